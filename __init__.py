@@ -1,0 +1,1 @@
+"""Grokputer: an agent that improves itself."""

@@ -1,0 +1,27 @@
+"""Every error a user can cause or meet, each one line: what, the value, what is allowed, what to do next."""
+
+from __future__ import annotations
+
+
+class GrokputerError(Exception):
+    """The base of all errors that are the user's business; the CLI prints its message and exits 1."""
+
+
+class UnknownTask(GrokputerError):
+    """A task name that no environment has."""
+
+
+class EnvironmentUnavailable(GrokputerError):
+    """The computer to use cannot be started or was lost, for instance because no browser is installed."""
+
+
+class ModelError(GrokputerError):
+    """A model could not be loaded or did not answer."""
+
+
+class UnknownAdapter(GrokputerError):
+    """An adapter name that is not registered, or not loaded where it was asked for."""
+
+
+class DamagedWeights(GrokputerError):
+    """Stored weights whose hash is no longer the one recorded for them."""

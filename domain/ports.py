@@ -1,0 +1,95 @@
+"""The interfaces to the outside world: what the system asks of a clock, a model, an environment and a content store.
+
+They are protocols: whoever implements one does not import it. Concrete parts are chosen in ``runners/wiring.py`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, TypedDict
+
+
+class Message(TypedDict):
+    """One turn of a conversation, in the form every chat template and every OpenAI-compatible endpoint takes."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model answered, and what it cost."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    duration_ms: int
+
+
+class Model(Protocol):
+    """Something that answers messages: the embedded policy, any Hugging Face causal model, or an HTTP endpoint."""
+
+    def complete(
+        self, messages: Sequence[Message], *, adapter: str | None = None, max_tokens: int = 64,
+        temperature: float = 0.0, seed: int = 0,
+    ) -> Completion:
+        """Answer with the base (``adapter=None``) or with the named LoRA adapter applied.
+
+        Temperature 0 is greedy. Raises ``ModelError`` when no answer can be had and ``UnknownAdapter`` when the
+        adapter is not loaded.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the agent sees at one moment: the task in words, one line per element, and how the episode stands.
+
+    ``lines[i]`` ends with its number ``[i + 1]``; an action names its element by repeating the line.
+    ``reward`` is the task's own raw reward, 1.0 for success; it is meaningful once ``is_done``.
+    ``error`` says in words why the last action could not be carried out (empty when it could).
+    """
+
+    task: str
+    lines: tuple[str, ...]
+    is_done: bool = False
+    reward: float = 0.0
+    error: str = ""
+
+
+class Environment(Protocol):
+    """A computer to use. One episode at a time: reset, then act until the page is done."""
+
+    def reset(self, task: str, seed: int) -> Page:
+        """Start the named task from the seed. Raises ``UnknownTask``; ``EnvironmentUnavailable`` without a browser."""
+        ...
+
+    def act(self, action: str) -> Page:
+        """Carry out one action written as in ``domain/action.py``; an action that cannot be read or done changes nothing."""
+        ...
+
+    def close(self) -> None:
+        """Release whatever the environment holds."""
+        ...
+
+
+class Clock(Protocol):
+    """Where the time comes from; replaced in tests."""
+
+    def now(self) -> datetime:
+        """The current time, in UTC."""
+        ...
+
+
+class ContentStore(Protocol):
+    """Prompts, answers, comments and corrections, kept beside the log under a salted hash."""
+
+    def put(self, text: str) -> str:
+        """Keep the text and return its key, ``sha256:<hex>`` of salt and text."""
+        ...
+
+    def get(self, key: str) -> str | None:
+        """The text, or None when it was erased or never kept."""
+        ...
