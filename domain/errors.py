@@ -25,3 +25,15 @@ class UnknownAdapter(GrokputerError):
 
 class DamagedWeights(GrokputerError):
     """Stored weights whose hash is no longer the one recorded for them."""
+
+
+class BadRating(GrokputerError):
+    """A rating that is not a whole number from 1 to 5."""
+
+
+class NotPossible(GrokputerError):
+    """A command that the thing's present state does not allow, such as rating a run that has not ended."""
+
+
+class NotFound(GrokputerError):
+    """Something asked for by a name or id that the log does not know."""

@@ -1,0 +1,422 @@
+"""Every fact the log can hold, on one page.
+
+A fact is past tense, frozen, JSON-plain and self-sufficient: an auditor reads one without today's configuration. A topic
+is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an upcaster.
+Text that people wrote or models answered is not in here but in the content store, under the key that the fact carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What every fact carries. ``caused_by`` is the reference of the event that led to it, None where a person began."""
+
+    originator_id: UUID
+    originator_version: int
+    """Its place in its aggregate's history, from 1."""
+    time: datetime
+    """When it happened, UTC."""
+    actor: str
+    """Who did it: a person's name, ``reviewer``, ``grokputer`` (the process itself)."""
+    caused_by: str | None = None
+
+    TOPIC: ClassVar[str] = ""
+    AGGREGATE: ClassVar[str] = ""
+    VERSION: ClassVar[int] = 1
+
+    @property
+    def reference(self) -> str:
+        """What ``caused_by`` of its consequences says: ``<aggregate id>/<version>``."""
+        return f"{self.originator_id}/{self.originator_version}"
+
+
+EVENTS: dict[str, type[Event]] = {}
+"""The closed registry: topic to class. A topic that is not in here is never imported, only refused."""
+
+E = TypeVar("E", bound=type[Event])
+
+
+def fact(topic: str) -> Callable[[E], E]:
+    """Register the class under a topic of its own, which stays when the class is renamed or moved."""
+
+    def register(cls: E) -> E:
+        cls.TOPIC = topic
+        EVENTS[topic] = cls
+        return cls
+
+    return register
+
+
+# --- TaskRun: one task, done once ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEvent(Event):
+    """A fact of a run. The run's role, arm and adapter stand in every fact that is counted, so counting needs no join."""
+
+    AGGREGATE = "TaskRun"
+    role: str
+    arm: str
+    """``stable`` or ``canary``; ``pinned`` for a run with an adapter chosen by hand, which counts for neither."""
+    adapter: str | None
+    """The adapter's name, None for the bare base."""
+    rollout: str | None
+    """The rollout in force when the run began, as hex id."""
+
+
+@fact("TaskStarted")
+@dataclass(frozen=True, kw_only=True)
+class TaskStarted(RunEvent):
+    environment: str
+    task: str
+    """The environment's task name; for ``chat`` the content key of the words."""
+    seed: int
+    base: str
+    """The base model: name or path as set, and its revision or hash after an ``@``."""
+    session: str | None
+    policy: dict[str, Any]
+    """The settings that shaped the run: maximum steps, traffic share, temperature."""
+
+
+@fact("StepTaken")
+@dataclass(frozen=True, kw_only=True)
+class StepTaken(Event):
+    AGGREGATE = "TaskRun"
+    step: int
+    """From 1."""
+    prompt: str
+    """Content key of the messages, JSON."""
+    answer: str
+    """Content key of what the model answered."""
+    error: str
+    """Why the environment could not carry the action out; empty when it could."""
+    model_ms: int
+    environment_ms: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@fact("TaskSucceeded")
+@dataclass(frozen=True, kw_only=True)
+class TaskSucceeded(RunEvent):
+    steps: int
+    duration_ms: int
+    reward: float
+    implicit_stars: int
+    """The implicit rating, 3-5: its own series, never mixed with people's."""
+
+
+@fact("TaskFailed")
+@dataclass(frozen=True, kw_only=True)
+class TaskFailed(RunEvent):
+    steps: int
+    duration_ms: int
+    reward: float
+    implicit_stars: int
+    reason: str
+    """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (the system's own fault: critical)."""
+    detail: str
+
+
+@fact("TaskRated")
+@dataclass(frozen=True, kw_only=True)
+class TaskRated(RunEvent):
+    stars: int
+    """1-5."""
+    source: str
+    """``human`` or ``reviewer``."""
+    issues: tuple[str, ...]
+    comment: str | None
+    """Content key."""
+
+
+@fact("TaskCorrected")
+@dataclass(frozen=True, kw_only=True)
+class TaskCorrected(RunEvent):
+    source: str
+    """``human``, ``reviewer`` (a scripted demonstration), ``retry`` (an own success), ``teacher``."""
+    correction: str
+    """Content key of the steps: JSON list of ``{"messages": [...], "completion": "..."}``."""
+    steps: int
+    is_verified: bool
+    """Whether the correction was carried out in the environment and succeeded."""
+
+
+# --- RoleImprovement: one per role ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleEvent(Event):
+    AGGREGATE = "RoleImprovement"
+    role: str
+
+
+@fact("RatingThresholdBreached")
+@dataclass(frozen=True, kw_only=True)
+class RatingThresholdBreached(RoleEvent):
+    adapter: str | None
+    """The adapter version whose ratings these are."""
+    mean: float
+    """Of the window, in [1, 5]."""
+    count: int
+    window: int
+    threshold: float
+    first_position: int
+    """Of the window's first rating in the log."""
+    last_position: int
+    total: int
+    """Ratings this adapter version has had in all, for the cooldown."""
+
+
+@fact("TriggerSuppressed")
+@dataclass(frozen=True, kw_only=True)
+class TriggerSuppressed(RoleEvent):
+    adapter: str | None
+    mean: float
+    count: int
+    reason: str
+    """``cycle in flight`` or ``cooldown``."""
+
+
+@fact("CycleOpened")
+@dataclass(frozen=True, kw_only=True)
+class CycleOpened(RoleEvent):
+    """A person asked for a training without a breach."""
+
+    adapter: str | None
+    reason: str
+
+
+@fact("CycleClosed")
+@dataclass(frozen=True, kw_only=True)
+class CycleClosed(RoleEvent):
+    outcome: str
+    """``promoted``, ``rolled back``, ``rejected``, ``declined``, ``failed``."""
+    detail: str
+    total: int
+    """Ratings the adapter version live before had had by then."""
+
+
+# --- TrainingJob ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingEvent(Event):
+    AGGREGATE = "TrainingJob"
+    role: str
+
+
+@fact("TrainingRequested")
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequested(TrainingEvent):
+    base: str
+    """The base model as set: ``embedded``, a path or a Hugging Face name."""
+    revision: str | None
+    parent: str | None
+    """The adapter live when it was requested."""
+    recipe: dict[str, Any]
+    """The whole resolved recipe."""
+    minimum_examples: int
+    below_stars: int
+    """Runs rated under this are the ones to learn from."""
+    retries: int
+    """Sampled attempts at each failed task that nobody corrected."""
+
+
+@fact("DatasetBuilt")
+@dataclass(frozen=True, kw_only=True)
+class DatasetBuilt(TrainingEvent):
+    dataset: str
+    """Hash of the examples."""
+    manifest: str
+    """Content key: for each example its source, run and step."""
+    examples: int
+    by_source: dict[str, int]
+    runs: int
+    up_to: int
+    """The log position up to which runs were looked at."""
+
+
+@fact("TrainingStarted")
+@dataclass(frozen=True, kw_only=True)
+class TrainingStarted(TrainingEvent):
+    attempt: int
+    """From 1; a training that was interrupted is started again and goes on from its last checkpoint."""
+
+
+@fact("TrainingProgressed")
+@dataclass(frozen=True, kw_only=True)
+class TrainingProgressed(TrainingEvent):
+    step: int
+    steps: int
+    loss: float
+
+
+@fact("TrainingCompleted")
+@dataclass(frozen=True, kw_only=True)
+class TrainingCompleted(TrainingEvent):
+    weights: str
+    """``sha256:<hex>`` of the adapter's files."""
+    base_hash: str
+    config_hash: str
+    dataset: str
+    steps: int
+    tokens: int
+    final_loss: float
+    duration_s: float
+    peak_memory_bytes: int
+    proof: str
+    """Content key of the trainer's own outputs on the fixed prompts, which serving must equal."""
+    versions: dict[str, str]
+
+
+@fact("TrainingDeclined")
+@dataclass(frozen=True, kw_only=True)
+class TrainingDeclined(TrainingEvent):
+    reason: str
+    examples: int
+    minimum: int
+
+
+@fact("TrainingFailed")
+@dataclass(frozen=True, kw_only=True)
+class TrainingFailed(TrainingEvent):
+    reason: str
+
+
+# --- Adapter --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterEvent(Event):
+    AGGREGATE = "Adapter"
+    role: str
+    adapter: str
+    """Its name, ``lora-v<N>``."""
+
+
+@fact("AdapterRegistered")
+@dataclass(frozen=True, kw_only=True)
+class AdapterRegistered(AdapterEvent):
+    weights: str
+    dataset: str
+    base: str
+    base_hash: str
+    config_hash: str
+    parent: str | None
+    training: str
+    """The training job's id, hex."""
+    proof: str
+
+
+@fact("AdapterEvaluated")
+@dataclass(frozen=True, kw_only=True)
+class AdapterEvaluated(AdapterEvent):
+    """The proof that serving applies the adapter: other outputs than the base's, the trainer's own to within rounding."""
+
+    prompts: int
+    differing: int
+    """Fixed prompts on which the next-token logits differ from the base's beyond rounding."""
+    matching: int
+    """Fixed prompts on which serving gave what the trainer recorded."""
+    max_difference: float
+    """Largest absolute difference of a logit from the trainer's."""
+
+
+@fact("AdapterRejected")
+@dataclass(frozen=True, kw_only=True)
+class AdapterRejected(AdapterEvent):
+    reason: str
+
+
+# --- Rollout --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutEvent(Event):
+    AGGREGATE = "Rollout"
+    role: str
+    adapter: str
+
+
+@fact("RolloutStarted")
+@dataclass(frozen=True, kw_only=True)
+class RolloutStarted(RolloutEvent):
+    stable: str | None
+    """The adapter that is live meanwhile; None for the bare base."""
+    weight_percent: int
+
+
+@fact("CanaryWeightSet")
+@dataclass(frozen=True, kw_only=True)
+class CanaryWeightSet(RolloutEvent):
+    old_percent: int
+    weight_percent: int
+
+
+@fact("CanaryAssessed")
+@dataclass(frozen=True, kw_only=True)
+class CanaryAssessed(RolloutEvent):
+    verdict: str
+    """``promote``, ``roll back``, ``hold`` or ``inconclusive``."""
+    reason: str
+    """A stable word: ``healthy``, ``success``, ``rating``, ``health``, ``critical``, ``few runs``, ``bake``, ``no data``."""
+    message: str
+    numbers: dict[str, Any]
+    """Both arms' counts and means and the bars they were held against."""
+    up_to: int
+    """The log position up to which runs were counted."""
+
+
+@fact("RolloutPaused")
+@dataclass(frozen=True, kw_only=True)
+class RolloutPaused(RolloutEvent):
+    reason: str
+
+
+@fact("RolloutResumed")
+@dataclass(frozen=True, kw_only=True)
+class RolloutResumed(RolloutEvent):
+    reason: str
+
+
+@fact("AdapterPromoted")
+@dataclass(frozen=True, kw_only=True)
+class AdapterPromoted(RolloutEvent):
+    replaced: str | None
+    reason: str
+
+
+@fact("AdapterRolledBack")
+@dataclass(frozen=True, kw_only=True)
+class AdapterRolledBack(RolloutEvent):
+    stable: str | None
+    reason: str
+
+
+@fact("AlertRaised")
+@dataclass(frozen=True, kw_only=True)
+class AlertRaised(RolloutEvent):
+    severity: str
+    """``warning`` or ``critical``."""
+    message: str
+
+
+# --- Settings -------------------------------------------------------------------------------------------------------
+
+
+@fact("PolicyChanged")
+@dataclass(frozen=True, kw_only=True)
+class PolicyChanged(Event):
+    AGGREGATE = "Settings"
+    key: str
+    old: Any
+    new: Any
+    reason: str

@@ -1,0 +1,194 @@
+"""The settings: every figure that people may turn, its default, its range and where the default comes from.
+
+A change is a fact (``PolicyChanged``), so the log knows which value was in force when. A key may be set for one role
+alone by writing the role before it: ``action.training.r``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .aggregate import Aggregate, Context, derive_id
+from .errors import GrokputerError
+from .events import Event, PolicyChanged
+
+ROLES = ("action", "ocr", "decomposition", "recovery")
+
+SETTINGS_ID = derive_id("settings")
+
+
+class BadSetting(GrokputerError):
+    """A setting that does not exist, or a value outside its range."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting. ``choices`` or the range ``low..high`` (inclusive) bound it; ``None`` is allowed where it is the default."""
+
+    default: Any
+    help: str
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+
+    def check(self, key: str, value: Any) -> Any:
+        """The value in the setting's own type. Raises ``BadSetting`` with the key, the value and what is allowed."""
+        if value is None or value == "":
+            if self.default is None:
+                return None
+            raise BadSetting(f"{key} must not be empty; it takes {self.allowed()}")
+        try:
+            typed = self._convert(value)
+        except (TypeError, ValueError):
+            raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}") from None
+        if self.choices and typed not in self.choices:
+            raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}")
+        if isinstance(typed, (int, float)) and not self.low <= typed <= self.high:
+            raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}")
+        return typed
+
+    def _convert(self, value: Any) -> Any:
+        if isinstance(self.default, bool):
+            words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+            if str(value).lower() not in words:
+                raise ValueError(value)
+            return words[str(value).lower()]
+        if isinstance(self.default, int):
+            if float(value) != int(float(value)):
+                raise ValueError(value)
+            return int(float(value))
+        if isinstance(self.default, float):
+            return float(value)
+        return str(value)
+
+    def allowed(self) -> str:
+        """In words: what values it takes."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if isinstance(self.default, bool):
+            return "true or false"
+        if isinstance(self.default, (int, float)):
+            kind = "a whole number" if isinstance(self.default, int) else "a number"
+            if self.high == math.inf:
+                return kind if self.low == -math.inf else f"{kind} of at least {self.low:g}"
+            return f"{kind} from {self.low:g} to {self.high:g}"
+        return "any text"
+
+
+SETTINGS: dict[str, Setting] = {
+    # The breach rule; figures of the project's user.
+    "rating.window": Setting(50, "ratings the rolling mean looks at", 1, 10_000),
+    "rating.minimum": Setting(10, "ratings under which the mean says nothing", 1, 10_000),
+    "rating.threshold": Setting(3.8, "mean under which the role is to be improved", 1, 5),
+    "rating.cooldown": Setting(50, "ratings after a closed cycle before the same adapter can breach again (chosen: one window)", 0),
+    # The implicit rating; figures of the project's user.
+    "implicit.five_under_s": Setting(10.0, "a success faster than this is worth 5", 0),
+    "implicit.four_under_s": Setting(30.0, "a success faster than this is worth 4, a slower one 3", 0),
+    # Running.
+    "run.max_steps": Setting(12, "steps after which a run has failed with a timeout (chosen)", 1, 1000),
+    "run.max_tokens": Setting(256, "longest answer, tokens (chosen)", 1, 100_000),
+    "run.temperature": Setting(0.0, "sampling temperature of a run, 0 is greedy", 0, 5),
+    # The model.
+    "model.backend": Setting("local", "where the model runs", choices=("local", "openai")),
+    "model.base": Setting("embedded", "'embedded', a path, a Hugging Face name, or the endpoint's model name"),
+    "model.revision": Setting(None, "revision of a Hugging Face model"),
+    "model.quantization": Setting("nf4", "how the base is held; adapters are served on what they were trained on", choices=("nf4", "none")),
+    "model.endpoint": Setting(None, "base URL of an OpenAI-compatible endpoint; its key comes from OPENAI_API_KEY"),
+    "model.trust_remote_code": Setting(False, "run code that a model repository ships"),
+    # Training; the recipe's own figures are keys of their own below.
+    "training.preset": Setting("default", "where the recipe's figures come from", choices=("default", "seed")),
+    "training.min_examples": Setting(5, "usable examples under which a training is declined", 1),
+    "training.below_stars": Setting(4, "runs rated under this are learnt from", 2, 5),
+    "training.retries": Setting(2, "sampled attempts at each failed, uncorrected task; successes become targets (chosen)", 0, 100),
+    # The canary; figures of the project's user.
+    "canary.weight_percent": Setting(15, "share of the runs that the canary gets", 1, 99),
+    "canary.rule": Setting("threshold", "'threshold': the bars as they are; 'relative': or as good as the stable arm meanwhile", choices=("threshold", "relative")),
+    "canary.window": Setting(20, "canary runs looked at", 1, 10_000),
+    "canary.min_runs": Setting(10, "canary runs under which nothing is decided", 1, 10_000),
+    "canary.min_success": Setting(0.95, "success rate it must exceed", 0, 1),
+    "canary.min_rating": Setting(3.5, "mean rating it must exceed", 1, 5),
+    "canary.min_health": Setting(0.97, "share of runs free of timeouts and system errors it must exceed", 0, 1),
+    "canary.interval_s": Setting(30.0, "seconds between two looks", 0),
+    "canary.bake_s": Setting(600.0, "seconds before a healthy canary may be promoted", 0),
+    "canary.give_up_s": Setting(86_400.0, "seconds after which too few runs are inconclusive (chosen: a day)", 0),
+}
+
+RECIPE_KEYS = (
+    "r", "alpha", "dropout", "target", "epochs", "batch", "accumulation", "learning_rate", "max_length", "packing",
+    "quantization", "warmup", "seed", "replay_share", "max_steps",
+)
+"""Figures of the recipe that a setting ``training.<key>`` overrides; their ranges are the recipe's own."""
+
+
+def check_setting(key: str, value: Any) -> Any:
+    """The value in its own type. Raises ``BadSetting`` for an unknown key or a value out of range."""
+    bare = _without_role(key)
+    if bare in SETTINGS:
+        return SETTINGS[bare].check(key, value)
+    if bare.removeprefix("training.") in RECIPE_KEYS and bare.startswith("training."):
+        return _plain(value)
+    raise BadSetting(f"{key} is not a setting; see 'grokputer settings'")
+
+
+def _without_role(key: str) -> str:
+    role, _, rest = key.partition(".")
+    return rest if role in ROLES else key
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The settings in force at one moment: what was changed, over the defaults."""
+
+    changed: Mapping[str, Any] = field(default_factory=dict)
+
+    def get(self, key: str, role: str | None = None) -> Any:
+        """The value for the role, else for all, else the default (None for an unset recipe figure)."""
+        if role is not None and f"{role}.{key}" in self.changed:
+            return self.changed[f"{role}.{key}"]
+        if key in self.changed:
+            return self.changed[key]
+        return SETTINGS[key].default if key in SETTINGS else None
+
+    def recipe_changes(self, role: str) -> dict[str, Any]:
+        """The recipe figures that were set, the role's own before the general ones."""
+        return {key: value for key in RECIPE_KEYS if (value := self.get(f"training.{key}", role)) is not None}
+
+
+class Settings(Aggregate):
+    """All settings, one aggregate: changes have one order."""
+
+    def __init__(self, id: Any) -> None:
+        super().__init__(id)
+        self.changed: dict[str, Any] = {}
+
+    @property
+    def policy(self) -> Policy:
+        """The settings in force."""
+        return Policy(dict(self.changed))
+
+    def change(self, key: str, value: Any, reason: str, context: Context) -> None:
+        """Set the key. Setting what is in force already records nothing. Raises ``BadSetting``."""
+        typed = check_setting(key, value)
+        old = self.policy.get(_without_role(key), key.partition(".")[0] if _without_role(key) != key else None)
+        if old != typed:
+            self._record(PolicyChanged, context, key=key, old=old, new=typed, reason=reason)
+
+    def _apply(self, event: Event) -> None:
+        if isinstance(event, PolicyChanged):
+            self.changed[event.key] = event.new
