@@ -1,0 +1,202 @@
+"""A Chromium of our own, driven over the DevTools protocol.
+
+The browser is started with ``--remote-debugging-pipe``: commands go through two inherited pipes and no port is opened,
+so nobody else on the machine can drive it, and it ends by itself when this process ends, however that happens.
+Use one ``Browser`` from one thread at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ...domain.errors import EnvironmentUnavailable
+
+PROGRAMS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+"""Where a browser is looked for, in this order, when ``$GROKPUTER_BROWSER`` names none."""
+
+FLAGS = (
+    "--headless",
+    "--remote-debugging-pipe",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-component-update",
+    "--disable-background-networking",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--renderer-process-limit=1",
+    "--mute-audio",
+)
+
+TIMEOUT_S = 30.0
+"""How long one command may take before the browser counts as lost; chosen: pages answer within milliseconds."""
+
+# Chromium reads commands from descriptor 3 and answers on 4. The shell outlives it to remove the profile, so that
+# nothing stays behind even when Python is killed.
+_LAUNCH = 'profile=$1; shift; "$@" 3<&0 4>&1 </dev/null >/dev/null; rm -rf "$profile"'
+
+
+class PageError(Exception):
+    """An expression that was evaluated in a page threw; the message is the page's own."""
+
+
+def find_browser() -> str:
+    """The path of the browser to start. Raises ``EnvironmentUnavailable`` when there is none."""
+    wanted = os.environ.get("GROKPUTER_BROWSER", "")
+    for program in (wanted,) if wanted else PROGRAMS:
+        if path := shutil.which(program):
+            return path
+    if wanted:
+        raise EnvironmentUnavailable(
+            f"GROKPUTER_BROWSER is {wanted!r}, which is not a program; set it to the path of a Chromium or Chrome"
+        )
+    raise EnvironmentUnavailable(
+        "no browser was found; install one (apt-get install chromium) or set GROKPUTER_BROWSER to a Chromium or Chrome"
+    )
+
+
+class Browser:
+    """A running headless Chromium with a fresh temporary profile."""
+
+    def __init__(self, program: str | None = None) -> None:
+        """Start it. Raises ``EnvironmentUnavailable`` when there is no browser or it does not come up."""
+        program = program or find_browser()
+        profile = tempfile.mkdtemp(prefix="grokputer-browser-")
+        flags = [*FLAGS, f"--user-data-dir={profile}"]
+        if sys.platform == "linux" and os.geteuid() == 0:
+            flags.append("--no-sandbox")  # Chromium refuses to sandbox for root.
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", _LAUNCH, "sh", profile, program, *flags],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._commands, self._answers = self._process.stdin, self._process.stdout
+        self._program, self._received, self._last_id = program, bytearray(), 0
+        self._events: list[dict[str, Any]] = []
+        self.version = str(self.call("Browser.getVersion")["product"])
+        """Product and version, for instance ``HeadlessChrome/140.0.7339.80``."""
+
+    def call(self, method: str, session: str = "", **parameters: Any) -> dict[str, Any]:
+        """Send one command and return its result. Raises ``EnvironmentUnavailable`` when the browser is lost."""
+        self._last_id += 1
+        command = {"id": self._last_id, "method": method, "params": parameters}
+        if session:
+            command["sessionId"] = session
+        try:
+            self._commands.write(json.dumps(command).encode() + b"\0")
+        except (OSError, ValueError):
+            raise self._lost("it has ended") from None
+        for message in self._messages(method):
+            if message.get("id") != self._last_id:
+                self._events.append(message)
+            elif "error" in message:
+                raise self._lost(f"{method} failed: {message['error']['message']}")
+            else:
+                return dict(message["result"])
+        raise AssertionError("unreachable: _messages ends by raising")
+
+    def wait_for(self, event: str, session: str) -> None:
+        """Return when the event has come since the last wait. Raises ``EnvironmentUnavailable`` when it does not."""
+        if not any(_is_event(message, event, session) for message in self._events):
+            next(message for message in self._messages(event) if _is_event(message, event, session))
+        self._events.clear()
+
+    def new_tab(self) -> Tab:
+        """A new empty tab, which believes that it has the focus."""
+        return Tab(self)
+
+    def close(self) -> None:
+        """End the browser and remove its profile. Closing twice is harmless."""
+        self._commands.close()  # Chromium ends when nobody can command it any more.
+        self._answers.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _messages(self, awaited: str) -> Iterator[dict[str, Any]]:
+        """What the browser sends, one message at a time, until ``TIMEOUT_S`` from now."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            while (end := self._received.find(b"\0")) >= 0:
+                message = json.loads(self._received[:end])
+                del self._received[: end + 1]
+                if message.get("method") == "Inspector.targetCrashed":
+                    raise self._lost("its page crashed")
+                yield message
+            if not select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise self._lost(f"{awaited} did not answer within {TIMEOUT_S:g} s")
+            chunk = os.read(self._answers.fileno(), 1 << 16)
+            if not chunk:
+                raise self._lost("it has ended")
+            self._received += chunk
+
+    def _lost(self, why: str) -> EnvironmentUnavailable:
+        return EnvironmentUnavailable(f"lost the browser {self._program}: {why}; start the task again")
+
+
+class Tab:
+    """One tab of a browser."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = browser.call("Target.attachToTarget", targetId=self._target, flatten=True)
+        self._session: str = attached["sessionId"]
+        self._call("Page.enable")
+        self._call("Emulation.setFocusEmulationEnabled", enabled=True)
+
+    def inject(self, script: str) -> None:
+        """Run the script in every page that this tab opens from now on, before the page's own scripts."""
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
+
+    def navigate(self, url: str) -> None:
+        """Open the URL and return when it is loaded. Raises ``EnvironmentUnavailable`` when it cannot be."""
+        result = self._call("Page.navigate", url=url)
+        if error := result.get("errorText"):
+            raise EnvironmentUnavailable(f"the browser cannot open {url}: {error}")
+        self._browser.wait_for("Page.loadEventFired", self._session)
+
+    def evaluate(self, expression: str) -> Any:
+        """The JSON value of an expression, awaited if it is a promise; one round trip.
+
+        Raises ``PageError`` when it throws and ``EnvironmentUnavailable`` when the page is lost.
+        """
+        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if details := answer.get("exceptionDetails"):
+            raise PageError(details.get("exception", {}).get("description", details["text"]).splitlines()[0])
+        return answer["result"].get("value")
+
+    def close(self) -> None:
+        """Close the tab."""
+        self._browser.call("Target.closeTarget", targetId=self._target)
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return self._browser.call(method, self._session, **parameters)
+
+
+def _is_event(message: dict[str, Any], event: str, session: str) -> bool:
+    return message.get("method") == event and message.get("sessionId") == session
