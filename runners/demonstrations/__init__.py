@@ -7,10 +7,12 @@ what the task needs. There are none for the other tasks, which are kept for meas
 from __future__ import annotations
 
 from ...domain.errors import UnknownTask
-from . import clicking, entering
+from . import choosing, clicking, entering, exploring
 from .policy import Policy
 
-_POLICIES: dict[str, Policy] = {**clicking.POLICIES, **entering.POLICIES}
+_POLICIES: dict[str, Policy] = {
+    **clicking.POLICIES, **choosing.POLICIES, **entering.POLICIES, **exploring.POLICIES,
+}
 
 
 def demonstrate(task: str) -> Policy:

@@ -1,15 +1,53 @@
-"""What a demonstration is, and the few ways in which all of them read a page."""
+"""What a demonstration is, and how all of them read a page.
+
+Policies decide from the state of the page and not from how many actions there were, so they also know what to do next
+on a page that somebody else brought into disorder.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ...domain.action import write_action
 from ...domain.ports import Page
 
 Policy = Callable[[Page, Sequence[str]], str]
-"""The next action from the page and the actions so far: what the agent is asked for, and what it is shown."""
+"""The next action from the page and the actions so far: what the agent is asked for, and what it is shown.
+
+Raises ``ValueError`` on a page that is not one of its task."""
+
+_LINE = re.compile(r"(?P<kind>[^=:*\[]+)(?P<is_on>\*?)(?:=(?P<value>.*?))?(?::(?P<text>.*))?\[\d+\]")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a page in its parts; ``written`` is the whole line."""
+
+    written: str
+    kind: str
+    is_on: bool
+    value: str
+    text: str
+
+
+def read(page: Page, kind: str = "") -> list[Line]:
+    """The page's lines whose kind begins with the one given (``input.text``, not ``input.te``)."""
+    parsed = ((written, _LINE.fullmatch(written)) for written in page.lines)
+    lines = [
+        Line(written, match["kind"], bool(match["is_on"]), match["value"] or "", match["text"] or "")
+        for written, match in parsed if match
+    ]
+    return [line for line in lines if re.match(rf"{re.escape(kind)}(?![a-z])", line.kind) or not kind]
+
+
+def find(page: Page, kind: str, text: str | None = None) -> Line:
+    """The first line of the kind, and of the text where one is given. Raises ``ValueError`` when there is none."""
+    for line in read(page, kind):
+        if text is None or line.text == text:
+            return line
+    raise ValueError(f"no line {kind}:{text or ''} among {page.lines}")
 
 
 def asked(page: Page, pattern: str) -> tuple[str, ...]:
@@ -20,21 +58,19 @@ def asked(page: Page, pattern: str) -> tuple[str, ...]:
     return match.groups()
 
 
-def lines(page: Page, kind: str, text: str | None = None) -> list[str]:
-    """The lines whose kind (a pattern, without state) matches, and whose text is the one given, if one is given."""
-    after = r"(:.*)?" if text is None else ":" + re.escape(text)
-    pattern = re.compile(rf"(?:{kind})[^=:*\[]*\*?(=.*?)?{after}\[\d+\]")
-    return [line for line in page.lines if pattern.fullmatch(line)]
+def click(line: Line) -> str:
+    """The action that presses the line."""
+    return write_action("CLICK", line.written)
 
 
-def click(page: Page, kind: str, text: str | None = None) -> str:
-    """Click the first line of the kind and text. Raises ``ValueError`` when there is none."""
-    return write_action("CLICK", first(page, kind, text))
+def select(line: Line) -> str:
+    """The action that chooses the line, an option of a list."""
+    return write_action("SELECT", line.written)
 
 
-def first(page: Page, kind: str, text: str | None = None) -> str:
-    """The first line of the kind and text. Raises ``ValueError`` when there is none."""
-    found = lines(page, kind, text)
-    if not found:
-        raise ValueError(f"no {kind} with the text {text!r} among {page.lines}")
-    return found[0]
+def fill(fields: Sequence[tuple[Line, str]], then: str) -> str:
+    """Type into the first field that does not hold its text yet; ``then`` once all of them do."""
+    for line, text in fields:
+        if line.value != text:
+            return write_action("TYPE", line.written, text)
+    return then

@@ -131,12 +131,9 @@
     for (const state of ["aria-selected", "aria-checked", "aria-expanded", "aria-pressed"])
       if (element.hasAttribute(state)) return element.getAttribute(state) === "true";
     if (element.tagName === "SUMMARY") return element.parentElement.open;
-    const item = element.closest("li");
-    const isHead = item && (item === element || isHeadOf(element, item));
-    return STATE_CLASSES.test(element.getAttribute("class") || "")
-      || Boolean(isHead && STATE_CLASSES.test(item.getAttribute("class") || ""));
+    const item = element.parentElement && element.parentElement.tagName === "LI" ? element.parentElement : element;
+    return isClickable(element) && [element, item].some((each) => STATE_CLASSES.test(each.getAttribute("class") || ""));
   }
-  const isHeadOf = (element, item) => element.parentElement === item;
 
   // ---- Lines -------------------------------------------------------------------------------------------------------
 
