@@ -117,8 +117,9 @@ SETTINGS: dict[str, Setting] = {
 }
 
 RECIPE_KEYS = (
-    "r", "alpha", "dropout", "target", "epochs", "batch", "accumulation", "learning_rate", "max_length", "packing",
-    "quantization", "warmup", "seed", "replay_share", "max_steps",
+    "r", "alpha", "dropout", "target", "epochs", "batch", "accumulation", "learning_rate", "schedule", "warmup_ratio",
+    "weight_decay", "max_grad_norm", "max_length", "packing", "quantization", "gradient_checkpointing", "replay_share",
+    "checkpoint_steps", "seed",
 )
 """Figures of the recipe that a setting ``training.<key>`` overrides; their ranges are the recipe's own."""
 

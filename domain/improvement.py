@@ -1,0 +1,192 @@
+"""The improvement process: which commands follow from an event. Pure: it reads what is known and answers with commands.
+
+    rating -> breach -> training -> adapter -> proof -> rollout -> verdict -> promotion or rollback -> cycle closed
+
+Every command's target has an id derived from its cause, so reacting twice to one event does a thing once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from .adapter import adapter_id, adapter_name
+from .breach import Window, is_breach
+from .events import (
+    AdapterEvaluated,
+    AdapterPromoted,
+    AdapterRejected,
+    AdapterRolledBack,
+    CanaryAssessed,
+    CycleOpened,
+    Event,
+    RatingThresholdBreached,
+    RolloutPaused,
+    TaskRated,
+    TrainingCompleted,
+    TrainingDeclined,
+    TrainingFailed,
+)
+from .rollout import rollout_id
+from .routing import Traffic
+from .settings import Policy
+from .training import training_id
+
+
+class Knowledge(Protocol):
+    """What is known at the event's own position; the process asks for nothing later and nothing else."""
+
+    @property
+    def policy(self) -> Policy:
+        """The settings in force."""
+        ...
+
+    def window(self, role: str) -> Window:
+        """The ratings of the role's live adapter."""
+        ...
+
+    def traffic(self, role: str) -> Traffic:
+        """Where the role's runs go."""
+        ...
+
+    @property
+    def adapters_registered(self) -> int:
+        """How many adapters have a name."""
+        ...
+
+
+@dataclass(frozen=True)
+class LookAtRatings:
+    """Let the role judge its window."""
+
+    window: Window
+
+
+@dataclass(frozen=True)
+class RequestTraining:
+    """Ask for the one training of a cycle."""
+
+    training: UUID
+    role: str
+    parent: str | None
+
+
+@dataclass(frozen=True)
+class RegisterAdapter:
+    """Give a completed training's weights a name."""
+
+    adapter: UUID
+    name: str
+    completed: TrainingCompleted
+
+
+@dataclass(frozen=True)
+class StartRollout:
+    """Send a share of the role's runs to a proven adapter."""
+
+    rollout: UUID
+    role: str
+    adapter: str
+    stable: str | None
+    weight_percent: int
+
+
+@dataclass(frozen=True)
+class PromoteAdapter:
+    """Give the canary all the traffic."""
+
+    rollout: UUID
+    reason: str
+
+
+@dataclass(frozen=True)
+class RollBackAdapter:
+    """Give all the traffic back to the stable arm."""
+
+    rollout: UUID
+    reason: str
+
+
+@dataclass(frozen=True)
+class PauseRollout:
+    """Leave the decision to a person."""
+
+    rollout: UUID
+    reason: str
+
+
+@dataclass(frozen=True)
+class RaiseAlert:
+    """Tell people that something needs them."""
+
+    rollout: UUID
+    severity: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CloseCycle:
+    """End the role's cycle with what came of it."""
+
+    role: str
+    outcome: str
+    detail: str
+    total: int
+
+
+Command = (
+    LookAtRatings | RequestTraining | RegisterAdapter | StartRollout | PromoteAdapter | RollBackAdapter | PauseRollout
+    | RaiseAlert | CloseCycle
+)
+
+
+def react(event: Event, known: Knowledge) -> list[Command]:
+    """The commands that follow from the event. Most events lead to none."""
+    match event:
+        case TaskRated():
+            window = known.window(event.role)
+            return [LookAtRatings(window)] if is_breach(window, known.policy) else []
+        case RatingThresholdBreached() | CycleOpened():
+            return [RequestTraining(training_id(event.reference), event.role, known.traffic(event.role).stable)]
+        case TrainingCompleted():
+            name = adapter_name(known.adapters_registered + 1)
+            return [RegisterAdapter(adapter_id(event.originator_id), name, event)]
+        case TrainingDeclined():
+            return [_close(event.role, "declined", event.reason, known)]
+        case TrainingFailed():
+            return [_close(event.role, "failed", event.reason, known)]
+        case AdapterRejected():
+            return [_close(event.role, "rejected", event.reason, known)]
+        case AdapterEvaluated():
+            weight = known.policy.get("canary.weight_percent", event.role)
+            stable = known.traffic(event.role).stable
+            return [StartRollout(rollout_id(event.originator_id), event.role, event.adapter, stable, weight)]
+        case CanaryAssessed():
+            return _follow(event)
+        case AdapterPromoted():
+            return [_close(event.role, "promoted", f"{event.adapter}: {event.reason}", known)]
+        case AdapterRolledBack():
+            message = f"{event.adapter} was rolled back: {event.reason}"
+            return [
+                RaiseAlert(event.originator_id, "critical", message),
+                _close(event.role, "rolled back", f"{event.adapter}: {event.reason}", known),
+            ]
+        case RolloutPaused():
+            return [RaiseAlert(event.originator_id, "warning", f"the rollout of {event.adapter} is paused: {event.reason}")]
+    return []
+
+
+def _follow(event: CanaryAssessed) -> list[Command]:
+    match event.verdict:
+        case "promote":
+            return [PromoteAdapter(event.originator_id, event.message)]
+        case "roll back":
+            return [RollBackAdapter(event.originator_id, event.message)]
+        case "inconclusive":
+            return [PauseRollout(event.originator_id, event.message)]
+    return []
+
+
+def _close(role: str, outcome: str, detail: str, known: Knowledge) -> CloseCycle:
+    return CloseCycle(role, outcome, detail, known.window(role).total)

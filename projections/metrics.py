@@ -1,0 +1,51 @@
+"""Counts of runs by role, adapter and arm: how many, how many succeeded, how long they took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..domain.events import Event, TaskCorrected, TaskFailed, TaskRated, TaskSucceeded
+from .ratings import BASE
+
+
+class Metrics:
+    """Fold of run counts. Everything counted is a whole number, so a replay is equal to the bit."""
+
+    def __init__(self, state: dict[str, Any] | None = None) -> None:
+        self.state: dict[str, Any] = state if state is not None else {}
+
+    def apply(self, position: int, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case TaskSucceeded() | TaskFailed():
+                counts = self._of(event.role, event.adapter, event.arm)
+                counts["runs"] += 1
+                counts["steps"] += event.steps
+                counts["duration_ms"] += event.duration_ms
+                if isinstance(event, TaskSucceeded):
+                    counts["succeeded"] += 1
+                else:
+                    counts["failures"][event.reason] = counts["failures"].get(event.reason, 0) + 1
+            case TaskRated():
+                self._of(event.role, event.adapter, event.arm)["ratings"] += 1
+            case TaskCorrected():
+                self._of(event.role, event.adapter, event.arm)["corrections"] += 1
+
+    def _of(self, role: str, adapter: str | None, arm: str) -> dict[str, Any]:
+        arms = self.state.setdefault(role, {}).setdefault(adapter or BASE, {})
+        blank = {"runs": 0, "succeeded": 0, "steps": 0, "duration_ms": 0, "ratings": 0, "corrections": 0, "failures": {}}
+        found: dict[str, Any] = arms.setdefault(arm, blank)
+        return found
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per role, adapter and arm."""
+        return [
+            {
+                "role": role, "adapter": adapter, "arm": arm, "runs": counts["runs"],
+                "success": round(counts["succeeded"] / counts["runs"], 4) if counts["runs"] else None,
+                "mean_steps": round(counts["steps"] / counts["runs"], 2) if counts["runs"] else None,
+                "mean_ms": round(counts["duration_ms"] / counts["runs"]) if counts["runs"] else None,
+                "ratings": counts["ratings"], "corrections": counts["corrections"], "failures": counts["failures"],
+            }
+            for role, adapters in self.state.items() for adapter, arms in adapters.items() for arm, counts in arms.items()
+        ]

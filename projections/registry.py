@@ -1,0 +1,93 @@
+"""The registry: every training and every adapter, what it was made from and what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..domain.events import (
+    AdapterEvaluated,
+    AdapterPromoted,
+    AdapterRegistered,
+    AdapterRejected,
+    AdapterRolledBack,
+    DatasetBuilt,
+    Event,
+    RolloutStarted,
+    TrainingCompleted,
+    TrainingDeclined,
+    TrainingEvent,
+    TrainingFailed,
+    TrainingProgressed,
+    TrainingRequested,
+    TrainingStarted,
+)
+
+
+class Registry:
+    """Fold of trainings (by hex id) and adapters (by name), in the order they came."""
+
+    def __init__(self, state: dict[str, Any] | None = None) -> None:
+        self.state: dict[str, Any] = state if state is not None else {"trainings": {}, "adapters": {}}
+
+    def apply(self, position: int, event: Event) -> None:
+        """Follow one event."""
+        match event:
+            case TrainingEvent():
+                self._train(position, event)
+            case AdapterRegistered():
+                self.state["adapters"][event.adapter] = {
+                    "id": event.originator_id.hex, "role": event.role, "status": "registered", "weights": event.weights,
+                    "dataset": event.dataset, "base": event.base, "base_hash": event.base_hash, "proof": event.proof,
+                    "parent": event.parent, "training": event.training, "position": position,
+                    "registered": event.time.isoformat(),
+                }
+            case AdapterEvaluated():
+                self._adapter(event.adapter)["status"] = "proven"
+            case AdapterRejected():
+                self._adapter(event.adapter)["status"] = "rejected"
+            case RolloutStarted():
+                self._adapter(event.adapter)["status"] = "canary"
+            case AdapterPromoted():
+                if event.replaced is not None:
+                    self._adapter(event.replaced)["status"] = "replaced"
+                self._adapter(event.adapter)["status"] = "live"
+            case AdapterRolledBack():
+                self._adapter(event.adapter)["status"] = "rolled back"
+
+    def _train(self, position: int, event: TrainingEvent) -> None:
+        key = event.originator_id.hex
+        if isinstance(event, TrainingRequested):
+            self.state["trainings"][key] = {
+                "role": event.role, "status": "requested", "position": position, "cycle": event.caused_by,
+                "examples": None, "attempts": 0, "step": 0, "steps": None, "reason": "",
+            }
+        training = self.state["trainings"][key]
+        match event:
+            case DatasetBuilt():
+                training["status"], training["examples"] = "dataset built", event.examples
+            case TrainingStarted():
+                training["status"], training["attempts"] = "training", event.attempt
+            case TrainingProgressed():
+                training["step"], training["steps"] = event.step, event.steps
+            case TrainingCompleted():
+                training["status"], training["step"] = "completed", event.steps
+            case TrainingDeclined():
+                training["status"], training["reason"] = "declined", event.reason
+            case TrainingFailed():
+                training["status"], training["reason"] = "failed", event.reason
+
+    def _adapter(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.state["adapters"][name]
+        return found
+
+    @property
+    def adapters(self) -> dict[str, dict[str, Any]]:
+        """Every adapter by name."""
+        found: dict[str, dict[str, Any]] = self.state["adapters"]
+        return found
+
+    @property
+    def trainings(self) -> dict[str, dict[str, Any]]:
+        """Every training by hex id."""
+        found: dict[str, dict[str, Any]] = self.state["trainings"]
+        return found

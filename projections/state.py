@@ -1,0 +1,87 @@
+"""Everything that follows from the log up to one position, small enough to save and quick enough to fold.
+
+It is what the improvement process knows when it decides, what ``status`` shows, and what ``at`` shows of any moment.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..domain.breach import Window
+from ..domain.events import Event, PolicyChanged
+from ..domain.routing import Traffic
+from ..domain.settings import Policy
+from .health import Health
+from .metrics import Metrics
+from .ratings import Ratings
+from .registry import Registry
+from .traffic import Lanes
+
+
+class State:
+    """The folds side by side, as of ``position``. It only ever computes: applying an event calls nobody."""
+
+    VERSION = 1
+    """Raised when a fold changes its meaning: checkpoints of another version are folded anew from the log."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.settings: dict[str, Any] = {}
+        self.ratings = Ratings()
+        self.metrics = Metrics()
+        self.health = Health()
+        self.lanes = Lanes()
+        self.registry = Registry()
+
+    def apply(self, position: int, event: Event) -> None:
+        """Take in the next event of the log."""
+        if isinstance(event, PolicyChanged):
+            self.settings[event.key] = event.new
+        for fold in (self.ratings, self.metrics, self.health, self.lanes, self.registry):
+            fold.apply(position, event)
+        self.position = position
+
+    @property
+    def policy(self) -> Policy:
+        """The settings in force."""
+        return Policy(self.settings)
+
+    def window(self, role: str) -> Window:
+        """The ratings of the role's live adapter that the breach rule looks at."""
+        stable = self.lanes.traffic(role).stable
+        return self.ratings.window(role, stable, self.policy.get("rating.window", role))
+
+    def traffic(self, role: str) -> Traffic:
+        """Where the role's runs go."""
+        return self.lanes.traffic(role)
+
+    @property
+    def adapters_registered(self) -> int:
+        """How many adapters have a name."""
+        return len(self.registry.adapters)
+
+    def dump(self) -> bytes:
+        """Canonical JSON: equal states give equal bytes."""
+        parts = {
+            "version": self.VERSION, "position": self.position, "settings": self.settings, "ratings": self.ratings.state,
+            "metrics": self.metrics.state, "health": self.health.state, "lanes": self.lanes.state,
+            "registry": self.registry.state,
+        }
+        return json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()
+
+    @classmethod
+    def load(cls, saved: bytes) -> State | None:
+        """The state that was dumped, None when it is of another version or unreadable: then fold the log."""
+        try:
+            parts = json.loads(saved)
+            if parts["version"] != cls.VERSION:
+                return None
+            state = cls()
+            state.position, state.settings = parts["position"], parts["settings"]
+            state.ratings, state.metrics = Ratings(parts["ratings"]), Metrics(parts["metrics"])
+            state.health, state.lanes = Health(parts["health"]), Lanes(parts["lanes"])
+            state.registry = Registry(parts["registry"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return state

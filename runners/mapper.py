@@ -1,0 +1,89 @@
+"""Facts to bytes and back: one JSON object per event, under a topic from a closed registry.
+
+A row's topic is only ever looked up in ``domain.events.EVENTS``: an untrusted ``events.db`` names no code to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
+
+from ..domain.errors import LogError
+from ..domain.events import EVENTS, Event
+
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""(topic, version) to the function that lifts a stored state of that version to the next."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An event where it stands: ``position`` is its place in the one log, from 1."""
+
+    position: int
+    event: Event
+
+
+def encode(event: Event) -> bytes:
+    """The stored state: the event's own fields and ``v``, its class version; aggregate and version are columns."""
+    state = {field: getattr(event, field) for field in _fields(type(event))}
+    state["v"] = event.VERSION
+    return msgspec.json.encode(state)
+
+
+def decode(topic: str, originator_id: str, originator_version: int, state: bytes) -> Event:
+    """The event of a stored row.
+
+    Raises ``LogError`` for a topic or version this program does not know, and for a state that is not what it says.
+    """
+    cls = EVENTS.get(topic)
+    if cls is None:
+        raise LogError(f"the log holds an event {topic!r} that this version does not know; upgrade grokputer to read it")
+    try:
+        data: dict[str, Any] = msgspec.json.decode(state)
+        version = data.pop("v")
+        if version > cls.VERSION:
+            raise LogError(
+                f"the log holds {topic} of version {version}, this program knows {cls.VERSION}; upgrade grokputer to read it"
+            )
+        for older in range(version, cls.VERSION):
+            data = UPCASTERS[topic, older](data)
+        data["originator_id"] = UUID(originator_id)
+        data["originator_version"] = originator_version
+        return msgspec.convert(data, cls)
+    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LogError(
+            f"event {originator_version} of {topic} {originator_id} is damaged ({error}); restore the log from a backup"
+        ) from None
+
+
+_FIELDS: dict[type[Event], tuple[str, ...]] = {}
+
+
+def _fields(cls: type[Event]) -> tuple[str, ...]:
+    if cls not in _FIELDS:
+        _FIELDS[cls] = tuple(f.name for f in fields(cls) if f.name not in ("originator_id", "originator_version"))
+    return _FIELDS[cls]
+
+
+class FactMapper(Mapper[UUID]):
+    """The mapper of ``eventsourcing`` over ``encode`` and ``decode``."""
+
+    def __init__(self) -> None:
+        super().__init__(JSONTranscoder())
+
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        """The row to store."""
+        return StoredEvent(
+            domain_event.originator_id, domain_event.originator_version, domain_event.TOPIC, encode(domain_event)
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        """The event of the row."""
+        originator = stored_event.originator_id
+        text = originator.hex if isinstance(originator, UUID) else originator
+        return decode(stored_event.topic, text, stored_event.originator_version, stored_event.state)
