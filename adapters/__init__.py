@@ -1,0 +1,1 @@
+"""Everything about LoRA adapters: recipes, training, weights, serving and the proof that one is applied."""

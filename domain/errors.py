@@ -37,3 +37,23 @@ class NotPossible(GrokputerError):
 
 class NotFound(GrokputerError):
     """Something asked for by a name or id that the log does not know."""
+
+
+class InvalidRecipe(GrokputerError, ValueError):
+    """A training setting outside its allowed range, or one that does not exist."""
+
+
+class InvalidExamples(GrokputerError, ValueError):
+    """A dataset file that cannot be read as training examples."""
+
+
+class TrainingError(GrokputerError):
+    """A training that did not produce an adapter, with the reason."""
+
+
+class AdapterNotApplied(GrokputerError):
+    """An adapter whose served answers are the base's, or are not those its trainer recorded."""
+
+
+class LogError(GrokputerError):
+    """The log cannot be opened, read or written."""

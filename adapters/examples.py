@@ -1,0 +1,106 @@
+"""What an adapter learns from: prompts with the answer that should have been given, and where each came from.
+
+Which runs become examples is decided elsewhere. A dataset is a JSON Lines file, and its hash is that of the file's bytes,
+so ``sha256sum dataset.jsonl`` checks it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..domain.errors import InvalidExamples
+from ..domain.ports import Message
+
+ROLES = ("system", "user", "assistant")
+"""Who may speak in a prompt."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One prompt and its right answer.
+
+    ``source`` names the kind: ``correction``, ``success``, ``replay``, ``public``, ``teacher``. ``run_id`` and ``step``
+    (from 0) point at the run it came from; they are empty for sources that have none. ``role`` is the agent's role.
+    """
+
+    messages: tuple[Message, ...]
+    completion: str
+    source: str
+    role: str = "action"
+    run_id: str = ""
+    step: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The example as it stands in a dataset file."""
+        return {
+            "messages": list(self.messages), "completion": self.completion, "source": self.source, "role": self.role,
+            "run_id": self.run_id, "step": self.step,
+        }
+
+    @staticmethod
+    def from_json(row: dict[str, Any]) -> Example:
+        """The example of one row of a dataset file. Raises ``ValueError`` when it is not one."""
+        messages, completion = row.get("messages"), row.get("completion")
+        if not isinstance(messages, list) or not messages or not all(_is_message(message) for message in messages):
+            raise ValueError("'messages' must be a list of {role, content}")
+        if not isinstance(completion, str) or not completion:
+            raise ValueError("'completion' must be the answer as text, not empty")
+        return Example(
+            tuple(messages), completion, str(row.get("source", "")), str(row.get("role", "action")),
+            str(row.get("run_id", "")), int(row.get("step", 0)),
+        )
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> str:
+    """Write the dataset file and return its hash."""
+    text = _text(examples)
+    path.write_bytes(text)
+    return _hash(text)
+
+
+def read_examples(path: Path) -> list[Example]:
+    """The examples of a dataset file. Raises ``InvalidExamples`` with the line that cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidExamples(f"dataset {path} cannot be read: {error}; give a JSON Lines file") from error
+    examples = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            examples.append(Example.from_json(json.loads(line)))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidExamples(f"dataset {path} line {number} is not an example: {error}") from error
+    return examples
+
+
+def dataset_hash(examples: Iterable[Example]) -> str:
+    """``sha256:<hex>`` of the dataset file these examples make, in this order."""
+    return _hash(_text(examples))
+
+
+def deduplicate(examples: Sequence[Example]) -> list[Example]:
+    """The examples without those whose prompt and answer an earlier one already has, in the same order."""
+    first: dict[str, Example] = {}
+    for example in examples:
+        first.setdefault(json.dumps([example.messages, example.completion]), example)
+    return list(first.values())
+
+
+def _is_message(message: object) -> bool:
+    return isinstance(message, dict) and message.get("role") in ROLES and isinstance(message.get("content"), str)
+
+
+def _text(examples: Iterable[Example]) -> bytes:
+    lines = (json.dumps(example.to_json(), ensure_ascii=False, separators=(",", ":")) for example in examples)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _hash(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -1,0 +1,129 @@
+"""How an adapter is trained: one frozen, checked set of hyperparameters, and the presets.
+
+A recipe is written into the log with the training it belongs to, so it is plain JSON and says everything that decides the
+outcome. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..domain.errors import InvalidRecipe
+
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+"""The projections that ``target="attention"`` adapts, by the names that Llama-like models give them."""
+
+ROLE_RANKS = {"ocr": 16, "action": 8, "decomposition": 16, "recovery": 12}
+"""The rank of each role under the preset ``seed``; given by the project's user."""
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "r": (1, 512),
+    "alpha": (1, 1024),
+    "dropout": (0.0, 0.9),
+    "epochs": (1, 1000),
+    "batch": (1, 4096),
+    "accumulation": (1, 4096),
+    "learning_rate": (1e-8, 1.0),
+    "warmup_ratio": (0.0, 0.9),
+    "weight_decay": (0.0, 1.0),
+    "max_grad_norm": (1e-3, 1e3),
+    "max_length": (16, 1_048_576),
+    "replay_share": (0.0, 0.95),
+    "checkpoint_steps": (1, 1_000_000),
+    "seed": (0, 2**32 - 1),
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "target": ("attention", "all-linear"),
+    "quantization": ("nf4", "none"),
+    "schedule": ("linear", "cosine", "constant"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The hyperparameters of one training. The defaults are the preset ``default``.
+
+    Raises ``InvalidRecipe`` when made with a value outside its range.
+    """
+
+    r: int = 16
+    """Rank of the update. Source: the project's user."""
+    alpha: int = 32
+    """The update is scaled by ``alpha / r``. Source: the project's user."""
+    dropout: float = 0.05
+    """Dropout on the input of the update. Source: the project's user; QLoRA (arXiv 2305.14314), section 5."""
+    target: str = "all-linear"
+    """``all-linear`` or ``attention`` (q, k, v, o). All layers: QLoRA, section 4, and measured here."""
+    epochs: int = 4
+    batch: int = 4
+    """Examples per forward pass."""
+    accumulation: int = 4
+    """Forward passes per optimiser step."""
+    learning_rate: float = 5e-4
+    schedule: str = "linear"
+    warmup_ratio: float = 0.05
+    """Share of all steps over which the learning rate rises to its full value; chosen."""
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    max_length: int = 2048
+    """Tokens of prompt and completion. A longer example is left out and counted, never cut."""
+    packing: bool = False
+    """Whether several examples share one sequence; they never see each other."""
+    quantization: str = "nf4"
+    """``nf4``: 4-bit base with double quantisation and bf16 compute (QLoRA). ``none``: bf16 base (LoRA)."""
+    gradient_checkpointing: bool = False
+    """Recompute activations instead of keeping them: a fifth slower, for models that do not fit otherwise."""
+    replay_share: float = 1 / 3
+    """Share of the dataset that repeats what already went well, against forgetting; measured for the embedded model."""
+    checkpoint_steps: int = 25
+    """Optimiser steps between two checkpoints, from which a killed training goes on; chosen."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field.name, getattr(self, field.name), type(field.default))
+
+    def replace(self, **changes: Any) -> Recipe:
+        """A copy with some settings changed. Raises ``InvalidRecipe`` for an unknown one or a value out of range."""
+        return Recipe.from_json({**self.to_json(), **changes})
+
+    def to_json(self) -> dict[str, Any]:
+        """Every setting by name, as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_json(settings: Mapping[str, Any]) -> Recipe:
+        """The recipe with these settings and the defaults for the rest. Raises ``InvalidRecipe``."""
+        known = [field.name for field in dataclasses.fields(Recipe)]
+        for key in settings:
+            if key not in known:
+                raise InvalidRecipe(f"recipe setting '{key}' does not exist; the settings are {', '.join(known)}")
+        return Recipe(**settings)
+
+
+def preset(name: str, role: str | None = None) -> Recipe:
+    """The named recipe: ``seed``, the figures the project's user gave with a rank per role, or ``default``, measured better."""
+    if name == "default":
+        return Recipe()
+    if name != "seed":
+        raise InvalidRecipe(f"preset '{name}' does not exist; the presets are default, seed")
+    return Recipe(
+        r=ROLE_RANKS.get(role or "", 16), alpha=32, dropout=0.05, target="attention", epochs=3, batch=4, accumulation=4,
+        learning_rate=2e-4, max_length=2048, packing=True, quantization="nf4",
+    )
+
+
+def _check(key: str, value: object, expected: type) -> None:
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not expected:
+        raise InvalidRecipe(f"recipe setting '{key}' has value {value!r}; allowed is a value of type {expected.__name__}")
+    if key in _CHOICES and value not in _CHOICES[key]:
+        raise InvalidRecipe(f"recipe setting '{key}' has value {value!r}; allowed are {', '.join(_CHOICES[key])}")
+    if key in _RANGES:
+        low, high = _RANGES[key]
+        if not low <= value <= high:  # type: ignore[operator]  # NaN fails this too
+            raise InvalidRecipe(f"recipe setting '{key}' has value {value!r}; allowed is {low:g} to {high:g}")
