@@ -41,17 +41,27 @@ class Adapter(Aggregate):
         names = {"role": registered.role, "adapter": registered.adapter}
         if differing == 0:
             self._record(
-                AdapterRejected, context, reason=f"it changes nothing: the base's own output on all {prompts} fixed prompts", **names
+                AdapterRejected,
+                context,
+                reason=f"it changes nothing: the base's own output on all {prompts} fixed prompts",
+                **names,
             )
         elif matching < prompts:
             self._record(
-                AdapterRejected, context,
-                reason=f"served it gives the trainer's output on only {matching} of {prompts} fixed prompts", **names,
+                AdapterRejected,
+                context,
+                reason=f"served it gives the trainer's output on only {matching} of {prompts} fixed prompts",
+                **names,
             )
         else:
             self._record(
-                AdapterEvaluated, context, prompts=prompts, differing=differing, matching=matching,
-                max_difference=max_difference, **names,
+                AdapterEvaluated,
+                context,
+                prompts=prompts,
+                differing=differing,
+                matching=matching,
+                max_difference=max_difference,
+                **names,
             )
 
     def reject(self, reason: str, context: Context) -> None:

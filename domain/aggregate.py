@@ -54,8 +54,12 @@ class Aggregate:
 
     def _record(self, fact: type[Event], context: Context, **fields: Any) -> None:
         event = fact(
-            originator_id=self.id, originator_version=self.version + 1, time=context.time,
-            actor=context.actor, caused_by=context.caused_by, **fields,
+            originator_id=self.id,
+            originator_version=self.version + 1,
+            time=context.time,
+            actor=context.actor,
+            caused_by=context.caused_by,
+            **fields,
         )
         self._apply(event)
         self.version = event.originator_version

@@ -31,8 +31,9 @@ class Window:
 
 def is_breach(window: Window, policy: Policy) -> bool:
     """Whether the rolling mean of enough ratings lies under the threshold."""
-    enough = len(window.ratings) >= policy.get("rating.minimum", window.role)
-    return enough and window.mean < policy.get("rating.threshold", window.role)
+    if len(window.ratings) < policy.get("rating.minimum", window.role):
+        return False
+    return bool(window.mean < policy.get("rating.threshold", window.role))
 
 
 def role_id(role: str) -> UUID:
@@ -63,15 +64,27 @@ class RoleImprovement(Aggregate):
         if reason is None:
             first, last = window.ratings[0][0], window.ratings[-1][0]
             self._record(
-                RatingThresholdBreached, context, role=window.role, adapter=window.adapter,
-                mean=round(window.mean, 4), count=len(window.ratings), window=policy.get("rating.window", window.role),
-                threshold=policy.get("rating.threshold", window.role), first_position=first, last_position=last,
+                RatingThresholdBreached,
+                context,
+                role=window.role,
+                adapter=window.adapter,
+                mean=round(window.mean, 4),
+                count=len(window.ratings),
+                window=policy.get("rating.window", window.role),
+                threshold=policy.get("rating.threshold", window.role),
+                first_position=first,
+                last_position=last,
                 total=window.total,
             )
         elif not self.is_suppression_noted:
             self._record(
-                TriggerSuppressed, context, role=window.role, adapter=window.adapter, mean=round(window.mean, 4),
-                count=len(window.ratings), reason=reason,
+                TriggerSuppressed,
+                context,
+                role=window.role,
+                adapter=window.adapter,
+                mean=round(window.mean, 4),
+                count=len(window.ratings),
+                reason=reason,
             )
 
     def _reason_to_suppress(self, window: Window, policy: Policy) -> str | None:

@@ -50,8 +50,12 @@ class ArmHealth:
     def as_numbers(self) -> dict[str, Any]:
         """JSON-plain, for the log."""
         return {
-            "runs": self.runs, "success": _rounded(self.success), "rating": _rounded(self.rating), "rated": self.rated,
-            "health": _rounded(self.health), "critical": self.critical,
+            "runs": self.runs,
+            "success": _rounded(self.success),
+            "rating": _rounded(self.rating),
+            "rated": self.rated,
+            "health": _rounded(self.health),
+            "critical": self.critical,
         }
 
 
@@ -77,18 +81,25 @@ def assess_canary(
     ours, theirs = ArmHealth.of(canary[-window:]), ArmHealth.of(stable)
     bars = _bars(theirs, policy, role)
     numbers = {
-        "canary": ours.as_numbers(), "stable": theirs.as_numbers(), "elapsed_s": round(elapsed_s, 1),
-        "rule": policy.get("canary.rule", role), "bars": {name: _rounded(bar) for name, (bar, _) in bars.items()},
+        "canary": ours.as_numbers(),
+        "stable": theirs.as_numbers(),
+        "elapsed_s": round(elapsed_s, 1),
+        "rule": policy.get("canary.rule", role),
+        "bars": {name: _rounded(bar) for name, (bar, _) in bars.items()},
     }
 
     def verdict(word: str, reason: str, message: str) -> Verdict:
         return Verdict(word, reason, message, numbers)
 
     if ours.critical:
-        return verdict("roll back", "critical", f"{ours.critical} of {ours.runs} canary runs ended in an error of the system")
+        return verdict(
+            "roll back", "critical", f"{ours.critical} of {ours.runs} canary runs ended in an error of the system"
+        )
     if ours.runs < minimum:
         if elapsed_s >= policy.get("canary.give_up_s", role):
-            return verdict("inconclusive", "no data", f"{ours.runs} canary runs in {elapsed_s:.0f} s; {minimum} are needed")
+            return verdict(
+                "inconclusive", "no data", f"{ours.runs} canary runs in {elapsed_s:.0f} s; {minimum} are needed"
+            )
         return verdict("hold", "few runs", f"{ours.runs} of the {minimum} canary runs needed")
     for name, value in (("success", ours.success), ("rating", ours.rating), ("health", ours.health)):
         bar, is_inclusive = bars[name]
@@ -96,14 +107,17 @@ def assess_canary(
             continue
         if not (value > bar or (is_inclusive and value >= bar)):
             word = "below" if is_inclusive else "not above"
-            return verdict("roll back", name, f"canary {name} {value:.3f} is {word} {bar:.3f} over its last {ours.runs} runs")
+            return verdict(
+                "roll back", name, f"canary {name} {value:.3f} is {word} {bar:.3f} over its last {ours.runs} runs"
+            )
     if ours.rating is None:
         return verdict("hold", "few runs", f"none of the last {ours.runs} canary runs is rated")
     bake = policy.get("canary.bake_s", role)
     if elapsed_s < bake:
         return verdict("hold", "bake", f"healthy after {elapsed_s:.0f} s; promoted after {bake:.0f} s")
     return verdict(
-        "promote", "healthy",
+        "promote",
+        "healthy",
         f"success {ours.success:.3f}, rating {ours.rating:.2f}, health {ours.health:.3f} over the last {ours.runs} canary runs",
     )
 

@@ -136,8 +136,15 @@ class CloseCycle:
 
 
 Command = (
-    LookAtRatings | RequestTraining | RegisterAdapter | StartRollout | PromoteAdapter | RollBackAdapter | PauseRollout
-    | RaiseAlert | CloseCycle
+    LookAtRatings
+    | RequestTraining
+    | RegisterAdapter
+    | StartRollout
+    | PromoteAdapter
+    | RollBackAdapter
+    | PauseRollout
+    | RaiseAlert
+    | CloseCycle
 )
 
 
@@ -173,7 +180,9 @@ def react(event: Event, known: Knowledge) -> list[Command]:
                 _close(event.role, "rolled back", f"{event.adapter}: {event.reason}", known),
             ]
         case RolloutPaused():
-            return [RaiseAlert(event.originator_id, "warning", f"the rollout of {event.adapter} is paused: {event.reason}")]
+            return [
+                RaiseAlert(event.originator_id, "warning", f"the rollout of {event.adapter} is paused: {event.reason}")
+            ]
     return []
 
 

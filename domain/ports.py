@@ -32,8 +32,13 @@ class Model(Protocol):
     """Something that answers messages: the embedded policy, any Hugging Face causal model, or an HTTP endpoint."""
 
     def complete(
-        self, messages: Sequence[Message], *, adapter: str | None = None, max_tokens: int = 64,
-        temperature: float = 0.0, seed: int = 0,
+        self,
+        messages: Sequence[Message],
+        *,
+        adapter: str | None = None,
+        max_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> Completion:
         """Answer with the base (``adapter=None``) or with the named LoRA adapter applied.
 
@@ -50,6 +55,7 @@ class Page:
     ``lines[i]`` ends with its number ``[i + 1]``; an action names its element by repeating the line.
     ``reward`` is the task's own raw reward, 1.0 for success; it is meaningful once ``is_done``.
     ``error`` says in words why the last action could not be carried out (empty when it could).
+    ``is_question`` marks a task in words with no page at all: it is asked as it stands.
     """
 
     task: str
@@ -57,6 +63,7 @@ class Page:
     is_done: bool = False
     reward: float = 0.0
     error: str = ""
+    is_question: bool = False
 
 
 class Environment(Protocol):

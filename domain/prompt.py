@@ -26,6 +26,8 @@ def observe(page: Page, history: Sequence[str]) -> list[Message]:
     The task stands before the page, so that every line can be read in its light, and again at the end, next to the
     answer. The embedded model's chat template leaves the system message out.
     """
+    if page.is_question:
+        return [{"role": "user", "content": page.task}]
     lines = [f"task: {page.task}", *page.lines, *(f"did: {action}" for action in history[-HISTORY:])]
     if page.error:
         lines.append(f"error: {page.error}")

@@ -62,8 +62,14 @@ class Rollout(Aggregate):
         if last is not None and last.verdict == verdict.verdict == "hold" and last.reason == verdict.reason:
             return
         self._record(
-            CanaryAssessed, context, verdict=verdict.verdict, reason=verdict.reason, message=verdict.message,
-            numbers=verdict.numbers, up_to=up_to, **names,
+            CanaryAssessed,
+            context,
+            verdict=verdict.verdict,
+            reason=verdict.reason,
+            message=verdict.message,
+            numbers=verdict.numbers,
+            up_to=up_to,
+            **names,
         )
 
     def promote(self, reason: str, context: Context) -> None:

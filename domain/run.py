@@ -67,16 +67,28 @@ class TaskRun(Aggregate):
         """End it as a success."""
         self._require_running()
         self._record(
-            TaskSucceeded, context, steps=len(self.steps), duration_ms=duration_ms, reward=reward,
-            implicit_stars=rate_implicitly(True, duration_ms, policy), **self._belongs,
+            TaskSucceeded,
+            context,
+            steps=len(self.steps),
+            duration_ms=duration_ms,
+            reward=reward,
+            implicit_stars=rate_implicitly(True, duration_ms, policy),
+            **self._belongs,
         )
 
     def fail(self, reason: str, detail: str, duration_ms: int, reward: float, policy: Policy, context: Context) -> None:
         """End it as a failure: ``wrong``, ``timeout`` or ``error``."""
         self._require_running()
         self._record(
-            TaskFailed, context, steps=len(self.steps), duration_ms=duration_ms, reward=reward, reason=reason,
-            detail=detail, implicit_stars=rate_implicitly(False, duration_ms, policy), **self._belongs,
+            TaskFailed,
+            context,
+            steps=len(self.steps),
+            duration_ms=duration_ms,
+            reward=reward,
+            reason=reason,
+            detail=detail,
+            implicit_stars=rate_implicitly(False, duration_ms, policy),
+            **self._belongs,
         )
 
     def rate(self, stars: Any, source: str, issues: Sequence[str], comment: str | None, context: Context) -> None:
@@ -93,11 +105,18 @@ class TaskRun(Aggregate):
         """Record what should have been done. The same correction twice is recorded once."""
         self._require_ended("corrected")
         if source not in CORRECTION_SOURCES:
-            raise NotPossible(f"a correction cannot come from {source!r}; it comes from {', '.join(CORRECTION_SOURCES)}")
+            raise NotPossible(
+                f"a correction cannot come from {source!r}; it comes from {', '.join(CORRECTION_SOURCES)}"
+            )
         if any(known.correction == correction for known in self.corrections):
             return
         self._record(
-            TaskCorrected, context, source=source, correction=correction, steps=steps, is_verified=is_verified,
+            TaskCorrected,
+            context,
+            source=source,
+            correction=correction,
+            steps=steps,
+            is_verified=is_verified,
             **self._belongs,
         )
 

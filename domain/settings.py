@@ -52,7 +52,16 @@ class Setting:
 
     def _convert(self, value: Any) -> Any:
         if isinstance(self.default, bool):
-            words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+            words = {
+                "true": True,
+                "yes": True,
+                "on": True,
+                "1": True,
+                "false": False,
+                "no": False,
+                "off": False,
+                "0": False,
+            }
             if str(value).lower() not in words:
                 raise ValueError(value)
             return words[str(value).lower()]
@@ -83,7 +92,9 @@ SETTINGS: dict[str, Setting] = {
     "rating.window": Setting(50, "ratings the rolling mean looks at", 1, 10_000),
     "rating.minimum": Setting(10, "ratings under which the mean says nothing", 1, 10_000),
     "rating.threshold": Setting(3.8, "mean under which the role is to be improved", 1, 5),
-    "rating.cooldown": Setting(50, "ratings after a closed cycle before the same adapter can breach again (chosen: one window)", 0),
+    "rating.cooldown": Setting(
+        50, "ratings after a closed cycle before the same adapter can breach again (chosen: one window)", 0
+    ),
     # The implicit rating; figures of the project's user.
     "implicit.five_under_s": Setting(10.0, "a success faster than this is worth 5", 0),
     "implicit.four_under_s": Setting(30.0, "a success faster than this is worth 4, a slower one 3", 0),
@@ -95,17 +106,25 @@ SETTINGS: dict[str, Setting] = {
     "model.backend": Setting("local", "where the model runs", choices=("local", "openai")),
     "model.base": Setting("embedded", "'embedded', a path, a Hugging Face name, or the endpoint's model name"),
     "model.revision": Setting(None, "revision of a Hugging Face model"),
-    "model.quantization": Setting("nf4", "how the base is held; adapters are served on what they were trained on", choices=("nf4", "none")),
+    "model.quantization": Setting(
+        "nf4", "how the base is held; adapters are served on what they were trained on", choices=("nf4", "none")
+    ),
     "model.endpoint": Setting(None, "base URL of an OpenAI-compatible endpoint; its key comes from OPENAI_API_KEY"),
     "model.trust_remote_code": Setting(False, "run code that a model repository ships"),
     # Training; the recipe's own figures are keys of their own below.
     "training.preset": Setting("default", "where the recipe's figures come from", choices=("default", "seed")),
     "training.min_examples": Setting(5, "usable examples under which a training is declined", 1),
     "training.below_stars": Setting(4, "runs rated under this are learnt from", 2, 5),
-    "training.retries": Setting(2, "sampled attempts at each failed, uncorrected task; successes become targets (chosen)", 0, 100),
+    "training.retries": Setting(
+        2, "sampled attempts at each failed, uncorrected task; successes become targets (chosen)", 0, 100
+    ),
     # The canary; figures of the project's user.
     "canary.weight_percent": Setting(15, "share of the runs that the canary gets", 1, 99),
-    "canary.rule": Setting("threshold", "'threshold': the bars as they are; 'relative': or as good as the stable arm meanwhile", choices=("threshold", "relative")),
+    "canary.rule": Setting(
+        "threshold",
+        "'threshold': the bars as they are; 'relative': or as good as the stable arm meanwhile",
+        choices=("threshold", "relative"),
+    ),
     "canary.window": Setting(20, "canary runs looked at", 1, 10_000),
     "canary.min_runs": Setting(10, "canary runs under which nothing is decided", 1, 10_000),
     "canary.min_success": Setting(0.95, "success rate it must exceed", 0, 1),
@@ -117,9 +136,25 @@ SETTINGS: dict[str, Setting] = {
 }
 
 RECIPE_KEYS = (
-    "r", "alpha", "dropout", "target", "epochs", "batch", "accumulation", "learning_rate", "schedule", "warmup_ratio",
-    "weight_decay", "max_grad_norm", "max_length", "packing", "quantization", "gradient_checkpointing", "replay_share",
-    "checkpoint_steps", "seed",
+    "r",
+    "alpha",
+    "dropout",
+    "target",
+    "epochs",
+    "batch",
+    "accumulation",
+    "learning_rate",
+    "schedule",
+    "warmup_ratio",
+    "weight_decay",
+    "max_grad_norm",
+    "max_length",
+    "packing",
+    "quantization",
+    "gradient_checkpointing",
+    "replay_share",
+    "checkpoint_steps",
+    "seed",
 )
 """Figures of the recipe that a setting ``training.<key>`` overrides; their ranges are the recipe's own."""
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ..domain.canary import Outcome
-from ..domain.events import AdapterPromoted, AdapterRolledBack, Event, RolloutStarted, TaskFailed, TaskRated, TaskSucceeded
+from ..domain.events import (
+    AdapterPromoted,
+    AdapterRolledBack,
+    Event,
+    RolloutStarted,
+    TaskFailed,
+    TaskRated,
+    TaskSucceeded,
+)
 
 KEPT = 1000
 """Outcomes kept per arm; a verdict looks at the newest ones."""
@@ -47,8 +55,10 @@ class Health:
         """The arm's outcomes, oldest first; a run rated by several people counts with their mean."""
         return [
             Outcome(
-                position=entry["position"], succeeded=entry["reason"] == "",
-                is_healthy=entry["reason"] not in ("timeout", "error"), is_critical=entry["reason"] == "error",
+                position=entry["position"],
+                succeeded=entry["reason"] == "",
+                is_healthy=entry["reason"] not in ("timeout", "error"),
+                is_critical=entry["reason"] == "error",
                 stars=sum(entry["stars"].values()) / len(entry["stars"]) if entry["stars"] else None,
             )
             for entry in self.state.get(rollout, {}).get(arm, [])

@@ -33,7 +33,15 @@ class Metrics:
 
     def _of(self, role: str, adapter: str | None, arm: str) -> dict[str, Any]:
         arms = self.state.setdefault(role, {}).setdefault(adapter or BASE, {})
-        blank = {"runs": 0, "succeeded": 0, "steps": 0, "duration_ms": 0, "ratings": 0, "corrections": 0, "failures": {}}
+        blank = {
+            "runs": 0,
+            "succeeded": 0,
+            "steps": 0,
+            "duration_ms": 0,
+            "ratings": 0,
+            "corrections": 0,
+            "failures": {},
+        }
         found: dict[str, Any] = arms.setdefault(arm, blank)
         return found
 
@@ -41,11 +49,18 @@ class Metrics:
         """One row per role, adapter and arm."""
         return [
             {
-                "role": role, "adapter": adapter, "arm": arm, "runs": counts["runs"],
+                "role": role,
+                "adapter": adapter,
+                "arm": arm,
+                "runs": counts["runs"],
                 "success": round(counts["succeeded"] / counts["runs"], 4) if counts["runs"] else None,
                 "mean_steps": round(counts["steps"] / counts["runs"], 2) if counts["runs"] else None,
                 "mean_ms": round(counts["duration_ms"] / counts["runs"]) if counts["runs"] else None,
-                "ratings": counts["ratings"], "corrections": counts["corrections"], "failures": counts["failures"],
+                "ratings": counts["ratings"],
+                "corrections": counts["corrections"],
+                "failures": counts["failures"],
             }
-            for role, adapters in self.state.items() for adapter, arms in adapters.items() for arm, counts in arms.items()
+            for role, adapters in self.state.items()
+            for adapter, arms in adapters.items()
+            for arm, counts in arms.items()
         ]

@@ -71,10 +71,15 @@ class Ratings:
         """One row per role and adapter: counts and means, None where there is nothing to divide by."""
         return [
             {
-                "role": role, "adapter": adapter, "ratings": version["count"], "mean": _mean(version),
-                "implicit_runs": version["implicit"]["count"], "implicit_mean": _mean(version["implicit"]),
+                "role": role,
+                "adapter": adapter,
+                "ratings": version["count"],
+                "mean": _mean(version),
+                "implicit_runs": version["implicit"]["count"],
+                "implicit_mean": _mean(version["implicit"]),
             }
-            for role, versions in self.state.items() for adapter, version in versions.items()
+            for role, versions in self.state.items()
+            for adapter, version in versions.items()
         ]
 
 

@@ -36,9 +36,17 @@ class Registry:
                 self._train(position, event)
             case AdapterRegistered():
                 self.state["adapters"][event.adapter] = {
-                    "id": event.originator_id.hex, "role": event.role, "status": "registered", "weights": event.weights,
-                    "dataset": event.dataset, "base": event.base, "base_hash": event.base_hash, "proof": event.proof,
-                    "parent": event.parent, "training": event.training, "position": position,
+                    "id": event.originator_id.hex,
+                    "role": event.role,
+                    "status": "registered",
+                    "weights": event.weights,
+                    "dataset": event.dataset,
+                    "base": event.base,
+                    "base_hash": event.base_hash,
+                    "proof": event.proof,
+                    "parent": event.parent,
+                    "training": event.training,
+                    "position": position,
                     "registered": event.time.isoformat(),
                 }
             case AdapterEvaluated():
@@ -58,8 +66,15 @@ class Registry:
         key = event.originator_id.hex
         if isinstance(event, TrainingRequested):
             self.state["trainings"][key] = {
-                "role": event.role, "status": "requested", "position": position, "cycle": event.caused_by,
-                "examples": None, "attempts": 0, "step": 0, "steps": None, "reason": "",
+                "role": event.role,
+                "status": "requested",
+                "position": position,
+                "cycle": event.caused_by,
+                "examples": None,
+                "attempts": 0,
+                "step": 0,
+                "steps": None,
+                "reason": "",
             }
         training = self.state["trainings"][key]
         match event:

@@ -64,8 +64,13 @@ class State:
     def dump(self) -> bytes:
         """Canonical JSON: equal states give equal bytes."""
         parts = {
-            "version": self.VERSION, "position": self.position, "settings": self.settings, "ratings": self.ratings.state,
-            "metrics": self.metrics.state, "health": self.health.state, "lanes": self.lanes.state,
+            "version": self.VERSION,
+            "position": self.position,
+            "settings": self.settings,
+            "ratings": self.ratings.state,
+            "metrics": self.metrics.state,
+            "health": self.health.state,
+            "lanes": self.lanes.state,
             "registry": self.registry.state,
         }
         return json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()

@@ -42,9 +42,16 @@ class Lanes:
         role, key = self._role(event.role), event.originator_id.hex
         if isinstance(event, RolloutStarted):
             self.state["rollouts"][key] = {
-                "role": event.role, "adapter": event.adapter, "stable": event.stable, "phase": "progressing",
-                "weight_percent": event.weight_percent, "started": event.time.isoformat(), "position": position,
-                "verdict": None, "message": "", "assessed": None,
+                "role": event.role,
+                "adapter": event.adapter,
+                "stable": event.stable,
+                "phase": "progressing",
+                "weight_percent": event.weight_percent,
+                "started": event.time.isoformat(),
+                "position": position,
+                "verdict": None,
+                "message": "",
+                "assessed": None,
             }
             role["rollout"] = key
         rollout = self.state["rollouts"][key]

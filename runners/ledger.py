@@ -18,7 +18,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.application import AggregateNotFoundError, Application, ProcessingEvent
-from eventsourcing.persistence import IntegrityError, PersistenceError, ProcessRecorder, Tracking
+from eventsourcing.persistence import (
+    InfrastructureFactory,
+    IntegrityError,
+    PersistenceError,
+    ProcessRecorder,
+    Tracking,
+)
 from eventsourcing.sqlite import SQLiteDatastore
 from eventsourcing.utils import Environment
 
@@ -54,9 +60,11 @@ class Ledger(Application[UUID]):
         self.path = path
         self.clock = clock or SystemClock()
         try:
-            super().__init__({"SQLITE_DBNAME": f"file:{path.resolve().as_posix().replace('?', '%3f').replace('#', '%23')}"})
+            super().__init__(
+                {"SQLITE_DBNAME": f"file:{path.resolve().as_posix().replace('?', '%3f').replace('#', '%23')}"}
+            )
         except PersistenceError as error:
-            raise _explain(path, error) from error
+            raise explain(path, error) from error
 
     @classmethod
     def create(cls, path: Path, clock: Clock | None = None) -> Ledger:
@@ -78,12 +86,14 @@ class Ledger(Application[UUID]):
             with closing(sqlite3.connect(f"file:{path.resolve().as_posix()}?mode=ro", uri=True)) as connection:
                 found = connection.execute("PRAGMA application_id").fetchone()[0]
         except sqlite3.Error as error:
-            raise _explain(path, error) from error
+            raise explain(path, error) from error
         if found != APPLICATION_ID:
-            raise LogError(f"{path} is not a log of grokputer; name another with --db, or make one with 'grokputer init'")
+            raise LogError(
+                f"{path} is not a log of grokputer; name another with --db, or make one with 'grokputer init'"
+            )
         return cls(path, clock)
 
-    def construct_factory(self, env: Environment) -> LogFactory:
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
         """Our own factory, whatever the environment names: a log is never opened by code that a variable names."""
         return LogFactory(env)
 
@@ -91,7 +101,7 @@ class Ledger(Application[UUID]):
         """The closed registry of topics."""
         return FactMapper()
 
-    def construct_recorder(self) -> ProcessRecorder:  # type: ignore[override]
+    def construct_recorder(self) -> ProcessRecorder:
         """A recorder that stores tracking with the events."""
         return self.factory.process_recorder()
 
@@ -139,7 +149,14 @@ class Ledger(Application[UUID]):
         except IntegrityError:
             raise
         except (PersistenceError, sqlite3.Error) as error:
-            raise _explain(self.path, error) from error
+            raise explain(self.path, error) from error
+
+    def tracked(self, name: str) -> int:
+        """How far the named follower has come, 0 when it has not begun."""
+        with self._reading() as cursor:
+            cursor.execute("SELECT notification_id FROM tracking WHERE application_name = ?", (name,))
+            row = cursor.fetchone()
+        return row[0] if row else 0
 
     # --- reading ---
 
@@ -186,16 +203,21 @@ class Ledger(Application[UUID]):
         with self._reading() as cursor:
             cursor.execute(
                 "SELECT position, originator_id, originator_version, topic, state FROM stored_events "
-                "WHERE originator_id = ? ORDER BY originator_version", (id.hex,),
+                "WHERE originator_id = ? ORDER BY originator_version",
+                (id.hex,),
             )
-            return [Recorded(p, decode(topic, origin, version, state)) for p, origin, version, topic, state in cursor.fetchall()]
+            return [
+                Recorded(p, decode(topic, origin, version, state))
+                for p, origin, version, topic, state in cursor.fetchall()
+            ]
 
     def ids_like(self, prefix: str, first_topic: str) -> list[str]:
         """Hex ids of the aggregates that begin with the prefix and whose history begins with the topic, at most ten."""
         with self._reading() as cursor:
             cursor.execute(
                 "SELECT originator_id FROM stored_events WHERE originator_id >= ? AND originator_id < ? "
-                "AND originator_version = 1 AND topic = ? LIMIT 10", (prefix, prefix + "g", first_topic),
+                "AND originator_version = 1 AND topic = ? LIMIT 10",
+                (prefix, prefix + "g", first_topic),
             )
             return [row[0] for row in cursor.fetchall()]
 
@@ -244,7 +266,8 @@ class Ledger(Application[UUID]):
         with self._writing() as cursor:
             cursor.execute(
                 "INSERT INTO checkpoints VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position, "
-                "state = excluded.state WHERE excluded.position > checkpoints.position", (name, position, state),
+                "state = excluded.state WHERE excluded.position > checkpoints.position",
+                (name, position, state),
             )
 
     @contextmanager
@@ -253,7 +276,7 @@ class Ledger(Application[UUID]):
             with self._datastore.transaction(commit=False) as cursor:
                 yield cursor
         except (PersistenceError, sqlite3.Error) as error:
-            raise _explain(self.path, error) from error
+            raise explain(self.path, error) from error
 
     @contextmanager
     def _writing(self) -> Iterator[Any]:
@@ -261,10 +284,10 @@ class Ledger(Application[UUID]):
             with self._datastore.transaction(commit=True) as cursor:
                 yield cursor
         except (PersistenceError, sqlite3.Error) as error:
-            raise _explain(self.path, error) from error
+            raise explain(self.path, error) from error
 
 
-def _explain(path: Path, error: BaseException) -> LogError:
+def explain(path: Path, error: BaseException) -> LogError:
     """One line for what SQLite said, with what to do next."""
     said = str(error)
     if "not a database" in said or "malformed" in said:

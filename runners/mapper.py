@@ -42,7 +42,9 @@ def decode(topic: str, originator_id: str, originator_version: int, state: bytes
     """
     cls = EVENTS.get(topic)
     if cls is None:
-        raise LogError(f"the log holds an event {topic!r} that this version does not know; upgrade grokputer to read it")
+        raise LogError(
+            f"the log holds an event {topic!r} that this version does not know; upgrade grokputer to read it"
+        )
     try:
         data: dict[str, Any] = msgspec.json.decode(state)
         version = data.pop("v")

@@ -67,25 +67,41 @@ class LogRecorder(SQLiteProcessRecorder):
         return [*TABLES, *super().construct_create_table_statements()[1:]]
 
     def select_notifications(
-        self, start: int | None, limit: int, stop: int | None = None, topics: Sequence[str] = (),
-        *, inclusive_of_start: bool = True,
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         """Events from a position on, for the library's own followers."""
         first = (start or 0) + (0 if inclusive_of_start else 1)
         with self.datastore.transaction(commit=False) as cursor:
             rows = select_rows(cursor, first, stop, topics, limit)
         return [
-            Notification(id=row[0], originator_id=self.convert_originator_id(row[1]), originator_version=row[2], topic=row[3], state=row[4])
+            Notification(
+                id=row[0],
+                originator_id=self.convert_originator_id(row[1]),
+                originator_version=row[2],
+                topic=row[3],
+                state=row[4],
+            )
             for row in rows
         ]
 
 
 def select_rows(
-    cursor: SQLiteCursor | sqlite3.Cursor | Any, first: int, last: int | None = None, topics: Sequence[str] = (),
+    cursor: SQLiteCursor | sqlite3.Cursor | Any,
+    first: int,
+    last: int | None = None,
+    topics: Sequence[str] = (),
     limit: int | None = None,
 ) -> list[Any]:
     """Rows (position, originator_id, originator_version, topic, state) of ``first..last``, in order."""
-    statement = "SELECT position, originator_id, originator_version, topic, state FROM stored_events WHERE position >= ?"
+    statement = (
+        "SELECT position, originator_id, originator_version, topic, state FROM stored_events WHERE position >= ?"
+    )
     values: list[Any] = [first]
     if last is not None:
         statement += " AND position <= ?"

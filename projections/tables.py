@@ -1,0 +1,311 @@
+"""Tables for SQL users: one row per run, rating, training, adapter, rollout and look at a canary.
+
+They lie in the log's own file and hold nothing the log does not say; drop them and they are built again. Each event
+becomes a partial row, and rows of one key are merged, so the order of the log is all that matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..domain.events import (
+    AdapterEvaluated,
+    AdapterEvent,
+    AdapterPromoted,
+    AdapterRegistered,
+    AdapterRejected,
+    AdapterRolledBack,
+    CanaryAssessed,
+    CanaryWeightSet,
+    DatasetBuilt,
+    Event,
+    RolloutEvent,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+    TaskCorrected,
+    TaskFailed,
+    TaskRated,
+    TaskStarted,
+    TaskSucceeded,
+    TrainingCompleted,
+    TrainingDeclined,
+    TrainingEvent,
+    TrainingFailed,
+    TrainingRequested,
+)
+
+TABLES: dict[str, dict[str, type]] = {
+    "runs": {
+        "id": str,
+        "position": int,
+        "started": str,
+        "role": str,
+        "environment": str,
+        "task": str,
+        "seed": int,
+        "arm": str,
+        "adapter": str,
+        "rollout": str,
+        "session": str,
+        "base": str,
+        "status": str,
+        "reason": str,
+        "steps": int,
+        "duration_ms": int,
+        "reward": float,
+        "implicit_stars": int,
+        "stars": int,
+        "corrected_by": str,
+        "ended_position": int,
+    },
+    "ratings": {
+        "position": int,
+        "run": str,
+        "time": str,
+        "actor": str,
+        "source": str,
+        "role": str,
+        "arm": str,
+        "adapter": str,
+        "stars": int,
+        "issues": str,
+    },
+    "trainings": {
+        "id": str,
+        "position": int,
+        "requested": str,
+        "role": str,
+        "status": str,
+        "reason": str,
+        "dataset": str,
+        "examples": int,
+        "runs": int,
+        "weights": str,
+        "steps": int,
+        "tokens": int,
+        "final_loss": float,
+        "duration_s": float,
+        "peak_memory_bytes": int,
+    },
+    "adapters": {
+        "name": str,
+        "id": str,
+        "position": int,
+        "registered": str,
+        "role": str,
+        "status": str,
+        "weights": str,
+        "dataset": str,
+        "base": str,
+        "parent": str,
+        "training": str,
+    },
+    "rollouts": {
+        "id": str,
+        "position": int,
+        "started": str,
+        "role": str,
+        "adapter": str,
+        "stable": str,
+        "phase": str,
+        "weight_percent": int,
+        "decided": str,
+        "decided_by": str,
+        "reason": str,
+    },
+    "assessments": {
+        "position": int,
+        "time": str,
+        "rollout": str,
+        "adapter": str,
+        "verdict": str,
+        "reason": str,
+        "message": str,
+    },
+}
+"""Each table's columns and their types; the first column is the key."""
+
+Row = tuple[str, dict[str, Any]]
+
+
+def rows_of(position: int, event: Event) -> list[Row]:
+    """The partial rows (table, columns) that the event adds or changes."""
+    key, time = event.originator_id.hex, event.time.isoformat()
+    match event:
+        case TaskStarted() | TaskSucceeded() | TaskFailed() | TaskRated() | TaskCorrected():
+            return _rows_of_run(position, event, key, time)
+        case TrainingEvent():
+            return _rows_of_training(position, event, key, time)
+        case AdapterEvent():
+            return _rows_of_adapter(position, event, key, time)
+        case RolloutEvent():
+            return _rows_of_rollout(position, event, key, time)
+    return []
+
+
+def _rows_of_run(position: int, event: Event, key: str, time: str) -> list[Row]:
+    match event:
+        case TaskStarted():
+            return [
+                (
+                    "runs",
+                    {
+                        "id": key,
+                        "position": position,
+                        "started": time,
+                        "role": event.role,
+                        "environment": event.environment,
+                        "task": event.task,
+                        "seed": event.seed,
+                        "arm": event.arm,
+                        "adapter": event.adapter,
+                        "rollout": event.rollout,
+                        "session": event.session,
+                        "base": event.base,
+                        "status": "running",
+                    },
+                )
+            ]
+        case TaskSucceeded() | TaskFailed():
+            failed = isinstance(event, TaskFailed)
+            return [
+                (
+                    "runs",
+                    {
+                        "id": key,
+                        "status": "failed" if failed else "succeeded",
+                        "ended_position": position,
+                        "reason": event.reason if isinstance(event, TaskFailed) else None,
+                        "steps": event.steps,
+                        "duration_ms": event.duration_ms,
+                        "reward": event.reward,
+                        "implicit_stars": event.implicit_stars,
+                    },
+                )
+            ]
+        case TaskRated():
+            return [
+                ("runs", {"id": key, "stars": event.stars}),
+                (
+                    "ratings",
+                    {
+                        "position": position,
+                        "run": key,
+                        "time": time,
+                        "actor": event.actor,
+                        "source": event.source,
+                        "role": event.role,
+                        "arm": event.arm,
+                        "adapter": event.adapter,
+                        "stars": event.stars,
+                        "issues": ", ".join(event.issues),
+                    },
+                ),
+            ]
+        case TaskCorrected():
+            return [("runs", {"id": key, "corrected_by": event.source})]
+    return []
+
+
+def _rows_of_training(position: int, event: TrainingEvent, key: str, time: str) -> list[Row]:
+    row: dict[str, Any] = {"id": key}
+    match event:
+        case TrainingRequested():
+            row |= {"position": position, "requested": time, "role": event.role, "status": "requested"}
+        case DatasetBuilt():
+            row |= {"status": "dataset built", "dataset": event.dataset, "examples": event.examples, "runs": event.runs}
+        case TrainingCompleted():
+            row |= {
+                "status": "completed",
+                "weights": event.weights,
+                "steps": event.steps,
+                "tokens": event.tokens,
+                "final_loss": event.final_loss,
+                "duration_s": event.duration_s,
+                "peak_memory_bytes": event.peak_memory_bytes,
+            }
+        case TrainingDeclined():
+            row |= {"status": "declined", "reason": event.reason, "examples": event.examples}
+        case TrainingFailed():
+            row |= {"status": "failed", "reason": event.reason}
+    return [("trainings", row)] if len(row) > 1 else []
+
+
+def _rows_of_adapter(position: int, event: AdapterEvent, key: str, time: str) -> list[Row]:
+    row: dict[str, Any] = {"name": event.adapter}
+    match event:
+        case AdapterRegistered():
+            row |= {
+                "id": key,
+                "position": position,
+                "registered": time,
+                "role": event.role,
+                "status": "registered",
+                "weights": event.weights,
+                "dataset": event.dataset,
+                "base": event.base,
+                "parent": event.parent,
+                "training": event.training,
+            }
+        case AdapterEvaluated():
+            row["status"] = "proven"
+        case AdapterRejected():
+            row["status"] = "rejected"
+    return [("adapters", row)]
+
+
+def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) -> list[Row]:
+    row: dict[str, Any] = {"id": key}
+    also: list[Row] = []
+    decided = {"decided": time, "decided_by": event.actor}
+    match event:
+        case RolloutStarted():
+            row |= {
+                "position": position,
+                "started": time,
+                "role": event.role,
+                "adapter": event.adapter,
+                "stable": event.stable,
+                "phase": "progressing",
+                "weight_percent": event.weight_percent,
+            }
+            also = [("adapters", {"name": event.adapter, "status": "canary"})]
+        case CanaryWeightSet():
+            row["weight_percent"] = event.weight_percent
+        case CanaryAssessed():
+            also = [
+                (
+                    "assessments",
+                    {
+                        "position": position,
+                        "time": time,
+                        "rollout": key,
+                        "adapter": event.adapter,
+                        "verdict": event.verdict,
+                        "reason": event.reason,
+                        "message": event.message,
+                    },
+                )
+            ]
+        case RolloutPaused() | RolloutResumed():
+            row |= {"phase": "paused" if isinstance(event, RolloutPaused) else "progressing", "reason": event.reason}
+        case AdapterPromoted():
+            row |= {"phase": "promoted", "reason": event.reason, **decided}
+            also = [("adapters", {"name": event.adapter, "status": "live"})]
+            if event.replaced is not None:
+                also.append(("adapters", {"name": event.replaced, "status": "replaced"}))
+        case AdapterRolledBack():
+            row |= {"phase": "rolled back", "reason": event.reason, **decided}
+            also = [("adapters", {"name": event.adapter, "status": "rolled back"})]
+    return ([("rollouts", row)] if len(row) > 1 else []) + also
+
+
+def merge(rows: Iterable[Row]) -> dict[str, dict[Any, dict[str, Any]]]:
+    """Partial rows of the same key laid over each other: table to key to columns."""
+    merged: dict[str, dict[Any, dict[str, Any]]] = {}
+    for table, row in rows:
+        key = row[next(iter(TABLES[table]))]
+        merged.setdefault(table, {}).setdefault(key, {}).update(row)
+    return merged

@@ -1,0 +1,25 @@
+"""The plain environment: a task in words, an answer in words. Whether it was a good one, only people say."""
+
+from __future__ import annotations
+
+from ...domain.ports import Page
+
+
+class Chat:
+    """The ``Environment`` of one question. Any answer ends it; an empty one has failed."""
+
+    def __init__(self) -> None:
+        self._task = ""
+
+    def reset(self, task: str, seed: int) -> Page:
+        """Ask the task; the seed changes nothing."""
+        self._task = task
+        return Page(task, (), is_question=True)
+
+    def act(self, action: str) -> Page:
+        """Take the answer."""
+        is_answer = bool(action.strip())
+        return Page(self._task, (), True, 1.0 if is_answer else 0.0, "" if is_answer else "no answer", True)
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,74 @@
+"""One episode, step by step: the observer renders the page, the actor answers, the environment does what it says.
+
+Runs, demonstrations, corrections by hand and sampled retries are all played here, so whatever becomes a training example
+was rendered and carried out exactly as a run is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..domain.ports import Completion, Environment, Message, Model, Page
+from ..domain.prompt import observe
+
+Actor = Callable[[Page, Sequence[str], Sequence[Message]], Completion]
+"""Answers a page: given the page, the actions so far and the rendered messages."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step as it was taken: what was asked, what was answered, and the page that came of it."""
+
+    messages: list[Message]
+    completion: Completion
+    page: Page
+    environment_ms: int
+
+    @property
+    def answer(self) -> str:
+        """What the actor answered."""
+        return self.completion.text
+
+
+def play(environment: Environment, page: Page, actor: Actor, max_steps: int) -> Iterator[Step]:
+    """Go on from the page until the task is done or the steps are used up."""
+    history: list[str] = []
+    while not page.is_done and len(history) < max_steps:
+        messages = observe(page, history)
+        completion = actor(page, history, messages)
+        began = time.perf_counter()
+        page = environment.act(completion.text)
+        yield Step(messages, completion, page, round((time.perf_counter() - began) * 1000))
+        history.append(completion.text)
+
+
+def is_success(page: Page) -> bool:
+    """Whether the task says it was done: raw reward 1."""
+    return page.is_done and page.reward >= 1.0
+
+
+def ask_model(model: Model, adapter: str | None, max_tokens: int, temperature: float = 0.0, seed: int = 0) -> Actor:
+    """An actor that is the model, with the adapter applied."""
+
+    def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
+        return model.complete(
+            messages, adapter=adapter, max_tokens=max_tokens, temperature=temperature, seed=seed + len(history)
+        )
+
+    return act
+
+
+def follow_script(decide: Callable[[Page, Sequence[str]], str]) -> Actor:
+    """An actor that is a scripted policy, such as a demonstration."""
+
+    def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
+        return Completion(decide(page, history), 0, 0, 0)
+
+    return act
+
+
+def repeat_actions(actions: Sequence[str]) -> Actor:
+    """An actor that does what a person wrote down, one action after another."""
+    return follow_script(lambda page, history: actions[len(history)])

@@ -1,0 +1,163 @@
+"""The improvement process at work: it follows the log and carries out what follows from each event, once.
+
+The events it leads to and how far it has come are stored in one transaction, so a process killed at any point, or two at
+once, do each thing once. It follows from any command that writes; slow work (training, proof, looks at the canary) is not
+done here but asked for in the log.
+"""
+
+from __future__ import annotations
+
+from eventsourcing.persistence import IntegrityError, Tracking
+
+from ..adapters.recipe import Recipe, preset
+from ..domain.adapter import Adapter
+from ..domain.aggregate import Aggregate, Context
+from ..domain.breach import RoleImprovement, role_id
+from ..domain.errors import LogError
+from ..domain.improvement import (
+    CloseCycle,
+    Command,
+    LookAtRatings,
+    PauseRollout,
+    PromoteAdapter,
+    RaiseAlert,
+    RegisterAdapter,
+    RequestTraining,
+    RollBackAdapter,
+    StartRollout,
+    react,
+)
+from ..domain.rollout import Rollout
+from ..domain.settings import Policy
+from ..domain.training import TrainingJob
+from ..projections.state import State
+from .ledger import RACES, Ledger
+from .mapper import Recorded
+from .views import CHECKPOINT, load_state, update_tables
+
+NAME = "improvement"
+ACTOR = "grokputer"
+
+
+def follow(ledger: Ledger) -> State:
+    """React to every event not reacted to yet, and return the state at the log's end.
+
+    Events from before the saved state are never read again; those between it and the process's own position are folded
+    without a reaction.
+    """
+    done = ledger.tracked(NAME)
+    state = load_state(ledger, done)
+    began = state.position
+    while ledger.position > state.position:
+        for recorded in ledger.read(state.position + 1):
+            state.apply(recorded.position, recorded.event)
+            if recorded.position > done and _react(ledger, recorded, state):
+                done = recorded.position
+    if state.position > done:
+        _track(ledger, state.position)
+    if state.position > began:
+        ledger.save_checkpoint(CHECKPOINT, state.position, state.dump())
+        update_tables(ledger)
+    return state
+
+
+def _track(ledger: Ledger, position: int) -> None:
+    try:
+        ledger.store(tracking=Tracking(NAME, position))
+    except IntegrityError:
+        return  # Another process has come further.
+
+
+def _react(ledger: Ledger, recorded: Recorded, state: State) -> bool:
+    """Carry out what follows; False when nothing did. Another process that was first has done the same."""
+    commands = react(recorded.event, state)
+    if not commands:
+        return False
+    for _ in range(RACES):
+        context = ledger.context(ACTOR, recorded.event.reference)
+        targets = [carry_out(ledger, command, state.policy, context) for command in commands]
+        try:
+            ledger.store(*targets, tracking=Tracking(NAME, recorded.position))
+        except IntegrityError:
+            if ledger.tracked(NAME) >= recorded.position:
+                return True
+            continue
+        return True
+    raise LogError(f"{ledger.path} is being written by too many at once; try again")
+
+
+def carry_out(ledger: Ledger, command: Command, policy: Policy, context: Context) -> Aggregate:
+    """The command's aggregate after it has decided, with its events pending. A command that was done adds none."""
+    match command:
+        case LookAtRatings(window):
+            role = ledger.get(RoleImprovement, role_id(window.role))
+            role.look(window, policy, context)
+            return role
+        case CloseCycle():
+            role = ledger.get(RoleImprovement, role_id(command.role))
+            role.close(command.role, command.outcome, command.detail, command.total, context)
+            return role
+        case RequestTraining():
+            return _request_training(ledger, command, policy, context)
+        case RegisterAdapter():
+            return _register(ledger, command, context)
+        case StartRollout():
+            rollout = ledger.get(Rollout, command.rollout)
+            rollout.start(command.role, command.adapter, command.stable, command.weight_percent, context)
+            return rollout
+    rollout = ledger.get(Rollout, command.rollout)
+    match command:
+        case PromoteAdapter():
+            if not rollout.is_over:
+                rollout.promote(command.reason, context)
+        case RollBackAdapter():
+            if not rollout.is_over:
+                rollout.roll_back(command.reason, context)
+        case PauseRollout():
+            rollout.pause(command.reason, context)
+        case RaiseAlert():
+            rollout.alert(command.severity, command.message, context)
+    return rollout
+
+
+def resolve_recipe(policy: Policy, role: str) -> Recipe:
+    """The recipe in force for the role: its preset, with the figures that were set. Raises ``InvalidRecipe``."""
+    base = preset(policy.get("training.preset", role), role)
+    return base.replace(**{"quantization": policy.get("model.quantization", role), **policy.recipe_changes(role)})
+
+
+def _request_training(ledger: Ledger, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:
+    job = ledger.get(TrainingJob, command.training)
+    job.request(
+        context,
+        role=command.role,
+        base=policy.get("model.base", command.role),
+        revision=policy.get("model.revision", command.role),
+        parent=command.parent,
+        recipe=resolve_recipe(policy, command.role).to_json(),
+        minimum_examples=policy.get("training.min_examples", command.role),
+        below_stars=policy.get("training.below_stars", command.role),
+        retries=policy.get("training.retries", command.role),
+    )
+    return job
+
+
+def _register(ledger: Ledger, command: RegisterAdapter, context: Context) -> Adapter:
+    adapter = ledger.get(Adapter, command.adapter)
+    completed = command.completed
+    requested = ledger.get(TrainingJob, completed.originator_id).requested
+    assert requested is not None
+    adapter.register(
+        context,
+        role=completed.role,
+        adapter=command.name,
+        weights=completed.weights,
+        dataset=completed.dataset,
+        base=requested.base,
+        base_hash=completed.base_hash,
+        config_hash=completed.config_hash,
+        parent=requested.parent,
+        training=completed.originator_id.hex,
+        proof=completed.proof,
+    )
+    return adapter
