@@ -1,6 +1,6 @@
 """The corrective dataset: which recorded runs become training examples.
 
-Targets are corrections (a person's, a demonstration's, a verified retry's) of runs that were rated low, and good runs again
+Targets are corrections (a person's, a demonstration's, a verified retry's) of runs not rated well, and good runs again
 as replay against forgetting. Nothing else is a target: a low star says what was wrong, not what would have been right.
 """
 
@@ -71,7 +71,7 @@ def build_dataset(
     runs = _collect(events, role)
     lessons: list[Example] = []
     for run in runs:
-        if run.correction is not None and run.stars is not None and run.stars < below_stars:
+        if run.correction is not None and (run.stars is None or run.stars < below_stars):
             lessons += _correction_examples(run, content)
     lessons = deduplicate(lessons)
     wanted = round(len(lessons) * replay_share / (1 - replay_share))

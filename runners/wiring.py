@@ -1,0 +1,139 @@
+"""The one place where concrete parts are chosen: which model, which environments, where weights lie.
+
+Parts are made when they are first asked for, so a command that only reads the log loads no model and starts no browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
+from ..domain.ports import Environment, Model
+from ..domain.settings import Policy
+from ..projections.state import State
+from .ledger import Ledger
+
+if TYPE_CHECKING:
+    from ..adapters.base_model import Base
+    from ..adapters.store import WeightStore
+
+ENVIRONMENTS = ("chat", "miniwob")
+
+
+def adapters_folder(log: Path) -> Path:
+    """Where the weights and unfinished trainings of a log lie: ``events.adapters`` beside ``events.db``."""
+    return log.with_suffix(".adapters")
+
+
+def base_of(policy: Policy) -> Base:
+    """The base model that the settings name."""
+    from ..adapters.base_model import Base
+
+    name = policy.get("model.base")
+    return Base(
+        name="" if name == "embedded" else name,
+        revision=policy.get("model.revision"),
+        trust_remote_code=policy.get("model.trust_remote_code"),
+        quantization=policy.get("model.quantization"),
+    )
+
+
+class Parts:
+    """The model, the environments and the weight store of one log. Close it, or use it as a context."""
+
+    def __init__(self, ledger: Ledger, state: State) -> None:
+        self.ledger = ledger
+        self.state = state
+        self._model: Model | None = None
+        self._environments: dict[str, Environment] = {}
+        self._base_label: str | None = None
+
+    @property
+    def store(self) -> WeightStore:
+        """The weights of this log's adapters."""
+        from ..adapters.store import WeightStore
+
+        return WeightStore(adapters_folder(self.ledger.path) / "weights")
+
+    @property
+    def model(self) -> Model:
+        """The model that the settings name, loaded at the first call. Raises ``ModelError``."""
+        if self._model is None:
+            policy = self.state.policy
+            if policy.get("model.backend") == "openai":
+                from ..adapters.remote import RemoteModel
+
+                endpoint = policy.get("model.endpoint")
+                if endpoint is None:
+                    raise ModelError("model.backend is openai but model.endpoint is not set; set it to the base URL")
+                self._model = RemoteModel(endpoint, policy.get("model.base"))
+            else:
+                from ..adapters.serving import LocalModel
+
+                self._model = LocalModel(base_of(policy))
+        return self._model
+
+    @property
+    def base_label(self) -> str:
+        """What a run records as its base: the name as set and what identifies its weights."""
+        if self._base_label is None:
+            policy = self.state.policy
+            name = policy.get("model.base")
+            if policy.get("model.backend") == "openai":
+                self._base_label = f"{name}@{policy.get('model.endpoint')}"
+            else:
+                self._base_label = f"{name}@{base_of(policy).fingerprint()}"
+        return self._base_label
+
+    def environment(self, name: str) -> Environment:
+        """The named environment, started when it is first used. Raises ``GrokputerError`` for another name."""
+        if name not in self._environments:
+            if name == "chat":
+                from .environments.chat import Chat
+
+                self._environments[name] = Chat()
+            elif name == "miniwob":
+                from .environments.miniwob import MiniWob
+
+                self._environments[name] = MiniWob()
+            else:
+                raise GrokputerError(f"{name!r} is not an environment; there are {', '.join(ENVIRONMENTS)}")
+        return self._environments[name]
+
+    def prepare(self, adapter: str) -> None:
+        """Make the adapter ready to be asked for, its weights checked. Raises ``UnknownAdapter``, ``DamagedWeights``."""
+        known = self.state.registry.adapters.get(adapter)
+        if known is None:
+            raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
+        from ..adapters.serving import LocalModel
+
+        if isinstance(self.model, LocalModel) and adapter not in self.model.names():
+            self.model.load(adapter, self.store.path(known["weights"]))
+
+    def close(self) -> None:
+        """End the environments and let the model go."""
+        for environment in self._environments.values():
+            environment.close()
+        self._environments.clear()
+        closing = getattr(self._model, "close", None)
+        self._model = None
+        if closing is not None:
+            closing()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def unknown_adapter(name: str, known: Iterable[str]) -> str:
+    """One line for an adapter that is not registered."""
+    names = ", ".join(known)
+    there = f"there {'are' if ', ' in names else 'is'} {names}" if names else "none is registered yet"
+    return f"adapter {name} is not registered; {there}; see 'grokputer adapters'"
