@@ -66,17 +66,19 @@ class Base:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, logging
 
-        logging.disable_progress_bar()
-        quantization = BitsAndBytesConfig(
+        untyped: Any = BitsAndBytesConfig, logging
+        config, progress = untyped
+        progress.disable_progress_bar()
+        nf4 = config(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16,
         )
         source: dict[str, Any] = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.location, **source)
-            model = AutoModelForCausalLM.from_pretrained(
+            model: Any = AutoModelForCausalLM.from_pretrained(
                 self.location, **source, dtype=torch.bfloat16, use_safetensors=True, device_map={"": device()},
-                quantization_config=quantization if self.quantization == "nf4" else None,
+                quantization_config=nf4 if self.quantization == "nf4" else None,
             )
         except Exception as error:  # transformers raises many kinds, and each is the user's business here
             raise ModelError(f"base model {self.location} cannot be loaded: {first_line(error)}") from error
@@ -102,7 +104,8 @@ def use_threads(count: int) -> None:
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
     """The token ids after which the answer begins."""
-    rendered = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=True)
+    turns = [{"role": message["role"], "content": message["content"]} for message in messages]
+    rendered: Any = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
     return list(rendered["input_ids"])
 
 

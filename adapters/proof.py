@@ -111,7 +111,10 @@ def record(base: Sequence[Sequence[float]], trained: Sequence[Sequence[float]], 
 
 def prove_applied(model: Inspectable, adapter: str, reference: Reference) -> Proof:
     """Compare the served adapter with the served base and with what its trainer recorded."""
-    base, served, of_base, of_trained = [], [], [], []
+    base: list[float] = []
+    served: list[float] = []
+    of_base: list[float] = []
+    of_trained: list[float] = []
     for messages, answer in zip(PROMPTS, reference.answers, strict=True):
         now_base, now_served = model.next_logits(messages), model.next_logits(messages, adapter=adapter)
         base += [now_base[token] for token in answer.tokens]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -76,7 +77,8 @@ class LocalModel:
             members = list(group)
             for start in range(0, len(members), BATCH):
                 part = members[start : start + BATCH]
-                answers.update(zip(part, self._do(lambda p=part: self._answer([requests[i] for i in p])), strict=True))
+                batch = [requests[i] for i in part]
+                answers.update(zip(part, self._do(partial(self._answer, batch)), strict=True))
         return [answers[i] for i in range(len(requests))]
 
     def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
@@ -205,7 +207,7 @@ class _Core:
         written = decode(self.model, prompts, [request.max_tokens for request in requests], choose, self.stop)
         took_ms = round((time.perf_counter() - started) * 1000)
         return [
-            Completion(self.tokenizer.decode(tokens, skip_special_tokens=True), len(prompt), len(tokens), took_ms)
+            Completion(str(self.tokenizer.decode(tokens, skip_special_tokens=True)), len(prompt), len(tokens), took_ms)
             for prompt, tokens in zip(prompts, written, strict=True)
         ]
 

@@ -1,0 +1,232 @@
+"""What the training process does: QLoRA with TRL on a freshly loaded base that is never evaluated.
+
+The tokens of a prompt are rendered by the function that serving uses, and the loss is of the answer's tokens alone. Runs
+only in the child process of ``training.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..domain.errors import TrainingError
+from .base_model import Base, answer_tokens, device, prompt_tokens, use_threads
+from .examples import Example, dataset_hash, read_examples
+from .proof import FILE as REFERENCE
+from .proof import PROMPTS, Reference, record
+from .recipe import ATTENTION, Recipe
+from .serving import next_logits
+from .store import hash_directory
+from .training import Progress, TrainingJobSpec, TrainingResult, write_atomically
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "trl")
+COMPLETE = "complete"
+"""A file in each checkpoint, written when the checkpoint is whole."""
+
+
+def train_job(job: TrainingJobSpec) -> TrainingResult:
+    """Train, write ``adapter/`` and return the result. Raises ``TrainingError`` and whatever the libraries raise."""
+    started = time.monotonic()
+    with _sole_trainer(job.directory):
+        shutil.rmtree(job.directory / "adapter", ignore_errors=True)  # a finished one would have a result beside it
+        use_threads(2)
+        examples = read_examples(job.dataset)
+        base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
+        model, tokenizer = base.load()
+        rows = _tokenize(examples, tokenizer, _longest(job.recipe, model))
+        trainer = make_trainer(model, tokenizer, rows, job.recipe, job.directory)
+        trainer.add_callback(_report(job.directory, rows, job.recipe))
+        outcome = trainer.train(resume_from_checkpoint=_last_checkpoint(job.directory))
+        _check_never_evaluated(trainer.model)
+        reference = _reference(trainer.model, tokenizer, base)
+        _save(trainer.model, base, reference, job.directory)
+        return TrainingResult(
+            adapter=job.directory / "adapter",
+            adapter_hash=hash_directory(job.directory / "adapter"),
+            dataset_hash=dataset_hash(examples),
+            base_fingerprint=base.fingerprint(),
+            duration_s=round(time.monotonic() - started, 3),
+            peak_memory_bytes=_peak_memory_bytes(),
+            examples=len(rows),
+            left_out=len(examples) - len(rows),
+            tokens=sum(len(row["input_ids"]) for row in rows),
+            steps=trainer.state.global_step,
+            final_loss=trainer.state.log_history[-2]["loss"] if len(trainer.state.log_history) > 1 else outcome.training_loss,
+            device=device(),
+            versions={name: version(name) for name in LIBRARIES},
+        )
+
+
+def make_trainer(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: list[dict[str, list[int]]], recipe: Recipe,
+    directory: Path,
+) -> SFTTrainer:
+    """A TRL trainer for tokenised rows. The adapter's weights are kept in fp32 and multiplied in bf16."""
+    import torch
+    from datasets import Dataset  # type: ignore[import-untyped]
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    model.config.use_cache = False
+    trainer = SFTTrainer(
+        model=model, args=_arguments(recipe, directory), processing_class=tokenizer, train_dataset=Dataset.from_list(rows),
+        peft_config=_lora(recipe),
+    )
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # TRL makes them bf16, where an update smaller than 1/256 of a weight is lost
+            parameter.data = parameter.data.to(torch.float32)
+    return trainer
+
+
+def _lora(recipe: Recipe) -> LoraConfig:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        task_type="CAUSAL_LM", r=recipe.r, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, bias="none",
+        target_modules=list(ATTENTION) if recipe.target == "attention" else "all-linear",
+    )
+
+
+def _arguments(recipe: Recipe, directory: Path) -> SFTConfig:
+    from trl.trainer.sft_config import SFTConfig
+
+    return SFTConfig(
+        output_dir=str(directory), num_train_epochs=recipe.epochs, per_device_train_batch_size=recipe.batch,
+        gradient_accumulation_steps=recipe.accumulation, learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule, warmup_steps=recipe.warmup_ratio, weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm, max_length=recipe.max_length, packing=recipe.packing,
+        gradient_checkpointing=recipe.gradient_checkpointing, seed=recipe.seed, bf16=True, use_cpu=device() == "cpu",
+        save_steps=recipe.checkpoint_steps, save_total_limit=2, logging_steps=1, logging_nan_inf_filter=False,
+        disable_tqdm=True, report_to="none", dataloader_pin_memory=False,
+    )
+
+
+def _longest(recipe: Recipe, model: PreTrainedModel) -> int:
+    return min(recipe.max_length, getattr(model.config, "max_position_embeddings", None) or recipe.max_length)
+
+
+def _tokenize(examples: list[Example], tokenizer: PreTrainedTokenizerBase, longest: int) -> list[dict[str, list[int]]]:
+    """Input ids and labels of each example that fits; -100 is a token without loss."""
+    rows = []
+    for example in examples:
+        prompt, answer = prompt_tokens(tokenizer, example.messages), answer_tokens(tokenizer, example.completion)
+        if len(prompt) + len(answer) <= longest:
+            rows.append({"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer})
+    if not rows:
+        raise TrainingError(f"none of {len(examples)} examples is at most {longest} tokens long; raise max_length")
+    return rows
+
+
+def _report(directory: Path, rows: list[dict[str, list[int]]], recipe: Recipe) -> Any:
+    """The callback that writes progress, stops at a loss that is no number, and marks whole checkpoints."""
+    from transformers import TrainerCallback
+
+    class Report(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.started, self.first = time.monotonic(), state.global_step
+            self.stream = (directory / "progress.jsonl").open("a", encoding="utf-8")
+
+        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            logs: dict[str, float] = kwargs["logs"]
+            if "loss" not in logs:
+                return
+            if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
+                raise TrainingError(f"the loss is {logs['loss']} at step {state.global_step}; lower the learning rate")
+            elapsed = time.monotonic() - self.started
+            examples = (state.global_step - self.first) * len(rows) * recipe.epochs / state.max_steps
+            progress = Progress(
+                state.global_step, state.max_steps, logs["loss"], round(state.epoch, 4), round(examples / elapsed, 3),
+                round(elapsed, 3),
+            )
+            print(json.dumps(asdict(progress)), file=self.stream, flush=True)
+
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            (directory / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+    return Report()
+
+
+def _last_checkpoint(directory: Path) -> str | None:
+    whole = [file.parent for file in directory.glob(f"checkpoint-*/{COMPLETE}")]
+    return str(max(whole, key=lambda folder: int(folder.name.split("-")[1]))) if whole else None
+
+
+def _check_never_evaluated(model: Any) -> None:
+    """Raise ``TrainingError`` when the 4-bit weights were repacked for inference: the gradients were wrong."""
+    for module in model.modules():
+        if getattr(getattr(getattr(module, "weight", None), "quant_state", None), "packing_format_for_cpu", False):
+            raise TrainingError("the base was evaluated while it was trained, so its gradients are wrong; report this bug")
+
+
+def _reference(model: Any, tokenizer: PreTrainedTokenizerBase, base: Base) -> Reference:
+    """What base and trained model answer, computed the way training did: only dropout is switched off."""
+    import torch
+
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.eval()
+    model.gradient_checkpointing_disable()
+    with torch.autocast(device().split(":")[0], torch.bfloat16):
+        trained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
+        with model.disable_adapter():
+            untrained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
+    return record(untrained, trained, base.fingerprint())
+
+
+def _save(model: Any, base: Base, reference: Reference, directory: Path) -> None:
+    """Write ``adapter/``, whole or not at all, in bf16: the weights as the forward pass used them."""
+    import torch
+
+    aside = directory / ".adapter.aside"
+    shutil.rmtree(aside, ignore_errors=True)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.bfloat16)
+    config = model.peft_config["default"]
+    # A folder's path says nothing elsewhere, and would give the same weights another hash.
+    config.base_model_name_or_path = Path(base.location).name if base.is_local else base.name
+    config.revision = base.revision
+    config.target_modules = sorted(config.target_modules)
+    model.save_pretrained(aside, save_embedding_layers=False)
+    (aside / "README.md").unlink(missing_ok=True)
+    write_atomically(aside / REFERENCE, json.dumps(reference.to_json()))
+    for file in aside.iterdir():
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+    aside.rename(directory / "adapter")
+
+
+def _peak_memory_bytes() -> int:
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextlib.contextmanager
+def _sole_trainer(directory: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the kernel lets go when this process ends. Raises ``TrainingError``."""
+    with (directory / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(f"folder {directory} is being trained by another process; wait for it") from None
+        yield
