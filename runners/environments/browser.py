@@ -7,13 +7,13 @@ Use one ``Browser`` from one thread at a time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -79,24 +79,31 @@ def find_browser() -> str:
 class Browser:
     """A running headless Chromium with a fresh temporary profile."""
 
-    def __init__(self, program: str | None = None) -> None:
+    def __init__(self) -> None:
         """Start it. Raises ``EnvironmentUnavailable`` when there is no browser or it does not come up."""
-        program = program or find_browser()
+        self._program = find_browser()
+        self._received, self._last_id = bytearray(), 0
+        self._loaded: set[str] = set()  # sessions whose page has loaded since they last began to navigate
+        self._is_up = False
         profile = tempfile.mkdtemp(prefix="grokputer-browser-")
         flags = [*FLAGS, f"--user-data-dir={profile}"]
-        if sys.platform == "linux" and os.geteuid() == 0:
+        if os.geteuid() == 0:
             flags.append("--no-sandbox")  # Chromium refuses to sandbox for root.
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the browser
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _LAUNCH, "sh", profile, program, *flags],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
+            ["/bin/sh", "-c", _LAUNCH, "sh", profile, self._program, *flags],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, start_new_session=True,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._commands, self._answers = self._process.stdin, self._process.stdout
-        self._program, self._received, self._last_id = program, bytearray(), 0
-        self._events: list[dict[str, Any]] = []
-        self.version = str(self.call("Browser.getVersion")["product"])
-        """Product and version, for instance ``HeadlessChrome/140.0.7339.80``."""
+        try:
+            self.version = str(self.call("Browser.getVersion")["product"])
+            """Product and version, for instance ``HeadlessChrome/140.0.7339.80``."""
+        except EnvironmentUnavailable:
+            self.close()
+            raise
+        self._is_up = True
 
     def call(self, method: str, session: str = "", **parameters: Any) -> dict[str, Any]:
         """Send one command and return its result. Raises ``EnvironmentUnavailable`` when the browser is lost."""
@@ -106,48 +113,53 @@ class Browser:
             command["sessionId"] = session
         try:
             self._commands.write(json.dumps(command).encode() + b"\0")
-        except (OSError, ValueError):
+            self._commands.flush()
+        except (OSError, ValueError):  # ValueError: closed
             raise self._lost("it has ended") from None
         for message in self._messages(method):
-            if message.get("id") != self._last_id:
-                self._events.append(message)
-            elif "error" in message:
-                raise self._lost(f"{method} failed: {message['error']['message']}")
-            else:
-                return dict(message["result"])
-        raise AssertionError("unreachable: _messages ends by raising")
+            if message.get("id") == self._last_id:
+                break
+        if "error" in message:
+            raise self._lost(f"{method} failed: {message['error']['message']}")
+        return dict(message["result"])
 
-    def wait_for(self, event: str, session: str) -> None:
-        """Return when the event has come since the last wait. Raises ``EnvironmentUnavailable`` when it does not."""
-        if not any(_is_event(message, event, session) for message in self._events):
-            next(message for message in self._messages(event) if _is_event(message, event, session))
-        self._events.clear()
-
-    def new_tab(self) -> Tab:
-        """A new empty tab, which believes that it has the focus."""
-        return Tab(self)
+    def navigate(self, session: str, url: str) -> None:
+        """Open the URL and return when it is loaded. Raises ``EnvironmentUnavailable`` when it cannot be."""
+        self._loaded.discard(session)
+        if error := self.call("Page.navigate", session, url=url).get("errorText"):
+            raise EnvironmentUnavailable(f"the browser cannot open {url}: {error}")
+        if session not in self._loaded:
+            for _ in self._messages("Page.loadEventFired"):
+                if session in self._loaded:
+                    break
 
     def close(self) -> None:
         """End the browser and remove its profile. Closing twice is harmless."""
-        self._commands.close()  # Chromium ends when nobody can command it any more.
+        with contextlib.suppress(OSError):
+            self._commands.close()  # Chromium ends when nobody can command it any more.
         self._answers.close()
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        self._complaints.close()
 
     def _messages(self, awaited: str) -> Iterator[dict[str, Any]]:
-        """What the browser sends, one message at a time, until ``TIMEOUT_S`` from now."""
+        """What the browser sends, one message at a time, until ``TIMEOUT_S`` from now. Ends only by raising."""
         deadline = time.monotonic() + TIMEOUT_S
+        ready = select.poll()
+        ready.register(self._answers, select.POLLIN)
         while True:
             while (end := self._received.find(b"\0")) >= 0:
                 message = json.loads(self._received[:end])
                 del self._received[: end + 1]
                 if message.get("method") == "Inspector.targetCrashed":
                     raise self._lost("its page crashed")
+                if message.get("method") == "Page.loadEventFired":
+                    self._loaded.add(message["sessionId"])
                 yield message
-            if not select.select([self._answers], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise self._lost(f"{awaited} did not answer within {TIMEOUT_S:g} s")
             chunk = os.read(self._answers.fileno(), 1 << 16)
             if not chunk:
@@ -155,7 +167,14 @@ class Browser:
             self._received += chunk
 
     def _lost(self, why: str) -> EnvironmentUnavailable:
-        return EnvironmentUnavailable(f"lost the browser {self._program}: {why}; start the task again")
+        if self._is_up:
+            return EnvironmentUnavailable(f"lost the browser {self._program}: {why}; start the task again")
+        self._complaints.seek(0)
+        complaints = self._complaints.read().decode(errors="replace").split("\n")
+        said = next((line.strip() for line in reversed(complaints) if line.strip()), "it said nothing")
+        return EnvironmentUnavailable(
+            f"cannot start the browser {self._program}: {why} ({said}); set GROKPUTER_BROWSER to another one"
+        )
 
 
 class Tab:
@@ -175,10 +194,7 @@ class Tab:
 
     def navigate(self, url: str) -> None:
         """Open the URL and return when it is loaded. Raises ``EnvironmentUnavailable`` when it cannot be."""
-        result = self._call("Page.navigate", url=url)
-        if error := result.get("errorText"):
-            raise EnvironmentUnavailable(f"the browser cannot open {url}: {error}")
-        self._browser.wait_for("Page.loadEventFired", self._session)
+        self._browser.navigate(self._session, url)
 
     def evaluate(self, expression: str) -> Any:
         """The JSON value of an expression, awaited if it is a promise; one round trip.
@@ -197,6 +213,3 @@ class Tab:
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         return self._browser.call(method, self._session, **parameters)
 
-
-def _is_event(message: dict[str, Any], event: str, session: str) -> bool:
-    return message.get("method") == event and message.get("sessionId") == session

@@ -86,7 +86,7 @@ class MiniWob:
                 self._browser = Browser()
             if len(self._tabs) >= self._max_tabs:
                 self._tabs.popitem(last=False)[1].close()
-            tab = self._browser.new_tab()
+            tab = Tab(self._browser)
             tab.inject(_script())
             tab.navigate(url)
         except EnvironmentUnavailable:
@@ -134,4 +134,4 @@ def _html() -> Path:
 
 @cache
 def _script() -> str:
-    return (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
+    return "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in ("observe.js", "act.js"))
