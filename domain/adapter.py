@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -33,36 +34,18 @@ class Adapter(Aggregate):
         if self.registered is None:
             self._record(AdapterRegistered, context, **fields)
 
-    def evaluate(self, prompts: int, differing: int, matching: int, max_difference: float, context: Context) -> None:
-        """Judge the proof: rejected unless it differs from the base somewhere and equals the trainer everywhere."""
+    def evaluate(self, differs: bool, matches: bool, numbers: Mapping[str, Any], context: Context) -> None:
+        """Judge the proof: rejected unless its outputs differ from the base's and are those its trainer recorded.
+
+        ``numbers`` are the fields of ``AdapterEvaluated`` beside the names.
+        """
         registered = self._require_registered()
-        if self.judged is not None:
-            return
-        names = {"role": registered.role, "adapter": registered.adapter}
-        if differing == 0:
-            self._record(
-                AdapterRejected,
-                context,
-                reason=f"it changes nothing: the base's own output on all {prompts} fixed prompts",
-                **names,
-            )
-        elif matching < prompts:
-            self._record(
-                AdapterRejected,
-                context,
-                reason=f"served it gives the trainer's output on only {matching} of {prompts} fixed prompts",
-                **names,
-            )
-        else:
-            self._record(
-                AdapterEvaluated,
-                context,
-                prompts=prompts,
-                differing=differing,
-                matching=matching,
-                max_difference=max_difference,
-                **names,
-            )
+        if not differs:
+            self.reject("served, it changes nothing: its outputs are the base's", context)
+        elif not matches:
+            self.reject("served, its outputs are not those its trainer recorded", context)
+        elif self.judged is None:
+            self._record(AdapterEvaluated, context, role=registered.role, adapter=registered.adapter, **numbers)
 
     def reject(self, reason: str, context: Context) -> None:
         """Refuse it before any traffic, for instance because its weights are damaged."""

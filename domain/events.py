@@ -272,8 +272,7 @@ class TrainingCompleted(TrainingEvent):
     final_loss: float
     duration_s: float
     peak_memory_bytes: int
-    proof: str
-    """Content key of the trainer's own outputs on the fixed prompts, which serving must equal."""
+    device: str
     versions: dict[str, str]
 
 
@@ -313,7 +312,6 @@ class AdapterRegistered(AdapterEvent):
     parent: str | None
     training: str
     """The training job's id, hex."""
-    proof: str
 
 
 @fact("AdapterEvaluated")
@@ -322,12 +320,14 @@ class AdapterEvaluated(AdapterEvent):
     """The proof that serving applies the adapter: other outputs than the base's, the trainer's own to within rounding."""
 
     prompts: int
-    differing: int
-    """Fixed prompts on which the next-token logits differ from the base's beyond rounding."""
-    matching: int
-    """Fixed prompts on which serving gave what the trainer recorded."""
+    effect: float
+    """Root mean square difference of the served adapter's logits from the served base's, on the fixed prompts."""
+    error: float
+    """The same of the served adapter's from the trainer's own."""
+    rounding: float
+    """The same of the served base's from the trainer's base: what rounding alone makes."""
     max_difference: float
-    """Largest absolute difference of a logit from the trainer's."""
+    """Largest difference of one logit between served and trained."""
 
 
 @fact("AdapterRejected")

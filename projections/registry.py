@@ -43,7 +43,6 @@ class Registry:
                     "dataset": event.dataset,
                     "base": event.base,
                     "base_hash": event.base_hash,
-                    "proof": event.proof,
                     "parent": event.parent,
                     "training": event.training,
                     "position": position,

@@ -158,6 +158,5 @@ def _register(ledger: Ledger, command: RegisterAdapter, context: Context) -> Ada
         config_hash=completed.config_hash,
         parent=requested.parent,
         training=completed.originator_id.hex,
-        proof=completed.proof,
     )
     return adapter
