@@ -1,0 +1,188 @@
+"""Carrying out a requested training: retries, dataset, the trainer process, the weights into the store.
+
+It goes on from wherever the log says an earlier worker was killed: the dataset is recorded once, the trainer resumes from
+its last checkpoint, and finished weights are stored under their hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ..adapters.dataset import TOPICS, Dataset, build_dataset
+from ..adapters.examples import write_examples
+from ..adapters.recipe import Recipe
+from ..domain.errors import GrokputerError, TrainingError
+from ..domain.events import TaskCorrected, TaskFailed, TaskRated, TrainingRequested
+from ..domain.run import TaskRun
+from ..domain.training import TrainingJob
+from .corrections import correct_by_retry
+from .improvement import ACTOR
+from .ledger import Ledger
+from .wiring import Parts, adapters_folder, base_of
+
+if TYPE_CHECKING:
+    from ..adapters.training import Progress, TrainingResult
+
+Report = Callable[["Progress"], None]
+
+
+def carry_on_training(ledger: Ledger, parts: Parts, id: UUID, on_progress: Report) -> TrainingJob:
+    """Bring the training to its end: completed, declined or failed. The ended job is returned."""
+    job = ledger.get(TrainingJob, id)
+    requested = job.requested
+    assert requested is not None
+    folder = adapters_folder(ledger.path) / "trainings" / id.hex
+    if job.dataset is None:
+        if requested.retries:
+            _retry_failures(ledger, parts, requested)
+        up_to = ledger.position
+        dataset = _dataset(ledger, requested, up_to)
+        if dataset.lessons < requested.minimum_examples:
+            return _decline(ledger, job, dataset)
+        job = _record_dataset(ledger, job, dataset, up_to)
+    try:
+        file = _dataset_file(ledger, job, folder)
+        job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
+        result = _train(ledger, job, folder, file, on_progress)
+        return _complete(ledger, parts, job, result, folder)
+    except (TrainingError, OSError) as error:
+        reason = str(error)
+        return ledger.write(TrainingJob, id, lambda it: it.fail(reason, _context(ledger, it)))
+
+
+def _context(ledger: Ledger, job: TrainingJob) -> Any:
+    return ledger.context(ACTOR, f"{job.id}/{job.version}")
+
+
+def _dataset(ledger: Ledger, requested: TrainingRequested, up_to: int) -> Dataset:
+    recipe = Recipe.from_json(requested.recipe)
+    events = (recorded.event for recorded in ledger.read(1, up_to, TOPICS))
+    return build_dataset(
+        events, ledger.get_content, requested.role, requested.below_stars, recipe.replay_share, recipe.seed
+    )
+
+
+def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset) -> TrainingJob:
+    assert job.requested is not None
+    minimum = job.requested.minimum_examples
+    reason = f"{dataset.lessons} usable examples, {minimum} are needed; correct some of the failed runs"
+    return ledger.write(
+        TrainingJob, job.id, lambda it: it.decline(reason, dataset.lessons, minimum, _context(ledger, it))
+    )
+
+
+def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: int) -> TrainingJob:
+    manifest = ledger.put(dataset.manifest())
+    return ledger.write(
+        TrainingJob,
+        job.id,
+        lambda it: it.build_dataset(
+            _context(ledger, it),
+            dataset=dataset.hash,
+            manifest=manifest,
+            examples=len(dataset.examples),
+            by_source=dict(dataset.by_source),
+            runs=dataset.runs,
+            up_to=up_to,
+        ),
+    )
+
+
+def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
+    """The dataset as recorded, written again from the log where a killed worker left none."""
+    assert job.dataset is not None and job.requested is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "dataset.jsonl"
+    if file.exists() and "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest() == job.dataset.dataset:
+        return file
+    written = write_examples(file, _dataset(ledger, job.requested, job.dataset.up_to).examples)
+    if written != job.dataset.dataset:
+        raise TrainingError("the recorded dataset can no longer be built: content it was made from was erased")
+    return file
+
+
+def _train(ledger: Ledger, job: TrainingJob, folder: Path, file: Path, on_progress: Report) -> TrainingResult:
+    from ..adapters.training import TrainingJobSpec, train
+
+    assert job.requested is not None
+    base = _base_at_request(ledger, job)
+    recorded_epochs: set[int] = set()
+
+    def progressed(progress: Progress) -> None:
+        on_progress(progress)
+        epoch = int(progress.epoch)
+        if progress.step == progress.total_steps or (epoch and epoch not in recorded_epochs):
+            recorded_epochs.add(epoch)
+            ledger.write(
+                TrainingJob,
+                job.id,
+                lambda it: it.progress(progress.step, progress.total_steps, progress.loss, _context(ledger, it)),
+            )
+
+    return train(TrainingJobSpec(folder / "job", file, Recipe.from_json(job.requested.recipe), base), progressed)
+
+
+def _base_at_request(ledger: Ledger, job: TrainingJob) -> Any:
+    """The base model as it was set when the training was requested."""
+    from .views import load_state
+
+    position = ledger.position_of(f"{job.id}/1")
+    return base_of(load_state(ledger, position).policy)
+
+
+def _complete(ledger: Ledger, parts: Parts, job: TrainingJob, result: TrainingResult, folder: Path) -> TrainingJob:
+    weights = parts.store.add(result.adapter)
+    assert job.requested is not None and job.dataset is not None
+    config = hashlib.sha256(json.dumps(job.requested.recipe, sort_keys=True).encode()).hexdigest()
+    dataset = job.dataset.dataset
+    done = ledger.write(
+        TrainingJob,
+        job.id,
+        lambda it: it.complete(
+            _context(ledger, it),
+            weights=weights.hash,
+            base_hash=result.base_fingerprint,
+            config_hash=f"sha256:{config}",
+            dataset=dataset,
+            steps=result.steps,
+            tokens=result.tokens,
+            final_loss=result.final_loss,
+            duration_s=result.duration_s,
+            peak_memory_bytes=result.peak_memory_bytes,
+            device=result.device,
+            versions=result.versions,
+        ),
+    )
+    # The weights are in the store now; checkpoints are the larger part of the folder.
+    shutil.rmtree(folder / "job", ignore_errors=True)
+    return done
+
+
+def _retry_failures(ledger: Ledger, parts: Parts, requested: TrainingRequested) -> None:
+    """Try each failed run that nobody corrected again, with sampling; a success becomes its correction."""
+    failed: dict[UUID, None] = {}
+    topics = (TaskFailed.TOPIC, TaskRated.TOPIC, TaskCorrected.TOPIC)
+    for recorded in ledger.read(1, None, topics):
+        event = recorded.event
+        if isinstance(event, TaskFailed) and event.role == requested.role and event.reason in ("wrong", "timeout"):
+            failed[event.originator_id] = None
+        elif isinstance(event, TaskCorrected):
+            failed.pop(event.originator_id, None)
+    for id in failed:
+        run = ledger.get(TaskRun, id)
+        if run.started is None or run.started.environment == "chat" or not run.ratings:
+            continue
+        if run.ratings[-1].stars < requested.below_stars:
+            if requested.parent is not None:
+                parts.prepare(requested.parent)
+            environment = parts.environment(run.started.environment)
+            try:
+                correct_by_retry(ledger, run, environment, parts.model, requested.parent, requested.retries, ACTOR)
+            except GrokputerError:
+                return  # No model or no browser here: what was corrected by others is still there to learn from.
