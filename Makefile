@@ -1,0 +1,26 @@
+# One word each: set up and run the demo, set up and pass the tests, check the style.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check setup clean
+
+demo: setup
+	$(BIN)/grokputer demo
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check . && $(BIN)/mypy
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt scripts/setup.sh
+	PYTHON=$(PYTHON) scripts/setup.sh
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Sets everything up in .venv: a virtual environment, the pinned dependencies, and Chromium where no browser is found.
+set -eu
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
+        echo "setup: this needs root: $*" >&2
+        exit 1
+    fi
+}
+
+install_packages() {
+    if ! command -v apt-get >/dev/null; then
+        echo "setup: please install $* yourself, then run this again" >&2
+        exit 1
+    fi
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    echo "setup: Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3.11" >&2
+    exit 1
+fi
+if ! "$python" -m venv .venv 2>/dev/null; then
+    echo "setup: installing python3-venv"
+    install_packages python3-venv
+    "$python" -m venv .venv
+fi
+
+echo "setup: installing the pinned dependencies into .venv (a minute or two)"
+# --no-compile: byte code is made for what is used, when it is used.
+.venv/bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt "torch==2.13.0"
+.venv/bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[test]"
+
+if ! .venv/bin/python -c 'from grokputer.runners.environments.browser import find_browser; find_browser()' 2>/dev/null; then
+    echo "setup: no browser found, installing Chromium"
+    install_packages chromium
+fi
+touch .venv/ready
