@@ -8,14 +8,14 @@ BIN := .venv/bin
 demo: setup
 	$(BIN)/grokputer demo
 
-test: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+test: check
 	$(BIN)/pytest
 
 check: setup
-	$(BIN)/ruff check . && $(BIN)/mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p grokputer
+	$(BIN)/mypy tests
 
 setup: .venv/ready
 

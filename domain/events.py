@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 from uuid import UUID
 
 
@@ -43,10 +43,12 @@ EVENTS: dict[str, type[Event]] = {}
 E = TypeVar("E", bound=type[Event])
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 def fact(topic: str) -> Callable[[E], E]:
-    """Register the class under a topic of its own, which stays when the class is renamed or moved."""
+    """Make the class a frozen fact under a topic of its own, which stays when the class is renamed or moved."""
 
     def register(cls: E) -> E:
+        dataclass(frozen=True, kw_only=True)(cls)  # in place: the class stays the same object
         cls.TOPIC = topic
         EVENTS[topic] = cls
         return cls
@@ -72,7 +74,6 @@ class RunEvent(Event):
 
 
 @fact("TaskStarted")
-@dataclass(frozen=True, kw_only=True)
 class TaskStarted(RunEvent):
     environment: str
     task: str
@@ -86,7 +87,6 @@ class TaskStarted(RunEvent):
 
 
 @fact("StepTaken")
-@dataclass(frozen=True, kw_only=True)
 class StepTaken(Event):
     AGGREGATE = "TaskRun"
     step: int
@@ -104,7 +104,6 @@ class StepTaken(Event):
 
 
 @fact("TaskSucceeded")
-@dataclass(frozen=True, kw_only=True)
 class TaskSucceeded(RunEvent):
     steps: int
     duration_ms: int
@@ -114,7 +113,6 @@ class TaskSucceeded(RunEvent):
 
 
 @fact("TaskFailed")
-@dataclass(frozen=True, kw_only=True)
 class TaskFailed(RunEvent):
     steps: int
     duration_ms: int
@@ -126,7 +124,6 @@ class TaskFailed(RunEvent):
 
 
 @fact("TaskRated")
-@dataclass(frozen=True, kw_only=True)
 class TaskRated(RunEvent):
     stars: int
     """1-5."""
@@ -138,7 +135,6 @@ class TaskRated(RunEvent):
 
 
 @fact("TaskCorrected")
-@dataclass(frozen=True, kw_only=True)
 class TaskCorrected(RunEvent):
     source: str
     """``human``, ``reviewer`` (a scripted demonstration), ``retry`` (an own success), ``teacher``."""
@@ -159,7 +155,6 @@ class RoleEvent(Event):
 
 
 @fact("RatingThresholdBreached")
-@dataclass(frozen=True, kw_only=True)
 class RatingThresholdBreached(RoleEvent):
     adapter: str | None
     """The adapter version whose ratings these are."""
@@ -176,7 +171,6 @@ class RatingThresholdBreached(RoleEvent):
 
 
 @fact("TriggerSuppressed")
-@dataclass(frozen=True, kw_only=True)
 class TriggerSuppressed(RoleEvent):
     adapter: str | None
     mean: float
@@ -186,7 +180,6 @@ class TriggerSuppressed(RoleEvent):
 
 
 @fact("CycleOpened")
-@dataclass(frozen=True, kw_only=True)
 class CycleOpened(RoleEvent):
     """A person asked for a training without a breach."""
 
@@ -195,7 +188,6 @@ class CycleOpened(RoleEvent):
 
 
 @fact("CycleClosed")
-@dataclass(frozen=True, kw_only=True)
 class CycleClosed(RoleEvent):
     outcome: str
     """``promoted``, ``rolled back``, ``rejected``, ``declined``, ``failed``."""
@@ -214,7 +206,6 @@ class TrainingEvent(Event):
 
 
 @fact("TrainingRequested")
-@dataclass(frozen=True, kw_only=True)
 class TrainingRequested(TrainingEvent):
     base: str
     """The base model as set: ``embedded``, a path or a Hugging Face name."""
@@ -231,7 +222,6 @@ class TrainingRequested(TrainingEvent):
 
 
 @fact("DatasetBuilt")
-@dataclass(frozen=True, kw_only=True)
 class DatasetBuilt(TrainingEvent):
     dataset: str
     """Hash of the examples."""
@@ -245,14 +235,12 @@ class DatasetBuilt(TrainingEvent):
 
 
 @fact("TrainingStarted")
-@dataclass(frozen=True, kw_only=True)
 class TrainingStarted(TrainingEvent):
     attempt: int
     """From 1; a training that was interrupted is started again and goes on from its last checkpoint."""
 
 
 @fact("TrainingProgressed")
-@dataclass(frozen=True, kw_only=True)
 class TrainingProgressed(TrainingEvent):
     step: int
     steps: int
@@ -260,7 +248,6 @@ class TrainingProgressed(TrainingEvent):
 
 
 @fact("TrainingCompleted")
-@dataclass(frozen=True, kw_only=True)
 class TrainingCompleted(TrainingEvent):
     weights: str
     """``sha256:<hex>`` of the adapter's files."""
@@ -277,7 +264,6 @@ class TrainingCompleted(TrainingEvent):
 
 
 @fact("TrainingDeclined")
-@dataclass(frozen=True, kw_only=True)
 class TrainingDeclined(TrainingEvent):
     reason: str
     examples: int
@@ -285,7 +271,6 @@ class TrainingDeclined(TrainingEvent):
 
 
 @fact("TrainingFailed")
-@dataclass(frozen=True, kw_only=True)
 class TrainingFailed(TrainingEvent):
     reason: str
 
@@ -302,7 +287,6 @@ class AdapterEvent(Event):
 
 
 @fact("AdapterRegistered")
-@dataclass(frozen=True, kw_only=True)
 class AdapterRegistered(AdapterEvent):
     weights: str
     dataset: str
@@ -315,7 +299,6 @@ class AdapterRegistered(AdapterEvent):
 
 
 @fact("AdapterEvaluated")
-@dataclass(frozen=True, kw_only=True)
 class AdapterEvaluated(AdapterEvent):
     """The proof that serving applies the adapter: other outputs than the base's, the trainer's own to within rounding."""
 
@@ -331,7 +314,6 @@ class AdapterEvaluated(AdapterEvent):
 
 
 @fact("AdapterRejected")
-@dataclass(frozen=True, kw_only=True)
 class AdapterRejected(AdapterEvent):
     reason: str
 
@@ -347,7 +329,6 @@ class RolloutEvent(Event):
 
 
 @fact("RolloutStarted")
-@dataclass(frozen=True, kw_only=True)
 class RolloutStarted(RolloutEvent):
     stable: str | None
     """The adapter that is live meanwhile; None for the bare base."""
@@ -355,14 +336,12 @@ class RolloutStarted(RolloutEvent):
 
 
 @fact("CanaryWeightSet")
-@dataclass(frozen=True, kw_only=True)
 class CanaryWeightSet(RolloutEvent):
     old_percent: int
     weight_percent: int
 
 
 @fact("CanaryAssessed")
-@dataclass(frozen=True, kw_only=True)
 class CanaryAssessed(RolloutEvent):
     verdict: str
     """``promote``, ``roll back``, ``hold`` or ``inconclusive``."""
@@ -376,33 +355,28 @@ class CanaryAssessed(RolloutEvent):
 
 
 @fact("RolloutPaused")
-@dataclass(frozen=True, kw_only=True)
 class RolloutPaused(RolloutEvent):
     reason: str
 
 
 @fact("RolloutResumed")
-@dataclass(frozen=True, kw_only=True)
 class RolloutResumed(RolloutEvent):
     reason: str
 
 
 @fact("AdapterPromoted")
-@dataclass(frozen=True, kw_only=True)
 class AdapterPromoted(RolloutEvent):
     replaced: str | None
     reason: str
 
 
 @fact("AdapterRolledBack")
-@dataclass(frozen=True, kw_only=True)
 class AdapterRolledBack(RolloutEvent):
     stable: str | None
     reason: str
 
 
 @fact("AlertRaised")
-@dataclass(frozen=True, kw_only=True)
 class AlertRaised(RolloutEvent):
     severity: str
     """``warning`` or ``critical``."""
@@ -413,7 +387,6 @@ class AlertRaised(RolloutEvent):
 
 
 @fact("PolicyChanged")
-@dataclass(frozen=True, kw_only=True)
 class PolicyChanged(Event):
     AGGREGATE = "Settings"
     key: str

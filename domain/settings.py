@@ -89,8 +89,8 @@ class Setting:
 
 SETTINGS: dict[str, Setting] = {
     # The breach rule; figures of the project's user.
-    "rating.window": Setting(50, "ratings the rolling mean looks at", 1, 10_000),
-    "rating.minimum": Setting(10, "ratings under which the mean says nothing", 1, 10_000),
+    "rating.window": Setting(50, "ratings the rolling mean looks at", 1, 1000),
+    "rating.minimum": Setting(10, "ratings under which the mean says nothing", 1, 1000),
     "rating.threshold": Setting(3.8, "mean under which the role is to be improved", 1, 5),
     "rating.cooldown": Setting(
         50, "ratings after a closed cycle before the same adapter can breach again (chosen: one window)", 0
@@ -125,8 +125,8 @@ SETTINGS: dict[str, Setting] = {
         "'threshold': the bars as they are; 'relative': or as good as the stable arm meanwhile",
         choices=("threshold", "relative"),
     ),
-    "canary.window": Setting(20, "canary runs looked at", 1, 10_000),
-    "canary.min_runs": Setting(10, "canary runs under which nothing is decided", 1, 10_000),
+    "canary.window": Setting(20, "canary runs looked at", 1, 1000),
+    "canary.min_runs": Setting(10, "canary runs under which nothing is decided", 1, 1000),
     "canary.min_success": Setting(0.95, "success rate it must exceed", 0, 1),
     "canary.min_rating": Setting(3.5, "mean rating it must exceed", 1, 5),
     "canary.min_health": Setting(0.97, "share of runs free of timeouts and system errors it must exceed", 0, 1),

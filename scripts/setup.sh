@@ -35,6 +35,10 @@ echo "setup: installing the pinned dependencies into .venv (a minute or two)"
 .venv/bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt "torch==2.13.0"
 .venv/bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[test]"
 
+# The type checker knows no editable installs: it finds the package under its name here.
+mkdir -p .venv/typing
+ln -sfn ../.. .venv/typing/grokputer
+
 if ! .venv/bin/python -c 'from grokputer.runners.environments.browser import find_browser; find_browser()' 2>/dev/null; then
     echo "setup: no browser found, installing Chromium"
     install_packages chromium

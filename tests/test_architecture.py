@@ -1,0 +1,103 @@
+"""The house rules that a machine can keep: who may import whom, and what no reader pays for."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STANDARD = set(sys.stdlib_module_names)
+MAY_IMPORT = {
+    "domain": {"domain"},
+    "projections": {"domain", "projections"},
+    "adapters": {"domain", "adapters"},
+    "runners": {"domain", "projections", "adapters", "runners"},
+}
+HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "openai", "accelerate"}
+
+
+def modules(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imports(path: Path, *, only_at_import: bool = False) -> set[str]:
+    """Imported names as dotted paths from the root; relative ones resolved. TYPE_CHECKING blocks cost and bind nothing."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found: set[str] = set()
+    package = path.relative_to(ROOT).parent.parts
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return
+        if only_at_import and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            name = ".".join([*base, *((node.module or "").split(".") if node.module else [])])
+            found.add(name or ".")
+            if node.module is None:
+                found.update(".".join([*base, alias.name]) for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(tree)
+    return found
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
+    rooms = set(MAY_IMPORT)
+    for path in modules(room):
+        for name in imports(path):
+            top = name.split(".")[0]
+            assert top not in rooms or top in MAY_IMPORT[room], f"{path.relative_to(ROOT)} imports {name}"
+            assert top != "grokputer", f"{path.relative_to(ROOT)} imports itself by name"
+
+
+def test_the_domain_imports_the_standard_library_and_itself_alone() -> None:
+    for path in modules("domain"):
+        for name in imports(path):
+            top = name.split(".")[0]
+            assert top in STANDARD | {"domain"}, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("room", ["domain", "projections"])
+def test_there_is_no_clock_no_chance_and_no_disk_in_domain_and_projections(room: str) -> None:
+    for path in modules(room):
+        found = imports(path)
+        assert not found & {"time", "random", "os", "pathlib", "sqlite3", "secrets", "socket", "subprocess"}, path
+        text = path.read_text(encoding="utf-8")
+        for word in (".now(", ".today(", "uuid4"):
+            assert word not in text, f"{path.relative_to(ROOT)} has {word}"
+        calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+        assert not [call for call in calls if isinstance(call, ast.Name) and call.id == "open"], path
+
+
+@pytest.mark.parametrize("room", [*MAY_IMPORT, "."])
+def test_no_module_loads_a_machine_learning_library_when_it_is_imported(room: str) -> None:
+    paths = modules(room) if room != "." else [ROOT / "cli.py"]
+    for path in paths:
+        loaded = {name.split(".")[0] for name in imports(path, only_at_import=True)}
+        assert not loaded & HEAVY, f"{path.relative_to(ROOT)} loads {loaded & HEAVY}"
+
+
+def test_reading_the_log_loads_none_either() -> None:
+    program = (
+        "import sys, grokputer.cli, grokputer.runners.views, grokputer.runners.improvement, grokputer.runners.worker; "
+        f"print(sorted(set({sorted(HEAVY)!r}) & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/")
+    assert shown.stdout.strip() == "[]"
+
+
+def test_modules_are_one_noun_each_and_fit_a_sitting() -> None:
+    for room in MAY_IMPORT:
+        for path in modules(room):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, f"{path.relative_to(ROOT)} is too long"
+            assert not {"utils", "util", "helpers", "helper", "manager", "misc", "common"} & {path.stem}

@@ -1,0 +1,186 @@
+"""Trainings, adapters and rollouts: what each may become, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from given import SOMEONE, given
+from grokputer.domain.adapter import Adapter
+from grokputer.domain.canary import Verdict
+from grokputer.domain.events import (
+    AdapterEvaluated,
+    AdapterPromoted,
+    AdapterRegistered,
+    AdapterRejected,
+    AdapterRolledBack,
+    CanaryAssessed,
+    CanaryWeightSet,
+    DatasetBuilt,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+    TrainingCompleted,
+    TrainingDeclined,
+    TrainingFailed,
+    TrainingRequested,
+    TrainingStarted,
+)
+from grokputer.domain.rollout import Rollout
+from grokputer.domain.training import TrainingJob
+
+REQUEST: dict[str, Any] = {
+    "role": "action", "base": "embedded", "revision": None, "parent": None, "recipe": {"r": 16}, "minimum_examples": 5,
+    "below_stars": 4, "retries": 2,
+}  # fmt: skip
+DATASET: dict[str, Any] = {
+    "dataset": "sha256:dd", "manifest": "sha256:ee", "examples": 30, "by_source": {"correction": 20, "replay": 10},
+    "runs": 12, "up_to": 99,
+}  # fmt: skip
+RESULT: dict[str, Any] = {
+    "weights": "sha256:ff", "base_hash": "sha256:00", "config_hash": "sha256:11", "dataset": "sha256:dd", "steps": 8,
+    "tokens": 4000, "final_loss": 0.2, "duration_s": 12.5, "peak_memory_bytes": 10**9, "device": "cpu", "versions": {},
+}  # fmt: skip
+WEIGHTS: dict[str, Any] = {
+    "role": "action", "adapter": "lora-v1", "weights": "sha256:ff", "dataset": "sha256:dd", "base": "embedded",
+    "base_hash": "sha256:00", "config_hash": "sha256:11", "parent": None, "training": "ab",
+}  # fmt: skip
+NUMBERS = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
+
+
+def request(job: TrainingJob) -> None:
+    job.request(SOMEONE, **REQUEST)
+
+
+def build(job: TrainingJob) -> None:
+    job.build_dataset(SOMEONE, **DATASET)
+
+
+def begin(job: TrainingJob) -> None:
+    job.start(SOMEONE)
+
+
+def complete(job: TrainingJob) -> None:
+    job.complete(SOMEONE, **RESULT)
+
+
+def test_a_training_is_requested_once_and_trains_on_one_dataset() -> None:
+    given(TrainingJob).when(request).then((TrainingRequested, REQUEST))
+    given(TrainingJob, request).when(request).then_nothing()
+    given(TrainingJob, request).when(build).then((DatasetBuilt, DATASET))
+    given(TrainingJob, request, build).when(build).then_nothing()
+
+
+def test_every_attempt_is_counted() -> None:
+    given(TrainingJob, request, build).when(begin).then((TrainingStarted, {"attempt": 1}))
+    given(TrainingJob, request, build, begin).when(begin).then((TrainingStarted, {"attempt": 2}))
+    given(TrainingJob, request).when(begin).then_refused("no dataset")
+
+
+def test_a_training_ends_once() -> None:
+    given(TrainingJob, request, build, begin).when(complete).then((TrainingCompleted, RESULT))
+    given(TrainingJob, request, build, begin, complete).when(complete).then_refused("is over", "TrainingCompleted")
+
+
+def test_a_training_with_too_little_to_learn_from_is_declined_with_the_reason() -> None:
+    given(TrainingJob, request).when(lambda job: job.decline("3 usable examples, 5 are needed", 3, 5, SOMEONE)).then(
+        (TrainingDeclined, {"reason": "3 usable examples, 5 are needed", "examples": 3, "minimum": 5})
+    )
+
+
+def test_a_training_fails_with_the_reason() -> None:
+    given(TrainingJob, request, build, begin).when(lambda job: job.fail("loss is not a number", SOMEONE)).then(
+        (TrainingFailed, {"reason": "loss is not a number"})
+    )
+
+
+def register(adapter: Adapter) -> None:
+    adapter.register(SOMEONE, **WEIGHTS)
+
+
+def proven(differs: bool, matches: bool) -> Callable[[Adapter], None]:
+    return lambda adapter: adapter.evaluate(differs, matches, NUMBERS, SOMEONE)
+
+
+def test_an_adapter_is_registered_once() -> None:
+    given(Adapter).when(register).then((AdapterRegistered, WEIGHTS))
+    given(Adapter, register).when(register).then_nothing()
+
+
+def test_an_adapter_that_is_applied_is_proven_with_its_numbers() -> None:
+    given(Adapter, register).when(proven(True, True)).then((AdapterEvaluated, {"adapter": "lora-v1", **NUMBERS}))
+
+
+@pytest.mark.parametrize(("differs", "matches", "word"), [(False, True, "nothing"), (True, False, "trainer")])
+def test_an_adapter_that_is_not_applied_is_rejected(differs: bool, matches: bool, word: str) -> None:
+    when = given(Adapter, register).when(proven(differs, matches))
+    when.then((AdapterRejected, {}))
+    rejected = when.events[0]
+    assert isinstance(rejected, AdapterRejected)
+    assert word in rejected.reason
+
+
+def test_an_adapter_is_judged_once() -> None:
+    given(Adapter, register, proven(True, True)).when(proven(False, True)).then_nothing()
+    given(Adapter, register, proven(False, True)).when(proven(True, True)).then_nothing()
+
+
+def start(rollout: Rollout) -> None:
+    rollout.start("action", "lora-v2", "lora-v1", 15, SOMEONE)
+
+
+def promote(rollout: Rollout) -> None:
+    rollout.promote("healthy", SOMEONE)
+
+
+def roll_back(rollout: Rollout) -> None:
+    rollout.roll_back("success .5 is not above .95", SOMEONE)
+
+
+def pause(rollout: Rollout) -> None:
+    rollout.pause("no data", SOMEONE)
+
+
+def assessed(verdict: str, reason: str) -> Callable[[Rollout], None]:
+    return lambda rollout: rollout.assess(Verdict(verdict, reason, "said so", {"canary": {}}), 50, SOMEONE)
+
+
+def test_a_rollout_starts_once_with_its_share() -> None:
+    given(Rollout).when(start).then((RolloutStarted, {"stable": "lora-v1", "weight_percent": 15}))
+    given(Rollout, start).when(start).then_nothing()
+
+
+def test_promotion_gives_all_the_traffic_and_says_what_it_replaces() -> None:
+    given(Rollout, start).when(promote).then(
+        (CanaryWeightSet, {"old_percent": 15, "weight_percent": 100}),
+        (AdapterPromoted, {"adapter": "lora-v2", "replaced": "lora-v1", "reason": "healthy"}),
+    )
+    given(Rollout, start, promote).when(promote).then_nothing()
+
+
+def test_a_rollback_takes_all_the_traffic_away() -> None:
+    given(Rollout, start).when(roll_back).then(
+        (CanaryWeightSet, {"old_percent": 15, "weight_percent": 0}), (AdapterRolledBack, {"stable": "lora-v1"})
+    )
+
+
+def test_a_decision_is_not_taken_back() -> None:
+    given(Rollout, start, promote).when(roll_back).then_refused("lora-v2", "promoted already")
+    given(Rollout, start, roll_back).when(promote).then_refused("lora-v2", "rolled back already")
+    given(Rollout).when(promote).then_refused("has not started")
+
+
+def test_a_look_that_holds_for_the_same_reason_is_recorded_once() -> None:
+    hold = assessed("hold", "few runs")
+    given(Rollout, start).when(hold).then((CanaryAssessed, {"verdict": "hold", "up_to": 50}))
+    given(Rollout, start, hold).when(hold).then_nothing()
+    given(Rollout, start, hold).when(assessed("hold", "bake")).then((CanaryAssessed, {"reason": "bake"}))
+
+
+def test_a_paused_rollout_is_not_assessed_until_it_is_resumed() -> None:
+    given(Rollout, start).when(pause).then((RolloutPaused, {"reason": "no data"}))
+    given(Rollout, start, pause).when(assessed("promote", "healthy")).then_nothing()
+    given(Rollout, start, pause).when(lambda it: it.resume("more traffic", SOMEONE)).then((RolloutResumed, {}))
+    given(Rollout, start, pause).when(promote).then((CanaryWeightSet, {}), (AdapterPromoted, {}))

@@ -1,0 +1,84 @@
+"""Settings and routing: what may be set to what, and where a run goes."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from given import SOMEONE, given
+from grokputer.adapters.recipe import Recipe
+from grokputer.domain.events import PolicyChanged
+from grokputer.domain.routing import Route, Traffic, route
+from grokputer.domain.settings import RECIPE_KEYS, SETTINGS, Policy, Settings
+
+
+def change(key: str, value: Any) -> Any:
+    return lambda settings: settings.change(key, value, "because", SOMEONE)
+
+
+def test_a_change_records_who_the_old_and_the_new_value() -> None:
+    given(Settings).when(change("rating.threshold", "4.2")).then(
+        (PolicyChanged, {"key": "rating.threshold", "old": 3.8, "new": 4.2, "reason": "because"})
+    )
+
+
+def test_setting_what_is_in_force_records_nothing() -> None:
+    given(Settings).when(change("rating.window", 50)).then_nothing()
+    given(Settings, change("rating.window", 30)).when(change("rating.window", "30")).then_nothing()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "word"),
+    [
+        ("rating.threshold", 6, "from 1 to 5"), ("rating.window", 0, "from 1 to 1000"), ("rating.window", 2.5, "whole number"),
+        ("canary.rule", "hope", "threshold, relative"), ("canary.weight_percent", "many", "whole number"),
+        ("model.trust_remote_code", "maybe", "true or false"), ("rating.threshold", "nan", "from 1 to 5"),
+        ("rating.windows", 5, "not a setting"), ("rating.threshold", "", "must not be empty"),
+    ],
+)  # fmt: skip
+def test_a_value_out_of_range_is_refused_with_what_is_allowed(key: str, value: Any, word: str) -> None:
+    given(Settings).when(change(key, value)).then_refused(key, word)
+
+
+def test_a_role_may_have_a_value_of_its_own() -> None:
+    policy = Policy({"rating.window": 30, "ocr.rating.window": 20})
+    assert [policy.get("rating.window", role) for role in ("ocr", "action", None)] == [20, 30, 30]
+
+
+def test_every_figure_of_the_recipe_can_be_set() -> None:
+    assert set(RECIPE_KEYS) == {field.name for field in fields(Recipe)}
+    given(Settings).when(change("action.training.r", "8")).then((PolicyChanged, {"old": None, "new": 8}))
+    assert Policy({"training.r": 4, "action.training.r": 8}).recipe_changes("action") == {"r": 8}
+
+
+def test_every_default_is_allowed_by_its_own_setting() -> None:
+    for key, setting in SETTINGS.items():
+        assert setting.check(key, setting.default) == setting.default
+        assert setting.help
+
+
+def test_without_a_rollout_every_run_is_stable() -> None:
+    assert route(Traffic("lora-v1"), "anyone") == Route("stable", "lora-v1", None)
+
+
+def test_the_canary_gets_its_share_and_a_session_keeps_its_arm() -> None:
+    traffic = Traffic(None, "lora-v1", "ab12", 15)
+    arms = [route(traffic, f"session {number}").arm for number in range(10_000)]
+    # 1500 expected; a binomial share lies within five standard deviations (36 each) of it.
+    assert 1320 < arms.count("canary") < 1680
+    assert arms == [route(traffic, f"session {number}").arm for number in range(10_000)]
+
+
+def test_another_rollout_draws_its_sessions_anew() -> None:
+    one, other = (
+        [route(Traffic(None, "a", key, 50), str(number)).arm for number in range(200)] for key in ("ab12", "cd34")
+    )
+    assert one != other
+
+
+def test_a_share_of_nothing_and_of_all_are_exact() -> None:
+    for number in range(100):
+        assert route(Traffic("s", "c", "r", 0), str(number)).arm == "stable"
+        assert route(Traffic("s", "c", "r", 100), str(number)) == Route("canary", "c", "r")
