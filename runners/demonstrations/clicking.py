@@ -16,7 +16,8 @@ def click_button(page: Page, history: Sequence[str]) -> str:
 
 def click_button_sequence(page: Page, history: Sequence[str]) -> str:
     """Click button ONE, then click button TWO."""
-    return click(find(page, "button", "TWO" if history else "ONE"))
+    has_pressed_one = any("button:ONE[" in action for action in history)
+    return click(find(page, "button", "TWO" if has_pressed_one else "ONE"))
 
 
 def click_collapsible(page: Page, history: Sequence[str]) -> str:

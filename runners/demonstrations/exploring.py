@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...domain.action import write_action
 from ...domain.ports import Page
 from .policy import Policy, asked, click, fill, find, read
 
@@ -35,12 +36,11 @@ def search_engine(page: Page, history: Sequence[str]) -> str:
     """Use the textbox to enter "Renda" and press "Search", then find and click the 7th search result."""
     name, place = asked(page, r'enter "(.*)" and press "Search".* the (\d+)(?:st|nd|rd|th)')
     wanted_page, place_there = divmod(int(place) - 1, RESULTS)
-    links = read(page, "a")
-    if not links or history[-1].startswith("TYPE"):
-        return fill([(find(page, "input.text"), name)], then=click(find(page, "button", "Search")))
-    if not find(page, "a", str(wanted_page + 1)).is_on:
-        return click(find(page, "a", str(wanted_page + 1)))
-    return click(links[place_there])
+    field, links = find(page, "input.text"), read(page, "a")
+    if not links or field.value != name or history[-1].startswith("TYPE"):
+        return fill([(field, name)], then=click(find(page, "button", "Search")))
+    page_link = find(page, "a", str(wanted_page + 1))
+    return click(links[place_there] if page_link.is_on else page_link)
 
 
 def use_autocomplete(page: Page, history: Sequence[str]) -> str:
@@ -51,7 +51,7 @@ def use_autocomplete(page: Page, history: Sequence[str]) -> str:
             return click(item)
     field = find(page, "input.text")
     has_item = field.value.startswith(start) and field.value.endswith(end or "")
-    return click(find(page, "button", "Submit")) if has_item else fill([(field, start.strip())], then="DONE")
+    return click(find(page, "button", "Submit")) if has_item else write_action("TYPE", field.written, start.strip())
 
 
 POLICIES: dict[str, Policy] = {

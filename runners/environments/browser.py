@@ -85,13 +85,13 @@ class Browser:
         self._received, self._last_id = bytearray(), 0
         self._loaded: set[str] = set()  # sessions whose page has loaded since they last began to navigate
         self._is_up = False
-        profile = tempfile.mkdtemp(prefix="grokputer-browser-")
-        flags = [*FLAGS, f"--user-data-dir={profile}"]
+        self._profile = tempfile.mkdtemp(prefix="grokputer-browser-")
+        flags = [*FLAGS, f"--user-data-dir={self._profile}"]
         if os.geteuid() == 0:
             flags.append("--no-sandbox")  # Chromium refuses to sandbox for root.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the browser
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _LAUNCH, "sh", profile, self._program, *flags],
+            ["/bin/sh", "-c", _LAUNCH, "sh", self._profile, self._program, *flags],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, start_new_session=True,
         )
         assert self._process.stdin is not None
@@ -143,6 +143,7 @@ class Browser:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        shutil.rmtree(self._profile, ignore_errors=True)  # for a shell that was killed, too
         self._complaints.close()
 
     def _messages(self, awaited: str) -> Iterator[dict[str, Any]]:

@@ -87,7 +87,7 @@ class MiniWob:
             if len(self._tabs) >= self._max_tabs:
                 self._tabs.popitem(last=False)[1].close()
             tab = Tab(self._browser)
-            tab.inject(_script())
+            tab.inject(page_script())
             tab.navigate(url)
         except EnvironmentUnavailable:
             self.close()
@@ -133,5 +133,6 @@ def _html() -> Path:
 
 
 @cache
-def _script() -> str:
+def page_script() -> str:
+    """What is injected into every page: observe.js, then act.js."""
     return "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in ("observe.js", "act.js"))

@@ -13,6 +13,7 @@ window.grokputer = (() => {
 
   const TASK_CHROME = "#query, #reward-display, #sync-task-cover, #click-canvas, #attention-canvas";
   const NOT_SHOWN = "script, style, template, noscript, head, br, hr";
+  const CLOSED = "details:not([open])";  // shows its summary and not its own text
   const BUTTON_INPUT = "[type=button], [type=submit], [type=reset], [type=image]";
   const FIELD = "input:not([type=hidden]), textarea, select";
   const NATIVE = `${FIELD}, button, a, summary`;
@@ -20,7 +21,7 @@ window.grokputer = (() => {
   const SHAPES = ["rect", "circle", "ellipse", "polygon", "path", "line", "polyline", "text"];
   const STATES = ["aria-selected", "aria-checked", "aria-expanded", "aria-pressed"];
   const STATE_CLASS = /(^|[\s-])(selected|active|checked|current|expanded|open|collapsable)(?=$|\s)/;
-  const TELLS_NOTHING = /^(ui-(widget|corner|state|helper|button)|js-|is-|has-|hover|active|selected|last|first|odd|even|open|checked|bold)/;
+  const TELLS_NOTHING = /^(ui-(widget|corner|state|helper|button)|js-|is-|has-|hover|active|selected|last|first|odd|even|open|checked|bold|icon$|fas?$)/;
   const COLORS = {
     black: [0, 0, 0], white: [255, 255, 255], grey: [128, 128, 128], silver: [192, 192, 192], red: [255, 0, 0],
     maroon: [128, 0, 0], orange: [255, 165, 0], brown: [165, 42, 42], gold: [255, 215, 0], yellow: [255, 255, 0],
@@ -50,30 +51,44 @@ window.grokputer = (() => {
   function isClickable(element) {
     if (element.matches(NATIVE) || ROLES.includes(element.getAttribute("role"))) return true;
     if (listening.has(element) || element.onclick || element.onmousedown || element.isContentEditable) return true;
+    return pointsFirst(element);
+  }
+  function pointsFirst(element) {
     const points = (each) => getComputedStyle(each).cursor === "pointer";
     return points(element) && !(element.parentElement && points(element.parentElement));
   }
+
+  // Whether a press anywhere on the element means the same: not where it only listens for what lies inside it.
+  function isOneThing(element) {
+    return isClickable(element) && (!listening.has(element) || element.matches(NATIVE) || element.hasAttribute("role")
+      || pointsFirst(element) || hasOwnText(innermost(element)));
+  }
+  const hasOwnText = (element) => [...element.childNodes].some((node) => node instanceof Text && node.data.trim());
 
   function isOn(element) {
     if (element.tagName === "OPTION") return element.selected;
     if (["checkbox", "radio"].includes(element.type)) return element.checked;
     if (element.tagName === "SUMMARY") return element.parentElement.open;
-    for (const state of STATES) if (element.hasAttribute(state)) return element.getAttribute(state) === "true";
-    const item = element.closest("li");
-    const heads = item && element.parentElement === item ? [element, item] : [element];
-    return isClickable(element) && heads.some((each) => STATE_CLASS.test(each.getAttribute("class") || ""));
+    const bearer = roleBearer(element);
+    for (const state of STATES) if (bearer.hasAttribute(state)) return bearer.getAttribute(state) === "true";
+    const item = element.parentElement && element.parentElement.tagName === "LI" ? element.parentElement : element;
+    return isClickable(element) && [element, item].some((each) => STATE_CLASS.test(each.getAttribute("class") || ""));
+  }
+
+  // A link in a tab is the tab: who presents only, has its parent's role and state.
+  function roleBearer(element) {
+    return element.getAttribute("role") === "presentation" && element.parentElement ? element.parentElement : element;
   }
 
   // The innermost element that carries the whole line: what a mouse would hit.
   function innermost(element) {
     const visible = [...element.children].filter((child) => !isHidden(child));
-    const hasText = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
-    return visible.length === 1 && !hasText && !(element instanceof SVGElement) ? innermost(visible[0]) : element;
+    const isWrapper = visible.length === 1 && !hasOwnText(element) && !(element instanceof SVGElement);
+    return isWrapper ? innermost(visible[0]) : element;
   }
 
   function kindOf(element) {
-    let role = element.getAttribute("role");
-    if (role === "presentation" && element.parentElement) role = element.parentElement.getAttribute("role");
+    const role = roleBearer(element).getAttribute("role");
     if (ROLES.includes(role)) return role;
     if (element.tagName !== "INPUT") return element.tagName.toLowerCase();
     return element.matches(BUTTON_INPUT) ? "button" : `input.${element.type}`;
@@ -118,10 +133,13 @@ window.grokputer = (() => {
 
   // The text nodes under a node that can be seen, in order, but for those in `taken`.
   function textNodes(node, taken) {
-    if (node.nodeType === Node.TEXT_NODE) return node.data.trim() && !taken.has(node) ? [node] : [];
+    if (node instanceof Text) return node.data.trim() && !taken.has(node) && !node.parentElement.matches(CLOSED) ? [node] : [];
     if (node.nodeType !== Node.ELEMENT_NODE || node.matches(FIELD) || isHidden(node)) return [];
     return [...node.childNodes].flatMap((child) => textNodes(child, taken));
   }
+
+  const isInline = (node) => node instanceof Text
+    || (node instanceof HTMLElement && getComputedStyle(node).display.startsWith("inline"));
 
   // A field's label: what the page declares, else the text of the largest group around the field that holds nothing
   // else to act on, else the text right beside it. Its text nodes join `taken`, so that no text is shown twice.
@@ -147,8 +165,7 @@ window.grokputer = (() => {
     }
     yield group === field ? [] : textNodes(group, taken);
     const beside = ["checkbox", "radio"].includes(field.type) ? group.nextSibling : group.previousSibling;
-    const isInline = beside instanceof Element && getComputedStyle(beside).display.startsWith("inline");
-    if (beside instanceof Text || (isInline && !clickable.includes(beside))) yield textNodes(beside, taken);
+    if (isInline(beside) && !clickable.includes(beside)) yield textNodes(beside, taken);
   }
 
   // ---- Lines -------------------------------------------------------------------------------------------------------
@@ -166,15 +183,22 @@ window.grokputer = (() => {
     const add = (element, parts) => found.push({ element, kind: kindOf(element), ...parts });
     function walk(element) {
       if (isHidden(element)) return;
-      const isDrawing = element instanceof SVGElement || element.querySelector("svg");
       if (labels.has(element)) return addField(element);
       if (element instanceof SVGElement && SHAPES.includes(element.tagName)) return add(element, shape(element));
+      const isDrawing = element instanceof SVGElement || element.querySelector("svg");
       if (!holders.has(element) && !isDrawing && addWhole(element)) return;
-      const own = joined([...element.childNodes].filter((node) => node instanceof Text).flatMap((node) => textNodes(node, taken)));
-      if (own) add(element, { text: own });
-      const before = found.length;
-      for (const child of element.children) walk(child);
-      if (!own && found.length === before && !textNodes(element, new Set()).length) addWordless(element);
+      const before = found.length, prose = proseOf(element);
+      for (const child of element.childNodes) {
+        if (child === prose[0]) add(element, { text: joined(prose.flatMap((node) => textNodes(node, taken))) });
+        if (child instanceof Element && !prose.includes(child)) walk(child);
+      }
+      if (found.length === before && !textNodes(element, new Set()).length) addWordless(element);
+    }
+    // The children that make up an element's own running text, which is one line; none when it has no text itself.
+    function proseOf(element) {
+      const isText = (node) => isInline(node) && textNodes(node, taken).length && !clickable.includes(node) && !holders.has(node);
+      const prose = [...element.childNodes].filter(isText);
+      return prose.some((node) => node instanceof Text) ? prose : [];
     }
     function addField(field) {
       const hasValue = field.matches("input, textarea") && !field.matches(`[type=checkbox], [type=radio], ${BUTTON_INPUT}`);
@@ -185,8 +209,7 @@ window.grokputer = (() => {
     // An element with text and nothing else to act on inside is one line with all its text.
     function addWhole(element) {
       const text = joined(textNodes(element, taken));
-      const hasOwnText = [...element.childNodes].some((node) => node instanceof Text && textNodes(node, taken).length);
-      if (!text || !(hasOwnText || isClickable(element))) return false;
+      if (!text || !(isOneThing(element) || proseOf(element).length)) return false;
       const isTelling = !isClickable(element) || element.matches(NATIVE) || ROLES.includes(kindOf(element));
       const teller = isTelling || wordOf(element) ? element : innermost(element);
       add(element, { kind: kindOf(teller) + (isTelling ? "" : wordOf(teller)), text });
@@ -197,7 +220,7 @@ window.grokputer = (() => {
       const box = element.getBoundingClientRect(), canPress = isClickable(element) && box.width && box.height;
       const color = name || (element.firstElementChild && !canPress) ? "" : boxColor(element);
       if (element.tagName === "IMG" || color || canPress)
-        add(element, { kind: kindOf(element) + (name ? "" : wordOf(element)), color, text: name });
+        add(element, { kind: kindOf(element) + (name ? "" : wordOf(element) || wordOf(innermost(element))), color, text: name });
     }
     walk(document.body);
     return found;
