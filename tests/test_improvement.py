@@ -1,0 +1,299 @@
+"""The improvement process: what follows from each event, on a real log, once however often and by however many."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from eventsourcing.persistence import Tracking
+
+from grokputer.domain.adapter import Adapter, adapter_id
+from grokputer.domain.aggregate import derive_id
+from grokputer.domain.breach import RoleImprovement, role_id
+from grokputer.domain.canary import Verdict
+from grokputer.domain.events import (
+    AdapterRegistered,
+    AlertRaised,
+    CycleClosed,
+    RatingThresholdBreached,
+    TrainingRequested,
+)
+from grokputer.domain.rollout import Rollout, rollout_id
+from grokputer.domain.run import TaskRun
+from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
+from grokputer.domain.training import TrainingJob, training_id
+from grokputer.projections.state import State
+from grokputer.runners.improvement import NAME, follow
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.views import CHECKPOINT, fold, load_state
+
+DATASET: dict[str, Any] = {
+    "dataset": "sha256:dd", "manifest": "sha256:ee", "examples": 30, "by_source": {"correction": 30}, "runs": 12, "up_to": 99,
+}  # fmt: skip
+RESULT: dict[str, Any] = {
+    "weights": "sha256:ff", "base_hash": "sha256:00", "config_hash": "sha256:11", "dataset": "sha256:dd", "steps": 8,
+    "tokens": 4000, "final_loss": 0.2, "duration_s": 12.5, "peak_memory_bytes": 10**9, "device": "cpu", "versions": {},
+}  # fmt: skip
+NUMBERS = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger.create(tmp_path / "events.db")
+
+
+def rated_run(ledger: Ledger, stars: int, number: int, *, adapter: str | None = None, arm: str = "stable") -> None:
+    context = ledger.context("ada")
+
+    def play(run: TaskRun) -> None:
+        run.start(
+            context, role="action", arm=arm, adapter=adapter, rollout=None, environment="chat", task="sha256:aa", seed=0,
+            base="embedded", session=None, policy={},
+        )  # fmt: skip
+        run.succeed(100, 1.0, Policy(), context)
+        run.rate(stars, "human", [], None, context)
+
+    ledger.write(TaskRun, derive_id("test run", number), play)
+
+
+def breach(ledger: Ledger) -> UUID:
+    """Ten ratings of two stars, and what follows; the id of the training that is asked for."""
+    for number in range(10):
+        rated_run(ledger, 2, number)
+    follow(ledger)
+    [requested] = [recorded.event for recorded in ledger.read(1, None, ("TrainingRequested",))]
+    return requested.originator_id
+
+
+def complete(ledger: Ledger, training: UUID) -> UUID:
+    """The training done; the id of the adapter that came of it."""
+    context = ledger.context("grokputer", f"{training}/1")
+
+    def finish(job: TrainingJob) -> None:
+        job.build_dataset(context, **DATASET)
+        job.start(context)
+        job.complete(context, **RESULT)
+
+    ledger.write(TrainingJob, training, finish)
+    follow(ledger)
+    return adapter_id(training)
+
+
+def roll_out(ledger: Ledger) -> tuple[UUID, UUID]:
+    """A proven adapter on its share of the traffic: the ids of adapter and rollout."""
+    adapter = complete(ledger, breach(ledger))
+    context = ledger.context("grokputer", f"{adapter}/1")
+    ledger.write(Adapter, adapter, lambda it: it.evaluate(True, True, NUMBERS, context))
+    follow(ledger)
+    return adapter, rollout_id(adapter)
+
+
+def assess(ledger: Ledger, rollout: UUID, verdict: str) -> State:
+    decided = Verdict(verdict, "healthy", f"it says {verdict}", {})
+    context = ledger.context("grokputer", f"{rollout}/1")
+    ledger.write(Rollout, rollout, lambda it: it.assess(decided, ledger.position, context))
+    return follow(ledger)
+
+
+def count(ledger: Ledger) -> Counter[str]:
+    return Counter(recorded.event.TOPIC for recorded in ledger.read())
+
+
+def causes(ledger: Ledger, topic: str) -> list[str]:
+    """Topics from the newest event of this one back to where a person began."""
+    [*_, newest] = ledger.read(1, None, (topic,))
+    chain = [newest.event.TOPIC]
+    while newest.event.caused_by is not None:
+        position = ledger.position_of(newest.event.caused_by)
+        assert position is not None
+        newest = ledger.at(position)
+        chain.append(newest.event.TOPIC)
+    return chain
+
+
+def test_low_ratings_lead_to_one_breach_and_one_training(ledger: Ledger) -> None:
+    breach(ledger)
+    for number in range(10, 40):
+        rated_run(ledger, 1, number)
+        follow(ledger)
+    assert count(ledger)["RatingThresholdBreached"] == 1
+    assert count(ledger)["TrainingRequested"] == 1
+    assert count(ledger)["TriggerSuppressed"] == 1
+
+
+def test_good_ratings_lead_to_nothing(ledger: Ledger) -> None:
+    for number in range(20):
+        rated_run(ledger, 5, number)
+    follow(ledger)
+    assert count(ledger)["RatingThresholdBreached"] == 0
+
+
+def test_runs_pinned_to_an_adapter_by_hand_count_for_no_window(ledger: Ledger) -> None:
+    for number in range(20):
+        rated_run(ledger, 1, number, arm="pinned")
+    follow(ledger)
+    assert count(ledger)["RatingThresholdBreached"] == 0
+
+
+def test_a_request_carries_the_whole_recipe_in_force(ledger: Ledger) -> None:
+    change = lambda it: it.change("action.training.r", 8, "", ledger.context("ada"))  # noqa: E731
+    ledger.write(Settings, SETTINGS_ID, change)
+    requested = ledger.get(TrainingJob, breach(ledger)).requested
+    assert requested is not None
+    assert requested.recipe["r"] == 8
+    assert requested.recipe["quantization"] == "nf4"
+
+
+def test_a_completed_training_becomes_an_adapter_with_the_next_name(ledger: Ledger) -> None:
+    adapter = complete(ledger, breach(ledger))
+    registered = ledger.get(Adapter, adapter).registered
+    assert isinstance(registered, AdapterRegistered)
+    assert (registered.adapter, registered.weights, registered.parent) == ("lora-v1", "sha256:ff", None)
+
+
+@pytest.mark.parametrize("outcome", ["declined", "failed"])
+def test_a_training_without_weights_closes_the_cycle_with_the_reason(ledger: Ledger, outcome: str) -> None:
+    context = ledger.context("grokputer")
+    training = breach(ledger)
+
+    def end(job: TrainingJob) -> None:
+        if outcome == "declined":
+            job.decline("too little", 2, 5, context)
+        else:
+            job.fail("loss is not a number", context)
+
+    ledger.write(TrainingJob, training, end)
+    follow(ledger)
+    [closed] = [recorded.event for recorded in ledger.read(1, None, ("CycleClosed",))]
+    assert isinstance(closed, CycleClosed)
+    assert closed.outcome == outcome
+    assert ledger.get(RoleImprovement, role_id("action")).open_cycle is None
+
+
+def test_no_traffic_before_the_proof_and_none_after_a_rejection(ledger: Ledger) -> None:
+    adapter = complete(ledger, breach(ledger))
+    assert follow(ledger).traffic("action").canary is None
+    ledger.write(Adapter, adapter, lambda it: it.evaluate(False, True, NUMBERS, ledger.context("grokputer")))
+    state = follow(ledger)
+    assert state.traffic("action").canary is None
+    assert state.registry.adapters["lora-v1"]["status"] == "rejected"
+    assert count(ledger)["CycleClosed"] == 1
+
+
+def test_a_proven_adapter_gets_fifteen_percent(ledger: Ledger) -> None:
+    roll_out(ledger)
+    traffic = follow(ledger).traffic("action")
+    assert (traffic.stable, traffic.canary, traffic.weight_percent) == (None, "lora-v1", 15)
+
+
+def test_a_promotion_makes_it_live_with_an_empty_window_and_closes_the_cycle(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    for number in range(50, 60):
+        rated_run(ledger, 5, number, adapter="lora-v1", arm="canary")
+    state = assess(ledger, rollout, "promote")
+    assert state.traffic("action").stable == "lora-v1"
+    assert state.window("action").ratings == ()
+    assert state.registry.adapters["lora-v1"]["status"] == "live"
+    assert count(ledger)["CycleClosed"] == 1
+
+
+def test_from_the_promotion_the_causes_lead_back_to_a_rating(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    assess(ledger, rollout, "promote")
+    assert causes(ledger, "AdapterPromoted") == [
+        "AdapterPromoted", "CanaryAssessed", "RolloutStarted", "AdapterEvaluated", "AdapterRegistered",
+        "TrainingCompleted", "TrainingRequested", "RatingThresholdBreached", "TaskRated",
+    ]  # fmt: skip
+
+
+def test_a_rollback_alerts_and_leaves_the_base_live(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    state = assess(ledger, rollout, "roll back")
+    assert state.traffic("action").stable is None
+    [alert] = [recorded.event for recorded in ledger.read(1, None, ("AlertRaised",))]
+    assert isinstance(alert, AlertRaised)
+    assert "lora-v1 was rolled back" in alert.message
+    assert count(ledger)["CycleClosed"] == 1
+
+
+def test_an_inconclusive_look_pauses_and_alerts_and_keeps_the_cycle_open(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    state = assess(ledger, rollout, "inconclusive")
+    assert state.lanes.state["rollouts"][rollout.hex]["phase"] == "paused"
+    assert state.lanes.cycle("action") is not None
+    assert count(ledger)["AlertRaised"] == 1
+
+
+def test_following_twice_changes_nothing(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    first = assess(ledger, rollout, "promote").dump()
+    position = ledger.position
+    assert follow(ledger).dump() == first
+    assert ledger.position == position
+
+
+def test_a_process_killed_after_reacting_and_before_saving_its_state_goes_on(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    with ledger._writing() as cursor:
+        cursor.execute("DELETE FROM checkpoints")
+    assess(ledger, rollout, "promote")
+    assert count(ledger)["TrainingRequested"] == 1
+    assert count(ledger)["AdapterPromoted"] == 1
+
+
+def test_an_event_already_reacted_to_is_not_reacted_to_again(ledger: Ledger) -> None:
+    for number in range(10):
+        rated_run(ledger, 2, number)
+    ledger.store(tracking=Tracking(NAME, ledger.position))
+    follow(ledger)
+    assert count(ledger)["RatingThresholdBreached"] == 0
+
+
+FOLLOW_OFTEN = """
+import sys; from pathlib import Path
+from grokputer.runners.improvement import follow; from grokputer.runners.ledger import Ledger
+ledger = Ledger.open(Path(sys.argv[1]))
+for _ in range(5): follow(ledger)
+"""
+
+
+def test_four_processes_at_once_do_each_thing_once(ledger: Ledger) -> None:
+    for number in range(30):
+        rated_run(ledger, 2, number)
+    command = [sys.executable, "-c", FOLLOW_OFTEN, str(ledger.path)]
+    processes = [subprocess.Popen(command, cwd="/") for _ in range(4)]
+    assert [process.wait() for process in processes] == [0] * 4
+    assert count(ledger)["RatingThresholdBreached"] == 1
+    assert count(ledger)["TrainingRequested"] == 1
+
+
+def test_the_saved_state_equals_the_one_folded_from_nothing(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    assess(ledger, rollout, "promote")
+    saved = ledger.load_checkpoint(CHECKPOINT)
+    assert saved is not None
+    assert fold(ledger, State(), saved[0]).dump() == saved[1]
+    assert json.loads(saved[1])["position"] == ledger.position
+
+
+def test_the_state_before_the_promotion_shows_the_base_live_and_after_it_the_adapter(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    assess(ledger, rollout, "promote")
+    [promotion] = ledger.read(1, None, ("AdapterPromoted",))
+    assert load_state(ledger, promotion.position - 1).traffic("action").stable is None
+    assert load_state(ledger, promotion.position).traffic("action").stable == "lora-v1"
+
+
+def test_the_training_of_a_breach_has_the_breachs_own_id(ledger: Ledger) -> None:
+    training = breach(ledger)
+    [breached] = [recorded.event for recorded in ledger.read(1, None, ("RatingThresholdBreached",))]
+    assert isinstance(breached, RatingThresholdBreached)
+    assert training == training_id(breached.reference)
+    [requested] = [recorded.event for recorded in ledger.read(1, None, (TrainingRequested.TOPIC,))]
+    assert requested.caused_by == breached.reference

@@ -1,0 +1,176 @@
+"""The log: append-only by the database itself, readable for ever, and plain about what is wrong with it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sqlite3
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grokputer.domain.errors import LogError, NotFound
+from grokputer.domain.events import EVENTS, PolicyChanged
+from grokputer.domain.settings import SETTINGS_ID, Settings
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.mapper import decode, encode
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    ledger = Ledger.create(tmp_path / "events.db")
+    for window in (10, 20, 30):
+        change(ledger, window)
+    return ledger
+
+
+def change(ledger: Ledger, window: int) -> None:
+    context = ledger.context("ada")
+    ledger.write(Settings, SETTINGS_ID, lambda it: it.change("rating.window", window, "", context))
+
+
+def insert(ledger: Ledger, topic: str, state: bytes) -> None:
+    with sqlite3.connect(ledger.path) as connection:
+        connection.execute(
+            "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES ('ab', 1, ?, ?)",
+            (topic, state),
+        )
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE stored_events SET topic = 'Nothing'",
+        "UPDATE stored_events SET position = 9 WHERE position = 1",
+        "DELETE FROM stored_events",
+        "DELETE FROM stored_events WHERE position = 3",
+        "INSERT OR REPLACE INTO stored_events "
+        "SELECT position, originator_id, originator_version, 'x', state FROM stored_events",
+        "REPLACE INTO stored_events (originator_id, originator_version, topic, state) "
+        "SELECT originator_id, originator_version, 'x', state FROM stored_events",
+    ],
+)
+def test_the_database_itself_refuses_to_change_a_stored_event(ledger: Ledger, statement: str) -> None:
+    before = list(ledger.read())
+    connection = sqlite3.connect(ledger.path)
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement)
+    connection.close()
+    assert list(ledger.read()) == before
+
+
+def test_commits_are_on_the_disk_before_they_are_answered(ledger: Ledger) -> None:
+    with ledger._writing() as cursor:
+        cursor.execute("PRAGMA synchronous")
+        full = 2
+        assert cursor.fetchone()[0] == full
+        cursor.execute("PRAGMA journal_mode")
+        assert cursor.fetchone()[0] == "wal"
+
+
+def test_an_event_comes_back_as_it_was_written(ledger: Ledger) -> None:
+    for recorded in ledger.read():
+        event = recorded.event
+        assert decode(event.TOPIC, event.originator_id.hex, event.originator_version, encode(event)) == event
+
+
+def test_a_stored_event_is_plain_json_that_stays_readable() -> None:
+    """The bytes of version 1 of a fact, kept: a change that cannot read them breaks every log there is."""
+    stored = (
+        b'{"time":"2026-01-01T12:00:00Z","actor":"ada","caused_by":null,"key":"rating.window","old":50,"new":30,'
+        b'"reason":"","v":1}'
+    )
+    event = decode("PolicyChanged", SETTINGS_ID.hex, 1, stored)
+    assert isinstance(event, PolicyChanged)
+    assert (event.key, event.old, event.new, event.actor) == ("rating.window", 50, 30, "ada")
+    assert json.loads(encode(event)) == json.loads(stored)
+
+
+def test_topics_are_the_ones_every_log_has() -> None:
+    """A topic is never renamed; this list only ever grows."""
+    assert sorted(EVENTS) == [
+        "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack", "AlertRaised",
+        "CanaryAssessed", "CanaryWeightSet", "CycleClosed", "CycleOpened", "DatasetBuilt", "PolicyChanged",
+        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "StepTaken", "TaskCorrected",
+        "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined", "TrainingFailed",
+        "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("topic", "state", "word"),
+    [
+        ("TaskDreamt", b"{}", "upgrade grokputer"),
+        ("os:system", b"{}", "does not know"),
+        ("PolicyChanged", b'{"v":2}', "version 2"),
+        ("PolicyChanged", b"{", "damaged"),
+        ("PolicyChanged", b'{"v":1,"key":5}', "damaged"),
+    ],
+)
+def test_an_event_from_the_future_or_a_damaged_one_is_one_clear_line(
+    ledger: Ledger, topic: str, state: bytes, word: str
+) -> None:
+    insert(ledger, topic, state)
+    with pytest.raises(LogError, match=word) as caught:
+        list(ledger.read())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_decision_that_lost_a_race_is_taken_anew(ledger: Ledger) -> None:
+    threads = [threading.Thread(target=change, args=(ledger, 100 + number)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    changes: list[Any] = [recorded.event for recorded in ledger.read(4)]
+    assert sorted(event.new for event in changes) == list(range(100, 108))
+    assert [event.originator_version for event in changes] == list(range(4, 12))
+    for earlier, later in itertools.pairwise(changes):
+        assert later.old == earlier.new
+
+
+def test_content_is_found_by_its_key_and_its_key_does_not_give_it_away(ledger: Ledger) -> None:
+    one, two = ledger.put("my password is hunter2"), ledger.put("my password is hunter2")
+    assert one != two
+    assert ledger.get_content(one) == "my password is hunter2"
+    assert ledger.get_content("sha256:00") is None
+
+
+def test_content_that_was_changed_is_not_handed_out(ledger: Ledger) -> None:
+    key = ledger.put("two plus two is four")
+    with ledger._writing() as cursor:
+        cursor.execute("UPDATE content SET text = 'two plus two is five'")
+    with pytest.raises(LogError, match="not what was kept"):
+        ledger.get_content(key)
+
+
+def test_a_time_leads_to_the_position_of_the_last_event_by_then(ledger: Ledger) -> None:
+    times = [recorded.event.time for recorded in ledger.read()]
+    assert [ledger.position_at(time) for time in times] == [1, 2, 3]
+    assert ledger.position_at(times[0] - timedelta(seconds=1)) == 0
+    assert ledger.position_at(times[-1] + timedelta(days=1)) == 3
+
+
+def test_there_is_nothing_beyond_the_log(ledger: Ledger) -> None:
+    with pytest.raises(NotFound, match="1 to 3"):
+        ledger.at(4)
+
+
+def test_a_missing_log_a_folder_and_a_foreign_file_are_one_line_each(tmp_path: Path) -> None:
+    foreign, text = tmp_path / "other.db", tmp_path / "text.db"
+    sqlite3.connect(foreign).execute("CREATE TABLE t (x)").connection.close()
+    text.write_text("this is no database at all, but a text of some length " * 20)
+    for path, word in (
+        (tmp_path / "none.db", "grokputer init"),
+        (tmp_path, "folder"),
+        (foreign, "not a log"),
+        (text, "not a"),
+    ):
+        with pytest.raises(LogError, match=word) as caught:
+            Ledger.open(path)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "none.db").exists()

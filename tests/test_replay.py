@@ -1,0 +1,211 @@
+"""Replay: whatever happened, in whatever order, folding the log gives the same, at once, in pieces and again."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_improvement import DATASET, NUMBERS, RESULT
+
+from grokputer.domain.adapter import Adapter
+from grokputer.domain.aggregate import derive_id
+from grokputer.domain.canary import Verdict
+from grokputer.domain.errors import NotPossible
+from grokputer.domain.events import EVENTS
+from grokputer.domain.rollout import Rollout
+from grokputer.domain.routing import route
+from grokputer.domain.run import TaskRun
+from grokputer.domain.settings import SETTINGS_ID, Settings
+from grokputer.domain.training import TrainingJob
+from grokputer.projections.state import State
+from grokputer.runners.improvement import follow
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.views import fold, load_state, replay
+
+ROLES = st.sampled_from(["action", "ocr"])
+HAPPENINGS = st.lists(
+    st.one_of(
+        st.tuples(st.just("day"), ROLES, st.integers(1, 5)),
+        st.tuples(st.just("run"), ROLES, st.sampled_from(["", "wrong", "timeout", "error"])),
+        st.tuples(st.just("rate"), st.integers(0, 40), st.integers(1, 5)),
+        st.tuples(st.just("set"), st.sampled_from(["rating.window", "rating.minimum"]), st.integers(2, 8)),
+        st.tuples(
+            st.just("train"), st.sampled_from(["complete", "complete", "decline", "fail"]), st.sampled_from([1, 1, 0])
+        ),
+        st.tuples(st.just("assess"), st.sampled_from(["promote", "roll back", "inconclusive", "hold"]), st.booleans()),
+        st.tuples(st.just("follow"), st.just(0), st.just(0)),
+    ),
+    min_size=10,
+    max_size=40,
+)
+"""Days of good and bad ratings, single runs, settings, trainings and looks, in any order."""
+
+
+class World:
+    """Things that people, models and workers do to a log, in any order."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.runs: list[UUID] = []
+        self.set("rating.minimum", 3)
+        self.set("rating.cooldown", 4)
+
+    def day(self, role: str, stars: int) -> None:
+        for _ in range(3):
+            self.run(role, "" if stars > 3 else "wrong")
+            self.rate(-1, stars)
+
+    def happen(self, what: str, one: object, two: object) -> None:
+        getattr(self, what)(one, two)
+
+    def run(self, role: str, reason: str) -> None:
+        context, id = self.ledger.context("ada"), derive_id("run", len(self.runs))
+        state = load_state(self.ledger)
+        lane = route(state.traffic(role), id.hex)
+
+        def play(run: TaskRun) -> None:
+            run.start(
+                context, role=role, arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
+                task="click-link", seed=1, base="embedded", session=None, policy={},
+            )  # fmt: skip
+            if reason:
+                run.fail(reason, "", 120, -1.0, state.policy, context)
+            else:
+                run.succeed(80, 1.0, state.policy, context)
+
+        self.ledger.write(TaskRun, id, play)
+        self.runs.append(id)
+
+    def rate(self, which: int, stars: int) -> None:
+        if self.runs:
+            id, context = self.runs[which % len(self.runs)], self.ledger.context("ada")
+            self.ledger.write(TaskRun, id, lambda it: it.rate(stars, "human", [], None, context))
+
+    def set(self, key: str, value: int) -> None:
+        context = self.ledger.context("ada")
+        self.ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", context))
+
+    def train(self, outcome: str, is_proven: int) -> None:
+        context, state = self.ledger.context("grokputer"), follow(self.ledger)
+        for key, training in state.registry.trainings.items():
+            if training["status"] == "requested":
+
+                def end(job: TrainingJob) -> None:
+                    if outcome == "decline":
+                        job.decline("too little", 1, 5, context)
+                        return
+                    job.build_dataset(context, **DATASET)
+                    job.start(context)
+                    if outcome == "fail":
+                        job.fail("loss is not a number", context)
+                    else:
+                        job.complete(context, **RESULT)
+
+                self.ledger.write(TrainingJob, UUID(key), end)
+        for adapter in follow(self.ledger).registry.adapters.values():
+            if adapter["status"] == "registered":
+                id = UUID(adapter["id"])
+                self.ledger.write(Adapter, id, lambda it: it.evaluate(True, bool(is_proven), NUMBERS, context))
+
+    def assess(self, verdict: str, resumes: bool) -> None:
+        context, state = self.ledger.context("grokputer"), follow(self.ledger)
+        decided = Verdict(verdict, "healthy", "so it is", {})
+        for key, lane in state.lanes.state["rollouts"].items():
+            if lane["phase"] == "paused" and resumes:
+                self.ledger.write(Rollout, UUID(key), lambda it: it.resume("go on", context))
+            self.ledger.write(Rollout, UUID(key), lambda it: it.assess(decided, state.position, context))
+
+    def follow(self, _: object, __: object) -> None:
+        follow(self.ledger)
+
+
+@contextmanager
+def world_after(happenings: list[tuple[str, object, object]]) -> Iterator[Ledger]:
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger.create(Path(folder) / "events.db")
+        world = World(ledger)
+        for what, one, two in happenings:
+            world.happen(what, one, two)
+        follow(ledger)
+        yield ledger
+        ledger.close()
+
+
+RULES = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+@RULES
+@given(HAPPENINGS, st.data())
+def test_any_history_replays_to_the_same_bits(
+    happenings: list[tuple[str, object, object]], data: st.DataObject
+) -> None:
+    with world_after(happenings) as ledger:
+        whole = fold(ledger, State())
+        assert fold(ledger, State()).dump() == whole.dump()
+        assert load_state(ledger).dump() == whole.dump()
+        cut = data.draw(st.integers(0, ledger.position))
+        first = fold(ledger, State(), cut)
+        resumed = State.load(first.dump())
+        assert resumed is not None
+        assert fold(ledger, resumed).dump() == whole.dump()
+        assert replay(ledger).is_equal
+
+
+@RULES
+@given(HAPPENINGS)
+def test_every_command_done_again_changes_nothing(happenings: list[tuple[str, object, object]]) -> None:
+    with world_after(happenings) as ledger:
+        position = ledger.position
+        with ledger._writing() as cursor:
+            cursor.execute("DELETE FROM tracking WHERE application_name = 'improvement'")
+        follow(ledger)
+        assert [recorded.event.TOPIC for recorded in ledger.read(position + 1)] in ([], ["TriggerSuppressed"])
+
+
+@RULES
+@given(HAPPENINGS)
+def test_at_most_one_cycle_is_open_per_role_and_every_name_is_given_once(
+    happenings: list[tuple[str, object, object]],
+) -> None:
+    with world_after(happenings) as ledger:
+        open_cycles: dict[str, int] = {}
+        names: list[str] = []
+        for recorded in ledger.read(
+            1, None, ("RatingThresholdBreached", "CycleOpened", "CycleClosed", "AdapterRegistered")
+        ):
+            event = recorded.event
+            role = vars(event)["role"]
+            if event.TOPIC == "AdapterRegistered":
+                names.append(vars(event)["adapter"])
+            else:
+                open_cycles[role] = open_cycles.get(role, 0) + (-1 if event.TOPIC == "CycleClosed" else 1)
+            assert set(open_cycles.values()) <= {0, 1}
+        assert len(names) == len(set(names))
+
+
+def test_a_view_that_was_tampered_with_is_named(tmp_path: Path) -> None:
+    with world_after([("run", "action", ""), ("rate", 0, 4)]) as ledger:
+        assert replay(ledger).is_equal
+        with sqlite3.connect(ledger.path) as connection:
+            connection.execute("UPDATE ratings SET stars = 5")
+        connection.close()
+        found = replay(ledger)
+        assert [name for name, equal in found.equal.items() if not equal] == ["ratings"]
+
+
+def test_every_fact_belongs_to_an_aggregate_and_has_a_topic_of_its_own() -> None:
+    for topic, cls in EVENTS.items():
+        assert topic == cls.TOPIC
+        assert cls.AGGREGATE
+
+
+def test_a_rollout_that_is_decided_by_hand_cannot_be_decided_again() -> None:
+    with world_after([]) as ledger, pytest.raises(NotPossible):
+        ledger.get(Rollout, UUID(int=1)).promote("why not", ledger.context("ada"))
