@@ -1,0 +1,206 @@
+"""Pretraining of the embedded base model: a Llama of a few million parameters, on the CPU, in under an hour.
+
+Muon on the matrices and AdamW on the rest; a learning rate that rises, stays, and falls to nothing at the end, so that
+a run that was stopped can go on towards a nearer end. Compute is bf16, with the weights kept in fp32 beside.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .corpus import Batch, Sample, batches, collate
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything the weights depend on, but for the demonstrations. Defaults: chosen by short comparisons, see the card."""
+
+    steps: int = 4000
+    seed: int = 0
+    tokens: int = 4096
+    """Tokens per step, padding included."""
+    width: int = 256
+    layers: int = 6
+    heads: int = 4
+    feed_forward: int = 704
+    matrix_lr: float = 0.02
+    """Muon's, on the matrices; source: the default of its author."""
+    vector_lr: float = 2e-3
+    """AdamW's, on embeddings and norms."""
+    weight_decay: float = 0.01
+    warmup: int = 40
+    """Steps over which the learning rate rises."""
+    decay_share: float = 0.4
+    """The share of the steps, at the end, over which the learning rate falls linearly to 0."""
+    curriculum_pools: int = 30
+    """Pools of samples over which the data grow from the simplest to full size."""
+    base_share: float = 0.3
+    """The share of base task demonstrations among the samples that are no repetitions."""
+
+
+def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> LlamaForCausalLM:
+    """A model with fresh weights, in fp32. The same seed gives the same weights."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(recipe.seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=recipe.width, intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads, tie_word_embeddings=True,
+        max_position_embeddings=2048, rope_parameters={"rope_type": "default", "rope_theta": 1e5}, bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, attn_implementation="eager",
+    )
+    return LlamaForCausalLM(config)
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """The factor on the learning rates at a step (from 0), in (0, 1]."""
+    left = (recipe.steps - step) / (recipe.steps * recipe.decay_share)
+    return min(1.0, (step + 1) / recipe.warmup, max(left, 0.0))
+
+
+class Training:
+    """A model being trained. ``model`` computes in bf16; ``masters`` are its weights in fp32."""
+
+    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> None:
+        import torch
+
+        self.recipe, self.tokenizer = recipe, tokenizer
+        self.model = new_model(recipe, tokenizer)
+        self.masters = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+        self.average = {name: p.clone() for name, p in self.masters.items()}
+        self.model.to(torch.bfloat16)
+        matrices = [p for name, p in self.masters.items() if p.ndim == 2 and "embed" not in name]
+        vectors = [p for name, p in self.masters.items() if p.ndim != 2 or "embed" in name]
+        self.optimizers: list[tuple[torch.optim.Optimizer, float]] = [
+            (torch.optim.Muon(matrices, lr=recipe.matrix_lr, weight_decay=recipe.weight_decay), recipe.matrix_lr),
+            (torch.optim.AdamW(vectors, lr=recipe.vector_lr, betas=(0.9, 0.95), weight_decay=0.0), recipe.vector_lr),
+        ]
+        self.step, self.pool = 0, 0
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """The weighted mean cross-entropy of the batch's counted tokens."""
+        import torch
+
+        hidden = self.model.model(batch.ids[:, :-1]).last_hidden_state  # (batch, seq - 1, width)
+        counted = batch.weights[:, 1:] > 0
+        logits = self.model.lm_head(hidden[counted]).float()  # (counted, vocabulary)
+        weights = batch.weights[:, 1:][counted]
+        losses = torch.nn.functional.cross_entropy(logits, batch.ids[:, 1:][counted], reduction="none")
+        return (losses * weights).sum() / weights.sum()
+
+    def learn(self, batch: Batch) -> float:
+        """Take one step on the batch and return its loss."""
+        import torch
+
+        loss = self.loss(batch)
+        loss.backward()
+        for name, p in self.model.named_parameters():
+            self.masters[name].grad = p.grad.float() if p.grad is not None else None
+            p.grad = None
+        torch.nn.utils.clip_grad_norm_(self.masters.values(), 1.0)
+        factor = learning_rate(self.recipe, self.step)
+        for optimizer, lr in self.optimizers:
+            optimizer.param_groups[0]["lr"] = lr * factor
+            optimizer.step()
+        with torch.no_grad():
+            for name, p in self.model.named_parameters():
+                p.copy_(self.masters[name])
+                self.average[name].lerp_(self.masters[name], 0.02)
+        self.step += 1
+        return float(loss.detach())
+
+    def accuracy(self, samples: Sequence[Sample]) -> float:
+        """The share of samples whose whole answer the model would write, in [0, 1]."""
+        import torch
+
+        right = 0
+        for at in range(0, len(samples), 32):
+            batch = collate(samples[at : at + 32], int(self.tokenizer.pad_token_id))
+            with torch.no_grad():
+                guess = self.model(batch.ids[:, :-1], use_cache=False).logits.argmax(-1)
+            wrong = (guess != batch.ids[:, 1:]) & (batch.weights[:, 1:] == 1)
+            right += int((~wrong.any(1)).sum())
+        return right / max(len(samples), 1)
+
+    def save(self, path: Path) -> None:
+        """Write everything that going on needs."""
+        import torch
+
+        torch.save({
+            "masters": self.masters, "average": self.average, "step": self.step, "pool": self.pool,
+            "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
+        }, path.with_suffix(".new"))
+        path.with_suffix(".new").replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from what ``save`` wrote."""
+        import torch
+
+        state = torch.load(path, weights_only=True)
+        self.step, self.pool = state["step"], state["pool"]
+        for optimizer, each in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer[0].load_state_dict(each)
+        with torch.no_grad():
+            for name, p in self.model.named_parameters():
+                self.masters[name].copy_(state["masters"][name])
+                self.average[name].copy_(state["average"][name])
+                p.copy_(self.masters[name])
+
+    def export(self, folder: Path, averaged: bool = False) -> None:
+        """Write the model as transformers loads it, in bf16; ``averaged`` takes the mean of the latest steps' weights."""
+        import torch
+        from transformers import LlamaForCausalLM
+
+        weights = self.average if averaged else self.masters
+        model = LlamaForCausalLM(self.model.config)
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                p.copy_(weights[name])
+        model.to(torch.bfloat16).save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def pretrain(
+    training: Training, demonstrated: Sequence[Sample], held_out: dict[str, Sequence[Sample]], out: Path,
+    report_every: int = 50, save_every: int = 250,
+) -> None:
+    """Train to the recipe's last step, reporting on stderr, saving state and averaged weights on the way."""
+    recipe, started, tokens, losses = training.recipe, time.monotonic(), 0, 0.0
+    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+    stream = batches(
+        training.tokenizer, demonstrated, recipe.seed, recipe.tokens, recipe.curriculum_pools, training.pool, recipe.base_share
+    )
+    is_due = False
+    for pool, batch in stream:
+        if training.step >= recipe.steps:
+            break
+        if is_due and pool != training.pool:  # States are saved between pools, from where the stream can go on.
+            training.pool, is_due = pool, False
+            training.save(out / "state.pt")
+            training.export(out / "average", averaged=True)
+        training.pool = pool
+        losses += training.learn(batch)
+        tokens += batch.ids.numel()
+        is_due = is_due or training.step % save_every == 0
+        if training.step % report_every == 0:
+            spent = time.monotonic() - started
+            scores = {}
+            if training.step % (4 * report_every) == 0:
+                scores = {name: round(training.accuracy(samples), 3) for name, samples in held_out.items()}
+            print(f"step {training.step} pool {pool} loss {losses / report_every:.4f} {tokens / 1e6:.2f}M tokens "
+                  f"{tokens / spent:.0f}/s {spent:.0f}s {scores or ''}", file=sys.stderr, flush=True)
+            losses = 0.0
+    training.save(out / "state.pt")
+    training.export(out / "average", averaged=True)
+    training.export(out / "model")
