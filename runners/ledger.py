@@ -32,7 +32,7 @@ from ..domain.aggregate import Aggregate, Context
 from ..domain.errors import LogError, NotFound
 from ..domain.ports import Clock
 from .mapper import FactMapper, Recorded, decode
-from .recorder import APPLICATION_ID, LogFactory, LogRecorder, select_rows
+from .recorder import APPLICATION_ID, LogFactory, LogRecorder, create_tables, select_rows
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -59,10 +59,9 @@ class Ledger(Application[UUID]):
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.path = path
         self.clock = clock or SystemClock()
+        uri = f"file:{path.resolve().as_posix().replace('?', '%3f').replace('#', '%23')}"
         try:
-            super().__init__(
-                {"SQLITE_DBNAME": f"file:{path.resolve().as_posix().replace('?', '%3f').replace('#', '%23')}"}
-            )
+            super().__init__({"SQLITE_DBNAME": uri, "CREATE_TABLE": "no"})
         except PersistenceError as error:
             raise explain(path, error) from error
 
@@ -73,6 +72,10 @@ class Ledger(Application[UUID]):
             return cls.open(path, clock)
         if not path.parent.is_dir():
             raise LogError(f"no folder {path.parent} to keep the log in; make it, or give another path with --db")
+        try:
+            create_tables(path)
+        except sqlite3.Error as error:
+            raise explain(path, error) from error
         return cls(path, clock)
 
     @classmethod

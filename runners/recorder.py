@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from eventsourcing.persistence import Notification
@@ -40,8 +42,21 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS content (key TEXT PRIMARY KEY, salt BLOB NOT NULL, text TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, state BLOB NOT NULL) "
     "WITHOUT ROWID",
+    # The library's own, for one row per follower.
+    "CREATE TABLE IF NOT EXISTS tracking (application_name TEXT PRIMARY KEY, notification_id INTEGER) WITHOUT ROWID",
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
+
+
+def create_tables(path: Path) -> None:
+    """Make the log's tables and what guards them, all or nothing, waiting for whoever else is making them."""
+    with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # The write lock first: a transaction that begins by reading cannot be widened while another writes.
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in TABLES:
+            connection.execute(statement)
+        connection.execute("COMMIT")
 
 
 class _Pool(SQLiteConnectionPool):
@@ -61,10 +76,6 @@ class LogRecorder(SQLiteProcessRecorder):
             "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
         )
         self.select_max_notification_id_statement = "SELECT MAX(position) FROM stored_events"
-
-    def construct_create_table_statements(self) -> list[str]:
-        """The log, what guards it, the content store and the checkpoints, before the library's tracking table."""
-        return [*TABLES, *super().construct_create_table_statements()[1:]]
 
     def select_notifications(
         self,
