@@ -1,0 +1,211 @@
+"""Lineage: why an adapter is what it is, as a tree of events from the ratings that fell to the decision and after.
+
+Every node is an event of the log under the event that caused it, so the tree is the recorded causes and nothing else; only
+the ratings, which a breach names by their positions, stand as one node above it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from ..domain.breach import role_id
+from ..domain.events import (
+    AdapterPromoted,
+    AdapterRegistered,
+    CycleClosed,
+    DatasetBuilt,
+    Event,
+    RatingThresholdBreached,
+    TaskRated,
+    TrainingProgressed,
+    TrainingRequested,
+)
+from ..domain.rollout import rollout_id
+from .facts import own_fields
+from .ratings import Ratings
+from .wording import describe
+
+
+class Placed(Protocol):
+    """An event and its position in the log."""
+
+    @property
+    def position(self) -> int:
+        """From 1."""
+        ...
+
+    @property
+    def event(self) -> Event:
+        """What happened."""
+        ...
+
+
+class Lookup(Protocol):
+    """What the lineage asks of a log."""
+
+    def history(self, id: UUID) -> Sequence[Placed]:
+        """All events of one aggregate."""
+        ...
+
+    def read(self, first: int, last: int | None, topics: Sequence[str]) -> Iterable[Placed]:
+        """The log from one position to another, of these topics."""
+        ...
+
+    def position_of(self, reference: str) -> int | None:
+        """Where the event with this reference stands."""
+        ...
+
+    def at(self, position: int) -> Placed:
+        """The event at the position."""
+        ...
+
+    def get_content(self, key: str) -> str | None:
+        """A text beside the log, None when it was erased."""
+        ...
+
+
+@dataclass
+class Node:
+    """One line of the tree. ``position`` is of its event, the last one of it where it stands for several."""
+
+    kind: str
+    """The event's name; ``Ratings`` and ``Source`` for what is summed up, ``Run`` for a run of a dataset."""
+    position: int
+    text: str
+    data: dict[str, Any]
+    actor: str = ""
+    time: str = ""
+    children: list[Node] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The node and all below it, JSON-plain."""
+        return {
+            "kind": self.kind,
+            "position": self.position,
+            "time": self.time,
+            "actor": self.actor,
+            "text": self.text,
+            "data": self.data,
+            "children": [child.to_json() for child in self.children],
+        }
+
+
+def trace(log: Lookup, adapter: UUID) -> list[Node]:
+    """The tree's roots for the adapter with this id: the ratings or the person's wish that it began with.
+
+    A second root tells by which adapter it was replaced, where it was.
+    """
+    registered = next(it.event for it in log.history(adapter) if isinstance(it.event, AdapterRegistered))
+    training = log.history(UUID(registered.training))
+    requested = next(it.event for it in training if isinstance(it.event, TrainingRequested))
+    opening = _opening(log, requested)
+    events = [
+        *([opening] if opening is not None else []),
+        *(it for it in training if not isinstance(it.event, TrainingProgressed)),
+        *log.history(adapter),
+        *log.history(rollout_id(adapter)),
+        *([] if opening is None else _closing(log, registered.role, opening)),
+    ]
+    roots = _nest(log, sorted(events, key=lambda it: it.position))
+    if opening is not None and isinstance(opening.event, RatingThresholdBreached):
+        roots[0] = _ratings(log, opening.event, roots[0])
+    return [*roots, *_replacement(log, registered)]
+
+
+def _opening(log: Lookup, requested: TrainingRequested) -> Placed | None:
+    """The event that opened the cycle: a breach, or a person's wish."""
+    position = log.position_of(requested.caused_by) if requested.caused_by is not None else None
+    return None if position is None else log.at(position)
+
+
+def _closing(log: Lookup, role: str, opening: Placed) -> list[Placed]:
+    """The event that closed the cycle, where it is closed: the first closing after the opening."""
+    closings = (it for it in log.history(role_id(role)) if isinstance(it.event, CycleClosed))
+    return [it for it in closings if it.position > opening.position][:1]
+
+
+def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
+    """The events as nodes, each under its cause; under the one before it in its aggregate where the cause is elsewhere."""
+    roots: list[Node] = []
+    by_reference: dict[str, Node] = {}
+    for it in events:
+        event = it.event
+        node = Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, event.time.isoformat())
+        if isinstance(event, DatasetBuilt):
+            node.children = _sources(log, it.position, event)
+        before = f"{event.originator_id}/{event.originator_version - 1}"
+        parent = by_reference.get(_cause(event, by_reference) or before)
+        (parent.children if parent is not None else roots).append(node)
+        by_reference[event.reference] = node
+    return roots
+
+
+def _cause(event: Event, known: dict[str, Node]) -> str | None:
+    return event.caused_by if event.caused_by in known else None
+
+
+def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
+    """The ratings in the breach's window, as the fold that the rule looked at has them, with the breach below."""
+    fold, rated = Ratings(), {}
+    for it in log.read(breach.first_position, breach.last_position, (TaskRated.TOPIC,)):
+        fold.apply(it.position, it.event)
+        rated[it.position] = it.event
+    window = fold.window(breach.role, breach.adapter, breach.count)
+    children: list[Node] = []
+    stars_by: dict[str, list[int]] = {}
+    for position, stars in window.ratings:
+        event = rated[position]
+        assert isinstance(event, TaskRated)
+        stars_by.setdefault(f"{event.actor} ({event.source})", []).append(stars)
+        data = {"run": event.originator_id.hex, **own_fields(event)}
+        children.append(Node(event.TOPIC, position, describe(event), data, event.actor, event.time.isoformat()))
+    by_rater = {
+        rater: {"count": len(given), "mean": round(sum(given) / len(given), 4)} for rater, given in stars_by.items()
+    }
+    data = {
+        "count": len(window.ratings),
+        "mean": round(window.mean, 4),
+        "first_position": breach.first_position,
+        "last_position": breach.last_position,
+        "by_rater": by_rater,
+    }
+    raters = ", ".join(f"{rater} {it['count']} of mean {it['mean']:.2f}" for rater, it in by_rater.items())
+    span = f"at positions {breach.first_position} to {breach.last_position}"
+    text = f"{len(window.ratings)} ratings, mean {window.mean:.2f}, {span}: {raters}"
+    return Node("Ratings", breach.last_position, text, data, children=[*children, node])
+
+
+def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
+    """One node per source of the dataset's examples, each naming the runs they came from."""
+    manifest = log.get_content(built.manifest)
+    if manifest is None:
+        return [Node("Source", position, "which runs they came from was erased", {})]
+    examples: dict[str, dict[str, int]] = {}
+    for row in json.loads(manifest):
+        runs = examples.setdefault(row["source"], {})
+        runs[row["run"]] = runs.get(row["run"], 0) + 1
+    nodes = []
+    for source, runs in sorted(examples.items()):
+        places = {run: log.position_of(f"{UUID(run)}/1") for run in runs if run}
+        named = ", ".join(f"{run[:8]} at {place}" for run, place in sorted(places.items(), key=lambda it: it[1] or 0))
+        text = f"{source}: {sum(runs.values())} examples" + (f" from {len(places)} runs: {named}" if places else "")
+        data = {
+            "source": source,
+            "examples": sum(runs.values()),
+            "runs": [{"run": run, "position": place, "examples": runs[run]} for run, place in places.items()],
+        }
+        nodes.append(Node("Source", position, text, data))
+    return nodes
+
+
+def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:
+    for it in log.read(1, None, (AdapterPromoted.TOPIC,)):
+        event = it.event
+        if isinstance(event, AdapterPromoted) and event.replaced == registered.adapter:
+            text = f"replaced by {event.adapter}; see 'grokputer why {event.adapter}'"
+            return [Node("Replaced", it.position, text, own_fields(event), event.actor, event.time.isoformat())]
+    return []

@@ -1,0 +1,138 @@
+"""Events in words: one line each, with the numbers they carry, for a reader of the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..domain.events import (
+    AdapterEvaluated,
+    AdapterPromoted,
+    AdapterRegistered,
+    AdapterRejected,
+    AdapterRolledBack,
+    AlertRaised,
+    CanaryAssessed,
+    CanaryWeightSet,
+    CycleClosed,
+    CycleOpened,
+    DatasetBuilt,
+    Event,
+    RatingThresholdBreached,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+    TaskRated,
+    TrainingCompleted,
+    TrainingDeclined,
+    TrainingFailed,
+    TrainingRequested,
+    TrainingStarted,
+)
+
+BY_ITSELF = "grokputer"
+"""The actor of what the process did; where another acted, a person decided."""
+
+
+def describe(event: Event) -> str:
+    """What happened, in one line; the event's name where there is no more to say."""
+    match event:
+        case TaskRated():
+            issues = f", {', '.join(event.issues)}" if event.issues else ""
+            return (
+                f"{event.stars} stars for run {event.originator_id.hex[:8]} by {event.actor} ({event.source}){issues}"
+            )
+        case RatingThresholdBreached():
+            return (
+                f"breach: mean {event.mean:.2f} of the last {event.count} ratings of {event.adapter or 'the base'} "
+                f"in role {event.role} is under {event.threshold:g} (window {event.window})"
+            )
+        case CycleOpened():
+            return f"training asked for by {event.actor}: {event.reason}"
+        case CycleClosed():
+            return f"cycle closed: {event.outcome} ({event.detail})"
+        case RolloutStarted():
+            return f"rollout started: {event.weight_percent} % of the runs, the rest to {event.stable or 'the base'}"
+        case CanaryWeightSet():
+            return f"share set from {event.old_percent} to {event.weight_percent} %"
+        case CanaryAssessed():
+            return f"assessed: {event.verdict} ({event.reason}): {event.message}; {_arms(event.numbers)}"
+        case RolloutPaused():
+            return f"rollout paused: {event.reason}"
+        case RolloutResumed():
+            return f"rollout resumed{_decider(event)}: {event.reason}"
+        case AdapterPromoted():
+            return f"promoted{_decider(event)}, in place of {event.replaced or 'the base'}: {event.reason}"
+        case AdapterRolledBack():
+            return f"rolled back{_decider(event)}, to {event.stable or 'the base'}: {event.reason}"
+        case AlertRaised():
+            return f"alert ({event.severity}): {event.message}"
+    return _describe_making(event)
+
+
+def _describe_making(event: Event) -> str:
+    """The events from a training's request to the adapter's proof."""
+    match event:
+        case TrainingRequested():
+            return f"training requested on {event.base}, adapter {event.parent or 'none'} live: {_recipe(event.recipe)}"
+        case DatasetBuilt():
+            sources = ", ".join(f"{source} {count}" for source, count in sorted(event.by_source.items()))
+            return f"dataset of {event.examples} examples ({sources}) from {event.runs} runs, {event.dataset[:19]}"
+        case TrainingStarted():
+            again = "" if event.attempt == 1 else ", from the last checkpoint"
+            return f"training started, attempt {event.attempt}{again}"
+        case TrainingCompleted():
+            return (
+                f"training completed: {event.steps} steps, {event.tokens} tokens, {event.duration_s:.1f} s, peak memory "
+                f"{event.peak_memory_bytes / 1e6:.0f} MB on {event.device}, loss {event.final_loss:.4f}"
+            )
+        case TrainingDeclined():
+            return f"training declined: {event.reason}"
+        case TrainingFailed():
+            return f"training failed: {event.reason}"
+        case AdapterRegistered():
+            return f"registered as {event.adapter}, weights {event.weights[:19]}"
+        case AdapterEvaluated():
+            return (
+                f"proven on {event.prompts} prompts: it changes the logits by {event.effect:.3g} (rms) and is within "
+                f"{event.error:.3g} of its trainer's; rounding alone makes {event.rounding:.3g}"
+            )
+        case AdapterRejected():
+            return f"rejected: {event.reason}"
+    return event.TOPIC
+
+
+def _decider(event: Event) -> str:
+    return "" if event.actor == BY_ITSELF else f" by {event.actor}"
+
+
+def _recipe(recipe: dict[str, Any]) -> str:
+    """The figures that say most; the whole recipe stands in the event."""
+    figures = (
+        ("r", "r"),
+        ("alpha", "alpha"),
+        ("target", "target"),
+        ("quantization", "base"),
+        ("epochs", "epochs"),
+        ("batch", "batch"),
+        ("learning_rate", "lr"),
+        ("replay_share", "replay"),
+    )
+    parts = []
+    for key, name in figures:
+        if key in recipe:
+            value = recipe[key]
+            parts.append(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}")
+    return ", ".join(parts)
+
+
+def _arms(numbers: dict[str, Any]) -> str:
+    """Both arms' counts and means: ``canary 12 runs, success .92, rating 4.5 / stable 60 runs, ...``."""
+    arms = []
+    for arm in ("canary", "stable"):
+        figures = numbers.get(arm) or {}
+        shown = [f"{figures.get('runs', 0)} runs"]
+        for name in ("success", "rating", "health"):
+            if figures.get(name) is not None:
+                shown.append(f"{name} {figures[name]:.3g}")
+        arms.append(f"{arm} {', '.join(shown)}")
+    return " / ".join(arms)

@@ -1,0 +1,66 @@
+"""The demo as it is seen: its parts, its progress, and the table of tasks before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..demo import Display, Score, run_demo
+from .rendering import print_table, show_share
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...adapters.training import Progress
+
+
+class Shown(Display):
+    """The demo's progress on stderr: bars on a terminal, lines where it is piped."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def phase(self, title: str) -> None:
+        """A heading."""
+        self.console.print(f"\n{title}", style="bold", markup=False, highlight=False)
+
+    def say(self, line: str) -> None:
+        """A line under it."""
+        self.console.print(f"  {line}", markup=False, highlight=False)
+
+    def track(self, items: list[Any], title: str) -> Iterable[Any]:
+        """The items, under a bar."""
+        from rich.progress import track
+
+        return track(items, f"  {title}", console=self.console)
+
+    def progress(self, progress: Progress) -> None:
+        """A line for each tenth of the training."""
+        every = max(1, progress.total_steps // 10)
+        if progress.step % every == 0 or progress.step == progress.total_steps:
+            self.say(f"step {progress.step} of {progress.total_steps}, loss {progress.loss:.3f}")
+
+
+def play(path: Path) -> None:
+    """Run the demo on a fresh log at the path and print its table."""
+    from rich.console import Console
+
+    scores = run_demo(path, display=Shown(Console(stderr=True)))
+    print_table(("task", "kind", "before", "after"), [*map(_row, scores), *_totals(scores)])
+    print(f"the log is {path}: see 'grokputer why lora-v1 --db {path}' and 'grokputer status --db {path}'")
+
+
+def _row(score: Score) -> tuple[str, str, str, str]:
+    return score.task, score.group, "{}/{}".format(*score.before), "{}/{}".format(*score.after)
+
+
+def _totals(scores: Sequence[Score]) -> Iterable[tuple[str, str, str | None, str | None]]:
+    for group in ("unseen", "old"):
+        of_group = [score for score in scores if score.group == group]
+        yield "all", group, _share([it.before for it in of_group]), _share([it.after for it in of_group])
+
+
+def _share(counts: Sequence[tuple[int, int]]) -> str | None:
+    runs = sum(total for _, total in counts)
+    return show_share(sum(good for good, _ in counts) / runs) if runs else None

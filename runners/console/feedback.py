@@ -1,0 +1,179 @@
+"""Feedback: ratings and corrections, asked for after a run or given later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...domain.errors import BadRating, GrokputerError, NotPossible
+from ...domain.run import TaskRun, check_stars
+from .options import DEFAULT_DB, Actor, Db, RunPrefix, find_run, name_actor, open_ledger
+from .rendering import say, short_id
+
+if TYPE_CHECKING:
+    from ..ledger import Ledger
+    from ..wiring import Parts
+
+ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
+"""The issues that are offered; own words are as good."""
+
+
+def rate(
+    run: RunPrefix,
+    stars: Annotated[str, typer.Argument(metavar="STARS", help="A whole number from 1 (bad) to 5 (good).")],
+    comment: Annotated[str | None, typer.Option(help="In your own words.")] = None,
+    issue: Annotated[
+        list[str] | None, typer.Option(help=f"What went wrong: {', '.join(ISSUES)} or own words; may be given again.")
+    ] = None,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Rate a run that has ended. A later rating by the same person counts instead of the earlier.
+
+    \b
+    Examples:
+      grokputer rate 3fa2 5
+      grokputer rate 3fa2 2 --issue wrong_action --comment "clicked Cancel"
+    """
+    number = check_stars(stars)
+    ledger = open_ledger(db)
+    found = find_run(ledger, run)
+    record_rating(ledger, found, number, issue or [], comment, name_actor(by))
+    _follow(ledger)
+    print(f"{short_id(found.id.hex)} is rated {number}")
+
+
+def correct(
+    run: RunPrefix,
+    answer: Annotated[str | None, typer.Option(help="The right answer to a question.")] = None,
+    action: Annotated[
+        list[str] | None, typer.Option(help="One action of those that do the task; give them in their order.")
+    ] = None,
+    demonstrate: Annotated[
+        bool, typer.Option("--demonstrate", help="Correct it by the scripted demonstration.")
+    ] = False,
+    retry: Annotated[int, typer.Option(min=0, help="Try again with sampling, at most so often; a success counts.")] = 0,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Say what should have been done. Actions are carried out first, and recorded only when they do the task.
+
+    \b
+    Examples:
+      grokputer correct 3fa2 --answer "Paris"
+      grokputer correct 3fa2 --action "TYPEinput.text#name[3]Bob" --action "CLICKbutton:Ok[6]"
+    """
+    ways = [answer is not None, bool(action), demonstrate, retry > 0]
+    if sum(ways) != 1:
+        raise typer.BadParameter("give exactly one of --answer, --action, --demonstrate and --retry")
+    from ..corrections import correct_by_demonstration, correct_by_hand, correct_by_retry
+    from ..views import load_state
+    from ..wiring import Parts
+
+    ledger = open_ledger(db)
+    found = find_run(ledger, run)
+    _require_ended(found)
+    started = found.started
+    assert started is not None
+    if answer is not None and started.environment != "chat":
+        raise NotPossible(
+            f"run {short_id(found.id.hex)} is a task on a page; give the actions that do it, with --action"
+        )
+    if answer is None and started.environment == "chat":
+        raise NotPossible(f"run {short_id(found.id.hex)} is a question; give the right answer with --answer")
+    with Parts(ledger, load_state(ledger)) as parts:
+        environment = parts.environment(started.environment)
+        corrected: TaskRun | None
+        if demonstrate:
+            corrected = correct_by_demonstration(ledger, found, environment, name_actor(by))
+        elif retry:
+            if started.adapter is not None:
+                parts.prepare(started.adapter)
+            corrected = correct_by_retry(
+                ledger, found, environment, parts.model, started.adapter, retry, name_actor(by)
+            )
+        else:
+            written = [answer] if answer is not None else action or []
+            corrected = correct_by_hand(ledger, found, environment, written, name_actor(by))
+    _follow(ledger)
+    if corrected is None:
+        tried = "the demonstration" if demonstrate else f"none of {retry} attempts"
+        raise GrokputerError(f"{tried} did not do the task of {short_id(found.id.hex)}; nothing was recorded")
+    if len(corrected.corrections) == len(found.corrections):
+        print(f"{short_id(found.id.hex)} has this correction already; nothing was recorded")
+    else:
+        latest = corrected.corrections[-1]
+        print(f"{short_id(found.id.hex)} is corrected ({latest.source}, {latest.steps} steps)")
+
+
+def record_rating(
+    ledger: Ledger, run: TaskRun, stars: int, issues: list[str], comment: str | None, actor: str
+) -> TaskRun:
+    """Record a person's rating, the comment in the content store. Raises ``NotPossible`` before anything is kept."""
+    ended = _require_ended(run)
+    key = ledger.put(comment) if comment else None
+    named = [word for word in (issue.strip() for issue in issues) if word]
+    context = ledger.context(actor, ended.reference)
+    return ledger.write(TaskRun, run.id, lambda it: it.rate(stars, "human", named, key, context))
+
+
+def _require_ended(run: TaskRun) -> Any:
+    if run.ended is None:
+        raise NotPossible(f"run {short_id(run.id.hex)} has not ended; it can be rated and corrected once it has")
+    return run.ended
+
+
+def _follow(ledger: Ledger) -> None:
+    from ..improvement import follow
+
+    follow(ledger)
+
+
+def ask_feedback(ledger: Ledger, parts: Parts, run: TaskRun) -> None:
+    """Ask the person at the terminal for stars, issues and a comment, and after a low rating for what was right."""
+    stars = _ask_stars()
+    if stars is None:
+        return
+    issues = _ask(f"issues, comma separated ({', '.join(ISSUES)} or own words)").split(",")
+    comment = _ask("comment")
+    rated = record_rating(ledger, run, stars, issues, comment or None, name_actor(None))
+    assert run.started is not None
+    if stars >= parts.state.policy.get("training.below_stars", run.started.role):
+        return
+    written = _ask_actions(ledger, run) if run.started.environment != "chat" else [_ask("the right answer")]
+    if any(text.strip() for text in written):
+        from ..corrections import correct_by_hand
+
+        try:
+            correct_by_hand(ledger, rated, parts.environment(run.started.environment), written, name_actor(None))
+        except GrokputerError as error:
+            say(f"grokputer: {error}")
+
+
+def _ask_stars() -> int | None:
+    while True:
+        given = _ask("stars, 1 to 5 (Enter skips)")
+        if not given:
+            return None
+        try:
+            return check_stars(given)
+        except BadRating as error:
+            say(str(error))
+
+
+def _ask_actions(ledger: Ledger, run: TaskRun) -> list[str]:
+    """The right actions, with the page before the first of them in sight."""
+    from ..tasks import steps_of
+
+    for messages, _ in list(steps_of(ledger, run))[:1]:
+        say(messages[-1]["content"])
+    actions: list[str] = []
+    while given := _ask(f"right action {len(actions) + 1} (Enter ends)"):
+        actions.append(given)
+    return actions
+
+
+def _ask(question: str) -> str:
+    answer: str = typer.prompt(question, default="", show_default=False, err=True)
+    return answer.strip()

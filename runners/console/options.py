@@ -1,0 +1,99 @@
+"""What many commands share: the log's path, who decides, and how runs and moments are named on the command line."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import UUID
+
+import typer
+
+from ...domain.errors import GrokputerError, NotFound
+
+if TYPE_CHECKING:
+    from ...domain.run import TaskRun
+    from ..ledger import Ledger
+
+DEFAULT_DB = Path("events.db")
+
+Db = Annotated[Path, typer.Option("--db", envvar="GROKPUTER_DB", help="The log.", metavar="PATH")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Actor = Annotated[str | None, typer.Option("--as", help="Who this is recorded as; default: your user name.")]
+RunPrefix = Annotated[
+    str, typer.Argument(metavar="RUN", help="The run's id, or as much of its beginning as is unique.")
+]
+Role = Literal["action", "ocr", "decomposition", "recovery"]
+
+
+class BadMoment(GrokputerError):
+    """A position or time that the log does not reach, or text that is neither."""
+
+
+def open_ledger(db: Path) -> Ledger:
+    """The log at the path. Raises ``LogError``."""
+    from ..ledger import Ledger
+
+    return Ledger.open(db)
+
+
+def is_for_subcommand(context: typer.Context) -> bool:
+    """Whether a subcommand follows. It has a ``--db`` of its own, so one given before it would be silently lost."""
+    if context.invoked_subcommand is None:
+        return False
+    source = context.get_parameter_source("db")
+    if source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter(f"give --db after {context.invoked_subcommand}")
+    return True
+
+
+def name_actor(given: str | None) -> str:
+    """Who decides: the name given, else the user's, else ``user`` where the system knows none."""
+    if given is not None and given.strip():
+        return given.strip()
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "user"
+
+
+def find_run(ledger: Ledger, prefix: str) -> TaskRun:
+    """The one run whose id begins so. Raises ``NotFound`` when there is none, or more than one."""
+    from ...domain.run import TaskRun
+
+    wanted = prefix.strip().lower().replace("-", "")
+    found = ledger.ids_like(wanted, "TaskStarted") if set(wanted) <= set("0123456789abcdef") else []
+    if not found:
+        raise NotFound(f"no run begins with {prefix!r}; see 'grokputer runs'")
+    if len(found) > 1:
+        candidates = ", ".join(id[: len(wanted) + 6] for id in sorted(found)[:5])
+        raise NotFound(f"more than one run begins with {prefix!r}: {candidates}; give more of the id")
+    return ledger.get(TaskRun, UUID(found[0]))
+
+
+def find_position(ledger: Ledger, moment: str) -> int:
+    """The position that a number or an ISO 8601 time names: of a time, the last event no later than it.
+
+    A time without a zone is local; a date is its first moment. Raises ``BadMoment``.
+    """
+    last = ledger.position
+    if not last:
+        raise BadMoment(f"{ledger.path} holds no events yet; run a task with 'grokputer run'")
+    if moment.isdecimal():
+        if not 1 <= int(moment) <= last:
+            raise BadMoment(f"no event at position {moment}; the log has 1 to {last}")
+        return int(moment)
+    try:
+        time = datetime.fromisoformat(moment).astimezone()
+    except (ValueError, OverflowError):
+        raise BadMoment(
+            f"{moment!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
+        ) from None
+    if time > ledger.clock.now():
+        raise BadMoment(f"{moment} has not come yet; the log ends at position {last}")
+    position = ledger.position_at(time)
+    if not position:
+        began = ledger.at(1).event.time.astimezone()
+        raise BadMoment(f"{moment} is before the log begins, at {began:%Y-%m-%d %H:%M:%S}")
+    return position

@@ -1,0 +1,195 @@
+"""Running tasks: on the arm their session falls on, on an adapter of one's choice, or with what was live at a moment."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ...domain.errors import GrokputerError, UnknownAdapter
+from ...domain.events import TaskFailed
+from .feedback import ask_feedback
+from .options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
+from .rendering import print_json, say, short_id, short_text
+
+if TYPE_CHECKING:
+    from ...domain.routing import Route
+    from ...domain.run import TaskRun
+    from ...projections.state import State
+    from ..episode import Step
+    from ..ledger import Ledger
+    from ..wiring import Parts
+
+BASE = "base"
+"""What ``--adapter`` takes for the bare base."""
+
+
+def run(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A MiniWoB task's name, or a question in quotes.")],
+    env: Annotated[
+        Literal["miniwob", "chat"] | None, typer.Option(help="Where; default: chat for words with a space in them.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The page's seed; default: a random one, printed.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="Pin the run to this adapter, or to 'base'.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="POSITION|TIME", help="Run with the adapter and settings live then.")
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="Runs of one session stay on one arm.")] = None,
+    role: Annotated[Role, typer.Option(help="Whose adapter and settings are used.")] = "action",
+    times: Annotated[int, typer.Option(min=1, help="How often, each time with the next seed.")] = 1,
+    no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Do not ask for a rating.")] = False,
+    reviewer: Annotated[
+        bool, typer.Option("--reviewer", help="Let the reviewer rate from the reward, and correct by demonstration.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Run a task, show its steps, and ask how it went.
+
+    \b
+    Examples:
+      grokputer run click-button --seed 7
+      grokputer run "What is the capital of France?" --no-feedback
+    """
+    from ..improvement import follow
+    from ..wiring import Parts
+
+    if adapter is not None and as_of is not None:
+        raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
+    ledger = open_ledger(db)
+    environment = env or ("chat" if any(letter.isspace() for letter in task) else "miniwob")
+    _check_task(environment, task)
+    state = follow(ledger)
+    pinned = _pin(state, adapter) if adapter is not None else None
+    if as_of is not None:
+        state, pinned = _state_then(ledger, as_of, role)
+    first = random.randrange(1_000_000) if seed is None else seed
+    with Parts(ledger, state) as parts:
+        ended = []
+        for run in _runs(ledger, parts, environment, task, range(first, first + times), role, session, pinned):
+            ended.append(run)
+            if not as_json:
+                print(_outcome(run))
+            if reviewer:
+                _review(ledger, parts, run)
+            elif not no_feedback and sys.stdin.isatty():
+                ask_feedback(ledger, parts, run)
+            now = follow(ledger)
+            parts.state = now if as_of is None else state
+    if as_json:
+        documents = [_document(ledger.get(type(run), run.id)) for run in ended]
+        print_json(documents[0] if times == 1 else documents)
+    elif times > 1:
+        good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
+        print(f"{good} of {times} succeeded")
+    _raise_faults(ended)
+
+
+def _check_task(environment: str, task: str) -> None:
+    """Refuse an unknown task before a model is loaded for it."""
+    if environment == "miniwob":
+        from ..environments.miniwob import page_url
+
+        page_url(task)
+    elif not task.strip():
+        raise GrokputerError("a question must not be empty; give one in quotes")
+
+
+def _pin(state: State, adapter: str) -> Route:
+    from ...domain.routing import Route
+    from ..wiring import unknown_adapter
+
+    if adapter != BASE and adapter not in state.registry.adapters:
+        raise UnknownAdapter(unknown_adapter(adapter, state.registry.adapters))
+    return Route("pinned", None if adapter == BASE else adapter, None)
+
+
+def _state_then(ledger: Ledger, moment: str, role: str) -> tuple[State, Route]:
+    """The state at the moment, and the route to the adapter that was live in it."""
+    from ...domain.routing import Route
+    from ..views import load_state
+
+    then = load_state(ledger, find_position(ledger, moment))
+    live = then.traffic(role).stable
+    say(f"as of position {then.position}: {live or BASE} was live")
+    return then, Route("pinned", live, None)
+
+
+def _runs(
+    ledger: Ledger,
+    parts: Parts,
+    environment: str,
+    task: str,
+    seeds: range,
+    role: str,
+    session: str | None,
+    pinned: Route | None,
+) -> Iterator[TaskRun]:
+    """The runs, one after another, each ended and stored."""
+    from ..tasks import Task, TaskRunner
+
+    if sys.stderr.isatty():
+        say("loading the model")
+    runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, name_actor(None), _show_step)
+    for seed in seeds:
+        say(f"{short_text(task)} (seed {seed})")
+        wanted = Task(environment, task, seed, role, session)
+        yield runner.run(wanted, parts.environment(environment), parts.state, pinned=pinned)
+
+
+def _show_step(number: int, step: Step) -> None:
+    if sys.stderr.isatty():
+        error = f"  ({step.page.error})" if step.page.error else ""
+        say(f"  {number:>2}  {step.answer}{error}  {step.completion.duration_ms} ms")
+
+
+def _outcome(run: TaskRun) -> str:
+    document = _document(run)
+    why = f" ({document['reason']})" if document["reason"] else ""
+    return (
+        f"{short_id(run.id.hex)} {document['outcome']}{why} after {document['steps']} steps in {document['seconds']} s "
+        f"with {document['adapter'] or BASE}; seed {document['seed']}, implicitly {document['implicit_stars']} stars"
+    )
+
+
+def _document(run: TaskRun) -> dict[str, object]:
+    """The run as JSON: how it ended, and the rating it has."""
+    started, ended = run.started, run.ended
+    assert started is not None and ended is not None
+    return {
+        "run": run.id.hex,
+        "task": started.task,
+        "seed": started.seed,
+        "role": started.role,
+        "arm": started.arm,
+        "adapter": started.adapter,
+        "outcome": "failed" if isinstance(ended, TaskFailed) else "succeeded",
+        "reason": ended.reason if isinstance(ended, TaskFailed) else None,
+        "detail": ended.detail if isinstance(ended, TaskFailed) else None,
+        "steps": ended.steps,
+        "seconds": round(ended.duration_ms / 1000, 1),
+        "reward": ended.reward,
+        "implicit_stars": ended.implicit_stars,
+        "stars": run.ratings[-1].stars if run.ratings else None,
+        "corrected_by": run.corrections[-1].source if run.corrections else None,
+    }
+
+
+def _review(ledger: Ledger, parts: Parts, run: TaskRun) -> None:
+    from ..reviewer import review
+
+    assert run.started is not None
+    can_correct = run.started.environment == "miniwob"
+    reviewed = review(ledger, run, parts.environment("miniwob") if can_correct else None)
+    corrected = ", corrected by demonstration" if reviewed.corrections else ""
+    say(f"  the reviewer gives {reviewed.ratings[-1].stars} stars{corrected}")
+
+
+def _raise_faults(runs: list[TaskRun]) -> None:
+    """Where the system itself failed, that is the user's business: the last fault, in its own words."""
+    for run in reversed(runs):
+        if isinstance(run.ended, TaskFailed) and run.ended.reason in ("error", "environment"):
+            raise GrokputerError(run.ended.detail)

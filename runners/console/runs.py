@@ -1,0 +1,185 @@
+"""Runs: the list of them, and one of them step by step."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...domain.events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from .options import DEFAULT_DB, AsJson, Db, Role, RunPrefix, find_run, open_ledger
+from .rendering import print_json, print_table, short_id, short_text, show_time
+
+if TYPE_CHECKING:
+    from ..ledger import Ledger
+
+ERASED = "(erased)"
+
+
+def runs(
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    unrated: Annotated[bool, typer.Option("--unrated", help="Only ended ones that nobody has rated.")] = False,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, the newest first.
+
+    \b
+    Examples:
+      grokputer runs --failed --unrated
+      grokputer runs --role action --limit 100 --json
+    """
+    ledger = open_ledger(db)
+    conditions, values = ["1"], []
+    if role is not None:
+        conditions.append("role = ?")
+        values.append(role)
+    if failed:
+        conditions.append("status = 'failed'")
+    if unrated:
+        conditions.append("stars IS NULL AND status <> 'running'")
+    found = _select(ledger, " AND ".join(conditions), [*values, limit])
+    if as_json:
+        print_json(found)
+        return
+    columns = ("run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "corrected")
+    print_table(columns, (_row(run) for run in found), "no runs; start one with 'grokputer run click-button'")
+
+
+def _select(ledger: Ledger, condition: str, values: list[Any]) -> list[dict[str, Any]]:
+    """Rows of the table of runs, which is brought up to the log's end first where it is behind."""
+    from ..ledger import explain
+    from ..views import TABLES_CHECKPOINT, update_tables
+
+    if (ledger.load_checkpoint(TABLES_CHECKPOINT) or (-1, b""))[0] < ledger.position:
+        update_tables(ledger)
+    try:
+        with closing(sqlite3.connect(ledger.path, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            statement = f"SELECT * FROM runs WHERE {condition} ORDER BY position DESC LIMIT ?"
+            found = [dict(row) for row in connection.execute(statement, values)]
+    except sqlite3.Error as error:
+        raise explain(ledger.path, error) from error
+    for run in found:
+        if run["environment"] == "chat":
+            run["task"] = ledger.get_content(run["task"])
+    return found
+
+
+def _row(run: dict[str, Any]) -> tuple[Any, ...]:
+    seconds = None if run["duration_ms"] is None else f"{run['duration_ms'] / 1000:.1f}"
+    outcome = f"{run['status']} ({run['reason']})" if run["reason"] else run["status"]
+    return (
+        short_id(run["id"]),
+        show_time(run["started"]),
+        ERASED if run["task"] is None else short_text(run["task"], 40),
+        run["seed"],
+        run["arm"],
+        run["adapter"] or "base",
+        outcome,
+        run["steps"],
+        seconds,
+        run["stars"],
+        run["corrected_by"],
+    )
+
+
+def show(
+    run: RunPrefix,
+    full: Annotated[bool, typer.Option("--full", help="With every prompt whole.")] = False,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Show one run step by step.
+
+    What was asked, what was answered and what people said of it, each with its position in the log.
+
+    \b
+    Examples:
+      grokputer show 3fa2
+      grokputer show 3fa2 --full
+    """
+    ledger = open_ledger(db)
+    story = [
+        _describe(ledger, recorded.position, recorded.event) for recorded in ledger.history(find_run(ledger, run).id)
+    ]
+    if as_json:
+        print_json({"run": story[0]["run"], "events": [{k: v for k, v in it.items() if k != "run"} for it in story]})
+        return
+    for entry in story:
+        _print_entry(entry, full)
+
+
+def _describe(ledger: Ledger, position: int, event: Event) -> dict[str, Any]:
+    """The event with its content in words; content that was erased is None."""
+    from ...projections.facts import own_fields
+
+    entry = {
+        "run": event.originator_id.hex,
+        "position": position,
+        "time": event.time.isoformat(),
+        "event": event.TOPIC,
+        "actor": event.actor,
+        **own_fields(event),
+    }
+    match event:
+        case TaskStarted() if event.environment == "chat":
+            entry["task"] = ledger.get_content(event.task)
+        case StepTaken():
+            prompt = ledger.get_content(event.prompt)
+            entry["prompt"] = None if prompt is None else json.loads(prompt)
+            entry["answer"] = ledger.get_content(event.answer)
+        case TaskRated() if event.comment is not None:
+            entry["comment"] = ledger.get_content(event.comment)
+        case TaskCorrected():
+            kept = ledger.get_content(event.correction)
+            entry["correction"] = None if kept is None else [step["completion"] for step in json.loads(kept)]
+    return entry
+
+
+def _print_entry(entry: dict[str, Any], full: bool) -> None:
+    begin = f"{entry['position']:>6}  "
+    match entry["event"]:
+        case TaskStarted.TOPIC:
+            print(f"{begin}{ERASED if entry['task'] is None else entry['task']}  (seed {entry['seed']})")
+            print(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
+            print(f"        role {entry['role']}, arm {entry['arm']}, adapter {entry['adapter'] or 'base'}")
+            print(f"        on {entry['base']}")
+        case StepTaken.TOPIC:
+            print(f"{begin}step {entry['step']}  {ERASED if entry['answer'] is None else entry['answer']}")
+            for line in _prompt_lines(entry["prompt"], full):
+                print(f"        | {line}")
+            if entry["error"]:
+                print(f"        error: {entry['error']}")
+        case TaskSucceeded.TOPIC | TaskFailed.TOPIC:
+            why = (
+                f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
+            )
+            outcome = "failed" if "reason" in entry else "succeeded"
+            print(f"{begin}{outcome}{why} after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s, ", end="")
+            print(f"reward {entry['reward']:g}, implicitly {entry['implicit_stars']} stars")
+        case TaskRated.TOPIC:
+            issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
+            print(f"{begin}rated {entry['stars']} by {entry['actor']} ({entry['source']}){issues}")
+            if entry["comment"] is not None:
+                print(f"        {entry['comment']}")
+        case TaskCorrected.TOPIC:
+            verified = "verified" if entry["is_verified"] else "not verified"
+            print(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified})")
+            for answer in entry["correction"] or [ERASED]:
+                print(f"        {answer}")
+
+
+def _prompt_lines(prompt: list[dict[str, str]] | None, full: bool) -> list[str]:
+    """The prompt's last message: whole, or its first line and how many more there are."""
+    if prompt is None:
+        return [ERASED]
+    lines: list[str] = prompt[-1]["content"].splitlines() or [""]
+    if full:
+        return lines
+    return [short_text(lines[0], 100) + (f"  (+{len(lines) - 1} lines, see --full)" if len(lines) > 1 else "")]

@@ -1,0 +1,233 @@
+"""How things stand: now, and as they were at any moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...domain.breach import is_breach
+from ...domain.events import AlertRaised
+from ...domain.settings import ROLES
+from .options import DEFAULT_DB, AsJson, Db, find_position, open_ledger
+from .rendering import print_json, print_table, show_share, show_time
+
+if TYPE_CHECKING:
+    from ...projections.state import State
+    from ..ledger import Ledger
+
+
+def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Show how each role stands.
+
+    The live adapter, the mean of its ratings, the canary, the cycle in flight and how the runs went.
+
+    \b
+    Examples:
+      grokputer status
+      grokputer status --db events.db --json
+    """
+    from ..views import load_state
+
+    ledger = open_ledger(db)
+    state = load_state(ledger)
+    roles, alerts = describe_roles(state), open_alerts(ledger, state)
+    if as_json:
+        print_json({"position": state.position, "roles": roles, "alerts": alerts})
+        return
+    _print_roles(roles)
+    for alert in alerts:
+        print(f"ALERT ({alert['severity']}) at position {alert['position']}: {alert['message']}")
+
+
+def at(
+    moment: Annotated[str, typer.Argument(metavar="POSITION|TIME", help="A position, or an ISO 8601 time or date.")],
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Show how things stood at a position or time.
+
+    Adapters, traffic, settings and metrics, from the log. A time without a zone is local; a date is its first moment.
+
+    \b
+    Examples:
+      grokputer at 120
+      grokputer at 2026-05-01T14:30
+    """
+    from ..views import load_state
+
+    ledger = open_ledger(db)
+    position = find_position(ledger, moment)
+    state = load_state(ledger, position)
+    time = ledger.at(position).event.time
+    document: dict[str, Any] = {
+        "position": position,
+        "time": time.isoformat(),
+        "roles": describe_roles(state),
+        "adapters": [{"adapter": name, **known} for name, known in state.registry.adapters.items()],
+        "settings": dict(state.settings),
+        "metrics": state.metrics.rows(),
+        "ratings": state.ratings.rows(),
+    }
+    if as_json:
+        print_json(document)
+        return
+    print(f"at position {position}, {show_time(time)}")
+    _print_roles(document["roles"])
+    print_adapters(state)
+    print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
+    _print_metrics(state)
+
+
+def describe_roles(state: State) -> list[dict[str, Any]]:
+    """One document per role, JSON-plain."""
+    return [_describe_role(state, role) for role in ROLES]
+
+
+def _describe_role(state: State, role: str) -> dict[str, Any]:
+    window, policy, traffic, cycle = state.window(role), state.policy, state.traffic(role), state.lanes.cycle(role)
+    arms = [
+        counts
+        for adapters in state.metrics.state.get(role, {}).values()
+        for arm, counts in adapters.items()
+        if arm != "pinned"
+    ]
+    ran = sum(counts["runs"] for counts in arms)
+    rollout = state.lanes.state["rollouts"][traffic.rollout] if traffic.rollout is not None else None
+    keys = ("adapter", "weight_percent", "phase", "verdict", "message", "started", "position")
+    return {
+        "role": role,
+        "live": traffic.stable,
+        "window": {
+            "count": len(window.ratings),
+            "mean": round(window.mean, 4) if window.ratings else None,
+            "size": policy.get("rating.window", role),
+            "minimum": policy.get("rating.minimum", role),
+            "threshold": policy.get("rating.threshold", role),
+            "is_breach": is_breach(window, policy),
+        },
+        "canary": {key: rollout[key] for key in keys} if rollout is not None else None,
+        "cycle": {"position": cycle["position"], "stage": _stage(state, cycle, rollout)} if cycle is not None else None,
+        "last_outcome": state.lanes.state["roles"].get(role, {}).get("last_outcome"),
+        "runs": ran,
+        "success": round(sum(counts["succeeded"] for counts in arms) / ran, 4) if ran else None,
+    }
+
+
+def _stage(state: State, cycle: dict[str, Any], rollout: dict[str, Any] | None) -> str:
+    """How far the cycle is: the state of its training, then the proof, then the canary."""
+    if rollout is not None:
+        return f"canary {rollout['phase']}"
+    training = next((it for it in state.registry.trainings.values() if it["cycle"] == cycle["opened_by"]), None)
+    if training is None:
+        return "opened"
+    if training["status"] == "training" and training["steps"]:
+        return f"training, step {training['step']} of {training['steps']}"
+    said: str = training["status"]
+    return {"requested": "training requested", "completed": "to be proven"}.get(said, said)
+
+
+def _print_roles(roles: list[dict[str, Any]]) -> None:
+    columns = ("role", "live", "mean", "ratings", "threshold", "canary", "verdict", "cycle", "runs", "success")
+    print_table(columns, (_row(role) for role in roles))
+
+
+def _row(role: dict[str, Any]) -> tuple[Any, ...]:
+    window, canary, cycle = role["window"], role["canary"], role["cycle"]
+    paused = " (paused)" if canary and canary["phase"] == "paused" else ""
+    return (
+        role["role"],
+        role["live"] or "base",
+        None if window["mean"] is None else f"{window['mean']:.2f}",
+        window["count"],
+        window["threshold"],
+        f"{canary['adapter']} {canary['weight_percent']} %{paused}" if canary else None,
+        f"{canary['verdict']}: {canary['message']}" if canary and canary["verdict"] else None,
+        f"{cycle['stage']} (since {cycle['position']})" if cycle else role["last_outcome"],
+        role["runs"],
+        show_share(role["success"]),
+    )
+
+
+def _print_metrics(state: State) -> None:
+    columns = ("role", "adapter", "arm", "runs", "success", "steps", "ms", "ratings", "corrections")
+    names = ("role", "adapter", "arm", "runs", "success", "mean_steps", "mean_ms", "ratings", "corrections")
+    rows = ([row[name] for name in names] for row in state.metrics.rows())
+    print_table(columns, rows, "no runs")
+
+
+def open_alerts(ledger: Ledger, state: State) -> list[dict[str, Any]]:
+    """The alerts of each role's newest rollout while it waits for a person, or has been rolled back."""
+    newest = {lane["role"]: key for key, lane in state.lanes.state["rollouts"].items()}
+    waiting = {
+        key for key in newest.values() if state.lanes.state["rollouts"][key]["phase"] in ("paused", "rolled back")
+    }
+    alerts = []
+    if waiting:
+        for recorded in ledger.read(1, state.position, (AlertRaised.TOPIC,)):
+            event = recorded.event
+            if isinstance(event, AlertRaised) and event.originator_id.hex in waiting:
+                alerts.append(
+                    {
+                        "position": recorded.position,
+                        "time": event.time.isoformat(),
+                        "role": event.role,
+                        "adapter": event.adapter,
+                        "severity": event.severity,
+                        "message": event.message,
+                    }
+                )
+    return alerts
+
+
+def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """List the adapters and what became of each.
+
+    \b
+    Examples:
+      grokputer adapters
+      grokputer adapters --json
+    """
+    from ..views import load_state
+
+    state = load_state(open_ledger(db))
+    if as_json:
+        print_json([{"adapter": name, **known} for name, known in state.registry.adapters.items()])
+        return
+    print_adapters(state)
+
+
+def print_adapters(state: State) -> None:
+    """The table of adapters as of the state."""
+    means = {(row["role"], row["adapter"]): row for row in state.ratings.rows()}
+    trainings = state.registry.trainings
+
+    def row(name: str, known: dict[str, Any]) -> tuple[Any, ...]:
+        rated = means.get((known["role"], name), {"ratings": 0, "mean": None})
+        return (
+            name,
+            known["role"],
+            known["status"],
+            show_time(known["registered"]),
+            known["position"],
+            trainings[known["training"]]["examples"],
+            rated["ratings"],
+            rated["mean"],
+            known["parent"],
+            known["weights"][:19],
+        )
+
+    columns = (
+        "adapter",
+        "role",
+        "status",
+        "registered",
+        "position",
+        "examples",
+        "ratings",
+        "mean",
+        "parent",
+        "weights",
+    )
+    rows = (row(name, known) for name, known in state.registry.adapters.items())
+    print_table(columns, rows, "no adapters yet; a training makes one")

@@ -1,0 +1,131 @@
+"""What makes improvement happen: asking for a training, carrying out what the log asks for, and the demo of it all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...domain.breach import RoleImprovement, role_id
+from .options import DEFAULT_DB, Actor, Db, Role, name_actor, open_ledger
+from .rendering import print_table, say
+
+if TYPE_CHECKING:
+    from ...adapters.training import Progress
+    from ...projections.state import State
+    from ..ledger import Ledger
+
+
+def init(db: Db = DEFAULT_DB) -> None:
+    """Make the log, empty. A log that is there already stays as it is.
+
+    \b
+    Examples:
+      grokputer init
+      grokputer init --db work/events.db
+    """
+    from ..ledger import Ledger
+
+    is_new = not db.exists() or not db.stat().st_size
+    position = Ledger.create(db).position
+    print(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
+
+
+def train(
+    role: Annotated[Role, typer.Argument(help="The role to train an adapter for.")],
+    reason: Annotated[str, typer.Option(help="Why; it is recorded with the request.")] = "asked for by hand",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the recipe and the dataset; record nothing.")
+    ] = False,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Ask for a training by hand.
+
+    'grokputer work' carries it out, without waiting for ratings to fall.
+
+    \b
+    Examples:
+      grokputer train action --dry-run
+      grokputer train action --reason "forty new corrections"
+    """
+    from ..improvement import follow
+    from ..views import load_state
+
+    ledger = open_ledger(db)
+    if dry_run:
+        _preview(ledger, load_state(ledger), role)
+        return
+    live = follow(ledger).traffic(role).stable
+    context = ledger.context(name_actor(by))
+    ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
+    follow(ledger)
+    print(f"a training for role {role} is requested; 'grokputer work' carries it out")
+
+
+def _preview(ledger: Ledger, state: State, role: str) -> None:
+    """What a training requested now would be."""
+    from ...adapters.dataset import TOPICS, build_dataset
+    from ..improvement import resolve_recipe
+
+    recipe = resolve_recipe(state.policy, role)
+    print_table(("recipe", "value"), recipe.to_json().items())
+    below, minimum = state.policy.get("training.below_stars", role), state.policy.get("training.min_examples", role)
+    events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
+    dataset = build_dataset(events, ledger.get_content, role, below, recipe.replay_share, recipe.seed)
+    sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
+    print(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
+    if dataset.lessons < minimum:
+        print(f"it would be declined: {dataset.lessons} usable examples, {minimum} are needed")
+
+
+def work(
+    once: Annotated[bool, typer.Option("--once", help="Do what there is to do now, then end.")] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Carry out what the log asks for.
+
+    Trainings, proofs and looks at the canary, by one worker at a time.
+
+    \b
+    Examples:
+      grokputer work --once
+      grokputer work --db events.db
+    """
+    from ..worker import Reporter
+    from ..worker import work as carry_out
+
+    ledger = open_ledger(db)
+    reporter = Reporter(say=print, progress=_show_progress)
+    try:
+        carry_out(ledger, once=once, reporter=reporter)
+    except KeyboardInterrupt:
+        say("stopped; the next worker goes on from the log")
+
+
+def _show_progress(progress: Progress) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if progress.step == progress.total_steps else ""
+        line = f"step {progress.step} of {progress.total_steps}, loss {progress.loss:.3f}, "
+        print(f"\r{line}{progress.examples_per_s:.1f} examples/s ", end=end, file=sys.stderr, flush=True)
+
+
+def demo(
+    db: Annotated[
+        Path, typer.Option("--db", metavar="PATH", help="The demo's own log; an older one is moved aside.")
+    ] = Path("demo/events.db"),
+) -> None:
+    """Play the whole loop on a log of its own.
+
+    Runs, ratings, a breach, a training, a canary, and the tasks again.
+
+    \b
+    Examples:
+      grokputer demo
+      grokputer demo --db /tmp/demo/events.db
+    """
+    from .demonstrating import play
+
+    play(db)
