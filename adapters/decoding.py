@@ -24,7 +24,10 @@ Choose = Callable[["Tensor"], int]
 
 
 def decode(
-    model: PreTrainedModel, prompts: Sequence[Sequence[int]], limits: Sequence[int], choose: Sequence[Choose],
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    limits: Sequence[int],
+    choose: Sequence[Choose],
     stop: frozenset[int],
 ) -> list[list[int]]:
     """The tokens that answer each prompt, without the stop token, at most ``limits[i]`` of them.
@@ -69,11 +72,17 @@ def sampler(temperature: float, seed: int) -> Choose:
     return lambda logits: int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
 
 
-def _forward(model: PreTrainedModel, cache: object, ids: Tensor, mask: Tensor, positions: Tensor, *, last: int) -> Tensor:
+def _forward(
+    model: PreTrainedModel, cache: object, ids: Tensor, mask: Tensor, positions: Tensor, *, last: int
+) -> Tensor:
     """The logits of the last tokens, in fp32 on the CPU (batch, last, vocab)."""
     output = model(
-        input_ids=ids.to(model.device), attention_mask=mask.to(model.device), position_ids=positions.to(model.device),
-        past_key_values=cache, use_cache=True, logits_to_keep=last,
+        input_ids=ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        position_ids=positions.to(model.device),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=last,
     )
     logits: Tensor = output.logits.float().cpu()
     return logits

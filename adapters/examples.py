@@ -38,8 +38,12 @@ class Example:
     def to_json(self) -> dict[str, Any]:
         """The example as it stands in a dataset file."""
         return {
-            "messages": list(self.messages), "completion": self.completion, "source": self.source, "role": self.role,
-            "run_id": self.run_id, "step": self.step,
+            "messages": list(self.messages),
+            "completion": self.completion,
+            "source": self.source,
+            "role": self.role,
+            "run_id": self.run_id,
+            "step": self.step,
         }
 
     @staticmethod
@@ -51,8 +55,12 @@ class Example:
         if not isinstance(completion, str) or not completion:
             raise ValueError("'completion' must be the answer as text, not empty")
         return Example(
-            tuple(messages), completion, str(row.get("source", "")), str(row.get("role", "action")),
-            str(row.get("run_id", "")), int(row.get("step", 0)),
+            tuple(messages),
+            completion,
+            str(row.get("source", "")),
+            str(row.get("role", "action")),
+            str(row.get("run_id", "")),
+            int(row.get("step", 0)),
         )
 
 

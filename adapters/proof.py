@@ -91,8 +91,14 @@ class Proof:
 
     def __str__(self) -> str:
         verdict = "is applied" if self.is_applied else "is NOT applied"
-        reason = "" if self.is_applied else (
-            ": its answers are the base's" if not self.differs else ": its answers are not those its trainer recorded"
+        reason = (
+            ""
+            if self.is_applied
+            else (
+                ": its answers are the base's"
+                if not self.differs
+                else ": its answers are not those its trainer recorded"
+            )
         )
         return (
             f"adapter {self.adapter} {verdict}{reason} (effect {self.effect:.3g}, served against trained {self.error:.3g}, "
@@ -124,8 +130,12 @@ def prove_applied(model: Inspectable, adapter: str, reference: Reference) -> Pro
     effect, error, base_error = _rms(served, base), _rms(served, of_trained), _rms(base, of_base)
     rounding = max(SLACK * base_error, ROUNDING * _spread(of_base))
     return Proof(
-        adapter, differs=effect > rounding, matches=error <= rounding and error <= NEARER * effect, effect=effect,
-        error=error, base_error=base_error,
+        adapter,
+        differs=effect > rounding,
+        matches=error <= rounding and error <= NEARER * effect,
+        effect=effect,
+        error=error,
+        base_error=base_error,
         max_abs_difference=max(abs(a - b) for a, b in zip(served, of_trained, strict=True)),
     )
 

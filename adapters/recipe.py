@@ -111,8 +111,17 @@ def preset(name: str, role: str | None = None) -> Recipe:
     if name != "seed":
         raise InvalidRecipe(f"preset '{name}' does not exist; the presets are default, seed")
     return Recipe(
-        r=ROLE_RANKS.get(role or "", 16), alpha=32, dropout=0.05, target="attention", epochs=3, batch=4, accumulation=4,
-        learning_rate=2e-4, max_length=2048, packing=True, quantization="nf4",
+        r=ROLE_RANKS.get(role or "", 16),
+        alpha=32,
+        dropout=0.05,
+        target="attention",
+        epochs=3,
+        batch=4,
+        accumulation=4,
+        learning_rate=2e-4,
+        max_length=2048,
+        packing=True,
+        quantization="nf4",
     )
 
 
@@ -120,7 +129,9 @@ def _check(key: str, value: object, expected: type) -> None:
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not expected:
-        raise InvalidRecipe(f"recipe setting '{key}' has value {value!r}; allowed is a value of type {expected.__name__}")
+        raise InvalidRecipe(
+            f"recipe setting '{key}' has value {value!r}; allowed is a value of type {expected.__name__}"
+        )
     if key in _CHOICES and value not in _CHOICES[key]:
         raise InvalidRecipe(f"recipe setting '{key}' has value {value!r}; allowed are {', '.join(_CHOICES[key])}")
     if key in _RANGES:

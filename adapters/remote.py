@@ -32,11 +32,18 @@ class RemoteModel:
     """
 
     def __init__(
-        self, base_url: str, model: str, *, key_variable: str = "OPENAI_API_KEY", timeout_s: float = TIMEOUT_S,
+        self,
+        base_url: str,
+        model: str,
+        *,
+        key_variable: str = "OPENAI_API_KEY",
+        timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
-            raise ModelError(f"base URL '{base_url}' is not one; allowed is http:// or https://, as in https://api.x.ai/v1")
+            raise ModelError(
+                f"base URL '{base_url}' is not one; allowed is http:// or https://, as in https://api.x.ai/v1"
+            )
         self.base_url = base_url
         self.model = model
         self.key_variable = key_variable
@@ -46,27 +53,40 @@ class RemoteModel:
         self._opened: OpenAI | None = None
 
     def complete(
-        self, messages: Sequence[Message], *, adapter: str | None = None, max_tokens: int = 64,
-        temperature: float = 0.0, seed: int = 0,
+        self,
+        messages: Sequence[Message],
+        *,
+        adapter: str | None = None,
+        max_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> Completion:
         """The server's answer; see ``Model.complete``. An adapter the server does not know raises ``UnknownAdapter``."""
         import openai
 
         name = adapter or self.model
         request: dict[str, Any] = {
-            "model": name, "messages": list(messages), "max_tokens": max_tokens, "temperature": temperature, "seed": seed,
+            "model": name,
+            "messages": list(messages),
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "seed": seed,
         }
         started = time.perf_counter()
         try:
             answer = self._client().chat.completions.create(**request)
         except openai.NotFoundError as error:
             if adapter is not None:
-                raise UnknownAdapter(f"adapter {adapter} is not served by {self.base_url}; load it there first") from error
+                raise UnknownAdapter(
+                    f"adapter {adapter} is not served by {self.base_url}; load it there first"
+                ) from error
             raise ModelError(f"model {name} is not served by {self.base_url}; its /models lists the names") from error
         except openai.OpenAIError as error:
             raise ModelError(f"model {name} at {self.base_url} did not answer: {self._reason(error)}") from error
         except ValueError as error:  # a body that is not JSON
-            raise ModelError(f"model {name} at {self.base_url} answered what cannot be read; check the base URL") from error
+            raise ModelError(
+                f"model {name} at {self.base_url} answered what cannot be read; check the base URL"
+            ) from error
         took_ms = round((time.perf_counter() - started) * 1000)
         return _completion(answer, f"model {name} at {self.base_url}", took_ms)
 
@@ -81,7 +101,9 @@ class RemoteModel:
         with self._opening:
             if self._opened is None:
                 self._opened = OpenAI(
-                    base_url=self.base_url, api_key=os.environ.get(self.key_variable) or "none", timeout=self.timeout_s,
+                    base_url=self.base_url,
+                    api_key=os.environ.get(self.key_variable) or "none",
+                    timeout=self.timeout_s,
                     max_retries=self.retries,
                 )
             return self._opened

@@ -7,10 +7,10 @@ an error. So one thread owns the model, everything is done by it in order, and e
 from __future__ import annotations
 
 import time
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -59,8 +59,13 @@ class LocalModel:
         self._core: _Core = self._do(lambda: _Core(self.base, resident))
 
     def complete(
-        self, messages: Sequence[Message], *, adapter: str | None = None, max_tokens: int = 64,
-        temperature: float = 0.0, seed: int = 0,
+        self,
+        messages: Sequence[Message],
+        *,
+        adapter: str | None = None,
+        max_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> Completion:
         """Answer with the base or with the named adapter applied; see ``Model.complete``."""
         request = Request(messages, adapter, max_tokens, temperature, seed)
@@ -142,10 +147,12 @@ class LocalModel:
             directory, hash = self._find(adapter)
             if not self._core.has(adapter):
                 if hash_directory(directory) != hash:
-                    raise DamagedWeights(f"weights {hash} of adapter {adapter} have changed in {directory}; restore them")
+                    raise DamagedWeights(
+                        f"weights {hash} of adapter {adapter} have changed in {directory}; restore them"
+                    )
                 self._core.bring(adapter, directory)
-        with self._core.applied(adapter):
-            return work()
+        self._core.apply(adapter)
+        return work()
 
     def _answer(self, requests: list[Request]) -> list[Completion]:
         """Answer requests for one adapter in one batch. Owner thread only."""
@@ -156,10 +163,11 @@ class _Core:
     """The model itself. Only the owner thread touches it."""
 
     def __init__(self, base: Base, resident: int) -> None:
-        self.model, self.tokenizer = base.load()
+        self.model, self.tokenizer = base.load_for_serving()
         self.peft: Any = None
         self.resident = resident
         self.slots: OrderedDict[str, str] = OrderedDict()  # adapter name -> PEFT's name, the least recently used first
+        self.applied: str | None = ""
         self.count = 0
         self.stop = stop_tokens(self.model, self.tokenizer)
 
@@ -175,30 +183,31 @@ class _Core:
         try:
             self._read(slot, directory)
         except Exception as error:
-            raise ModelError(f"adapter {name} in {directory} does not fit the base model: {first_line(error)}") from error
+            raise ModelError(
+                f"adapter {name} in {directory} does not fit the base model: {first_line(error)}"
+            ) from error
         self.slots[name] = slot
 
     def drop(self, name: str) -> None:
         """Free the adapter's memory, if it has any."""
         slot = self.slots.pop(name, None)
         if slot is not None:
-            self.peft.delete_adapter(slot)
+            self._delete(slot)
 
-    @contextmanager
-    def applied(self, name: str | None) -> Iterator[None]:
-        """The model with exactly this adapter applied."""
-        if name is None:
-            if self.peft is None:
-                yield
-            else:
-                with self.peft.disable_adapter():
-                    yield
+    def apply(self, name: str | None) -> None:
+        """From now on, the model is the base with exactly this adapter, or the bare base."""
+        if name is not None:
+            self.slots.move_to_end(name)
+        if self.peft is None or name == self.applied:
             return
-        slot = self.slots[name]
-        self.slots.move_to_end(name)
-        if self.peft.active_adapters != [slot]:
-            self.peft.base_model.set_adapter(slot, inference_mode=True)
-        yield
+        self.applied = ""  # none of both, should this fail
+        tuner = self.peft.base_model
+        if name is None:
+            tuner.disable_adapter_layers()
+        else:
+            tuner.enable_adapter_layers()
+            tuner.set_adapter(self.slots[name], inference_mode=True)
+        self.applied = name
 
     def answer(self, requests: list[Request]) -> list[Completion]:
         started = time.perf_counter()
@@ -232,8 +241,12 @@ class _Core:
             raise FileNotFoundError("adapter_model.safetensors is missing")  # PEFT would look for a pickle
         config = PeftConfig.from_pretrained(str(directory))
         config.inference_mode = True
+        self.applied = ""
         if self.peft is None:
-            self.peft = PeftModel(self.model, config, slot, autocast_adapter_dtype=False)
+            with warnings.catch_warnings():
+                # PEFT asks transformers for something by a name that is going away.
+                warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+                self.peft = PeftModel(self.model, config, slot, autocast_adapter_dtype=False)
         else:
             self.peft.add_adapter(slot, config, autocast_adapter_dtype=False)
         try:
@@ -241,14 +254,22 @@ class _Core:
             if result.missing_keys or result.unexpected_keys:
                 raise ValueError(f"weights for {[*result.missing_keys, *result.unexpected_keys][0]} do not match")
         except Exception:
-            self.peft.delete_adapter(slot)
+            self._delete(slot)
             raise
         self.peft.eval()
 
+    def _delete(self, slot: str) -> None:
+        self.applied = ""
+        others = [other for other in self.peft.peft_config if other != slot]
+        if others:  # PEFT cannot do without an active adapter
+            self.peft.base_model.set_adapter(others[0], inference_mode=True)
+            self.peft.delete_adapter(slot)
+        else:
+            self.peft.unload()  # what remains is the bare base
+            self.peft = None
 
-def next_logits(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
-) -> list[float]:
+
+def next_logits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[float]:
     """The logits of the answer's first token (vocab,), in fp32."""
     import torch
 

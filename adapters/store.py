@@ -122,7 +122,12 @@ def _damaged_file(folder: Path, hash: str) -> str | None:
     expected = {name: digest for digest, name in (line.split("  ", 1) for line in recorded.decode().splitlines())}
     found = {file.name: file for file in folder.iterdir() if file.name != SUMS}
     for name in sorted(expected | found):
-        if name not in expected or name not in found or not found[name].is_file() or _digest(found[name]) != expected[name]:
+        if (
+            name not in expected
+            or name not in found
+            or not found[name].is_file()
+            or _digest(found[name]) != expected[name]
+        ):
             return name
     return None
 

@@ -50,11 +50,11 @@ def train_job(job: TrainingJobSpec) -> TrainingResult:
         examples = read_examples(job.dataset)
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
         model, tokenizer = base.load()
-        rows = _tokenize(examples, tokenizer, _longest(job.recipe, model))
+        rows = tokenize(examples, tokenizer, _longest(job.recipe, model))
         trainer = make_trainer(model, tokenizer, rows, job.recipe, job.directory)
         trainer.add_callback(_report(job.directory, rows, job.recipe))
-        outcome = trainer.train(resume_from_checkpoint=_last_checkpoint(job.directory))
-        _check_never_evaluated(trainer.model)
+        outcome = trainer.train(resume_from_checkpoint=last_checkpoint(job.directory))
+        check_never_evaluated(trainer.model)
         reference = _reference(trainer.model, tokenizer, base)
         _save(trainer.model, base, reference, job.directory)
         return TrainingResult(
@@ -68,14 +68,19 @@ def train_job(job: TrainingJobSpec) -> TrainingResult:
             left_out=len(examples) - len(rows),
             tokens=sum(len(row["input_ids"]) for row in rows),
             steps=trainer.state.global_step,
-            final_loss=trainer.state.log_history[-2]["loss"] if len(trainer.state.log_history) > 1 else outcome.training_loss,
+            final_loss=trainer.state.log_history[-2]["loss"]
+            if len(trainer.state.log_history) > 1
+            else outcome.training_loss,
             device=device(),
             versions={name: version(name) for name in LIBRARIES},
         )
 
 
 def make_trainer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: list[dict[str, list[int]]], recipe: Recipe,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: list[dict[str, list[int]]],
+    recipe: Recipe,
     directory: Path,
 ) -> SFTTrainer:
     """A TRL trainer for tokenised rows. The adapter's weights are kept in fp32 and multiplied in bf16."""
@@ -85,7 +90,10 @@ def make_trainer(
 
     model.config.use_cache = False
     trainer = SFTTrainer(
-        model=model, args=_arguments(recipe, directory), processing_class=tokenizer, train_dataset=Dataset.from_list(rows),
+        model=model,
+        args=_arguments(recipe, directory),
+        processing_class=tokenizer,
+        train_dataset=Dataset.from_list(rows),
         peft_config=_lora(recipe),
     )
     for parameter in model.parameters():
@@ -98,7 +106,11 @@ def _lora(recipe: Recipe) -> LoraConfig:
     from peft import LoraConfig
 
     return LoraConfig(
-        task_type="CAUSAL_LM", r=recipe.r, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, bias="none",
+        task_type="CAUSAL_LM",
+        r=recipe.r,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        bias="none",
         target_modules=list(ATTENTION) if recipe.target == "attention" else "all-linear",
     )
 
@@ -107,13 +119,28 @@ def _arguments(recipe: Recipe, directory: Path) -> SFTConfig:
     from trl.trainer.sft_config import SFTConfig
 
     return SFTConfig(
-        output_dir=str(directory), num_train_epochs=recipe.epochs, per_device_train_batch_size=recipe.batch,
-        gradient_accumulation_steps=recipe.accumulation, learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.schedule, warmup_steps=recipe.warmup_ratio, weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm, max_length=recipe.max_length, packing=recipe.packing,
-        gradient_checkpointing=recipe.gradient_checkpointing, seed=recipe.seed, bf16=True, use_cpu=device() == "cpu",
-        save_steps=recipe.checkpoint_steps, save_total_limit=2, logging_steps=1, logging_nan_inf_filter=False,
-        disable_tqdm=True, report_to="none", dataloader_pin_memory=False,
+        output_dir=str(directory),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch,
+        gradient_accumulation_steps=recipe.accumulation,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=recipe.warmup_ratio,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        max_length=recipe.max_length,
+        packing=recipe.packing,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        seed=recipe.seed,
+        bf16=True,
+        use_cpu=device() == "cpu",
+        save_steps=recipe.checkpoint_steps,
+        save_total_limit=2,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        dataloader_pin_memory=False,
     )
 
 
@@ -121,7 +148,7 @@ def _longest(recipe: Recipe, model: PreTrainedModel) -> int:
     return min(recipe.max_length, getattr(model.config, "max_position_embeddings", None) or recipe.max_length)
 
 
-def _tokenize(examples: list[Example], tokenizer: PreTrainedTokenizerBase, longest: int) -> list[dict[str, list[int]]]:
+def tokenize(examples: list[Example], tokenizer: PreTrainedTokenizerBase, longest: int) -> list[dict[str, list[int]]]:
     """Input ids and labels of each example that fits; -100 is a token without loss."""
     rows = []
     for example in examples:
@@ -140,7 +167,6 @@ def _report(directory: Path, rows: list[dict[str, list[int]]], recipe: Recipe) -
     class Report(TrainerCallback):
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.started, self.first = time.monotonic(), state.global_step
-            self.stream = (directory / "progress.jsonl").open("a", encoding="utf-8")
 
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             logs: dict[str, float] = kwargs["logs"]
@@ -151,10 +177,15 @@ def _report(directory: Path, rows: list[dict[str, list[int]]], recipe: Recipe) -
             elapsed = time.monotonic() - self.started
             examples = (state.global_step - self.first) * len(rows) * recipe.epochs / state.max_steps
             progress = Progress(
-                state.global_step, state.max_steps, logs["loss"], round(state.epoch, 4), round(examples / elapsed, 3),
+                state.global_step,
+                state.max_steps,
+                logs["loss"],
+                round(state.epoch, 4),
+                round(examples / elapsed, 3),
                 round(elapsed, 3),
             )
-            print(json.dumps(asdict(progress)), file=self.stream, flush=True)
+            with (directory / "progress.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(asdict(progress)) + "\n")
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             (directory / f"checkpoint-{state.global_step}" / COMPLETE).touch()
@@ -162,16 +193,19 @@ def _report(directory: Path, rows: list[dict[str, list[int]]], recipe: Recipe) -
     return Report()
 
 
-def _last_checkpoint(directory: Path) -> str | None:
+def last_checkpoint(directory: Path) -> str | None:
+    """The newest checkpoint that was written to its end, or None."""
     whole = [file.parent for file in directory.glob(f"checkpoint-*/{COMPLETE}")]
     return str(max(whole, key=lambda folder: int(folder.name.split("-")[1]))) if whole else None
 
 
-def _check_never_evaluated(model: Any) -> None:
+def check_never_evaluated(model: Any) -> None:
     """Raise ``TrainingError`` when the 4-bit weights were repacked for inference: the gradients were wrong."""
     for module in model.modules():
         if getattr(getattr(getattr(module, "weight", None), "quant_state", None), "packing_format_for_cpu", False):
-            raise TrainingError("the base was evaluated while it was trained, so its gradients are wrong; report this bug")
+            raise TrainingError(
+                "the base was evaluated while it was trained, so its gradients are wrong; report this bug"
+            )
 
 
 def _reference(model: Any, tokenizer: PreTrainedTokenizerBase, base: Base) -> Reference:

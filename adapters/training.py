@@ -22,13 +22,14 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..domain.errors import GrokputerError, TrainingError
-from .base_model import Base
+from .base_model import Base, first_line
 from .recipe import Recipe
 
 POLL_S = 0.05
@@ -125,8 +126,12 @@ def train(job: TrainingJobSpec, on_progress: Callable[[Progress], None] = lambda
     log = job.directory / "training.log"
     with log.open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(job.directory)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env=_environment(job), start_new_session=True,
+            [sys.executable, "-m", __name__, str(job.directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=_environment(job),
+            start_new_session=True,
         )
     try:
         for progress in _follow(job.directory / "progress.jsonl", child):
@@ -160,7 +165,13 @@ def _environment(job: TrainingJobSpec) -> dict[str, str]:
     """The child's environment: no telemetry, and no network where the base lies on this machine."""
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if job.base.is_local else {}
-    return {**os.environ, **quiet, **offline, "GROKPUTER_PARENT": str(os.getpid()), "PYTHONPATH": os.pathsep.join(sys.path)}
+    return {
+        **os.environ,
+        **quiet,
+        **offline,
+        "GROKPUTER_PARENT": str(os.getpid()),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
 
 
 def _follow(file: Path, child: subprocess.Popen[bytes]) -> Iterator[Progress]:
@@ -219,9 +230,7 @@ def main(directory: Path) -> int:
         result: dict[str, Any] = asdict(train_job(TrainingJobSpec.read(directory)))
         del result["adapter"]
         code = 0
-    except (GrokputerError, MemoryError, OSError, RuntimeError, ValueError) as error:
-        import traceback
-
+    except Exception as error:  # whatever it is, the parent is told, and the log has its traceback
         traceback.print_exc()
         result = {"error": reason(error)}
         code = 1
@@ -231,11 +240,11 @@ def main(directory: Path) -> int:
 
 def reason(error: BaseException) -> str:
     """One line that says why a training failed."""
-    from .base_model import first_line
-
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return f"out of memory ({first_line(error)}); use a smaller batch, max_length or rank, or gradient_checkpointing"
-    if isinstance(error, OSError):
+        return (
+            f"out of memory ({first_line(error)}); use a smaller batch, max_length or rank, or gradient_checkpointing"
+        )
+    if isinstance(error, OSError) or "os error" in str(error):  # the latter by the safetensors library
         return f"{first_line(error)}; see whether the disk is full"
     return first_line(error) if isinstance(error, GrokputerError) else f"{type(error).__name__}: {first_line(error)}"
 

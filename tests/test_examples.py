@@ -1,0 +1,46 @@
+"""Datasets are files that can be checked by hand, and every example says where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from grokputer.adapters.examples import Example, dataset_hash, deduplicate, read_examples, write_examples
+from grokputer.domain.errors import InvalidExamples
+from grokputer.domain.ports import Message
+
+ASK: tuple[Message, ...] = ({"role": "user", "content": "task: press ✓\ndo: "},)
+PRESS = Example(ASK, "CLICKbutton:✓[1]", "correction", "action", "run-1", 2)
+AGAIN = Example(ASK, "CLICKbutton:✓[1]", "replay", "action", "run-2", 0)
+DONE = Example(ASK, "DONE", "success", "action", "run-3", 1)
+
+
+def test_a_dataset_file_gives_back_its_examples(tmp_path: Path) -> None:
+    write_examples(tmp_path / "dataset.jsonl", [PRESS, DONE])
+    assert read_examples(tmp_path / "dataset.jsonl") == [PRESS, DONE]
+
+
+def test_the_hash_of_a_dataset_is_that_of_its_file(tmp_path: Path) -> None:
+    written = write_examples(tmp_path / "dataset.jsonl", [PRESS, DONE])
+    assert written == "sha256:" + hashlib.sha256((tmp_path / "dataset.jsonl").read_bytes()).hexdigest()
+    assert written == dataset_hash([PRESS, DONE]) != dataset_hash([DONE, PRESS])
+
+
+def test_of_equal_prompts_and_answers_the_first_is_kept() -> None:
+    assert deduplicate([PRESS, DONE, AGAIN]) == [PRESS, DONE]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["not json", "[1]", '{"messages": [], "completion": "DONE"}', '{"messages": [{"role": "user"}], "completion": "DONE"}',
+     '{"messages": [{"role": "user", "content": "hi"}], "completion": ""}'],
+)  # fmt: skip
+def test_a_line_that_is_no_example_is_named(tmp_path: Path, line: str) -> None:
+    write_examples(tmp_path / "dataset.jsonl", [PRESS])
+    with (tmp_path / "dataset.jsonl").open("a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(InvalidExamples, match="line 2 is not an example") as refused:
+        read_examples(tmp_path / "dataset.jsonl")
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,73 @@
+"""Recipes say everything about a training, and nothing that is not allowed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from grokputer.adapters.recipe import Recipe, preset
+from grokputer.domain.errors import GrokputerError, InvalidRecipe
+
+
+def test_the_preset_seed_is_what_the_user_gave() -> None:
+    recipe = preset("seed", "ocr")
+    assert (recipe.quantization, recipe.r, recipe.alpha, recipe.dropout, recipe.target) == (
+        "nf4",
+        16,
+        32,
+        0.05,
+        "attention",
+    )
+    assert (recipe.epochs, recipe.batch, recipe.accumulation, recipe.learning_rate) == (3, 4, 4, 2e-4)
+    assert (recipe.max_length, recipe.packing) == (2048, True)
+
+
+@pytest.mark.parametrize(("role", "rank"), [("ocr", 16), ("action", 8), ("decomposition", 16), ("recovery", 12)])
+def test_each_role_has_its_rank_under_the_preset_seed(role: str, rank: int) -> None:
+    assert preset("seed", role).r == rank
+
+
+def test_the_preset_default_adapts_all_linear_layers() -> None:
+    assert preset("default", "action").target == "all-linear"
+
+
+def test_a_recipe_survives_json() -> None:
+    recipe = preset("seed", "recovery").replace(seed=7)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("r", 0, "1 to 512"),
+        ("dropout", 1.5, "0 to 0.9"),
+        ("learning_rate", math.nan, "1e-08 to 1"),
+        ("target", "everything", "attention, all-linear"),
+        ("epochs", "three", "type int"),
+        ("batch", True, "type int"),
+        ("packing", 1, "type bool"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_key_value_and_range(key: str, value: object, allowed: str) -> None:
+    with pytest.raises(InvalidRecipe) as refused:
+        Recipe().replace(**{key: value})
+    message = str(refused.value)
+    assert key in message
+    assert repr(value) in message
+    assert allowed in message
+    assert "\n" not in message
+
+
+def test_an_unknown_setting_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InvalidRecipe, match=r"'rank' does not exist; the settings are r, alpha"):
+        Recipe.from_json({"rank": 8})
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(GrokputerError, match="the presets are default, seed"):
+        preset("best")
+
+
+def test_a_whole_number_is_a_learning_rate_too() -> None:
+    assert Recipe(learning_rate=1).learning_rate == 1.0
