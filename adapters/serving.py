@@ -6,25 +6,20 @@ an error. So one thread owns the model, everything is done by it in order, and e
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 from ..domain.errors import DamagedWeights, GrokputerError, ModelError, UnknownAdapter
 from ..domain.ports import Completion, Message
-from .base_model import Base, first_line, prompt_tokens, stop_tokens, use_threads
-from .decoding import decode, greedy, sampler
+from .adapted_model import AdaptedModel, Request
+from .base_model import Base, first_line, use_threads
 from .store import hash_directory
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+__all__ = ["LocalModel", "Request"]
 
 T = TypeVar("T")
 
@@ -32,17 +27,6 @@ RESIDENT = 6
 """Adapters kept in memory: loading and switching slow down with each one more. Source: measured, 4 to 8."""
 BATCH = 16
 """Requests answered in one batch; chosen."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One question of a batch, with the arguments of ``Model.complete``."""
-
-    messages: Sequence[Message]
-    adapter: str | None = None
-    max_tokens: int = 64
-    temperature: float = 0.0
-    seed: int = 0
 
 
 class LocalModel:
@@ -56,7 +40,7 @@ class LocalModel:
         self.base = base or Base()
         self._owner = ThreadPoolExecutor(1, "model", use_threads, (threads,))
         self._directories: dict[str, tuple[Path, str]] = {}  # adapter name -> folder and its hash
-        self._core: _Core = self._do(lambda: _Core(self.base, resident))
+        self._model: AdaptedModel = self._do(lambda: AdaptedModel(self.base, resident))
 
     def complete(
         self,
@@ -88,7 +72,7 @@ class LocalModel:
 
     def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
         """The logits of the answer's first token, one for each token of the vocabulary."""
-        return self._do(lambda: self._with_adapter(adapter, lambda: self._core.next_logits(messages)))
+        return self._do(lambda: self._with_adapter(adapter, lambda: self._model.next_logits(messages)))
 
     def load(self, name: str, directory: Path) -> None:
         """Make the adapter in the folder answer to the name, from now on, also where the name had another one.
@@ -101,8 +85,8 @@ class LocalModel:
         def swap() -> None:
             if self._directories.get(name, (None, ""))[1] == hash:
                 return
-            self._core.drop(name)
-            self._core.bring(name, directory)
+            self._model.drop(name)
+            self._model.bring(name, directory)
             self._directories[name] = (directory, hash)
 
         self._do(swap)
@@ -113,7 +97,7 @@ class LocalModel:
         def forget() -> None:
             self._find(name)
             del self._directories[name]
-            self._core.drop(name)
+            self._model.drop(name)
 
         self._do(forget)
 
@@ -124,7 +108,7 @@ class LocalModel:
     def close(self) -> None:
         """Finish what is asked and let the model go; it answers no more."""
         self._owner.shutdown()
-        del self._core
+        del self._model
 
     def _do(self, work: Callable[[], T]) -> T:
         """Let the owner thread do it, after what was asked before."""
@@ -145,135 +129,15 @@ class LocalModel:
         """Do the work with the adapter applied, read again from its folder if it had to make room. Owner thread only."""
         if adapter is not None:
             directory, hash = self._find(adapter)
-            if not self._core.has(adapter):
+            if not self._model.has(adapter):
                 if hash_directory(directory) != hash:
                     raise DamagedWeights(
                         f"weights {hash} of adapter {adapter} have changed in {directory}; restore them"
                     )
-                self._core.bring(adapter, directory)
-        self._core.apply(adapter)
+                self._model.bring(adapter, directory)
+        self._model.apply(adapter)
         return work()
 
     def _answer(self, requests: list[Request]) -> list[Completion]:
         """Answer requests for one adapter in one batch. Owner thread only."""
-        return self._with_adapter(requests[0].adapter, lambda: self._core.answer(requests))
-
-
-class _Core:
-    """The model itself. Only the owner thread touches it."""
-
-    def __init__(self, base: Base, resident: int) -> None:
-        self.model, self.tokenizer = base.load_for_serving()
-        self.peft: Any = None
-        self.resident = resident
-        self.slots: OrderedDict[str, str] = OrderedDict()  # adapter name -> PEFT's name, the least recently used first
-        self.applied: str | None = ""
-        self.count = 0
-        self.stop = stop_tokens(self.model, self.tokenizer)
-
-    def has(self, name: str) -> bool:
-        return name in self.slots
-
-    def bring(self, name: str, directory: Path) -> None:
-        """Read the adapter into memory, the least recently used one making room."""
-        while len(self.slots) >= self.resident:
-            self.drop(next(iter(self.slots)))
-        self.count += 1
-        slot = f"slot{self.count}"  # PEFT makes it a module's name, which may have no dots
-        try:
-            self._read(slot, directory)
-        except Exception as error:
-            raise ModelError(
-                f"adapter {name} in {directory} does not fit the base model: {first_line(error)}"
-            ) from error
-        self.slots[name] = slot
-
-    def drop(self, name: str) -> None:
-        """Free the adapter's memory, if it has any."""
-        slot = self.slots.pop(name, None)
-        if slot is not None:
-            self._delete(slot)
-
-    def apply(self, name: str | None) -> None:
-        """From now on, the model is the base with exactly this adapter, or the bare base."""
-        if name is not None:
-            self.slots.move_to_end(name)
-        if self.peft is None or name == self.applied:
-            return
-        self.applied = ""  # none of both, should this fail
-        tuner = self.peft.base_model
-        if name is None:
-            tuner.disable_adapter_layers()
-        else:
-            tuner.enable_adapter_layers()
-            tuner.set_adapter(self.slots[name], inference_mode=True)
-        self.applied = name
-
-    def answer(self, requests: list[Request]) -> list[Completion]:
-        started = time.perf_counter()
-        prompts = [self._prompt(request.messages, request.max_tokens) for request in requests]
-        choose = [sampler(r.temperature, r.seed) if r.temperature > 0 else greedy for r in requests]
-        written = decode(self.model, prompts, [request.max_tokens for request in requests], choose, self.stop)
-        took_ms = round((time.perf_counter() - started) * 1000)
-        return [
-            Completion(str(self.tokenizer.decode(tokens, skip_special_tokens=True)), len(prompt), len(tokens), took_ms)
-            for prompt, tokens in zip(prompts, written, strict=True)
-        ]
-
-    def next_logits(self, messages: Sequence[Message]) -> list[float]:
-        return next_logits(self.model, self.tokenizer, messages)
-
-    def _prompt(self, messages: Sequence[Message], max_tokens: int) -> list[int]:
-        prompt = prompt_tokens(self.tokenizer, messages)
-        room = getattr(self.model.config, "max_position_embeddings", None)
-        if max_tokens < 1:
-            raise ModelError(f"max_tokens is {max_tokens}; allowed is 1 and more")
-        if room is not None and len(prompt) + max_tokens > room:
-            raise ModelError(
-                f"prompt of {len(prompt)} tokens and {max_tokens} for the answer do not fit the model's {room}; shorten it"
-            )
-        return prompt
-
-    def _read(self, slot: str, directory: Path) -> None:
-        from peft import PeftConfig, PeftModel
-
-        if not (directory / "adapter_model.safetensors").is_file():
-            raise FileNotFoundError("adapter_model.safetensors is missing")  # PEFT would look for a pickle
-        config = PeftConfig.from_pretrained(str(directory))
-        config.inference_mode = True
-        self.applied = ""
-        if self.peft is None:
-            with warnings.catch_warnings():
-                # PEFT asks transformers for something by a name that is going away.
-                warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-                self.peft = PeftModel(self.model, config, slot, autocast_adapter_dtype=False)
-        else:
-            self.peft.add_adapter(slot, config, autocast_adapter_dtype=False)
-        try:
-            result = self.peft.load_adapter(str(directory), slot, torch_device=str(self.model.device))
-            if result.missing_keys or result.unexpected_keys:
-                raise ValueError(f"weights for {[*result.missing_keys, *result.unexpected_keys][0]} do not match")
-        except Exception:
-            self._delete(slot)
-            raise
-        self.peft.eval()
-
-    def _delete(self, slot: str) -> None:
-        self.applied = ""
-        others = [other for other in self.peft.peft_config if other != slot]
-        if others:  # PEFT cannot do without an active adapter
-            self.peft.base_model.set_adapter(others[0], inference_mode=True)
-            self.peft.delete_adapter(slot)
-        else:
-            self.peft.unload()  # what remains is the bare base
-            self.peft = None
-
-
-def next_logits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[float]:
-    """The logits of the answer's first token (vocab,), in fp32."""
-    import torch
-
-    ids = torch.tensor([prompt_tokens(tokenizer, messages)], device=model.device)
-    with torch.no_grad():
-        logits: list[float] = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float().tolist()
-    return logits
+        return self._with_adapter(requests[0].adapter, lambda: self._model.answer(requests))

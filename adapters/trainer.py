@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import TrainingError
+from .adapted_model import next_logits
 from .base_model import Base, answer_tokens, device, prompt_tokens, use_threads
 from .examples import Example, dataset_hash, read_examples
 from .proof import FILE as REFERENCE
 from .proof import PROMPTS, Reference, record
 from .recipe import ATTENTION, Recipe
-from .serving import next_logits
 from .store import hash_directory
 from .training import Progress, TrainingJobSpec, TrainingResult, write_atomically
 
@@ -53,7 +53,7 @@ def train_job(job: TrainingJobSpec) -> TrainingResult:
         rows = tokenize(examples, tokenizer, _longest(job.recipe, model))
         trainer = make_trainer(model, tokenizer, rows, job.recipe, job.directory)
         trainer.add_callback(_report(job.directory, rows, job.recipe))
-        outcome = trainer.train(resume_from_checkpoint=last_checkpoint(job.directory))
+        trainer.train(resume_from_checkpoint=last_checkpoint(job.directory))
         check_never_evaluated(trainer.model)
         reference = _reference(trainer.model, tokenizer, base)
         _save(trainer.model, base, reference, job.directory)
@@ -68,9 +68,7 @@ def train_job(job: TrainingJobSpec) -> TrainingResult:
             left_out=len(examples) - len(rows),
             tokens=sum(len(row["input_ids"]) for row in rows),
             steps=trainer.state.global_step,
-            final_loss=trainer.state.log_history[-2]["loss"]
-            if len(trainer.state.log_history) > 1
-            else outcome.training_loss,
+            final_loss=[entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-1],
             device=device(),
             versions={name: version(name) for name in LIBRARIES},
         )

@@ -126,7 +126,7 @@ def train(job: TrainingJobSpec, on_progress: Callable[[Progress], None] = lambda
     log = job.directory / "training.log"
     with log.open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(job.directory)],
+            [sys.executable, "-P", "-m", __name__, str(job.directory)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -170,7 +170,6 @@ def _environment(job: TrainingJobSpec) -> dict[str, str]:
         **quiet,
         **offline,
         "GROKPUTER_PARENT": str(os.getpid()),
-        "PYTHONPATH": os.pathsep.join(sys.path),
     }
 
 

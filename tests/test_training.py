@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,16 @@ def test_an_adapter_is_safetensors_its_config_and_its_reference(trained: Trained
 def test_the_same_job_gives_the_same_adapter_to_the_bit(trained: Trained, tiny_base: Path, tmp_path: Path) -> None:
     again = train_job(job(tmp_path, tiny_base, click_examples(64, done=True)))
     assert again.adapter_hash == trained.done.adapter_hash
+
+
+def test_a_job_that_was_killed_after_its_last_step_only_has_its_adapter_written(
+    trained: Trained, tiny_base: Path, tmp_path: Path
+) -> None:
+    spec = job(tmp_path, tiny_base, click_examples(64, done=True))
+    shutil.copytree(trained.done.adapter.parent, spec.directory, dirs_exist_ok=True)
+    again = train_job(spec)  # it finds the last checkpoint, and an adapter without a result
+    assert again.adapter_hash == trained.done.adapter_hash
+    assert (again.steps, again.final_loss) == (16, trained.done.final_loss)
 
 
 def test_a_finished_job_is_not_trained_again(trained: Trained, tiny_base: Path) -> None:
