@@ -1,19 +1,60 @@
-"""The command line: it assembles the commands and turns what is the user's business into one line."""
+"""The command line: it finds the command that was asked for and turns what is the user's business into one line.
+
+A command's module is imported when it is called or when help lists it, so each pays for what it needs and no more.
+"""
 
 from __future__ import annotations
 
+import gc
 import sys
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from .domain.errors import GrokputerError
-from .runners.console import doctor, feedback, log, replaying, rollouts, running, runs, settings, status, why, working
+
+COMMANDS = {
+    "demo": "working",
+    "init": "working",
+    "run": "running",
+    "rate": "feedback",
+    "correct": "feedback",
+    "runs": "runs",
+    "show": "runs",
+    "status": "status",
+    "at": "status",
+    "adapters": "status",
+    "rollouts": "rollouts",
+    "why": "why",
+    "log": "log",
+    "replay": "replaying",
+    "settings": "settings",
+    "train": "working",
+    "work": "working",
+    "doctor": "doctor",
+}
+"""Each command and the module of ``runners/console`` that it is in, in the order of the help."""
 
 
 class Commands(TyperGroup):
     """The commands, with errors that are the user's business as one line on stderr and exit 1; bugs keep their trace."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, None when there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = getattr(import_module(f".runners.console.{COMMANDS[cmd_name]}", __package__), cmd_name)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(cmd_name)(found)
+            found = alone
+        return typer.main.get_command(found)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -59,29 +100,9 @@ def grokputer(
     """
 
 
-for command in (
-    working.demo,
-    working.init,
-    running.run,
-    feedback.rate,
-    feedback.correct,
-    runs.runs,
-    runs.show,
-    status.status,
-    status.at,
-    log.log,
-    why.why,
-    status.adapters,
-    working.train,
-    working.work,
-    replaying.replay,
-    doctor.doctor,
-):
-    app.command()(command)
-app.add_typer(rollouts.app, name="rollouts")
-app.add_typer(settings.app, name="settings")
-
-
 def main() -> None:
     """The program ``grokputer``."""
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # The process ends and frees everything anyway; a last search for garbage would be 20 ms of its life.

@@ -7,59 +7,17 @@ Text that people wrote or models answered is not in here but in the content stor
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, ClassVar, TypeVar, dataclass_transform
-from uuid import UUID
+from typing import Any
 
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """What every fact carries. ``caused_by`` is the reference of the event that led to it, None where a person began."""
-
-    originator_id: UUID
-    originator_version: int
-    """Its place in its aggregate's history, from 1."""
-    time: datetime
-    """When it happened, UTC."""
-    actor: str
-    """Who did it: a person's name, ``reviewer``, ``grokputer`` (the process itself)."""
-    caused_by: str | None = None
-
-    TOPIC: ClassVar[str] = ""
-    AGGREGATE: ClassVar[str] = ""
-    VERSION: ClassVar[int] = 1
-
-    @property
-    def reference(self) -> str:
-        """What ``caused_by`` of its consequences says: ``<aggregate id>/<version>``."""
-        return f"{self.originator_id}/{self.originator_version}"
-
-
-EVENTS: dict[str, type[Event]] = {}
-"""The closed registry: topic to class. A topic that is not in here is never imported, only refused."""
-
-E = TypeVar("E", bound=type[Event])
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def fact(topic: str) -> Callable[[E], E]:
-    """Make the class a frozen fact under a topic of its own, which stays when the class is renamed or moved."""
-
-    def register(cls: E) -> E:
-        dataclass(frozen=True, kw_only=True)(cls)  # in place: the class stays the same object
-        cls.TOPIC = topic
-        EVENTS[topic] = cls
-        return cls
-
-    return register
-
+from .fact import EVENTS as EVENTS
+from .fact import Event as Event
+from .fact import fact as fact
 
 # --- TaskRun: one task, done once ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class RunEvent(Event):
     """A fact of a run. The run's role, arm and adapter stand in every fact that is counted, so counting needs no join."""
 
@@ -148,7 +106,7 @@ class TaskCorrected(RunEvent):
 # --- RoleImprovement: one per role ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class RoleEvent(Event):
     AGGREGATE = "RoleImprovement"
     role: str
@@ -199,7 +157,7 @@ class CycleClosed(RoleEvent):
 # --- TrainingJob ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class TrainingEvent(Event):
     AGGREGATE = "TrainingJob"
     role: str
@@ -278,7 +236,7 @@ class TrainingFailed(TrainingEvent):
 # --- Adapter --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class AdapterEvent(Event):
     AGGREGATE = "Adapter"
     role: str
@@ -321,7 +279,7 @@ class AdapterRejected(AdapterEvent):
 # --- Rollout --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class RolloutEvent(Event):
     AGGREGATE = "Rollout"
     role: str

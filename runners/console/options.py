@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -52,6 +51,8 @@ def name_actor(given: str | None) -> str:
     """Who decides: the name given, else the user's, else ``user`` where the system knows none."""
     if given is not None and given.strip():
         return given.strip()
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):

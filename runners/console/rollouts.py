@@ -10,14 +10,14 @@ import typer
 from .options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger
 from .rendering import print_json, print_table, show_time
 
-app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+rollouts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
 AdapterName = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter's name, such as lora-v1.")]
 Reason = Annotated[str, typer.Option(help="Why; it is recorded with the decision.")]
 
 
-@app.callback()
-def rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+@rollouts.callback()
+def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """List the rollouts, or decide one by hand.
 
     \b
@@ -51,7 +51,7 @@ def rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson = Fals
     print_table(columns, rows, "no rollouts yet; a proven adapter gets one")
 
 
-@app.command()
+@rollouts.command()
 def promote(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAULT_DB) -> None:
     """Give the adapter all the traffic of its role.
 
@@ -63,7 +63,7 @@ def promote(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEF
     _decide(db, adapter, "promote", reason, by)
 
 
-@app.command()
+@rollouts.command()
 def rollback(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAULT_DB) -> None:
     """Take the adapter's traffic away and give it back to the stable arm.
 
@@ -75,7 +75,7 @@ def rollback(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DE
     _decide(db, adapter, "roll back", reason, by)
 
 
-@app.command()
+@rollouts.command()
 def resume(
     adapter: AdapterName, reason: Reason = "looked at by a person", by: Actor = None, db: Db = DEFAULT_DB
 ) -> None:

@@ -13,11 +13,11 @@ from .rendering import print_json, print_table
 if TYPE_CHECKING:
     from ...projections.state import State
 
-app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+settings = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
 
-@app.callback()
-def settings(
+@settings.callback()
+def list_settings(
     context: typer.Context,
     changed: Annotated[bool, typer.Option("--changed", help="Only those that were changed.")] = False,
     db: Db = DEFAULT_DB,
@@ -80,7 +80,7 @@ def _row(key: str, value: Any, default: Any, takes: str, help: str, is_changed: 
     return {"key": key, "value": value, "default": default, "takes": takes, "help": help, "is_changed": is_changed}
 
 
-@app.command("set")
+@settings.command("set")
 def set_setting(
     key: Annotated[str, typer.Argument(metavar="KEY", help="The setting, as 'grokputer settings' lists it.")],
     value: Annotated[
