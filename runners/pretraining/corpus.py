@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 100_000
 """The first seed that is demonstrated."""
-LONGEST = 512
-"""Longer samples are left out, in tokens; chosen: one in a hundred."""
+LONGEST = 400
+"""Longer samples are left out, in tokens; chosen: one in thirty."""
 POOL = 512
 """Samples that are drawn together and sorted by length, so that a batch holds little padding; chosen."""
 TAIL_WEIGHT = 0.1
@@ -116,18 +116,18 @@ def repetition(rng: Random, tokenizer: PreTrainedTokenizerBase) -> Sample:
 
 def batches(
     tokenizer: PreTrainedTokenizerBase, demonstrated: Sequence[Sample], seed: int, tokens: int, warmup_pools: int,
-    first_pool: int = 0, base_share: float = 0.3,
+    first_pool: int = 0, base_share: float = 0.35,
 ) -> Iterator[tuple[int, Batch]]:
     """Batches of about ``tokens`` tokens without end, each with the number of its pool, from pool ``first_pool`` on.
 
-    Over the first ``warmup_pools`` pools the share of repetitions falls from a half to 2 % and synthetic tasks grow from
+    Over the first ``warmup_pools`` pools the share of repetitions falls from 30 % to 2 % and synthetic tasks grow from
     the simplest to full size; ``base_share`` of the rest are demonstrations of base tasks.
     """
     pool = first_pool
     while True:
         rng = Random(f"{seed}:{pool}")
         progress = min(1.0, pool / max(warmup_pools, 1))
-        samples: list[Sample] = [repetition(rng, tokenizer) for _ in range(round(POOL * (0.5 - 0.48 * progress)))]
+        samples: list[Sample] = [repetition(rng, tokenizer) for _ in range(round(POOL * (0.3 - 0.28 * progress)))]
         samples += rng.sample(demonstrated, min(len(demonstrated), round((POOL - len(samples)) * base_share)))
         synthetic: list[Demonstration] = []
         while len(synthetic) < POOL - len(samples):
