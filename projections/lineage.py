@@ -1,7 +1,7 @@
 """Lineage: why an adapter is what it is, as a tree of events from the ratings that fell to the decision and after.
 
-Every node is an event of the log under the event that caused it, so the tree is the recorded causes and nothing else; only
-the ratings, which a breach names by their positions, stand as one node above it.
+Every node is an event of the log. What one job, adapter or rollout went through stands side by side under its first event,
+and that one under the event that caused it. The ratings, which a breach names by their positions, are one node above it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from ..domain.events import (
     Event,
     RatingThresholdBreached,
     TaskRated,
-    TrainingProgressed,
     TrainingRequested,
 )
 from ..domain.rollout import rollout_id
@@ -79,6 +78,8 @@ class Node:
     data: dict[str, Any]
     actor: str = ""
     time: str = ""
+    caused_by: int | None = None
+    """The position of the very event that caused it."""
     children: list[Node] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -88,6 +89,7 @@ class Node:
             "position": self.position,
             "time": self.time,
             "actor": self.actor,
+            "caused_by": self.caused_by,
             "text": self.text,
             "data": self.data,
             "children": [child.to_json() for child in self.children],
@@ -105,7 +107,7 @@ def trace(log: Lookup, adapter: UUID) -> list[Node]:
     opening = _opening(log, requested)
     events = [
         *([opening] if opening is not None else []),
-        *(it for it in training if not isinstance(it.event, TrainingProgressed)),
+        *training,
         *log.history(adapter),
         *log.history(rollout_id(adapter)),
         *([] if opening is None else _closing(log, registered.role, opening)),
@@ -129,40 +131,46 @@ def _closing(log: Lookup, role: str, opening: Placed) -> list[Placed]:
 
 
 def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
-    """The events as nodes, each under its cause; under the one before it in its aggregate where the cause is elsewhere."""
+    """The events as nodes: each aggregate's first under its cause, the others under that first one."""
     roots: list[Node] = []
-    by_reference: dict[str, Node] = {}
+    firsts: dict[UUID, Node] = {}
+    by_position: dict[int, Node] = {}
     for it in events:
-        event = it.event
-        node = Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, event.time.isoformat())
-        if isinstance(event, DatasetBuilt):
-            node.children = _sources(log, it.position, event)
-        before = f"{event.originator_id}/{event.originator_version - 1}"
-        parent = by_reference.get(_cause(event, by_reference) or before)
-        (parent.children if parent is not None else roots).append(node)
-        by_reference[event.reference] = node
+        node = _node(log, it)
+        if isinstance(it.event, DatasetBuilt):
+            node.children = _sources(log, it.position, it.event)
+        parent = firsts.setdefault(it.event.originator_id, node)
+        if parent is node or isinstance(it.event, CycleClosed):
+            parent = by_position.get(node.caused_by or 0, node)
+        (parent.children if parent is not node else roots).append(node)
+        by_position[it.position] = node
     return roots
 
 
-def _cause(event: Event, known: dict[str, Node]) -> str | None:
-    return event.caused_by if event.caused_by in known else None
+def _node(log: Lookup, it: Placed) -> Node:
+    event = it.event
+    caused_by = log.position_of(event.caused_by) if event.caused_by is not None else None
+    time = event.time.isoformat()
+    return Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, time, caused_by)
 
 
 def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
     """The ratings in the breach's window, as the fold that the rule looked at has them, with the breach below."""
-    fold, rated = Ratings(), {}
+    fold = Ratings()
+    rated: dict[int, Placed] = {}
     for it in log.read(breach.first_position, breach.last_position, (TaskRated.TOPIC,)):
         fold.apply(it.position, it.event)
-        rated[it.position] = it.event
+        rated[it.position] = it
     window = fold.window(breach.role, breach.adapter, breach.count)
     children: list[Node] = []
     stars_by: dict[str, list[int]] = {}
     for position, stars in window.ratings:
-        event = rated[position]
+        event = rated[position].event
         assert isinstance(event, TaskRated)
         stars_by.setdefault(f"{event.actor} ({event.source})", []).append(stars)
-        data = {"run": event.originator_id.hex, **own_fields(event)}
-        children.append(Node(event.TOPIC, position, describe(event), data, event.actor, event.time.isoformat()))
+        child = _node(log, rated[position])
+        child.data["run"] = event.originator_id.hex
+        children.append(child)
     by_rater = {
         rater: {"count": len(given), "mean": round(sum(given) / len(given), 4)} for rater, given in stars_by.items()
     }
@@ -206,6 +214,7 @@ def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:
     for it in log.read(1, None, (AdapterPromoted.TOPIC,)):
         event = it.event
         if isinstance(event, AdapterPromoted) and event.replaced == registered.adapter:
-            text = f"replaced by {event.adapter}; see 'grokputer why {event.adapter}'"
-            return [Node("Replaced", it.position, text, own_fields(event), event.actor, event.time.isoformat())]
+            node = _node(log, it)
+            node.text = f"replaced by {event.adapter}; see 'grokputer why {event.adapter}'"
+            return [node]
     return []

@@ -25,6 +25,7 @@ from ..domain.events import (
     TrainingCompleted,
     TrainingDeclined,
     TrainingFailed,
+    TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
 )
@@ -80,6 +81,8 @@ def _describe_making(event: Event) -> str:
         case TrainingStarted():
             again = "" if event.attempt == 1 else ", from the last checkpoint"
             return f"training started, attempt {event.attempt}{again}"
+        case TrainingProgressed():
+            return f"step {event.step} of {event.steps}, loss {event.loss:.4f}"
         case TrainingCompleted():
             return (
                 f"training completed: {event.steps} steps, {event.tokens} tokens, {event.duration_s:.1f} s, peak memory "

@@ -1,0 +1,161 @@
+"""A story on a real log: runs, ratings, a breach, a training, a rollout, told through the aggregates, without any model."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from grokputer.adapters.store import WeightStore
+from grokputer.domain.adapter import Adapter, adapter_id
+from grokputer.domain.aggregate import derive_id
+from grokputer.domain.breach import RoleImprovement, role_id
+from grokputer.domain.canary import ArmHealth, Verdict
+from grokputer.domain.rollout import Rollout, rollout_id
+from grokputer.domain.routing import route
+from grokputer.domain.run import TaskRun
+from grokputer.domain.settings import Policy
+from grokputer.domain.training import TrainingJob
+from grokputer.runners.improvement import ACTOR, follow
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.wiring import adapters_folder
+
+BEGIN = datetime(2025, 3, 1, 12, tzinfo=UTC)
+PROMPT = json.dumps([{"role": "user", "content": "task: Click the button.\nbutton:Ok[1]\ndo: "}])
+
+
+class Ticking:
+    """A clock that is a second later each time it is asked."""
+
+    def __init__(self) -> None:
+        self.time = BEGIN
+
+    def now(self) -> datetime:
+        self.time += timedelta(seconds=1)
+        return self.time
+
+
+class Story:
+    """What happens to one log, a sentence at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ledger = Ledger.create(path, Ticking())
+        self.runs: list[UUID] = []
+
+    def run(self, *, task: str = "click-button", succeeds: bool = True, reason: str = "wrong") -> UUID:
+        """A run of one step on the arm its session falls on."""
+        id = derive_id("story", len(self.runs))
+        self.runs.append(id)
+        lane = route(follow(self.ledger).traffic("action"), id.hex)
+        context = self.ledger.context("ada")
+        prompt, answer = self.ledger.put(PROMPT), self.ledger.put("CLICKbutton:Ok[1]")
+
+        def play(run: TaskRun) -> None:
+            run.start(
+                context, role="action", arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
+                task=task, seed=len(self.runs), base="embedded@sha256:00", session=None, policy={"run.max_steps": 12},
+            )  # fmt: skip
+            run.take_step(
+                self._after(run), prompt=prompt, answer=answer, error="", model_ms=20, environment_ms=5,
+                prompt_tokens=30, completion_tokens=8,
+            )  # fmt: skip
+            if succeeds:
+                run.succeed(900, 1.0, Policy(), self._after(run))
+            else:
+                run.fail(reason, "", 900, -1.0, Policy(), self._after(run))
+
+        self.ledger.write(TaskRun, id, play)
+        follow(self.ledger)
+        return id
+
+    def rate(self, run: UUID, stars: int, actor: str = "ada", comment: str | None = None) -> None:
+        """A person's rating."""
+        key = self.ledger.put(comment) if comment else None
+        issues = ["wrong_action"] if stars < 3 else []
+        self.ledger.write(TaskRun, run, lambda it: it.rate(stars, "human", issues, key, self._after(it, actor)))
+        follow(self.ledger)
+
+    def correct(self, run: UUID) -> None:
+        """A person's correction, verified."""
+        step = {"messages": [{"role": "user", "content": f"task {run}"}], "completion": "CLICKbutton:Ok[1]"}
+        key = self.ledger.put(json.dumps([step]))
+        self.ledger.write(TaskRun, run, lambda it: it.correct("human", key, 1, True, self._after(it, "ada")))
+        follow(self.ledger)
+
+    def fall(self, ratings: int = 10) -> UUID:
+        """Ratings fall, by two people, until there is a breach; the training that is asked for."""
+        for number in range(ratings):
+            run = self.run(succeeds=number % 5 == 0)
+            self.correct(run)
+            self.rate(run, 4 if number % 5 == 0 else 2, "bob" if number % 2 else "ada")
+        return self.training()
+
+    def ask(self, reason: str = "many new corrections") -> UUID:
+        """A person asks for a training."""
+        context = self.ledger.context("ada")
+        live = follow(self.ledger).traffic("action").stable
+        self.ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", live, reason, context))
+        follow(self.ledger)
+        return self.training()
+
+    def training(self) -> UUID:
+        """The newest training."""
+        [*_, newest] = self.ledger.read(1, None, ("TrainingRequested",))
+        return newest.event.originator_id
+
+    def train(self, training: UUID, attempts: int = 1) -> UUID:
+        """The training completes, with weights in the store; the adapter that is registered for it."""
+        manifest = [{"source": "correction", "run": run.hex, "step": 0} for run in self.runs[:6]]
+        manifest += [{"source": "replay", "run": self.runs[0].hex, "step": 0}]
+        key = self.ledger.put(json.dumps(manifest))
+        folder = self.path.parent / f"weights-{training.hex[:6]}"
+        folder.mkdir()
+        (folder / "adapter_config.json").write_text(json.dumps({"training": training.hex}))
+        weights = WeightStore(adapters_folder(self.path) / "weights").add(folder).hash
+
+        def finish(job: TrainingJob) -> None:
+            job.build_dataset(
+                self._after(job), dataset="sha256:dd", manifest=key, examples=7, runs=6,
+                by_source={"correction": 6, "replay": 1}, up_to=self.ledger.position,
+            )  # fmt: skip
+            for _ in range(attempts):
+                job.start(self._after(job))
+            job.progress(4, 8, 0.5, self._after(job))
+            job.complete(
+                self._after(job), weights=weights, base_hash="sha256:00", config_hash="sha256:11", dataset="sha256:dd",
+                steps=8, tokens=4000, final_loss=0.25, duration_s=12.5, peak_memory_bytes=10**9, device="cpu", versions={},
+            )  # fmt: skip
+
+        self.ledger.write(TrainingJob, training, finish)
+        follow(self.ledger)
+        return adapter_id(training)
+
+    def prove(self, adapter: UUID, matches: bool = True) -> UUID:
+        """The proof that it is applied, or its rejection; the rollout that starts."""
+        numbers = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
+        self.ledger.write(Adapter, adapter, lambda it: it.evaluate(True, matches, numbers, self._after(it)))
+        follow(self.ledger)
+        return rollout_id(adapter)
+
+    def assess(self, rollout: UUID, verdict: str, reason: str = "healthy") -> None:
+        """A look at the canary."""
+        figures = ArmHealth(12, 1.0, 4.5, 12, 1.0, 0).as_numbers()
+        numbers: dict[str, Any] = {"canary": figures, "stable": {**figures, "runs": 60, "success": 0.8}}
+        said = Verdict(verdict, reason, f"the numbers say {verdict}", numbers)
+        self.ledger.write(Rollout, rollout, lambda it: it.assess(said, self.ledger.position, self._after(it)))
+        follow(self.ledger)
+
+    def promote(self) -> UUID:
+        """Everything from falling ratings to a promotion; the adapter."""
+        adapter = self.train(self.fall())
+        rollout = self.prove(adapter)
+        self.assess(rollout, "hold", "few runs")
+        self.assess(rollout, "promote")
+        return adapter
+
+    def _after(self, it: Any, actor: str = ACTOR) -> Any:
+        """In the context of a decision that follows from the aggregate's newest event."""
+        return self.ledger.context(actor, f"{it.id}/{it.version}" if it.version else None)
