@@ -26,7 +26,7 @@ from ..domain.events import (
 from ..domain.rollout import rollout_id
 from .facts import own_fields
 from .ratings import Ratings
-from .wording import describe
+from .wording import count, describe
 
 
 class Placed(Protocol):
@@ -200,7 +200,8 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
     for source, runs in sorted(examples.items()):
         places = {run: log.position_of(f"{UUID(run)}/1") for run in runs if run}
         named = ", ".join(f"{run[:8]} at {place}" for run, place in sorted(places.items(), key=lambda it: it[1] or 0))
-        text = f"{source}: {sum(runs.values())} examples" + (f" from {len(places)} runs: {named}" if places else "")
+        text = f"{source}: {count(sum(runs.values()), 'example')}"
+        text += f" from {count(len(places), 'run')}: {named}" if places else ""
         data = {
             "source": source,
             "examples": sum(runs.values()),

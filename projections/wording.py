@@ -76,8 +76,9 @@ def _describe_making(event: Event) -> str:
         case TrainingRequested():
             return f"training requested on {event.base}, adapter {event.parent or 'none'} live: {_recipe(event.recipe)}"
         case DatasetBuilt():
-            sources = ", ".join(f"{source} {count}" for source, count in sorted(event.by_source.items()))
-            return f"dataset of {event.examples} examples ({sources}) from {event.runs} runs, {event.dataset[:19]}"
+            sources = ", ".join(f"{source} {number}" for source, number in sorted(event.by_source.items()))
+            examples, runs = count(event.examples, "example"), count(event.runs, "run")
+            return f"dataset of {examples} ({sources}) from {runs}, {event.dataset[:19]}"
         case TrainingStarted():
             again = "" if event.attempt == 1 else ", from the last checkpoint"
             return f"training started, attempt {event.attempt}{again}"
@@ -102,6 +103,11 @@ def _describe_making(event: Event) -> str:
         case AdapterRejected():
             return f"rejected: {event.reason}"
     return event.TOPIC
+
+
+def count(number: int, noun: str) -> str:
+    """The number with its noun: ``1 run``, ``2 runs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _decider(event: Event) -> str:

@@ -100,11 +100,8 @@ def correct(
     if corrected is None:
         tried = "the demonstration" if demonstrate else f"none of {retry} attempts"
         raise GrokputerError(f"{tried} did not do the task of {short_id(found.id.hex)}; nothing was recorded")
-    if len(corrected.corrections) == len(found.corrections):
-        print(f"{short_id(found.id.hex)} has this correction already; nothing was recorded")
-    else:
-        latest = corrected.corrections[-1]
-        print(f"{short_id(found.id.hex)} is corrected ({latest.source}, {latest.steps} steps)")
+    latest = corrected.corrections[-1]
+    print(f"{short_id(found.id.hex)} is corrected ({latest.source}, {latest.steps} steps)")
 
 
 def record_rating(

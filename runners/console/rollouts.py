@@ -9,6 +9,7 @@ import typer
 
 from .options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger
 from .rendering import print_json, print_table, show_time
+from .status import in_order
 
 rollouts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
@@ -29,9 +30,9 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
         return
     from ..views import load_state
 
-    lanes = load_state(open_ledger(db)).lanes.state["rollouts"]
+    lanes = in_order(load_state(open_ledger(db)).lanes.state["rollouts"])
     if as_json:
-        print_json([{"id": id, **lane} for id, lane in lanes.items()])
+        print_json([{"id": id, **lane} for id, lane in lanes])
         return
     columns = ("adapter", "role", "phase", "share", "against", "started", "position", "verdict", "said")
     rows = (
@@ -46,7 +47,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
             lane["verdict"],
             lane["message"],
         )
-        for lane in lanes.values()
+        for _, lane in lanes
     )
     print_table(columns, rows, "no rollouts yet; a proven adapter gets one")
 

@@ -64,7 +64,7 @@ def at(
         "position": position,
         "time": time.isoformat(),
         "roles": describe_roles(state),
-        "adapters": [{"adapter": name, **known} for name, known in state.registry.adapters.items()],
+        "adapters": [{"adapter": name, **known} for name, known in in_order(state.registry.adapters)],
         "settings": dict(state.settings),
         "metrics": state.metrics.rows(),
         "ratings": state.ratings.rows(),
@@ -156,12 +156,15 @@ def _print_metrics(state: State) -> None:
     print_table(columns, rows, "no runs")
 
 
+def in_order(known: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """The entries by their positions: a saved state has them in the order of their keys."""
+    return sorted(known.items(), key=lambda entry: entry[1]["position"])
+
+
 def open_alerts(ledger: Ledger, state: State) -> list[dict[str, Any]]:
     """The alerts of each role's newest rollout while it waits for a person, or has been rolled back."""
-    newest = {lane["role"]: key for key, lane in state.lanes.state["rollouts"].items()}
-    waiting = {
-        key for key in newest.values() if state.lanes.state["rollouts"][key]["phase"] in ("paused", "rolled back")
-    }
+    newest = {lane["role"]: (key, lane["phase"]) for key, lane in in_order(state.lanes.state["rollouts"])}
+    waiting = {key for key, phase in newest.values() if phase in ("paused", "rolled back")}
     alerts = []
     if waiting:
         for recorded in ledger.read(1, state.position, (AlertRaised.TOPIC,)):
@@ -192,7 +195,7 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 
     state = load_state(open_ledger(db))
     if as_json:
-        print_json([{"adapter": name, **known} for name, known in state.registry.adapters.items()])
+        print_json([{"adapter": name, **known} for name, known in in_order(state.registry.adapters)])
         return
     print_adapters(state)
 
@@ -229,5 +232,5 @@ def print_adapters(state: State) -> None:
         "parent",
         "weights",
     )
-    rows = (row(name, known) for name, known in state.registry.adapters.items())
+    rows = (row(name, known) for name, known in in_order(state.registry.adapters))
     print_table(columns, rows, "no adapters yet; a training makes one")
