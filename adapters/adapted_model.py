@@ -128,7 +128,8 @@ class AdaptedModel:
         else:
             self.peft.add_adapter(slot, config, autocast_adapter_dtype=False)
         try:
-            result = self.peft.load_adapter(str(directory), slot, torch_device=str(self.model.device))
+            options = {"torch_device": str(self.model.device), "autocast_adapter_dtype": False}
+            result = self.peft.load_adapter(str(directory), slot, **options)
             if result.missing_keys or result.unexpected_keys:
                 raise ValueError(f"weights for {[*result.missing_keys, *result.unexpected_keys][0]} do not match")
         except Exception:

@@ -23,8 +23,8 @@ FILE = "reference.json"
 """Where an adapter's reference lies, beside its weights."""
 TOP = 64
 """Logits recorded per prompt and model; chosen."""
-ROUNDING = 0.02
-"""The least difference of logits that is not taken for rounding, as a share of their spread; chosen: bf16 rounds to 1/256."""
+ROUNDING = 1 / 256
+"""The least difference of logits that is not taken for rounding, as a share of their spread: what bf16 rounds to."""
 SLACK = 3.0
 """Served and trained may differ by this many times what base and base differ by; chosen."""
 NEARER = 0.5

@@ -64,8 +64,9 @@ class Recipe:
     """Forward passes per optimiser step."""
     learning_rate: float = 5e-4
     schedule: str = "linear"
-    warmup_ratio: float = 0.05
-    """Share of all steps over which the learning rate rises to its full value; chosen."""
+    warmup_ratio: float = 0.0
+    """Share of all steps over which the learning rate rises from 0. None: the update starts at zero by itself, and of a
+    training of five steps the first would be lost."""
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     max_length: int = 2048

@@ -61,7 +61,8 @@ class LocalModel:
         Faster than one by one; in bf16 the rounding of a batch may turn a choice between two nearly equal tokens.
         """
         answers: dict[int, Completion] = {}
-        by_adapter = sorted(range(len(requests)), key=lambda i: requests[i].adapter or "")
+        # Within an adapter by length, as a batch takes as long as its longest prompt.
+        by_adapter = sorted(range(len(requests)), key=lambda i: (requests[i].adapter or "", _length(requests[i])))
         for _, group in groupby(by_adapter, key=lambda i: requests[i].adapter or ""):
             members = list(group)
             for start in range(0, len(members), BATCH):
@@ -141,3 +142,7 @@ class LocalModel:
     def _answer(self, requests: list[Request]) -> list[Completion]:
         """Answer requests for one adapter in one batch. Owner thread only."""
         return self._with_adapter(requests[0].adapter, lambda: self._model.answer(requests))
+
+
+def _length(request: Request) -> int:
+    return sum(len(message["content"]) for message in request.messages)

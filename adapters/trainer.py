@@ -55,6 +55,7 @@ def train_job(job: TrainingJobSpec) -> TrainingResult:
         trainer.add_callback(_report(job.directory, rows, job.recipe))
         trainer.train(resume_from_checkpoint=last_checkpoint(job.directory))
         check_never_evaluated(trainer.model)
+        _round_adapter(trainer.model)
         reference = _reference(trainer.model, tokenizer, base)
         _save(trainer.model, base, reference, job.directory)
         return TrainingResult(
@@ -206,6 +207,15 @@ def check_never_evaluated(model: Any) -> None:
             )
 
 
+def _round_adapter(model: Any) -> None:
+    """Make the adapter's weights bf16: the numbers the forward pass multiplied by, and what is saved and served."""
+    import torch
+
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.bfloat16)
+
+
 def _reference(model: Any, tokenizer: PreTrainedTokenizerBase, base: Base) -> Reference:
     """What base and trained model answer, computed the way training did: only dropout is switched off."""
     import torch
@@ -223,14 +233,9 @@ def _reference(model: Any, tokenizer: PreTrainedTokenizerBase, base: Base) -> Re
 
 
 def _save(model: Any, base: Base, reference: Reference, directory: Path) -> None:
-    """Write ``adapter/``, whole or not at all, in bf16: the weights as the forward pass used them."""
-    import torch
-
+    """Write ``adapter/``, whole or not at all."""
     aside = directory / ".adapter.aside"
     shutil.rmtree(aside, ignore_errors=True)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.to(torch.bfloat16)
     config = model.peft_config["default"]
     # A folder's path says nothing elsewhere, and would give the same weights another hash.
     config.base_model_name_or_path = Path(base.location).name if base.is_local else base.name

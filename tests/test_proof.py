@@ -35,11 +35,7 @@ def test_the_trained_adapter_is_proven(model: LocalModel, trained: Trained) -> N
         proof = require_applied(model, name, result.adapter)
         assert proof.differs
         assert proof.matches
-        assert proof.error < 0.1 * proof.effect
-
-
-def test_serving_computes_what_training_computed(model: LocalModel, trained: Trained) -> None:
-    assert prove_applied(model, "done", reference(trained.done.adapter)).base_error == 0.0
+        assert proof.error == proof.base_error == 0.0  # training and serving multiply the same numbers
 
 
 def test_a_wrong_adapter_is_not_proven(model: LocalModel, trained: Trained) -> None:

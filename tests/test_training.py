@@ -293,15 +293,18 @@ def test_a_folder_that_is_being_trained_is_left_alone(tiny_base: Path, tmp_path:
 
 def test_a_full_disk_fails_the_training_and_leaves_no_adapter(tiny_base: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands in for the full disk: the write of the weights fails in the same way."""
+    spec = write(job(tmp_path, tiny_base, click_examples(8), SHORT))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
     try:
-        with pytest.raises(TrainingError, match="disk is full") as failed:
-            train(job(tmp_path, tiny_base, click_examples(8), SHORT))
+        code = main(spec.directory)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert code == 1
+    with pytest.raises(TrainingError, match=r"File too large.*; see whether the disk is full") as failed:
+        TrainingResult.read(spec.directory)
     assert "\n" not in str(failed.value)
-    assert not (tmp_path / "job" / "adapter").exists()
+    assert not (spec.directory / "adapter").exists()
 
 
 def test_a_killed_training_leaves_no_adapter_and_ends_as_if_it_had_not_been_killed(
