@@ -438,6 +438,14 @@ def test_a_training_by_hand_is_previewed_then_requested_once(log: Path) -> None:
     assert "cycle in flight" in refused("train", "ocr", db=log)
 
 
+def test_the_worker_carries_out_what_was_asked_for_and_says_so(log: Path) -> None:
+    assert output("work", "--once", db=log) == ""
+    output("train", "ocr", db=log)
+    assert "declined: 0 usable examples" in output("work", "--once", db=log)
+    [*_, closed] = lines(log, "--event", "CycleClosed")
+    assert (closed["data"]["role"], closed["data"]["outcome"]) == ("ocr", "declined")
+
+
 def test_doctor_finds_a_damaged_weight_and_a_missing_guard(log: Path) -> None:
     def results() -> dict[str, str]:
         return {

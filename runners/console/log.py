@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections import deque
 from collections.abc import Iterator
@@ -42,9 +41,7 @@ def log(
     """
     for name in event or ():
         if name not in EVENTS:
-            close = difflib.get_close_matches(name, EVENTS, n=3, cutoff=0.3)
-            hint = f"close to it: {', '.join(close)}" if close else f"there are {len(EVENTS)}, such as TaskRated"
-            raise NotFound(f"{name!r} is not an event; {hint}")
+            raise NotFound(_unknown_event(name))
     ledger = open_ledger(db)
     entries = _select(_entries(ledger, after or 0, tuple(event or ()), id.lower().replace("-", "")), after, limit)
     if as_json:
@@ -53,6 +50,14 @@ def log(
         return
     columns = ("position", "time", "event", "id", "version", "caused by", "actor", "data")
     print_table(columns, (_row(entry) for entry in entries), "no such events")
+
+
+def _unknown_event(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, EVENTS, n=3, cutoff=0.3)
+    hint = f"close to it: {', '.join(close)}" if close else f"there are {len(EVENTS)}, such as TaskRated"
+    return f"{name!r} is not an event; {hint}"
 
 
 def _select(entries: Iterator[dict[str, Any]], after: int | None, limit: int | None) -> Iterator[dict[str, Any]]:
