@@ -97,7 +97,10 @@ def _pairs(steps: Sequence[Step]) -> list[tuple[object, str]]:
 def _record(
     ledger: Ledger, run: TaskRun, pairs: Sequence[tuple[object, str]], source: str, is_verified: bool, actor: str
 ) -> TaskRun:
-    key = ledger.put(json.dumps([{"messages": messages, "completion": text} for messages, text in pairs]))
+    text = json.dumps([{"messages": messages, "completion": answer} for messages, answer in pairs])
+    # Keys are salted, so the same correction is known by its text.
+    known = (it.correction for it in run.corrections if ledger.get_content(it.correction) == text)
+    key = next(known, None) or ledger.put(text)
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
     return ledger.write(TaskRun, run.id, lambda it: it.correct(source, key, len(pairs), is_verified, context))
