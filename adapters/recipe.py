@@ -62,7 +62,9 @@ class Recipe:
     """Examples per forward pass."""
     accumulation: int = 4
     """Forward passes per optimiser step."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 2e-3
+    """Measured for the embedded model with replay: better than 5e-4 on new tasks and old. A model of billions wants the
+    2e-4 of the preset ``seed``."""
     schedule: str = "linear"
     warmup_ratio: float = 0.0
     """Share of all steps over which the learning rate rises from 0. None: the update starts at zero by itself, and of a
