@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
 
 from ..domain.errors import LogError
 from ..domain.events import EVENTS, Event
@@ -70,22 +69,3 @@ def _fields(cls: type[Event]) -> tuple[str, ...]:
     if cls not in _FIELDS:
         _FIELDS[cls] = tuple(f.name for f in fields(cls) if f.name not in ("originator_id", "originator_version"))
     return _FIELDS[cls]
-
-
-class FactMapper(Mapper[UUID]):
-    """The mapper of ``eventsourcing`` over ``encode`` and ``decode``."""
-
-    def __init__(self) -> None:
-        super().__init__(JSONTranscoder())
-
-    def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        """The row to store."""
-        return StoredEvent(
-            domain_event.originator_id, domain_event.originator_version, domain_event.TOPIC, encode(domain_event)
-        )
-
-    def to_domain_event(self, stored_event: StoredEvent) -> Any:
-        """The event of the row."""
-        originator = stored_event.originator_id
-        text = originator.hex if isinstance(originator, UUID) else originator
-        return decode(stored_event.topic, text, stored_event.originator_version, stored_event.state)

@@ -7,24 +7,16 @@ an implicit row id is used again after a deletion and may move in a VACUUM.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from eventsourcing.persistence import Notification
-from eventsourcing.sqlite import (
-    SQLiteConnection,
-    SQLiteConnectionPool,
-    SQLiteCursor,
-    SQLiteFactory,
-    SQLiteProcessRecorder,
-)
+from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
+from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool, SQLiteFactory, SQLiteProcessRecorder
 
-APPLICATION_ID = 0x47524F4B
-"""Marks a file as a log of this program (``PRAGMA application_id``): the letters GROK."""
-
-LOCK_TIMEOUT_S = 30
+from .log import APPLICATION_ID, LOCK_TIMEOUT_S
+from .mapper import decode, encode
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS stored_events (position INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT NOT NULL, "
@@ -75,54 +67,25 @@ class LogRecorder(SQLiteProcessRecorder):
         self.insert_events_statement = (
             "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
         )
-        self.select_max_notification_id_statement = "SELECT MAX(position) FROM stored_events"
-
-    def select_notifications(
-        self,
-        start: int | None,
-        limit: int,
-        stop: int | None = None,
-        topics: Sequence[str] = (),
-        *,
-        inclusive_of_start: bool = True,
-    ) -> Sequence[Notification]:
-        """Events from a position on, for the library's own followers."""
-        first = (start or 0) + (0 if inclusive_of_start else 1)
-        with self.datastore.transaction(commit=False) as cursor:
-            rows = select_rows(cursor, first, stop, topics, limit)
-        return [
-            Notification(
-                id=row[0],
-                originator_id=self.convert_originator_id(row[1]),
-                originator_version=row[2],
-                topic=row[3],
-                state=row[4],
-            )
-            for row in rows
-        ]
 
 
-def select_rows(
-    cursor: SQLiteCursor | sqlite3.Cursor | Any,
-    first: int,
-    last: int | None = None,
-    topics: Sequence[str] = (),
-    limit: int | None = None,
-) -> list[Any]:
-    """Rows (position, originator_id, originator_version, topic, state) of ``first..last``, in order."""
-    statement = (
-        "SELECT position, originator_id, originator_version, topic, state FROM stored_events WHERE position >= ?"
-    )
-    values: list[Any] = [first]
-    if last is not None:
-        statement += " AND position <= ?"
-        values.append(last)
-    if topics:
-        statement += f" AND topic IN ({','.join('?' * len(topics))})"
-        values += topics
-    cursor.execute(statement + " ORDER BY position LIMIT ?", [*values, -1 if limit is None else limit])
-    rows: list[Any] = cursor.fetchall()
-    return rows
+class FactMapper(Mapper[UUID]):
+    """The mapper of ``eventsourcing`` over ``encode`` and ``decode``."""
+
+    def __init__(self) -> None:
+        super().__init__(JSONTranscoder())
+
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        """The row to store."""
+        return StoredEvent(
+            domain_event.originator_id, domain_event.originator_version, domain_event.TOPIC, encode(domain_event)
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        """The event of the row."""
+        originator = stored_event.originator_id
+        text = originator.hex if isinstance(originator, UUID) else originator
+        return decode(stored_event.topic, text, stored_event.originator_version, stored_event.state)
 
 
 class LogFactory(SQLiteFactory):

@@ -14,51 +14,51 @@ from typing import Any
 
 from ..projections.state import State
 from ..projections.tables import TABLES, merge, rows_of
-from .ledger import Ledger, explain
+from .log import Log, explain
 
 CHECKPOINT = "state"
 TABLES_CHECKPOINT = "tables"
 
 
-def load_state(ledger: Ledger, position: int | None = None) -> State:
+def load_state(log: Log, position: int | None = None) -> State:
     """The state as of the position (None: now): the saved one where it is not later, and the tail folded onto it."""
-    saved = ledger.load_checkpoint(CHECKPOINT)
+    saved = log.load_checkpoint(CHECKPOINT)
     state = State.load(saved[1]) if saved is not None and (position is None or saved[0] <= position) else None
-    return fold(ledger, state or State(), position)
+    return fold(log, state or State(), position)
 
 
-def fold(ledger: Ledger, state: State, position: int | None = None) -> State:
+def fold(log: Log, state: State, position: int | None = None) -> State:
     """The state after the log's events from its own position to the given one."""
-    for recorded in ledger.read(state.position + 1, position):
+    for recorded in log.read(state.position + 1, position):
         state.apply(recorded.position, recorded.event)
     return state
 
 
-def update_tables(ledger: Ledger) -> None:
+def update_tables(log: Log) -> None:
     """Bring the SQL tables up to the log's end, rows and position in one transaction."""
     from sqlite_utils import Database
 
-    with closing(sqlite3.connect(ledger.path, timeout=30, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(log.path, timeout=30, isolation_level=None)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
             saved = connection.execute(
                 "SELECT position FROM checkpoints WHERE name = ?", (TABLES_CHECKPOINT,)
             ).fetchone()
             first = (saved[0] if saved else 0) + 1
-            last = _write_rows(Database(connection), ledger, first)
+            last = _write_rows(Database(connection), log, first)
             if last >= first:
                 connection.execute(
                     "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (TABLES_CHECKPOINT, last, b"")
                 )
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise explain(ledger.path, error) from error
+            raise explain(log.path, error) from error
 
 
-def _write_rows(database: Any, ledger: Ledger, first: int) -> int:
+def _write_rows(database: Any, log: Log, first: int) -> int:
     last = first - 1
     rows = []
-    for recorded in ledger.read(first):
+    for recorded in log.read(first):
         rows += rows_of(recorded.position, recorded.event)
         last = recorded.position
     for table, columns in TABLES.items():
@@ -84,19 +84,19 @@ class Replay:
         return all(self.equal.values())
 
 
-def replay(ledger: Ledger) -> Replay:
+def replay(log: Log) -> Replay:
     """Rebuild every view from nothing and compare it with the live one, to the bit."""
-    update_tables(ledger)
-    saved = ledger.load_checkpoint(CHECKPOINT)
+    update_tables(log)
+    saved = log.load_checkpoint(CHECKPOINT)
     equal: dict[str, bool] = {}
     if saved is not None:
-        equal["state"] = fold(ledger, State(), saved[0]).dump() == saved[1]
-    position = (ledger.load_checkpoint(TABLES_CHECKPOINT) or (0, b""))[0]
+        equal["state"] = fold(log, State(), saved[0]).dump() == saved[1]
+    position = (log.load_checkpoint(TABLES_CHECKPOINT) or (0, b""))[0]
     rebuilt: list[Any] = []
-    for recorded in ledger.read(1, position):
+    for recorded in log.read(1, position):
         rebuilt += rows_of(recorded.position, recorded.event)
     merged = merge(rebuilt)
-    with closing(sqlite3.connect(ledger.path)) as connection:
+    with closing(sqlite3.connect(log.path)) as connection:
         for table, columns in TABLES.items():
             equal[table] = _live_rows(connection, table) == _whole_rows(merged.get(table, {}), list(columns))
     return Replay(position, equal)

@@ -45,12 +45,17 @@ def run_and_review(ledger: Ledger, parts: Parts, count: int, first_seed: int) ->
     follow(ledger)
 
 
+def change(ledger: Ledger, key: str, value: Any) -> None:
+    context = ledger.context("ada")
+    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", context))
+
+
 @pytest.fixture
 def breached(tmp_path: Path, tiny_base: Path) -> Ledger:
     """A log with four failed, rated and corrected runs of a tiny base model, and the training they led to."""
     ledger = Ledger.create(tmp_path / "events.db")
     for key, value in {**SETTINGS, "model.base": str(tiny_base)}.items():
-        ledger.write(Settings, SETTINGS_ID, lambda it, k=key, v=value: it.change(k, v, "", ledger.context("ada")))
+        change(ledger, key, value)
     with Parts(ledger, follow(ledger)) as parts:
         run_and_review(ledger, parts, 4, 0)
     return ledger

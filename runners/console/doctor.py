@@ -114,7 +114,7 @@ def _check_log(db: Path) -> Iterator[Check]:
 
 
 def _check_file(db: Path) -> Check:
-    from ..ledger import explain
+    from ..log import explain
 
     try:
         with closing(sqlite3.connect(f"file:{db.resolve().as_posix()}?mode=ro", uri=True)) as connection:

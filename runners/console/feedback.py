@@ -38,7 +38,7 @@ def rate(
     """
     number = check_stars(stars)
     ledger = open_ledger(db)
-    found = find_run(ledger, run)
+    found = ledger.get(TaskRun, find_run(ledger, run))
     record_rating(ledger, found, number, issue or [], comment, name_actor(by))
     _follow(ledger)
     print(f"{short_id(found.id.hex)} is rated {number}")
@@ -72,7 +72,7 @@ def correct(
     from ..wiring import Parts
 
     ledger = open_ledger(db)
-    found = find_run(ledger, run)
+    found = ledger.get(TaskRun, find_run(ledger, run))
     _require_ended(found)
     started = found.started
     assert started is not None

@@ -12,11 +12,11 @@ import typer
 from ...domain.errors import NotFound
 from ...domain.events import EVENTS
 from ...projections.facts import own_fields
-from .options import DEFAULT_DB, Db, open_ledger
+from .options import DEFAULT_DB, Db, open_log
 from .rendering import print_table, short_id, short_text, show_time
 
 if TYPE_CHECKING:
-    from ..ledger import Ledger
+    from ..log import Log
     from ..mapper import Recorded
 
 
@@ -42,8 +42,8 @@ def log(
     for name in event or ():
         if name not in EVENTS:
             raise NotFound(_unknown_event(name))
-    ledger = open_ledger(db)
-    entries = _select(_entries(ledger, after or 0, tuple(event or ()), id.lower().replace("-", "")), after, limit)
+    opened = open_log(db)
+    entries = _select(_entries(opened, after or 0, tuple(event or ()), id.lower().replace("-", "")), after, limit)
     if as_json:
         for entry in entries:
             print(json.dumps(entry, ensure_ascii=False, default=str))
@@ -68,16 +68,16 @@ def _select(entries: Iterator[dict[str, Any]], after: int | None, limit: int | N
     return (entry for entry, _ in zip(entries, range(limit), strict=False))
 
 
-def _entries(ledger: Ledger, after: int, topics: tuple[str, ...], prefix: str) -> Iterator[dict[str, Any]]:
+def _entries(opened: Log, after: int, topics: tuple[str, ...], prefix: str) -> Iterator[dict[str, Any]]:
     """The events as they are printed. A cause is earlier, so mostly it was just read and need not be looked up."""
     positions: dict[str, int | None] = {}
-    for recorded in ledger.read(after + 1, None, topics):
+    for recorded in opened.read(after + 1, None, topics):
         event = recorded.event
         positions[event.reference] = recorded.position
         if not event.originator_id.hex.startswith(prefix):
             continue
         if event.caused_by is not None and event.caused_by not in positions:
-            positions[event.caused_by] = ledger.position_of(event.caused_by)
+            positions[event.caused_by] = opened.position_of(event.caused_by)
         yield _entry(recorded, positions[event.caused_by] if event.caused_by is not None else None)
 
 

@@ -12,8 +12,8 @@ import typer
 from ...domain.errors import GrokputerError, NotFound
 
 if TYPE_CHECKING:
-    from ...domain.run import TaskRun
     from ..ledger import Ledger
+    from ..log import Log
 
 DEFAULT_DB = Path("events.db")
 
@@ -28,6 +28,13 @@ Role = Literal["action", "ocr", "decomposition", "recovery"]
 
 class BadMoment(GrokputerError):
     """A position or time that the log does not reach, or text that is neither."""
+
+
+def open_log(db: Path) -> Log:
+    """The log at the path, for reading. Raises ``LogError``."""
+    from ..log import Log
+
+    return Log.open(db)
 
 
 def open_ledger(db: Path) -> Ledger:
@@ -59,28 +66,26 @@ def name_actor(given: str | None) -> str:
         return "user"
 
 
-def find_run(ledger: Ledger, prefix: str) -> TaskRun:
-    """The one run whose id begins so. Raises ``NotFound`` when there is none, or more than one."""
-    from ...domain.run import TaskRun
-
+def find_run(log: Log, prefix: str) -> UUID:
+    """The id of the one run that begins so. Raises ``NotFound`` when there is none, or more than one."""
     wanted = prefix.strip().lower().replace("-", "")
-    found = ledger.ids_like(wanted, "TaskStarted") if set(wanted) <= set("0123456789abcdef") else []
+    found = log.ids_like(wanted, "TaskStarted") if set(wanted) <= set("0123456789abcdef") else []
     if not found:
         raise NotFound(f"no run begins with {prefix!r}; see 'grokputer runs'")
     if len(found) > 1:
         candidates = ", ".join(id[: len(wanted) + 6] for id in sorted(found)[:5])
         raise NotFound(f"more than one run begins with {prefix!r}: {candidates}; give more of the id")
-    return ledger.get(TaskRun, UUID(found[0]))
+    return UUID(found[0])
 
 
-def find_position(ledger: Ledger, moment: str) -> int:
+def find_position(log: Log, moment: str) -> int:
     """The position that a number or an ISO 8601 time names: of a time, the last event no later than it.
 
     A time without a zone is local; a date is its first moment. Raises ``BadMoment``.
     """
-    last = ledger.position
+    last = log.position
     if not last:
-        raise BadMoment(f"{ledger.path} holds no events yet; run a task with 'grokputer run'")
+        raise BadMoment(f"{log.path} holds no events yet; run a task with 'grokputer run'")
     if moment.isdecimal():
         if not 1 <= int(moment) <= last:
             raise BadMoment(f"no event at position {moment}; the log has 1 to {last}")
@@ -91,10 +96,10 @@ def find_position(ledger: Ledger, moment: str) -> int:
         raise BadMoment(
             f"{moment!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
         ) from None
-    if time > ledger.clock.now():
+    if time > log.clock.now():
         raise BadMoment(f"{moment} has not come yet; the log ends at position {last}")
-    position = ledger.position_at(time)
+    position = log.position_at(time)
     if not position:
-        began = ledger.at(1).event.time.astimezone()
+        began = log.at(1).event.time.astimezone()
         raise BadMoment(f"{moment} is before the log begins, at {began:%Y-%m-%d %H:%M:%S}")
     return position

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from .options import DEFAULT_DB, AsJson, Db, open_ledger
+from .options import DEFAULT_DB, AsJson, Db, open_log
 from .rendering import print_json, print_table
 
 
@@ -20,7 +20,7 @@ def replay(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """
     from ..views import replay as rebuild
 
-    found = rebuild(open_ledger(db))
+    found = rebuild(open_log(db))
     if as_json:
         print_json({"events": found.events, "is_equal": found.is_equal, "equal": found.equal})
     else:

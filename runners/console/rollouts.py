@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger
+from .options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from .rendering import print_json, print_table, show_time
 from .status import in_order
 
@@ -30,7 +30,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
         return
     from ..views import load_state
 
-    lanes = in_order(load_state(open_ledger(db)).lanes.state["rollouts"])
+    lanes = in_order(load_state(open_log(db)).lanes.state["rollouts"])
     if as_json:
         print_json([{"id": id, **lane} for id, lane in lanes])
         return

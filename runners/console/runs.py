@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...domain.events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
-from .options import DEFAULT_DB, AsJson, Db, Role, RunPrefix, find_run, open_ledger
+from .options import DEFAULT_DB, AsJson, Db, Role, RunPrefix, find_run, open_log
 from .rendering import print_json, print_table, short_id, short_text, show_time
 
 if TYPE_CHECKING:
-    from ..ledger import Ledger
+    from ..log import Log
 
 ERASED = "(erased)"
 
@@ -34,7 +34,7 @@ def runs(
       grokputer runs --failed --unrated
       grokputer runs --role action --limit 100 --json
     """
-    ledger = open_ledger(db)
+    log = open_log(db)
     conditions, values = ["1"], []
     if role is not None:
         conditions.append("role = ?")
@@ -43,7 +43,7 @@ def runs(
         conditions.append("status = 'failed'")
     if unrated:
         conditions.append("stars IS NULL AND status <> 'running'")
-    found = _select(ledger, " AND ".join(conditions), [*values, limit])
+    found = _select(log, " AND ".join(conditions), [*values, limit])
     if as_json:
         print_json(found)
         return
@@ -51,23 +51,23 @@ def runs(
     print_table(columns, (_row(run) for run in found), "no runs; start one with 'grokputer run click-button'")
 
 
-def _select(ledger: Ledger, condition: str, values: list[Any]) -> list[dict[str, Any]]:
+def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]:
     """Rows of the table of runs, which is brought up to the log's end first where it is behind."""
-    from ..ledger import explain
+    from ..log import explain
     from ..views import TABLES_CHECKPOINT, update_tables
 
-    if (ledger.load_checkpoint(TABLES_CHECKPOINT) or (-1, b""))[0] < ledger.position:
-        update_tables(ledger)
+    if (log.load_checkpoint(TABLES_CHECKPOINT) or (-1, b""))[0] < log.position:
+        update_tables(log)
     try:
-        with closing(sqlite3.connect(ledger.path, timeout=30)) as connection:
+        with closing(sqlite3.connect(log.path, timeout=30)) as connection:
             connection.row_factory = sqlite3.Row
             statement = f"SELECT * FROM runs WHERE {condition} ORDER BY position DESC LIMIT ?"
             found = [dict(row) for row in connection.execute(statement, values)]
     except sqlite3.Error as error:
-        raise explain(ledger.path, error) from error
+        raise explain(log.path, error) from error
     for run in found:
         if run["environment"] == "chat":
-            run["task"] = ledger.get_content(run["task"])
+            run["task"] = log.get_content(run["task"])
     return found
 
 
@@ -104,10 +104,8 @@ def show(
       grokputer show 3fa2
       grokputer show 3fa2 --full
     """
-    ledger = open_ledger(db)
-    story = [
-        _describe(ledger, recorded.position, recorded.event) for recorded in ledger.history(find_run(ledger, run).id)
-    ]
+    log = open_log(db)
+    story = [_describe(log, recorded.position, recorded.event) for recorded in log.history(find_run(log, run))]
     if as_json:
         print_json({"run": story[0]["run"], "events": [{k: v for k, v in it.items() if k != "run"} for it in story]})
         return
@@ -115,7 +113,7 @@ def show(
         _print_entry(entry, full)
 
 
-def _describe(ledger: Ledger, position: int, event: Event) -> dict[str, Any]:
+def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
     """The event with its content in words; content that was erased is None."""
     from ...projections.facts import own_fields
 
@@ -129,15 +127,15 @@ def _describe(ledger: Ledger, position: int, event: Event) -> dict[str, Any]:
     }
     match event:
         case TaskStarted() if event.environment == "chat":
-            entry["task"] = ledger.get_content(event.task)
+            entry["task"] = log.get_content(event.task)
         case StepTaken():
-            prompt = ledger.get_content(event.prompt)
+            prompt = log.get_content(event.prompt)
             entry["prompt"] = None if prompt is None else json.loads(prompt)
-            entry["answer"] = ledger.get_content(event.answer)
+            entry["answer"] = log.get_content(event.answer)
         case TaskRated() if event.comment is not None:
-            entry["comment"] = ledger.get_content(event.comment)
+            entry["comment"] = log.get_content(event.comment)
         case TaskCorrected():
-            kept = ledger.get_content(event.correction)
+            kept = log.get_content(event.correction)
             entry["correction"] = None if kept is None else [step["completion"] for step in json.loads(kept)]
     return entry
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...domain.settings import RECIPE_KEYS, ROLES, SETTINGS, SETTINGS_ID, Policy, Settings, check_setting
-from .options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger
+from .options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from .rendering import print_json, print_table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def list_settings(
         return
     from ..views import load_state
 
-    state = load_state(open_ledger(db))
+    state = load_state(open_log(db))
     rows = [row for row in _rows(state) if row["is_changed"] or not changed]
     if as_json:
         print_json(rows)

@@ -9,12 +9,12 @@ import typer
 from ...domain.breach import is_breach
 from ...domain.events import AlertRaised
 from ...domain.settings import ROLES
-from .options import DEFAULT_DB, AsJson, Db, find_position, open_ledger
+from .options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from .rendering import print_json, print_table, show_share, show_time
 
 if TYPE_CHECKING:
     from ...projections.state import State
-    from ..ledger import Ledger
+    from ..log import Log
 
 
 def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
@@ -29,9 +29,9 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """
     from ..views import load_state
 
-    ledger = open_ledger(db)
-    state = load_state(ledger)
-    roles, alerts = describe_roles(state), open_alerts(ledger, state)
+    log = open_log(db)
+    state = load_state(log)
+    roles, alerts = describe_roles(state), open_alerts(log, state)
     if as_json:
         print_json({"position": state.position, "roles": roles, "alerts": alerts})
         return
@@ -56,10 +56,10 @@ def at(
     """
     from ..views import load_state
 
-    ledger = open_ledger(db)
-    position = find_position(ledger, moment)
-    state = load_state(ledger, position)
-    time = ledger.at(position).event.time
+    log = open_log(db)
+    position = find_position(log, moment)
+    state = load_state(log, position)
+    time = log.at(position).event.time
     document: dict[str, Any] = {
         "position": position,
         "time": time.isoformat(),
@@ -161,13 +161,13 @@ def in_order(known: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]
     return sorted(known.items(), key=lambda entry: entry[1]["position"])
 
 
-def open_alerts(ledger: Ledger, state: State) -> list[dict[str, Any]]:
+def open_alerts(log: Log, state: State) -> list[dict[str, Any]]:
     """The alerts of each role's newest rollout while it waits for a person, or has been rolled back."""
     newest = {lane["role"]: (key, lane["phase"]) for key, lane in in_order(state.lanes.state["rollouts"])}
     waiting = {key for key, phase in newest.values() if phase in ("paused", "rolled back")}
     alerts = []
     if waiting:
-        for recorded in ledger.read(1, state.position, (AlertRaised.TOPIC,)):
+        for recorded in log.read(1, state.position, (AlertRaised.TOPIC,)):
             event = recorded.event
             if isinstance(event, AlertRaised) and event.originator_id.hex in waiting:
                 alerts.append(
@@ -193,7 +193,7 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """
     from ..views import load_state
 
-    state = load_state(open_ledger(db))
+    state = load_state(open_log(db))
     if as_json:
         print_json([{"adapter": name, **known} for name, known in in_order(state.registry.adapters)])
         return

@@ -10,7 +10,7 @@ import typer
 from ...domain.errors import UnknownAdapter
 from ...domain.events import TaskRated
 from ...projections.lineage import Node, trace
-from .options import DEFAULT_DB, AsJson, Db, open_ledger
+from .options import DEFAULT_DB, AsJson, Db, open_log
 from .rendering import Branch, print_json, print_tree
 
 
@@ -32,12 +32,12 @@ def why(
     from ..views import load_state
     from ..wiring import unknown_adapter
 
-    ledger = open_ledger(db)
-    known = load_state(ledger).registry.adapters
+    log = open_log(db)
+    known = load_state(log).registry.adapters
     if adapter not in known:
         raise UnknownAdapter(unknown_adapter(adapter, known))
     found = known[adapter]
-    roots = trace(ledger, UUID(found["id"]))
+    roots = trace(log, UUID(found["id"]))
     if as_json:
         tree = [root.to_json() for root in roots]
         print_json({"adapter": adapter, "role": found["role"], "status": found["status"], "tree": tree})

@@ -1,0 +1,206 @@
+"""The log, opened for reading: events by position, by aggregate and by time, and the content beside them.
+
+It needs SQLite alone. Commands that only read load nothing of the event sourcing library and write nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from ..domain.errors import LogError, NotFound
+from .mapper import Recorded, decode
+
+if TYPE_CHECKING:
+    from ..domain.ports import Clock
+
+APPLICATION_ID = 0x47524F4B
+"""Marks a file as a log of this program (``PRAGMA application_id``): the letters GROK."""
+
+LOCK_TIMEOUT_S = 30
+"""Seconds to wait for another process's write; chosen: a commit takes milliseconds, a busy disk seconds."""
+
+BATCH = 5_000
+"""Rows read at a time: bounds memory at a few megabytes however long the log is."""
+
+COLUMNS = "position, originator_id, originator_version, topic, state"
+
+
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        """The current time."""
+        return datetime.now(UTC)
+
+
+class Log:
+    """One log file, for reading. Open it with ``Log.open``; any number of threads may read."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self.path = path
+        self.clock = clock or SystemClock()
+        self._threads = threading.local()
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock | None = None) -> Self:
+        """The log at the path. Raises ``LogError`` when there is none, or the file is not a log."""
+        if not path.exists():
+            raise LogError(f"no log at {path}; make one with 'grokputer init', or name one with --db")
+        if path.is_dir():
+            raise LogError(f"{path} is a folder, not a log; name a file with --db")
+        try:
+            with closing(sqlite3.connect(f"{uri(path)}?mode=ro", uri=True)) as connection:
+                found = connection.execute("PRAGMA application_id").fetchone()[0]
+        except sqlite3.Error as error:
+            raise explain(path, error) from error
+        if found != APPLICATION_ID:
+            raise LogError(
+                f"{path} is not a log of grokputer; name another with --db, or make one with 'grokputer init'"
+            )
+        return cls(path, clock)
+
+    def close(self) -> None:
+        """Close this thread's connection; the next read opens another."""
+        connection = self._threads.__dict__.pop("connection", None)
+        if connection is not None:
+            connection.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    # --- events ---
+
+    def read(self, first: int = 1, last: int | None = None, topics: Sequence[str] = ()) -> Iterator[Recorded]:
+        """The events from one position to another, in order, a batch at a time."""
+        where, values = "WHERE position >= ?", [last] if last is not None else []
+        if last is not None:
+            where += " AND position <= ?"
+        if topics:
+            where += f" AND topic IN ({','.join('?' * len(topics))})"
+        while True:
+            found = self._select(f"{where} ORDER BY position LIMIT {BATCH}", first, *values, *topics)
+            yield from found
+            if len(found) < BATCH:
+                return
+            first = found[-1].position + 1
+
+    @property
+    def position(self) -> int:
+        """The position of the newest event, 0 when there is none."""
+        return self._one("SELECT MAX(position) FROM stored_events") or 0
+
+    def position_of(self, reference: str) -> int | None:
+        """Where the event with this reference (``<id>/<version>``) stands, None when it is not in the log."""
+        originator, _, version = reference.partition("/")
+        key = originator.replace("-", "")
+        position: int | None = self._one(
+            "SELECT position FROM stored_events WHERE originator_id = ? AND originator_version = ?", key, int(version)
+        )
+        return position
+
+    def at(self, position: int) -> Recorded:
+        """The event at the position. Raises ``NotFound``."""
+        for recorded in self._select("WHERE position = ?", position):
+            return recorded
+        raise NotFound(f"no event at position {position}; the log has 1 to {self.position}")
+
+    def history(self, id: UUID) -> list[Recorded]:
+        """All events of one aggregate, with their positions."""
+        return self._select("WHERE originator_id = ? ORDER BY originator_version", id.hex)
+
+    def ids_like(self, prefix: str, first_topic: str) -> list[str]:
+        """Hex ids of the aggregates that begin with the prefix and whose history begins with the topic, at most ten."""
+        with self._reading() as connection:
+            cursor = connection.execute(
+                "SELECT originator_id FROM stored_events WHERE originator_id >= ? AND originator_id < ? "
+                "AND originator_version = 1 AND topic = ? LIMIT 10",
+                (prefix, prefix + "g", first_topic),
+            )
+            return [row[0] for row in cursor]
+
+    def position_at(self, time: datetime) -> int:
+        """The position of the last event no later than the time, by bisection; 0 when all are later."""
+        low, high = 0, self.position
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.at(middle).event.time <= time:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    # --- beside the events ---
+
+    def get_content(self, key: str) -> str | None:
+        """The text under the key, None when it was erased. Raises ``LogError`` when it is not what was kept."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT salt, text FROM content WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        if "sha256:" + sha256(row[0] + row[1].encode()).hexdigest() != key:
+            raise LogError(f"content {key[:19]} is not what was kept; restore the log from a backup")
+        text: str = row[1]
+        return text
+
+    def load_checkpoint(self, name: str) -> tuple[int, bytes] | None:
+        """A follower's saved state and the position it is of."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT position, state FROM checkpoints WHERE name = ?", (name,)).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def tracked(self, name: str) -> int:
+        """How far the named follower has come, 0 when it has not begun."""
+        return self._one("SELECT notification_id FROM tracking WHERE application_name = ?", name) or 0
+
+    # --- the file ---
+
+    def _select(self, where: str, *values: Any) -> list[Recorded]:
+        with self._reading() as connection:
+            rows = connection.execute(f"SELECT {COLUMNS} FROM stored_events {where}", values).fetchall()
+        return [Recorded(position, decode(topic, id, version, state)) for position, id, version, topic, state in rows]
+
+    def _one(self, statement: str, *values: Any) -> Any:
+        with self._reading() as connection:
+            row = connection.execute(statement, values).fetchone()
+        return row[0] if row else None
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, which cannot write."""
+        try:
+            if "connection" not in self._threads.__dict__:
+                self._threads.connection = sqlite3.connect(
+                    f"{uri(self.path)}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None
+                )
+            yield self._threads.connection
+        except sqlite3.Error as error:
+            raise explain(self.path, error) from error
+
+
+def uri(path: Path) -> str:
+    """The path as SQLite's URI form takes it."""
+    return f"file:{path.resolve().as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}"
+
+
+def explain(path: Path, error: BaseException) -> LogError:
+    """One line for what SQLite said, with what to do next."""
+    said = str(error)
+    if "not a database" in said or "malformed" in said:
+        return LogError(f"{path} is damaged or not a log ({said}); restore it from a backup, or name another with --db")
+    if "full" in said:
+        return LogError(f"the disk with {path} is full; make room and run the command again, nothing recorded is lost")
+    if "locked" in said:
+        return LogError(f"{path} is being written by another process; try again")
+    if "readonly" in said or "unable to open" in said:
+        access = "" if os.access(path, os.W_OK) else ", this user may not write it"
+        return LogError(f"{path} cannot be written ({said}{access}); check its permissions, or name another with --db")
+    return LogError(f"{path}: {said}")
