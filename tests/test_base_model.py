@@ -53,12 +53,24 @@ def test_an_answer_ends_with_the_tokenizers_end() -> None:
     ("task", "lines", "history", "action"),
     [
         ('Click on the "Ok" button.', ("p:dolor sit[1]", "button:Cancel[2]", "button:Ok[3]"), [], "CLICKbutton:Ok[3]"),
-        ('Enter "Mirta" into the text field and press Submit.', ("input.text#tt[1]", "button:Submit[2]"), [],
-         "TYPEinput.text#tt[1]Mirta"),
-        ('Enter "Mirta" into the text field and press Submit.', ("input.text#tt=Mirta[1]", "button:Submit[2]"),
-         ["TYPEinput.text#tt[1]Mirta"], "CLICKbutton:Submit[2]"),
-        ("Select qZr and click Submit.", ("input.radio:b7[1]", "input.radio:qZr[2]", "button:Submit[3]"), [],
-         "CLICKinput.radio:qZr[2]"),
+        (
+            'Enter "Mirta" into the text field and press Submit.',
+            ("input.text#tt[1]", "button:Submit[2]"),
+            [],
+            "TYPEinput.text#tt[1]Mirta",
+        ),
+        (
+            'Enter "Mirta" into the text field and press Submit.',
+            ("input.text#tt=Mirta[1]", "button:Submit[2]"),
+            ["TYPEinput.text#tt[1]Mirta"],
+            "CLICKbutton:Submit[2]",
+        ),
+        (
+            "Select qZr and click Submit.",
+            ("input.radio:b7[1]", "input.radio:qZr[2]", "button:Submit[3]"),
+            [],
+            "CLICKinput.radio:qZr[2]",
+        ),
     ],
 )
 def test_it_takes_the_next_action(task: str, lines: tuple[str, ...], history: list[str], action: str) -> None:

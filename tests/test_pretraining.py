@@ -27,7 +27,9 @@ SMALL = Recipe(steps=8, layers=2, tokens=512, warmup=2, curriculum_pools=2)
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return train_tokenizer(prompt(each) + each.action for seed in range(200) for each in demonstrate_synthetic(Random(seed)))
+    return train_tokenizer(
+        prompt(each) + each.action for seed in range(200) for each in demonstrate_synthetic(Random(seed))
+    )
 
 
 @pytest.fixture(scope="module")

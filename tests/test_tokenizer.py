@@ -58,7 +58,7 @@ def test_pretraining_serving_and_fine_tuning_render_the_same_tokens() -> None:
     each = Demonstration(page, ("CLICKbutton:Ok[1]",), "TYPEinput.text=né 5[2]Bob Smith")
     messages = observe(each.page, each.history)
     answer = {"role": "assistant", "content": each.action}
-    sample, = encode(tokenizer(), [each])
+    (sample,) = encode(tokenizer(), [each])
     served = tokenizer().apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
     tuned = tokenizer().apply_chat_template([*messages, answer], return_dict=True, return_assistant_tokens_mask=True)
     assert sample.ids[: sample.answer] == list(served)
