@@ -24,6 +24,7 @@ from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
 
 EMPTY = "import typer, rich, eventsourcing.application, eventsourcing.sqlite"
+BARE = "import typer, rich, eventsourcing"  # the library's own __init__ is empty
 PROMPT = '[{"role": "user", "content": "task: Click the button.\\nbutton:Ok[1]\\ndo: "}]'
 COMMANDS = (
     "--help",
@@ -49,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.db"
         run = write_log(path, given.events)
-        programs = {"empty program": [sys.executable, "-c", EMPTY]}
+        programs = {"empty program": [sys.executable, "-c", EMPTY], "the bare packages": [sys.executable, "-c", BARE]}
         for command in COMMANDS:
             words = command.format(run=run).split()
             db = [] if command == "--help" else ["--db", str(path)]
