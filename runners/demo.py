@@ -82,8 +82,8 @@ class Display:
         """The items, with a bar that follows them."""
         return items
 
-    def progress(self, progress: Progress) -> None:
-        """The trainer has made a step."""
+    progress: Callable[[Progress], None] = staticmethod(lambda progress: None)
+    """Called with each step of the trainer."""
 
 
 def fresh_log(path: Path) -> Ledger:
@@ -181,6 +181,8 @@ class _Demo:
     def _roll_out(self) -> None:
         while self.worker.step():
             pass
+        if self.parts.state.traffic(ROLE).canary is None:
+            raise GrokputerError(f"the adapter was rejected; see 'grokputer why lora-v1 --db {self.ledger.path}'")
         tasks = [*UNSEEN_TASKS, *BASE_TASKS]
         seeds = self._seeds("canary")
         for number in range(1, self.plan.canary_runs + 1):

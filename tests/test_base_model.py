@@ -36,7 +36,7 @@ def test_it_is_a_plain_llama_whose_sizes_suit_four_bit_blocks() -> None:
 def test_the_weights_are_bf16_and_safe_to_load() -> None:
     from safetensors import safe_open
 
-    with safe_open(BASE / "model.safetensors", framework="pt") as weights:  # type: ignore[no-untyped-call]
+    with safe_open(BASE / "model.safetensors", framework="pt") as weights:
         assert {str(weights.get_tensor(name).dtype) for name in weights.keys()} == {"torch.bfloat16"}  # noqa: SIM118
     assert not list(BASE.glob("*.bin")) + list(BASE.glob("*.pt"))
 

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..demo import Display, Score, run_demo
+from ..demo import Display, Plan, Score, run_demo
+from .progress import TrainingProgress
 from .rendering import print_table, show_share
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from ...adapters.training import Progress
 
 
 class Shown(Display):
@@ -20,14 +19,15 @@ class Shown(Display):
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.progress = TrainingProgress(console)
 
     def phase(self, title: str) -> None:
         """A heading."""
-        self.console.print(f"\n{title}", style="bold", markup=False, highlight=False)
+        self.console.print(f"\n{title}", style="bold", markup=False, highlight=False, soft_wrap=True)
 
     def say(self, line: str) -> None:
         """A line under it."""
-        self.console.print(f"  {line}", markup=False, highlight=False)
+        self.console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
     def track(self, items: list[Any], title: str) -> Iterable[Any]:
         """The items, under a bar."""
@@ -35,18 +35,12 @@ class Shown(Display):
 
         return track(items, f"  {title}", console=self.console)
 
-    def progress(self, progress: Progress) -> None:
-        """A line for each tenth of the training."""
-        every = max(1, progress.total_steps // 10)
-        if progress.step % every == 0 or progress.step == progress.total_steps:
-            self.say(f"step {progress.step} of {progress.total_steps}, loss {progress.loss:.3f}")
 
-
-def play(path: Path) -> None:
+def play(path: Path, seed: int) -> None:
     """Run the demo on a fresh log at the path and print its table."""
     from rich.console import Console
 
-    scores = run_demo(path, display=Shown(Console(stderr=True)))
+    scores = run_demo(path, Plan(seed=seed), Shown(Console(stderr=True)))
     print_table(("task", "kind", "before", "after"), [*map(_row, scores), *_totals(scores)])
     print(f"the log is {path}: see 'grokputer why lora-v1 --db {path}' and 'grokputer status --db {path}'")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,6 @@ from .options import DEFAULT_DB, Actor, Db, Role, name_actor, open_ledger
 from .rendering import print_table, say
 
 if TYPE_CHECKING:
-    from ...adapters.training import Progress
     from ...projections.state import State
     from ..ledger import Ledger
 
@@ -94,28 +92,25 @@ def work(
       grokputer work --once
       grokputer work --db events.db
     """
+    from rich.console import Console
+
     from ..worker import Reporter
     from ..worker import work as carry_out
+    from .progress import TrainingProgress
 
     ledger = open_ledger(db)
-    reporter = Reporter(say=print, progress=_show_progress)
+    reporter = Reporter(say=print, progress=TrainingProgress(Console(stderr=True)))
     try:
         carry_out(ledger, once=once, reporter=reporter)
     except KeyboardInterrupt:
         say("stopped; the next worker goes on from the log")
 
 
-def _show_progress(progress: Progress) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if progress.step == progress.total_steps else ""
-        line = f"step {progress.step} of {progress.total_steps}, loss {progress.loss:.3f}, "
-        print(f"\r{line}{progress.examples_per_s:.1f} examples/s ", end=end, file=sys.stderr, flush=True)
-
-
 def demo(
     db: Annotated[
         Path, typer.Option("--db", metavar="PATH", help="The demo's own log; an older one is moved aside.")
     ] = Path("demo/events.db"),
+    seed: Annotated[int, typer.Option(min=0, help="Which tasks' seeds are drawn; another seed is another demo.")] = 1,
 ) -> None:
     """Play the whole loop on a log of its own.
 
@@ -124,8 +119,8 @@ def demo(
     \b
     Examples:
       grokputer demo
-      grokputer demo --db /tmp/demo/events.db
+      grokputer demo --seed 2 --db second/events.db
     """
     from .demonstrating import play
 
-    play(db)
+    play(db, seed)

@@ -11,7 +11,10 @@ from . import choosing, clicking, entering, exploring
 from .policy import Policy
 
 _POLICIES: dict[str, Policy] = {
-    **clicking.POLICIES, **choosing.POLICIES, **entering.POLICIES, **exploring.POLICIES,
+    **clicking.POLICIES,
+    **choosing.POLICIES,
+    **entering.POLICIES,
+    **exploring.POLICIES,
 }
 
 

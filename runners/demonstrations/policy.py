@@ -37,7 +37,8 @@ def read(page: Page, kind: str = "") -> list[Line]:
     parsed = ((written, _LINE.fullmatch(written)) for written in page.lines)
     lines = [
         Line(written, match["kind"], bool(match["is_on"]), match["value"] or "", match["text"] or "")
-        for written, match in parsed if match
+        for written, match in parsed
+        if match
     ]
     return [line for line in lines if re.match(rf"{re.escape(kind)}(?![a-z])", line.kind) or not kind]
 

@@ -92,7 +92,10 @@ class Browser:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the browser
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _LAUNCH, "sh", self._profile, self._program, *flags],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            start_new_session=True,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -213,4 +216,3 @@ class Tab:
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         return self._browser.call(method, self._session, **parameters)
-

@@ -19,15 +19,36 @@ from ...domain.ports import Page
 from .browser import Browser, PageError, Tab
 
 BASE_TASKS = (
-    "click-button", "click-checkboxes", "click-dialog", "click-link", "click-option",
-    "click-tab", "click-test-2", "click-widget", "enter-text", "focus-text",
+    "click-button",
+    "click-checkboxes",
+    "click-dialog",
+    "click-link",
+    "click-option",
+    "click-tab",
+    "click-test-2",
+    "click-widget",
+    "enter-text",
+    "focus-text",
 )
 """What the embedded model is pretrained on."""
 
 UNSEEN_TASKS = (
-    "choose-list", "click-button-sequence", "click-collapsible", "click-color", "click-dialog-2", "click-scroll-list",
-    "click-tab-2", "enter-password", "enter-text-dynamic", "focus-text-2", "login-user", "multi-layouts",
-    "navigate-tree", "read-table", "search-engine", "use-autocomplete",
+    "choose-list",
+    "click-button-sequence",
+    "click-collapsible",
+    "click-color",
+    "click-dialog-2",
+    "click-scroll-list",
+    "click-tab-2",
+    "enter-password",
+    "enter-text-dynamic",
+    "focus-text-2",
+    "login-user",
+    "multi-layouts",
+    "navigate-tree",
+    "read-table",
+    "search-engine",
+    "use-autocomplete",
 )
 """What it has never met before feedback: kept out of pretraining, templates and synthetic pages."""
 

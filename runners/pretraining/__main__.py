@@ -28,8 +28,12 @@ def main(arguments: list[str] | None = None) -> None:
     if options.evaluate:
         from .evaluate import evaluate
 
-        evaluate(options.evaluate, options.tasks, range(options.first_seed, options.first_seed + options.episodes),
-                 options.failures)
+        evaluate(
+            options.evaluate,
+            options.tasks,
+            range(options.first_seed, options.first_seed + options.episodes),
+            options.failures,
+        )
         return
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     train(recipe, options.out, options.demonstrations, options.resume, options.threads)
@@ -49,7 +53,9 @@ def train(recipe: Recipe, out: Path, episodes: int, resume: bool, threads: int) 
     demonstrations = load_demonstrations(recorded)
     synthetic = [each for i in range(3000) for each in demonstrate_synthetic(Random(f"tokenizer:{i}"))]
     if not (out / "tokenizer").exists():
-        texts = [prompt(each) + each.action for each in [*demonstrations[:: max(1, len(demonstrations) // 3000)], *synthetic]]
+        texts = [
+            prompt(each) + each.action for each in [*demonstrations[:: max(1, len(demonstrations) // 3000)], *synthetic]
+        ]
         train_tokenizer(texts).save_pretrained(out / "tokenizer")
     tokenizer: Any = AutoTokenizer.from_pretrained(out / "tokenizer")
     training = Training(recipe, tokenizer)

@@ -84,7 +84,9 @@ def load_demonstrations(path: Path) -> list[Demonstration]:
     """Read what ``save_demonstrations`` wrote."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [
-        Demonstration(Page(**{**row["page"], "lines": tuple(row["page"]["lines"])}), tuple(row["history"]), row["action"])
+        Demonstration(
+            Page(**{**row["page"], "lines": tuple(row["page"]["lines"])}), tuple(row["history"]), row["action"]
+        )
         for row in rows
     ]
 
@@ -115,8 +117,13 @@ def repetition(rng: Random, tokenizer: PreTrainedTokenizerBase) -> Sample:
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerBase, demonstrated: Sequence[Sample], seed: int, tokens: int, warmup_pools: int,
-    first_pool: int = 0, base_share: float = 0.35,
+    tokenizer: PreTrainedTokenizerBase,
+    demonstrated: Sequence[Sample],
+    seed: int,
+    tokens: int,
+    warmup_pools: int,
+    first_pool: int = 0,
+    base_share: float = 0.35,
 ) -> Iterator[tuple[int, Batch]]:
     """Batches of about ``tokens`` tokens without end, each with the number of its pool, from pool ``first_pool`` on.
 

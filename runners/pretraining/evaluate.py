@@ -59,7 +59,10 @@ class Greedy:
         given = torch.tensor([ids["input_ids"]])
         with torch.no_grad():
             written = self.model.generate(
-                given, attention_mask=torch.ones_like(given), max_new_tokens=LONGEST_ANSWER, do_sample=False,
+                given,
+                attention_mask=torch.ones_like(given),
+                max_new_tokens=LONGEST_ANSWER,
+                do_sample=False,
                 pad_token_id=self.tokenizer.pad_token_id,
             )
         return str(self.tokenizer.decode(written[0, given.shape[1] :], skip_special_tokens=True))
@@ -81,7 +84,9 @@ def play(model: Greedy, computer: Environment, score: Score, seed: int) -> tuple
     return is_success, history
 
 
-def evaluate(folder: Path, tasks: Iterable[str] | None, seeds: Sequence[int], show_failures: bool = False) -> list[Score]:
+def evaluate(
+    folder: Path, tasks: Iterable[str] | None, seeds: Sequence[int], show_failures: bool = False
+) -> list[Score]:
     """Measure the tasks (default: base and unseen), one line each on stdout as it is known, and return the scores."""
     model, scores = Greedy(folder), list[Score]()
     print("| task | success | episodes | ms per action |\n|---|---|---|---|")

@@ -43,13 +43,17 @@ def set_induction(model: LlamaForCausalLM) -> None:
         embeddings[:, 0] = CONSTANT
         embeddings[:, 1 + HEADS * rank : 1 + 2 * HEADS * rank] = 0.0
         scale = float(embeddings[:, 1 + 2 * HEADS * rank :].std()) * config.hidden_size**0.5
-        seen = CONSTANT / (scale**2 * (1 - HEADS * rank / config.hidden_size) + CONSTANT**2) ** 0.5 * config.hidden_size**0.5
+        seen = (
+            CONSTANT
+            / (scale**2 * (1 - HEADS * rank / config.hidden_size) + CONSTANT**2) ** 0.5
+            * config.hidden_size**0.5
+        )
         rest = torch.arange(1 + 2 * HEADS * rank, config.hidden_size)
         for head in range(HEADS):
             rows = torch.arange(head * size, (head + 1) * size)
             own = torch.arange(1 + head * rank, 1 + (head + 1) * rank)
             room = own + HEADS * rank
-            copied = torch.cat([own, rest[head :: HEADS]])[:size]
+            copied = torch.cat([own, rest[head::HEADS]])[:size]
 
             for projection, turn in ((first.q_proj, -speed), (first.k_proj, torch.zeros(PAIRS))):
                 projection.weight[rows] = 0.0

@@ -58,10 +58,17 @@ def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> LlamaForCau
 
     torch.manual_seed(recipe.seed)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=recipe.width, intermediate_size=recipe.feed_forward,
-        num_hidden_layers=recipe.layers, num_attention_heads=recipe.heads, tie_word_embeddings=True,
-        max_position_embeddings=2048, rope_parameters={"rope_type": "default", "rope_theta": 1e5}, bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.width,
+        intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        tie_word_embeddings=True,
+        max_position_embeddings=2048,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e5},
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     config._attn_implementation = "eager"  # A third faster than the fused kernel on a CPU, for pages this short.
     model = LlamaForCausalLM(config)
@@ -145,10 +152,16 @@ class Training:
         """Write everything that going on needs."""
         import torch
 
-        torch.save({
-            "masters": self.masters, "average": self.average, "step": self.step, "pool": self.pool,
-            "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
-        }, path.with_suffix(".new"))
+        torch.save(
+            {
+                "masters": self.masters,
+                "average": self.average,
+                "step": self.step,
+                "pool": self.pool,
+                "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
+            },
+            path.with_suffix(".new"),
+        )
         path.with_suffix(".new").replace(path)
 
     def load(self, path: Path) -> None:
@@ -180,14 +193,24 @@ class Training:
 
 
 def pretrain(
-    training: Training, demonstrated: Sequence[Sample], held_out: Mapping[str, Sequence[Sample]], out: Path,
-    report_every: int = 50, save_every: int = 250,
+    training: Training,
+    demonstrated: Sequence[Sample],
+    held_out: Mapping[str, Sequence[Sample]],
+    out: Path,
+    report_every: int = 50,
+    save_every: int = 250,
 ) -> None:
     """Train to the recipe's last step, reporting on stderr, saving state and averaged weights on the way."""
     recipe, started, tokens, losses = training.recipe, time.monotonic(), 0, 0.0
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
     stream = batches(
-        training.tokenizer, demonstrated, recipe.seed, recipe.tokens, recipe.curriculum_pools, training.pool, recipe.base_share
+        training.tokenizer,
+        demonstrated,
+        recipe.seed,
+        recipe.tokens,
+        recipe.curriculum_pools,
+        training.pool,
+        recipe.base_share,
     )
     is_due = False
     for pool, batch in stream:
@@ -206,8 +229,12 @@ def pretrain(
             scores = {}
             if training.step % (4 * report_every) == 0:
                 scores = {name: round(training.accuracy(samples), 3) for name, samples in held_out.items()}
-            print(f"step {training.step} pool {pool} loss {losses / report_every:.4f} {tokens / 1e6:.2f}M tokens "
-                  f"{tokens / spent:.0f}/s {spent:.0f}s {scores or ''}", file=sys.stderr, flush=True)
+            print(
+                f"step {training.step} pool {pool} loss {losses / report_every:.4f} {tokens / 1e6:.2f}M tokens "
+                f"{tokens / spent:.0f}/s {spent:.0f}s {scores or ''}",
+                file=sys.stderr,
+                flush=True,
+            )
             losses = 0.0
     training.save(out / "state.pt")
     training.export(out / "average", averaged=True)

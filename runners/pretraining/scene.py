@@ -11,11 +11,44 @@ from random import Random
 from . import words
 
 TEXTUAL = ("input.text", "input.text", "input.text", "input.email", "input.number", "textarea")
-CLICKABLE = ("button", "button", "button", "a", "a", "span", "li", "div", "tab", "menuitem", "link", "h3", "label", "img")
+CLICKABLE = (
+    "button",
+    "button",
+    "button",
+    "a",
+    "a",
+    "span",
+    "li",
+    "div",
+    "tab",
+    "menuitem",
+    "link",
+    "h3",
+    "label",
+    "img",
+)
 STATIC = ("p", "div", "span", "p", "div", "label", "h2", "li", "b")
 COLORS = (
-    "black", "white", "grey", "silver", "red", "maroon", "orange", "brown", "gold", "yellow", "olive", "lime", "green",
-    "teal", "cyan", "blue", "navy", "purple", "magenta", "pink",
+    "black",
+    "white",
+    "grey",
+    "silver",
+    "red",
+    "maroon",
+    "orange",
+    "brown",
+    "gold",
+    "yellow",
+    "olive",
+    "lime",
+    "green",
+    "teal",
+    "cyan",
+    "blue",
+    "navy",
+    "purple",
+    "magenta",
+    "pink",
 )
 SIZES = ("small", "large")
 SHAPES = ("rect", "circle", "ellipse", "polygon", "div", "span", "img")
@@ -57,8 +90,10 @@ class Scene:
     def place(self, rng: Random, *together: Element) -> None:
         """Put the elements, one after the other, somewhere on the page, but inside no other group."""
         spots = [
-            at for at in range(len(self.elements) + 1)
-            if not 0 < at < len(self.elements) or not self.elements[at].group
+            at
+            for at in range(len(self.elements) + 1)
+            if not 0 < at < len(self.elements)
+            or not self.elements[at].group
             or self.elements[at - 1].group != self.elements[at].group
         ]
         at = rng.choice(spots)
@@ -101,7 +136,9 @@ def new_text(rng: Random, scene: Scene, most: int = 3) -> str:
 
 def new_name(rng: Random) -> str:
     """An element's class or name, as pages give them: ``.item``, ``#zip``."""
-    return rng.choice(".#") + rng.choice([rng.choice(words.COMMON), words.syllables(rng, 1, 2), words.syllables(rng, 1, 1)])
+    return rng.choice(".#") + rng.choice(
+        [rng.choice(words.COMMON), words.syllables(rng, 1, 2), words.syllables(rng, 1, 1)]
+    )
 
 
 def furnish(rng: Random, scene: Scene, count: int) -> None:
@@ -120,7 +157,9 @@ def furnish(rng: Random, scene: Scene, count: int) -> None:
             if rng.random() < 0.2:
                 element.value = words.typed(rng)
         elif kind < 0.92:
-            element = Element(rng.choice(["input.checkbox", "input.radio"]), new_text(rng, scene), is_on=rng.random() < 0.15)
+            element = Element(
+                rng.choice(["input.checkbox", "input.radio"]), new_text(rng, scene), is_on=rng.random() < 0.15
+            )
         else:
             element = Element(rng.choice(SHAPES), attributes=(rng.choice(SIZES), rng.choice(COLORS)))
         scene.place(rng, element)

@@ -33,13 +33,29 @@ THEN = (
 ORDINALS = ("first|1st", "second|2nd", "third|3rd", "fourth|4th", "fifth|5th", "sixth|6th", "seventh|7th")
 CLOSERS = "OK Save Send Done Apply Confirm Go Continue Submit Finish Next Search Book Update Add Order Reply".split()
 KIND_WORDS = {
-    "button": "button", "a": "link|hyperlink", "link": "link", "tab": "tab", "menuitem": "menu item|menu entry",
-    "li": "list item|item|entry", "h3": "heading|header", "h2": "heading|title", "label": "label", "img": "image|picture|icon",
-    "input.radio": "radio|radio button|option", "input.checkbox": "checkbox|check box|tick box",
+    "button": "button",
+    "a": "link|hyperlink",
+    "link": "link",
+    "tab": "tab",
+    "menuitem": "menu item|menu entry",
+    "li": "list item|item|entry",
+    "h3": "heading|header",
+    "h2": "heading|title",
+    "label": "label",
+    "img": "image|picture|icon",
+    "input.radio": "radio|radio button|option",
+    "input.checkbox": "checkbox|check box|tick box",
     "input.text": "text|text field|textbox|text box|input|input field|field|text input|text widget",
-    "input.email": "email field|email box", "input.number": "number field|number box",
-    "textarea": "textarea|text area", "span": "text|word", "p": "paragraph", "div": "box|block",
-    "rect": "rectangle|rect|box", "circle": "circle|ball", "ellipse": "ellipse|oval", "polygon": "polygon|shape",
+    "input.email": "email field|email box",
+    "input.number": "number field|number box",
+    "textarea": "textarea|text area",
+    "span": "text|word",
+    "p": "paragraph",
+    "div": "box|block",
+    "rect": "rectangle|rect|box",
+    "circle": "circle|ball",
+    "ellipse": "ellipse|oval",
+    "polygon": "polygon|shape",
 }
 
 
@@ -68,9 +84,21 @@ def by_text(rng: Random, scene: Scene, element: Element) -> str:
     if text.isascii() and text.lower() in words.COMMON and rng.random() < 0.2:
         text = rng.choice([text.lower(), text.capitalize(), text.upper()])
     text = quoted(rng, text)
-    return rng.choice(["{t}", "{t}", "the {t} {k}", "the {k} {t}", "{k} {t}", "the {k} named {t}", "the {k} called {t}",
-                       "the {k} labelled {t}", "the {k} that says {t}", "{t} ({k})", "the {k} with the text {t}"]).format(
-        t=text, k=kind_word(rng, element))
+    return rng.choice(
+        [
+            "{t}",
+            "{t}",
+            "the {t} {k}",
+            "the {k} {t}",
+            "{k} {t}",
+            "the {k} named {t}",
+            "the {k} called {t}",
+            "the {k} labelled {t}",
+            "the {k} that says {t}",
+            "{t} ({k})",
+            "the {k} with the text {t}",
+        ]
+    ).format(t=text, k=kind_word(rng, element))
 
 
 def by_order(rng: Random, scene: Scene, element: Element) -> str:
@@ -163,10 +191,15 @@ def tick(rng: Random, scene: Scene) -> Goal:
     wanted = [box for box in boxes if rng.random() < 0.5]
     way = rng.random()
     if way < 0.08:
-        wanted, asked = boxes, rng.choice(["every box", "all the boxes", "everything", "all checkboxes", "each checkbox"])
+        wanted, asked = (
+            boxes,
+            rng.choice(["every box", "all the boxes", "everything", "all checkboxes", "each checkbox"]),
+        )
     elif way < 0.14 and 0 < len(wanted) < len(boxes):
         left = [box.text for box in boxes if box not in wanted]
-        asked = rng.choice(["every box but {}", "everything except {}", "all boxes other than {}"]).format(listed(rng, left))
+        asked = rng.choice(["every box but {}", "everything except {}", "all boxes other than {}"]).format(
+            listed(rng, left)
+        )
     elif not wanted:
         asked = rng.choice(["nothing", "no box", "none of the boxes", "nothing"])
     else:
@@ -180,8 +213,10 @@ def tick(rng: Random, scene: Scene) -> Goal:
 def choose_radio(rng: Random, scene: Scene) -> Goal:
     """Choose one of some radio buttons."""
     group, plain = rng.randint(1, 10**6), rng.random() < 0.4
-    radios = [Element("input.radio", words.characters(rng, 2, 8) if plain else new_text(rng, scene), group=group)
-              for _ in range(rng.randint(2, 7))]
+    radios = [
+        Element("input.radio", words.characters(rng, 2, 8) if plain else new_text(rng, scene), group=group)
+        for _ in range(rng.randint(2, 7))
+    ]
     scene.place(rng, *radios)
     if rng.random() < 0.3:
         rng.choice(radios).is_on = True
@@ -202,8 +237,11 @@ def choose_option(rng: Random, scene: Scene) -> Goal:
         drop_down = Element("select", label, name="" if label else rng.choice(["", new_name(rng)]), group=group)
         scene.place(rng, drop_down, *options)
         option = rng.choice(options)
-        place = rng.choice(["", " in the drop-down"]) if not label else rng.choice([
-            f" for {quoted(rng, label)}", f" as {label}", f" under {label}"])
+        place = (
+            rng.choice(["", " in the drop-down"])
+            if not label
+            else rng.choice([f" for {quoted(rng, label)}", f" as {label}", f" under {label}"])
+        )
         goals.append((f"{rng.choice(PICK)} {quoted(rng, option.text)}{place}", [("SELECT", option, "")]))
     return rng.choice(goals)
 
@@ -212,8 +250,10 @@ def choose_tab(rng: Random, scene: Scene) -> Goal:
     """Open one of some tabs that differ by a number or a word."""
     group, stem, sign = rng.randint(1, 10**6), words.word(rng), rng.choice([" ", " #", " no. ", "-"])
     alike = rng.random() < 0.5
-    tabs = [Element("tab", f"{stem}{sign}{n}" if alike else new_text(rng, scene), group=group)
-            for n in range(1, rng.randint(3, 7))]
+    tabs = [
+        Element("tab", f"{stem}{sign}{n}" if alike else new_text(rng, scene), group=group)
+        for n in range(1, rng.randint(3, 7))
+    ]
     scene.place(rng, *tabs)
     rng.choice(tabs).is_on = True
     tab = rng.choice(tabs)
@@ -227,8 +267,9 @@ def text_field(rng: Random, scene: Scene) -> tuple[Element, str]:
     way = rng.random()
     if way < 0.55:
         element.text = new_text(rng, scene, 2)
-        asked = rng.choice(["{}", '"{}"', "the {} field", 'the "{}" field', "the field {}", "the {} box",
-                            "the field labelled {}"])
+        asked = rng.choice(
+            ["{}", '"{}"', "the {} field", 'the "{}" field', "the field {}", "the {} box", "the field labelled {}"]
+        )
         asked, element.text = asked.format(element.text), element.text + rng.choice(["", "", ":"])
     elif way < 0.7:
         element.name = "#" + rng.choice([rng.choice(words.COMMON), words.syllables(rng, 1, 3)])
@@ -246,9 +287,21 @@ def type_text(rng: Random, scene: Scene) -> Goal:
     text = words.typed(rng)
     if rng.random() < 0.1:
         element.value = words.typed(rng)
-    asked = rng.choice(["{v} {t} into {p}", "{v} {t} in {p}", "{v} {t} into {p}", "{v} {t} in {p}", "{v} {q} to {p}",
-                        "set {p} to {q}", "fill {p} with {t}", "make {p} read {q}", "{p}: {q}", "give {q} as {p}",
-                        "in {p}, {v} {t}"])
+    asked = rng.choice(
+        [
+            "{v} {t} into {p}",
+            "{v} {t} in {p}",
+            "{v} {t} into {p}",
+            "{v} {t} in {p}",
+            "{v} {q} to {p}",
+            "set {p} to {q}",
+            "fill {p} with {t}",
+            "make {p} read {q}",
+            "{p}: {q}",
+            "give {q} as {p}",
+            "in {p}, {v} {t}",
+        ]
+    )
     return asked.format(v=rng.choice(TYPE), t=quoted(rng, text), q=f'"{text}"', p=place), [("TYPE", element, text)]
 
 
@@ -265,8 +318,9 @@ def fill_several(rng: Random, scene: Scene) -> Goal:
 def focus(rng: Random, scene: Scene) -> Goal:
     """Put the cursor into a field."""
     element, place = text_field(rng, scene)
-    verb = rng.choice(["focus", "focus on", "put the cursor into", "click into", "set the focus to", "go into",
-                       "place the cursor in"])
+    verb = rng.choice(
+        ["focus", "focus on", "put the cursor into", "click into", "set the focus to", "go into", "place the cursor in"]
+    )
     return f"{verb} {place}", [("CLICK", element, "")]
 
 
@@ -290,18 +344,41 @@ def look_up(rng: Random, scene: Scene) -> Goal:
         for _, other in rng.sample(pairs, len(pairs)):
             scene.place(rng, Element(rng.choice(["button", "a", "li"]), other))
         element = next(e for e in scene.elements if e.text == value and e not in lines)
-        ask = rng.choice(["which is the {}? Click it", "click the answer: what is the {}?", "press the right {}",
-                          "choose the {} shown"])
+        ask = rng.choice(
+            [
+                "which is the {}? Click it",
+                "click the answer: what is the {}?",
+                "press the right {}",
+                "choose the {} shown",
+            ]
+        )
         return ask.format(quoted(rng, label)), [("CLICK", element, "")]
     element, place = text_field(rng, scene)
-    ask = rng.choice(["copy the {l} into {p}", "what is the {l}? {v} it in {p}", "{v} the {l} shown on the page into {p}",
-                      "look up {l} and {v} it into {p}", "{v} what {l} says into {p}", "find the {l}, {v} it in {p}"])
+    ask = rng.choice(
+        [
+            "copy the {l} into {p}",
+            "what is the {l}? {v} it in {p}",
+            "{v} the {l} shown on the page into {p}",
+            "look up {l} and {v} it into {p}",
+            "{v} what {l} says into {p}",
+            "find the {l}, {v} it in {p}",
+        ]
+    )
     return ask.format(l=quoted(rng, label), p=place, v=rng.choice(TYPE)), [("TYPE", element, value)]
 
 
 GOALS: dict[Callable[[Random, Scene], Goal], int] = {
-    click_text: 8, click_kind: 3, click_attribute: 2, tick: 4, choose_radio: 3, choose_option: 4, choose_tab: 2,
-    type_text: 6, fill_several: 3, focus: 1, look_up: 4,
+    click_text: 8,
+    click_kind: 3,
+    click_attribute: 2,
+    tick: 4,
+    choose_radio: 3,
+    choose_option: 4,
+    choose_tab: 2,
+    type_text: 6,
+    fill_several: 3,
+    focus: 1,
+    look_up: 4,
 }
 """Every goal and its weight; chosen."""
 
@@ -338,8 +415,10 @@ def _sequence(rng: Random, scene: Scene) -> list[Goal]:
 def _join(rng: Random, goals: list[Goal]) -> Goal:
     (asked, steps), rest = goals[0], goals[1:]
     if len(goals) == 2 and rng.random() < 0.2:
-        (second, second_steps), = rest
-        joined = rng.choice([f"before you {second}, {asked}", f"{second}, but first {asked}", f"{second} after you {asked}"])
+        ((second, second_steps),) = rest
+        joined = rng.choice(
+            [f"before you {second}, {asked}", f"{second}, but first {asked}", f"{second} after you {asked}"]
+        )
         return joined, steps + second_steps
     then = rng.choice(THEN)
     for more, more_steps in rest:
@@ -351,7 +430,9 @@ def _join(rng: Random, goals: list[Goal]) -> Goal:
 def _close(rng: Random, scene: Scene, asked: str, steps: list[Step]) -> Goal:
     """Press a button when all is done."""
     fixed = [e for e in scene.elements if e.kind == "button" and e.text in CLOSERS]
-    button = fixed[0] if fixed else Element("button", rng.choice(CLOSERS) if rng.random() < 0.8 else new_text(rng, scene, 1))
+    button = (
+        fixed[0] if fixed else Element("button", rng.choice(CLOSERS) if rng.random() < 0.8 else new_text(rng, scene, 1))
+    )
     if not fixed and rng.random() < 0.75:
         scene.elements.append(button)
     elif not fixed:
@@ -362,7 +443,9 @@ def _close(rng: Random, scene: Scene, asked: str, steps: list[Step]) -> Goal:
 
 
 def _finish(rng: Random, asked: str) -> str:
-    lead = rng.choice(["", "", "", "", "", "", "please ", "now ", "your task: ", "you should ", "try to ", "on this page, "])
+    lead = rng.choice(
+        ["", "", "", "", "", "", "please ", "now ", "your task: ", "you should ", "try to ", "on this page, "]
+    )
     text = lead + asked
     return text[:1].upper() + text[1:] + rng.choice([".", ".", ".", ".", "", "!"])
 
@@ -375,7 +458,9 @@ def _play(rng: Random, scene: Scene, task: str, steps: list[Step]) -> Iterator[D
             wrong = rng.choice(scene.elements)
             if wrong is not element and not wrong.group and wrong.kind not in ("input.checkbox", *TEXTUAL):
                 history.append(write_action("CLICK", scene.line(wrong)))
-                error = rng.choice(["", f"nothing happened at [{scene.elements.index(wrong) + 1}]", "it cannot be clicked"])
+                error = rng.choice(
+                    ["", f"nothing happened at [{scene.elements.index(wrong) + 1}]", "it cannot be clicked"]
+                )
         action = write_action(verb, scene.line(element), text)
         yield Demonstration(Page(task, scene.lines(), error=error), tuple(history), action)
         scene.act(verb, element, text)

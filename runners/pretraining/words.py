@@ -67,10 +67,21 @@ def characters(rng: Random, fewest: int = 1, most: int = 8) -> str:
 def number(rng: Random) -> str:
     """A number in one of the ways people write them: plain, a price, a date, a time, a percentage, numbered."""
     n, small = rng.randint(0, 10 ** rng.randint(1, 5)), rng.randint(1, 28)
-    return rng.choice([
-        str(n), str(n), f"${n}", f"{n}.{small:02}", f"#{n}", f"{small:02}/{rng.randint(1, 12):02}/{rng.randint(1990, 2039)}",
-        f"{rng.randint(0, 23)}:{small:02}", f"{n}%", f"{n},{rng.randint(100, 999)}", f"-{n}", f"{n} {rng.choice(COMMON)}",
-    ])
+    return rng.choice(
+        [
+            str(n),
+            str(n),
+            f"${n}",
+            f"{n}.{small:02}",
+            f"#{n}",
+            f"{small:02}/{rng.randint(1, 12):02}/{rng.randint(1990, 2039)}",
+            f"{rng.randint(0, 23)}:{small:02}",
+            f"{n}%",
+            f"{n},{rng.randint(100, 999)}",
+            f"-{n}",
+            f"{n} {rng.choice(COMMON)}",
+        ]
+    )
 
 
 def word(rng: Random) -> str:

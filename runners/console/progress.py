@@ -1,0 +1,55 @@
+"""A training as it is watched: a bar on a terminal, a line for each tenth where it is piped. Always on stderr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    from ...adapters.training import Progress
+
+
+class TrainingProgress:
+    """Called with the trainer's progress after each of its steps."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Bar | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Show where the training stands."""
+        if self.console.is_terminal:
+            self._advance(progress)
+            return
+        every = max(1, progress.total_steps // 10)
+        if progress.step % every == 0 or progress.step == progress.total_steps:
+            line = f"  step {progress.step} of {progress.total_steps}, loss {progress.loss:.3f}"
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _advance(self, progress: Progress) -> None:
+        if self._bar is None:
+            self._bar = self._new_bar(progress.total_steps)
+            self._bar.start()
+        self._bar.update(
+            self._bar.task_ids[0],
+            completed=progress.step,
+            loss=f"loss {progress.loss:.3f}",
+            speed=f"{progress.examples_per_s:.1f} examples/s",
+        )
+        if progress.step == progress.total_steps:
+            self._bar.stop()
+            self._bar = None
+
+    def _new_bar(self, total: int) -> Bar:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = ("{task.description}", "{task.fields[loss]}", "{task.fields[speed]}")
+        description, loss, speed = (TextColumn(column) for column in columns)
+        bar = Bar(
+            description, BarColumn(), MofNCompleteColumn(), loss, speed, TimeRemainingColumn(), console=self.console
+        )
+        bar.add_task("  training", total=total, loss="", speed="")
+        return bar
