@@ -1,7 +1,7 @@
 """What the training process does: QLoRA with TRL on a freshly loaded base that is never evaluated.
 
 The tokens of a prompt are rendered by the function that serving uses, and the loss is of the answer's tokens alone. Runs
-only in the child process of ``training.py``.
+only in the child process, ``child.py``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ..domain.errors import TrainingError
 from .adapted_model import next_logits
 from .base_model import Base, answer_tokens, device, prompt_tokens, use_threads
 from .examples import Example, dataset_hash, read_examples
+from .job import Progress, TrainingJobSpec, TrainingResult, write_atomically
 from .proof import FILE as REFERENCE
 from .proof import PROMPTS, Reference, record
 from .recipe import ATTENTION, Recipe
 from .store import hash_directory
-from .training import Progress, TrainingJobSpec, TrainingResult, write_atomically
 
 if TYPE_CHECKING:
     from peft import LoraConfig

@@ -28,7 +28,7 @@ from .wiring import Parts
 from .worker import Reporter, Worker, lease
 
 if TYPE_CHECKING:
-    from ..adapters.training import Progress
+    from ..adapters.job import Progress
 
 ROLE = "action"
 ACTOR = "demo"
@@ -46,8 +46,10 @@ SETTINGS = {
 class Plan:
     """How many episodes each part has; chosen so that the whole takes a few minutes on two cores."""
 
-    measured: int = 10
-    """Per task, before and after."""
+    measured_unseen: int = 12
+    """Per unseen task, before and after."""
+    measured_old: int = 20
+    """Per base task, before and after: more, since a loss of a few points is to be seen."""
     rated_unseen: int = 10
     """Per unseen task."""
     rated_old: int = 6
@@ -151,7 +153,8 @@ class _Demo:
         """Runs pinned to the live adapter, unrated: they measure and count in no window."""
         live = self.parts.state.traffic(ROLE).stable
         seeds = self._seeds(label)
-        tasks = [(task, next(seeds)) for task in (*UNSEEN_TASKS, *BASE_TASKS) for _ in range(self.plan.measured)]
+        wanted = [*UNSEEN_TASKS] * self.plan.measured_unseen + [*BASE_TASKS] * self.plan.measured_old
+        tasks = [(task, next(seeds)) for task in sorted(wanted)]
         for task, seed in self.display.track(tasks, label):
             self._run(task, seed, session=label, pinned=Route("pinned", live, None))
         self.parts.state = follow(self.ledger)

@@ -27,7 +27,7 @@ from .ledger import Ledger
 from .wiring import Parts, adapters_folder, base_of
 
 if TYPE_CHECKING:
-    from ..adapters.training import Progress, TrainingResult
+    from ..adapters.job import Progress, TrainingResult
 
 Report = Callable[["Progress"], None]
 
@@ -108,7 +108,8 @@ def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
 
 
 def _train(ledger: Ledger, job: TrainingJob, folder: Path, file: Path, on_progress: Report) -> TrainingResult:
-    from ..adapters.training import TrainingJobSpec, train
+    from ..adapters.job import TrainingJobSpec
+    from ..adapters.training import train
 
     assert job.requested is not None
     base = _base_at_request(ledger, job)

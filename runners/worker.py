@@ -26,7 +26,7 @@ from .trainings import carry_on_training
 from .wiring import Parts
 
 if TYPE_CHECKING:
-    from ..adapters.training import Progress
+    from ..adapters.job import Progress
 
 LOOK_S = 4 * 3600
 """Seconds between two looks at all ratings that no rating causes (a changed threshold, say); the project's user."""

@@ -19,11 +19,13 @@ import pytest
 from tiny_base import RECIPE, Trained, build_base, click_examples, job, quiet_libraries
 
 from grokputer.adapters.base_model import Base, answer_tokens, prompt_tokens
+from grokputer.adapters.child import main
 from grokputer.adapters.examples import dataset_hash
+from grokputer.adapters.job import TrainingJobSpec, TrainingResult
 from grokputer.adapters.recipe import Recipe
 from grokputer.adapters.store import hash_directory
 from grokputer.adapters.trainer import check_never_evaluated, last_checkpoint, make_trainer, tokenize, train_job
-from grokputer.adapters.training import TrainingJobSpec, TrainingResult, main, train
+from grokputer.adapters.training import train
 from grokputer.domain.errors import TrainingError
 
 SHORT = RECIPE.replace(epochs=1, checkpoint_steps=100)

@@ -14,9 +14,10 @@ import pytest
 
 from grokputer.adapters.base_model import Base
 from grokputer.adapters.examples import Example, write_examples
+from grokputer.adapters.job import Progress, TrainingJobSpec, TrainingResult
 from grokputer.adapters.recipe import Recipe
 from grokputer.adapters.trainer import train_job
-from grokputer.adapters.training import Progress, TrainingJobSpec, TrainingResult, train
+from grokputer.adapters.training import train
 from grokputer.domain.ports import Page
 from grokputer.domain.prompt import observe
 
