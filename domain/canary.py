@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .settings import Policy
+
+CHANCE = 1.645
+"""Standard errors that chance alone exceeds one time in twenty, on one side (normal approximation)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class ArmHealth:
     rated: int
     health: float | None
     critical: int
+    rating_variance: float = 0.0
+    """Of the stars of the rated runs; 0 where there are none."""
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> ArmHealth:
@@ -45,6 +51,7 @@ class ArmHealth:
             rated=len(stars),
             health=sum(o.is_healthy for o in outcomes) / runs if runs else None,
             critical=sum(o.is_critical for o in outcomes),
+            rating_variance=sum((s - sum(stars) / len(stars)) ** 2 for s in stars) / len(stars) if stars else 0.0,
         )
 
     def as_numbers(self) -> dict[str, Any]:
@@ -75,11 +82,12 @@ def assess_canary(
     """Promote, roll back, hold or inconclusive, from both arms' latest outcomes in the rollout's own period.
 
     Under the rule ``relative`` a bar that the stable arm itself misses in the same period is lowered to what that arm
-    reaches: an adapter is not refused for a fault it has not brought.
+    reaches, less what chance alone explains: an adapter is not refused for a fault it has not brought. That chance is
+    ``CHANCE`` standard errors of the difference of the two arms.
     """
     window, minimum = policy.get("canary.window", role), policy.get("canary.min_runs", role)
     ours, theirs = ArmHealth.of(canary[-window:]), ArmHealth.of(stable)
-    bars = _bars(theirs, policy, role)
+    bars = _bars(ours, theirs, policy, role)
     numbers = {
         "canary": ours.as_numbers(),
         "stable": theirs.as_numbers(),
@@ -122,15 +130,28 @@ def assess_canary(
     )
 
 
-def _bars(stable: ArmHealth, policy: Policy, role: str) -> dict[str, tuple[float, bool]]:
-    """For each figure the bar, and whether reaching it is enough (so when it is the stable arm's own)."""
-    bars: dict[str, tuple[float, bool]] = {}
+def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str) -> dict[str, tuple[float, bool]]:
+    """For each figure the bar, and whether reaching it is enough (so when it comes from the stable arm)."""
     is_relative = policy.get("canary.rule", role) == "relative" and stable.runs >= policy.get("canary.min_runs", role)
-    for name, value in (("success", stable.success), ("rating", stable.rating), ("health", stable.health)):
+    figures = (
+        ("success", stable.success, _variance(stable.success), ours.runs, stable.runs),
+        ("rating", stable.rating, stable.rating_variance, ours.rated, stable.rated),
+        ("health", stable.health, _variance(stable.health), ours.runs, stable.runs),
+    )
+    bars: dict[str, tuple[float, bool]] = {}
+    for name, value, variance, our_runs, their_runs in figures:
         bar: float = policy.get(f"canary.min_{name}", role)
-        lowered = is_relative and value is not None and value < bar
-        bars[name] = (value, True) if lowered and value is not None else (bar, False)
+        bars[name] = (bar, False)
+        if is_relative and value is not None and our_runs:
+            chance = CHANCE * math.sqrt(variance * (1 / our_runs + 1 / their_runs))
+            if value - chance < bar:
+                bars[name] = (value - chance, True)
     return bars
+
+
+def _variance(rate: float | None) -> float:
+    """Of a success that comes with this rate."""
+    return 0.0 if rate is None else rate * (1 - rate)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -122,7 +122,7 @@ SETTINGS: dict[str, Setting] = {
     "canary.weight_percent": Setting(15, "share of the runs that the canary gets", 1, 99),
     "canary.rule": Setting(
         "threshold",
-        "'threshold': the bars as they are; 'relative': or as good as the stable arm meanwhile",
+        "'threshold': the bars as they are; 'relative': or no worse than the stable arm meanwhile, but for chance",
         choices=("threshold", "relative"),
     ),
     "canary.window": Setting(20, "canary runs looked at", 1, 1000),

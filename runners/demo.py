@@ -35,6 +35,7 @@ ACTOR = "demo"
 
 SETTINGS = {
     "canary.rule": ("relative", "the base fails at most unseen tasks, so the stable arm itself is under the bars"),
+    "canary.min_runs": (20, "a verdict on ten runs would mostly be chance"),
     "canary.bake_s": (0, "the demo's traffic comes in minutes, not hours; the number of runs decides"),
     "canary.interval_s": (0, "a look after every few runs"),
     "training.retries": (0, "the reviewer has corrected what failed"),

@@ -67,15 +67,25 @@ def test_runs_that_nobody_rated_hold() -> None:
     assert verdict([UNRATED] * 10) == ("hold", "few runs")
 
 
-def test_under_the_relative_rule_a_bar_the_stable_arm_misses_is_lowered_to_it() -> None:
-    stable = [GOOD] * 5 + [WRONG] * 5  # success .5, rating 3.0
-    better = [GOOD] * 7 + [WRONG] * 3  # success .7, rating 3.8
-    equal = [GOOD] * 5 + [WRONG] * 5
-    worse = [GOOD] * 4 + [WRONG] * 6
-    assert verdict(better, stable) == ("roll back", "success")
-    assert verdict(better, stable, rule="relative") == ("promote", "healthy")
-    assert verdict(equal, stable, rule="relative") == ("promote", "healthy")
-    assert verdict(worse, stable, rule="relative") == ("roll back", "success")
+def test_under_the_relative_rule_a_bar_the_stable_arm_misses_is_lowered_to_it_less_chance() -> None:
+    stable = ([GOOD, WRONG]) * 50  # success .5, rating 3.0
+    # Of 20 canary runs: sqrt(.25 x (1/20 + 1/100)) = .122, times 1.645 = .201; so the bar is .299.
+    assert verdict([GOOD] * 6 + [WRONG] * 14, stable) == ("roll back", "success")
+    assert verdict([GOOD] * 14 + [WRONG] * 6, stable, rule="relative") == ("promote", "healthy")
+    assert verdict([GOOD] * 6 + [WRONG] * 14, stable, rule="relative") == ("promote", "healthy")
+    assert verdict([GOOD] * 5 + [WRONG] * 15, stable, rule="relative") == ("roll back", "success")
+
+
+def test_the_more_runs_the_less_is_put_down_to_chance() -> None:
+    stable = ([GOOD, WRONG]) * 500
+    few, many = [GOOD] * 7 + [WRONG] * 13, [GOOD] * 350 + [WRONG] * 650
+    assert verdict(few, stable, rule="relative", window=1000) == ("promote", "healthy")
+    assert verdict(many, stable, rule="relative", window=1000) == ("roll back", "success")
+
+
+def test_an_arm_that_never_succeeds_leaves_nothing_to_chance() -> None:
+    assert verdict([WRONG] * 10, [WRONG] * 10, rule="relative") == ("promote", "healthy")
+    assert verdict([LATE] * 10, [WRONG] * 10, rule="relative") == ("roll back", "health")
 
 
 def test_the_relative_rule_never_raises_a_bar_and_needs_a_stable_arm_to_compare_with() -> None:
