@@ -86,7 +86,7 @@ def assess_canary(
     ``CHANCE`` standard errors of the difference of the two arms.
     """
     window, minimum = policy.get("canary.window", role), policy.get("canary.min_runs", role)
-    ours, theirs = ArmHealth.of(canary[-window:]), ArmHealth.of(stable)
+    ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
     bars = _bars(ours, theirs, policy, role)
     numbers = {
         "canary": ours.as_numbers(),

@@ -63,6 +63,10 @@ def test_only_the_window_counts() -> None:
     assert verdict([WRONG] * 5 + [GOOD] * 20) == ("promote", "healthy")
 
 
+def test_a_window_smaller_than_the_runs_that_are_needed_grows_to_them() -> None:
+    assert verdict([GOOD] * 30, min_runs=30) == ("promote", "healthy")
+
+
 def test_runs_that_nobody_rated_hold() -> None:
     assert verdict([UNRATED] * 10) == ("hold", "few runs")
 
