@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..domain.errors import TrainingError
+from ..domain.errors import TrainingError, TrainingInterrupted
 from .job import Progress, TrainingJobSpec, TrainingResult, write_atomically
 
 CHILD = f"{__package__}.child"
@@ -29,7 +29,8 @@ POLL_S = 0.05
 def train(job: TrainingJobSpec, on_progress: Callable[[Progress], None] = lambda progress: None) -> TrainingResult:
     """Train in a child process that dies with this one, and return the finished result.
 
-    Raises ``TrainingError`` with the reason. Interrupted (``KeyboardInterrupt`` included), the child is stopped; call
+    Raises ``TrainingError`` with the reason, and ``TrainingInterrupted`` when a signal ended the child. Interrupted itself
+    (``KeyboardInterrupt`` included), the child is stopped; call
     again to go on from its last checkpoint.
     """
     if not _take_up(job):
@@ -54,6 +55,8 @@ def train(job: TrainingJobSpec, on_progress: Callable[[Progress], None] = lambda
             child.kill()
             child.wait()
     result = TrainingResult.read(job.directory)
+    if result is None and child.returncode < 0:
+        raise TrainingInterrupted(f"training in {job.directory} was interrupted: {_cause(child.returncode)}; see {log}")
     if result is None or child.returncode != 0:
         raise TrainingError(f"training in {job.directory} failed: {_cause(child.returncode)}; see {log}")
     return result

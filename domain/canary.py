@@ -119,7 +119,9 @@ def assess_canary(
                 "roll back", name, f"canary {name} {value:.3f} is {word} {bar:.3f} over its last {ours.runs} runs"
             )
     if ours.rating is None:
-        return verdict("hold", "few runs", f"none of the last {ours.runs} canary runs is rated")
+        given_up = elapsed_s >= policy.get("canary.give_up_s", role)
+        word = "inconclusive" if given_up else "hold"
+        return verdict(word, "unrated", f"none of the last {ours.runs} canary runs is rated")
     bake = policy.get("canary.bake_s", role)
     if elapsed_s < bake:
         return verdict("hold", "bake", f"healthy after {elapsed_s:.0f} s; promoted after {bake:.0f} s")

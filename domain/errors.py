@@ -47,6 +47,10 @@ class InvalidExamples(GrokputerError, ValueError):
     """A dataset file that cannot be read as training examples."""
 
 
+class TrainingInterrupted(GrokputerError):
+    """A training whose process was ended from outside: it goes on from its last checkpoint."""
+
+
 class TrainingError(GrokputerError):
     """A training that did not produce an adapter, with the reason."""
 

@@ -2,7 +2,8 @@
 
 A fact is past tense, frozen, JSON-plain and self-sufficient: an auditor reads one without today's configuration. A topic
 is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an upcaster.
-Text that people wrote or models answered is not in here but in the content store, under the key that the fact carries.
+Tasks in words, prompts, answers, comments and corrections are not in here but in the content store, under the key that the
+fact carries.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ class TaskFailed(RunEvent):
     reward: float
     implicit_stars: int
     reason: str
-    """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (the system's own fault: critical)."""
+    """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights: critical),
+    ``environment`` (the computer to use was lost: counted for neither arm)."""
     detail: str
 
 
@@ -214,8 +216,14 @@ class TrainingCompleted(TrainingEvent):
     dataset: str
     steps: int
     tokens: int
+    """Of one epoch, prompts and answers."""
+    examples: int
+    """That were trained on."""
+    left_out: int
+    """That were longer than the recipe allows."""
     final_loss: float
     duration_s: float
+    """Of the attempt that finished it."""
     peak_memory_bytes: int
     device: str
     versions: dict[str, str]
@@ -304,7 +312,8 @@ class CanaryAssessed(RolloutEvent):
     verdict: str
     """``promote``, ``roll back``, ``hold`` or ``inconclusive``."""
     reason: str
-    """A stable word: ``healthy``, ``success``, ``rating``, ``health``, ``critical``, ``few runs``, ``bake``, ``no data``."""
+    """A stable word: ``healthy``, ``success``, ``rating``, ``health``, ``critical``, ``few runs``, ``unrated``, ``bake``,
+    ``no data``."""
     message: str
     numbers: dict[str, Any]
     """Both arms' counts and means and the bars they were held against."""

@@ -51,8 +51,8 @@ class Knowledge(Protocol):
         ...
 
     @property
-    def adapters_registered(self) -> int:
-        """How many adapters have a name."""
+    def trainings_completed(self) -> int:
+        """How many trainings have ended with weights, this one included."""
         ...
 
 
@@ -157,7 +157,7 @@ def react(event: Event, known: Knowledge) -> list[Command]:
         case RatingThresholdBreached() | CycleOpened():
             return [RequestTraining(training_id(event.reference), event.role, known.traffic(event.role).stable)]
         case TrainingCompleted():
-            name = adapter_name(known.adapters_registered + 1)
+            name = adapter_name(known.trainings_completed)
             return [RegisterAdapter(adapter_id(event.originator_id), name, event)]
         case TrainingDeclined():
             return [_close(event.role, "declined", event.reason, known)]

@@ -1,4 +1,4 @@
-"""The interfaces to the outside world: what the system asks of a clock, a model, an environment and a content store.
+"""The interfaces to the outside world: what the system asks of a clock, a model and an environment.
 
 They are protocols: whoever implements one does not import it. Concrete parts are chosen in ``runners/wiring.py`` alone.
 """
@@ -87,16 +87,4 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The current time, in UTC."""
-        ...
-
-
-class ContentStore(Protocol):
-    """Prompts, answers, comments and corrections, kept beside the log under a salted hash."""
-
-    def put(self, text: str) -> str:
-        """Keep the text and return its key, ``sha256:<hex>`` of salt and text."""
-        ...
-
-    def get(self, key: str) -> str | None:
-        """The text, or None when it was erased or never kept."""
         ...

@@ -82,11 +82,10 @@ class Rollout(Aggregate):
         self._record(AdapterPromoted, context, replaced=self.started.stable, reason=reason, **names)
 
     def roll_back(self, reason: str, context: Context) -> None:
-        """Give all the traffic back to the stable arm. Raises ``NotPossible`` when it is promoted."""
-        self._require_undecided("rolled back")
+        """Give all the traffic back to what was stable before, also after a promotion; a second time records nothing."""
+        names = self._names
         if self.phase == "rolled back" or self.started is None:
             return
-        names = self._names
         self._record(CanaryWeightSet, context, old_percent=self.weight_percent, weight_percent=0, **names)
         self._record(AdapterRolledBack, context, stable=self.started.stable, reason=reason, **names)
 

@@ -12,6 +12,9 @@ from .events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, Task
 from .settings import Policy
 
 SOURCES = ("human", "reviewer")
+LARGEST_SEED = 2**31 - 1
+"""What every environment's generator takes."""
+
 CORRECTION_SOURCES = ("human", "reviewer", "retry", "teacher")
 
 
@@ -56,6 +59,8 @@ class TaskRun(Aggregate):
         """Begin; the fields are those of ``TaskStarted``. Raises ``NotPossible`` when it has begun."""
         if self.started is not None:
             raise NotPossible(f"run {self.id.hex} has started already")
+        if not 0 <= fields["seed"] <= LARGEST_SEED:
+            raise NotPossible(f"{fields['seed']} is not a seed; it is a whole number from 0 to {LARGEST_SEED}")
         self._record(TaskStarted, context, **fields)
 
     def take_step(self, context: Context, **fields: Any) -> None:

@@ -7,6 +7,7 @@ alone by writing the role before it: ``action.training.r``.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,11 +43,11 @@ class Setting:
             raise BadSetting(f"{key} must not be empty; it takes {self.allowed()}")
         try:
             typed = self._convert(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}") from None
         if self.choices and typed not in self.choices:
             raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}")
-        if isinstance(typed, (int, float)) and not self.low <= typed <= self.high:
+        if isinstance(typed, (int, float)) and not (math.isfinite(typed) and self.low <= typed <= self.high):
             raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}")
         return typed
 
@@ -150,7 +151,6 @@ RECIPE_KEYS = (
     "max_grad_norm",
     "max_length",
     "packing",
-    "quantization",
     "gradient_checkpointing",
     "replay_share",
     "checkpoint_steps",
@@ -159,9 +159,22 @@ RECIPE_KEYS = (
 """Figures of the recipe that a setting ``training.<key>`` overrides; their ranges are the recipe's own."""
 
 
+FOR_ALL_ROLES = ("model.", "implicit.")
+"""Settings that are of the whole system: one base is held for all roles."""
+
+ENDPOINT = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
+"""No user, no password, no query: what is set is in the log for good."""
+
+
 def check_setting(key: str, value: Any) -> Any:
     """The value in its own type. Raises ``BadSetting`` for an unknown key or a value out of range."""
     bare = _without_role(key)
+    if bare != key and bare.startswith(FOR_ALL_ROLES):
+        raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
+    if bare == "model.endpoint" and value and not ENDPOINT.fullmatch(str(value)):
+        raise BadSetting(
+            f"{key} must be http:// or https:// with a host and a path alone; a key comes from OPENAI_API_KEY, never from here"
+        )
     if bare in SETTINGS:
         return SETTINGS[bare].check(key, value)
     if bare.removeprefix("training.") in RECIPE_KEYS and bare.startswith("training."):

@@ -41,8 +41,10 @@ class Health:
                 self.state.pop(event.originator_id.hex, None)
 
     def _end(self, position: int, event: TaskSucceeded | TaskFailed) -> None:
-        arm = self._arm(event)
         reason = event.reason if isinstance(event, TaskFailed) else ""
+        if reason == "environment":
+            return  # A lost browser says nothing of the adapter.
+        arm = self._arm(event)
         arm.append({"run": event.originator_id.hex, "position": position, "reason": reason, "stars": {}})
         del arm[:-KEPT]
 

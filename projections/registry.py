@@ -59,6 +59,8 @@ class Registry:
                     self._adapter(event.replaced)["status"] = "replaced"
                 self._adapter(event.adapter)["status"] = "live"
             case AdapterRolledBack():
+                if self._adapter(event.adapter)["status"] == "live" and event.stable is not None:
+                    self._adapter(event.stable)["status"] = "live"
                 self._adapter(event.adapter)["status"] = "rolled back"
 
     def _train(self, position: int, event: TrainingEvent) -> None:

@@ -57,9 +57,9 @@ class State:
         return self.lanes.traffic(role)
 
     @property
-    def adapters_registered(self) -> int:
-        """How many adapters have a name."""
-        return len(self.registry.adapters)
+    def trainings_completed(self) -> int:
+        """How many trainings have ended with weights: what the next adapter is numbered by."""
+        return sum(training["status"] == "completed" for training in self.registry.trainings.values())
 
     def dump(self) -> bytes:
         """JSON in the order things came: equal logs give equal bytes, and what is loaded keeps its order."""

@@ -299,6 +299,8 @@ def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) ->
         case AdapterRolledBack():
             row |= {"phase": "rolled back", "reason": event.reason, **decided}
             also = [("adapters", {"name": event.adapter, "status": "rolled back"})]
+            if event.stable is not None:
+                also.append(("adapters", {"name": event.stable, "status": "live"}))
     return ([("rollouts", row)] if len(row) > 1 else []) + also
 
 

@@ -48,6 +48,7 @@ class Lanes:
                 "phase": "progressing",
                 "weight_percent": event.weight_percent,
                 "started": event.time.isoformat(),
+                "since": event.time.isoformat(),
                 "position": position,
                 "verdict": None,
                 "message": "",
@@ -64,13 +65,15 @@ class Lanes:
             case RolloutPaused():
                 rollout["phase"] = "paused"
             case RolloutResumed():
-                rollout["phase"] = "progressing"
+                rollout["phase"], rollout["since"] = "progressing", event.time.isoformat()
             case AdapterPromoted():
                 rollout["phase"], rollout["message"] = "promoted", event.reason
                 role["stable"], role["rollout"] = event.adapter, None
             case AdapterRolledBack():
                 rollout["phase"], rollout["message"] = "rolled back", event.reason
                 role["rollout"] = None
+                if role["stable"] == event.adapter:  # a person took the promotion back
+                    role["stable"] = event.stable
 
     def _role(self, role: str) -> dict[str, Any]:
         blank = {"stable": None, "rollout": None, "cycle": None, "last_outcome": None}

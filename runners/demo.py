@@ -24,7 +24,7 @@ from .improvement import follow
 from .ledger import Ledger
 from .reviewer import review
 from .tasks import Task, TaskRunner
-from .wiring import Parts
+from .wiring import Parts, adapters_folder
 from .worker import Reporter, Worker, lease
 
 if TYPE_CHECKING:
@@ -93,10 +93,12 @@ def fresh_log(path: Path) -> Ledger:
     """A new log at the path; one from an earlier demo is moved aside with its adapters, not deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        aside = path.parent / f"before-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        aside.mkdir()
-        for file in path.parent.glob(f"{path.stem}.*"):
-            file.rename(aside / file.name)
+        with lease(Ledger.open(path), Reporter(), waits=False):
+            aside = path.parent / f"before-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+            aside.mkdir()
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", adapters_folder(path).name):
+                if (path.parent / name).exists():
+                    (path.parent / name).rename(aside / name)
     return Ledger.create(path)
 
 
@@ -190,8 +192,12 @@ class _Demo:
         tasks = [*UNSEEN_TASKS, *BASE_TASKS]
         seeds = self._seeds("canary")
         for number in range(1, self.plan.canary_runs + 1):
-            if self.parts.state.traffic(ROLE).canary is None:
+            if self.parts.state.traffic(ROLE).stable is not None:
                 return
+            if self.parts.state.traffic(ROLE).canary is None:
+                raise GrokputerError(
+                    f"the adapter was rolled back; see 'grokputer why lora-v1 --db {self.ledger.path}'"
+                )
             self._reviewed_run(self.draw.choice(tasks), next(seeds), corrects=False)
             if number % self.plan.look_every == 0:
                 self.worker.step()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..domain.adapter import Adapter
 from ..domain.canary import Verdict, assess_canary
-from ..domain.errors import DamagedWeights, GrokputerError, NotPossible
+from ..domain.errors import DamagedWeights, GrokputerError, ModelError, NotPossible
 from ..domain.rollout import Rollout
 from ..projections.state import State
 from .improvement import ACTOR
@@ -23,7 +23,7 @@ def prove(ledger: Ledger, parts: Parts, name: str) -> Adapter:
     context = ledger.context(ACTOR, f"{id}/1")
     try:
         differs, matches, numbers = _compare(parts, name, known["weights"])
-    except DamagedWeights as error:
+    except (DamagedWeights, ModelError) as error:
         reason = str(error)
         return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
     return ledger.write(Adapter, id, lambda it: it.evaluate(differs, matches, numbers, context))
@@ -57,7 +57,7 @@ def assess(ledger: Ledger, state: State, rollout: str) -> Verdict:
     """Look at the rollout's canary and record what the look says."""
     lane = state.lanes.state["rollouts"][rollout]
     now = ledger.clock.now()
-    elapsed = (now - datetime.fromisoformat(lane["started"])).total_seconds()
+    elapsed = (now - datetime.fromisoformat(lane["since"])).total_seconds()
     verdict = assess_canary(
         state.health.outcomes(rollout, "canary"),
         state.health.outcomes(rollout, "stable"),
@@ -79,6 +79,9 @@ def decide_by_hand(ledger: Ledger, state: State, adapter: str, wanted: str, reas
         raise NotPossible(f"{adapter} has no rollout; see 'grokputer rollouts'")
     if not reason.strip():
         raise NotPossible("a decision by hand needs its reason; give one with --reason")
+    lane = state.lanes.state["rollouts"][rollout]
+    if lane["phase"] == "promoted" and wanted == "roll back" and state.traffic(lane["role"]).stable != adapter:
+        raise NotPossible(f"{adapter} is not live any more; roll back the adapter that is; see 'grokputer status'")
     id = UUID(rollout)
 
     def decide(it: Rollout) -> None:

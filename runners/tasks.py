@@ -19,7 +19,7 @@ from ..projections.state import State
 from .episode import Step, ask_model, is_success, play
 from .ledger import Ledger
 
-RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "canary.weight_percent")
+RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature")
 """The settings a run is shaped by, recorded with its start."""
 
 
@@ -65,9 +65,10 @@ class TaskRunner:
         page = environment.reset(task.task, task.seed)
         id = id or uuid4()
         policy = state.policy
-        lane = pinned or route(state.traffic(task.role), task.session or id.hex)
+        traffic = state.traffic(task.role)
+        lane = pinned or route(traffic, task.session or id.hex)
         run = TaskRun(id)
-        self._start(run, task, lane, policy)
+        self._start(run, task, lane, policy, traffic.weight_percent)
         began = time.perf_counter()
         try:
             if lane.adapter is not None:
@@ -95,9 +96,10 @@ class TaskRunner:
         self.ledger.store(run)
         return run
 
-    def _start(self, run: TaskRun, task: Task, lane: Route, policy: Policy) -> None:
+    def _start(self, run: TaskRun, task: Task, lane: Route, policy: Policy, weight_percent: int) -> None:
         named = self.ledger.put(task.task) if task.environment == "chat" else task.task
         recorded = {key: policy.get(key, task.role) for key in RECORDED_SETTINGS}
+        recorded["canary_weight_percent"] = weight_percent
         run.start(
             self.ledger.context(self.actor),
             role=task.role,

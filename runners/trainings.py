@@ -17,27 +17,41 @@ from uuid import UUID
 from ..adapters.dataset import TOPICS, Dataset, build_dataset
 from ..adapters.examples import write_examples
 from ..adapters.recipe import Recipe
-from ..domain.errors import GrokputerError, TrainingError
+from ..domain.errors import GrokputerError, LogError, TrainingError, TrainingInterrupted
 from ..domain.events import TaskCorrected, TaskFailed, TaskRated, TrainingRequested
 from ..domain.run import TaskRun
 from ..domain.training import TrainingJob
 from .corrections import correct_by_retry
 from .improvement import ACTOR
 from .ledger import Ledger
-from .wiring import Parts, adapters_folder, base_of
+from .views import load_state
+from .wiring import Parts, adapters_folder, base_of, identify_base
 
 if TYPE_CHECKING:
+    from ..adapters.base_model import Base
     from ..adapters.job import Progress, TrainingResult
+    from ..domain.settings import Policy
+
+ATTEMPTS = 5
+"""Times a training is begun whose process is killed each time; chosen: memory that is too small kills it again."""
 
 Report = Callable[["Progress"], None]
 
 
 def carry_on_training(ledger: Ledger, parts: Parts, id: UUID, on_progress: Report) -> TrainingJob:
-    """Bring the training to its end: completed, declined or failed. The ended job is returned."""
+    """Bring the training to its end: completed, declined or failed, and return the job.
+
+    It comes back unended when its process was killed, to be carried on again, at most ``ATTEMPTS`` times. Raises
+    ``OSError`` when finished weights cannot be stored: they are kept, and the next worker stores them.
+    """
     job = ledger.get(TrainingJob, id)
     requested = job.requested
     assert requested is not None
     folder = adapters_folder(ledger.path) / "trainings" / id.hex
+    if _policy_at_request(ledger, job).get("model.backend") == "openai":
+        return _fail(
+            ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
+        )
     if job.dataset is None:
         if requested.retries:
             _retry_failures(ledger, parts, requested)
@@ -50,10 +64,15 @@ def carry_on_training(ledger: Ledger, parts: Parts, id: UUID, on_progress: Repor
         file = _dataset_file(ledger, job, folder)
         job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
         result = _train(ledger, job, folder, file, on_progress)
-        return _complete(ledger, parts, job, result, folder)
+    except TrainingInterrupted as error:
+        return job if job.attempts < ATTEMPTS else _fail(ledger, job, str(error))
     except (TrainingError, OSError) as error:
-        reason = str(error)
-        return ledger.write(TrainingJob, id, lambda it: it.fail(reason, _context(ledger, it)))
+        return _fail(ledger, job, str(error))
+    return _complete(ledger, parts, job, result, folder)
+
+
+def _fail(ledger: Ledger, job: TrainingJob, reason: str) -> TrainingJob:
+    return ledger.write(TrainingJob, job.id, lambda it: it.fail(reason, _context(ledger, it)))
 
 
 def _context(ledger: Ledger, job: TrainingJob) -> Any:
@@ -112,7 +131,7 @@ def _train(ledger: Ledger, job: TrainingJob, folder: Path, file: Path, on_progre
     from ..adapters.training import train
 
     assert job.requested is not None
-    base = _base_at_request(ledger, job)
+    base = base_at_request(ledger, job)
     recorded_epochs: set[int] = set()
 
     def progressed(progress: Progress) -> None:
@@ -129,12 +148,13 @@ def _train(ledger: Ledger, job: TrainingJob, folder: Path, file: Path, on_progre
     return train(TrainingJobSpec(folder / "job", file, Recipe.from_json(job.requested.recipe), base), progressed)
 
 
-def _base_at_request(ledger: Ledger, job: TrainingJob) -> Any:
+def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
     """The base model as it was set when the training was requested."""
-    from .views import load_state
+    return base_of(_policy_at_request(ledger, job))
 
-    position = ledger.position_of(f"{job.id}/1")
-    return base_of(load_state(ledger, position).policy)
+
+def _policy_at_request(ledger: Ledger, job: TrainingJob) -> Policy:
+    return load_state(ledger, ledger.position_of(f"{job.id}/1")).policy
 
 
 def _complete(ledger: Ledger, parts: Parts, job: TrainingJob, result: TrainingResult, folder: Path) -> TrainingJob:
@@ -148,11 +168,13 @@ def _complete(ledger: Ledger, parts: Parts, job: TrainingJob, result: TrainingRe
         lambda it: it.complete(
             _context(ledger, it),
             weights=weights.hash,
-            base_hash=result.base_fingerprint,
+            base_hash=identify_base(base_at_request(ledger, job)),
             config_hash=f"sha256:{config}",
             dataset=dataset,
             steps=result.steps,
             tokens=result.tokens,
+            examples=result.examples,
+            left_out=result.left_out,
             final_loss=result.final_loss,
             duration_s=result.duration_s,
             peak_memory_bytes=result.peak_memory_bytes,
@@ -179,11 +201,14 @@ def _retry_failures(ledger: Ledger, parts: Parts, requested: TrainingRequested) 
         run = ledger.get(TaskRun, id)
         if run.started is None or run.started.environment == "chat" or not run.ratings:
             continue
-        if run.ratings[-1].stars < requested.below_stars:
+        if run.ratings[-1].stars >= requested.below_stars:
+            continue
+        try:
             if requested.parent is not None:
                 parts.prepare(requested.parent)
             environment = parts.environment(run.started.environment)
-            try:
-                correct_by_retry(ledger, run, environment, parts.model, requested.parent, requested.retries, ACTOR)
-            except GrokputerError:
-                return  # No model or no browser here: what was corrected by others is still there to learn from.
+            correct_by_retry(ledger, run, environment, parts.model, requested.parent, requested.retries, ACTOR)
+        except LogError:
+            raise
+        except GrokputerError:
+            continue  # This run cannot be tried again here; what others corrected is still there to learn from.

@@ -1,20 +1,21 @@
 """Keeping what is computed from the log: the saved state, and the tables for SQL users.
 
-Both are caches. Reading commands load the saved state and fold what came after it, without writing; ``replay`` folds
-everything from nothing and says whether the saved ones are equal.
+Both are caches. Reading commands load the saved state and fold what came after it; those that read a table bring it up to
+date first. ``replay`` folds everything from nothing, says whether the saved views are equal, and mends those that are not.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ..projections.state import State
-from ..projections.tables import TABLES, merge, rows_of
-from .log import Log, explain
+from ..projections.tables import TABLES, Row, merge, rows_of
+from .log import LOCK_TIMEOUT_S, Log, explain
 
 CHECKPOINT = "state"
 TABLES_CHECKPOINT = "tables"
@@ -35,32 +36,94 @@ def fold(log: Log, state: State, position: int | None = None) -> State:
 
 
 def update_tables(log: Log) -> None:
-    """Bring the SQL tables up to the log's end, rows and position in one transaction."""
+    """Bring the SQL tables up to the log's end, rows and position in one transaction; missing ones are built anew."""
+    with _views(log) as connection:
+        saved = _position(connection, TABLES_CHECKPOINT)
+        names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not names >= set(TABLES):
+            saved = 0
+            _drop_tables(connection)
+        rows, last = _rows(log, saved + 1)
+        _write_rows(connection, rows)
+        if last > saved or not saved:
+            connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (TABLES_CHECKPOINT, last, b""))
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a replay found: how many events it folded, and for each view whether the live one was equal."""
+
+    events: int
+    equal: dict[str, bool]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all of them were."""
+        return all(self.equal.values())
+
+
+def replay(log: Log) -> Replay:
+    """Rebuild every view from nothing, compare the live ones with it to the bit, and put the rebuilt ones in their place.
+
+    Nothing is written to the log meanwhile, so what is compared is of one moment. Raises ``LogError``.
+    """
+    update_tables(log)
+    equal: dict[str, bool] = {}
+    with _views(log) as connection:
+        state_at, tables_at = _position(connection, CHECKPOINT), _position(connection, TABLES_CHECKPOINT)
+        saved = connection.execute("SELECT state FROM checkpoints WHERE name = ?", (CHECKPOINT,)).fetchone()
+        state = fold(log, State(), state_at)
+        equal["state"] = saved[0] == state.dump() if saved else log.position == 0
+        rows, _ = _rows(log, 1, tables_at)
+        merged = merge(rows)
+        for table, columns in TABLES.items():
+            equal[table] = _live_rows(connection, table) == _whole_rows(merged.get(table, {}), list(columns))
+        if not all(equal.values()):
+            _drop_tables(connection)
+            _write_rows(connection, rows)
+            whole = fold(log, state)
+            connection.execute(
+                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (CHECKPOINT, whole.position, whole.dump())
+            )
+    return Replay(log.position, equal)
+
+
+@contextmanager
+def _views(log: Log) -> Iterator[sqlite3.Connection]:
+    """A connection that holds the file's write lock: a transaction that ends with the block."""
+    try:
+        with closing(sqlite3.connect(log.path, timeout=LOCK_TIMEOUT_S, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise explain(log.path, error) from error
+
+
+def _position(connection: sqlite3.Connection, checkpoint: str) -> int:
+    row = connection.execute("SELECT position FROM checkpoints WHERE name = ?", (checkpoint,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _rows(log: Log, first: int, last: int | None = None) -> tuple[list[Row], int]:
+    """The partial rows of the log's events, and the position of the last of them."""
+    rows: list[Row] = []
+    end = first - 1
+    for recorded in log.read(first, last):
+        rows += rows_of(recorded.position, recorded.event)
+        end = recorded.position
+    return rows, end
+
+
+def _drop_tables(connection: sqlite3.Connection) -> None:
+    for table in TABLES:
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _write_rows(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     from sqlite_utils import Database
 
-    with closing(sqlite3.connect(log.path, timeout=30, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            saved = connection.execute(
-                "SELECT position FROM checkpoints WHERE name = ?", (TABLES_CHECKPOINT,)
-            ).fetchone()
-            first = (saved[0] if saved else 0) + 1
-            last = _write_rows(Database(connection), log, first)
-            if last >= first:
-                connection.execute(
-                    "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (TABLES_CHECKPOINT, last, b"")
-                )
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise explain(log.path, error) from error
-
-
-def _write_rows(database: Any, log: Log, first: int) -> int:
-    last = first - 1
-    rows = []
-    for recorded in log.read(first):
-        rows += rows_of(recorded.position, recorded.event)
-        last = recorded.position
+    database: Any = Database(connection)
     for table, columns in TABLES.items():
         database[table].create(columns, pk=next(iter(columns)), if_not_exists=True)
     for table, keyed in merge(rows).items():
@@ -68,38 +131,6 @@ def _write_rows(database: Any, log: Log, first: int) -> int:
         for row in keyed.values():
             # One statement per row: rows of one table carry different columns, and what is not carried must stay.
             database[table].upsert(row, pk=key)
-    return last
-
-
-@dataclass(frozen=True)
-class Replay:
-    """What a replay found: how many events it folded, and for each view whether the live one equals it."""
-
-    events: int
-    equal: dict[str, bool]
-
-    @property
-    def is_equal(self) -> bool:
-        """Whether all of them are."""
-        return all(self.equal.values())
-
-
-def replay(log: Log) -> Replay:
-    """Rebuild every view from nothing and compare it with the live one, to the bit."""
-    update_tables(log)
-    saved = log.load_checkpoint(CHECKPOINT)
-    equal: dict[str, bool] = {}
-    if saved is not None:
-        equal["state"] = fold(log, State(), saved[0]).dump() == saved[1]
-    position = (log.load_checkpoint(TABLES_CHECKPOINT) or (0, b""))[0]
-    rebuilt: list[Any] = []
-    for recorded in log.read(1, position):
-        rebuilt += rows_of(recorded.position, recorded.event)
-    merged = merge(rebuilt)
-    with closing(sqlite3.connect(log.path)) as connection:
-        for table, columns in TABLES.items():
-            equal[table] = _live_rows(connection, table) == _whole_rows(merged.get(table, {}), list(columns))
-    return Replay(position, equal)
 
 
 def _live_rows(connection: sqlite3.Connection, table: str) -> list[str]:

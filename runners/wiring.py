@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
 from ..domain.ports import Environment, Model
-from ..domain.settings import Policy
+from ..domain.settings import SETTINGS, Policy
 from ..projections.state import State
 from .ledger import Ledger
 
@@ -25,7 +25,7 @@ ENVIRONMENTS = ("chat", "miniwob")
 
 def adapters_folder(log: Path) -> Path:
     """Where the weights and unfinished trainings of a log lie: ``events.adapters`` beside ``events.db``."""
-    return log.with_suffix(".adapters")
+    return log.resolve().with_suffix(".adapters")
 
 
 def base_of(policy: Policy) -> Base:
@@ -41,6 +41,11 @@ def base_of(policy: Policy) -> Base:
     )
 
 
+def identify_base(base: Base) -> str:
+    """What an adapter fits: the base's weights and how they are quantised."""
+    return f"{base.fingerprint()}/{base.quantization}"
+
+
 class Parts:
     """The model, the environments and the weight store of one log. Close it, or use it as a context."""
 
@@ -48,6 +53,7 @@ class Parts:
         self.ledger = ledger
         self.state = state
         self._model: Model | None = None
+        self._model_settings: list[object] = []
         self._environments: dict[str, Environment] = {}
         self._base_label: str | None = None
 
@@ -60,9 +66,12 @@ class Parts:
 
     @property
     def model(self) -> Model:
-        """The model that the settings name, loaded at the first call. Raises ``ModelError``."""
-        if self._model is None:
-            policy = self.state.policy
+        """The model that the settings name, loaded at the first call and when they change. Raises ``ModelError``."""
+        policy = self.state.policy
+        wanted = [policy.get(key) for key in SETTINGS if key.startswith("model.")]
+        if self._model is None or self._model_settings != wanted:
+            self._close_model()
+            self._model_settings, self._base_label = wanted, None
             if policy.get("model.backend") == "openai":
                 from ..adapters.remote import RemoteModel
 
@@ -111,6 +120,11 @@ class Parts:
         from ..adapters.serving import LocalModel
 
         if isinstance(self.model, LocalModel) and adapter not in self.model.names():
+            if known["base_hash"] != identify_base(base_of(self.state.policy)):
+                raise ModelError(
+                    f"{adapter} was trained on {known['base']} ({known['base_hash'][:19]}), which is not the base that is set "
+                    "now; set model.base and model.quantization back, or promote an adapter of this base"
+                )
             self.model.load(adapter, self.store.path(known["weights"]))
 
     def close(self) -> None:
@@ -118,6 +132,9 @@ class Parts:
         for environment in self._environments.values():
             environment.close()
         self._environments.clear()
+        self._close_model()
+
+    def _close_model(self) -> None:
         closing = getattr(self._model, "close", None)
         self._model = None
         if closing is not None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..domain.breach import RoleImprovement, Window, role_id
+from ..domain.errors import NotPossible
 from ..domain.events import AlertRaised, TrainingCompleted
 from ..domain.settings import ROLES
 from ..projections.state import State
@@ -40,22 +41,28 @@ TELLING = 20
 
 @dataclass(frozen=True)
 class Reporter:
-    """How the worker tells what it does: a line of text, the progress of a training, and whether to wait for a lease."""
+    """How the worker tells what it does: a line of text, and the progress of a training."""
 
     say: Callable[[str], None] = lambda line: None
     progress: Callable[[Progress], None] = lambda progress: None
 
 
 @contextmanager
-def lease(ledger: Ledger, reporter: Reporter) -> Iterator[None]:
-    """Hold the log's one lease, waiting for it where another worker has it. The system frees it when a holder dies."""
-    path = Path(f"{ledger.path}.lease")
+def lease(ledger: Ledger, reporter: Reporter, *, waits: bool = True) -> Iterator[None]:
+    """Hold the log's one lease, waiting for it where another worker has it. The system frees it when a holder dies.
+
+    Raises ``NotPossible`` instead of waiting where ``waits`` is off.
+    """
+    path = Path(f"{ledger.path.resolve()}.lease")
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            reporter.say(f"another worker (process {file.read().strip() or 'unknown'}) is at work; waiting for it")
+            other = f"another worker (process {file.read().strip() or 'unknown'}) is at work on {ledger.path}"
+            if not waits:
+                raise NotPossible(f"{other}; wait until it ends") from None
+            reporter.say(f"{other}; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -118,8 +125,9 @@ class Worker:
                 self.reporter.say(f"training {key[:8]} for role {training['role']}{again}")
                 job = carry_on_training(self.ledger, self.parts, UUID(key), self.reporter.progress)
                 over = job.over
-                assert over is not None
-                if isinstance(over, TrainingCompleted):
+                if over is None:
+                    self.reporter.say(f"training {key[:8]} was interrupted; it goes on from its last checkpoint")
+                elif isinstance(over, TrainingCompleted):
                     self.reporter.say(
                         f"training {key[:8]} completed in {over.duration_s:.0f} s, loss {over.final_loss:.3f}"
                     )
@@ -160,4 +168,4 @@ class Worker:
             event = recorded.event
             assert isinstance(event, AlertRaised)
             self.reporter.say(f"ALERT ({event.severity}) at position {recorded.position}: {event.message}")
-        self._told = self.ledger.position
+            self._told = recorded.position

@@ -68,7 +68,8 @@ def test_a_window_smaller_than_the_runs_that_are_needed_grows_to_them() -> None:
 
 
 def test_runs_that_nobody_rated_hold() -> None:
-    assert verdict([UNRATED] * 10) == ("hold", "few runs")
+    assert verdict([UNRATED] * 10) == ("hold", "unrated")
+    assert verdict([UNRATED] * 10, elapsed=86_400) == ("inconclusive", "unrated")
 
 
 def test_under_the_relative_rule_a_bar_the_stable_arm_misses_is_lowered_to_it_less_chance() -> None:

@@ -27,7 +27,7 @@ from grokputer.domain.training import TrainingJob
 from grokputer.projections.state import State
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
-from grokputer.runners.views import fold, load_state, replay
+from grokputer.runners.views import fold, load_state, replay, update_tables
 
 ROLES = st.sampled_from(["action", "ocr"])
 HAPPENINGS = st.lists(
@@ -190,7 +190,7 @@ def test_at_most_one_cycle_is_open_per_role_and_every_name_is_given_once(
         assert len(names) == len(set(names))
 
 
-def test_a_view_that_was_tampered_with_is_named(tmp_path: Path) -> None:
+def test_a_view_that_was_tampered_with_is_named_and_mended() -> None:
     with world_after([("run", "action", ""), ("rate", 0, 4)]) as ledger:
         assert replay(ledger).is_equal
         with sqlite3.connect(ledger.path) as connection:
@@ -198,6 +198,24 @@ def test_a_view_that_was_tampered_with_is_named(tmp_path: Path) -> None:
         connection.close()
         found = replay(ledger)
         assert [name for name, equal in found.equal.items() if not equal] == ["ratings"]
+        assert replay(ledger).is_equal, "what differs is mended"
+
+
+def test_a_view_that_was_dropped_is_built_again() -> None:
+    with world_after([("run", "action", ""), ("rate", 0, 4)]) as ledger:
+        with sqlite3.connect(ledger.path) as connection:
+            connection.execute("DROP TABLE runs")
+        connection.close()
+        update_tables(ledger)
+        assert replay(ledger).is_equal
+
+
+def test_a_saved_state_that_is_not_what_the_log_says_is_named_and_mended() -> None:
+    with world_after([("run", "action", "")]) as ledger:
+        with ledger._writing() as cursor:
+            cursor.execute("UPDATE checkpoints SET state = replace(state, 'action', 'auction') WHERE name = 'state'")
+        assert not replay(ledger).equal["state"]
+        assert replay(ledger).is_equal
 
 
 def test_every_fact_belongs_to_an_aggregate_and_has_a_topic_of_its_own() -> None:

@@ -41,7 +41,8 @@ DATASET: dict[str, Any] = {
 }  # fmt: skip
 RESULT: dict[str, Any] = {
     "weights": "sha256:ff", "base_hash": "sha256:00", "config_hash": "sha256:11", "dataset": "sha256:dd", "steps": 8,
-    "tokens": 4000, "final_loss": 0.2, "duration_s": 12.5, "peak_memory_bytes": 10**9, "device": "cpu", "versions": {},
+    "tokens": 4000, "examples": 30, "left_out": 0,
+    "final_loss": 0.2, "duration_s": 12.5, "peak_memory_bytes": 10**9, "device": "cpu", "versions": {},
 }  # fmt: skip
 WEIGHTS: dict[str, Any] = {
     "role": "action", "adapter": "lora-v1", "weights": "sha256:ff", "dataset": "sha256:dd", "base": "embedded",
@@ -166,8 +167,13 @@ def test_a_rollback_takes_all_the_traffic_away() -> None:
     )
 
 
-def test_a_decision_is_not_taken_back() -> None:
-    given(Rollout, start, promote).when(roll_back).then_refused("lora-v2", "promoted already")
+def test_a_promotion_can_be_taken_back_which_makes_the_one_before_stable_again() -> None:
+    given(Rollout, start, promote).when(roll_back).then(
+        (CanaryWeightSet, {"old_percent": 100, "weight_percent": 0}), (AdapterRolledBack, {"stable": "lora-v1"})
+    )
+
+
+def test_what_was_rolled_back_is_not_promoted_after_all() -> None:
     given(Rollout, start, roll_back).when(promote).then_refused("lora-v2", "rolled back already")
     given(Rollout).when(promote).then_refused("has not started")
 

@@ -11,6 +11,7 @@ import typer
 
 from ...domain.errors import GrokputerError, UnknownAdapter
 from ...domain.events import TaskFailed
+from ...domain.run import LARGEST_SEED
 from .feedback import ask_feedback
 from .options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
 from .rendering import print_json, say, short_id, short_text
@@ -32,7 +33,9 @@ def run(
     env: Annotated[
         Literal["miniwob", "chat"] | None, typer.Option(help="Where; default: chat for words with a space in them.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="The page's seed; default: a random one, printed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="The page's seed; default: a random one, printed.")
+    ] = None,
     adapter: Annotated[str | None, typer.Option(help="Pin the run to this adapter, or to 'base'.")] = None,
     as_of: Annotated[
         str | None, typer.Option(metavar="POSITION|TIME", help="Run with the adapter and settings live then.")
