@@ -126,7 +126,8 @@ class Story:
             job.progress(4, 8, 0.5, self._after(job))
             job.complete(
                 self._after(job), weights=weights, base_hash="sha256:00", config_hash="sha256:11", dataset="sha256:dd",
-                steps=8, tokens=4000, examples=30, left_out=0, final_loss=0.25, duration_s=12.5, peak_memory_bytes=10**9, device="cpu", versions={},
+                steps=8, tokens=4000, examples=30, left_out=0,
+                final_loss=0.25, duration_s=12.5, peak_memory_bytes=10**9, device="cpu", versions={},
             )  # fmt: skip
 
         self.ledger.write(TrainingJob, training, finish)

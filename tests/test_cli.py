@@ -343,9 +343,17 @@ def test_a_file_that_is_no_log_and_a_damaged_one_are_refused(tmp_path: Path, log
 
 def test_a_decision_without_a_rollout_or_on_an_unknown_adapter_is_refused(log: Path) -> None:
     assert "lora-v9 is not registered" in refused("rollouts", "promote", "lora-v9", "--reason", "x", db=log)
-    assert "promoted already" in refused("rollouts", "rollback", "lora-v1", "--reason", "x", db=log)
     assert "reason" in refused("rollouts", "promote", "lora-v2", "--reason", " ", db=log)
     assert call("rollouts", "promote", "lora-v2", db=log).exit_code == 2
+
+
+def test_a_promotion_is_taken_back_by_hand_once(log: Path) -> None:
+    assert call("rollouts", "rollback", "lora-v1", "--reason", "it forgets", db=log).exit_code == 0
+    [action, *_] = json.loads(call("status", "--json", db=log).stdout)["roles"]
+    assert action["live"] is None
+    position = json.loads(call("status", "--json", db=log).stdout)["position"]
+    call("rollouts", "rollback", "lora-v1", "--reason", "it forgets", db=log)
+    assert json.loads(call("status", "--json", db=log).stdout)["position"] == position
 
 
 def test_an_unknown_task_is_refused_before_a_model_is_loaded(log: Path) -> None:
