@@ -213,6 +213,48 @@ def test_from_the_promotion_the_causes_lead_back_to_a_rating(ledger: Ledger) -> 
     ]  # fmt: skip
 
 
+def test_a_run_that_lost_its_browser_judges_neither_arm(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    context = ledger.context("ada")
+
+    def lose(run: TaskRun) -> None:
+        run.start(
+            context, role="action", arm="canary", adapter="lora-v1", rollout=rollout.hex, environment="miniwob",
+            task="click-link", seed=0, base="embedded", session=None, policy={},
+        )  # fmt: skip
+        run.fail("environment", "the browser was lost", 100, 0.0, Policy(), context)
+
+    ledger.write(TaskRun, derive_id("lost"), lose)
+    state = follow(ledger)
+    assert state.health.outcomes(rollout.hex, "canary") == []
+    assert state.metrics.rows()[-1]["failures"] == {"environment": 1}
+
+
+def test_a_resumed_rollout_gets_its_time_anew(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    paused = assess(ledger, rollout, "inconclusive").lanes.state["rollouts"][rollout.hex]
+    ledger.write(Rollout, rollout, lambda it: it.resume("more traffic", ledger.context("ada")))
+    resumed = follow(ledger).lanes.state["rollouts"][rollout.hex]
+    assert resumed["phase"] == "progressing"
+    assert resumed["since"] > paused["since"] == paused["started"]
+
+
+def test_two_trainings_that_complete_in_a_row_get_two_names(ledger: Ledger) -> None:
+    context = ledger.context("grokputer")
+    ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", None, "corrections", context))
+    ledger.write(RoleImprovement, role_id("ocr"), lambda it: it.open("ocr", None, "corrections", context))
+    trainings = [UUID(key) for key in follow(ledger).registry.trainings]
+
+    def finish(job: TrainingJob) -> None:
+        job.build_dataset(context, **DATASET)
+        job.start(context)
+        job.complete(context, **RESULT)
+
+    for training in trainings:
+        ledger.write(TrainingJob, training, finish)
+    assert sorted(follow(ledger).registry.adapters) == ["lora-v1", "lora-v2"]
+
+
 def test_a_rollback_alerts_and_leaves_the_base_live(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
     state = assess(ledger, rollout, "roll back")

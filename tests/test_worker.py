@@ -15,6 +15,7 @@ from uuid import UUID
 
 import pytest
 
+from grokputer.domain.errors import ModelError
 from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
@@ -119,9 +120,36 @@ def test_killed_in_the_midst_of_training_the_next_worker_goes_on_and_does_it_onc
         assert said[topic] == 1, topic
 
 
-def trainers_of(folder: Path) -> list[int]:
-    """Processes that still train in the folder; the system may need a moment to end them."""
-    for _ in range(200):
+def test_a_trainer_that_is_killed_goes_on_from_its_checkpoint_under_the_same_worker(breached: Ledger) -> None:
+    worker = start_worker(breached)
+    [job] = load_state(breached).registry.trainings
+    folder = adapters_folder(breached.path) / "trainings" / job / "job"
+    deadline = time.monotonic() + 240
+    while not list(folder.glob("checkpoint-*")) and worker.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for trainer in trainers_of(folder, wait=False):
+        os.kill(trainer, signal.SIGKILL)
+    assert "was interrupted; it goes on" in finish(worker)
+    said = count(breached)
+    assert said["TrainingStarted"] == 2
+    assert said["TrainingCompleted"] == said["RolloutStarted"] == 1
+    assert said["TrainingFailed"] == 0
+
+
+def test_an_adapter_is_refused_on_another_base_than_its_own(breached: Ledger) -> None:
+    work(breached, once=True)
+    change(breached, "model.base", "embedded")
+    with (
+        Parts(breached, follow(breached)) as parts,
+        pytest.raises(ModelError, match="lora-v1 was trained on") as caught,
+    ):
+        parts.prepare("lora-v1")
+    assert "\n" not in str(caught.value)
+
+
+def trainers_of(folder: Path, *, wait: bool = True) -> list[int]:
+    """Processes that train in the folder; with ``wait``, those that still do after a moment."""
+    for _ in range(200 if wait else 1):
         found = []
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
