@@ -60,6 +60,8 @@ class Commands(TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # A reader that stops early is nobody's fault, and typer ends quietly.
         except (GrokputerError, OSError, UnicodeEncodeError) as error:
             # The latter two are the machine's business: a folder that cannot be written, bytes that are no text.
             print(f"grokputer: {' '.join(str(error).split())}", file=sys.stderr)

@@ -494,6 +494,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_question_is_asked_answered_recorded_and_corrected(asked: Path) -> None:
     result = call("run", "What is the capital of France?", "--seed", "3", db=asked)
     assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Paris\n")
     assert "succeeded after 1 steps" in result.stdout
     [run] = document("runs", db=asked)
     assert run["task"] == "What is the capital of France?"

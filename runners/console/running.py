@@ -75,7 +75,7 @@ def run(
         for run in _runs(ledger, parts, environment, task, range(first, first + times), role, session, pinned):
             ended.append(run)
             if not as_json:
-                print(_outcome(run))
+                _print_outcome(ledger, run)
             if reviewer:
                 _review(ledger, parts, run)
             elif not no_feedback and sys.stdin.isatty():
@@ -83,7 +83,7 @@ def run(
             now = follow(ledger)
             parts.state = now if as_of is None else state
     if as_json:
-        documents = [_document(ledger.get(type(run), run.id)) for run in ended]
+        documents = [_document(ledger, ledger.get(type(run), run.id)) for run in ended]
         print_json(documents[0] if times == 1 else documents)
     elif times > 1:
         good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
@@ -149,21 +149,26 @@ def _show_step(number: int, step: Step) -> None:
         say(f"  {number:>2}  {step.answer}{error}  {step.completion.duration_ms} ms")
 
 
-def _outcome(run: TaskRun) -> str:
-    document = _document(run)
+def _print_outcome(ledger: Ledger, run: TaskRun) -> None:
+    """The answer where the task was a question, then how the run ended."""
+    document = _document(ledger, run)
+    if document["answer"] is not None:
+        print(document["answer"])
     why = f" ({document['reason']})" if document["reason"] else ""
-    return (
+    print(
         f"{short_id(run.id.hex)} {document['outcome']}{why} after {document['steps']} steps in {document['seconds']} s "
         f"with {document['adapter'] or BASE}; seed {document['seed']}, implicitly {document['implicit_stars']} stars"
     )
 
 
-def _document(run: TaskRun) -> dict[str, object]:
-    """The run as JSON: how it ended, and the rating it has."""
+def _document(ledger: Ledger, run: TaskRun) -> dict[str, object]:
+    """The run as JSON: how it ended, what was answered to a question, and the rating it has."""
     started, ended = run.started, run.ended
     assert started is not None and ended is not None
+    is_question = started.environment == "chat" and bool(run.steps)
     return {
         "run": run.id.hex,
+        "answer": ledger.get_content(run.steps[-1].answer) if is_question else None,
         "task": started.task,
         "seed": started.seed,
         "role": started.role,
