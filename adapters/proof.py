@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..domain.errors import AdapterNotApplied
+from ..domain.errors import DamagedWeights
 from ..domain.ports import Message, Page
 from ..domain.prompt import observe
 
@@ -89,22 +89,6 @@ class Proof:
         """Whether traffic may be routed to the adapter."""
         return self.differs and self.matches
 
-    def __str__(self) -> str:
-        verdict = "is applied" if self.is_applied else "is NOT applied"
-        reason = (
-            ""
-            if self.is_applied
-            else (
-                ": its answers are the base's"
-                if not self.differs
-                else ": its answers are not those its trainer recorded"
-            )
-        )
-        return (
-            f"adapter {self.adapter} {verdict}{reason} (effect {self.effect:.3g}, served against trained {self.error:.3g}, "
-            f"base against base {self.base_error:.3g})"
-        )
-
 
 def record(base: Sequence[Sequence[float]], trained: Sequence[Sequence[float]], fingerprint: str) -> Reference:
     """The reference from the trainer's full logits for each of ``PROMPTS``: the tokens likeliest for either model."""
@@ -140,17 +124,15 @@ def prove_applied(model: Inspectable, adapter: str, reference: Reference) -> Pro
     )
 
 
-def require_applied(model: Inspectable, adapter: str, directory: Path) -> Proof:
-    """The proof for a loaded adapter, by the reference beside its weights. Raises ``AdapterNotApplied`` if it fails."""
+def read_reference(directory: Path) -> Reference:
+    """The reference that lies beside an adapter's weights. Raises ``DamagedWeights`` when there is none to be read."""
     file = directory / FILE
     try:
-        reference = Reference.from_json(json.loads(file.read_text(encoding="utf-8")))
+        return Reference.from_json(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AdapterNotApplied(f"adapter {adapter} has no readable {file}: {error}; train it again") from error
-    proof = prove_applied(model, adapter, reference)
-    if not proof.is_applied:
-        raise AdapterNotApplied(f"{proof}; serve it on the base it was trained on, or train it again")
-    return proof
+        raise DamagedWeights(
+            f"weights in {directory} have no readable {FILE} ({error}); train the adapter again"
+        ) from error
 
 
 def _top(logits: Sequence[float]) -> list[int]:

@@ -55,9 +55,5 @@ class TrainingError(GrokputerError):
     """A training that did not produce an adapter, with the reason."""
 
 
-class AdapterNotApplied(GrokputerError):
-    """An adapter whose served answers are the base's, or are not those its trainer recorded."""
-
-
 class LogError(GrokputerError):
     """The log cannot be opened, read or written."""

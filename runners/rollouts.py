@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from uuid import UUID
 
@@ -30,7 +29,7 @@ def prove(ledger: Ledger, parts: Parts, name: str) -> Adapter:
 
 
 def _compare(parts: Parts, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
-    from ..adapters.proof import FILE, PROMPTS, Reference, prove_applied
+    from ..adapters.proof import PROMPTS, prove_applied, read_reference
     from ..adapters.serving import LocalModel
 
     parts.prepare(name)
@@ -38,8 +37,7 @@ def _compare(parts: Parts, name: str, weights: str) -> tuple[bool, bool, dict[st
         raise GrokputerError(
             f"{name} cannot be proven on an endpoint, whose logits cannot be seen; set model.backend local"
         )
-    recorded = json.loads((parts.store.path(weights) / FILE).read_text(encoding="utf-8"))
-    proof = prove_applied(parts.model, name, Reference.from_json(recorded))
+    proof = prove_applied(parts.model, name, read_reference(parts.store.path(weights)))
     return (
         proof.differs,
         proof.matches,
