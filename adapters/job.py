@@ -38,7 +38,9 @@ class TrainingJobSpec:
 
     def to_json(self) -> dict[str, Any]:
         """What ``job.json`` says."""
-        return {"dataset": str(self.dataset.absolute()), "recipe": self.recipe.to_json(), "base": self.base.to_json()}
+        # Relative, so that a job that was begun goes on where its folder was moved to.
+        dataset = os.path.relpath(self.dataset, self.directory)
+        return {"dataset": dataset, "recipe": self.recipe.to_json(), "base": self.base.to_json()}
 
     @staticmethod
     def read(directory: Path) -> TrainingJobSpec:
@@ -46,7 +48,7 @@ class TrainingJobSpec:
         try:
             data = json.loads((directory / "job.json").read_text(encoding="utf-8"))
             return TrainingJobSpec(
-                directory, Path(data["dataset"]), Recipe.from_json(data["recipe"]), Base(**data["base"])
+                directory, directory / data["dataset"], Recipe.from_json(data["recipe"]), Base(**data["base"])
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"training job {directory}/job.json cannot be read: {error}") from error
