@@ -146,6 +146,8 @@ def device() -> str:
 
 def use_threads(count: int) -> None:
     """Compute with this many CPU threads, unless ``OMP_NUM_THREADS`` says otherwise. It holds for the calling thread."""
+    # Read when torch is loaded: threads that wait by spinning take the cores from whoever else is computing.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
     if "OMP_NUM_THREADS" not in os.environ:
