@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .settings import Policy
 
+SIGNIFICANCE = 0.05
+"""How often an arm that is no worse may look significantly worse in one look; chosen, the usual."""
+
 CHANCE = 1.645
-"""Standard errors that chance alone exceeds one time in twenty, on one side (normal approximation)."""
+"""Standard errors that a normal mean exceeds with that probability, on one side."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,7 @@ def assess_canary(
     """Promote, roll back, hold or inconclusive, from both arms' latest outcomes in the rollout's own period.
 
     Under the rule ``relative`` a bar that the stable arm itself misses in the same period is lowered to what that arm
-    reaches, less what chance alone explains: an adapter is not refused for a fault it has not brought. That chance is
-    ``CHANCE`` standard errors of the difference of the two arms.
+    reaches, less what chance alone explains (``SIGNIFICANCE``): an adapter is not refused for a fault it has not brought.
     """
     window, minimum = policy.get("canary.window", role), policy.get("canary.min_runs", role)
     ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
@@ -134,26 +137,55 @@ def assess_canary(
 
 def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str) -> dict[str, tuple[float, bool]]:
     """For each figure the bar, and whether reaching it is enough (so when it comes from the stable arm)."""
-    is_relative = policy.get("canary.rule", role) == "relative" and stable.runs >= policy.get("canary.min_runs", role)
-    figures = (
-        ("success", stable.success, _variance(stable.success), ours.runs, stable.runs),
-        ("rating", stable.rating, stable.rating_variance, ours.rated, stable.rated),
-        ("health", stable.health, _variance(stable.health), ours.runs, stable.runs),
-    )
-    bars: dict[str, tuple[float, bool]] = {}
-    for name, value, variance, our_runs, their_runs in figures:
-        bar: float = policy.get(f"canary.min_{name}", role)
-        bars[name] = (bar, False)
-        if is_relative and value is not None and our_runs:
-            chance = CHANCE * math.sqrt(variance * (1 / our_runs + 1 / their_runs))
-            if value - chance < bar:
-                bars[name] = (value - chance, True)
+    bars: dict[str, tuple[float, bool]] = {
+        name: (policy.get(f"canary.min_{name}", role), False) for name in ("success", "rating", "health")
+    }
+    if (
+        policy.get("canary.rule", role) == "relative"
+        and ours.runs
+        and stable.runs >= policy.get("canary.min_runs", role)
+    ):
+        lowered = {
+            "success": _least_share(ours.runs, stable.success, stable.runs),
+            "rating": _least_mean(ours, stable),
+            "health": _least_share(ours.runs, stable.health, stable.runs),
+        }
+        for name, bar in lowered.items():
+            if bar is not None and bar < bars[name][0]:
+                bars[name] = (bar, True)
     return bars
 
 
-def _variance(rate: float | None) -> float:
-    """Of a success that comes with this rate."""
-    return 0.0 if rate is None else rate * (1 - rate)
+def _least_share(runs: int, stable_share: float | None, stable_runs: int) -> float:
+    """The least share of ``runs`` that is not significantly worse than the stable arm's, in [0, 1]."""
+    theirs = round((stable_share or 0.0) * stable_runs)
+    return bisect_left(range(runs), SIGNIFICANCE, key=lambda ours: _chance_of(ours, runs, theirs, stable_runs)) / runs
+
+
+def _chance_of(ours: int, runs: int, theirs: int, stable_runs: int) -> float:
+    """The chance that so few successes or fewer fall to us when both arms are alike, in (0, 1].
+
+    Source: Fisher's exact test, one-sided (the hypergeometric distribution of ours, given what both have together).
+    """
+    together, everyone = ours + theirs, runs + stable_runs
+    least = max(0, together - stable_runs)
+    terms = (
+        _log_choose(together, k) + _log_choose(everyone - together, runs - k) - _log_choose(everyone, runs)
+        for k in range(least, ours + 1)
+    )
+    return math.fsum(math.exp(term) for term in terms)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _least_mean(ours: ArmHealth, stable: ArmHealth) -> float | None:
+    """The least mean rating that is not significantly worse than the stable arm's (normal approximation)."""
+    if stable.rating is None or not ours.rated:
+        return None
+    variance = max(ours.rating_variance, stable.rating_variance)
+    return stable.rating - CHANCE * math.sqrt(variance * (1 / ours.rated + 1 / stable.rated))
 
 
 def _rounded(value: float | None) -> float | None:

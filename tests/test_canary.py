@@ -74,7 +74,7 @@ def test_runs_that_nobody_rated_hold() -> None:
 
 def test_under_the_relative_rule_a_bar_the_stable_arm_misses_is_lowered_to_it_less_chance() -> None:
     stable = ([GOOD, WRONG]) * 50  # success .5, rating 3.0
-    # Of 20 canary runs: sqrt(.25 x (1/20 + 1/100)) = .122, times 1.645 = .201; so the bar is .299.
+    # By Fisher's exact test 6 of 20 is not significantly worse than 50 of 100 (one-sided p = .08), 5 of 20 is (p = .03).
     assert verdict([GOOD] * 6 + [WRONG] * 14, stable) == ("roll back", "success")
     assert verdict([GOOD] * 14 + [WRONG] * 6, stable, rule="relative") == ("promote", "healthy")
     assert verdict([GOOD] * 6 + [WRONG] * 14, stable, rule="relative") == ("promote", "healthy")
@@ -86,6 +86,12 @@ def test_the_more_runs_the_less_is_put_down_to_chance() -> None:
     few, many = [GOOD] * 7 + [WRONG] * 13, [GOOD] * 350 + [WRONG] * 650
     assert verdict(few, stable, rule="relative", window=1000) == ("promote", "healthy")
     assert verdict(many, stable, rule="relative", window=1000) == ("roll back", "success")
+
+
+def test_one_timeout_in_twenty_is_not_held_against_a_canary_beside_an_arm_with_few() -> None:
+    stable = [GOOD] * 109 + [LATE]
+    assert verdict([GOOD] * 19 + [LATE], stable, rule="relative", min_success=0.9) == ("promote", "healthy")
+    assert verdict([GOOD] * 17 + [LATE] * 3, stable, rule="relative", min_success=0.8) == ("roll back", "health")
 
 
 def test_an_arm_that_never_succeeds_leaves_nothing_to_chance() -> None:
