@@ -76,19 +76,50 @@ def test_a_program_that_is_no_browser_is_named_with_what_it_said(
         Browser()
 
 
-@pytest.mark.usefixtures("browser")
-def test_the_browser_and_its_profile_do_not_outlive_a_killed_python(tmp_path: Path) -> None:
+def kill_python_with_its_browser(folder: Path, browser: str = "") -> None:
+    """Start a Python that starts a browser in a temporary folder, and kill it without notice once the browser is up."""
     script = "from grokputer.runners.environments.browser import Browser; browser = Browser(); print('up', flush=True); input()"
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": str(folder)} | ({"GROKPUTER_BROWSER": browser} if browser else {})
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     ) as python:
         assert python.stdout is not None
         assert python.stdout.readline() == b"up\n"
-        assert [path.name[:18] for path in tmp_path.glob("grokputer-browser-*")] == ["grokputer-browser-"]
+        assert [path.name[:18] for path in folder.glob("grokputer-browser-*")] == ["grokputer-browser-"]
         python.send_signal(signal.SIGKILL)
-    for _ in range(200):  # The profile is removed once the browser has ended.
-        if not list(tmp_path.glob("grokputer-browser-*")):
-            break
+
+
+def what_is_left(folder: Path) -> str:
+    """The profiles in the folder, with the processes that name it, once they had a minute to go; empty when all went."""
+    for _ in range(1200):
+        if not list(folder.glob("grokputer-browser-*")):
+            return ""
         time.sleep(0.05)
-    assert not list(tmp_path.glob("grokputer-browser-*"))
+    running = subprocess.run(["ps", "-eo", "pid,ppid,stat,args"], capture_output=True, text=True, check=True).stdout
+    return "\n".join([*map(str, folder.rglob("*")), *(line for line in running.split("\n") if str(folder) in line)])
+
+
+@pytest.mark.usefixtures("browser")
+def test_the_browser_and_its_profile_do_not_outlive_a_killed_python(tmp_path: Path) -> None:
+    kill_python_with_its_browser(tmp_path)
+    assert what_is_left(tmp_path) == ""
+
+
+def test_the_profile_goes_even_when_a_child_of_the_browser_writes_on_after_its_end(tmp_path: Path) -> None:
+    program = tmp_path / "chromium"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import json, os, pathlib, signal, sys, time\n"
+        "profile = next(flag for flag in sys.argv if flag.startswith('--user-data-dir=')).split('=', 1)[1]\n"
+        "[pathlib.Path(profile, str(n)).touch() for n in range(2000)]\n"
+        "if os.fork() == 0:\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "    end = time.monotonic() + 2\n"
+        "    while time.monotonic() < end:\n"
+        "        pathlib.Path(profile, str(time.monotonic())).touch()\n"
+        "while os.read(3, 4096):\n"
+        "    os.write(4, json.dumps({'id': 1, 'result': {'product': 'Slow'}}).encode() + b'\\0')\n"
+    )
+    program.chmod(0o755)
+    kill_python_with_its_browser(tmp_path, browser=str(program))
+    assert what_is_left(tmp_path) == ""

@@ -53,8 +53,17 @@ TIMEOUT_S = 30.0
 """How long one command may take before the browser counts as lost; chosen: pages answer within milliseconds."""
 
 # Chromium reads commands from descriptor 3 and answers on 4. The shell outlives it to remove the profile, so that
-# nothing stays behind even when Python is killed.
-_LAUNCH = 'profile=$1; shift; "$@" 3<&0 4>&1 </dev/null >/dev/null; rm -rf "$profile"'
+# nothing stays behind even when Python is killed. Its own children may write there for a moment longer, and ``rm`` gives
+# up on a folder that fills while it is emptied: they are told to end, and it tries again.
+_LAUNCH = """
+profile=$1; shift
+"$@" 3<&0 4>&1 </dev/null >/dev/null
+trap '' TERM; kill -TERM 0
+for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    rm -rf "$profile" 2>/dev/null && break
+    sleep 0.25
+done
+"""
 
 
 class PageError(Exception):
