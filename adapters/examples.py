@@ -1,4 +1,4 @@
-"""What an adapter learns from: prompts with the answer that should have been given, and where each came from.
+"""What an adapter learns from: prompts with an answer, what that answer is to training, and where each came from.
 
 Which runs become examples is decided elsewhere. A dataset is a JSON Lines file, and its hash is that of the file's bytes,
 so ``sha256sum dataset.jsonl`` checks it.
@@ -18,14 +18,21 @@ from ..domain.ports import Message
 
 ROLES = ("system", "user", "assistant")
 """Who may speak in a prompt."""
+LABELS = ("target", "good", "bad")
+"""What an answer is to training: to be learned, or given once and judged so."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One prompt and its right answer.
+    """One prompt and an answer to it.
 
     ``source`` names the kind: ``correction``, ``success``, ``replay``, ``public``, ``teacher``. ``run_id`` and ``step``
     (from 0) point at the run it came from; they are empty for sources that have none. ``role`` is the agent's role.
+    ``instance`` is the task instance, ``miniwob/click-color#123``, ``chat#<content key>`` or ``public#<hash of prompt>``.
+
+    ``label`` is ``target`` for the answer that should be given, the only kind that supervised training learns from.
+    ``good`` and ``bad`` are answers that were given and rated so: for KTO alone. ``rejected`` is another answer that failed
+    on the very same prompt; with it, the example is a DPO pair too.
     """
 
     messages: tuple[Message, ...]
@@ -34,10 +41,13 @@ class Example:
     role: str = "action"
     run_id: str = ""
     step: int = 0
+    instance: str = ""
+    rejected: str = ""
+    label: str = "target"
 
     def to_json(self) -> dict[str, Any]:
         """The example as it stands in a dataset file."""
-        return {
+        row: dict[str, Any] = {
             "messages": list(self.messages),
             "completion": self.completion,
             "source": self.source,
@@ -45,6 +55,10 @@ class Example:
             "run_id": self.run_id,
             "step": self.step,
         }
+        # Left out where they say nothing, so that a file written before there were any keeps its hash.
+        further = {"instance": self.instance, "rejected": self.rejected}
+        row |= {name: value for name, value in further.items() if value}
+        return row if self.label == "target" else {**row, "label": self.label}
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Example:
@@ -54,6 +68,9 @@ class Example:
             raise ValueError("'messages' must be a list of {role, content}")
         if not isinstance(completion, str) or not completion:
             raise ValueError("'completion' must be the answer as text, not empty")
+        label = row.get("label", "target")
+        if label not in LABELS:
+            raise ValueError(f"'label' is {label!r}; it is one of {', '.join(LABELS)}")
         return Example(
             tuple(messages),
             completion,
@@ -61,6 +78,9 @@ class Example:
             str(row.get("role", "action")),
             str(row.get("run_id", "")),
             int(row.get("step", 0)),
+            str(row.get("instance", "")),
+            str(row.get("rejected", "")),
+            label,
         )
 
 
@@ -94,10 +114,13 @@ def dataset_hash(examples: Iterable[Example]) -> str:
 
 
 def deduplicate(examples: Sequence[Example]) -> list[Example]:
-    """The examples without those whose prompt and answer an earlier one already has, in the same order."""
+    """The examples without those that say what an earlier one says, in the same order.
+
+    They say the same when prompt, answer, label and rejected answer are equal.
+    """
     first: dict[str, Example] = {}
-    for example in examples:
-        first.setdefault(json.dumps([example.messages, example.completion]), example)
+    for it in examples:
+        first.setdefault(json.dumps([it.messages, it.completion, it.label, it.rejected]), it)
     return list(first.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,23 @@ ASK: tuple[Message, ...] = ({"role": "user", "content": "task: press ✓\ndo: "}
 PRESS = Example(ASK, "CLICKbutton:✓[1]", "correction", "action", "run-1", 2)
 AGAIN = Example(ASK, "CLICKbutton:✓[1]", "replay", "action", "run-2", 0)
 DONE = Example(ASK, "DONE", "success", "action", "run-3", 1)
+PAIR = replace(PRESS, rejected="DONE", instance="miniwob/click-button#7")
+BAD = replace(PRESS, completion="DONE", label="bad")
 
 
 def test_a_dataset_file_gives_back_its_examples(tmp_path: Path) -> None:
-    write_examples(tmp_path / "dataset.jsonl", [PRESS, DONE])
-    assert read_examples(tmp_path / "dataset.jsonl") == [PRESS, DONE]
+    write_examples(tmp_path / "dataset.jsonl", [PRESS, DONE, PAIR, BAD])
+    assert read_examples(tmp_path / "dataset.jsonl") == [PRESS, DONE, PAIR, BAD]
+
+
+def test_a_file_of_targets_alone_reads_and_hashes_as_it_did_before_there_were_preferences(tmp_path: Path) -> None:
+    line = (
+        '{"messages":[{"role":"user","content":"task: press ✓\\ndo: "}],"completion":"CLICKbutton:✓[1]",'
+        '"source":"correction","role":"action","run_id":"run-1","step":2}\n'
+    )
+    (tmp_path / "dataset.jsonl").write_text(line, encoding="utf-8")
+    assert read_examples(tmp_path / "dataset.jsonl") == [PRESS]
+    assert dataset_hash([PRESS]) == "sha256:" + hashlib.sha256(line.encode()).hexdigest()
 
 
 def test_the_hash_of_a_dataset_is_that_of_its_file(tmp_path: Path) -> None:
@@ -32,10 +45,16 @@ def test_of_equal_prompts_and_answers_the_first_is_kept() -> None:
     assert deduplicate([PRESS, DONE, AGAIN]) == [PRESS, DONE]
 
 
+def test_an_answer_with_another_label_or_rejected_answer_says_something_else() -> None:
+    good = replace(PRESS, label="good")
+    assert deduplicate([PRESS, PAIR, good, replace(AGAIN, label="good")]) == [PRESS, PAIR, good]
+
+
 @pytest.mark.parametrize(
     "line",
     ["not json", "[1]", '{"messages": [], "completion": "DONE"}', '{"messages": [{"role": "user"}], "completion": "DONE"}',
-     '{"messages": [{"role": "user", "content": "hi"}], "completion": ""}'],
+     '{"messages": [{"role": "user", "content": "hi"}], "completion": ""}',
+     '{"messages": [{"role": "user", "content": "hi"}], "completion": "DONE", "label": "fine"}'],
 )  # fmt: skip
 def test_a_line_that_is_no_example_is_named(tmp_path: Path, line: str) -> None:
     write_examples(tmp_path / "dataset.jsonl", [PRESS])
