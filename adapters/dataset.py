@@ -2,20 +2,23 @@
 
 Targets are corrections (a person's, a demonstration's, a verified retry's) of runs not rated well, and good runs again
 as replay against forgetting. Nothing else is a target: a low star says what was wrong, not what would have been right.
+Runs of held-out instances teach nothing; they are what the adapter is judged by.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..domain.events import Event, StepTaken, TaskCorrected, TaskRated, TaskStarted, TaskSucceeded
+from ..domain.events import Event, TaskSucceeded
 from .examples import Example, dataset_hash, deduplicate
+from .held_out import HeldOut, find_held_out, in_turn, is_held_out, judge_outcome
+from .past_runs import TOPICS, Content, PastRun, collect_runs
+from .recipe import Recipe
 
-TOPICS = tuple(cls.TOPIC for cls in (TaskStarted, StepTaken, TaskSucceeded, TaskRated, TaskCorrected))
-"""The facts a dataset is made from."""
+__all__ = ["GOOD_STARS", "TOPICS", "Dataset", "HeldOut", "build_dataset", "is_held_out"]
 
 GOOD_STARS = 4
 """Stars from which a successful run is worth repeating; chosen: the mirror of the threshold for learning from a run."""
@@ -31,6 +34,8 @@ class Dataset:
     """Runs that at least one example comes from."""
     lessons: int
     """Examples that are not replay: what there is to learn."""
+    held_out: Sequence[HeldOut] = ()
+    """Runs of instances that are never trained on, newest first and evenly over tasks."""
 
     @property
     def hash(self) -> str:
@@ -43,92 +48,65 @@ class Dataset:
         return json.dumps(rows, separators=(",", ":"))
 
 
-@dataclass
-class _Run:
-    id: str
-    environment: str
-    task: str
-    role: str
-    steps: list[StepTaken]
-    succeeded: bool = False
-    stars: int | None = None
-    correction: TaskCorrected | None = None
+def build_dataset(events: Iterable[Event], content: Content, role: str, below_stars: int, recipe: Recipe) -> Dataset:
+    """The dataset of a role from its events, the same for the same events, content and recipe.
 
-
-def build_dataset(
-    events: Iterable[Event],
-    content: Callable[[str], str | None],
-    role: str,
-    below_stars: int,
-    replay_share: float,
-    seed: int,
-) -> Dataset:
-    """The dataset of a role from its events, the same for the same events and seed.
-
-    ``replay_share`` is the replay's share of the whole, in [0, 1). Replay is drawn evenly over tasks, so that a frequent
+    ``recipe.replay_share`` is the replay's share of the whole. Replay is drawn evenly over tasks, so that a frequent
     one does not crowd out the rest. Runs whose content was erased are left out.
     """
-    runs = _collect(events, role)
+    every_run = collect_runs(events, role, content)
+    kept_back = find_held_out(every_run, recipe.held_out_share)
+    runs = [run for run in every_run if run.instance not in kept_back]
     lessons: list[Example] = []
     for run in runs:
-        if run.correction is not None and (run.stars is None or run.stars < below_stars):
+        if run.stars is None or run.stars < below_stars:
             lessons += _correction_examples(run, content)
     lessons = deduplicate(lessons)
-    wanted = round(len(lessons) * replay_share / (1 - replay_share))
+    wanted = round(len(lessons) * recipe.replay_share / (1 - recipe.replay_share))
     known = {(json.dumps(e.messages), e.completion) for e in lessons}
-    replayed = [e for e in _replay(runs, content, wanted, seed) if (json.dumps(e.messages), e.completion) not in known]
-    examples = [*lessons, *replayed]
-    random.Random(seed).shuffle(examples)
+    drawn = _replay(runs, content, wanted, recipe.seed)
+    examples = [*lessons, *(e for e in drawn if (json.dumps(e.messages), e.completion) not in known)]
+    random.Random(recipe.seed).shuffle(examples)
     by_source: dict[str, int] = {}
     for example in examples:
         by_source[example.source] = by_source.get(example.source, 0) + 1
-    return Dataset(examples, by_source, len({e.run_id for e in examples}), len(lessons))
+    kept = [run for run in every_run if run.instance in kept_back]
+    held_out = _hold_out(kept, content, below_stars)
+    return Dataset(examples, by_source, len({e.run_id for e in examples}), len(lessons), held_out)
 
 
-def _collect(events: Iterable[Event], role: str) -> list[_Run]:
-    runs: dict[str, _Run] = {}
-    for event in events:
-        key = event.originator_id.hex
-        if isinstance(event, TaskStarted) and event.role == role:
-            runs[key] = _Run(key, event.environment, event.task, event.role, [])
-        run = runs.get(key)
-        if run is None:
+def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int) -> list[HeldOut]:
+    found = []
+    for run in runs:
+        outcome = judge_outcome(run, below_stars, GOOD_STARS)
+        if outcome is None:
             continue
-        match event:
-            case StepTaken():
-                run.steps.append(event)
-            case TaskSucceeded():
-                run.succeeded = True
-            case TaskRated():
-                run.stars = event.stars
-            case TaskCorrected():
-                run.correction = _better(run.correction, event)
-    return list(runs.values())
+        examples = _correction_examples(run, content) if outcome == "failed" else _step_examples(run, content)
+        it = run.started
+        kept = HeldOut(run.id, it.environment, it.task, it.seed, outcome, tuple(examples), run.instance)
+        found.append((run.family, kept))
+    return in_turn(found)
 
 
-def _better(known: TaskCorrected | None, new: TaskCorrected) -> TaskCorrected:
-    """A person's word outranks a demonstration's or a retry's; among equals the latest counts."""
-    return known if known is not None and known.source == "human" and new.source != "human" else new
-
-
-def _correction_examples(run: _Run, content: Callable[[str], str | None]) -> list[Example]:
-    assert run.correction is not None
-    kept = content(run.correction.correction)
-    if kept is None:
+def _correction_examples(run: PastRun, content: Content) -> list[Example]:
+    """The steps of the run's correction, none where there is none or it was erased."""
+    kept = content(run.correction.correction) if run.correction is not None else None
+    if run.correction is None or kept is None:
         return []
     source = "retry" if run.correction.source == "retry" else "correction"
+    blank = _blank(run, source)
     return [
-        Example(tuple(step["messages"]), step["completion"], source, run.role, run.id, number)
+        replace(blank, messages=tuple(step["messages"]), completion=step["completion"], step=number)
         for number, step in enumerate(json.loads(kept))
     ]
 
 
-def _replay(runs: Sequence[_Run], content: Callable[[str], str | None], wanted: int, seed: int) -> list[Example]:
+def _replay(runs: Sequence[PastRun], content: Content, wanted: int, seed: int) -> list[Example]:
     """``wanted`` steps of good runs, drawn in turn from each task."""
-    good: dict[str, list[_Run]] = {}
+    good: dict[str, list[PastRun]] = {}
     for run in runs:
-        if run.succeeded and run.stars is not None and run.stars >= GOOD_STARS:
-            good.setdefault(run.task if run.environment != "chat" else "chat", []).append(run)
+        if isinstance(run.ended, TaskSucceeded) and run.stars is not None and run.stars >= GOOD_STARS:
+            good.setdefault(run.family, []).append(run)
     draw = random.Random(seed)
     for queue in good.values():
         draw.shuffle(queue)
@@ -140,11 +118,16 @@ def _replay(runs: Sequence[_Run], content: Callable[[str], str | None], wanted: 
     return deduplicate(examples)[:wanted]
 
 
-def _step_examples(run: _Run, content: Callable[[str], str | None]) -> list[Example]:
-    blank = Example((), "", "replay", run.role, run.id)
+def _step_examples(run: PastRun, content: Content) -> list[Example]:
+    """The run's own steps, without those that could not be carried out or were erased."""
+    blank = _blank(run, "replay")
     examples = []
     for number, step in enumerate(run.steps):
         prompt, answer = content(step.prompt), content(step.answer)
         if prompt is not None and answer and not step.error:
             examples.append(replace(blank, messages=tuple(json.loads(prompt)), completion=answer, step=number))
     return examples
+
+
+def _blank(run: PastRun, source: str) -> Example:
+    return Example((), "", source, run.started.role, run.id, instance=run.instance)

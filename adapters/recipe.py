@@ -32,6 +32,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_grad_norm": (1e-3, 1e3),
     "max_length": (16, 1_048_576),
     "replay_share": (0.0, 0.95),
+    "held_out_share": (0.0, 0.5),
     "checkpoint_steps": (1, 1_000_000),
     "seed": (0, 2**32 - 1),
 }
@@ -81,6 +82,9 @@ class Recipe:
     """Recompute activations instead of keeping them: a fifth slower, for models that do not fit otherwise."""
     replay_share: float = 1 / 3
     """Share of the dataset that repeats what already went well, against forgetting; measured for the embedded model."""
+    held_out_share: float = 0.15
+    """Share of the task instances that are never trained on, to judge the adapter by; chosen. Where it is raised later,
+    instances that earlier adapters were trained on are held out too."""
     checkpoint_steps: int = 25
     """Optimiser steps between two checkpoints, from which a killed training goes on; chosen."""
     seed: int = 0

@@ -153,6 +153,7 @@ RECIPE_KEYS = (
     "packing",
     "gradient_checkpointing",
     "replay_share",
+    "held_out_share",
     "checkpoint_steps",
     "seed",
 )

@@ -82,9 +82,7 @@ def _context(ledger: Ledger, job: TrainingJob) -> Any:
 def _dataset(ledger: Ledger, requested: TrainingRequested, up_to: int) -> Dataset:
     recipe = Recipe.from_json(requested.recipe)
     events = (recorded.event for recorded in ledger.read(1, up_to, TOPICS))
-    return build_dataset(
-        events, ledger.get_content, requested.role, requested.below_stars, recipe.replay_share, recipe.seed
-    )
+    return build_dataset(events, ledger.get_content, requested.role, requested.below_stars, recipe)
 
 
 def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset) -> TrainingJob:

@@ -72,7 +72,7 @@ def _preview(ledger: Ledger, state: State, role: str) -> None:
     print_table(("recipe", "value"), recipe.to_json().items())
     below, minimum = state.policy.get("training.below_stars", role), state.policy.get("training.min_examples", role)
     events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
-    dataset = build_dataset(events, ledger.get_content, role, below, recipe.replay_share, recipe.seed)
+    dataset = build_dataset(events, ledger.get_content, role, below, recipe)
     sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
     print(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
     if dataset.lessons < minimum:

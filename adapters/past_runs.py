@@ -1,0 +1,73 @@
+"""What the log tells of a role's runs, as far as training asks: what was done, how it ended, and what was said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ..domain.events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+
+TOPICS = tuple(cls.TOPIC for cls in (TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected))
+"""The facts that runs are gathered from."""
+
+Content = Callable[[str], str | None]
+"""The text under a content key, None when it was erased."""
+
+
+@dataclass
+class PastRun:
+    """One run of the role. ``id`` is hex; ``stars`` is the latest rating, ``correction`` the one that counts."""
+
+    id: str
+    started: TaskStarted
+    instance: str
+    """What was to be done, exactly: runs of one instance are given the same task from the same seed."""
+    steps: list[StepTaken] = field(default_factory=list)
+    ended: TaskSucceeded | TaskFailed | None = None
+    stars: int | None = None
+    correction: TaskCorrected | None = None
+
+    @property
+    def family(self) -> str:
+        """What it is counted under where tasks are to have an even share; all questions in words are one family."""
+        return "chat" if self.started.environment == "chat" else self.started.task
+
+
+def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[PastRun]:
+    """The role's runs in the order they began.
+
+    A question in words lies under a salted key, another one each time it is asked: its instance is named after the key
+    under which it was asked first.
+    """
+    runs: dict[str, PastRun] = {}
+    asked: dict[str, str] = {}
+    for event in events:
+        key = event.originator_id.hex
+        if isinstance(event, TaskStarted) and event.role == role:
+            runs[key] = PastRun(key, event, _name_instance(event, content, asked))
+        run = runs.get(key)
+        if run is None:
+            continue
+        match event:
+            case StepTaken():
+                run.steps.append(event)
+            case TaskSucceeded() | TaskFailed():
+                run.ended = event
+            case TaskRated():
+                run.stars = event.stars
+            case TaskCorrected():
+                run.correction = _better(run.correction, event)
+    return list(runs.values())
+
+
+def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]) -> str:
+    if started.environment != "chat":
+        return f"{started.environment}/{started.task}#{started.seed}"
+    words = content(started.task)
+    first = started.task if words is None else asked.setdefault(" ".join(words.split()), started.task)
+    return f"chat#{first}"
+
+
+def _better(known: TaskCorrected | None, new: TaskCorrected) -> TaskCorrected:
+    """A person's word outranks a demonstration's or a retry's; among equals the latest counts."""
+    return known if known is not None and known.source == "human" and new.source != "human" else new

@@ -1,0 +1,77 @@
+"""Runs as they may have happened, told without a log: what a dataset is made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from uuid import UUID
+
+from given import NOON
+from grokputer.adapters.dataset import Dataset, build_dataset
+from grokputer.adapters.recipe import Recipe
+from grokputer.domain.aggregate import Context, derive_id
+from grokputer.domain.events import Event
+from grokputer.domain.run import TaskRun
+from grokputer.domain.settings import Policy
+
+CONTEXT = Context(NOON, "ada")
+
+
+class Past:
+    """The events of some runs of the role ``action``, and the content they left."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.content: dict[str, str] = {}
+
+    def put(self, text: str) -> str:
+        key = f"sha256:{len(self.content)}"
+        self.content[key] = text
+        return key
+
+    def run(
+        self,
+        task: str = "enter-text",
+        *,
+        fails: bool = False,
+        stars: int | None = None,
+        corrected: Sequence[str] = (),
+        source: str = "human",
+        steps: int = 2,
+        role: str = "action",
+        error: str = "",
+        seed: int | None = None,
+        environment: str = "miniwob",
+        arm: str = "stable",
+        reason: str = "wrong",
+    ) -> UUID:
+        run = TaskRun(derive_id("run", len(self.events)))
+        run.start(
+            CONTEXT, role=role, arm=arm, adapter=None, rollout=None, environment=environment, task=task,
+            seed=len(self.events) if seed is None else seed, base="embedded", session=None, policy={},
+        )  # fmt: skip
+        for number in range(steps):
+            prompt = self.put(json.dumps([{"role": "user", "content": f"{task} {run.id} step {number}"}]))
+            answer = self.put(f"CLICK {number}")
+            run.take_step(
+                CONTEXT, prompt=prompt, answer=answer, error=error, model_ms=1, environment_ms=1, prompt_tokens=1,
+                completion_tokens=1,
+            )  # fmt: skip
+        if fails:
+            run.fail(reason, "", 10, -1.0, Policy(), CONTEXT)
+        else:
+            run.succeed(10, 1.0, Policy(), CONTEXT)
+        if stars is not None:
+            run.rate(stars, "human", [], None, CONTEXT)
+        if corrected:
+            pages = [
+                [{"role": "user", "content": f"{task} {run.id} page {number}"}] for number in range(len(corrected))
+            ]
+            rows = [{"messages": page, "completion": text} for page, text in zip(pages, corrected, strict=True)]
+            run.correct(source, self.put(json.dumps(rows)), len(rows), True, CONTEXT)
+        self.events += run.collect_events()
+        return run.id
+
+    def dataset(self, replay_share: float = 0.0, seed: int = 0, held_out_share: float = 0.0) -> Dataset:
+        recipe = Recipe(replay_share=replay_share, seed=seed, held_out_share=held_out_share)
+        return build_dataset(self.events, self.content.get, "action", 4, recipe)
