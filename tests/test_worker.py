@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,15 +52,58 @@ def change(ledger: Ledger, key: str, value: Any) -> None:
     ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", context))
 
 
-@pytest.fixture
-def breached(tmp_path: Path, tiny_base: Path) -> Ledger:
-    """A log with four failed, rated and corrected runs of a tiny base model, and the training they led to."""
-    ledger = Ledger.create(tmp_path / "events.db")
+@pytest.fixture(scope="module")
+def at_breach(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
+    """The folder of a log with four failed, rated and corrected runs of a tiny base model, and the training asked for."""
+    ledger = Ledger.create(tmp_path_factory.mktemp("breach") / "events.db")
     for key, value in {**SETTINGS, "model.base": str(tiny_base)}.items():
         change(ledger, key, value)
     with Parts(ledger, follow(ledger)) as parts:
         run_and_review(ledger, parts, 4, 0)
-    return ledger
+    return folder_of(ledger)
+
+
+@pytest.fixture(scope="module")
+def at_rollout(at_breach: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of that log after the worker has trained and proven the adapter and begun its rollout."""
+    ledger = copy_log(at_breach, tmp_path_factory.mktemp("rollout"))
+    work(ledger, once=True)
+    return folder_of(ledger)
+
+
+@pytest.fixture(scope="module")
+def at_verdict(at_rollout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of that log after ten more runs, on both arms: enough for the worker to judge the canary."""
+    ledger = copy_log(at_rollout, tmp_path_factory.mktemp("verdict"))
+    with Parts(ledger, load_state(ledger)) as parts:
+        run_and_review(ledger, parts, 10, 100)
+    return folder_of(ledger)
+
+
+def folder_of(ledger: Ledger) -> Path:
+    ledger.close()
+    return ledger.path.parent
+
+
+def copy_log(folder: Path, into: Path) -> Ledger:
+    """A copy of the log with its weights, to write to."""
+    shutil.copytree(folder, into, dirs_exist_ok=True)
+    return Ledger.open(into / "events.db")
+
+
+@pytest.fixture
+def breached(at_breach: Path, tmp_path: Path) -> Ledger:
+    return copy_log(at_breach, tmp_path)
+
+
+@pytest.fixture
+def rolled_out(at_rollout: Path, tmp_path: Path) -> Ledger:
+    return copy_log(at_rollout, tmp_path)
+
+
+@pytest.fixture
+def judged(at_verdict: Path, tmp_path: Path) -> Ledger:
+    return copy_log(at_verdict, tmp_path)
 
 
 def count(ledger: Ledger) -> Counter[str]:
@@ -77,25 +121,24 @@ def finish(worker: subprocess.Popen[str]) -> str:
     return out
 
 
-def test_the_loop_closes_with_a_real_model_in_a_real_browser(breached: Ledger) -> None:
+def test_the_loop_closes_with_a_real_model_in_a_real_browser(
+    breached: Ledger, at_rollout: Path, at_verdict: Path, tmp_path: Path
+) -> None:
     said = count(breached)
     assert (said["RatingThresholdBreached"], said["TrainingRequested"], said["TaskCorrected"]) == (1, 1, 4)
-    work(breached, once=True)
-    state = load_state(breached)
-    assert state.registry.adapters["lora-v1"]["status"] == "canary"
-    with Parts(breached, state) as parts:
-        run_and_review(breached, parts, 10, 100)
-    work(breached, once=True)
-    state = load_state(breached)
+    rolled_out = copy_log(at_rollout, tmp_path / "rollout")
+    assert load_state(rolled_out).registry.adapters["lora-v1"]["status"] == "canary"
+    judged = copy_log(at_verdict, tmp_path / "verdict")
+    work(judged, once=True)
+    state = load_state(judged)
     # The tiny model fails as often with the adapter as without: no worse, so under the relative rule it is promoted.
     assert state.traffic("action").stable == "lora-v1"
-    assert count(breached)["CycleClosed"] == 1
-    assert replay(breached).is_equal
+    assert count(judged)["CycleClosed"] == 1
+    assert replay(judged).is_equal
 
 
-def test_before_any_traffic_the_served_adapter_is_proven_to_be_the_trained_one(breached: Ledger) -> None:
-    work(breached, once=True)
-    [proof, rollout] = list(breached.read(1, None, ("AdapterEvaluated", "RolloutStarted")))
+def test_before_any_traffic_the_served_adapter_is_proven_to_be_the_trained_one(rolled_out: Ledger) -> None:
+    [proof, rollout] = list(rolled_out.read(1, None, ("AdapterEvaluated", "RolloutStarted")))
     assert proof.position < rollout.position
     numbers = vars(proof.event)
     assert numbers["effect"] > 3 * numbers["rounding"]
@@ -136,11 +179,10 @@ def test_a_trainer_that_is_killed_goes_on_from_its_checkpoint_under_the_same_wor
     assert said["TrainingFailed"] == 0
 
 
-def test_an_adapter_is_refused_on_another_base_than_its_own(breached: Ledger) -> None:
-    work(breached, once=True)
-    change(breached, "model.base", "embedded")
+def test_an_adapter_is_refused_on_another_base_than_its_own(rolled_out: Ledger) -> None:
+    change(rolled_out, "model.base", "embedded")
     with (
-        Parts(breached, follow(breached)) as parts,
+        Parts(rolled_out, follow(rolled_out)) as parts,
         pytest.raises(ModelError, match="lora-v1 was trained on") as caught,
     ):
         parts.prepare("lora-v1")
@@ -172,43 +214,38 @@ def test_two_workers_at_once_do_each_thing_once(breached: Ledger) -> None:
         assert counted[topic] == 1, topic
 
 
-def test_killed_in_the_midst_of_the_rollout_the_next_worker_decides_it_once(breached: Ledger) -> None:
-    work(breached, once=True)
-    with Parts(breached, load_state(breached)) as parts:
-        run_and_review(breached, parts, 10, 100)
-    worker = start_worker(breached)
-    while count(breached)["CanaryAssessed"] == 0 and worker.poll() is None:
+def test_killed_in_the_midst_of_the_rollout_the_next_worker_decides_it_once(judged: Ledger) -> None:
+    worker = start_worker(judged)
+    while count(judged)["CanaryAssessed"] == 0 and worker.poll() is None:
         time.sleep(0.002)
     worker.send_signal(signal.SIGKILL)
     worker.communicate()
-    finish(start_worker(breached))
-    said = count(breached)
+    finish(start_worker(judged))
+    said = count(judged)
     assert said["RolloutStarted"] == said["AdapterPromoted"] == said["CycleClosed"] == 1
 
 
-def test_weights_that_were_damaged_on_disk_are_refused_and_the_adapter_rejected(breached: Ledger) -> None:
-    work(breached, once=True)
-    [weights] = adapters_folder(breached.path).glob("weights/*/adapter_model.safetensors")
+def test_weights_that_were_damaged_on_disk_are_refused_and_the_adapter_rejected(rolled_out: Ledger) -> None:
+    [weights] = adapters_folder(rolled_out.path).glob("weights/*/adapter_model.safetensors")
     weights.chmod(0o644)
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(bytes(content))
-    with Parts(breached, load_state(breached)) as parts:
-        run_and_review(breached, parts, 12, 100)
-    failures = [r.event for r in breached.read(1, None, ("TaskFailed",)) if vars(r.event)["reason"] == "error"]
+    with Parts(rolled_out, load_state(rolled_out)) as parts:
+        run_and_review(rolled_out, parts, 12, 100)
+    failures = [r.event for r in rolled_out.read(1, None, ("TaskFailed",)) if vars(r.event)["reason"] == "error"]
     assert failures
     assert "damaged" in vars(failures[0])["detail"]
-    work(breached, once=True)
-    assert load_state(breached).traffic("action").stable is None
-    assert count(breached)["AdapterRolledBack"] == count(breached)["AlertRaised"] == 1
+    work(rolled_out, once=True)
+    assert load_state(rolled_out).traffic("action").stable is None
+    assert count(rolled_out)["AdapterRolledBack"] == count(rolled_out)["AlertRaised"] == 1
 
 
-def test_a_manifest_names_the_run_of_every_example(breached: Ledger) -> None:
-    work(breached, once=True)
-    [built] = [vars(recorded.event) for recorded in breached.read(1, None, ("DatasetBuilt",))]
-    manifest = breached.get_content(built["manifest"])
+def test_a_manifest_names_the_run_of_every_example(rolled_out: Ledger) -> None:
+    [built] = [vars(recorded.event) for recorded in rolled_out.read(1, None, ("DatasetBuilt",))]
+    manifest = rolled_out.get_content(built["manifest"])
     assert manifest is not None
     rows = json.loads(manifest)
     assert len(rows) == built["examples"] == sum(built["by_source"].values())
-    runs = {recorded.event.originator_id for recorded in breached.read(1, None, ("TaskCorrected",))}
+    runs = {recorded.event.originator_id for recorded in rolled_out.read(1, None, ("TaskCorrected",))}
     assert {UUID(row["run"]) for row in rows} == runs
