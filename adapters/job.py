@@ -27,7 +27,8 @@ from .recipe import Recipe
 class TrainingJobSpec:
     """One training: its folder, its dataset (JSON Lines of ``Example``), the base and the recipe.
 
-    The recipe's quantisation holds for the base. A folder with a finished training of the same job is not trained again;
+    The recipe's quantisation holds for the base. ``parent`` is the weights folder that the adapter begins as, None for a fresh
+    adapter. A folder with a finished training of the same job is not trained again;
     one with a checkpoint goes on from there.
     """
 
@@ -35,12 +36,14 @@ class TrainingJobSpec:
     dataset: Path
     recipe: Recipe = field(default_factory=Recipe)
     base: Base = field(default_factory=Base)
+    parent: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What ``job.json`` says."""
         # Relative, so that a job that was begun goes on where its folder was moved to.
-        dataset = os.path.relpath(self.dataset, self.directory)
-        return {"dataset": dataset, "recipe": self.recipe.to_json(), "base": self.base.to_json()}
+        paths = {"dataset": self.dataset, "parent": self.parent}
+        relative = {name: os.path.relpath(path, self.directory) for name, path in paths.items() if path is not None}
+        return {**relative, "recipe": self.recipe.to_json(), "base": self.base.to_json()}
 
     @staticmethod
     def read(directory: Path) -> TrainingJobSpec:
@@ -48,7 +51,11 @@ class TrainingJobSpec:
         try:
             data = json.loads((directory / "job.json").read_text(encoding="utf-8"))
             return TrainingJobSpec(
-                directory, directory / data["dataset"], Recipe.from_json(data["recipe"]), Base(**data["base"])
+                directory,
+                directory / data["dataset"],
+                Recipe.from_json(data["recipe"]),
+                Base(**data["base"]),
+                directory / data["parent"] if "parent" in data else None,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"training job {directory}/job.json cannot be read: {error}") from error

@@ -35,11 +35,16 @@ _RANGES: dict[str, tuple[float, float]] = {
     "held_out_share": (0.0, 0.5),
     "checkpoint_steps": (1, 1_000_000),
     "seed": (0, 2**32 - 1),
+    "sft_weight": (0.0, 1000.0),
+    "kto_weight": (0.0, 1000.0),
+    "dpo_weight": (0.0, 1000.0),
+    "beta": (1e-4, 100.0),
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
     "target": ("attention", "all-linear"),
     "quantization": ("nf4", "none"),
     "schedule": ("linear", "cosine", "constant"),
+    "lineage": ("base", "parent"),
 }
 
 
@@ -75,7 +80,7 @@ class Recipe:
     max_length: int = 2048
     """Tokens of prompt and completion. A longer example is left out and counted, never cut."""
     packing: bool = False
-    """Whether several examples share one sequence; they never see each other."""
+    """Whether several examples share one sequence; they never see each other. With KTO or DPO, none do."""
     quantization: str = "nf4"
     """``nf4``: 4-bit base with double quantisation and bf16 compute (QLoRA). ``none``: bf16 base (LoRA)."""
     gradient_checkpointing: bool = False
@@ -88,10 +93,29 @@ class Recipe:
     checkpoint_steps: int = 25
     """Optimiser steps between two checkpoints, from which a killed training goes on; chosen."""
     seed: int = 0
+    sft_weight: float = 1.0
+    """What the supervised loss on targets counts for, relative to the other two."""
+    kto_weight: float = 0.0
+    """What KTO counts for: answers that were given and rated good or bad, as they are (arXiv 2402.01306)."""
+    dpo_weight: float = 0.0
+    """What DPO counts for: pairs of a right and a failed answer to the same prompt (arXiv 2305.18290)."""
+    beta: float = 0.1
+    """How strongly KTO and DPO hold the model to what it was. Both papers' default."""
+    lineage: str = "base"
+    """``base``: a fresh adapter. ``parent``: the weights begin as those of the adapter that is live."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field.name, getattr(self, field.name), type(field.default))
+        if not self.sft_weight + self.kto_weight + self.dpo_weight > 0:
+            raise InvalidRecipe(
+                "recipe settings 'sft_weight', 'kto_weight' and 'dpo_weight' are all 0; give one of them a weight above 0"
+            )
+
+    @property
+    def has_preferences(self) -> bool:
+        """Whether it learns from judged answers too, and so from more than targets."""
+        return self.kto_weight > 0 or self.dpo_weight > 0
 
     def replace(self, **changes: Any) -> Recipe:
         """A copy with some settings changed. Raises ``InvalidRecipe`` for an unknown one or a value out of range."""

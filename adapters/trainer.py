@@ -1,7 +1,6 @@
 """What the training process does: QLoRA with TRL on a freshly loaded base that is never evaluated.
 
-The tokens of a prompt are rendered by the function that serving uses, and the loss is of the answer's tokens alone. Runs
-only in the child process, ``child.py``.
+The loss is of the answer's tokens alone. Runs only in the child process, ``child.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -22,16 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import TrainingError
 from .adapted_model import next_logits
-from .base_model import Base, answer_tokens, device, prompt_tokens, use_threads
-from .examples import Example, dataset_hash, read_examples
+from .base_model import Base, device, use_threads
+from .examples import dataset_hash, read_examples
+from .items import Item, is_learnt_from, tokenize
 from .job import Progress, TrainingJobSpec, TrainingResult, write_atomically
+from .lora import begin_as, configure_lora, round_off, widen
+from .objective import make_mixed_trainer, remember_reference, without_dropout
 from .proof import FILE as REFERENCE
 from .proof import PROMPTS, Reference, record
-from .recipe import ATTENTION, Recipe
+from .recipe import Recipe
 from .store import hash_directory
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
@@ -50,12 +51,17 @@ def train_job(job: TrainingJobSpec) -> TrainingResult:
         examples = read_examples(job.dataset)
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
         model, tokenizer = base.load()
-        rows = tokenize(examples, tokenizer, _longest(job.recipe, model))
-        trainer = make_trainer(model, tokenizer, rows, job.recipe, job.directory)
-        trainer.add_callback(_report(job.directory, rows, job.recipe))
+        longest = _longest(job.recipe, model)
+        items = tokenize(examples, tokenizer, longest, job.recipe)
+        trainer = make_trainer(model, tokenizer, items, job.recipe, job.directory)
+        if job.parent is not None:
+            begin_as(trainer.model, job.parent, job.recipe, base)
+        if job.recipe.has_preferences:
+            remember_reference(trainer)
+        trainer.add_callback(_report(job.directory, len(items), job.recipe))
         trainer.train(resume_from_checkpoint=last_checkpoint(job.directory))
         check_never_evaluated(trainer.model)
-        _round_adapter(trainer.model)
+        round_off(trainer.model)
         reference = _reference(trainer.model, tokenizer, base)
         _save(trainer.model, base, reference, job.directory)
         return TrainingResult(
@@ -65,9 +71,9 @@ def train_job(job: TrainingJobSpec) -> TrainingResult:
             base_fingerprint=base.fingerprint(),
             duration_s=round(time.monotonic() - started, 3),
             peak_memory_bytes=_peak_memory_bytes(),
-            examples=len(rows),
-            left_out=len(examples) - len(rows),
-            tokens=sum(len(row["input_ids"]) for row in rows),
+            examples=len(items),
+            left_out=sum(is_learnt_from(example, job.recipe) for example in examples) - len(items),
+            tokens=sum(item.tokens for item in items),
             steps=trainer.state.global_step,
             final_loss=[entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-1],
             device=device(),
@@ -76,42 +82,25 @@ def train_job(job: TrainingJobSpec) -> TrainingResult:
 
 
 def make_trainer(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: list[dict[str, list[int]]],
-    recipe: Recipe,
-    directory: Path,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], recipe: Recipe, directory: Path
 ) -> SFTTrainer:
-    """A TRL trainer for tokenised rows. The adapter's weights are kept in fp32 and multiplied in bf16."""
-    import torch
+    """A TRL trainer for the items, with a fresh adapter. Its weights are kept in fp32 and multiplied in bf16."""
     from datasets import Dataset  # type: ignore[import-untyped]
     from trl.trainer.sft_trainer import SFTTrainer
 
     model.config.use_cache = False
-    trainer = SFTTrainer(
-        model=model,
-        args=_arguments(recipe, directory),
-        processing_class=tokenizer,
-        train_dataset=Dataset.from_list(rows),
-        peft_config=_lora(recipe),
-    )
-    for parameter in model.parameters():
-        if parameter.requires_grad:  # TRL makes them bf16, where an update smaller than 1/256 of a weight is lost
-            parameter.data = parameter.data.to(torch.float32)
+    parts: dict[str, Any] = {
+        "model": model,
+        "args": _arguments(recipe, directory),
+        "processing_class": tokenizer,
+        "peft_config": configure_lora(recipe),
+    }
+    if recipe.has_preferences:
+        trainer = make_mixed_trainer(items, recipe, **parts)
+    else:
+        trainer = SFTTrainer(train_dataset=Dataset.from_list([item.row for item in items]), **parts)
+    widen(trainer.model)
     return trainer
-
-
-def _lora(recipe: Recipe) -> LoraConfig:
-    from peft import LoraConfig
-
-    return LoraConfig(
-        task_type="CAUSAL_LM",
-        r=recipe.r,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        bias="none",
-        target_modules=list(ATTENTION) if recipe.target == "attention" else "all-linear",
-    )
 
 
 def _arguments(recipe: Recipe, directory: Path) -> SFTConfig:
@@ -147,19 +136,7 @@ def _longest(recipe: Recipe, model: PreTrainedModel) -> int:
     return min(recipe.max_length, getattr(model.config, "max_position_embeddings", None) or recipe.max_length)
 
 
-def tokenize(examples: list[Example], tokenizer: PreTrainedTokenizerBase, longest: int) -> list[dict[str, list[int]]]:
-    """Input ids and labels of each example that fits; -100 is a token without loss."""
-    rows = []
-    for example in examples:
-        prompt, answer = prompt_tokens(tokenizer, example.messages), answer_tokens(tokenizer, example.completion)
-        if len(prompt) + len(answer) <= longest:
-            rows.append({"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer})
-    if not rows:
-        raise TrainingError(f"none of {len(examples)} examples is at most {longest} tokens long; raise max_length")
-    return rows
-
-
-def _report(directory: Path, rows: list[dict[str, list[int]]], recipe: Recipe) -> Any:
+def _report(directory: Path, items: int, recipe: Recipe) -> Any:
     """The callback that writes progress, stops at a loss that is no number, and marks whole checkpoints."""
     from transformers import TrainerCallback
 
@@ -174,7 +151,7 @@ def _report(directory: Path, rows: list[dict[str, list[int]]], recipe: Recipe) -
             if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
                 raise TrainingError(f"the loss is {logs['loss']} at step {state.global_step}; lower the learning rate")
             elapsed = time.monotonic() - self.started
-            examples = (state.global_step - self.first) * len(rows) * recipe.epochs / state.max_steps
+            examples = (state.global_step - self.first) * items * recipe.epochs / state.max_steps
             progress = Progress(
                 state.global_step,
                 state.max_steps,
@@ -207,25 +184,12 @@ def check_never_evaluated(model: Any) -> None:
             )
 
 
-def _round_adapter(model: Any) -> None:
-    """Make the adapter's weights bf16: the numbers the forward pass multiplied by, and what is saved and served."""
-    import torch
-
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.to(torch.bfloat16)
-
-
 def _reference(model: Any, tokenizer: PreTrainedTokenizerBase, base: Base) -> Reference:
     """What base and trained model answer, computed the way training did: only dropout is switched off."""
     import torch
 
-    model.train()
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.eval()
     model.gradient_checkpointing_disable()
-    with torch.autocast(device().split(":")[0], torch.bfloat16):
+    with without_dropout(model), torch.autocast(device().split(":")[0], torch.bfloat16):
         trained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
         with model.disable_adapter():
             untrained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]

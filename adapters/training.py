@@ -66,10 +66,10 @@ def _take_up(job: TrainingJobSpec) -> bool:
     """Write the job into its folder; True when it still has to be trained. Raises ``TrainingError`` if it has another."""
     job.directory.mkdir(parents=True, exist_ok=True)
     file = job.directory / "job.json"
-    text = json.dumps(job.to_json(), indent=1)
-    if file.exists() and file.read_text(encoding="utf-8") != text:
+    # Compared as read: a job that was begun before the recipe had a further setting is the same with its default.
+    if file.exists() and TrainingJobSpec.read(job.directory).to_json() != job.to_json():
         raise TrainingError(f"folder {job.directory} holds another training job; give an empty folder")
-    write_atomically(file, text)
+    write_atomically(file, json.dumps(job.to_json(), indent=1))
     try:
         return TrainingResult.read(job.directory) is None
     except TrainingError:

@@ -156,6 +156,11 @@ RECIPE_KEYS = (
     "held_out_share",
     "checkpoint_steps",
     "seed",
+    "sft_weight",
+    "kto_weight",
+    "dpo_weight",
+    "beta",
+    "lineage",
 )
 """Figures of the recipe that a setting ``training.<key>`` overrides; their ranges are the recipe's own."""
 

@@ -47,6 +47,8 @@ def test_a_recipe_survives_json() -> None:
         ("epochs", "three", "type int"),
         ("batch", True, "type int"),
         ("packing", 1, "type bool"),
+        ("beta", 0.0, "0.0001 to 100"),
+        ("lineage", "uncle", "base, parent"),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_key_value_and_range(key: str, value: object, allowed: str) -> None:
@@ -71,3 +73,8 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
 
 def test_a_whole_number_is_a_learning_rate_too() -> None:
     assert Recipe(learning_rate=1).learning_rate == 1.0
+
+
+def test_a_recipe_without_any_objective_is_refused() -> None:
+    with pytest.raises(InvalidRecipe, match="'sft_weight', 'kto_weight' and 'dpo_weight' are all 0; give one"):
+        Recipe(sft_weight=0)

@@ -21,10 +21,11 @@ from tiny_base import RECIPE, Trained, build_base, click_examples, job, quiet_li
 from grokputer.adapters.base_model import Base, answer_tokens, prompt_tokens
 from grokputer.adapters.child import main
 from grokputer.adapters.examples import dataset_hash
+from grokputer.adapters.items import Item, tokenize
 from grokputer.adapters.job import TrainingJobSpec, TrainingResult
 from grokputer.adapters.recipe import Recipe
 from grokputer.adapters.store import hash_directory
-from grokputer.adapters.trainer import check_never_evaluated, last_checkpoint, make_trainer, tokenize, train_job
+from grokputer.adapters.trainer import check_never_evaluated, last_checkpoint, make_trainer, train_job
 from grokputer.adapters.training import train
 from grokputer.domain.errors import TrainingError
 
@@ -37,7 +38,7 @@ def _quiet_libraries() -> Iterator[None]:
         yield
 
 
-def rows(base: Base, count: int = 8) -> list[dict[str, list[int]]]:
+def items(base: Base, count: int = 8) -> list[Item]:
     return tokenize(click_examples(count), base.load()[1], 512)
 
 
@@ -111,7 +112,7 @@ def test_every_lora_parameter_changes_and_every_base_byte_stays(tiny_base: Path,
     files = hash_of_files(tiny_base)
     base = Base(str(tiny_base))
     model, tokenizer = base.load()
-    trainer: Any = make_trainer(model, tokenizer, rows(base, 32), SHORT, tmp_path)
+    trainer: Any = make_trainer(model, tokenizer, items(base, 32), SHORT, tmp_path)
     before: dict[str, Any] = {name: tensor.detach().clone() for name, tensor in trainer.model.named_parameters()}
     packed = {name: str(p.quant_state.as_dict(packed=True)) for name, p in before.items() if hasattr(p, "quant_state")}
     trainer.train()
@@ -130,7 +131,7 @@ def hash_of_files(directory: Path) -> dict[str, bytes]:
 def test_attention_alone_adapts_four_projections(tiny_base: Path, tmp_path: Path) -> None:
     base = Base(str(tiny_base))
     model, tokenizer = base.load()
-    trainer = make_trainer(model, tokenizer, rows(base), Recipe(target="attention", r=8), tmp_path)
+    trainer = make_trainer(model, tokenizer, items(base), Recipe(target="attention", r=8), tmp_path)
     assert {name.split(".")[-4] for name in lora(trainer.model)} == {"q_proj", "k_proj", "v_proj", "o_proj"}
     assert {min(parameter.shape) for parameter in lora(trainer.model).values()} == {8}
 
@@ -169,7 +170,7 @@ def cosine(a: Any, b: Any) -> float:
 
 def test_the_gradient_through_nf4_is_that_of_a_dense_reference(tiny_base: Path) -> None:
     base = Base(str(tiny_base))
-    row = rows(base)[0]
+    row = items(base)[0].row
     dense = adapted(base.load_for_serving()[0])
     packed = adapted(base.load()[0])
     assert "Linear4bit" in str(packed)
@@ -179,7 +180,7 @@ def test_the_gradient_through_nf4_is_that_of_a_dense_reference(tiny_base: Path) 
 
 def test_a_base_that_was_evaluated_keeps_its_gradient(tiny_base: Path) -> None:
     base = Base(str(tiny_base))
-    row = rows(base)[0]
+    row = items(base)[0].row
     model = adapted(base.load()[0])
     before = gradient(model, row)
     evaluate(model, row)
@@ -194,7 +195,7 @@ def test_bitsandbytes_on_its_own_loses_the_gradient_at_the_first_evaluation(tiny
     if not functional.has_avx512bf16():
         pytest.skip("this CPU has no AVX512-BF16, for which bitsandbytes repacks weights")
     base = Base(str(tiny_base))
-    row = rows(base)[0]
+    row = items(base)[0].row
     model = adapted(base.load()[0])
     before = gradient(model, row)
     for module in model.modules():
@@ -221,7 +222,7 @@ def evaluate(model: Any, row: dict[str, list[int]]) -> None:
 def test_training_and_serving_render_the_same_prompt(tiny_base: Path) -> None:
     tokenizer = Base(str(tiny_base)).load()[1]
     example = click_examples(1)[0]
-    row = tokenize([example], tokenizer, 512)[0]
+    row = tokenize([example], tokenizer, 512)[0].row
     prompt = prompt_tokens(tokenizer, example.messages)
     answered: Any = [*example.messages, {"role": "assistant", "content": example.completion}]
     template: Any = tokenizer.apply_chat_template(answered, return_dict=True)
@@ -235,7 +236,7 @@ def test_packed_examples_do_not_see_each_other(tiny_base: Path, tmp_path: Path) 
     base = Base(str(tiny_base), quantization="none")
     model, tokenizer = base.load()
     recipe = Recipe(packing=True, max_length=128, batch=2, dropout=0.0, quantization="none")
-    trainer: Any = make_trainer(model, tokenizer, rows(base), recipe, tmp_path)
+    trainer: Any = make_trainer(model, tokenizer, items(base), recipe, tmp_path)
     batch = next(iter(trainer.get_train_dataloader()))
     starts = [*(batch["position_ids"][0] == 0).nonzero().flatten().tolist(), batch["input_ids"].shape[1]]
     assert len(starts) > 3
