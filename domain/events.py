@@ -9,7 +9,7 @@ fact carries.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from .fact import EVENTS as EVENTS
 from .fact import Event as Event
@@ -18,18 +18,39 @@ from .fact import fact as fact
 # --- TaskRun: one task, done once ----------------------------------------------------------------------------------
 
 
+class Lane(TypedDict):
+    """Where the steps of one role in a run go; the fields are those of ``RunEvent``."""
+
+    role: str
+    arm: str
+    adapter: str | None
+    """None where the role has no adapter of its own: then the run's own lane makes its steps."""
+    rollout: str | None
+
+
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class RunEvent(Event):
-    """A fact of a run. The run's role, arm and adapter stand in every fact that is counted, so counting needs no join."""
+    """A fact of a run. Its roles, arms and adapters stand in every fact that is counted, so counting needs no join."""
 
     AGGREGATE = "TaskRun"
+    VERSION = 2
+
     role: str
+    """The run's own, which begins it."""
     arm: str
     """``stable`` or ``canary``; ``pinned`` for a run with an adapter chosen by hand, which counts for neither."""
     adapter: str | None
     """The adapter's name, None for the bare base."""
     rollout: str | None
     """The rollout in force when the run began, as hex id."""
+    others: tuple[Lane, ...]
+    """The lanes of the other roles that made a step; at the start, of those that may make one. Since version 2."""
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The run's own lane and those of the other roles."""
+        own: Lane = {"role": self.role, "arm": self.arm, "adapter": self.adapter, "rollout": self.rollout}
+        return (own, *self.others)
 
 
 @fact("TaskStarted")
@@ -48,8 +69,12 @@ class TaskStarted(RunEvent):
 @fact("StepTaken")
 class StepTaken(Event):
     AGGREGATE = "TaskRun"
+    VERSION = 2
+
     step: int
     """From 1."""
+    role: str
+    """Who made it; empty where it was stored before version 2: then the run's own role did."""
     prompt: str
     """Content key of the messages, JSON."""
     answer: str
@@ -81,6 +106,9 @@ class TaskFailed(RunEvent):
     """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights: critical),
     ``environment`` (the computer to use was lost: counted for neither arm)."""
     detail: str
+    fault: str | None
+    """The role that it is known to have failed by: the only one that made a step, or whose turn it was when the model or its
+    weights failed; None where that is not known, or nobody's fault. Since version 2."""
 
 
 @fact("TaskRated")
@@ -92,6 +120,10 @@ class TaskRated(RunEvent):
     issues: tuple[str, ...]
     comment: str | None
     """Content key."""
+    step: int | None
+    """The step that went wrong, where it was named. Since version 2."""
+    fault: str | None
+    """The role that a low rating is attributed to; None for a good one, and where nobody knows. Since version 2."""
 
 
 @fact("TaskCorrected")

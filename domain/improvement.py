@@ -152,8 +152,8 @@ def react(event: Event, known: Knowledge) -> list[Command]:
     """The commands that follow from the event. Most events lead to none."""
     match event:
         case TaskRated():
-            window = known.window(event.role)
-            return [LookAtRatings(window)] if is_breach(window, known.policy) else []
+            windows = [known.window(lane["role"]) for lane in event.lanes]
+            return [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
         case RatingThresholdBreached() | CycleOpened():
             return [RequestTraining(training_id(event.reference), event.role, known.traffic(event.role).stable)]
         case TrainingCompleted():

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from .aggregate import Aggregate, Context
 from .errors import BadRating, NotPossible
-from .events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from .events import Event, Lane, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from .roles import GOOD_STARS
 from .settings import Policy
 
 SOURCES = ("human", "reviewer")
@@ -49,24 +50,43 @@ class TaskRun(Aggregate):
         self.ratings: list[TaskRated] = []
         self.corrections: list[TaskCorrected] = []
 
-    @property
-    def _belongs(self) -> dict[str, Any]:
+    def role_of(self, step: StepTaken) -> str:
+        """Who made the step."""
         assert self.started is not None
-        start = self.started
-        return {"role": start.role, "arm": start.arm, "adapter": start.adapter, "rollout": start.rollout}
+        return step.role or self.started.role
 
-    def start(self, context: Context, **fields: Any) -> None:
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that had a turn, the run's own first; of a run that is under way, so far."""
+        assert self.started is not None
+        own = self.started.role
+        fault = self.ended.fault if isinstance(self.ended, TaskFailed) else None
+        others = {self.role_of(step) for step in self.steps} | ({fault} if fault else set())
+        return (own, *sorted(others - {own}))
+
+    def _belongs(self, roles: Sequence[str] = ()) -> dict[str, Any]:
+        """The fields of ``RunEvent``; ``roles`` had a turn beside those that made a step."""
+        assert self.started is not None
+        start, had_turn = self.started, {*self.roles, *roles}
+        others = tuple(lane for lane in start.others if lane["role"] in had_turn)
+        own = {"role": start.role, "arm": start.arm, "adapter": start.adapter, "rollout": start.rollout}
+        return {**own, "others": others}
+
+    def start(self, context: Context, *, others: Sequence[Lane] = (), **fields: Any) -> None:
         """Begin; the fields are those of ``TaskStarted``. Raises ``NotPossible`` when it has begun."""
         if self.started is not None:
             raise NotPossible(f"run {self.id.hex} has started already")
         if not 0 <= fields["seed"] <= LARGEST_SEED:
             raise NotPossible(f"{fields['seed']} is not a seed; it is a whole number from 0 to {LARGEST_SEED}")
-        self._record(TaskStarted, context, **fields)
+        self._record(TaskStarted, context, others=tuple(others), **fields)
 
-    def take_step(self, context: Context, **fields: Any) -> None:
-        """Record one step; the fields are those of ``StepTaken`` but its number."""
-        self._require_running()
-        self._record(StepTaken, context, step=len(self.steps) + 1, **fields)
+    def take_step(self, context: Context, *, role: str | None = None, **fields: Any) -> None:
+        """Record one step of the run's own role or of the one given; the fields are those of ``StepTaken`` but its number."""
+        started = self._require_running()
+        may = [lane["role"] for lane in started.lanes]
+        if role is not None and role not in may:
+            raise NotPossible(f"role {role} has no lane in run {self.id.hex}; {' and '.join(may)} have")
+        self._record(StepTaken, context, step=len(self.steps) + 1, role=role or started.role, **fields)
 
     def succeed(self, duration_ms: int, reward: float, policy: Policy, context: Context) -> None:
         """End it as a success."""
@@ -78,12 +98,28 @@ class TaskRun(Aggregate):
             duration_ms=duration_ms,
             reward=reward,
             implicit_stars=rate_implicitly(True, duration_ms, policy),
-            **self._belongs,
+            **self._belongs(),
         )
 
-    def fail(self, reason: str, detail: str, duration_ms: int, reward: float, policy: Policy, context: Context) -> None:
-        """End it as a failure: ``wrong``, ``timeout`` or ``error``."""
+    def fail(
+        self,
+        reason: str,
+        detail: str,
+        duration_ms: int,
+        reward: float,
+        policy: Policy,
+        context: Context,
+        *,
+        turn: str | None = None,
+    ) -> None:
+        """End it as a failure: ``wrong``, ``timeout``, ``error`` or ``environment``.
+
+        ``turn`` is the role whose turn it was when the model or its weights failed.
+        """
         self._require_running()
+        fault = self.roles[0] if len(self.roles) == 1 else None
+        if reason == "error":
+            fault = turn or fault
         self._record(
             TaskFailed,
             context,
@@ -92,19 +128,66 @@ class TaskRun(Aggregate):
             reward=reward,
             reason=reason,
             detail=detail,
+            fault=None if reason == "environment" else fault,
             implicit_stars=rate_implicitly(False, duration_ms, policy),
-            **self._belongs,
+            **self._belongs([fault] if fault else []),
         )
 
-    def rate(self, stars: Any, source: str, issues: Sequence[str], comment: str | None, context: Context) -> None:
-        """Rate the ended run. A later rating by the same person replaces the earlier one in no mean: both are facts."""
+    def rate(
+        self,
+        stars: Any,
+        source: str,
+        issues: Sequence[str],
+        comment: str | None,
+        context: Context,
+        *,
+        step: int | None = None,
+        fault: str | None = None,
+    ) -> None:
+        """Rate the ended run. A later rating by the same person replaces the earlier one in no mean: both are facts.
+
+        A low rating is attributed to the role of the ``step`` that went wrong, or to the role named as ``fault``; where
+        neither is given, to the one that the run itself is known to have failed by, if any.
+        """
         number = check_stars(stars)
         self._require_ended("rated")
         if source not in SOURCES:
             raise NotPossible(f"a rating cannot come from {source!r}; it comes from {' or '.join(SOURCES)}")
         self._record(
-            TaskRated, context, stars=number, source=source, issues=tuple(issues), comment=comment, **self._belongs
+            TaskRated,
+            context,
+            stars=number,
+            source=source,
+            issues=tuple(issues),
+            comment=comment,
+            step=step,
+            fault=self._attribute(number, step, fault),
+            **self._belongs(),
         )
+
+    def _attribute(self, stars: int, step: int | None, fault: str | None) -> str | None:
+        """The role that the rating is attributed to. Raises ``NotPossible`` for a step or role that this run has not."""
+        if stars >= GOOD_STARS:
+            if step is not None or fault is not None:
+                raise NotPossible(
+                    f"a rating of {stars} finds no fault; a step or role at fault goes with fewer than {GOOD_STARS} stars"
+                )
+            return None
+        if step is not None:
+            if not 1 <= step <= len(self.steps):
+                has = f"its steps are 1 to {len(self.steps)}" if self.steps else "it has none"
+                raise NotPossible(f"run {self.id.hex[:8]} has no step {step}; {has}")
+            made_by = self.role_of(self.steps[step - 1])
+            if fault not in (None, made_by):
+                raise NotPossible(f"step {step} of run {self.id.hex[:8]} was made by {made_by}, not by {fault}")
+            return made_by
+        if fault is not None:
+            if fault not in self.roles:
+                raise NotPossible(f"role {fault} made no step in run {self.id.hex[:8]}; {' and '.join(self.roles)} did")
+            return fault
+        if isinstance(self.ended, TaskFailed):
+            return self.ended.fault
+        return self.roles[0] if len(self.roles) == 1 else None
 
     def correct(self, source: str, correction: str, steps: int, is_verified: bool, context: Context) -> None:
         """Record what should have been done. The same correction twice is recorded once."""
@@ -122,12 +205,13 @@ class TaskRun(Aggregate):
             correction=correction,
             steps=steps,
             is_verified=is_verified,
-            **self._belongs,
+            **self._belongs(),
         )
 
-    def _require_running(self) -> None:
+    def _require_running(self) -> TaskStarted:
         if self.started is None or self.ended is not None:
             raise NotPossible(f"run {self.id.hex} is not under way")
+        return self.started
 
     def _require_ended(self, what: str) -> None:
         if self.ended is None:

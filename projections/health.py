@@ -9,6 +9,7 @@ from ..domain.events import (
     AdapterPromoted,
     AdapterRolledBack,
     Event,
+    Lane,
     RolloutStarted,
     TaskFailed,
     TaskRated,
@@ -20,7 +21,11 @@ KEPT = 1000
 
 
 class Health:
-    """Fold of outcomes per rollout. A decided rollout is dropped: its numbers stand in its ``CanaryAssessed``."""
+    """Fold of outcomes per rollout. A decided rollout is dropped: its numbers stand in its ``CanaryAssessed``.
+
+    A run counts for the rollout of each role that made a step in it. One that failed by another role's fault says nothing of
+    this one; as long as nobody knows whose it was it counts against all, because a canary must not hide behind doubt.
+    """
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
@@ -29,32 +34,39 @@ class Health:
         """Count one event."""
         match event:
             case RolloutStarted():
-                self.state[event.originator_id.hex] = {"canary": [], "stable": []}
+                self.state[event.originator_id.hex] = {"role": event.role, "canary": [], "stable": []}
             case TaskSucceeded() | TaskFailed():
-                self._end(position, event)
+                for lane in event.lanes:
+                    self._end(position, event, self._arm(lane))
             case TaskRated():
-                for outcome in reversed(self._arm(event)):
-                    if outcome["run"] == event.originator_id.hex:
-                        outcome["stars"][event.actor] = event.stars
-                        break
+                for lane in event.lanes:
+                    self._rate(event, self._arm(lane))
             case AdapterPromoted() | AdapterRolledBack():
                 self.state.pop(event.originator_id.hex, None)
 
-    def _end(self, position: int, event: TaskSucceeded | TaskFailed) -> None:
-        reason = event.reason if isinstance(event, TaskFailed) else ""
+    def _end(self, position: int, event: TaskSucceeded | TaskFailed, arm: list[dict[str, Any]]) -> None:
+        reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)
         if reason == "environment":
             return  # A lost browser says nothing of the adapter.
-        arm = self._arm(event)
-        arm.append({"run": event.originator_id.hex, "position": position, "reason": reason, "stars": {}})
+        run = event.originator_id.hex
+        arm.append({"run": run, "position": position, "reason": reason, "stars": {}, "faults": {"": fault}})
         del arm[:-KEPT]
 
-    def _arm(self, event: TaskSucceeded | TaskFailed | TaskRated) -> list[dict[str, Any]]:
-        arms = self.state.get(event.rollout or "", {})
-        found: list[dict[str, Any]] = arms.get(event.arm, [])
+    def _rate(self, event: TaskRated, arm: list[dict[str, Any]]) -> None:
+        for outcome in reversed(arm):
+            if outcome["run"] == event.originator_id.hex:
+                outcome["stars"][event.actor] = event.stars
+                outcome["faults"][event.actor] = event.fault
+                break
+
+    def _arm(self, lane: Lane) -> list[dict[str, Any]]:
+        arms = self.state.get(lane["rollout"] or "", {})
+        found: list[dict[str, Any]] = arms.get(lane["arm"], [])
         return found
 
     def outcomes(self, rollout: str, arm: str) -> list[Outcome]:
         """The arm's outcomes, oldest first; a run rated by several people counts with their mean."""
+        arms = self.state.get(rollout, {})
         return [
             Outcome(
                 position=entry["position"],
@@ -63,5 +75,12 @@ class Health:
                 is_critical=entry["reason"] == "error",
                 stars=sum(entry["stars"].values()) / len(entry["stars"]) if entry["stars"] else None,
             )
-            for entry in self.state.get(rollout, {}).get(arm, [])
+            for entry in arms.get(arm, [])
+            if not _is_of_another(entry, arms["role"])
         ]
+
+
+def _is_of_another(entry: dict[str, Any], role: str) -> bool:
+    """Whether what went wrong is attributed to another role, and by nobody to this one."""
+    named = {fault for fault in entry["faults"].values() if fault is not None}
+    return bool(named) and role not in named

@@ -1,10 +1,14 @@
-"""Counts of runs by role, adapter and arm: how many, how many succeeded, how long they took."""
+"""Counts of runs by role, adapter and arm: how many, how many succeeded, how long they took.
+
+A run is counted for each role that made a step in it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..domain.events import Event, TaskCorrected, TaskFailed, TaskRated, TaskSucceeded
+from ..domain.events import Event, Lane, TaskCorrected, TaskFailed, TaskRated, TaskSucceeded
+from ..domain.roles import lanes_counted
 from .ratings import BASE
 
 
@@ -18,21 +22,25 @@ class Metrics:
         """Count one event."""
         match event:
             case TaskSucceeded() | TaskFailed():
-                counts = self._of(event.role, event.adapter, event.arm)
-                counts["runs"] += 1
-                counts["steps"] += event.steps
-                counts["duration_ms"] += event.duration_ms
-                if isinstance(event, TaskSucceeded):
-                    counts["succeeded"] += 1
-                else:
-                    counts["failures"][event.reason] = counts["failures"].get(event.reason, 0) + 1
+                for lane in event.lanes:
+                    self._end(event, self._of(lane))
             case TaskRated():
-                self._of(event.role, event.adapter, event.arm)["ratings"] += 1
+                for lane in lanes_counted(event):
+                    self._of(lane)["ratings"] += 1
             case TaskCorrected():
-                self._of(event.role, event.adapter, event.arm)["corrections"] += 1
+                self._of(event.lanes[0])["corrections"] += 1
 
-    def _of(self, role: str, adapter: str | None, arm: str) -> dict[str, Any]:
-        arms = self.state.setdefault(role, {}).setdefault(adapter or BASE, {})
+    def _end(self, event: TaskSucceeded | TaskFailed, counts: dict[str, Any]) -> None:
+        counts["runs"] += 1
+        counts["steps"] += event.steps
+        counts["duration_ms"] += event.duration_ms
+        if isinstance(event, TaskSucceeded):
+            counts["succeeded"] += 1
+        else:
+            counts["failures"][event.reason] = counts["failures"].get(event.reason, 0) + 1
+
+    def _of(self, lane: Lane) -> dict[str, Any]:
+        arms = self.state.setdefault(lane["role"], {}).setdefault(lane["adapter"] or BASE, {})
         blank = {
             "runs": 0,
             "succeeded": 0,
@@ -42,7 +50,7 @@ class Metrics:
             "corrections": 0,
             "failures": {},
         }
-        found: dict[str, Any] = arms.setdefault(arm, blank)
+        found: dict[str, Any] = arms.setdefault(lane["arm"], blank)
         return found
 
     def rows(self) -> list[dict[str, Any]]:

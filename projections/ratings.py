@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..domain.breach import Window
-from ..domain.events import AdapterPromoted, Event, TaskFailed, TaskRated, TaskSucceeded
+from ..domain.events import AdapterPromoted, Event, Lane, TaskFailed, TaskRated, TaskSucceeded
+from ..domain.roles import lanes_counted
 
 KEPT = 1000
 """Ratings kept for windows, the largest a window may be set to."""
@@ -17,8 +18,9 @@ BASE = "base"
 class Ratings:
     """Fold of the ratings. Stars are whole numbers, so every sum is exact and every replay gives the same bits.
 
-    A run that is rated again by the same person counts once, with the newer rating. Runs pinned to an adapter by hand
-    count in no window: nobody sent them there to judge the traffic.
+    A good rating counts for every role that made a step in the run, a low one for the role it is attributed to alone; one
+    that nobody attributed counts for none and is counted apart. A run that is rated again by the same person counts once,
+    with the newer rating. Runs pinned to an adapter by hand count in no window: nobody sent them there to judge the traffic.
     """
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
@@ -28,34 +30,47 @@ class Ratings:
         """Count one event."""
         match event:
             case TaskRated():
-                if event.arm != "pinned":
-                    self._rate(position, event)
+                for lane in event.lanes:
+                    if lane["arm"] != "pinned":
+                        self._rate(position, event, lane)
             case TaskSucceeded() | TaskFailed():
-                if event.arm != "pinned":
-                    implicit = self._of(event.role, event.adapter)["implicit"]
-                    implicit["count"] += 1
-                    implicit["sum"] += event.implicit_stars
+                for lane in lanes_counted(event):
+                    if lane["arm"] != "pinned":
+                        implicit = self._of(lane["role"], lane["adapter"])["implicit"]
+                        implicit["count"] += 1
+                        implicit["sum"] += event.implicit_stars
             case AdapterPromoted():
                 # The window belongs to the version as it serves all: what its canary was rated is not held against it.
-                self._of(event.role, event.adapter)["window"] = []
+                version = self._of(event.role, event.adapter)
+                version["window"], version["unattributed"] = [], []
 
-    def _rate(self, position: int, event: TaskRated) -> None:
-        people = self._of(event.role, event.adapter)
+    def _rate(self, position: int, event: TaskRated, lane: Lane) -> None:
+        people = self._of(lane["role"], lane["adapter"])
         run, rater = event.originator_id.hex, event.actor
-        for index, (_, stars, rated_run, rated_by) in enumerate(people["window"]):
-            if rated_run == run and rated_by == rater:
-                del people["window"][index]
-                people["count"] -= 1
-                people["sum"] -= stars
-                break
-        people["window"].append([position, event.stars, run, rater])
-        del people["window"][:-KEPT]
-        people["count"] += 1
-        people["sum"] += event.stars
+        self._forget(people, run, rater)
+        if lane in lanes_counted(event):
+            people["window"].append([position, event.stars, run, rater])
+            del people["window"][:-KEPT]
+            people["count"] += 1
+            people["sum"] += event.stars
+        elif event.fault is None:
+            people["unattributed"].append([position, event.stars, run, rater])
+            del people["unattributed"][:-KEPT]
+
+    def _forget(self, people: dict[str, Any], run: str, rater: str) -> None:
+        """Take back what the rater said of the run before."""
+        for kept in ("window", "unattributed"):
+            for index, (_, stars, rated_run, rated_by) in enumerate(people[kept]):
+                if rated_run == run and rated_by == rater:
+                    del people[kept][index]
+                    if kept == "window":
+                        people["count"] -= 1
+                        people["sum"] -= stars
+                    break
 
     def _of(self, role: str, adapter: str | None) -> dict[str, Any]:
         versions = self.state.setdefault(role, {})
-        blank = {"window": [], "count": 0, "sum": 0, "implicit": {"count": 0, "sum": 0}}
+        blank = {"window": [], "count": 0, "sum": 0, "unattributed": [], "implicit": {"count": 0, "sum": 0}}
         found: dict[str, Any] = versions.setdefault(adapter or BASE, blank)
         return found
 
@@ -67,6 +82,11 @@ class Ratings:
         latest = tuple((position, stars) for position, stars, _, _ in version["window"][-size:])
         return Window(role, adapter, latest, version["count"])
 
+    def unattributed(self, role: str, adapter: str | None) -> int:
+        """Low ratings of runs that the version made a step in which nobody attributed to a role: they count for none."""
+        version = self.state.get(role, {}).get(adapter or BASE)
+        return len(version["unattributed"]) if version is not None else 0
+
     def rows(self) -> list[dict[str, Any]]:
         """One row per role and adapter: counts and means, None where there is nothing to divide by."""
         return [
@@ -75,6 +95,7 @@ class Ratings:
                 "adapter": adapter,
                 "ratings": version["count"],
                 "mean": _mean(version),
+                "unattributed": len(version["unattributed"]),
                 "implicit_runs": version["implicit"]["count"],
                 "implicit_mean": _mean(version["implicit"]),
             }

@@ -22,7 +22,7 @@ from .traffic import Lanes
 class State:
     """The folds side by side, as of ``position``. It only ever computes: applying an event calls nobody."""
 
-    VERSION = 1
+    VERSION = 2
     """Raised when a fold changes its meaning: checkpoints of another version are folded anew from the log."""
 
     def __init__(self) -> None:

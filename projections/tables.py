@@ -42,6 +42,7 @@ TABLES: dict[str, dict[str, type]] = {
         "position": int,
         "started": str,
         "role": str,
+        "roles": str,
         "environment": str,
         "task": str,
         "seed": int,
@@ -57,6 +58,7 @@ TABLES: dict[str, dict[str, type]] = {
         "reward": float,
         "implicit_stars": int,
         "stars": int,
+        "fault": str,
         "corrected_by": str,
         "ended_position": int,
     },
@@ -70,6 +72,8 @@ TABLES: dict[str, dict[str, type]] = {
         "arm": str,
         "adapter": str,
         "stars": int,
+        "step": int,
+        "fault": str,
         "issues": str,
     },
     "trainings": {
@@ -156,6 +160,7 @@ def _rows_of_run(position: int, event: Event, key: str, time: str) -> list[Row]:
                         "position": position,
                         "started": time,
                         "role": event.role,
+                        "roles": event.role,
                         "environment": event.environment,
                         "task": event.task,
                         "seed": event.seed,
@@ -177,6 +182,8 @@ def _rows_of_run(position: int, event: Event, key: str, time: str) -> list[Row]:
                         "id": key,
                         "status": "failed" if failed else "succeeded",
                         "ended_position": position,
+                        "roles": ", ".join(lane["role"] for lane in event.lanes),
+                        "fault": event.fault if isinstance(event, TaskFailed) else None,
                         "reason": event.reason if isinstance(event, TaskFailed) else None,
                         "steps": event.steps,
                         "duration_ms": event.duration_ms,
@@ -187,7 +194,7 @@ def _rows_of_run(position: int, event: Event, key: str, time: str) -> list[Row]:
             ]
         case TaskRated():
             return [
-                ("runs", {"id": key, "stars": event.stars}),
+                ("runs", {"id": key, "stars": event.stars, "fault": event.fault}),
                 (
                     "ratings",
                     {
@@ -200,6 +207,8 @@ def _rows_of_run(position: int, event: Event, key: str, time: str) -> list[Row]:
                         "arm": event.arm,
                         "adapter": event.adapter,
                         "stars": event.stars,
+                        "step": event.step,
+                        "fault": event.fault,
                         "issues": ", ".join(event.issues),
                     },
                 ),

@@ -29,6 +29,7 @@ from ..domain.events import (
     TrainingRequested,
     TrainingStarted,
 )
+from ..domain.roles import GOOD_STARS
 
 BY_ITSELF = "grokputer"
 """The actor of what the process did; where another acted, a person decided."""
@@ -39,9 +40,8 @@ def describe(event: Event) -> str:
     match event:
         case TaskRated():
             issues = f", {', '.join(event.issues)}" if event.issues else ""
-            return (
-                f"{event.stars} stars for run {event.originator_id.hex[:8]} by {event.actor} ({event.source}){issues}"
-            )
+            run = event.originator_id.hex[:8]
+            return f"{event.stars} stars for run {run} by {event.actor} ({event.source}){issues}{describe_fault(event)}"
         case RatingThresholdBreached():
             return (
                 f"breach: mean {event.mean:.2f} of the last {event.count} ratings of {event.adapter or 'the base'} "
@@ -103,6 +103,14 @@ def _describe_making(event: Event) -> str:
         case AdapterRejected():
             return f"rejected: {event.reason}"
     return event.TOPIC
+
+
+def describe_fault(event: TaskRated) -> str:
+    """Whom a low rating is attributed to, where there is anything to tell: one role cannot but answer for its own run."""
+    step = "" if event.step is None else f", step {event.step}"
+    if event.fault is None:
+        return ", attributed to no role" if event.stars < GOOD_STARS else ""
+    return f", {event.fault} at fault{step}" if event.others or step else ""
 
 
 def count(number: int, noun: str) -> str:

@@ -14,8 +14,28 @@ import msgspec
 
 from ..domain.errors import LogError
 from ..domain.events import EVENTS, Event
+from ..domain.roles import GOOD_STARS
 
-UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+def _rated_alone(state: dict[str, Any]) -> dict[str, Any]:
+    fault = state["role"] if state["stars"] < GOOD_STARS else None
+    return {**state, "others": [], "step": None, "fault": fault}
+
+
+def _failed_alone(state: dict[str, Any]) -> dict[str, Any]:
+    fault = state["role"] if state["reason"] != "environment" else None
+    return {**state, "others": [], "fault": fault}
+
+
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    # A run had one role, which made all its steps and answered for them.
+    ("TaskStarted", 1): lambda state: {**state, "others": []},
+    ("StepTaken", 1): lambda state: {**state, "role": ""},
+    ("TaskSucceeded", 1): lambda state: {**state, "others": []},
+    ("TaskFailed", 1): _failed_alone,
+    ("TaskRated", 1): _rated_alone,
+    ("TaskCorrected", 1): lambda state: {**state, "others": []},
+}
 """(topic, version) to the function that lifts a stored state of that version to the next."""
 
 

@@ -36,11 +36,13 @@ def fold(log: Log, state: State, position: int | None = None) -> State:
 
 
 def update_tables(log: Log) -> None:
-    """Bring the SQL tables up to the log's end, rows and position in one transaction; missing ones are built anew."""
+    """Bring the SQL tables up to the log's end, rows and position in one transaction.
+
+    Where one is missing, or is of an earlier program and has other columns, all are built anew.
+    """
     with _views(log) as connection:
         saved = _position(connection, TABLES_CHECKPOINT)
-        names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not names >= set(TABLES):
+        if any(_columns(connection, table) != set(columns) for table, columns in TABLES.items()):
             saved = 0
             _drop_tables(connection)
         rows, last = _rows(log, saved + 1)
@@ -113,6 +115,11 @@ def _rows(log: Log, first: int, last: int | None = None) -> tuple[list[Row], int
         rows += rows_of(recorded.position, recorded.event)
         end = recorded.position
     return rows, end
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    """The table's columns, none where it is missing."""
+    return {row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
 
 
 def _drop_tables(connection: sqlite3.Connection) -> None:

@@ -13,12 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_improvement import DATASET, NUMBERS, RESULT
+from test_run import STEP
 
 from grokputer.domain.adapter import Adapter
 from grokputer.domain.aggregate import derive_id
 from grokputer.domain.canary import Verdict
 from grokputer.domain.errors import NotPossible
-from grokputer.domain.events import EVENTS
+from grokputer.domain.events import EVENTS, Lane
+from grokputer.domain.roles import GOOD_STARS
 from grokputer.domain.rollout import Rollout
 from grokputer.domain.routing import route
 from grokputer.domain.run import TaskRun
@@ -73,8 +75,10 @@ class World:
         def play(run: TaskRun) -> None:
             run.start(
                 context, role=role, arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
-                task="click-link", seed=1, base="embedded", session=None, policy={},
+                task="click-link", seed=1, base="embedded", session=None, policy={}, others=self.recovery(role, id.hex),
             )  # fmt: skip
+            for made_by in ("action", "recovery")[: len(self.runs) % 3] if role == "action" else ():
+                run.take_step(context, role=made_by, **STEP)
             if reason:
                 run.fail(reason, "", 120, -1.0, state.policy, context)
             else:
@@ -83,10 +87,17 @@ class World:
         self.ledger.write(TaskRun, id, play)
         self.runs.append(id)
 
+    def recovery(self, role: str, session: str) -> list[Lane]:
+        lane = route(load_state(self.ledger).traffic("recovery"), session)
+        found: Lane = {"role": "recovery", "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
+        return [found] if role == "action" else []
+
     def rate(self, which: int, stars: int) -> None:
         if self.runs:
             id, context = self.runs[which % len(self.runs)], self.ledger.context("ada")
-            self.ledger.write(TaskRun, id, lambda it: it.rate(stars, "human", [], None, context))
+            steps = len(self.ledger.get(TaskRun, id).steps)
+            wrong = steps if steps and stars < GOOD_STARS and which % 2 else None  # sometimes nobody knows
+            self.ledger.write(TaskRun, id, lambda it: it.rate(stars, "human", [], None, context, step=wrong))
 
     def set(self, key: str, value: int) -> None:
         context = self.ledger.context("ada")
