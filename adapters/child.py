@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,13 @@ def _die_with_parent() -> None:
             os._exit(1)
 
 
-def main(directory: Path) -> int:
-    """The child: train the job in the folder and write its result. Returns the exit code."""
+def main(directory: Path, prepare: Callable[[Any], None] | None = None) -> int:
+    """The child: train the job in the folder and write its result. Returns the exit code; ``prepare`` as in ``train_job``."""
     _die_with_parent()
     try:
         from .trainer import train_job
 
-        result: dict[str, Any] = asdict(train_job(TrainingJobSpec.read(directory)))
+        result: dict[str, Any] = asdict(train_job(TrainingJobSpec.read(directory), prepare))
         del result["adapter"]
         code = 0
     except Exception as error:  # whatever it is, the parent is told, and the log has its traceback

@@ -13,7 +13,7 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -42,8 +42,11 @@ COMPLETE = "complete"
 """A file in each checkpoint, written when the checkpoint is whole."""
 
 
-def train_job(job: TrainingJobSpec) -> TrainingResult:
-    """Train, write ``adapter/`` and return the result. Raises ``TrainingError`` and whatever the libraries raise."""
+def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None) -> TrainingResult:
+    """Train, write ``adapter/`` and return the result. Raises ``TrainingError`` and whatever the libraries raise.
+
+    ``prepare`` is given the trainer before it begins.
+    """
     started = time.monotonic()
     with _sole_trainer(job.directory):
         shutil.rmtree(job.directory / "adapter", ignore_errors=True)  # a finished one would have a result beside it
@@ -59,6 +62,8 @@ def train_job(job: TrainingJobSpec) -> TrainingResult:
         if job.recipe.has_preferences:
             remember_reference(trainer)
         trainer.add_callback(_report(job.directory, len(items), job.recipe))
+        if prepare is not None:
+            prepare(trainer)
         trainer.train(resume_from_checkpoint=last_checkpoint(job.directory))
         check_never_evaluated(trainer.model)
         round_off(trainer.model)

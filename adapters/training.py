@@ -26,7 +26,12 @@ POLL_S = 0.05
 """How often the parent looks for progress; chosen."""
 
 
-def train(job: TrainingJobSpec, on_progress: Callable[[Progress], None] = lambda progress: None) -> TrainingResult:
+def train(
+    job: TrainingJobSpec,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    *,
+    process: str = CHILD,
+) -> TrainingResult:
     """Train in a child process that dies with this one, and return the finished result.
 
     Raises ``TrainingError`` with the reason, and ``TrainingInterrupted`` when a signal ended the child. Interrupted itself
@@ -40,7 +45,7 @@ def train(job: TrainingJobSpec, on_progress: Callable[[Progress], None] = lambda
     log = job.directory / "training.log"
     with log.open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", CHILD, str(job.directory)],
+            [sys.executable, "-P", "-m", process, str(job.directory)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

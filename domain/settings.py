@@ -119,6 +119,11 @@ SETTINGS: dict[str, Setting] = {
     "training.retries": Setting(
         2, "sampled attempts at each failed, uncorrected task; successes become targets (chosen)", 0, 100
     ),
+    # What a training costs; the estimate before it and the account after it.
+    "cost.power_watts": Setting(100.0, "what the machine draws while it trains (chosen: a desktop without a GPU)", 0),
+    "cost.price_per_kwh": Setting(0.29, "price of energy (households in the EU, 2024, Eurostat)", 0),
+    "cost.price_per_hour": Setting(0.0, "rent of the machine, 0 for one's own", 0),
+    "cost.currency": Setting("EUR", "what the prices are in"),
     # The canary; figures of the project's user.
     "canary.weight_percent": Setting(15, "share of the runs that the canary gets", 1, 99),
     "canary.rule": Setting(
@@ -165,8 +170,8 @@ RECIPE_KEYS = (
 """Figures of the recipe that a setting ``training.<key>`` overrides; their ranges are the recipe's own."""
 
 
-FOR_ALL_ROLES = ("model.", "implicit.")
-"""Settings that are of the whole system: one base is held for all roles."""
+FOR_ALL_ROLES = ("model.", "implicit.", "cost.")
+"""Settings that are of the whole system: one base is held for all roles, on one machine."""
 
 ENDPOINT = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
 """No user, no password, no query: what is set is in the log for good."""

@@ -13,17 +13,21 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from ..domain.breach import role_id
+from ..domain.cost import Prices
 from ..domain.events import (
     AdapterPromoted,
     AdapterRegistered,
     CycleClosed,
     DatasetBuilt,
     Event,
+    PolicyChanged,
     RatingThresholdBreached,
     TaskRated,
+    TrainingCompleted,
     TrainingRequested,
 )
 from ..domain.rollout import rollout_id
+from ..domain.settings import Policy
 from .facts import own_fields
 from .ratings import Ratings
 from .wording import count, describe
@@ -139,6 +143,8 @@ def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
         node = _node(log, it)
         if isinstance(it.event, DatasetBuilt):
             node.children = _sources(log, it.position, it.event)
+        if isinstance(it.event, TrainingCompleted):
+            _charge(log, it.event, node)
         parent = firsts.setdefault(it.event.originator_id, node)
         if parent is node or isinstance(it.event, CycleClosed):
             parent = by_position.get(node.caused_by or 0, node)
@@ -209,6 +215,15 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
         }
         nodes.append(Node("Source", position, text, data))
     return nodes
+
+
+def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
+    """Add what the training cost, at the prices in force when it was completed."""
+    changes = (it.event for it in log.read(1, node.position, (PolicyChanged.TOPIC,)))
+    policy = Policy({event.key: event.new for event in changes if isinstance(event, PolicyChanged)})
+    cost = Prices.of(policy).cost(completed.duration_s)
+    node.text += f", about {cost}"
+    node.data["cost"] = cost.to_json()
 
 
 def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:

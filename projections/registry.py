@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..domain.cost import Prices
 from ..domain.events import (
     AdapterEvaluated,
     AdapterPromoted,
@@ -76,6 +77,9 @@ class Registry:
                 "step": 0,
                 "steps": None,
                 "reason": "",
+                "duration_s": None,
+                "peak_memory_bytes": None,
+                "cost": None,
             }
         training = self.state["trainings"][key]
         match event:
@@ -91,6 +95,13 @@ class Registry:
                 training["status"], training["reason"] = "declined", event.reason
             case TrainingFailed():
                 training["status"], training["reason"] = "failed", event.reason
+
+    def charge(self, completed: TrainingCompleted, prices: Prices) -> None:
+        """Note what the training took, at the prices in force when it was completed."""
+        training = self.state["trainings"][completed.originator_id.hex]
+        training["duration_s"] = completed.duration_s
+        training["peak_memory_bytes"] = completed.peak_memory_bytes
+        training["cost"] = prices.cost(completed.duration_s).to_json()
 
     def _adapter(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.state["adapters"][name]

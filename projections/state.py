@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 from ..domain.breach import Window
-from ..domain.events import Event, PolicyChanged
+from ..domain.cost import Prices
+from ..domain.events import Event, PolicyChanged, TrainingCompleted
 from ..domain.routing import Traffic
 from ..domain.settings import Policy
 from .health import Health
@@ -40,6 +41,8 @@ class State:
             self.settings[event.key] = event.new
         for fold in (self.ratings, self.metrics, self.health, self.lanes, self.registry):
             fold.apply(position, event)
+        if isinstance(event, TrainingCompleted):
+            self.registry.charge(event, Prices.of(self.policy))
         self.position = position
 
     @property

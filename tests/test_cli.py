@@ -61,7 +61,7 @@ def test_a_log_named_before_the_subcommand_is_not_silently_ignored(log: Path) ->
 
 READING = (
     ["--help"], ["status"], ["runs"], ["log"], ["log", "--json"], ["at", "20"], ["adapters"], ["rollouts"], ["settings"],
-    ["why", "lora-v1"], ["doctor"], ["train", "action", "--dry-run"],
+    ["why", "lora-v1"], ["doctor"], ["train", "action", "--dry-run", "--no-probe"],
 )  # fmt: skip
 
 

@@ -100,6 +100,14 @@ def show_share(share: float | None) -> str | None:
     return None if share is None else f"{share * 100:.1f} %"
 
 
+def show_duration(seconds: float) -> str:
+    """The time as a person says it: ``42 s``, ``3 min 10 s``, ``2 h 5 min``."""
+    minutes, hours = round(seconds) // 60, round(seconds / 60) // 60
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min {round(seconds) % 60} s" if hours < 1 else f"{hours} h {round(seconds / 60) % 60} min"
+
+
 _STYLES = {
     "ok": "green",
     "equal": "green",

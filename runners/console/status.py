@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...domain.breach import is_breach
+from ...domain.cost import Cost
 from ...domain.events import AlertRaised
 from ...domain.settings import ROLES
 from .options import DEFAULT_DB, AsJson, Db, find_position, open_log
-from .rendering import print_json, print_table, show_share, show_time
+from .rendering import print_json, print_table, show_duration, show_share, show_time
 
 if TYPE_CHECKING:
     from ...projections.state import State
@@ -64,7 +65,7 @@ def at(
         "position": position,
         "time": time.isoformat(),
         "roles": describe_roles(state),
-        "adapters": [{"adapter": name, **known} for name, known in in_order(state.registry.adapters)],
+        "adapters": [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)],
         "settings": dict(state.settings),
         "metrics": state.metrics.rows(),
         "ratings": state.ratings.rows(),
@@ -195,9 +196,16 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 
     state = load_state(open_log(db))
     if as_json:
-        print_json([{"adapter": name, **known} for name, known in in_order(state.registry.adapters)])
+        print_json([_with_cost(state, name) for name, _ in in_order(state.registry.adapters)])
         return
     print_adapters(state)
+
+
+def _with_cost(state: State, name: str) -> dict[str, Any]:
+    """The adapter as the registry has it, with what its training took and cost."""
+    known = state.registry.adapters[name]
+    training = state.registry.trainings[known["training"]]
+    return {"adapter": name, **known, **{key: training[key] for key in ("duration_s", "peak_memory_bytes", "cost")}}
 
 
 def print_adapters(state: State) -> None:
@@ -214,6 +222,8 @@ def print_adapters(state: State) -> None:
             show_time(known["registered"]),
             known["position"],
             trainings[known["training"]]["examples"],
+            show_duration(trainings[known["training"]]["duration_s"]),
+            Cost(**trainings[known["training"]]["cost"]).price,
             rated["ratings"],
             rated["mean"],
             known["parent"],
@@ -227,6 +237,8 @@ def print_adapters(state: State) -> None:
         "registered",
         "position",
         "examples",
+        "trained",
+        "cost",
         "ratings",
         "mean",
         "parent",

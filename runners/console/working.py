@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ...domain.breach import RoleImprovement, role_id
-from .options import DEFAULT_DB, Actor, Db, Role, name_actor, open_ledger
-from .rendering import print_table, say
-
-if TYPE_CHECKING:
-    from ...projections.state import State
-    from ..ledger import Ledger
+from .options import DEFAULT_DB, Actor, AsJson, Db, Role, name_actor, open_ledger
+from .rendering import say
 
 
 def init(db: Db = DEFAULT_DB) -> None:
@@ -32,17 +28,24 @@ def init(db: Db = DEFAULT_DB) -> None:
 
 
 def train(
-    role: Annotated[Role, typer.Argument(help="The role to train an adapter for.")],
+    role: Annotated[Role, typer.Argument(help="The role to train an adapter for.")] = "action",
     reason: Annotated[str, typer.Option(help="Why; it is recorded with the request.")] = "asked for by hand",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the recipe and the dataset; record nothing.")
+        bool, typer.Option("--dry-run", help="Show recipe, dataset, time, memory and money; record nothing.")
     ] = False,
+    probes: Annotated[
+        bool,
+        typer.Option(
+            "--probe/--no-probe", help="With --dry-run: try a few steps, or tell from the last training in the log."
+        ),
+    ] = True,
     by: Actor = None,
     db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask for a training by hand.
+    """Ask for a training by hand, or see before what it would cost.
 
-    'grokputer work' carries it out, without waiting for ratings to fall.
+    'grokputer work' carries it out, without waiting for ratings to fall. Prices are the settings cost.*.
 
     \b
     Examples:
@@ -52,31 +55,19 @@ def train(
     from ..improvement import follow
     from ..views import load_state
 
+    if as_json and not dry_run:
+        raise typer.BadParameter("--json goes with --dry-run")
     ledger = open_ledger(db)
     if dry_run:
-        _preview(ledger, load_state(ledger), role)
+        from .costing import preview
+
+        preview(ledger, load_state(ledger), role, probes=probes, as_json=as_json)
         return
     live = follow(ledger).traffic(role).stable
     context = ledger.context(name_actor(by))
     ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
     follow(ledger)
     print(f"a training for role {role} is requested; 'grokputer work' carries it out")
-
-
-def _preview(ledger: Ledger, state: State, role: str) -> None:
-    """What a training requested now would be."""
-    from ...adapters.dataset import TOPICS, build_dataset
-    from ..improvement import resolve_recipe
-
-    recipe = resolve_recipe(state.policy, role)
-    print_table(("recipe", "value"), recipe.to_json().items())
-    below, minimum = state.policy.get("training.below_stars", role), state.policy.get("training.min_examples", role)
-    events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
-    dataset = build_dataset(events, ledger.get_content, role, below, recipe)
-    sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
-    print(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
-    if dataset.lessons < minimum:
-        print(f"it would be declined: {dataset.lessons} usable examples, {minimum} are needed")
 
 
 def work(

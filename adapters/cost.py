@@ -1,0 +1,138 @@
+"""What a training will take, told before it: steps, time and memory.
+
+How fast a machine computes is in no formula, so a few steps of the very training are tried on it (``probe.py``), and here
+they are scaled up. Pure arithmetic: nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from .recipe import Recipe
+
+TYPICAL_STEPS = 4
+"""Optimiser steps that a probe times; chosen: a few seconds on the embedded model."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training is expected to take, and what that is known from (``basis``). None is what cannot be told.
+
+    ``examples`` are trained on, ``left_out`` are longer than the recipe allows, ``tokens`` are those of one epoch.
+    ``duration_s`` and ``peak_memory_bytes`` mean what they mean in ``TrainingResult``.
+    """
+
+    examples: int
+    left_out: int | None
+    tokens: int | None
+    steps: int
+    duration_s: float | None
+    peak_memory_bytes: int | None
+    device: str | None
+    basis: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate as plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which rows a probe trains on, and what the whole training is beside it.
+
+    ``order`` has one step to warm up, one of the longest rows, and the typical ones; ``step_tokens`` are theirs, padding
+    included, and ``mean_tokens`` those of a step of the whole training.
+    """
+
+    order: tuple[int, ...]
+    step_tokens: tuple[int, ...]
+    steps: int
+    mean_tokens: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The seconds of a probe's steps as planned, fewer where time ran out, and of what it did beside them.
+
+    ``fixed_s`` is for libraries, base model, dataset, reference and one saved checkpoint, which alone took ``save_s``.
+    """
+
+    step_s: tuple[float, ...]
+    fixed_s: float
+    save_s: float
+
+
+def optimiser_steps(rows: int, recipe: Recipe) -> int:
+    """Steps of the whole training: what the trainer makes of so many rows."""
+    batches = math.ceil(rows / recipe.batch)
+    return math.ceil(recipe.epochs * math.ceil(batches / recipe.accumulation))
+
+
+def batch_tokens(lengths: Sequence[int], *, is_padded: bool) -> int:
+    """Tokens computed for one forward pass: each row as long as the longest, unless they lie end to end."""
+    return len(lengths) * max(lengths) if is_padded else sum(lengths)
+
+
+def plan_probe(lengths: Sequence[int], recipe: Recipe, typical: int = TYPICAL_STEPS) -> Plan:
+    """Plan a probe for rows of these lengths.
+
+    Typical are forward passes at even distances among all those of one epoch, ordered by their tokens: their mean is the
+    epoch's to within little, which a few random ones' is not.
+    """
+    rows = list(range(len(lengths)))
+    random.Random(recipe.seed).shuffle(rows)
+    batches = [rows[start : start + recipe.batch] for start in range(0, len(rows), recipe.batch)]
+    steps = optimiser_steps(len(rows), recipe)
+
+    def tokens(batch: Sequence[int]) -> int:
+        return batch_tokens([lengths[row] for row in batch], is_padded=not recipe.packing)
+
+    mean_tokens = recipe.epochs * sum(map(tokens, batches)) / steps
+    # Whole batches alone, so that the order falls into the very batches that were meant.
+    whole = sorted((it for it in batches if len(it) == recipe.batch), key=tokens) or [_fill(rows, recipe.batch)]
+    drawn = typical * recipe.accumulation
+    spread = [whole[(2 * i + 1) * len(whole) // (2 * drawn)] for i in range(drawn)]
+    timed = [spread[step::typical] for step in range(typical)]
+    longest = _fill(sorted(rows, key=lengths.__getitem__, reverse=True)[: recipe.batch], recipe.batch)
+    planned = [timed[0], [longest] * recipe.accumulation, *timed]
+    return Plan(
+        tuple(row for step in planned for batch in step for row in batch),
+        tuple(sum(map(tokens, step)) for step in planned),
+        steps,
+        mean_tokens,
+    )
+
+
+def estimate_duration_s(plan: Plan, trial: Trial, recipe: Recipe) -> float:
+    """The seconds of the whole training: what is done once, and the typical steps scaled by their tokens.
+
+    The longest rows are there for the memory's peak alone. What the first step took longer than its like is done once.
+    """
+    timed = trial.step_s[2:]
+    per_token = sum(timed) / sum(plan.step_tokens[2 : 2 + len(timed)])
+    warming_s = max(0.0, trial.step_s[0] - per_token * plan.step_tokens[0])
+    checkpoints = math.ceil(plan.steps / recipe.checkpoint_steps)
+    return trial.fixed_s + warming_s + plan.steps * plan.mean_tokens * per_token + (checkpoints - 1) * trial.save_s
+
+
+def scale(measured: Estimate, examples: int, recipe: Recipe) -> Estimate:
+    """The estimate for another number of examples like the measured ones, under the same recipe: in proportion."""
+    share = examples / measured.examples
+
+    def scaled(value: int | None) -> int | None:
+        return None if value is None else round(value * share)
+
+    steps = optimiser_steps(examples, recipe)
+    duration_s = None if measured.duration_s is None else measured.duration_s * steps / measured.steps
+    return replace(
+        measured, examples=examples, left_out=None, tokens=scaled(measured.tokens), steps=steps, duration_s=duration_s
+    )
+
+
+def _fill(rows: Sequence[int], count: int) -> list[int]:
+    """So many rows, repeated where there are too few."""
+    return [rows[i % len(rows)] for i in range(count)]
