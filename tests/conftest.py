@@ -1,9 +1,10 @@
-"""Lets the tests import each other's helpers, and shares the fixtures that are costly to make."""
+"""Lets the tests import each other's helpers, shares the fixtures that are costly to make, and keeps files in memory."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,3 +13,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from command_line import log, written  # noqa: F401
 from tiny_base import tiny_base, trained  # noqa: F401
+
+MEMORY = Path("/dev/shm")
+NEEDED_BYTES = 1 << 30
+"""Far more than all tests leave at once."""
+
+
+def can_hold_the_tests(folder: Path) -> bool:
+    """Whether there is room for the files of the tests, and the programs among them can be started."""
+    if sys.platform != "linux" or not folder.is_dir() or not os.access(folder, os.W_OK):
+        return False
+    system = os.statvfs(folder)
+    return system.f_bavail * system.f_frsize > NEEDED_BYTES and not system.f_flag & os.ST_NOEXEC
+
+
+if "TMPDIR" not in os.environ and can_hold_the_tests(MEMORY):
+    # A log syncs each commit to the disk, thousands of times in these tests: most of their time is waiting for it.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
