@@ -1,24 +1,41 @@
-"""The corrective dataset: which recorded runs become training examples.
+"""The dataset of a training: which recorded runs and imported sets become its examples, and in what mixture.
 
-Targets are corrections (a person's, a demonstration's, a verified retry's) of runs not rated well, and good runs again
-as replay against forgetting. Nothing else is a target: a low star says what was wrong, not what would have been right.
-Runs of held-out instances teach nothing; they are what the adapter is judged by.
+Targets are corrections (a person's, a demonstration's, a verified retry's, a teacher's), sets from outside, and good runs
+again as replay against forgetting. Nothing else is a target: a low star says what was wrong, not what would have been
+right. Runs of held-out instances teach nothing; they are what the adapter is judged by.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from ..domain.events import Event, TaskSucceeded
-from .examples import Example, dataset_hash, deduplicate
+from ..domain.events import Event, ExamplesImported
+from . import past_runs
+from .examples import Example, dataset_hash
 from .held_out import HeldOut, find_held_out, in_turn, is_held_out, judge_outcome
-from .past_runs import TOPICS, Content, PastRun, collect_runs
+from .past_runs import Content, PastRun, collect_runs
 from .recipe import Recipe
+from .selection import Selection, name_prompt
+from .sources import (
+    LESSONS,
+    corrected_examples,
+    imported_examples,
+    is_bad,
+    is_good,
+    own_examples,
+    varied_examples,
+)
 
 __all__ = ["GOOD_STARS", "TOPICS", "Dataset", "HeldOut", "build_dataset", "is_held_out"]
+
+TOPICS = (*past_runs.TOPICS, ExamplesImported.TOPIC)
+"""The facts a dataset is made from."""
 
 GOOD_STARS = 4
 """Stars from which a successful run is worth repeating; chosen: the mirror of the threshold for learning from a run."""
@@ -29,105 +46,165 @@ class Dataset:
     """Examples in training order, and how they came to be."""
 
     examples: Sequence[Example]
-    by_source: Mapping[str, int]
-    runs: int
-    """Runs that at least one example comes from."""
-    lessons: int
-    """Examples that are not replay: what there is to learn."""
     held_out: Sequence[HeldOut] = ()
     """Runs of instances that are never trained on, newest first and evenly over tasks."""
+    imports: Sequence[ExamplesImported] = ()
+    """The sets from outside that its ``public`` examples were drawn from."""
+
+    @cached_property
+    def by_source(self) -> Mapping[str, int]:
+        """How many examples each source gave."""
+        return dict(Counter(example.source for example in self.examples))
 
     @property
+    def runs(self) -> int:
+        """Runs that at least one example comes from."""
+        return len({example.run_id for example in self.examples if example.run_id})
+
+    @property
+    def lessons(self) -> int:
+        """Examples there is something to learn from: all but replay and public ones."""
+        return sum(self.by_source.get(source, 0) for source in LESSONS)
+
+    @cached_property
     def hash(self) -> str:
         """``sha256:<hex>`` of the dataset file."""
         return dataset_hash(self.examples)
 
     def manifest(self) -> str:
-        """JSON: for each example its source, its run and its step."""
-        rows = [{"source": e.source, "run": e.run_id, "step": e.step} for e in self.examples]
-        return json.dumps(rows, separators=(",", ":"))
+        """JSON: the dataset's hash, its counts, where each example comes from, in order, and what is held out.
+
+        An example's hash is that of its line in the dataset file, line end left out.
+        """
+        examples = [
+            {"source": it.source, "run": it.run_id, "step": it.step, "instance": it.instance, "hash": _hash(it)}
+            for it in self.examples
+        ]
+        held_out = [{"instance": it.instance, "run": it.run_id, "outcome": it.outcome} for it in self.held_out]
+        imports = [
+            {"name": it.name, "hash": it.dataset, "license": it.license, "examples": it.count} for it in self.imports
+        ]
+        document = {
+            "dataset": self.hash,
+            "by_source": self.by_source,
+            "examples": examples,
+            "held_out": held_out,
+            "imports": imports,
+        }
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def build_dataset(events: Iterable[Event], content: Content, role: str, below_stars: int, recipe: Recipe) -> Dataset:
     """The dataset of a role from its events, the same for the same events, content and recipe.
 
-    ``recipe.replay_share`` is the replay's share of the whole. Replay is drawn evenly over tasks, so that a frequent
-    one does not crowd out the rest. Runs whose content was erased are left out.
+    Replay is drawn evenly over tasks, so that a frequent one does not crowd out the rest; sets from outside are drawn at
+    random. Answers that were only rated come in where the recipe learns from judged answers, as many good as bad.
     """
+    events = list(events)
     every_run = collect_runs(events, role, content)
     kept_back = find_held_out(every_run, recipe.held_out_share)
     runs = [run for run in every_run if run.instance not in kept_back]
-    lessons: list[Example] = []
+    held_out = _hold_out([run for run in every_run if run.instance in kept_back], content, below_stars, recipe)
+    draw = random.Random(recipe.seed)
+    selection = Selection()
+    lessons = selection.take(_lessons(runs, content, below_stars, recipe))
+    lessons += _judged(runs, content, below_stars, recipe, selection, draw)
+    good = [run for run in runs if is_good(run, GOOD_STARS)]
+    wanted = _fill(len(lessons), recipe.replay_share)
+    replayed = _draw_evenly(good, lambda run: own_examples(run, content, "replay"), wanted, selection, draw)
+    imports = [it for it in events if isinstance(it, ExamplesImported) and it.role == role]
+    wanted = _fill(len(lessons) + len(replayed), recipe.public_share)
+    public = _draw_public(imports, content, wanted, selection, held_out, draw)
+    examples = selection.settle([*lessons, *replayed, *public])
+    random.Random(recipe.seed).shuffle(examples)
+    return Dataset(examples, held_out, imports if public else ())
+
+
+def _lessons(runs: Sequence[PastRun], content: Content, below_stars: int, recipe: Recipe) -> list[Example]:
+    found: list[Example] = []
     for run in runs:
         if run.stars is None or run.stars < below_stars:
-            lessons += _correction_examples(run, content)
-    lessons = deduplicate(lessons)
-    wanted = round(len(lessons) * recipe.replay_share / (1 - recipe.replay_share))
-    known = {(json.dumps(e.messages), e.completion) for e in lessons}
-    drawn = _replay(runs, content, wanted, recipe.seed)
-    examples = [*lessons, *(e for e in drawn if (json.dumps(e.messages), e.completion) not in known)]
-    random.Random(recipe.seed).shuffle(examples)
-    by_source: dict[str, int] = {}
-    for example in examples:
-        by_source[example.source] = by_source.get(example.source, 0) + 1
-    kept = [run for run in every_run if run.instance in kept_back]
-    held_out = _hold_out(kept, content, below_stars)
-    return Dataset(examples, by_source, len({e.run_id for e in examples}), len(lessons), held_out)
+            found += [*corrected_examples(run, content, recipe), *varied_examples(run, content)]
+    return found
 
 
-def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int) -> list[HeldOut]:
+def _judged(
+    runs: Sequence[PastRun],
+    content: Content,
+    below_stars: int,
+    recipe: Recipe,
+    selection: Selection,
+    draw: random.Random,
+) -> list[Example]:
+    """What was rated, as it was done: all that was bad, and as much that was good."""
+    if not recipe.kto_weight:
+        return []
+    bad = selection.take(
+        it for run in runs if is_bad(run, below_stars) for it in own_examples(run, content, "rated", "bad")
+    )
+    good = [run for run in runs if is_good(run, GOOD_STARS)]
+    return [
+        *bad,
+        *_draw_evenly(good, lambda run: own_examples(run, content, "rated", "good"), len(bad), selection, draw),
+    ]
+
+
+def _draw_evenly(
+    runs: Sequence[PastRun],
+    examples_of: Callable[[PastRun], list[Example]],
+    wanted: int,
+    selection: Selection,
+    draw: random.Random,
+) -> list[Example]:
+    """``wanted`` examples of the runs that say something new, drawn in turn from each task."""
+    queues: dict[str, list[PastRun]] = {}
+    for run in runs:
+        queues.setdefault(run.family, []).append(run)
+    for queue in queues.values():
+        draw.shuffle(queue)
+    found: list[Example] = []
+    while len(found) < wanted and any(queues.values()):
+        for family in sorted(queues):
+            if queues[family]:
+                found += selection.take(examples_of(queues[family].pop()))
+    return found[:wanted]
+
+
+def _draw_public(
+    imports: Sequence[ExamplesImported],
+    content: Content,
+    wanted: int,
+    selection: Selection,
+    held_out: Sequence[HeldOut],
+    draw: random.Random,
+) -> list[Example]:
+    """``wanted`` examples from outside, without any that asks what a held-out question asks."""
+    if not wanted or not imports:
+        return []
+    asked = {name_prompt(example) for it in held_out for example in it.examples}
+    pool = selection.take(it for it in imported_examples(imports, content) if name_prompt(it) not in asked)
+    return draw.sample(pool, min(wanted, len(pool)))
+
+
+def _fill(others: int, share: float) -> int:
+    """How many make up the share of the whole, beside so many others."""
+    return round(others * share / (1 - share))
+
+
+def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recipe: Recipe) -> list[HeldOut]:
     found = []
     for run in runs:
         outcome = judge_outcome(run, below_stars, GOOD_STARS)
         if outcome is None:
             continue
-        examples = _correction_examples(run, content) if outcome == "failed" else _step_examples(run, content)
+        is_failed = outcome == "failed"
+        answers = corrected_examples(run, content, recipe) if is_failed else own_examples(run, content, "replay")
         it = run.started
-        kept = HeldOut(run.id, it.environment, it.task, it.seed, outcome, tuple(examples), run.instance)
+        kept = HeldOut(run.id, it.environment, it.task, it.seed, outcome, tuple(answers), run.instance)
         found.append((run.family, kept))
     return in_turn(found)
 
 
-def _correction_examples(run: PastRun, content: Content) -> list[Example]:
-    """The steps of the run's correction, none where there is none or it was erased."""
-    kept = content(run.correction.correction) if run.correction is not None else None
-    if run.correction is None or kept is None:
-        return []
-    source = "retry" if run.correction.source == "retry" else "correction"
-    blank = _blank(run, source)
-    return [
-        replace(blank, messages=tuple(step["messages"]), completion=step["completion"], step=number)
-        for number, step in enumerate(json.loads(kept))
-    ]
-
-
-def _replay(runs: Sequence[PastRun], content: Content, wanted: int, seed: int) -> list[Example]:
-    """``wanted`` steps of good runs, drawn in turn from each task."""
-    good: dict[str, list[PastRun]] = {}
-    for run in runs:
-        if isinstance(run.ended, TaskSucceeded) and run.stars is not None and run.stars >= GOOD_STARS:
-            good.setdefault(run.family, []).append(run)
-    draw = random.Random(seed)
-    for queue in good.values():
-        draw.shuffle(queue)
-    examples: list[Example] = []
-    while len(examples) < wanted and any(good.values()):
-        for task in sorted(good):
-            if good[task]:
-                examples += _step_examples(good[task].pop(), content)
-    return deduplicate(examples)[:wanted]
-
-
-def _step_examples(run: PastRun, content: Content) -> list[Example]:
-    """The run's own steps, without those that could not be carried out or were erased."""
-    blank = _blank(run, "replay")
-    examples = []
-    for number, step in enumerate(run.steps):
-        prompt, answer = content(step.prompt), content(step.answer)
-        if prompt is not None and answer and not step.error:
-            examples.append(replace(blank, messages=tuple(json.loads(prompt)), completion=answer, step=number))
-    return examples
-
-
-def _blank(run: PastRun, source: str) -> Example:
-    return Example((), "", source, run.started.role, run.id, instance=run.instance)
+def _hash(example: Example) -> str:
+    line = json.dumps(example.to_json(), ensure_ascii=False, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(line.encode()).hexdigest()}"

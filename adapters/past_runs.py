@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..domain.events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ..domain.events import (
+    Event,
+    ExamplesSynthesized,
+    StepTaken,
+    TaskCorrected,
+    TaskFailed,
+    TaskRated,
+    TaskStarted,
+    TaskSucceeded,
+)
 
-TOPICS = tuple(cls.TOPIC for cls in (TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected))
+_FACTS = (TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected, ExamplesSynthesized)
+TOPICS = tuple(cls.TOPIC for cls in _FACTS)
 """The facts that runs are gathered from."""
+
+TRUSTED = ("human", "reviewer", "retry", "teacher")
+"""Who corrects, the most trusted first."""
 
 Content = Callable[[str], str | None]
 """The text under a content key, None when it was erased."""
@@ -26,6 +39,8 @@ class PastRun:
     ended: TaskSucceeded | TaskFailed | None = None
     stars: int | None = None
     correction: TaskCorrected | None = None
+    variations: list[ExamplesSynthesized] = field(default_factory=list)
+    """What a teacher made of it."""
 
     @property
     def family(self) -> str:
@@ -42,7 +57,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
     runs: dict[str, PastRun] = {}
     asked: dict[str, str] = {}
     for event in events:
-        key = event.originator_id.hex
+        key = event.run if isinstance(event, ExamplesSynthesized) else event.originator_id.hex
         if isinstance(event, TaskStarted) and event.role == role:
             runs[key] = PastRun(key, event, _name_instance(event, content, asked))
         run = runs.get(key)
@@ -57,6 +72,8 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.stars = event.stars
             case TaskCorrected():
                 run.correction = _better(run.correction, event)
+            case ExamplesSynthesized():
+                run.variations.append(event)
     return list(runs.values())
 
 
@@ -69,5 +86,5 @@ def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]
 
 
 def _better(known: TaskCorrected | None, new: TaskCorrected) -> TaskCorrected:
-    """A person's word outranks a demonstration's or a retry's; among equals the latest counts."""
-    return known if known is not None and known.source == "human" and new.source != "human" else new
+    """The more trusted one; among equals the latest counts."""
+    return known if known is not None and TRUSTED.index(known.source) < TRUSTED.index(new.source) else new

@@ -32,6 +32,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_grad_norm": (1e-3, 1e3),
     "max_length": (16, 1_048_576),
     "replay_share": (0.0, 0.95),
+    "public_share": (0.0, 0.95),
     "held_out_share": (0.0, 0.5),
     "checkpoint_steps": (1, 1_000_000),
     "seed": (0, 2**32 - 1),
@@ -86,7 +87,12 @@ class Recipe:
     gradient_checkpointing: bool = False
     """Recompute activations instead of keeping them: a fifth slower, for models that do not fit otherwise."""
     replay_share: float = 1 / 3
-    """Share of the dataset that repeats what already went well, against forgetting; measured for the embedded model."""
+    """Share of the dataset that repeats what already went well, against forgetting; measured for the embedded model. Sets
+    from outside come on top."""
+    public_share: float = 0.2
+    """Share of the dataset that sets from outside make up, where some were imported; chosen."""
+    teacher_answers: bool = False
+    """Learn from a teacher's answers to questions in words, too, though nobody can check them."""
     held_out_share: float = 0.15
     """Share of the task instances that are never trained on, to judge the adapter by; chosen. Where it is raised later,
     instances that earlier adapters were trained on are held out too."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from .example_facts import ExamplesImported as ExamplesImported
+from .example_facts import ExamplesSynthesized as ExamplesSynthesized
 from .fact import EVENTS as EVENTS
 from .fact import Event as Event
 from .fact import fact as fact
@@ -218,7 +220,7 @@ class DatasetBuilt(TrainingEvent):
     dataset: str
     """Hash of the examples."""
     manifest: str
-    """Content key: for each example its source, run and step."""
+    """Content key: for each example its source, run, step, instance and hash, and what is held out."""
     examples: int
     by_source: dict[str, int]
     runs: int

@@ -158,6 +158,8 @@ RECIPE_KEYS = (
     "packing",
     "gradient_checkpointing",
     "replay_share",
+    "public_share",
+    "teacher_answers",
     "held_out_share",
     "checkpoint_steps",
     "seed",

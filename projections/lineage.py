@@ -199,7 +199,10 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
     if manifest is None:
         return [Node("Source", position, "which runs they came from was erased", {})]
     examples: dict[str, dict[str, int]] = {}
-    for row in json.loads(manifest):
+    rows = json.loads(manifest)
+    if isinstance(rows, dict):  # A manifest was a list of its examples alone once.
+        rows = rows["examples"]
+    for row in rows:
         runs = examples.setdefault(row["source"], {})
         runs[row["run"]] = runs.get(row["run"], 0) + 1
     nodes = []

@@ -88,7 +88,9 @@ def _dataset(ledger: Ledger, requested: TrainingRequested, up_to: int) -> Datase
 def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset) -> TrainingJob:
     assert job.requested is not None
     minimum = job.requested.minimum_examples
-    reason = f"{dataset.lessons} usable examples, {minimum} are needed; correct some of the failed runs"
+    failed = sum(it.outcome == "failed" for it in dataset.held_out)
+    aside = f" ({failed} failed runs are held out to judge adapters by)" if failed else ""
+    reason = f"{dataset.lessons} usable examples, {minimum} are needed{aside}; correct some of the failed runs"
     return ledger.write(
         TrainingJob, job.id, lambda it: it.decline(reason, dataset.lessons, minimum, _context(ledger, it))
     )

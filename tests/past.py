@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from given import NOON
 from grokputer.adapters.dataset import Dataset, build_dataset
+from grokputer.adapters.examples import Example, dataset_hash
 from grokputer.adapters.recipe import Recipe
 from grokputer.domain.aggregate import Context, derive_id
 from grokputer.domain.events import Event
+from grokputer.domain.example_set import ExampleSet
 from grokputer.domain.run import TaskRun
 from grokputer.domain.settings import Policy
 
@@ -44,6 +47,8 @@ class Past:
         environment: str = "miniwob",
         arm: str = "stable",
         reason: str = "wrong",
+        page: str = "",
+        is_verified: bool = True,
     ) -> UUID:
         run = TaskRun(derive_id("run", len(self.events)))
         run.start(
@@ -51,7 +56,7 @@ class Past:
             seed=len(self.events) if seed is None else seed, base="embedded", session=None, policy={},
         )  # fmt: skip
         for number in range(steps):
-            prompt = self.put(json.dumps([{"role": "user", "content": f"{task} {run.id} step {number}"}]))
+            prompt = self.put(json.dumps([{"role": "user", "content": page or f"{task} {run.id} step {number}"}]))
             answer = self.put(f"CLICK {number}")
             run.take_step(
                 CONTEXT, prompt=prompt, answer=answer, error=error, model_ms=1, environment_ms=1, prompt_tokens=1,
@@ -65,13 +70,27 @@ class Past:
             run.rate(stars, "human", [], None, CONTEXT)
         if corrected:
             pages = [
-                [{"role": "user", "content": f"{task} {run.id} page {number}"}] for number in range(len(corrected))
+                [{"role": "user", "content": page or f"{task} {run.id} page {number}"}]
+                for number in range(len(corrected))
             ]
             rows = [{"messages": page, "completion": text} for page, text in zip(pages, corrected, strict=True)]
-            run.correct(source, self.put(json.dumps(rows)), len(rows), True, CONTEXT)
+            run.correct(source, self.put(json.dumps(rows)), len(rows), is_verified, CONTEXT)
         self.events += run.collect_events()
         return run.id
 
-    def dataset(self, replay_share: float = 0.0, seed: int = 0, held_out_share: float = 0.0) -> Dataset:
-        recipe = Recipe(replay_share=replay_share, seed=seed, held_out_share=held_out_share)
+    def add_set(self, examples: Sequence[Example], made_of: UUID | None = None) -> None:
+        """Import the examples from outside, or record them as a teacher's of the run."""
+        lines = "".join(json.dumps(it.to_json()) + "\n" for it in examples)
+        fields: dict[str, Any] = {
+            "role": "action", "examples": self.put(lines), "dataset": dataset_hash(examples), "count": len(examples),
+        }  # fmt: skip
+        set_ = ExampleSet(derive_id("set", len(self.events)))
+        if made_of is None:
+            set_.import_(CONTEXT, **fields, name="set.jsonl", form="alpaca", left_out=0, license="MIT")
+        else:
+            set_.synthesize(CONTEXT, **fields, run=made_of.hex, teacher="big", is_verified=True)
+        self.events += set_.collect_events()
+
+    def dataset(self, replay_share: float = 0.0, seed: int = 0, held_out_share: float = 0.0, **more: Any) -> Dataset:
+        recipe = Recipe(replay_share=replay_share, seed=seed, held_out_share=held_out_share, **more)
         return build_dataset(self.events, self.content.get, "action", 4, recipe)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 from past import Past
 
-from grokputer.adapters.dataset import Dataset
+from grokputer.adapters.dataset import Dataset, is_held_out
+from grokputer.adapters.examples import Example
 
 
 @pytest.fixture
@@ -101,4 +103,116 @@ def test_the_same_log_and_seed_give_the_same_bytes(story: Past) -> None:
         story.run(stars=5)
     one, two, other = story.dataset(0.5), story.dataset(0.5), story.dataset(0.5, seed=1)
     assert one.hash == two.hash != other.hash
-    assert len(json.loads(one.manifest())) == len(one.examples)
+
+
+def test_the_manifest_says_of_each_example_where_it_comes_from_and_what_it_is(story: Past) -> None:
+    run = story.run(fails=True, stars=1, corrected=["CLICK a"], seed=7)
+    dataset = story.dataset()
+    manifest = json.loads(dataset.manifest())
+    line = json.dumps(dataset.examples[0].to_json(), separators=(",", ":"))
+    assert manifest["examples"] == [
+        {
+            "source": "correction",
+            "run": run.hex,
+            "step": 0,
+            "instance": "miniwob/enter-text#7",
+            "hash": "sha256:" + hashlib.sha256(line.encode()).hexdigest(),
+        }
+    ]
+    assert (manifest["dataset"], manifest["by_source"], manifest["held_out"]) == (dataset.hash, {"correction": 1}, [])
+
+
+def test_the_answer_that_failed_on_the_very_prompt_of_a_correction_is_its_rejected_one(story: Past) -> None:
+    story.run("a", fails=True, stars=1, steps=1, page="one page", corrected=["CLICK right"])
+    story.run("b", fails=True, stars=1, steps=1, page="another page", corrected=["CLICK  0"])
+    story.run("c", fails=True, stars=1, corrected=["CLICK elsewhere"])
+    rejected = {example.completion: example.rejected for example in story.dataset().examples}
+    assert rejected == {"CLICK right": "CLICK 0", "CLICK  0": "", "CLICK elsewhere": ""}
+
+
+@pytest.mark.parametrize(
+    ("sources", "kept"),
+    [(("teacher", "human"), "human"), (("retry", "reviewer"), "reviewer"), (("teacher", "retry"), "retry")],
+)
+def test_of_two_answers_to_one_prompt_the_more_trusted_ones_is_taught(
+    story: Past, sources: tuple[str, str], kept: str
+) -> None:
+    for source in sources:
+        story.run(fails=True, stars=1, source=source, page="the same page", corrected=[f"CLICK {source}"])
+    assert completions(story.dataset()) == [f"CLICK {kept}"]
+
+
+def test_what_differs_by_white_space_alone_is_the_same_example(story: Past) -> None:
+    story.run(fails=True, stars=1, page="a  page\n", corrected=["CLICK ok "])
+    story.run(fails=True, stars=1, page="a page", corrected=["CLICK  ok"])
+    assert completions(story.dataset()) == ["CLICK ok "]
+
+
+def test_a_good_run_that_did_otherwise_than_a_correction_says_is_not_replayed(story: Past) -> None:
+    story.run(fails=True, stars=1, page="the page", corrected=["CLICK right"])
+    story.run(stars=5, steps=1, page="the page")
+    story.run(stars=5, steps=1, page="another page")
+    assert completions(story.dataset(replay_share=0.5)) == ["CLICK 0", "CLICK right"]
+
+
+def test_a_teachers_answer_that_no_environment_tried_counts_only_where_that_is_set(story: Past) -> None:
+    story.content["sha256:q"] = "What is the capital of France?"
+    told: dict[str, Any] = {"environment": "chat", "stars": 1, "source": "teacher", "is_verified": False}
+    story.run("sha256:q", corrected=["Paris"], **told)
+    assert completions(story.dataset()) == []
+    assert dict(story.dataset(teacher_answers=True).by_source) == {"teacher": 1}
+
+
+def test_what_a_teacher_made_of_a_run_is_learnt_with_it(story: Past) -> None:
+    run = story.run(fails=True, stars=1, corrected=["CLICK right"])
+    made = Example(
+        ({"role": "user", "content": "other seed"},), "CLICK other", "teacher", run_id=run.hex, instance="m/t#9"
+    )
+    story.add_set([made], made_of=run)
+    dataset = story.dataset()
+    assert dict(dataset.by_source) == {"correction": 1, "teacher": 1}
+    assert "m/t#9" in {example.instance for example in dataset.examples}
+
+
+def test_sets_from_outside_are_mixed_in_for_their_share(story: Past) -> None:
+    story.run(fails=True, stars=1, corrected=[f"CLICK {n}" for n in range(8)])
+    questions = [Example(({"role": "user", "content": f"question {n}"},), "answer", "public") for n in range(50)]
+    story.add_set(questions)
+    dataset = story.dataset(public_share=0.2)
+    assert dict(dataset.by_source) == {"correction": 8, "public": 2}
+    assert dataset.lessons == 8
+    assert json.loads(dataset.manifest())["imports"][0]["license"] == "MIT"
+    assert dict(story.dataset(public_share=0.0).by_source) == {"correction": 8}
+
+
+def test_a_set_from_outside_alone_is_no_lesson(story: Past) -> None:
+    story.add_set([Example(({"role": "user", "content": "q"},), "a", "public")])
+    assert story.dataset().lessons == 0
+
+
+def test_a_question_from_outside_that_is_held_out_is_not_learnt(story: Past) -> None:
+    for number in range(10):
+        story.run(fails=True, stars=1, corrected=[f"CLICK {number}"])
+    key = next(f"sha256:{n}q" for n in range(1000) if is_held_out(f"chat#sha256:{n}q", 0.1))
+    story.content[key] = "What is the capital of France?"
+    story.run(key, environment="chat", stars=1, steps=1, page=story.content[key], corrected=["Paris"])
+    story.add_set([Example(({"role": "user", "content": "What is the  capital of France?"},), "Paris", "public")])
+    dataset = story.dataset(held_out_share=0.1, public_share=0.5)
+    assert len(dataset.held_out) == 1
+    assert "public" not in dataset.by_source
+
+
+def test_judged_answers_come_in_where_the_recipe_learns_from_them(story: Past) -> None:
+    story.run("a", fails=True, stars=1, steps=2)
+    story.run("b", fails=True, stars=2, steps=1, reason="environment")
+    for _ in range(5):
+        story.run("c", stars=5, steps=1)
+    assert story.dataset().lessons == 0
+    labels = sorted(example.label for example in story.dataset(kto_weight=1.0).examples)
+    assert labels == ["bad", "bad", "good", "good"]
+
+
+def test_an_answer_that_is_good_elsewhere_is_not_bad(story: Past) -> None:
+    story.run("a", fails=True, stars=1, steps=1, page="one page")
+    story.run("a", stars=5, steps=1, page="one page")
+    assert "bad" not in {example.label for example in story.dataset(kto_weight=1.0).examples}

@@ -245,7 +245,7 @@ def test_a_manifest_names_the_run_of_every_example(rolled_out: Ledger) -> None:
     [built] = [vars(recorded.event) for recorded in rolled_out.read(1, None, ("DatasetBuilt",))]
     manifest = rolled_out.get_content(built["manifest"])
     assert manifest is not None
-    rows = json.loads(manifest)
+    rows = json.loads(manifest)["examples"]
     assert len(rows) == built["examples"] == sum(built["by_source"].values())
     runs = {recorded.event.originator_id for recorded in rolled_out.read(1, None, ("TaskCorrected",))}
     assert {UUID(row["run"]) for row in rows} == runs
