@@ -47,14 +47,19 @@ def decode(
         logits = _forward(model, cache, ids, mask, positions, last=1)  # (batch, 1, vocab)
         for answer, row in zip(answers, logits, strict=True):
             answer.read(row)
-        while not all(answer.is_done for answer in answers):
-            blocks = [answer.next_block() for answer in answers]
+        writing = answers
+        while going_on := [row for row, answer in enumerate(writing) if not answer.is_done]:
+            if len(going_on) <= len(writing) / 2:
+                # One that runs on would else carry all the others along to its end.
+                cache.batch_select_indices(torch.tensor(going_on, device=model.device))
+                writing, mask = [writing[row] for row in going_on], mask[going_on]
+            blocks = [answer.next_block() for answer in writing]
             width = max(map(len, blocks))
             ids = torch.tensor([block + [0] * (width - len(block)) for block in blocks])
-            positions = torch.tensor([[answer.length - 1] for answer in answers]) + torch.arange(width)
+            positions = torch.tensor([[answer.length - 1] for answer in writing]) + torch.arange(width)
             unread = torch.tensor([[int(i < len(block)) for i in range(width)] for block in blocks])
             logits = _forward(model, cache, ids, torch.cat([mask, unread], -1), positions, last=width)
-            kept = [answer.read(row) for answer, row in zip(answers, logits, strict=True)]
+            kept = [answer.read(row) for answer, row in zip(writing, logits, strict=True)]
             mask = torch.cat([mask, torch.tensor([[int(i < count) for i in range(width)] for count in kept])], -1)
     return [answer.written for answer in answers]
 

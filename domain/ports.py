@@ -77,6 +77,13 @@ class Environment(Protocol):
         """Carry out one action written as in ``domain/action.py``; an action that cannot be read or done changes nothing."""
         ...
 
+    def beside(self, seat: int) -> Environment:
+        """Another one like this, for an episode at the same time; it holds nothing of its own that would be closed.
+
+        Episodes of one task at the same time need different seats: 0, which is this one's own, 1, 2, ...
+        """
+        ...
+
     def close(self) -> None:
         """Release whatever the environment holds."""
         ...

@@ -32,16 +32,38 @@ class Step:
         return self.completion.text
 
 
+class Episode:
+    """An episode under way: it says what is to be asked next, and carries out what is answered."""
+
+    def __init__(self, environment: Environment, page: Page, max_steps: int) -> None:
+        self.environment = environment
+        self.page = page
+        self.max_steps = max_steps
+        self.history: list[str] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the task is done or the steps are used up."""
+        return self.page.is_done or len(self.history) >= self.max_steps
+
+    def ask(self) -> list[Message]:
+        """The messages that ask for the next action."""
+        return observe(self.page, self.history)
+
+    def take(self, messages: list[Message], completion: Completion) -> Step:
+        """Carry out what was answered to the messages."""
+        began = time.perf_counter()
+        self.page = self.environment.act(completion.text)
+        self.history.append(completion.text)
+        return Step(messages, completion, self.page, round((time.perf_counter() - began) * 1000))
+
+
 def play(environment: Environment, page: Page, actor: Actor, max_steps: int) -> Iterator[Step]:
     """Go on from the page until the task is done or the steps are used up."""
-    history: list[str] = []
-    while not page.is_done and len(history) < max_steps:
-        messages = observe(page, history)
-        completion = actor(page, history, messages)
-        began = time.perf_counter()
-        page = environment.act(completion.text)
-        yield Step(messages, completion, page, round((time.perf_counter() - began) * 1000))
-        history.append(completion.text)
+    episode = Episode(environment, page, max_steps)
+    while not episode.is_over:
+        messages = episode.ask()
+        yield episode.take(messages, actor(episode.page, episode.history, messages))
 
 
 def is_success(page: Page) -> bool:

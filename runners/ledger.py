@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -109,11 +109,18 @@ class Ledger(Log):
 
     def put(self, text: str) -> str:
         """Keep the text under a salted hash, so that erasing it leaves nothing that a guess could be held against."""
-        salt = secrets.token_bytes(16)
-        key = "sha256:" + sha256(salt + text.encode()).hexdigest()
-        with self._writing() as cursor:
-            cursor.execute("INSERT INTO content VALUES (?, ?, ?)", (key, salt, text))
-        return key
+        return self.put_all([text])[0]
+
+    def put_all(self, texts: Sequence[str]) -> list[str]:
+        """Keep each text under a salted hash of its own, all in one transaction; the keys in their order."""
+        rows = [(salt, text) for text in texts for salt in [secrets.token_bytes(16)]]
+        keys = ["sha256:" + sha256(salt + text.encode()).hexdigest() for salt, text in rows]
+        if rows:
+            with self._writing() as cursor:
+                cursor.executemany(
+                    "INSERT INTO content VALUES (?, ?, ?)", [(key, *row) for key, row in zip(keys, rows, strict=True)]
+                )
+        return keys
 
     def save_checkpoint(self, name: str, position: int, state: bytes) -> None:
         """Save a follower's state, unless a newer one is there."""

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from ..domain.aggregate import Context
 from ..domain.errors import EnvironmentUnavailable, GrokputerError
 from ..domain.events import TaskStarted
-from ..domain.ports import Environment, Model
+from ..domain.ports import Environment, Model, Page
 from ..domain.routing import Route, route
 from ..domain.run import TaskRun
 from ..domain.settings import Policy
@@ -32,6 +32,33 @@ class Task:
     seed: int = 0
     role: str = "action"
     session: str | None = None
+
+
+@dataclass(frozen=True)
+class Underway:
+    """A run that has begun: its route and the settings it is played by."""
+
+    run: TaskRun
+    task: Task
+    lane: Route
+    policy: Policy
+    began: float
+    """``time.perf_counter`` when it did."""
+
+    @property
+    def max_steps(self) -> int:
+        """Steps after which it is out of time."""
+        return int(self.policy.get("run.max_steps", self.task.role))
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest answer."""
+        return int(self.policy.get("run.max_tokens", self.task.role))
+
+    @property
+    def temperature(self) -> float:
+        """Of its answers, 0 is greedy."""
+        return float(self.policy.get("run.temperature", self.task.role))
 
 
 class TaskRunner:
@@ -63,43 +90,31 @@ class TaskRunner:
         environment with ``environment``.
         """
         page = environment.reset(task.task, task.seed)
-        id = id or uuid4()
-        policy = state.policy
-        traffic = state.traffic(task.role)
-        lane = pinned or route(traffic, task.session or id.hex)
-        run = TaskRun(id)
-        self._start(run, task, lane, policy, traffic.weight_percent)
-        began = time.perf_counter()
+        underway = self.begin(task, state, pinned, id or uuid4())
+        self.ledger.store(underway.run)
+        fault: GrokputerError | None = None
         try:
-            if lane.adapter is not None:
-                self.prepare(lane.adapter)
-            actor = ask_model(
-                self.model,
-                lane.adapter,
-                policy.get("run.max_tokens", task.role),
-                policy.get("run.temperature", task.role),
-                task.seed,
-            )
-            for number, step in enumerate(play(environment, page, actor, policy.get("run.max_steps", task.role)), 1):
+            self.prepare_for(underway)
+            lane = underway.lane
+            actor = ask_model(self.model, lane.adapter, underway.max_tokens, underway.temperature, task.seed)
+            for number, step in enumerate(play(environment, page, actor, underway.max_steps), 1):
                 page = step.page
-                self._record_step(run, step)
+                self.record_steps([(underway, step)])
+                self.ledger.store(underway.run)
                 self.on_step(number, step)
         except GrokputerError as error:
-            reason = "environment" if isinstance(error, EnvironmentUnavailable) else "error"
-            run.fail(reason, str(error), _since(began), page.reward, policy, self._context(run))
-        else:
-            if is_success(page):
-                run.succeed(_since(began), page.reward, policy, self._context(run))
-            else:
-                reason = "wrong" if page.is_done else "timeout"
-                run.fail(reason, page.error, _since(began), page.reward, policy, self._context(run))
-        self.ledger.store(run)
-        return run
+            fault = error
+        self.end(underway, page, fault)
+        self.ledger.store(underway.run)
+        return underway.run
 
-    def _start(self, run: TaskRun, task: Task, lane: Route, policy: Policy, weight_percent: int) -> None:
-        named = self.ledger.put(task.task) if task.environment == "chat" else task.task
+    def begin(self, task: Task, state: State, pinned: Route | None, id: UUID) -> Underway:
+        """The run begun; ``begin``, ``record_steps`` and ``end`` leave storing to whoever calls them."""
+        policy, traffic = state.policy, state.traffic(task.role)
+        lane = pinned or route(traffic, task.session or id.hex)
         recorded = {key: policy.get(key, task.role) for key in RECORDED_SETTINGS}
-        recorded["canary_weight_percent"] = weight_percent
+        recorded["canary_weight_percent"] = traffic.weight_percent
+        run = TaskRun(id)
         run.start(
             self.ledger.context(self.actor),
             role=task.role,
@@ -107,26 +122,49 @@ class TaskRunner:
             adapter=lane.adapter,
             rollout=lane.rollout,
             environment=task.environment,
-            task=named,
+            task=self.ledger.put(task.task) if task.environment == "chat" else task.task,
             seed=task.seed,
             base=self.base,
             session=task.session,
             policy=recorded,
         )
-        self.ledger.store(run)
+        return Underway(run, task, lane, policy, time.perf_counter())
 
-    def _record_step(self, run: TaskRun, step: Step) -> None:
-        run.take_step(
-            self._context(run),
-            prompt=self.ledger.put(json.dumps(step.messages)),
-            answer=self.ledger.put(step.answer),
-            error=step.page.error,
-            model_ms=step.completion.duration_ms,
-            environment_ms=step.environment_ms,
-            prompt_tokens=step.completion.prompt_tokens,
-            completion_tokens=step.completion.completion_tokens,
+    def prepare_for(self, underway: Underway) -> None:
+        """Make the run's adapter ready. Raises ``UnknownAdapter``, ``DamagedWeights``."""
+        if underway.lane.adapter is not None:
+            self.prepare(underway.lane.adapter)
+
+    def record_steps(self, steps: Sequence[tuple[Underway, Step]]) -> None:
+        """Let each run take its step, what was asked and answered kept in one transaction."""
+        keys = iter(self.ledger.put_all([it for _, step in steps for it in (json.dumps(step.messages), step.answer)]))
+        for underway, step in steps:
+            underway.run.take_step(
+                self._context(underway.run),
+                prompt=next(keys),
+                answer=next(keys),
+                error=step.page.error,
+                model_ms=step.completion.duration_ms,
+                environment_ms=step.environment_ms,
+                prompt_tokens=step.completion.prompt_tokens,
+                completion_tokens=step.completion.completion_tokens,
+            )
+
+    def end(self, underway: Underway, page: Page, fault: GrokputerError | None) -> None:
+        """End the run with what its last page says, or with the fault that it met."""
+        run, policy, took_ms, context = (
+            underway.run,
+            underway.policy,
+            _since(underway.began),
+            self._context(underway.run),
         )
-        self.ledger.store(run)
+        if fault is not None:
+            reason = "environment" if isinstance(fault, EnvironmentUnavailable) else "error"
+            run.fail(reason, str(fault), took_ms, page.reward, policy, context)
+        elif is_success(page):
+            run.succeed(took_ms, page.reward, policy, context)
+        else:
+            run.fail("wrong" if page.is_done else "timeout", page.error, took_ms, page.reward, policy, context)
 
     def _context(self, run: TaskRun) -> Context:
         return self.ledger.context(self.actor, f"{run.id}/{run.version}")

@@ -118,8 +118,8 @@ def test_acting_before_any_episode_says_what_to_do() -> None:
 def test_a_lost_browser_is_said_and_the_next_episode_starts_another() -> None:
     with MiniWob() as computer:
         computer.reset("click-test-2", seed=0)
-        assert computer._browser is not None
-        os.killpg(computer._browser._process.pid, signal.SIGKILL)
+        assert computer._tabs._browser is not None
+        os.killpg(computer._tabs._browser._process.pid, signal.SIGKILL)
         with pytest.raises(EnvironmentUnavailable, match=r"^lost the browser [^\n]*; start the task again$"):
             computer.act("CLICKbutton:ONE[1]")
         assert demonstrated(computer, "click-test-2", seed=0).reward == 1

@@ -21,5 +21,9 @@ class Chat:
         is_answer = bool(action.strip())
         return Page(self._task, (), True, 1.0 if is_answer else 0.0, "" if is_answer else "no answer", True)
 
+    def beside(self, seat: int) -> Chat:
+        """Another question at the same time."""
+        return Chat()
+
     def close(self) -> None:
         """Nothing is held."""

@@ -60,16 +60,16 @@ class MiniWob:
     """The ``Environment`` of MiniWoB++. Success is a reward of 1. The browser starts with the first episode."""
 
     def __init__(self, tabs: int = TABS) -> None:
-        self._max_tabs = tabs
-        self._browser: Browser | None = None
-        self._tabs: OrderedDict[str, Tab] = OrderedDict()
+        self._tabs = _Tabs(tabs)
+        self._seat = 0
         self._task = ""
         self._page: Page | None = None
 
     def reset(self, task: str, seed: int) -> Page:
         """Start the task from the seed. Raises ``UnknownTask``; ``EnvironmentUnavailable`` without a browser."""
-        tab = self._open(task)
-        return self._call(tab, f"grokputer.reset({seed})")
+        page_url(task)
+        self._task = task
+        return self._call(f"grokputer.reset({seed})")
 
     def act(self, action: str) -> Page:
         """Carry out one action; the page's ``error`` says why one that cannot be read or done changed nothing."""
@@ -80,14 +80,18 @@ class MiniWob:
             error = f"cannot read {action[:80]!r} as an action; it begins with one of {', '.join(VERBS)}"
             return Page(self._page.task, self._page.lines, self._page.is_done, self._page.reward, error)
         arguments = json.dumps([parsed.verb, parsed.number, parsed.text])
-        return self._call(self._tabs[self._task], f"grokputer.act(...{arguments})")
+        return self._call(f"grokputer.act(...{arguments})", is_going_on=True)
+
+    def beside(self, seat: int) -> MiniWob:
+        """Another episode in the same browser, in a tab of its own for each seat; see ``Environment.beside``."""
+        other = MiniWob()
+        other._tabs, other._seat = self._tabs, seat
+        return other
 
     def close(self) -> None:
         """End the browser. The next reset starts another."""
-        browser, self._browser, self._page = self._browser, None, None
-        self._tabs.clear()
-        if browser is not None:
-            browser.close()
+        self._page = None
+        self._tabs.close()
 
     def __enter__(self) -> MiniWob:
         return self
@@ -95,30 +99,10 @@ class MiniWob:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self, task: str) -> Tab:
-        """The tab of the task, opened when it is not, in place of the one used longest ago where there are too many."""
-        url = page_url(task)
-        self._task = task
-        if task in self._tabs:
-            self._tabs.move_to_end(task)
-            return self._tabs[task]
+    def _call(self, expression: str, *, is_going_on: bool = False) -> Page:
+        """The page after the expression, in the tab where the episode is going on, or in the task's own."""
         try:
-            if self._browser is None:
-                self._browser = Browser()
-            if len(self._tabs) >= self._max_tabs:
-                self._tabs.popitem(last=False)[1].close()
-            tab = Tab(self._browser)
-            tab.inject(page_script())
-            tab.navigate(url)
-        except EnvironmentUnavailable:
-            self.close()
-            raise
-        self._tabs[task] = tab
-        return tab
-
-    def _call(self, tab: Tab, expression: str) -> Page:
-        try:
-            answer = tab.evaluate(expression)
+            answer = self._tabs.open(self._seat, self._task, must_be_open=is_going_on).evaluate(expression)
         except EnvironmentUnavailable:
             self.close()
             raise
@@ -129,6 +113,43 @@ class MiniWob:
             answer["task"], tuple(answer["lines"]), bool(answer["is_done"]), float(answer["reward"]), answer["error"]
         )
         return self._page
+
+
+class _Tabs:
+    """The browser and its open tabs: one for each seat and task, at most ``most`` in all."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._browser: Browser | None = None
+        self._open: OrderedDict[tuple[int, str], Tab] = OrderedDict()
+
+    def open(self, seat: int, task: str, *, must_be_open: bool) -> Tab:
+        """The tab, opened when it is not, in place of the one used longest ago where there are too many.
+
+        Raises ``EnvironmentUnavailable``, also for one that must be open and is not, because the browser was lost.
+        """
+        key = (seat, task)
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        if must_be_open:
+            raise EnvironmentUnavailable(f"the browser was lost in the midst of {task}; start the task again")
+        if self._browser is None:
+            self._browser = Browser()
+        if len(self._open) >= self._most:
+            self._open.popitem(last=False)[1].close()
+        tab = Tab(self._browser)
+        tab.inject(page_script())
+        tab.navigate(page_url(task))
+        self._open[key] = tab
+        return tab
+
+    def close(self) -> None:
+        """End the browser."""
+        browser, self._browser = self._browser, None
+        self._open.clear()
+        if browser is not None:
+            browser.close()
 
 
 @cache

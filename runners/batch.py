@@ -1,0 +1,153 @@
+"""Many runs at a time: the model answers their questions in batches, and what a round leads to is stored together.
+
+A benchmark or a gate plays hundreds of episodes. One by one, a sixth of the time goes into waiting for the disk and most
+of the rest into a model that reads one short page at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ..domain.errors import GrokputerError
+from ..domain.ports import Completion, Environment, Message, Model
+from ..domain.routing import Route
+from ..domain.run import TaskRun
+from ..projections.state import State
+from .episode import Episode
+from .tasks import Task, TaskRunner, Underway
+
+if TYPE_CHECKING:
+    from ..adapters.serving import Request
+
+WIDTH = 16
+"""Episodes at a time; chosen: what the model answers in one batch."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that is to be made: under which id, and on which route where that is not left to the traffic."""
+
+    task: Task
+    id: UUID
+    pinned: Route | None = None
+
+
+@dataclass
+class _Playing:
+    """One of the runs under way."""
+
+    underway: Underway
+    episode: Episode
+    seat: tuple[str, int]
+    fault: GrokputerError | None = None
+    asked: list[Message] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        return self.fault is not None or self.episode.is_over
+
+
+def run_batch(
+    runner: TaskRunner, wanted: Sequence[Wanted], environment: Environment, state: State, width: int = WIDTH
+) -> Iterator[TaskRun]:
+    """Run them all, ``width`` at a time and each task in tabs of its own, and yield each run when it has ended.
+
+    A run is stored whole when it ends: killed before that, nothing of it is in the log. In a batch the rounding of bf16 may
+    turn a choice between two nearly equal tokens. Raises what ``TaskRunner.run`` raises before a run begins.
+    """
+    waiting = _Waiting(wanted)
+    playing: list[_Playing] = []
+    while playing or waiting:
+        while waiting and len(playing) < width:
+            playing.append(_begin(runner, waiting.next(playing), playing, environment, state))
+        _play_round(runner, [it for it in playing if not it.is_over])
+        ended = [it for it in playing if it.is_over]
+        playing = [it for it in playing if not it.is_over]
+        for it in ended:
+            runner.end(it.underway, it.episode.page, it.fault)
+        runner.ledger.store(*(it.underway.run for it in ended))
+        yield from (it.underway.run for it in ended)
+
+
+class _Waiting:
+    """The runs still to be made. Those of many tasks go side by side, so that each needs but one tab."""
+
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        self._by_task: dict[str, list[Wanted]] = {}
+        for it in reversed(wanted):
+            self._by_task.setdefault(it.task.task, []).append(it)
+
+    def __bool__(self) -> bool:
+        return any(self._by_task.values())
+
+    def next(self, playing: Sequence[_Playing]) -> Wanted:
+        """The next one of the task that is played least now; among those, the one with most to come."""
+        now = Counter(it.seat[0] for it in playing)
+        left = [task for task, those in self._by_task.items() if those]
+        return self._by_task[min(left, key=lambda task: (now[task], -len(self._by_task[task])))].pop()
+
+
+def _begin(
+    runner: TaskRunner, wanted: Wanted, playing: Sequence[_Playing], environment: Environment, state: State
+) -> _Playing:
+    name = wanted.task.task
+    taken = {it.seat for it in playing}
+    seat = next(number for number in range(len(taken) + 1) if (name, number) not in taken)
+    place = environment.beside(seat)
+    page = place.reset(name, wanted.task.seed)
+    underway = runner.begin(wanted.task, state, wanted.pinned, wanted.id)
+    it = _Playing(underway, Episode(place, page, underway.max_steps), (name, seat))
+    try:
+        runner.prepare_for(underway)
+    except GrokputerError as error:
+        it.fault = error
+    return it
+
+
+def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
+    """One step of each."""
+    for it in playing:
+        it.asked = it.episode.ask()
+    requests = [_request(it) for it in playing]
+    steps = []
+    for it, answer in zip(playing, answer_all(runner.model, requests), strict=True):
+        try:
+            if isinstance(answer, GrokputerError):
+                raise answer
+            steps.append((it.underway, it.episode.take(it.asked, answer)))
+        except GrokputerError as error:
+            it.fault = error
+    runner.record_steps(steps)
+
+
+def _request(it: _Playing) -> Request:
+    from ..adapters.serving import Request
+
+    run = it.underway
+    seed = run.task.seed + len(it.episode.history)  # as ``ask_model`` draws
+    return Request(it.asked, run.lane.adapter, run.max_tokens, run.temperature, seed)
+
+
+def answer_all(model: Model, requests: Sequence[Request]) -> list[Completion | GrokputerError]:
+    """Each request's answer, in batches where the model can; where one has none, its error stands in its place."""
+    together = getattr(model, "complete_many", None)
+    if together is not None:
+        try:
+            return list(together(requests))
+        except GrokputerError:
+            pass  # One of them is at fault: asked alone, the others are answered all the same.
+    answers: list[Completion | GrokputerError] = []
+    for it in requests:
+        try:
+            answers.append(
+                model.complete(
+                    it.messages, adapter=it.adapter, max_tokens=it.max_tokens, temperature=it.temperature, seed=it.seed
+                )
+            )
+        except GrokputerError as error:
+            answers.append(error)
+    return answers

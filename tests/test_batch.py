@@ -1,0 +1,45 @@
+"""Many runs at a time, for real: the embedded model in tabs of one browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from grokputer.domain.errors import UnknownTask
+from grokputer.domain.events import TaskFailed, TaskSucceeded
+from grokputer.domain.routing import Route
+from grokputer.domain.run import TaskRun
+from grokputer.runners.batch import Wanted, run_batch
+from grokputer.runners.improvement import follow
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.tasks import Task, TaskRunner, steps_of
+from grokputer.runners.wiring import Parts
+
+
+def test_a_batch_of_runs_is_what_the_runs_are_alone_and_a_fault_is_of_one_run(tmp_path: Path) -> None:
+    ledger = Ledger.create(tmp_path / "events.db")
+    with Parts(ledger, follow(ledger)) as parts:
+        runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, "ada")
+        environment = parts.environment("miniwob")
+        tasks = [
+            Task("miniwob", task, seed) for task in ("click-test-2", "click-dialog", "enter-text") for seed in (1, 2)
+        ]
+        wanted = [Wanted(task, uuid4()) for task in tasks]
+        wanted.append(Wanted(tasks[0], uuid4(), Route("pinned", "lora-v9", None)))
+        wanted.append(Wanted(Task("miniwob", "click-test-2", 3), uuid4()))
+        together = {run.id: run for run in run_batch(runner, wanted, environment, parts.state, width=4)}
+        assert together.keys() == {it.id for it in wanted}
+        for it in wanted[:6]:
+            alone = runner.run(it.task, environment, parts.state)
+            stored = ledger.get(TaskRun, it.id)
+            assert stored.ended == together[it.id].ended
+            assert [type(stored.ended), steps_of(ledger, stored)] == [type(alone.ended), steps_of(ledger, alone)]
+        broken = together[wanted[6].id].ended
+        assert isinstance(broken, TaskFailed) and broken.reason == "error"
+        assert isinstance(together[wanted[7].id].ended, TaskSucceeded)
+        before = ledger.position
+        with pytest.raises(UnknownTask):
+            list(run_batch(runner, [Wanted(Task("miniwob", "click-buton"), uuid4())], environment, parts.state))
+        assert ledger.position == before
