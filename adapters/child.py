@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,19 +16,41 @@ from typing import Any
 
 from ..domain.errors import GrokputerError
 from .base_model import first_line
-from .job import TrainingJobSpec, write_atomically
+from .job import UNTOLD, TrainingJobSpec, discard_unfinished, write_atomically
+
+PARENT_POLL_S = 0.5
+"""How often the parent is looked for where the kernel does not tell; chosen."""
+NO_MEMORY = ("out of memory", "allocate memory", "bad_alloc", "failed to map segment")
+"""How torch says it on a GPU and on a CPU, the C++ library, and the loader of libraries."""
+NO_DISK = ("os error", "file write failed", "inline_container")
+"""How safetensors and torch say that a file could not be written."""
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies (Linux only)."""
+    """End this process when its parent does, so that nobody trains for no one."""
     parent = int(os.environ.get("GROKPUTER_PARENT", "0"))
-    if parent and sys.platform == "linux":
+    if not parent:
+        return
+    if sys.platform == "linux":
         import ctypes
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != parent:  # it died before we asked
             os._exit(1)
+    else:
+        watch_parent(parent)
+
+
+def watch_parent(parent: int) -> None:
+    """End this process within about ``PARENT_POLL_S`` of its parent's end: for systems without a signal for that."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_POLL_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch parent", daemon=True).start()
 
 
 def main(directory: Path, prepare: Callable[[Any], None] | None = None) -> int:
@@ -40,19 +64,25 @@ def main(directory: Path, prepare: Callable[[Any], None] | None = None) -> int:
         code = 0
     except Exception as error:  # whatever it is, the parent is told, and the log has its traceback
         traceback.print_exc()
+        discard_unfinished(directory)  # also because a full disk has then room for the reason
         result = {"error": reason(error)}
         code = 1
-    write_atomically(directory / "result.json", json.dumps(result, indent=1))
+    try:
+        write_atomically(directory / "result.json", json.dumps(result, indent=1))
+    except OSError:
+        traceback.print_exc()
+        return UNTOLD
     return code
 
 
 def reason(error: BaseException) -> str:
     """One line that says why a training failed."""
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    said = str(error).lower()
+    if isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY):
         return (
             f"out of memory ({first_line(error)}); use a smaller batch, max_length or rank, or gradient_checkpointing"
         )
-    if isinstance(error, OSError) or "os error" in str(error):  # the latter by the safetensors library
+    if isinstance(error, OSError) or any(words in said for words in NO_DISK):
         return f"{first_line(error)}; see whether the disk is full"
     return first_line(error) if isinstance(error, GrokputerError) else f"{type(error).__name__}: {first_line(error)}"
 

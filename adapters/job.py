@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,13 @@ from typing import Any
 from ..domain.errors import TrainingError
 from .base_model import Base
 from .recipe import Recipe
+
+COMPLETE = "complete"
+"""A file in each checkpoint, written when the checkpoint is whole."""
+ASIDE = ".adapter.aside"
+"""Where the weights are written before they are whole and become ``adapter/``."""
+UNTOLD = 74
+"""Exit code of a trainer that could not write its result; ``EX_IOERR`` of sysexits.h."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,20 @@ class TrainingResult:
         if "error" in data:
             raise TrainingError(f"training in {directory} failed: {data['error']}")
         return TrainingResult(**{**data, "adapter": directory / "adapter"})
+
+
+def last_checkpoint(directory: Path) -> str | None:
+    """The newest checkpoint that was written to its end, or None."""
+    whole = [file.parent for file in directory.glob(f"checkpoint-*/{COMPLETE}")]
+    return str(max(whole, key=lambda folder: int(folder.name.split("-")[1]))) if whole else None
+
+
+def discard_unfinished(directory: Path) -> None:
+    """Remove what was not written to its end."""
+    for folder in directory.glob("checkpoint-*"):
+        if not (folder / COMPLETE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(directory / ASIDE, ignore_errors=True)
 
 
 def write_atomically(file: Path, text: str) -> None:

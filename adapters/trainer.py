@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import math
 import os
@@ -24,7 +25,7 @@ from .adapted_model import next_logits
 from .base_model import Base, device, use_threads
 from .examples import dataset_hash, read_examples
 from .items import Item, is_learnt_from, tokenize
-from .job import Progress, TrainingJobSpec, TrainingResult, write_atomically
+from .job import ASIDE, COMPLETE, Progress, TrainingJobSpec, TrainingResult, last_checkpoint, write_atomically
 from .lora import begin_as, configure_lora, round_off, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
 from .proof import FILE as REFERENCE
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from trl.trainer.sft_trainer import SFTTrainer
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "trl")
-COMPLETE = "complete"
-"""A file in each checkpoint, written when the checkpoint is whole."""
+LOCK_WAIT_S = 15.0
+"""How long a trainer that lost its parent is waited for to end; chosen: many times what it takes."""
+LOCK_POLL_S = 0.1
 
 
 def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None) -> TrainingResult:
@@ -153,8 +155,9 @@ def _report(directory: Path, items: int, recipe: Recipe) -> Any:
             logs: dict[str, float] = kwargs["logs"]
             if "loss" not in logs:
                 return
-            if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
-                raise TrainingError(f"the loss is {logs['loss']} at step {state.global_step}; lower the learning rate")
+            for what, value in (("loss", logs["loss"]), ("gradient's norm", logs.get("grad_norm", 0.0))):
+                if not math.isfinite(value):
+                    raise TrainingError(f"the {what} is {value} at step {state.global_step}; lower the learning rate")
             elapsed = time.monotonic() - self.started
             examples = (state.global_step - self.first) * items * recipe.epochs / state.max_steps
             progress = Progress(
@@ -172,12 +175,6 @@ def _report(directory: Path, items: int, recipe: Recipe) -> Any:
             (directory / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
     return Report()
-
-
-def last_checkpoint(directory: Path) -> str | None:
-    """The newest checkpoint that was written to its end, or None."""
-    whole = [file.parent for file in directory.glob(f"checkpoint-*/{COMPLETE}")]
-    return str(max(whole, key=lambda folder: int(folder.name.split("-")[1]))) if whole else None
 
 
 def check_never_evaluated(model: Any) -> None:
@@ -198,12 +195,14 @@ def _reference(model: Any, tokenizer: PreTrainedTokenizerBase, base: Base) -> Re
         trained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
         with model.disable_adapter():
             untrained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
+    if not all(map(math.isfinite, itertools.chain(*trained))):
+        raise TrainingError("the trained weights give answers that are no numbers; lower the learning rate")
     return record(untrained, trained, base.fingerprint())
 
 
 def _save(model: Any, base: Base, reference: Reference, directory: Path) -> None:
     """Write ``adapter/``, whole or not at all."""
-    aside = directory / ".adapter.aside"
+    aside = directory / ASIDE
     shutil.rmtree(aside, ignore_errors=True)
     config = model.peft_config["default"]
     # A folder's path says nothing elsewhere, and would give the same weights another hash.
@@ -229,10 +228,19 @@ def _peak_memory_bytes() -> int:
 
 @contextlib.contextmanager
 def _sole_trainer(directory: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the kernel lets go when this process ends. Raises ``TrainingError``."""
+    """Hold the folder's lock, which the kernel lets go when this process ends. Raises ``TrainingError``.
+
+    A trainer whose parent was killed may hold it for a moment still; it is waited for.
+    """
     with (directory / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(f"folder {directory} is being trained by another process; wait for it") from None
+        for patience in range(round(LOCK_WAIT_S / LOCK_POLL_S), -1, -1):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not patience:
+                    raise TrainingError(
+                        f"folder {directory} is being trained by another process; wait for it"
+                    ) from None
+                time.sleep(LOCK_POLL_S)
         yield

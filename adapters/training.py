@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..domain.errors import TrainingError, TrainingInterrupted
-from .job import Progress, TrainingJobSpec, TrainingResult, write_atomically
+from .job import UNTOLD, Progress, TrainingJobSpec, TrainingResult, write_atomically
 
 CHILD = f"{__package__}.child"
 """The module that is the training process."""
@@ -116,4 +116,6 @@ def _cause(returncode: int) -> str:
         return "its process was killed, by hand or because memory ran out"
     if returncode < 0:
         return f"its process was ended by {signal.Signals(-returncode).name}"
+    if returncode == UNTOLD:
+        return "its result could not be written; see whether the disk is full"
     return f"its process ended with exit code {returncode} and without a result"

@@ -17,7 +17,7 @@ from uuid import UUID
 from ..adapters.dataset import TOPICS, Dataset, build_dataset
 from ..adapters.examples import write_examples
 from ..adapters.recipe import Recipe
-from ..domain.errors import GrokputerError, LogError, TrainingError, TrainingInterrupted
+from ..domain.errors import DamagedWeights, GrokputerError, LogError, TrainingError, TrainingInterrupted
 from ..domain.events import TaskCorrected, TaskFailed, TaskRated, TrainingRequested
 from ..domain.run import TaskRun
 from ..domain.training import TrainingJob
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..adapters.base_model import Base
     from ..adapters.job import Progress, TrainingResult
     from ..domain.settings import Policy
+    from ..projections.state import State
 
 ATTEMPTS = 5
 """Times a training is begun whose process is killed each time; chosen: memory that is too small kills it again."""
@@ -63,12 +64,19 @@ def carry_on_training(ledger: Ledger, parts: Parts, id: UUID, on_progress: Repor
     try:
         file = _dataset_file(ledger, job, folder)
         job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
-        result = _train(ledger, job, folder, file, on_progress)
+        result = _train(ledger, parts, job, folder, file, on_progress)
     except TrainingInterrupted as error:
-        return job if job.attempts < ATTEMPTS else _fail(ledger, job, str(error))
-    except (TrainingError, OSError) as error:
-        return _fail(ledger, job, str(error))
+        return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)
+    except (TrainingError, DamagedWeights, OSError) as error:
+        return _give_up(ledger, job, folder, error)
     return _complete(ledger, parts, job, result, folder)
+
+
+def _give_up(ledger: Ledger, job: TrainingJob, folder: Path, error: Exception) -> TrainingJob:
+    """Record the failure. What the libraries said is kept, checkpoints and weights are not."""
+    for leftover in [*(folder / "job").glob("checkpoint-*"), folder / "job" / "adapter"]:
+        shutil.rmtree(leftover, ignore_errors=True)
+    return _fail(ledger, job, str(error))
 
 
 def _fail(ledger: Ledger, job: TrainingJob, reason: str) -> TrainingJob:
@@ -126,7 +134,9 @@ def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
     return file
 
 
-def _train(ledger: Ledger, job: TrainingJob, folder: Path, file: Path, on_progress: Report) -> TrainingResult:
+def _train(
+    ledger: Ledger, parts: Parts, job: TrainingJob, folder: Path, file: Path, on_progress: Report
+) -> TrainingResult:
     from ..adapters.job import TrainingJobSpec
     from ..adapters.training import train
 
@@ -145,7 +155,18 @@ def _train(ledger: Ledger, job: TrainingJob, folder: Path, file: Path, on_progre
                 lambda it: it.progress(progress.step, progress.total_steps, progress.loss, _context(ledger, it)),
             )
 
-    return train(TrainingJobSpec(folder / "job", file, Recipe.from_json(job.requested.recipe), base), progressed)
+    recipe = Recipe.from_json(job.requested.recipe)
+    parent = _parent_weights(ledger, parts, job) if recipe.lineage == "parent" else None
+    return train(TrainingJobSpec(folder / "job", file, recipe, base, parent), progressed)
+
+
+def _parent_weights(ledger: Ledger, parts: Parts, job: TrainingJob) -> Path | None:
+    """The weights of the adapter that was live when the training was requested. Raises ``DamagedWeights``."""
+    assert job.requested is not None
+    if job.requested.parent is None:
+        return None
+    adapters = _state_at_request(ledger, job).registry.adapters
+    return parts.store.path(adapters[job.requested.parent]["weights"])
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
@@ -154,7 +175,11 @@ def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
 
 
 def _policy_at_request(ledger: Ledger, job: TrainingJob) -> Policy:
-    return load_state(ledger, ledger.position_of(f"{job.id}/1")).policy
+    return _state_at_request(ledger, job).policy
+
+
+def _state_at_request(ledger: Ledger, job: TrainingJob) -> State:
+    return load_state(ledger, ledger.position_of(f"{job.id}/1"))
 
 
 def _complete(ledger: Ledger, parts: Parts, job: TrainingJob, result: TrainingResult, folder: Path) -> TrainingJob:

@@ -22,10 +22,10 @@ from grokputer.adapters.base_model import Base, answer_tokens, prompt_tokens
 from grokputer.adapters.child import main
 from grokputer.adapters.examples import dataset_hash
 from grokputer.adapters.items import Item, tokenize
-from grokputer.adapters.job import TrainingJobSpec, TrainingResult
+from grokputer.adapters.job import TrainingJobSpec, TrainingResult, last_checkpoint
 from grokputer.adapters.recipe import Recipe
 from grokputer.adapters.store import hash_directory
-from grokputer.adapters.trainer import check_never_evaluated, last_checkpoint, make_trainer, train_job
+from grokputer.adapters.trainer import check_never_evaluated, make_trainer, train_job
 from grokputer.adapters.training import train
 from grokputer.domain.errors import TrainingError
 
@@ -284,9 +284,12 @@ def test_a_base_that_is_not_there_ends_the_training(tmp_path: Path) -> None:
     assert "\n" not in str(failed.value)
 
 
-def test_a_folder_that_is_being_trained_is_left_alone(tiny_base: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_being_trained_is_left_alone(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fcntl
 
+    monkeypatch.setattr("grokputer.adapters.trainer.LOCK_WAIT_S", 0.1)
     spec = job(tmp_path, tiny_base, click_examples(8), SHORT)
     with (spec.directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
