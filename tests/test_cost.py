@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from command_line import call, count, document, output
 from tiny_base import click_examples, job
 
-from command_line import call, count, document, output
 from grokputer.adapters.cost import (
     Estimate,
     Plan,

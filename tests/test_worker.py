@@ -10,6 +10,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -145,38 +148,73 @@ def test_before_any_traffic_the_served_adapter_is_proven_to_be_the_trained_one(r
     assert numbers["error"] < numbers["effect"] / 2
 
 
-def test_killed_in_the_midst_of_training_the_next_worker_goes_on_and_does_it_once(breached: Ledger) -> None:
-    worker = start_worker(breached)
-    [job] = load_state(breached).registry.trainings
-    folder = adapters_folder(breached.path) / "trainings" / job / "job"
-    deadline = time.monotonic() + 240
-    while not list(folder.glob("checkpoint-*")) and worker.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+@dataclass(frozen=True)
+class Interrupted:
+    """A training whose trainer was killed, and then its worker; what that worker said, and two that then began at once."""
+
+    ledger: Ledger
+    first: str
+    next: tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+def interrupted(at_breach: Path, tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    ledger = copy_log(at_breach, tmp_path_factory.mktemp("interrupted"))
+    worker = start_worker(ledger)
+    [job] = load_state(ledger).registry.trainings
+    folder = adapters_folder(ledger.path) / "trainings" / job / "job"
+    wait_for(lambda: list(folder.glob("checkpoint-*/complete")), worker)
+    [trainer] = trainers_of(folder)
+    os.kill(trainer, signal.SIGKILL)
+    wait_for(lambda: count(ledger)["TrainingStarted"] == 2 and trainers_of(folder), worker)
     worker.send_signal(signal.SIGKILL)
-    worker.communicate()
-    assert count(breached)["TrainingCompleted"] == 0
-    assert trainers_of(folder) == []
-    finish(start_worker(breached))
-    said = count(breached)
-    assert said["TrainingStarted"] == 2
+    said, _ = worker.communicate()
+    assert count(ledger)["TrainingCompleted"] == 0
+    wait_for(lambda: not trainers_of(folder))
+    both = start_worker(ledger), start_worker(ledger)
+    return Interrupted(ledger, said, (finish(both[0]), finish(both[1])))
+
+
+def wait_for(happens: Callable[[], object], worker: subprocess.Popen[str] | None = None) -> None:
+    """Return when it has happened; fail when the worker ends without it, or after minutes."""
+    for _ in range(24_000):
+        if happens():
+            return
+        assert worker is None or worker.poll() is None, worker.communicate()
+        time.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+def trainers_of(folder: Path) -> list[int]:
+    """The processes that train in the folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(folder).encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+    return found
+
+
+def test_a_trainer_that_is_killed_goes_on_from_its_checkpoint_under_the_same_worker(interrupted: Interrupted) -> None:
+    assert "was interrupted; it goes on from its last checkpoint" in interrupted.first
+    assert "again, from its last checkpoint" in interrupted.first
+    assert count(interrupted.ledger)["TrainingFailed"] == 0
+
+
+def test_killed_in_the_midst_of_training_the_next_worker_goes_on_and_does_it_once(interrupted: Interrupted) -> None:
+    said = count(interrupted.ledger)
+    assert said["TrainingStarted"] == 3  # with the trainer's death, and with the worker's
     for topic in ("TrainingRequested", "DatasetBuilt", "TrainingCompleted", "AdapterRegistered", "RolloutStarted"):
         assert said[topic] == 1, topic
 
 
-def test_a_trainer_that_is_killed_goes_on_from_its_checkpoint_under_the_same_worker(breached: Ledger) -> None:
-    worker = start_worker(breached)
-    [job] = load_state(breached).registry.trainings
-    folder = adapters_folder(breached.path) / "trainings" / job / "job"
-    deadline = time.monotonic() + 240
-    while not list(folder.glob("checkpoint-*")) and worker.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    for trainer in trainers_of(folder, wait=False):
-        os.kill(trainer, signal.SIGKILL)
-    assert "was interrupted; it goes on" in finish(worker)
-    said = count(breached)
-    assert said["TrainingStarted"] == 2
-    assert said["TrainingCompleted"] == said["RolloutStarted"] == 1
-    assert said["TrainingFailed"] == 0
+def test_two_workers_at_once_do_each_thing_once(interrupted: Interrupted) -> None:
+    [waited] = [said for said in interrupted.next if "another worker" in said]
+    assert "completed" not in waited
+    assert "completed" in "".join(interrupted.next)
+    said = count(interrupted.ledger)
+    for topic in ("TrainingCompleted", "AdapterRegistered", "AdapterEvaluated", "RolloutStarted"):
+        assert said[topic] == 1, topic
 
 
 def test_an_adapter_is_refused_on_another_base_than_its_own(rolled_out: Ledger) -> None:
@@ -187,31 +225,6 @@ def test_an_adapter_is_refused_on_another_base_than_its_own(rolled_out: Ledger) 
     ):
         parts.prepare("lora-v1")
     assert "\n" not in str(caught.value)
-
-
-def trainers_of(folder: Path, *, wait: bool = True) -> list[int]:
-    """Processes that train in the folder; with ``wait``, those that still do after a moment."""
-    for _ in range(200 if wait else 1):
-        found = []
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if str(folder).encode() in entry.read_bytes():
-                    found.append(int(entry.parent.name))
-            except OSError:
-                continue
-        if not found:
-            break
-        time.sleep(0.01)
-    return [pid for pid in found if pid != os.getpid()]
-
-
-def test_two_workers_at_once_do_each_thing_once(breached: Ledger) -> None:
-    first, second = start_worker(breached), start_worker(breached)
-    said = finish(first) + finish(second)
-    assert "another worker" in said
-    counted = count(breached)
-    for topic in ("TrainingStarted", "TrainingCompleted", "AdapterRegistered", "AdapterEvaluated", "RolloutStarted"):
-        assert counted[topic] == 1, topic
 
 
 def test_killed_in_the_midst_of_the_rollout_the_next_worker_decides_it_once(judged: Ledger) -> None:
