@@ -71,6 +71,10 @@ class Base:
 
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel it can do without
         import torch
+
+        if not torch.cuda.is_available():
+            # bitsandbytes would load the compiler, for kernels that no CPU uses: a second and 40 MB.
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
         import transformers
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
