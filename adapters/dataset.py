@@ -20,13 +20,13 @@ from . import past_runs
 from .examples import Example, dataset_hash
 from .held_out import HeldOut, find_held_out, in_turn, is_held_out, judge_outcome
 from .past_runs import Content, PastRun, collect_runs
+from .preferences import bad_examples
 from .recipe import Recipe
 from .selection import Selection, name_prompt
 from .sources import (
     LESSONS,
     corrected_examples,
     imported_examples,
-    is_bad,
     is_good,
     own_examples,
     varied_examples,
@@ -136,12 +136,10 @@ def _judged(
     selection: Selection,
     draw: random.Random,
 ) -> list[Example]:
-    """What was rated, as it was done: all that was bad, and as much that was good."""
+    """What was rated, as it was done: the steps at fault in what was bad, and as many steps of what was good."""
     if not recipe.kto_weight:
         return []
-    bad = selection.take(
-        it for run in runs if is_bad(run, below_stars) for it in own_examples(run, content, "rated", "bad")
-    )
+    bad = selection.take(bad_examples(runs, content, below_stars, recipe))
     good = [run for run in runs if is_good(run, GOOD_STARS)]
     return [
         *bad,

@@ -38,6 +38,8 @@ class PastRun:
     steps: list[StepTaken] = field(default_factory=list)
     ended: TaskSucceeded | TaskFailed | None = None
     stars: int | None = None
+    rating: TaskRated | None = None
+    """The latest."""
     correction: TaskCorrected | None = None
     variations: list[ExamplesSynthesized] = field(default_factory=list)
     """What a teacher made of it."""
@@ -69,7 +71,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
             case TaskSucceeded() | TaskFailed():
                 run.ended = event
             case TaskRated():
-                run.stars = event.stars
+                run.stars, run.rating = event.stars, event
             case TaskCorrected():
                 run.correction = _better(run.correction, event)
             case ExamplesSynthesized():

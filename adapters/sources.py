@@ -52,11 +52,12 @@ def varied_examples(run: PastRun, content: Content) -> list[Example]:
 
 
 def own_examples(run: PastRun, content: Content, source: str, label: str = "target") -> list[Example]:
-    """The run's own steps, without those that could not be carried out."""
+    """The steps that the run's role made; those that could not be carried out only as bad ones."""
     found = []
     for number, step in enumerate(run.steps):
         prompt, answer = content(step.prompt), content(step.answer)
-        if prompt is not None and answer and not step.error:
+        is_own = step.role in ("", run.started.role) and (label == "bad" or not step.error)
+        if prompt is not None and answer and is_own:
             row = {"messages": json.loads(prompt), "completion": answer}
             found.append(replace(_example(run, source, row, number), label=label))
     return found

@@ -49,6 +49,7 @@ class Past:
         reason: str = "wrong",
         page: str = "",
         is_verified: bool = True,
+        at_fault: int | None = None,
     ) -> UUID:
         run = TaskRun(derive_id("run", len(self.events)))
         run.start(
@@ -67,7 +68,7 @@ class Past:
         else:
             run.succeed(10, 1.0, Policy(), CONTEXT)
         if stars is not None:
-            run.rate(stars, "human", [], None, CONTEXT)
+            run.rate(stars, "human", [], None, CONTEXT, step=at_fault)
         if corrected:
             pages = [
                 [{"role": "user", "content": page or f"{task} {run.id} page {number}"}]
