@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import ModelError
 from ..domain.ports import Completion, Message
-from .base_model import Base, first_line, prompt_tokens, stop_tokens
+from .base_model import Base, answer_tokens, first_line, prompt_tokens, stop_tokens
 from .decoding import decode, greedy, sampler
 
 if TYPE_CHECKING:
@@ -100,6 +100,19 @@ class AdaptedModel:
     def next_logits(self, messages: Sequence[Message]) -> list[float]:
         """The logits of the answer's first token (vocab,)."""
         return next_logits(self.model, self.tokenizer, messages)
+
+    def score(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
+        """The log-probability of the answer with its end, in nats, and its tokens. Raises ``ModelError`` if it does not fit."""
+        import torch
+
+        written = answer_tokens(self.tokenizer, answer)
+        prompt = self._prompt(messages, len(written))
+        ids = torch.tensor([prompt + written], device=self.model.device)
+        with torch.inference_mode():
+            # Each token is foretold one place before its own.
+            logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=len(written) + 1).logits[0, :-1]
+            chosen = logits.float().log_softmax(-1).gather(-1, ids[0, -len(written) :, None])  # (tokens, 1)
+        return float(chosen.sum()), len(written)
 
     def _prompt(self, messages: Sequence[Message], max_tokens: int) -> list[int]:
         prompt = prompt_tokens(self.tokenizer, messages)

@@ -75,6 +75,10 @@ class LocalModel:
         """The logits of the answer's first token, one for each token of the vocabulary."""
         return self._do(lambda: self._with_adapter(adapter, lambda: self._model.next_logits(messages)))
 
+    def score(self, messages: Sequence[Message], answer: str, *, adapter: str | None = None) -> tuple[float, int]:
+        """The log-probability of the answer with its end, in nats, and its tokens. Raises ``ModelError`` if it does not fit."""
+        return self._do(lambda: self._with_adapter(adapter, lambda: self._model.score(messages, answer)))
+
     def load(self, name: str, directory: Path) -> None:
         """Make the adapter in the folder answer to the name, from now on, also where the name had another one.
 

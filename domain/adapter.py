@@ -1,4 +1,4 @@
-"""An adapter: a trained set of LoRA weights under a name, proven to be applied or rejected before any traffic."""
+"""An adapter: trained LoRA weights under a name, proven to be applied and held against its parent before any traffic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from uuid import UUID
 
 from .aggregate import Aggregate, Context, derive_id
 from .errors import NotPossible
-from .events import AdapterEvaluated, AdapterRegistered, AdapterRejected, Event
+from .events import AdapterEvaluated, AdapterRegistered, AdapterRejected, Event, HeldOutJudged
+from .gate import Judgement
 
 
 def adapter_id(training: UUID) -> UUID:
@@ -22,12 +23,14 @@ def adapter_name(number: int) -> str:
 
 
 class Adapter(Aggregate):
-    """States: registered, then evaluated or rejected."""
+    """States: registered, proven, judged on what was held out; or rejected on the way."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.registered: AdapterRegistered | None = None
-        self.judged: AdapterEvaluated | AdapterRejected | None = None
+        self.proof: AdapterEvaluated | None = None
+        self.judged: HeldOutJudged | None = None
+        self.rejected: AdapterRejected | None = None
 
     def register(self, context: Context, **fields: Any) -> None:
         """Give the weights a name; a second time records nothing."""
@@ -37,30 +40,59 @@ class Adapter(Aggregate):
     def evaluate(self, differs: bool, matches: bool, numbers: Mapping[str, Any], context: Context) -> None:
         """Judge the proof: rejected unless its outputs differ from the base's and are those its trainer recorded.
 
-        ``numbers`` are the fields of ``AdapterEvaluated`` beside the names.
+        ``numbers`` are the fields of ``AdapterEvaluated`` beside the names. A second time records nothing.
         """
-        registered = self._require_registered()
+        names = self._names
+        if self.proof is not None or self.rejected is not None:
+            return
         if not differs:
-            self.reject("served, it changes nothing: its outputs are the base's", context)
+            self.reject("served, it changes nothing: its outputs are the base's", context, numbers)
         elif not matches:
-            self.reject("served, its outputs are not those its trainer recorded", context)
-        elif self.judged is None:
-            self._record(AdapterEvaluated, context, role=registered.role, adapter=registered.adapter, **numbers)
+            self.reject("served, its outputs are not those its trainer recorded", context, numbers)
+        else:
+            self._record(AdapterEvaluated, context, **names, **numbers)
 
-    def reject(self, reason: str, context: Context) -> None:
-        """Refuse it before any traffic, for instance because its weights are damaged."""
-        registered = self._require_registered()
-        if self.judged is None:
-            self._record(AdapterRejected, context, role=registered.role, adapter=registered.adapter, reason=reason)
+    def judge(self, judgement: Judgement, measured: str, up_to: int, context: Context) -> None:
+        """Record the gate's judgement; a second time records nothing. Raises ``NotPossible`` before the proof."""
+        names = self._names
+        if self.proof is None:
+            raise NotPossible(f"{names['adapter']} is not proven yet; its proof comes before the gate")
+        if self.judged is not None or self.rejected is not None:
+            return
+        assert self.registered is not None
+        self._record(
+            HeldOutJudged,
+            context,
+            **names,
+            parent=self.registered.parent,
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            message=judgement.message,
+            numbers=judgement.numbers,
+            measured=measured,
+            up_to=up_to,
+        )
 
-    def _require_registered(self) -> AdapterRegistered:
+    def reject(self, reason: str, context: Context, numbers: Mapping[str, Any] | None = None) -> None:
+        """Refuse it before any traffic. One that has passed the gate is not refused any more: its rollout decides."""
+        names = self._names
+        has_passed = self.judged is not None and self.judged.verdict == "pass"
+        if self.rejected is None and not has_passed:
+            self._record(AdapterRejected, context, **names, reason=reason, numbers=dict(numbers or {}))
+
+    @property
+    def _names(self) -> dict[str, str]:
         if self.registered is None:
             raise NotPossible(f"adapter {self.id.hex} is not registered")
-        return self.registered
+        return {"role": self.registered.role, "adapter": self.registered.adapter}
 
     def _apply(self, event: Event) -> None:
         match event:
             case AdapterRegistered():
                 self.registered = event
-            case AdapterEvaluated() | AdapterRejected():
+            case AdapterEvaluated():
+                self.proof = event
+            case HeldOutJudged():
                 self.judged = event
+            case AdapterRejected():
+                self.rejected = event

@@ -1,4 +1,4 @@
-"""Every fact the log can hold, on one page.
+"""Every fact the log can hold: all are had from here, those of adapters and example sets stand on pages of their own.
 
 A fact is past tense, frozen, JSON-plain and self-sufficient: an auditor reads one without today's configuration. A topic
 is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an upcaster.
@@ -11,6 +11,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from .adapter_facts import AdapterEvaluated as AdapterEvaluated
+from .adapter_facts import AdapterEvent as AdapterEvent
+from .adapter_facts import AdapterPromoted as AdapterPromoted
+from .adapter_facts import AdapterRegistered as AdapterRegistered
+from .adapter_facts import AdapterRejected as AdapterRejected
+from .adapter_facts import AdapterRolledBack as AdapterRolledBack
+from .adapter_facts import AlertRaised as AlertRaised
+from .adapter_facts import CanaryAssessed as CanaryAssessed
+from .adapter_facts import CanaryWeightSet as CanaryWeightSet
+from .adapter_facts import HeldOutJudged as HeldOutJudged
+from .adapter_facts import RolloutEvent as RolloutEvent
+from .adapter_facts import RolloutPaused as RolloutPaused
+from .adapter_facts import RolloutResumed as RolloutResumed
+from .adapter_facts import RolloutStarted as RolloutStarted
 from .example_facts import ExamplesImported as ExamplesImported
 from .example_facts import ExamplesSynthesized as ExamplesSynthesized
 from .fact import EVENTS as EVENTS
@@ -273,115 +287,6 @@ class TrainingDeclined(TrainingEvent):
 @fact("TrainingFailed")
 class TrainingFailed(TrainingEvent):
     reason: str
-
-
-# --- Adapter --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
-class AdapterEvent(Event):
-    AGGREGATE = "Adapter"
-    role: str
-    adapter: str
-    """Its name, ``lora-v<N>``."""
-
-
-@fact("AdapterRegistered")
-class AdapterRegistered(AdapterEvent):
-    weights: str
-    dataset: str
-    base: str
-    base_hash: str
-    config_hash: str
-    parent: str | None
-    training: str
-    """The training job's id, hex."""
-
-
-@fact("AdapterEvaluated")
-class AdapterEvaluated(AdapterEvent):
-    """The proof that serving applies the adapter: other outputs than the base's, the trainer's own to within rounding."""
-
-    prompts: int
-    effect: float
-    """Root mean square difference of the served adapter's logits from the served base's, on the fixed prompts."""
-    error: float
-    """The same of the served adapter's from the trainer's own."""
-    rounding: float
-    """The same of the served base's from the trainer's base: what rounding alone makes."""
-    max_difference: float
-    """Largest difference of one logit between served and trained."""
-
-
-@fact("AdapterRejected")
-class AdapterRejected(AdapterEvent):
-    reason: str
-
-
-# --- Rollout --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
-class RolloutEvent(Event):
-    AGGREGATE = "Rollout"
-    role: str
-    adapter: str
-
-
-@fact("RolloutStarted")
-class RolloutStarted(RolloutEvent):
-    stable: str | None
-    """The adapter that is live meanwhile; None for the bare base."""
-    weight_percent: int
-
-
-@fact("CanaryWeightSet")
-class CanaryWeightSet(RolloutEvent):
-    old_percent: int
-    weight_percent: int
-
-
-@fact("CanaryAssessed")
-class CanaryAssessed(RolloutEvent):
-    verdict: str
-    """``promote``, ``roll back``, ``hold`` or ``inconclusive``."""
-    reason: str
-    """A stable word: ``healthy``, ``success``, ``rating``, ``health``, ``critical``, ``few runs``, ``unrated``, ``bake``,
-    ``no data``."""
-    message: str
-    numbers: dict[str, Any]
-    """Both arms' counts and means and the bars they were held against."""
-    up_to: int
-    """The log position up to which runs were counted."""
-
-
-@fact("RolloutPaused")
-class RolloutPaused(RolloutEvent):
-    reason: str
-
-
-@fact("RolloutResumed")
-class RolloutResumed(RolloutEvent):
-    reason: str
-
-
-@fact("AdapterPromoted")
-class AdapterPromoted(RolloutEvent):
-    replaced: str | None
-    reason: str
-
-
-@fact("AdapterRolledBack")
-class AdapterRolledBack(RolloutEvent):
-    stable: str | None
-    reason: str
-
-
-@fact("AlertRaised")
-class AlertRaised(RolloutEvent):
-    severity: str
-    """``warning`` or ``critical``."""
-    message: str
 
 
 # --- Settings -------------------------------------------------------------------------------------------------------

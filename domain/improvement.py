@@ -1,6 +1,6 @@
 """The improvement process: which commands follow from an event. Pure: it reads what is known and answers with commands.
 
-    rating -> breach -> training -> adapter -> proof -> rollout -> verdict -> promotion or rollback -> cycle closed
+    rating -> breach -> training -> adapter -> proof -> gate -> rollout -> verdict -> promotion or rollback -> cycle closed
 
 Every command's target has an id derived from its cause, so reacting twice to one event does a thing once.
 """
@@ -8,7 +8,7 @@ Every command's target has an id derived from its cause, so reacting twice to on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from .adapter import adapter_id, adapter_name
@@ -21,6 +21,7 @@ from .events import (
     CanaryAssessed,
     CycleOpened,
     Event,
+    HeldOutJudged,
     RatingThresholdBreached,
     RolloutPaused,
     TaskRated,
@@ -82,8 +83,17 @@ class RegisterAdapter:
 
 
 @dataclass(frozen=True)
+class RejectAdapter:
+    """Refuse an adapter before any traffic."""
+
+    adapter: UUID
+    reason: str
+    numbers: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class StartRollout:
-    """Send a share of the role's runs to a proven adapter."""
+    """Send a share of the role's runs to an adapter that has passed the gate."""
 
     rollout: UUID
     role: str
@@ -139,6 +149,7 @@ Command = (
     LookAtRatings
     | RequestTraining
     | RegisterAdapter
+    | RejectAdapter
     | StartRollout
     | PromoteAdapter
     | RollBackAdapter
@@ -166,9 +177,12 @@ def react(event: Event, known: Knowledge) -> list[Command]:
         case AdapterRejected():
             return [_close(event.role, "rejected", event.reason, known)]
         case AdapterEvaluated():
-            weight = known.policy.get("canary.weight_percent", event.role)
-            stable = known.traffic(event.role).stable
-            return [StartRollout(rollout_id(event.originator_id), event.role, event.adapter, stable, weight)]
+            # With the gate on, the worker finds the proven adapter in the log and judges it first.
+            return [] if known.policy.get("gate.enabled", event.role) else [_roll_out(event, known)]
+        case HeldOutJudged():
+            if event.verdict == "reject":
+                return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
+            return [_roll_out(event, known)]
         case CanaryAssessed():
             return _follow(event)
         case AdapterPromoted():
@@ -184,6 +198,12 @@ def react(event: Event, known: Knowledge) -> list[Command]:
                 RaiseAlert(event.originator_id, "warning", f"the rollout of {event.adapter} is paused: {event.reason}")
             ]
     return []
+
+
+def _roll_out(event: AdapterEvaluated | HeldOutJudged, known: Knowledge) -> StartRollout:
+    weight = known.policy.get("canary.weight_percent", event.role)
+    stable = known.traffic(event.role).stable
+    return StartRollout(rollout_id(event.originator_id), event.role, event.adapter, stable, weight)
 
 
 def _follow(event: CanaryAssessed) -> list[Command]:

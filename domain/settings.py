@@ -124,6 +124,21 @@ SETTINGS: dict[str, Setting] = {
     "cost.price_per_kwh": Setting(0.29, "price of energy (households in the EU, 2024, Eurostat)", 0),
     "cost.price_per_hour": Setting(0.0, "rent of the machine, 0 for one's own", 0),
     "cost.currency": Setting("EUR", "what the prices are in"),
+    # The gate before traffic.
+    "gate.enabled": Setting(True, "hold a proven adapter against its parent on held-out instances before any traffic"),
+    "gate.margin": Setting(
+        0.1,
+        "share of what worked that may be lost (chosen: at 93 % success, an adapter no worse loses up to 7 % of instances "
+        "picked because they worked)",
+        0,
+        0.99,
+    ),
+    "gate.runs": Setting(
+        40, "held-out failures, and as many that worked, that both arms do again (chosen: a minute or two)", 1, 10_000
+    ),
+    "gate.minimum": Setting(
+        10, "held-out instances under which a count says nothing (chosen: what a mean of ratings needs)", 1, 10_000
+    ),
     # The canary; figures of the project's user.
     "canary.weight_percent": Setting(15, "share of the runs that the canary gets", 1, 99),
     "canary.rule": Setting(

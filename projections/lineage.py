@@ -20,6 +20,7 @@ from ..domain.events import (
     CycleClosed,
     DatasetBuilt,
     Event,
+    HeldOutJudged,
     PolicyChanged,
     RatingThresholdBreached,
     TaskRated,
@@ -76,7 +77,7 @@ class Node:
     """One line of the tree. ``position`` is of its event, the last one of it where it stands for several."""
 
     kind: str
-    """The event's name; ``Ratings`` and ``Source`` for what is summed up, ``Run`` for a run of a dataset."""
+    """The event's name; ``Ratings``, ``Source`` and ``HeldOut`` for what is summed up, ``Run`` for a run of a dataset."""
     position: int
     text: str
     data: dict[str, Any]
@@ -145,6 +146,8 @@ def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
             node.children = _sources(log, it.position, it.event)
         if isinstance(it.event, TrainingCompleted):
             _charge(log, it.event, node)
+        if isinstance(it.event, HeldOutJudged):
+            node.children = _measured(log, it.position, it.event)
         parent = firsts.setdefault(it.event.originator_id, node)
         if parent is node or isinstance(it.event, CycleClosed):
             parent = by_position.get(node.caused_by or 0, node)
@@ -227,6 +230,32 @@ def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
     cost = Prices.of(policy).cost(completed.duration_s)
     node.text += f", about {cost}"
     node.data["cost"] = cost.to_json()
+
+
+def _measured(log: Lookup, position: int, judged: HeldOutJudged) -> list[Node]:
+    """One node per side of the gate, naming the runs of both arms by their positions."""
+    measured = log.get_content(judged.measured)
+    if measured is None:
+        return [Node("HeldOut", position, "which runs it was judged by was erased", {})]
+    nodes = []
+    for side in ("failed", "worked"):
+        rows = [row for row in json.loads(measured) if row["outcome"] == side]
+        runs = [
+            {**row, "position": log.position_of(f"{UUID(row['adapter'])}/1"),
+             "parent_position": log.position_of(f"{UUID(row['parent'])}/1")}
+            for row in rows if row["by"] == "runs"
+        ]  # fmt: skip
+        losses = [row for row in rows if row["by"] == "loss"]
+        said = []
+        if runs:
+            places = [run[arm] for run in runs for arm in ("position", "parent_position") if run[arm]]
+            said.append(f"{count(len(runs), 'instance')} done again by both, from {min(places)} to {max(places)}")
+        if losses:
+            said.append(f"{count(len(losses), 'instance')} held against what should have been answered")
+        if rows:
+            text = f"{'held-out failures' if side == 'failed' else 'what worked'}: {', '.join(said)}"
+            nodes.append(Node("HeldOut", position, text, {"outcome": side, "runs": runs, "losses": losses}))
+    return nodes
 
 
 def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:

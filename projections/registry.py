@@ -13,6 +13,7 @@ from ..domain.events import (
     AdapterRolledBack,
     DatasetBuilt,
     Event,
+    HeldOutJudged,
     RolloutStarted,
     TrainingCompleted,
     TrainingDeclined,
@@ -36,6 +37,7 @@ class Registry:
             case TrainingEvent():
                 self._train(position, event)
             case AdapterRegistered():
+                training = self.state["trainings"].get(event.training, {})
                 self.state["adapters"][event.adapter] = {
                     "id": event.originator_id.hex,
                     "role": event.role,
@@ -45,14 +47,20 @@ class Registry:
                     "base": event.base,
                     "base_hash": event.base_hash,
                     "parent": event.parent,
+                    "lineage": training.get("lineage", "base"),
                     "training": event.training,
                     "position": position,
                     "registered": event.time.isoformat(),
+                    "gate": None,
+                    "reason": "",
                 }
             case AdapterEvaluated():
                 self._adapter(event.adapter)["status"] = "proven"
+            case HeldOutJudged():
+                judged = {"verdict": event.verdict, "reason": event.reason, "message": event.message}
+                self._adapter(event.adapter).update(status="judged", gate={**judged, "position": position})
             case AdapterRejected():
-                self._adapter(event.adapter)["status"] = "rejected"
+                self._adapter(event.adapter).update(status="rejected", reason=event.reason)
             case RolloutStarted():
                 self._adapter(event.adapter)["status"] = "canary"
             case AdapterPromoted():
@@ -72,6 +80,7 @@ class Registry:
                 "status": "requested",
                 "position": position,
                 "cycle": event.caused_by,
+                "lineage": event.recipe.get("lineage", "base"),
                 "examples": None,
                 "attempts": 0,
                 "step": 0,

@@ -20,6 +20,7 @@ from ..domain.events import (
     CanaryWeightSet,
     DatasetBuilt,
     Event,
+    HeldOutJudged,
     RolloutEvent,
     RolloutPaused,
     RolloutResumed,
@@ -105,6 +106,22 @@ TABLES: dict[str, dict[str, type]] = {
         "base": str,
         "parent": str,
         "training": str,
+        "reason": str,
+    },
+    "gates": {
+        "position": int,
+        "time": str,
+        "adapter": str,
+        "parent": str,
+        "verdict": str,
+        "reason": str,
+        "message": str,
+        **{f"{side}_{figure}": int for side in ("failed", "worked") for figure in ("runs", "adapter", "parent")},
+        **{
+            f"{side}_{figure}": kind
+            for side in ("failed", "worked")
+            for figure, kind in (("answers", int), ("adapter_loss", float), ("parent_loss", float))
+        },
     },
     "rollouts": {
         "id": str,
@@ -260,9 +277,24 @@ def _rows_of_adapter(position: int, event: AdapterEvent, key: str, time: str) ->
             }
         case AdapterEvaluated():
             row["status"] = "proven"
+        case HeldOutJudged():
+            row["status"] = "judged"
+            return [("adapters", row), ("gates", _gate_row(position, event, time))]
         case AdapterRejected():
-            row["status"] = "rejected"
+            row |= {"status": "rejected", "reason": event.reason}
     return [("adapters", row)]
+
+
+def _gate_row(position: int, event: HeldOutJudged, time: str) -> dict[str, Any]:
+    said = ("adapter", "parent", "verdict", "reason", "message")
+    row = {"position": position, "time": time, **{name: getattr(event, name) for name in said}}
+    for side in ("failed", "worked"):
+        measured = event.numbers.get(side, {})
+        runs, losses = measured.get("runs", {}), measured.get("losses", {})
+        row[f"{side}_runs"], row[f"{side}_answers"] = runs.get("instances"), losses.get("instances")
+        for arm in ("adapter", "parent"):
+            row[f"{side}_{arm}"], row[f"{side}_{arm}_loss"] = runs.get(arm), losses.get(arm)
+    return row
 
 
 def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) -> list[Row]:

@@ -17,6 +17,7 @@ from ..domain.events import (
     CycleOpened,
     DatasetBuilt,
     Event,
+    HeldOutJudged,
     RatingThresholdBreached,
     RolloutPaused,
     RolloutResumed,
@@ -74,7 +75,10 @@ def _describe_making(event: Event) -> str:
     """The events from a training's request to the adapter's proof."""
     match event:
         case TrainingRequested():
-            return f"training requested on {event.base}, adapter {event.parent or 'none'} live: {_recipe(event.recipe)}"
+            goes_on = event.recipe.get("lineage") == "parent" and event.parent is not None
+            begins = f"going on from {event.parent}" if goes_on else "anew from the base"
+            live = f"adapter {event.parent or 'none'} live"
+            return f"training requested on {event.base}, {live}, {begins}: {_recipe(event.recipe)}"
         case DatasetBuilt():
             sources = ", ".join(f"{source} {number}" for source, number in sorted(event.by_source.items()))
             examples, runs = count(event.examples, "example"), count(event.runs, "run")
@@ -100,6 +104,8 @@ def _describe_making(event: Event) -> str:
                 f"proven on {event.prompts} prompts: it changes the logits by {event.effect:.3g} (rms) and is within "
                 f"{event.error:.3g} of its trainer's; rounding alone makes {event.rounding:.3g}"
             )
+        case HeldOutJudged():
+            return f"gate against {event.parent or 'the base'}: {event.verdict} ({event.reason}): {event.message}"
         case AdapterRejected():
             return f"rejected: {event.reason}"
     return event.TOPIC

@@ -22,6 +22,7 @@ from ..domain.improvement import (
     PromoteAdapter,
     RaiseAlert,
     RegisterAdapter,
+    RejectAdapter,
     RequestTraining,
     RollBackAdapter,
     StartRollout,
@@ -101,6 +102,10 @@ def carry_out(ledger: Ledger, command: Command, policy: Policy, context: Context
             return _request_training(ledger, command, policy, context)
         case RegisterAdapter():
             return _register(ledger, command, context)
+        case RejectAdapter():
+            adapter = ledger.get(Adapter, command.adapter)
+            adapter.reject(command.reason, context, command.numbers)
+            return adapter
         case StartRollout():
             rollout = ledger.get(Rollout, command.rollout)
             rollout.start(command.role, command.adapter, command.stable, command.weight_percent, context)

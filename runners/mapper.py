@@ -35,6 +35,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TaskFailed", 1): _failed_alone,
     ("TaskRated", 1): _rated_alone,
     ("TaskCorrected", 1): lambda state: {**state, "others": []},
+    ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
 }
 """(topic, version) to the function that lifts a stored state of that version to the next."""
 

@@ -93,6 +93,12 @@ def _dataset(ledger: Ledger, requested: TrainingRequested, up_to: int) -> Datase
     return build_dataset(events, ledger.get_content, requested.role, requested.below_stars, recipe)
 
 
+def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:
+    """The job's dataset as it was built, from the log up to the same position; without what was erased since."""
+    assert job.dataset is not None and job.requested is not None
+    return _dataset(ledger, job.requested, job.dataset.up_to)
+
+
 def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset) -> TrainingJob:
     assert job.requested is not None
     minimum = job.requested.minimum_examples
@@ -128,7 +134,7 @@ def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
     file = folder / "dataset.jsonl"
     if file.exists() and "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest() == job.dataset.dataset:
         return file
-    written = write_examples(file, _dataset(ledger, job.requested, job.dataset.up_to).examples)
+    written = write_examples(file, rebuild_dataset(ledger, job).examples)
     if written != job.dataset.dataset:
         raise TrainingError("the recorded dataset can no longer be built: content it was made from was erased")
     return file

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..domain.breach import RoleImprovement, Window, role_id
-from ..domain.errors import NotPossible
+from ..domain.errors import EnvironmentUnavailable, NotPossible, UnknownTask
 from ..domain.events import AlertRaised, TrainingCompleted
 from ..domain.settings import ROLES
 from ..projections.state import State
+from .gate import judge
 from .improvement import ACTOR, follow
 from .ledger import Ledger
 from .rollouts import assess, prove
@@ -35,16 +36,21 @@ LOOK_S = 4 * 3600
 IDLE_S = 1.0
 """Seconds between two looks at the log when there is nothing to do; chosen."""
 
+AGAIN_S = 60.0
+"""Seconds before a gate that has lost its environment is tried again; chosen."""
+
 TELLING = 20
 """Alerts of this many newest positions are told at the start; older ones were told by an earlier worker."""
 
 
 @dataclass(frozen=True)
 class Reporter:
-    """How the worker tells what it does: a line of text, and the progress of a training."""
+    """How the worker tells what it does: a line of text, and the progress of a training and of a gate."""
 
     say: Callable[[str], None] = lambda line: None
     progress: Callable[[Progress], None] = lambda progress: None
+    count: Callable[[int, int], None] = lambda done, total: None
+    """How many of the gate's measurements are done."""
 
 
 @contextmanager
@@ -94,13 +100,14 @@ class Worker:
         self.reporter = reporter
         self._looked: dict[str, tuple[float, int]] = {}
         self._looked_at_ratings = 0.0
+        self._gate_again: dict[str, float] = {}
         self._told = max(0, ledger.position - TELLING)
 
     def step(self) -> bool:
         """Follow the log, tell new alerts, and do the next thing. False when there was nothing."""
         state = self.parts.state = follow(self.ledger)
         self._tell_alerts(state)
-        return self._train(state) or self._prove(state) or self._assess(state)
+        return self._train(state) or self._prove(state) or self._judge(state) or self._assess(state)
 
     def look_at_ratings(self) -> None:
         """Look at every role's window, at the start and every four hours."""
@@ -139,10 +146,29 @@ class Worker:
     def _prove(self, state: State) -> bool:
         for name, adapter in state.registry.adapters.items():
             if adapter["status"] == "registered":
-                judged = prove(self.ledger, self.parts, name).judged
-                assert judged is not None
-                self.reporter.say(f"{name}: {judged.TOPIC}")
+                refused = prove(self.ledger, self.parts, name).rejected
+                self.reporter.say(f"{name}: rejected: {refused.reason}" if refused else f"{name}: proven to be applied")
                 return True
+        return False
+
+    def _judge(self, state: State) -> bool:
+        """Run the gate of a proven adapter; one that has lost its environment is tried again later."""
+        for name, adapter in state.registry.adapters.items():
+            if adapter["status"] != "proven" or time.monotonic() < self._gate_again.get(name, 0.0):
+                continue
+            self.reporter.say(f"{name}: held-out instances, with it and with {adapter['parent'] or 'the base'}")
+            try:
+                done = judge(self.ledger, self.parts, name, self.reporter.count)
+            except (EnvironmentUnavailable, UnknownTask) as error:
+                self._gate_again[name] = time.monotonic() + AGAIN_S
+                self.reporter.count(0, 0)  # nothing left to show of it for now
+                self.reporter.say(f"{name}: the gate is tried again later, its environment cannot be had: {error}")
+                continue
+            if done.judged is not None:
+                self.reporter.say(f"{name}: {done.judged.verdict} ({done.judged.reason}): {done.judged.message}")
+            elif done.rejected is not None:
+                self.reporter.say(f"{name}: rejected: {done.rejected.reason}")
+            return True
         return False
 
     def _assess(self, state: State) -> bool:

@@ -13,6 +13,7 @@ from grokputer.domain.adapter import Adapter, adapter_id
 from grokputer.domain.aggregate import derive_id
 from grokputer.domain.breach import RoleImprovement, role_id
 from grokputer.domain.canary import ArmHealth, Verdict
+from grokputer.domain.gate import Runs, Side, judge_held_out
 from grokputer.domain.rollout import Rollout, rollout_id
 from grokputer.domain.routing import route
 from grokputer.domain.run import TaskRun
@@ -135,11 +136,23 @@ class Story:
         return adapter_id(training)
 
     def prove(self, adapter: UUID, matches: bool = True) -> UUID:
-        """The proof that it is applied, or its rejection; the rollout that starts."""
+        """The proof that it is applied, or its rejection, and the gate passed; the rollout that starts."""
         numbers = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
         self.ledger.write(Adapter, adapter, lambda it: it.evaluate(True, matches, numbers, self._after(it)))
         follow(self.ledger)
+        if matches:
+            self.judge(adapter, 14)
         return rollout_id(adapter)
+
+    def judge(self, adapter: UUID, succeeding: int) -> None:
+        """The gate: the adapter succeeds on so many of 22 failures, its parent on one; both on all that worked."""
+        failed, worked = Side(Runs(22, succeeding, 1)), Side(Runs(38, 38, 38))
+        judgement = judge_held_out(failed, worked, Policy(), "action")
+        ids = {"adapter": self.runs[0].hex, "parent": self.runs[1].hex}
+        rows = [{"outcome": "failed", "by": "runs", "instance": "miniwob/click-link#1", **ids}]
+        key = self.ledger.put(json.dumps(rows))
+        self.ledger.write(Adapter, adapter, lambda it: it.judge(judgement, key, 40, self._after(it)))
+        follow(self.ledger)
 
     def assess(self, rollout: UUID, verdict: str, reason: str = "healthy") -> None:
         """A look at the canary."""

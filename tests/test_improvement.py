@@ -24,6 +24,7 @@ from grokputer.domain.events import (
     RatingThresholdBreached,
     TrainingRequested,
 )
+from grokputer.domain.gate import Judgement
 from grokputer.domain.rollout import Rollout, rollout_id
 from grokputer.domain.run import TaskRun
 from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
@@ -42,6 +43,9 @@ RESULT: dict[str, Any] = {
     "final_loss": 0.2, "duration_s": 12.5, "peak_memory_bytes": 10**9, "device": "cpu", "versions": {},
 }  # fmt: skip
 NUMBERS = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
+
+
+PASSED = Judgement("pass", "better", "9 of 12 held-out failures now succeed against 1 of 12 for its parent", {})
 
 
 @pytest.fixture
@@ -86,12 +90,23 @@ def complete(ledger: Ledger, training: UUID) -> UUID:
     return adapter_id(training)
 
 
-def roll_out(ledger: Ledger) -> tuple[UUID, UUID]:
-    """A proven adapter on its share of the traffic: the ids of adapter and rollout."""
-    adapter = complete(ledger, breach(ledger))
+def prove(ledger: Ledger, adapter: UUID) -> None:
     context = ledger.context("grokputer", f"{adapter}/1")
     ledger.write(Adapter, adapter, lambda it: it.evaluate(True, True, NUMBERS, context))
     follow(ledger)
+
+
+def judge(ledger: Ledger, adapter: UUID, judgement: Judgement) -> None:
+    context = ledger.context("grokputer", f"{adapter}/2")
+    ledger.write(Adapter, adapter, lambda it: it.judge(judgement, "sha256:aa", 99, context))
+    follow(ledger)
+
+
+def roll_out(ledger: Ledger) -> tuple[UUID, UUID]:
+    """A proven and judged adapter on its share of the traffic: the ids of adapter and rollout."""
+    adapter = complete(ledger, breach(ledger))
+    prove(ledger, adapter)
+    judge(ledger, adapter, PASSED)
     return adapter, rollout_id(adapter)
 
 
@@ -208,8 +223,8 @@ def test_from_the_promotion_the_causes_lead_back_to_a_rating(ledger: Ledger) -> 
     _, rollout = roll_out(ledger)
     assess(ledger, rollout, "promote")
     assert causes(ledger, "AdapterPromoted") == [
-        "AdapterPromoted", "CanaryAssessed", "RolloutStarted", "AdapterEvaluated", "AdapterRegistered",
-        "TrainingCompleted", "TrainingRequested", "RatingThresholdBreached", "TaskRated",
+        "AdapterPromoted", "CanaryAssessed", "RolloutStarted", "HeldOutJudged", "AdapterEvaluated",
+        "AdapterRegistered", "TrainingCompleted", "TrainingRequested", "RatingThresholdBreached", "TaskRated",
     ]  # fmt: skip
 
 

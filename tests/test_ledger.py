@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from grokputer.domain.errors import LogError, NotFound
-from grokputer.domain.events import EVENTS, PolicyChanged
+from grokputer.domain.events import EVENTS, AdapterRejected, PolicyChanged
 from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.mapper import decode, encode
@@ -90,12 +90,23 @@ def test_a_stored_event_is_plain_json_that_stays_readable() -> None:
     assert json.loads(encode(event)) == json.loads(stored)
 
 
+def test_a_rejection_from_before_there_were_numbers_still_reads() -> None:
+    stored = (
+        b'{"time":"2026-01-01T00:00:00Z","actor":"grokputer","caused_by":null,"role":"action","adapter":"lora-v1",'
+        b'"reason":"served, it changes nothing","v":1}'
+    )
+    event = decode("AdapterRejected", SETTINGS_ID.hex, 2, stored)
+    assert isinstance(event, AdapterRejected)
+    assert (event.reason, event.numbers) == ("served, it changes nothing", {})
+    assert json.loads(encode(event))["v"] == 2
+
+
 def test_topics_are_the_ones_every_log_has() -> None:
     """A topic is never renamed; this list only ever grows."""
     assert sorted(EVENTS) == [
         "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack", "AlertRaised",
         "CanaryAssessed", "CanaryWeightSet", "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported",
-        "ExamplesSynthesized", "PolicyChanged",
+        "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
         "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "StepTaken", "TaskCorrected",
         "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined", "TrainingFailed",
         "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",

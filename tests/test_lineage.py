@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from grokputer.domain.adapter import Adapter
 from grokputer.domain.rollout import Rollout
 from grokputer.projections.lineage import Node, trace
 from grokputer.runners.improvement import follow
@@ -52,7 +53,7 @@ def test_the_promotion_hangs_from_the_ratings_by_the_recorded_causes(story: Stor
         "TrainingRequested",
         "TrainingCompleted",
         "AdapterRegistered",
-        "AdapterEvaluated",
+        "HeldOutJudged",
         "RolloutStarted",
         "AdapterPromoted",
     ]
@@ -69,7 +70,7 @@ def test_what_a_job_and_a_rollout_went_through_stands_side_by_side(story: Story)
 
 def test_the_causes_lead_from_the_promotion_back_to_the_last_rating(story: Story) -> None:
     roots = tree(story, story.promote())
-    by_position = {node.position: node for node in nodes(roots) if node.kind not in ("Ratings", "Source")}
+    by_position = {node.position: node for node in nodes(roots) if node.kind not in ("Ratings", "Source", "HeldOut")}
     node, kinds = find(roots, "AdapterPromoted"), []
     while node.caused_by in by_position:
         node = by_position[node.caused_by]
@@ -80,7 +81,7 @@ def test_the_causes_lead_from_the_promotion_back_to_the_last_rating(story: Story
 
 def test_every_node_stands_where_the_log_has_it(story: Story) -> None:
     for node in nodes(tree(story, story.promote())):
-        if node.kind not in ("Ratings", "Source"):
+        if node.kind not in ("Ratings", "Source", "HeldOut"):
             assert node.kind == story.ledger.at(node.position).event.TOPIC
 
 
@@ -136,6 +137,27 @@ def test_a_rejected_adapter_ends_with_its_reason(story: Story) -> None:
     roots = tree(story, adapter)
     assert path_to(roots, "CycleClosed")[-3:] == ["AdapterRegistered", "AdapterRejected", "CycleClosed"]
     assert "not those its trainer recorded" in find(roots, "AdapterRejected").text
+
+
+def test_the_gate_shows_its_numbers_and_where_its_runs_stand(story: Story) -> None:
+    judged = find(tree(story, story.promote()), "HeldOutJudged")
+    assert "14 of 22 held-out failures now succeed against 1 of 22" in judged.text
+    [held_out] = judged.children[:1]
+    assert held_out.data["runs"][0]["position"] == story.ledger.position_of(f"{story.runs[0]}/1")
+    assert held_out.text.startswith("held-out failures: 1 instance done again by both, from ")
+
+
+def test_an_adapter_refused_at_the_gate_ends_with_its_numbers(story: Story) -> None:
+    adapter = story.train(story.fall())
+    numbers = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
+    context = story.ledger.context("grokputer", f"{adapter}/1")
+    story.ledger.write(Adapter, adapter, lambda it: it.evaluate(True, True, numbers, context))
+    story.judge(adapter, 1)
+    roots = tree(story, adapter)
+    assert path_to(roots, "CycleClosed")[-3:] == ["AdapterRegistered", "AdapterRejected", "CycleClosed"]
+    rejected = find(roots, "AdapterRejected")
+    assert rejected.data["numbers"]["failed"]["runs"] == {"instances": 22, "adapter": 1, "parent": 1}
+    assert "no gain: 1 of 22 held-out failures now succeed against 1 of 22" in rejected.text
 
 
 def test_an_adapter_rolled_back_ends_with_alert_and_closed_cycle(story: Story) -> None:

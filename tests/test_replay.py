@@ -6,13 +6,14 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_improvement import DATASET, NUMBERS, RESULT
+from test_improvement import DATASET, NUMBERS, PASSED, RESULT
 from test_run import STEP
 
 from grokputer.domain.adapter import Adapter
@@ -39,7 +40,9 @@ HAPPENINGS = st.lists(
         st.tuples(st.just("rate"), st.integers(0, 40), st.integers(1, 5)),
         st.tuples(st.just("set"), st.sampled_from(["rating.window", "rating.minimum"]), st.integers(2, 8)),
         st.tuples(
-            st.just("train"), st.sampled_from(["complete", "complete", "decline", "fail"]), st.sampled_from([1, 1, 0])
+            st.just("train"),
+            st.sampled_from(["complete", "complete", "decline", "fail"]),
+            st.sampled_from([1, 1, 2, 0]),
         ),
         st.tuples(st.just("assess"), st.sampled_from(["promote", "roll back", "inconclusive", "hold"]), st.booleans()),
         st.tuples(st.just("follow"), st.just(0), st.just(0)),
@@ -103,7 +106,8 @@ class World:
         context = self.ledger.context("ada")
         self.ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", context))
 
-    def train(self, outcome: str, is_proven: int) -> None:
+    def train(self, outcome: str, standing: int) -> None:
+        """``standing``: 0 is not proven, 1 is proven and passes the gate, 2 is proven and refused there."""
         context, state = self.ledger.context("grokputer"), follow(self.ledger)
         for key, training in state.registry.trainings.items():
             if training["status"] == "requested":
@@ -122,8 +126,14 @@ class World:
                 self.ledger.write(TrainingJob, UUID(key), end)
         for adapter in follow(self.ledger).registry.adapters.values():
             if adapter["status"] == "registered":
-                id = UUID(adapter["id"])
-                self.ledger.write(Adapter, id, lambda it: it.evaluate(True, bool(is_proven), NUMBERS, context))
+                self.prove(UUID(adapter["id"]), standing)
+
+    def prove(self, id: UUID, standing: int) -> None:
+        context = self.ledger.context("grokputer")
+        self.ledger.write(Adapter, id, lambda it: it.evaluate(True, bool(standing), NUMBERS, context))
+        judgement = PASSED if standing == 1 else replace(PASSED, verdict="reject", reason="no gain")
+        if standing:
+            self.ledger.write(Adapter, id, lambda it: it.judge(judgement, "sha256:aa", 99, context))
 
     def assess(self, verdict: str, resumes: bool) -> None:
         context, state = self.ledger.context("grokputer"), follow(self.ledger)

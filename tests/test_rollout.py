@@ -19,6 +19,7 @@ from grokputer.domain.events import (
     CanaryAssessed,
     CanaryWeightSet,
     DatasetBuilt,
+    HeldOutJudged,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
@@ -28,6 +29,7 @@ from grokputer.domain.events import (
     TrainingRequested,
     TrainingStarted,
 )
+from grokputer.domain.gate import Judgement
 from grokputer.domain.rollout import Rollout
 from grokputer.domain.training import TrainingJob
 
@@ -49,6 +51,9 @@ WEIGHTS: dict[str, Any] = {
     "base_hash": "sha256:00", "config_hash": "sha256:11", "parent": None, "training": "ab",
 }  # fmt: skip
 NUMBERS = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
+
+PASSED = Judgement("pass", "better", "9 of 12 held-out failures now succeed against 1 of 12 for its parent", {})
+REFUSED = Judgement("reject", "no gain", "1 of 12 held-out failures now succeeds against 1 of 12 for its parent", {})
 
 
 def request(job: TrainingJob) -> None:
@@ -105,6 +110,14 @@ def proven(differs: bool, matches: bool) -> Callable[[Adapter], None]:
     return lambda adapter: adapter.evaluate(differs, matches, NUMBERS, SOMEONE)
 
 
+def judge(judgement: Judgement) -> Callable[[Adapter], None]:
+    return lambda adapter: adapter.judge(judgement, "sha256:aa", 99, SOMEONE)
+
+
+def reject(adapter: Adapter) -> None:
+    adapter.reject("no gain", SOMEONE, {"margin": 0.1})
+
+
 def test_an_adapter_is_registered_once() -> None:
     given(Adapter).when(register).then((AdapterRegistered, WEIGHTS))
     given(Adapter, register).when(register).then_nothing()
@@ -117,13 +130,38 @@ def test_an_adapter_that_is_applied_is_proven_with_its_numbers() -> None:
 @pytest.mark.parametrize(("differs", "matches", "word"), [(False, True, "nothing"), (True, False, "trainer")])
 def test_an_adapter_that_is_not_applied_is_rejected(differs: bool, matches: bool, word: str) -> None:
     when = given(Adapter, register).when(proven(differs, matches))
-    when.then((AdapterRejected, {}))
+    when.then((AdapterRejected, {"numbers": NUMBERS}))
     rejected = when.events[0]
     assert isinstance(rejected, AdapterRejected)
     assert word in rejected.reason
 
 
-def test_an_adapter_is_judged_once() -> None:
+@pytest.mark.parametrize("judgement", [PASSED, REFUSED])
+def test_a_proven_adapter_is_judged_on_what_was_held_out_once(judgement: Judgement) -> None:
+    said = {
+        "verdict": judgement.verdict,
+        "reason": judgement.reason,
+        "parent": None,
+        "up_to": 99,
+        "measured": "sha256:aa",
+    }
+    given(Adapter, register, proven(True, True)).when(judge(judgement)).then((HeldOutJudged, said))
+    given(Adapter, register, proven(True, True), judge(judgement)).when(judge(PASSED)).then_nothing()
+
+
+def test_the_proof_comes_before_the_gate() -> None:
+    given(Adapter, register).when(judge(PASSED)).then_refused("lora-v1", "not proven yet")
+    given(Adapter).when(judge(PASSED)).then_refused("not registered")
+
+
+def test_an_adapter_is_rejected_with_its_numbers_until_it_has_passed_the_gate() -> None:
+    said = {"reason": "no gain", "numbers": {"margin": 0.1}}
+    given(Adapter, register, proven(True, True), judge(REFUSED)).when(reject).then((AdapterRejected, said))
+    given(Adapter, register, proven(True, True), judge(REFUSED), reject).when(reject).then_nothing()
+    given(Adapter, register, proven(True, True), judge(PASSED)).when(reject).then_nothing()
+
+
+def test_an_adapter_is_proven_once() -> None:
     given(Adapter, register, proven(True, True)).when(proven(False, True)).then_nothing()
     given(Adapter, register, proven(False, True)).when(proven(True, True)).then_nothing()
 

@@ -1,4 +1,4 @@
-"""A training as it is watched: a bar on a terminal, a line for each tenth where it is piped. Always on stderr."""
+"""A training and a gate as they are watched: a bar on a terminal, a line for each part where it is piped. Always on stderr."""
 
 from __future__ import annotations
 
@@ -53,3 +53,30 @@ class TrainingProgress:
         )
         bar.add_task("  training", total=total, loss="", speed="")
         return bar
+
+
+class GateProgress:
+    """Called with how many of the gate's runs or answers are done, and of how many."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Bar | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far the gate is."""
+        if not self.console.is_terminal:
+            if done and done % max(1, total // 4) == 0:
+                self.console.print(f"  {done} of {total} on held-out instances", highlight=False, soft_wrap=True)
+            return
+        if self._bar is None:
+            if done == total:
+                return
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(console=self.console)
+            self._bar.add_task("  gate", total=total)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done)
+        if done == total:
+            self._bar.stop()
+            self._bar = None

@@ -116,16 +116,22 @@ def _describe_role(state: State, role: str) -> dict[str, Any]:
 
 
 def _stage(state: State, cycle: dict[str, Any], rollout: dict[str, Any] | None) -> str:
-    """How far the cycle is: the state of its training, then the proof, then the canary."""
+    """How far the cycle is: the state of its training, then the proof, the gate, then the canary."""
     if rollout is not None:
         return f"canary {rollout['phase']}"
-    training = next((it for it in state.registry.trainings.values() if it["cycle"] == cycle["opened_by"]), None)
-    if training is None:
+    trainings = state.registry.trainings
+    key = next((key for key, it in trainings.items() if it["cycle"] == cycle["opened_by"]), None)
+    if key is None:
         return "opened"
+    training = trainings[key]
+    adapter = next((it for it in state.registry.adapters.values() if it["training"] == key), None)
+    if adapter is not None:
+        said: str = adapter["status"]
+        return {"registered": "to be proven", "proven": "proven, at the gate"}.get(said, said)
     if training["status"] == "training" and training["steps"]:
         return f"training, step {training['step']} of {training['steps']}"
-    said: str = training["status"]
-    return {"requested": "training requested", "completed": "to be proven"}.get(said, said)
+    status: str = training["status"]
+    return {"requested": "training requested"}.get(status, status)
 
 
 def _print_roles(roles: list[dict[str, Any]]) -> None:
@@ -227,6 +233,8 @@ def print_adapters(state: State) -> None:
             rated["ratings"],
             rated["mean"],
             known["parent"],
+            known["lineage"],
+            known["gate"] and known["gate"]["reason"],
             known["weights"][:19],
         )
 
@@ -242,6 +250,8 @@ def print_adapters(state: State) -> None:
         "ratings",
         "mean",
         "parent",
+        "trained on from",
+        "gate",
         "weights",
     )
     rows = (row(name, known) for name, known in in_order(state.registry.adapters))

@@ -22,7 +22,7 @@ def why(
 ) -> None:
     """Explain how an adapter came to be.
 
-    Ratings, breach, dataset, training, proof, canary and decision, each with its position in the log.
+    Ratings, breach, dataset, training, proof, gate, canary and decision, each with its position in the log.
 
     \b
     Examples:

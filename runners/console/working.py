@@ -87,10 +87,11 @@ def work(
 
     from ..worker import Reporter
     from ..worker import work as carry_out
-    from .progress import TrainingProgress
+    from .progress import GateProgress, TrainingProgress
 
     ledger = open_ledger(db)
-    reporter = Reporter(say=print, progress=TrainingProgress(Console(stderr=True)))
+    console = Console(stderr=True)
+    reporter = Reporter(say=print, progress=TrainingProgress(console), count=GateProgress(console))
     try:
         carry_out(ledger, once=once, reporter=reporter)
     except KeyboardInterrupt:

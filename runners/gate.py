@@ -1,0 +1,197 @@
+"""Carrying out the gate: a proven adapter and its parent on held-out instances, before any traffic.
+
+Instances of an environment are done again, on the same seed, greedily, as pinned runs whose ids follow from adapter, instance
+and arm: a worker that was killed goes on where it was, and every number comes from recorded runs. Where there is no
+environment, the answers that should have been given are scored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ..domain.adapter import Adapter
+from ..domain.aggregate import derive_id
+from ..domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
+from ..domain.events import TaskFailed, TaskSucceeded
+from ..domain.gate import Judgement, Losses, Runs, Side, judge_held_out
+from ..domain.routing import Route
+from ..domain.run import TaskRun
+from ..domain.training import TrainingJob
+from ..projections.state import State
+from .batch import Wanted, run_batch
+from .improvement import ACTOR
+from .ledger import Ledger
+from .tasks import Task, TaskRunner
+from .trainings import rebuild_dataset
+from .wiring import ENVIRONMENTS, Parts
+
+if TYPE_CHECKING:
+    from ..adapters.held_out import HeldOut
+    from ..adapters.serving import LocalModel
+
+ATTEMPTS = 3
+"""Times a run is begun that never ends or loses its environment, before its instance is left out; chosen."""
+
+ARMS = ("adapter", "parent")
+
+Row = dict[str, Any]
+"""What was measured on one instance, as it is recorded."""
+
+Count = Callable[[int, int], None]
+"""Told how many runs or answers are done, and of how many."""
+
+
+def judge(ledger: Ledger, parts: Parts, name: str, on_count: Count = lambda done, total: None) -> Adapter:
+    """Hold the proven adapter against its parent and record what came of it: the judgement, or a rejection.
+
+    Raises ``EnvironmentUnavailable`` or ``UnknownTask`` when an environment was lost or has a task no more: what was run is
+    kept, and asked again it goes on.
+    """
+    known = parts.state.registry.adapters[name]
+    id, role, policy = UUID(known["id"]), known["role"], parts.state.policy
+    up_to, held_out = _held_out(ledger, UUID(known["training"]))
+    if not policy.get("gate.enabled", role):
+        return _record(ledger, id, Judgement("pass", "off", "the gate was switched off", {}), [], up_to)
+    try:
+        parts.prepare(name)
+    except (DamagedWeights, ModelError) as error:
+        reason, context = str(error), ledger.context(ACTOR, f"{id}/1")
+        return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
+    chosen = list(choose(held_out, policy.get("gate.runs", role)))
+    bench = _Bench(ledger, parts, name, on_count)
+    rows = [
+        *bench.play([held for held in chosen if is_playable(held)]),
+        *bench.score([held for held in chosen if not is_playable(held)]),
+    ]
+    judgement = judge_held_out(sum_up(rows, "failed"), sum_up(rows, "worked"), policy, role)
+    return _record(ledger, id, judgement, rows, up_to)
+
+
+def _held_out(ledger: Ledger, training: UUID) -> tuple[int, Sequence[HeldOut]]:
+    """The position the job's dataset looked up to, and what it held out by then."""
+    job = ledger.get(TrainingJob, training)
+    assert job.dataset is not None
+    return job.dataset.up_to, rebuild_dataset(ledger, job).held_out
+
+
+def _record(ledger: Ledger, id: UUID, judgement: Judgement, rows: Sequence[Row], up_to: int) -> Adapter:
+    key = ledger.put(json.dumps(rows))
+    return ledger.write(
+        Adapter, id, lambda it: it.judge(judgement, key, up_to, ledger.context(ACTOR, f"{id}/{it.version}"))
+    )
+
+
+def sum_up(rows: Sequence[Row], outcome: str) -> Side:
+    """The counts and means over the rows of one side."""
+    played = [row for row in rows if row["outcome"] == outcome and row["by"] == "runs"]
+    scored = [row for row in rows if row["outcome"] == outcome and row["by"] == "loss"]
+    succeeded = {arm: sum(row["succeeded"][arm] for row in played) for arm in ARMS}
+    losses = {arm: fmean(row[arm] for row in scored) if scored else 0.0 for arm in ARMS}
+    return Side(Runs(len(played), **succeeded), Losses(len(scored), **losses))
+
+
+def choose(held_out: Sequence[HeldOut], limit: int) -> Iterator[HeldOut]:
+    """The first ``limit`` of each side, of those to be done again and of those to be scored; what cannot be either is not."""
+    taken: dict[tuple[str, bool], int] = {}
+    for held in held_out:
+        kind = (held.outcome, is_playable(held))
+        if taken.get(kind, 0) < limit and (is_playable(held) or held.examples):
+            taken[kind] = taken.get(kind, 0) + 1
+            yield held
+
+
+def is_playable(held: HeldOut) -> bool:
+    """Whether an environment says how a run of it ends; an answer in words is not judged by any."""
+    return held.environment in ENVIRONMENTS and held.environment != "chat"
+
+
+class _Bench:
+    """Both arms on the same instances."""
+
+    def __init__(self, ledger: Ledger, parts: Parts, name: str, on_count: Count) -> None:
+        known = parts.state.registry.adapters[name]
+        self.ledger, self.parts, self.on_count = ledger, parts, on_count
+        self.id, self.role, self.session = UUID(known["id"]), known["role"], f"gate/{name}"
+        self.arms: dict[str, str | None] = {"adapter": name, "parent": known["parent"]}
+        # Greedy, whatever traffic gets: what is compared are the weights, not the luck of the draw.
+        self.state = State.load(parts.state.dump()) or parts.state
+        self.state.settings[f"{self.role}.run.temperature"] = 0.0
+
+    def play(self, chosen: Sequence[HeldOut]) -> list[Row]:
+        """Do the instances again, those that a killed worker did not come to; one row for each, from the log."""
+        for environment in dict.fromkeys(held.environment for held in chosen):
+            self._play_missing([held for held in chosen if held.environment == environment], environment)
+        rows = []
+        for held in chosen:
+            runs = {arm: run for arm in ARMS if (run := self._find(held, arm)[0]) is not None}
+            if len(runs) == len(ARMS):
+                succeeded = {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()}
+                ids = {arm: run.id.hex for arm, run in runs.items()}
+                rows.append({**_about(held, "runs"), **ids, "succeeded": succeeded})
+        return rows
+
+    def _play_missing(self, chosen: Sequence[HeldOut], environment: str) -> None:
+        wanted = []
+        for held in chosen:
+            for arm, adapter in self.arms.items():
+                run, id = self._find(held, arm)
+                if run is None and id is not None:
+                    task = Task(environment, held.task, held.seed, self.role, self.session)
+                    wanted.append(Wanted(task, id, Route("pinned", adapter, None)))
+        runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, ACTOR)
+        lost = ""
+        playing = run_batch(runner, wanted, self.parts.environment(environment), self.state)
+        for done, run in enumerate(playing, 1):
+            self.on_count(done, len(wanted))
+            if isinstance(run.ended, TaskFailed) and _is_lost(run):
+                lost = run.ended.detail or "it was lost"
+        if lost:
+            raise EnvironmentUnavailable(lost)
+
+    def _find(self, held: HeldOut, arm: str) -> tuple[TaskRun | None, UUID | None]:
+        """The arm's run of the instance, else the id that it is to have; neither where it was begun in vain too often."""
+        for attempt in range(1, ATTEMPTS + 1):
+            id = derive_id("gate", self.id.hex, held.instance, arm, attempt)
+            run = self.ledger.get(TaskRun, id)
+            if run.started is None:
+                return None, id
+            if run.ended is not None and not _is_lost(run):
+                return run, id
+        return None, None
+
+    def score(self, chosen: Sequence[HeldOut]) -> list[Row]:
+        """How likely both arms hold the right answers for; one row for each instance that fits the model."""
+        from ..adapters.serving import LocalModel
+
+        model = self.parts.model
+        if not isinstance(model, LocalModel):
+            return []  # An endpoint does not show what it holds for likely.
+        rows = []
+        for done, held in enumerate(chosen, 1):
+            try:
+                rows.append({**_about(held, "loss"), **{arm: self._loss(model, held, arm) for arm in ARMS}})
+            except (ModelError, DamagedWeights):
+                continue
+            finally:
+                self.on_count(done, len(chosen))
+        return rows
+
+    def _loss(self, model: LocalModel, held: HeldOut, arm: str) -> float:
+        """Mean loss of the instance's answers in nats per token."""
+        adapter = self.arms[arm]
+        if adapter is not None:
+            self.parts.prepare(adapter)
+        scores = [model.score(example.messages, example.completion, adapter=adapter) for example in held.examples]
+        return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)
+
+
+def _about(held: HeldOut, by: str) -> Row:
+    return {"outcome": held.outcome, "by": by, "instance": held.instance}
+
+
+def _is_lost(run: TaskRun) -> bool:
+    return isinstance(run.ended, TaskFailed) and run.ended.reason == "environment"
