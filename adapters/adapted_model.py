@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import ModelError
 from ..domain.ports import Completion, Message
-from .base_model import Base, answer_tokens, first_line, prompt_tokens, stop_tokens
+from .base_model import Base, first_line, positions
+from .chat import answer_tokens, prompt_tokens, stop_tokens
 from .decoding import decode, greedy, sampler
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class AdaptedModel:
         written = decode(self.model, prompts, [request.max_tokens for request in requests], choose, self.stop)
         took_ms = round((time.perf_counter() - started) * 1000)
         return [
-            Completion(str(self.tokenizer.decode(tokens, skip_special_tokens=True)), len(prompt), len(tokens), took_ms)
+            Completion(self._text(tokens), len(prompt), len(tokens), took_ms)
             for prompt, tokens in zip(prompts, written, strict=True)
         ]
 
@@ -116,7 +117,7 @@ class AdaptedModel:
 
     def _prompt(self, messages: Sequence[Message], max_tokens: int) -> list[int]:
         prompt = prompt_tokens(self.tokenizer, messages)
-        room = getattr(self.model.config, "max_position_embeddings", None)
+        room = positions(self.model)
         if max_tokens < 1:
             raise ModelError(f"max_tokens is {max_tokens}; allowed is 1 and more")
         if room is not None and len(prompt) + max_tokens > room:
@@ -124,6 +125,11 @@ class AdaptedModel:
                 f"prompt of {len(prompt)} tokens and {max_tokens} for the answer do not fit the model's {room}; shorten it"
             )
         return prompt
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        # Some tokenizers would tidy blanks away that an action needs.
+        text = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text)
 
     def _read(self, slot: str, directory: Path) -> None:
         from peft import PeftConfig, PeftModel

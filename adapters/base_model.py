@@ -1,20 +1,18 @@
-"""The base model: which one, loaded how, and how a conversation becomes its tokens.
+"""The base model: which one, and loaded how, for training and for serving alike.
 
-Training and serving load the base and render prompts here and nowhere else. Only safetensors are read, and a model's own
-code only where it is asked for.
+Only safetensors are read, and a model's own code only where it is asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import ModelError
-from ..domain.ports import Message
+from .files import hash_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -54,15 +52,17 @@ class Base:
         return asdict(self)
 
     def fingerprint(self) -> str:
-        """What identifies the base's weights: ``sha256:<hex>`` of a local one's files, else ``name@revision``."""
+        """What identifies the base's weights: ``sha256:<hex>`` of a local one's files, else ``name@commit``.
+
+        Of a Hugging Face name that was not downloaded yet the commit is unknown; the revision stands in its place.
+        """
         if not self.is_local:
-            return f"{self.name}@{self.revision or 'main'}"
+            return f"{self.name}@{_commit(self.name, self.revision)}"
         digest = hashlib.sha256()
         for file in sorted(Path(self.location).glob("*.safetensors")) + sorted(
             Path(self.location).glob("*token*.json")
         ):
-            with file.open("rb") as stream:
-                digest.update(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {file.name}\n".encode())
+            digest.update(f"{hash_file(file)}  {file.name}\n".encode())
         return f"sha256:{digest.hexdigest()}"
 
     def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -122,6 +122,15 @@ class Base:
         return model, tokenizer
 
 
+def _commit(name: str, revision: str | None) -> str:
+    """The commit that the revision was when it was downloaded: a branch's name says nothing of the weights."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    branch = revision or "main"
+    reference = Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "refs" / branch
+    return reference.read_text(encoding="utf-8").strip() if reference.is_file() else branch
+
+
 def _unpack(model: Any) -> None:
     """Replace each 4-bit layer by a bf16 one with the numbers it stands for."""
     import torch
@@ -148,6 +157,16 @@ def device() -> str:
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
+def free_gpu() -> None:
+    """Give memory that a dropped model had back to the GPU, for other processes: torch would keep it."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
 def use_threads(count: int) -> None:
     """Compute with this many CPU threads, unless ``OMP_NUM_THREADS`` says otherwise. It holds for the calling thread."""
     # Read when torch is loaded: threads that wait by spinning take the cores from whoever else is computing.
@@ -158,23 +177,10 @@ def use_threads(count: int) -> None:
         torch.set_num_threads(min(count, os.cpu_count() or 1))
 
 
-def prompt_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
-    """The token ids after which the answer begins."""
-    turns = [{"role": message["role"], "content": message["content"]} for message in messages]
-    rendered: Any = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
-    return list(rendered["input_ids"])
-
-
-def answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
-    """The token ids of an answer as the model is to write it after the prompt, with the end-of-turn token."""
-    return [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-
-
-def stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """The token ids that end an answer: the tokenizer's and those of the model's generation config."""
-    configured = model.generation_config.eos_token_id if model.generation_config else None
-    several = configured if isinstance(configured, list) else [configured]
-    return frozenset(token for token in [*several, tokenizer.eos_token_id] if token is not None)
+def positions(model: PreTrainedModel) -> int | None:
+    """The most tokens that the model has positions for, None where it does not say."""
+    found: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return found
 
 
 def first_line(error: BaseException) -> str:

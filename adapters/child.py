@@ -16,7 +16,8 @@ from typing import Any
 
 from ..domain.errors import GrokputerError
 from .base_model import first_line
-from .job import UNTOLD, TrainingJobSpec, discard_unfinished, write_atomically
+from .files import write_atomically
+from .job import UNTOLD, TrainingJobSpec, discard_unfinished
 
 PARENT_POLL_S = 0.5
 """How often the parent is looked for where the kernel does not tell; chosen."""

@@ -32,13 +32,17 @@ def decode(
 ) -> list[list[int]]:
     """The tokens that answer each prompt, without the stop token, at most ``limits[i]`` of them.
 
-    For models with attention layers alone: rejected guesses stay in the cache, masked.
+    For models with attention layers alone. Rejected guesses stay in the cache, masked; a layer that sees a window of the
+    newest tokens would count them as part of it, so for models with such layers nothing is guessed.
     """
     import torch
     from transformers import DynamicCache
 
-    answers = [_Answer(prompt, limit, pick, stop) for prompt, limit, pick in zip(prompts, limits, choose, strict=True)]
     cache = DynamicCache(config=model.config)
+    guess = 0 if any(cache.is_sliding) else GUESS
+    answers = [
+        _Answer(prompt, limit, pick, stop, guess) for prompt, limit, pick in zip(prompts, limits, choose, strict=True)
+    ]
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
@@ -96,7 +100,8 @@ def _forward(
 class _Answer:
     """One answer being written: the prompt, what was written, and the guesses that wait to be checked."""
 
-    def __init__(self, prompt: Sequence[int], limit: int, choose: Choose, stop: frozenset[int]) -> None:
+    def __init__(self, prompt: Sequence[int], limit: int, choose: Choose, stop: frozenset[int], guess: int) -> None:
+        self.guess = guess
         self.prompt_length = len(prompt)
         self.tokens = list(prompt)
         self.limit = limit
@@ -118,7 +123,7 @@ class _Answer:
         if self.is_done:
             return []
         room = self.limit - len(self.written) - 1  # a pass writes one token more than it has right guesses
-        self.guesses = _lookup(self.tokens, min(GUESS, room))
+        self.guesses = _lookup(self.tokens, min(self.guess, room))
         return [self.tokens[-1], *self.guesses]
 
     def read(self, logits: Tensor) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..domain.errors import TrainingError
-from .base_model import answer_tokens, prompt_tokens
+from .chat import answer_tokens, prompt_tokens
 from .examples import Example
 from .recipe import Recipe
 

@@ -129,13 +129,3 @@ def discard_unfinished(directory: Path) -> None:
         if not (folder / COMPLETE).exists():
             shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(directory / ASIDE, ignore_errors=True)
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write the file so that it has the whole text or does not change."""
-    aside = file.with_name(f".{file.name}.aside")
-    with aside.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(file)

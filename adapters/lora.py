@@ -13,14 +13,27 @@ from .recipe import ATTENTION, Recipe
 
 if TYPE_CHECKING:
     from peft import LoraConfig
+    from transformers import PreTrainedModel
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 
 
-def configure_lora(recipe: Recipe) -> LoraConfig:
-    """PEFT's configuration of a fresh adapter, which changes nothing yet."""
+def configure_lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
+    """PEFT's configuration of a fresh adapter, which changes nothing yet.
+
+    Raises ``TrainingError`` when the model has not all the layers that are to be adapted.
+    """
     from peft import LoraConfig
+
+    found = linear_layers(model)
+    wanted = set(ATTENTION) if recipe.target == "attention" else set()
+    if not found or not wanted <= found:
+        raise TrainingError(
+            f"target {recipe.target} adapts the layers {', '.join(ATTENTION) if wanted else 'that are linear'}, and this model "
+            f"has {', '.join(sorted(found)) or 'none'}; "
+            + ("set training.target to all-linear" if found else "use another")
+        )
 
     return LoraConfig(
         task_type="CAUSAL_LM",
@@ -30,6 +43,16 @@ def configure_lora(recipe: Recipe) -> LoraConfig:
         bias="none",
         target_modules=list(ATTENTION) if recipe.target == "attention" else "all-linear",
     )
+
+
+def linear_layers(model: Any) -> set[str]:
+    """The names, within a block, of the layers that a LoRA can adapt; all but the one that makes the logits."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    layers = ((name, it) for name, it in model.named_modules() if isinstance(it, (torch.nn.Linear, Conv1D)))
+    return {name.rpartition(".")[2] for name, it in layers if it is not head}
 
 
 def widen(model: Any) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 from .child import main
 from .cost import Estimate, Plan, Trial, estimate_duration_s, plan_probe
-from .job import TrainingJobSpec, write_atomically
+from .files import write_atomically
+from .job import TrainingJobSpec
 from .recipe import Recipe
 from .training import train
 

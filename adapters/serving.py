@@ -16,7 +16,7 @@ from typing import TypeVar
 from ..domain.errors import DamagedWeights, GrokputerError, ModelError, UnknownAdapter
 from ..domain.ports import Completion, Message
 from .adapted_model import AdaptedModel, Request
-from .base_model import Base, first_line, use_threads
+from .base_model import Base, first_line, free_gpu, use_threads
 from .store import hash_directory
 
 __all__ = ["LocalModel", "Request"]
@@ -113,7 +113,15 @@ class LocalModel:
     def close(self) -> None:
         """Finish what is asked and let the model go; it answers no more."""
         self._owner.shutdown()
+        is_on_gpu = self.is_on_gpu
         del self._model
+        if is_on_gpu:
+            free_gpu()
+
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether it holds a GPU's memory."""
+        return self._model.model.device.type == "cuda"
 
     def _do(self, work: Callable[[], T]) -> T:
         """Let the owner thread do it, after what was asked before."""

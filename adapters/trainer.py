@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import TrainingError
 from .adapted_model import next_logits
-from .base_model import Base, device, use_threads
+from .base_model import Base, device, positions, use_threads
 from .examples import dataset_hash, read_examples
+from .files import write_atomically
 from .items import Item, is_learnt_from, tokenize
-from .job import ASIDE, COMPLETE, Progress, TrainingJobSpec, TrainingResult, last_checkpoint, write_atomically
+from .job import ASIDE, COMPLETE, Progress, TrainingJobSpec, TrainingResult, last_checkpoint
 from .lora import begin_as, configure_lora, round_off, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
 from .proof import FILE as REFERENCE
@@ -56,7 +57,7 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
         examples = read_examples(job.dataset)
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
         model, tokenizer = base.load()
-        longest = _longest(job.recipe, model)
+        longest = min(job.recipe.max_length, positions(model) or job.recipe.max_length)
         items = tokenize(examples, tokenizer, longest, job.recipe)
         trainer = make_trainer(model, tokenizer, items, job.recipe, job.directory)
         if job.parent is not None:
@@ -98,9 +99,9 @@ def make_trainer(
     model.config.use_cache = False
     parts: dict[str, Any] = {
         "model": model,
-        "args": _arguments(recipe, directory),
+        "args": make_arguments(recipe, directory),
         "processing_class": tokenizer,
-        "peft_config": configure_lora(recipe),
+        "peft_config": configure_lora(recipe, model),
     }
     if recipe.has_preferences:
         trainer = make_mixed_trainer(items, recipe, **parts)
@@ -110,7 +111,8 @@ def make_trainer(
     return trainer
 
 
-def _arguments(recipe: Recipe, directory: Path) -> SFTConfig:
+def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
+    """The recipe as TRL takes it."""
     from trl.trainer.sft_config import SFTConfig
 
     return SFTConfig(
@@ -126,6 +128,8 @@ def _arguments(recipe: Recipe, directory: Path) -> SFTConfig:
         max_length=recipe.max_length,
         packing=recipe.packing,
         gradient_checkpointing=recipe.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},  # the reentrant kind asks for gradients of the input
+        **_optimizer(recipe),
         seed=recipe.seed,
         bf16=True,
         use_cpu=device() == "cpu",
@@ -139,8 +143,9 @@ def _arguments(recipe: Recipe, directory: Path) -> SFTConfig:
     )
 
 
-def _longest(recipe: Recipe, model: PreTrainedModel) -> int:
-    return min(recipe.max_length, getattr(model.config, "max_position_embeddings", None) or recipe.max_length)
+def _optimizer(recipe: Recipe) -> dict[str, Any]:
+    """Nothing for ``adamw``, which is the default of transformers, so that its best implementation here is taken."""
+    return {} if recipe.optimizer == "adamw" else {"optim": recipe.optimizer}
 
 
 def _report(directory: Path, items: int, recipe: Recipe) -> Any:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..domain.errors import TrainingError, TrainingInterrupted
-from .job import UNTOLD, Progress, TrainingJobSpec, TrainingResult, write_atomically
+from .files import write_atomically
+from .job import UNTOLD, Progress, TrainingJobSpec, TrainingResult
 
 CHILD = f"{__package__}.child"
 """The module that is the training process."""
@@ -83,13 +84,18 @@ def _take_up(job: TrainingJobSpec) -> bool:
 
 
 def _environment(job: TrainingJobSpec) -> dict[str, str]:
-    """The child's environment: no telemetry, and no network where the base lies on this machine."""
+    """The child's environment: no telemetry, no network where the base lies on this machine, and one GPU.
+
+    Of several GPUs transformers would put a copy of the model on each. Segments that grow keep memory from being cut up.
+    """
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if job.base.is_local else {}
     return {
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
         **os.environ,
         **quiet,
         **offline,
+        "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0],
         "GROKPUTER_PARENT": str(os.getpid()),
     }
 

@@ -172,6 +172,7 @@ RECIPE_KEYS = (
     "max_length",
     "packing",
     "gradient_checkpointing",
+    "optimizer",
     "replay_share",
     "public_share",
     "teacher_answers",

@@ -64,6 +64,7 @@ def carry_on_training(ledger: Ledger, parts: Parts, id: UUID, on_progress: Repor
     try:
         file = _dataset_file(ledger, job, folder)
         job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
+        parts.make_room()
         result = _train(ledger, parts, job, folder, file, on_progress)
     except TrainingInterrupted as error:
         return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)

@@ -127,6 +127,11 @@ class Parts:
                 )
             self.model.load(adapter, self.store.path(known["weights"]))
 
+    def make_room(self) -> None:
+        """Let go of a model that holds a GPU's memory: a training needs it. It is loaded again when it is asked for."""
+        if getattr(self._model, "is_on_gpu", False):
+            self._close_model()
+
     def close(self) -> None:
         """End the environments and let the model go."""
         for environment in self._environments.values():

@@ -75,7 +75,7 @@ def test_answers_are_those_of_generate(tiny_base: Path, trained: Trained, model:
     import torch
     from tiny_base import quiet_libraries
 
-    from grokputer.adapters.base_model import prompt_tokens
+    from grokputer.adapters.chat import prompt_tokens
 
     with quiet_libraries():
         from peft import PeftModel

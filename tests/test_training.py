@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from tiny_base import RECIPE, Trained, build_base, click_examples, job, quiet_libraries
 
-from grokputer.adapters.base_model import Base, answer_tokens, prompt_tokens
+from grokputer.adapters.base_model import Base
+from grokputer.adapters.chat import answer_tokens, prompt_tokens
 from grokputer.adapters.child import main
 from grokputer.adapters.examples import dataset_hash
 from grokputer.adapters.items import Item, tokenize
