@@ -17,6 +17,7 @@ from .domain.errors import GrokputerError
 
 COMMANDS = {
     "demo": "working",
+    "bench": "bench",
     "init": "working",
     "run": "running",
     "rate": "feedback",

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 
 from ..domain.errors import GrokputerError, NotPossible
-from ..domain.ports import Environment, Model
+from ..domain.ports import Environment, Model, Script
 from ..domain.prompt import observe
 from ..domain.run import TaskRun
 from .demonstrations import demonstrate
@@ -48,11 +48,14 @@ def correct_by_hand(
     return _record(ledger, run, _pairs(steps), "human", True, actor)
 
 
-def correct_by_demonstration(ledger: Ledger, run: TaskRun, environment: Environment, actor: str) -> TaskRun | None:
-    """Record the scripted demonstration as the reviewer's correction, None when it does not succeed either."""
+def correct_by_demonstration(
+    ledger: Ledger, run: TaskRun, environment: Environment, actor: str, script: Script | None = None
+) -> TaskRun | None:
+    """Record the reviewer's script, or our demonstration, as a correction; None when it does not succeed either."""
     started = run.started
     assert started is not None
-    steps = _try(ledger, run, environment, follow_script(demonstrate(started.task)), _max_steps(run))
+    script = script or demonstrate(started.task)
+    steps = _try(ledger, run, environment, follow_script(script), _max_steps(run))
     if not steps or not is_success(steps[-1].page):
         return None
     return _record(ledger, run, _pairs(steps), "reviewer", True, actor)

@@ -1,36 +1,94 @@
 """The reviewer, who stands in for the person in demo and benchmark: rates from the task's reward, corrects by demonstration.
 
-Its ratings and corrections say so: actor and source are ``reviewer``.
+Its ratings and corrections say so: actor and source are ``reviewer``. Another may take its place (``Reviewer``).
 """
 
 from __future__ import annotations
 
-from ..domain.errors import NotPossible, UnknownTask
-from ..domain.events import TaskSucceeded
-from ..domain.ports import Environment
-from ..domain.run import TaskRun
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from ..domain.errors import GrokputerError, NotPossible, UnknownTask
+from ..domain.events import TaskFailed, TaskSucceeded
+from ..domain.ports import Attempt, Environment, Reviewer, Script
+from ..domain.run import TaskRun, check_stars
 from .corrections import correct_by_demonstration
+from .demonstrations import demonstrate
 from .ledger import Ledger
+from .tasks import steps_of
 
 REVIEWER = "reviewer"
+
+GOOD_STARS = 4
+"""Stars from which there is nothing to correct; those from which a run is worth repeating."""
 
 ISSUES = {"wrong": "wrong_action", "timeout": "timeout", "error": "system_error", "environment": "system_error"}
 """The issue that is ticked for each reason a run fails for."""
 
 
-def review(ledger: Ledger, run: TaskRun, environment: Environment | None = None) -> TaskRun:
-    """Rate the ended run, 5 for a success and 1 for a failure; with an environment, correct a failure as well."""
+class TaskReviewer:
+    """Rates a success 5 and a failure 1, and corrects by the scripted demonstration of the tasks that have one."""
+
+    def rate(self, attempt: Attempt) -> int:
+        """The task's own reward decides."""
+        return 5 if attempt.is_success else 1
+
+    def correct(self, task: str, seed: int) -> Script | None:
+        """The demonstration."""
+        try:
+            return demonstrate(task)
+        except UnknownTask:
+            return None  # There is none of this task: the rating is all the reviewer can say.
+
+
+def load_reviewer(named: str) -> Reviewer:
+    """The reviewer that ``module:object`` names, made where it is a class. Raises ``GrokputerError``."""
+    module, _, name = named.partition(":")
+    if not module or not name:
+        raise GrokputerError(f"{named!r} names no reviewer; give one as module:object, as in mine:Strict")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as ``python -m`` would
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise GrokputerError(f"the reviewer {named} cannot be had: {error}") from error
+    reviewer: Reviewer = found() if isinstance(found, type) else found
+    for method in ("rate", "correct"):
+        if not callable(getattr(reviewer, method, None)):
+            raise GrokputerError(f"{named} is no reviewer: it has no method {method!r}; it needs rate and correct")
+    return reviewer
+
+
+def review(
+    ledger: Ledger,
+    run: TaskRun,
+    environment: Environment | None = None,
+    *,
+    corrects: bool = True,
+    reviewer: Reviewer | None = None,
+) -> TaskRun:
+    """Rate the ended run; with an environment, correct it as well where the rating is low, unless it only rates."""
     ended, started = run.ended, run.started
     assert ended is not None and started is not None
     if started.environment == "chat":
         raise NotPossible("the reviewer cannot judge an answer in words; rate it yourself with 'grokputer rate'")
-    succeeded = isinstance(ended, TaskSucceeded)
+    reviewer = reviewer or TaskReviewer()
+    stars = check_stars(reviewer.rate(_show(ledger, run)))
     context = ledger.context(REVIEWER, ended.reference)
-    issues = [] if isinstance(ended, TaskSucceeded) else [ISSUES.get(ended.reason, ended.reason)]
-    rated = ledger.write(TaskRun, run.id, lambda it: it.rate(5 if succeeded else 1, REVIEWER, issues, None, context))
-    if succeeded or environment is None:
+    issues = [ISSUES.get(ended.reason, ended.reason)] if isinstance(ended, TaskFailed) else []
+    rated = ledger.write(TaskRun, run.id, lambda it: it.rate(stars, REVIEWER, issues, None, context))
+    if stars >= GOOD_STARS or environment is None or not corrects:
         return rated
-    try:
-        return correct_by_demonstration(ledger, rated, environment, REVIEWER) or rated
-    except UnknownTask:
-        return rated  # There is no demonstration of this task: the rating is all the reviewer can say.
+    script = reviewer.correct(started.task, started.seed)
+    if script is None:
+        return rated
+    return correct_by_demonstration(ledger, rated, environment, REVIEWER, script) or rated
+
+
+def _show(ledger: Ledger, run: TaskRun) -> Attempt:
+    started, ended = run.started, run.ended
+    assert started is not None and ended is not None
+    reason = ended.reason if isinstance(ended, TaskFailed) else ""
+    actions = tuple(answer for _, answer in steps_of(ledger, run))
+    return Attempt(started.task, started.seed, actions, isinstance(ended, TaskSucceeded), ended.reward, reason)

@@ -46,7 +46,9 @@ class Story:
         self.ledger = Ledger.create(path, Ticking())
         self.runs: list[UUID] = []
 
-    def run(self, *, task: str = "click-button", succeeds: bool = True, reason: str = "wrong") -> UUID:
+    def run(
+        self, *, task: str = "click-button", succeeds: bool = True, reason: str = "wrong", session: str | None = None
+    ) -> UUID:
         """A run of one step on the arm its session falls on."""
         id = derive_id("story", len(self.runs))
         self.runs.append(id)
@@ -57,7 +59,7 @@ class Story:
         def play(run: TaskRun) -> None:
             run.start(
                 context, role="action", arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
-                task=task, seed=len(self.runs), base="embedded@sha256:00", session=None, policy={"run.max_steps": 12},
+                task=task, seed=len(self.runs), base="embedded@sha256:00", session=session, policy={"run.max_steps": 12},
             )  # fmt: skip
             run.take_step(
                 self._after(run), prompt=prompt, answer=answer, error="", model_ms=20, environment_ms=5,

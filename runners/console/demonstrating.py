@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from ..demo import Display, Plan, Score, run_demo
+from ..demo import Score, plan_demo, run_demo
+from ..learning.loop import Display
 from .progress import TrainingProgress
 from .rendering import print_table, show_share
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+T = TypeVar("T")
 
 
 class Shown(Display):
@@ -29,18 +32,18 @@ class Shown(Display):
         """A line under it."""
         self.console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
-    def track(self, items: list[Any], title: str) -> Iterable[Any]:
+    def track(self, items: Iterable[T], total: int, title: str) -> Iterable[T]:
         """The items, under a bar."""
         from rich.progress import track
 
-        return track(items, f"  {title}", console=self.console)
+        return track(items, f"  {title}", total, console=self.console)
 
 
 def play(path: Path, seed: int) -> None:
     """Run the demo on a fresh log at the path and print its table."""
     from rich.console import Console
 
-    scores = run_demo(path, Plan(seed=seed), Shown(Console(stderr=True)))
+    scores = run_demo(path, plan_demo(seed), Shown(Console(stderr=True)))
     print_table(("task", "kind", "before", "after"), [*map(_row, scores), *_totals(scores)])
     print(f"the log is {path}: see 'grokputer why lora-v1 --db {path}' and 'grokputer status --db {path}'")
 

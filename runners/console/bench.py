@@ -1,0 +1,126 @@
+"""Benchmarks: how well what people say becomes what the agent does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import AsJson
+from .rendering import is_terminal, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..learning.report import Report
+
+bench = typer.Typer(help="Measure the learning, on a public benchmark.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@bench.callback()
+def benchmarks() -> None:
+    """Measure the learning, on a public benchmark."""
+
+
+@bench.command()
+def learn(
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where its logs and results lie; default: bench.")
+    ] = None,
+    feedback: Annotated[
+        str, typer.Option(help="Kinds of feedback, comma separated.")
+    ] = "corrections,ratings,preferences",
+    seeds: Annotated[int, typer.Option(min=1, help="How often each is played, with seeds 1, 2, ...")] = 3,
+    cycles: Annotated[int, typer.Option(min=1, help="Trainings, one after another.")] = 4,
+    episodes: Annotated[int, typer.Option(min=1, help="Rated runs in each cycle, those of the canary included.")] = 150,
+    measure: Annotated[int, typer.Option(min=1, help="Runs of each task, before the first and after each cycle.")] = 20,
+    tasks: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="MiniWoB++ tasks to learn; default: the 16 unseen ones.")
+    ] = None,
+    old_tasks: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Tasks not to be forgotten; default: the base's ten.")
+    ] = None,
+    reviewer: Annotated[
+        str | None, typer.Option(metavar="MODULE:OBJECT", help="Who rates and corrects; see domain/ports.py, Reviewer.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all its logs; may be repeated.")
+    ] = None,
+    canary: Annotated[
+        bool, typer.Option(help="Let a canary decide; without one, what passes the gate is promoted.")
+    ] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with DIR as it was last started.")] = False,
+    from_log: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR|FILE", help="Play nothing: only report on these logs; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play cycles of feedback and training on tasks the base has never seen, and write what came of it.
+
+    Killed and started again with the same arguments, it goes on where it was. The table, learning.json, learning.md and
+    learning.png are made from the logs alone, at any time.
+
+    \b
+    Examples:
+      grokputer bench learn --out bench --feedback corrections --seeds 1
+      grokputer bench learn --from-log bench
+    """
+    from ..learning.report import find_logs, report
+
+    if from_log:
+        found = report(find_logs(from_log))
+        _show(found, out or next((path for path in from_log if path.is_dir()), from_log[0].parent), as_json)
+        return
+    from ..environments.miniwob import BASE_TASKS, UNSEEN_TASKS
+    from ..learning.bench import Arguments, earlier_arguments, run_bench
+
+    folder = out or Path("bench")
+    if resume:
+        arguments = earlier_arguments(folder)
+    else:
+        arguments = Arguments(
+            _names(feedback),
+            seeds,
+            cycles,
+            episodes,
+            measure,
+            UNSEEN_TASKS if tasks is None else _names(tasks),
+            BASE_TASKS if old_tasks is None else _names(old_tasks),
+            canary,
+            reviewer,
+            set_ or (),
+        )
+    from rich.console import Console
+
+    from ..reviewer import load_reviewer
+    from .demonstrating import Shown
+
+    judge = load_reviewer(arguments.reviewer) if arguments.reviewer else None
+    try:
+        run_bench(folder, arguments, Shown(Console(stderr=True)), judge)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    _show(report(find_logs([folder])), folder, as_json)
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name for name in (it.strip() for it in given.split(",")) if name)
+
+
+def _show(found: Report, folder: Path, as_json: bool) -> None:
+    """Write the results into the folder and print them."""
+    from ..learning.drawing import draw_curve, plot_curve
+    from ..learning.report import CAPTION, COLUMNS, as_document, point_rows, task_columns, task_rows, write_report
+
+    write_report(found, folder)
+    if as_json:
+        print_json(as_document(found))
+    else:
+        print_table(COLUMNS, point_rows(found))
+        print(f"{CAPTION}\n")
+        print_table(task_columns(found), task_rows(found))
+        print(f"\n{plot_curve(found, shutil.get_terminal_size((100, 24)).columns, is_terminal())}\n")
+    draw_curve(found, folder / "learning.png")
+    if not as_json:
+        print(f"written: learning.json, learning.md and learning.png in {folder}")
