@@ -32,6 +32,7 @@ COMMANDS = {
     "log": "log",
     "replay": "replaying",
     "settings": "settings",
+    "dataset": "datasets",
     "train": "working",
     "work": "working",
     "doctor": "doctor",

@@ -7,7 +7,6 @@ right. Runs of held-out instances teach nothing; they are what the adapter is ju
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from collections import Counter
@@ -56,6 +55,16 @@ class Dataset:
         """How many examples each source gave."""
         return dict(Counter(example.source for example in self.examples))
 
+    @cached_property
+    def by_task(self) -> Mapping[str, int]:
+        """How many examples each task gave, as ``miniwob/click-color``; ``chat`` and ``public`` are one each."""
+        return dict(Counter(example.instance.split("#")[0] for example in self.examples))
+
+    @cached_property
+    def by_label(self) -> Mapping[str, int]:
+        """How many targets there are, and how many answers that were judged good and bad."""
+        return dict(Counter(example.label for example in self.examples))
+
     @property
     def runs(self) -> int:
         """Runs that at least one example comes from."""
@@ -74,10 +83,16 @@ class Dataset:
     def manifest(self) -> str:
         """JSON: the dataset's hash, its counts, where each example comes from, in order, and what is held out.
 
-        An example's hash is that of its line in the dataset file, line end left out.
+        An example's hash is that of its line in the dataset file.
         """
         examples = [
-            {"source": it.source, "run": it.run_id, "step": it.step, "instance": it.instance, "hash": _hash(it)}
+            {
+                "source": it.source,
+                "run": it.run_id,
+                "step": it.step,
+                "instance": it.instance,
+                "hash": dataset_hash([it]),
+            }
             for it in self.examples
         ]
         held_out = [{"instance": it.instance, "run": it.run_id, "outcome": it.outcome} for it in self.held_out]
@@ -201,8 +216,3 @@ def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recip
         kept = HeldOut(run.id, it.environment, it.task, it.seed, outcome, tuple(answers), run.instance)
         found.append((run.family, kept))
     return in_turn(found)
-
-
-def _hash(example: Example) -> str:
-    line = json.dumps(example.to_json(), ensure_ascii=False, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(line.encode()).hexdigest()}"

@@ -86,7 +86,7 @@ class Example:
 
 def write_examples(path: Path, examples: Iterable[Example]) -> str:
     """Write the dataset file and return its hash."""
-    text = _text(examples)
+    text = encode_examples(examples)
     path.write_bytes(text)
     return _hash(text)
 
@@ -110,7 +110,7 @@ def read_examples(path: Path) -> list[Example]:
 
 def dataset_hash(examples: Iterable[Example]) -> str:
     """``sha256:<hex>`` of the dataset file these examples make, in this order."""
-    return _hash(_text(examples))
+    return _hash(encode_examples(examples))
 
 
 def deduplicate(examples: Sequence[Example]) -> list[Example]:
@@ -128,7 +128,8 @@ def _is_message(message: object) -> bool:
     return isinstance(message, dict) and message.get("role") in ROLES and isinstance(message.get("content"), str)
 
 
-def _text(examples: Iterable[Example]) -> bytes:
+def encode_examples(examples: Iterable[Example]) -> bytes:
+    """The bytes of the dataset file these examples make, in this order."""
     lines = (json.dumps(example.to_json(), ensure_ascii=False, separators=(",", ":")) for example in examples)
     return "".join(f"{line}\n" for line in lines).encode()
 

@@ -19,6 +19,8 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 ROLE_RANKS = {"ocr": 16, "action": 8, "decomposition": 16, "recovery": 12}
 """The rank of each role under the preset ``seed``; given by the project's user."""
 
+LARGEST_HELD_OUT_SHARE = 0.5
+
 _RANGES: dict[str, tuple[float, float]] = {
     "r": (1, 512),
     "alpha": (1, 1024),
@@ -33,7 +35,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_length": (16, 1_048_576),
     "replay_share": (0.0, 0.95),
     "public_share": (0.0, 0.95),
-    "held_out_share": (0.0, 0.5),
+    "held_out_share": (0.0, LARGEST_HELD_OUT_SHARE),
     "checkpoint_steps": (1, 1_000_000),
     "seed": (0, 2**32 - 1),
     "sft_weight": (0.0, 1000.0),

@@ -112,6 +112,15 @@ SETTINGS: dict[str, Setting] = {
     ),
     "model.endpoint": Setting(None, "base URL of an OpenAI-compatible endpoint; its key comes from OPENAI_API_KEY"),
     "model.trust_remote_code": Setting(False, "run code that a model repository ships"),
+    # The teacher: a better model that is asked for what should have been done.
+    "teacher.endpoint": Setting(
+        None, "base URL of the teacher's OpenAI-compatible endpoint; its key comes from GROKPUTER_TEACHER_KEY"
+    ),
+    "teacher.model": Setting(None, "the teacher's name there"),
+    "teacher.tries": Setting(2, "attempts of the teacher at each failed, uncorrected task (chosen)", 0, 100),
+    "teacher.variations": Setting(
+        0, "variations of each corrected run that the teacher makes before a training", 0, 100
+    ),
     # Training; the recipe's own figures are keys of their own below.
     "training.preset": Setting("default", "where the recipe's figures come from", choices=("default", "seed")),
     "training.min_examples": Setting(5, "usable examples under which a training is declined", 1),
@@ -194,15 +203,19 @@ FOR_ALL_ROLES = ("model.", "implicit.", "cost.")
 ENDPOINT = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
 """No user, no password, no query: what is set is in the log for good."""
 
+KEY_VARIABLES = {"model.endpoint": "OPENAI_API_KEY", "teacher.endpoint": "GROKPUTER_TEACHER_KEY"}
+"""The environment variable that each endpoint's key comes from."""
+
 
 def check_setting(key: str, value: Any) -> Any:
     """The value in its own type. Raises ``BadSetting`` for an unknown key or a value out of range."""
     bare = _without_role(key)
     if bare != key and bare.startswith(FOR_ALL_ROLES):
         raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
-    if bare == "model.endpoint" and value and not ENDPOINT.fullmatch(str(value)):
+    if bare in KEY_VARIABLES and value and not ENDPOINT.fullmatch(str(value)):
         raise BadSetting(
-            f"{key} must be http:// or https:// with a host and a path alone; a key comes from OPENAI_API_KEY, never from here"
+            f"{key} must be http:// or https:// with a host and a path alone; a key comes from {KEY_VARIABLES[bare]}, "
+            "never from here"
         )
     if bare in SETTINGS:
         return SETTINGS[bare].check(key, value)

@@ -7,16 +7,23 @@ because its task is a question in words, is a person's word and is recorded as u
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ..domain.errors import GrokputerError, NotPossible
-from ..domain.ports import Environment, Model, Script
+from ..domain.ports import Completion, Environment, Message, Model, Page, Script
 from ..domain.prompt import observe
 from ..domain.run import TaskRun
 from .demonstrations import demonstrate
 from .episode import Actor, Step, ask_model, follow_script, is_success, play, repeat_actions
 from .ledger import Ledger
 from .tasks import task_of
+
+TRYING_AGAIN = 0.8
+"""Sampling temperature of another try at the same task; chosen."""
+
+TEACHER_TOKENS = 1024
+"""Longest answer of a teacher, tokens: some think aloud before they answer; chosen."""
 
 
 class BadCorrection(GrokputerError):
@@ -69,14 +76,50 @@ def correct_by_retry(
     adapter: str | None,
     retries: int,
     actor: str,
-    temperature: float = 0.8,
+    temperature: float = TRYING_AGAIN,
 ) -> TaskRun | None:
     """Run the failed task again with sampling, at most ``retries`` times, and record the first success as correction."""
-    for attempt in range(1, retries + 1):
-        try_again = ask_model(model, adapter, 256, temperature, seed=1000 * attempt)
-        steps = _try(ledger, run, environment, try_again, _max_steps(run))
+    attempts = (ask_model(model, adapter, 256, temperature, seed=1000 * attempt) for attempt in range(1, retries + 1))
+    return _record_success(ledger, run, environment, attempts, "retry", actor)
+
+
+def correct_by_teacher(
+    ledger: Ledger, run: TaskRun, environment: Environment, teacher: Model, tries: int, actor: str
+) -> TaskRun | None:
+    """Let a better model do the failed task, at most ``tries`` times, and record its first success as correction.
+
+    A question in words is answered once, and the answer recorded as unverified: nobody can try it. Raises ``ModelError``
+    when the teacher does not answer.
+    """
+    started = run.started
+    assert started is not None
+    if started.environment == "chat":
+        steps = _try(ledger, run, environment, ask_teacher(teacher), 1)
+        is_answer = bool(steps) and is_success(steps[-1].page)
+        return _record(ledger, run, _pairs(steps), "teacher", False, actor) if is_answer and tries else None
+    attempts = (ask_teacher(teacher, TRYING_AGAIN if attempt else 0.0, seed=1000 * attempt) for attempt in range(tries))
+    return _record_success(ledger, run, environment, attempts, "teacher", actor)
+
+
+def ask_teacher(teacher: Model, temperature: float = 0.0, seed: int = 0) -> Actor:
+    """An actor that is the teacher. Blanks around its answer are its manners and no part of it."""
+    ask = ask_model(teacher, None, TEACHER_TOKENS, temperature, seed)
+
+    def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
+        completion = ask(page, history, messages)
+        return replace(completion, text=completion.text.strip())
+
+    return act
+
+
+def _record_success(
+    ledger: Ledger, run: TaskRun, environment: Environment, attempts: Iterable[Actor], source: str, actor: str
+) -> TaskRun | None:
+    """Record the first attempt that does the task as the run's correction, None when none does."""
+    for attempt in attempts:
+        steps = _try(ledger, run, environment, attempt, _max_steps(run))
         if steps and is_success(steps[-1].page):
-            return _record(ledger, run, _pairs(steps), "retry", True, actor)
+            return _record(ledger, run, _pairs(steps), source, True, actor)
     return None
 
 

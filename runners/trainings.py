@@ -17,13 +17,12 @@ from uuid import UUID
 from ..adapters.dataset import TOPICS, Dataset, build_dataset
 from ..adapters.examples import write_examples
 from ..adapters.recipe import Recipe
-from ..domain.errors import DamagedWeights, GrokputerError, LogError, TrainingError, TrainingInterrupted
-from ..domain.events import TaskCorrected, TaskFailed, TaskRated, TrainingRequested
-from ..domain.run import TaskRun
+from ..domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
+from ..domain.events import TrainingRequested
 from ..domain.training import TrainingJob
-from .corrections import correct_by_retry
 from .improvement import ACTOR
 from .ledger import Ledger
+from .lessons import gather_lessons
 from .views import load_state
 from .wiring import Parts, adapters_folder, base_of, identify_base
 
@@ -54,8 +53,7 @@ def carry_on_training(ledger: Ledger, parts: Parts, id: UUID, on_progress: Repor
             ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
         )
     if job.dataset is None:
-        if requested.retries:
-            _retry_failures(ledger, parts, requested)
+        gather_lessons(ledger, parts, requested, _policy_at_request(ledger, job))
         up_to = ledger.position
         dataset = _dataset(ledger, requested, up_to)
         if dataset.lessons < requested.minimum_examples:
@@ -217,30 +215,3 @@ def _complete(ledger: Ledger, parts: Parts, job: TrainingJob, result: TrainingRe
     # The weights are in the store now; checkpoints are the larger part of the folder.
     shutil.rmtree(folder / "job", ignore_errors=True)
     return done
-
-
-def _retry_failures(ledger: Ledger, parts: Parts, requested: TrainingRequested) -> None:
-    """Try each failed run that nobody corrected again, with sampling; a success becomes its correction."""
-    failed: dict[UUID, None] = {}
-    topics = (TaskFailed.TOPIC, TaskRated.TOPIC, TaskCorrected.TOPIC)
-    for recorded in ledger.read(1, None, topics):
-        event = recorded.event
-        if isinstance(event, TaskFailed) and event.role == requested.role and event.reason in ("wrong", "timeout"):
-            failed[event.originator_id] = None
-        elif isinstance(event, TaskCorrected):
-            failed.pop(event.originator_id, None)
-    for id in failed:
-        run = ledger.get(TaskRun, id)
-        if run.started is None or run.started.environment == "chat" or not run.ratings:
-            continue
-        if run.ratings[-1].stars >= requested.below_stars:
-            continue
-        try:
-            if requested.parent is not None:
-                parts.prepare(requested.parent)
-            environment = parts.environment(run.started.environment)
-            correct_by_retry(ledger, run, environment, parts.model, requested.parent, requested.retries, ACTOR)
-        except LogError:
-            raise
-        except GrokputerError:
-            continue  # This run cannot be tried again here; what others corrected is still there to learn from.

@@ -5,6 +5,7 @@ Parts are made when they are first asked for, so a command that only reads the l
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Self
 
 from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
 from ..domain.ports import Environment, Model
-from ..domain.settings import SETTINGS, Policy
+from ..domain.settings import KEY_VARIABLES, SETTINGS, Policy
 from ..projections.state import State
 from .ledger import Ledger
 
 if TYPE_CHECKING:
     from ..adapters.base_model import Base
+    from ..adapters.remote import RemoteModel
     from ..adapters.store import WeightStore
 
 ENVIRONMENTS = ("chat", "miniwob")
@@ -55,6 +57,7 @@ class Parts:
         self._model: Model | None = None
         self._model_settings: list[object] = []
         self._environments: dict[str, Environment] = {}
+        self._teachers: dict[tuple[str, str], RemoteModel] = {}
         self._base_label: str | None = None
 
     @property
@@ -97,6 +100,22 @@ class Parts:
                 self._base_label = f"{name}@{base_of(policy).fingerprint()}"
         return self._base_label
 
+    def teacher(self, policy: Policy, role: str) -> RemoteModel | None:
+        """The teacher that the settings name for the role, None where they name none.
+
+        Its key comes from ``GROKPUTER_TEACHER_KEY``, or where that is not set from ``OPENAI_API_KEY``.
+        """
+        endpoint, name = policy.get("teacher.endpoint", role), policy.get("teacher.model", role)
+        if endpoint is None or name is None:
+            return None
+        if (endpoint, name) not in self._teachers:
+            from ..adapters.remote import RemoteModel
+
+            own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
+            variable = own if os.environ.get(own) else general
+            self._teachers[endpoint, name] = RemoteModel(endpoint, name, key_variable=variable)
+        return self._teachers[endpoint, name]
+
     def environment(self, name: str) -> Environment:
         """The named environment, started when it is first used. Raises ``GrokputerError`` for another name."""
         if name not in self._environments:
@@ -137,6 +156,9 @@ class Parts:
         for environment in self._environments.values():
             environment.close()
         self._environments.clear()
+        for teacher in self._teachers.values():
+            teacher.close()
+        self._teachers.clear()
         self._close_model()
 
     def _close_model(self) -> None:

@@ -1,31 +1,29 @@
-"""An OpenAI-compatible endpoint in a thread: it answers every question with the same words."""
+"""An OpenAI-compatible endpoint in a thread: it answers every question with the same words, or as it is told to."""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 
 class ChatServer:
-    """Serves ``/v1/chat/completions`` on a free port until it is closed."""
+    """Serves ``/v1/chat/completions`` on a free port until it is closed. ``asked`` keeps the last message of each request
+    and ``keys`` the authorization it came with."""
 
-    def __init__(self, answer: str) -> None:
-        body = json.dumps(
-            {
-                "id": "1",
-                "object": "chat.completion",
-                "created": 0,
-                "model": "tiny",
-                "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}],
-                "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6},
-            }
-        ).encode()
+    def __init__(self, answer: str | Callable[[str], str]) -> None:
+        self.asked: list[str] = []
+        self.keys: list[str | None] = []
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                server.asked.append(request["messages"][-1]["content"])
+                server.keys.append(self.headers["Authorization"])
+                body = _completion(answer if isinstance(answer, str) else answer(server.asked[-1]))
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -36,7 +34,7 @@ class ChatServer:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def __enter__(self) -> Self:
@@ -47,3 +45,17 @@ class ChatServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def _completion(answer: str) -> bytes:
+    message = {"role": "assistant", "content": answer}
+    return json.dumps(
+        {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "tiny",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6},
+        }
+    ).encode()

@@ -109,7 +109,7 @@ def test_the_manifest_says_of_each_example_where_it_comes_from_and_what_it_is(st
     run = story.run(fails=True, stars=1, corrected=["CLICK a"], seed=7)
     dataset = story.dataset()
     manifest = json.loads(dataset.manifest())
-    line = json.dumps(dataset.examples[0].to_json(), separators=(",", ":"))
+    line = json.dumps(dataset.examples[0].to_json(), separators=(",", ":")) + "\n"
     assert manifest["examples"] == [
         {
             "source": "correction",

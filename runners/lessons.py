@@ -1,0 +1,116 @@
+"""Getting more to learn from before a dataset is built: own retries, a teacher model, and the teacher's variations.
+
+Failed runs that nobody corrected are tried again, first by the model itself and then by the teacher, and a success becomes
+the run's correction. Held-out instances are left alone: nothing is learnt from them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ..adapters.held_out import find_held_out
+from ..adapters.past_runs import TOPICS, PastRun, collect_runs
+from ..adapters.recipe import Recipe
+from ..domain.errors import GrokputerError, LogError, ModelError
+from ..domain.events import TaskFailed, TrainingRequested
+from ..domain.run import TaskRun
+from ..domain.settings import Policy
+from .corrections import correct_by_retry, correct_by_teacher
+from .improvement import ACTOR
+from .ledger import Ledger
+from .variations import vary_run
+from .wiring import Parts
+
+if TYPE_CHECKING:
+    from ..adapters.remote import RemoteModel
+
+
+def gather_lessons(ledger: Ledger, parts: Parts, requested: TrainingRequested, policy: Policy) -> None:
+    """Correct what can be corrected, then vary what was. A run that cannot be tried here is passed over."""
+    role, recipe = requested.role, Recipe.from_json(requested.recipe)
+    for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
+        if run.started.environment != "chat" and requested.retries:
+            _retry(ledger, parts, UUID(run.id), requested)
+    teacher = parts.teacher(policy, role)
+    if teacher is None:
+        return
+    try:
+        for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
+            if run.started.environment != "chat" or recipe.teacher_answers:
+                _teach(ledger, parts, UUID(run.id), teacher, policy.get("teacher.tries", role))
+        count = policy.get("teacher.variations", role)
+        for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
+            vary(ledger, parts, run, teacher, count)
+    except ModelError:
+        return  # The teacher does not answer: what others corrected is still there to learn from.
+
+
+def vary(ledger: Ledger, parts: Parts, run: PastRun, teacher: RemoteModel, count: int, actor: str = ACTOR) -> int:
+    """Let the teacher vary the run's lesson ``count`` times; how many examples came of it.
+
+    Raises ``ModelError`` when the teacher does not answer.
+    """
+    try:
+        return vary_run(ledger, run, parts.environment(run.started.environment), teacher, count, actor)
+    except (LogError, ModelError):
+        raise
+    except GrokputerError:
+        return 0  # Its environment is not to be had here.
+
+
+def find_uncorrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
+    """The badly rated runs of the role, at fault themselves, that nobody corrected and that may be learnt from."""
+    return [
+        run
+        for run in _teaching_runs(ledger, role, held_out_share)
+        if run.correction is None and run.stars is not None and run.stars < below_stars and _is_own_fault(run)
+    ]
+
+
+def find_corrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
+    """The corrected runs of the role that are learnt from."""
+    return [
+        run
+        for run in _teaching_runs(ledger, role, held_out_share)
+        if run.correction is not None and (run.stars is None or run.stars < below_stars)
+    ]
+
+
+def _teaching_runs(ledger: Ledger, role: str, held_out_share: float) -> list[PastRun]:
+    events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
+    runs = collect_runs(events, role, ledger.get_content)
+    kept_back = find_held_out(runs, held_out_share)
+    return [run for run in runs if run.instance not in kept_back]
+
+
+def _is_own_fault(run: PastRun) -> bool:
+    """Whether it failed by what it did. An answer in words never fails but by its rating."""
+    if run.started.environment == "chat":
+        return run.ended is not None
+    return isinstance(run.ended, TaskFailed) and run.ended.reason in ("wrong", "timeout")
+
+
+def _retry(ledger: Ledger, parts: Parts, id: UUID, requested: TrainingRequested) -> None:
+    run = ledger.get(TaskRun, id)
+    assert run.started is not None
+    try:
+        if requested.parent is not None:
+            parts.prepare(requested.parent)
+        environment = parts.environment(run.started.environment)
+        correct_by_retry(ledger, run, environment, parts.model, requested.parent, requested.retries, ACTOR)
+    except LogError:
+        raise
+    except GrokputerError:
+        return  # This run cannot be tried again here; what others corrected is still there to learn from.
+
+
+def _teach(ledger: Ledger, parts: Parts, id: UUID, teacher: RemoteModel, tries: int) -> None:
+    run = ledger.get(TaskRun, id)
+    assert run.started is not None
+    try:
+        correct_by_teacher(ledger, run, parts.environment(run.started.environment), teacher, tries, ACTOR)
+    except (LogError, ModelError):
+        raise
+    except GrokputerError:
+        return
