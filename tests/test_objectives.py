@@ -17,7 +17,7 @@ from grokputer.adapters.base_model import Base
 from grokputer.adapters.examples import Example
 from grokputer.adapters.items import collate, tokenize
 from grokputer.adapters.job import TrainingJobSpec
-from grokputer.adapters.lora import begin_as
+from grokputer.adapters.lora import begin_as, configure_lora, widen
 from grokputer.adapters.objective import LogProbs, Weights, joint_loss, log_probs, remember_reference
 from grokputer.adapters.recipe import Recipe
 from grokputer.adapters.trainer import make_trainer, train_job
@@ -146,20 +146,11 @@ def test_a_dataset_without_what_the_objective_wants_fails_and_says_so(tiny_base:
 
 def gradient(base: Base, examples: list[Example], recipe: Recipe, directory: Path) -> Any:
     """The gradient of the joint loss in all LoRA matrices, away from where training begins."""
-    import torch
-
     model, tokenizer = base.load_for_serving() if base.quantization == "none" else base.load()
     items = tokenize(examples, tokenizer, 512, recipe)
     trainer: Any = make_trainer(model, tokenizer, items, recipe, directory)
     remember_reference(trainer)
-    chance = torch.Generator().manual_seed(7)
-    lora = [parameter for name, parameter in trainer.model.named_parameters() if "lora_" in name]
-    for parameter in lora:
-        parameter.data = torch.randn(parameter.shape, generator=chance) / 10
-    batch = collate(items, range(len(items)), 0)
-    with trainer.compute_loss_context_manager():
-        trainer.compute_loss(trainer.model.train(), batch).backward()
-    return torch.cat([parameter.grad.flatten() for parameter in lora])
+    return loss_and_gradient(trainer, collate(items, range(len(items)), 0))[1]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -176,6 +167,68 @@ def test_the_gradient_through_nf4_is_that_of_a_dense_reference(objective: str, t
     dense = gradient(Base(str(tmp_path / "dense"), quantization="none"), examples, recipe, tmp_path)
     assert packed.norm() > 0
     assert float(torch.nn.functional.cosine_similarity(packed, dense, 0)) > 0.99
+
+
+def randomise(model: Any) -> list[Any]:
+    """The model's LoRA matrices, away from where training begins, the same each time."""
+    import torch
+
+    chance = torch.Generator().manual_seed(7)
+    lora = [parameter for name, parameter in sorted(model.named_parameters()) if "lora_" in name]
+    for parameter in lora:
+        parameter.data = torch.randn(parameter.shape, generator=chance) / 10
+    return lora
+
+
+def loss_and_gradient(trainer: Any, batch: Any) -> tuple[float, Any]:
+    import torch
+
+    lora = randomise(trainer.model.train())
+    with trainer.compute_loss_context_manager():
+        loss = trainer.compute_loss(trainer.model, batch)
+    loss.backward()
+    return float(loss.detach()), torch.cat([parameter.grad.flatten() for parameter in lora])
+
+
+@pytest.mark.parametrize("objective", ["kto", "dpo"])
+def test_alone_each_preference_loss_is_that_of_trls_own_trainer(
+    objective: str, tiny_base: Path, tmp_path: Path
+) -> None:
+    import torch
+    import trl
+    from datasets import Dataset  # type: ignore[import-untyped]
+
+    recipe, examples = RECIPES[objective], EXAMPLES[objective][:4]
+    model, tokenizer = Base(str(tiny_base)).load()
+    items = tokenize(examples, tokenizer, 512, recipe)
+    ours: Any = make_trainer(model, tokenizer, items, recipe, tmp_path)
+    remember_reference(ours)
+    loss, gradient = loss_and_gradient(ours, collate(items, range(4), 0))
+
+    of_trl: Any = trl
+    settings = {"beta": recipe.beta, "per_device_train_batch_size": 4, "use_cpu": True, "bf16": True}
+    arguments = getattr(of_trl, f"{objective.upper()}Config")(
+        output_dir=str(tmp_path), report_to="none", gradient_checkpointing=False, **settings
+    )
+    theirs = getattr(of_trl, f"{objective.upper()}Trainer")(
+        model=Base(str(tiny_base)).load()[0],
+        args=arguments,
+        processing_class=tokenizer,
+        train_dataset=Dataset.from_list([row_of_trl(tokenizer, example) for example in examples]),
+        peft_config=configure_lora(recipe, model),
+    )
+    widen(theirs.model)
+    expected, direction = loss_and_gradient(theirs, next(iter(theirs.get_train_dataloader())))
+    assert loss == pytest.approx(expected, rel=1e-3)
+    assert float(torch.nn.functional.cosine_similarity(gradient, direction, 0)) > 0.999
+
+
+def row_of_trl(tokenizer: Any, example: Example) -> dict[str, Any]:
+    """The example as a row of TRL's dataset for pairs or for judged answers."""
+    row = {"prompt": tokenizer.apply_chat_template(list(example.messages), tokenize=False, add_generation_prompt=True)}
+    if example.rejected:
+        return {**row, "chosen": example.completion, "rejected": example.rejected}
+    return {**row, "completion": example.completion, "label": example.label == "good"}
 
 
 # What training does
