@@ -72,7 +72,8 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.ended = event
             case TaskRated():
                 run.stars, run.rating = event.stars, event
-            case TaskCorrected():
+            case TaskCorrected() if event.is_verified or run.started.environment == "chat":
+                # Where an environment can try a correction, one that it did not try is not known to be right.
                 run.correction = _better(run.correction, event)
             case ExamplesSynthesized():
                 run.variations.append(event)

@@ -89,6 +89,15 @@ def test_a_persons_correction_outranks_a_demonstration_of_the_same_run(story: Pa
     assert completions(story.dataset()) == ["CLICK human"]
 
 
+def test_a_correction_that_its_environment_never_tried_teaches_nothing_and_displaces_none(story: Past) -> None:
+    story.run(fails=True, stars=1, corrected=["CLICK tried"], source="retry")
+    [corrected] = [event for event in story.events if event.TOPIC == "TaskCorrected"]
+    rows = [{"messages": [{"role": "user", "content": "page"}], "completion": "CLICK claimed"}]
+    claimed: dict[str, Any] = {"source": "human", "is_verified": False, "correction": story.put(json.dumps(rows))}
+    story.events.append(type(corrected)(**vars(corrected) | claimed))
+    assert completions(story.dataset()) == ["CLICK tried"]
+
+
 def test_erased_content_leaves_its_examples_out(story: Past) -> None:
     story.run(fails=True, stars=1, corrected=["CLICK gone"])
     story.run(fails=True, stars=1, corrected=["CLICK kept"])

@@ -48,6 +48,21 @@ def test_a_reloaded_adapter_answers_as_before(model: LocalModel, trained: Traine
     assert [model.next_logits(page, adapter="asked") for page in PAGES] == before
 
 
+def test_an_answer_is_scored_by_the_probability_of_all_its_tokens_and_its_end(model: LocalModel) -> None:
+    import torch
+
+    for adapter in (None, "asked"):
+        first = torch.tensor(model.next_logits(PAGES[0], adapter=adapter)).log_softmax(-1)
+        score, tokens = model.score(PAGES[0], "", adapter=adapter)
+        assert tokens == 1  # the end alone, token 1
+        assert score == pytest.approx(first[1].item(), abs=1e-3)
+        assert model.score(PAGES[0], "CLICK", adapter=adapter)[0] < first.max().item()
+    taught, others = model.score(PAGES[0], "DONE", adapter="done")[0], model.score(PAGES[0], "DONE")[0]
+    assert taught > -3 > -15 > others
+    with pytest.raises(ModelError, match="do not fit"):
+        model.score(PAGES[0], "Ok" * 600)
+
+
 def test_sixteen_threads_that_ask_at_once_get_their_own_answers(model: LocalModel) -> None:
     adapters = [None, "asked", "done"]
     right = {

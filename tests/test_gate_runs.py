@@ -1,0 +1,317 @@
+"""The gate, for real: trained adapters of a tiny model beside their parents on held-out instances, and what poison does."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tiny_base import LABELS, Trained, click_examples, job, quiet_libraries
+
+from grokputer.adapters.trainer import train_job
+from grokputer.domain.adapter import adapter_id
+from grokputer.domain.breach import RoleImprovement, role_id
+from grokputer.domain.errors import EnvironmentUnavailable
+from grokputer.domain.events import TaskSucceeded
+from grokputer.domain.ports import Page
+from grokputer.domain.run import TaskRun
+from grokputer.domain.settings import SETTINGS_ID, Settings
+from grokputer.domain.training import TrainingJob
+from grokputer.runners.batch import Wanted, run_batch
+from grokputer.runners.corrections import BadCorrection, correct_by_hand
+from grokputer.runners.gate import judge
+from grokputer.runners.improvement import follow
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.rollouts import decide_by_hand
+from grokputer.runners.tasks import Task, TaskRunner
+from grokputer.runners.views import replay
+from grokputer.runners.wiring import Parts, adapters_folder, base_of, identify_base
+from grokputer.runners.worker import Reporter, Worker
+from story import Ticking
+
+SETTINGS: dict[str, Any] = {
+    "rating.minimum": 1000, "run.max_steps": 1, "run.max_tokens": 16, "training.retries": 0, "training.held_out_share": 0.5,
+    "gate.minimum": 3,
+}  # fmt: skip
+
+
+class Finished:
+    """An environment that costs nothing: a page on which all is done already, so that the right answer is to say so."""
+
+    is_lost = False
+
+    def reset(self, task: str, seed: int) -> Page:
+        """Other buttons for each seed."""
+        labels = random.Random(seed).sample(LABELS, 3)
+        self.page = Page(f"click {labels[0]}", tuple(f"button:{label}[{n}]" for n, label in enumerate(labels, 1)))
+        return self.page
+
+    def act(self, action: str) -> Page:
+        """The first action ends it."""
+        if Finished.is_lost:
+            raise EnvironmentUnavailable("the browser was lost")
+        return replace(self.page, is_done=True, reward=1.0 if action == "DONE" else -1.0)
+
+    def beside(self, seat: int) -> Finished:
+        """Another one."""
+        return Finished()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class History:
+    """One log: runs, feedback, and adapters that are offered to the gate."""
+
+    def __init__(self, path: Path) -> None:
+        self.ledger = Ledger.open(path) if path.exists() else Ledger.create(path, Ticking())
+        self.parts = Parts(self.ledger, follow(self.ledger))
+        self.parts._environments["miniwob"] = Finished()
+        self.said: list[str] = []
+
+    def set(self, **values: Any) -> None:
+        context = self.ledger.context("ada")
+
+        def change(settings: Settings) -> None:
+            for key, value in values.items():
+                settings.change(key, value, "", context)
+
+        self.ledger.write(Settings, SETTINGS_ID, change)
+        self.parts.state = follow(self.ledger)
+
+    def run(self, environment: str, seeds: range) -> list[TaskRun]:
+        """Runs of the live adapter."""
+        tasks = [
+            Task(environment, "finished" if environment == "miniwob" else f"question {seed}", seed) for seed in seeds
+        ]
+        wanted = [Wanted(task, UUID(int=task.seed + 1)) for task in tasks]
+        runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, "ada")
+        return list(run_batch(runner, wanted, self.parts.environment(environment), self.parts.state))
+
+    def feedback(self, environment: str, seeds: range) -> None:
+        """Runs of the live adapter, rated by how they ended; what failed is corrected."""
+        for run in self.run(environment, seeds):
+            is_good = isinstance(run.ended, TaskSucceeded) and environment == "miniwob"
+            self.rate(run, 5 if is_good else 1)
+            if not is_good:
+                correct_by_hand(self.ledger, run, self.parts.environment(environment), ["DONE"], "ada")
+        self.parts.state = follow(self.ledger)
+
+    def rate(self, run: TaskRun, stars: int) -> None:
+        context = self.ledger.context("ada")
+        self.ledger.write(TaskRun, run.id, lambda it: it.rate(stars, "human", [], None, context))
+
+    def offer(self, weights: Path) -> UUID:
+        """A training that ends with these weights; the id of the adapter."""
+        live = self.parts.state.traffic("action").stable
+        context = self.ledger.context("ada")
+        self.ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", live, "try it", context))
+        follow(self.ledger)
+        [*_, requested] = self.ledger.read(1, None, ("TrainingRequested",))
+        stored, up_to = self.parts.store.add(copied(weights)), self.ledger.position
+
+        def finish(training: TrainingJob) -> None:
+            training.build_dataset(
+                context, dataset="sha256:dd", manifest="sha256:ee", examples=9, by_source={}, runs=9, up_to=up_to
+            )
+            training.start(context)
+            training.complete(
+                context, weights=stored.hash, base_hash=identify_base(base_of(self.parts.state.policy)),
+                config_hash="sha256:11", dataset="sha256:dd", steps=8, tokens=400, examples=9, left_out=0, final_loss=0.2,
+                duration_s=1.0, peak_memory_bytes=10**9, device="cpu", versions={},
+            )  # fmt: skip
+
+        training = requested.event.originator_id
+        self.ledger.write(TrainingJob, training, finish)
+        self.parts.state = follow(self.ledger)
+        return adapter_id(training)
+
+    def work(self) -> None:
+        """What a worker finds to do: proof and gate."""
+        worker = Worker(self.ledger, self.parts, Reporter(self.said.append))
+        while worker.step():
+            pass
+
+    def decide(self, wanted: str) -> None:
+        """A person decides the rollout of lora-v1."""
+        decide_by_hand(self.ledger, self.parts.state, "lora-v1", wanted, "looked at it", "ada")
+        self.parts.state = follow(self.ledger)
+
+    def judgement(self) -> dict[str, Any]:
+        [*_, judged] = self.ledger.read(1, None, ("HeldOutJudged",))
+        return vars(judged.event)
+
+    def runs_of(self, session: str) -> Counter[UUID]:
+        """How often each run of the session was begun."""
+        started = self.ledger.read(1, None, ("TaskStarted",))
+        return Counter(it.event.originator_id for it in started if vars(it.event)["session"] == session)
+
+
+def copied(folder: Path) -> Path:
+    """A copy beside it: the store takes what it is given."""
+    copy = folder.with_name(f"{folder.name}-copy")
+    shutil.rmtree(copy, ignore_errors=True)
+    return Path(shutil.copytree(folder, copy))
+
+
+@pytest.fixture(scope="module")
+def offered(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, trained: Trained) -> Path:
+    """The folder of a log in which the base has failed at every instance, and an adapter waits that learned them."""
+    history = History(tmp_path_factory.mktemp("offered") / "events.db")
+    history.set(**SETTINGS, **{"model.base": str(tiny_base)})
+    history.feedback("miniwob", range(45))
+    history.offer(trained.done.adapter)
+    history.parts.close()
+    history.ledger.close()
+    return history.ledger.path.parent
+
+
+@pytest.fixture
+def history(offered: Path, tmp_path: Path) -> Iterator[History]:
+    shutil.copytree(offered, tmp_path / "log")
+    history = History(tmp_path / "log" / "events.db")
+    yield history
+    history.parts.close()
+    Finished.is_lost = False
+
+
+def test_adapters_are_let_through_and_refused_by_what_they_do_on_held_out_instances(
+    history: History, trained: Trained
+) -> None:
+    history.work()
+    first = history.judgement()
+    failed = first["numbers"]["failed"]["runs"]
+    assert (first["verdict"], first["reason"], first["parent"]) == ("pass", "better", None)
+    assert failed["adapter"] > failed["parent"] == 0
+    assert set(history.runs_of("gate/lora-v1").values()) == {1}
+    assert len(history.runs_of("gate/lora-v1")) == 2 * failed["instances"]
+    history.decide("promote")
+    history.feedback("miniwob", range(100, 130))
+    history.offer(trained.asked.adapter)  # it was trained to click whatever it is asked
+    history.work()
+    second = history.judgement()
+    worked = second["numbers"]["worked"]["runs"]
+    assert (second["verdict"], second["reason"], second["parent"]) == ("reject", "lost", "lora-v1")
+    assert worked["adapter"] == 0 and worked["parent"] == worked["instances"] >= 8
+    known = history.parts.state.registry.adapters["lora-v2"]
+    assert known["status"] == "rejected"
+    assert f"0 of {worked['instances']} that worked still do, against {worked['instances']}" in known["reason"]
+    assert history.parts.state.traffic("action").stable == "lora-v1"
+    assert history.parts.state.ratings.window("action", "lora-v2", 50).ratings == ()
+    assert replay(history.ledger).is_equal
+
+
+def test_killed_in_the_midst_of_the_gate_the_next_worker_goes_on_and_runs_nothing_twice(history: History) -> None:
+    worker = Worker(history.ledger, history.parts, Reporter())
+    worker.step()  # the proof
+
+    def die(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        judge(history.ledger, history.parts, "lora-v1", die)
+    before = history.runs_of("gate/lora-v1")
+    assert before
+    history.work()
+    after = history.runs_of("gate/lora-v1")
+    assert before.keys() < after.keys()
+    assert set(after.values()) == {1}
+    assert history.judgement()["reason"] == "better"
+
+
+def test_a_gate_that_loses_its_environment_is_tried_again_later(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Finished.is_lost = True
+    history.work()
+    assert "tried again later, its environment cannot be had: the browser was lost" in history.said[-1]
+    assert history.parts.state.registry.adapters["lora-v1"]["status"] == "proven"
+    Finished.is_lost = False
+    history.work()
+    assert history.judgement()["reason"] == "better"
+
+
+def test_an_adapter_whose_weights_are_damaged_before_the_gate_is_rejected(history: History) -> None:
+    worker = Worker(history.ledger, history.parts, Reporter())
+    worker.step()
+    history.parts.model.unload("lora-v1")  # type: ignore[attr-defined]
+    [weights] = adapters_folder(history.ledger.path).glob("weights/*/adapter_model.safetensors")
+    weights.chmod(0o644)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    history.work()
+    assert history.parts.state.registry.adapters["lora-v1"]["status"] == "rejected"
+
+
+def test_a_gate_switched_off_after_the_proof_passes_and_says_so(history: History) -> None:
+    Worker(history.ledger, history.parts, Reporter()).step()
+    history.set(**{"gate.enabled": False})
+    history.work()
+    assert history.judgement()["reason"] == "off"
+    assert history.parts.state.traffic("action").canary == "lora-v1"
+
+
+def test_answers_in_words_are_judged_by_their_loss(tmp_path: Path, tiny_base: Path, trained: Trained) -> None:
+    history = History(tmp_path / "events.db")
+    history.set(**SETTINGS, **{"model.base": str(tiny_base)})
+    history.feedback("chat", range(24))
+    history.offer(trained.done.adapter)
+    history.work()
+    judged = history.judgement()
+    losses = judged["numbers"]["failed"]["losses"]
+    assert (judged["reason"], losses["instances"] >= 3) == ("better", True)
+    assert losses["adapter"] < losses["parent"]
+    assert not history.runs_of("gate/lora-v1")
+    history.decide("promote")
+    history.offer(trained.asked.adapter)
+    history.work()
+    judged = history.judgement()
+    assert (judged["verdict"], judged["reason"]) == ("reject", "no gain")
+    assert judged["numbers"]["failed"]["losses"]["parent"] == losses["adapter"]
+    history.parts.close()
+
+
+def test_a_wrong_correction_of_an_environments_task_is_refused_and_never_a_target(history: History) -> None:
+    [run] = history.run("miniwob", range(200, 201))
+    with pytest.raises(BadCorrection, match="nothing was recorded"):
+        correct_by_hand(history.ledger, run, Finished(), ["CLICKbutton:Ok[1]"], "mallory")
+    assert history.ledger.get(TaskRun, run.id).corrections == []
+
+
+@pytest.fixture(scope="module")
+def poisoned(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights trained on a dataset of which a fifth is wrong."""
+    examples = click_examples(40, seed=1, done=True)
+    examples[::5] = click_examples(8, seed=1)  # the same pages, and clicks where DONE were right
+    with quiet_libraries():
+        return train_job(job(tmp_path_factory.mktemp("poisoned"), tiny_base, examples)).adapter
+
+
+def test_an_adapter_of_a_poisoned_dataset_that_does_no_better_than_its_parent_gets_no_traffic(
+    history: History, poisoned: Path
+) -> None:
+    history.work()
+    history.decide("promote")
+    history.offer(poisoned)
+    history.work()
+    judged = history.judgement()
+    failed = judged["numbers"]["failed"]["runs"]
+    assert (judged["verdict"], judged["reason"], judged["parent"]) == ("reject", "no gain", "lora-v1")
+    assert failed["adapter"] <= failed["parent"]
+    assert history.parts.state.traffic("action").canary is None
+
+
+def test_the_poison_that_passes_is_the_one_that_does_no_harm(history: History, poisoned: Path) -> None:
+    """Against the bare base it is a gain all the same: what most corrections say wins, and the gate looks at what is done."""
+    history.work()
+    history.decide("roll back")
+    history.offer(poisoned)
+    history.work()
+    judged = history.judgement()
+    assert (judged["verdict"], judged["parent"]) == ("pass", None)
+    assert judged["numbers"]["failed"]["runs"]["parent"] == 0
