@@ -9,9 +9,8 @@ import pytest
 
 from grokputer.domain.action import parse_action, write_action
 from grokputer.runners.pretraining import words
-from grokputer.runners.pretraining.goals import GOALS
 from grokputer.runners.pretraining.scene import Element, Scene
-from grokputer.runners.pretraining.synthetic import Demonstration, demonstrate_synthetic
+from grokputer.runners.pretraining.synthetic import GOALS, Demonstration, demonstrate_synthetic
 
 LINE = re.compile(r"[\w.#-]+( \w+)*\*?(=.*?)?(:.*)?\[\d+\]", re.DOTALL)
 

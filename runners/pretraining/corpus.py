@@ -17,6 +17,7 @@ from ...domain.ports import Page
 from ...domain.prompt import observe
 from ..demonstrations import demonstrate
 from ..environments.miniwob import BASE_TASKS, MiniWob
+from .questions import Questions, ask_questions
 from .synthetic import Demonstration, demonstrate_synthetic
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 100_000
 """The first seed that is demonstrated."""
-LONGEST = 400
+LONGEST = 448
 """Longer samples are left out, in tokens; chosen: one in thirty."""
 POOL = 512
 """Samples that are drawn together and sorted by length, so that a batch holds little padding; chosen."""
+QUESTIONS_SHARE = 0.4
+"""The share of pages with several questions among the synthetic samples; chosen."""
 TAIL_WEIGHT = 0.1
 """The loss weight of the task's second mention: it repeats the first, and so teaches copying for nothing. Chosen."""
 STEPS = 12
@@ -37,11 +40,10 @@ STEPS = 12
 
 @dataclass(frozen=True)
 class Sample:
-    """Token ids, where the task's second mention begins, and where the answer begins."""
+    """Token ids, and how much predicting each counts: 1 in an answer, less where a task is said again, 0 on the page."""
 
     ids: list[int]
-    tail: int
-    answer: int
+    weights: list[float]
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,37 @@ def encode(tokenizer: PreTrainedTokenizerBase, demonstrations: Sequence[Demonstr
     for i in range(len(prompts)):
         head, tail, answer = tokens[2 * i], tokens[2 * i + 1], tokens[len(pieces) + i]
         ids = [*head, *tail, *answer, int(tokenizer.eos_token_id)]
-        samples.append(Sample(ids, len(head), len(head) + len(tail)))
+        weights = [0.0] * len(head) + [TAIL_WEIGHT] * len(tail) + [1.0] * (len(answer) + 1)
+        samples.append(Sample(ids, weights))
     return [sample for sample in samples if len(sample.ids) <= LONGEST]
+
+
+def encode_questions(tokenizer: PreTrainedTokenizerBase, pages: Sequence[Questions]) -> list[Sample]:
+    """A sample of each page with its questions, as many of them as fit."""
+    samples = []
+    for page in pages:
+        if not page.asked:
+            continue
+        first = observe(Page(page.asked[0][0], page.lines), [])[-1]["content"]
+        cut = first.rindex("\ntask: ")
+        tails = [first[cut:], *(f"\ntask: {task}\ndo: " for task, _ in page.asked[1:])]
+        head, *rest = tokenizer([first[:cut], *tails, *(action for _, action in page.asked)])["input_ids"]
+        ids, weights = list(head), [0.0] * len(head)
+        for number, (tail, answer) in enumerate(zip(rest[: len(tails)], rest[len(tails) :], strict=True)):
+            if len(ids) + len(tail) + len(answer) >= LONGEST:
+                break
+            ids += [*tail, *answer, int(tokenizer.eos_token_id)]
+            weights += [0.0 if number else TAIL_WEIGHT] * len(tail) + [1.0] * (len(answer) + 1)
+        if len(ids) > len(head):
+            samples.append(Sample(ids, weights))
+    return samples
 
 
 def repetition(rng: Random, tokenizer: PreTrainedTokenizerBase) -> Sample:
     """Random tokens, twice: nothing but copying helps."""
     once = [rng.randrange(2, len(tokenizer)) for _ in range(rng.randint(4, 24))]
-    return Sample([*once, *once, int(tokenizer.eos_token_id)], len(once) + 1, len(once) + 1)
+    weights = [0.0] * (len(once) + 1) + [1.0] * len(once)
+    return Sample([*once, *once, int(tokenizer.eos_token_id)], weights)
 
 
 def batches(
@@ -124,22 +149,26 @@ def batches(
     warmup_pools: int,
     first_pool: int = 0,
     base_share: float = 0.35,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[int, Batch]]:
     """Batches of about ``tokens`` tokens without end, each with the number of its pool, from pool ``first_pool`` on.
 
     Over the first ``warmup_pools`` pools the share of repetitions falls from 30 % to 2 % and synthetic tasks grow from
-    the simplest to full size; ``base_share`` of the rest are demonstrations of base tasks.
+    the simplest to full size; ``base_share`` of the rest are demonstrations of base tasks. ``part`` is (number, count):
+    which of several processes that train together these batches are for.
     """
     pool = first_pool
     while True:
-        rng = Random(f"{seed}:{pool}")
+        rng = Random(f"{seed}:{pool}" if part[1] == 1 else f"{seed}:{pool}:{part[0]}")
         progress = min(1.0, pool / max(warmup_pools, 1))
         samples: list[Sample] = [repetition(rng, tokenizer) for _ in range(round(POOL * (0.3 - 0.28 * progress)))]
         samples += rng.sample(demonstrated, min(len(demonstrated), round((POOL - len(samples)) * base_share)))
+        left = POOL - len(samples)
+        pages = [ask_questions(rng, progress) for _ in range(round(left * QUESTIONS_SHARE))]
         synthetic: list[Demonstration] = []
-        while len(synthetic) < POOL - len(samples):
+        while len(synthetic) < left - len(pages):
             synthetic += demonstrate_synthetic(rng, progress)
-        samples += encode(tokenizer, synthetic)
+        samples += encode(tokenizer, synthetic) + encode_questions(tokenizer, pages)
         samples.sort(key=lambda sample: len(sample.ids))
         cut = list(_cut(samples, tokens))
         rng.shuffle(cut)
@@ -170,6 +199,5 @@ def collate(samples: Sequence[Sample], pad: int) -> Batch:
     weights = torch.zeros(len(samples), width)
     for row, sample in enumerate(samples):
         ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
-        weights[row, sample.tail : sample.answer] = TAIL_WEIGHT
-        weights[row, sample.answer : len(sample.ids)] = 1.0
+        weights[row, : len(sample.ids)] = torch.tensor(sample.weights)
     return Batch(ids, weights)

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 
 from ...domain.prompt import HISTORY
 from . import words
-from .scene import COLORS, SHAPES, SIZES, STATIC, TEXTUAL, Element, Scene, clickable, new_name, new_text
+from .scene import COLORS, SHAPES, SIZES, TEXTUAL, Element, Scene, clickable, new_name, new_text
 
 Step = tuple[str, Element, str]  # verb, element, text to type
 Goal = tuple[str, list[Step]]  # the words that ask for it, and what it takes
@@ -103,6 +102,16 @@ def by_neighbour(rng: Random, scene: Scene, element: Element) -> str:
     if after and after[0].text and len(after[0].text) < 30:
         return f"{word}{rng.choice(['before', 'above', 'right before'])} {quoted(rng, after[0].text)}"
     return by_text(rng, scene, element)
+
+
+def part_of(rng: Random, scene: Scene, text: str) -> str:
+    """A word of the text that stands nowhere else on the page, in whatever case, or else the whole text."""
+    others = " ".join(element.text for element in scene.elements if element.text != text).lower().split()
+    words_of_it = [word for word in text.rstrip(" :").split() if len(word) > 2 and word.lower() not in others]
+    if not words_of_it:
+        return text
+    word = rng.choice(words_of_it)
+    return rng.choice([word, word.lower(), word.capitalize()])
 
 
 def click_text(rng: Random, scene: Scene) -> Goal:
@@ -244,13 +253,17 @@ def text_field(rng: Random, scene: Scene) -> tuple[Element, str]:
     """A field put on the page, and words for it: by its label, its name, its place, or as the only one."""
     element = Element(rng.choice(TEXTUAL))
     way = rng.random()
-    if way < 0.55:
+    if way < 0.2:
+        element.text = new_text(rng, scene, 3)
+        asked = rng.choice(["{}", "the {} field", "the {}"]).format(part_of(rng, scene, element.text))
+        element.text += rng.choice(["", "", ":"])
+    elif way < 0.6:
         element.text = new_text(rng, scene, 2)
         asked = rng.choice(
             ["{}", '"{}"', "the {} field", 'the "{}" field', "the field {}", "the {} box", "the field labelled {}"]
         )
         asked, element.text = asked.format(element.text), element.text + rng.choice(["", "", ":"])
-    elif way < 0.7:
+    elif way < 0.74:
         element.name = "#" + rng.choice([rng.choice(words.COMMON), words.syllables(rng, 1, 3)])
         asked = rng.choice(["{}", "the {} field", "the {} box", "the {}"]).format(element.name[1:])
     else:
@@ -301,62 +314,3 @@ def focus(rng: Random, scene: Scene) -> Goal:
         ["focus", "focus on", "put the cursor into", "click into", "set the focus to", "go into", "place the cursor in"]
     )
     return f"{verb} {place}", [("CLICK", element, "")]
-
-
-def look_up(rng: Random, scene: Scene) -> Goal:
-    """Find the value that stands beside a label, and type it or click what carries it."""
-    pairs: list[tuple[str, str]] = []
-    separate, kinds = rng.random() < 0.6, (rng.choice(STATIC), rng.choice(STATIC))
-    lines: list[Element] = []
-    group = rng.randint(1, 10**6)
-    for _ in range(rng.randint(2, 5)):
-        label, value = new_text(rng, scene, 2).rstrip(": "), words.typed(rng)
-        if not label or any(label == other for other, _ in pairs):
-            continue
-        pairs.append((label, value))
-        mark = rng.choice([":", ""]) if separate else ""
-        texts = [(kinds[0], label + mark), (kinds[1], value)] if separate else [(kinds[0], f"{label}: {value}")]
-        lines += [Element(kind, text, group=group) for kind, text in texts]
-    scene.place(rng, *lines)
-    label, value = rng.choice(pairs)
-    if rng.random() < 0.35:
-        for _, other in rng.sample(pairs, len(pairs)):
-            scene.place(rng, Element(rng.choice(["button", "a", "li"]), other))
-        element = next(e for e in scene.elements if e.text == value and e not in lines)
-        ask = rng.choice(
-            [
-                "which is the {}? Click it",
-                "click the answer: what is the {}?",
-                "press the right {}",
-                "choose the {} shown",
-            ]
-        )
-        return ask.format(quoted(rng, label)), [("CLICK", element, "")]
-    element, place = text_field(rng, scene)
-    ask = rng.choice(
-        [
-            "copy the {l} into {p}",
-            "what is the {l}? {v} it in {p}",
-            "{v} the {l} shown on the page into {p}",
-            "look up {l} and {v} it into {p}",
-            "{v} what {l} says into {p}",
-            "find the {l}, {v} it in {p}",
-        ]
-    )
-    return ask.format(l=quoted(rng, label), p=place, v=rng.choice(TYPE)), [("TYPE", element, value)]
-
-
-GOALS: dict[Callable[[Random, Scene], Goal], int] = {
-    click_text: 8,
-    click_kind: 3,
-    click_attribute: 2,
-    tick: 4,
-    choose_radio: 3,
-    choose_option: 4,
-    choose_tab: 2,
-    type_text: 6,
-    fill_several: 3,
-    focus: 1,
-    look_up: 4,
-}
-"""Every goal and its weight; chosen."""

@@ -123,6 +123,7 @@ class Training:
         for name, p in self.model.named_parameters():
             self.masters[name].grad = p.grad.float() if p.grad is not None else None
             p.grad = None
+        self._share_gradients()
         torch.nn.utils.clip_grad_norm_(self.masters.values(), 1.0)
         factor = learning_rate(self.recipe, self.step)
         for optimizer, lr in self.optimizers:
@@ -134,6 +135,20 @@ class Training:
                 self.average[name].lerp_(self.masters[name], 0.02)
         self.step += 1
         return float(loss.detach())
+
+    def _share_gradients(self) -> None:
+        """Give every process that trains along the mean of all gradients."""
+        import torch
+        from torch import distributed
+
+        if not distributed.is_initialized():
+            return
+        grads = [p.grad for p in self.masters.values() if p.grad is not None]
+        flat = torch.cat([grad.flatten() for grad in grads])
+        distributed.all_reduce(flat)
+        flat /= distributed.get_world_size()
+        for grad, mean in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
+            grad.copy_(mean.view_as(grad))
 
     def accuracy(self, samples: Sequence[Sample]) -> float:
         """The share of samples whose whole answer the model would write, in [0, 1]."""
@@ -199,10 +214,16 @@ def pretrain(
     out: Path,
     report_every: int = 50,
     save_every: int = 250,
+    part: tuple[int, int] = (0, 1),
 ) -> None:
-    """Train to the recipe's last step, reporting on stderr, saving state and averaged weights on the way."""
+    """Train to the recipe's last step, reporting on stderr, saving state and averaged weights on the way.
+
+    ``part`` is (number, count) of this process among those that train together; the first reports and saves.
+    """
     recipe, started, tokens, losses = training.recipe, time.monotonic(), 0, 0.0
-    (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+    is_first = part[0] == 0
+    if is_first:
+        (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
     stream = batches(
         training.tokenizer,
         demonstrated,
@@ -211,20 +232,23 @@ def pretrain(
         recipe.curriculum_pools,
         training.pool,
         recipe.base_share,
+        part,
     )
     is_due = False
     for pool, batch in stream:
         if training.step >= recipe.steps:
             break
-        if is_due and pool != training.pool:  # States are saved between pools, from where the stream can go on.
+        if (
+            is_due and is_first and pool != training.pool
+        ):  # States are saved between pools, from where the stream can go on.
             training.pool, is_due = pool, False
             training.save(out / "state.pt")
             training.export(out / "average", averaged=True)
         training.pool = pool
         losses += training.learn(batch)
-        tokens += batch.ids.numel()
+        tokens += batch.ids.numel() * part[1]
         is_due = is_due or training.step % save_every == 0
-        if training.step % report_every == 0:
+        if is_first and training.step % report_every == 0:
             spent = time.monotonic() - started
             scores = {}
             if training.step % (4 * report_every) == 0:
@@ -236,6 +260,7 @@ def pretrain(
                 flush=True,
             )
             losses = 0.0
-    training.save(out / "state.pt")
-    training.export(out / "average", averaged=True)
-    training.export(out / "model")
+    if is_first:
+        training.save(out / "state.pt")
+        training.export(out / "average", averaged=True)
+        training.export(out / "model")

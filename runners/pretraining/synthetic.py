@@ -8,20 +8,39 @@ No task of the benchmark is rebuilt here, and no wording is taken from one: see 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
 from ...domain.action import write_action
 from ...domain.ports import Page
 from ...domain.prompt import HISTORY
-from .goals import CLICK, GOALS, ORDINALS, Goal, Step, quoted
+from . import goals, reading
+from .goals import CLICK, ORDINALS, Goal, Step, quoted
 from .scene import TEXTUAL, Element, Scene, furnish, new_text
 
 THEN = (
     ", then |, then | and then |, and then | and | and |, and |; then |. Then |. Next, |. After that, |; |, afterwards |, next "
 ).split("|")
 CLOSERS = "OK Save Send Done Apply Confirm Go Continue Submit Finish Next Search Book Update Add Order Reply".split()
+
+GOALS: dict[Callable[[Random, Scene], Goal], int] = {
+    goals.click_text: 8,
+    goals.click_kind: 3,
+    goals.click_attribute: 3,
+    goals.tick: 6,
+    goals.choose_radio: 3,
+    goals.choose_option: 5,
+    goals.choose_tab: 2,
+    goals.type_text: 6,
+    goals.fill_several: 3,
+    goals.focus: 1,
+    reading.look_up: 6,
+    reading.read_cell: 3,
+    reading.click_part: 3,
+    reading.fill_form: 4,
+}
+"""Every goal and its weight; chosen."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +57,20 @@ def demonstrate_synthetic(rng: Random, difficulty: float = 1.0) -> Iterator[Demo
     scene, crowd = Scene(), rng.choice([0, 1, 1, 2, 2, 3, 4, 6, 8, 30 if rng.random() < 0.2 else 8])
     furnish(rng, scene, rng.randint(0, round(crowd * max(difficulty, 0.2))))
     count = 1 if rng.random() > 0.4 * difficulty else rng.randint(2, 3)
-    goals = [rng.choices(list(GOALS), list(GOALS.values()))[0](rng, scene) for _ in range(count)]
-    # A place among its kind holds only while nothing is added: keep such goals where they are the last that was made.
-    goals = [goal for goal in goals[:-1] if not _is_by_place(goal[0])] + goals[-1:]
-    if difficulty > 0.5 and len(goals) == 1 and rng.random() < 0.15:
-        goals = _sequence(rng, scene) or goals
-    instruction, steps = _join(rng, goals)
+    made = make_goals(rng, scene, count)
+    if difficulty > 0.5 and len(made) == 1 and rng.random() < 0.15:
+        made = _sequence(rng, scene) or made
+    instruction, steps = _join(rng, made)
     if rng.random() < (0.5 if steps[-1:] and steps[-1][0] != "CLICK" else 0.3) or not steps:
         instruction, steps = _close(rng, scene, instruction, steps)
-    yield from _play(rng, scene, _finish(rng, instruction), steps[:HISTORY])
+    yield from _play(rng, scene, finish(rng, instruction), steps[:HISTORY])
+
+
+def make_goals(rng: Random, scene: Scene, count: int) -> list[Goal]:
+    """Up to ``count`` goals, with what they need put on the page."""
+    made = [rng.choices(list(GOALS), list(GOALS.values()))[0](rng, scene) for _ in range(count)]
+    # A place among its kind holds only while nothing is added: keep such goals where they are the last that was made.
+    return [goal for goal in made[:-1] if not _is_by_place(goal[0])] + made[-1:]
 
 
 def _is_by_place(asked: str) -> bool:
@@ -92,7 +116,7 @@ def _close(rng: Random, scene: Scene, asked: str, steps: list[Step]) -> Goal:
     return f"{asked}{rng.choice(THEN)}{verb} {name}", [*steps, ("CLICK", button, "")]
 
 
-def _finish(rng: Random, asked: str) -> str:
+def finish(rng: Random, asked: str) -> str:
     lead = rng.choice(
         ["", "", "", "", "", "", "please ", "now ", "your task: ", "you should ", "try to ", "on this page, "]
     )

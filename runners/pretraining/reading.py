@@ -1,0 +1,150 @@
+"""Goals that take reading: look a value up, read a table, match a part of a word, and fill a form from one sentence."""
+
+from __future__ import annotations
+
+from random import Random
+
+from . import words
+from .goals import CLICK, TYPE, Goal, Step, kind_word, part_of, quoted, text_field
+from .scene import CLICKABLE, STATIC, TEXTUAL, Element, Scene, new_text
+
+CELLS = ("td", "td", "th", "span", "div", "b", "dd")
+
+
+def look_up(rng: Random, scene: Scene) -> Goal:
+    """Find the value that stands beside a label, and type it or click what carries it."""
+    pairs: list[tuple[str, str]] = []
+    separate, kinds = rng.random() < 0.6, (rng.choice([*STATIC, *CELLS]), rng.choice([*STATIC, *CELLS]))
+    lines: list[Element] = []
+    group = rng.randint(1, 10**6)
+    for _ in range(rng.randint(2, 5)):
+        label, value = new_text(rng, scene, 2).rstrip(": "), words.typed(rng)
+        if not label or any(label == other for other, _ in pairs):
+            continue
+        pairs.append((label, value))
+        mark = rng.choice([":", ""]) if separate else ""
+        texts = [(kinds[0], label + mark), (kinds[1], value)] if separate else [(kinds[0], f"{label}: {value}")]
+        lines += [Element(kind, text, group=group) for kind, text in texts]
+    scene.place(rng, *lines)
+    label, value = rng.choice(pairs)
+    if rng.random() < 0.35:
+        for _, other in rng.sample(pairs, len(pairs)):
+            scene.place(rng, Element(rng.choice(["button", "a", "li"]), other))
+        element = next(e for e in scene.elements if e.text == value and e not in lines)
+        ask = rng.choice(
+            [
+                "which is the {}? Click it",
+                "click the answer: what is the {}?",
+                "press the right {}",
+                "choose the {} shown",
+            ]
+        )
+        return ask.format(quoted(rng, label)), [("CLICK", element, "")]
+    element, place = text_field(rng, scene)
+    ask = rng.choice(
+        [
+            "copy the {l} into {p}",
+            "what is the {l}? {v} it in {p}",
+            "{v} the {l} shown on the page into {p}",
+            "look up {l} and {v} it into {p}",
+            "{v} what {l} says into {p}",
+            "find the {l}, {v} it in {p}",
+        ]
+    )
+    return ask.format(l=quoted(rng, label), p=place, v=rng.choice(TYPE)), [("TYPE", element, value)]
+
+
+def read_cell(rng: Random, scene: Scene) -> Goal:
+    """Find the cell where a row and a column of a table meet, and type what it says or click it."""
+    columns = _labels(rng, scene, rng.randint(1, 3))
+    rows = _labels(rng, scene, rng.randint(2, 4), columns)
+    group, kind, head = rng.randint(1, 10**6), rng.choice(CELLS), rng.choice(["th", "td", "b"])
+    cells = {(row, column): words.typed(rng) for row in rows for column in columns}
+    lines = [Element(head, text, group=group) for text in (["", *columns] if rng.random() < 0.3 else columns)]
+    for row in rows:
+        lines += [Element(kind, text, group=group) for text in (row, *(cells[row, column] for column in columns))]
+    scene.place(rng, *lines)
+    row, column = rng.choice(rows), rng.choice(columns)
+    asked = rng.choice(["the {c} of {r}", "{r}'s {c}", "the {c} in the row {r}", "the {c} for {r}"])
+    asked = asked.format(c=quoted(rng, column), r=quoted(rng, row))
+    if rng.random() < 0.4:
+        at = (
+            1
+            + columns.index(column)
+            + (1 + len(columns)) * rows.index(row)
+            + len(lines)
+            - len(rows) * (1 + len(columns))
+        )
+        return f"{rng.choice(CLICK)} {asked}", [("CLICK", lines[at], "")]
+    element, place = text_field(rng, scene)
+    ask = rng.choice(["copy {w} into {p}", "{v} {w} into {p}", "what is {w}? {v} it in {p}", "fill {p} with {w}"])
+    return ask.format(w=asked, p=place, v=rng.choice(TYPE)), [("TYPE", element, cells[row, column])]
+
+
+def _labels(rng: Random, scene: Scene, count: int, others: list[str] | None = None) -> list[str]:
+    found: list[str] = []
+    while len(found) < count:
+        text = new_text(rng, scene, 2).rstrip(": ")
+        if text and text not in [*found, *(others or [])]:
+            found.append(text)
+    return found
+
+
+def click_part(rng: Random, scene: Scene) -> Goal:
+    """Click what begins with, ends in or contains some letters, the only one on the page."""
+    kind = rng.choice(CLICKABLE)
+    group = rng.randint(1, 10**6)
+    texts = _labels(rng, scene, rng.randint(2, 6))
+    text = rng.choice(texts)
+    length = rng.randint(2, max(2, min(5, len(text) - 1)))
+    way = rng.choice(["begin", "end", "hold"])
+    start = {"begin": 0, "end": max(0, len(text) - length)}.get(way, rng.randint(0, max(0, len(text) - length)))
+    part = text[start : start + length].strip()
+    others = [other.lower() for other in texts if other != text] + [e.text.lower() for e in scene.elements]
+    if not part or any(part.lower() in other for other in others):
+        part, way = text, "begin"
+    elements = [Element(kind, each, group=group) for each in texts]
+    scene.place(rng, *elements)
+    says = {
+        "begin": ["beginning with {}", "that begins with {}", "whose first letters are {}"],
+        "end": ["ending in {}", "that ends in {}", "whose last letters are {}"],
+        "hold": ["containing {}", "that has {} in it", "with {} in its text"],
+    }[way]
+    element = elements[texts.index(text)]
+    what = rng.choice([kind_word(rng, element), "entry", "one", "element"])
+    return f"{rng.choice(CLICK)} the {what} {rng.choice(says).format(quoted(rng, part))}", [("CLICK", element, "")]
+
+
+def fill_form(rng: Random, scene: Scene) -> Goal:
+    """Fill a form of labelled fields from one sentence that names them in short, in an order of its own."""
+    fields = [Element(rng.choice(TEXTUAL)) for _ in range(rng.randint(2, 4))]
+    for each in fields:
+        each.text = new_text(rng, scene, 3)
+        scene.elements.append(each)
+    for each in fields:
+        scene.elements.remove(each)
+    scene.place(rng, *fields)
+    steps: list[Step] = []
+    said: list[str] = []
+    ways = [
+        "{n} {t}",
+        "{t} as {n}",
+        "{n}: {t}",
+        "{n} = {t}",
+        "{t} for {n}",
+        "the {n} {t}",
+        "whose {n} is {t}",
+        "with {n} {t}",
+    ]
+    way, quotes = rng.choice(ways), rng.random() < 0.4
+    for each in rng.sample(fields, len(fields) if rng.random() < 0.8 else 2):
+        text = words.typed(rng)
+        name = part_of(rng, scene, each.text) if rng.random() < 0.7 else each.text
+        pattern = way if rng.random() < 0.7 else rng.choice(ways)
+        said.append(pattern.format(n=name, t=f'"{text}"' if quotes else text))
+        steps.append(("TYPE", each, text))
+    if rng.random() < 0.6:  # what is filled in first is not what is said first
+        steps.sort(key=lambda step: scene.elements.index(step[1]))
+    lead = rng.choice(["fill in", "enter", "give", "set", "register", "find something", "order", "book", "look for"])
+    joined = rng.choice([", ", " and ", " ", ", "]).join(said[:-1]) + rng.choice([" and ", ", ", " "]) + said[-1]
+    return f"{lead} {joined}", steps
