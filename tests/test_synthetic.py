@@ -9,6 +9,8 @@ import pytest
 
 from grokputer.domain.action import parse_action, write_action
 from grokputer.runners.pretraining import words
+from grokputer.runners.pretraining.questions import ask_questions
+from grokputer.runners.pretraining.reading import click_part, read_cell
 from grokputer.runners.pretraining.scene import Element, Scene
 from grokputer.runners.pretraining.synthetic import GOALS, Demonstration, demonstrate_synthetic
 
@@ -80,3 +82,34 @@ def test_typing_shows_as_the_value() -> None:
     scene = Scene([field := Element("input.text", name="#zip")])
     scene.act("TYPE", field, "1234")
     assert scene.lines() == ("input.text#zip=1234[1]",)
+
+
+def test_questions_about_a_page_are_answered_by_lines_of_that_page() -> None:
+    for seed in range(100):
+        page = ask_questions(Random(seed))
+        for task, written in page.asked:
+            action = parse_action(written)
+            assert action is not None
+            assert written == write_action(action.verb, page.lines[action.number - 1], action.text)
+            assert task
+
+
+def test_a_page_is_asked_about_several_times() -> None:
+    assert sum(len(ask_questions(Random(seed)).asked) for seed in range(100)) > 500
+
+
+def test_the_cell_that_is_read_stands_in_its_row_and_column() -> None:
+    for seed in range(100):
+        scene = Scene()
+        asked, ((verb, element, text),) = read_cell(Random(seed), scene)
+        value = text if verb == "TYPE" else element.text
+        at = [each.text for each in scene.elements].index(value)
+        assert any(each.text and each.text in asked for each in scene.elements[:at])
+
+
+def test_only_one_text_has_the_part_that_is_asked_for() -> None:
+    for seed in range(100):
+        scene = Scene()
+        asked, ((_, element, _),) = click_part(Random(seed), scene)
+        part = re.findall(r"(?:with|are|in|containing|has) [\"'“]?(.*?)[\"'”]?(?: in it| in its text)?$", asked)[0]
+        assert [each for each in scene.elements if part.lower() in each.text.lower()] == [element]

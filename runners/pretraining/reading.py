@@ -102,6 +102,7 @@ def click_part(rng: Random, scene: Scene) -> Goal:
     part = text[start : start + length].strip()
     others = [other.lower() for other in texts if other != text] + [e.text.lower() for e in scene.elements]
     if not part or any(part.lower() in other for other in others):
+        text = max(texts, key=len)  # nothing else on the page can hold the longest text whole
         part, way = text, "begin"
     elements = [Element(kind, each, group=group) for each in texts]
     scene.place(rng, *elements)
