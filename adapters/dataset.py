@@ -21,6 +21,7 @@ from .held_out import HeldOut, find_held_out, in_turn, is_held_out, judge_outcom
 from .past_runs import Content, PastRun, collect_runs
 from .preferences import bad_examples
 from .recipe import Recipe
+from .renaming import rename
 from .selection import Selection, name_prompt
 from .sources import (
     LESSONS,
@@ -131,6 +132,8 @@ def build_dataset(events: Iterable[Event], content: Content, role: str, below_st
     wanted = _fill(len(lessons) + len(replayed), recipe.public_share)
     public = _draw_public(imports, content, wanted, selection, held_out, draw)
     examples = selection.settle([*lessons, *replayed, *public])
+    targets = [it for it in examples if it.label == "target"]
+    examples += selection.take(rename(targets, recipe.renamings, recipe.seed))
     random.Random(recipe.seed).shuffle(examples)
     return Dataset(examples, held_out, imports if public else ())
 

@@ -35,6 +35,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_length": (16, 1_048_576),
     "replay_share": (0.0, 0.95),
     "public_share": (0.0, 0.95),
+    "renamings": (0, 100),
     "held_out_share": (0.0, LARGEST_HELD_OUT_SHARE),
     "checkpoint_steps": (1, 1_000_000),
     "seed": (0, 2**32 - 1),
@@ -98,6 +99,8 @@ class Recipe:
     """Share of the dataset that sets from outside make up, where some were imported; chosen."""
     teacher_answers: bool = False
     """Learn from a teacher's answers to questions in words, too, though nobody can check them."""
+    renamings: int = 0
+    """How many times each target comes again with other names for things (``renaming.py``)."""
     held_out_share: float = 0.15
     """Share of the task instances that are never trained on, to judge the adapter by; chosen. Where it is raised later,
     instances that earlier adapters were trained on are held out too."""

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 from .examples import Example
 
-SOURCES = ("correction", "reviewer", "retry", "teacher", "public", "replay")
+SOURCES = ("correction", "reviewer", "retry", "teacher", "public", "replay", "renamed")
 """Who says what is right, the most trusted first: a person, the reviewer's demonstration, an own success on another try, a
-teacher model, a set from outside, a good run again. What was only judged (``rated``) is no target and has no place here."""
+teacher model, a set from outside, a good run again, and any of these
+with other names. What was only judged (``rated``) is no target and has no place here."""
 
 Said = tuple[str, str]
 """A prompt and an answer."""

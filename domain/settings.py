@@ -185,6 +185,7 @@ RECIPE_KEYS = (
     "replay_share",
     "public_share",
     "teacher_answers",
+    "renamings",
     "held_out_share",
     "checkpoint_steps",
     "seed",

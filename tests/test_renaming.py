@@ -1,11 +1,11 @@
-"""Variations of an example: other names, the same way to do it."""
+"""The same example with other names, the same way to do it."""
 
 from __future__ import annotations
 
 import pytest
 
 from grokputer.adapters.examples import Example
-from grokputer.adapters.variations import vary
+from grokputer.adapters.renaming import rename
 
 VOCABULARY = Example(
     ({"role": "user", "content": "task: t\np:amber birch cedar daisy elder fern[1]\ntask: t\ndo: "},), "DONE", "replay"
@@ -17,13 +17,13 @@ def example(task: str, lines: list[str], completion: str, did: str = "") -> Exam
     return Example(({"role": "user", "content": content},), completion, "correction", run_id="r", step=1)
 
 
-def variation(of: Example, seed: int = 0) -> tuple[list[str], str]:
-    (varied,) = vary([of, VOCABULARY], 1, seed)
+def renamed(of: Example, seed: int = 0) -> tuple[list[str], str]:
+    (varied,) = rename([of, VOCABULARY], 1, seed)
     return varied.messages[-1]["content"].split("\n"), varied.completion
 
 
 def test_a_word_of_task_page_and_answer_becomes_another_one_everywhere() -> None:
-    lines, completion = variation(
+    lines, completion = renamed(
         example("Open Mail.", ["button:Mail[1]", "button:cedar fern[2]"], "CLICKbutton:Mail[1]")
     )
     other = completion.removeprefix("CLICKbutton:").removesuffix("[1]")
@@ -38,7 +38,7 @@ def test_a_word_of_task_page_and_answer_becomes_another_one_everywhere() -> None
 
 
 def test_capitals_stay_where_they_were() -> None:
-    lines, completion = variation(
+    lines, completion = renamed(
         example(
             "press OK now, then submit",
             ["button:Submit[1]", "p:amber birch cedar daisy fern[2]"],
@@ -49,16 +49,16 @@ def test_capitals_stay_where_they_were() -> None:
     assert completion == "CLICKbutton:Elder[1]"
 
 
-def test_what_is_typed_from_the_page_is_varied_with_the_page() -> None:
-    lines, completion = variation(
+def test_what_is_typed_from_the_page_is_renamed_with_the_page() -> None:
+    lines, completion = renamed(
         example("Type the colour.", ["td:Colour[1]", "td:aqua[2]", "input.text#tt[3]"], "TYPEinput.text#tt[3]aqua")
     )
     assert lines[2] == f"td:{completion.removeprefix('TYPEinput.text#tt[3]')}[2]"
     assert lines[1] == f"td:{lines[0].removeprefix('task: Type the ').removesuffix('.').capitalize()}[1]"
 
 
-def test_the_history_is_varied_with_the_rest_but_no_kind_of_element_is() -> None:
-    lines, completion = variation(
+def test_the_history_is_renamed_with_the_rest_but_no_kind_of_element_is() -> None:
+    lines, completion = renamed(
         example(
             "Put Bob into text.",
             ["input.text=Bob:text[1]", "button:elder[2]"],
@@ -80,19 +80,19 @@ def test_the_history_is_varied_with_the_rest_but_no_kind_of_element_is() -> None
         ("Finish.", "p:nothing here[1]", "DONE"),
     ],
 )
-def test_nothing_is_varied_where_words_may_mean_something(task: str, line: str, completion: str) -> None:
-    assert vary([example(task, [line], completion), VOCABULARY], 3, 0) == []
+def test_nothing_is_renamed_where_words_may_mean_something(task: str, line: str, completion: str) -> None:
+    assert rename([example(task, [line], completion), VOCABULARY], 3, 0) == []
 
 
 def test_words_with_digits_keep_their_shape() -> None:
-    _, completion = variation(example('Type "a7Q".', ["input.text[1]"], "TYPEinput.text[1]a7Q"))
+    _, completion = renamed(example('Type "a7Q".', ["input.text[1]"], "TYPEinput.text[1]a7Q"))
     letters = completion.removeprefix("TYPEinput.text[1]")
     assert [letter.isdigit() for letter in letters] == [False, True, False]
 
 
-def test_a_variation_knows_the_run_it_came_from_and_the_same_seed_gives_the_same() -> None:
+def test_a_renamed_example_knows_the_run_it_came_from_and_the_same_seed_gives_the_same() -> None:
     first = [example("Open Mail.", ["button:Mail[1]"], "CLICKbutton:Mail[1]"), VOCABULARY]
-    varied = vary(first, 2, 5)
-    assert [(each.source, each.run_id, each.step) for each in varied] == [("variation", "r", 1)] * 2
-    assert varied == vary(first, 2, 5)
-    assert varied != vary(first, 2, 6)
+    varied = rename(first, 2, 5)
+    assert [(each.source, each.run_id, each.step) for each in varied] == [("renamed", "r", 1)] * 2
+    assert varied == rename(first, 2, 5)
+    assert varied != rename(first, 2, 6)

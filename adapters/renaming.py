@@ -1,4 +1,4 @@
-"""Variations of an example: the same page and task with other words, so that a lesson is learnt as a way and not by heart.
+"""The same page and task with other names, so that a lesson is learnt as a way and not by heart.
 
 A word that the task shares with the page or the answer is replaced everywhere by another word of the data set, of like shape,
 and so is a word that the answer types out from the page. What was right stays right, because nothing but the names has
@@ -21,8 +21,8 @@ _PARTS = re.compile(r"(?P<head>[^:=\[\]]*)(?P<text>.*?)(?P<number>\[\d+\])(?P<ty
 """A page line or an action on one: what kind of element it is, what it shows, its number, and what is typed."""
 
 
-def vary(examples: Sequence[Example], times: int, seed: int) -> list[Example]:
-    """``times`` variations of each example in whose page and task there is something to replace, none of the others."""
+def rename(examples: Sequence[Example], times: int, seed: int) -> list[Example]:
+    """``times`` versions of each example with other names, none of those that have no name to replace."""
     shown = {word for example in examples for word in _WORD.findall(_shown(example).lower()) if word.isalpha()}
     vocabulary = sorted(shown)
     draw = random.Random(seed)
@@ -105,5 +105,6 @@ def _rename(example: Example, names: dict[str, str]) -> Example:
         example,
         messages=(*before, {"role": last["role"], "content": content}),
         completion=line(example.completion),
-        source="variation",
+        rejected=line(example.rejected),
+        source="renamed",
     )
