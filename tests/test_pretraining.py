@@ -14,11 +14,13 @@ from grokputer.runners.pretraining.corpus import (
     batches,
     collate,
     encode,
+    encode_questions,
     load_demonstrations,
     prompt,
     save_demonstrations,
 )
 from grokputer.runners.pretraining.pretrain import Recipe, Training, learning_rate, new_model
+from grokputer.runners.pretraining.questions import Questions
 from grokputer.runners.pretraining.synthetic import Demonstration, demonstrate_synthetic
 from grokputer.runners.pretraining.tokenizer import train_tokenizer
 
@@ -52,9 +54,21 @@ def test_the_same_seed_gives_the_same_batches(tokenizer: Any, demonstrated: list
     assert first[1].weights.equal(again[1].weights)
 
 
-def test_only_the_answer_counts_in_full_and_the_page_not_at_all() -> None:
-    batch = collate([Sample([5, 6, 7, 8, 0], tail=2, answer=3)], pad=1)
-    assert batch.weights[0, :6].tolist() == pytest.approx([0.0, 0.0, 0.1, 1.0, 1.0, 0.0])
+def test_only_the_answer_counts_in_full_and_the_page_not_at_all(tokenizer: Any) -> None:
+    page = Page("Go on.", ("button:Go[1]",))
+    (sample,) = encode(tokenizer, [Demonstration(page, (), "CLICKbutton:Go[1]")])
+    head, tail = (len(tokenizer(text)["input_ids"]) for text in ("task: Go on.\nbutton:Go[1]", "\ntask: Go on.\ndo: "))
+    rest = len(sample.ids) - head - tail
+    assert sample.weights == pytest.approx([0.0] * head + [0.1] * tail + [1.0] * rest)
+    assert collate([sample], pad=1).weights[0, : len(sample.ids)].tolist() == pytest.approx(sample.weights)
+
+
+def test_every_answer_about_a_page_counts_and_follows_its_question(tokenizer: Any) -> None:
+    asked = (("Go on.", "CLICKbutton:Go[1]"), ("Stop.", "CLICKbutton:Stop[2]"))
+    (sample,) = encode_questions(tokenizer, [Questions(("button:Go[1]", "button:Stop[2]"), asked)])
+    said = tokenizer.decode([id for id, weight in zip(sample.ids, sample.weights, strict=True) if weight == 1])
+    assert said == "CLICKbutton:Go[1]<|end|>CLICKbutton:Stop[2]<|end|>"
+    assert tokenizer.decode(sample.ids).endswith("<|end|>\ntask: Stop.\ndo: CLICKbutton:Stop[2]<|end|>")
 
 
 def test_the_learning_rate_rises_stays_and_ends_at_nothing() -> None:

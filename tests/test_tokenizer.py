@@ -61,9 +61,12 @@ def test_pretraining_serving_and_fine_tuning_render_the_same_tokens() -> None:
     (sample,) = encode(tokenizer(), [each])
     served = tokenizer().apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
     tuned = tokenizer().apply_chat_template([*messages, answer], return_dict=True, return_assistant_tokens_mask=True)
-    assert sample.ids[: sample.answer] == list(served)
+    answered = len(served)
+    assert sample.ids[:answered] == list(served)
     assert sample.ids == list(tuned["input_ids"])
-    assert tuned["assistant_masks"] == [0] * sample.answer + [1] * (len(sample.ids) - sample.answer)
+    assert tuned["assistant_masks"] == [0] * answered + [1] * (len(sample.ids) - answered)
+    assert sample.weights[answered:] == [1.0] * (len(sample.ids) - answered)
+    assert all(weight < 1 for weight in sample.weights[:answered])
 
 
 def test_a_conversation_of_several_turns_renders() -> None:

@@ -147,7 +147,8 @@ class Training:
         flat = torch.cat([grad.flatten() for grad in grads])
         distributed.all_reduce(flat)
         flat /= distributed.get_world_size()
-        for grad, mean in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
+        parts = torch.split(flat, [grad.numel() for grad in grads])
+        for grad, mean in zip(grads, parts, strict=True):
             grad.copy_(mean.view_as(grad))
 
     def accuracy(self, samples: Sequence[Sample]) -> float:

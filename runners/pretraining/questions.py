@@ -57,8 +57,8 @@ def _about(rng: Random, scene: Scene, element: Element) -> list[Goal]:
         if rng.random() < 0.25:
             return [(f"{rng.choice(CLICK)} {name}", [("CLICK", element, "")])]
         typed = words.typed(rng)
-        way = rng.choice(["{v} {t} into {p}", "{v} {t} in {p}", "{p}: {t}", "fill {p} with {t}"])
-        return [(way.format(v=rng.choice(TYPE), t=quoted(rng, typed), p=name), [("TYPE", element, typed)])]
+        ask = rng.choice(["{v} {t} into {p}", "{v} {t} in {p}", "{p}: {t}", "fill {p} with {t}"])
+        return [(ask.format(v=rng.choice(TYPE), t=quoted(rng, typed), p=name), [("TYPE", element, typed)])]
     if element.kind == "option":
         return [(f"{rng.choice(PICK)} {quoted(rng, text)}", [("SELECT", element, "")])] if is_named else []
     if element.kind == "input.checkbox":
