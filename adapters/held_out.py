@@ -37,6 +37,8 @@ class HeldOut:
     outcome: Outcome
     examples: Sequence[Example]
     instance: str
+    role: str = "action"
+    """The run's own, which may be another than the one that the adapter is trained for."""
 
 
 def is_held_out(instance: str, share: float) -> bool:
@@ -62,12 +64,14 @@ def judge_outcome(run: PastRun, below_stars: int, good_stars: int) -> Outcome | 
     """How the run went, None where that cannot be said.
 
     An environment says it itself, unless a person thinks little of a success. An answer in words is as good as its rating.
-    A run that was lost to a fault, or pinned to an adapter by hand, says nothing of the task.
+    A run that was lost to a fault, failed by another role's, or was pinned to an adapter by hand, says nothing of the task.
     """
     if run.ended is None or run.started.arm == "pinned":
         return None
     stars = run.stars
     if isinstance(run.ended, TaskFailed) and run.ended.reason not in ("wrong", "timeout"):
+        return None
+    if run.fault not in (None, run.role):
         return None
     if run.started.environment == "chat":
         if stars is None or below_stars <= stars < good_stars:

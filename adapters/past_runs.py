@@ -29,9 +29,13 @@ Content = Callable[[str], str | None]
 
 @dataclass
 class PastRun:
-    """One run of the role. ``id`` is hex; ``stars`` is the latest rating, ``correction`` the one that counts."""
+    """One run that the role made steps in, as the role sees it: ``steps`` are its own alone.
+
+    ``id`` is hex; ``stars`` is the latest rating, ``correction`` the one that counts.
+    """
 
     id: str
+    role: str
     started: TaskStarted
     instance: str
     """What was to be done, exactly: runs of one instance are given the same task from the same seed."""
@@ -45,13 +49,20 @@ class PastRun:
     """What a teacher made of it."""
 
     @property
+    def fault(self) -> str | None:
+        """The role that a low rating or a failure is attributed to, None where nobody knows."""
+        if self.rating is not None:
+            return self.rating.fault
+        return self.ended.fault if isinstance(self.ended, TaskFailed) else None
+
+    @property
     def family(self) -> str:
         """What it is counted under where tasks are to have an even share; all questions in words are one family."""
         return "chat" if self.started.environment == "chat" else self.started.task
 
 
 def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[PastRun]:
-    """The role's runs in the order they began.
+    """The runs in which the role made steps, in the order they began.
 
     A question in words lies under a salted key, another one each time it is asked: its instance is named after the key
     under which it was asked first.
@@ -60,14 +71,15 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
     asked: dict[str, str] = {}
     for event in events:
         key = event.run if isinstance(event, ExamplesSynthesized) else event.originator_id.hex
-        if isinstance(event, TaskStarted) and event.role == role:
-            runs[key] = PastRun(key, event, _name_instance(event, content, asked))
+        if isinstance(event, TaskStarted) and any(lane["role"] == role for lane in event.lanes):
+            runs[key] = PastRun(key, role, event, _name_instance(event, content, asked))
         run = runs.get(key)
         if run is None:
             continue
         match event:
             case StepTaken():
-                run.steps.append(event)
+                if role == (event.role or run.started.role):
+                    run.steps.append(event)
             case TaskSucceeded() | TaskFailed():
                 run.ended = event
             case TaskRated():
@@ -77,7 +89,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.correction = _better(run.correction, event)
             case ExamplesSynthesized():
                 run.variations.append(event)
-    return list(runs.values())
+    return [run for run in runs.values() if run.steps or run.started.role == role]
 
 
 def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ def bad_examples(runs: Iterable[PastRun], content: Content, below_stars: int, re
     """The steps at fault of the runs that were rated under ``below_stars``, unless another role was at fault."""
     found: list[Example] = []
     for run in runs:
-        if is_bad(run, below_stars) and run.rating is not None and run.rating.fault in (None, run.started.role):
+        if is_bad(run, below_stars) and run.rating is not None and run.fault in (None, run.role):
             taken = own_examples(run, content, "rated", "bad")
             named = None if run.rating.step is None else run.rating.step - 1
             found += find_fault(taken, corrected_examples(run, content, recipe), named)

@@ -24,9 +24,10 @@ _SOURCE_OF_CORRECTION = {"human": "correction"}
 
 
 def corrected_examples(run: PastRun, content: Content, recipe: Recipe) -> list[Example]:
-    """The steps of the run's correction. An answer that the run gave to the very same prompt is the rejected one.
+    """The steps of the run's correction that the role would make.
 
-    A teacher's answer that no environment tried counts only where the recipe says so.
+    An answer that the run gave to the very same prompt is the rejected one. A teacher's answer that no environment tried
+    counts only where the recipe says so.
     """
     correction = run.correction
     if correction is None or (
@@ -40,6 +41,8 @@ def corrected_examples(run: PastRun, content: Content, recipe: Recipe) -> list[E
     given = {name_prompt(example): example.completion for example in own_examples(run, content, source)}
     found = []
     for number, row in enumerate(json.loads(kept)):
+        if row.get("role", run.started.role) != run.role:
+            continue
         example = _example(run, source, row, number)
         answer = given.get(name_prompt(example), "")
         found.append(replace(example, rejected=answer if words(answer) != words(example.completion) else ""))
@@ -48,18 +51,18 @@ def corrected_examples(run: PastRun, content: Content, recipe: Recipe) -> list[E
 
 def varied_examples(run: PastRun, content: Content) -> list[Example]:
     """What a teacher made of the run: the same lesson in other words, or the same task from other seeds."""
-    return [example for variation in run.variations for example in _read(content(variation.examples))]
+    examples = [example for variation in run.variations for example in _read(content(variation.examples))]
+    return [example for example in examples if example.role == run.role]
 
 
 def own_examples(run: PastRun, content: Content, source: str, label: str = "target") -> list[Example]:
-    """The steps that the run's role made; those that could not be carried out only as bad ones."""
+    """The steps that the role made in the run; those that could not be carried out only as bad ones."""
     found = []
-    for number, step in enumerate(run.steps):
+    for step in run.steps:
         prompt, answer = content(step.prompt), content(step.answer)
-        is_own = step.role in ("", run.started.role) and (label == "bad" or not step.error)
-        if prompt is not None and answer and is_own:
+        if prompt is not None and answer and (label == "bad" or not step.error):
             row = {"messages": json.loads(prompt), "completion": answer}
-            found.append(replace(_example(run, source, row, number), label=label))
+            found.append(replace(_example(run, source, row, step.step - 1), label=label))
     return found
 
 
@@ -69,7 +72,7 @@ def is_good(run: PastRun, good_stars: int) -> bool:
 
 
 def is_bad(run: PastRun, below_stars: int) -> bool:
-    """Whether the run was rated badly, for its own fault."""
+    """Whether the run was rated badly, and not for a fault of the system."""
     lost = isinstance(run.ended, TaskFailed) and run.ended.reason not in ("wrong", "timeout")
     return run.stars is not None and run.stars < below_stars and not lost
 
@@ -80,8 +83,7 @@ def imported_examples(imports: Iterable[ExamplesImported], content: Content) -> 
 
 
 def _example(run: PastRun, source: str, row: dict[str, Any], step: int) -> Example:
-    messages, role = tuple(row["messages"]), run.started.role
-    return Example(messages, row["completion"], source, role, run.id, step, instance=run.instance)
+    return Example(tuple(row["messages"]), row["completion"], source, run.role, run.id, step, instance=run.instance)
 
 
 def _read(lines: str | None) -> list[Example]:

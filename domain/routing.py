@@ -18,11 +18,13 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Route:
-    """One run's arm and adapter, for the whole of the run."""
+    """One role's arm and adapter in a run, for the whole of the run."""
 
     arm: str
     adapter: str | None
     rollout: str | None
+    role: str | None = None
+    """The role that a run pinned by hand is pinned for; None is the run's own."""
 
 
 def route(traffic: Traffic, session: str) -> Route:

@@ -161,12 +161,12 @@ class TaskRun(Aggregate):
             issues=tuple(issues),
             comment=comment,
             step=step,
-            fault=self._attribute(number, step, fault),
+            fault=self.attribute(number, step, fault),
             **self._belongs(),
         )
 
-    def _attribute(self, stars: int, step: int | None, fault: str | None) -> str | None:
-        """The role that the rating is attributed to. Raises ``NotPossible`` for a step or role that this run has not."""
+    def attribute(self, stars: int, step: int | None, fault: str | None) -> str | None:
+        """The role that such a rating is attributed to. Raises ``NotPossible`` for a step or role that this run has not."""
         if stars >= GOOD_STARS:
             if step is not None or fault is not None:
                 raise NotPossible(
@@ -174,9 +174,7 @@ class TaskRun(Aggregate):
                 )
             return None
         if step is not None:
-            if not 1 <= step <= len(self.steps):
-                has = f"its steps are 1 to {len(self.steps)}" if self.steps else "it has none"
-                raise NotPossible(f"run {self.id.hex[:8]} has no step {step}; {has}")
+            self.require_step(step)
             made_by = self.role_of(self.steps[step - 1])
             if fault not in (None, made_by):
                 raise NotPossible(f"step {step} of run {self.id.hex[:8]} was made by {made_by}, not by {fault}")
@@ -188,6 +186,12 @@ class TaskRun(Aggregate):
         if isinstance(self.ended, TaskFailed):
             return self.ended.fault
         return self.roles[0] if len(self.roles) == 1 else None
+
+    def require_step(self, step: int) -> None:
+        """Raises ``NotPossible`` where the run has no such step."""
+        if not 1 <= step <= len(self.steps):
+            has = f"its steps are 1 to {len(self.steps)}" if self.steps else "it has none"
+            raise NotPossible(f"run {self.id.hex[:8]} has no step {step}; {has}")
 
     def correct(self, source: str, correction: str, steps: int, is_verified: bool, context: Context) -> None:
         """Record what should have been done. The same correction twice is recorded once."""

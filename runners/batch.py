@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..domain.errors import GrokputerError
-from ..domain.ports import Completion, Environment, Message, Model
+from ..domain.ports import Completion, Environment, Model
 from ..domain.routing import Route
 from ..domain.run import TaskRun
 from ..projections.state import State
@@ -44,7 +44,6 @@ class _Playing:
     episode: Episode
     seat: tuple[str, int]
     fault: GrokputerError | None = None
-    asked: list[Message] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:
@@ -68,7 +67,7 @@ def run_batch(
         ended = [it for it in playing if it.is_over]
         playing = [it for it in playing if not it.is_over]
         for it in ended:
-            runner.end(it.underway, it.episode.page, it.fault)
+            runner.end(it.underway, it.episode, it.fault)
         runner.ledger.store(*(it.underway.run for it in ended))
         yield from (it.underway.run for it in ended)
 
@@ -100,36 +99,36 @@ def _begin(
     place = environment.beside(seat)
     page = place.reset(name, wanted.task.seed)
     underway = runner.begin(wanted.task, state, wanted.pinned, wanted.id)
-    it = _Playing(underway, Episode(place, page, underway.max_steps), (name, seat))
-    try:
-        runner.prepare_for(underway)
-    except GrokputerError as error:
-        it.fault = error
-    return it
+    return _Playing(underway, Episode(place, page, underway.max_steps, wanted.task.role), (name, seat))
 
 
 def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
     """One step of each."""
+    asking: list[tuple[_Playing, Request]] = []
     for it in playing:
-        it.asked = it.episode.ask()
-    requests = [_request(it) for it in playing]
+        try:
+            asking.append((it, _request(runner, it)))
+        except GrokputerError as error:
+            it.fault = error
     steps = []
-    for it, answer in zip(playing, answer_all(runner.model, requests), strict=True):
+    answers = answer_all(runner.model, [request for _, request in asking])
+    for (it, request), answer in zip(asking, answers, strict=True):
         try:
             if isinstance(answer, GrokputerError):
                 raise answer
-            steps.append((it.underway, it.episode.take(it.asked, answer)))
+            steps.append((it.underway, it.episode.take(list(request.messages), answer)))
         except GrokputerError as error:
             it.fault = error
     runner.record_steps(steps)
 
 
-def _request(it: _Playing) -> Request:
+def _request(runner: TaskRunner, it: _Playing) -> Request:
+    """What the run asks next. Raises ``UnknownAdapter``, ``DamagedWeights`` for the adapter of the role whose turn it is."""
     from ..adapters.serving import Request
 
-    run = it.underway
-    seed = run.task.seed + len(it.episode.history)  # as ``ask_model`` draws
-    return Request(it.asked, run.lane.adapter, run.max_tokens, run.temperature, seed)
+    manner = runner.prepare_turn(it.underway, it.episode.turn)
+    seed = it.underway.task.seed + len(it.episode.history)  # as a run on its own draws
+    return Request(it.episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed)
 
 
 def answer_all(model: Model, requests: Sequence[Request]) -> list[Completion | GrokputerError]:

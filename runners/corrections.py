@@ -1,14 +1,15 @@
 """Corrections: what should have been done, carried out in the environment before it counts.
 
-A correction is kept as the steps it teaches, each with the very prompt a run would have seen. One that cannot be tried,
-because its task is a question in words, is a person's word and is recorded as unverified.
+A correction is kept as the steps it teaches, each with the very prompt a run would have seen and the role that would make it.
+One that begins at a later step goes on from what the run itself did before. One that cannot be tried, because its task is a
+question in words, is a person's word and is recorded as unverified.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..domain.errors import GrokputerError, NotPossible
 from ..domain.ports import Completion, Environment, Message, Model, Page, Script
@@ -31,9 +32,9 @@ class BadCorrection(GrokputerError):
 
 
 def correct_by_hand(
-    ledger: Ledger, run: TaskRun, environment: Environment, written: Sequence[str], actor: str
+    ledger: Ledger, run: TaskRun, environment: Environment, written: Sequence[str], actor: str, first: int = 1
 ) -> TaskRun:
-    """Record a person's correction: the actions that do the task, or the answer that should have been given.
+    """Record a person's correction: the actions that do the task from step ``first`` on, or the right answer.
 
     Raises ``BadCorrection`` when the actions, tried in the environment, do not succeed.
     """
@@ -48,24 +49,52 @@ def correct_by_hand(
         if task is None:
             raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
         page = environment.reset(task.task, task.seed)
-        return _record(ledger, run, [(observe(page, []), written[0])], "human", False, actor)
-    steps = _try(ledger, run, environment, repeat_actions(written), len(written))
+        lesson = Lesson(observe(page, []), written[0], started.role)
+        return _record(ledger, run, [lesson], "human", False, actor)
+    own = _answers_before(ledger, run, first)
+    steps = _try(ledger, run, environment, repeat_actions([*own, *written]), len(written), own)
     if not steps or not is_success(steps[-1].page):
         raise BadCorrection(f"these actions do not do the task: {_explain(steps, len(written))}; nothing was recorded")
-    return _record(ledger, run, _pairs(steps), "human", True, actor)
+    return _record(ledger, run, _lessons(steps), "human", True, actor)
 
 
 def correct_by_demonstration(
-    ledger: Ledger, run: TaskRun, environment: Environment, actor: str, script: Script | None = None
+    ledger: Ledger,
+    run: TaskRun,
+    environment: Environment,
+    actor: str,
+    script: Script | None = None,
+    first: int = 1,
 ) -> TaskRun | None:
     """Record the reviewer's script, or our demonstration, as a correction; None when it does not succeed either."""
-    started = run.started
-    assert started is not None
-    script = script or demonstrate(started.task)
-    steps = _try(ledger, run, environment, follow_script(script), _max_steps(run))
-    if not steps or not is_success(steps[-1].page):
-        return None
-    return _record(ledger, run, _pairs(steps), "reviewer", True, actor)
+    assert run.started is not None
+    script = script or demonstrate(run.started.task)
+    shown = play_script(ledger, run, environment, script, first)
+    return None if shown is None else record_script(ledger, run, environment, script, shown, actor)
+
+
+def play_script(
+    ledger: Ledger, run: TaskRun, environment: Environment, script: Script, first: int = 1
+) -> list[Step] | None:
+    """The script's steps, after what the run itself did before step ``first``; None when they do not succeed."""
+    own = _answers_before(ledger, run, first)
+    try:
+        steps = _try(ledger, run, environment, follow_script(script), _max_steps(run), own)
+    except ValueError:
+        return None  # The page is none that the script can read.
+    return steps if steps and is_success(steps[-1].page) else None
+
+
+def record_script(
+    ledger: Ledger, run: TaskRun, environment: Environment, script: Script, shown: Sequence[Step], actor: str
+) -> TaskRun:
+    """Record what the script has shown, and with it the way out of where the run first got nowhere, for who recovers."""
+    lessons = _lessons(shown)
+    stuck = next((step.step for step in run.steps if run.role_of(step) != run.roles[0]), None)
+    if stuck is not None and all(lesson.role == run.roles[0] for lesson in lessons):
+        way_out = play_script(ledger, run, environment, script, stuck)
+        lessons += _lessons(way_out[:1]) if way_out is not None else []
+    return _record(ledger, run, lessons, "reviewer", True, actor)
 
 
 def correct_by_retry(
@@ -77,16 +106,17 @@ def correct_by_retry(
     retries: int,
     actor: str,
     temperature: float = TRYING_AGAIN,
+    first: int = 1,
 ) -> TaskRun | None:
-    """Run the failed task again with sampling, at most ``retries`` times, and record the first success as correction."""
+    """Do the failed task from step ``first`` on with sampling, ``retries`` times at most; the first success corrects it."""
     attempts = (ask_model(model, adapter, 256, temperature, seed=1000 * attempt) for attempt in range(1, retries + 1))
-    return _record_success(ledger, run, environment, attempts, "retry", actor)
+    return _record_success(ledger, run, environment, attempts, "retry", actor, first)
 
 
 def correct_by_teacher(
-    ledger: Ledger, run: TaskRun, environment: Environment, teacher: Model, tries: int, actor: str
+    ledger: Ledger, run: TaskRun, environment: Environment, teacher: Model, tries: int, actor: str, first: int = 1
 ) -> TaskRun | None:
-    """Let a better model do the failed task, at most ``tries`` times, and record its first success as correction.
+    """Let a better model do the failed task from step ``first`` on, ``tries`` times at most; its first success corrects it.
 
     A question in words is answered once, and the answer recorded as unverified: nobody can try it. Raises ``ModelError``
     when the teacher does not answer.
@@ -96,9 +126,9 @@ def correct_by_teacher(
     if started.environment == "chat":
         steps = _try(ledger, run, environment, ask_teacher(teacher), 1)
         is_answer = bool(steps) and is_success(steps[-1].page)
-        return _record(ledger, run, _pairs(steps), "teacher", False, actor) if is_answer and tries else None
+        return _record(ledger, run, _lessons(steps), "teacher", False, actor) if is_answer and tries else None
     attempts = (ask_teacher(teacher, TRYING_AGAIN if attempt else 0.0, seed=1000 * attempt) for attempt in range(tries))
-    return _record_success(ledger, run, environment, attempts, "teacher", actor)
+    return _record_success(ledger, run, environment, attempts, "teacher", actor, first)
 
 
 def ask_teacher(teacher: Model, temperature: float = 0.0, seed: int = 0) -> Actor:
@@ -113,22 +143,45 @@ def ask_teacher(teacher: Model, temperature: float = 0.0, seed: int = 0) -> Acto
 
 
 def _record_success(
-    ledger: Ledger, run: TaskRun, environment: Environment, attempts: Iterable[Actor], source: str, actor: str
+    ledger: Ledger,
+    run: TaskRun,
+    environment: Environment,
+    attempts: Iterable[Actor],
+    source: str,
+    actor: str,
+    first: int,
 ) -> TaskRun | None:
     """Record the first attempt that does the task as the run's correction, None when none does."""
+    own = _answers_before(ledger, run, first)
     for attempt in attempts:
-        steps = _try(ledger, run, environment, attempt, _max_steps(run))
+        steps = _try(ledger, run, environment, attempt, _max_steps(run), own)
         if steps and is_success(steps[-1].page):
-            return _record(ledger, run, _pairs(steps), source, True, actor)
+            return _record(ledger, run, _lessons(steps), source, True, actor)
     return None
 
 
-def _try(ledger: Ledger, run: TaskRun, environment: Environment, actor: Actor, max_steps: int) -> list[Step]:
+def _try(
+    ledger: Ledger, run: TaskRun, environment: Environment, actor: Actor, max_steps: int, own: Sequence[str] = ()
+) -> list[Step]:
+    """The steps that the actor takes after the run's own answers, in a fresh episode of its task."""
     assert run.started is not None
     task = task_of(ledger, run.started)
     if task is None:
         raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
-    return list(play(environment, environment.reset(task.task, task.seed), actor, max_steps))
+    page = environment.reset(task.task, task.seed)
+    steps = play(environment, page, repeat_actions(own, actor), len(own) + max_steps, task.role)
+    return list(steps)[len(own) :]
+
+
+def _answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:
+    """What the run answered before the step. Raises ``NotPossible`` for a step it has not, and where one was erased."""
+    if first > 1:
+        run.require_step(first)
+    answers = [ledger.get_content(step.answer) for step in run.steps[: first - 1]]
+    kept = [answer for answer in answers if answer is not None]
+    if len(kept) < len(answers):
+        raise NotPossible(f"steps before step {first} of run {run.id.hex} were erased; correct it from its beginning")
+    return kept
 
 
 def _max_steps(run: TaskRun) -> int:
@@ -136,20 +189,30 @@ def _max_steps(run: TaskRun) -> int:
     return int(run.started.policy.get("run.max_steps", 12))
 
 
-def _pairs(steps: Sequence[Step]) -> list[tuple[object, str]]:
-    return [(step.messages, step.answer) for step in steps]
+@dataclass(frozen=True)
+class Lesson:
+    """One step of a correction: what is asked, what is right, and the role that it teaches."""
+
+    messages: list[Message]
+    completion: str
+    role: str
+
+
+def _lessons(steps: Sequence[Step]) -> list[Lesson]:
+    """What the steps teach; one that could not be carried out teaches nothing, though a later one made up for it."""
+    return [Lesson(step.messages, step.answer, step.role) for step in steps if not step.page.error]
 
 
 def _record(
-    ledger: Ledger, run: TaskRun, pairs: Sequence[tuple[object, str]], source: str, is_verified: bool, actor: str
+    ledger: Ledger, run: TaskRun, lessons: Sequence[Lesson], source: str, is_verified: bool, actor: str
 ) -> TaskRun:
-    text = json.dumps([{"messages": messages, "completion": answer} for messages, answer in pairs])
+    text = json.dumps([vars(lesson) for lesson in lessons])
     # Keys are salted, so the same correction is known by its text.
     known = (it.correction for it in run.corrections if ledger.get_content(it.correction) == text)
     key = next(known, None) or ledger.put(text)
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
-    return ledger.write(TaskRun, run.id, lambda it: it.correct(source, key, len(pairs), is_verified, context))
+    return ledger.write(TaskRun, run.id, lambda it: it.correct(source, key, len(lessons), is_verified, context))
 
 
 def _explain(steps: Sequence[Step], wanted: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..domain.ports import Completion, Environment, Message, Model, Page
 from ..domain.prompt import observe
+from ..domain.roles import role_of_next_step
 
 Actor = Callable[[Page, Sequence[str], Sequence[Message]], Completion]
 """Answers a page: given the page, the actions so far and the rendered messages."""
@@ -25,6 +26,8 @@ class Step:
     completion: Completion
     page: Page
     environment_ms: int
+    role: str
+    """Whose turn it was."""
 
     @property
     def answer(self) -> str:
@@ -33,12 +36,15 @@ class Step:
 
 
 class Episode:
-    """An episode under way: it says what is to be asked next, and carries out what is answered."""
+    """An episode under way: it says whose turn it is and what is to be asked, and carries out what is answered."""
 
-    def __init__(self, environment: Environment, page: Page, max_steps: int) -> None:
+    def __init__(self, environment: Environment, page: Page, max_steps: int, role: str = "action") -> None:
         self.environment = environment
         self.page = page
         self.max_steps = max_steps
+        self.role = role
+        self.turn = role
+        """The role that makes the next step; the episode's own begins."""
         self.history: list[str] = []
 
     @property
@@ -52,15 +58,17 @@ class Episode:
 
     def take(self, messages: list[Message], completion: Completion) -> Step:
         """Carry out what was answered to the messages."""
-        began = time.perf_counter()
+        before, made_by, began = self.page, self.turn, time.perf_counter()
         self.page = self.environment.act(completion.text)
+        took_ms = round((time.perf_counter() - began) * 1000)
         self.history.append(completion.text)
-        return Step(messages, completion, self.page, round((time.perf_counter() - began) * 1000))
+        self.turn = role_of_next_step(self.role, before, self.page)
+        return Step(messages, completion, self.page, took_ms, made_by)
 
 
-def play(environment: Environment, page: Page, actor: Actor, max_steps: int) -> Iterator[Step]:
+def play(environment: Environment, page: Page, actor: Actor, max_steps: int, role: str = "action") -> Iterator[Step]:
     """Go on from the page until the task is done or the steps are used up."""
-    episode = Episode(environment, page, max_steps)
+    episode = Episode(environment, page, max_steps, role)
     while not episode.is_over:
         messages = episode.ask()
         yield episode.take(messages, actor(episode.page, episode.history, messages))
@@ -91,6 +99,12 @@ def follow_script(decide: Callable[[Page, Sequence[str]], str]) -> Actor:
     return act
 
 
-def repeat_actions(actions: Sequence[str]) -> Actor:
-    """An actor that does what a person wrote down, one action after another."""
-    return follow_script(lambda page, history: actions[len(history)])
+def repeat_actions(actions: Sequence[str], then: Actor | None = None) -> Actor:
+    """An actor that does what was written down, one action after another, and then leaves it to another."""
+
+    def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
+        if then is not None and len(history) >= len(actions):
+            return then(page, history, messages)
+        return Completion(actions[len(history)], 0, 0, 0)
+
+    return act

@@ -20,6 +20,7 @@ from ..domain.events import TaskFailed, TaskSucceeded
 from ..domain.gate import Judgement, Losses, Runs, Side, judge_held_out
 from ..domain.routing import Route
 from ..domain.run import TaskRun
+from ..domain.settings import ROLES
 from ..domain.training import TrainingJob
 from ..projections.state import State
 from .batch import Wanted, run_batch
@@ -119,7 +120,7 @@ class _Bench:
         self.arms: dict[str, str | None] = {"adapter": name, "parent": known["parent"]}
         # Greedy, whatever traffic gets: what is compared are the weights, not the luck of the draw.
         self.state = State.load(parts.state.dump()) or parts.state
-        self.state.settings[f"{self.role}.run.temperature"] = 0.0
+        self.state.settings |= {f"{role}.run.temperature": 0.0 for role in ROLES}
 
     def play(self, chosen: Sequence[HeldOut]) -> list[Row]:
         """Do the instances again, those that a killed worker did not come to; one row for each, from the log."""
@@ -140,8 +141,8 @@ class _Bench:
             for arm, adapter in self.arms.items():
                 run, id = self._find(held, arm)
                 if run is None and id is not None:
-                    task = Task(environment, held.task, held.seed, self.role, self.session)
-                    wanted.append(Wanted(task, id, Route("pinned", adapter, None)))
+                    task = Task(environment, held.task, held.seed, held.role, self.session)
+                    wanted.append(Wanted(task, id, Route("pinned", adapter, None, self.role)))
         runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, ACTOR)
         lost = ""
         playing = run_batch(runner, wanted, self.parts.environment(environment), self.state)

@@ -31,14 +31,14 @@ def gather_lessons(ledger: Ledger, parts: Parts, requested: TrainingRequested, p
     role, recipe = requested.role, Recipe.from_json(requested.recipe)
     for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
         if run.started.environment != "chat" and requested.retries:
-            _retry(ledger, parts, UUID(run.id), requested)
+            _retry(ledger, parts, run, requested)
     teacher = parts.teacher(policy, role)
     if teacher is None:
         return
     try:
         for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
             if run.started.environment != "chat" or recipe.teacher_answers:
-                _teach(ledger, parts, UUID(run.id), teacher, policy.get("teacher.tries", role))
+                _teach(ledger, parts, run, teacher, policy.get("teacher.tries", role))
         count = policy.get("teacher.variations", role)
         for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
             vary(ledger, parts, run, teacher, count)
@@ -69,11 +69,11 @@ def find_uncorrected(ledger: Ledger, role: str, below_stars: int, held_out_share
 
 
 def find_corrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
-    """The corrected runs of the role that are learnt from."""
+    """The corrected runs of the role's own that are learnt from."""
     return [
         run
         for run in _teaching_runs(ledger, role, held_out_share)
-        if run.correction is not None and (run.stars is None or run.stars < below_stars)
+        if run.correction is not None and run.started.role == role and (run.stars is None or run.stars < below_stars)
     ]
 
 
@@ -85,31 +85,36 @@ def _teaching_runs(ledger: Ledger, role: str, held_out_share: float) -> list[Pas
 
 
 def _is_own_fault(run: PastRun) -> bool:
-    """Whether it failed by what it did. An answer in words never fails but by its rating."""
+    """Whether it failed by what the role did, as far as anybody knows. An answer in words never fails but by its rating."""
     if run.started.environment == "chat":
         return run.ended is not None
-    return isinstance(run.ended, TaskFailed) and run.ended.reason in ("wrong", "timeout")
+    is_tried = isinstance(run.ended, TaskFailed) and run.ended.reason in ("wrong", "timeout")
+    return is_tried and run.fault in (None, run.role)
 
 
-def _retry(ledger: Ledger, parts: Parts, id: UUID, requested: TrainingRequested) -> None:
-    run = ledger.get(TaskRun, id)
-    assert run.started is not None
+def _first_turn(run: PastRun) -> int:
+    """The step from which the role is to do it better: the run's first, or the first that was its turn in another's run."""
+    return 1 if run.started.role == run.role else run.steps[0].step
+
+
+def _retry(ledger: Ledger, parts: Parts, past: PastRun, requested: TrainingRequested) -> None:
+    run, parent, first = ledger.get(TaskRun, UUID(past.id)), requested.parent, _first_turn(past)
     try:
-        if requested.parent is not None:
-            parts.prepare(requested.parent)
-        environment = parts.environment(run.started.environment)
-        correct_by_retry(ledger, run, environment, parts.model, requested.parent, requested.retries, ACTOR)
+        if parent is not None:
+            parts.prepare(parent)
+        environment = parts.environment(past.started.environment)
+        correct_by_retry(ledger, run, environment, parts.model, parent, requested.retries, ACTOR, first=first)
     except LogError:
         raise
     except GrokputerError:
         return  # This run cannot be tried again here; what others corrected is still there to learn from.
 
 
-def _teach(ledger: Ledger, parts: Parts, id: UUID, teacher: RemoteModel, tries: int) -> None:
-    run = ledger.get(TaskRun, id)
-    assert run.started is not None
+def _teach(ledger: Ledger, parts: Parts, past: PastRun, teacher: RemoteModel, tries: int) -> None:
+    run = ledger.get(TaskRun, UUID(past.id))
     try:
-        correct_by_teacher(ledger, run, parts.environment(run.started.environment), teacher, tries, ACTOR)
+        environment = parts.environment(past.started.environment)
+        correct_by_teacher(ledger, run, environment, teacher, tries, ACTOR, _first_turn(past))
     except (LogError, ModelError):
         raise
     except GrokputerError:

@@ -1,27 +1,28 @@
 """The reviewer, who stands in for the person in demo and benchmark: rates from the task's reward, corrects by demonstration.
 
-Its ratings and corrections say so: actor and source are ``reviewer``. Another may take its place (``Reviewer``).
+Its ratings and corrections say so: actor and source are ``reviewer``. Another may take its place (``Reviewer``). The step that
+went wrong is the first that does something else than the script that corrects the run: up to there both saw the same pages.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from ..domain.action import parse_action
 from ..domain.errors import GrokputerError, NotPossible, UnknownTask
 from ..domain.events import TaskFailed, TaskSucceeded
 from ..domain.ports import Attempt, Environment, Reviewer, Script
+from ..domain.roles import GOOD_STARS
 from ..domain.run import TaskRun, check_stars
-from .corrections import correct_by_demonstration
+from .corrections import play_script, record_script
 from .demonstrations import demonstrate
 from .ledger import Ledger
 from .tasks import steps_of
 
 REVIEWER = "reviewer"
-
-GOOD_STARS = 4
-"""Stars from which there is nothing to correct; those from which a run is worth repeating."""
 
 ISSUES = {"wrong": "wrong_action", "timeout": "timeout", "error": "system_error", "environment": "system_error"}
 """The issue that is ticked for each reason a run fails for."""
@@ -68,7 +69,10 @@ def review(
     corrects: bool = True,
     reviewer: Reviewer | None = None,
 ) -> TaskRun:
-    """Rate the ended run; with an environment, correct it as well where the rating is low, unless it only rates."""
+    """Rate the ended run; with an environment, correct it as well where the rating is low, unless it only rates.
+
+    Who corrects knows which step went wrong and names it; who only rates names none.
+    """
     ended, started = run.ended, run.started
     assert ended is not None and started is not None
     if started.environment == "chat":
@@ -77,13 +81,39 @@ def review(
     stars = check_stars(reviewer.rate(_show(ledger, run)))
     context = ledger.context(REVIEWER, ended.reference)
     issues = [ISSUES.get(ended.reason, ended.reason)] if isinstance(ended, TaskFailed) else []
-    rated = ledger.write(TaskRun, run.id, lambda it: it.rate(stars, REVIEWER, issues, None, context))
-    if stars >= GOOD_STARS or environment is None or not corrects:
-        return rated
-    script = reviewer.correct(started.task, started.seed)
-    if script is None:
-        return rated
-    return correct_by_demonstration(ledger, rated, environment, REVIEWER, script) or rated
+    step = None
+    if corrects and stars < GOOD_STARS and environment is not None:
+        step = _correct(ledger, run, environment, reviewer)
+    return ledger.write(TaskRun, run.id, lambda it: it.rate(stars, REVIEWER, issues, None, context, step=step))
+
+
+def _correct(ledger: Ledger, run: TaskRun, environment: Environment, reviewer: Reviewer) -> int | None:
+    """Correct the run where the reviewer's script does its task, and return the step at which the run parted from it."""
+    assert run.started is not None
+    script = reviewer.correct(run.started.task, run.started.seed)
+    shown = play_script(ledger, run, environment, script) if script is not None else None
+    if script is None or shown is None:
+        return None
+    record_script(ledger, run, environment, script, shown, REVIEWER)
+    return first_difference([ledger.get_content(step.answer) for step in run.steps], [step.answer for step in shown])
+
+
+def first_difference(taken: Sequence[str | None], right: Sequence[str]) -> int | None:
+    """The number of the first step taken that does something else than the right one, None where there is none.
+
+    What follows an answer that was erased cannot be known either.
+    """
+    for number, answer in enumerate(taken, 1):
+        if answer is None:
+            return None
+        if number > len(right) or _means(answer) != _means(right[number - 1]):
+            return number
+    return None
+
+
+def _means(answer: str) -> object:
+    """What the answer does: the number decides, and not how the element's line is spelled."""
+    return parse_action(answer) or answer.strip()
 
 
 def _show(ledger: Ledger, run: TaskRun) -> Attempt:

@@ -1,22 +1,27 @@
-"""Running a task: pick the arm, play the episode, and record every step as it happens."""
+"""Running a task: pick the arms, play the episode, and record every step as it happens.
+
+Each turn is answered by the role whose it is, with that role's own adapter and settings where it has an adapter.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 from ..domain.aggregate import Context
 from ..domain.errors import EnvironmentUnavailable, GrokputerError
-from ..domain.events import TaskStarted
-from ..domain.ports import Environment, Model, Page
+from ..domain.events import Lane, TaskStarted
+from ..domain.ports import Completion, Environment, Message, Model
+from ..domain.roles import roles_in
 from ..domain.routing import Route, route
 from ..domain.run import TaskRun
 from ..domain.settings import Policy
 from ..projections.state import State
-from .episode import Step, ask_model, is_success, play
+from .episode import Episode, Step, is_success
 from .ledger import Ledger
 
 RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature")
@@ -35,12 +40,24 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Manner:
+    """How a turn is answered."""
+
+    adapter: str | None
+    max_tokens: int
+    """Of the longest answer."""
+    temperature: float
+    """0 is greedy."""
+
+
+@dataclass(frozen=True)
 class Underway:
-    """A run that has begun: its route and the settings it is played by."""
+    """A run that has begun: where each role's turns go, and the settings it is played by."""
 
     run: TaskRun
     task: Task
-    lane: Route
+    routes: Mapping[str, Route]
+    """By role, the run's own first."""
     policy: Policy
     began: float
     """``time.perf_counter`` when it did."""
@@ -50,15 +67,11 @@ class Underway:
         """Steps after which it is out of time."""
         return int(self.policy.get("run.max_steps", self.task.role))
 
-    @property
-    def max_tokens(self) -> int:
-        """The longest answer."""
-        return int(self.policy.get("run.max_tokens", self.task.role))
-
-    @property
-    def temperature(self) -> float:
-        """Of its answers, 0 is greedy."""
-        return float(self.policy.get("run.temperature", self.task.role))
+    def manner(self, turn: str) -> Manner:
+        """How the role's turn is answered: as the run's own role answers, where it has no adapter of its own."""
+        role = turn if self.routes[turn].adapter is not None else self.task.role
+        max_tokens, temperature = self.policy.get("run.max_tokens", role), self.policy.get("run.temperature", role)
+        return Manner(self.routes[role].adapter, int(max_tokens), float(temperature))
 
 
 class TaskRunner:
@@ -92,48 +105,62 @@ class TaskRunner:
         page = environment.reset(task.task, task.seed)
         underway = self.begin(task, state, pinned, id or uuid4())
         self.ledger.store(underway.run)
+        episode = Episode(environment, page, underway.max_steps, task.role)
         fault: GrokputerError | None = None
         try:
-            self.prepare_for(underway)
-            lane = underway.lane
-            actor = ask_model(self.model, lane.adapter, underway.max_tokens, underway.temperature, task.seed)
-            for number, step in enumerate(play(environment, page, actor, underway.max_steps), 1):
-                page = step.page
+            while not episode.is_over:
+                messages = episode.ask()
+                step = episode.take(messages, self._answer(underway, episode, messages))
                 self.record_steps([(underway, step)])
                 self.ledger.store(underway.run)
-                self.on_step(number, step)
+                self.on_step(len(episode.history), step)
         except GrokputerError as error:
             fault = error
-        self.end(underway, page, fault)
+        self.end(underway, episode, fault)
         self.ledger.store(underway.run)
         return underway.run
 
     def begin(self, task: Task, state: State, pinned: Route | None, id: UUID) -> Underway:
         """The run begun; ``begin``, ``record_steps`` and ``end`` leave storing to whoever calls them."""
-        policy, traffic = state.policy, state.traffic(task.role)
-        lane = pinned or route(traffic, task.session or id.hex)
-        recorded = {key: policy.get(key, task.role) for key in RECORDED_SETTINGS}
-        recorded["canary_weight_percent"] = traffic.weight_percent
-        run = TaskRun(id)
+        routes = _routes(task, state, pinned, task.session or id.hex)
+        run, own, policy = TaskRun(id), routes[task.role], state.policy
+        others: list[Lane] = [
+            {"role": role, "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
+            for role, lane in routes.items()
+            if role != task.role
+        ]
         run.start(
             self.ledger.context(self.actor),
             role=task.role,
-            arm=lane.arm,
-            adapter=lane.adapter,
-            rollout=lane.rollout,
+            arm=own.arm,
+            adapter=own.adapter,
+            rollout=own.rollout,
+            others=others,
             environment=task.environment,
             task=self.ledger.put(task.task) if task.environment == "chat" else task.task,
             seed=task.seed,
             base=self.base,
             session=task.session,
-            policy=recorded,
+            policy=_recorded(task.role, routes, state),
         )
-        return Underway(run, task, lane, policy, time.perf_counter())
+        return Underway(run, task, routes, policy, time.perf_counter())
 
-    def prepare_for(self, underway: Underway) -> None:
-        """Make the run's adapter ready. Raises ``UnknownAdapter``, ``DamagedWeights``."""
-        if underway.lane.adapter is not None:
-            self.prepare(underway.lane.adapter)
+    def prepare_turn(self, underway: Underway, turn: str) -> Manner:
+        """How the role's turn is answered, its adapter made ready. Raises ``UnknownAdapter``, ``DamagedWeights``."""
+        manner = underway.manner(turn)
+        if manner.adapter is not None:
+            self.prepare(manner.adapter)
+        return manner
+
+    def _answer(self, underway: Underway, episode: Episode, messages: Sequence[Message]) -> Completion:
+        manner, seed = self.prepare_turn(underway, episode.turn), underway.task.seed + len(episode.history)
+        return self.model.complete(
+            messages,
+            adapter=manner.adapter,
+            max_tokens=manner.max_tokens,
+            temperature=manner.temperature,
+            seed=seed,
+        )
 
     def record_steps(self, steps: Sequence[tuple[Underway, Step]]) -> None:
         """Let each run take its step, what was asked and answered kept in one transaction."""
@@ -141,6 +168,7 @@ class TaskRunner:
         for underway, step in steps:
             underway.run.take_step(
                 self._context(underway.run),
+                role=step.role,
                 prompt=next(keys),
                 answer=next(keys),
                 error=step.page.error,
@@ -150,17 +178,13 @@ class TaskRunner:
                 completion_tokens=step.completion.completion_tokens,
             )
 
-    def end(self, underway: Underway, page: Page, fault: GrokputerError | None) -> None:
+    def end(self, underway: Underway, episode: Episode, fault: GrokputerError | None) -> None:
         """End the run with what its last page says, or with the fault that it met."""
-        run, policy, took_ms, context = (
-            underway.run,
-            underway.policy,
-            _since(underway.began),
-            self._context(underway.run),
-        )
+        run, page, policy = underway.run, episode.page, underway.policy
+        took_ms, context = round((time.perf_counter() - underway.began) * 1000), self._context(run)
         if fault is not None:
             reason = "environment" if isinstance(fault, EnvironmentUnavailable) else "error"
-            run.fail(reason, str(fault), took_ms, page.reward, policy, context)
+            run.fail(reason, str(fault), took_ms, page.reward, policy, context, turn=episode.turn)
         elif is_success(page):
             run.succeed(took_ms, page.reward, policy, context)
         else:
@@ -170,8 +194,24 @@ class TaskRunner:
         return self.ledger.context(self.actor, f"{run.id}/{run.version}")
 
 
-def _since(began: float) -> int:
-    return round((time.perf_counter() - began) * 1000)
+def _routes(task: Task, state: State, pinned: Route | None, session: str) -> dict[str, Route]:
+    """Where the turns of each role in the run go, its own first; beside a pinned role go those that are live."""
+    roles = roles_in(task.role)
+    if pinned is None:
+        return {role: route(state.traffic(role), session) for role in roles}
+    pins = {pinned.role or task.role: pinned}
+    return {role: pins.get(role) or Route("pinned", state.traffic(role).stable, None) for role in roles}
+
+
+def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, Any]:
+    """The settings in force for the run, and under its name those of another role that answers with its own adapter."""
+    recorded = {key: state.policy.get(key, own) for key in RECORDED_SETTINGS}
+    recorded["canary_weight_percent"] = state.traffic(own).weight_percent
+    for role, lane in routes.items():
+        if role != own and lane.adapter is not None:
+            recorded |= {f"{role}.{key}": state.policy.get(key, role) for key in RECORDED_SETTINGS[1:]}
+            recorded[f"{role}.canary_weight_percent"] = state.traffic(role).weight_percent
+    return recorded
 
 
 def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:

@@ -96,11 +96,11 @@ class Story:
             self.rate(run, 4 if number % 5 == 0 else 2, "bob" if number % 2 else "ada")
         return self.training()
 
-    def ask(self, reason: str = "many new corrections") -> UUID:
+    def ask(self, reason: str = "many new corrections", role: str = "action") -> UUID:
         """A person asks for a training."""
         context = self.ledger.context("ada")
-        live = follow(self.ledger).traffic("action").stable
-        self.ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", live, reason, context))
+        live = follow(self.ledger).traffic(role).stable
+        self.ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
         follow(self.ledger)
         return self.training()
 

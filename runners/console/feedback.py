@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...domain.errors import BadRating, GrokputerError, NotPossible
+from ...domain.roles import GOOD_STARS
 from ...domain.run import TaskRun, check_stars
-from .options import DEFAULT_DB, Actor, Db, RunPrefix, find_run, name_actor, open_ledger
+from ...projections.wording import describe_fault
+from .options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
 from .rendering import say, short_id
 
 if TYPE_CHECKING:
@@ -26,22 +28,27 @@ def rate(
     issue: Annotated[
         list[str] | None, typer.Option(help=f"What went wrong: {', '.join(ISSUES)} or own words; may be given again.")
     ] = None,
+    step: Annotated[int | None, typer.Option(help="The step that went wrong; its role is at fault.")] = None,
+    role: Annotated[Role | None, typer.Option(help="The role at fault, where no one step is.")] = None,
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Rate a run that has ended. A later rating by the same person counts instead of the earlier.
 
+    A low rating counts for the role of the step that went wrong. Where several roles made steps and none is named, it counts
+    for none of them.
+
     \b
     Examples:
       grokputer rate 3fa2 5
-      grokputer rate 3fa2 2 --issue wrong_action --comment "clicked Cancel"
+      grokputer rate 3fa2 2 --step 3 --issue wrong_action --comment "clicked Cancel"
     """
     number = check_stars(stars)
     ledger = open_ledger(db)
     found = ledger.get(TaskRun, find_run(ledger, run))
-    record_rating(ledger, found, number, issue or [], comment, name_actor(by))
+    rated = record_rating(ledger, found, number, issue or [], comment, name_actor(by), step, role)
     _follow(ledger)
-    print(f"{short_id(found.id.hex)} is rated {number}")
+    print(f"{short_id(found.id.hex)} is rated {number}{describe_fault(rated.ratings[-1])}")
 
 
 def correct(
@@ -54,6 +61,9 @@ def correct(
         bool, typer.Option("--demonstrate", help="Correct it by the scripted demonstration.")
     ] = False,
     retry: Annotated[int, typer.Option(min=0, help="Try again with sampling, at most so often; a success counts.")] = 0,
+    step: Annotated[
+        int, typer.Option(min=1, help="Keep what the run did before this step and correct it from there.")
+    ] = 1,
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -63,10 +73,13 @@ def correct(
     Examples:
       grokputer correct 3fa2 --answer "Paris"
       grokputer correct 3fa2 --action "TYPEinput.text#name[3]Bob" --action "CLICKbutton:Ok[6]"
+      grokputer correct 3fa2 --step 4 --action "CLICKbutton:Back[2]" --action "CLICKbutton:Ok[6]"
     """
     ways = [answer is not None, bool(action), demonstrate, retry > 0]
     if sum(ways) != 1:
         raise typer.BadParameter("give exactly one of --answer, --action, --demonstrate and --retry")
+    if step > 1 and not (action or demonstrate):
+        raise typer.BadParameter("--step goes with --action or --demonstrate")
     from ..corrections import correct_by_demonstration, correct_by_hand, correct_by_retry
     from ..views import load_state
     from ..wiring import Parts
@@ -86,7 +99,7 @@ def correct(
         environment = parts.environment(started.environment)
         corrected: TaskRun | None
         if demonstrate:
-            corrected = correct_by_demonstration(ledger, found, environment, name_actor(by))
+            corrected = correct_by_demonstration(ledger, found, environment, name_actor(by), first=step)
         elif retry:
             if started.adapter is not None:
                 parts.prepare(started.adapter)
@@ -95,7 +108,7 @@ def correct(
             )
         else:
             written = [answer] if answer is not None else action or []
-            corrected = correct_by_hand(ledger, found, environment, written, name_actor(by))
+            corrected = correct_by_hand(ledger, found, environment, written, name_actor(by), first=step)
     _follow(ledger)
     if corrected is None:
         tried = "the demonstration" if demonstrate else f"none of {retry} attempts"
@@ -105,14 +118,24 @@ def correct(
 
 
 def record_rating(
-    ledger: Ledger, run: TaskRun, stars: int, issues: list[str], comment: str | None, actor: str
+    ledger: Ledger,
+    run: TaskRun,
+    stars: int,
+    issues: list[str],
+    comment: str | None,
+    actor: str,
+    step: int | None = None,
+    fault: str | None = None,
 ) -> TaskRun:
     """Record a person's rating, the comment in the content store. Raises ``NotPossible`` before anything is kept."""
     ended = _require_ended(run)
+    run.attribute(stars, step, fault)
     key = ledger.put(comment) if comment else None
     named = [word for word in (issue.strip() for issue in issues) if word]
     context = ledger.context(actor, ended.reference)
-    return ledger.write(TaskRun, run.id, lambda it: it.rate(stars, "human", named, key, context))
+    return ledger.write(
+        TaskRun, run.id, lambda it: it.rate(stars, "human", named, key, context, step=step, fault=fault)
+    )
 
 
 def _require_ended(run: TaskRun) -> Any:
@@ -128,13 +151,17 @@ def _follow(ledger: Ledger) -> None:
 
 
 def ask_feedback(ledger: Ledger, parts: Parts, run: TaskRun) -> None:
-    """Ask the person at the terminal for stars, issues and a comment, and after a low rating for what was right."""
+    """Ask the person at the terminal for stars, issues and a comment, and after a low rating for what was right.
+
+    Where several roles made steps, a low rating is followed by the question which step went wrong.
+    """
     stars = _ask_stars()
     if stars is None:
         return
+    step = _ask_step(run) if stars < GOOD_STARS and len(run.roles) > 1 else None
     issues = _ask(f"issues, comma separated ({', '.join(ISSUES)} or own words)").split(",")
     comment = _ask("comment")
-    rated = record_rating(ledger, run, stars, issues, comment or None, name_actor(None))
+    rated = record_rating(ledger, run, stars, issues, comment or None, name_actor(None), step)
     assert run.started is not None
     if stars >= parts.state.policy.get("training.below_stars", run.started.role):
         return
@@ -157,6 +184,22 @@ def _ask_stars() -> int | None:
             return check_stars(given)
         except BadRating as error:
             say(str(error))
+
+
+def _ask_step(run: TaskRun) -> int | None:
+    """The step that went wrong, None where the person cannot say."""
+    while True:
+        given = _ask(f"the step that went wrong, 1 to {len(run.steps)} (Enter if unknown)")
+        if not given:
+            return None
+        try:
+            run.require_step(int(given))
+        except ValueError:
+            say(f"{given} is not a step; give its number")
+        except NotPossible as error:
+            say(str(error))
+        else:
+            return int(given)
 
 
 def _ask_actions(ledger: Ledger, run: TaskRun) -> list[str]:

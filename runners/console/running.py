@@ -66,7 +66,7 @@ def run(
     environment = env or ("chat" if any(letter.isspace() for letter in task) else "miniwob")
     _check_task(environment, task)
     state = follow(ledger)
-    pinned = _pin(state, adapter) if adapter is not None else None
+    pinned = _pin(state, adapter, role) if adapter is not None else None
     if as_of is not None:
         state, pinned = _state_then(ledger, as_of, role)
     first = random.randrange(1_000_000) if seed is None else seed
@@ -101,13 +101,18 @@ def _check_task(environment: str, task: str) -> None:
         raise GrokputerError("a question must not be empty; give one in quotes")
 
 
-def _pin(state: State, adapter: str) -> Route:
+def _pin(state: State, adapter: str, role: str) -> Route:
+    """The route to the adapter: of the role it was trained for where that has turns in the run, else of the run's own."""
+    from ...domain.roles import roles_in
     from ...domain.routing import Route
     from ..wiring import unknown_adapter
 
     if adapter != BASE and adapter not in state.registry.adapters:
         raise UnknownAdapter(unknown_adapter(adapter, state.registry.adapters))
-    return Route("pinned", None if adapter == BASE else adapter, None)
+    if adapter == BASE:
+        return Route("pinned", None, None)
+    of = state.registry.adapters[adapter]["role"]
+    return Route("pinned", adapter, None, of if of in roles_in(role) else role)
 
 
 def _state_then(ledger: Ledger, moment: str, role: str) -> tuple[State, Route]:
@@ -146,7 +151,7 @@ def _runs(
 def _show_step(number: int, step: Step) -> None:
     if sys.stderr.isatty():
         error = f"  ({step.page.error})" if step.page.error else ""
-        say(f"  {number:>2}  {step.answer}{error}  {step.completion.duration_ms} ms")
+        say(f"  {number:>2}  {step.role}  {step.answer}{error}  {step.completion.duration_ms} ms")
 
 
 def _print_outcome(ledger: Ledger, run: TaskRun) -> None:
@@ -172,6 +177,7 @@ def _document(ledger: Ledger, run: TaskRun) -> dict[str, object]:
         "task": started.task,
         "seed": started.seed,
         "role": started.role,
+        "roles": list(run.roles),
         "arm": started.arm,
         "adapter": started.adapter,
         "outcome": "failed" if isinstance(ended, TaskFailed) else "succeeded",
@@ -182,18 +188,21 @@ def _document(ledger: Ledger, run: TaskRun) -> dict[str, object]:
         "reward": ended.reward,
         "implicit_stars": ended.implicit_stars,
         "stars": run.ratings[-1].stars if run.ratings else None,
+        "fault": run.ratings[-1].fault if run.ratings else None,
         "corrected_by": run.corrections[-1].source if run.corrections else None,
     }
 
 
 def _review(ledger: Ledger, parts: Parts, run: TaskRun) -> None:
+    from ...projections.wording import describe_fault
     from ..reviewer import review
 
     assert run.started is not None
     can_correct = run.started.environment == "miniwob"
     reviewed = review(ledger, run, parts.environment("miniwob") if can_correct else None)
     corrected = ", corrected by demonstration" if reviewed.corrections else ""
-    say(f"  the reviewer gives {reviewed.ratings[-1].stars} stars{corrected}")
+    rating = reviewed.ratings[-1]
+    say(f"  the reviewer gives {rating.stars} stars{describe_fault(rating)}{corrected}")
 
 
 def _raise_faults(runs: list[TaskRun]) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...domain.events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.roles import GOOD_STARS
+from ...projections.wording import describe_fault
 from .options import DEFAULT_DB, AsJson, Db, Role, RunPrefix, find_run, open_log
 from .rendering import print_json, print_table, short_id, short_text, show_time
 
@@ -24,6 +26,9 @@ def runs(
     role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
     unrated: Annotated[bool, typer.Option("--unrated", help="Only ended ones that nobody has rated.")] = False,
+    unattributed: Annotated[
+        bool, typer.Option("--unattributed", help="Only those with a low rating that counts for no role yet.")
+    ] = False,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
@@ -32,6 +37,7 @@ def runs(
     \b
     Examples:
       grokputer runs --failed --unrated
+      grokputer runs --unattributed
       grokputer runs --role action --limit 100 --json
     """
     log = open_log(db)
@@ -41,13 +47,17 @@ def runs(
         values.append(role)
     if failed:
         conditions.append("status = 'failed'")
+    if unattributed:
+        conditions.append(f"stars < {GOOD_STARS} AND fault IS NULL")
     if unrated:
         conditions.append("stars IS NULL AND status <> 'running'")
     found = _select(log, " AND ".join(conditions), [*values, limit])
     if as_json:
         print_json(found)
         return
-    columns = ("run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "corrected")
+    columns = (
+        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "fault", "corrected",
+    )  # fmt: skip
     print_table(columns, (_row(run) for run in found), "no runs; start one with 'grokputer run click-button'")
 
 
@@ -85,6 +95,7 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
         run["steps"],
         seconds,
         run["stars"],
+        run["fault"],
         run["corrected_by"],
     )
 
@@ -105,12 +116,13 @@ def show(
       grokputer show 3fa2 --full
     """
     log = open_log(db)
-    story = [_describe(log, recorded.position, recorded.event) for recorded in log.history(find_run(log, run))]
+    history = log.history(find_run(log, run))
+    story = [_describe(log, recorded.position, recorded.event) for recorded in history]
     if as_json:
         print_json({"run": story[0]["run"], "events": [{k: v for k, v in it.items() if k != "run"} for it in story]})
         return
-    for entry in story:
-        _print_entry(entry, full)
+    for recorded, entry in zip(history, story, strict=True):
+        _print_entry(recorded.event, entry, full)
 
 
 def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
@@ -140,33 +152,39 @@ def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
     return entry
 
 
-def _print_entry(entry: dict[str, Any], full: bool) -> None:
+def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
     begin = f"{entry['position']:>6}  "
-    match entry["event"]:
-        case TaskStarted.TOPIC:
+    match event:
+        case TaskStarted():
             print(f"{begin}{ERASED if entry['task'] is None else entry['task']}  (seed {entry['seed']})")
             print(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
-            print(f"        role {entry['role']}, arm {entry['arm']}, adapter {entry['adapter'] or 'base'}")
+            print(f"        role {event.role}, arm {event.arm}, adapter {event.adapter or 'base'}")
+            for lane in event.others:
+                with_adapter = f"adapter {lane['adapter']}" if lane["adapter"] else f"on the adapter of {event.role}"
+                print(f"        role {lane['role']}, arm {lane['arm']}, {with_adapter}")
             print(f"        on {entry['base']}")
-        case StepTaken.TOPIC:
-            print(f"{begin}step {entry['step']}  {ERASED if entry['answer'] is None else entry['answer']}")
+        case StepTaken():
+            by = f" by {event.role}" if event.role else ""
+            print(f"{begin}step {entry['step']}{by}  {ERASED if entry['answer'] is None else entry['answer']}")
             for line in _prompt_lines(entry["prompt"], full):
                 print(f"        | {line}")
             if entry["error"]:
                 print(f"        error: {entry['error']}")
-        case TaskSucceeded.TOPIC | TaskFailed.TOPIC:
+        case TaskSucceeded() | TaskFailed():
             why = (
                 f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
             )
             outcome = "failed" if "reason" in entry else "succeeded"
             print(f"{begin}{outcome}{why} after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s, ", end="")
             print(f"reward {entry['reward']:g}, implicitly {entry['implicit_stars']} stars")
-        case TaskRated.TOPIC:
+        case TaskRated():
             issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
-            print(f"{begin}rated {entry['stars']} by {entry['actor']} ({entry['source']}){issues}")
+            print(
+                f"{begin}rated {entry['stars']} by {entry['actor']} ({entry['source']}){issues}{describe_fault(event)}"
+            )
             if entry["comment"] is not None:
                 print(f"        {entry['comment']}")
-        case TaskCorrected.TOPIC:
+        case TaskCorrected():
             verified = "verified" if entry["is_verified"] else "not verified"
             print(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified})")
             for answer in entry["correction"] or [ERASED]:

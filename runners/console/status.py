@@ -106,6 +106,7 @@ def _describe_role(state: State, role: str) -> dict[str, Any]:
             "minimum": policy.get("rating.minimum", role),
             "threshold": policy.get("rating.threshold", role),
             "is_breach": is_breach(window, policy),
+            "unattributed": state.ratings.unattributed(role, traffic.stable),
         },
         "canary": {key: rollout[key] for key in keys} if rollout is not None else None,
         "cycle": {"position": cycle["position"], "stage": _stage(state, cycle, rollout)} if cycle is not None else None,
@@ -135,7 +136,19 @@ def _stage(state: State, cycle: dict[str, Any], rollout: dict[str, Any] | None) 
 
 
 def _print_roles(roles: list[dict[str, Any]]) -> None:
-    columns = ("role", "live", "mean", "ratings", "threshold", "canary", "verdict", "cycle", "runs", "success")
+    columns = (
+        "role",
+        "live",
+        "mean",
+        "ratings",
+        "unattributed",
+        "threshold",
+        "canary",
+        "verdict",
+        "cycle",
+        "runs",
+        "success",
+    )
     print_table(columns, (_row(role) for role in roles))
 
 
@@ -147,6 +160,7 @@ def _row(role: dict[str, Any]) -> tuple[Any, ...]:
         role["live"] or "base",
         None if window["mean"] is None else f"{window['mean']:.2f}",
         window["count"],
+        window["unattributed"] or None,
         window["threshold"],
         f"{canary['adapter']} {canary['weight_percent']} %{paused}" if canary else None,
         f"{canary['verdict']}: {canary['message']}" if canary and canary["verdict"] else None,
