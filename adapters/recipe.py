@@ -50,6 +50,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": ("linear", "cosine", "constant"),
     "lineage": ("base", "parent"),
     "optimizer": ("adamw", "paged_adamw_8bit"),
+    "engine": ("trl", "unsloth"),
 }
 
 
@@ -92,6 +93,8 @@ class Recipe:
     """Recompute activations instead of keeping them: a fifth slower, for models that do not fit otherwise."""
     optimizer: str = "adamw"
     """``paged_adamw_8bit``: a quarter of AdamW's state, on a GPU moved aside when memory runs short (QLoRA, section 3)."""
+    engine: str = "trl"
+    """``unsloth``: its kernels in place of those of transformers, where it is installed and there is an NVIDIA GPU."""
     replay_share: float = 1 / 3
     """Share of the dataset that repeats what already went well, against forgetting; measured for the embedded model. Sets
     from outside come on top."""

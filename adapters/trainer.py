@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..domain.errors import TrainingError
 from .adapted_model import next_logits
 from .base_model import Base, device, positions, use_threads
+from .engine import load_for_training
 from .examples import dataset_hash, read_examples
 from .files import write_atomically
 from .items import Item, is_learnt_from, tokenize
@@ -56,7 +57,7 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
         use_threads(2)
         examples = read_examples(job.dataset)
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
-        model, tokenizer = base.load()
+        model, tokenizer = load_for_training(base, job.recipe)
         longest = min(job.recipe.max_length, positions(model) or job.recipe.max_length)
         items = tokenize(examples, tokenizer, longest, job.recipe)
         trainer = make_trainer(model, tokenizer, items, job.recipe, job.directory)
@@ -101,7 +102,7 @@ def make_trainer(
         "model": model,
         "args": make_arguments(recipe, directory),
         "processing_class": tokenizer,
-        "peft_config": configure_lora(recipe, model),
+        "peft_config": configure_lora(recipe, model) if recipe.engine == "trl" else None,
     }
     if recipe.has_preferences:
         trainer = make_mixed_trainer(items, recipe, **parts)

@@ -182,6 +182,7 @@ RECIPE_KEYS = (
     "packing",
     "gradient_checkpointing",
     "optimizer",
+    "engine",
     "replay_share",
     "public_share",
     "teacher_answers",
