@@ -110,6 +110,15 @@ def test_after_a_run_a_person_is_asked_for_stars_issues_comment_and_what_was_rig
     assert corrected["correction"] == ["Paris, in France"]
 
 
+def test_after_a_low_rating_of_a_run_of_several_roles_a_person_is_asked_which_step_went_wrong(asked: Path) -> None:
+    output("settings", "set", "run.max_steps", "2", db=asked)
+    seen = at_a_terminal(["run", "click-button", "--seed", "1", "--db", str(asked)], "1\nsecond\n7\n2\n\n\n\n")
+    assert "second is not a step" in seen
+    assert "no step 7" in seen
+    [run] = document("runs", db=asked)
+    assert (run["roles"], run["fault"]) == ("action, recovery", "recovery")
+
+
 def test_enter_skips_the_rating_and_no_feedback_does_not_ask(asked: Path) -> None:
     assert "stars" in at_a_terminal(["run", "Where is Paris?", "--db", str(asked)], "\n")
     assert "Enter skips" not in at_a_terminal(["run", "Where is Paris?", "--no-feedback", "--db", str(asked)], "")

@@ -231,6 +231,15 @@ def test_a_view_that_was_dropped_is_built_again() -> None:
         assert replay(ledger).is_equal
 
 
+def test_tables_of_an_earlier_program_are_built_again_with_the_columns_of_this_one() -> None:
+    with world_after([("run", "action", "wrong"), ("rate", 0, 2)]) as ledger:
+        with sqlite3.connect(ledger.path) as connection:
+            connection.execute("ALTER TABLE runs DROP COLUMN fault")
+        connection.close()
+        update_tables(ledger)
+        assert replay(ledger).is_equal
+
+
 def test_a_saved_state_that_is_not_what_the_log_says_is_named_and_mended() -> None:
     with world_after([("run", "action", "")]) as ledger:
         with ledger._writing() as cursor:

@@ -249,6 +249,10 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
         [(name, adapter)] = follow(ledger).registry.adapters.items()
         config = json.loads((parts.store.path(adapter["weights"]) / "adapter_config.json").read_text())
     assert (name, adapter["role"], config["r"]) == ("lora-v1", "recovery", 12)
+    why = output("why", name, "--ratings", db=ledger.path)
+    assert "3 ratings, mean 1.00" in why
+    assert "in role recovery" in why
+    assert why.count("recovery at fault, step 2") == 3
     assert replay(ledger).is_equal
 
 

@@ -48,7 +48,10 @@ def rate(
     found = ledger.get(TaskRun, find_run(ledger, run))
     rated = record_rating(ledger, found, number, issue or [], comment, name_actor(by), step, role)
     _follow(ledger)
-    print(f"{short_id(found.id.hex)} is rated {number}{describe_fault(rated.ratings[-1])}")
+    given = rated.ratings[-1]
+    print(f"{short_id(found.id.hex)} is rated {number}{describe_fault(given)}")
+    if given.stars < GOOD_STARS and given.fault is None:
+        say("it counts for no role; name the step that went wrong with --step, or the role with --role")
 
 
 def correct(
