@@ -24,6 +24,10 @@ from ..domain.events import (
 GROUPS = ("unseen", "old")
 """Tasks to be learnt, and tasks that the base was made for: what must not be forgotten."""
 
+FEEDBACKS = ("corrections", "ratings", "preferences")
+"""``corrections``: ratings, and the reviewer's correction of what failed. ``ratings``: ratings, and own successes in further
+tries; no demonstration ever. ``preferences``: ratings alone, trained on by preference objectives."""
+
 
 @dataclass(frozen=True)
 class Label:
@@ -99,6 +103,8 @@ class Learning:
 
     def __init__(self) -> None:
         self.plan, self.seed = "", 0
+        self.role = ""
+        """Whose cycles are counted; another role that the runs call for may go through cycles of its own beside them."""
         self.cycles = [Cycle(0)]
         self._labels: dict[UUID, Label] = {}
         self._tasks: dict[UUID, str] = {}
@@ -115,7 +121,7 @@ class Learning:
             case TaskStarted():
                 label = Label.read(event.session)
                 if label is not None:
-                    self.plan, self.seed = label.plan, label.seed
+                    self.plan, self.seed, self.role = label.plan, label.seed, event.role
                     self._labels[event.originator_id] = label
                     self._tasks[event.originator_id] = event.task
             case TaskSucceeded() | TaskFailed():
@@ -128,7 +134,7 @@ class Learning:
                     self.current.corrections[event.originator_id] = event.source
             case TrainingCompleted():
                 self.current.training_s += event.duration_s
-            case CycleClosed():
+            case CycleClosed() if event.role == self.role:
                 ended = self.current
                 ended.outcome, ended.detail = event.outcome, event.detail
 

@@ -109,7 +109,9 @@ def correct_by_retry(
     first: int = 1,
 ) -> TaskRun | None:
     """Do the failed task from step ``first`` on with sampling, ``retries`` times at most; the first success corrects it."""
-    attempts = (ask_model(model, adapter, 256, temperature, seed=1000 * attempt) for attempt in range(1, retries + 1))
+    assert run.started is not None
+    most = int(run.started.policy.get("run.max_tokens", 256))
+    attempts = (ask_model(model, adapter, most, temperature, seed=1000 * attempt) for attempt in range(1, retries + 1))
     return _record_success(ledger, run, environment, attempts, "retry", actor, first)
 
 

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..domain.errors import GrokputerError
-from ..projections.learning import Learning
 from .learning.loop import Display, cycles_closed, play
-from .learning.plan import Plan, Reasoned
-from .learning.report import read_learning
+from .learning.plan import SHORT_ANSWERS, Plan, Reasoned
+from .learning.report import measured_tasks, read_learning
 from .ledger import Ledger
 from .log import Log
 from .wiring import adapters_folder
@@ -19,6 +18,7 @@ from .worker import Reporter, lease
 ACTOR = "demo"
 
 SETTINGS: Reasoned = {
+    "run.max_tokens": SHORT_ANSWERS,
     "canary.rule": ("relative", "the base fails at most unseen tasks, so the stable arm itself is under the bars"),
     "canary.min_runs": (20, "a verdict on ten runs would mostly be chance"),
     "canary.bake_s": (0, "the demo's traffic comes in minutes, not hours; the number of runs decides"),
@@ -73,10 +73,10 @@ def run_demo(path: Path, plan: Plan, display: Display | None = None) -> list[Sco
 
 def scores(log: Log) -> list[Score]:
     """The table before and after, made from the log."""
-    learning: Learning = read_learning(log)
+    learning = read_learning(log)
     before, after = learning.cycles[0].tasks, learning.cycles[-1].tasks
     return [
-        Score(task, group, (count.good, count.runs), (after[group, task].good, after[group, task].runs))
-        for (group, task), count in before.items()
+        Score(task, group, *((it[group, task].good, it[group, task].runs) for it in (before, after)))
+        for group, task in measured_tasks(learning)
         if (group, task) in after
     ]

@@ -31,7 +31,7 @@ def gather_lessons(ledger: Ledger, parts: Parts, requested: TrainingRequested, p
     role, recipe = requested.role, Recipe.from_json(requested.recipe)
     for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
         if run.started.environment != "chat" and requested.retries:
-            _retry(ledger, parts, run, requested)
+            _retry(ledger, parts, run, requested, policy.get("training.retry_temperature", role))
     teacher = parts.teacher(policy, role)
     if teacher is None:
         return
@@ -97,13 +97,13 @@ def _first_turn(run: PastRun) -> int:
     return 1 if run.started.role == run.role else run.steps[0].step
 
 
-def _retry(ledger: Ledger, parts: Parts, past: PastRun, requested: TrainingRequested) -> None:
+def _retry(ledger: Ledger, parts: Parts, past: PastRun, requested: TrainingRequested, temperature: float) -> None:
     run, parent, first = ledger.get(TaskRun, UUID(past.id)), requested.parent, _first_turn(past)
     try:
         if parent is not None:
             parts.prepare(parent)
         environment = parts.environment(past.started.environment)
-        correct_by_retry(ledger, run, environment, parts.model, parent, requested.retries, ACTOR, first=first)
+        correct_by_retry(ledger, run, environment, parts.model, parent, requested.retries, ACTOR, temperature, first)
     except LogError:
         raise
     except GrokputerError:

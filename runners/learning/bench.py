@@ -16,16 +16,13 @@ from typing import Any
 from ...domain.errors import GrokputerError
 from ...domain.ports import Reviewer
 from ...domain.settings import check_setting
+from ...projections.learning import FEEDBACKS
 from ..environments.miniwob import BASE_TASKS, UNSEEN_TASKS, page_url
 from ..ledger import Ledger
 from .loop import Display, play
-from .plan import Plan, Reasoned
+from .plan import SHORT_ANSWERS, Plan, Reasoned
 
 ACTOR = "bench"
-
-FEEDBACKS = ("corrections", "ratings", "preferences")
-"""``corrections``: ratings, and the reviewer's correction of what failed. ``ratings``: ratings, and own successes in further
-tries; no demonstration ever. ``preferences``: ratings alone, trained on by preference objectives."""
 
 CANARY = 30
 """Rated runs of an episode budget that are kept for the canary; enough for ten on its arm in 49 of 50 cases."""
@@ -34,6 +31,7 @@ LEAST_FEEDBACK = 20
 """Rated runs before a training under which a cycle would be about nothing."""
 
 COMMON: Reasoned = {
+    "run.max_tokens": SHORT_ANSWERS,
     "canary.weight_percent": (50, "its runs count as feedback, so half of them go to the canary and few are needed"),
     "canary.min_runs": (10, "the same: decided on ten runs of its own beside as many of the stable arm's"),
     "canary.rule": ("relative", "the base fails at most unseen tasks, so the stable arm itself is under the bars"),

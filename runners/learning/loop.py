@@ -16,7 +16,7 @@ from ...domain.events import CycleClosed, TaskSucceeded
 from ...domain.ports import Reviewer
 from ...domain.routing import Route
 from ...domain.run import TaskRun
-from ...domain.settings import SETTINGS_ID, Settings
+from ...domain.settings import ROLES, SETTINGS_ID, Settings
 from ...projections.learning import is_lost
 from ..batch import WIDTH, Wanted, run_batch
 from ..improvement import follow
@@ -179,8 +179,9 @@ class _Loop:
         if self.parts.state.lanes.cycle(ROLE) is None:
             self._open(cycle)
         self._work()
-        if self.parts.state.traffic(ROLE).canary is not None:
-            self.display.phase("Canary: a share of the runs goes to the adapter")
+        if not self.plan.canary:
+            self._promote_by_plan()
+        elif self.parts.state.traffic(ROLE).canary is not None:
             self._roll_out(cycle)
         closed = cycles_closed(self.ledger)
         if len(closed) < cycle:
@@ -203,10 +204,14 @@ class _Loop:
             pass
         self.parts.state = follow(self.ledger)
 
+    def _promote_by_plan(self) -> None:
+        """Let everything through that has passed the gate, also an adapter of a role beside this one."""
+        for role in ROLES:
+            if self.parts.state.traffic(role).canary is not None:
+                self._decide(role, "promote", "the plan has no canary: it measures what training and gate let through")
+
     def _roll_out(self, cycle: int) -> None:
-        if not self.plan.canary:
-            self._decide("promote", "the plan has no canary: it measures what training and gate let through")
-            return
+        self.display.phase("Canary: a share of the runs goes to the adapter")
         planned, every = self.plan.rated(cycle, "canary"), self.plan.look_every
         for start in range(0, len(planned), every):
             some = planned[start : start + every]
@@ -215,10 +220,10 @@ class _Loop:
             self._work()
             if self.parts.state.traffic(ROLE).canary is None:
                 return
-        self._decide("roll back", f"the canary was not decided within {self.plan.canary} rated runs")
+        self._decide(ROLE, "roll back", f"the canary was not decided within {self.plan.canary} rated runs")
 
-    def _decide(self, wanted: str, reason: str) -> None:
-        canary = self.parts.state.traffic(ROLE).canary
+    def _decide(self, role: str, wanted: str, reason: str) -> None:
+        canary = self.parts.state.traffic(role).canary
         assert canary is not None
         decide_by_hand(self.ledger, self.parts.state, canary, wanted, reason, self.actor)
         self.parts.state = follow(self.ledger)

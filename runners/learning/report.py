@@ -11,7 +11,7 @@ from typing import Any
 
 from ...domain.errors import LogError
 from ...domain.intervals import wilson
-from ...projections.learning import GROUPS, Count, Learning
+from ...projections.learning import FEEDBACKS, GROUPS, Count, Learning
 from ..log import Log
 
 COLUMNS = ("feedback", "cycle", "unseen", "old", "rated", "corrected", "own", "training", "verdicts")
@@ -62,7 +62,7 @@ class Report:
 
     @property
     def feedbacks(self) -> list[str]:
-        """The kinds of feedback, in the order of their logs."""
+        """The kinds of feedback there are."""
         return list(dict.fromkeys(point.feedback for point in self.points))
 
     def of(self, feedback: str) -> list[Point]:
@@ -101,12 +101,21 @@ def report(logs: Iterable[Path]) -> Report:
             raise LogError(f"{path} is a second log of {learning.plan} with seed {learning.seed}; give one of them")
     points: list[Point] = []
     tasks: list[TaskRow] = []
-    for feedback, by_seed in by_feedback.items():
-        seeds = dict(sorted(by_seed.items()))
+    for feedback in sorted(by_feedback, key=_place):
+        seeds = dict(sorted(by_feedback[feedback].items()))
         most = max(len(measured_cycles(it)) for it in seeds.values())
         points += [_point(feedback, cycle, seeds) for cycle in range(most)]
         tasks += _task_rows(feedback, list(seeds.values()))
     return Report(points, tasks)
+
+
+def _place(feedback: str) -> tuple[int, str]:
+    return (FEEDBACKS.index(feedback) if feedback in FEEDBACKS else len(FEEDBACKS), feedback)
+
+
+def measured_tasks(learning: Learning) -> list[tuple[str, str]]:
+    """Group and name of each task that was measured, those to be learnt first."""
+    return sorted(learning.cycles[0].tasks, key=lambda it: (GROUPS.index(it[0]), it[1]))
 
 
 def measured_cycles(learning: Learning) -> range:
@@ -146,7 +155,7 @@ def _task_rows(feedback: str, learnings: Sequence[Learning]) -> list[TaskRow]:
     if last < 0:
         return []
     rows = []
-    for group, task in learnings[0].cycles[0].tasks:
+    for group, task in measured_tasks(learnings[0]):
         before, after = (
             sum((it.cycles[cycle].tasks.get((group, task), Count()) for it in learnings), Count())
             for cycle in (0, last)
