@@ -44,7 +44,7 @@ def update_tables(log: Log) -> None:
         saved = _position(connection, TABLES_CHECKPOINT)
         if any(_columns(connection, table) != set(columns) for table, columns in TABLES.items()):
             saved = 0
-            _drop_tables(connection)
+            _make_tables(connection)
         rows, last = _rows(log, saved + 1)
         _write_rows(connection, rows)
         if last > saved or not saved:
@@ -81,7 +81,7 @@ def replay(log: Log) -> Replay:
         for table, columns in TABLES.items():
             equal[table] = _live_rows(connection, table) == _whole_rows(merged.get(table, {}), list(columns))
         if not all(equal.values()):
-            _drop_tables(connection)
+            _make_tables(connection)
             _write_rows(connection, rows)
             whole = fold(log, state)
             connection.execute(
@@ -122,17 +122,20 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
     return {row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
 
 
-def _drop_tables(connection: sqlite3.Connection) -> None:
-    for table in TABLES:
+def _make_tables(connection: sqlite3.Connection) -> None:
+    """Empty tables, in the place of those there are."""
+    from sqlite_utils import Database
+
+    database: Any = Database(connection)
+    for table, columns in TABLES.items():
         connection.execute(f"DROP TABLE IF EXISTS {table}")
+        database[table].create(columns, pk=next(iter(columns)))
 
 
 def _write_rows(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     from sqlite_utils import Database
 
     database: Any = Database(connection)
-    for table, columns in TABLES.items():
-        database[table].create(columns, pk=next(iter(columns)), if_not_exists=True)
     for table, keyed in merge(rows).items():
         key = next(iter(TABLES[table]))
         for row in keyed.values():
