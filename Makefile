@@ -14,8 +14,7 @@ test: check
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p grokputer
-	$(BIN)/mypy tests
+	$(BIN)/mypy -p grokputer  # with its tests
 
 setup: .venv/ready
 

@@ -66,14 +66,16 @@ def test_an_answer_is_scored_by_the_probability_of_all_its_tokens_and_its_end(mo
 def test_sixteen_threads_that_ask_at_once_get_their_own_answers(model: LocalModel) -> None:
     adapters = [None, "asked", "done"]
     right = {
-        (i, adapter): model.complete(page, adapter=adapter) for i, page in enumerate(PAGES) for adapter in adapters
+        (i, adapter): model.complete(page, adapter=adapter, max_tokens=16)
+        for i, page in enumerate(PAGES)
+        for adapter in adapters
     }
     wrong: list[str] = []
 
     def ask(thread: int) -> None:
         for turn in range(6):
             i, adapter = (thread + turn) % len(PAGES), adapters[(thread * 7 + turn) % 3]
-            answer = model.complete(PAGES[i], adapter=adapter)
+            answer = model.complete(PAGES[i], adapter=adapter, max_tokens=16)
             if answer.text != right[i, adapter].text:
                 wrong.append(answer.text)
 

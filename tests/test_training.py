@@ -317,11 +317,11 @@ def test_a_full_disk_fails_the_training_and_leaves_no_adapter(tiny_base: Path, t
 def test_a_killed_training_leaves_no_adapter_and_ends_as_if_it_had_not_been_killed(
     tiny_base: Path, tmp_path: Path
 ) -> None:
-    recipe = RECIPE.replace(epochs=6)  # 48 steps
+    recipe = RECIPE.replace(epochs=4)  # 32 steps
     spec = job(tmp_path / "killed", tiny_base, click_examples(64), recipe)
     code = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from tiny_base import *\n"
-        "spec = job(Path(sys.argv[2]), Path(sys.argv[3]), click_examples(64), RECIPE.replace(epochs=6))\n"
+        "spec = job(Path(sys.argv[2]), Path(sys.argv[3]), click_examples(64), RECIPE.replace(epochs=4))\n"
         "train(spec, lambda progress: os.kill(os.getpid(), signal.SIGKILL) if progress.step >= 6 else None)"
     )
     arguments = [str(Path(__file__).parent), str(tmp_path / "killed"), str(tiny_base)]
@@ -331,12 +331,12 @@ def test_a_killed_training_leaves_no_adapter_and_ends_as_if_it_had_not_been_kill
     assert TrainingResult.read(spec.directory) is None
     assert not (spec.directory / "adapter").exists()
     reached = max(int(file.parent.name.split("-")[1]) for file in spec.directory.glob("checkpoint-*/complete"))
-    assert 4 <= reached < 48
+    assert 4 <= reached < 32
 
     steps: list[int] = []
     resumed = train(spec, lambda progress: steps.append(progress.step))
     whole = train_job(job(tmp_path / "whole", tiny_base, click_examples(64), recipe))
-    assert steps == list(range(reached + 1, 49))
+    assert steps == list(range(reached + 1, 33))
     assert resumed.adapter_hash == whole.adapter_hash
 
 
