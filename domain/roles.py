@@ -1,7 +1,8 @@
 """The roles in one run: who makes which step, and for whom a rating counts.
 
-A run has a role of its own, which begins it. Where a step of role ``action`` could not be carried out or changed nothing on
-the page, the next one is made by role ``recovery``, until a step gets somewhere again.
+A run has a role of its own, which begins it. Where a step of role ``action`` could not be carried out, or was done before and
+changed nothing on the page, the next one is made by role ``recovery``, until a step gets somewhere again. Once alone is no sign
+of being stuck: what a right action does cannot always be seen.
 
 A good run speaks for every role that made a step in it. A bad one speaks against the role of the step that went wrong, and
 where nobody knows which that was, against none.
@@ -24,9 +25,13 @@ def roles_in(role: str) -> tuple[str, ...]:
     return (role, RECOVERS[role]) if role in RECOVERS else (role,)
 
 
-def role_of_next_step(role: str, before: Page, after: Page) -> str:
-    """Who makes the step that follows the one from the page ``before`` to the page ``after``, in a run of this role."""
-    got_nowhere = bool(after.error) or (after.task, after.lines) == (before.task, before.lines)
+def role_of_next_step(role: str, before: Page, after: Page, is_repeated: bool) -> str:
+    """Who makes the step that follows the one from the page ``before`` to the page ``after``, in a run of this role.
+
+    ``is_repeated`` says whether the step did what an earlier one of the run had done.
+    """
+    changed_nothing = (after.task, after.lines) == (before.task, before.lines)
+    got_nowhere = bool(after.error) or (changed_nothing and is_repeated)
     return RECOVERS.get(role, role) if got_nowhere and not after.is_done else role
 
 

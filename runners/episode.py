@@ -61,8 +61,8 @@ class Episode:
         before, made_by, began = self.page, self.turn, time.perf_counter()
         self.page = self.environment.act(completion.text)
         took_ms = round((time.perf_counter() - began) * 1000)
+        self.turn = role_of_next_step(self.role, before, self.page, completion.text in self.history)
         self.history.append(completion.text)
-        self.turn = role_of_next_step(self.role, before, self.page)
         return Step(messages, completion, self.page, took_ms, made_by)
 
 

@@ -31,20 +31,24 @@ PRESSED = Page("Click Ok.", ("button*:Ok[1]", "button:No[2]"))
 
 def test_a_step_that_gets_nowhere_is_followed_by_one_of_recovery() -> None:
     unreadable = Page(PAGE.task, PAGE.lines, error="cannot read 'CLOCK' as an action")
-    assert role_of_next_step("action", PAGE, unreadable) == "recovery"
-    assert role_of_next_step("action", PAGE, PAGE) == "recovery"
-    assert role_of_next_step("action", PAGE, PRESSED) == "action"
+    assert role_of_next_step("action", PAGE, unreadable, is_repeated=False) == "recovery"
+    assert role_of_next_step("action", PAGE, PAGE, is_repeated=True) == "recovery"
+    assert role_of_next_step("action", PAGE, PRESSED, is_repeated=True) == "action"
+
+
+def test_what_a_step_does_need_not_show_the_first_time() -> None:
+    assert role_of_next_step("action", PAGE, PAGE, is_repeated=False) == "action"
 
 
 def test_a_task_that_is_done_needs_no_recovery() -> None:
-    assert role_of_next_step("action", PAGE, Page(PAGE.task, PAGE.lines, is_done=True)) == "action"
+    assert role_of_next_step("action", PAGE, Page(PAGE.task, PAGE.lines, is_done=True), is_repeated=True) == "action"
 
 
 def test_a_run_of_another_role_makes_all_its_steps_itself() -> None:
     assert roles_in("action") == ("action", "recovery")
     for role in ("ocr", "decomposition", "recovery"):
         assert roles_in(role) == (role,)
-        assert role_of_next_step(role, PAGE, PAGE) == role
+        assert role_of_next_step(role, PAGE, PAGE, is_repeated=True) == role
 
 
 # --- what is recorded ------------------------------------------------------------------------------------------------
