@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from .items import MULTIPLE
 from .recipe import Recipe
 
 TYPICAL_STEPS = 4
@@ -73,8 +74,8 @@ def optimiser_steps(rows: int, recipe: Recipe) -> int:
 
 
 def batch_tokens(lengths: Sequence[int], *, is_padded: bool) -> int:
-    """Tokens computed for one forward pass: each row as long as the longest, unless they lie end to end."""
-    return len(lengths) * max(lengths) if is_padded else sum(lengths)
+    """Tokens computed for one forward pass: each row as wide as the longest needs, unless they lie end to end."""
+    return len(lengths) * math.ceil(max(lengths) / MULTIPLE) * MULTIPLE if is_padded else sum(lengths)
 
 
 def plan_probe(lengths: Sequence[int], recipe: Recipe, typical: int = TYPICAL_STEPS) -> Plan:

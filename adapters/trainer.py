@@ -26,7 +26,7 @@ from .base_model import Base, device, positions, use_threads
 from .engine import load_for_training
 from .examples import dataset_hash, read_examples
 from .files import write_atomically
-from .items import Item, is_learnt_from, tokenize
+from .items import MULTIPLE, Item, is_learnt_from, tokenize
 from .job import ASIDE, COMPLETE, Progress, TrainingJobSpec, TrainingResult, last_checkpoint
 from .lora import begin_as, configure_lora, round_off, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
@@ -128,6 +128,7 @@ def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
         max_grad_norm=recipe.max_grad_norm,
         max_length=recipe.max_length,
         packing=recipe.packing,
+        pad_to_multiple_of=None if recipe.packing else MULTIPLE,
         gradient_checkpointing=recipe.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},  # the reentrant kind asks for gradients of the input
         **_optimizer(recipe),

@@ -60,8 +60,9 @@ def test_steps_are_counted_as_the_trainer_counts_them() -> None:
     assert [optimiser_steps(rows, recipe) for rows in (1, 16, 17, 64, 65)] == [3, 3, 6, 12, 15]
 
 
-def test_a_padded_batch_is_as_long_as_its_longest_row() -> None:
-    assert batch_tokens([3, 5, 4], is_padded=True) == 15
+def test_a_padded_batch_is_as_wide_as_its_longest_row_needs() -> None:
+    assert batch_tokens([3, 5, 4], is_padded=True) == 3 * 32
+    assert batch_tokens([3, 33, 4], is_padded=True) == 3 * 64
     assert batch_tokens([3, 5, 4], is_padded=False) == 12
 
 
@@ -72,7 +73,7 @@ def test_a_probe_warms_up_meets_the_longest_rows_and_times_typical_ones() -> Non
     assert len(steps) == 5
     assert steps[0] == steps[2]
     assert steps[1] == (62, 63, 62, 63)
-    assert plan.step_tokens[1] == 2 * 2 * 90
+    assert plan.step_tokens[1] == 2 * 2 * 96
     assert plan.steps == 3 * 16
     typical = sum(plan.step_tokens[2:]) / 3
     assert typical == pytest.approx(plan.mean_tokens, rel=0.25)
@@ -81,8 +82,8 @@ def test_a_probe_warms_up_meets_the_longest_rows_and_times_typical_ones() -> Non
 def test_a_dataset_smaller_than_a_batch_can_be_probed() -> None:
     plan = plan_probe([7, 5], Recipe(batch=4, accumulation=1), typical=1)
     assert len(plan.order) == 3 * 4
-    assert plan.step_tokens == (28, 28, 28)
-    assert plan.mean_tokens == 14
+    assert plan.step_tokens == (128, 128, 128)
+    assert plan.mean_tokens == 64
 
 
 def test_the_pieces_of_an_estimate_add_up() -> None:
