@@ -9,7 +9,7 @@ demo: setup
 	$(BIN)/grokputer demo
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check .

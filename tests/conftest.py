@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 sys.path.insert(0, str(Path(__file__).parent))
@@ -30,3 +32,10 @@ def can_hold_the_tests(folder: Path) -> bool:
 if "TMPDIR" not in os.environ and can_hold_the_tests(MEMORY):
     # A log syncs each commit to the disk, thousands of times in these tests: most of their time is waiting for it.
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+LONGEST = {"test_worker", "test_training", "test_learning", "test_objectives", "test_failed_trainings", "test_cost"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that processes which share the files end together."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
