@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import median
 from typing import Any
 
 from .items import MULTIPLE
@@ -17,6 +18,8 @@ from .recipe import Recipe
 
 TYPICAL_STEPS = 4
 """Optimiser steps that a probe times; chosen: a few seconds on the embedded model."""
+WARMING_STEPS = 2
+"""Steps at most that meet each width of a batch for the first time; chosen."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,13 @@ class Estimate:
 class Plan:
     """Which rows a probe trains on, and what the whole training is beside it.
 
-    ``order`` has one step to warm up, one of the longest rows, and the typical ones; ``step_tokens`` are theirs, padding
-    included, and ``mean_tokens`` those of a step of the whole training.
+    ``order`` has ``untimed`` steps, that warm up and then meet the longest rows, and the typical ones after them.
+    ``step_tokens`` are theirs, padding included, and ``mean_tokens`` those of a step of the whole training.
     """
 
     order: tuple[int, ...]
     step_tokens: tuple[int, ...]
+    untimed: int
     steps: int
     mean_tokens: float
 
@@ -98,26 +102,34 @@ def plan_probe(lengths: Sequence[int], recipe: Recipe, typical: int = TYPICAL_ST
     drawn = typical * recipe.accumulation
     spread = [whole[(2 * i + 1) * len(whole) // (2 * drawn)] for i in range(drawn)]
     timed = [spread[step::typical] for step in range(typical)]
+    # Each width is slow the first time, in a short probe more often than in the whole training.
+    of_each_width = list({tokens(batch): batch for batch in spread}.values())[: WARMING_STEPS * recipe.accumulation]
+    warming = -(-len(of_each_width) // recipe.accumulation)
+    first = [of_each_width[i % len(of_each_width)] for i in range(warming * recipe.accumulation)]
     longest = _fill(sorted(rows, key=lengths.__getitem__, reverse=True)[: recipe.batch], recipe.batch)
-    planned = [timed[0], [longest] * recipe.accumulation, *timed]
+    planned = [*(first[step::warming] for step in range(warming)), [longest] * recipe.accumulation, *timed]
     return Plan(
         tuple(row for step in planned for batch in step for row in batch),
         tuple(sum(map(tokens, step)) for step in planned),
+        warming + 1,
         steps,
         mean_tokens,
     )
 
 
 def estimate_duration_s(plan: Plan, trial: Trial, recipe: Recipe) -> float:
-    """The seconds of the whole training: what is done once, and the typical steps scaled by their tokens.
+    """The seconds of the whole training: what is done once, and its steps at the typical ones' median time for a token.
 
-    The longest rows are there for the memory's peak alone. What the first step took longer than its like is done once.
+    The median, because whatever else the machine does for a moment is not of the training. The longest rows are there for the
+    memory's peak alone. What the first steps took longer than their like is done once.
     """
-    timed = trial.step_s[2:]
-    per_token = sum(timed) / sum(plan.step_tokens[2 : 2 + len(timed)])
-    warming_s = max(0.0, trial.step_s[0] - per_token * plan.step_tokens[0])
+    timed = list(zip(trial.step_s, plan.step_tokens, strict=False))[plan.untimed :]
+    per_token = median(seconds / tokens for seconds, tokens in timed)
+    warming = plan.untimed - 1
+    warming_s = max(0.0, sum(trial.step_s[:warming]) - per_token * sum(plan.step_tokens[:warming]))
     checkpoints = math.ceil(plan.steps / recipe.checkpoint_steps)
-    return trial.fixed_s + warming_s + plan.steps * plan.mean_tokens * per_token + (checkpoints - 1) * trial.save_s
+    training_s = plan.steps * plan.mean_tokens * per_token
+    return trial.fixed_s + warming_s + training_s + (checkpoints - 1) * trial.save_s
 
 
 def scale(measured: Estimate, examples: int, recipe: Recipe) -> Estimate:

@@ -66,7 +66,7 @@ def shorten(trainer: Any, recipe: Recipe, directory: Path) -> None:
             now = time.monotonic()
             self.step_s.append(now - self.last)
             self.last = now
-            if now - self.began > LIMIT_S and len(self.step_s) >= 3:
+            if now - self.began > LIMIT_S and len(self.step_s) > plan.untimed:
                 control.should_training_stop = control.should_save = True
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
