@@ -1,9 +1,9 @@
 """The gate before traffic: an adapter must do better than its parent on held-out failures, and lose little of what worked.
 
 Held-out instances are tasks that nobody trained on. Where there is an environment, both arms do them again and successes
-are counted; where there is none, the loss on the answers that should have been given is compared. The instances were
+are counted; where there is none, the loss on the answers that should have been given is compared. The held-out runs were
 picked by how they once ended, so both arms move towards the middle on them: a different adapter that is no worse loses a few
-of those that worked. The margin allows for that; the canary then judges on traffic that nobody picked.
+of those that worked. The margin allows for that, and fresh pages of the same tasks make up for it where runs are few.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class Runs:
     instances: int = 0
     adapter: int = 0
     parent: int = 0
+    fresh: int = 0
+    """How many of the instances are not held-out runs but further pages of their tasks, which nobody has seen."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ def _say_failed(side: Side) -> Sequence[str]:
     said = []
     if runs.instances:
         said.append(
-            f"{runs.adapter} of {runs.instances} held-out failures now succeed against {runs.parent} of {runs.instances} "
-            "for its parent"
+            f"{runs.adapter} of {runs.instances} held-out failures{_fresh(runs)} now succeed against {runs.parent} of "
+            f"{runs.instances} for its parent"
         )
     if losses.instances:
         said.append(
@@ -116,9 +118,13 @@ def _say_worked(side: Side) -> Sequence[str]:
     runs, losses = side.runs, side.losses
     said = []
     if runs.instances:
-        said.append(f"{runs.adapter} of {runs.instances} that worked still do, against {runs.parent}")
+        said.append(f"{runs.adapter} of {runs.instances} that worked{_fresh(runs)} still do, against {runs.parent}")
     if losses.instances:
         said.append(
             f"loss {losses.adapter:.3f} per token on {losses.instances} answers that were good, against {losses.parent:.3f}"
         )
     return said
+
+
+def _fresh(runs: Runs) -> str:
+    return f" ({runs.fresh} of them fresh pages of their tasks)" if runs.fresh else ""

@@ -1,14 +1,16 @@
 """Carrying out the gate: a proven adapter and its parent on held-out instances, before any traffic.
 
-Instances of an environment are done again, on the same seed, greedily, as pinned runs whose ids follow from adapter, instance
-and arm: a worker that was killed goes on where it was, and every number comes from recorded runs. Where there is no
-environment, the answers that should have been given are scored.
+Instances of an environment, and further pages of the same tasks that nobody has seen, are played by both arms on the same
+seed, greedily, as pinned runs whose ids follow from adapter, instance and arm: a worker that was killed goes on where it
+was, and every number comes from recorded runs. Where there is no environment, the answers that should have been given are
+scored.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,7 +21,7 @@ from ..domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
 from ..domain.events import TaskFailed, TaskSucceeded
 from ..domain.gate import Judgement, Losses, Runs, Side, judge_held_out
 from ..domain.routing import Route
-from ..domain.run import TaskRun
+from ..domain.run import LARGEST_SEED, TaskRun
 from ..domain.settings import ROLES
 from ..domain.training import TrainingJob
 from ..projections.state import State
@@ -62,7 +64,8 @@ def judge(ledger: Ledger, parts: Parts, name: str, on_count: Count = lambda done
     except (DamagedWeights, ModelError) as error:
         reason, context = str(error), ledger.context(ACTOR, f"{id}/1")
         return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
-    chosen = list(choose(held_out, policy.get("gate.runs", role)))
+    limit = policy.get("gate.runs", role)
+    chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, parts, name, on_count)
     rows = [
         *bench.play([held for held in chosen if is_playable(held)]),
@@ -92,7 +95,25 @@ def sum_up(rows: Sequence[Row], outcome: str) -> Side:
     scored = [row for row in rows if row["outcome"] == outcome and row["by"] == "loss"]
     succeeded = {arm: sum(row["succeeded"][arm] for row in played) for arm in ARMS}
     losses = {arm: fmean(row[arm] for row in scored) if scored else 0.0 for arm in ARMS}
-    return Side(Runs(len(played), **succeeded), Losses(len(scored), **losses))
+    fresh = sum(row["is_fresh"] for row in played)
+    return Side(Runs(len(played), **succeeded, fresh=fresh), Losses(len(scored), **losses))
+
+
+def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[HeldOut]:
+    """The chosen ones, and of what can be done again so many pages nobody has seen that each side has ``limit``.
+
+    They are of the same tasks, in turn. A dozen instances tell an adapter that loses a tenth from one that loses nothing no
+    better than chance does, and on pages that were not picked by how they ended, both arms are as good as they are.
+    """
+    filled = list(chosen)
+    for outcome in ("failed", "worked"):
+        known = [held for held in chosen if held.outcome == outcome and is_playable(held)]
+        for number in range(limit - len(known) if known else 0):
+            like = known[number % len(known)]
+            seed = derive_id("gate page", adapter.hex, outcome, number).int % LARGEST_SEED
+            instance = f"{like.environment}/{like.task}#{seed}"
+            filled.append(replace(like, run_id="", seed=seed, examples=(), instance=instance))
+    return filled
 
 
 def choose(held_out: Sequence[HeldOut], limit: int) -> Iterator[HeldOut]:
@@ -191,7 +212,7 @@ class _Bench:
 
 
 def _about(held: HeldOut, by: str) -> Row:
-    return {"outcome": held.outcome, "by": by, "instance": held.instance}
+    return {"outcome": held.outcome, "by": by, "instance": held.instance, "is_fresh": not held.run_id}
 
 
 def _is_lost(run: TaskRun) -> bool:

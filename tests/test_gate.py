@@ -65,8 +65,10 @@ def test_the_sentence_carries_the_numbers() -> None:
     assert passed.message == (
         "14 of 22 held-out failures now succeed against 1 of 22 for its parent; 37 of 38 that worked still do, against 38"
     )
-    assert passed.numbers["failed"]["runs"] == {"instances": 22, "adapter": 14, "parent": 1}
+    assert passed.numbers["failed"]["runs"] == {"instances": 22, "adapter": 14, "parent": 1, "fresh": 0}
     assert (passed.numbers["margin"], passed.numbers["minimum"]) == (0.1, 10)
+    fresh = judge_held_out(Side(Runs(40, 14, 1, fresh=18)), NOTHING, Policy(), "action")
+    assert fresh.message.startswith("14 of 40 held-out failures (18 of them fresh pages of their tasks) now succeed")
     lost = judge_held_out(runs(22, 14, 1), runs(38, 30, 38), Policy(), "action")
     assert lost.message.endswith("30 of 38 that worked still do, against 38: 8 lost, at most 3 of 38 may be")
     scored = judge_held_out(losses(12, 0.4, 0.9), losses(30, 0.5, 0.2), Policy(), "action")

@@ -156,7 +156,7 @@ def test_an_adapter_refused_at_the_gate_ends_with_its_numbers(story: Story) -> N
     roots = tree(story, adapter)
     assert path_to(roots, "CycleClosed")[-3:] == ["AdapterRegistered", "AdapterRejected", "CycleClosed"]
     rejected = find(roots, "AdapterRejected")
-    assert rejected.data["numbers"]["failed"]["runs"] == {"instances": 22, "adapter": 1, "parent": 1}
+    assert rejected.data["numbers"]["failed"]["runs"] == {"instances": 22, "adapter": 1, "parent": 1, "fresh": 0}
     assert "no gain: 1 of 22 held-out failures now succeed against 1 of 22" in rejected.text
 
 

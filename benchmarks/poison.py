@@ -1,0 +1,154 @@
+"""What becomes of an adapter whose dataset was poisoned: ``python benchmarks/poison.py --out poison``.
+
+Wrong corrections of an environment's tasks do not get in: each is tried first. They are put into the log here past that
+check, as whoever can write the log could, each one trusted above the right one of the same run. Where wrong ones can come
+from in earnest is what no environment tries: answers to questions in words, sets from outside, a teacher's answers.
+
+    --kind random   the right action's element is taken for another one of the page, in a share of the corrected runs
+    --kind task     every correction of a share of the tasks is wrong in that way: what a mistaken reviewer would do
+    --clean 1       cycles without poison before, so that the poisoned adapter has a trained one for its parent
+
+It prints one JSON document: what the dataset held, what the gate and the canary said, and the tasks before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grokputer.domain.events import (
+    AdapterRejected,
+    CanaryAssessed,
+    CycleClosed,
+    DatasetBuilt,
+    HeldOutJudged,
+    TaskCorrected,
+)
+from grokputer.domain.run import TaskRun
+from grokputer.projections.learning import Count
+from grokputer.runners.environments.miniwob import BASE_TASKS, UNSEEN_TASKS
+from grokputer.runners.improvement import follow
+from grokputer.runners.learning.bench import COMMON
+from grokputer.runners.learning.loop import Display, _Loop
+from grokputer.runners.learning.plan import Plan
+from grokputer.runners.learning.report import read_learning
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.reviewer import TaskReviewer
+from grokputer.runners.wiring import Parts
+from grokputer.runners.worker import Reporter, Worker, lease
+
+TOLD = (DatasetBuilt, HeldOutJudged, AdapterRejected, CanaryAssessed, CycleClosed)
+ELEMENT = re.compile(r"^.*\[\d+\]$", re.MULTILINE)
+
+
+class Poisoned(_Loop):
+    """The loop, with wrong corrections laid over the right ones before a training."""
+
+    share = 0.2
+    kind = "random"
+    clean = 0
+
+    def _give_feedback(self, cycle: int) -> None:
+        super()._give_feedback(cycle)
+        if cycle <= self.clean:
+            return
+        draw = random.Random(f"{self.plan.seed}/poison/{cycle}")
+        corrected = dict.fromkeys(it.event.originator_id for it in self.ledger.read(1, None, (TaskCorrected.TOPIC,)))
+        runs = [run for id in corrected if self._is_of(cycle, run := self.ledger.get(TaskRun, id))]
+        hit = self._choose(runs, draw)
+        for run in hit:
+            self._poison(run, draw)
+        self.parts.state = follow(self.ledger)
+        self.display.say(f"{len(hit)} of {len(runs)} corrected runs were poisoned")
+
+    def _is_of(self, cycle: int, run: TaskRun) -> bool:
+        labels = {str(planned.label) for planned in self.plan.rated(cycle, "feedback")}
+        return run.started is not None and run.started.session in labels
+
+    def _choose(self, runs: list[TaskRun], draw: random.Random) -> list[TaskRun]:
+        if self.kind == "random":
+            return draw.sample(runs, round(self.share * len(runs)))
+        tasks = sorted({run.started.task for run in runs if run.started is not None})
+        hit = set(draw.sample(tasks, max(1, round(self.share * len(tasks)))))
+        return [run for run in runs if run.started is not None and run.started.task in hit]
+
+    def _poison(self, run: TaskRun, draw: random.Random) -> None:
+        rows = json.loads(self.ledger.get_content(run.corrections[-1].correction) or "[]")
+        for row in rows:
+            others = [line for line in ELEMENT.findall(row["messages"][-1]["content"]) if line not in row["completion"]]
+            row["completion"] = f"CLICK{draw.choice(others)}" if others else "DONE"
+        key, context = self.ledger.put(json.dumps(rows)), self.ledger.context("mallory")
+        self.ledger.write(TaskRun, run.id, lambda it: it.correct("human", key, len(rows), True, context))
+
+
+class Lines(Display):
+    """Tells everything on lines."""
+
+    def phase(self, title: str) -> None:
+        print(f"\n{title}", flush=True)
+
+    def say(self, line: str) -> None:
+        print(f"  {line}", flush=True)
+
+
+SHOWN = ("adapter", "verdict", "reason", "message", "outcome", "by_source")
+
+
+def tell(ledger: Ledger) -> dict[str, Any]:
+    """What happened, from the log."""
+    events = [recorded.event for recorded in ledger.read() if isinstance(recorded.event, TOLD)]
+    happened = [{"event": it.TOPIC, **{key: vars(it)[key] for key in SHOWN if key in vars(it)}} for it in events]
+    cycles = [
+        {group: count_up(cycle.tasks, group) for group in ("unseen", "old")} for cycle in read_learning(ledger).cycles
+    ]
+    return {"happened": happened, "good_and_runs_by_cycle": cycles}
+
+
+def count_up(tasks: Mapping[tuple[str, str], Count], group: str) -> tuple[int, int]:
+    """(successes, runs) of the group's tasks."""
+    counts = [count for (of, _), count in tasks.items() if of == group]
+    return sum(count.good for count in counts), sum(count.runs for count in counts)
+
+
+def main() -> None:
+    """Play it and print what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--out", type=Path, default=Path("poison"), help="folder of the log; a log in it is gone on with"
+    )
+    parser.add_argument(
+        "--share", type=float, default=0.2, help="of the corrected runs, or of the tasks, that is poisoned"
+    )
+    parser.add_argument("--kind", choices=("random", "task"), default="random")
+    parser.add_argument("--clean", type=int, default=0, help="cycles without poison before the poisoned one")
+    parser.add_argument("--episodes", type=int, default=120, help="rated runs in each cycle")
+    parser.add_argument("--canary", type=int, default=60, help="rated runs at most until the canary is decided")
+    parser.add_argument(
+        "--measure", type=int, default=12, help="runs of each task before the first and after each cycle"
+    )
+    parser.add_argument("--tasks", nargs="+", default=UNSEEN_TASKS)
+    parser.add_argument("--old-tasks", nargs="+", default=BASE_TASKS)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    Poisoned.share, Poisoned.kind, Poisoned.clean = asked.share, asked.kind, asked.clean
+    plan = Plan(
+        name="poison", seed=asked.seed, tasks=asked.tasks, old_tasks=asked.old_tasks, cycles=asked.clean + 1,
+        feedback=asked.episodes, canary=asked.canary, measured=asked.measure, measured_old=asked.measure,
+        settings={**COMMON, "training.retries": (0, "what failed is corrected by the reviewer")},
+    )  # fmt: skip
+    asked.out.mkdir(parents=True, exist_ok=True)
+    ledger, display = Ledger.create(asked.out / "events.db"), Lines()
+    reporter = Reporter(display.say)
+    with lease(ledger, reporter), Parts(ledger, follow(ledger)) as parts:
+        worker = Worker(ledger, parts, reporter)
+        Poisoned(ledger, parts, worker, plan, "poison", display, TaskReviewer()).play()
+    print(json.dumps(tell(ledger), indent=2))
+
+
+if __name__ == "__main__":
+    main()
