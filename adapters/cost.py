@@ -7,13 +7,13 @@ they are scaled up. Pure arithmetic: nothing here imports torch.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
 from .items import MULTIPLE
+from .order import arrange
 from .recipe import Recipe
 
 TYPICAL_STEPS = 4
@@ -83,13 +83,12 @@ def batch_tokens(lengths: Sequence[int], *, is_padded: bool) -> int:
 
 
 def plan_probe(lengths: Sequence[int], recipe: Recipe, typical: int = TYPICAL_STEPS) -> Plan:
-    """Plan a probe for rows of these lengths.
+    """Plan a probe for rows of these lengths, which are trained on in the order of ``order.py``.
 
     Typical are forward passes at even distances among all those of one epoch, ordered by their tokens: their mean is the
     epoch's to within little, which a few random ones' is not.
     """
-    rows = list(range(len(lengths)))
-    random.Random(recipe.seed).shuffle(rows)
+    rows = arrange(lengths, recipe.batch, recipe.seed, epoch=0)
     batches = [rows[start : start + recipe.batch] for start in range(0, len(rows), recipe.batch)]
     steps = optimiser_steps(len(rows), recipe)
 

@@ -45,6 +45,11 @@ class Item:
         return {"input_ids": self.prompt + self.answer, "labels": [IGNORED] * len(self.prompt) + self.answer}
 
     @property
+    def longest(self) -> int:
+        """Tokens of its longest sequence."""
+        return len(self.prompt) + max(len(self.answer), len(self.rejected), len(self.unrelated))
+
+    @property
     def tokens(self) -> int:
         """Tokens of all its sequences."""
         answers = [it for it in (self.answer, self.rejected, self.unrelated) if it]

@@ -19,6 +19,7 @@ from .cost import Estimate, Plan, Trial, estimate_duration_s, plan_probe
 from .files import write_atomically
 from .job import TrainingJobSpec
 from .recipe import Recipe
+from .trainer import row_lengths, take_in_order
 from .training import train
 
 PROCESS = f"{__package__}.probe"
@@ -76,22 +77,12 @@ def shorten(trainer: Any, recipe: Recipe, directory: Path) -> None:
             measured = {"plan": asdict(plan), "step_s": self.step_s, "save_s": self.save_s}
             write_atomically(directory / FILE, json.dumps(measured))
 
-    rows = trainer.train_dataset
-    plan = plan_probe(_lengths(trainer), recipe)
-    trainer.train_dataset = rows.select(plan.order)
-    trainer.args.train_sampling_strategy = "sequential"
+    plan = plan_probe(row_lengths(trainer), recipe)
+    trainer.train_dataset = trainer.train_dataset.select(plan.order)
+    take_in_order(trainer, range(len(plan.order)))
     trainer.args.num_train_epochs = 1
     trainer.args.save_steps = len(plan.step_tokens)
     trainer.add_callback(Timing())
-
-
-def _lengths(trainer: Any) -> list[int]:
-    """Tokens of each row; all its sequences where the collator makes several of one."""
-    rows = trainer.train_dataset
-    if "input_ids" in rows.column_names:
-        return [len(ids) for ids in rows["input_ids"]]
-    batches = (trainer.data_collator([row]) for row in rows)
-    return [sum(batch[name].numel() for name in batch if name.endswith("input_ids")) for batch in batches]
 
 
 if __name__ == "__main__":
