@@ -123,11 +123,13 @@ def build_dataset(events: Iterable[Event], content: Content, role: str, below_st
     held_out = _hold_out([run for run in every_run if run.instance in kept_back], content, below_stars, recipe)
     draw = random.Random(recipe.seed)
     selection = Selection()
-    lessons = selection.take(_lessons(runs, content, below_stars, recipe))
+    lessons = selection.take(_lessons(runs, content, below_stars, recipe), recipe.copies)
     lessons += _judged(runs, content, below_stars, recipe, selection, draw)
     good = [run for run in runs if is_good(run, GOOD_STARS)]
     wanted = _fill(len(lessons), recipe.replay_share)
-    replayed = _draw_evenly(good, lambda run: own_examples(run, content, "replay"), wanted, selection, draw)
+    replayed = _draw_evenly(
+        good, lambda run: own_examples(run, content, "replay"), wanted, selection, draw, recipe.copies
+    )
     imports = [it for it in events if isinstance(it, ExamplesImported) and it.role == role]
     wanted = _fill(len(lessons) + len(replayed), recipe.public_share)
     public = _draw_public(imports, content, wanted, selection, held_out, draw)
@@ -157,11 +159,13 @@ def _judged(
     """What was rated, as it was done: the steps at fault in what was bad, and as many steps of what was good."""
     if not recipe.kto_weight:
         return []
-    bad = selection.take(bad_examples(runs, content, below_stars, recipe))
+    bad = selection.take(bad_examples(runs, content, below_stars, recipe), recipe.copies)
     good = [run for run in runs if is_good(run, GOOD_STARS)]
     return [
         *bad,
-        *_draw_evenly(good, lambda run: own_examples(run, content, "rated", "good"), len(bad), selection, draw),
+        *_draw_evenly(
+            good, lambda run: own_examples(run, content, "rated", "good"), len(bad), selection, draw, recipe.copies
+        ),
     ]
 
 
@@ -171,6 +175,7 @@ def _draw_evenly(
     wanted: int,
     selection: Selection,
     draw: random.Random,
+    copies: int,
 ) -> list[Example]:
     """``wanted`` examples of the runs that say something new, drawn in turn from each task."""
     queues: dict[str, list[PastRun]] = {}
@@ -182,7 +187,7 @@ def _draw_evenly(
     while len(found) < wanted and any(queues.values()):
         for family in sorted(queues):
             if queues[family]:
-                found += selection.take(examples_of(queues[family].pop()))
+                found += selection.take(examples_of(queues[family].pop()), copies)
     return found[:wanted]
 
 

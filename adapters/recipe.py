@@ -35,6 +35,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_length": (16, 1_048_576),
     "replay_share": (0.0, 0.95),
     "public_share": (0.0, 0.95),
+    "copies": (1, 1000),
     "renamings": (0, 100),
     "held_out_share": (0.0, LARGEST_HELD_OUT_SHARE),
     "checkpoint_steps": (1, 1_000_000),
@@ -65,8 +66,9 @@ class Recipe:
     """Rank of the update. Source: the project's user."""
     alpha: int = 32
     """The update is scaled by ``alpha / r``. Source: the project's user."""
-    dropout: float = 0.05
-    """Dropout on the input of the update. Source: the project's user; QLoRA (arXiv 2305.14314), section 5."""
+    dropout: float = 0.0
+    """Dropout on the input of the update. None: measured for the embedded model, a quarter faster and nothing lost in success
+    on new tasks and old. QLoRA (arXiv 2305.14314), section 5, takes 0.05 for models of billions, as ``seed`` does."""
     target: str = "all-linear"
     """``all-linear`` or ``attention`` (q, k, v, o). All layers: QLoRA, section 4, and measured here."""
     epochs: int = 4
@@ -102,6 +104,9 @@ class Recipe:
     """Share of the dataset that sets from outside make up, where some were imported; chosen."""
     teacher_answers: bool = False
     """Learn from a teacher's answers to questions in words, too, though nobody can check them."""
+    copies: int = 8
+    """How many times the same prompt and answer come at most, where as many runs gave them. A page that looks the same each
+    time would be one example among hundreds, however often it went wrong; measured."""
     renamings: int = 0
     """How many times each target comes again with other names for things (``renaming.py``)."""
     held_out_share: float = 0.15

@@ -1,4 +1,4 @@
-"""Which examples go into a dataset beside each other: nothing twice, and no word against a more trusted one.
+"""Which examples go into a dataset beside each other: none too often, and no word against a more trusted one.
 
 What differs by white space alone is the same.
 """
@@ -6,6 +6,7 @@ What differs by white space alone is the same.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 
 from .examples import Example
@@ -24,29 +25,29 @@ class Selection:
 
     def __init__(self) -> None:
         self._ranks: dict[str, int] = {}
-        self._taken: set[tuple[Said, str]] = set()
+        self._taken: Counter[tuple[Said, str]] = Counter()
         self._praised: set[Said] = set()
 
-    def take(self, examples: Iterable[Example]) -> list[Example]:
-        """Take those that say something new, the most trusted first, and return them.
+    def take(self, examples: Iterable[Example], copies: int = 1) -> list[Example]:
+        """Take those that have not been said ``copies`` times yet, the most trusted first, and return them.
 
         Of equal answers to one prompt the most trusted source's is taken, and one that knows a rejected answer before one
         that does not. A target for a prompt to which a more trusted source has given a target is left.
         """
         ordered = sorted(examples, key=lambda it: (_rank(it), not it.rejected))
-        return [example for example in ordered if self._is_new(example)]
+        return [example for example in ordered if self._is_wanted(example, copies)]
 
     def settle(self, examples: Iterable[Example]) -> list[Example]:
         """The examples without those that call an answer bad which another one taken gives or calls good."""
         return [it for it in examples if it.label != "bad" or _said(it) not in self._praised]
 
-    def _is_new(self, example: Example) -> bool:
+    def _is_wanted(self, example: Example, copies: int) -> bool:
         said = _said(example)
-        if (said, example.label) in self._taken:
+        if self._taken[said, example.label] >= copies:
             return False
         if example.label == "target" and self._ranks.setdefault(said[0], _rank(example)) < _rank(example):
             return False
-        self._taken.add((said, example.label))
+        self._taken[said, example.label] += 1
         if example.label != "bad":
             self._praised.add(said)
         return True

@@ -18,6 +18,8 @@ INSTRUCTIONS = (
 
 HISTORY = 6
 """How many of the latest actions are shown; chosen: the longest base task needs five."""
+LONGEST_ACTION = 300
+"""Characters of a past action that are shown, so that an answer which ran on does not crowd the page out; chosen."""
 
 
 def observe(page: Page, history: Sequence[str]) -> list[Message]:
@@ -28,7 +30,7 @@ def observe(page: Page, history: Sequence[str]) -> list[Message]:
     """
     if page.is_question:
         return [{"role": "user", "content": page.task}]
-    lines = [f"task: {page.task}", *page.lines, *(f"did: {action}" for action in history[-HISTORY:])]
+    lines = [f"task: {page.task}", *page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
     if page.error:
         lines.append(f"error: {page.error}")
     lines.append(f"task: {page.task}\ndo: ")

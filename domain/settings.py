@@ -191,6 +191,7 @@ RECIPE_KEYS = (
     "replay_share",
     "public_share",
     "teacher_answers",
+    "copies",
     "renamings",
     "held_out_share",
     "checkpoint_steps",

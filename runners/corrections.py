@@ -8,7 +8,7 @@ question in words, is a person's word and is recorded as unverified.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..domain.errors import GrokputerError, NotPossible
@@ -21,7 +21,7 @@ from .ledger import Ledger
 from .tasks import task_of
 
 TRYING_AGAIN = 0.8
-"""Sampling temperature of another try at the same task; chosen."""
+"""Sampling temperature of a teacher's second try and later ones; chosen."""
 
 TEACHER_TOKENS = 1024
 """Longest answer of a teacher, tokens: some think aloud before they answer; chosen."""
@@ -51,7 +51,7 @@ def correct_by_hand(
         page = environment.reset(task.task, task.seed)
         lesson = Lesson(observe(page, []), written[0], started.role)
         return _record(ledger, run, [lesson], "human", False, actor)
-    own = _answers_before(ledger, run, first)
+    own = answers_before(ledger, run, first)
     steps = _try(ledger, run, environment, repeat_actions([*own, *written]), len(written), own)
     if not steps or not is_success(steps[-1].page):
         raise BadCorrection(f"these actions do not do the task: {_explain(steps, len(written))}; nothing was recorded")
@@ -77,9 +77,9 @@ def play_script(
     ledger: Ledger, run: TaskRun, environment: Environment, script: Script, first: int = 1
 ) -> list[Step] | None:
     """The script's steps, after what the run itself did before step ``first``; None when they do not succeed."""
-    own = _answers_before(ledger, run, first)
+    own = answers_before(ledger, run, first)
     try:
-        steps = _try(ledger, run, environment, follow_script(script), _max_steps(run), own)
+        steps = _try(ledger, run, environment, follow_script(script), longest_episode(run), own)
     except ValueError:
         return None  # The page is none that the script can read.
     return steps if steps and is_success(steps[-1].page) else None
@@ -97,24 +97,6 @@ def record_script(
     return _record(ledger, run, lessons, "reviewer", True, actor)
 
 
-def correct_by_retry(
-    ledger: Ledger,
-    run: TaskRun,
-    environment: Environment,
-    model: Model,
-    adapter: str | None,
-    retries: int,
-    actor: str,
-    temperature: float = TRYING_AGAIN,
-    first: int = 1,
-) -> TaskRun | None:
-    """Do the failed task from step ``first`` on with sampling, ``retries`` times at most; the first success corrects it."""
-    assert run.started is not None
-    most = int(run.started.policy.get("run.max_tokens", 256))
-    attempts = (ask_model(model, adapter, most, temperature, seed=1000 * attempt) for attempt in range(1, retries + 1))
-    return _record_success(ledger, run, environment, attempts, "retry", actor, first)
-
-
 def correct_by_teacher(
     ledger: Ledger, run: TaskRun, environment: Environment, teacher: Model, tries: int, actor: str, first: int = 1
 ) -> TaskRun | None:
@@ -129,8 +111,13 @@ def correct_by_teacher(
         steps = _try(ledger, run, environment, ask_teacher(teacher), 1)
         is_answer = bool(steps) and is_success(steps[-1].page)
         return _record(ledger, run, _lessons(steps), "teacher", False, actor) if is_answer and tries else None
-    attempts = (ask_teacher(teacher, TRYING_AGAIN if attempt else 0.0, seed=1000 * attempt) for attempt in range(tries))
-    return _record_success(ledger, run, environment, attempts, "teacher", actor, first)
+    own = answers_before(ledger, run, first)
+    for attempt in range(tries):
+        ask = ask_teacher(teacher, TRYING_AGAIN if attempt else 0.0, seed=1000 * attempt)
+        steps = _try(ledger, run, environment, ask, longest_episode(run), own)
+        if steps and is_success(steps[-1].page):
+            return record_lessons(ledger, run, steps, "teacher", actor)
+    return None
 
 
 def ask_teacher(teacher: Model, temperature: float = 0.0, seed: int = 0) -> Actor:
@@ -144,22 +131,9 @@ def ask_teacher(teacher: Model, temperature: float = 0.0, seed: int = 0) -> Acto
     return act
 
 
-def _record_success(
-    ledger: Ledger,
-    run: TaskRun,
-    environment: Environment,
-    attempts: Iterable[Actor],
-    source: str,
-    actor: str,
-    first: int,
-) -> TaskRun | None:
-    """Record the first attempt that does the task as the run's correction, None when none does."""
-    own = _answers_before(ledger, run, first)
-    for attempt in attempts:
-        steps = _try(ledger, run, environment, attempt, _max_steps(run), own)
-        if steps and is_success(steps[-1].page):
-            return _record(ledger, run, _lessons(steps), source, True, actor)
-    return None
+def record_lessons(ledger: Ledger, run: TaskRun, steps: Sequence[Step], source: str, actor: str) -> TaskRun:
+    """Record the steps, which did the task, as the run's correction."""
+    return _record(ledger, run, _lessons(steps), source, True, actor)
 
 
 def _try(
@@ -175,7 +149,7 @@ def _try(
     return list(steps)[len(own) :]
 
 
-def _answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:
+def answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:
     """What the run answered before the step. Raises ``NotPossible`` for a step it has not, and where one was erased."""
     if first > 1:
         run.require_step(first)
@@ -186,7 +160,8 @@ def _answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:
     return kept
 
 
-def _max_steps(run: TaskRun) -> int:
+def longest_episode(run: TaskRun) -> int:
+    """Steps after which the run was out of time."""
     assert run.started is not None
     return int(run.started.policy.get("run.max_steps", 12))
 

@@ -16,9 +16,10 @@ from ..domain.errors import GrokputerError, LogError, ModelError
 from ..domain.events import TaskFailed, TrainingRequested
 from ..domain.run import TaskRun
 from ..domain.settings import Policy
-from .corrections import correct_by_retry, correct_by_teacher
+from .corrections import correct_by_teacher
 from .improvement import ACTOR
 from .ledger import Ledger
+from .retries import Sampling, correct_by_retries
 from .variations import vary_run
 from .wiring import Parts
 
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 def gather_lessons(ledger: Ledger, parts: Parts, requested: TrainingRequested, policy: Policy) -> None:
     """Correct what can be corrected, then vary what was. A run that cannot be tried here is passed over."""
     role, recipe = requested.role, Recipe.from_json(requested.recipe)
-    for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
-        if run.started.environment != "chat" and requested.retries:
-            _retry(ledger, parts, run, requested, policy.get("training.retry_temperature", role))
+    if requested.retries:
+        _retry(ledger, parts, requested, policy.get("training.retry_temperature", role))
     teacher = parts.teacher(policy, role)
     if teacher is None:
         return
@@ -97,17 +97,26 @@ def _first_turn(run: PastRun) -> int:
     return 1 if run.started.role == run.role else run.steps[0].step
 
 
-def _retry(ledger: Ledger, parts: Parts, past: PastRun, requested: TrainingRequested, temperature: float) -> None:
-    run, parent, first = ledger.get(TaskRun, UUID(past.id)), requested.parent, _first_turn(past)
-    try:
-        if parent is not None:
-            parts.prepare(parent)
-        environment = parts.environment(past.started.environment)
-        correct_by_retry(ledger, run, environment, parts.model, parent, requested.retries, ACTOR, temperature, first)
-    except LogError:
-        raise
-    except GrokputerError:
-        return  # This run cannot be tried again here; what others corrected is still there to learn from.
+def _retry(ledger: Ledger, parts: Parts, requested: TrainingRequested, temperature: float) -> None:
+    """Let the model itself try again what failed, in each environment that is to be had here."""
+    share = Recipe.from_json(requested.recipe).held_out_share
+    places: dict[str, list[PastRun]] = {}
+    for run in find_uncorrected(ledger, requested.role, requested.below_stars, share):
+        if run.started.environment != "chat":
+            places.setdefault(run.started.environment, []).append(run)
+    sampling = Sampling(requested.parent, requested.retries, temperature)
+    for name, runs in places.items():
+        failed = ((ledger.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
+        try:
+            if requested.parent is not None:
+                parts.prepare(requested.parent)
+            place = parts.environment(name)
+            for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, passes_over=True):
+                pass
+        except LogError:
+            raise
+        except GrokputerError:
+            continue  # Nothing can be tried again here; what others corrected is still there to learn from.
 
 
 def _teach(ledger: Ledger, parts: Parts, past: PastRun, teacher: RemoteModel, tries: int) -> None:

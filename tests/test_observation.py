@@ -9,6 +9,8 @@ import pytest
 
 from grokputer.domain.action import parse_action
 from grokputer.domain.errors import EnvironmentUnavailable
+from grokputer.domain.ports import Page
+from grokputer.domain.prompt import LONGEST_ACTION, observe
 from grokputer.runners.environments.browser import Browser, Tab, find_browser
 from grokputer.runners.environments.miniwob import page_script
 
@@ -116,3 +118,8 @@ def test_of_more_than_64_elements_those_that_can_be_pressed_come_first(see: See)
     assert sum(line.startswith("button") for line in lines) == 40
     assert lines[0] == "p:text[1]"
     assert lines[-1] == "button:ok[64]"
+
+
+def test_a_past_answer_that_ran_on_is_cut_and_does_not_crowd_the_page_out() -> None:
+    shown = observe(Page("Do it.", ("button:Ok[1]",)), ["x" * 5000, "CLICKbutton:Ok[1]"])[-1]["content"]
+    assert shown.split("\n")[2:4] == ["did: " + "x" * LONGEST_ACTION, "did: CLICKbutton:Ok[1]"]

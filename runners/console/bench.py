@@ -14,21 +14,17 @@ from .rendering import is_terminal, print_json, print_table
 if TYPE_CHECKING:
     from ..learning.report import Report
 
-bench = typer.Typer(
-    help="""Measure the learning, on a public benchmark. Its logs are its own, in the folder --out names, and no --db is taken.
-
-    \b
-    grokputer bench learn --out bench --seeds 1 --cycles 2
-    grokputer bench learn --from-log bench
-    """,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @bench.callback()
 def benchmarks() -> None:
-    """Measure the learning, on a public benchmark."""
+    """Measure the learning, on a public benchmark. Its logs are its own, in the folder --out names, and no --db is taken.
+
+    \b
+    grokputer bench learn --out bench --seeds 1 --cycles 2
+    grokputer bench learn --from-log bench
+    """
 
 
 @bench.command()

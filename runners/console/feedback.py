@@ -83,7 +83,8 @@ def correct(
         raise typer.BadParameter("give exactly one of --answer, --action, --demonstrate and --retry")
     if step > 1 and not (action or demonstrate):
         raise typer.BadParameter("--step goes with --action or --demonstrate")
-    from ..corrections import correct_by_demonstration, correct_by_hand, correct_by_retry
+    from ..corrections import correct_by_demonstration, correct_by_hand
+    from ..retries import Sampling, correct_by_retries
     from ..views import load_state
     from ..wiring import Parts
 
@@ -106,9 +107,9 @@ def correct(
         elif retry:
             if started.adapter is not None:
                 parts.prepare(started.adapter)
-            corrected = correct_by_retry(
-                ledger, found, environment, parts.model, started.adapter, retry, name_actor(by)
-            )
+            sampling = Sampling(started.adapter, retry)
+            retries = correct_by_retries(ledger, [(found, 1)], environment, parts.model, sampling, name_actor(by))
+            corrected = next(retries, None)
         else:
             written = [answer] if answer is not None else action or []
             corrected = correct_by_hand(ledger, found, environment, written, name_actor(by), first=step)

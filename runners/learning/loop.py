@@ -212,15 +212,19 @@ class _Loop:
 
     def _roll_out(self, cycle: int) -> None:
         self.display.phase("Canary: a share of the runs goes to the adapter")
+        for _ in self.display.track(self._canary_runs(cycle), self.plan.canary, "canary"):
+            pass
+        if self.parts.state.traffic(ROLE).canary is not None:
+            self._decide(ROLE, "roll back", f"the canary was not decided within {self.plan.canary} rated runs")
+
+    def _canary_runs(self, cycle: int) -> Iterator[TaskRun]:
+        """Rated runs, with a look at the canary after every few, until it is decided."""
         planned, every = self.plan.rated(cycle, "canary"), self.plan.look_every
         for start in range(0, len(planned), every):
-            some = planned[start : start + every]
-            for _ in self.display.track(self._rated_runs(some, every), len(some), f"canary, from run {start + 1}"):
-                pass
+            yield from self._rated_runs(planned[start : start + every], every)
             self._work()
             if self.parts.state.traffic(ROLE).canary is None:
                 return
-        self._decide(ROLE, "roll back", f"the canary was not decided within {self.plan.canary} rated runs")
 
     def _decide(self, role: str, wanted: str, reason: str) -> None:
         canary = self.parts.state.traffic(role).canary

@@ -11,12 +11,28 @@ from random import Random
 
 from ...domain.action import write_action
 from . import words
-from .goals import CLICK, PICK, TICK, TYPE, Goal, by_neighbour, by_order, by_text, kind_word, part_of, quoted
+from .goals import (
+    CLICK,
+    PICK,
+    TICK,
+    TYPE,
+    Goal,
+    by_neighbour,
+    by_order,
+    by_text,
+    kind_word,
+    part_of,
+    quoted,
+    text_field,
+)
+from .reading import copy_value, put_pairs
 from .scene import TEXTUAL, Element, Scene, furnish
-from .synthetic import finish, make_goals
+from .synthetic import THEN, finish, make_goals
 
 MOST = 8
 """Questions about one page; chosen."""
+TABLES = 0.35
+"""The share of pages that are a table of labelled values, each of which is asked for; chosen."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +47,12 @@ def ask_questions(rng: Random, difficulty: float = 1.0) -> Questions:
     """Questions about a random page: the goals it was made for, and others about whatever is on it."""
     scene = Scene()
     furnish(rng, scene, rng.randint(0, round(rng.choice([4, 8, 12, 24]) * max(difficulty, 0.2))))
-    made = make_goals(rng, scene, rng.randint(1, 3))
-    for element in rng.sample(scene.elements, min(len(scene.elements), MOST)):
-        made += _about(rng, scene, element)
+    if rng.random() < TABLES:
+        made = _about_table(rng, scene)
+    else:
+        made = make_goals(rng, scene, rng.randint(1, 3))
+        for element in rng.sample(scene.elements, min(len(scene.elements), MOST)):
+            made += _about(rng, scene, element)
     asked = []
     for words_for_it, steps in made:
         if steps:
@@ -41,6 +60,20 @@ def ask_questions(rng: Random, difficulty: float = 1.0) -> Questions:
             asked.append((finish(rng, words_for_it), write_action(verb, scene.line(element), text)))
     rng.shuffle(asked)
     return Questions(scene.lines(), tuple(asked[:MOST]))
+
+
+def _about_table(rng: Random, scene: Scene) -> list[Goal]:
+    """A question for each value of a table, often with more to do after it."""
+    pairs = put_pairs(rng, scene, rng.randint(2, MOST))
+    field, place = text_field(rng, scene)
+    after = [e.text for e in scene.elements if e.kind == "button" and e.text]
+    made = []
+    for label, (value, _) in pairs.items():
+        asked, steps = copy_value(rng, label, value, field, place)
+        if after and rng.random() < 0.5:
+            asked += f"{rng.choice(THEN)}{rng.choice(CLICK)} {quoted(rng, rng.choice(after))}"
+        made.append((asked, steps))
+    return made
 
 
 def _about(rng: Random, scene: Scene, element: Element) -> list[Goal]:

@@ -11,26 +11,34 @@ from .scene import CLICKABLE, STATIC, TEXTUAL, Element, Scene, new_text
 CELLS = ("td", "td", "th", "span", "div", "b", "dd")
 
 
+def put_pairs(rng: Random, scene: Scene, count: int) -> dict[str, tuple[str, Element]]:
+    """Put up to ``count`` labelled values on the page: each label's value, and the line that shows it."""
+    is_split, kind = rng.random() < 0.6, rng.choice([*STATIC, *CELLS])
+    kinds = (kind, kind if rng.random() < 0.5 else rng.choice([*STATIC, *CELLS]))
+    mark, group = rng.choice([":", ""]), rng.randint(1, 10**6)
+    pairs: dict[str, tuple[str, Element]] = {}
+    lines: list[Element] = []
+    for _ in range(count):
+        label, value = new_text(rng, scene, 2).rstrip(": "), words.typed(rng)
+        if not label or label in pairs:
+            continue
+        texts = [(kinds[0], label + mark), (kinds[1], value)] if is_split else [(kind, f"{label}: {value}")]
+        lines += [Element(each, text, group=group) for each, text in texts]
+        pairs[label] = (value, lines[-1])
+    scene.place(rng, *lines)
+    return pairs
+
+
 def look_up(rng: Random, scene: Scene) -> Goal:
     """Find the value that stands beside a label, and type it or click what carries it."""
-    pairs: list[tuple[str, str]] = []
-    separate, kinds = rng.random() < 0.6, (rng.choice([*STATIC, *CELLS]), rng.choice([*STATIC, *CELLS]))
-    lines: list[Element] = []
-    group = rng.randint(1, 10**6)
-    for _ in range(rng.randint(2, 5)):
-        label, value = new_text(rng, scene, 2).rstrip(": "), words.typed(rng)
-        if not label or any(label == other for other, _ in pairs):
-            continue
-        pairs.append((label, value))
-        mark = rng.choice([":", ""]) if separate else ""
-        texts = [(kinds[0], label + mark), (kinds[1], value)] if separate else [(kinds[0], f"{label}: {value}")]
-        lines += [Element(kind, text, group=group) for kind, text in texts]
-    scene.place(rng, *lines)
-    label, value = rng.choice(pairs)
+    pairs = put_pairs(rng, scene, rng.randint(2, 5))
+    label, (value, line) = rng.choice(list(pairs.items()))
     if rng.random() < 0.35:
-        for _, other in rng.sample(pairs, len(pairs)):
+        for other, _ in rng.sample(list(pairs.values()), len(pairs)):
             scene.place(rng, Element(rng.choice(["button", "a", "li"]), other))
-        element = next(e for e in scene.elements if e.text == value and e not in lines)
+        element = next(
+            e for e in scene.elements if e.text == value and e.kind in ("button", "a", "li") and e is not line
+        )
         ask = rng.choice(
             [
                 "which is the {}? Click it",
@@ -40,7 +48,11 @@ def look_up(rng: Random, scene: Scene) -> Goal:
             ]
         )
         return ask.format(quoted(rng, label)), [("CLICK", element, "")]
-    element, place = text_field(rng, scene)
+    return copy_value(rng, label, value, *text_field(rng, scene))
+
+
+def copy_value(rng: Random, label: str, value: str, field: Element, place: str) -> Goal:
+    """Type the value that stands beside the label into the field, which is called ``place``."""
     ask = rng.choice(
         [
             "copy the {l} into {p}",
@@ -51,7 +63,7 @@ def look_up(rng: Random, scene: Scene) -> Goal:
             "find the {l}, {v} it in {p}",
         ]
     )
-    return ask.format(l=quoted(rng, label), p=place, v=rng.choice(TYPE)), [("TYPE", element, value)]
+    return ask.format(l=quoted(rng, label), p=place, v=rng.choice(TYPE)), [("TYPE", field, value)]
 
 
 def read_cell(rng: Random, scene: Scene) -> Goal:

@@ -1,0 +1,152 @@
+"""Own retries: failed tasks done again with sampling, many at a time; the first success of each becomes its correction.
+
+Attempts of different runs go side by side, so that the model answers in batches; those of one run follow each other and
+stop at the first success.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..domain.errors import GrokputerError, LogError, NotPossible
+from ..domain.ports import Completion, Environment, Model
+from ..domain.run import TaskRun
+from .batch import WIDTH, answer_all
+from .corrections import answers_before, longest_episode, record_lessons
+from .episode import Episode, Step, is_success
+from .ledger import Ledger
+from .tasks import task_of
+
+if TYPE_CHECKING:
+    from ..adapters.serving import Request
+
+TRYING_AGAIN = 0.8
+"""Sampling temperature of another try at the same task; chosen."""
+APART = 1000
+"""What lies between the sampling seeds of two attempts: more than one has steps."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a task is tried again: with which adapter, how often at most, and how boldly."""
+
+    adapter: str | None
+    attempts: int
+    temperature: float = TRYING_AGAIN
+
+
+def correct_by_retries(
+    ledger: Ledger,
+    failed: Iterable[tuple[TaskRun, int]],
+    environment: Environment,
+    model: Model,
+    sampling: Sampling,
+    actor: str,
+    *,
+    passes_over: bool = False,
+    width: int = WIDTH,
+) -> Iterator[TaskRun]:
+    """Do each failed run's task again from its step (from 1) on, and yield the runs that this corrected.
+
+    A run that cannot be tried again here raises ``GrokputerError``, or is passed over; ``LogError`` is raised in any case.
+    """
+    waiting = deque(failed)
+    playing: list[_Retry] = []
+    while waiting or playing:
+        while waiting and len(playing) < width:
+            run, first = waiting.popleft()
+            playing.append(_Retry(ledger, run, first, environment, {it.seat for it in playing}))
+        asking = [it for it in playing if not it.is_over]
+        answers = answer_all(model, [it.request(sampling) for it in asking])
+        for it, answer in zip(asking, answers, strict=True):
+            it.take(answer)
+        for it in playing:
+            if it.fault is not None and not passes_over:
+                raise it.fault
+        for it in [it for it in playing if it.has_succeeded]:
+            yield record_lessons(ledger, it.run, it.lessons, "retry", actor)
+        playing = [it for it in playing if not it.has_succeeded and it.goes_on(sampling.attempts)]
+
+
+class _Retry:
+    """A failed run that is being tried again, attempt after attempt."""
+
+    def __init__(
+        self, ledger: Ledger, run: TaskRun, first: int, environment: Environment, taken: set[tuple[str, int]]
+    ) -> None:
+        assert run.started is not None
+        self.run, self.task = run, run.started.task
+        self.seat = next((self.task, n) for n in range(len(taken) + 1) if (self.task, n) not in taken)
+        self.place = environment.beside(self.seat[1])
+        self.max_steps = longest_episode(run)
+        self.max_tokens = int(run.started.policy.get("run.max_tokens", 256))
+        self.own: Sequence[str] = ()
+        self.attempt = 0
+        self.episode: Episode | None = None
+        self.fault: GrokputerError | None = None
+        """Why the run cannot be tried again here."""
+        self._steps: list[Step] = []
+        with self._possibly_at_fault():
+            self.own = answers_before(ledger, run, first)
+            self.asked = task_of(ledger, run.started)
+            self._begin()
+
+    @property
+    def is_over(self) -> bool:
+        return self.fault is not None or self.episode is None or self.episode.is_over
+
+    @property
+    def has_succeeded(self) -> bool:
+        return self.fault is None and self.episode is not None and bool(self.lessons) and is_success(self.episode.page)
+
+    @property
+    def lessons(self) -> Sequence[Step]:
+        """The attempt's steps, without those that the run itself had made before."""
+        return self._steps[len(self.own) :]
+
+    def request(self, sampling: Sampling) -> Request:
+        """What is asked next."""
+        from ..adapters.serving import Request
+
+        assert self.episode is not None
+        seed = APART * self.attempt + len(self.episode.history)
+        return Request(self.episode.ask(), sampling.adapter, self.max_tokens, sampling.temperature, seed)
+
+    def take(self, answer: Completion | GrokputerError) -> None:
+        """Carry out what was answered."""
+        assert self.episode is not None
+        with self._possibly_at_fault():
+            if isinstance(answer, GrokputerError):
+                raise answer
+            self._steps.append(self.episode.take(self.episode.ask(), answer))
+
+    def goes_on(self, attempts: int) -> bool:
+        """Whether it is under way still; an attempt that has failed is followed by the next, up to so many."""
+        if self.fault is None and self.is_over and self.attempt < attempts:
+            with self._possibly_at_fault():
+                self._begin()
+        return not self.is_over
+
+    def _begin(self) -> None:
+        if self.asked is None:
+            raise NotPossible(f"the task of run {self.run.id.hex} was erased; it cannot be tried again")
+        page = self.place.reset(self.asked.task, self.asked.seed)
+        self.attempt += 1
+        self.episode = Episode(self.place, page, len(self.own) + self.max_steps, self.asked.role)
+        self._steps = []
+        for answer in self.own:
+            if not self.episode.is_over:
+                self._steps.append(self.episode.take(self.episode.ask(), Completion(answer, 0, 0, 0)))
+
+    @contextlib.contextmanager
+    def _possibly_at_fault(self) -> Iterator[None]:
+        try:
+            yield
+        except LogError:
+            raise
+        except GrokputerError as error:
+            self.fault = error

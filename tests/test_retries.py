@@ -1,0 +1,94 @@
+"""Own retries, for real: what failed is tried again by the embedded model, many tasks at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from grokputer.domain.errors import UnknownAdapter
+from grokputer.domain.events import TaskFailed
+from grokputer.domain.run import TaskRun
+from grokputer.domain.settings import SETTINGS_ID, Settings
+from grokputer.runners.batch import Wanted, run_batch
+from grokputer.runners.corrections import correct_by_hand
+from grokputer.runners.improvement import follow
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.retries import Sampling, correct_by_retries
+from grokputer.runners.tasks import Task, TaskRunner
+from grokputer.runners.wiring import Parts
+
+TASKS = [Task("miniwob", task, seed) for task in ("click-test-2", "enter-text") for seed in (1, 2)]
+SURELY = Sampling(None, attempts=2, temperature=0.01)
+WILDLY = Sampling(None, attempts=2, temperature=5.0)
+
+
+def change(ledger: Ledger, key: str, value: object) -> None:
+    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", ledger.context("ada")))
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+    ledger = Ledger.create(tmp_path_factory.mktemp("log") / "events.db")
+    change(ledger, "run.temperature", 5.0)
+    change(ledger, "run.max_tokens", 32)
+    change(ledger, "run.max_steps", 3)
+    with Parts(ledger, follow(ledger)) as parts:
+        yield parts
+
+
+def fail(parts: Parts) -> list[TaskRun]:
+    """A run of each task that answers at random, and so fails."""
+    runner = TaskRunner(parts.ledger, parts.model, parts.prepare, parts.base_label, "ada")
+    wanted = [Wanted(task, uuid4()) for task in TASKS]
+    runs = list(run_batch(runner, wanted, parts.environment("miniwob"), parts.state))
+    assert all(isinstance(run.ended, TaskFailed) for run in runs)
+    return runs
+
+
+def retry(
+    parts: Parts, failed: list[tuple[TaskRun, int]], sampling: Sampling, passes_over: bool = False
+) -> list[TaskRun]:
+    place = parts.environment("miniwob")
+    return list(
+        correct_by_retries(parts.ledger, failed, place, parts.model, sampling, "ada", passes_over=passes_over, width=3)
+    )
+
+
+def test_the_first_success_of_each_run_becomes_its_correction_and_does_the_task(parts: Parts) -> None:
+    runs = fail(parts)
+    corrected = retry(parts, [(run, 1) for run in runs], SURELY)
+    assert {run.id for run in corrected} == {run.id for run in runs}
+    for run in corrected:
+        [correction] = run.corrections
+        assert (correction.source, correction.is_verified) == ("retry", True)
+        lessons = json.loads(str(parts.ledger.get_content(correction.correction)))
+        actions = [lesson["completion"] for lesson in lessons]
+        correct_by_hand(parts.ledger, run, parts.environment("miniwob"), actions, "ada")  # raises if it does not
+
+
+def test_a_run_is_taken_up_at_the_step_where_it_went_wrong(parts: Parts) -> None:
+    run = next(run for run in fail(parts) if len(run.steps) > 1)
+    [corrected] = retry(parts, [(run, 2)], SURELY)
+    lessons = json.loads(str(parts.ledger.get_content(corrected.corrections[-1].correction)))
+    before = parts.ledger.get_content(run.steps[0].answer)
+    assert f"did: {before}" in lessons[0]["messages"][-1]["content"]
+
+
+def test_what_never_succeeds_is_not_corrected(parts: Parts) -> None:
+    runs = fail(parts)
+    assert retry(parts, [(run, 1) for run in runs], WILDLY) == []
+    assert all(not parts.ledger.get(TaskRun, run.id).corrections for run in runs)
+
+
+def test_a_run_that_cannot_be_tried_again_stops_a_person_and_is_passed_over_by_the_trainer(parts: Parts) -> None:
+    runs = fail(parts)
+    failed = [(run, 1) for run in runs]
+    unknown = Sampling("lora-v9", attempts=1)
+    with pytest.raises(UnknownAdapter):
+        retry(parts, failed, unknown)
+    assert retry(parts, failed, unknown, passes_over=True) == []
+    beyond = [(runs[0], 9), *failed[1:]]  # its ninth step does not exist
+    assert {run.id for run in retry(parts, beyond, SURELY, passes_over=True)} == {run.id for run in runs[1:]}
