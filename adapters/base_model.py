@@ -52,16 +52,15 @@ class Base:
         return asdict(self)
 
     def fingerprint(self) -> str:
-        """What identifies the base's weights: ``sha256:<hex>`` of a local one's files, else ``name@commit``.
+        """What identifies the base: ``sha256:<hex>`` of a local one's weights, shape and tokens, else ``name@commit``.
 
         Of a Hugging Face name that was not downloaded yet the commit is unknown; the revision stands in its place.
         """
         if not self.is_local:
             return f"{self.name}@{_commit(self.name, self.revision)}"
         digest = hashlib.sha256()
-        for file in sorted(Path(self.location).glob("*.safetensors")) + sorted(
-            Path(self.location).glob("*token*.json")
-        ):
+        kinds = ("*.safetensors", "*token*.json", "config.json", "chat_template*")
+        for file in (file for kind in kinds for file in sorted(Path(self.location).glob(kind))):
             digest.update(f"{hash_file(file)}  {file.name}\n".encode())
         return f"sha256:{digest.hexdigest()}"
 

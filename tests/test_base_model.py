@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from grokputer.adapters.base_model import Base
 from grokputer.domain.ports import Page
 from grokputer.domain.prompt import observe
 from grokputer.runners.pretraining.evaluate import Greedy
@@ -81,3 +83,18 @@ def test_the_chat_template_leaves_the_instructions_out() -> None:
     messages: Any = observe(Page("Click Ok.", ("button:Ok[1]",)), [])
     rendered = base().tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     assert rendered == messages[-1]["content"]
+
+
+def test_what_identifies_a_base_is_its_weights_its_shape_and_its_tokens(tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(BASE, folder)
+    seen = {Base(str(folder)).fingerprint()}
+    assert seen == {Base().fingerprint()}
+    for name, old, new in (
+        ("config.json", '"num_attention_heads": 4', '"num_attention_heads": 8'),
+        ("README.md", "a", "b"),
+    ):
+        text = (folder / name).read_text(encoding="utf-8")
+        (folder / name).write_text(text.replace(old, new), encoding="utf-8")
+        seen.add(Base(str(folder)).fingerprint())
+    assert len(seen) == 2  # what its card says is no part of it

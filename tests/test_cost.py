@@ -131,3 +131,15 @@ def test_a_dry_run_tells_examples_steps_time_and_money_and_records_nothing(tmp_p
 
 def test_json_without_a_dry_run_is_a_usage_error(tmp_path: Path) -> None:
     assert call("train", "--json", db=tmp_path / "events.db").exit_code == 2
+
+
+def test_a_dry_run_says_what_would_be_tried_again_before_it(tmp_path: Path) -> None:
+    story = Story(tmp_path / "events.db")
+    output("settings", "set", "training.held_out_share", "0", db=story.path)
+    story.fall()
+    for _ in range(2):
+        story.rate(story.run(succeeds=False), 1)
+    output("settings", "set", "training.retries", "3", db=story.path)
+    found = document("train", "action", "--dry-run", "--no-probe", db=story.path)
+    assert found["tried_first"] == {"runs": 2, "times": 3}
+    assert "2 failed runs that nobody corrected" in output("train", "action", "--dry-run", "--no-probe", db=story.path)

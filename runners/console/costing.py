@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...adapters.dataset import TOPICS, Dataset, build_dataset
 from ...domain.cost import Prices
+from ...projections.wording import count
 from ..estimates import look_back, try_out
 from ..improvement import resolve_recipe
+from ..lessons import find_uncorrected
 from ..wiring import base_of
 from .rendering import print_json, print_table, say, show_duration
 
@@ -28,17 +30,26 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     declined = f"{dataset.lessons} usable examples, {minimum} are needed" if dataset.lessons < minimum else None
     if policy.get("model.backend") == "openai":
         declined = "the model runs on an endpoint and cannot be trained here; set model.backend to local"
+    retries = policy.get("training.retries", role)
+    again = sum(
+        run.started.environment != "chat"
+        for run in (find_uncorrected(ledger, role, below, recipe.held_out_share) if retries else ())
+    )
     found = None
     if declined is None:
         if probes:
             say("trying a few steps of it ...")
         found = try_out(dataset, recipe, base_of(policy)) if probes else look_back(ledger, policy, dataset, recipe)
     if as_json:
-        print_json(_document(role, recipe, dataset, declined, found, Prices.of(policy)))
+        tried_first = {"runs": again, "times": retries}
+        print_json(_document(role, recipe, dataset, declined, found, Prices.of(policy)) | {"tried_first": tried_first})
         return
     print_table(("recipe", "value"), recipe.to_json().items())
     sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
     print(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
+    if again:
+        often = f"{'each ' * (again > 1)}up to {retries} times"
+        print(f"before it, {count(again, 'failed run')} that nobody corrected would be tried again, {often}; successes add")
     if found is None:
         print(f"it would be declined: {declined}")
         return
