@@ -11,17 +11,23 @@ from typing import Any
 import pytest
 
 from grokputer.adapters.base_model import Base
+from grokputer.adapters.serving import LocalModel
 from grokputer.domain.ports import Page
 from grokputer.domain.prompt import observe
-from grokputer.runners.pretraining.evaluate import Greedy
 
 BASE = Path(__file__).parent.parent / "adapters" / "base"
 MEGABYTE = 2**20
 
 
 @cache
-def base() -> Greedy:
-    return Greedy(BASE)
+def base() -> tuple[Any, Any]:
+    """The model in bf16, and its tokenizer."""
+    return Base(quantization="none").load()
+
+
+@cache
+def served() -> LocalModel:
+    return LocalModel(Base(quantization="none"))
 
 
 def test_the_whole_folder_is_under_twenty_megabytes() -> None:
@@ -44,11 +50,13 @@ def test_the_weights_are_bf16_and_safe_to_load() -> None:
 
 
 def test_the_tokenizer_and_the_weights_have_the_same_vocabulary() -> None:
-    assert base().model.get_input_embeddings().weight.shape[0] == len(base().tokenizer)
+    model, tokenizer = base()
+    assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)
 
 
 def test_an_answer_ends_with_the_tokenizers_end() -> None:
-    assert base().model.generation_config.eos_token_id == base().tokenizer.eos_token_id
+    model, tokenizer = base()
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
 
 
 @pytest.mark.parametrize(
@@ -76,12 +84,12 @@ def test_an_answer_ends_with_the_tokenizers_end() -> None:
     ],
 )
 def test_it_takes_the_next_action(task: str, lines: tuple[str, ...], history: list[str], action: str) -> None:
-    assert base().answer(Page(task, lines), history) == action
+    assert served().complete(observe(Page(task, lines), history)).text == action
 
 
 def test_the_chat_template_leaves_the_instructions_out() -> None:
     messages: Any = observe(Page("Click Ok.", ("button:Ok[1]",)), [])
-    rendered = base().tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    rendered = base()[1].apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     assert rendered == messages[-1]["content"]
 
 

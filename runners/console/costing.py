@@ -49,7 +49,9 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     print(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
     if again:
         often = f"{'each ' * (again > 1)}up to {retries} times"
-        print(f"before it, {count(again, 'failed run')} that nobody corrected would be tried again, {often}; successes add")
+        print(
+            f"before it, {count(again, 'failed run')} that nobody corrected would be tried again, {often}; successes add"
+        )
     if found is None:
         print(f"it would be declined: {declined}")
         return
