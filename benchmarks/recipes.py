@@ -1,10 +1,10 @@
-"""What each objective makes of the same feedback: success on tasks the base has never seen and on those it was made for.
+"""What each recipe makes of the same feedback: success on tasks the base has never seen and on those it was made for.
 
-    python benchmarks/objectives.py --rated 15 --measured 20 --seeds 0 1 2
-    python benchmarks/objectives.py --mix dpo_weight=1 --mix sft_weight=0,kto_weight=1,learning_rate=5e-4
+    python benchmarks/recipes.py --rated 15 --measured 20 --seeds 0 1 2
+    python benchmarks/recipes.py --recipe dpo_weight=1 --recipe sft_weight=0,kto_weight=1,learning_rate=5e-4
 
-The base runs every task and the reviewer rates and corrects it; that log is kept, and from it every mix is trained anew with
-each seed. All are measured on the same fresh instances. A mix is what it changes in the recipe.
+The base runs every task and the reviewer rates and corrects it; that log is kept, and from it an adapter is trained with every
+recipe and each seed. All are measured on the same fresh instances. A recipe is what it changes in the default one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from grokputer.adapters.dataset import TOPICS, build_dataset
@@ -27,6 +28,7 @@ from grokputer.domain.aggregate import derive_id
 from grokputer.domain.errors import TrainingError
 from grokputer.domain.events import TaskSucceeded
 from grokputer.domain.routing import Route
+from grokputer.projections.learning import Count
 from grokputer.runners.batch import Wanted, run_batch
 from grokputer.runners.environments.miniwob import BASE_TASKS, UNSEEN_TASKS
 from grokputer.runners.improvement import follow
@@ -35,31 +37,33 @@ from grokputer.runners.reviewer import review
 from grokputer.runners.tasks import Task, TaskRunner
 from grokputer.runners.wiring import Parts, base_of
 
-MIXES = ("", "kto_weight=1", "dpo_weight=1", "sft_weight=0,kto_weight=1")
+RECIPES = ("", "kto_weight=1", "dpo_weight=1", "sft_weight=0,kto_weight=1")
 BELOW_STARS = 4
+WEAK = 0.9
 FRESH = 1_000_000
 """Seeds from here on are measured on and never trained on."""
 
 
 @dataclass
 class Score:
-    """Successes and runs with the adapters of one mix, over all its seeds."""
+    """How the adapters of one recipe did, over all its seeds."""
 
-    unseen: tuple[int, int] = (0, 0)
-    old: tuple[int, int] = (0, 0)
+    tasks: dict[str, Count] = field(default_factory=dict)
     examples: int = 0
     minutes: float = 0.0
     failed: str = ""
 
 
 def main() -> None:
-    """Gather the feedback, train and measure every mix, and print the table."""
+    """Gather the feedback, train and measure every recipe, and print the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rated", type=int, default=15, help="rated episodes per unseen task")
     options.add_argument("--rated-old", type=int, default=6, help="rated episodes per old task")
     options.add_argument("--measured", type=int, default=20, help="measured episodes per task, adapter and seed")
     options.add_argument("--seeds", type=int, nargs="+", default=[0])
-    options.add_argument("--mix", action="append", metavar="KEY=VALUE,...", help="changes to the recipe; repeatable")
+    options.add_argument(
+        "--recipe", action="append", metavar="KEY=VALUE,...", help="changes to the default; repeatable"
+    )
     options.add_argument("--folder", type=Path, help="where log and trainings go and stay; a log there is used again")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -72,10 +76,10 @@ def main() -> None:
             bench = Bench(ledger, parts, folder)
             if is_new:
                 bench.gather(given.rated, given.rated_old)
-            print(f"{'mix':44} {'unseen':>7} {'old':>7} {'examples':>8} {'minutes':>7}", flush=True)
+            print(f"{'recipe':44} {'unseen':>7} {'old':>7} {'examples':>8} {'minutes':>7}", flush=True)
             print_score("the base", bench.measure(None, given.measured))
-            for mix in given.mix or MIXES:
-                print_score(mix or "the default", bench.score(mix, given.seeds, given.measured))
+            for changes in given.recipe or RECIPES:
+                print_score(changes or "the default", bench.score(changes, given.seeds, given.measured))
 
 
 class Bench:
@@ -96,20 +100,19 @@ class Bench:
             review(self.ledger, run, environment)
         follow(self.ledger)
 
-    def score(self, mix: str, seeds: Sequence[int], count: int) -> Score:
-        """Train the mix with each seed and measure what came of it."""
+    def score(self, changes: str, seeds: Sequence[int], count: int) -> Score:
+        """Train with the recipe and each seed and measure what came of it."""
         whole = Score()
         for seed in seeds:
-            recipe = Recipe.from_json({"seed": seed, **read_mix(mix)})
+            recipe = Recipe.from_json({"seed": seed, **read_changes(changes)})
             try:
                 adapter, examples, minutes = self._train(recipe)
             except TrainingError as error:
                 return Score(failed=str(error))
-            name = f"{mix}/{seed}"
+            name = f"{changes}/{seed}"
             self.parts.model.load(name, adapter)  # type: ignore[attr-defined]  # the local model
             found = self.measure(name, count)
-            whole.unseen = add(whole.unseen, found.unseen)
-            whole.old = add(whole.old, found.old)
+            whole.tasks = {task: whole.tasks.get(task, Count()) + it for task, it in found.tasks.items()}
             whole.examples, whole.minutes = examples, whole.minutes + minutes / len(seeds)
         return whole
 
@@ -128,41 +131,37 @@ class Bench:
         score = Score()
         for run in self._runs(self.measured, tasks, Route("pinned", adapter, None)):
             assert run.started is not None
-            one = (int(isinstance(run.ended, TaskSucceeded)), 1)
-            if run.started.task in BASE_TASKS:
-                score.old = add(score.old, one)
-            else:
-                score.unseen = add(score.unseen, one)
+            task = run.started.task
+            score.tasks[task] = score.tasks.get(task, Count()) + Count(int(isinstance(run.ended, TaskSucceeded)), 1)
         return score
 
     def _runs(self, ledger: Ledger, tasks: Sequence[tuple[str, int]], pinned: Route | None) -> Iterator[Any]:
         runner = TaskRunner(ledger, self.parts.model, lambda name: None, self.parts.base_label, "benchmark")
         by = pinned.adapter if pinned else None
         wanted = [
-            Wanted(Task("miniwob", task, seed), derive_id("objectives", by, task, seed, ledger.path.name), pinned)
+            Wanted(Task("miniwob", task, seed), derive_id("recipes", by, task, seed, ledger.path.name), pinned)
             for task, seed in tasks
         ]
         yield from run_batch(runner, wanted, self.parts.environment("miniwob"), self.parts.state)
 
 
-def read_mix(mix: str) -> dict[str, Any]:
-    """The changes that a mix names: ``sft_weight=0,kto_weight=1``."""
-    pairs = (part.split("=", 1) for part in mix.split(",") if part)
+def read_changes(changes: str) -> dict[str, Any]:
+    """What is changed: ``sft_weight=0,kto_weight=1``."""
+    pairs = (part.split("=", 1) for part in changes.split(",") if part)
     return {key: json.loads(value) if value[:1] in "-.0123456789tf" else value for key, value in pairs}
 
 
-def add(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    """Successes and runs of both."""
-    return one[0] + other[0], one[1] + other[1]
-
-
 def print_score(name: str, score: Score) -> None:
-    """One line of the table; shares in percent."""
+    """One line of the table, and the tasks that succeed in under nine of ten runs."""
     if score.failed:
         print(f"{name:44} {score.failed}", flush=True)
         return
-    unseen, old = (f"{100 * done / runs:6.1f}%" for done, runs in (score.unseen, score.old))
+    unseen, old = (
+        f"{100 * mean(score.tasks[task].share for task in group):6.1f}%" for group in (UNSEEN_TASKS, BASE_TASKS)
+    )
     print(f"{name:44} {unseen} {old} {score.examples:8} {score.minutes:7.1f}", flush=True)
+    weak = {task: it.share for task, it in score.tasks.items() if it.share < WEAK}
+    print("    " + ", ".join(f"{task} {100 * share:.0f}%" for task, share in sorted(weak.items())), flush=True)
 
 
 if __name__ == "__main__":
