@@ -225,3 +225,22 @@ def test_a_reviewer_of_ones_own_rates_and_corrects_and_is_believed_only_where_it
         reviewed = [review(ledger, run, environment, reviewer=Lenient()) for run in runs]
     assert [[rating.stars for rating in run.ratings] for run in reviewed] == [[3], [3]]
     assert [len(ledger.get(TaskRun, run.id).corrections) for run in reviewed] == [1, 0]
+
+
+def test_loops_are_played_beside_each_other_and_reported_together(tmp_path: Path, tiny_base: Path) -> None:
+    values = {
+        "model.base": tiny_base, "run.max_steps": 1, "run.max_tokens": 8, "training.retries": 0, "training.epochs": 1,
+        "training.min_examples": 1, "training.batch": 8, "training.accumulation": 1,
+    }  # fmt: skip
+    settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+    out = tmp_path / "bench"
+    told = subprocess.run(
+        [Path(sys.executable).with_name("grokputer"), "bench", "learn", "--out", str(out), "--jobs", "2", "--json", "--no-canary",
+         "--feedback", "corrections,preferences", "--seeds", "1", "--cycles", "1", "--episodes", "20", "--measure", "1",
+         "--tasks", "enter-text", "--old-tasks", "click-test-2", *settings],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    measured = [(it["feedback"], it["cycle"]) for it in json.loads(told.stdout)["points"]]
+    assert measured == [("corrections", 0), ("corrections", 1), ("preferences", 0), ("preferences", 1)]
+    assert {"corrections-1 is played", "preferences-1 is played"} <= {line.strip() for line in told.stderr.splitlines()}

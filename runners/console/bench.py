@@ -54,6 +54,7 @@ def learn(
     canary: Annotated[
         bool, typer.Option(help="Let a canary decide; without one, what passes the gate is promoted.")
     ] = True,
+    jobs: Annotated[int, typer.Option(min=1, help="Loops played at a time, each with a share of the cores.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with DIR as it was last started.")] = False,
     from_log: Annotated[
         list[Path] | None,
@@ -98,12 +99,10 @@ def learn(
         )
     from rich.console import Console
 
-    from ..reviewer import load_reviewer
     from .demonstrating import Shown
 
-    judge = load_reviewer(arguments.reviewer) if arguments.reviewer else None
     try:
-        run_bench(folder, arguments, Shown(Console(stderr=True)), judge)
+        run_bench(folder, arguments, Shown(Console(stderr=True)), jobs)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     _show(report(find_logs([folder])), folder, as_json)

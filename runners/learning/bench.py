@@ -8,8 +8,12 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from ...domain.settings import check_setting
 from ...projections.learning import FEEDBACKS
 from ..environments.miniwob import BASE_TASKS, UNSEEN_TASKS, page_url
 from ..ledger import Ledger
+from ..reviewer import load_reviewer
 from .loop import Display, play
 from .plan import SHORT_ANSWERS, Plan, Reasoned
 
@@ -118,19 +123,59 @@ class Arguments:
 GROWS = ("feedback", "seeds", "cycles")
 
 
-def run_bench(out: Path, arguments: Arguments, display: Display, reviewer: Reviewer | None = None) -> None:
+def run_bench(out: Path, arguments: Arguments, display: Display, jobs: int = 1) -> None:
     """Play every loop to its end, seed by seed, so that early figures compare the kinds of feedback.
 
-    A loop that has been played, or that was killed, goes on from its log. Raises ``GrokputerError``.
+    With several jobs so many loops are played at a time, each in a process of its own with a share of the cores. A loop that
+    has been played, or that was killed, goes on from its log. Raises ``GrokputerError``.
     """
+    reviewer = _load_reviewer(arguments)
     out.mkdir(parents=True, exist_ok=True)
     keep_arguments(out, arguments)
-    for seed in range(1, arguments.seeds + 1):
-        for feedback in arguments.feedback:
-            log = out / f"{feedback}-{seed}" / "events.db"
-            log.parent.mkdir(exist_ok=True)
-            display.phase(f"== {feedback}, seed {seed} of {arguments.seeds}: {log}")
-            play(Ledger.create(log), arguments.plan(feedback, seed), ACTOR, display, reviewer)
+    loops = [(feedback, seed) for seed in range(1, arguments.seeds + 1) for feedback in arguments.feedback]
+    if jobs == 1:
+        for feedback, seed in loops:
+            display.phase(f"== {feedback}, seed {seed} of {arguments.seeds}")
+            _play(out, arguments, feedback, seed, display, reviewer)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _share_cores, (jobs,)) as pool:
+        playing = {pool.submit(_play_aside, out, arguments, *loop): loop for loop in loops}
+        for done in as_completed(playing):
+            done.result()
+            display.say("{}-{} is played".format(*playing[done]))
+
+
+def _play(
+    out: Path, arguments: Arguments, feedback: str, seed: int, display: Display, reviewer: Reviewer | None
+) -> None:
+    log = out / f"{feedback}-{seed}" / "events.db"
+    log.parent.mkdir(exist_ok=True)
+    play(Ledger.create(log), arguments.plan(feedback, seed), ACTOR, display, reviewer)
+
+
+def _share_cores(jobs: int) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+
+
+def _play_aside(out: Path, arguments: Arguments, feedback: str, seed: int) -> None:
+    _play(out, arguments, feedback, seed, _Lines(f"{feedback}-{seed}"), _load_reviewer(arguments))
+
+
+def _load_reviewer(arguments: Arguments) -> Reviewer | None:
+    return load_reviewer(arguments.reviewer) if arguments.reviewer else None
+
+
+class _Lines(Display):
+    """Whole lines on stderr under the loop's name, as others write there too."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def phase(self, title: str) -> None:
+        print(f"{self.name}: {title}", file=sys.stderr, flush=True)
+
+    def say(self, line: str) -> None:
+        print(f"{self.name}:   {line}", file=sys.stderr, flush=True)
 
 
 def keep_arguments(out: Path, arguments: Arguments) -> None:
