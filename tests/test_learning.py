@@ -235,9 +235,9 @@ def test_loops_are_played_beside_each_other_and_reported_together(tmp_path: Path
     settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
     out = tmp_path / "bench"
     told = subprocess.run(
-        [Path(sys.executable).with_name("grokputer"), "bench", "learn", "--out", str(out), "--jobs", "2", "--json", "--no-canary",
+        [Path(sys.executable).with_name("grokputer"), "bench", "learn", "--out", str(out), "--jobs", "2", "--json",
          "--feedback", "corrections,preferences", "--seeds", "1", "--cycles", "1", "--episodes", "20", "--measure", "1",
-         "--tasks", "enter-text", "--old-tasks", "click-test-2", *settings],
+         "--no-canary", "--tasks", "enter-text", "--old-tasks", "click-test-2", *settings],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
