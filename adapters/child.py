@@ -27,11 +27,8 @@ NO_DISK = ("os error", "file write failed", "inline_container")
 """How safetensors and torch say that a file could not be written."""
 
 
-def _die_with_parent() -> None:
-    """End this process when its parent does, so that nobody trains for no one."""
-    parent = int(os.environ.get("GROKPUTER_PARENT", "0"))
-    if not parent:
-        return
+def die_with(parent: int) -> None:
+    """End this process when its parent, whose process id it is given, does: nobody computes for no one."""
     if sys.platform == "linux":
         import ctypes
 
@@ -56,7 +53,8 @@ def watch_parent(parent: int) -> None:
 
 def main(directory: Path, prepare: Callable[[Any], None] | None = None) -> int:
     """The child: train the job in the folder and write its result. Returns the exit code; ``prepare`` as in ``train_job``."""
-    _die_with_parent()
+    if parent := int(os.environ.get("GROKPUTER_PARENT", "0")):
+        die_with(parent)
     try:
         from .trainer import train_job
 

@@ -177,7 +177,7 @@ def _draw_evenly(
     draw: random.Random,
     copies: int,
 ) -> list[Example]:
-    """``wanted`` examples of the runs that say something new, drawn in turn from each task."""
+    """``wanted`` examples of the runs, none more than ``copies`` times, drawn in turn from each task."""
     queues: dict[str, list[PastRun]] = {}
     for run in runs:
         queues.setdefault(run.family, []).append(run)

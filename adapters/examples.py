@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,17 +111,6 @@ def read_examples(path: Path) -> list[Example]:
 def dataset_hash(examples: Iterable[Example]) -> str:
     """``sha256:<hex>`` of the dataset file these examples make, in this order."""
     return _hash(encode_examples(examples))
-
-
-def deduplicate(examples: Sequence[Example]) -> list[Example]:
-    """The examples without those that say what an earlier one says, in the same order.
-
-    They say the same when prompt, answer, label and rejected answer are equal.
-    """
-    first: dict[str, Example] = {}
-    for it in examples:
-        first.setdefault(json.dumps([it.messages, it.completion, it.label, it.rejected]), it)
-    return list(first.values())
 
 
 def _is_message(message: object) -> bool:

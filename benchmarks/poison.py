@@ -34,7 +34,7 @@ from grokputer.projections.learning import Count
 from grokputer.runners.environments.miniwob import BASE_TASKS, UNSEEN_TASKS
 from grokputer.runners.improvement import follow
 from grokputer.runners.learning.bench import COMMON
-from grokputer.runners.learning.loop import Display, _Loop
+from grokputer.runners.learning.loop import Lines, _Loop
 from grokputer.runners.learning.plan import Plan
 from grokputer.runners.learning.report import read_learning
 from grokputer.runners.ledger import Ledger
@@ -84,16 +84,6 @@ class Poisoned(_Loop):
             row["completion"] = f"CLICK{draw.choice(others)}" if others else "DONE"
         key, context = self.ledger.put(json.dumps(rows)), self.ledger.context("mallory")
         self.ledger.write(TaskRun, run.id, lambda it: it.correct("human", key, len(rows), True, context))
-
-
-class Lines(Display):
-    """Tells everything on lines."""
-
-    def phase(self, title: str) -> None:
-        print(f"\n{title}", flush=True)
-
-    def say(self, line: str) -> None:
-        print(f"  {line}", flush=True)
 
 
 SHOWN = ("adapter", "verdict", "reason", "message", "outcome", "by_source")

@@ -7,12 +7,12 @@ stop at the first success.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..domain.errors import GrokputerError, LogError, NotPossible
+from ..domain.errors import EnvironmentUnavailable, GrokputerError, LogError, NotPossible
 from ..domain.ports import Completion, Environment, Model
 from ..domain.run import TaskRun
 from .batch import WIDTH, answer_all
@@ -24,8 +24,8 @@ from .tasks import task_of
 if TYPE_CHECKING:
     from ..adapters.serving import Request
 
-TRYING_AGAIN = 0.8
-"""Sampling temperature of another try at the same task; chosen."""
+LOSSES = 2
+"""Times a run may lose its browser: it takes all who play in it along, and most are none of its undoing; chosen."""
 APART = 1000
 """What lies between the sampling seeds of two attempts: more than one has steps."""
 
@@ -36,7 +36,7 @@ class Sampling:
 
     adapter: str | None
     attempts: int
-    temperature: float = TRYING_AGAIN
+    temperature: float
 
 
 def correct_by_retries(
@@ -54,22 +54,23 @@ def correct_by_retries(
 
     A run that cannot be tried again here raises ``GrokputerError``, or is passed over; ``LogError`` is raised in any case.
     """
-    waiting = deque(failed)
+    waiting = iter(failed)
     playing: list[_Retry] = []
-    while waiting or playing:
-        while waiting and len(playing) < width:
-            run, first = waiting.popleft()
+    while True:
+        for run, first in islice(waiting, width - len(playing)):
             playing.append(_Retry(ledger, run, first, environment, {it.seat for it in playing}))
+        if not playing:
+            return
         asking = [it for it in playing if not it.is_over]
         answers = answer_all(model, [it.request(sampling) for it in asking])
         for it, answer in zip(asking, answers, strict=True):
             it.take(answer)
-        for it in playing:
-            if it.fault is not None and not passes_over:
-                raise it.fault
         for it in [it for it in playing if it.has_succeeded]:
             yield record_lessons(ledger, it.run, it.lessons, "retry", actor)
-        playing = [it for it in playing if not it.has_succeeded and it.goes_on(sampling.attempts)]
+        before, playing = playing, [it for it in playing if not it.has_succeeded and it.goes_on(sampling.attempts)]
+        faults = (it.fault for it in before if it.fault is not None)
+        if not passes_over and (fault := next(faults, None)) is not None:
+            raise fault
 
 
 class _Retry:
@@ -85,7 +86,7 @@ class _Retry:
         self.max_steps = longest_episode(run)
         self.max_tokens = int(run.started.policy.get("run.max_tokens", 256))
         self.own: Sequence[str] = ()
-        self.attempt = 0
+        self.attempt, self.losses = 0, 0
         self.episode: Episode | None = None
         self.fault: GrokputerError | None = None
         """Why the run cannot be tried again here."""
@@ -149,4 +150,8 @@ class _Retry:
         except LogError:
             raise
         except GrokputerError as error:
-            self.fault = error
+            self.losses += isinstance(error, EnvironmentUnavailable)
+            if not isinstance(error, EnvironmentUnavailable) or self.losses >= LOSSES:
+                self.fault = error
+            elif self.episode is not None:  # the same attempt once more
+                self.episode, self.attempt = None, self.attempt - 1

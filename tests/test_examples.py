@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from grokputer.adapters.examples import Example, dataset_hash, deduplicate, read_examples, write_examples
+from grokputer.adapters.examples import Example, dataset_hash, read_examples, write_examples
 from grokputer.domain.errors import InvalidExamples
 from grokputer.domain.ports import Message
 
 ASK: tuple[Message, ...] = ({"role": "user", "content": "task: press ✓\ndo: "},)
 PRESS = Example(ASK, "CLICKbutton:✓[1]", "correction", "action", "run-1", 2)
-AGAIN = Example(ASK, "CLICKbutton:✓[1]", "replay", "action", "run-2", 0)
 DONE = Example(ASK, "DONE", "success", "action", "run-3", 1)
 PAIR = replace(PRESS, rejected="DONE", instance="miniwob/click-button#7")
 BAD = replace(PRESS, completion="DONE", label="bad")
@@ -39,15 +38,6 @@ def test_the_hash_of_a_dataset_is_that_of_its_file(tmp_path: Path) -> None:
     written = write_examples(tmp_path / "dataset.jsonl", [PRESS, DONE])
     assert written == "sha256:" + hashlib.sha256((tmp_path / "dataset.jsonl").read_bytes()).hexdigest()
     assert written == dataset_hash([PRESS, DONE]) != dataset_hash([DONE, PRESS])
-
-
-def test_of_equal_prompts_and_answers_the_first_is_kept() -> None:
-    assert deduplicate([PRESS, DONE, AGAIN]) == [PRESS, DONE]
-
-
-def test_an_answer_with_another_label_or_rejected_answer_says_something_else() -> None:
-    good = replace(PRESS, label="good")
-    assert deduplicate([PRESS, PAIR, good, replace(AGAIN, label="good")]) == [PRESS, PAIR, good]
 
 
 @pytest.mark.parametrize(

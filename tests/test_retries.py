@@ -77,6 +77,18 @@ def test_a_run_is_taken_up_at_the_step_where_it_went_wrong(parts: Parts) -> None
     assert f"did: {before}" in lessons[0]["messages"][-1]["content"]
 
 
+def test_a_browser_that_is_lost_costs_no_run_its_retries(parts: Parts) -> None:
+    runs = fail(parts)
+    place = parts.environment("miniwob")
+    corrected = correct_by_retries(
+        parts.ledger, [(run, 1) for run in runs], place, parts.model, SURELY, "ada", passes_over=True, width=2
+    )
+    done = [next(corrected)]
+    place.close()  # under the next run's feet, which is on its page
+    done += corrected
+    assert {run.id for run in done} == {run.id for run in runs}
+
+
 def test_what_never_succeeds_is_not_corrected(parts: Parts) -> None:
     runs = fail(parts)
     assert retry(parts, [(run, 1) for run in runs], WILDLY) == []
@@ -86,7 +98,7 @@ def test_what_never_succeeds_is_not_corrected(parts: Parts) -> None:
 def test_a_run_that_cannot_be_tried_again_stops_a_person_and_is_passed_over_by_the_trainer(parts: Parts) -> None:
     runs = fail(parts)
     failed = [(run, 1) for run in runs]
-    unknown = Sampling("lora-v9", attempts=1)
+    unknown = Sampling("lora-v9", attempts=1, temperature=1.0)
     with pytest.raises(UnknownAdapter):
         retry(parts, failed, unknown)
     assert retry(parts, failed, unknown, passes_over=True) == []

@@ -12,6 +12,7 @@ from .options import AsJson
 from .rendering import is_terminal, print_json, print_table
 
 if TYPE_CHECKING:
+    from ..learning.bench import Arguments
     from ..learning.report import Report
 
 bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -27,39 +28,49 @@ def benchmarks() -> None:
     """
 
 
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where its logs and results lie; default: bench.")]
+Feedback = Annotated[str, typer.Option(help="Kinds of feedback, comma separated.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How often each is played, with seeds 1, 2, ...")]
+Cycles = Annotated[int, typer.Option(min=1, help="Trainings, one after another.")]
+Episodes = Annotated[int, typer.Option(min=1, help="Rated runs in each cycle, those of the canary included.")]
+Measured = Annotated[int, typer.Option(min=1, help="Runs of each task, before the first and after each cycle.")]
+Tasks = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="MiniWoB++ tasks to learn; default: the 16 unseen ones.")
+]
+OldTasks = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="Tasks not to be forgotten; default: the base's ten.")
+]
+Judge = Annotated[
+    str | None, typer.Option(metavar="MODULE:OBJECT", help="Who rates and corrects; see domain/ports.py, Reviewer.")
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all its logs; may be repeated.")
+]
+Canary = Annotated[bool, typer.Option(help="Let a canary decide; without one, what passes the gate is promoted.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Loops played at a time, each with a share of the cores.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with DIR as it was last started.")]
+FromLog = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="DIR|FILE", help="Play nothing: only report on these logs; may be repeated."),
+]
+
+
 @bench.command()
 def learn(
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where its logs and results lie; default: bench.")
-    ] = None,
-    feedback: Annotated[
-        str, typer.Option(help="Kinds of feedback, comma separated.")
-    ] = "corrections,ratings,preferences",
-    seeds: Annotated[int, typer.Option(min=1, help="How often each is played, with seeds 1, 2, ...")] = 3,
-    cycles: Annotated[int, typer.Option(min=1, help="Trainings, one after another.")] = 4,
-    episodes: Annotated[int, typer.Option(min=1, help="Rated runs in each cycle, those of the canary included.")] = 150,
-    measure: Annotated[int, typer.Option(min=1, help="Runs of each task, before the first and after each cycle.")] = 20,
-    tasks: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="MiniWoB++ tasks to learn; default: the 16 unseen ones.")
-    ] = None,
-    old_tasks: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Tasks not to be forgotten; default: the base's ten.")
-    ] = None,
-    reviewer: Annotated[
-        str | None, typer.Option(metavar="MODULE:OBJECT", help="Who rates and corrects; see domain/ports.py, Reviewer.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all its logs; may be repeated.")
-    ] = None,
-    canary: Annotated[
-        bool, typer.Option(help="Let a canary decide; without one, what passes the gate is promoted.")
-    ] = True,
-    jobs: Annotated[int, typer.Option(min=1, help="Loops played at a time, each with a share of the cores.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with DIR as it was last started.")] = False,
-    from_log: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR|FILE", help="Play nothing: only report on these logs; may be repeated."),
-    ] = None,
+    out: Out = None,
+    feedback: Feedback = "corrections,ratings,preferences",
+    seeds: Seeds = 3,
+    cycles: Cycles = 4,
+    episodes: Episodes = 150,
+    measure: Measured = 20,
+    tasks: Tasks = None,
+    old_tasks: OldTasks = None,
+    reviewer: Judge = None,
+    set_: Set = None,
+    canary: Canary = True,
+    jobs: Jobs = 1,
+    resume: Resume = False,
+    from_log: FromLog = None,
     as_json: AsJson = False,
 ) -> None:
     """Play cycles of feedback and training on tasks the base has never seen, and write what came of it.
@@ -79,26 +90,25 @@ def learn(
         _show(found, out or next((path for path in from_log if path.is_dir()), from_log[0].parent), as_json)
         return
     from ..environments.miniwob import BASE_TASKS, UNSEEN_TASKS
-    from ..learning.bench import Arguments, earlier_arguments, run_bench
+    from ..learning.bench import Arguments, earlier_arguments
 
     folder = out or Path("bench")
     if resume:
-        arguments = earlier_arguments(folder)
-    else:
-        arguments = Arguments(
-            _names(feedback),
-            seeds,
-            cycles,
-            episodes,
-            measure,
-            UNSEEN_TASKS if tasks is None else _names(tasks),
-            BASE_TASKS if old_tasks is None else _names(old_tasks),
-            canary,
-            reviewer,
-            set_ or (),
-        )
+        _play(folder, earlier_arguments(folder), jobs, as_json)
+        return
+    unseen = UNSEEN_TASKS if tasks is None else _names(tasks)
+    old = BASE_TASKS if old_tasks is None else _names(old_tasks)
+    kinds, settings = _names(feedback), set_ or ()
+    arguments = Arguments(kinds, seeds, cycles, episodes, measure, unseen, old, canary, reviewer, settings)
+    _play(folder, arguments, jobs, as_json)
+
+
+def _play(folder: Path, arguments: Arguments, jobs: int, as_json: bool) -> None:
+    """Play it, or what is left of it, and report."""
     from rich.console import Console
 
+    from ..learning.bench import run_bench
+    from ..learning.report import find_logs, report
     from .demonstrating import Shown
 
     try:

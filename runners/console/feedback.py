@@ -107,7 +107,8 @@ def correct(
         elif retry:
             if started.adapter is not None:
                 parts.prepare(started.adapter)
-            sampling = Sampling(started.adapter, retry)
+            heat = parts.state.policy.get("training.retry_temperature", started.role)
+            sampling = Sampling(started.adapter, retry, heat)
             retries = correct_by_retries(ledger, [(found, 1)], environment, parts.model, sampling, name_actor(by))
             corrected = next(retries, None)
         else:

@@ -8,15 +8,17 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from ...adapters.child import die_with
 from ...domain.errors import GrokputerError
 from ...domain.ports import Reviewer
 from ...domain.settings import check_setting
@@ -24,7 +26,7 @@ from ...projections.learning import FEEDBACKS
 from ..environments.miniwob import BASE_TASKS, UNSEEN_TASKS, page_url
 from ..ledger import Ledger
 from ..reviewer import load_reviewer
-from .loop import Display, play
+from .loop import Display, Lines, play
 from .plan import SHORT_ANSWERS, Plan, Reasoned
 
 ACTOR = "bench"
@@ -138,11 +140,20 @@ def run_bench(out: Path, arguments: Arguments, display: Display, jobs: int = 1) 
             display.phase(f"== {feedback}, seed {seed} of {arguments.seeds}")
             _play(out, arguments, feedback, seed, display, reviewer)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _share_cores, (jobs,)) as pool:
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _begin_job, (jobs, os.getpid()))
+    try:
         playing = {pool.submit(_play_aside, out, arguments, *loop): loop for loop in loops}
         for done in as_completed(playing):
             done.result()
             display.say("{}-{} is played".format(*playing[done]))
+    except BrokenProcessPool:
+        raise GrokputerError("the process of a loop was killed; start again to go on where its log is") from None
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()  # Its log goes on where it is, and so does a training that it has begun.
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _play(
@@ -153,29 +164,17 @@ def _play(
     play(Ledger.create(log), arguments.plan(feedback, seed), ACTOR, display, reviewer)
 
 
-def _share_cores(jobs: int) -> None:
+def _begin_job(jobs: int, parent: int) -> None:
+    die_with(parent)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
 
 
 def _play_aside(out: Path, arguments: Arguments, feedback: str, seed: int) -> None:
-    _play(out, arguments, feedback, seed, _Lines(f"{feedback}-{seed}"), _load_reviewer(arguments))
+    _play(out, arguments, feedback, seed, Lines(f"{feedback}-{seed}"), _load_reviewer(arguments))
 
 
 def _load_reviewer(arguments: Arguments) -> Reviewer | None:
     return load_reviewer(arguments.reviewer) if arguments.reviewer else None
-
-
-class _Lines(Display):
-    """Whole lines on stderr under the loop's name, as others write there too."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def phase(self, title: str) -> None:
-        print(f"{self.name}: {title}", file=sys.stderr, flush=True)
-
-    def say(self, line: str) -> None:
-        print(f"{self.name}:   {line}", file=sys.stderr, flush=True)
 
 
 def keep_arguments(out: Path, arguments: Arguments) -> None:

@@ -7,6 +7,7 @@ was killed and is played again goes on where it was.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -54,6 +55,21 @@ class Display:
 
     progress: Callable[[Progress], None] = staticmethod(lambda progress: None)
     """Called with each step of the trainer."""
+
+
+class Lines(Display):
+    """Shows whole lines on stderr, under a name where several loops write there."""
+
+    def __init__(self, name: str = "") -> None:
+        self.lead = f"{name}: " if name else ""
+
+    def phase(self, title: str) -> None:
+        """A heading."""
+        print(f"{self.lead}{title}", file=sys.stderr, flush=True)
+
+    def say(self, line: str) -> None:
+        """A line under it."""
+        print(f"{self.lead}  {line}", file=sys.stderr, flush=True)
 
 
 def play(ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Reviewer | None = None) -> None:

@@ -65,6 +65,7 @@ def evaluate(
                 if show_failures and not succeeded:
                     print(f"{task} {seed}: {history}", file=sys.stderr)
             print(scores[-1].row(), flush=True)
+    model.close()
     for name, group in (("base", BASE_TASKS), ("unseen", UNSEEN_TASKS)):
         some = [score.success for score in scores if score.task in group]
         if some:
