@@ -128,7 +128,7 @@ def carry_out(ledger: Ledger, command: Command, policy: Policy, context: Context
 def resolve_recipe(policy: Policy, role: str) -> Recipe:
     """The recipe in force for the role: its preset, with the figures that were set. Raises ``InvalidRecipe``."""
     base = preset(policy.get("training.preset", role), role)
-    return base.replace(**{"quantization": policy.get("model.quantization", role), **policy.recipe_changes(role)})
+    return base.replace(**{"quantization": policy.quantization, **policy.recipe_changes(role)})
 
 
 def _request_training(ledger: Ledger, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:

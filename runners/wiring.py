@@ -39,7 +39,7 @@ def base_of(policy: Policy) -> Base:
         name="" if name == "embedded" else name,
         revision=policy.get("model.revision"),
         trust_remote_code=policy.get("model.trust_remote_code"),
-        quantization=policy.get("model.quantization"),
+        quantization=policy.quantization,
     )
 
 

@@ -163,7 +163,7 @@ def test_a_request_carries_the_whole_recipe_in_force(ledger: Ledger) -> None:
     requested = ledger.get(TrainingJob, breach(ledger)).requested
     assert requested is not None
     assert requested.recipe["r"] == 8
-    assert requested.recipe["quantization"] == "nf4"
+    assert requested.recipe["quantization"] == "none"  # the embedded base is held as it is
 
 
 def test_a_completed_training_becomes_an_adapter_with_the_next_name(ledger: Ledger) -> None:

@@ -87,3 +87,12 @@ def test_a_share_of_nothing_and_of_all_are_exact() -> None:
     for number in range(100):
         assert route(Traffic("s", "c", "r", 0), str(number)).arm == "stable"
         assert route(Traffic("s", "c", "r", 100), str(number)) == Route("canary", "c", "r")
+
+
+@pytest.mark.parametrize(
+    ("changed", "held"),
+    [({}, "none"), ({"model.base": "org/big"}, "nf4"), ({"model.quantization": "nf4"}, "nf4"),
+     ({"model.base": "org/big", "model.quantization": "none"}, "none")],
+)
+def test_all_bases_but_the_embedded_are_quantised_unless_said_otherwise(changed: dict[str, str], held: str) -> None:
+    assert Policy(changed).quantization == held

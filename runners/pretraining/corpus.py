@@ -30,8 +30,10 @@ LONGEST = 448
 """Longer samples are left out, in tokens; chosen: one in thirty."""
 POOL = 512
 """Samples that are drawn together and sorted by length, so that a batch holds little padding; chosen."""
-QUESTIONS_SHARE = 0.4
+QUESTIONS_SHARE = 0.5
 """The share of pages with several questions among the synthetic samples; chosen."""
+STEPS_OF_ONE = 2
+"""Steps of one synthetic task that are shown: its pages resemble each other, so more of them teach less; chosen."""
 TAIL_WEIGHT = 0.1
 """The loss weight of the task's second mention: it repeats the first, and so teaches copying for nothing. Chosen."""
 STEPS = 12
@@ -167,7 +169,8 @@ def batches(
         pages = [ask_questions(rng, progress) for _ in range(round(left * QUESTIONS_SHARE))]
         synthetic: list[Demonstration] = []
         while len(synthetic) < left - len(pages):
-            synthetic += demonstrate_synthetic(rng, progress)
+            steps = list(demonstrate_synthetic(rng, progress))
+            synthetic += rng.sample(steps, min(len(steps), STEPS_OF_ONE))
         samples += encode(tokenizer, synthetic) + encode_questions(tokenizer, pages)
         samples.sort(key=lambda sample: len(sample.ids))
         cut = list(_cut(samples, tokens))

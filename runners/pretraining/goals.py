@@ -56,6 +56,22 @@ def kind_word(rng: Random, element: Element) -> str:
     return rng.choice(KIND_WORDS.get(element.kind, element.kind).split("|"))
 
 
+def own_kind_word(rng: Random, scene: Scene, element: Element) -> str:
+    """What people call such an element and nothing else on the page, where there is such a word."""
+    others = {e.kind for e in scene.elements} - {element.kind}
+    taken = {word for kind in others for word in KIND_WORDS.get(kind, kind).split("|")}
+    free = [word for word in KIND_WORDS.get(element.kind, element.kind).split("|") if word not in taken]
+    return rng.choice(free) if free else kind_word(rng, element)
+
+
+def by_attribute(rng: Random, scene: Scene, element: Element) -> tuple[str, Element]:
+    """Words for what has the element's colour, or size and colour, and the first element on the page that they fit."""
+    wanted = element.attributes if rng.random() < 0.4 else (element.attributes[-1],)
+    first = next(e for e in scene.elements if set(wanted) <= set(e.attributes))
+    word = rng.choice([kind_word(rng, first), "one", "element", "thing"])
+    return f"the {' '.join(wanted)} {word}", first
+
+
 def by_text(rng: Random, scene: Scene, element: Element) -> str:
     """The element named by its text, with or without its kind."""
     text = element.text.rstrip(" :") or element.text
@@ -82,7 +98,7 @@ def by_text(rng: Random, scene: Scene, element: Element) -> str:
 def by_order(rng: Random, scene: Scene, element: Element) -> str:
     """The element named by its place among its kind: ``the second button``, ``the last link``, ``a textarea``."""
     alike = [e for e in scene.elements if e.kind == element.kind]
-    place, word = alike.index(element), kind_word(rng, element)
+    place, word = alike.index(element), own_kind_word(rng, scene, element)
     if element is alike[0] and rng.random() < (0.8 if len(alike) == 1 else 0.3):
         return rng.choice(["the {}", "a {}", 'a "{}"', "the {} element", "any {}", 'the "{}" widget']).format(word)
     if element is alike[-1] and len(alike) > 1 and rng.random() < 0.4:
@@ -150,10 +166,8 @@ def click_attribute(rng: Random, scene: Scene) -> Goal:
             seen.add(attributes[-1])
             scene.place(rng, Element(kind if rng.random() < 0.8 else rng.choice(SHAPES), attributes=attributes))
     element = rng.choice([e for e in scene.elements if e.attributes and e.attributes[-1] in seen])
-    wanted = element.attributes if rng.random() < 0.4 else (element.attributes[-1],)
-    alike = next(e for e in scene.elements if set(wanted) <= set(e.attributes))
-    word = rng.choice([kind_word(rng, alike), "one", "element", "thing"])
-    return f"{rng.choice(CLICK)} the {' '.join(wanted)} {word}", [("CLICK", alike, "")]
+    asked, first = by_attribute(rng, scene, element)
+    return f"{rng.choice(CLICK)} {asked}", [("CLICK", first, "")]
 
 
 def listed(rng: Random, names: list[str]) -> str:

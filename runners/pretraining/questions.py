@@ -17,6 +17,7 @@ from .goals import (
     TICK,
     TYPE,
     Goal,
+    by_attribute,
     by_neighbour,
     by_order,
     by_text,
@@ -25,13 +26,13 @@ from .goals import (
     quoted,
     text_field,
 )
-from .reading import copy_value, put_pairs
+from .reading import by_letters, copy_value, put_pairs
 from .scene import TEXTUAL, Element, Scene, furnish
 from .synthetic import THEN, finish, make_goals
 
 MOST = 8
 """Questions about one page; chosen."""
-TABLES = 0.35
+TABLES = 0.45
 """The share of pages that are a table of labelled values, each of which is asked for; chosen."""
 
 
@@ -98,6 +99,12 @@ def _about(rng: Random, scene: Scene, element: Element) -> list[Goal]:
         if not is_named or element.is_on:
             return []
         return [(f"{rng.choice(TICK)} {quoted(rng, text)}", [("CLICK", element, "")])]
+    if element.attributes and rng.random() < 0.6:
+        asked, first = by_attribute(rng, scene, element)
+        return [(f"{rng.choice(CLICK)} {asked}", [("CLICK", first, "")])]
+    letters = by_letters(rng, scene, element) if is_named and rng.random() < 0.25 else ""
+    if letters:
+        return [(f"{rng.choice(CLICK)} {letters}", [("CLICK", element, "")])]
     way = rng.random()
     if is_named and way < 0.6:
         return [(f"{rng.choice(CLICK)} {by_text(rng, scene, element)}", [("CLICK", element, "")])]

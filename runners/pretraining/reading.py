@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from . import words
-from .goals import CLICK, TYPE, Goal, Step, kind_word, part_of, quoted, text_field
+from .goals import CLICK, TYPE, Goal, Step, by_text, kind_word, part_of, quoted, text_field
 from .scene import CLICKABLE, STATIC, TEXTUAL, Element, Scene, new_text
 
 CELLS = ("td", "td", "th", "span", "div", "b", "dd")
@@ -104,28 +104,32 @@ def _labels(rng: Random, scene: Scene, count: int, others: list[str] | None = No
 
 def click_part(rng: Random, scene: Scene) -> Goal:
     """Click what begins with, ends in or contains some letters, the only one on the page."""
-    kind = rng.choice(CLICKABLE)
-    group = rng.randint(1, 10**6)
-    texts = _labels(rng, scene, rng.randint(2, 6))
-    text = rng.choice(texts)
+    kind, group = rng.choice(CLICKABLE), rng.randint(1, 10**6)
+    elements = [Element(kind, each, group=group) for each in _labels(rng, scene, rng.randint(2, 6))]
+    scene.place(rng, *elements)
+    for element in rng.sample(elements, len(elements)):
+        if asked := by_letters(rng, scene, element):
+            return f"{rng.choice(CLICK)} {asked}", [("CLICK", element, "")]
+    element = max(elements, key=lambda it: len(it.text))
+    return f"{rng.choice(CLICK)} {by_text(rng, scene, element)}", [("CLICK", element, "")]
+
+
+def by_letters(rng: Random, scene: Scene, element: Element) -> str:
+    """The element named by letters that its text begins with, ends in or holds, and no other; empty where there are none."""
+    text = element.text.rstrip(" :")
     length = rng.randint(2, max(2, min(5, len(text) - 1)))
     way = rng.choice(["begin", "end", "hold"])
     start = {"begin": 0, "end": max(0, len(text) - length)}.get(way, rng.randint(0, max(0, len(text) - length)))
     part = text[start : start + length].strip()
-    others = [other.lower() for other in texts if other != text] + [e.text.lower() for e in scene.elements]
-    if not part or any(part.lower() in other for other in others):
-        text = max(texts, key=len)  # nothing else on the page can hold the longest text whole
-        part, way = text, "begin"
-    elements = [Element(kind, each, group=group) for each in texts]
-    scene.place(rng, *elements)
+    if len(part) < 2 or any(part.lower() in other.text.lower() for other in scene.elements if other is not element):
+        return ""
     says = {
         "begin": ["beginning with {}", "that begins with {}", "whose first letters are {}"],
         "end": ["ending in {}", "that ends in {}", "whose last letters are {}"],
         "hold": ["containing {}", "that has {} in it", "with {} in its text"],
     }[way]
-    element = elements[texts.index(text)]
     what = rng.choice([kind_word(rng, element), "entry", "one", "element"])
-    return f"{rng.choice(CLICK)} the {what} {rng.choice(says).format(quoted(rng, part))}", [("CLICK", element, "")]
+    return f"the {what} {rng.choice(says).format(quoted(rng, part))}"
 
 
 def fill_form(rng: Random, scene: Scene) -> Goal:

@@ -24,6 +24,9 @@ THEN = (
 ).split("|")
 CLOSERS = "OK Save Send Done Apply Confirm Go Continue Submit Finish Next Search Book Update Add Order Reply".split()
 
+SEVERAL = 0.25
+"""The share of tasks with several goals, each of which may take several steps; chosen."""
+
 GOALS: dict[Callable[[Random, Scene], Goal], int] = {
     goals.click_text: 8,
     goals.click_kind: 3,
@@ -56,12 +59,12 @@ def demonstrate_synthetic(rng: Random, difficulty: float = 1.0) -> Iterator[Demo
     """The demonstrations of one random task, step by step. ``difficulty`` in [0, 1] scales the page and the goals."""
     scene, crowd = Scene(), rng.choice([0, 1, 1, 2, 2, 3, 4, 6, 8, 30 if rng.random() < 0.2 else 8])
     furnish(rng, scene, rng.randint(0, round(crowd * max(difficulty, 0.2))))
-    count = 1 if rng.random() > 0.4 * difficulty else rng.randint(2, 3)
+    count = 1 if rng.random() > SEVERAL * difficulty else rng.randint(2, 3)
     made = make_goals(rng, scene, count)
     if difficulty > 0.5 and len(made) == 1 and rng.random() < 0.15:
         made = _sequence(rng, scene) or made
     instruction, steps = _join(rng, made)
-    if rng.random() < (0.5 if steps[-1:] and steps[-1][0] != "CLICK" else 0.3) or not steps:
+    if rng.random() < (0.35 if steps[-1:] and steps[-1][0] != "CLICK" else 0.2) or not steps:
         instruction, steps = _close(rng, scene, instruction, steps)
     yield from _play(rng, scene, finish(rng, instruction), steps[:HISTORY])
 
