@@ -1,4 +1,4 @@
-"""Every fact the log can hold: all are had from here, those of adapters and example sets stand on pages of their own.
+"""Every fact the log can hold: all are had from here; those of adapters, comparisons and example sets have their own pages.
 
 A fact is past tense, frozen, JSON-plain and self-sufficient: an auditor reads one without today's configuration. A topic
 is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an upcaster.
@@ -25,6 +25,9 @@ from .adapter_facts import RolloutEvent as RolloutEvent
 from .adapter_facts import RolloutPaused as RolloutPaused
 from .adapter_facts import RolloutResumed as RolloutResumed
 from .adapter_facts import RolloutStarted as RolloutStarted
+from .comparison_facts import ComparisonConcluded as ComparisonConcluded
+from .comparison_facts import ComparisonEvent as ComparisonEvent
+from .comparison_facts import ComparisonStarted as ComparisonStarted
 from .example_facts import ExamplesImported as ExamplesImported
 from .example_facts import ExamplesSynthesized as ExamplesSynthesized
 from .fact import EVENTS as EVENTS

@@ -156,6 +156,13 @@ SETTINGS: dict[str, Setting] = {
     "gate.minimum": Setting(
         10, "held-out instances under which a count says nothing (chosen: what a mean of ratings needs)", 1, 10_000
     ),
+    # A/B: two adapters on the same pages; figures of the project's user.
+    "ab.stars": Setting(0.3, "mean stars that B must be better by than A, or", 0, 4),
+    "ab.points": Setting(10.0, "percentage points of success that it must be better by", 0, 100),
+    "ab.latency_ms": Setting(500, "milliseconds a run; B must be slower than A by less", 0, 100_000),
+    "ab.minimum": Setting(
+        20, "pairs of runs under which nothing is said (chosen: a share of 20 is known to 20 points)", 5, 10_000
+    ),
     # The canary; figures of the project's user.
     "canary.weight_percent": Setting(15, "share of the runs that the canary gets", 1, 99),
     "canary.rule": Setting(

@@ -17,6 +17,8 @@ from ..domain.cost import Prices
 from ..domain.events import (
     AdapterPromoted,
     AdapterRegistered,
+    ComparisonEvent,
+    ComparisonStarted,
     CycleClosed,
     DatasetBuilt,
     Event,
@@ -104,7 +106,7 @@ class Node:
 def trace(log: Lookup, adapter: UUID) -> list[Node]:
     """The tree's roots for the adapter with this id: the ratings or the person's wish that it began with.
 
-    A second root tells by which adapter it was replaced, where it was.
+    What it was compared with by hand follows, and by which adapter it was replaced, where it was.
     """
     registered = next(it.event for it in log.history(adapter) if isinstance(it.event, AdapterRegistered))
     training = log.history(UUID(registered.training))
@@ -120,7 +122,7 @@ def trace(log: Lookup, adapter: UUID) -> list[Node]:
     roots = _nest(log, sorted(events, key=lambda it: it.position))
     if opening is not None and isinstance(opening.event, RatingThresholdBreached):
         roots[0] = _ratings(log, opening.event, roots[0])
-    return [*roots, *_replacement(log, registered)]
+    return [*roots, *_comparisons(log, registered.adapter), *_replacement(log, registered)]
 
 
 def _opening(log: Lookup, requested: TrainingRequested) -> Placed | None:
@@ -256,6 +258,17 @@ def _measured(log: Lookup, position: int, judged: HeldOutJudged) -> list[Node]:
             text = f"{'held-out failures' if side == 'failed' else 'what worked'}: {', '.join(said)}"
             nodes.append(Node("HeldOut", position, text, {"outcome": side, "runs": runs, "losses": losses}))
     return nodes
+
+
+def _comparisons(log: Lookup, adapter: str) -> list[Node]:
+    """The comparisons by hand that the adapter was an arm of, each with what came of it."""
+    started = log.read(1, None, (ComparisonStarted.TOPIC,))
+    ids = [
+        it.event.originator_id
+        for it in started
+        if isinstance(it.event, ComparisonEvent) and adapter in (it.event.a, it.event.b)
+    ]
+    return [node for id in ids for node in _nest(log, log.history(id))]
 
 
 def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:

@@ -1,4 +1,4 @@
-"""Tables for SQL users: one row per run, rating, training, adapter, rollout and look at a canary.
+"""Tables for SQL users: one row per run, rating, training, adapter, rollout, look at a canary and comparison.
 
 They lie in the log's own file and hold nothing the log does not say; drop them and they are built again. Each event
 becomes a partial row, and rows of one key are merged, so the order of the log is all that matters.
@@ -18,6 +18,7 @@ from ..domain.events import (
     AdapterRolledBack,
     CanaryAssessed,
     CanaryWeightSet,
+    ComparisonEvent,
     DatasetBuilt,
     Event,
     HeldOutJudged,
@@ -36,6 +37,7 @@ from ..domain.events import (
     TrainingFailed,
     TrainingRequested,
 )
+from .comparisons import COMPARISONS, row_of_comparison
 
 TABLES: dict[str, dict[str, type]] = {
     "runs": {
@@ -145,6 +147,7 @@ TABLES: dict[str, dict[str, type]] = {
         "reason": str,
         "message": str,
     },
+    "comparisons": COMPARISONS,
 }
 """Each table's columns and their types; the first column is the key."""
 
@@ -163,6 +166,8 @@ def rows_of(position: int, event: Event) -> list[Row]:
             return _rows_of_adapter(position, event, key, time)
         case RolloutEvent():
             return _rows_of_rollout(position, event, key, time)
+        case ComparisonEvent():
+            return [("comparisons", row_of_comparison(position, event))]
     return []
 
 

@@ -13,6 +13,8 @@ from ..domain.events import (
     AlertRaised,
     CanaryAssessed,
     CanaryWeightSet,
+    ComparisonConcluded,
+    ComparisonStarted,
     CycleClosed,
     CycleOpened,
     DatasetBuilt,
@@ -108,6 +110,13 @@ def _describe_making(event: Event) -> str:
             return f"gate against {event.parent or 'the base'}: {event.verdict} ({event.reason}): {event.message}"
         case AdapterRejected():
             return f"rejected: {event.reason}"
+        case ComparisonStarted():
+            pages = f"{count(event.episodes, 'page')} of {', '.join(event.tasks)}"
+            arms = f"{event.b or 'the base'} beside {event.a or 'the base'}"
+            return f"A/B by {event.actor}: {arms} on {pages}; bars {_bars(event)}"
+        case ComparisonConcluded():
+            arms = f"{event.b or 'the base'} in place of {event.a or 'the base'}"
+            return f"A/B, {arms}: {event.verdict} ({event.reason}): {event.message}"
     return event.TOPIC
 
 
@@ -117,6 +126,11 @@ def describe_fault(event: TaskRated) -> str:
     if event.fault is None:
         return ", attributed to no role" if event.stars < GOOD_STARS else ""
     return f", {event.fault} at fault{step}" if event.others or step else ""
+
+
+def _bars(event: ComparisonStarted) -> str:
+    bars = event.bars
+    return f"+{bars['stars']:g} stars or +{bars['points']:g} points, under +{bars['latency_ms']:g} ms"
 
 
 def count(number: int, noun: str) -> str:

@@ -105,8 +105,8 @@ def test_topics_are_the_ones_every_log_has() -> None:
     """A topic is never renamed; this list only ever grows."""
     assert sorted(EVENTS) == [
         "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack", "AlertRaised",
-        "CanaryAssessed", "CanaryWeightSet", "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported",
-        "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
+        "CanaryAssessed", "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "CycleClosed", "CycleOpened",
+        "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
         "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "StepTaken", "TaskCorrected",
         "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined", "TrainingFailed",
         "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
