@@ -28,6 +28,7 @@ COMMANDS = {
     "at": "status",
     "adapters": "status",
     "rollouts": "rollouts",
+    "ab": "comparing",
     "why": "why",
     "log": "log",
     "replay": "replaying",

@@ -10,11 +10,12 @@ from typing import Any, Self
 
 
 class ChatServer:
-    """Serves ``/v1/chat/completions`` on a free port until it is closed. ``asked`` keeps the last message of each request
-    and ``keys`` the authorization it came with."""
+    """Serves ``/v1/chat/completions`` on a free port until it is closed. ``asked`` keeps the last message of each request,
+    ``models`` the model it was for and ``keys`` the authorization it came with."""
 
     def __init__(self, answer: str | Callable[[str], str]) -> None:
         self.asked: list[str] = []
+        self.models: list[str] = []
         self.keys: list[str | None] = []
         server = self
 
@@ -22,6 +23,7 @@ class ChatServer:
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.asked.append(request["messages"][-1]["content"])
+                server.models.append(request["model"])
                 server.keys.append(self.headers["Authorization"])
                 body = _completion(answer if isinstance(answer, str) else answer(server.asked[-1]))
                 self.send_response(200)

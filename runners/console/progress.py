@@ -1,4 +1,4 @@
-"""A training and a gate as they are watched: a bar on a terminal, a line for each part where it is piped. Always on stderr."""
+"""Slow work as it is watched: a bar on a terminal, a line for each part where it is piped. Always on stderr."""
 
 from __future__ import annotations
 
@@ -55,18 +55,20 @@ class TrainingProgress:
         return bar
 
 
-class GateProgress:
-    """Called with how many of the gate's runs or answers are done, and of how many."""
+class CountProgress:
+    """Called with how many of something are done, and of how many."""
+
+    name, what = "pairs", "pairs of runs"
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bar: Bar | None = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Show how far the gate is."""
+        """Show how far it is."""
         if not self.console.is_terminal:
             if done and done % max(1, total // 4) == 0:
-                self.console.print(f"  {done} of {total} on held-out instances", highlight=False, soft_wrap=True)
+                self.console.print(f"  {done} of {total} {self.what}", highlight=False, soft_wrap=True)
             return
         if self._bar is None:
             if done == total:
@@ -74,9 +76,20 @@ class GateProgress:
             from rich.progress import Progress as Bar
 
             self._bar = Bar(console=self.console)
-            self._bar.add_task("  gate", total=total)
+            self._bar.add_task(f"  {self.name}", total=total)
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], completed=done)
         if done == total:
+            self.close()
+
+    def close(self) -> None:
+        """Leave the terminal as it was; without a bar there is nothing to do."""
+        if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class GateProgress(CountProgress):
+    """Called with how many of the gate's runs or answers are done, and of how many."""
+
+    name, what = "gate", "on held-out instances"
