@@ -157,7 +157,7 @@ def _recipe(recipe: dict[str, Any]) -> str:
     parts = []
     for key, name in figures:
         if key in recipe:
-            value = recipe[key]
+            value = "bf16" if (key, recipe[key]) == ("quantization", "none") else recipe[key]
             parts.append(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}")
     return ", ".join(parts)
 
