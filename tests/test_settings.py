@@ -91,8 +91,12 @@ def test_a_share_of_nothing_and_of_all_are_exact() -> None:
 
 @pytest.mark.parametrize(
     ("changed", "held"),
-    [({}, "none"), ({"model.base": "org/big"}, "nf4"), ({"model.quantization": "nf4"}, "nf4"),
-     ({"model.base": "org/big", "model.quantization": "none"}, "none")],
+    [
+        ({}, "none"),
+        ({"model.base": "org/big"}, "nf4"),
+        ({"model.quantization": "nf4"}, "nf4"),
+        ({"model.base": "org/big", "model.quantization": "none"}, "none"),
+    ],
 )
 def test_all_bases_but_the_embedded_are_quantised_unless_said_otherwise(changed: dict[str, str], held: str) -> None:
     assert Policy(changed).quantization == held
