@@ -103,8 +103,8 @@ class CanaryAssessed(RolloutEvent):
     verdict: str
     """``promote``, ``roll back``, ``hold`` or ``inconclusive``."""
     reason: str
-    """A stable word: ``healthy``, ``success``, ``rating``, ``health``, ``critical``, ``few runs``, ``unrated``, ``bake``,
-    ``no data``."""
+    """A stable word: ``healthy``, ``success``, ``rating``, ``health``, ``critical``, ``few runs``,
+    ``few stable runs``, ``unrated``, ``bake``, ``no data``."""
     message: str
     numbers: dict[str, Any]
     """Both arms' counts and means and the bars they were held against."""

@@ -86,7 +86,8 @@ def assess_canary(
     """Promote, roll back, hold or inconclusive, from both arms' latest outcomes in the rollout's own period.
 
     Under the rule ``relative`` a bar that the stable arm itself misses in the same period is lowered to what that arm
-    reaches, less what chance alone explains (``SIGNIFICANCE``): an adapter is not refused for a fault it has not brought.
+    reaches, less what chance alone explains (``SIGNIFICANCE``): an adapter is not refused for a fault it has not brought, and
+    one that misses a bar waits until the stable arm has as many runs as are needed to compare.
     """
     window, minimum = policy.get("canary.window", role), policy.get("canary.min_runs", role)
     ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
@@ -102,27 +103,27 @@ def assess_canary(
     def verdict(word: str, reason: str, message: str) -> Verdict:
         return Verdict(word, reason, message, numbers)
 
+    given_up = elapsed_s >= policy.get("canary.give_up_s", role)
     if ours.critical:
         return verdict(
             "roll back", "critical", f"{ours.critical} of {ours.runs} canary runs ended in an error of the system"
         )
     if ours.runs < minimum:
-        if elapsed_s >= policy.get("canary.give_up_s", role):
+        if given_up:
             return verdict(
                 "inconclusive", "no data", f"{ours.runs} canary runs in {elapsed_s:.0f} s; {minimum} are needed"
             )
         return verdict("hold", "few runs", f"{ours.runs} of the {minimum} canary runs needed")
     for name, value in (("success", ours.success), ("rating", ours.rating), ("health", ours.health)):
         bar, is_inclusive = bars[name]
-        if value is None:
+        if value is None or value > bar or (is_inclusive and value >= bar):
             continue
-        if not (value > bar or (is_inclusive and value >= bar)):
-            word = "below" if is_inclusive else "not above"
-            return verdict(
-                "roll back", name, f"canary {name} {value:.3f} is {word} {bar:.3f} over its last {ours.runs} runs"
-            )
+        said = f"canary {name} {value:.3f} is {'below' if is_inclusive else 'not above'} {bar:.3f}"
+        if theirs.runs < minimum and policy.get("canary.rule", role) == "relative":
+            wanted = f"; of the {minimum} stable runs to compare it with there are {theirs.runs}"
+            return verdict("inconclusive" if given_up else "hold", "few stable runs", said + wanted)
+        return verdict("roll back", name, f"{said} over its last {ours.runs} runs")
     if ours.rating is None:
-        given_up = elapsed_s >= policy.get("canary.give_up_s", role)
         word = "inconclusive" if given_up else "hold"
         return verdict(word, "unrated", f"none of the last {ours.runs} canary runs is rated")
     bake = policy.get("canary.bake_s", role)

@@ -101,7 +101,11 @@ def test_an_arm_that_never_succeeds_leaves_nothing_to_chance() -> None:
 
 def test_the_relative_rule_never_raises_a_bar_and_needs_a_stable_arm_to_compare_with() -> None:
     assert verdict([GOOD] * 10, [GOOD] * 100, rule="relative") == ("promote", "healthy")
-    assert verdict([GOOD] * 7 + [WRONG] * 3, [WRONG] * 9, rule="relative") == ("roll back", "success")
+    few = [GOOD] * 7 + [WRONG] * 3, [WRONG] * 9
+    assert verdict(*few, rule="relative") == ("hold", "few stable runs")
+    assert verdict(*few, rule="relative", elapsed=86_400) == ("inconclusive", "few stable runs")
+    assert verdict(*few) == ("roll back", "success")
+    assert verdict([GOOD] * 10, rule="relative") == ("promote", "healthy")
 
 
 def test_the_verdict_carries_its_numbers() -> None:
