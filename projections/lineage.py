@@ -17,7 +17,6 @@ from ..domain.cost import Prices
 from ..domain.events import (
     AdapterPromoted,
     AdapterRegistered,
-    ComparisonEvent,
     ComparisonStarted,
     CycleClosed,
     DatasetBuilt,
@@ -266,7 +265,7 @@ def _comparisons(log: Lookup, adapter: str) -> list[Node]:
     ids = [
         it.event.originator_id
         for it in started
-        if isinstance(it.event, ComparisonEvent) and adapter in (it.event.a, it.event.b)
+        if isinstance(it.event, ComparisonStarted) and adapter in (it.event.a, it.event.b)
     ]
     return [node for id in ids for node in _nest(log, log.history(id))]
 

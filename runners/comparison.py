@@ -23,9 +23,10 @@ from ..domain.roles import roles_in
 from ..domain.routing import Route
 from ..domain.run import TaskRun
 from ..projections.ratings import BASE
+from .attempts import ATTEMPTS
 from .batch import Wanted, run_batch
 from .environments.miniwob import page_url
-from .paired_runs import ATTEMPTS, SYSTEM_FAULTS, count_played, find_pair, look_back, next_run, session_of
+from .paired_runs import SYSTEM_FAULTS, count_played, find_pair, look_back, next_run, session_of
 from .reviewer import REVIEWER, review
 from .tasks import Task, TaskRunner
 from .wiring import unknown_adapter

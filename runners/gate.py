@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -24,7 +25,9 @@ from ..domain.routing import Route
 from ..domain.run import LARGEST_SEED, TaskRun
 from ..domain.settings import ROLES
 from ..domain.training import TrainingJob
+from ..projections.learning import is_lost
 from ..projections.state import State
+from .attempts import find_run
 from .batch import Wanted, run_batch
 from .improvement import ACTOR
 from .ledger import Ledger
@@ -35,9 +38,6 @@ from .wiring import ENVIRONMENTS, Parts
 if TYPE_CHECKING:
     from ..adapters.held_out import HeldOut
     from ..adapters.serving import LocalModel
-
-ATTEMPTS = 3
-"""Times a run is begun that never ends or loses its environment, before its instance is left out; chosen."""
 
 ARMS = ("adapter", "parent")
 
@@ -169,21 +169,14 @@ class _Bench:
         playing = run_batch(runner, wanted, self.parts.environment(environment), self.state)
         for done, run in enumerate(playing, 1):
             self.on_count(done, len(wanted))
-            if isinstance(run.ended, TaskFailed) and _is_lost(run):
+            if isinstance(run.ended, TaskFailed) and is_lost(run.ended):
                 lost = run.ended.detail or "it was lost"
         if lost:
             raise EnvironmentUnavailable(lost)
 
     def _find(self, held: HeldOut, arm: str) -> tuple[TaskRun | None, UUID | None]:
         """The arm's run of the instance, else the id that it is to have; neither where it was begun in vain too often."""
-        for attempt in range(1, ATTEMPTS + 1):
-            id = derive_id("gate", self.id.hex, held.instance, arm, attempt)
-            run = self.ledger.get(TaskRun, id)
-            if run.started is None:
-                return None, id
-            if run.ended is not None and not _is_lost(run):
-                return run, id
-        return None, None
+        return find_run(self.ledger, partial(derive_id, "gate", self.id.hex, held.instance, arm))
 
     def score(self, chosen: Sequence[HeldOut]) -> list[Row]:
         """How likely both arms hold the right answers for; one row for each instance that fits the model."""
@@ -213,7 +206,3 @@ class _Bench:
 
 def _about(held: HeldOut, by: str) -> Row:
     return {"outcome": held.outcome, "by": by, "instance": held.instance, "is_fresh": not held.run_id}
-
-
-def _is_lost(run: TaskRun) -> bool:
-    return isinstance(run.ended, TaskFailed) and run.ended.reason == "environment"

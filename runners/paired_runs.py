@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,12 +15,10 @@ from ..domain.events import ComparisonConcluded, ComparisonStarted, TaskFailed, 
 from ..domain.go import Bars, judge
 from ..domain.pairs import Half, Pair, Summary
 from ..domain.run import TaskRun
+from .attempts import ATTEMPTS, attempts
 
 if TYPE_CHECKING:
     from .log import Log
-
-ATTEMPTS = 3
-"""Times a run is made that loses its browser or meets an error of the system; chosen."""
 
 SYSTEM_FAULTS = ("error", "environment")
 """What a run fails by that is made again; see ``TaskFailed``."""
@@ -68,7 +67,7 @@ def look_back(log: Log, id: UUID) -> Found:
 
 def next_run(log: Log, design: Design, place: Place, arm: Arm) -> UUID | None:
     """The id of the run that is still to be made; None where there is one, or it was tried often enough."""
-    for run, id in _attempts(log, design, place, arm):
+    for run, id in attempts(log, partial(design.run_id, place, arm)):
         if run is None:
             return id
         if _fault(run) not in SYSTEM_FAULTS:
@@ -86,21 +85,11 @@ def find_pair(log: Log, design: Design, place: Place) -> tuple[TaskRun, TaskRun]
 
 def _find_run(log: Log, design: Design, place: Place, arm: Arm) -> TaskRun | None:
     """The arm's run of the page. One that met an error of the system counts where trying again did not help."""
-    made = [run for run, _ in _attempts(log, design, place, arm) if run is not None]
+    made = [run for run, _ in attempts(log, partial(design.run_id, place, arm)) if run is not None]
     good = [run for run in made if _fault(run) not in SYSTEM_FAULTS]
     if not good and len(made) == ATTEMPTS:
         good = [run for run in made if _fault(run) == "error"]
     return good[-1] if good else None
-
-
-def _attempts(log: Log, design: Design, place: Place, arm: Arm) -> Iterator[tuple[TaskRun | None, UUID]]:
-    """The runs that were made, the last without one."""
-    for attempt in range(1, ATTEMPTS + 1):
-        id = design.run_id(place, arm, attempt)
-        run = TaskRun.project(None, (recorded.event for recorded in log.history(id)))
-        yield run, id
-        if run is None:
-            return
 
 
 def _fault(run: TaskRun) -> str:

@@ -19,6 +19,7 @@ from ...domain.routing import Route
 from ...domain.run import TaskRun
 from ...domain.settings import ROLES, SETTINGS_ID, Settings
 from ...projections.learning import is_lost
+from ..attempts import ATTEMPTS, find_run
 from ..batch import WIDTH, Wanted, run_batch
 from ..improvement import follow
 from ..ledger import Ledger
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from ...adapters.job import Progress
 
 ROLE = "action"
-
-ATTEMPTS = 3
-"""Times a run is made that loses its browser each time; chosen."""
 
 T = TypeVar("T")
 
@@ -167,15 +165,11 @@ class _Loop:
         """Each planned run, ended: as the log has it, or made now. One that lost its browser is made again."""
         wanted: dict[Planned, Wanted] = {}
         for it in planned:
-            for attempt in range(1, ATTEMPTS + 1):
-                run = self.ledger.get(TaskRun, it.id(attempt))
-                if run.ended is not None and not is_lost(run.ended):
-                    yield run
-                    break
-                if run.started is None:
-                    task = Task("miniwob", it.task, it.seed, ROLE, str(it.label))
-                    wanted[it] = Wanted(task, run.id, pinned)
-                    break
+            run, id = find_run(self.ledger, it.id)
+            if run is not None:
+                yield run
+            elif id is not None:
+                wanted[it] = Wanted(Task("miniwob", it.task, it.seed, ROLE, str(it.label)), id, pinned)
             else:
                 raise EnvironmentUnavailable(f"the browser was lost {ATTEMPTS} times in {it.task} with seed {it.seed}")
         if not wanted:
