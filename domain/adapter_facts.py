@@ -132,10 +132,3 @@ class AdapterPromoted(RolloutEvent):
 class AdapterRolledBack(RolloutEvent):
     stable: str | None
     reason: str
-
-
-@fact("AlertRaised")
-class AlertRaised(RolloutEvent):
-    severity: str
-    """``warning`` or ``critical``."""
-    message: str

@@ -55,5 +55,9 @@ class TrainingError(GrokputerError):
     """A training that did not produce an adapter, with the reason."""
 
 
+class ChannelNotReady(GrokputerError):
+    """A channel for alerts whose settings or secrets are missing or wrong: nothing can be sent by it."""
+
+
 class LogError(GrokputerError):
     """The log cannot be opened, read or written."""

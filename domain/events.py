@@ -1,4 +1,4 @@
-"""Every fact the log can hold: all are had from here; those of adapters, comparisons and example sets have their own pages.
+"""Every fact the log can hold: all are had from here; those of adapters, alerts, comparisons and example sets have own pages.
 
 A fact is past tense, frozen, JSON-plain and self-sufficient: an auditor reads one without today's configuration. A topic
 is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an upcaster.
@@ -17,7 +17,6 @@ from .adapter_facts import AdapterPromoted as AdapterPromoted
 from .adapter_facts import AdapterRegistered as AdapterRegistered
 from .adapter_facts import AdapterRejected as AdapterRejected
 from .adapter_facts import AdapterRolledBack as AdapterRolledBack
-from .adapter_facts import AlertRaised as AlertRaised
 from .adapter_facts import CanaryAssessed as CanaryAssessed
 from .adapter_facts import CanaryWeightSet as CanaryWeightSet
 from .adapter_facts import HeldOutJudged as HeldOutJudged
@@ -25,6 +24,11 @@ from .adapter_facts import RolloutEvent as RolloutEvent
 from .adapter_facts import RolloutPaused as RolloutPaused
 from .adapter_facts import RolloutResumed as RolloutResumed
 from .adapter_facts import RolloutStarted as RolloutStarted
+from .alert_facts import AlertDelivered as AlertDelivered
+from .alert_facts import AlertDeliveryFailed as AlertDeliveryFailed
+from .alert_facts import AlertEvent as AlertEvent
+from .alert_facts import AlertRaised as AlertRaised
+from .alert_facts import DeliveryEvent as DeliveryEvent
 from .comparison_facts import ComparisonConcluded as ComparisonConcluded
 from .comparison_facts import ComparisonEvent as ComparisonEvent
 from .comparison_facts import ComparisonStarted as ComparisonStarted

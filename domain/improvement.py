@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from .adapter import adapter_id, adapter_name
+from .alert import Notice, alert_id, low_mean, notice_of
 from .breach import Window, is_breach
 from .events import (
     AdapterEvaluated,
@@ -23,7 +24,6 @@ from .events import (
     Event,
     HeldOutJudged,
     RatingThresholdBreached,
-    RolloutPaused,
     TaskRated,
     TrainingCompleted,
     TrainingDeclined,
@@ -49,6 +49,10 @@ class Knowledge(Protocol):
 
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""
+        ...
+
+    def has_fallen(self, role: str) -> bool:
+        """Whether the mean of the role's window fell under ``alert.mean`` with this very event."""
         ...
 
     @property
@@ -128,11 +132,10 @@ class PauseRollout:
 
 @dataclass(frozen=True)
 class RaiseAlert:
-    """Tell people that something needs them."""
+    """Tell people what they must hear of."""
 
-    rollout: UUID
-    severity: str
-    message: str
+    alert: UUID
+    notice: Notice
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,20 @@ Command = (
 
 def react(event: Event, known: Knowledge) -> list[Command]:
     """The commands that follow from the event. Most events lead to none."""
+    return [*_tell(event, known), *_go_on(event, known)]
+
+
+def _tell(event: Event, known: Knowledge) -> list[RaiseAlert]:
+    """What people must hear of it."""
+    notices = [notice] if (notice := notice_of(event)) is not None else []
+    if isinstance(event, TaskRated):
+        fallen = [lane["role"] for lane in event.lanes if known.has_fallen(lane["role"])]
+        notices += [low_mean(known.window(role), known.policy) for role in fallen]
+    return [RaiseAlert(alert_id(event.reference, it.kind, it.role), it) for it in notices]
+
+
+def _go_on(event: Event, known: Knowledge) -> list[Command]:
+    """What it leads to in the cycle."""
     match event:
         case TaskRated():
             windows = [known.window(lane["role"]) for lane in event.lanes]
@@ -188,15 +205,7 @@ def react(event: Event, known: Knowledge) -> list[Command]:
         case AdapterPromoted():
             return [_close(event.role, "promoted", f"{event.adapter}: {event.reason}", known)]
         case AdapterRolledBack():
-            message = f"{event.adapter} was rolled back: {event.reason}"
-            return [
-                RaiseAlert(event.originator_id, "critical", message),
-                _close(event.role, "rolled back", f"{event.adapter}: {event.reason}", known),
-            ]
-        case RolloutPaused():
-            return [
-                RaiseAlert(event.originator_id, "warning", f"the rollout of {event.adapter} is paused: {event.reason}")
-            ]
+            return [_close(event.role, "rolled back", f"{event.adapter}: {event.reason}", known)]
     return []
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, TypedDict
 
+from .alert import Delivery, Failure
+
 
 class Message(TypedDict):
     """One turn of a conversation, in the form every chat template and every OpenAI-compatible endpoint takes."""
@@ -125,6 +127,19 @@ class Reviewer(Protocol):
 
     def correct(self, task: str, seed: int) -> Script | None:
         """What does the task from its beginning, None where nobody says so; it is tried, and counts when it succeeds."""
+        ...
+
+
+class Channel(Protocol):
+    """A way by which people hear of alerts."""
+
+    @property
+    def to(self) -> str:
+        """Whom or where it reaches, in the log's words: no secret is in it."""
+        ...
+
+    def send(self, delivery: Delivery, now: datetime) -> str | Failure:
+        """Send it, once, within ``alert.timeout_s``: what the receiver said, or why it did not arrive. Raises nothing."""
         ...
 
 

@@ -10,7 +10,6 @@ from .errors import NotPossible
 from .events import (
     AdapterPromoted,
     AdapterRolledBack,
-    AlertRaised,
     CanaryAssessed,
     CanaryWeightSet,
     Event,
@@ -98,10 +97,6 @@ class Rollout(Aggregate):
         """Go on deciding."""
         if self.phase == "paused":
             self._record(RolloutResumed, context, reason=reason, **self._names)
-
-    def alert(self, severity: str, message: str, context: Context) -> None:
-        """Record that people must look."""
-        self._record(AlertRaised, context, severity=severity, message=message, **self._names)
 
     def _require_undecided(self, wanted: str) -> None:
         names = self._names

@@ -7,7 +7,6 @@ alone by writing the role before it: ``action.training.r``.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from .aggregate import Aggregate, Context, derive_id
 from .errors import GrokputerError
 from .events import Event, PolicyChanged
+from .forms import FORMS
 
 ROLES = ("action", "ocr", "decomposition", "recovery")
 
@@ -178,6 +178,29 @@ SETTINGS: dict[str, Setting] = {
     "canary.interval_s": Setting(30.0, "seconds between two looks", 0),
     "canary.bake_s": Setting(600.0, "seconds before a healthy canary may be promoted", 0),
     "canary.give_up_s": Setting(86_400.0, "seconds after which too few runs are inconclusive (chosen: a day)", 0),
+    # Alerts, and the channels by which people hear of them.
+    "alert.mean": Setting(
+        3.5, "mean of the live adapter's ratings under which people are alerted, once per fall", 1, 5
+    ),
+    "alert.webhook": Setting(
+        None, "URL that alerts are posted to; 'env': it is a secret and comes from GROKPUTER_WEBHOOK_URL"
+    ),
+    "alert.email_to": Setting(None, "addresses that alerts are mailed to, with commas between them"),
+    "alert.email_from": Setting(None, "address that they are mailed from; unset: the first of alert.email_to"),
+    "alert.smtp": Setting(None, "the mail server, host:port"),
+    "alert.smtp_security": Setting(
+        "starttls",
+        "how the connection to it is encrypted; 'none' takes no user name",
+        choices=("starttls", "tls", "none"),
+    ),
+    "alert.smtp_user": Setting(None, "user name there; its password comes from GROKPUTER_SMTP_PASSWORD"),
+    "alert.timeout_s": Setting(
+        15.0, "seconds that an attempt may take (Standard Webhooks 1.0.0 recommends 15 to 30)", 0.1, 60
+    ),
+    "alert.tries": Setting(10, "attempts after which an alert is given up on a channel (chosen: three days)", 1, 100),
+    "alert.retry_s": Setting(
+        10.0, "seconds to the second attempt; each further wait is four times the last, up to a day (chosen)", 1, 86_400
+    ),
 }
 
 RECIPE_KEYS = (
@@ -215,14 +238,11 @@ RECIPE_KEYS = (
 """Figures of the recipe that a setting ``training.<key>`` overrides; their ranges are the recipe's own."""
 
 
-FOR_ALL_ROLES = ("model.", "implicit.", "cost.")
-"""Settings that are of the whole system: one base is held for all roles, on one machine."""
-
-ENDPOINT = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
-"""No user, no password, no query: what is set is in the log for good."""
-
-KEY_VARIABLES = {"model.endpoint": "OPENAI_API_KEY", "teacher.endpoint": "GROKPUTER_TEACHER_KEY"}
-"""The environment variable that each endpoint's key comes from."""
+FOR_ALL_ROLES = (
+    *("model.", "implicit.", "cost."),
+    *("alert.webhook", "alert.email", "alert.smtp", "alert.timeout", "alert.tries", "alert.retry"),
+)
+"""Settings that are of the whole system: one base is held for all roles, on one machine, and people are told once."""
 
 
 def check_setting(key: str, value: Any) -> Any:
@@ -230,11 +250,8 @@ def check_setting(key: str, value: Any) -> Any:
     bare = _without_role(key)
     if bare != key and bare.startswith(FOR_ALL_ROLES):
         raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
-    if bare in KEY_VARIABLES and value and not ENDPOINT.fullmatch(str(value)):
-        raise BadSetting(
-            f"{key} must be http:// or https:// with a host and a path alone; a key comes from {KEY_VARIABLES[bare]}, "
-            "never from here"
-        )
+    if bare in FORMS and value and not FORMS[bare][0].fullmatch(str(value)):
+        raise BadSetting(f"{key} must be {FORMS[bare][1]}")  # without the value, which may be a secret
     if bare in SETTINGS:
         return SETTINGS[bare].check(key, value)
     if bare.removeprefix("training.") in RECIPE_KEYS and bare.startswith("training."):

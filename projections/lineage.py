@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from ..domain.alert import alert_id, notice_of
 from ..domain.breach import role_id
 from ..domain.cost import Prices
 from ..domain.events import (
@@ -118,6 +119,7 @@ def trace(log: Lookup, adapter: UUID) -> list[Node]:
         *log.history(rollout_id(adapter)),
         *([] if opening is None else _closing(log, registered.role, opening)),
     ]
+    events += [told for it in events for told in _alert(log, it.event)]
     roots = _nest(log, sorted(events, key=lambda it: it.position))
     if opening is not None and isinstance(opening.event, RatingThresholdBreached):
         roots[0] = _ratings(log, opening.event, roots[0])
@@ -134,6 +136,12 @@ def _closing(log: Lookup, role: str, opening: Placed) -> list[Placed]:
     """The event that closed the cycle, where it is closed: the first closing after the opening."""
     closings = (it for it in log.history(role_id(role)) if isinstance(it.event, CycleClosed))
     return [it for it in closings if it.position > opening.position][:1]
+
+
+def _alert(log: Lookup, event: Event) -> Sequence[Placed]:
+    """The alert that the event led to, and how it was delivered."""
+    notice = notice_of(event)
+    return [] if notice is None else log.history(alert_id(event.reference, notice.kind, notice.role))
 
 
 def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..domain.alert import is_low
 from ..domain.breach import Window
 from ..domain.cost import Prices
-from ..domain.events import Event, PolicyChanged, TrainingCompleted
+from ..domain.events import Event, PolicyChanged, TaskRated, TrainingCompleted
 from ..domain.routing import Traffic
 from ..domain.settings import Policy
+from .alerts import Alerts
 from .health import Health
 from .metrics import Metrics
 from .ratings import Ratings
@@ -23,7 +25,7 @@ from .traffic import Lanes
 class State:
     """The folds side by side, as of ``position``. It only ever computes: applying an event calls nobody."""
 
-    VERSION = 2
+    VERSION = 3
     """Raised when a fold changes its meaning: checkpoints of another version are folded anew from the log."""
 
     def __init__(self) -> None:
@@ -34,6 +36,7 @@ class State:
         self.health = Health()
         self.lanes = Lanes()
         self.registry = Registry()
+        self.alerts = Alerts()
 
     def apply(self, position: int, event: Event) -> None:
         """Take in the next event of the log."""
@@ -43,6 +46,10 @@ class State:
             fold.apply(position, event)
         if isinstance(event, TrainingCompleted):
             self.registry.charge(event, Prices.of(self.policy))
+        self.alerts.apply(position, event, self.policy)
+        if isinstance(event, TaskRated):
+            for window in (self.window(lane["role"]) for lane in event.lanes):
+                self.alerts.note_mean(position, window, is_low(window, self.policy))
         self.position = position
 
     @property
@@ -58,6 +65,10 @@ class State:
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""
         return self.lanes.traffic(role)
+
+    def has_fallen(self, role: str) -> bool:
+        """Whether the mean of the role's window fell under ``alert.mean`` with the event that was applied last."""
+        return self.alerts.fell_at(role, self.traffic(role).stable) == self.position
 
     @property
     def trainings_completed(self) -> int:
@@ -75,6 +86,7 @@ class State:
             "health": self.health.state,
             "lanes": self.lanes.state,
             "registry": self.registry.state,
+            "alerts": self.alerts.state,
         }
         return json.dumps(parts, separators=(",", ":")).encode()
 
@@ -89,7 +101,7 @@ class State:
             state.position, state.settings = parts["position"], parts["settings"]
             state.ratings, state.metrics = Ratings(parts["ratings"]), Metrics(parts["metrics"])
             state.health, state.lanes = Health(parts["health"]), Lanes(parts["lanes"])
-            state.registry = Registry(parts["registry"])
+            state.registry, state.alerts = Registry(parts["registry"]), Alerts(parts["alerts"])
         except (ValueError, KeyError, TypeError):
             return None
         return state

@@ -12,6 +12,7 @@ from eventsourcing.persistence import IntegrityError, Tracking
 from ..adapters.recipe import Recipe, preset
 from ..domain.adapter import Adapter
 from ..domain.aggregate import Aggregate, Context
+from ..domain.alert import Alert
 from ..domain.breach import RoleImprovement, role_id
 from ..domain.errors import LogError
 from ..domain.improvement import (
@@ -106,6 +107,10 @@ def carry_out(ledger: Ledger, command: Command, policy: Policy, context: Context
             adapter = ledger.get(Adapter, command.adapter)
             adapter.reject(command.reason, context, command.numbers)
             return adapter
+        case RaiseAlert():
+            alert = ledger.get(Alert, command.alert)
+            alert.raise_(command.notice, context)
+            return alert
         case StartRollout():
             rollout = ledger.get(Rollout, command.rollout)
             rollout.start(command.role, command.adapter, command.stable, command.weight_percent, context)
@@ -120,8 +125,6 @@ def carry_out(ledger: Ledger, command: Command, policy: Policy, context: Context
                 rollout.roll_back(command.reason, context)
         case PauseRollout():
             rollout.pause(command.reason, context)
-        case RaiseAlert():
-            rollout.alert(command.severity, command.message, context)
     return rollout
 
 

@@ -27,6 +27,10 @@ def _failed_alone(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "others": [], "fault": fault}
 
 
+def _alerted_by_a_rollout(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "kind": "canary failed" if state["severity"] == "critical" else "canary inconclusive"}
+
+
 UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     # A run had one role, which made all its steps and answered for them.
     ("TaskStarted", 1): lambda state: {**state, "others": []},
@@ -36,6 +40,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TaskRated", 1): _rated_alone,
     ("TaskCorrected", 1): lambda state: {**state, "others": []},
     ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
+    ("AlertRaised", 1): _alerted_by_a_rollout,
 }
 """(topic, version) to the function that lifts a stored state of that version to the next."""
 

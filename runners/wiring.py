@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
+from ..domain.forms import KEY_VARIABLES
 from ..domain.ports import Environment, Model
-from ..domain.settings import KEY_VARIABLES, SETTINGS, Policy
+from ..domain.settings import SETTINGS, Policy
 from ..projections.state import State
 from .ledger import Ledger
 

@@ -106,7 +106,7 @@ class Worker:
     def step(self) -> bool:
         """Follow the log, tell new alerts, and do the next thing. False when there was nothing."""
         state = self.parts.state = follow(self.ledger)
-        self._tell_alerts(state)
+        self._tell_alerts()
         return self._train(state) or self._prove(state) or self._judge(state) or self._assess(state)
 
     def look_at_ratings(self) -> None:
@@ -189,9 +189,11 @@ class Worker:
             did = did or verdict.verdict != "hold"
         return did
 
-    def _tell_alerts(self, state: State) -> None:
+    def _tell_alerts(self) -> None:
         for recorded in self.ledger.read(self._told + 1, None, (AlertRaised.TOPIC,)):
             event = recorded.event
             assert isinstance(event, AlertRaised)
-            self.reporter.say(f"ALERT ({event.severity}) at position {recorded.position}: {event.message}")
+            self.reporter.say(
+                f"ALERT ({event.severity}) at position {recorded.position}, {event.kind}: {event.message}"
+            )
             self._told = recorded.position

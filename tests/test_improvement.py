@@ -274,8 +274,9 @@ def test_a_rollback_alerts_and_leaves_the_base_live(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
     state = assess(ledger, rollout, "roll back")
     assert state.traffic("action").stable is None
-    [alert] = [recorded.event for recorded in ledger.read(1, None, ("AlertRaised",))]
+    [*_, alert] = [recorded.event for recorded in ledger.read(1, None, ("AlertRaised",))]
     assert isinstance(alert, AlertRaised)
+    assert (alert.kind, alert.severity) == ("canary failed", "critical")
     assert "lora-v1 was rolled back" in alert.message
     assert count(ledger)["CycleClosed"] == 1
 
@@ -285,7 +286,8 @@ def test_an_inconclusive_look_pauses_and_alerts_and_keeps_the_cycle_open(ledger:
     state = assess(ledger, rollout, "inconclusive")
     assert state.lanes.state["rollouts"][rollout.hex]["phase"] == "paused"
     assert state.lanes.cycle("action") is not None
-    assert count(ledger)["AlertRaised"] == 1
+    [*_, alert] = [recorded.event for recorded in ledger.read(1, None, ("AlertRaised",))]
+    assert vars(alert)["kind"] == "canary inconclusive"
 
 
 def test_following_twice_changes_nothing(ledger: Ledger) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from grokputer.domain.errors import LogError, NotFound
-from grokputer.domain.events import EVENTS, AdapterRejected, PolicyChanged
+from grokputer.domain.events import EVENTS, AdapterRejected, AlertRaised, PolicyChanged
 from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.mapper import decode, encode
@@ -101,10 +101,23 @@ def test_a_rejection_from_before_there_were_numbers_still_reads() -> None:
     assert json.loads(encode(event))["v"] == 2
 
 
+@pytest.mark.parametrize(("severity", "kind"), [("critical", "canary failed"), ("warning", "canary inconclusive")])
+def test_an_alert_from_when_only_rollouts_raised_them_still_reads(severity: str, kind: str) -> None:
+    stored = (
+        b'{"time":"2026-01-01T00:00:00Z","actor":"grokputer","caused_by":null,"role":"action","adapter":"lora-v1",'
+        b'"severity":"' + severity.encode() + b'","message":"lora-v1 was rolled back: success","v":1}'
+    )
+    event = decode("AlertRaised", SETTINGS_ID.hex, 7, stored)
+    assert isinstance(event, AlertRaised)
+    assert (event.kind, event.role, event.adapter) == (kind, "action", "lora-v1")
+    assert json.loads(encode(event))["v"] == 2
+
+
 def test_topics_are_the_ones_every_log_has() -> None:
     """A topic is never renamed; this list only ever grows."""
     assert sorted(EVENTS) == [
-        "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack", "AlertRaised",
+        "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack",
+        "AlertDelivered", "AlertDeliveryFailed", "AlertRaised",
         "CanaryAssessed", "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "CycleClosed", "CycleOpened",
         "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
         "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "StepTaken", "TaskCorrected",

@@ -164,7 +164,10 @@ def test_an_adapter_rolled_back_ends_with_alert_and_closed_cycle(story: Story) -
     adapter = story.train(story.fall())
     story.assess(story.prove(adapter), "roll back", "success")
     roots = tree(story, adapter)
-    assert [child.kind for child in find(roots, "RolloutStarted").children][-2:] == ["AdapterRolledBack", "AlertRaised"]
+    assert path_to(roots, "AlertRaised")[-2:] == ["RatingThresholdBreached", "AlertRaised"]
+    [alert, closed] = find(roots, "AdapterRolledBack").children
+    assert (alert.kind, closed.kind) == ("AlertRaised", "CycleClosed")
+    assert "alert (critical), canary failed: lora-v1 was rolled back" in alert.text
     assert path_to(roots, "CycleClosed")[-2:] == ["AdapterRolledBack", "CycleClosed"]
     assert "rolled back, to the base: the numbers say roll back" in find(roots, "AdapterRolledBack").text
 

@@ -11,7 +11,7 @@ from given import SOMEONE, given
 from grokputer.adapters.recipe import Recipe
 from grokputer.domain.events import PolicyChanged
 from grokputer.domain.routing import Route, Traffic, route
-from grokputer.domain.settings import RECIPE_KEYS, SETTINGS, Policy, Settings
+from grokputer.domain.settings import RECIPE_KEYS, SETTINGS, BadSetting, Policy, Settings, check_setting
 
 
 def change(key: str, value: Any) -> Any:
@@ -100,3 +100,32 @@ def test_a_share_of_nothing_and_of_all_are_exact() -> None:
 )
 def test_all_bases_but_the_embedded_are_quantised_unless_said_otherwise(changed: dict[str, str], held: str) -> None:
     assert Policy(changed).quantization == held
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "word"),
+    [
+        ("alert.webhook", "https://me:secret@host/x", "GROKPUTER_WEBHOOK_URL"),
+        ("alert.webhook", "https://hooks.example.org/x?token=secret", "GROKPUTER_WEBHOOK_URL"),
+        ("alert.webhook", "ftp://host/x", "http://"),
+        ("alert.email_to", "ada@example.org\nBcc: eve@example.org", "addresses"),
+        ("alert.email_to", "Ada <ada@example.org>", "addresses"),
+        ("alert.email_from", "ada@example.org, bob@example.org", "one address"),
+        ("alert.smtp", "mail.example.org", "a host and a port"),
+        ("action.alert.webhook", "https://host/x", "alert.webhook"),
+    ],
+)
+def test_a_channel_is_set_to_what_carries_no_secret_and_no_line_break(key: str, value: str, word: str) -> None:
+    given(Settings).when(change(key, value)).then_refused(key, word)
+    with pytest.raises(BadSetting) as caught:
+        check_setting(key, value)
+    assert "secret" not in str(caught.value).replace("is a secret", "")
+
+
+def test_a_channel_is_turned_on_by_where_to_and_off_by_nothing() -> None:
+    given(Settings).when(change("alert.webhook", "env")).then((PolicyChanged, {"old": None, "new": "env"}))
+    given(Settings).when(change("alert.email_to", "ada@example.org, bob@example.org")).then((PolicyChanged, {}))
+    given(Settings).when(change("alert.smtp", "[::1]:2525")).then((PolicyChanged, {}))
+    given(Settings, change("alert.webhook", "env")).when(change("alert.webhook", "")).then(
+        (PolicyChanged, {"old": "env", "new": None})
+    )

@@ -8,20 +8,23 @@ import typer
 
 from ...domain.breach import is_breach
 from ...domain.cost import Cost
-from ...domain.events import AlertRaised
 from ...domain.settings import ROLES
 from .options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from .rendering import print_json, print_table, show_duration, show_share, show_time
 
 if TYPE_CHECKING:
     from ...projections.state import State
-    from ..log import Log
+
+
+SHOWN = 5
+"""Alerts that the status shows; chosen: what fits under the roles."""
 
 
 def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """Show how each role stands.
 
-    The live adapter, the mean of its ratings, the canary, the cycle in flight and how the runs went.
+    The live adapter, the mean of its ratings, the canary, the cycle in flight, how the runs went, and the newest alerts
+    that nothing has dealt with yet.
 
     \b
     Examples:
@@ -30,15 +33,16 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """
     from ..views import load_state
 
-    log = open_log(db)
-    state = load_state(log)
-    roles, alerts = describe_roles(state), open_alerts(log, state)
+    state = load_state(open_log(db))
+    roles, alerts = describe_roles(state), [alert for alert in state.alerts.rows() if alert["is_open"]]
     if as_json:
         print_json({"position": state.position, "roles": roles, "alerts": alerts})
         return
     _print_roles(roles)
-    for alert in alerts:
-        print(f"ALERT ({alert['severity']}) at position {alert['position']}: {alert['message']}")
+    for alert in alerts[-SHOWN:]:
+        print(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
+    if len(alerts) > SHOWN:
+        print(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
 
 
 def at(
@@ -180,28 +184,6 @@ def _print_metrics(state: State) -> None:
 def in_order(known: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     """The entries by their positions: a saved state has them in the order of their keys."""
     return sorted(known.items(), key=lambda entry: entry[1]["position"])
-
-
-def open_alerts(log: Log, state: State) -> list[dict[str, Any]]:
-    """The alerts of each role's newest rollout while it waits for a person, or has been rolled back."""
-    newest = {lane["role"]: (key, lane["phase"]) for key, lane in in_order(state.lanes.state["rollouts"])}
-    waiting = {key for key, phase in newest.values() if phase in ("paused", "rolled back")}
-    alerts = []
-    if waiting:
-        for recorded in log.read(1, state.position, (AlertRaised.TOPIC,)):
-            event = recorded.event
-            if isinstance(event, AlertRaised) and event.originator_id.hex in waiting:
-                alerts.append(
-                    {
-                        "position": recorded.position,
-                        "time": event.time.isoformat(),
-                        "role": event.role,
-                        "adapter": event.adapter,
-                        "severity": event.severity,
-                        "message": event.message,
-                    }
-                )
-    return alerts
 
 
 def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
