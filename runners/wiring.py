@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
 from ..domain.forms import KEY_VARIABLES
-from ..domain.ports import Environment, Model
+from ..domain.ports import Channel, Environment, Model
 from ..domain.settings import SETTINGS, Policy
 from ..projections.state import State
 from .ledger import Ledger
@@ -175,6 +175,17 @@ class Parts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def open_channel(name: str, policy: Policy) -> Channel:
+    """The channel for alerts that the settings name, with its secrets from the environment. Raises ``ChannelNotReady``."""
+    if name == "webhook":
+        from .channels.webhook import Webhook
+
+        return Webhook.from_settings(policy, os.environ)
+    from .channels.mail import Mail
+
+    return Mail.from_settings(policy, os.environ)
 
 
 def unknown_adapter(name: str, known: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from ..domain.errors import EnvironmentUnavailable, NotPossible, UnknownTask
 from ..domain.events import AlertRaised, TrainingCompleted
 from ..domain.settings import ROLES
 from ..projections.state import State
+from .courier import Courier
 from .gate import judge
 from .improvement import ACTOR, follow
 from .ledger import Ledger
@@ -102,12 +103,14 @@ class Worker:
         self._looked_at_ratings = 0.0
         self._gate_again: dict[str, float] = {}
         self._told = max(0, ledger.position - TELLING)
+        self._courier = Courier(ledger, reporter.say)
 
     def step(self) -> bool:
-        """Follow the log, tell new alerts, and do the next thing. False when there was nothing."""
+        """Follow the log, tell new alerts, deliver one, and do the next thing. False when there was nothing."""
         state = self.parts.state = follow(self.ledger)
         self._tell_alerts()
-        return self._train(state) or self._prove(state) or self._judge(state) or self._assess(state)
+        delivered = self._courier.step()
+        return self._train(state) or self._prove(state) or self._judge(state) or self._assess(state) or delivered
 
     def look_at_ratings(self) -> None:
         """Look at every role's window, at the start and every four hours."""
@@ -130,7 +133,7 @@ class Worker:
             if training["status"] in ("requested", "dataset built", "training"):
                 again = " again, from its last checkpoint" if training["attempts"] else ""
                 self.reporter.say(f"training {key[:8]} for role {training['role']}{again}")
-                job = carry_on_training(self.ledger, self.parts, UUID(key), self.reporter.progress)
+                job = carry_on_training(self.ledger, self.parts, UUID(key), self._progress)
                 over = job.over
                 if over is None:
                     self.reporter.say(f"training {key[:8]} was interrupted; it goes on from its last checkpoint")
@@ -158,7 +161,7 @@ class Worker:
                 continue
             self.reporter.say(f"{name}: held-out instances, with it and with {adapter['parent'] or 'the base'}")
             try:
-                done = judge(self.ledger, self.parts, name, self.reporter.count)
+                done = judge(self.ledger, self.parts, name, self._count)
             except (EnvironmentUnavailable, UnknownTask) as error:
                 self._gate_again[name] = time.monotonic() + AGAIN_S
                 self.reporter.count(0, 0)  # nothing left to show of it for now
@@ -188,6 +191,15 @@ class Worker:
                 self.reporter.say(f"{lane['adapter']}: {verdict.verdict}: {verdict.message}")
             did = did or verdict.verdict != "hold"
         return did
+
+    def _progress(self, progress: Progress) -> None:
+        """Show it; what is due meanwhile need not wait hours for the training's end, which goes on in its own process."""
+        self.reporter.progress(progress)
+        self._courier.step()
+
+    def _count(self, done: int, total: int) -> None:
+        self.reporter.count(done, total)
+        self._courier.step()
 
     def _tell_alerts(self) -> None:
         for recorded in self.ledger.read(self._told + 1, None, (AlertRaised.TOPIC,)):

@@ -1,0 +1,419 @@
+"""From what happens in a log to people who hear of it: which alerts are raised, and that each arrives at least once."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from receivers import SECRET, MailServer, Receiver
+from test_improvement import (
+    NUMBERS,
+    assess,
+    breach,
+    complete,
+    judge,
+    prove,
+    rated_run,
+    roll_out,
+)
+
+from given import NOON
+from grokputer.adapters.job import Progress
+from grokputer.domain.adapter import Adapter
+from grokputer.domain.breach import RoleImprovement, role_id
+from grokputer.domain.events import AlertEvent, AlertRaised
+from grokputer.domain.gate import Judgement
+from grokputer.domain.settings import SETTINGS_ID, Settings
+from grokputer.domain.training import TrainingJob
+from grokputer.projections.state import State
+from grokputer.runners.courier import Courier
+from grokputer.runners.improvement import follow
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.views import fold, load_state, replay
+from grokputer.runners.wiring import Parts
+from grokputer.runners.worker import Reporter, Worker
+
+
+class Standing:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> datetime:
+        return self.time
+
+    def move(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> Standing:
+    return Standing()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: Standing) -> Ledger:
+    return Ledger.create(tmp_path / "events.db", clock)
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROKPUTER_WEBHOOK_SECRET", SECRET)
+
+
+def change(ledger: Ledger, key: str, value: Any) -> None:
+    context = ledger.context("ada")
+    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", context))
+
+
+def alerts(ledger: Ledger) -> list[tuple[str, str | None]]:
+    """Kind and adapter of each alert that is raised."""
+    found = (recorded.event for recorded in ledger.read(1, None, (AlertRaised.TOPIC,)))
+    return [(event.kind, event.adapter) for event in found if isinstance(event, AlertRaised)]
+
+
+def deliveries(ledger: Ledger) -> list[dict[str, Any]]:
+    """The facts of attempts, as they stand in the log."""
+    topics = ("AlertDelivered", "AlertDeliveryFailed")
+    return [{"topic": it.event.TOPIC, **vars(it.event)} for it in ledger.read(1, None, topics)]
+
+
+def raise_one(ledger: Ledger) -> None:
+    """Ask for a training and let it fail: one alert."""
+    context = ledger.context("ada")
+    ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", None, "corrections", context))
+    [*_, training] = follow(ledger).registry.trainings
+    ledger.write(TrainingJob, UUID(training), lambda it: it.fail("the disk is full", context))
+    follow(ledger)
+
+
+# --- what is raised ---
+
+
+def test_a_fall_of_the_ratings_alerts_of_the_mean_and_of_the_breach_each_once(ledger: Ledger) -> None:
+    breach(ledger)
+    for number in range(10, 40):
+        rated_run(ledger, 1, number)
+        follow(ledger)
+    assert alerts(ledger) == [("low mean", None), ("breach", None)]
+
+
+def test_a_mean_that_recovers_and_falls_again_alerts_again(ledger: Ledger) -> None:
+    change(ledger, "rating.window", 10)
+    change(ledger, "rating.threshold", 1)  # this is of the mean alone
+    for number, stars in enumerate([3] * 15 + [5] * 10 + [3] * 15):
+        rated_run(ledger, stars, number)
+        follow(ledger)
+    assert alerts(ledger) == [("low mean", None)] * 2
+    assert [row["is_open"] for row in load_state(ledger).alerts.rows()] == [False, True]
+
+
+def test_many_ratings_that_are_followed_at_once_alert_as_often_as_one_by_one(ledger: Ledger) -> None:
+    change(ledger, "rating.window", 10)
+    change(ledger, "rating.threshold", 1)
+    for number, stars in enumerate([3] * 15 + [5] * 10 + [3] * 15):
+        rated_run(ledger, stars, number)
+    follow(ledger)
+    assert alerts(ledger) == [("low mean", None)] * 2
+
+
+def test_ratings_of_the_canary_and_too_few_of_the_live_adapter_alert_of_no_mean(ledger: Ledger) -> None:
+    change(ledger, "rating.threshold", 1)
+    for number in range(9):
+        rated_run(ledger, 1, number)
+    for number in range(9, 30):
+        rated_run(ledger, 1, number, adapter="lora-v1", arm="canary")
+    follow(ledger)
+    assert alerts(ledger) == []
+
+
+def test_a_promoted_adapter_has_a_mean_of_its_own(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    assess(ledger, rollout, "promote")
+    for number in range(50, 60):
+        rated_run(ledger, 3, number, adapter="lora-v1")
+        follow(ledger)
+    assert alerts(ledger)[:3] == [("low mean", None), ("breach", None), ("low mean", "lora-v1")]
+
+
+def test_an_adapter_that_is_refused_at_the_proof_or_at_the_gate_alerts(ledger: Ledger) -> None:
+    adapter = complete(ledger, breach(ledger))
+    prove(ledger, adapter)
+    judge(ledger, adapter, Judgement("reject", "no gain", "1 of 12 now succeeds", {}))
+    assert alerts(ledger)[-1] == ("adapter rejected", "lora-v1")
+    [row] = [row for row in load_state(ledger).alerts.rows() if row["kind"] == "adapter rejected"]
+    assert row["message"] == "lora-v1 was rejected before any traffic: no gain: 1 of 12 now succeeds"
+
+
+def test_a_proof_that_fails_alerts(ledger: Ledger) -> None:
+    adapter = complete(ledger, breach(ledger))
+    ledger.write(Adapter, adapter, lambda it: it.evaluate(False, True, NUMBERS, ledger.context("grokputer")))
+    follow(ledger)
+    assert alerts(ledger)[-1] == ("adapter rejected", "lora-v1")
+
+
+def test_a_training_that_fails_alerts(ledger: Ledger) -> None:
+    raise_one(ledger)
+    assert alerts(ledger) == [("training failed", None)]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kind"), [("inconclusive", "canary inconclusive"), ("roll back", "canary failed"), ("hold", "breach")]
+)
+def test_a_canary_that_is_paused_or_rolled_back_alerts_and_one_that_is_held_does_not(
+    ledger: Ledger, verdict: str, kind: str
+) -> None:
+    _, rollout = roll_out(ledger)
+    assess(ledger, rollout, verdict)
+    assert alerts(ledger)[-1] == (kind, None if kind == "breach" else "lora-v1")
+
+
+def test_an_alert_is_open_until_something_deals_with_it(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    assert open_kinds(ledger) == ["low mean", "breach"]
+    assess(ledger, rollout, "roll back")
+    assert open_kinds(ledger) == ["low mean", "canary failed"]
+    raise_one(ledger)
+    assert open_kinds(ledger) == ["low mean", "training failed"]
+
+
+def open_kinds(ledger: Ledger) -> list[str]:
+    return [row["kind"] for row in load_state(ledger).alerts.rows() if row["is_open"]]
+
+
+def test_reacting_again_and_replaying_history_alert_nobody(ledger: Ledger) -> None:
+    with Receiver() as receiver:
+        change(ledger, "alert.webhook", receiver.url)
+        _, rollout = roll_out(ledger)
+        assess(ledger, rollout, "roll back")
+        courier = Courier(ledger, print)
+        while courier.step():
+            pass
+        before, told = alerts(ledger), len(receiver.requests)
+        with ledger._writing() as cursor:
+            cursor.execute("DELETE FROM tracking")
+        follow(ledger)
+        assert alerts(ledger) == before
+        assert replay(ledger).is_equal
+        assert fold(ledger, State()).dump() == load_state(ledger).dump()
+        assert not Courier(ledger, print).step()
+        assert len(receiver.requests) == told == len(before) == 3
+
+
+# --- what arrives ---
+
+
+def test_an_alert_arrives_signed_and_the_log_says_so(ledger: Ledger, clock: Standing) -> None:
+    said: list[str] = []
+    with Receiver() as receiver:
+        change(ledger, "alert.webhook", receiver.url)
+        raise_one(ledger)
+        courier = Courier(ledger, said.append)
+        assert courier.step()
+        assert not courier.step()
+    [request], [fact] = receiver.requests, deliveries(ledger)
+    assert request.is_signed()
+    [raised] = ledger.read(1, None, ("AlertRaised",))
+    assert request.document["position"] == raised.position
+    assert request.document["reference"] == raised.event.reference == fact["caused_by"]
+    assert request.document["message"] == "a training failed: the disk is full"
+    assert (fact["topic"], fact["delivery"], fact["attempt"]) == ("AlertDelivered", request.headers["webhook-id"], 1)
+    assert said == [
+        f"alert at position {raised.position} delivered by webhook to {receiver.url} at attempt 1: HTTP 204 No Content"
+    ]
+
+
+def test_what_fails_first_is_sent_again_later_under_the_same_id(ledger: Ledger, clock: Standing) -> None:
+    with Receiver(503, 500, 204) as receiver:
+        change(ledger, "alert.webhook", receiver.url)
+        raise_one(ledger)
+        courier = Courier(ledger, print)
+        assert courier.step()
+        clock.move(seconds=7)
+        assert not courier.step(), "ten seconds, a quarter less at the earliest"
+        clock.move(seconds=6)
+        assert courier.step()
+        clock.move(seconds=29)
+        assert not courier.step()
+        clock.move(seconds=22)
+        assert Courier(ledger, print).step(), "another worker knows when from the log"
+        assert not courier.step()
+    assert [it["attempt"] for it in deliveries(ledger)] == [1, 2, 3]
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    assert len({request.body for request in receiver.requests}) == 1
+    assert len({request.headers["webhook-timestamp"] for request in receiver.requests}) == 3
+    assert all(request.is_signed() for request in receiver.requests)
+
+
+def test_a_receiver_that_never_takes_it_is_given_up_and_the_courier_says_so(ledger: Ledger, clock: Standing) -> None:
+    said: list[str] = []
+    with Receiver(500) as receiver:
+        change(ledger, "alert.webhook", receiver.url)
+        change(ledger, "alert.tries", 3)
+        raise_one(ledger)
+        courier = Courier(ledger, said.append)
+        for _ in range(10):
+            courier.step()
+            clock.move(days=2)
+    assert len(receiver.requests) == 3
+    assert [it["again_in_s"] is None for it in deliveries(ledger)] == [False, False, True]
+    assert said[-1].endswith("at attempt 3: HTTP 500 Internal Server Error; given up")
+    assert not load_state(ledger).alerts.owed()
+
+
+def test_a_receiver_that_is_gone_is_turned_off(ledger: Ledger, clock: Standing) -> None:
+    with Receiver(410) as receiver:
+        change(ledger, "alert.webhook", receiver.url)
+        raise_one(ledger)
+        courier = Courier(ledger, print)
+        assert courier.step()
+        clock.move(days=2)
+        raise_one(ledger)
+        assert not courier.step()
+    assert load_state(ledger).policy.get("alert.webhook") is None
+    [*_, changed] = ledger.read(1, None, ("PolicyChanged",))
+    assert "HTTP 410" in vars(changed.event)["reason"]
+
+
+def test_after_a_failure_the_channel_rests_and_another_alert_is_tried_soon(ledger: Ledger, clock: Standing) -> None:
+    with Receiver(429, headers={"Retry-After": "100"}) as receiver:
+        change(ledger, "alert.webhook", receiver.url)
+        raise_one(ledger)
+        raise_one(ledger)
+        courier = Courier(ledger, print)
+        assert courier.step()
+        clock.move(seconds=99)
+        assert not courier.step()
+        clock.move(seconds=2)
+        assert courier.step()
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 2
+
+
+def test_a_channel_owes_only_what_was_raised_while_it_was_on(ledger: Ledger, clock: Standing) -> None:
+    with Receiver() as receiver:
+        raise_one(ledger)
+        change(ledger, "alert.webhook", receiver.url)
+        assert not Courier(ledger, print).step()
+        raise_one(ledger)
+        change(ledger, "alert.webhook", None)
+        change(ledger, "alert.webhook", receiver.url)
+        assert not Courier(ledger, print).step()
+        raise_one(ledger)
+        assert Courier(ledger, print).step()
+    assert len(receiver.requests) == 1
+    statuses = [[it["status"] for it in row["deliveries"].values()] for row in load_state(ledger).alerts.rows()]
+    assert statuses == [[], ["turned off"], ["delivered"]]
+
+
+def test_an_alert_waits_for_a_secret_that_is_missing_and_spends_no_attempt(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.delenv("GROKPUTER_WEBHOOK_SECRET")
+    with Receiver() as receiver:
+        change(ledger, "alert.webhook", receiver.url)
+        raise_one(ledger)
+        courier = Courier(ledger, said.append)
+        assert not courier.step()
+        assert not courier.step()
+        [line] = said
+        assert line.startswith("alerts by webhook wait: GROKPUTER_WEBHOOK_SECRET is not set")
+        monkeypatch.setenv("GROKPUTER_WEBHOOK_SECRET", SECRET)
+        assert courier.step()
+    assert [it["attempt"] for it in deliveries(ledger)] == [1]
+
+
+def test_each_channel_gets_the_alert_and_one_that_is_down_does_not_hold_the_other_up(
+    ledger: Ledger, clock: Standing
+) -> None:
+    with Receiver(503, 204) as receiver, MailServer() as mail:
+        change(ledger, "alert.webhook", receiver.url)
+        change(ledger, "alert.email_to", "ada@example.org")
+        change(ledger, "alert.smtp", mail.address)
+        change(ledger, "alert.smtp_security", "none")
+        raise_one(ledger)
+        courier = Courier(ledger, print)
+        while courier.step():
+            pass
+        assert (len(receiver.requests), len(mail.messages)) == (1, 1)
+        clock.move(minutes=1)
+        while courier.step():
+            pass
+        assert (len(receiver.requests), len(mail.messages)) == (2, 1)
+    [message] = mail.messages
+    assert message["Message-ID"] == f"<{deliveries(ledger)[1]['delivery']}@example.org>"
+    assert "the disk is full" in message.get_content()
+
+
+def test_an_alert_is_told_while_a_training_or_a_gate_goes_on(ledger: Ledger, clock: Standing) -> None:
+    shown: list[object] = []
+    with Receiver(503, 503, 204) as receiver, Parts(ledger, follow(ledger)) as parts:
+        reporter = Reporter(progress=shown.append, count=lambda done, total: shown.append((done, total)))
+        worker = Worker(ledger, parts, reporter)
+        change(ledger, "alert.webhook", receiver.url)
+        raise_one(ledger)
+        assert worker.step()
+        clock.move(minutes=1)
+        worker._progress(Progress(1, 8, 0.5, 0.1, 2.0, 60.0))
+        clock.move(minutes=5)
+        worker._count(3, 40)
+    assert [it["topic"] for it in deliveries(ledger)] == ["AlertDeliveryFailed"] * 2 + ["AlertDelivered"]
+    assert shown == [Progress(1, 8, 0.5, 0.1, 2.0, 60.0), (3, 40)]
+
+
+DELIVER = """
+import sys; from pathlib import Path
+from grokputer.runners.courier import Courier; from grokputer.runners.ledger import Ledger
+Courier(Ledger.open(Path(sys.argv[1])), print).step()
+"""
+
+
+def test_killed_between_sending_and_recording_it_is_sent_again_under_the_same_id(ledger: Ledger) -> None:
+    def kill_the_sender() -> None:
+        if len(receiver.requests) == 1:
+            sender.kill()
+
+    with Receiver(before_answer=kill_the_sender) as receiver:
+        change(ledger, "alert.webhook", receiver.url)
+        raise_one(ledger)
+        sender = subprocess.Popen([sys.executable, "-c", DELIVER, str(ledger.path)], cwd="/")
+        assert sender.wait() == -signal.SIGKILL
+        assert deliveries(ledger) == []
+        assert Courier(ledger, print).step()
+        assert not Courier(ledger, print).step()
+    first, second = receiver.requests
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.body == second.body
+    assert [it["topic"] for it in deliveries(ledger)] == ["AlertDelivered"]
+
+
+def test_two_couriers_at_once_record_one_delivery(ledger: Ledger) -> None:
+    with Receiver() as receiver:
+        change(ledger, "alert.webhook", receiver.url)
+        raise_one(ledger)
+        command = [sys.executable, "-c", DELIVER, str(ledger.path)]
+        couriers = [subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) for _ in range(2)]
+        assert [courier.wait() for courier in couriers] == [0, 0]
+    assert 1 <= len(receiver.requests) <= 2
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    assert len(deliveries(ledger)) == 1
+
+
+def test_no_fact_of_an_alert_holds_a_secret(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver(500) as receiver:
+        monkeypatch.setenv("GROKPUTER_WEBHOOK_URL", receiver.url + "/topsecret")
+        change(ledger, "alert.webhook", "env")
+        raise_one(ledger)
+        Courier(ledger, print).step()
+    assert receiver.requests[0].path.endswith("/topsecret")
+    [failed] = deliveries(ledger)
+    assert (failed["to"], failed["reason"]) == ("GROKPUTER_WEBHOOK_URL", "HTTP 500 Internal Server Error")
+    facts = [repr(it.event) for it in ledger.read() if isinstance(it.event, AlertEvent)]
+    assert facts and not [fact for fact in facts if "topsecret" in fact or SECRET[10:] in fact]
