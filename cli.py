@@ -29,6 +29,7 @@ COMMANDS = {
     "adapters": "status",
     "rollouts": "rollouts",
     "ab": "comparing",
+    "alerts": "alerts",
     "why": "why",
     "log": "log",
     "replay": "replaying",

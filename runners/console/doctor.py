@@ -110,6 +110,7 @@ def _check_log(db: Path) -> Iterator[Check]:
         yield Check("log", "fail", str(error))
         return
     yield _check_base(state)
+    yield from _check_channels(state)
     yield from _check_weights(ledger, state)
 
 
@@ -162,6 +163,30 @@ def _check_base(state: State) -> Check:
     if missing:
         return Check("model", "fail", f"{base.location} lacks {', '.join(missing)}; install it again or set model.base")
     return Check("model", "ok", f"{policy.get('model.base')}, {base.fingerprint()[:19]}")
+
+
+def _check_channels(state: State) -> Iterator[Check]:
+    """Whether alerts can be sent: settings and secrets alone, nothing is sent."""
+    from ...domain.alert import CHANNELS
+    from ..wiring import open_channel
+
+    on = [name for name, key in CHANNELS.items() if state.policy.get(key)]
+    if not on:
+        yield Check("alerts", "ok", f"printed by 'grokputer work' alone; {' and '.join(CHANNELS.values())} are not set")
+    for name in on:
+        try:
+            to = open_channel(name, state.policy).to
+        except GrokputerError as error:
+            yield Check(name, "fail", f"alerts wait: {error}")
+            continue
+        if to.startswith("http://") and not to.startswith(("http://127.", "http://localhost", "http://[::1]")):
+            yield Check(name, "warn", f"{to} is not encrypted: who listens can read alerts, though not forge them")
+        else:
+            yield Check(name, "ok", f"to {to}; 'grokputer alerts test' tries it")
+    open_ = (row for row in state.alerts.rows() if row["is_open"])
+    lost = sum(it["status"] == "given up" for row in open_ for it in row["deliveries"].values())
+    if lost:
+        yield Check("deliveries", "warn", f"{lost} given up; see 'grokputer alerts'")
 
 
 def _check_weights(ledger: Ledger, state: State) -> Iterator[Check]:
