@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from receivers import SECRET, Receiver
+from test_channels import delivery, webhook
 from typer.testing import CliRunner
 
 from grokputer.cli import COMMANDS, app
+from grokputer.domain.alert import Failure
 from story import Story
 
 ROOT = Path(__file__).parent.parent
@@ -17,7 +22,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
 COMMAND_LINES = [shlex.split(line)[1:] for line in LINES if line.startswith("grokputer ")]
-READING = {"why", "replay", "at", "log", "runs", "status", "settings", "adapters", "rollouts", "show"}
+READING = {"why", "replay", "at", "log", "runs", "status", "settings", "adapters", "rollouts", "alerts", "show"}
 
 
 def test_the_two_commands_are_targets_of_the_makefile() -> None:
@@ -39,7 +44,7 @@ def test_every_command_of_the_readme_exists_with_its_options(words: list[str]) -
 def test_the_reading_commands_of_the_readme_run(tmp_path: Path) -> None:
     log = tmp_path / "events.db"
     Story(log).promote()
-    reading = [words for words in COMMAND_LINES if words[0] in READING and words[1:2] != ["set"]]
+    reading = [words for words in COMMAND_LINES if words[0] in READING and words[1:2] not in (["set"], ["test"])]
     assert len(reading) >= 5
     for words in reading:
         given = [
@@ -47,3 +52,17 @@ def test_the_reading_commands_of_the_readme_run(tmp_path: Path) -> None:
         ]
         found = CliRunner().invoke(app, given, env={"GROKPUTER_DB": str(log)})
         assert found.exit_code == 0, (words, found.output)
+
+
+def test_the_readmes_lines_tell_a_genuine_alert_from_a_forged_and_an_old_one() -> None:
+    [program] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    known: dict[str, Any] = {}
+    exec(program, known)
+    now = datetime.now(UTC)
+    with Receiver() as receiver:
+        for time in (now, now - timedelta(hours=1)):
+            assert not isinstance(webhook(receiver.url).send(delivery(), time), Failure)
+    new, old = receiver.requests
+    assert known["is_genuine"](new.headers, new.body, SECRET)
+    assert not known["is_genuine"](new.headers, new.body + b" ", SECRET)
+    assert not known["is_genuine"](old.headers, old.body, SECRET)
