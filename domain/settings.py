@@ -132,6 +132,9 @@ SETTINGS: dict[str, Setting] = {
         2, "sampled attempts at each failed, uncorrected task; successes become targets (chosen)", 0, 100
     ),
     "training.retry_temperature": Setting(0.8, "sampling temperature of those attempts (chosen)", 0.01, 5),
+    "training.retry_exploration": Setting(
+        0.5, "share of steps in every second attempt that are drawn from what the page allows (chosen)", 0, 1
+    ),
     # What a training costs; the estimate before it and the account after it.
     "cost.power_watts": Setting(100.0, "what the machine draws while it trains (chosen: a desktop without a GPU)", 0),
     "cost.price_per_kwh": Setting(0.29, "price of energy (households in the EU, 2024, Eurostat)", 0),

@@ -31,7 +31,8 @@ def gather_lessons(ledger: Ledger, parts: Parts, requested: TrainingRequested, p
     """Correct what can be corrected, then vary what was. A run that cannot be tried here is passed over."""
     role, recipe = requested.role, Recipe.from_json(requested.recipe)
     if requested.retries:
-        _retry(ledger, parts, requested, policy.get("training.retry_temperature", role))
+        heat, exploration = (policy.get(f"training.retry_{key}", role) for key in ("temperature", "exploration"))
+        _retry(ledger, parts, requested, Sampling(requested.parent, requested.retries, heat, exploration))
     teacher = parts.teacher(policy, role)
     if teacher is None:
         return
@@ -97,14 +98,13 @@ def _first_turn(run: PastRun) -> int:
     return 1 if run.started.role == run.role else run.steps[0].step
 
 
-def _retry(ledger: Ledger, parts: Parts, requested: TrainingRequested, temperature: float) -> None:
+def _retry(ledger: Ledger, parts: Parts, requested: TrainingRequested, sampling: Sampling) -> None:
     """Let the model itself try again what failed, in each environment that is to be had here."""
     share = Recipe.from_json(requested.recipe).held_out_share
     places: dict[str, list[PastRun]] = {}
     for run in find_uncorrected(ledger, requested.role, requested.below_stars, share):
         if run.started.environment != "chat":
             places.setdefault(run.started.environment, []).append(run)
-    sampling = Sampling(requested.parent, requested.retries, temperature)
     for name, runs in places.items():
         failed = ((ledger.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
         try:

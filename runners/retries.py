@@ -1,12 +1,13 @@
 """Own retries: failed tasks done again with sampling, many at a time; the first success of each becomes its correction.
 
 Attempts of different runs go side by side, so that the model answers in batches; those of one run follow each other and
-stop at the first success.
+stop at the first success. In every second attempt some steps are explored: drawn from what the page allows.
 """
 
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,7 @@ from ..domain.run import TaskRun
 from .batch import WIDTH, answer_all
 from .corrections import answers_before, longest_episode, record_lessons
 from .episode import Episode, Step, is_success
+from .exploration import explore, rewrite
 from .ledger import Ledger
 from .tasks import task_of
 
@@ -37,6 +39,8 @@ class Sampling:
     adapter: str | None
     attempts: int
     temperature: float
+    exploration: float = 0.0
+    """The share of steps in every second attempt that are drawn from what the page allows, in [0, 1]."""
 
 
 def correct_by_retries(
@@ -61,11 +65,14 @@ def correct_by_retries(
             playing.append(_Retry(ledger, run, first, environment, {it.seat for it in playing}))
         if not playing:
             return
+        for it in playing:
+            it.explore(sampling.exploration)
         asking = [it for it in playing if not it.is_over]
         answers = answer_all(model, [it.request(sampling) for it in asking])
         for it, answer in zip(asking, answers, strict=True):
             it.take(answer)
         for it in [it for it in playing if it.has_succeeded]:
+            it.shorten()
             yield record_lessons(ledger, it.run, it.lessons, "retry", actor)
         before, playing = playing, [it for it in playing if not it.has_succeeded and it.goes_on(sampling.attempts)]
         faults = (it.fault for it in before if it.fault is not None)
@@ -86,7 +93,7 @@ class _Retry:
         self.max_steps = longest_episode(run)
         self.max_tokens = int(run.started.policy.get("run.max_tokens", 256))
         self.own: Sequence[str] = ()
-        self.attempt, self.losses = 0, 0
+        self.attempt, self.losses, self.explored = 0, 0, 0
         self.episode: Episode | None = None
         self.fault: GrokputerError | None = None
         """Why the run cannot be tried again here."""
@@ -117,6 +124,43 @@ class _Retry:
         seed = APART * self.attempt + len(self.episode.history)
         return Request(self.episode.ask(), sampling.adapter, self.max_tokens, sampling.temperature, seed)
 
+    def explore(self, share: float) -> None:
+        """Take the steps that come next and are explored, of an attempt in which some are."""
+        while not self.is_over and self.attempt % 2 == 0:
+            assert self.episode is not None
+            draw = random.Random(f"{self.run.id}/{self.attempt}/{len(self.episode.history)}")
+            if draw.random() >= share:
+                return
+            self.explored += 1
+            self.take(Completion(explore(self.episode.page, self.episode.history, draw), 0, 0, 0))
+
+    def shorten(self) -> None:
+        """Leave out of an explored success whatever it does without: one step after another is tried without, the last kept."""
+        step = 0
+        while self.explored and step < len(self.lessons) - 1:
+            lessons = self.lessons
+            shorter = self._replay([it.answer for index, it in enumerate(lessons) if index != step])
+            if shorter is None:
+                step += 1
+            else:
+                self._steps = [*self._steps[: len(self.own)], *shorter]
+
+    def _replay(self, answers: Sequence[str]) -> Sequence[Step] | None:
+        """The steps of these answers, taken anew, if they do the task."""
+        before = self.episode, self._steps
+        with contextlib.suppress(EnvironmentUnavailable):
+            self._restart()
+            for answer in answers:
+                written = None if self.is_over or self.episode is None else rewrite(answer, self.episode.page)
+                if written is None or self.episode is None:
+                    break
+                self._steps.append(self.episode.take(self.episode.ask(), Completion(written, 0, 0, 0)))
+            else:
+                if self.has_succeeded:
+                    return self.lessons
+        self.episode, self._steps = before
+        return None
+
     def take(self, answer: Completion | GrokputerError) -> None:
         """Carry out what was answered."""
         assert self.episode is not None
@@ -135,8 +179,14 @@ class _Retry:
     def _begin(self) -> None:
         if self.asked is None:
             raise NotPossible(f"the task of run {self.run.id.hex} was erased; it cannot be tried again")
-        page = self.place.reset(self.asked.task, self.asked.seed)
         self.attempt += 1
+        self.explored = 0
+        self._restart()
+
+    def _restart(self) -> None:
+        """The task from its beginning, and the run's own steps before the one that went wrong."""
+        assert self.asked is not None
+        page = self.place.reset(self.asked.task, self.asked.seed)
         self.episode = Episode(self.place, page, len(self.own) + self.max_steps, self.asked.role)
         self._steps = []
         for answer in self.own:

@@ -107,8 +107,9 @@ def correct(
         elif retry:
             if started.adapter is not None:
                 parts.prepare(started.adapter)
-            heat = parts.state.policy.get("training.retry_temperature", started.role)
-            sampling = Sampling(started.adapter, retry, heat)
+            policy, role = parts.state.policy, started.role
+            heat, exploration = (policy.get(f"training.retry_{key}", role) for key in ("temperature", "exploration"))
+            sampling = Sampling(started.adapter, retry, heat, exploration)
             retries = correct_by_retries(ledger, [(found, 1)], environment, parts.model, sampling, name_actor(by))
             corrected = next(retries, None)
         else:
