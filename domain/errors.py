@@ -43,6 +43,10 @@ class InvalidRecipe(GrokputerError, ValueError):
     """A training setting outside its allowed range, or one that does not exist."""
 
 
+class InvalidTerms(GrokputerError, ValueError):
+    """A figure of a sequential rule outside its allowed range, or one that does not exist."""
+
+
 class InvalidExamples(GrokputerError, ValueError):
     """A dataset file that cannot be read as training examples."""
 
