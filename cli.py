@@ -32,6 +32,7 @@ COMMANDS = {
     "alerts": "alerts",
     "why": "why",
     "log": "log",
+    "what-if": "imagining",
     "replay": "replaying",
     "settings": "settings",
     "dataset": "datasets",
@@ -53,7 +54,9 @@ class Commands(TyperGroup):
         """The command of this name, None when there is none."""
         if cmd_name not in COMMANDS:
             return None
-        found = getattr(import_module(f".runners.console.{COMMANDS[cmd_name]}", __package__), cmd_name)
+        found = getattr(
+            import_module(f".runners.console.{COMMANDS[cmd_name]}", __package__), cmd_name.replace("-", "_")
+        )
         if not isinstance(found, typer.Typer):
             alone = typer.Typer(add_completion=False, rich_markup_mode=None)
             alone.command(cmd_name)(found)

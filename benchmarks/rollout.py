@@ -35,7 +35,7 @@ from multiprocessing import Pool
 from pathlib import Path
 
 from grokputer.domain.breach import Window, is_breach
-from grokputer.domain.canary import Outcome, assess_canary
+from grokputer.domain.canary import Outcome, Times, assess_canary
 from grokputer.domain.detector import Detector
 from grokputer.domain.evidence import Evidence
 from grokputer.domain.sequential import next_weight, standing
@@ -102,9 +102,10 @@ def play_sequential(world: World, draw: random.Random) -> End:
         evidence.end(arm, success)
         if stars is not None:
             evidence.rate(arm, stars)
-        word, _ = standing(evidence, runs * SECONDS_PER_RUN)
-        if word == "ramp":
-            weight = next_weight(evidence) or weight
+        times = Times.since_start(runs * SECONDS_PER_RUN)
+        word, reason = standing(evidence, times)
+        if reason == "no worse so far":
+            weight = next_weight(evidence, times) or weight
             evidence.weigh(weight)
         elif word != "hold":
             return End(word, evidence.state["canary"]["runs"], runs)
@@ -119,7 +120,9 @@ def play_threshold(world: World, draw: random.Random) -> End:
         arm, success, stars = draw_run(world, WEIGHT_PERCENT, draw)
         if arm == "canary":
             canary.append(Outcome(runs, bool(success), True, False, stars))
-            word = assess_canary(canary, (), runs * SECONDS_PER_RUN, Policy(), "action").verdict
+            word = assess_canary(
+                canary, (), Times.since_start(runs * SECONDS_PER_RUN), Policy(), "action", "threshold"
+            ).verdict
             if word != "hold":
                 return End(word, len(canary), runs)
 
@@ -188,7 +191,7 @@ def sequential_trigger() -> Trigger:
 
 def threshold_trigger() -> Trigger:
     """The plain rule, from an empty window on."""
-    policy = Policy()
+    policy = Policy({"rating.rule": "threshold"})
     ratings: deque[tuple[int, int]] = deque(maxlen=policy.get("rating.window"))
 
     def take(stars: float) -> bool:

@@ -28,6 +28,9 @@ from .settings import Policy
 CHANNELS = {"webhook": "alert.webhook", "email": "alert.email_to"}
 """Every channel, and the setting that turns it on by saying where to."""
 
+APPROVAL = "approval is needed"
+"""What the reason of a rollout that was paused for it begins with."""
+
 GROWTH = 4
 """Each wait between attempts is this many times the last; chosen: ten attempts from ten seconds on take three days."""
 LONGEST_WAIT_S = 86_400.0
@@ -42,7 +45,9 @@ NEXT_STEPS = {
     "canary failed": "All runs go to what was live before. 'grokputer why {adapter}' shows what it was judged by; "
     "correcting failed runs makes the next training better.",
     "canary inconclusive": "It keeps its share of the runs until you decide: 'grokputer rollouts resume {adapter}', "
-    "'... promote {adapter}' or '... rollback {adapter}'.",
+    "'... promote {adapter}' or '... abort {adapter}'.",
+    "approval needed": "It keeps its share of the runs until you decide: 'grokputer rollouts approve {adapter}' or "
+    "'... abort {adapter}'.",
     "adapter rejected": "No run was sent to it. 'grokputer why {adapter}' shows the numbers.",
     "training failed": "'grokputer doctor' checks the machine; then ask again with 'grokputer train {role}'.",
     "low mean": "'grokputer runs --role {role}' lists what was rated; correct what failed, or take back what was "
@@ -106,13 +111,16 @@ def notice_of(event: Event) -> Notice | None:
         case RatingThresholdBreached():
             live = event.adapter or "the base"
             said = f"mean {event.mean:.2f} of the last {event.count} ratings of {live} is under {event.threshold:g}"
+            if event.rule == "sequential":
+                said = f"the ratings of {live} have fallen: {event.message}"
             return Notice("breach", "warning", event.role, event.adapter, said)
         case AdapterRolledBack():
             said = f"{event.adapter} was rolled back to {event.stable or 'the base'}: {event.reason}"
             return Notice("canary failed", "critical", event.role, event.adapter, said)
         case RolloutPaused():
             said = f"the rollout of {event.adapter} is paused: {event.reason}"
-            return Notice("canary inconclusive", "warning", event.role, event.adapter, said)
+            kind = "approval needed" if event.reason.startswith(APPROVAL) else "canary inconclusive"
+            return Notice(kind, "warning", event.role, event.adapter, said)
         case AdapterRejected():
             said = f"{event.adapter} was rejected before any traffic: {event.reason}"
             return Notice("adapter rejected", "warning", event.role, event.adapter, said)

@@ -19,8 +19,8 @@ class AlertRaised(AlertEvent):
     VERSION = 2
 
     kind: str
-    """A stable word: ``breach``, ``canary failed``, ``canary inconclusive``, ``adapter rejected``, ``training failed``,
-    ``low mean``. Since version 2."""
+    """A stable word: ``breach``, ``canary failed``, ``canary inconclusive``, ``approval needed``, ``adapter rejected``,
+    ``training failed``, ``low mean``. Since version 2."""
     severity: str
     """``warning`` or ``critical``."""
     role: str

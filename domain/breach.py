@@ -1,4 +1,4 @@
-"""When ratings have fallen: the plain rule, a rolling mean under a threshold, and what keeps it from firing on its own echo."""
+"""When ratings have fallen: by evidence, or by the plain rule of a rolling mean; and what keeps either from its own echo."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from .aggregate import Aggregate, Context, derive_id
+from .canary import Verdict
 from .errors import NotPossible
 from .events import CycleClosed, CycleOpened, Event, RatingThresholdBreached, TriggerSuppressed
 from .settings import Policy
+from .terms import trigger_terms
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Window:
     """(log position, stars), oldest first."""
     total: int
     """Ratings the version has had in all."""
+    evidence: Verdict | None = None
+    """What the sequential rule says of all its ratings; None where it is not in force."""
 
     @property
     def mean(self) -> float:
@@ -29,11 +33,24 @@ class Window:
         return sum(stars for _, stars in self.ratings) / len(self.ratings) if self.ratings else 0.0
 
 
+def judge_ratings(window: Window, policy: Policy) -> Verdict:
+    """``breach`` or ``hold``, by the rule in force for the role: evidence that the mean lies under the threshold, or the
+    rolling mean of enough ratings under it."""
+    if policy.get("rating.rule", window.role) == "sequential":
+        return window.evidence or Verdict("hold", "no evidence", "no rating yet", {"rule": "sequential"})
+    threshold, minimum = policy.get("rating.threshold", window.role), policy.get("rating.minimum", window.role)
+    count = len(window.ratings)
+    numbers = {"rule": "threshold", "mean": round(window.mean, 4), "count": count, "threshold": threshold}
+    if count < minimum:
+        return Verdict("hold", "few ratings", f"{count} of the {minimum} ratings needed", numbers)
+    is_under = window.mean < threshold
+    said = f"mean {window.mean:.2f} of the last {count} ratings is {'under' if is_under else 'not under'} {threshold:g}"
+    return Verdict("breach" if is_under else "hold", "mean", said, numbers)
+
+
 def is_breach(window: Window, policy: Policy) -> bool:
-    """Whether the rolling mean of enough ratings lies under the threshold."""
-    if len(window.ratings) < policy.get("rating.minimum", window.role):
-        return False
-    return bool(window.mean < policy.get("rating.threshold", window.role))
+    """Whether the rule in force says so."""
+    return judge_ratings(window, policy).verdict == "breach"
 
 
 def role_id(role: str) -> UUID:
@@ -45,7 +62,7 @@ class RoleImprovement(Aggregate):
     """What a role is going through: at most one cycle in flight, latched after a breach until there is news.
 
     The latch opens again when another adapter version is live, or when ``rating.cooldown`` more ratings have come since
-    the cycle closed (else a declined training would be the last).
+    the cycle closed (else a declined training would be the last); twice as many after each cycle that did not help.
     """
 
     def __init__(self, id: UUID) -> None:
@@ -54,11 +71,14 @@ class RoleImprovement(Aggregate):
         self.latched_adapter: str | None = None
         self.is_latched = False
         self.closed_total = 0
+        self.cycles_in_vain = 0
+        """Closed since the last promotion without one."""
         self.is_suppression_noted = False
 
     def look(self, window: Window, policy: Policy, context: Context) -> None:
         """Look at the window after a rating, and record a breach once per crossing, or once that one was suppressed."""
-        if not is_breach(window, policy):
+        verdict = judge_ratings(window, policy)
+        if verdict.verdict != "breach":
             return
         reason = self._reason_to_suppress(window, policy)
         if reason is None:
@@ -75,6 +95,9 @@ class RoleImprovement(Aggregate):
                 first_position=first,
                 last_position=last,
                 total=window.total,
+                rule=policy.get("rating.rule", window.role),
+                message=verdict.message,
+                numbers=verdict.numbers,
             )
         elif not self.is_suppression_noted:
             self._record(
@@ -93,7 +116,7 @@ class RoleImprovement(Aggregate):
         if not self.is_latched or self.latched_adapter != window.adapter:
             return None
         waited = window.total - self.closed_total
-        return None if waited >= policy.get("rating.cooldown", window.role) else "cooldown"
+        return None if waited >= trigger_terms(policy, window.role).wait(self.cycles_in_vain) else "cooldown"
 
     def open(self, role: str, adapter: str | None, reason: str, context: Context) -> None:
         """Begin a cycle because a person says so. Raises ``NotPossible`` while one is in flight."""
@@ -118,4 +141,5 @@ class RoleImprovement(Aggregate):
             case CycleClosed():
                 self.open_cycle = None
                 self.closed_total = event.total
+                self.cycles_in_vain = 0 if event.outcome == "promoted" else self.cycles_in_vain + 1
                 self.is_suppression_noted = False

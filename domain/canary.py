@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from .durations import say_time
 from .settings import Policy
+from .terms import words
 
 SIGNIFICANCE = 0.05
 """How often an arm that is no worse may look significantly worse in one look; chosen, the usual."""
@@ -71,6 +73,23 @@ class ArmHealth:
 
 
 @dataclass(frozen=True)
+class Times:
+    """The seconds that a rollout has had, as the log's events tell them."""
+
+    baked: float
+    """Since its start."""
+    at_share: float
+    """Since its share was last changed."""
+    waited: float
+    """Since its start, or since it was resumed; none passes while it is paused."""
+
+    @classmethod
+    def since_start(cls, seconds: float) -> Times:
+        """Those of a rollout that was never paused nor given another share."""
+        return cls(seconds, seconds, seconds)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """A decision with its stable reason, its sentence and the numbers it rests on."""
 
@@ -81,29 +100,31 @@ class Verdict:
 
 
 def assess_canary(
-    canary: Sequence[Outcome], stable: Sequence[Outcome], elapsed_s: float, policy: Policy, role: str
+    canary: Sequence[Outcome], stable: Sequence[Outcome], times: Times, policy: Policy, role: str, rule: str
 ) -> Verdict:
     """Promote, roll back, hold or inconclusive, from both arms' latest outcomes in the rollout's own period.
 
     Under the rule ``relative`` a bar that the stable arm itself misses in the same period is lowered to what that arm
     reaches, less what chance alone explains (``SIGNIFICANCE``): an adapter is not refused for a fault it has not brought, and
-    one that misses a bar waits until the stable arm has as many runs as are needed to compare.
+    one that misses a bar waits until the stable arm has as many runs as are needed to compare. A metric of ``canary.dry_run``
+    is reported and refuses nothing.
     """
     window, minimum = policy.get("canary.window", role), policy.get("canary.min_runs", role)
     ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
-    bars = _bars(ours, theirs, policy, role)
+    bars = _bars(ours, theirs, policy, role, rule)
     numbers = {
         "canary": ours.as_numbers(),
         "stable": theirs.as_numbers(),
-        "elapsed_s": round(elapsed_s, 1),
-        "rule": policy.get("canary.rule", role),
+        "seconds": {name: round(passed, 1) for name, passed in asdict(times).items()},
+        "rule": rule,
         "bars": {name: _rounded(bar) for name, (bar, _) in bars.items()},
+        "dry_run": [name for name in words(policy.get("canary.dry_run", role)) if name in bars],
     }
 
     def verdict(word: str, reason: str, message: str) -> Verdict:
         return Verdict(word, reason, message, numbers)
 
-    given_up = elapsed_s >= policy.get("canary.give_up_s", role)
+    given_up = times.waited >= policy.get("canary.give_up_s", role)
     if ours.critical:
         return verdict(
             "roll back", "critical", f"{ours.critical} of {ours.runs} canary runs ended in an error of the system"
@@ -111,41 +132,38 @@ def assess_canary(
     if ours.runs < minimum:
         if given_up:
             return verdict(
-                "inconclusive", "no data", f"{ours.runs} canary runs in {elapsed_s:.0f} s; {minimum} are needed"
+                "inconclusive", "no data", f"{ours.runs} canary runs in {say_time(times.waited)}; {minimum} are needed"
             )
         return verdict("hold", "few runs", f"{ours.runs} of the {minimum} canary runs needed")
     for name, value in (("success", ours.success), ("rating", ours.rating), ("health", ours.health)):
         bar, is_inclusive = bars[name]
-        if value is None or value > bar or (is_inclusive and value >= bar):
+        if value is None or value > bar or (is_inclusive and value >= bar) or name in numbers["dry_run"]:
             continue
         said = f"canary {name} {value:.3f} is {'below' if is_inclusive else 'not above'} {bar:.3f}"
-        if theirs.runs < minimum and policy.get("canary.rule", role) == "relative":
+        if theirs.runs < minimum and rule == "relative":
             wanted = f"; of the {minimum} stable runs to compare it with there are {theirs.runs}"
             return verdict("inconclusive" if given_up else "hold", "few stable runs", said + wanted)
         return verdict("roll back", name, f"{said} over its last {ours.runs} runs")
-    if ours.rating is None:
+    if ours.rating is None and "rating" not in numbers["dry_run"]:
         word = "inconclusive" if given_up else "hold"
         return verdict(word, "unrated", f"none of the last {ours.runs} canary runs is rated")
     bake = policy.get("canary.bake_s", role)
-    if elapsed_s < bake:
-        return verdict("hold", "bake", f"healthy after {elapsed_s:.0f} s; promoted after {bake:.0f} s")
+    if times.baked < bake:
+        return verdict("hold", "bake", f"healthy after {say_time(times.baked)}; promoted after {say_time(bake)}")
+    rating = "none" if ours.rating is None else f"{ours.rating:.2f}"
     return verdict(
         "promote",
         "healthy",
-        f"success {ours.success:.3f}, rating {ours.rating:.2f}, health {ours.health:.3f} over the last {ours.runs} canary runs",
+        f"success {ours.success:.3f}, rating {rating}, health {ours.health:.3f} over the last {ours.runs} canary runs",
     )
 
 
-def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str) -> dict[str, tuple[float, bool]]:
+def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: str) -> dict[str, tuple[float, bool]]:
     """For each figure the bar, and whether reaching it is enough (so when it comes from the stable arm)."""
     bars: dict[str, tuple[float, bool]] = {
         name: (policy.get(f"canary.min_{name}", role), False) for name in ("success", "rating", "health")
     }
-    if (
-        policy.get("canary.rule", role) == "relative"
-        and ours.runs
-        and stable.runs >= policy.get("canary.min_runs", role)
-    ):
+    if rule == "relative" and ours.runs and stable.runs >= policy.get("canary.min_runs", role):
         lowered = {
             "success": _least_share(ours.runs, stable.success, stable.runs),
             "rating": _least_mean(ours, stable),

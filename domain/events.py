@@ -56,7 +56,7 @@ class RunEvent(Event):
     """A fact of a run. Its roles, arms and adapters stand in every fact that is counted, so counting needs no join."""
 
     AGGREGATE = "TaskRun"
-    VERSION = 2
+    VERSION = 3
 
     role: str
     """The run's own, which begins it."""
@@ -68,6 +68,8 @@ class RunEvent(Event):
     """The rollout in force when the run began, as hex id."""
     others: tuple[Lane, ...]
     """The lanes of the other roles that made a step; at the start, of those that may make one. Since version 2."""
+    session: str | None
+    """The conversation that it is part of, if any. Since version 3 in every fact of a run, before in its start alone."""
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
@@ -84,7 +86,6 @@ class TaskStarted(RunEvent):
     seed: int
     base: str
     """The base model: name or path as set, and its revision or hash after an ``@``."""
-    session: str | None
     policy: dict[str, Any]
     """The settings that shaped the run: maximum steps, traffic share, temperature."""
 
@@ -171,6 +172,8 @@ class RoleEvent(Event):
 
 @fact("RatingThresholdBreached")
 class RatingThresholdBreached(RoleEvent):
+    VERSION = 2
+
     adapter: str | None
     """The adapter version whose ratings these are."""
     mean: float
@@ -183,6 +186,12 @@ class RatingThresholdBreached(RoleEvent):
     last_position: int
     total: int
     """Ratings this adapter version has had in all, for the cooldown."""
+    rule: str
+    """``sequential`` or ``threshold``. Since version 2."""
+    message: str
+    """What the rule says, with its numbers; empty where it was stored before version 2."""
+    numbers: dict[str, Any]
+    """What it rests on. Since version 2."""
 
 
 @fact("TriggerSuppressed")
@@ -293,6 +302,17 @@ class TrainingDeclined(TrainingEvent):
 
 @fact("TrainingFailed")
 class TrainingFailed(TrainingEvent):
+    reason: str
+
+
+# --- Schedule -------------------------------------------------------------------------------------------------------
+
+
+@fact("ScheduleKept")
+class ScheduleKept(Event):
+    """It was time to look at the ratings of all roles and at all canaries, though nothing happened to them."""
+
+    AGGREGATE = "Schedule"
     reason: str
 
 

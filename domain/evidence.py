@@ -12,7 +12,7 @@ from typing import Any
 
 from .blocks import Blocks
 from .evalue import PER_RATE, Paid, rating_pay, success_pay
-from .terms import CanaryTerms
+from .terms import METRICS, CanaryTerms
 
 CEILING = 1e200
 """No wealth is counted beyond this: less than is due is still valid, and the numbers stay finite."""
@@ -31,6 +31,7 @@ class Evidence:
         self._success = Blocks(terms, self.state["success"]["blocks"])
         self._rating = Blocks(terms, self.state["rating"]["blocks"])
         self._pay = success_pay(terms)
+        self._deciding = [name for name in METRICS if name not in terms.dry_run]
 
     @classmethod
     def begin(cls, terms: CanaryTerms, weight_percent: int) -> Evidence:
@@ -46,7 +47,11 @@ class Evidence:
         """Go on: as many canary outcomes again before a person is asked. What was shown so far stands."""
         self.state["extended_at"] = self.state["canary"]["runs"]
 
-    def end(self, arm: str, success: float, is_critical: bool = False) -> None:
+    def fail_critically(self, arm: str) -> None:
+        """Count an error of the system on the arm, beside how its run ended."""
+        self.state[arm]["critical"] += 1
+
+    def end(self, arm: str, success: float) -> None:
         """Count how a run of the ``canary`` or ``stable`` arm ended: 1 for a success, 0 for anything else.
 
         Where sessions are the unit, the mean over the session's runs.
@@ -54,7 +59,6 @@ class Evidence:
         counts = self.state[arm]
         counts["runs"] += 1
         counts["succeeded"] += success
-        counts["critical"] += is_critical
         self._success.take(arm, float(success))
         while block := self._success.next(self._fewest):
             paid = self._pay(int(block.rate * PER_RATE + 0.5), block.canary, block.stable)
@@ -75,7 +79,7 @@ class Evidence:
         _grow(side["worse"], paid.worse)
         side["blocks_seen"] += 1
         side["most_no_worse"] = max(side["most_no_worse"], _mean(side["no_worse"]))
-        worse = (_mean(self.state["success"]["worse"]) + _mean(self.state["rating"]["worse"])) / 2
+        worse = _mean([_mean(self.state[name]["worse"]) for name in self._deciding])
         self.state["most_worse"] = max(self.state["most_worse"], worse)
 
     @property
@@ -92,12 +96,13 @@ class Evidence:
 
     @property
     def no_worse(self) -> float:
-        """The lesser of both, which decides: each must be shown."""
-        return min(self.success_no_worse, self.rating_no_worse)
+        """The least of all that decide: each must be shown."""
+        least: float = min(self.state[name]["most_no_worse"] for name in self._deciding)
+        return least
 
     @property
     def worse(self) -> float:
-        """The most evidence there has been that the canary is worse, by success and rating together; 1 is none."""
+        """The most evidence there has been that the canary is worse, by all that decides together; 1 is none."""
         most: float = self.state["most_worse"]
         return most
 

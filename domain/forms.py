@@ -1,4 +1,4 @@
-"""What settings must look like that are neither figures nor words of a list: URLs, addresses, a mail server.
+"""What settings must look like that are neither figures nor words of a list: URLs, addresses, a mail server, a ramp.
 
 What is set is in the log for good, so a value that would carry a secret is refused, with where the secret belongs.
 """
@@ -16,6 +16,9 @@ URL = r"https?://[^\s/@?#]+(/[^\s@?#]*)?"
 ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+"
 """A mail address without a display name; no space or line break can be in it."""
 
+STEP = r"[1-9]\d?:[1-9]\d{0,5}(\.\d+)?(:\d{1,9})?"
+"""A step of a ramp: share, evidence, seconds."""
+
 FORMS = {
     **{
         key: (
@@ -24,6 +27,15 @@ FORMS = {
         )
         for key, variable in KEY_VARIABLES.items()
     },
+    "canary.ramp": (
+        re.compile(rf"none|{STEP}( *, *{STEP})*", re.ASCII),
+        "for each step a share in percent, the evidence it takes and, if wanted, the seconds at the share before it, as in "
+        "30:3, 50:6:3600; or none",
+    ),
+    "canary.dry_run": (
+        re.compile(r"none|success|rating|health|(success|rating) *, *health", re.ASCII),
+        "success or rating, or health, or one of the first two, a comma and health; or none",
+    ),
     "alert.webhook": (
         re.compile(f"env|{URL}"),
         "http:// or https:// with a host and a path alone; where the URL itself is a secret, it comes from "

@@ -7,13 +7,29 @@ Every command's target has an id derived from its cause, so reacting twice to on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
 from .adapter import adapter_id, adapter_name
-from .alert import Notice, alert_id, low_mean, notice_of
+from .alert import APPROVAL, alert_id, low_mean, notice_of
 from .breach import Window, is_breach
+from .canary import Verdict
+from .commands import (
+    CloseCycle,
+    Command,
+    LookAtRatings,
+    PauseRollout,
+    PromoteAdapter,
+    RaiseAlert,
+    RecordVerdict,
+    RegisterAdapter,
+    RejectAdapter,
+    RequestTraining,
+    RollBackAdapter,
+    StartRollout,
+    WeighCanary,
+)
 from .events import (
     AdapterEvaluated,
     AdapterPromoted,
@@ -24,14 +40,18 @@ from .events import (
     Event,
     HeldOutJudged,
     RatingThresholdBreached,
+    ScheduleKept,
+    TaskFailed,
     TaskRated,
+    TaskSucceeded,
     TrainingCompleted,
     TrainingDeclined,
     TrainingFailed,
 )
 from .rollout import rollout_id
 from .routing import Traffic
-from .settings import Policy
+from .settings import ROLES, Policy
+from .terms import canary_terms
 from .training import training_id
 
 
@@ -47,8 +67,31 @@ class Knowledge(Protocol):
         """The ratings of the role's live adapter."""
         ...
 
+    def ratings_in_all(self, role: str, adapter: str | None) -> int:
+        """How many ratings the adapter, None for the base, has had in the role."""
+        ...
+
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """The event's place in the log."""
+        ...
+
+    @property
+    def rollouts(self) -> Mapping[str, Mapping[str, Any]]:
+        """The undecided rollouts by id: ``role``, ``adapter``, ``stable``, ``rule``, ``phase``, and the last ``verdict`` with
+        its ``reason``."""
+        ...
+
+    def look(self, rollout: str) -> Verdict:
+        """The verdict on an undecided rollout's canary."""
+        ...
+
+    def was_live(self, rollout: UUID) -> bool:
+        """Whether the rollout's adapter has been promoted, whatever became of it since."""
         ...
 
     def has_fallen(self, role: str) -> bool:
@@ -59,107 +102,6 @@ class Knowledge(Protocol):
     def trainings_completed(self) -> int:
         """How many trainings have ended with weights, this one included."""
         ...
-
-
-@dataclass(frozen=True)
-class LookAtRatings:
-    """Let the role judge its window."""
-
-    window: Window
-
-
-@dataclass(frozen=True)
-class RequestTraining:
-    """Ask for the one training of a cycle."""
-
-    training: UUID
-    role: str
-    parent: str | None
-
-
-@dataclass(frozen=True)
-class RegisterAdapter:
-    """Give a completed training's weights a name."""
-
-    adapter: UUID
-    name: str
-    completed: TrainingCompleted
-
-
-@dataclass(frozen=True)
-class RejectAdapter:
-    """Refuse an adapter before any traffic."""
-
-    adapter: UUID
-    reason: str
-    numbers: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class StartRollout:
-    """Send a share of the role's runs to an adapter that has passed the gate."""
-
-    rollout: UUID
-    role: str
-    adapter: str
-    stable: str | None
-    weight_percent: int
-
-
-@dataclass(frozen=True)
-class PromoteAdapter:
-    """Give the canary all the traffic."""
-
-    rollout: UUID
-    reason: str
-
-
-@dataclass(frozen=True)
-class RollBackAdapter:
-    """Give all the traffic back to the stable arm."""
-
-    rollout: UUID
-    reason: str
-
-
-@dataclass(frozen=True)
-class PauseRollout:
-    """Leave the decision to a person."""
-
-    rollout: UUID
-    reason: str
-
-
-@dataclass(frozen=True)
-class RaiseAlert:
-    """Tell people what they must hear of."""
-
-    alert: UUID
-    notice: Notice
-
-
-@dataclass(frozen=True)
-class CloseCycle:
-    """End the role's cycle with what came of it."""
-
-    role: str
-    outcome: str
-    detail: str
-    total: int
-
-
-Command = (
-    LookAtRatings
-    | RequestTraining
-    | RegisterAdapter
-    | RejectAdapter
-    | StartRollout
-    | PromoteAdapter
-    | RollBackAdapter
-    | PauseRollout
-    | RaiseAlert
-    | CloseCycle
-)
 
 
 def react(event: Event, known: Knowledge) -> list[Command]:
@@ -181,7 +123,14 @@ def _go_on(event: Event, known: Knowledge) -> list[Command]:
     match event:
         case TaskRated():
             windows = [known.window(lane["role"]) for lane in event.lanes]
-            return [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
+            breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
+            return [*breaches, *_look_after(event, known)]
+        case TaskSucceeded() | TaskFailed():
+            return _look_after(event, known)
+        case ScheduleKept():
+            windows = [known.window(role) for role in ROLES]
+            breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
+            return [*breaches, *(look for rollout in known.rollouts for look in _look(rollout, known))]
         case RatingThresholdBreached() | CycleOpened():
             return [RequestTraining(training_id(event.reference), event.role, known.traffic(event.role).stable)]
         case TrainingCompleted():
@@ -201,30 +150,78 @@ def _go_on(event: Event, known: Knowledge) -> list[Command]:
                 return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
             return [_roll_out(event, known)]
         case CanaryAssessed():
-            return _follow(event)
+            return _follow(event, known)
         case AdapterPromoted():
-            return [_close(event.role, "promoted", f"{event.adapter}: {event.reason}", known)]
+            total = known.ratings_in_all(event.role, event.replaced)
+            return [CloseCycle(event.role, "promoted", f"{event.adapter}: {event.reason}", total)]
+        case AdapterRolledBack() if known.was_live(event.originator_id):
+            return _end_comparisons(event, known)
         case AdapterRolledBack():
             return [_close(event.role, "rolled back", f"{event.adapter}: {event.reason}", known)]
     return []
 
 
+def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
+    """Evidence may be looked at after every outcome; the plain rules look when it is time."""
+    rollouts = [lane["rollout"] for lane in event.lanes if lane["rollout"] in known.rollouts]
+    return [look for it in rollouts if it and known.rollouts[it]["rule"] == "sequential" for look in _look(it, known)]
+
+
+def _look(rollout: str, known: Knowledge) -> list[Command]:
+    verdict = known.look(rollout)
+    return [RecordVerdict(UUID(rollout), verdict, known.position)] if is_news(verdict, known.rollouts[rollout]) else []
+
+
+def is_news(verdict: Verdict, lane: Mapping[str, Any]) -> bool:
+    """Whether a look at the canary says something that its rollout does not know yet; of a paused one, that it must go."""
+    if lane["phase"] == "paused":
+        return verdict.verdict == "roll back"
+    is_held = verdict.verdict == lane["verdict"] == "hold" and verdict.reason == lane["reason"]
+    return not is_held or verdict.numbers.get("next_weight_percent") is not None
+
+
+def _end_comparisons(event: AdapterRolledBack, known: Knowledge) -> list[Command]:
+    """The rollouts that held an adapter against the one that was taken back."""
+    reason = f"{event.adapter}, which it was held against, was rolled back"
+    return [
+        RollBackAdapter(UUID(rollout), reason)
+        for rollout, lane in known.rollouts.items()
+        if lane["stable"] == event.adapter and lane["role"] == event.role
+    ]
+
+
 def _roll_out(event: AdapterEvaluated | HeldOutJudged, known: Knowledge) -> StartRollout:
-    weight = known.policy.get("canary.weight_percent", event.role)
-    stable = known.traffic(event.role).stable
-    return StartRollout(rollout_id(event.originator_id), event.role, event.adapter, stable, weight)
+    policy, stable = known.policy, known.traffic(event.role).stable
+    rule, terms = rollout_terms(policy, event.role)
+    weight, unit = policy.get("canary.weight_percent", event.role), policy.get("routing.unit", event.role)
+    return StartRollout(rollout_id(event.originator_id), event.role, event.adapter, stable, weight, rule, terms, unit)
 
 
-def _follow(event: CanaryAssessed) -> list[Command]:
+def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
+    """The rule that a rollout which starts now is judged by to its end, and its terms where it has any."""
+    rule = policy.get("canary.rule", role)
+    return rule, canary_terms(policy, role).to_json() if rule == "sequential" else {}
+
+
+def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
+    approval = known.policy.get("canary.approval", event.role)
+    weight = event.numbers.get("next_weight_percent")
     match event.verdict:
+        case "promote" if approval != "none":
+            return [PauseRollout(event.originator_id, f"{APPROVAL} for the promotion: {event.message}")]
         case "promote":
             return [PromoteAdapter(event.originator_id, event.message)]
         case "roll back":
             return [RollBackAdapter(event.originator_id, event.message)]
         case "inconclusive":
             return [PauseRollout(event.originator_id, event.message)]
+        case "hold" if weight is not None and approval == "every step":
+            return [PauseRollout(event.originator_id, f"{APPROVAL} for {weight} %: {event.message}")]
+        case "hold" if weight is not None:
+            return [WeighCanary(event.originator_id, weight)]
     return []
 
 
 def _close(role: str, outcome: str, detail: str, known: Knowledge) -> CloseCycle:
-    return CloseCycle(role, outcome, detail, known.window(role).total)
+    """Without a promotion: what was live before is live."""
+    return CloseCycle(role, outcome, detail, known.ratings_in_all(role, known.traffic(role).stable))

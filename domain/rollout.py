@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from .aggregate import Aggregate, Context, derive_id
@@ -33,6 +34,7 @@ class Rollout(Aggregate):
         self.phase = "none"
         self.weight_percent = 0
         self.assessed: CanaryAssessed | None = None
+        self.is_resumed = False
 
     @property
     def _names(self) -> dict[str, str]:
@@ -45,20 +47,30 @@ class Rollout(Aggregate):
         """Whether it has been decided."""
         return self.phase in ("promoted", "rolled back")
 
-    def start(self, role: str, adapter: str, stable: str | None, weight_percent: int, context: Context) -> None:
-        """Send the share to the canary; a second time records nothing."""
+    def start(self, context: Context, **fields: Any) -> None:
+        """Send the share to the canary; the fields are those of ``RolloutStarted``. A second time records nothing."""
         if self.started is None:
-            self._record(
-                RolloutStarted, context, role=role, adapter=adapter, stable=stable, weight_percent=weight_percent
-            )
+            self._record(RolloutStarted, context, **fields)
+
+    def weigh(self, weight_percent: int, context: Context) -> None:
+        """Give the canary a larger share of the runs that begin from now on."""
+        if self.phase == "progressing" and weight_percent > self.weight_percent:
+            shares = {"old_percent": self.weight_percent, "weight_percent": weight_percent}
+            self._record(CanaryWeightSet, context, **shares, **self._names)
 
     def assess(self, verdict: Verdict, up_to: int, context: Context) -> None:
-        """Record a look at the canary. A look that holds for the same reason as the last is not recorded again."""
-        names = self._names
-        if self.phase != "progressing":
+        """Record a look at the canary, if it says anything new: it comes after the last one, nothing has been decided, and it
+        does not hold for the same reason, unless it asks for a larger share. While it is paused only what rolls it back is
+        recorded."""
+        names, last = self._names, None if self.is_resumed else self.assessed
+        if self.assessed is not None and up_to <= self.assessed.up_to:
             return
-        last = self.assessed
-        if last is not None and last.verdict == verdict.verdict == "hold" and last.reason == verdict.reason:
+        if self.is_over or (self.phase == "paused" and verdict.verdict != "roll back"):
+            return
+        if last is not None and last.verdict != "hold" and (self.phase != "paused" or last.verdict == "roll back"):
+            return
+        is_held = last is not None and last.verdict == verdict.verdict == "hold" and last.reason == verdict.reason
+        if is_held and verdict.numbers.get("next_weight_percent") is None:
             return
         self._record(
             CanaryAssessed,
@@ -80,13 +92,17 @@ class Rollout(Aggregate):
         self._record(CanaryWeightSet, context, old_percent=self.weight_percent, weight_percent=100, **names)
         self._record(AdapterPromoted, context, replaced=self.started.stable, reason=reason, **names)
 
-    def roll_back(self, reason: str, context: Context) -> None:
-        """Give all the traffic back to what was stable before, also after a promotion; a second time records nothing."""
+    def roll_back(self, reason: str, context: Context, *, to: str | None = "") -> None:
+        """Give all the traffic back to what was stable before, also after a promotion; a second time records nothing.
+
+        ``to`` names another adapter that is to be live then, None the base.
+        """
         names = self._names
         if self.phase == "rolled back" or self.started is None:
             return
+        stable = self.started.stable if to == "" else to
         self._record(CanaryWeightSet, context, old_percent=self.weight_percent, weight_percent=0, **names)
-        self._record(AdapterRolledBack, context, stable=self.started.stable, reason=reason, **names)
+        self._record(AdapterRolledBack, context, stable=stable, reason=reason, **names)
 
     def pause(self, reason: str, context: Context) -> None:
         """Stop deciding; the share stays as it is until a person decides."""
@@ -94,9 +110,21 @@ class Rollout(Aggregate):
             self._record(RolloutPaused, context, reason=reason, **self._names)
 
     def resume(self, reason: str, context: Context) -> None:
-        """Go on deciding."""
+        """Go on deciding; the next look is recorded whatever it says."""
         if self.phase == "paused":
             self._record(RolloutResumed, context, reason=reason, **self._names)
+
+    def approve(self, reason: str, context: Context) -> None:
+        """Let it take the step that it was paused before, to the promotion or to a larger share. Raises ``NotPossible``."""
+        names, asked = self._names, self.assessed
+        weight = asked.numbers.get("next_weight_percent") if asked is not None else None
+        if self.phase != "paused" or asked is None or (asked.verdict != "promote" and weight is None):
+            raise NotPossible(f"{names['adapter']} waits for no approval; see 'grokputer rollouts'")
+        if asked.verdict == "promote":
+            self.promote(reason, context)
+        else:
+            self.resume(reason, context)
+            self.weigh(int(weight or 0), context)
 
     def _require_undecided(self, wanted: str) -> None:
         names = self._names
@@ -110,11 +138,11 @@ class Rollout(Aggregate):
             case CanaryWeightSet():
                 self.weight_percent = event.weight_percent
             case CanaryAssessed():
-                self.assessed = event
+                self.assessed, self.is_resumed = event, False
             case RolloutPaused():
                 self.phase = "paused"
             case RolloutResumed():
-                self.phase = "progressing"
+                self.phase, self.is_resumed = "progressing", True
             case AdapterPromoted():
                 self.phase = "promoted"
             case AdapterRolledBack():

@@ -1,8 +1,9 @@
-"""Which arm a run belongs to: a stable hash of its session, so that a conversation never changes adapter midway."""
+"""Which arm a run belongs to: drawn once, by an id that is in the log, and kept to its end."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -14,6 +15,8 @@ class Traffic:
     canary: str | None = None
     rollout: str | None = None
     weight_percent: int = 0
+    sessions: Mapping[str, str] | None = None
+    """The arm of each session that has been drawn, where sessions stay on their arm; None where each run is drawn."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,20 @@ class Route:
     """The role that a run pinned by hand is pinned for; None is the run's own."""
 
 
-def route(traffic: Traffic, session: str) -> Route:
-    """The arm for this session. The rollout's id is part of the hash, so each rollout draws its sessions anew."""
+def route(traffic: Traffic, run: str, session: str | None = None) -> Route:
+    """The arm of a run: the canary's with a chance of ``weight_percent``, drawn by a hash of the run's id.
+
+    Where sessions stay on their arm, a run in a session is drawn by its session's name, or follows those drawn before. The
+    rollout's id is part of the hash, so each rollout draws anew; all of it is in the log, so each draw can be done again.
+    """
     if traffic.canary is None or traffic.rollout is None:
         return Route("stable", traffic.stable, None)
-    digest = hashlib.sha256(f"{traffic.rollout}/{session}".encode()).digest()
-    share = int.from_bytes(digest[:8], "big") / 2**64 * 100
-    if share < traffic.weight_percent:
-        return Route("canary", traffic.canary, traffic.rollout)
-    return Route("stable", traffic.stable, traffic.rollout)
+    drawn_before = None if session is None else (traffic.sessions or {}).get(session)
+    seed = run if session is None or traffic.sessions is None else session
+    arm = drawn_before or _draw(traffic.rollout, seed, traffic.weight_percent)
+    return Route(arm, traffic.canary if arm == "canary" else traffic.stable, traffic.rollout)
+
+
+def _draw(rollout: str, seed: str, weight_percent: int) -> str:
+    digest = hashlib.sha256(f"{rollout}/{seed}".encode()).digest()
+    return "canary" if int.from_bytes(digest[:8], "big") / 2**64 * 100 < weight_percent else "stable"

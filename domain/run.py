@@ -70,7 +70,7 @@ class TaskRun(Aggregate):
         start, had_turn = self.started, {*self.roles, *roles}
         others = tuple(lane for lane in start.others if lane["role"] in had_turn)
         own = {"role": start.role, "arm": start.arm, "adapter": start.adapter, "rollout": start.rollout}
-        return {**own, "others": others}
+        return {**own, "others": others, "session": start.session}
 
     def start(self, context: Context, *, others: Sequence[Lane] = (), **fields: Any) -> None:
         """Begin; the fields are those of ``TaskStarted``. Raises ``NotPossible`` when it has begun."""

@@ -89,12 +89,24 @@ class Setting:
 
 
 SETTINGS: dict[str, Setting] = {
-    # The breach rule; figures of the project's user.
-    "rating.window": Setting(50, "ratings the rolling mean looks at", 1, 1000),
-    "rating.minimum": Setting(10, "ratings under which the mean says nothing", 1, 1000),
+    # The trigger; the figures of the window are those of the project's user.
+    "rating.rule": Setting(
+        "sequential",
+        "'sequential': a breach is evidence that the mean lies under the threshold, good at any look; 'threshold': the rolling "
+        "mean of the window lies under it",
+        choices=("sequential", "threshold"),
+    ),
     "rating.threshold": Setting(3.8, "mean under which the role is to be improved", 1, 5),
+    "rating.between_alarms": Setting(
+        1000.0, "sequential: ratings between two false alarms on average, at least; fewer are faster (chosen)", 1, 1e9
+    ),
+    "rating.window": Setting(50, "ratings the rolling mean looks at", 1, 1000),
+    "rating.minimum": Setting(10, "ratings under which the rolling mean says nothing", 1, 1000),
     "rating.cooldown": Setting(
-        50, "ratings after a closed cycle before the same adapter can breach again (chosen: one window)", 0
+        200, "ratings after a closed cycle before the same adapter can breach again (chosen)", 0
+    ),
+    "rating.max_backoff": Setting(
+        8, "times the cooldown at most: it doubles with each cycle that ends without a promotion (chosen)", 1, 1000
     ),
     # The implicit rating; figures of the project's user.
     "implicit.five_under_s": Setting(10.0, "a success faster than this is worth 5", 0),
@@ -166,21 +178,49 @@ SETTINGS: dict[str, Setting] = {
     "ab.minimum": Setting(
         20, "pairs of runs under which nothing is said (chosen: a share of 20 is known to 20 points)", 5, 10_000
     ),
-    # The canary; figures of the project's user.
-    "canary.weight_percent": Setting(15, "share of the runs that the canary gets", 1, 99),
+    # The canary; weight, bake, window, minimum, bars and interval are figures of the project's user.
     "canary.rule": Setting(
-        "threshold",
-        "'threshold': the bars as they are; 'relative': or no worse than the stable arm meanwhile, but for chance",
-        choices=("threshold", "relative"),
+        "sequential",
+        "'sequential': evidence that it is no worse or worse than the stable arm, good at any look; 'threshold': the bars as "
+        "they are; 'relative': the bars, or no worse than the stable arm meanwhile, but for chance",
+        choices=("sequential", "threshold", "relative"),
     ),
-    "canary.window": Setting(20, "canary runs looked at", 1, 1000),
-    "canary.min_runs": Setting(10, "canary runs under which nothing is decided", 1, 1000),
-    "canary.min_success": Setting(0.95, "success rate it must exceed", 0, 1),
-    "canary.min_rating": Setting(3.5, "mean rating it must exceed", 1, 5),
-    "canary.min_health": Setting(0.97, "share of runs free of timeouts and system errors it must exceed", 0, 1),
-    "canary.interval_s": Setting(30.0, "seconds between two looks", 0),
-    "canary.bake_s": Setting(600.0, "seconds before a healthy canary may be promoted", 0),
-    "canary.give_up_s": Setting(86_400.0, "seconds after which too few runs are inconclusive (chosen: a day)", 0),
+    "canary.weight_percent": Setting(15, "share of the runs that the canary gets at first", 1, 99),
+    "canary.bake_s": Setting(600.0, "seconds before a canary may be promoted", 0, 1e12),
+    "canary.interval_s": Setting(30.0, "seconds between two looks that no run causes", 0),
+    "canary.give_up_s": Setting(604_800.0, "seconds after which it is inconclusive (chosen: a week)", 0, 1e12),
+    "canary.critical_limit": Setting(
+        0, "errors of the system it may have; one more rolls it back at once", 0, 1_000_000
+    ),
+    "canary.success_margin": Setting(0.05, "sequential: success it may be worse by (chosen: 5 points)", 0, 0.9),
+    "canary.rating_margin": Setting(0.4, "sequential: mean stars it may be worse by (chosen)", 0, 3.9),
+    "canary.promote_at": Setting(
+        20.0, "sequential: evidence of no worse to be promoted; 1 in so many worse ones is (chosen)", 1.01, 1e9
+    ),
+    "canary.roll_back_at": Setting(
+        20.0, "sequential: evidence of worse to be rolled back; 1 in so many equal ones is (chosen)", 1.01, 1e9
+    ),
+    "canary.ramp": Setting(
+        "50:4",
+        "sequential: larger shares, each with the evidence it takes and, after a second colon, seconds (chosen); or none",
+    ),
+    "canary.approval": Setting(
+        "none",
+        "what waits for a person: nothing, the promotion, or each larger share too; 'rollouts approve' lets it go on",
+        choices=("none", "promotion", "every step"),
+    ),
+    "canary.dry_run": Setting("none", "metrics that are reported and decide nothing: success, rating, health"),
+    "routing.unit": Setting(
+        "run",
+        "what is drawn for the canary and counts as one outcome: each run, or a whole session, which then stays on its adapter",
+        choices=("run", "session"),
+    ),
+    "canary.max_runs": Setting(800, "sequential: canary runs after which it is inconclusive (chosen)", 1, 1_000_000),
+    "canary.window": Setting(20, "threshold: canary runs looked at", 1, 1000),
+    "canary.min_runs": Setting(10, "threshold: canary runs under which nothing is decided", 1, 1000),
+    "canary.min_success": Setting(0.95, "threshold: success rate it must exceed", 0, 1),
+    "canary.min_rating": Setting(3.5, "threshold: mean rating it must exceed", 1, 5),
+    "canary.min_health": Setting(0.97, "threshold: share of runs free of timeouts and system errors to exceed", 0, 1),
     # Alerts, and the channels by which people hear of them.
     "alert.mean": Setting(
         3.5, "mean of the live adapter's ratings under which people are alerted, once per fall", 1, 5

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from .errors import InvalidTerms
+from .settings import Policy
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,16 @@ class TriggerTerms(_Terms):
 
 @dataclass(frozen=True)
 class RampStep:
-    """The share that a canary gets once both of its no-worse evidences have reached so much."""
+    """The share that a canary gets once its evidence of being no worse has reached so much."""
 
     weight_percent: int
     evidence: float
+    pause_s: float = 0.0
+    """Seconds at the share before it, at least."""
+
+
+METRICS = ("success", "rating")
+"""What a canary is compared by."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,8 @@ class CanaryTerms(_Terms):
     """Evidence that it is worse."""
     ramp: tuple[RampStep, ...] = (RampStep(50, 4.0),)
     """The steps of its share, lowest first."""
+    dry_run: tuple[str, ...] = ()
+    """The metrics that are reported and decide nothing; not all of them."""
     most_runs: int = 800
     """Canary outcomes after which a person must decide. The evidence stays good: a person may ask for as many again."""
     critical_limit: int = 0
@@ -152,8 +161,11 @@ def _listed(values: tuple[Any, ...]) -> list[Any]:
 
 
 def _is_ramp(steps: Any) -> bool:
-    if not all(isinstance(step, RampStep) and 1 <= step.weight_percent <= 99 and step.evidence > 1 for step in steps):
-        return False
+    for step in steps:
+        if not isinstance(step, RampStep) or not 1 <= step.weight_percent <= 99:
+            return False
+        if not (step.evidence >= 1 and step.pause_s >= 0):
+            return False
     return list(steps) == sorted(steps, key=lambda step: (step.weight_percent, step.evidence))
 
 
@@ -183,7 +195,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "rating_margin": _number(0, 3.9),
     "promote_at": _number(1.01, 1e9),
     "roll_back_at": _number(1.01, 1e9),
-    "ramp": (_is_ramp, "steps of a share from 1 to 99 % and evidence over 1, the lowest first"),
+    "ramp": (_is_ramp, "steps of a share from 1 to 99 % and evidence of at least 1, the lowest first"),
+    "dry_run": (lambda names: set(names) < set(METRICS), f"some of {', '.join(METRICS)}, not all"),
     "most_runs": _whole(1, 1_000_000),
     "critical_limit": _whole(0, 1_000_000),
     "bake_s": _number(0, 1e12),
@@ -198,3 +211,43 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "most_matched": _whole(1, 24),
     "kept": _whole(24, 1000),
 }
+
+
+def trigger_terms(policy: Policy, role: str) -> TriggerTerms:
+    """The trigger's terms as the settings in force for the role have them."""
+    return TriggerTerms(
+        threshold=policy.get("rating.threshold", role),
+        between_alarms=policy.get("rating.between_alarms", role),
+        cooldown=policy.get("rating.cooldown", role),
+        most_backoff=policy.get("rating.max_backoff", role),
+    )
+
+
+def canary_terms(policy: Policy, role: str) -> CanaryTerms:
+    """The canary's terms as the settings in force for the role have them."""
+    return CanaryTerms(
+        success_margin=policy.get("canary.success_margin", role),
+        rating_margin=policy.get("canary.rating_margin", role),
+        promote_at=policy.get("canary.promote_at", role),
+        roll_back_at=policy.get("canary.roll_back_at", role),
+        ramp=_ramp(policy.get("canary.ramp", role)),
+        dry_run=tuple(name for name in words(policy.get("canary.dry_run", role)) if name in METRICS),
+        most_runs=policy.get("canary.max_runs", role),
+        critical_limit=policy.get("canary.critical_limit", role),
+        bake_s=policy.get("canary.bake_s", role),
+        give_up_s=policy.get("canary.give_up_s", role),
+    )
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of ``success, rating``, none of ``none``."""
+    return () if text == "none" else tuple(word.strip() for word in text.split(","))
+
+
+def _ramp(steps: str) -> tuple[RampStep, ...]:
+    """The steps of ``30:3, 50:6:3600``, the smallest share first; none takes less evidence than the one before it."""
+    found: list[RampStep] = []
+    for weight, evidence, *pause in sorted((step.split(":") for step in words(steps)), key=lambda step: int(step[0])):
+        least = max(float(evidence), found[-1].evidence if found else 1.0)
+        found.append(RampStep(int(weight), least, *(float(seconds) for seconds in pause)))
+    return tuple(found)

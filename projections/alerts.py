@@ -62,11 +62,11 @@ class Alerts:
             case CycleClosed():
                 self._close(event.role, ("breach",))
             case RolloutResumed():
-                self._close(event.role, ("canary inconclusive",))
+                self._close(event.role, ("canary inconclusive", "approval needed"))
             case AdapterPromoted():
-                self._close(event.role, ("canary inconclusive", "low mean"))
+                self._close(event.role, ("canary inconclusive", "approval needed", "low mean"))
             case AdapterRolledBack():
-                self._close(event.role, ("canary inconclusive",))
+                self._close(event.role, ("canary inconclusive", "approval needed"))
                 self._close(event.role, ("low mean",), event.adapter)
 
     def note_mean(self, position: int, window: Window, is_low: bool) -> None:

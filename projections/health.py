@@ -1,30 +1,41 @@
-"""Canary health: the latest outcomes of both arms of every rollout that is not decided yet."""
+"""Canary health: what both arms of every undecided rollout have shown, as outcomes for the plain rules and as evidence."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..domain.bursts import Bursts
 from ..domain.canary import Outcome
 from ..domain.events import (
     AdapterPromoted,
     AdapterRolledBack,
+    CanaryWeightSet,
     Event,
     Lane,
+    RolloutResumed,
     RolloutStarted,
+    RunEvent,
     TaskFailed,
     TaskRated,
     TaskSucceeded,
 )
+from ..domain.evidence import Evidence
+from ..domain.terms import CanaryTerms
 
 KEPT = 1000
 """Outcomes kept per arm; a verdict looks at the newest ones."""
+
+MOST_PERCENT = 99
+"""The largest share of a canary beside which there is a stable arm."""
 
 
 class Health:
     """Fold of outcomes per rollout. A decided rollout is dropped: its numbers stand in its ``CanaryAssessed``.
 
     A run counts for the rollout of each role that made a step in it. One that failed by another role's fault says nothing of
-    this one; as long as nobody knows whose it was it counts against all, because a canary must not hide behind doubt.
+    this one; as long as nobody knows whose it was it counts against all, because a canary must not hide behind doubt. Evidence
+    takes each run once, as it ended and as it was first rated: what was bet on is not taken back. Where sessions are the unit
+    it takes each as the mean of its runs, once it is over.
     """
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
@@ -34,30 +45,96 @@ class Health:
         """Count one event."""
         match event:
             case RolloutStarted():
-                self.state[event.originator_id.hex] = {"role": event.role, "canary": [], "stable": []}
+                self._begin(event)
+            case CanaryWeightSet() | RolloutResumed():
+                self._change(event)
             case TaskSucceeded() | TaskFailed():
                 for lane in event.lanes:
-                    self._end(position, event, self._arm(lane))
+                    self._end(position, event, lane)
             case TaskRated():
                 for lane in event.lanes:
-                    self._rate(event, self._arm(lane))
+                    self._rate(event, lane)
             case AdapterPromoted() | AdapterRolledBack():
                 self.state.pop(event.originator_id.hex, None)
 
-    def _end(self, position: int, event: TaskSucceeded | TaskFailed, arm: list[dict[str, Any]]) -> None:
-        reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)
-        if reason == "environment":
-            return  # A lost browser says nothing of the adapter.
-        run = event.originator_id.hex
-        arm.append({"run": run, "position": position, "reason": reason, "stars": {}, "faults": {"": fault}})
-        del arm[:-KEPT]
+    def _begin(self, event: RolloutStarted) -> None:
+        took = {arm: {"runs": 0, "ms": 0} for arm in ("canary", "stable")}
+        began: dict[str, Any] = {"role": event.role, "canary": [], "stable": [], "took": took, "evidence": None}
+        if event.rule == "sequential":
+            began["terms"], began["unit"] = event.terms, event.unit
+            began["evidence"] = Evidence.begin(CanaryTerms.from_json(event.terms), event.weight_percent).state
+            began["sessions"] = {kind: {arm: {} for arm in ("canary", "stable")} for kind in ("end", "rate")}
+        self.state[event.originator_id.hex] = began
 
-    def _rate(self, event: TaskRated, arm: list[dict[str, Any]]) -> None:
-        for outcome in reversed(arm):
-            if outcome["run"] == event.originator_id.hex:
-                outcome["stars"][event.actor] = event.stars
-                outcome["faults"][event.actor] = event.fault
-                break
+    def _change(self, event: CanaryWeightSet | RolloutResumed) -> None:
+        evidence = self.evidence(event.originator_id.hex)
+        if evidence is None:
+            return
+        if isinstance(event, RolloutResumed):
+            evidence.extend()
+        elif 1 <= event.weight_percent <= MOST_PERCENT:  # all and nothing are decisions, which end it
+            evidence.weigh(event.weight_percent)
+
+    def evidence(self, rollout: str) -> Evidence | None:
+        """What the rollout's canary has shown; None where it is decided, or not judged by evidence."""
+        found = self.state.get(rollout)
+        if found is None or found["evidence"] is None:
+            return None
+        return Evidence(CanaryTerms.from_json(found["terms"]), found["evidence"])
+
+    def _end(self, position: int, event: TaskSucceeded | TaskFailed, lane: Lane) -> None:
+        reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)
+        rollout = self.state.get(lane["rollout"] or "")
+        if reason == "environment" or rollout is None or lane["arm"] not in rollout:
+            return  # A lost browser says nothing of the adapter.
+        arm = rollout[lane["arm"]]
+        arm.append(
+            {
+                "run": event.originator_id.hex,
+                "position": position,
+                "reason": reason,
+                "stars": {},
+                "faults": {"": fault},
+            }
+        )
+        del arm[:-KEPT]
+        if fault not in (None, lane["role"]):
+            return
+        rollout["took"][lane["arm"]]["runs"] += 1
+        rollout["took"][lane["arm"]]["ms"] += event.duration_ms
+        if (evidence := self.evidence(lane["rollout"] or "")) is not None:
+            if reason == "error":
+                evidence.fail_critically(lane["arm"])
+            for success in self._units("end", event, lane, float(reason == "")):
+                evidence.end(lane["arm"], success)
+
+    def _rate(self, event: TaskRated, lane: Lane) -> None:
+        run = event.originator_id.hex
+        outcome = next((it for it in reversed(self._arm(lane)) if it["run"] == run), None)
+        if outcome is None:
+            return
+        is_first = not outcome["stars"]
+        outcome["stars"][event.actor] = event.stars
+        outcome["faults"][event.actor] = event.fault
+        evidence = self.evidence(lane["rollout"] or "")
+        if is_first and evidence is not None and not _is_of_another(outcome, lane["role"]):
+            for stars in self._units("rate", event, lane, event.stars):
+                evidence.rate(lane["arm"], stars)
+
+    def _units(self, kind: str, event: RunEvent, lane: Lane, value: float) -> list[float]:
+        """What counts as an outcome with this event: the run's own, or the means of the sessions that are over by it."""
+        rollout = self.state[lane["rollout"] or ""]
+        if rollout["unit"] == "run":
+            return [value]
+        run = event.originator_id.hex
+        return Bursts(rollout["sessions"][kind][lane["arm"]]).take(
+            event.session or run, event.session or run, run, value
+        )
+
+    def latency_ms(self, rollout: str) -> dict[str, int | None]:
+        """The mean time that a run of each arm took, ms; None without one."""
+        took = self.state[rollout]["took"]
+        return {arm: round(it["ms"] / it["runs"]) if it["runs"] else None for arm, it in took.items()}
 
     def _arm(self, lane: Lane) -> list[dict[str, Any]]:
         arms = self.state.get(lane["rollout"] or "", {})

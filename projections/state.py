@@ -6,32 +6,40 @@ It is what the improvement process knows when it decides, what ``status`` shows,
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from ..domain.alert import is_low
 from ..domain.breach import Window
+from ..domain.canary import Times, Verdict, assess_canary
 from ..domain.cost import Prices
 from ..domain.events import Event, PolicyChanged, TaskRated, TrainingCompleted
 from ..domain.routing import Traffic
+from ..domain.sequential import judge
 from ..domain.settings import Policy
+from ..domain.terms import trigger_terms
 from .alerts import Alerts
 from .health import Health
 from .metrics import Metrics
 from .ratings import Ratings
 from .registry import Registry
-from .traffic import Lanes
+from .traffic import LONGEST_BAKE_GAP_S, LONGEST_WAIT_GAP_S, Lanes
+from .trigger import Triggers
 
 
 class State:
     """The folds side by side, as of ``position``. It only ever computes: applying an event calls nobody."""
 
-    VERSION = 3
+    VERSION = 4
     """Raised when a fold changes its meaning: checkpoints of another version are folded anew from the log."""
 
     def __init__(self) -> None:
         self.position = 0
         self.settings: dict[str, Any] = {}
         self.ratings = Ratings()
+        self.triggers = Triggers()
         self.metrics = Metrics()
         self.health = Health()
         self.lanes = Lanes()
@@ -44,6 +52,7 @@ class State:
             self.settings[event.key] = event.new
         for fold in (self.ratings, self.metrics, self.health, self.lanes, self.registry):
             fold.apply(position, event)
+        self.triggers.apply(event, self.policy)
         if isinstance(event, TrainingCompleted):
             self.registry.charge(event, Prices.of(self.policy))
         self.alerts.apply(position, event, self.policy)
@@ -60,11 +69,58 @@ class State:
     def window(self, role: str) -> Window:
         """The ratings of the role's live adapter that the breach rule looks at."""
         stable = self.lanes.traffic(role).stable
-        return self.ratings.window(role, stable, self.policy.get("rating.window", role))
+        policy = self.policy
+        window = self.ratings.window(role, stable, policy.get("rating.window", role))
+        if policy.get("rating.rule", role) != "sequential":
+            return window
+        return replace(window, evidence=self.triggers.verdict(role, stable, trigger_terms(policy, role)))
+
+    def ratings_in_all(self, role: str, adapter: str | None) -> int:
+        """How many ratings the adapter, None for the base, has had in the role."""
+        return self.ratings.window(role, adapter, 1).total
 
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""
         return self.lanes.traffic(role)
+
+    def look(self, rollout: str, now: datetime | None = None) -> Verdict:
+        """The verdict on the undecided rollout's canary as of the last event, by the rule that the rollout began with.
+
+        With ``now`` the time since that event counts as well, as far as it would if the next one came now.
+        """
+        lane, gap = self.lanes.state["rollouts"][rollout], 0.0 if now is None else self.lanes.gap(now)
+        bake = min(gap, LONGEST_BAKE_GAP_S)
+        waited = lane["waited_s"] + (min(gap, LONGEST_WAIT_GAP_S) if lane["phase"] == "progressing" else 0.0)
+        times = Times(lane["baked_s"] + bake, lane["at_share_s"] + bake, waited)
+        verdict = self._judge(rollout, lane, times)
+        return replace(verdict, numbers={**verdict.numbers, "latency_ms": self.health.latency_ms(rollout)})
+
+    def _judge(self, rollout: str, lane: dict[str, Any], times: Times) -> Verdict:
+        if (evidence := self.health.evidence(rollout)) is not None:
+            return judge(evidence, times)
+        canary, stable = self.health.outcomes(rollout, "canary"), self.health.outcomes(rollout, "stable")
+        rule = lane["rule"] or self.policy.get("canary.rule", lane["role"])
+        return assess_canary(canary, stable, times, self.policy, lane["role"], rule)
+
+    def needs_time(self, rollout: str) -> bool:
+        """Whether the undecided rollout waits for its bake, or for a pause of its ramp, to pass."""
+        lane, evidence = self.lanes.state["rollouts"][rollout], self.health.evidence(rollout)
+        if lane["phase"] != "progressing":
+            return False
+        bake = evidence.terms.bake_s if evidence is not None else self.policy.get("canary.bake_s", lane["role"])
+        steps = evidence.terms.ramp if evidence is not None else ()
+        pauses = [step.pause_s for step in steps if step.weight_percent > lane["weight_percent"]]
+        return bool(lane["baked_s"] < bake or lane["at_share_s"] < max(pauses, default=0.0))
+
+    @property
+    def rollouts(self) -> dict[str, dict[str, Any]]:
+        """The rollouts that are not decided, by id."""
+        return self.lanes.undecided
+
+    def was_live(self, rollout: UUID) -> bool:
+        """Whether the rollout's adapter has been promoted, whatever became of it since."""
+        lane = self.lanes.state["rollouts"].get(rollout.hex)
+        return lane is not None and bool(lane["was_live"])
 
     def has_fallen(self, role: str) -> bool:
         """Whether the mean of the role's window fell under ``alert.mean`` with the event that was applied last."""
@@ -82,6 +138,7 @@ class State:
             "position": self.position,
             "settings": self.settings,
             "ratings": self.ratings.state,
+            "triggers": self.triggers.state,
             "metrics": self.metrics.state,
             "health": self.health.state,
             "lanes": self.lanes.state,
@@ -100,6 +157,7 @@ class State:
             state = cls()
             state.position, state.settings = parts["position"], parts["settings"]
             state.ratings, state.metrics = Ratings(parts["ratings"]), Metrics(parts["metrics"])
+            state.triggers = Triggers(parts["triggers"])
             state.health, state.lanes = Health(parts["health"]), Lanes(parts["lanes"])
             state.registry, state.alerts = Registry(parts["registry"]), Alerts(parts["alerts"])
         except (ValueError, KeyError, TypeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from ..domain.events import (
@@ -17,19 +18,33 @@ from ..domain.events import (
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
+    TaskStarted,
 )
 from ..domain.routing import Traffic
 
+LONGEST_BAKE_GAP_S = 60.0
+"""Seconds between two events of the log that count for a bake at most; chosen: a clock that jumps bakes nothing."""
+
+LONGEST_WAIT_GAP_S = 4 * 3600.0
+"""The same for the time after which a rollout is given up: what lies between two looks that nothing causes."""
+
 
 class Lanes:
-    """Fold of rollouts and cycles."""
+    """Fold of rollouts and cycles, and of the time that each undecided rollout has had.
+
+    Time is what has passed between the log's events, each gap counted up to a length, and a step back as nothing: with a clock
+    that jumps or goes backwards a canary is neither promoted nor given up early.
+    """
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
-        self.state: dict[str, Any] = state if state is not None else {"roles": {}, "rollouts": {}}
+        self.state: dict[str, Any] = state if state is not None else {"roles": {}, "rollouts": {}, "time": None}
 
     def apply(self, position: int, event: Event) -> None:
         """Follow one event."""
+        self._pass_time(event.time)
         match event:
+            case TaskStarted():
+                self._pin(event)
             case RatingThresholdBreached() | CycleOpened():
                 self._role(event.role)["cycle"] = {"opened_by": event.reference, "position": position}
             case CycleClosed():
@@ -38,6 +53,34 @@ class Lanes:
             case RolloutEvent():
                 self._roll(position, event)
 
+    def _pass_time(self, now: datetime) -> None:
+        """Let the time pass for every undecided rollout; a paused one is not given up meanwhile."""
+        gap = self.gap(now)
+        self.state["time"] = now.isoformat()
+        for lane in self.undecided.values():
+            lane["baked_s"] += min(gap, LONGEST_BAKE_GAP_S)
+            lane["at_share_s"] += min(gap, LONGEST_BAKE_GAP_S)
+            if lane["phase"] == "progressing":
+                lane["waited_s"] += min(gap, LONGEST_WAIT_GAP_S)
+
+    def gap(self, now: datetime) -> float:
+        """Seconds from the last event until now, 0 where the clock went backwards and before the first event."""
+        last = self.state["time"]
+        return 0.0 if last is None else max(0.0, (now - datetime.fromisoformat(last)).total_seconds())
+
+    @property
+    def undecided(self) -> dict[str, dict[str, Any]]:
+        """The rollouts under way, by their ids; at most one for each role."""
+        keys = (role["rollout"] for role in self.state["roles"].values())
+        return {key: self.state["rollouts"][key] for key in keys if key is not None}
+
+    def _pin(self, event: TaskStarted) -> None:
+        """Keep the arm that a session was drawn for: it stays there whatever becomes of the shares."""
+        for lane in event.lanes:
+            rollout = self.undecided.get(lane["rollout"] or "")
+            if rollout is not None and rollout["unit"] == "session" and event.session is not None:
+                rollout["sessions"].setdefault(event.session, lane["arm"])
+
     def _roll(self, position: int, event: RolloutEvent) -> None:
         role, key = self._role(event.role), event.originator_id.hex
         if isinstance(event, RolloutStarted):
@@ -45,35 +88,45 @@ class Lanes:
                 "role": event.role,
                 "adapter": event.adapter,
                 "stable": event.stable,
+                "rule": event.rule,
+                "unit": event.unit,
                 "phase": "progressing",
                 "weight_percent": event.weight_percent,
                 "started": event.time.isoformat(),
-                "since": event.time.isoformat(),
                 "position": position,
                 "verdict": None,
+                "reason": "",
                 "message": "",
                 "assessed": None,
+                "baked_s": 0.0,
+                "at_share_s": 0.0,
+                "waited_s": 0.0,
+                "was_live": False,
+                "sessions": {},
             }
             role["rollout"] = key
         rollout = self.state["rollouts"][key]
         match event:
             case CanaryWeightSet():
-                rollout["weight_percent"] = event.weight_percent
+                rollout["weight_percent"], rollout["at_share_s"] = event.weight_percent, 0.0
             case CanaryAssessed():
-                rollout["verdict"], rollout["message"] = event.verdict, event.message
+                rollout["verdict"], rollout["reason"], rollout["message"] = event.verdict, event.reason, event.message
                 rollout["assessed"] = event.time.isoformat()
             case RolloutPaused():
                 rollout["phase"] = "paused"
             case RolloutResumed():
-                rollout["phase"], rollout["since"] = "progressing", event.time.isoformat()
+                rollout["phase"], rollout["waited_s"], rollout["reason"] = "progressing", 0.0, ""
             case AdapterPromoted():
-                rollout["phase"], rollout["message"] = "promoted", event.reason
-                role["stable"], role["rollout"] = event.adapter, None
+                rollout["phase"], rollout["message"], rollout["was_live"] = "promoted", event.reason, True
+                role["stable"] = event.adapter
             case AdapterRolledBack():
                 rollout["phase"], rollout["message"] = "rolled back", event.reason
-                role["rollout"] = None
                 if role["stable"] == event.adapter:  # a person took the promotion back
                     role["stable"] = event.stable
+        if rollout["phase"] in ("promoted", "rolled back"):
+            rollout["sessions"] = {}
+            if role["rollout"] == key:
+                role["rollout"] = None
 
     def _role(self, role: str) -> dict[str, Any]:
         blank = {"stable": None, "rollout": None, "cycle": None, "last_outcome": None}
@@ -88,7 +141,14 @@ class Lanes:
         if lane["rollout"] is None:
             return Traffic(stable=lane["stable"])
         rollout = self.state["rollouts"][lane["rollout"]]
-        return Traffic(lane["stable"], rollout["adapter"], lane["rollout"], rollout["weight_percent"])
+        sessions = rollout["sessions"] if rollout["unit"] == "session" else None
+        return Traffic(lane["stable"], rollout["adapter"], lane["rollout"], rollout["weight_percent"], sessions)
+
+    def once_live(self, role: str) -> list[str]:
+        """The adapters that the role's runs have gone to, the latest promotion last."""
+        return [
+            lane["adapter"] for lane in self.state["rollouts"].values() if lane["role"] == role and lane["was_live"]
+        ]
 
     def cycle(self, role: str) -> dict[str, Any] | None:
         """The cycle in flight: the reference and position of the event that opened it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..domain.durations import say_time
 from ..domain.events import (
     AdapterEvaluated,
     AdapterPromoted,
@@ -75,7 +76,7 @@ def describe(event: Event) -> str:
         case AlertDelivered():
             return f"delivered by {event.channel} to {event.to} at attempt {event.attempt}: {event.answer}"
         case AlertDeliveryFailed():
-            then = "given up" if event.again_in_s is None else f"again in {show_wait(event.again_in_s)}"
+            then = "given up" if event.again_in_s is None else f"again in {say_time(event.again_in_s)}"
             return f"not delivered by {event.channel} to {event.to} at attempt {event.attempt}: {event.reason}; {then}"
     return _describe_making(event)
 
@@ -143,13 +144,6 @@ def _bars(event: ComparisonStarted) -> str:
 def count(number: int, noun: str) -> str:
     """The number with its noun: ``1 run``, ``2 runs``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def show_wait(seconds: float) -> str:
-    """A wait as a person says it, to two figures or so: ``42 s``, ``11 min``, ``2.8 h``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _decider(event: Event) -> str:

@@ -19,6 +19,7 @@ ACTOR = "demo"
 
 SETTINGS: Reasoned = {
     "run.max_tokens": SHORT_ANSWERS,
+    "rating.rule": ("threshold", "the base fails at most unseen tasks from the first, and a window shows it soonest"),
     "canary.rule": ("relative", "the base fails at most unseen tasks, so the stable arm itself is under the bars"),
     "canary.min_runs": (20, "a verdict on ten runs would mostly be chance"),
     "canary.bake_s": (0, "the demo's traffic comes in minutes, not hours; the number of runs decides"),

@@ -23,7 +23,7 @@ from ..domain.events import TaskFailed, TaskSucceeded
 from ..domain.gate import Judgement, Losses, Runs, Side, judge_held_out
 from ..domain.routing import Route
 from ..domain.run import LARGEST_SEED, TaskRun
-from ..domain.settings import ROLES
+from ..domain.settings import ROLES, Policy
 from ..domain.training import TrainingJob
 from ..projections.learning import is_lost
 from ..projections.state import State
@@ -71,8 +71,12 @@ def judge(ledger: Ledger, parts: Parts, name: str, on_count: Count = lambda done
         *bench.play([held for held in chosen if is_playable(held)]),
         *bench.score([held for held in chosen if not is_playable(held)]),
     ]
-    judgement = judge_held_out(sum_up(rows, "failed"), sum_up(rows, "worked"), policy, role)
-    return _record(ledger, id, judgement, rows, up_to)
+    return _record(ledger, id, judge_rows(rows, policy, role), rows, up_to)
+
+
+def judge_rows(rows: Sequence[Row], policy: Policy, role: str) -> Judgement:
+    """What follows from what was measured."""
+    return judge_held_out(sum_up(rows, "failed"), sum_up(rows, "worked"), policy, role)
 
 
 def _held_out(ledger: Ledger, training: UUID) -> tuple[int, Sequence[HeldOut]]:

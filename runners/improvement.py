@@ -7,6 +7,9 @@ done here but asked for in the log.
 
 from __future__ import annotations
 
+from typing import Protocol, TypeVar
+from uuid import UUID
+
 from eventsourcing.persistence import IntegrityError, Tracking
 
 from ..adapters.recipe import Recipe, preset
@@ -14,21 +17,23 @@ from ..domain.adapter import Adapter
 from ..domain.aggregate import Aggregate, Context
 from ..domain.alert import Alert
 from ..domain.breach import RoleImprovement, role_id
-from ..domain.errors import LogError
-from ..domain.improvement import (
+from ..domain.commands import (
     CloseCycle,
     Command,
     LookAtRatings,
     PauseRollout,
     PromoteAdapter,
     RaiseAlert,
+    RecordVerdict,
     RegisterAdapter,
     RejectAdapter,
     RequestTraining,
     RollBackAdapter,
     StartRollout,
-    react,
+    WeighCanary,
 )
+from ..domain.errors import LogError
+from ..domain.improvement import react
 from ..domain.rollout import Rollout
 from ..domain.settings import Policy
 from ..domain.training import TrainingJob
@@ -39,6 +44,8 @@ from .views import CHECKPOINT, load_state, update_tables
 
 NAME = "improvement"
 ACTOR = "grokputer"
+
+A = TypeVar("A", bound=Aggregate)
 
 
 def follow(ledger: Ledger) -> State:
@@ -88,7 +95,15 @@ def _react(ledger: Ledger, recorded: Recorded, state: State) -> bool:
     raise LogError(f"{ledger.path} is being written by too many at once; try again")
 
 
-def carry_out(ledger: Ledger, command: Command, policy: Policy, context: Context) -> Aggregate:
+class Aggregates(Protocol):
+    """Where aggregates are had from: the log as it is, or as it was."""
+
+    def get(self, kind: type[A], id: UUID) -> A:
+        """The aggregate, or a blank one."""
+        ...
+
+
+def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Context) -> Aggregate:
     """The command's aggregate after it has decided, with its events pending. A command that was done adds none."""
     match command:
         case LookAtRatings(window):
@@ -113,10 +128,15 @@ def carry_out(ledger: Ledger, command: Command, policy: Policy, context: Context
             return alert
         case StartRollout():
             rollout = ledger.get(Rollout, command.rollout)
-            rollout.start(command.role, command.adapter, command.stable, command.weight_percent, context)
+            fields = {name: value for name, value in vars(command).items() if name != "rollout"}
+            rollout.start(context, **fields)
             return rollout
     rollout = ledger.get(Rollout, command.rollout)
     match command:
+        case RecordVerdict():
+            rollout.assess(command.verdict, command.up_to, context)
+        case WeighCanary():
+            rollout.weigh(command.weight_percent, context)
         case PromoteAdapter():
             if not rollout.is_over:
                 rollout.promote(command.reason, context)
@@ -134,7 +154,7 @@ def resolve_recipe(policy: Policy, role: str) -> Recipe:
     return base.replace(**{"quantization": policy.quantization, **policy.recipe_changes(role)})
 
 
-def _request_training(ledger: Ledger, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:
+def _request_training(ledger: Aggregates, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:
     job = ledger.get(TrainingJob, command.training)
     job.request(
         context,
@@ -150,7 +170,7 @@ def _request_training(ledger: Ledger, command: RequestTraining, policy: Policy, 
     return job
 
 
-def _register(ledger: Ledger, command: RegisterAdapter, context: Context) -> Adapter:
+def _register(ledger: Aggregates, command: RegisterAdapter, context: Context) -> Adapter:
     adapter = ledger.get(Adapter, command.adapter)
     completed = command.completed
     requested = ledger.get(TrainingJob, completed.originator_id).requested

@@ -117,6 +117,11 @@ class Log:
         """All events of one aggregate, with their positions."""
         return self._select("WHERE originator_id = ? ORDER BY originator_version", id.hex)
 
+    def last(self, id: UUID) -> Recorded | None:
+        """The newest event of one aggregate, None without any."""
+        found = self._select("WHERE originator_id = ? ORDER BY originator_version DESC LIMIT 1", id.hex)
+        return found[0] if found else None
+
     def ids_like(self, prefix: str, first_topic: str) -> list[str]:
         """Hex ids of the aggregates that begin with the prefix and whose history begins with the topic, at most ten."""
         with self._reading() as connection:

@@ -39,6 +39,14 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TaskFailed", 1): _failed_alone,
     ("TaskRated", 1): _rated_alone,
     ("TaskCorrected", 1): lambda state: {**state, "others": []},
+    # The session stood in the start alone.
+    ("TaskStarted", 2): lambda state: state,
+    ("TaskSucceeded", 2): lambda state: {**state, "session": None},
+    ("TaskFailed", 2): lambda state: {**state, "session": None},
+    ("TaskRated", 2): lambda state: {**state, "session": None},
+    ("TaskCorrected", 2): lambda state: {**state, "session": None},
+    ("RatingThresholdBreached", 1): lambda state: {**state, "rule": "threshold", "message": "", "numbers": {}},
+    ("RolloutStarted", 1): lambda state: {**state, "rule": "", "terms": {}, "unit": "run"},
     ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
     ("AlertRaised", 1): _alerted_by_a_rollout,
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from ..domain.adapter import Adapter
-from ..domain.canary import Verdict, assess_canary
 from ..domain.errors import DamagedWeights, GrokputerError, ModelError, NotPossible
 from ..domain.rollout import Rollout
 from ..projections.state import State
@@ -51,44 +51,57 @@ def _compare(parts: Parts, name: str, weights: str) -> tuple[bool, bool, dict[st
     )
 
 
-def assess(ledger: Ledger, state: State, rollout: str) -> Verdict:
-    """Look at the rollout's canary and record what the look says."""
-    lane = state.lanes.state["rollouts"][rollout]
-    now = ledger.clock.now()
-    elapsed = (now - datetime.fromisoformat(lane["since"])).total_seconds()
-    verdict = assess_canary(
-        state.health.outcomes(rollout, "canary"),
-        state.health.outcomes(rollout, "stable"),
-        elapsed,
-        state.policy,
-        lane["role"],
-    )
-    id = UUID(rollout)
-    ledger.write(
-        Rollout, id, lambda it: it.assess(verdict, state.position, ledger.context(ACTOR, f"{id}/{it.version}"))
-    )
-    return verdict
+WANTED = ("promote", "roll back", "abort", "pause", "resume", "approve")
+"""What a person may decide of a rollout."""
 
 
-def decide_by_hand(ledger: Ledger, state: State, adapter: str, wanted: str, reason: str, actor: str) -> None:
-    """Promote, roll back or resume the adapter's rollout because a person says so; recorded with who and why."""
+def decide_by_hand(
+    ledger: Ledger, state: State, adapter: str, wanted: str, reason: str, actor: str, *, to: str | None = None
+) -> None:
+    """Take one of the decisions ``WANTED`` on the adapter's rollout because a person says so; recorded with who and why.
+
+    ``to`` names what is to be live after a live adapter was rolled back, ``base`` or an adapter that once was; None is what it
+    replaced. Raises ``NotPossible``.
+    """
     rollout = next((key for key, lane in state.lanes.state["rollouts"].items() if lane["adapter"] == adapter), None)
     if rollout is None:
         raise NotPossible(f"{adapter} has no rollout; see 'grokputer rollouts'")
     if not reason.strip():
         raise NotPossible("a decision by hand needs its reason; give one with --reason")
-    lane = state.lanes.state["rollouts"][rollout]
+    lane, id = state.lanes.state["rollouts"][rollout], UUID(rollout)
     if lane["phase"] == "promoted" and wanted == "roll back" and state.traffic(lane["role"]).stable != adapter:
         raise NotPossible(f"{adapter} is not live any more; roll back the adapter that is; see 'grokputer status'")
-    id = UUID(rollout)
+    if wanted in ("abort", "pause", "resume", "approve") and rollout not in state.rollouts:
+        raise NotPossible(
+            f"{adapter} is {lane['phase']} already; what is live is taken back with 'grokputer rollouts rollback'"
+        )
+    target = {} if to is None else {"to": _target(state, lane, adapter, to)}
 
     def decide(it: Rollout) -> None:
         context = ledger.context(actor, f"{id}/{it.version}")
-        if wanted == "promote":
-            it.promote(reason, context)
-        elif wanted == "roll back":
-            it.roll_back(reason, context)
-        else:
-            it.resume(reason, context)
+        match wanted:
+            case "promote":
+                it.promote(reason, context)
+            case "roll back" | "abort":
+                it.roll_back(reason, context, **target)
+            case "pause":
+                it.pause(reason, context)
+            case "resume":
+                it.resume(reason, context)
+            case "approve":
+                it.approve(reason, context)
 
     ledger.write(Rollout, id, decide)
+
+
+def _target(state: State, lane: Mapping[str, Any], adapter: str, to: str) -> str | None:
+    """What the role's runs go to after a roll back: None for the base. Raises ``NotPossible``."""
+    role, live = lane["role"], state.traffic(lane["role"]).stable
+    if live != adapter:
+        raise NotPossible(
+            f"{adapter} is not live, its runs go back to {live or 'the base'}, which is; --to goes with what is live"
+        )
+    choices = ["base", *(name for name in state.lanes.once_live(role) if name != adapter)]
+    if to not in choices:
+        raise NotPossible(f"{to} has never been live in role {role}; --to takes {', '.join(choices)}")
+    return None if to == "base" else to

@@ -122,7 +122,7 @@ class TaskRunner:
 
     def begin(self, task: Task, state: State, pinned: Route | None, id: UUID) -> Underway:
         """The run begun; ``begin``, ``record_steps`` and ``end`` leave storing to whoever calls them."""
-        routes = _routes(task, state, pinned, task.session or id.hex)
+        routes = _routes(task, state, pinned, id)
         run, own, policy = TaskRun(id), routes[task.role], state.policy
         others: list[Lane] = [
             {"role": role, "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
@@ -194,11 +194,11 @@ class TaskRunner:
         return self.ledger.context(self.actor, f"{run.id}/{run.version}")
 
 
-def _routes(task: Task, state: State, pinned: Route | None, session: str) -> dict[str, Route]:
+def _routes(task: Task, state: State, pinned: Route | None, id: UUID) -> dict[str, Route]:
     """Where the turns of each role in the run go, its own first; beside a pinned role go those that are live."""
     roles = roles_in(task.role)
     if pinned is None:
-        return {role: route(state.traffic(role), session) for role in roles}
+        return {role: route(state.traffic(role), id.hex, task.session) for role in roles}
     pins = {pinned.role or task.role: pinned}
     return {role: pins.get(role) or Route("pinned", state.traffic(role).stable, None) for role in roles}
 
@@ -210,6 +210,7 @@ def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, 
     for role, lane in routes.items():
         if role != own and lane.adapter is not None:
             recorded |= {f"{role}.{key}": state.policy.get(key, role) for key in RECORDED_SETTINGS[1:]}
+        if role != own and (lane.adapter is not None or lane.rollout is not None):
             recorded[f"{role}.canary_weight_percent"] = state.traffic(role).weight_percent
     return recorded
 

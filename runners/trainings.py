@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..adapters.job import Progress, TrainingResult
     from ..domain.settings import Policy
     from ..projections.state import State
+    from .log import Log
 
 ATTEMPTS = 5
 """Times a training is begun whose process is killed each time; chosen: memory that is too small kills it again."""
@@ -55,7 +56,7 @@ def carry_on_training(ledger: Ledger, parts: Parts, id: UUID, on_progress: Repor
     if job.dataset is None:
         gather_lessons(ledger, parts, requested, _policy_at_request(ledger, job))
         up_to = ledger.position
-        dataset = _dataset(ledger, requested, up_to)
+        dataset = dataset_for(ledger, requested, up_to)
         if dataset.lessons < requested.minimum_examples:
             return _decline(ledger, job, dataset)
         job = _record_dataset(ledger, job, dataset, up_to)
@@ -86,16 +87,17 @@ def _context(ledger: Ledger, job: TrainingJob) -> Any:
     return ledger.context(ACTOR, f"{job.id}/{job.version}")
 
 
-def _dataset(ledger: Ledger, requested: TrainingRequested, up_to: int) -> Dataset:
+def dataset_for(log: Log, requested: TrainingRequested, up_to: int) -> Dataset:
+    """What the training is to learn from, by what the log held up to the position."""
     recipe = Recipe.from_json(requested.recipe)
-    events = (recorded.event for recorded in ledger.read(1, up_to, TOPICS))
-    return build_dataset(events, ledger.get_content, requested.role, requested.below_stars, recipe)
+    events = (recorded.event for recorded in log.read(1, up_to, TOPICS))
+    return build_dataset(events, log.get_content, requested.role, requested.below_stars, recipe)
 
 
 def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:
     """The job's dataset as it was built, from the log up to the same position; without what was erased since."""
     assert job.dataset is not None and job.requested is not None
-    return _dataset(ledger, job.requested, job.dataset.up_to)
+    return dataset_for(ledger, job.requested, job.dataset.up_to)
 
 
 def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset) -> TrainingJob:

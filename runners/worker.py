@@ -15,24 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ..domain.breach import RoleImprovement, Window, role_id
 from ..domain.errors import EnvironmentUnavailable, NotPossible, UnknownTask
-from ..domain.events import AlertRaised, TrainingCompleted
-from ..domain.settings import ROLES
+from ..domain.events import AlertRaised, CanaryAssessed, TrainingCompleted
 from ..projections.state import State
 from .courier import Courier
 from .gate import judge
-from .improvement import ACTOR, follow
+from .improvement import follow
 from .ledger import Ledger
-from .rollouts import assess, prove
+from .rollouts import prove
+from .schedule import ScheduleKeeper
 from .trainings import carry_on_training
 from .wiring import Parts
 
 if TYPE_CHECKING:
     from ..adapters.job import Progress
-
-LOOK_S = 4 * 3600
-"""Seconds between two looks at all ratings that no rating causes (a changed threshold, say); the project's user."""
 
 IDLE_S = 1.0
 """Seconds between two looks at the log when there is nothing to do; chosen."""
@@ -41,7 +37,7 @@ AGAIN_S = 60.0
 """Seconds before a gate that has lost its environment is tried again; chosen."""
 
 TELLING = 20
-"""Alerts of this many newest positions are told at the start; older ones were told by an earlier worker."""
+"""Alerts among so many newest events are told at the start; older ones were told by an earlier worker."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +78,12 @@ def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None) -> Non
     reporter = reporter or Reporter()
     with lease(ledger, reporter), Parts(ledger, follow(ledger)) as parts:
         worker = Worker(ledger, parts, reporter)
-        worker.look_at_ratings()
         while True:
             did = worker.step()
             if not did and once:
                 return
             if not did:
                 time.sleep(IDLE_S)
-                worker.look_at_ratings()
 
 
 class Worker:
@@ -99,34 +93,21 @@ class Worker:
         self.ledger = ledger
         self.parts = parts
         self.reporter = reporter
-        self._looked: dict[str, tuple[float, int]] = {}
-        self._looked_at_ratings = 0.0
         self._gate_again: dict[str, float] = {}
-        self._told = max(0, ledger.position - TELLING)
+        self._began = ledger.position
+        self._told = max(0, self._began - TELLING)
+        self._schedule = ScheduleKeeper(ledger)
         self._courier = Courier(ledger, reporter.say)
 
     def step(self) -> bool:
-        """Follow the log, tell new alerts, deliver one, and do the next thing. False when there was nothing."""
+        """Follow the log, tell what is new, deliver an alert, keep the schedule, and do the next thing.
+
+        False when there was nothing.
+        """
         state = self.parts.state = follow(self.ledger)
-        self._tell_alerts()
-        delivered = self._courier.step()
-        return self._train(state) or self._prove(state) or self._judge(state) or self._assess(state) or delivered
-
-    def look_at_ratings(self) -> None:
-        """Look at every role's window, at the start and every four hours."""
-        now = time.monotonic()
-        if self._looked_at_ratings and now - self._looked_at_ratings < LOOK_S:
-            return
-        self._looked_at_ratings = now
-        for role in ROLES:
-            window = self.parts.state.window(role)
-            if window.ratings:
-                self._look(window)
-
-    def _look(self, window: Window) -> None:
-        cause = self.ledger.at(window.ratings[-1][0]).event.reference
-        context, policy = self.ledger.context(ACTOR, cause), self.parts.state.policy
-        self.ledger.write(RoleImprovement, role_id(window.role), lambda it: it.look(window, policy, context))
+        self._tell()
+        delivered, kept = self._courier.step(), self._schedule.keep(state)
+        return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept
 
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
@@ -174,24 +155,6 @@ class Worker:
             return True
         return False
 
-    def _assess(self, state: State) -> bool:
-        """Look at each canary when its interval has passed and there is news. A hold is nothing done."""
-        did = False
-        for rollout, lane in state.lanes.state["rollouts"].items():
-            if lane["phase"] != "progressing":
-                continue
-            looked_at, runs_then = self._looked.get(rollout, (-1e9, -1))
-            runs = len(state.health.outcomes(rollout, "canary"))
-            interval = state.policy.get("canary.interval_s", lane["role"])
-            if time.monotonic() - looked_at < interval:
-                continue
-            self._looked[rollout] = (time.monotonic(), runs)
-            verdict = assess(self.ledger, state, rollout)
-            if runs != runs_then or verdict.verdict != "hold":
-                self.reporter.say(f"{lane['adapter']}: {verdict.verdict}: {verdict.message}")
-            did = did or verdict.verdict != "hold"
-        return did
-
     def _progress(self, progress: Progress) -> None:
         """Show it; what is due meanwhile need not wait hours for the training's end, which goes on in its own process."""
         self.reporter.progress(progress)
@@ -201,11 +164,12 @@ class Worker:
         self.reporter.count(done, total)
         self._courier.step()
 
-    def _tell_alerts(self) -> None:
-        for recorded in self.ledger.read(self._told + 1, None, (AlertRaised.TOPIC,)):
-            event = recorded.event
-            assert isinstance(event, AlertRaised)
-            self.reporter.say(
-                f"ALERT ({event.severity}) at position {recorded.position}, {event.kind}: {event.message}"
-            )
-            self._told = recorded.position
+    def _tell(self) -> None:
+        for recorded in self.ledger.read(self._told + 1, None, (AlertRaised.TOPIC, CanaryAssessed.TOPIC)):
+            event, self._told = recorded.event, recorded.position
+            if isinstance(event, AlertRaised):
+                self.reporter.say(
+                    f"ALERT ({event.severity}) at position {recorded.position}, {event.kind}: {event.message}"
+                )
+            elif isinstance(event, CanaryAssessed) and recorded.position > self._began:
+                self.reporter.say(f"{event.adapter}: {event.verdict}: {event.message}")

@@ -33,7 +33,15 @@ if "TMPDIR" not in os.environ and can_hold_the_tests(MEMORY):
     # A log syncs each commit to the disk, thousands of times in these tests: most of their time is waiting for it.
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
-LONGEST = {"test_worker", "test_training", "test_learning", "test_objectives", "test_failed_trainings", "test_cost"}
+LONGEST = {
+    "test_worker",
+    "test_training",
+    "test_learning",
+    "test_objectives",
+    "test_failed_trainings",
+    "test_cost",
+    "test_release",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,10 +14,11 @@ from grokputer.domain.aggregate import derive_id
 from grokputer.domain.breach import RoleImprovement, role_id
 from grokputer.domain.canary import ArmHealth, Verdict
 from grokputer.domain.gate import Runs, Side, judge_held_out
+from grokputer.domain.ports import Clock
 from grokputer.domain.rollout import Rollout, rollout_id
 from grokputer.domain.routing import route
 from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import Policy
+from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
 from grokputer.domain.training import TrainingJob
 from grokputer.runners.improvement import ACTOR, follow
 from grokputer.runners.ledger import Ledger
@@ -38,13 +39,26 @@ class Ticking:
         return self.time
 
 
+def change(ledger: Ledger, key: str, value: Any, reason: str = "tried") -> None:
+    """A person changes a setting."""
+    context = ledger.context("ada")
+    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
+    follow(ledger)
+
+
 class Story:
     """What happens to one log, a sentence at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.path = path
-        self.ledger = Ledger.create(path, Ticking())
+        self.ledger = Ledger.create(path, clock or Ticking())
         self.runs: list[UUID] = []
+        for key in ("rating.rule", "canary.rule"):
+            self.set(key, "threshold", "ten low ratings tell the story sooner")
+
+    def set(self, key: str, value: Any, reason: str = "tried") -> None:
+        """A person changes a setting."""
+        change(self.ledger, key, value, reason)
 
     def run(
         self, *, task: str = "click-button", succeeds: bool = True, reason: str = "wrong", session: str | None = None
@@ -52,7 +66,7 @@ class Story:
         """A run of one step on the arm its session falls on."""
         id = derive_id("story", len(self.runs))
         self.runs.append(id)
-        lane = route(follow(self.ledger).traffic("action"), id.hex)
+        lane = route(follow(self.ledger).traffic("action"), id.hex, session)
         context = self.ledger.context("ada")
         prompt, answer = self.ledger.put(PROMPT), self.ledger.put("CLICKbutton:Ok[1]")
 
@@ -151,7 +165,7 @@ class Story:
         failed, worked = Side(Runs(22, succeeding, 1)), Side(Runs(38, 38, 38))
         judgement = judge_held_out(failed, worked, Policy(), "action")
         ids = {"adapter": self.runs[0].hex, "parent": self.runs[1].hex}
-        rows = [{"outcome": "failed", "by": "runs", "instance": "miniwob/click-link#1", **ids}]
+        rows = [{"outcome": "failed", "by": "runs", "instance": "miniwob/click-link#1", "is_fresh": False, **ids}]
         key = self.ledger.put(json.dumps(rows))
         self.ledger.write(Adapter, adapter, lambda it: it.judge(judgement, key, 40, self._after(it)))
         follow(self.ledger)

@@ -130,10 +130,11 @@ def test_one_channel_knows_nothing_of_the_other() -> None:
     )
 
 
-BREACH = {
+BREACH: dict[str, Any] = {
     "adapter": None, "mean": 2.4, "count": 10, "window": 50, "threshold": 3.8, "first_position": 1, "last_position": 9,
-    "total": 10,
+    "total": 10, "rule": "threshold", "message": "mean 2.40 of the last 10 ratings is under 3.8", "numbers": {},
 }  # fmt: skip
+EVIDENCE = "evidence for a mean under 3.8 stars: 1,003 of 1,000; mean of the latest 76 ratings 3.16"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,7 @@ BREACH = {
             "breach",
             "mean 2.40 of the last 10 ratings of the base is under 3.8",
         ),
+        (event(RatingThresholdBreached, **{**BREACH, "rule": "sequential", "message": EVIDENCE}), "breach", EVIDENCE),
         (event(AdapterRolledBack, adapter="lora-v2", stable="lora-v1", reason="success 0.60"), "canary failed", "0.60"),
         (event(RolloutPaused, adapter="lora-v2", reason="3 of 10 runs"), "canary inconclusive", "3 of 10 runs"),
         (event(AdapterRejected, adapter="lora-v2", reason="no gain", numbers={}), "adapter rejected", "no gain"),

@@ -9,6 +9,8 @@ from grokputer.domain.breach import RoleImprovement, Window, is_breach
 from grokputer.domain.events import CycleClosed, CycleOpened, RatingThresholdBreached, TriggerSuppressed
 from grokputer.domain.settings import Policy
 
+PLAIN = Policy({"rating.rule": "threshold", "rating.cooldown": 50})
+
 
 def window(stars: Sequence[int], adapter: str | None = None, total: int | None = None) -> Window:
     ratings = tuple((100 + index, star) for index, star in enumerate(stars))
@@ -16,7 +18,7 @@ def window(stars: Sequence[int], adapter: str | None = None, total: int | None =
 
 
 def look(at: Window) -> Callable[[RoleImprovement], None]:
-    return lambda role: role.look(at, Policy(), SOMEONE)
+    return lambda role: role.look(at, PLAIN, SOMEONE)
 
 
 def close(role: RoleImprovement) -> None:
@@ -27,14 +29,14 @@ LOW = window([3] * 10)
 
 
 def test_ten_ratings_with_a_low_mean_are_a_breach_and_nine_are_not() -> None:
-    assert is_breach(window([3] * 10), Policy())
-    assert not is_breach(window([3] * 9), Policy())
+    assert is_breach(window([3] * 10), PLAIN)
+    assert not is_breach(window([3] * 9), PLAIN)
 
 
 def test_a_mean_at_the_threshold_is_no_breach() -> None:
     # 8 x 4 + 2 x 3 = 38 over 10 ratings: 3.8 exactly.
-    assert not is_breach(window([4] * 8 + [3] * 2), Policy())
-    assert is_breach(window([4] * 7 + [3] * 3), Policy())
+    assert not is_breach(window([4] * 8 + [3] * 2), PLAIN)
+    assert is_breach(window([4] * 7 + [3] * 3), PLAIN)
 
 
 def test_a_breach_says_what_it_rests_on() -> None:

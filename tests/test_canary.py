@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from grokputer.domain.canary import ArmHealth, Outcome, assess_canary
+from grokputer.domain.canary import ArmHealth, Outcome, Times, assess_canary
 from grokputer.domain.settings import Policy
+
+WEEK = 7 * 86_400.0
 
 GOOD = Outcome(1, True, True, False, 5.0)
 WRONG = Outcome(1, False, True, False, 1.0)
@@ -21,8 +23,8 @@ SUCCESS_RATED_3 = Outcome(1, True, True, False, 3.0)
 def verdict(
     canary: Sequence[Outcome], stable: Sequence[Outcome] = (), elapsed: float = 600, **settings: Any
 ) -> tuple[str, str]:
-    policy = Policy({f"canary.{key}": value for key, value in settings.items()})
-    decided = assess_canary(canary, stable, elapsed, policy, "action")
+    policy = Policy({"canary.rule": "threshold"} | {f"canary.{key}": value for key, value in settings.items()})
+    decided = assess_canary(canary, stable, Times.since_start(elapsed), policy, "action", policy.get("canary.rule"))
     assert decided.message
     return decided.verdict, decided.reason
 
@@ -38,8 +40,8 @@ def test_too_few_runs_are_neither_healthy_nor_sick() -> None:
     assert verdict([]) == ("hold", "few runs")
 
 
-def test_too_few_runs_for_a_day_are_inconclusive() -> None:
-    assert verdict([GOOD] * 9, elapsed=86_400) == ("inconclusive", "no data")
+def test_too_few_runs_for_a_week_are_inconclusive() -> None:
+    assert verdict([GOOD] * 9, elapsed=WEEK) == ("inconclusive", "no data")
 
 
 def test_one_critical_error_rolls_back_at_once() -> None:
@@ -69,7 +71,7 @@ def test_a_window_smaller_than_the_runs_that_are_needed_grows_to_them() -> None:
 
 def test_runs_that_nobody_rated_hold() -> None:
     assert verdict([UNRATED] * 10) == ("hold", "unrated")
-    assert verdict([UNRATED] * 10, elapsed=86_400) == ("inconclusive", "unrated")
+    assert verdict([UNRATED] * 10, elapsed=WEEK) == ("inconclusive", "unrated")
 
 
 def test_under_the_relative_rule_a_bar_the_stable_arm_misses_is_lowered_to_it_less_chance() -> None:
@@ -103,13 +105,13 @@ def test_the_relative_rule_never_raises_a_bar_and_needs_a_stable_arm_to_compare_
     assert verdict([GOOD] * 10, [GOOD] * 100, rule="relative") == ("promote", "healthy")
     few = [GOOD] * 7 + [WRONG] * 3, [WRONG] * 9
     assert verdict(*few, rule="relative") == ("hold", "few stable runs")
-    assert verdict(*few, rule="relative", elapsed=86_400) == ("inconclusive", "few stable runs")
+    assert verdict(*few, rule="relative", elapsed=WEEK) == ("inconclusive", "few stable runs")
     assert verdict(*few) == ("roll back", "success")
     assert verdict([GOOD] * 10, rule="relative") == ("promote", "healthy")
 
 
 def test_the_verdict_carries_its_numbers() -> None:
-    decided = assess_canary([GOOD] * 10, [WRONG] * 4, 700, Policy(), "action")
+    decided = assess_canary([GOOD] * 10, [WRONG] * 4, Times.since_start(700), Policy(), "action", "threshold")
     assert decided.numbers["canary"] == {
         "runs": 10, "success": 1.0, "rating": 5.0, "rated": 10, "health": 1.0, "critical": 0,
     }  # fmt: skip

@@ -93,10 +93,10 @@ def test_a_promotion_is_taken_back_by_hand_once(log: Path) -> None:
 
 def test_a_setting_is_recorded_with_old_and_new_value_and_listed(log: Path) -> None:
     output("settings", "set", "rating.threshold", "4.0", "--reason", "stricter", "--as", "eve", db=log)
-    [changed] = lines(log, "--event", "PolicyChanged")
+    *_, changed = lines(log, "--event", "PolicyChanged")
     assert changed["data"] == {"key": "rating.threshold", "old": 3.8, "new": 4.0, "reason": "stricter"}
     assert "nothing was recorded" in output("settings", "set", "rating.threshold", "4", db=log)
-    assert [row["key"] for row in document("settings", "--changed", db=log)] == ["rating.threshold"]
+    assert "rating.threshold" in [row["key"] for row in document("settings", "--changed", db=log)]
     rows = {row["key"]: row for row in document("settings", db=log)}
     assert rows["rating.threshold"]["default"] == 3.8
     assert rows["training.r"]["value"] == 16

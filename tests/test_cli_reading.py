@@ -20,11 +20,11 @@ def test_the_log_is_one_json_object_a_line_with_position_cause_and_data(log: Pat
     assert list(entries[0]) == [
         "position", "time", "event", "aggregate", "id", "version", "caused_by", "actor", "data",
     ]  # fmt: skip
-    assert entries[0]["event"] == "TaskStarted"
-    assert entries[0]["aggregate"] == "TaskRun"
-    assert entries[0]["caused_by"] is None
-    assert entries[1]["caused_by"] == 1
-    assert entries[1]["data"]["step"] == 1
+    started, step = (next(it for it in entries if it["event"] == event) for event in ("TaskStarted", "StepTaken"))
+    assert started["aggregate"] == "TaskRun"
+    assert started["caused_by"] is None
+    assert step["caused_by"] == started["position"]
+    assert step["data"]["step"] == 1
 
 
 def test_the_causes_lead_from_a_promotion_to_a_rating_and_its_run(log: Path) -> None:

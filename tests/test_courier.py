@@ -60,7 +60,10 @@ def clock() -> Standing:
 
 @pytest.fixture
 def ledger(tmp_path: Path, clock: Standing) -> Ledger:
-    return Ledger.create(tmp_path / "events.db", clock)
+    ledger = Ledger.create(tmp_path / "events.db", clock)
+    for key in ("rating.rule", "canary.rule"):
+        change(ledger, key, "threshold")
+    return ledger
 
 
 @pytest.fixture(autouse=True)

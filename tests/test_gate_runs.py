@@ -37,7 +37,7 @@ from story import Ticking
 
 SETTINGS: dict[str, Any] = {
     "rating.minimum": 1000, "run.max_steps": 1, "run.max_tokens": 16, "training.retries": 0, "training.held_out_share": 0.5,
-    "gate.minimum": 3, "gate.runs": 24,
+    "gate.minimum": 3, "gate.runs": 24, "rating.rule": "threshold", "canary.rule": "threshold",
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from grokputer.projections.state import State
 from grokputer.runners.improvement import NAME, follow
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.views import CHECKPOINT, fold, load_state
+from story import change
 
 DATASET: dict[str, Any] = {
     "dataset": "sha256:dd", "manifest": "sha256:ee", "examples": 30, "by_source": {"correction": 30}, "runs": 12, "up_to": 99,
@@ -50,7 +51,11 @@ PASSED = Judgement("pass", "better", "9 of 12 held-out failures now succeed agai
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger.create(tmp_path / "events.db")
+    """A log under the plain rules, which ten ratings of two stars are enough for."""
+    ledger = Ledger.create(tmp_path / "events.db")
+    for key in ("rating.rule", "canary.rule"):
+        change(ledger, key, "threshold")
+    return ledger
 
 
 def rated_run(ledger: Ledger, stars: int, number: int, *, adapter: str | None = None, arm: str = "stable") -> None:
@@ -247,11 +252,12 @@ def test_a_run_that_lost_its_browser_judges_neither_arm(ledger: Ledger) -> None:
 
 def test_a_resumed_rollout_gets_its_time_anew(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
-    paused = assess(ledger, rollout, "inconclusive").lanes.state["rollouts"][rollout.hex]
+    paused = dict(assess(ledger, rollout, "inconclusive").lanes.state["rollouts"][rollout.hex])
     ledger.write(Rollout, rollout, lambda it: it.resume("more traffic", ledger.context("ada")))
     resumed = follow(ledger).lanes.state["rollouts"][rollout.hex]
     assert resumed["phase"] == "progressing"
-    assert resumed["since"] > paused["since"] == paused["started"]
+    assert paused["waited_s"] > resumed["waited_s"] == 0
+    assert resumed["baked_s"] >= paused["baked_s"] > 0
 
 
 def test_two_trainings_that_complete_in_a_row_get_two_names(ledger: Ledger) -> None:

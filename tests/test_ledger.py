@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from grokputer.domain.errors import LogError, NotFound
-from grokputer.domain.events import EVENTS, AdapterRejected, AlertRaised, PolicyChanged
+from grokputer.domain.events import EVENTS, AdapterRejected, AlertRaised, PolicyChanged, TaskRated
 from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.mapper import decode, encode
@@ -101,6 +101,17 @@ def test_a_rejection_from_before_there_were_numbers_still_reads() -> None:
     assert json.loads(encode(event))["v"] == 2
 
 
+def test_a_rating_from_when_only_the_start_of_a_run_named_its_session_still_reads() -> None:
+    stored = (
+        b'{"time":"2026-01-01T00:00:00Z","actor":"ada","caused_by":null,"role":"action","arm":"stable","adapter":null,'
+        b'"rollout":null,"others":[],"stars":2,"source":"human","issues":[],"comment":null,"step":null,"fault":"action","v":2}'
+    )
+    event = decode("TaskRated", SETTINGS_ID.hex, 3, stored)
+    assert isinstance(event, TaskRated)
+    assert (event.stars, event.fault, event.session) == (2, "action", None)
+    assert json.loads(encode(event))["v"] == 3
+
+
 @pytest.mark.parametrize(("severity", "kind"), [("critical", "canary failed"), ("warning", "canary inconclusive")])
 def test_an_alert_from_when_only_rollouts_raised_them_still_reads(severity: str, kind: str) -> None:
     stored = (
@@ -120,8 +131,9 @@ def test_topics_are_the_ones_every_log_has() -> None:
         "AlertDelivered", "AlertDeliveryFailed", "AlertRaised",
         "CanaryAssessed", "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "CycleClosed", "CycleOpened",
         "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
-        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "StepTaken", "TaskCorrected",
-        "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined", "TrainingFailed",
+        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "ScheduleKept", "StepTaken",
+        "TaskCorrected", "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded",
+        "TrainingCompleted", "TrainingDeclined", "TrainingFailed",
         "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
     ]  # fmt: skip
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -18,24 +19,27 @@ from test_run import STEP
 
 from grokputer.domain.adapter import Adapter
 from grokputer.domain.aggregate import derive_id
-from grokputer.domain.canary import Verdict
 from grokputer.domain.errors import NotPossible
-from grokputer.domain.events import EVENTS, Lane
+from grokputer.domain.events import EVENTS, Lane, TaskFailed
 from grokputer.domain.roles import GOOD_STARS
 from grokputer.domain.rollout import Rollout
 from grokputer.domain.routing import route
 from grokputer.domain.run import TaskRun
+from grokputer.domain.schedule import SCHEDULE_ID, Schedule
 from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.domain.training import TrainingJob
 from grokputer.projections.state import State
+from grokputer.runners.decisions import decide_again
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
+from grokputer.runners.rollouts import WANTED, decide_by_hand
 from grokputer.runners.views import fold, load_state, replay, update_tables
 
 ROLES = st.sampled_from(["action", "ocr"])
 HAPPENINGS = st.lists(
     st.one_of(
         st.tuples(st.just("day"), ROLES, st.integers(1, 5)),
+        st.tuples(st.just("traffic"), st.sampled_from(["canary", "stable", "neither"]), st.integers(3, 12)),
         st.tuples(st.just("run"), ROLES, st.sampled_from(["", "wrong", "timeout", "error"])),
         st.tuples(st.just("rate"), st.integers(0, 40), st.integers(1, 5)),
         st.tuples(st.just("set"), st.sampled_from(["rating.window", "rating.minimum"]), st.integers(2, 8)),
@@ -44,54 +48,93 @@ HAPPENINGS = st.lists(
             st.sampled_from(["complete", "complete", "decline", "fail"]),
             st.sampled_from([1, 1, 2, 0]),
         ),
-        st.tuples(st.just("assess"), st.sampled_from(["promote", "roll back", "inconclusive", "hold"]), st.booleans()),
+        st.tuples(st.just("decide"), st.sampled_from(WANTED), st.booleans()),
+        st.tuples(st.just("keep"), st.sampled_from([1, 70, 20_000, 700_000]), st.just(0)),
         st.tuples(st.just("follow"), st.just(0), st.just(0)),
     ),
     min_size=10,
     max_size=40,
 )
-"""Days of good and bad ratings, single runs, settings, trainings and looks, in any order."""
+"""Days of good and bad ratings, single runs, settings, trainings, decisions by hand and looks, in any order."""
+
+MANNERS = st.fixed_dictionaries(
+    {
+        "rating.rule": st.sampled_from(["sequential", "threshold"]),
+        "canary.rule": st.sampled_from(["sequential", "sequential", "threshold", "relative"]),
+        "canary.approval": st.sampled_from(["none", "none", "promotion", "every step"]),
+        "canary.dry_run": st.sampled_from(["none", "none", "rating", "success"]),
+        "routing.unit": st.sampled_from(["run", "session"]),
+    }
+)
+"""How each log decides."""
+
+PLAIN = {"rating.rule": "threshold", "canary.rule": "threshold"}
+
+QUICK = {
+    "rating.minimum": 3, "rating.cooldown": 4, "rating.between_alarms": 5.0, "canary.weight_percent": 40, "canary.min_runs": 2,
+    "canary.promote_at": 2.0, "canary.roll_back_at": 2.0, "canary.ramp": "60:1.3", "canary.max_runs": 6,
+}  # fmt: skip
+"""Settings under which a few runs are enough to decide by."""
 
 
 class World:
     """Things that people, models and workers do to a log, in any order."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, ledger: Ledger, clock: Settable, manner: dict[str, str]) -> None:
+        self.ledger, self.clock = ledger, clock
         self.runs: list[UUID] = []
-        self.set("rating.minimum", 3)
-        self.set("rating.cooldown", 4)
+        for key, value in {**QUICK, **manner}.items():
+            self.set(key, value)
+
+    def begin(self) -> None:
+        """Ratings fall until a training is asked for, and its adapter gets its share of the runs."""
+        while follow(self.ledger).lanes.cycle("action") is None:
+            self.day("action", 1)
+        self.train("complete", 1)
 
     def day(self, role: str, stars: int) -> None:
         for _ in range(3):
             self.run(role, "" if stars > 3 else "wrong")
             self.rate(-1, stars)
 
+    def traffic(self, failing: str, runs: int) -> None:
+        """Rated runs of which those of one arm fail."""
+        for _ in range(runs):
+            self.run("action", failing)
+            has_failed = isinstance(self.ledger.get(TaskRun, self.runs[-1]).ended, TaskFailed)
+            self.rate(-1, 1 if has_failed else 5)
+
     def happen(self, what: str, one: object, two: object) -> None:
         getattr(self, what)(one, two)
 
     def run(self, role: str, reason: str) -> None:
+        """A run that ends so; ``canary`` and ``stable`` fail those of that arm alone."""
         context, id = self.ledger.context("ada"), derive_id("run", len(self.runs))
         state = load_state(self.ledger)
-        lane = route(state.traffic(role), id.hex)
+        session = f"session {len(self.runs) // 3}" if len(self.runs) % 4 else None
+        lane = route(state.traffic(role), id.hex, session)
 
         def play(run: TaskRun) -> None:
             run.start(
                 context, role=role, arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
-                task="click-link", seed=1, base="embedded", session=None, policy={}, others=self.recovery(role, id.hex),
+                task="click-link", seed=1, base="embedded", session=session, others=self.recovery(role, id.hex, session),
+                policy={
+                    "canary_weight_percent": state.traffic(role).weight_percent,
+                    "recovery.canary_weight_percent": state.traffic("recovery").weight_percent,
+                },
             )  # fmt: skip
             for made_by in ("action", "recovery")[: len(self.runs) % 3] if role == "action" else ():
                 run.take_step(context, role=made_by, **STEP)
-            if reason:
-                run.fail(reason, "", 120, -1.0, state.policy, context)
+            if reason in ("wrong", "timeout", "error", lane.arm):
+                run.fail("wrong" if reason == lane.arm else reason, "", 120, -1.0, state.policy, context)
             else:
                 run.succeed(80, 1.0, state.policy, context)
 
         self.ledger.write(TaskRun, id, play)
         self.runs.append(id)
 
-    def recovery(self, role: str, session: str) -> list[Lane]:
-        lane = route(load_state(self.ledger).traffic("recovery"), session)
+    def recovery(self, role: str, run: str, session: str | None) -> list[Lane]:
+        lane = route(load_state(self.ledger).traffic("recovery"), run, session)
         found: Lane = {"role": "recovery", "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
         return [found] if role == "action" else []
 
@@ -102,7 +145,7 @@ class World:
             wrong = steps if steps and stars < GOOD_STARS and which % 2 else None  # sometimes nobody knows
             self.ledger.write(TaskRun, id, lambda it: it.rate(stars, "human", [], None, context, step=wrong))
 
-    def set(self, key: str, value: int) -> None:
+    def set(self, key: str, value: object) -> None:
         context = self.ledger.context("ada")
         self.ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", context))
 
@@ -135,23 +178,40 @@ class World:
         if standing:
             self.ledger.write(Adapter, id, lambda it: it.judge(judgement, "sha256:aa", 99, context))
 
-    def assess(self, verdict: str, resumes: bool) -> None:
-        context, state = self.ledger.context("grokputer"), follow(self.ledger)
-        decided = Verdict(verdict, "healthy", "so it is", {})
-        for key, lane in state.lanes.state["rollouts"].items():
-            if lane["phase"] == "paused" and resumes:
-                self.ledger.write(Rollout, UUID(key), lambda it: it.resume("go on", context))
-            self.ledger.write(Rollout, UUID(key), lambda it: it.assess(decided, state.position, context))
+    def decide(self, wanted: str, returns: bool) -> None:
+        state = follow(self.ledger)
+        for lane in list(state.lanes.state["rollouts"].values()):
+            to = "base" if returns and wanted == "roll back" else None
+            with suppress(NotPossible):
+                decide_by_hand(self.ledger, state, lane["adapter"], wanted, "tried", "ada", to=to)
+
+    def keep(self, seconds: int, _: object) -> None:
+        self.clock.time += timedelta(seconds=seconds)
+        context = self.ledger.context("grokputer")
+        self.ledger.write(Schedule, SCHEDULE_ID, lambda it: it.keep("tried", context))
 
     def follow(self, _: object, __: object) -> None:
         follow(self.ledger)
 
 
+class Settable:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+
 @contextmanager
-def world_after(happenings: list[tuple[str, object, object]]) -> Iterator[Ledger]:
+def world_after(happenings: list[tuple[str, object, object]], manner: dict[str, str] = PLAIN) -> Iterator[Ledger]:
     with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger.create(Path(folder) / "events.db")
-        world = World(ledger)
+        clock = Settable()
+        ledger = Ledger.create(Path(folder) / "events.db", clock)
+        world = World(ledger, clock, manner)
+        if happenings:
+            world.begin()
         for what, one, two in happenings:
             world.happen(what, one, two)
         follow(ledger)
@@ -159,15 +219,27 @@ def world_after(happenings: list[tuple[str, object, object]]) -> Iterator[Ledger
         ledger.close()
 
 
+MADE_UP = ("HeldOutJudged", "DatasetBuilt", "TrainingDeclined")
+"""What this world makes up instead of measuring it."""
+
+DECIDED = {
+    "AlertRaised",
+    "CanaryAssessed",
+    "CycleClosed",
+    "RatingThresholdBreached",
+    "RolloutStarted",
+    "TrainingRequested",
+}
+
 RULES = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @RULES
-@given(HAPPENINGS, st.data())
+@given(HAPPENINGS, MANNERS, st.data())
 def test_any_history_replays_to_the_same_bits(
-    happenings: list[tuple[str, object, object]], data: st.DataObject
+    happenings: list[tuple[str, object, object]], manner: dict[str, str], data: st.DataObject
 ) -> None:
-    with world_after(happenings) as ledger:
+    with world_after(happenings, manner) as ledger:
         whole = fold(ledger, State())
         assert fold(ledger, State()).dump() == whole.dump()
         assert load_state(ledger).dump() == whole.dump()
@@ -180,22 +252,38 @@ def test_any_history_replays_to_the_same_bits(
 
 
 @RULES
-@given(HAPPENINGS)
-def test_every_command_done_again_changes_nothing(happenings: list[tuple[str, object, object]]) -> None:
-    with world_after(happenings) as ledger:
-        position = ledger.position
-        with ledger._writing() as cursor:
-            cursor.execute("DELETE FROM tracking WHERE application_name = 'improvement'")
-        follow(ledger)
-        assert [recorded.event.TOPIC for recorded in ledger.read(position + 1)] in ([], ["TriggerSuppressed"])
+@given(HAPPENINGS, MANNERS)
+def test_every_decision_is_made_again_to_the_same_bits(
+    happenings: list[tuple[str, object, object]], manner: dict[str, str]
+) -> None:
+    with world_after(happenings, manner) as ledger:
+        assert [it for it in decide_again(ledger) if it.difference and it.kind not in MADE_UP] == []
 
 
 @RULES
-@given(HAPPENINGS)
-def test_at_most_one_cycle_is_open_per_role_and_every_name_is_given_once(
-    happenings: list[tuple[str, object, object]],
+@given(HAPPENINGS, MANNERS)
+def test_what_followed_last_done_again_changes_nothing(
+    happenings: list[tuple[str, object, object]], manner: dict[str, str]
 ) -> None:
-    with world_after(happenings) as ledger:
+    with world_after(happenings, manner) as ledger:
+        end = ledger.position
+        decided = [it.event for it in ledger.read() if it.event.actor == "grokputer" and it.event.TOPIC in DECIDED]
+        cause = max(ledger.position_of(event.caused_by or "") or 1 for event in decided)
+        with ledger._writing() as cursor:
+            cursor.execute(
+                "UPDATE tracking SET notification_id = ? WHERE application_name = 'improvement'", (cause - 1,)
+            )
+            cursor.execute("DELETE FROM checkpoints WHERE name = 'state'")
+        follow(ledger)
+        assert {it.event.TOPIC for it in ledger.read(end + 1)} <= {"TriggerSuppressed"}
+
+
+@RULES
+@given(HAPPENINGS, MANNERS)
+def test_at_most_one_cycle_is_open_per_role_and_every_name_is_given_once(
+    happenings: list[tuple[str, object, object]], manner: dict[str, str]
+) -> None:
+    with world_after(happenings, manner) as ledger:
         open_cycles: dict[str, int] = {}
         names: list[str] = []
         for recorded in ledger.read(

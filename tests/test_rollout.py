@@ -167,7 +167,16 @@ def test_an_adapter_is_proven_once() -> None:
 
 
 def start(rollout: Rollout) -> None:
-    rollout.start("action", "lora-v2", "lora-v1", 15, SOMEONE)
+    rollout.start(
+        SOMEONE,
+        role="action",
+        adapter="lora-v2",
+        stable="lora-v1",
+        weight_percent=15,
+        rule="threshold",
+        terms={},
+        unit="run",
+    )
 
 
 def promote(rollout: Rollout) -> None:
@@ -182,8 +191,9 @@ def pause(rollout: Rollout) -> None:
     rollout.pause("no data", SOMEONE)
 
 
-def assessed(verdict: str, reason: str) -> Callable[[Rollout], None]:
-    return lambda rollout: rollout.assess(Verdict(verdict, reason, "said so", {"canary": {}}), 50, SOMEONE)
+def assessed(verdict: str, reason: str, up_to: int = 50, weight: int | None = None) -> Callable[[Rollout], None]:
+    said = Verdict(verdict, reason, "said so", {"canary": {}, "next_weight_percent": weight})
+    return lambda rollout: rollout.assess(said, up_to, SOMEONE)
 
 
 def test_a_rollout_starts_once_with_its_share() -> None:
@@ -219,8 +229,48 @@ def test_what_was_rolled_back_is_not_promoted_after_all() -> None:
 def test_a_look_that_holds_for_the_same_reason_is_recorded_once() -> None:
     hold = assessed("hold", "few runs")
     given(Rollout, start).when(hold).then((CanaryAssessed, {"verdict": "hold", "up_to": 50}))
-    given(Rollout, start, hold).when(hold).then_nothing()
-    given(Rollout, start, hold).when(assessed("hold", "bake")).then((CanaryAssessed, {"reason": "bake"}))
+    given(Rollout, start, hold).when(assessed("hold", "few runs", 60)).then_nothing()
+    given(Rollout, start, hold).when(assessed("hold", "bake", 60)).then((CanaryAssessed, {"reason": "bake"}))
+
+
+def test_a_look_back_at_what_was_looked_after_before_is_not_recorded() -> None:
+    given(Rollout, start, assessed("hold", "few runs", 50)).when(assessed("hold", "bake", 50)).then_nothing()
+
+
+def test_what_is_decided_is_not_looked_at_again_while_it_is_carried_out() -> None:
+    given(Rollout, start, assessed("promote", "healthy", 50)).when(assessed("roll back", "worse", 60)).then_nothing()
+
+
+def test_a_paused_rollout_is_rolled_back_all_the_same_when_it_is_worse() -> None:
+    asked = assessed("promote", "no worse", 50)
+    given(Rollout, start, asked, pause).when(assessed("roll back", "critical", 60)).then(
+        (CanaryAssessed, {"verdict": "roll back", "reason": "critical"})
+    )
+
+
+def approve(rollout: Rollout) -> None:
+    rollout.approve("looked at it", SOMEONE)
+
+
+def test_an_approval_lets_the_step_be_taken_that_was_asked_for() -> None:
+    given(Rollout, start, assessed("promote", "no worse"), pause).when(approve).then(
+        (CanaryWeightSet, {"weight_percent": 100}), (AdapterPromoted, {"reason": "looked at it"})
+    )
+    larger = assessed("hold", "no worse so far", weight=50)
+    given(Rollout, start, larger, pause).when(approve).then(
+        (RolloutResumed, {"reason": "looked at it"}), (CanaryWeightSet, {"old_percent": 15, "weight_percent": 50})
+    )
+
+
+def test_nothing_is_approved_that_nobody_asked_for() -> None:
+    given(Rollout, start).when(approve).then_refused("lora-v2", "waits for no approval")
+    given(Rollout, start, assessed("inconclusive", "time"), pause).when(approve).then_refused("waits for no approval")
+
+
+def test_a_live_adapter_is_rolled_back_to_any_that_once_was_live() -> None:
+    given(Rollout, start, promote).when(lambda it: it.roll_back("worse", SOMEONE, to=None)).then(
+        (CanaryWeightSet, {"weight_percent": 0}), (AdapterRolledBack, {"stable": None, "reason": "worse"})
+    )
 
 
 def test_a_paused_rollout_is_not_assessed_until_it_is_resumed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from grokputer.domain.canary import Times
 from grokputer.domain.evidence import Evidence
 from grokputer.domain.sequential import judge, next_weight
 from grokputer.domain.terms import CanaryTerms, RampStep
@@ -23,7 +24,7 @@ def rollout(rounds: int, canary: int = 1, stars: float | None = 5, weight: int =
 
 
 def verdict(evidence: Evidence, elapsed_s: float = BAKED) -> tuple[str, str]:
-    found = judge(evidence, elapsed_s)
+    found = judge(evidence, Times.since_start(elapsed_s))
     assert found.message and found.numbers["rule"] == "sequential"
     return found.verdict, found.reason
 
@@ -36,15 +37,15 @@ def test_what_has_shown_to_be_no_worse_is_promoted_after_its_bake() -> None:
 
 def test_a_part_of_the_evidence_is_enough_for_a_larger_share_and_for_each_step_once() -> None:
     evidence = rollout(150, weight=15)
-    assert verdict(evidence) == ("ramp", "no worse so far")
-    assert next_weight(evidence) == 50
+    assert verdict(evidence) == ("hold", "no worse so far")
+    assert next_weight(evidence, Times.since_start(0)) == 50
     evidence.weigh(50)
-    assert verdict(evidence) == ("hold", "evidence") and next_weight(evidence) is None
+    assert verdict(evidence) == ("hold", "evidence") and next_weight(evidence, Times.since_start(0)) is None
 
 
 def test_steps_that_the_evidence_has_passed_already_are_left_out() -> None:
     evidence = rollout(120, weight=15, ramp=(RampStep(25, 2.0), RampStep(40, 3.0), RampStep(60, 19.0)))
-    assert next_weight(evidence) == 40
+    assert next_weight(evidence, Times.since_start(0)) == 40
 
 
 def test_a_canary_that_fails_is_rolled_back_without_a_bake() -> None:
@@ -63,9 +64,11 @@ def test_what_was_ever_shown_to_be_worse_is_not_promoted_later() -> None:
 def test_one_critical_error_rolls_back_at_once_unless_some_are_allowed() -> None:
     for allowed, expected in ((0, ("roll back", "critical")), (1, ("hold", "few runs"))):
         evidence = Evidence.begin(CanaryTerms(critical_limit=allowed), 15)
-        evidence.end("stable", 0, is_critical=True)
+        evidence.end("stable", 0)
+        evidence.fail_critically("stable")
         assert verdict(evidence) == ("hold", "few runs")
-        evidence.end("canary", 0, is_critical=True)
+        evidence.end("canary", 0)
+        evidence.fail_critically("canary")
         assert verdict(evidence) == expected
 
 
@@ -95,7 +98,7 @@ def test_the_sentence_has_the_numbers() -> None:
             evidence.rate("stable", 4)
         if index % 12 == 11:
             evidence.rate("canary", 4.5)
-    found = judge(evidence, 3600)
+    found = judge(evidence, Times.since_start(3600))
     # 15 rated blocks of fours and a four and a half: the bets have grown to 1.05625, 1.1125 and 1.18 to the 15th.
     assert (found.verdict, found.reason) == ("hold", "evidence")
     assert found.message == (

@@ -37,7 +37,7 @@ def test_setting_what_is_in_force_records_nothing() -> None:
         ("model.trust_remote_code", "maybe", "true or false"), ("rating.threshold", "nan", "from 1 to 5"),
         ("rating.windows", 5, "not a setting"),
         ("rating.window", "inf", "whole number"),
-        ("canary.bake_s", "inf", "at least 0"),
+        ("canary.bake_s", "inf", "from 0 to"),
         ("model.endpoint", "https://me:secret@host/v1", "OPENAI_API_KEY"),
         ("action.model.base", "other", "model.base"), ("rating.threshold", "", "must not be empty"),
     ],

@@ -220,6 +220,7 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     change(ledger, "training.preset", "seed")
     change(ledger, "training.min_examples", 1)
     change(ledger, "training.retries", 0)
+    change(ledger, "rating.rule", "threshold")
     change(ledger, "rating.minimum", 3)
     change(ledger, "run.max_steps", 2)
     for _ in range(3):

@@ -30,8 +30,9 @@ from grokputer.runners.wiring import Parts, adapters_folder
 from grokputer.runners.worker import work
 
 SETTINGS: dict[str, Any] = {
+    "rating.rule": "threshold", "canary.rule": "relative",
     "rating.minimum": 3, "run.max_steps": 2, "run.max_tokens": 24, "training.retries": 0, "training.epochs": 5,
-    "training.checkpoint_steps": 1, "training.batch": 2, "training.accumulation": 1, "canary.rule": "relative",
+    "training.checkpoint_steps": 1, "training.batch": 2, "training.accumulation": 1,
     "canary.weight_percent": 50, "canary.min_runs": 2, "canary.bake_s": 0, "canary.interval_s": 0,
 }  # fmt: skip
 """A loop that closes within a minute; its training has enough steps to be killed in their midst."""

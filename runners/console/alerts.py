@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ...domain.alert import CHANNELS
-from ...projections.wording import show_wait
+from ...domain.durations import say_time
 from .options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
 from .rendering import Branch, print_json, print_tree, show_time
 
@@ -69,7 +69,7 @@ def _describe_delivery(delivery: dict[str, Any], now: datetime, tries: int) -> s
     if delivery["status"] != "owed":
         return str(delivery["status"])
     wait = (datetime.fromisoformat(delivery["due"]) - now).total_seconds()
-    due = f"due in {show_wait(wait)}" if wait > 0 else "due now"
+    due = f"due in {say_time(wait)}" if wait > 0 else "due now"
     return f"{due}; attempt {attempts} of {tries} failed: {said}" if attempts else due
 
 

@@ -99,7 +99,6 @@ def _describe_role(state: State, role: str) -> dict[str, Any]:
     ]
     ran = sum(counts["runs"] for counts in arms)
     rollout = state.lanes.state["rollouts"][traffic.rollout] if traffic.rollout is not None else None
-    keys = ("adapter", "weight_percent", "phase", "verdict", "message", "started", "position")
     return {
         "role": role,
         "live": traffic.stable,
@@ -112,12 +111,21 @@ def _describe_role(state: State, role: str) -> dict[str, Any]:
             "is_breach": is_breach(window, policy),
             "unattributed": state.ratings.unattributed(role, traffic.stable),
         },
-        "canary": {key: rollout[key] for key in keys} if rollout is not None else None,
+        "canary": _describe_canary(state, traffic.rollout),
         "cycle": {"position": cycle["position"], "stage": _stage(state, cycle, rollout)} if cycle is not None else None,
         "last_outcome": state.lanes.state["roles"].get(role, {}).get("last_outcome"),
         "runs": ran,
         "success": round(sum(counts["succeeded"] for counts in arms) / ran, 4) if ran else None,
     }
+
+
+def _describe_canary(state: State, rollout: str | None) -> dict[str, Any] | None:
+    """The rollout under way, with what a look at its canary says now."""
+    if rollout is None:
+        return None
+    lane, look = state.lanes.state["rollouts"][rollout], state.look(rollout)
+    known = {key: lane[key] for key in ("adapter", "weight_percent", "phase", "started", "position")}
+    return {**known, "verdict": look.verdict, "reason": look.reason, "message": look.message}
 
 
 def _stage(state: State, cycle: dict[str, Any], rollout: dict[str, Any] | None) -> str:
@@ -167,7 +175,7 @@ def _row(role: dict[str, Any]) -> tuple[Any, ...]:
         window["unattributed"] or None,
         window["threshold"],
         f"{canary['adapter']} {canary['weight_percent']} %{paused}" if canary else None,
-        f"{canary['verdict']}: {canary['message']}" if canary and canary["verdict"] else None,
+        f"{canary['verdict']} ({canary['reason']}): {canary['message']}" if canary else None,
         f"{cycle['stage']} (since {cycle['position']})" if cycle else role["last_outcome"],
         role["runs"],
         show_share(role["success"]),

@@ -41,6 +41,7 @@ COMMON: Reasoned = {
     "run.max_tokens": SHORT_ANSWERS,
     "canary.weight_percent": (50, "its runs count as feedback, so half of them go to the canary and few are needed"),
     "canary.min_runs": (10, "the same: decided on ten runs of its own beside as many of the stable arm's"),
+    "rating.rule": ("threshold", "the base fails at most unseen tasks from the first, and a window shows it soonest"),
     "canary.rule": ("relative", "the base fails at most unseen tasks, so the stable arm itself is under the bars"),
     "canary.bake_s": (0, "traffic comes in minutes, not hours; the number of runs decides"),
     "canary.interval_s": (0, "a look after every few runs"),

@@ -1,0 +1,12 @@
+"""Spans of time in words."""
+
+from __future__ import annotations
+
+
+def say_time(seconds: float) -> str:
+    """As a person says it: ``90 s``, ``11 min``, ``2.8 h``, ``7.0 days``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"

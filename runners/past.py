@@ -1,0 +1,37 @@
+"""The log as it was: everything up to one position, for what is decided again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+from ..domain.aggregate import Aggregate
+from .log import Log
+from .mapper import Recorded
+
+if TYPE_CHECKING:
+    from ..domain.ports import Clock
+
+A = TypeVar("A", bound=Aggregate)
+
+
+class Past(Log):
+    """A log whose events after ``until`` have not happened yet; None is now."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        super().__init__(path, clock)
+        self.until: int | None = None
+
+    @property
+    def position(self) -> int:
+        """The position that it is read up to."""
+        return super().position if self.until is None else self.until
+
+    def history(self, id: UUID) -> list[Recorded]:
+        """All events of one aggregate up to then."""
+        return [it for it in super().history(id) if self.until is None or it.position <= self.until]
+
+    def get(self, kind: type[A], id: UUID) -> A:
+        """The aggregate as it was, or a blank one."""
+        return kind.project(None, (it.event for it in self.history(id))) or kind(id)

@@ -1,0 +1,164 @@
+"""The schedule: what is looked at though nothing happens, on a real log, whatever the clock does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, ScheduleKept
+from grokputer.runners.decisions import decide_again
+from grokputer.runners.improvement import follow
+from grokputer.runners.schedule import LOOK_S, ScheduleKeeper
+from story import Story
+
+HOUR = 3600.0
+YEAR = 365 * 24 * HOUR
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class Idle(Story):
+    """A log on which time passes, and a worker that begins anew each time it looks."""
+
+    def __init__(self, path: Path) -> None:
+        self.clock = Clock()
+        super().__init__(path, self.clock)
+
+    def look(self) -> bool:
+        """Whether anything was due."""
+        was_due = ScheduleKeeper(self.ledger).keep(follow(self.ledger))
+        follow(self.ledger)
+        return was_due
+
+    def looks(self, seconds: float, times: int = 1) -> int:
+        """So many looks, so many seconds apart; at how many of them something was due."""
+        due = 0
+        for _ in range(times):
+            self.clock.time += timedelta(seconds=seconds)
+            due += self.look()
+        return due
+
+    def traffic(self, runs: int) -> None:
+        """Good runs, rated five, on whatever arm they are drawn for."""
+        for _ in range(runs):
+            self.rate(self.run(), 5)
+
+    def said(self) -> list[tuple[str, str]]:
+        """What the looks at the canary said."""
+        events = (it.event for it in self.ledger.read(1, None, (CanaryAssessed.TOPIC,)))
+        return [(it.verdict, it.reason) for it in events if isinstance(it, CanaryAssessed)]
+
+    def count(self, topic: str) -> int:
+        return sum(1 for _ in self.ledger.read(1, None, (topic,)))
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Idle:
+    return Idle(tmp_path / "events.db")
+
+
+def roll_out(idle: Idle, **settings: Any) -> str:
+    """A canary that gets half of the runs; its rollout."""
+    for key, value in {"weight_percent": 50, **settings}.items():
+        idle.set(f"canary.{key}", value)
+    return idle.prove(idle.train(idle.fall())).hex
+
+
+def test_an_empty_log_needs_no_look(tmp_path: Path) -> None:
+    from grokputer.runners.ledger import Ledger
+
+    ledger = Ledger.create(tmp_path / "events.db")
+    assert not ScheduleKeeper(ledger).keep(follow(ledger))
+
+
+def test_a_look_that_was_missed_is_caught_up_once(idle: Idle) -> None:
+    assert idle.looks(LOOK_S - 1) == 0
+    assert idle.looks(30 * LOOK_S) == 1
+    assert idle.looks(1) == 0
+
+
+def test_a_clock_that_was_set_back_costs_one_look_and_no_other(idle: Idle) -> None:
+    assert idle.looks(LOOK_S) == 1
+    assert idle.looks(-YEAR) == 1
+    assert idle.looks(1, 3) == 0
+    assert idle.looks(LOOK_S) == 1
+
+
+def test_ratings_are_looked_at_every_four_hours_though_nobody_rates(idle: Idle) -> None:
+    for _ in range(10):
+        idle.rate(idle.run(), 4)
+    idle.set("rating.threshold", 4.5)
+    assert idle.count(RatingThresholdBreached.TOPIC) == 0
+    idle.looks(LOOK_S)
+    [breached] = idle.ledger.read(1, None, (RatingThresholdBreached.TOPIC,))
+    [kept] = idle.ledger.read(1, None, (ScheduleKept.TOPIC,))
+    assert breached.event.caused_by == kept.event.reference
+
+
+@pytest.mark.parametrize("rule", ["threshold", "sequential"])
+def test_a_bake_goes_on_while_nobody_runs_anything(idle: Idle, rule: str) -> None:
+    roll_out(idle, rule=rule, promote_at=2.0, bake_s=150)
+    idle.traffic(60)
+    idle.look()
+    assert idle.said()[-1] == ("hold", "bake")
+    idle.looks(60, 2)
+    assert idle.said()[-1] == ("hold", "bake")
+    idle.looks(60)
+    assert idle.said()[-1][0] == "promote"
+    assert follow(idle.ledger).traffic("action").stable == "lora-v1"
+
+
+@pytest.mark.parametrize("jump", [YEAR, -YEAR])
+def test_a_clock_that_jumps_neither_ends_a_bake_nor_gives_a_canary_up(idle: Idle, jump: float) -> None:
+    rollout = roll_out(idle, promote_at=2.0, bake_s=150)
+    idle.traffic(60)
+    idle.looks(jump)
+    idle.looks(10, 3)
+    assert idle.said()[-1] == ("hold", "bake")
+    lane = follow(idle.ledger).lanes.state["rollouts"][rollout]
+    assert lane["baked_s"] <= 60
+    assert lane["waited_s"] <= LOOK_S
+
+
+def test_a_starved_canary_is_given_up_after_a_week_and_its_rollout_paused(idle: Idle) -> None:
+    rollout = roll_out(idle, rule="sequential")
+    idle.traffic(4)
+    week = 7 * 24 * HOUR
+    idle.looks(LOOK_S, int(week / LOOK_S) - 1)
+    assert idle.said()[-1][0] == "hold"
+    idle.looks(LOOK_S)
+    assert idle.said()[-1] == ("inconclusive", "time")
+    assert follow(idle.ledger).lanes.state["rollouts"][rollout]["phase"] == "paused"
+    assert idle.looks(LOOK_S, 3) == 3  # the looks go on, the canary keeps its share
+    assert idle.said()[-1] == ("inconclusive", "time")
+
+
+def test_a_step_of_the_ramp_waits_for_its_pause(idle: Idle) -> None:
+    rollout = roll_out(idle, rule="sequential", ramp="60:1.2:120", promote_at=1e6, weight_percent=40)
+    idle.traffic(60)
+    weight = follow(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]
+    idle.looks(60, 2)
+    assert (weight, follow(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]) == (40, 60)
+
+
+def test_what_was_decided_by_time_is_decided_again_from_the_log(idle: Idle) -> None:
+    roll_out(idle, rule="sequential", promote_at=2.0, bake_s=150)
+    idle.traffic(60)
+    idle.looks(60, 4)
+    measured = ("HeldOutJudged", "DatasetBuilt")  # which this story makes up
+    found = [it for it in decide_again(idle.ledger) if it.kind not in measured]
+    assert [it for it in found if it.difference] == []
+    assert {"RatingThresholdBreached", "RolloutStarted", "CanaryAssessed", "AdapterPromoted", "arm"} <= {
+        it.kind for it in found
+    }
