@@ -1,0 +1,120 @@
+"""Decisions by hand on rollouts, from the command line: what each changes, what it says, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from command_line import document, lines, output, refused
+
+from story import Story
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
+    return Story(tmp_path / "events.db")
+
+
+def roll_out(story: Story) -> None:
+    """An adapter that a person asked for gets its share of the runs."""
+    story.run()
+    story.run()
+    story.prove(story.train(story.ask()))
+
+
+def live(story: Story) -> str | None:
+    [action] = [it for it in document("status", db=story.path)["roles"] if it["role"] == "action"]
+    return None if action["live"] is None else str(action["live"])
+
+
+def test_a_rollout_is_paused_resumed_and_aborted(story: Story) -> None:
+    roll_out(story)
+    assert "lora-v1 is paused, with 15 % of the runs" in output("rollouts", "pause", "lora-v1", db=story.path)
+    assert "nothing was recorded" in output("rollouts", "pause", "lora-v1", db=story.path)
+    assert "lora-v1 is progressing" in output("rollouts", "resume", "lora-v1", db=story.path)
+    said = output("rollouts", "abort", "lora-v1", "--reason", "wrong tasks", "--as", "ada", db=story.path)
+    assert "lora-v1 is rolled back, with 0 % of the runs of role action; live is the base" in said
+    [rolled] = lines(story.path, "--event", "AdapterRolledBack")
+    assert (rolled["actor"], rolled["data"]["reason"]) == ("ada", "wrong tasks")
+    assert lines(story.path, "--event", "CycleClosed")[-1]["data"]["outcome"] == "rolled back"
+
+
+def test_what_is_over_can_neither_be_paused_nor_aborted(story: Story) -> None:
+    roll_out(story)
+    output("rollouts", "promote", "lora-v1", "--reason", "good", db=story.path)
+    for wanted in (["pause"], ["abort", "--reason", "no"], ["approve"]):
+        assert "lora-v1 is promoted already" in refused("rollouts", wanted[0], "lora-v1", *wanted[1:], db=story.path)
+
+
+def test_a_promotion_that_needs_approval_waits_for_it(story: Story) -> None:
+    story.set("canary.approval", "promotion")
+    roll_out(story)
+    assert "waits for no approval" in refused("rollouts", "approve", "lora-v1", db=story.path)
+    [rollout] = document("rollouts", db=story.path)
+    story.assess(UUID(rollout["id"]), "promote")
+    [paused] = document("rollouts", db=story.path)
+    assert paused["phase"] == "paused"
+    [*_, alert] = lines(story.path, "--event", "AlertRaised")
+    assert alert["data"]["kind"] == "approval needed"
+    assert "live is lora-v1" in output("rollouts", "approve", "lora-v1", "--reason", "reviewed", db=story.path)
+    assert lines(story.path, "--event", "AdapterPromoted")[-1]["data"]["reason"] == "reviewed"
+
+
+def test_a_live_adapter_is_rolled_back_to_any_that_once_was_live(story: Story) -> None:
+    for name in ("lora-v1", "lora-v2", "lora-v3"):
+        roll_out(story)
+        output("rollouts", "promote", name, "--reason", "good", db=story.path)
+    said = output("rollouts", "rollback", "lora-v3", "--to", "lora-v1", "--reason", "both worse", db=story.path)
+    assert "live is lora-v1" in said
+    assert live(story) == "lora-v1"
+    output("rollouts", "rollback", "lora-v1", "--to", "base", "--reason", "start anew", db=story.path)
+    assert live(story) is None
+
+
+def test_a_rollback_to_what_was_never_live_is_refused_with_what_was(story: Story) -> None:
+    roll_out(story)
+    said = refused("rollouts", "rollback", "lora-v1", "--to", "base", "--reason", "no", db=story.path)
+    assert "lora-v1 is not live, its runs go back to the base" in said
+    output("rollouts", "promote", "lora-v1", "--reason", "good", db=story.path)
+    said = refused("rollouts", "rollback", "lora-v1", "--to", "lora-v9", "--reason", "no", db=story.path)
+    assert "lora-v9 has never been live in role action; --to takes base" in said
+
+
+def test_rolling_back_what_is_live_ends_the_rollout_that_was_held_against_it(story: Story) -> None:
+    roll_out(story)
+    output("rollouts", "promote", "lora-v1", "--reason", "good", db=story.path)
+    roll_out(story)
+    output("rollouts", "rollback", "lora-v1", "--reason", "users complain", db=story.path)
+    phases = {it["adapter"]: (it["phase"], it["message"]) for it in document("rollouts", db=story.path)}
+    assert phases["lora-v2"] == ("rolled back", "lora-v1, which it was held against, was rolled back")
+    [action] = [it for it in document("status", db=story.path)["roles"] if it["role"] == "action"]
+    assert (action["live"], action["canary"], action["cycle"]) == (None, None, None)
+
+
+def test_a_rollout_under_way_is_shown_as_it_stands_now(story: Story) -> None:
+    for rule in ("canary.rule", "rating.rule"):
+        story.set(rule, "sequential")
+    roll_out(story)
+    for _ in range(10):
+        story.run()
+    [rollout] = document("rollouts", db=story.path)
+    assert (rollout["verdict"], rollout["numbers"]["rule"]) == ("hold", "sequential")
+    runs = {arm: rollout["numbers"][arm]["runs"] for arm in ("canary", "stable")}
+    assert sum(runs.values()) == 10
+    assert "canary runs succeeded against" in output("rollouts", db=story.path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("canary.ramp", "30", "30:3, 50:6:3600"),
+        ("canary.ramp", "0:4", "30:3, 50:6:3600"),
+        ("canary.ramp", "50:0", "30:3, 50:6:3600"),
+        ("canary.dry_run", "success, rating", "or none"),
+        ("canary.approval", "always", "one of none, promotion, every step"),
+        ("routing.unit", "person", "one of run, session"),
+    ],
+)
+def test_a_setting_of_rollouts_that_makes_no_sense_is_refused(story: Story, key: str, value: str, words: str) -> None:
+    assert words in refused("settings", "set", key, value, db=story.path)
