@@ -48,6 +48,8 @@ def describe(event: Event) -> str:
             issues = f", {', '.join(event.issues)}" if event.issues else ""
             run = event.originator_id.hex[:8]
             return f"{event.stars} stars for run {run} by {event.actor} ({event.source}){issues}{describe_fault(event)}"
+        case RatingThresholdBreached() if event.rule == "sequential":
+            return f"breach: ratings of {event.adapter or 'the base'} in role {event.role} have fallen: {event.message}"
         case RatingThresholdBreached():
             return (
                 f"breach: mean {event.mean:.2f} of the last {event.count} ratings of {event.adapter or 'the base'} "
@@ -58,11 +60,14 @@ def describe(event: Event) -> str:
         case CycleClosed():
             return f"cycle closed: {event.outcome} ({event.detail})"
         case RolloutStarted():
-            return f"rollout started: {event.weight_percent} % of the runs, the rest to {event.stable or 'the base'}"
+            judged = f", judged by the rule {event.rule}" if event.rule else ""
+            of = "sessions" if event.unit == "session" else "runs"
+            return f"rollout started: {event.weight_percent} % of the {of}, the rest to {event.stable or 'the base'}{judged}"
         case CanaryWeightSet():
             return f"share set from {event.old_percent} to {event.weight_percent} %"
         case CanaryAssessed():
-            return f"assessed: {event.verdict} ({event.reason}): {event.message}; {_arms(event.numbers)}"
+            said = f"assessed: {event.verdict} ({event.reason}): {event.message}"
+            return said if event.numbers.get("rule") == "sequential" else f"{said}; {_arms(event.numbers)}"
         case RolloutPaused():
             return f"rollout paused: {event.reason}"
         case RolloutResumed():
