@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 from .errors import InvalidTerms
@@ -215,12 +216,14 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def trigger_terms(policy: Policy, role: str) -> TriggerTerms:
     """The trigger's terms as the settings in force for the role have them."""
-    return TriggerTerms(
-        threshold=policy.get("rating.threshold", role),
-        between_alarms=policy.get("rating.between_alarms", role),
-        cooldown=policy.get("rating.cooldown", role),
-        most_backoff=policy.get("rating.max_backoff", role),
-    )
+    keys = ("rating.threshold", "rating.between_alarms", "rating.cooldown", "rating.max_backoff")
+    return _trigger_terms(*(policy.get(key, role) for key in keys))
+
+
+@cache
+def _trigger_terms(threshold: float, between_alarms: float, cooldown: int, most_backoff: int) -> TriggerTerms:
+    """Made and checked once, since each rating asks for them."""
+    return TriggerTerms(threshold, between_alarms, cooldown=cooldown, most_backoff=most_backoff)
 
 
 def canary_terms(policy: Policy, role: str) -> CanaryTerms:

@@ -40,6 +40,8 @@ class Health:
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
+        self._evidence: dict[str, Evidence] = {}
+        """What stands in the state, with its terms read once."""
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
@@ -56,6 +58,7 @@ class Health:
                     self._rate(event, lane)
             case AdapterPromoted() | AdapterRolledBack():
                 self.state.pop(event.originator_id.hex, None)
+                self._evidence.pop(event.originator_id.hex, None)
 
     def _begin(self, event: RolloutStarted) -> None:
         took = {arm: {"runs": 0, "ms": 0} for arm in ("canary", "stable")}
@@ -80,7 +83,9 @@ class Health:
         found = self.state.get(rollout)
         if found is None or found["evidence"] is None:
             return None
-        return Evidence(CanaryTerms.from_json(found["terms"]), found["evidence"])
+        if rollout not in self._evidence:
+            self._evidence[rollout] = Evidence(CanaryTerms.from_json(found["terms"]), found["evidence"])
+        return self._evidence[rollout]
 
     def _end(self, position: int, event: TaskSucceeded | TaskFailed, lane: Lane) -> None:
         reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ..domain.aggregate import Context
@@ -138,7 +138,7 @@ class Imagination(State):
     def rest(self) -> Iterator[Moment]:
         """What is imagined of the rollouts that the record has not ended."""
         for rollout in self.rollouts:
-            time = datetime.fromisoformat(self.lanes.state["time"])
+            time = datetime.fromtimestamp(self.lanes.state["time"], UTC)
             yield self.said.get(rollout) or self.undecided(self.position, time, rollout)
 
 

@@ -45,14 +45,17 @@ class State:
         self.lanes = Lanes()
         self.registry = Registry()
         self.alerts = Alerts()
+        self._policy: Policy | None = None
 
     def apply(self, position: int, event: Event) -> None:
         """Take in the next event of the log."""
         if isinstance(event, PolicyChanged):
             self.settings[event.key] = event.new
+            self._policy = None
         for fold in (self.ratings, self.metrics, self.health, self.lanes, self.registry):
             fold.apply(position, event)
-        self.triggers.apply(event, self.policy)
+        if isinstance(event, Triggers.HEARS):
+            self.triggers.apply(event, self.policy)
         if isinstance(event, TrainingCompleted):
             self.registry.charge(event, Prices.of(self.policy))
         self.alerts.apply(position, event, self.policy)
@@ -64,7 +67,9 @@ class State:
     @property
     def policy(self) -> Policy:
         """The settings in force."""
-        return Policy(self.settings)
+        if self._policy is None:
+            self._policy = Policy(dict(self.settings))
+        return self._policy
 
     def window(self, role: str) -> Window:
         """The ratings of the role's live adapter that the breach rule looks at."""

@@ -38,6 +38,10 @@ class Lanes:
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {"roles": {}, "rollouts": {}, "time": None}
+        """``time``: of the last event, seconds of the epoch."""
+        self.undecided: dict[str, dict[str, Any]] = {}
+        """The rollouts under way, by their ids; at most one for each role."""
+        self._find_undecided()
 
     def apply(self, position: int, event: Event) -> None:
         """Follow one event."""
@@ -52,33 +56,33 @@ class Lanes:
                 self._role(event.role)["last_outcome"] = event.outcome
             case RolloutEvent():
                 self._roll(position, event)
+                self._find_undecided()
 
     def _pass_time(self, now: datetime) -> None:
         """Let the time pass for every undecided rollout; a paused one is not given up meanwhile."""
-        gap = self.gap(now)
-        self.state["time"] = now.isoformat()
-        for lane in self.undecided.values():
-            lane["baked_s"] += min(gap, LONGEST_BAKE_GAP_S)
-            lane["at_share_s"] += min(gap, LONGEST_BAKE_GAP_S)
-            if lane["phase"] == "progressing":
-                lane["waited_s"] += min(gap, LONGEST_WAIT_GAP_S)
+        if self.undecided:
+            gap = self.gap(now)
+            for lane in self.undecided.values():
+                lane["baked_s"] += min(gap, LONGEST_BAKE_GAP_S)
+                lane["at_share_s"] += min(gap, LONGEST_BAKE_GAP_S)
+                if lane["phase"] == "progressing":
+                    lane["waited_s"] += min(gap, LONGEST_WAIT_GAP_S)
+        self.state["time"] = now.timestamp()
 
     def gap(self, now: datetime) -> float:
         """Seconds from the last event until now, 0 where the clock went backwards and before the first event."""
         last = self.state["time"]
-        return 0.0 if last is None else max(0.0, (now - datetime.fromisoformat(last)).total_seconds())
+        return 0.0 if last is None else max(0.0, now.timestamp() - last)
 
-    @property
-    def undecided(self) -> dict[str, dict[str, Any]]:
-        """The rollouts under way, by their ids; at most one for each role."""
+    def _find_undecided(self) -> None:
         keys = (role["rollout"] for role in self.state["roles"].values())
-        return {key: self.state["rollouts"][key] for key in keys if key is not None}
+        self.undecided = {key: self.state["rollouts"][key] for key in keys if key is not None}
 
     def _pin(self, event: TaskStarted) -> None:
         """Keep the arm that a session was drawn for: it stays there whatever becomes of the shares."""
-        for lane in event.lanes:
+        for lane in event.lanes if self.undecided and event.session is not None else ():
             rollout = self.undecided.get(lane["rollout"] or "")
-            if rollout is not None and rollout["unit"] == "session" and event.session is not None:
+            if rollout is not None and rollout["unit"] == "session":
                 rollout["sessions"].setdefault(event.session, lane["arm"])
 
     def _roll(self, position: int, event: RolloutEvent) -> None:

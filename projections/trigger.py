@@ -21,6 +21,9 @@ class Triggers:
     the version goes live, when a cycle of its role closes, and when the terms change: what was seen under others is void.
     """
 
+    HEARS = (TaskRated, AdapterPromoted, CycleClosed)
+    """The facts that it counts."""
+
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
 
