@@ -216,18 +216,15 @@ class Watch:
 
 
 def count_alarms(watch: Watch) -> tuple[int, int]:
-    """Alarms, and ratings that it did not rest through."""
+    """Breaches, and ratings. After a breach the trigger begins anew, and what it says during the rest is no breach."""
     draw = random.Random(watch.seed)
-    take, alarms, seen, resting = TRIGGERS[watch.rule](), 0, 0, 0
+    take, alarms, resting = TRIGGERS[watch.rule](), 0, 0
     for _ in range(watch.ratings):
-        stars = draw_stars(watch.mean, draw)
-        if resting:
-            resting -= 1
-        else:
-            seen += 1
-            if take(stars):
-                take, alarms, resting = TRIGGERS[watch.rule](), alarms + 1, watch.rest
-    return alarms, seen
+        is_alarm = take(draw_stars(watch.mean, draw))
+        resting = max(0, resting - 1)
+        if is_alarm and not resting:
+            take, alarms, resting = TRIGGERS[watch.rule](), alarms + 1, watch.rest
+    return alarms, watch.ratings
 
 
 def delay(rule: str, draw: random.Random, before: int = 200) -> int | None:

@@ -113,8 +113,8 @@ class CanaryAssessed(RolloutEvent):
     """``promote``, ``roll back``, ``hold`` or ``inconclusive``."""
     reason: str
     """A stable word. By the bars: ``healthy``, ``success``, ``rating``, ``health``, ``no data``, ``few stable runs``; by
-    evidence: ``no worse``, ``no worse so far``, ``worse``, ``evidence``, ``most runs``, ``time``; by either: ``critical``,
-    ``few runs``, ``unrated``, ``bake``."""
+    evidence: ``no worse``, ``no worse so far``, ``pause``, ``worse``, ``evidence``, ``most runs``, ``time``; by either:
+    ``critical``, ``few runs``, ``unrated``, ``bake``."""
     message: str
     numbers: dict[str, Any]
     """Both arms' counts and means and the bars they were held against."""

@@ -12,38 +12,44 @@ PATIENCE = 10
 """Outcomes of others after which a burst is over; chosen: a few, so that the last one of a rater is not waited for long. A
 count and not a time, so that a clock that is wrong changes nothing."""
 
+REMEMBERED = 10_000
+"""Bursts that are over and never counted again, the newest; chosen: what comes again after so many others is as good as new."""
+
 
 class Bursts:
-    """Fold of outcomes into averages. At most ``patience`` bursts and one are open at a time, one for each source.
+    """Fold of outcomes into averages, one for each source and session: what comes once its burst is over counts no more.
 
     The source is who or what the outcomes have in common: the rater of ratings; the session itself, where a whole session is
-    on one arm of a rollout and is the unit of evidence.
+    on one arm of a rollout and is the unit of evidence. At most ``patience`` bursts and one are open at a time.
     """
 
     def __init__(self, state: dict[str, Any] | None = None, patience: int = PATIENCE) -> None:
-        self.state: dict[str, Any] = state if state is not None else {}
+        self.state: dict[str, Any] = state if state is not None else {"open": {}, "over": {}}
         self._patience = patience
 
     def take(self, source: str, session: str, item: str, value: float) -> list[float]:
         """Add one outcome, and return the averages of the bursts that are over by that, the oldest first.
 
-        An ``item`` that comes again within its burst counts once, with the newer value: a rating was changed.
+        A burst is over when its source goes on to another session, or after ``patience`` outcomes of others. An ``item`` that
+        comes again within its burst counts once, with the newer value: a rating was changed.
         """
-        over = []
-        for name, burst in list(self.state.items()):
-            if name == source:
-                if burst["session"] != session:
-                    over.append(self._close(name))
-            else:
-                burst["others"] += 1
-                if burst["others"] >= self._patience:
-                    over.append(self._close(name))
-        burst = self.state.setdefault(source, {"session": session, "values": {}, "others": 0})
-        burst["values"][item] = value
-        burst["others"] = 0
+        own, over = f"{source}/{session}", []
+        for key, burst in list(self.state["open"].items()):
+            if key == own:
+                continue
+            burst["others"] += 1
+            if burst["source"] == source or burst["others"] >= self._patience:
+                over.append(self._close(key))
+        if own not in self.state["over"]:
+            burst = self.state["open"].setdefault(own, {"source": source, "values": {}, "others": 0})
+            burst["values"][item] = value
+            burst["others"] = 0
         return over
 
-    def _close(self, source: str) -> float:
-        values = self.state.pop(source)["values"].values()
+    def _close(self, key: str) -> float:
+        values = self.state["open"].pop(key)["values"].values()
+        self.state["over"][key] = 1
+        if len(self.state["over"]) > REMEMBERED:
+            del self.state["over"][next(iter(self.state["over"]))]
         mean: float = sum(values) / len(values)
         return mean

@@ -125,10 +125,10 @@ def assess_canary(
         return Verdict(word, reason, message, numbers)
 
     given_up = times.waited >= policy.get("canary.give_up_s", role)
-    if ours.critical:
-        return verdict(
-            "roll back", "critical", f"{ours.critical} of {ours.runs} canary runs ended in an error of the system"
-        )
+    limit = policy.get("canary.critical_limit", role)
+    if ours.critical > limit:
+        said = f"{ours.critical} of {ours.runs} canary runs ended in an error of the system, {limit} are allowed"
+        return verdict("roll back", "critical", said)
     if ours.runs < minimum:
         if given_up:
             return verdict(

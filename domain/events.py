@@ -295,9 +295,13 @@ class TrainingCompleted(TrainingEvent):
 
 @fact("TrainingDeclined")
 class TrainingDeclined(TrainingEvent):
+    VERSION = 2
+
     reason: str
     examples: int
     minimum: int
+    up_to: int
+    """The log position up to which runs were looked at; 0 where it was stored before version 2."""
 
 
 @fact("TrainingFailed")

@@ -162,9 +162,15 @@ def _go_on(event: Event, known: Knowledge) -> list[Command]:
 
 
 def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
-    """Evidence may be looked at after every outcome; the plain rules look when it is time."""
+    """Evidence may be looked at after every outcome; the plain rules look when it is time, or after an error of the system."""
+    is_critical = isinstance(event, TaskFailed) and event.reason == "error"
     rollouts = [lane["rollout"] for lane in event.lanes if lane["rollout"] in known.rollouts]
-    return [look for it in rollouts if it and known.rollouts[it]["rule"] == "sequential" for look in _look(it, known)]
+    return [
+        look
+        for it in rollouts
+        if it and (is_critical or known.rollouts[it]["rule"] == "sequential")
+        for look in _look(it, known)
+    ]
 
 
 def _look(rollout: str, known: Knowledge) -> list[Command]:

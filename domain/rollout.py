@@ -92,13 +92,14 @@ class Rollout(Aggregate):
         self._record(CanaryWeightSet, context, old_percent=self.weight_percent, weight_percent=100, **names)
         self._record(AdapterPromoted, context, replaced=self.started.stable, reason=reason, **names)
 
-    def roll_back(self, reason: str, context: Context, *, to: str | None = "") -> None:
+    def roll_back(self, reason: str, context: Context, *, to: str | None = "", is_live: bool = False) -> None:
         """Give all the traffic back to what was stable before, also after a promotion; a second time records nothing.
 
-        ``to`` names another adapter that is to be live then, None the base.
+        ``to`` names another adapter that is to be live then, None the base. ``is_live`` says that the adapter is live, which
+        one that was rolled back may be again.
         """
         names = self._names
-        if self.phase == "rolled back" or self.started is None:
+        if self.started is None or (self.phase == "rolled back" and not is_live):
             return
         stable = self.started.stable if to == "" else to
         self._record(CanaryWeightSet, context, old_percent=self.weight_percent, weight_percent=0, **names)

@@ -21,9 +21,9 @@ def standing(evidence: Evidence, times: Times) -> tuple[str, str]:
     roll back             ``critical`` error of the system, or ``worse``
     promote               ``no worse``
     inconclusive          ``most runs`` or ``time``: neither was shown by the end
-    hold                  ``no worse so far``: enough for a larger share, see ``next_weight``; ``bake``: shown, but too
-                          early; ``few runs``: nothing to compare yet; ``unrated``: only ratings are wanting, and there
-                          are none; ``evidence``
+    hold                  ``no worse so far``: enough for a larger share, see ``next_weight``; ``pause``: shown, but a
+                          step of the ramp waits; ``bake``: shown, but too early; ``few runs``: nothing to compare yet;
+                          ``unrated``: only ratings are wanting, and there are none; ``evidence``
     ====================  ==========================================================================================
 
     A canary that has ever been shown to be worse is not promoted.
@@ -34,12 +34,12 @@ def standing(evidence: Evidence, times: Times) -> tuple[str, str]:
     if evidence.worse >= terms.roll_back_at:
         return "roll back", "worse"
     is_shown = evidence.no_worse >= terms.promote_at
-    if is_shown and times.baked >= terms.bake_s:
-        return "promote", "no worse"
     if next_weight(evidence, times) is not None:
         return "hold", "no worse so far"
+    if is_shown and any(step.weight_percent > evidence.state["weight_percent"] for step in terms.ramp):
+        return "hold", "pause"
     if is_shown:
-        return "hold", "bake"
+        return ("promote", "no worse") if times.baked >= terms.bake_s else ("hold", "bake")
     if canary["runs"] - evidence.state["extended_at"] >= terms.most_runs:
         return "inconclusive", "most runs"
     if times.waited >= terms.give_up_s:
@@ -135,6 +135,10 @@ def _say_more(evidence: Evidence, reason: str, times: Times) -> str:
         case "critical":
             count = evidence.state["canary"]["critical"]
             return f"; {count} of them ended in an error of the system, {terms.critical_limit} are allowed"
+        case "pause":
+            return (
+                f"; shown, and a larger share comes first, after a pause; {say_time(times.at_share)} of it have passed"
+            )
         case "bake":
             return f"; shown after {say_time(times.baked)}, promoted after {say_time(terms.bake_s)}"
         case "most runs":

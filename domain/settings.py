@@ -103,7 +103,7 @@ SETTINGS: dict[str, Setting] = {
     "rating.window": Setting(50, "ratings the rolling mean looks at", 1, 1000),
     "rating.minimum": Setting(10, "ratings under which the rolling mean says nothing", 1, 1000),
     "rating.cooldown": Setting(
-        200, "ratings after a closed cycle before the same adapter can breach again (chosen)", 0
+        200, "ratings after a closed cycle before the same adapter can breach again (chosen)", 0, 1_000_000
     ),
     "rating.max_backoff": Setting(
         8, "times the cooldown at most: it doubles with each cycle that ends without a promotion (chosen)", 1, 1000
@@ -290,7 +290,7 @@ FOR_ALL_ROLES = (
 
 def check_setting(key: str, value: Any) -> Any:
     """The value in its own type. Raises ``BadSetting`` for an unknown key or a value out of range."""
-    bare = _without_role(key)
+    bare = without_role(key)
     if bare != key and bare.startswith(FOR_ALL_ROLES):
         raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
     if bare in FORMS and value and not FORMS[bare][0].fullmatch(str(value)):
@@ -302,7 +302,8 @@ def check_setting(key: str, value: Any) -> Any:
     raise BadSetting(f"{key} is not a setting; see 'grokputer settings'")
 
 
-def _without_role(key: str) -> str:
+def without_role(key: str) -> str:
+    """The key without the role that it may be set for alone."""
     role, _, rest = key.partition(".")
     return rest if role in ROLES else key
 
@@ -362,7 +363,7 @@ class Settings(Aggregate):
     def change(self, key: str, value: Any, reason: str, context: Context) -> None:
         """Set the key. Setting what is in force already records nothing. Raises ``BadSetting``."""
         typed = check_setting(key, value)
-        old = self.policy.get(_without_role(key), key.partition(".")[0] if _without_role(key) != key else None)
+        old = self.policy.get(without_role(key), key.partition(".")[0] if without_role(key) != key else None)
         if old != typed:
             self._record(PolicyChanged, context, key=key, old=old, new=typed, reason=reason)
 

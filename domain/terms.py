@@ -170,6 +170,11 @@ def _is_ramp(steps: Any) -> bool:
     return list(steps) == sorted(steps, key=lambda step: (step.weight_percent, step.evidence))
 
 
+LONGEST_COOLDOWN = 1_000_000
+LONGEST_S = 1e12
+"""More than anybody waits for. A log may hold settings from before there were such limits: they are cut, and still load."""
+
+
 def _number(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
     return lambda value: low <= value <= high, f"a number from {low:g} to {high:g}"
 
@@ -190,7 +195,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "threshold": _number(1, 5),
     "between_alarms": _number(1, 1e9),
     "bets": _numbers(0.001, 10),
-    "cooldown": _whole(0, 1_000_000),
+    "cooldown": _whole(0, LONGEST_COOLDOWN),
     "most_backoff": _whole(1, 1_000_000),
     "success_margin": _number(0, 0.9),
     "rating_margin": _number(0, 3.9),
@@ -200,8 +205,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dry_run": (lambda names: set(names) < set(METRICS), f"some of {', '.join(METRICS)}, not all"),
     "most_runs": _whole(1, 1_000_000),
     "critical_limit": _whole(0, 1_000_000),
-    "bake_s": _number(0, 1e12),
-    "give_up_s": _number(0, 1e12),
+    "bake_s": _number(0, LONGEST_S),
+    "give_up_s": _number(0, LONGEST_S),
     "prior_rate": _number(0, 1),
     "prior_runs": _number(1, 1e6),
     "no_worse_shifts": _numbers(-0.9, 0.9),
@@ -217,7 +222,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 def trigger_terms(policy: Policy, role: str) -> TriggerTerms:
     """The trigger's terms as the settings in force for the role have them."""
     keys = ("rating.threshold", "rating.between_alarms", "rating.cooldown", "rating.max_backoff")
-    return _trigger_terms(*(policy.get(key, role) for key in keys))
+    threshold, between_alarms, cooldown, most_backoff = (policy.get(key, role) for key in keys)
+    return _trigger_terms(threshold, between_alarms, min(cooldown, LONGEST_COOLDOWN), most_backoff)
 
 
 @cache
@@ -237,8 +243,8 @@ def canary_terms(policy: Policy, role: str) -> CanaryTerms:
         dry_run=tuple(name for name in words(policy.get("canary.dry_run", role)) if name in METRICS),
         most_runs=policy.get("canary.max_runs", role),
         critical_limit=policy.get("canary.critical_limit", role),
-        bake_s=policy.get("canary.bake_s", role),
-        give_up_s=policy.get("canary.give_up_s", role),
+        bake_s=min(policy.get("canary.bake_s", role), LONGEST_S),
+        give_up_s=min(policy.get("canary.give_up_s", role), LONGEST_S),
     )
 
 

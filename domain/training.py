@@ -51,10 +51,11 @@ class TrainingJob(Aggregate):
         if self.dataset is None:
             self._record(DatasetBuilt, context, role=self.role, **fields)
 
-    def decline(self, reason: str, examples: int, minimum: int, context: Context) -> None:
-        """End it: too little to learn from."""
+    def decline(self, reason: str, examples: int, minimum: int, up_to: int, context: Context) -> None:
+        """End it: too little to learn from in the log up to the position."""
         self._require_open()
-        self._record(TrainingDeclined, context, role=self.role, reason=reason, examples=examples, minimum=minimum)
+        numbers = {"examples": examples, "minimum": minimum, "up_to": up_to}
+        self._record(TrainingDeclined, context, role=self.role, reason=reason, **numbers)
 
     def start(self, context: Context) -> None:
         """Record an attempt; each one after the first goes on from the last checkpoint."""

@@ -66,7 +66,9 @@ class Health:
         if event.rule == "sequential":
             began["terms"], began["unit"] = event.terms, event.unit
             began["evidence"] = Evidence.begin(CanaryTerms.from_json(event.terms), event.weight_percent).state
-            began["sessions"] = {kind: {arm: {} for arm in ("canary", "stable")} for kind in ("end", "rate")}
+            began["sessions"] = {
+                kind: {arm: Bursts().state for arm in ("canary", "stable")} for kind in ("end", "rate")
+            }
         self.state[event.originator_id.hex] = began
 
     def _change(self, event: CanaryWeightSet | RolloutResumed) -> None:

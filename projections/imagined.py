@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from ..domain.events import (
     TaskSucceeded,
 )
 from ..domain.improvement import rollout_terms
-from ..domain.settings import ROLES, Policy
+from ..domain.settings import ROLES, Policy, without_role
 from .state import State
 
 IMAGINED = "what-if"
@@ -51,9 +51,10 @@ class Imagination(State):
     training for counts as a cycle that ended at once, so that the cooldown follows it; any other ends with the recorded cycle.
     """
 
-    def __init__(self, changed: Mapping[str, Any]) -> None:
+    def __init__(self, changed: Mapping[str, Any], breached_at: Collection[str | None] = ()) -> None:
+        """``breached_at``: the references of the events that recorded breaches followed from."""
         super().__init__()
-        self.changed = dict(changed)
+        self.changed, self.breached_at = dict(changed), breached_at
         self.roles = {role: RoleImprovement(role_id(role)) for role in ROLES}
         self.said: dict[str, Moment] = {}
         """By rollout, what was said of its canary first that ends it."""
@@ -61,8 +62,9 @@ class Imagination(State):
 
     @property
     def policy(self) -> Policy:
-        """The recorded settings under those that are imagined."""
-        return Policy({**self.settings, **self.changed})
+        """The recorded settings under those that are imagined: what is imagined for all roles holds for each."""
+        kept = {key: value for key, value in self.settings.items() if without_role(key) not in self.changed}
+        return Policy({**kept, **self.changed})
 
     def imagine(self, position: int, event: Event) -> Iterator[Moment]:
         """Take in the next event, and tell what was and what would have been decided."""
@@ -100,7 +102,7 @@ class Imagination(State):
             for breach in role.collect_events():
                 if isinstance(breach, RatingThresholdBreached):
                     yield Moment(position, event.time, name, window.adapter, "breach", False, breach.message)
-                    if self.lanes.cycle(name) is None:
+                    if self.lanes.cycle(name) is None and event.reference not in self.breached_at:
                         role.close(name, "declined", "nothing was trained", window.total, context)
                         role.collect_events()
 
@@ -111,7 +113,7 @@ class Imagination(State):
                 continue
             interval = 0.0 if lane["rule"] == "sequential" else self.policy.get("canary.interval_s", lane["role"])
             before = self._looked.get(rollout)
-            if before is not None and (event.time - before).total_seconds() < interval:
+            if before is not None and 0 <= (event.time - before).total_seconds() < interval:
                 continue
             self._looked[rollout] = event.time
             verdict = self.look(rollout)

@@ -105,6 +105,7 @@ class State:
             return judge(evidence, times)
         canary, stable = self.health.outcomes(rollout, "canary"), self.health.outcomes(rollout, "stable")
         rule = lane["rule"] or self.policy.get("canary.rule", lane["role"])
+        rule = "threshold" if rule == "sequential" else rule  # begun by a program that knew bars alone
         return assess_canary(canary, stable, times, self.policy, lane["role"], rule)
 
     def needs_time(self, rollout: str) -> bool:

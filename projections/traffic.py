@@ -127,6 +127,9 @@ class Lanes:
                 rollout["phase"], rollout["message"] = "rolled back", event.reason
                 if role["stable"] == event.adapter:  # a person took the promotion back
                     role["stable"] = event.stable
+                    for other in self.state["rollouts"].values():
+                        if (other["role"], other["adapter"]) == (event.role, event.stable):
+                            other["phase"], other["weight_percent"] = "promoted", 100  # live again
         if rollout["phase"] in ("promoted", "rolled back"):
             rollout["sessions"] = {}
             if role["rollout"] == key:

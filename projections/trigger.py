@@ -17,7 +17,8 @@ from .ratings import BASE
 class Triggers:
     """Fold of ratings into a detector per role and adapter version.
 
-    It counts the ratings that the rolling window counts, those that one rater gives in one session as one. It starts anew when
+    It counts the ratings that the rolling window counts, those that one rater gives in one session as one, and a run once for
+    each rater: what was bet on is not taken back when a rating is changed later. It starts anew when
     the version goes live, when a cycle of its role closes, and when the terms change: what was seen under others is void.
     """
 
@@ -43,7 +44,7 @@ class Triggers:
         versions, version = self.state.setdefault(lane["role"], {}), lane["adapter"] or BASE
         figures = terms.to_json()
         if version not in versions or versions[version]["terms"] != figures:
-            versions[version] = {"terms": figures, "bursts": {}, "detector": Detector(terms).state}
+            versions[version] = {"terms": figures, "bursts": Bursts().state, "detector": Detector(terms).state}
         found, run = versions[version], event.originator_id.hex
         detector = Detector(terms, found["detector"])
         for mean in Bursts(found["bursts"]).take(event.actor, event.session or run, run, event.stars):

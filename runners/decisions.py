@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -165,6 +165,11 @@ class _Again:
             drawn = route(traffic, event.originator_id.hex, event.session)
             told = f"{drawn.arm} with {drawn.adapter or 'the base'}"
             is_same = (drawn.arm, drawn.adapter) == (lane["arm"], lane["adapter"])
+            if (
+                sessions and not is_same
+            ):  # one of a session's runs that were begun side by side, before the other was known
+                first = route(replace(traffic, sessions={}), event.originator_id.hex, event.session)
+                is_same = (first.arm, first.adapter) == (lane["arm"], lane["adapter"])
             yield Decision(position, "arm", "" if is_same else f"now {told}, then {lane['arm']}")
 
     def _judge(self, position: int, event: HeldOutJudged) -> str:
@@ -196,7 +201,7 @@ class _Again:
         job = self.past.get(TrainingJob, event.originator_id)
         assert job.requested is not None
         if isinstance(event, TrainingDeclined):
-            built = dataset_for(self.past, job.requested, position - 1)
+            built = dataset_for(self.past, job.requested, event.up_to or position - 1)
             return _differing(("examples",), {"examples": built.lessons}, vars(event))
         built = dataset_for(self.past, job.requested, event.up_to)
         return _differing(("dataset", "runs"), {"dataset": built.hash, "runs": built.runs}, vars(event))

@@ -29,7 +29,7 @@ from ..projections.learning import is_lost
 from ..projections.state import State
 from .attempts import find_run
 from .batch import Wanted, run_batch
-from .improvement import ACTOR
+from .improvement import ACTOR, follow
 from .ledger import Ledger
 from .tasks import Task, TaskRunner
 from .trainings import rebuild_dataset
@@ -71,7 +71,8 @@ def judge(ledger: Ledger, parts: Parts, name: str, on_count: Count = lambda done
         *bench.play([held for held in chosen if is_playable(held)]),
         *bench.score([held for held in chosen if not is_playable(held)]),
     ]
-    return _record(ledger, id, judge_rows(rows, policy, role), rows, up_to)
+    in_force = follow(ledger).policy  # the bars of now: it may have taken hours
+    return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
 
 
 def judge_rows(rows: Sequence[Row], policy: Policy, role: str) -> Judgement:

@@ -47,6 +47,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TaskCorrected", 2): lambda state: {**state, "session": None},
     ("RatingThresholdBreached", 1): lambda state: {**state, "rule": "threshold", "message": "", "numbers": {}},
     ("RolloutStarted", 1): lambda state: {**state, "rule": "", "terms": {}, "unit": "run"},
+    ("TrainingDeclined", 1): lambda state: {**state, "up_to": 0},
     ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
     ("AlertRaised", 1): _alerted_by_a_rollout,
 }

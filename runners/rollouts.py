@@ -69,13 +69,14 @@ def decide_by_hand(
     if not reason.strip():
         raise NotPossible("a decision by hand needs its reason; give one with --reason")
     lane, id = state.lanes.state["rollouts"][rollout], UUID(rollout)
-    if lane["phase"] == "promoted" and wanted == "roll back" and state.traffic(lane["role"]).stable != adapter:
+    is_live = state.traffic(lane["role"]).stable == adapter
+    if lane["phase"] == "promoted" and wanted == "roll back" and not is_live:
         raise NotPossible(f"{adapter} is not live any more; roll back the adapter that is; see 'grokputer status'")
     if wanted in ("abort", "pause", "resume", "approve") and rollout not in state.rollouts:
         raise NotPossible(
             f"{adapter} is {lane['phase']} already; what is live is taken back with 'grokputer rollouts rollback'"
         )
-    target = {} if to is None else {"to": _target(state, lane, adapter, to)}
+    target: dict[str, Any] = {} if to is None else {"to": _target(state, lane, adapter, to)}
 
     def decide(it: Rollout) -> None:
         context = ledger.context(actor, f"{id}/{it.version}")
@@ -83,7 +84,7 @@ def decide_by_hand(
             case "promote":
                 it.promote(reason, context)
             case "roll back" | "abort":
-                it.roll_back(reason, context, **target)
+                it.roll_back(reason, context, is_live=is_live, **target)
             case "pause":
                 it.pause(reason, context)
             case "resume":

@@ -58,7 +58,7 @@ def carry_on_training(ledger: Ledger, parts: Parts, id: UUID, on_progress: Repor
         up_to = ledger.position
         dataset = dataset_for(ledger, requested, up_to)
         if dataset.lessons < requested.minimum_examples:
-            return _decline(ledger, job, dataset)
+            return _decline(ledger, job, dataset, up_to)
         job = _record_dataset(ledger, job, dataset, up_to)
     try:
         file = _dataset_file(ledger, job, folder)
@@ -100,14 +100,14 @@ def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:
     return dataset_for(ledger, job.requested, job.dataset.up_to)
 
 
-def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset) -> TrainingJob:
+def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: int) -> TrainingJob:
     assert job.requested is not None
     minimum = job.requested.minimum_examples
     failed = sum(it.outcome == "failed" for it in dataset.held_out)
     aside = f" ({failed} failed runs are held out to judge adapters by)" if failed else ""
     reason = f"{dataset.lessons} usable examples, {minimum} are needed{aside}; correct some of the failed runs"
     return ledger.write(
-        TrainingJob, job.id, lambda it: it.decline(reason, dataset.lessons, minimum, _context(ledger, it))
+        TrainingJob, job.id, lambda it: it.decline(reason, dataset.lessons, minimum, up_to, _context(ledger, it))
     )
 
 

@@ -158,11 +158,17 @@ class Worker:
     def _progress(self, progress: Progress) -> None:
         """Show it; what is due meanwhile need not wait hours for the training's end, which goes on in its own process."""
         self.reporter.progress(progress)
-        self._courier.step()
+        self._look_around()
 
     def _count(self, done: int, total: int) -> None:
         self.reporter.count(done, total)
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """What is due while a training or a gate goes on: alerts, and looks at ratings and canaries."""
         self._courier.step()
+        if self._schedule.keep(follow(self.ledger)):
+            follow(self.ledger)
 
     def _tell(self) -> None:
         for recorded in self.ledger.read(self._told + 1, None, (AlertRaised.TOPIC, CanaryAssessed.TOPIC)):

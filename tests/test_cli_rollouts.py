@@ -72,6 +72,25 @@ def test_a_live_adapter_is_rolled_back_to_any_that_once_was_live(story: Story) -
     assert live(story) is None
 
 
+def test_an_adapter_that_is_live_again_can_be_rolled_back_again(story: Story) -> None:
+    for name in ("lora-v1", "lora-v2"):
+        roll_out(story)
+        output("rollouts", "promote", name, "--reason", "good", db=story.path)
+        if name == "lora-v1":
+            output("rollouts", "rollback", name, "--reason", "a mistake", db=story.path)
+    output("rollouts", "rollback", "lora-v2", "--to", "lora-v1", "--reason", "v1 was better", db=story.path)
+    phases = {it["adapter"]: it["phase"] for it in document("rollouts", db=story.path)}
+    assert (live(story), phases) == ("lora-v1", {"lora-v1": "promoted", "lora-v2": "rolled back"})
+    output("rollouts", "rollback", "lora-v1", "--reason", "no, it was not", db=story.path)
+    assert live(story) is None
+
+
+def test_nobody_decides_in_the_programs_own_name(story: Story) -> None:
+    roll_out(story)
+    said = refused("rollouts", "pause", "lora-v1", "--as", "grokputer", db=story.path)
+    assert "grokputer is the program's own name" in said
+
+
 def test_a_rollback_to_what_was_never_live_is_refused_with_what_was(story: Story) -> None:
     roll_out(story)
     said = refused("rollouts", "rollback", "lora-v1", "--to", "base", "--reason", "no", db=story.path)

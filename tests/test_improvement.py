@@ -185,7 +185,7 @@ def test_a_training_without_weights_closes_the_cycle_with_the_reason(ledger: Led
 
     def end(job: TrainingJob) -> None:
         if outcome == "declined":
-            job.decline("too little", 2, 5, context)
+            job.decline("too little", 2, 5, 9, context)
         else:
             job.fail("loss is not a number", context)
 

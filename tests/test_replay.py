@@ -157,7 +157,7 @@ class World:
 
                 def end(job: TrainingJob) -> None:
                     if outcome == "decline":
-                        job.decline("too little", 1, 5, context)
+                        job.decline("too little", 1, 5, 9, context)
                         return
                     job.build_dataset(context, **DATASET)
                     job.start(context)

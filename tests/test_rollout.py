@@ -91,9 +91,9 @@ def test_a_training_ends_once() -> None:
 
 
 def test_a_training_with_too_little_to_learn_from_is_declined_with_the_reason() -> None:
-    given(TrainingJob, request).when(lambda job: job.decline("3 usable examples, 5 are needed", 3, 5, SOMEONE)).then(
-        (TrainingDeclined, {"reason": "3 usable examples, 5 are needed", "examples": 3, "minimum": 5})
-    )
+    given(TrainingJob, request).when(
+        lambda job: job.decline("3 usable examples, 5 are needed", 3, 5, 99, SOMEONE)
+    ).then((TrainingDeclined, {"reason": "3 usable examples, 5 are needed", "examples": 3, "minimum": 5}))
 
 
 def test_a_training_fails_with_the_reason() -> None:

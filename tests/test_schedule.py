@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import call, document, output
 
 from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, ScheduleKept
 from grokputer.runners.decisions import decide_again
@@ -150,6 +152,26 @@ def test_a_step_of_the_ramp_waits_for_its_pause(idle: Idle) -> None:
     weight = follow(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]
     idle.looks(60, 2)
     assert (weight, follow(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]) == (40, 60)
+
+
+def test_replay_makes_decisions_again_from_the_command_line(idle: Idle) -> None:
+    for _ in range(3):
+        idle.rate(idle.run(), 5)
+    idle.set("rating.threshold", 5)
+    for _ in range(10):
+        idle.rate(idle.run(), 4)
+    assert "equal to the bit" in output("replay", "--decisions", db=idle.path)
+    found = document("replay", "--decisions", db=idle.path)
+    assert found["is_equal"]
+    assert found["kinds"]["RatingThresholdBreached"] == {"made": 1, "equal": 1}
+    with sqlite3.connect(idle.path) as connection:
+        connection.execute("DROP TRIGGER log_keeps_events")
+        connection.execute(
+            "UPDATE stored_events SET state = replace(state, '\"mean\":4', '\"mean\":3') WHERE topic LIKE 'Rating%'"
+        )
+    connection.close()
+    found_out = call("replay", "--decisions", db=idle.path)
+    assert (found_out.exit_code, "RatingThresholdBreached: mean: now 4" in found_out.stdout) == (1, True)
 
 
 def test_what_was_decided_by_time_is_decided_again_from_the_log(idle: Idle) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from grokputer.domain.events import TaskStarted
+from grokputer.domain.rollout import Rollout
 from grokputer.domain.routing import Traffic, route
 from grokputer.projections.state import State
+from grokputer.runners.decisions import decide_again
 from grokputer.runners.improvement import follow
 from grokputer.runners.views import load_state
 from story import Story
@@ -62,15 +65,21 @@ def arms_of(story: Story, session: str) -> set[str]:
 
 
 def test_a_session_keeps_its_adapter_in_the_log_when_the_share_grows(story: Story) -> None:
-    roll_out(story, routing__unit="session", canary__ramp="none")
+    rollout = roll_out(story, routing__unit="session", canary__ramp="none")
     for number in range(40):
         story.run(session=f"session {number}")
-    story.set("canary.weight_percent", 99)  # of later rollouts
     lane = follow(story.ledger).traffic("action")
     assert lane.sessions is not None and set(lane.sessions.values()) == {"canary", "stable"}
+    context = story.ledger.context("ada")
+    story.ledger.write(Rollout, UUID(rollout), lambda it: it.weigh(95, context))
     for number in range(40):
         story.run(session=f"session {number}")
         assert len(arms_of(story, f"session {number}")) == 1
+    late = [f"late {number}" for number in range(10)]
+    for session in late:
+        story.run(session=session)
+    assert [arms_of(story, session) for session in late].count({"canary"}) >= 8
+    assert [it for it in decide_again(story.ledger) if it.kind == "arm" and it.difference] == []
 
 
 def test_a_session_is_one_outcome_with_the_mean_of_its_runs(story: Story) -> None:

@@ -12,6 +12,7 @@ from grokputer.adapters.recipe import Recipe
 from grokputer.domain.events import PolicyChanged
 from grokputer.domain.routing import Route, Traffic, route
 from grokputer.domain.settings import RECIPE_KEYS, SETTINGS, BadSetting, Policy, Settings, check_setting
+from grokputer.domain.terms import canary_terms, trigger_terms
 
 
 def change(key: str, value: Any) -> Any:
@@ -129,3 +130,17 @@ def test_a_channel_is_turned_on_by_where_to_and_off_by_nothing() -> None:
     given(Settings, change("alert.webhook", "env")).when(change("alert.webhook", "")).then(
         (PolicyChanged, {"old": "env", "new": None})
     )
+
+
+@pytest.mark.parametrize("key", [key for key in SETTINGS if key.startswith(("rating.", "canary."))])
+def test_every_setting_of_the_rules_makes_terms_at_both_ends_and_beyond_what_it_takes_today(key: str) -> None:
+    setting = SETTINGS[key]
+    if not isinstance(setting.default, (int, float)):
+        return
+    for value in (
+        setting.low,
+        min(setting.high, 1e300),
+        1e300 if key in ("rating.cooldown", "canary.bake_s") else setting.low,
+    ):
+        policy = Policy({key: type(setting.default)(value)})
+        assert trigger_terms(policy, "action") and canary_terms(policy, "action")

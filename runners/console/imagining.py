@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ...domain.errors import GrokputerError
+from ...domain.events import RatingThresholdBreached
 from ...domain.settings import check_setting
 from .options import DEFAULT_DB, AsJson, Db, open_log
 from .rendering import print_json, print_table, show_time
@@ -42,7 +43,9 @@ def what_if(
     from ...projections.imagined import Imagination
 
     changed = _changed(window, threshold, minimum, rule, settings or ())
-    log, imagination = open_log(db), Imagination(changed)
+    log = open_log(db)
+    breaches = log.read(1, None, (RatingThresholdBreached.TOPIC,))
+    imagination = Imagination(changed, {recorded.event.caused_by for recorded in breaches})
     moments = [it for recorded in log.read() for it in imagination.imagine(recorded.position, recorded.event)]
     moments += imagination.rest()
     if as_json:

@@ -55,15 +55,24 @@ def is_for_subcommand(context: typer.Context) -> bool:
 
 
 def name_actor(given: str | None) -> str:
-    """Who decides: the name given, else the user's, else ``user`` where the system knows none."""
-    if given is not None and given.strip():
-        return given.strip()
+    """Who decides: the name given, else the user's, else ``user`` where the system knows none.
+
+    Raises ``GrokputerError`` for the program's own name: what it decides by itself must be told from what people decide.
+    """
     import getpass
 
+    from ..improvement import ACTOR
+
+    name = (given or "").strip()
+    if name == ACTOR:
+        raise GrokputerError(f"{name} is the program's own name; give another with --as")
+    if name:
+        return name
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (OSError, KeyError):
         return "user"
+    return f"user {user}" if user == ACTOR else user
 
 
 def find_run(log: Log, prefix: str) -> UUID:

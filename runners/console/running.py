@@ -72,7 +72,8 @@ def run(
     first = random.randrange(1_000_000) if seed is None else seed
     with Parts(ledger, state) as parts:
         ended = []
-        for run in _runs(ledger, parts, environment, task, range(first, first + times), role, session, pinned):
+        seeds, is_then = range(first, first + times), as_of is not None
+        for run in _runs(ledger, parts, environment, task, seeds, role, session, pinned, is_then):
             ended.append(run)
             if not as_json:
                 _print_outcome(ledger, run)
@@ -135,8 +136,10 @@ def _runs(
     role: str,
     session: str | None,
     pinned: Route | None,
+    is_then: bool,
 ) -> Iterator[TaskRun]:
-    """The runs, one after another, each ended and stored."""
+    """The runs, one after another, each ended and stored; where the traffic goes now, or as of then."""
+    from ..improvement import follow
     from ..tasks import Task, TaskRunner
 
     if sys.stderr.isatty():
@@ -145,7 +148,10 @@ def _runs(
     for seed in seeds:
         say(f"{short_text(task)} (seed {seed})")
         wanted = Task(environment, task, seed, role, session)
-        yield runner.run(wanted, parts.environment(environment), parts.state, pinned=pinned)
+        place = parts.environment(environment)
+        if not is_then:  # loading takes a while, and the traffic may have changed meanwhile
+            parts.state = follow(ledger)
+        yield runner.run(wanted, place, parts.state, pinned=pinned)
 
 
 def _show_step(number: int, step: Step) -> None:
