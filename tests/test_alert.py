@@ -160,7 +160,7 @@ def test_what_people_must_hear_of_says_the_numbers(fact: Event, kind: str, words
 
 
 def test_of_what_is_nobodys_business_nobody_hears() -> None:
-    assert notice_of(event(TrainingDeclined, reason="too little", examples=2, minimum=5)) is None
+    assert notice_of(event(TrainingDeclined, reason="too little", examples=2, minimum=5, up_to=9)) is None
 
 
 def test_a_low_mean_needs_enough_ratings_of_the_live_adapter() -> None:
