@@ -15,6 +15,9 @@ from uuid import UUID, uuid5
 
 from .events import Event
 
+ACTOR = "grokputer"
+"""Who does what the program does by itself; where another acted, a person decided."""
+
 NAMESPACE = UUID("5f0b9d0e-5c3c-4a8e-9d52-6f1f0a3e7c11")
 """Ids derived from other ids live in here, so that doing a thing twice names the same aggregate twice."""
 

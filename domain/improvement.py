@@ -48,7 +48,7 @@ from .events import (
     TrainingDeclined,
     TrainingFailed,
 )
-from .rollout import rollout_id
+from .rollout import is_news, rollout_id
 from .routing import Traffic
 from .settings import ROLES, Policy
 from .terms import canary_terms
@@ -82,8 +82,8 @@ class Knowledge(Protocol):
 
     @property
     def rollouts(self) -> Mapping[str, Mapping[str, Any]]:
-        """The undecided rollouts by id: ``role``, ``adapter``, ``stable``, ``rule``, ``phase``, and the last ``verdict`` with
-        its ``reason``."""
+        """The undecided rollouts by id: ``role``, ``adapter``, ``stable``, ``rule``, ``phase``, and what the last look
+        ``said``."""
         ...
 
     def look(self, rollout: str) -> Verdict:
@@ -174,16 +174,9 @@ def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge)
 
 
 def _look(rollout: str, known: Knowledge) -> list[Command]:
-    verdict = known.look(rollout)
-    return [RecordVerdict(UUID(rollout), verdict, known.position)] if is_news(verdict, known.rollouts[rollout]) else []
-
-
-def is_news(verdict: Verdict, lane: Mapping[str, Any]) -> bool:
-    """Whether a look at the canary says something that its rollout does not know yet; of a paused one, that it must go."""
-    if lane["phase"] == "paused":
-        return verdict.verdict == "roll back"
-    is_held = verdict.verdict == lane["verdict"] == "hold" and verdict.reason == lane["reason"]
-    return not is_held or verdict.numbers.get("next_weight_percent") is not None
+    verdict, lane = known.look(rollout), known.rollouts[rollout]
+    is_worth_a_record = is_news(verdict, lane["phase"], lane["said"])
+    return [RecordVerdict(UUID(rollout), verdict, known.position)] if is_worth_a_record else []
 
 
 def _end_comparisons(event: AdapterRolledBack, known: Knowledge) -> list[Command]:

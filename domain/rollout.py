@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,21 @@ def rollout_id(adapter: UUID) -> UUID:
     return derive_id("rollout", adapter.hex)
 
 
+Said = Sequence[str] | None
+"""The verdict and the reason of a look at the canary; None before the first."""
+
+
+def is_news(verdict: Verdict, phase: str, last: Said) -> bool:
+    """Whether a look says anything new: nothing has been decided, and it does not hold for the same reason as the last one,
+    unless it asks for a larger share. Of a paused rollout the one thing that is new is that it must be rolled back."""
+    if phase == "paused":
+        return verdict.verdict == "roll back" and (last is None or last[0] != "roll back")
+    if phase != "progressing" or (last is not None and last[0] != "hold"):
+        return False
+    is_same = last is not None and [verdict.verdict, verdict.reason] == list(last)
+    return not is_same or verdict.numbers.get("next_weight_percent") is not None
+
+
 class Rollout(Aggregate):
     """Phases: progressing, paused, promoted, rolled back."""
 
@@ -34,7 +50,8 @@ class Rollout(Aggregate):
         self.phase = "none"
         self.weight_percent = 0
         self.assessed: CanaryAssessed | None = None
-        self.is_resumed = False
+        self.said: Said = None
+        """The last look since it began or was resumed."""
 
     @property
     def _names(self) -> dict[str, str]:
@@ -62,15 +79,9 @@ class Rollout(Aggregate):
         """Record a look at the canary, if it says anything new: it comes after the last one, nothing has been decided, and it
         does not hold for the same reason, unless it asks for a larger share. While it is paused only what rolls it back is
         recorded."""
-        names, last = self._names, None if self.is_resumed else self.assessed
-        if self.assessed is not None and up_to <= self.assessed.up_to:
-            return
-        if self.is_over or (self.phase == "paused" and verdict.verdict != "roll back"):
-            return
-        if last is not None and last.verdict != "hold" and (self.phase != "paused" or last.verdict == "roll back"):
-            return
-        is_held = last is not None and last.verdict == verdict.verdict == "hold" and last.reason == verdict.reason
-        if is_held and verdict.numbers.get("next_weight_percent") is None:
+        names = self._names
+        is_late = self.assessed is not None and up_to <= self.assessed.up_to
+        if is_late or not is_news(verdict, self.phase, self.said):
             return
         self._record(
             CanaryAssessed,
@@ -139,11 +150,11 @@ class Rollout(Aggregate):
             case CanaryWeightSet():
                 self.weight_percent = event.weight_percent
             case CanaryAssessed():
-                self.assessed, self.is_resumed = event, False
+                self.assessed, self.said = event, (event.verdict, event.reason)
             case RolloutPaused():
                 self.phase = "paused"
             case RolloutResumed():
-                self.phase, self.is_resumed = "progressing", True
+                self.phase, self.said = "progressing", None
             case AdapterPromoted():
                 self.phase = "promoted"
             case AdapterRolledBack():

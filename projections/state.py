@@ -25,7 +25,7 @@ from .health import Health
 from .metrics import Metrics
 from .ratings import Ratings
 from .registry import Registry
-from .traffic import LONGEST_BAKE_GAP_S, LONGEST_WAIT_GAP_S, Lanes
+from .traffic import Lanes
 from .trigger import Triggers
 
 
@@ -93,11 +93,7 @@ class State:
 
         With ``now`` the time since that event counts as well, as far as it would if the next one came now.
         """
-        lane, gap = self.lanes.state["rollouts"][rollout], 0.0 if now is None else self.lanes.gap(now)
-        bake = min(gap, LONGEST_BAKE_GAP_S)
-        waited = lane["waited_s"] + (min(gap, LONGEST_WAIT_GAP_S) if lane["phase"] == "progressing" else 0.0)
-        times = Times(lane["baked_s"] + bake, lane["at_share_s"] + bake, waited)
-        verdict = self._judge(rollout, lane, times)
+        verdict = self._judge(rollout, self.rollouts[rollout], self.lanes.times(rollout, now))
         return replace(verdict, numbers={**verdict.numbers, "latency_ms": self.health.latency_ms(rollout)})
 
     def _judge(self, rollout: str, lane: dict[str, Any], times: Times) -> Verdict:

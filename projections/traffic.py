@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ..domain.canary import Times
 from ..domain.events import (
     AdapterPromoted,
     AdapterRolledBack,
@@ -60,14 +61,17 @@ class Lanes:
 
     def _pass_time(self, now: datetime) -> None:
         """Let the time pass for every undecided rollout; a paused one is not given up meanwhile."""
-        if self.undecided:
-            gap = self.gap(now)
-            for lane in self.undecided.values():
-                lane["baked_s"] += min(gap, LONGEST_BAKE_GAP_S)
-                lane["at_share_s"] += min(gap, LONGEST_BAKE_GAP_S)
-                if lane["phase"] == "progressing":
-                    lane["waited_s"] += min(gap, LONGEST_WAIT_GAP_S)
+        for rollout, lane in self.undecided.items():
+            times = self.times(rollout, now)
+            lane["baked_s"], lane["at_share_s"], lane["waited_s"] = times.baked, times.at_share, times.waited
         self.state["time"] = now.timestamp()
+
+    def times(self, rollout: str, now: datetime | None = None) -> Times:
+        """The seconds that the undecided rollout has had up to the last event, or up to one that came now."""
+        lane, gap = self.undecided[rollout], 0.0 if now is None else self.gap(now)
+        bake = min(gap, LONGEST_BAKE_GAP_S)
+        wait = min(gap, LONGEST_WAIT_GAP_S) if lane["phase"] == "progressing" else 0.0
+        return Times(lane["baked_s"] + bake, lane["at_share_s"] + bake, lane["waited_s"] + wait)
 
     def gap(self, now: datetime) -> float:
         """Seconds from the last event until now, 0 where the clock went backwards and before the first event."""
@@ -100,6 +104,7 @@ class Lanes:
                 "position": position,
                 "verdict": None,
                 "reason": "",
+                "said": None,
                 "message": "",
                 "assessed": None,
                 "baked_s": 0.0,
@@ -115,11 +120,12 @@ class Lanes:
                 rollout["weight_percent"], rollout["at_share_s"] = event.weight_percent, 0.0
             case CanaryAssessed():
                 rollout["verdict"], rollout["reason"], rollout["message"] = event.verdict, event.reason, event.message
+                rollout["said"] = [event.verdict, event.reason]
                 rollout["assessed"] = event.time.isoformat()
             case RolloutPaused():
                 rollout["phase"] = "paused"
             case RolloutResumed():
-                rollout["phase"], rollout["waited_s"], rollout["reason"] = "progressing", 0.0, ""
+                rollout["phase"], rollout["waited_s"], rollout["said"] = "progressing", 0.0, None
             case AdapterPromoted():
                 rollout["phase"], rollout["message"], rollout["was_live"] = "promoted", event.reason, True
                 role["stable"] = event.adapter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..domain.aggregate import ACTOR
 from ..domain.durations import say_time
 from ..domain.events import (
     AdapterEvaluated,
@@ -36,9 +37,6 @@ from ..domain.events import (
     TrainingStarted,
 )
 from ..domain.roles import GOOD_STARS
-
-BY_ITSELF = "grokputer"
-"""The actor of what the process did; where another acted, a person decided."""
 
 
 def describe(event: Event) -> str:
@@ -152,7 +150,7 @@ def count(number: int, noun: str) -> str:
 
 
 def _decider(event: Event) -> str:
-    return "" if event.actor == BY_ITSELF else f" by {event.actor}"
+    return "" if event.actor == ACTOR else f" by {event.actor}"
 
 
 def _recipe(recipe: dict[str, Any]) -> str:

@@ -23,9 +23,9 @@ def attempts(log: Log, id_of: IdOf) -> Iterator[tuple[TaskRun | None, UUID]]:
     """The attempts that were made, each with its id, and after them the one to be made next, without a run."""
     for attempt in range(1, ATTEMPTS + 1):
         id = id_of(attempt)
-        run = TaskRun.project(None, (recorded.event for recorded in log.history(id)))
-        yield run, id
-        if run is None:
+        run = log.get(TaskRun, id)
+        yield (run, id) if run.started is not None else (None, id)
+        if run.started is None:
             return
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from ..domain.aggregate import ACTOR
 from ..domain.alert import CHANNELS, Alert, Delivery, Failure, delivery_id
 from ..domain.errors import ChannelNotReady
 from ..domain.events import AlertRaised
@@ -15,7 +16,6 @@ from ..domain.ports import Channel
 from ..domain.settings import SETTINGS_ID, Policy, Settings
 from ..projections.alerts import Owed
 from ..projections.wording import describe
-from .improvement import ACTOR
 from .ledger import Ledger
 from .views import fold, load_state
 from .wiring import open_channel

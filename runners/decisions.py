@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from ..domain.aggregate import Context
+from ..domain.aggregate import ACTOR, Context
 from ..domain.events import (
     AdapterPromoted,
     AdapterRegistered,
@@ -42,7 +42,7 @@ from ..domain.run import TaskRun
 from ..domain.training import TrainingJob
 from ..projections.state import State
 from .gate import ARMS, judge_rows
-from .improvement import ACTOR, NAME, carry_out
+from .improvement import NAME, carry_out
 from .log import Log
 from .mapper import Recorded, encode
 from .paired_runs import look_back

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 
 from ..domain.action import parse_action, write_action
+from ..domain.line import Line, read
 from ..domain.ports import Page
-from .demonstrations.policy import Line, read
 
 FIELDS = (
     "input.text",

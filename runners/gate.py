@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..domain.adapter import Adapter
-from ..domain.aggregate import derive_id
+from ..domain.aggregate import ACTOR, derive_id
 from ..domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
 from ..domain.events import TaskFailed, TaskSucceeded
 from ..domain.gate import Judgement, Losses, Runs, Side, judge_held_out
@@ -29,7 +29,7 @@ from ..projections.learning import is_lost
 from ..projections.state import State
 from .attempts import find_run
 from .batch import Wanted, run_batch
-from .improvement import ACTOR, follow
+from .improvement import follow
 from .ledger import Ledger
 from .tasks import Task, TaskRunner
 from .trainings import rebuild_dataset

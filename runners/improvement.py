@@ -14,7 +14,7 @@ from eventsourcing.persistence import IntegrityError, Tracking
 
 from ..adapters.recipe import Recipe, preset
 from ..domain.adapter import Adapter
-from ..domain.aggregate import Aggregate, Context
+from ..domain.aggregate import ACTOR, Aggregate, Context
 from ..domain.alert import Alert
 from ..domain.breach import RoleImprovement, role_id
 from ..domain.commands import (
@@ -43,8 +43,6 @@ from .mapper import Recorded
 from .views import CHECKPOINT, load_state, update_tables
 
 NAME = "improvement"
-ACTOR = "grokputer"
-
 A = TypeVar("A", bound=Aggregate)
 
 

@@ -12,12 +12,12 @@ from uuid import UUID
 from ..adapters.held_out import find_held_out
 from ..adapters.past_runs import TOPICS, PastRun, collect_runs
 from ..adapters.recipe import Recipe
+from ..domain.aggregate import ACTOR
 from ..domain.errors import GrokputerError, LogError, ModelError
 from ..domain.events import TaskFailed, TrainingRequested
 from ..domain.run import TaskRun
 from ..domain.settings import Policy
 from .corrections import correct_by_teacher
-from .improvement import ACTOR
 from .ledger import Ledger
 from .retries import Sampling, correct_by_retries
 from .variations import vary_run

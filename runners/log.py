@@ -13,9 +13,10 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
+from ..domain.aggregate import Aggregate
 from ..domain.errors import LogError, NotFound
 from .mapper import Recorded, decode
 
@@ -32,6 +33,9 @@ BATCH = 5_000
 """Rows read at a time: bounds memory at a few megabytes however long the log is."""
 
 COLUMNS = "position, originator_id, originator_version, topic, state"
+
+
+A = TypeVar("A", bound=Aggregate)
 
 
 class SystemClock:
@@ -116,6 +120,10 @@ class Log:
     def history(self, id: UUID) -> list[Recorded]:
         """All events of one aggregate, with their positions."""
         return self._select("WHERE originator_id = ? ORDER BY originator_version", id.hex)
+
+    def get(self, kind: type[A], id: UUID) -> A:
+        """The aggregate as the log has it, or a blank one."""
+        return kind.project(None, (it.event for it in self.history(id))) or kind(id)
 
     def last(self, id: UUID) -> Recorded | None:
         """The newest event of one aggregate, None without any."""

@@ -48,8 +48,8 @@ class Found:
 
 def look_back(log: Log, id: UUID) -> Found:
     """The comparison from its events, its runs and their ratings. Raises ``NotPossible`` where there is none."""
-    comparison = Comparison.project(None, (recorded.event for recorded in log.history(id)))
-    if comparison is None or comparison.started is None:
+    comparison = log.get(Comparison, id)
+    if comparison.started is None:
         raise NotPossible(f"comparison {id.hex} has not started")
     design, up_to = Design.of(comparison.started), log.position
     bars = Bars(**comparison.started.bars)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ..domain.aggregate import Aggregate
 from .log import Log
 from .mapper import Recorded
 
 if TYPE_CHECKING:
     from ..domain.ports import Clock
-
-A = TypeVar("A", bound=Aggregate)
 
 
 class Past(Log):
@@ -31,7 +28,3 @@ class Past(Log):
     def history(self, id: UUID) -> list[Recorded]:
         """All events of one aggregate up to then."""
         return [it for it in super().history(id) if self.until is None or it.position <= self.until]
-
-    def get(self, kind: type[A], id: UUID) -> A:
-        """The aggregate as it was, or a blank one."""
-        return kind.project(None, (it.event for it in self.history(id))) or kind(id)

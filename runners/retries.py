@@ -138,15 +138,11 @@ class _Retry:
         """Leave out of an explored success whatever it does without: one step after another is tried without, the last kept."""
         step = 0
         while self.explored and step < len(self.lessons) - 1:
-            lessons = self.lessons
-            shorter = self._replay([it.answer for index, it in enumerate(lessons) if index != step])
-            if shorter is None:
+            if not self._replays([it.answer for index, it in enumerate(self.lessons) if index != step]):
                 step += 1
-            else:
-                self._steps = [*self._steps[: len(self.own)], *shorter]
 
-    def _replay(self, answers: Sequence[str]) -> Sequence[Step] | None:
-        """The steps of these answers, taken anew, if they do the task."""
+    def _replays(self, answers: Sequence[str]) -> bool:
+        """Take the steps of these answers anew, and whether they do the task; else all is as it was."""
         before = self.episode, self._steps
         with contextlib.suppress(EnvironmentUnavailable):
             self._restart()
@@ -157,9 +153,9 @@ class _Retry:
                 self._steps.append(self.episode.take(self.episode.ask(), Completion(written, 0, 0, 0)))
             else:
                 if self.has_succeeded:
-                    return self.lessons
+                    return True
         self.episode, self._steps = before
-        return None
+        return False
 
     def take(self, answer: Completion | GrokputerError) -> None:
         """Carry out what was answered."""

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from ..domain.adapter import Adapter
+from ..domain.aggregate import ACTOR
 from ..domain.errors import DamagedWeights, GrokputerError, ModelError, NotPossible
 from ..domain.rollout import Rollout
 from ..projections.state import State
-from .improvement import ACTOR
 from .ledger import Ledger
 from .wiring import Parts
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 
-from ..domain.improvement import is_news
+from ..domain.aggregate import ACTOR
+from ..domain.rollout import is_news
 from ..domain.schedule import SCHEDULE_ID, Schedule
 from ..projections.state import State
 from ..projections.traffic import LONGEST_BAKE_GAP_S, LONGEST_WAIT_GAP_S
-from .improvement import ACTOR
 from .ledger import Ledger
 
 LOOK_S = LONGEST_WAIT_GAP_S
@@ -67,6 +67,7 @@ class ScheduleKeeper:
     def _is_canary_due(self, rollout: str, state: State) -> bool:
         """Whether a look now would say something new, or the time that it needs would else not count."""
         now = self.ledger.clock.now()
-        if is_news(state.look(rollout, now), state.rollouts[rollout]):
+        lane = state.rollouts[rollout]
+        if is_news(state.look(rollout, now), lane["phase"], lane["said"]):
             return True
         return state.needs_time(rollout) and state.lanes.gap(now) >= LONGEST_BAKE_GAP_S

@@ -17,10 +17,10 @@ from uuid import UUID
 from ..adapters.dataset import TOPICS, Dataset, build_dataset
 from ..adapters.examples import write_examples
 from ..adapters.recipe import Recipe
+from ..domain.aggregate import ACTOR
 from ..domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ..domain.events import TrainingRequested
 from ..domain.training import TrainingJob
-from .improvement import ACTOR
 from .ledger import Ledger
 from .lessons import gather_lessons
 from .views import load_state

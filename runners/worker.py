@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -93,6 +94,7 @@ class Worker:
         self.ledger = ledger
         self.parts = parts
         self.reporter = reporter
+        self._looked: datetime | None = None
         self._gate_again: dict[str, float] = {}
         self._began = ledger.position
         self._told = max(0, self._began - TELLING)
@@ -165,7 +167,11 @@ class Worker:
         self._look_around()
 
     def _look_around(self) -> None:
-        """What is due while a training or a gate goes on: alerts, and looks at ratings and canaries."""
+        """What is due while a training or a gate goes on, once a second: alerts, and looks at ratings and canaries."""
+        now = self.ledger.clock.now()
+        if self._looked is not None and abs(now - self._looked) < timedelta(seconds=IDLE_S):
+            return
+        self._looked = now
         self._courier.step()
         if self._schedule.keep(follow(self.ledger)):
             follow(self.ledger)

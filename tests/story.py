@@ -10,7 +10,7 @@ from uuid import UUID
 
 from grokputer.adapters.store import WeightStore
 from grokputer.domain.adapter import Adapter, adapter_id
-from grokputer.domain.aggregate import derive_id
+from grokputer.domain.aggregate import ACTOR, derive_id
 from grokputer.domain.breach import RoleImprovement, role_id
 from grokputer.domain.canary import ArmHealth, Verdict
 from grokputer.domain.gate import Runs, Side, judge_held_out
@@ -20,12 +20,25 @@ from grokputer.domain.routing import route
 from grokputer.domain.run import TaskRun
 from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
 from grokputer.domain.training import TrainingJob
-from grokputer.runners.improvement import ACTOR, follow
+from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
-from grokputer.runners.wiring import adapters_folder
+from grokputer.runners.wiring import Parts, adapters_folder, base_of, identify_base
 
 BEGIN = datetime(2025, 3, 1, 12, tzinfo=UTC)
 PROMPT = json.dumps([{"role": "user", "content": "task: Click the button.\nbutton:Ok[1]\ndo: "}])
+
+
+class Standing:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = BEGIN
+
+    def now(self) -> datetime:
+        return self.time
+
+    def move(self, **by: float) -> None:
+        self.time += timedelta(**by)
 
 
 class Ticking:
@@ -44,6 +57,28 @@ def change(ledger: Ledger, key: str, value: Any, reason: str = "tried") -> None:
     context = ledger.context("ada")
     ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
     follow(ledger)
+
+
+def complete_training(ledger: Ledger, parts: Parts, weights: str) -> UUID:
+    """A person asks for a training, and it ends with the stored weights; its id."""
+    live, context, up_to = follow(ledger).traffic("action").stable, ledger.context("ada"), ledger.position
+    ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", live, "try it", context))
+    follow(ledger)
+    [*_, requested] = ledger.read(1, None, ("TrainingRequested",))
+
+    def finish(training: TrainingJob) -> None:
+        training.build_dataset(
+            context, dataset="sha256:dd", manifest="sha256:ee", examples=9, by_source={}, runs=9, up_to=up_to
+        )
+        training.start(context)
+        training.complete(
+            context, weights=weights, base_hash=identify_base(base_of(parts.state.policy)),
+            config_hash="sha256:11", dataset="sha256:dd", steps=8, tokens=400, examples=9, left_out=0, final_loss=0.2,
+            duration_s=1.0, peak_memory_bytes=10**9, device="cpu", versions={},
+        )  # fmt: skip
+
+    ledger.write(TrainingJob, requested.event.originator_id, finish)
+    return requested.event.originator_id
 
 
 class Story:

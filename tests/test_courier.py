@@ -1,56 +1,26 @@
-"""From what happens in a log to people who hear of it: which alerts are raised, and that each arrives at least once."""
+"""From an alert to the people who hear of it: each arrives at least once, whatever receivers and couriers do."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import sys
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from receivers import SECRET, MailServer, Receiver
-from test_improvement import (
-    NUMBERS,
-    assess,
-    breach,
-    complete,
-    judge,
-    prove,
-    rated_run,
-    roll_out,
-)
+from test_raising import raise_one
 
-from given import NOON
 from grokputer.adapters.job import Progress
-from grokputer.domain.adapter import Adapter
-from grokputer.domain.breach import RoleImprovement, role_id
-from grokputer.domain.events import AlertEvent, AlertRaised
-from grokputer.domain.gate import Judgement
-from grokputer.domain.settings import SETTINGS_ID, Settings
-from grokputer.domain.training import TrainingJob
-from grokputer.projections.state import State
+from grokputer.domain.events import AlertEvent
 from grokputer.runners.courier import Courier
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
-from grokputer.runners.views import fold, load_state, replay
+from grokputer.runners.views import load_state
 from grokputer.runners.wiring import Parts
 from grokputer.runners.worker import Reporter, Worker
-
-
-class Standing:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def now(self) -> datetime:
-        return self.time
-
-    def move(self, **by: float) -> None:
-        self.time += timedelta(**by)
+from story import Standing, change
 
 
 @pytest.fixture
@@ -60,10 +30,7 @@ def clock() -> Standing:
 
 @pytest.fixture
 def ledger(tmp_path: Path, clock: Standing) -> Ledger:
-    ledger = Ledger.create(tmp_path / "events.db", clock)
-    for key in ("rating.rule", "canary.rule"):
-        change(ledger, key, "threshold")
-    return ledger
+    return Ledger.create(tmp_path / "events.db", clock)
 
 
 @pytest.fixture(autouse=True)
@@ -71,146 +38,10 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROKPUTER_WEBHOOK_SECRET", SECRET)
 
 
-def change(ledger: Ledger, key: str, value: Any) -> None:
-    context = ledger.context("ada")
-    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", context))
-
-
-def alerts(ledger: Ledger) -> list[tuple[str, str | None]]:
-    """Kind and adapter of each alert that is raised."""
-    found = (recorded.event for recorded in ledger.read(1, None, (AlertRaised.TOPIC,)))
-    return [(event.kind, event.adapter) for event in found if isinstance(event, AlertRaised)]
-
-
 def deliveries(ledger: Ledger) -> list[dict[str, Any]]:
     """The facts of attempts, as they stand in the log."""
     topics = ("AlertDelivered", "AlertDeliveryFailed")
     return [{"topic": it.event.TOPIC, **vars(it.event)} for it in ledger.read(1, None, topics)]
-
-
-def raise_one(ledger: Ledger) -> None:
-    """Ask for a training and let it fail: one alert."""
-    context = ledger.context("ada")
-    ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", None, "corrections", context))
-    [*_, training] = follow(ledger).registry.trainings
-    ledger.write(TrainingJob, UUID(training), lambda it: it.fail("the disk is full", context))
-    follow(ledger)
-
-
-# --- what is raised ---
-
-
-def test_a_fall_of_the_ratings_alerts_of_the_mean_and_of_the_breach_each_once(ledger: Ledger) -> None:
-    breach(ledger)
-    for number in range(10, 40):
-        rated_run(ledger, 1, number)
-        follow(ledger)
-    assert alerts(ledger) == [("low mean", None), ("breach", None)]
-
-
-def test_a_mean_that_recovers_and_falls_again_alerts_again(ledger: Ledger) -> None:
-    change(ledger, "rating.window", 10)
-    change(ledger, "rating.threshold", 1)  # this is of the mean alone
-    for number, stars in enumerate([3] * 15 + [5] * 10 + [3] * 15):
-        rated_run(ledger, stars, number)
-        follow(ledger)
-    assert alerts(ledger) == [("low mean", None)] * 2
-    assert [row["is_open"] for row in load_state(ledger).alerts.rows()] == [False, True]
-
-
-def test_many_ratings_that_are_followed_at_once_alert_as_often_as_one_by_one(ledger: Ledger) -> None:
-    change(ledger, "rating.window", 10)
-    change(ledger, "rating.threshold", 1)
-    for number, stars in enumerate([3] * 15 + [5] * 10 + [3] * 15):
-        rated_run(ledger, stars, number)
-    follow(ledger)
-    assert alerts(ledger) == [("low mean", None)] * 2
-
-
-def test_ratings_of_the_canary_and_too_few_of_the_live_adapter_alert_of_no_mean(ledger: Ledger) -> None:
-    change(ledger, "rating.threshold", 1)
-    for number in range(9):
-        rated_run(ledger, 1, number)
-    for number in range(9, 30):
-        rated_run(ledger, 1, number, adapter="lora-v1", arm="canary")
-    follow(ledger)
-    assert alerts(ledger) == []
-
-
-def test_a_promoted_adapter_has_a_mean_of_its_own(ledger: Ledger) -> None:
-    _, rollout = roll_out(ledger)
-    assess(ledger, rollout, "promote")
-    for number in range(50, 60):
-        rated_run(ledger, 3, number, adapter="lora-v1")
-        follow(ledger)
-    assert alerts(ledger)[:3] == [("low mean", None), ("breach", None), ("low mean", "lora-v1")]
-
-
-def test_an_adapter_that_is_refused_at_the_proof_or_at_the_gate_alerts(ledger: Ledger) -> None:
-    adapter = complete(ledger, breach(ledger))
-    prove(ledger, adapter)
-    judge(ledger, adapter, Judgement("reject", "no gain", "1 of 12 now succeeds", {}))
-    assert alerts(ledger)[-1] == ("adapter rejected", "lora-v1")
-    [row] = [row for row in load_state(ledger).alerts.rows() if row["kind"] == "adapter rejected"]
-    assert row["message"] == "lora-v1 was rejected before any traffic: no gain: 1 of 12 now succeeds"
-
-
-def test_a_proof_that_fails_alerts(ledger: Ledger) -> None:
-    adapter = complete(ledger, breach(ledger))
-    ledger.write(Adapter, adapter, lambda it: it.evaluate(False, True, NUMBERS, ledger.context("grokputer")))
-    follow(ledger)
-    assert alerts(ledger)[-1] == ("adapter rejected", "lora-v1")
-
-
-def test_a_training_that_fails_alerts(ledger: Ledger) -> None:
-    raise_one(ledger)
-    assert alerts(ledger) == [("training failed", None)]
-
-
-@pytest.mark.parametrize(
-    ("verdict", "kind"), [("inconclusive", "canary inconclusive"), ("roll back", "canary failed"), ("hold", "breach")]
-)
-def test_a_canary_that_is_paused_or_rolled_back_alerts_and_one_that_is_held_does_not(
-    ledger: Ledger, verdict: str, kind: str
-) -> None:
-    _, rollout = roll_out(ledger)
-    assess(ledger, rollout, verdict)
-    assert alerts(ledger)[-1] == (kind, None if kind == "breach" else "lora-v1")
-
-
-def test_an_alert_is_open_until_something_deals_with_it(ledger: Ledger) -> None:
-    _, rollout = roll_out(ledger)
-    assert open_kinds(ledger) == ["low mean", "breach"]
-    assess(ledger, rollout, "roll back")
-    assert open_kinds(ledger) == ["low mean", "canary failed"]
-    raise_one(ledger)
-    assert open_kinds(ledger) == ["low mean", "training failed"]
-
-
-def open_kinds(ledger: Ledger) -> list[str]:
-    return [row["kind"] for row in load_state(ledger).alerts.rows() if row["is_open"]]
-
-
-def test_reacting_again_and_replaying_history_alert_nobody(ledger: Ledger) -> None:
-    with Receiver() as receiver:
-        change(ledger, "alert.webhook", receiver.url)
-        _, rollout = roll_out(ledger)
-        assess(ledger, rollout, "roll back")
-        courier = Courier(ledger, print)
-        while courier.step():
-            pass
-        before, told = alerts(ledger), len(receiver.requests)
-        with ledger._writing() as cursor:
-            cursor.execute("DELETE FROM tracking")
-        follow(ledger)
-        assert alerts(ledger) == before
-        assert replay(ledger).is_equal
-        assert fold(ledger, State()).dump() == load_state(ledger).dump()
-        assert not Courier(ledger, print).step()
-        assert len(receiver.requests) == told == len(before) == 3
-
-
-# --- what arrives ---
 
 
 def test_an_alert_arrives_signed_and_the_log_says_so(ledger: Ledger, clock: Standing) -> None:

@@ -16,13 +16,11 @@ from tiny_base import LABELS, Trained, click_examples, job, quiet_libraries
 
 from grokputer.adapters.trainer import train_job
 from grokputer.domain.adapter import adapter_id
-from grokputer.domain.breach import RoleImprovement, role_id
 from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.domain.events import TaskSucceeded
 from grokputer.domain.ports import Page
 from grokputer.domain.run import TaskRun
 from grokputer.domain.settings import SETTINGS_ID, Settings
-from grokputer.domain.training import TrainingJob
 from grokputer.runners.batch import Wanted, run_batch
 from grokputer.runners.corrections import BadCorrection, correct_by_hand
 from grokputer.runners.gate import judge
@@ -31,9 +29,9 @@ from grokputer.runners.ledger import Ledger
 from grokputer.runners.rollouts import decide_by_hand
 from grokputer.runners.tasks import Task, TaskRunner
 from grokputer.runners.views import replay
-from grokputer.runners.wiring import Parts, adapters_folder, base_of, identify_base
+from grokputer.runners.wiring import Parts, adapters_folder
 from grokputer.runners.worker import Reporter, Worker
-from story import Ticking
+from story import Ticking, complete_training
 
 SETTINGS: dict[str, Any] = {
     "rating.minimum": 1000, "run.max_steps": 1, "run.max_tokens": 16, "training.retries": 0, "training.held_out_share": 0.5,
@@ -109,26 +107,7 @@ class History:
 
     def offer(self, weights: Path) -> UUID:
         """A training that ends with these weights; the id of the adapter."""
-        live = self.parts.state.traffic("action").stable
-        context = self.ledger.context("ada")
-        self.ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", live, "try it", context))
-        follow(self.ledger)
-        [*_, requested] = self.ledger.read(1, None, ("TrainingRequested",))
-        stored, up_to = self.parts.store.add(copied(weights)), self.ledger.position
-
-        def finish(training: TrainingJob) -> None:
-            training.build_dataset(
-                context, dataset="sha256:dd", manifest="sha256:ee", examples=9, by_source={}, runs=9, up_to=up_to
-            )
-            training.start(context)
-            training.complete(
-                context, weights=stored.hash, base_hash=identify_base(base_of(self.parts.state.policy)),
-                config_hash="sha256:11", dataset="sha256:dd", steps=8, tokens=400, examples=9, left_out=0, final_loss=0.2,
-                duration_s=1.0, peak_memory_bytes=10**9, device="cpu", versions={},
-            )  # fmt: skip
-
-        training = requested.event.originator_id
-        self.ledger.write(TrainingJob, training, finish)
+        training = complete_training(self.ledger, self.parts, self.parts.store.add(copied(weights)).hash)
         self.parts.state = follow(self.ledger)
         return adapter_id(training)
 

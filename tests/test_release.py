@@ -23,17 +23,15 @@ from grokputer.adapters.examples import Example, write_examples
 from grokputer.adapters.job import TrainingJobSpec
 from grokputer.adapters.recipe import Recipe
 from grokputer.adapters.trainer import train_job
-from grokputer.domain.breach import RoleImprovement, role_id
-from grokputer.domain.training import TrainingJob
 from grokputer.runners.batch import Wanted, run_batch
 from grokputer.runners.decisions import decide_again
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.reviewer import review
 from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.wiring import Parts, base_of, identify_base
+from grokputer.runners.wiring import Parts
 from grokputer.runners.worker import Reporter, Worker
-from story import change
+from story import change, complete_training
 
 SETTINGS: dict[str, Any] = {
     "run.max_tokens": 24, "run.max_steps": 3, "training.retries": 0, "training.epochs": 6, "training.held_out_share": 0.0,
@@ -97,24 +95,7 @@ class Release:
 
     def offer(self, weights: Path, folder: Path) -> None:
         """A training that a person asked for ends with these weights."""
-        live, context = follow(self.ledger).traffic("action").stable, self.ledger.context("ada")
-        self.ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", live, "try it", context))
-        follow(self.ledger)
-        [*_, requested] = self.ledger.read(1, None, ("TrainingRequested",))
-        stored = self.parts.store.add(shutil.copytree(weights, folder))
-
-        def finish(training: TrainingJob) -> None:
-            training.build_dataset(
-                context, dataset="sha256:dd", manifest="sha256:ee", examples=9, by_source={}, runs=9, up_to=1
-            )
-            training.start(context)
-            training.complete(
-                context, weights=stored.hash, base_hash=identify_base(base_of(self.parts.state.policy)),
-                config_hash="sha256:11", dataset="sha256:dd", steps=8, tokens=400, examples=9, left_out=0, final_loss=0.2,
-                duration_s=1.0, peak_memory_bytes=10**9, device="cpu", versions={},
-            )  # fmt: skip
-
-        self.ledger.write(TrainingJob, requested.event.originator_id, finish)
+        complete_training(self.ledger, self.parts, self.parts.store.add(shutil.copytree(weights, folder)).hash)
         self.work()
 
     def lessons(self) -> list[Example]:

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -34,6 +33,7 @@ from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.rollouts import WANTED, decide_by_hand
 from grokputer.runners.views import fold, load_state, replay, update_tables
+from story import Standing
 
 ROLES = st.sampled_from(["action", "ocr"])
 HAPPENINGS = st.lists(
@@ -80,7 +80,7 @@ QUICK = {
 class World:
     """Things that people, models and workers do to a log, in any order."""
 
-    def __init__(self, ledger: Ledger, clock: Settable, manner: dict[str, str]) -> None:
+    def __init__(self, ledger: Ledger, clock: Standing, manner: dict[str, str]) -> None:
         self.ledger, self.clock = ledger, clock
         self.runs: list[UUID] = []
         for key, value in {**QUICK, **manner}.items():
@@ -186,7 +186,7 @@ class World:
                 decide_by_hand(self.ledger, state, lane["adapter"], wanted, "tried", "ada", to=to)
 
     def keep(self, seconds: int, _: object) -> None:
-        self.clock.time += timedelta(seconds=seconds)
+        self.clock.move(seconds=seconds)
         context = self.ledger.context("grokputer")
         self.ledger.write(Schedule, SCHEDULE_ID, lambda it: it.keep("tried", context))
 
@@ -194,20 +194,10 @@ class World:
         follow(self.ledger)
 
 
-class Settable:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
-
-
 @contextmanager
 def world_after(happenings: list[tuple[str, object, object]], manner: dict[str, str] = PLAIN) -> Iterator[Ledger]:
     with tempfile.TemporaryDirectory() as folder:
-        clock = Settable()
+        clock = Standing()
         ledger = Ledger.create(Path(folder) / "events.db", clock)
         world = World(ledger, clock, manner)
         if happenings:

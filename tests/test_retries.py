@@ -11,7 +11,6 @@ import pytest
 from grokputer.domain.errors import UnknownAdapter
 from grokputer.domain.events import TaskFailed
 from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.runners.batch import Wanted, run_batch
 from grokputer.runners.corrections import correct_by_hand
 from grokputer.runners.improvement import follow
@@ -19,14 +18,11 @@ from grokputer.runners.ledger import Ledger
 from grokputer.runners.retries import Sampling, correct_by_retries
 from grokputer.runners.tasks import Task, TaskRunner
 from grokputer.runners.wiring import Parts
+from story import change
 
 TASKS = [Task("miniwob", task, seed) for task in ("click-test-2", "enter-text") for seed in (1, 2)]
 SURELY = Sampling(None, attempts=2, temperature=0.01)
 WILDLY = Sampling(None, attempts=2, temperature=5.0)
-
-
-def change(ledger: Ledger, key: str, value: object) -> None:
-    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", ledger.context("ada")))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,17 @@ from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, Sch
 from grokputer.runners.decisions import decide_again
 from grokputer.runners.improvement import follow
 from grokputer.runners.schedule import LOOK_S, ScheduleKeeper
-from story import Story
+from story import Standing, Story
 
 HOUR = 3600.0
 YEAR = 365 * 24 * HOUR
-
-
-class Clock:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.time
 
 
 class Idle(Story):
     """A log on which time passes, and a worker that begins anew each time it looks."""
 
     def __init__(self, path: Path) -> None:
-        self.clock = Clock()
+        self.clock = Standing()
         super().__init__(path, self.clock)
 
     def look(self) -> bool:
@@ -47,7 +36,7 @@ class Idle(Story):
         """So many looks, so many seconds apart; at how many of them something was due."""
         due = 0
         for _ in range(times):
-            self.clock.time += timedelta(seconds=seconds)
+            self.clock.move(seconds=seconds)
             due += self.look()
         return due
 

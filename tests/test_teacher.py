@@ -16,7 +16,7 @@ from grokputer.adapters.past_runs import TOPICS, collect_runs
 from grokputer.domain.aggregate import derive_id
 from grokputer.domain.errors import ModelError
 from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
+from grokputer.domain.settings import Policy
 from grokputer.domain.training import TrainingJob
 from grokputer.runners.improvement import follow, resolve_recipe
 from grokputer.runners.lessons import find_corrected, gather_lessons
@@ -31,11 +31,6 @@ def story(tmp_path: Path) -> Iterator[Story]:
     story = Story(tmp_path / "events.db")
     yield story
     story.ledger.close()
-
-
-def change(story: Story, key: str, value: Any) -> None:
-    context = story.ledger.context("ada")
-    story.ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", context))
 
 
 def ask(story: Story, question: str, stars: int | None, correction: str = "") -> UUID:
@@ -69,7 +64,7 @@ def gather(story: Story, server: ChatServer, **settings: Any) -> None:
     """What a training does before it builds its dataset."""
     told = {"teacher.endpoint": server.url, "teacher.model": "big"}
     for key, value in (told | {name.replace("__", "."): value for name, value in settings.items()}).items():
-        change(story, key, value)
+        story.set(key, value)
     state = follow(story.ledger)
     context = story.ledger.context("ada")
     fields: dict[str, Any] = {
@@ -131,7 +126,7 @@ def test_neither_what_a_person_corrected_nor_what_went_well_is_put_to_the_teache
 
 
 def test_nothing_that_is_held_out_is_put_to_the_teacher(story: Story) -> None:
-    change(story, "training.held_out_share", 0.5)
+    story.set("training.held_out_share", 0.5)
     for number in range(30):
         ask(story, f"question {number}", 1)
     events = (recorded.event for recorded in story.ledger.read(1, None, TOPICS))

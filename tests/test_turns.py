@@ -17,7 +17,6 @@ from grokputer.domain.events import TaskFailed, TaskSucceeded
 from grokputer.domain.ports import Completion, Message
 from grokputer.domain.routing import Route
 from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.domain.training import TrainingJob
 from grokputer.runners.batch import Wanted, run_batch
 from grokputer.runners.corrections import correct_by_demonstration, correct_by_hand
@@ -30,7 +29,7 @@ from grokputer.runners.tasks import Task, TaskRunner
 from grokputer.runners.trainings import carry_on_training
 from grokputer.runners.views import replay
 from grokputer.runners.wiring import Parts
-from story import Story
+from story import Story, change
 
 TASK, SEED = "enter-text", 3
 NONSENSE = "CLOCK"
@@ -86,10 +85,6 @@ def story(tmp_path: Path) -> Story:
     story.run()
     story.assess(story.prove(story.train(story.ask(role="recovery"))), "promote")
     return story
-
-
-def change(ledger: Ledger, key: str, value: object) -> None:
-    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", ledger.context("ada")))
 
 
 def runner(ledger: Ledger, model: Spoken) -> TaskRunner:

@@ -20,7 +20,6 @@ from uuid import UUID
 import pytest
 
 from grokputer.domain.errors import ModelError
-from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.reviewer import review
@@ -28,6 +27,7 @@ from grokputer.runners.tasks import Task, TaskRunner
 from grokputer.runners.views import load_state, replay
 from grokputer.runners.wiring import Parts, adapters_folder
 from grokputer.runners.worker import work
+from story import change
 
 SETTINGS: dict[str, Any] = {
     "rating.rule": "threshold", "canary.rule": "relative",
@@ -50,11 +50,6 @@ def run_and_review(ledger: Ledger, parts: Parts, count: int, first_seed: int) ->
         runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, "ada")
         review(ledger, runner.run(Task("miniwob", "enter-text", seed), environment, parts.state), environment)
     follow(ledger)
-
-
-def change(ledger: Ledger, key: str, value: Any) -> None:
-    context = ledger.context("ada")
-    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, "", context))
 
 
 @pytest.fixture(scope="module")

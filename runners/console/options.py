@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from ...domain.aggregate import ACTOR
 from ...domain.errors import GrokputerError, NotFound
 
 if TYPE_CHECKING:
@@ -60,8 +61,6 @@ def name_actor(given: str | None) -> str:
     Raises ``GrokputerError`` for the program's own name: what it decides by itself must be told from what people decide.
     """
     import getpass
-
-    from ..improvement import ACTOR
 
     name = (given or "").strip()
     if name == ACTOR:

@@ -81,8 +81,7 @@ def run(
                 _review(ledger, parts, run)
             elif not no_feedback and sys.stdin.isatty():
                 ask_feedback(ledger, parts, run)
-            now = follow(ledger)
-            parts.state = now if as_of is None else state
+            follow(ledger)
     if as_json:
         documents = [_document(ledger, ledger.get(type(run), run.id)) for run in ended]
         print_json(documents[0] if times == 1 else documents)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...domain.line import read
 from ...domain.ports import Page
-from .policy import Policy, asked, click, find, read, select
+from .policy import Policy, asked, click, find, select
 
 
 def choose_list(page: Page, history: Sequence[str]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ...domain.line import read
 from ...domain.ports import Page
-from .policy import Policy, asked, click, fill, find, read
+from .policy import Policy, asked, click, fill, find
 
 
 def enter_text(page: Page, history: Sequence[str]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...domain.action import write_action
+from ...domain.line import read
 from ...domain.ports import Page
-from .policy import Policy, asked, click, fill, find, read
+from .policy import Policy, asked, click, fill, find
 
 RESULTS = 3
 """How many search results a page shows."""
