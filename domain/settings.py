@@ -143,6 +143,12 @@ SETTINGS: dict[str, Setting] = {
     "training.retries": Setting(
         2, "sampled attempts at each failed, uncorrected task; successes become targets (chosen)", 0, 100
     ),
+    "training.practice": Setting(
+        0,
+        "fresh pages of each task that failed, played before a training; failures get training.retries (chosen)",
+        0,
+        1000,
+    ),
     "training.retry_temperature": Setting(0.8, "sampling temperature of those attempts (chosen)", 0.01, 5),
     "training.retry_exploration": Setting(
         0.5, "share of steps in every second attempt that are drawn from what the page allows (chosen)", 0, 1

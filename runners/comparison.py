@@ -111,8 +111,7 @@ def compare(
 def _warm_up(parts: Parts, design: Design) -> None:
     """Let each arm answer once, unrecorded: what is loaded at the first answer is not what an answer takes."""
     for adapter in (design.a, design.b):
-        if adapter is not None:
-            parts.prepare(adapter)
+        parts.prepare(adapter)
     page = Page("Click Ok.", ("button:Ok[1]",))
     for adapter in (design.a, design.b):
         parts.model.complete(observe(page, []), adapter=adapter, max_tokens=1)

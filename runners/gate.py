@@ -203,8 +203,7 @@ class _Bench:
     def _loss(self, model: LocalModel, held: HeldOut, arm: str) -> float:
         """Mean loss of the instance's answers in nats per token."""
         adapter = self.arms[arm]
-        if adapter is not None:
-            self.parts.prepare(adapter)
+        self.parts.prepare(adapter)
         scores = [model.score(example.messages, example.completion, adapter=adapter) for example in held.examples]
         return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)
 

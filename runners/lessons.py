@@ -1,11 +1,14 @@
-"""Getting more to learn from before a dataset is built: own retries, a teacher model, and the teacher's variations.
+"""Getting more to learn from before a dataset is built: own retries, practice, a teacher model, and the teacher's variations.
 
 Failed runs that nobody corrected are tried again, first by the model itself and then by the teacher, and a success becomes
-the run's correction. Held-out instances are left alone: nothing is learnt from them.
+the run's correction. In between, the model practises such tasks on fresh pages. Held-out instances are left alone: nothing
+is learnt from them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -19,6 +22,7 @@ from ..domain.run import TaskRun
 from ..domain.settings import Policy
 from .corrections import correct_by_teacher
 from .ledger import Ledger
+from .practice import practise
 from .retries import Sampling, correct_by_retries
 from .variations import vary_run
 from .wiring import Parts
@@ -32,7 +36,10 @@ def gather_lessons(ledger: Ledger, parts: Parts, requested: TrainingRequested, p
     role, recipe = requested.role, Recipe.from_json(requested.recipe)
     if requested.retries:
         heat, exploration = (policy.get(f"training.retry_{key}", role) for key in ("temperature", "exploration"))
-        _retry(ledger, parts, requested, Sampling(requested.parent, requested.retries, heat, exploration))
+        sampling = Sampling(requested.parent, requested.retries, heat, exploration)
+        _retry(ledger, parts, requested, sampling)
+        if pages := policy.get("training.practice", role):
+            _practise(ledger, parts, requested, pages, sampling)
     teacher = parts.teacher(policy, role)
     if teacher is None:
         return
@@ -52,12 +59,9 @@ def vary(ledger: Ledger, parts: Parts, run: PastRun, teacher: RemoteModel, count
 
     Raises ``ModelError`` when the teacher does not answer.
     """
-    try:
+    with _passing_over(but=(ModelError,)):
         return vary_run(ledger, run, parts.environment(run.started.environment), teacher, count, actor)
-    except (LogError, ModelError):
-        raise
-    except GrokputerError:
-        return 0  # Its environment is not to be had here.
+    return 0
 
 
 def find_uncorrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
@@ -107,24 +111,39 @@ def _retry(ledger: Ledger, parts: Parts, requested: TrainingRequested, sampling:
             places.setdefault(run.started.environment, []).append(run)
     for name, runs in places.items():
         failed = ((ledger.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
-        try:
-            if requested.parent is not None:
-                parts.prepare(requested.parent)
+        with _passing_over():
+            parts.prepare(requested.parent)
             place = parts.environment(name)
             for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, passes_over=True):
                 pass
-        except LogError:
-            raise
-        except GrokputerError:
-            continue  # Nothing can be tried again here; what others corrected is still there to learn from.
+
+
+def _practise(ledger: Ledger, parts: Parts, requested: TrainingRequested, pages: int, sampling: Sampling) -> None:
+    """Let the model practise the tasks of the runs that are learnt from, in each environment that is to be had here."""
+    share = Recipe.from_json(requested.recipe).held_out_share
+    tasks: dict[str, set[str]] = {}
+    for find in (find_uncorrected, find_corrected):
+        for run in find(ledger, requested.role, requested.below_stars, share):
+            if run.started.environment != "chat" and run.started.role == requested.role:
+                tasks.setdefault(run.started.environment, set()).add(run.started.task)
+    for name in sorted(tasks):
+        with _passing_over():
+            parts.prepare(requested.parent)
+            practise(ledger, parts, requested, name, sorted(tasks[name]), pages, sampling)
 
 
 def _teach(ledger: Ledger, parts: Parts, past: PastRun, teacher: RemoteModel, tries: int) -> None:
     run = ledger.get(TaskRun, UUID(past.id))
-    try:
+    with _passing_over(but=(ModelError,)):
         environment = parts.environment(past.started.environment)
         correct_by_teacher(ledger, run, environment, teacher, tries, ACTOR, _first_turn(past))
-    except (LogError, ModelError):
-        raise
-    except GrokputerError:
-        return
+
+
+@contextmanager
+def _passing_over(but: tuple[type[GrokputerError], ...] = ()) -> Iterator[None]:
+    """Leave it when it cannot be done here: what others corrected is still there to learn from. A log's errors are raised."""
+    try:
+        yield
+    except GrokputerError as error:
+        if isinstance(error, (LogError, *but)):
+            raise

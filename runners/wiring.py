@@ -132,8 +132,13 @@ class Parts:
                 raise GrokputerError(f"{name!r} is not an environment; there are {', '.join(ENVIRONMENTS)}")
         return self._environments[name]
 
-    def prepare(self, adapter: str) -> None:
-        """Make the adapter ready to be asked for, its weights checked. Raises ``UnknownAdapter``, ``DamagedWeights``."""
+    def prepare(self, adapter: str | None) -> None:
+        """Make the adapter ready to be asked for, its weights checked; the bare base always is.
+
+        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base.
+        """
+        if adapter is None:
+            return
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))

@@ -141,5 +141,7 @@ def test_a_dry_run_says_what_would_be_tried_again_before_it(tmp_path: Path) -> N
         story.rate(story.run(succeeds=False), 1)
     output("settings", "set", "training.retries", "3", db=story.path)
     found = document("train", "action", "--dry-run", "--no-probe", db=story.path)
-    assert found["tried_first"] == {"runs": 2, "times": 3}
+    assert found["tried_first"] == {"runs": 2, "times": 3, "practice_pages": 0}
     assert "2 failed runs that nobody corrected" in output("train", "action", "--dry-run", "--no-probe", db=story.path)
+    output("settings", "set", "training.practice", "6", db=story.path)
+    assert "6 fresh pages of each task that failed" in output("train", "--dry-run", "--no-probe", db=story.path)

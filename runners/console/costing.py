@@ -40,8 +40,9 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         if probes:
             say("trying a few steps of it ...")
         found = try_out(dataset, recipe, base_of(policy)) if probes else look_back(ledger, policy, dataset, recipe)
+    pages = policy.get("training.practice", role) if retries else 0
     if as_json:
-        tried_first = {"runs": again, "times": retries}
+        tried_first = {"runs": again, "times": retries, "practice_pages": pages}
         print_json(_document(role, recipe, dataset, declined, found, Prices.of(policy)) | {"tried_first": tried_first})
         return
     print_table(("recipe", "value"), recipe.to_json().items())
@@ -52,6 +53,8 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         print(
             f"before it, {count(again, 'failed run')} that nobody corrected would be tried again, {often}; successes add"
         )
+    if pages:
+        print(f"{count(pages, 'fresh page')} of each task that failed would be practised; own successes add")
     if found is None:
         print(f"it would be declined: {declined}")
         return
