@@ -151,7 +151,7 @@ SETTINGS: dict[str, Setting] = {
     ),
     "training.retry_temperature": Setting(0.8, "sampling temperature of those attempts (chosen)", 0.01, 5),
     "training.retry_exploration": Setting(
-        0.5, "share of steps in every second attempt that are drawn from what the page allows (chosen)", 0, 1
+        0.5, "share of steps in the later half of them that are drawn from what the page allows (chosen)", 0, 1
     ),
     # What a training costs; the estimate before it and the account after it.
     "cost.power_watts": Setting(100.0, "what the machine draws while it trains (chosen: a desktop without a GPU)", 0),

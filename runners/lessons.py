@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -119,17 +120,25 @@ def _retry(ledger: Ledger, parts: Parts, requested: TrainingRequested, sampling:
 
 
 def _practise(ledger: Ledger, parts: Parts, requested: TrainingRequested, pages: int, sampling: Sampling) -> None:
-    """Let the model practise the tasks of the runs that are learnt from, in each environment that is to be had here."""
+    """Let the model practise the tasks of the runs that are learnt from, in each environment that is to be had here.
+
+    Where somebody has shown how a task is done, nothing is explored: the shortest way is known in hindsight alone, as that to
+    the tab with the link, and would be taught against the way that was shown, which looks into one tab after another.
+    """
     share = Recipe.from_json(requested.recipe).held_out_share
-    tasks: dict[str, set[str]] = {}
+    is_shown: dict[tuple[str, str], bool] = {}
     for find in (find_uncorrected, find_corrected):
         for run in find(ledger, requested.role, requested.below_stars, share):
             if run.started.environment != "chat" and run.started.role == requested.role:
-                tasks.setdefault(run.started.environment, set()).add(run.started.task)
-    for name in sorted(tasks):
-        with _passing_over():
-            parts.prepare(requested.parent)
-            practise(ledger, parts, requested, name, sorted(tasks[name]), pages, sampling)
+                task = (run.started.environment, run.started.task)
+                shows = run.correction is not None and run.correction.source != "retry"
+                is_shown[task] = is_shown.get(task, False) or shows
+    for environment in sorted({name for name, _ in is_shown}):
+        for manner, shown in ((sampling, False), (replace(sampling, exploration=0.0), True)):
+            tasks = sorted(task for (place, task), it in is_shown.items() if place == environment and it == shown)
+            with _passing_over():
+                parts.prepare(requested.parent)
+                practise(ledger, parts, requested, environment, tasks, pages, manner)
 
 
 def _teach(ledger: Ledger, parts: Parts, past: PastRun, teacher: RemoteModel, tries: int) -> None:

@@ -1,7 +1,8 @@
 """Own retries: failed tasks done again with sampling, many at a time; the first success of each becomes its correction.
 
 Attempts of different runs go side by side, so that the model answers in batches; those of one run follow each other and
-stop at the first success. In every second attempt some steps are explored: drawn from what the page allows.
+stop at the first success. What the model does by itself comes first; in the later half of the attempts some steps are explored:
+drawn from what the page allows.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Sampling:
     attempts: int
     temperature: float
     exploration: float = 0.0
-    """The share of steps in every second attempt that are drawn from what the page allows, in [0, 1]."""
+    """The share of steps in the later half of the attempts that are drawn from what the page allows, in [0, 1]."""
 
 
 def correct_by_retries(
@@ -66,7 +67,7 @@ def correct_by_retries(
         if not playing:
             return
         for it in playing:
-            it.explore(sampling.exploration)
+            it.explore(sampling)
         asking = [it for it in playing if not it.is_over]
         answers = answer_all(model, [it.request(sampling) for it in asking])
         for it, answer in zip(asking, answers, strict=True):
@@ -124,12 +125,12 @@ class _Retry:
         seed = APART * self.attempt + len(self.episode.history)
         return Request(self.episode.ask(), sampling.adapter, self.max_tokens, sampling.temperature, seed)
 
-    def explore(self, share: float) -> None:
+    def explore(self, sampling: Sampling) -> None:
         """Take the steps that come next and are explored, of an attempt in which some are."""
-        while not self.is_over and self.attempt % 2 == 0:
+        while not self.is_over and 2 * self.attempt > sampling.attempts:
             assert self.episode is not None
             draw = random.Random(f"{self.run.id}/{self.attempt}/{len(self.episode.history)}")
-            if draw.random() >= share:
+            if draw.random() >= sampling.exploration:
                 return
             self.explored += 1
             self.take(Completion(explore(self.episode.page, self.episode.history, draw), 0, 0, 0))

@@ -70,8 +70,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
         yield parts
 
 
-def retry(parts: Parts, failed: list[TaskRun], exploration: float) -> list[TaskRun]:
-    sampling = Sampling(None, attempts=24, temperature=0.01, exploration=exploration)
+def retry(parts: Parts, failed: list[TaskRun], attempts: int, exploration: float) -> list[TaskRun]:
+    sampling = Sampling(None, attempts, temperature=0.01, exploration=exploration)
     place = parts.environment("miniwob")
     return list(correct_by_retries(parts.ledger, [(run, 1) for run in failed], place, parts.model, sampling, "ada"))
 
@@ -83,8 +83,8 @@ def test_a_task_that_the_model_never_does_by_itself_is_done_by_exploring_in_as_f
     tasks = ("click-button-sequence", "enter-password")
     wanted = [Wanted(Task("miniwob", task, 1), UUID(int=number)) for number, task in enumerate(tasks, 1)]
     failed = list(run_batch(runner, wanted, parts.environment("miniwob"), parts.state))
-    assert retry(parts, failed, exploration=0.0) == []
-    corrected = retry(parts, failed, exploration=0.5)
+    assert retry(parts, failed, attempts=4, exploration=0.0) == []
+    corrected = retry(parts, failed, attempts=24, exploration=0.5)
     steps = {run.started.task: run.corrections[0].steps for run in corrected if run.started}
     assert steps == {"click-button-sequence": 2, "enter-password": 3}
     for run in corrected:
