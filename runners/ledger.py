@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -27,13 +26,16 @@ from eventsourcing.utils import Environment
 
 from ..domain.aggregate import Aggregate, Context
 from ..domain.errors import LogError
-from .log import Log, explain, uri
-from .recorder import FactMapper, LogFactory, LogRecorder, create_tables
+from .log import Log, explain
+from .recorder import FactMapper, LogFactory, LogRecorder
+from .schema import create_tables, upgrade_tables
+from .writer import Work
 
 if TYPE_CHECKING:
     from ..domain.ports import Clock
 
 A = TypeVar("A", bound=Aggregate)
+T = TypeVar("T")
 
 RACES = 20
 """Times a decision is taken anew because another process wrote first; chosen: more than that is not a race."""
@@ -45,8 +47,9 @@ class Ledger(Log):
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         super().__init__(path, clock)
         try:
-            self._events = _Events({"SQLITE_DBNAME": uri(path), "CREATE_TABLE": "no"})
-        except PersistenceError as error:
+            upgrade_tables(path)
+            self._events = _Events({"SQLITE_DBNAME": str(path), "CREATE_TABLE": "no"})
+        except (PersistenceError, sqlite3.Error) as error:
             raise explain(path, error) from error
 
     @classmethod
@@ -116,27 +119,23 @@ class Ledger(Log):
         rows = [(salt, text) for text in texts for salt in [secrets.token_bytes(16)]]
         keys = ["sha256:" + sha256(salt + text.encode()).hexdigest() for salt, text in rows]
         if rows:
-            with self._writing() as cursor:
-                cursor.executemany(
-                    "INSERT INTO content VALUES (?, ?, ?)", [(key, *row) for key, row in zip(keys, rows, strict=True)]
-                )
+            named = [(key, *row) for key, row in zip(keys, rows, strict=True)]
+            self.change(lambda it: it.connection.executemany("INSERT INTO content VALUES (?, ?, ?)", named))
         return keys
 
     def save_checkpoint(self, name: str, position: int, state: bytes) -> None:
         """Save a follower's state, unless a newer one is there."""
-        with self._writing() as cursor:
-            cursor.execute(
-                "INSERT INTO checkpoints VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position, "
-                "state = excluded.state WHERE excluded.position > checkpoints.position",
-                (name, position, state),
-            )
+        statement = (
+            "INSERT INTO checkpoints VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position, "
+            "state = excluded.state WHERE excluded.position > checkpoints.position"
+        )
+        self.change(lambda it: it.connection.execute(statement, (name, position, state)))
 
-    @contextmanager
-    def _writing(self) -> Iterator[Any]:
+    def change(self, work: Work[T]) -> T:
+        """Do the work in a transaction of the log's writer. Raises ``LogError`` where nothing can be stored."""
         try:
-            with self._events.recorder.datastore.transaction(commit=True) as cursor:
-                yield cursor
-        except (PersistenceError, sqlite3.Error) as error:
+            return self._events.recorder.datastore.writer.do(work)
+        except (sqlite3.Error, OSError) as error:
             raise explain(self.path, error) from error
 
 

@@ -62,7 +62,7 @@ class Log:
         if path.is_dir():
             raise LogError(f"{path} is a folder, not a log; name a file with --db")
         try:
-            with closing(sqlite3.connect(f"{uri(path)}?mode=ro", uri=True)) as connection:
+            with closing(connect(path, "ro")) as connection:
                 found = connection.execute("PRAGMA application_id").fetchone()[0]
         except sqlite3.Error as error:
             raise explain(path, error) from error
@@ -191,12 +191,20 @@ class Log:
         """This thread's connection, which cannot write."""
         try:
             if "connection" not in self._threads.__dict__:
-                self._threads.connection = sqlite3.connect(
-                    f"{uri(self.path)}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None
-                )
+                self._threads.connection = connect(self.path, "ro")
             yield self._threads.connection
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
+
+
+def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time. Raises ``sqlite3.Error``."""
+    connection = sqlite3.connect(
+        f"{uri(path)}?mode={mode}", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    # The build's default may be less; a commit that a power cut takes back would be a lost fact.
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
 
 
 def uri(path: Path) -> str:

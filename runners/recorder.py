@@ -1,72 +1,99 @@
-"""How events reach the disk: one SQLite file whose log the database itself keeps append-only.
-
-The tables are those of ``eventsourcing`` with one change: the position is a column of its own (``AUTOINCREMENT``), since
-an implicit row id is used again after a deletion and may move in a VACUUM.
-"""
+"""The recorder of ``eventsourcing`` on the log's tables: it reads over the library's connections and writes with our writer."""
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
-from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool, SQLiteFactory, SQLiteProcessRecorder
-
-from .log import APPLICATION_ID, LOCK_TIMEOUT_S
-from .mapper import decode, encode
-
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS stored_events (position INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT NOT NULL, "
-    "originator_version INTEGER NOT NULL, topic TEXT NOT NULL, state BLOB NOT NULL, "
-    "UNIQUE (originator_id, originator_version))",
-    "CREATE TRIGGER IF NOT EXISTS log_keeps_events BEFORE UPDATE ON stored_events "
-    "BEGIN SELECT RAISE(ABORT, 'the log is append-only: a stored event is never changed'); END",
-    "CREATE TRIGGER IF NOT EXISTS log_loses_nothing BEFORE DELETE ON stored_events "
-    "BEGIN SELECT RAISE(ABORT, 'the log is append-only: a stored event is never deleted'); END",
-    # INSERT OR REPLACE deletes without asking the trigger above.
-    "CREATE TRIGGER IF NOT EXISTS log_replaces_nothing BEFORE INSERT ON stored_events "
-    "WHEN EXISTS (SELECT 1 FROM stored_events WHERE position = NEW.position OR "
-    "(originator_id = NEW.originator_id AND originator_version = NEW.originator_version)) "
-    "BEGIN SELECT RAISE(ABORT, 'the log is append-only: a stored event is never replaced'); END",
-    "CREATE TABLE IF NOT EXISTS content (key TEXT PRIMARY KEY, salt BLOB NOT NULL, text TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, state BLOB NOT NULL) "
-    "WITHOUT ROWID",
-    # The library's own, for one row per follower.
-    "CREATE TABLE IF NOT EXISTS tracking (application_name TEXT PRIMARY KEY, notification_id INTEGER) WITHOUT ROWID",
-    f"PRAGMA application_id = {APPLICATION_ID}",
+from eventsourcing.persistence import (
+    IntegrityError,
+    JSONTranscoder,
+    Mapper,
+    Notification,
+    OperationalError,
+    StoredEvent,
+    Tracking,
 )
+from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteFactory, SQLiteProcessRecorder
+from eventsourcing.utils import Environment
+
+from .log import COLUMNS, LOCK_TIMEOUT_S, uri
+from .mapper import decode, encode
+from .writer import Row, Transaction, Work, Writer
+
+T = TypeVar("T")
 
 
-def create_tables(path: Path) -> None:
-    """Make the log's tables and what guards them, all or nothing, waiting for whoever else is making them."""
-    with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        # The write lock first: a transaction that begins by reading cannot be widened while another writes.
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in TABLES:
-            connection.execute(statement)
-        connection.execute("COMMIT")
+class LogDatastore(SQLiteDatastore):
+    """Connections for reading, and the one writer."""
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(uri(path), lock_timeout=LOCK_TIMEOUT_S)
+        self.writer = Writer(path)
 
-class _Pool(SQLiteConnectionPool):
-    def _create_connection(self) -> SQLiteConnection:
-        connection = super()._create_connection()
-        # The library leaves this to the build's default; a commit that a power cut takes back would be a lost fact.
-        connection.cursor().execute("PRAGMA synchronous = FULL")
-        return connection
+    def close(self) -> None:
+        """Close them all."""
+        super().close()
+        self.writer.close()
 
 
 class LogRecorder(SQLiteProcessRecorder):
-    """Stores events, and the process's tracking in the same transaction."""
+    """Stores events through the writer, and the process's tracking in the same transaction."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.insert_events_statement = (
-            "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
-        )
+    datastore: LogDatastore
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+        """Store them at the log's end; their positions. Raises ``IntegrityError`` when one of the versions is there."""
+        rows = [(_hex(it.originator_id), it.originator_version, it.topic, it.state) for it in stored_events]
+        tracking: Tracking | None = kwargs.get("tracking")
+        return self._do(lambda transaction: self._store(transaction, rows, tracking))
+
+    def insert_tracking(self, tracking: Tracking) -> None:
+        """Store how far a follower is. Raises ``IntegrityError`` when it is further already."""
+        self._do(lambda transaction: self._store(transaction, [], tracking))
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """The events from one position to another, at most ``limit``, of these topics where some are named."""
+        first = (start or 0) + (not inclusive_of_start)
+        where, values = "position >= ? AND position <= coalesce(?, position)", [first, stop, *topics, limit]
+        named = f"AND topic IN ({','.join('?' * len(topics))}) " if topics else ""
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE {where} {named}ORDER BY position LIMIT ?", values
+            )
+            return [
+                Notification(self.convert_originator_id(id), version, topic, state, id=position)
+                for position, id, version, topic, state in cursor.fetchall()
+            ]
+
+    def _store(self, transaction: Transaction, rows: Sequence[Row], tracking: Tracking | None) -> list[int]:
+        positions = transaction.append(rows) if rows else []
+        if tracking is not None:
+            self._insert_tracking(SQLiteCursor(transaction.connection.cursor()), tracking)
+        return positions
+
+    def _do(self, work: Work[T]) -> T:
+        try:
+            return self.datastore.writer.do(work)
+        except sqlite3.IntegrityError as error:
+            raise IntegrityError(error) from error
+        except (sqlite3.Error, OSError) as error:
+            raise OperationalError(error) from error
+
+
+def _hex(id: UUID | str) -> str:
+    return id.hex if isinstance(id, UUID) else id
 
 
 class FactMapper(Mapper[UUID]):
@@ -89,14 +116,12 @@ class FactMapper(Mapper[UUID]):
 
 
 class LogFactory(SQLiteFactory):
-    """The factory of ``eventsourcing`` with our pool and recorder."""
+    """The factory of ``eventsourcing`` with our datastore and recorder; ``SQLITE_DBNAME`` is the log's path."""
 
     process_recorder_class = LogRecorder
+    datastore: LogDatastore
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: Environment) -> None:
         super().__init__(env)
-        pool = self.datastore.pool
-        pool.close()
-        self.datastore.pool = _Pool(
-            db_name=pool.db_name, lock_timeout=LOCK_TIMEOUT_S, pool_size=pool.pool_size, max_overflow=pool.max_overflow
-        )
+        self.datastore.close()
+        self.datastore = LogDatastore(Path(str(env.get(self.SQLITE_DBNAME))))

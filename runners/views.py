@@ -15,7 +15,7 @@ from typing import Any
 
 from ..projections.state import State
 from ..projections.tables import TABLES, Row, merge, rows_of
-from .log import LOCK_TIMEOUT_S, Log, explain
+from .log import Log, connect, explain
 
 CHECKPOINT = "state"
 TABLES_CHECKPOINT = "tables"
@@ -94,7 +94,7 @@ def replay(log: Log) -> Replay:
 def _views(log: Log) -> Iterator[sqlite3.Connection]:
     """A connection that holds the file's write lock: a transaction that ends with the block."""
     try:
-        with closing(sqlite3.connect(log.path, timeout=LOCK_TIMEOUT_S, isolation_level=None)) as connection:
+        with closing(connect(log.path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")

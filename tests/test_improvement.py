@@ -306,8 +306,7 @@ def test_following_twice_changes_nothing(ledger: Ledger) -> None:
 
 def test_a_process_killed_after_reacting_and_before_saving_its_state_goes_on(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
-    with ledger._writing() as cursor:
-        cursor.execute("DELETE FROM checkpoints")
+    ledger.change(lambda it: it.connection.execute("DELETE FROM checkpoints"))
     assess(ledger, rollout, "promote")
     assert count(ledger)["TrainingRequested"] == 1
     assert count(ledger)["AdapterPromoted"] == 1

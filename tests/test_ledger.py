@@ -16,7 +16,10 @@ from grokputer.domain.errors import LogError, NotFound
 from grokputer.domain.events import EVENTS, AdapterRejected, AlertRaised, PolicyChanged, TaskRated
 from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.runners.ledger import Ledger
+from grokputer.runners.log import Log, connect
 from grokputer.runners.mapper import decode, encode
+from grokputer.runners.schema import KEEPS_EVENTS
+from grokputer.runners.writer import Transaction
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def change(ledger: Ledger, window: int) -> None:
 def insert(ledger: Ledger, topic: str, state: bytes) -> None:
     with sqlite3.connect(ledger.path) as connection:
         connection.execute(
-            "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES ('ab', 1, ?, ?)",
+            "INSERT INTO stored_events (originator_id, originator_version, topic, state, nodes) VALUES ('ab', 1, ?, ?, '')",
             (topic, state),
         )
     connection.close()
@@ -49,9 +52,9 @@ def insert(ledger: Ledger, topic: str, state: bytes) -> None:
         "DELETE FROM stored_events",
         "DELETE FROM stored_events WHERE position = 3",
         "INSERT OR REPLACE INTO stored_events "
-        "SELECT position, originator_id, originator_version, 'x', state FROM stored_events",
-        "REPLACE INTO stored_events (originator_id, originator_version, topic, state) "
-        "SELECT originator_id, originator_version, 'x', state FROM stored_events",
+        "SELECT position, originator_id, originator_version, 'x', state, nodes FROM stored_events",
+        "REPLACE INTO stored_events (originator_id, originator_version, topic, state, nodes) "
+        "SELECT originator_id, originator_version, 'x', state, nodes FROM stored_events",
     ],
 )
 def test_the_database_itself_refuses_to_change_a_stored_event(ledger: Ledger, statement: str) -> None:
@@ -64,12 +67,12 @@ def test_the_database_itself_refuses_to_change_a_stored_event(ledger: Ledger, st
 
 
 def test_commits_are_on_the_disk_before_they_are_answered(ledger: Ledger) -> None:
-    with ledger._writing() as cursor:
-        cursor.execute("PRAGMA synchronous")
-        full = 2
-        assert cursor.fetchone()[0] == full
-        cursor.execute("PRAGMA journal_mode")
-        assert cursor.fetchone()[0] == "wal"
+    def ask(transaction: Transaction) -> list[object]:
+        pragmas = ("synchronous", "journal_mode")
+        return [transaction.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
+
+    full = 2
+    assert ledger.change(ask) == [full, "wal"]
 
 
 def test_an_event_comes_back_as_it_was_written(ledger: Ledger) -> None:
@@ -179,8 +182,7 @@ def test_content_is_found_by_its_key_and_its_key_does_not_give_it_away(ledger: L
 
 def test_content_that_was_changed_is_not_handed_out(ledger: Ledger) -> None:
     key = ledger.put("two plus two is four")
-    with ledger._writing() as cursor:
-        cursor.execute("UPDATE content SET text = 'two plus two is five'")
+    ledger.change(lambda it: it.connection.execute("UPDATE content SET text = 'two plus two is five'"))
     with pytest.raises(LogError, match="not what was kept"):
         ledger.get_content(key)
 
@@ -211,3 +213,25 @@ def test_a_missing_log_a_folder_and_a_foreign_file_are_one_line_each(tmp_path: P
             Ledger.open(path)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_log_of_a_program_that_kept_no_tree_is_given_one_when_it_is_next_written_to(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    older = tmp_path / "older.db"
+    with sqlite3.connect(ledger.path) as source, sqlite3.connect(older) as target:
+        source.backup(target)
+        target.execute("DROP TRIGGER log_keeps_events")
+        target.execute("ALTER TABLE stored_events DROP COLUMN nodes")
+        target.execute(KEEPS_EVENTS)
+    assert list(Log.open(older).read()) == list(ledger.read())
+    assert len(sqlite3.connect(older).execute("SELECT * FROM stored_events").fetchone()) == 5
+    written = Ledger.open(older)
+    change(written, 40)
+    change(ledger, 40)
+    assert (
+        connect(older).execute("SELECT nodes FROM stored_events WHERE position <= 3").fetchall()
+        == connect(ledger.path).execute("SELECT nodes FROM stored_events WHERE position <= 3").fetchall()
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connect(older).execute("UPDATE stored_events SET nodes = x''")

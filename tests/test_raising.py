@@ -160,8 +160,7 @@ def test_reacting_again_and_replaying_history_alert_nobody(ledger: Ledger, monke
         while courier.step():
             pass
         before, told = alerts(ledger), len(receiver.requests)
-        with ledger._writing() as cursor:
-            cursor.execute("DELETE FROM tracking")
+        ledger.change(lambda it: it.connection.execute("DELETE FROM tracking"))
         follow(ledger)
         assert alerts(ledger) == before
         assert replay(ledger).is_equal

@@ -259,11 +259,9 @@ def test_what_followed_last_done_again_changes_nothing(
         end = ledger.position
         decided = [it.event for it in ledger.read() if it.event.actor == "grokputer" and it.event.TOPIC in DECIDED]
         cause = max(ledger.position_of(event.caused_by or "") or 1 for event in decided)
-        with ledger._writing() as cursor:
-            cursor.execute(
-                "UPDATE tracking SET notification_id = ? WHERE application_name = 'improvement'", (cause - 1,)
-            )
-            cursor.execute("DELETE FROM checkpoints WHERE name = 'state'")
+        back = f"UPDATE tracking SET notification_id = {cause - 1} WHERE application_name = 'improvement'"
+        ledger.change(lambda it: it.connection.execute(back))
+        ledger.change(lambda it: it.connection.execute("DELETE FROM checkpoints WHERE name = 'state'"))
         follow(ledger)
         assert {it.event.TOPIC for it in ledger.read(end + 1)} <= {"TriggerSuppressed"}
 
@@ -320,8 +318,8 @@ def test_tables_of_an_earlier_program_are_built_again_with_the_columns_of_this_o
 
 def test_a_saved_state_that_is_not_what_the_log_says_is_named_and_mended() -> None:
     with world_after([("run", "action", "")]) as ledger:
-        with ledger._writing() as cursor:
-            cursor.execute("UPDATE checkpoints SET state = replace(state, 'action', 'auction') WHERE name = 'state'")
+        damage = "UPDATE checkpoints SET state = replace(state, 'action', 'auction') WHERE name = 'state'"
+        ledger.change(lambda it: it.connection.execute(damage))
         assert not replay(ledger).equal["state"]
         assert replay(ledger).is_equal
 

@@ -1,0 +1,235 @@
+"""The log's writer: what several threads want stored at the same time is committed together (group commit).
+
+A commit waits for the disk. Whoever comes first writes; those who come meanwhile wait, and one of them writes for all of
+them next. Processes take turns by a lock on a file beside the log: SQLite's own waiting is by sleeping and looking again, and
+of four busy writers one may wait for seconds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from ..domain.merkle import Tree, leaf
+from .log import connect
+
+T = TypeVar("T")
+Row = tuple[str, int, str, bytes]
+"""An event to be stored: its aggregate's id in hex, its version, its topic and its state."""
+
+TOGETHER = 256
+"""Pieces of work in one commit at most; chosen: their changes fit SQLite's page cache."""
+
+_COLUMNS = "position, originator_id, originator_version, topic, state, nodes"
+_INSERT = f"INSERT INTO stored_events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+class Transaction:
+    """The changes of one commit, under way. The connection is in a transaction that holds the write lock."""
+
+    def __init__(self, connection: sqlite3.Connection, tree: Tree | None) -> None:
+        self.connection = connection
+        self.known_tree = tree.copy() if tree is not None else None
+        """The tree over all events, those of this transaction among them; None as long as nobody needs it."""
+
+    def append(self, rows: Sequence[Row]) -> list[int]:
+        """Store the events at the log's end, each with the nodes of the tree that it completes; their positions."""
+        if self.known_tree is None:
+            self.known_tree = read_tree(self.connection)
+        tree, positions = self.known_tree, []
+        for id, version, topic, state in rows:
+            position = tree.size + 1
+            nodes = tree.append(leaf(position, id, version, topic, state))
+            self.connection.execute(_INSERT, (position, id, version, topic, state, nodes))
+            positions.append(position)
+        return positions
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """What is done within is undone alone when it raises."""
+        before = self.known_tree.copy() if self.known_tree is not None else None
+        self.connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self.known_tree = before
+            if self.connection.in_transaction:  # a full disk ends all of it
+                self.connection.execute("ROLLBACK TO part")
+                self.connection.execute("RELEASE part")
+            raise
+        self.connection.execute("RELEASE part")
+
+
+Work = Callable[[Transaction], T]
+"""What is to be stored. It may be done twice, of which one is undone."""
+
+
+class Writer:
+    """One process's connection for writing. Any number of threads may call ``do``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mutex = threading.Lock()
+        self._waiting: deque[_Piece[Any]] = deque()
+        self._is_led = False
+        self._turn: int | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._tree: tuple[int, Tree | None] = (0, None)  # as this process left it, and SQLite's data_version then
+
+    def do(self, work: Work[T]) -> T:
+        """Do the work in a transaction, alone or with others', and return what it does once it is safe on the disk.
+
+        Raises what the work raises, which is undone then, and ``sqlite3.Error``, ``OSError`` where nothing can be stored.
+        """
+        piece = _Piece(work)
+        with self._mutex:
+            self._waiting.append(piece)
+            piece.leads, self._is_led = not self._is_led, True
+        if not piece.leads:
+            self._wait(piece)
+        if piece.leads:
+            self._lead(piece)
+        return piece.result()
+
+    def close(self) -> None:
+        """Let the files go; the next work opens them again. Not while another thread writes."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._turn is not None:
+            os.close(self._turn)
+        self._connection = self._turn = None
+        self._tree = (0, None)
+
+    def _wait(self, piece: _Piece[Any]) -> None:
+        """Until it is done, or this thread is to lead; a thread that is stopped meanwhile takes its work away."""
+        try:
+            piece.wait()
+        except BaseException:
+            with self._mutex:
+                if piece in self._waiting:
+                    self._waiting.remove(piece)
+            if piece.leads:
+                self._hand_on()
+            raise
+
+    def _lead(self, own: _Piece[Any]) -> None:
+        """Commit what waits, this thread's own among it, and leave what came meanwhile to one who waits for it."""
+        with self._mutex:
+            together = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
+        try:
+            self._commit(together)
+        except Exception as error:
+            for piece in together:
+                piece.error = error
+        finally:
+            done = [piece for piece in together if piece.is_done or piece.error is not None]
+            with self._mutex:  # of a thread that is being stopped, the others' work is left to them
+                self._waiting.extendleft(
+                    piece for piece in reversed(together) if piece not in done and piece is not own
+                )
+            for piece in done:
+                if piece is not own:
+                    piece.wake()
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        with self._mutex:
+            following = self._waiting[0] if self._waiting else None
+            self._is_led = following is not None
+            if following is not None:
+                following.leads = True
+                following.wake()
+
+    def _commit(self, together: Sequence[_Piece[Any]]) -> None:
+        with self._in_turn() as connection:
+            version: int = connection.execute("PRAGMA data_version").fetchone()[
+                0
+            ]  # another connection's commit changes it
+            seen, tree = self._tree
+            transaction = Transaction(connection, tree if seen == version else None)
+            for piece in together:
+                self._try(piece, transaction, alone=len(together) == 1)
+            connection.execute("COMMIT")
+            for piece in together:
+                piece.is_done = True
+            self._tree = (version, transaction.known_tree)
+
+    @staticmethod
+    def _try(piece: _Piece[Any], transaction: Transaction, *, alone: bool) -> None:
+        if alone:
+            piece.do(transaction)
+            return
+        try:
+            with transaction.part():
+                piece.do(transaction)
+        except Exception as error:
+            if not transaction.connection.in_transaction:
+                raise
+            piece.error = error
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[sqlite3.Connection]:
+        """The connection in a transaction that holds the write lock; rolled back unless it was committed."""
+        if self._turn is None:
+            self._turn = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        if self._connection is None:
+            self._connection = connect(self.path)
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            # The write lock first: a transaction that begins by reading cannot be widened while another writes.
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield self._connection
+        except BaseException:
+            self._tree = (0, None)
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+
+class _Piece(Generic[T]):
+    """One caller's work, and how it went."""
+
+    def __init__(self, work: Work[T]) -> None:
+        self._work = work
+        self._value: T | None = None
+        self.error: Exception | None = None
+        self.is_done = False
+        self.leads = False
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def wait(self) -> None:
+        self._gate.acquire()
+
+    def wake(self) -> None:
+        self._gate.release()
+
+    def do(self, transaction: Transaction) -> None:
+        self._value = self._work(transaction)
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return cast("T", self._value)
+
+
+def read_tree(connection: sqlite3.Connection) -> Tree:
+    """The tree over all stored events, from the nodes beside them."""
+    size = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+
+    def nodes_at(position: int) -> bytes:
+        nodes: bytes = connection.execute("SELECT nodes FROM stored_events WHERE position = ?", (position,)).fetchone()[
+            0
+        ]
+        return nodes
+
+    return Tree.at(size, nodes_at)
