@@ -34,6 +34,8 @@ COMMANDS = {
     "log": "log",
     "what-if": "imagining",
     "replay": "replaying",
+    "verify": "proving",
+    "prove": "proving",
     "settings": "settings",
     "dataset": "datasets",
     "train": "working",

@@ -7,7 +7,7 @@ however the rules have changed since. It has the shape that ``eventsourcing`` ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -75,3 +75,7 @@ class Aggregate:
         """The events since the last call, for the ledger to store."""
         pending, self._pending = self._pending, []
         return pending
+
+    def take_back(self, events: Sequence[Event]) -> None:
+        """Hold collected events pending again, as they could not be stored."""
+        self._pending[:0] = events

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
-from eventsourcing.application import AggregateNotFoundError, Application, ProcessingEvent
+from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.persistence import (
     InfrastructureFactory,
     IntegrityError,
@@ -26,6 +26,7 @@ from eventsourcing.utils import Environment
 
 from ..domain.aggregate import Aggregate, Context
 from ..domain.errors import LogError
+from ..domain.events import Event
 from .log import Log, explain
 from .recorder import FactMapper, LogFactory, LogRecorder
 from .schema import create_tables, upgrade_tables
@@ -97,18 +98,21 @@ class Ledger(Log):
     def store(self, *aggregates: Aggregate, tracking: Tracking | None = None) -> None:
         """Store the aggregates' pending events, and how far a follower is, in one transaction.
 
-        Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first.
+        Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first, ``LogError``.
+        What could not be stored is pending still, so to store the aggregate again is to try again.
         """
-        processing: ProcessingEvent[UUID] = ProcessingEvent(tracking)
-        processing.collect_events(*aggregates)
-        if not processing.events and tracking is None:
+        collected = [(aggregate, aggregate.collect_events()) for aggregate in aggregates]
+        events = [event for _, pending in collected for event in pending]
+        if not events and tracking is None:
             return
         try:
-            self._events.record(processing)
-        except IntegrityError:
+            self._events.record(events, tracking)
+        except BaseException as error:
+            for aggregate, pending in collected:
+                aggregate.take_back(pending)
+            if isinstance(error, PersistenceError) and not isinstance(error, IntegrityError):
+                raise explain(self.path, error) from error
             raise
-        except (PersistenceError, sqlite3.Error) as error:
-            raise explain(self.path, error) from error
 
     def put(self, text: str) -> str:
         """Keep the text under a salted hash, so that erasing it leaves nothing that a guess could be held against."""
@@ -156,6 +160,6 @@ class _Events(Application[UUID]):
         # One that stores tracking with the events.
         return self.factory.process_recorder()
 
-    def record(self, processing: ProcessingEvent[UUID]) -> None:
-        """Store events and tracking. ``save`` would drain the aggregates and could not be done again."""
-        self._record(processing)
+    def record(self, events: Sequence[Event], tracking: Tracking | None) -> None:
+        """Store events and tracking, without what ``save`` adds for snapshots, caches and listeners that are not here."""
+        self.recorder.insert_events([self.mapper.to_stored_event(event) for event in events], tracking=tracking)

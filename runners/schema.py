@@ -54,10 +54,10 @@ def upgrade_tables(path: Path) -> None:
     Raises ``LogError`` for a log in which positions are missing, ``sqlite3.Error``.
     """
     with closing(connect(path)) as connection:
-        if _has_nodes(connection):
+        if has_nodes(connection):
             return
         connection.execute("BEGIN IMMEDIATE")
-        if not _has_nodes(connection):
+        if not has_nodes(connection):
             connection.execute("DROP TRIGGER log_keeps_events")
             connection.execute("ALTER TABLE stored_events ADD COLUMN nodes BLOB NOT NULL DEFAULT x''")
             _grow_tree(connection, path)
@@ -65,7 +65,8 @@ def upgrade_tables(path: Path) -> None:
         connection.execute("COMMIT")
 
 
-def _has_nodes(connection: sqlite3.Connection) -> bool:
+def has_nodes(connection: sqlite3.Connection) -> bool:
+    """Whether the log keeps its Merkle tree."""
     return any(row[0] == "nodes" for row in connection.execute("SELECT name FROM pragma_table_info('stored_events')"))
 
 

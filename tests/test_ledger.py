@@ -6,6 +6,7 @@ import itertools
 import json
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -235,3 +236,19 @@ def test_a_log_of_a_program_that_kept_no_tree_is_given_one_when_it_is_next_writt
     )
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connect(older).execute("UPDATE stored_events SET nodes = x''")
+
+
+def test_a_save_that_found_the_log_locked_records_all_of_it_when_it_is_done_again(ledger: Ledger) -> None:
+    settings = ledger.get(Settings, SETTINGS_ID)
+    settings.change("rating.window", 40, "", ledger.context("ada"))
+    settings.change("rating.window", 50, "", ledger.context("ada"))
+    ledger.change(lambda it: it.connection.execute("PRAGMA busy_timeout = 1").fetchone())
+    with closing(connect(ledger.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogError, match="being written by another process"):
+            ledger.store(settings)
+        other.execute("ROLLBACK")
+    ledger.store(settings)
+    assert [it.event.new for it in ledger.read() if isinstance(it.event, PolicyChanged)][-2:] == [40, 50]
+    ledger.store(settings)
+    assert ledger.position == 5
