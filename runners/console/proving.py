@@ -33,7 +33,7 @@ def verify(
     write, it proves later that everything up to then is as it was. Exits with 1, and names the first bad position, when
     something is not.
 
-    \\b
+    \b
     Examples:
       grokputer verify
       grokputer verify --head 96:5d0c...
@@ -76,6 +76,7 @@ def prove(
 
     \b
     Examples:
+      grokputer prove 57
       grokputer prove 57 --out event.json
       grokputer verify --proof event.json --head 96:5d0c...
     """
