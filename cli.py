@@ -31,6 +31,7 @@ COMMANDS = {
     "ab": "comparing",
     "alerts": "alerts",
     "why": "why",
+    "lineage": "lineage",
     "log": "log",
     "what-if": "imagining",
     "replay": "replaying",

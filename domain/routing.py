@@ -40,10 +40,16 @@ def route(traffic: Traffic, run: str, session: str | None = None) -> Route:
         return Route("stable", traffic.stable, None)
     drawn_before = None if session is None else (traffic.sessions or {}).get(session)
     seed = run if session is None or traffic.sessions is None else session
-    arm = drawn_before or _draw(traffic.rollout, seed, traffic.weight_percent)
+    arm = drawn_before or arm_of(draw(traffic.rollout, seed), traffic.weight_percent)
     return Route(arm, traffic.canary if arm == "canary" else traffic.stable, traffic.rollout)
 
 
-def _draw(rollout: str, seed: str, weight_percent: int) -> str:
+def draw(rollout: str, seed: str) -> float:
+    """Where the run or session ``seed`` falls in the rollout, in [0, 1): under the canary's share it is the canary's."""
     digest = hashlib.sha256(f"{rollout}/{seed}".encode()).digest()
-    return "canary" if int.from_bytes(digest[:8], "big") / 2**64 * 100 < weight_percent else "stable"
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def arm_of(drawn: float, weight_percent: int) -> str:
+    """The arm that the draw falls on while the canary has this share."""
+    return "canary" if drawn * 100 < weight_percent else "stable"

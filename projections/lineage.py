@@ -7,100 +7,36 @@ and that one under the event that caused it. The ratings, which a breach names b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from ..domain.alert import alert_id, notice_of
 from ..domain.breach import role_id
 from ..domain.cost import Prices
 from ..domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     ComparisonStarted,
     CycleClosed,
+    CycleOpened,
     DatasetBuilt,
     Event,
     HeldOutJudged,
     PolicyChanged,
     RatingThresholdBreached,
+    RolloutStarted,
     TaskRated,
     TrainingCompleted,
     TrainingRequested,
 )
 from ..domain.rollout import rollout_id
 from ..domain.settings import Policy
-from .facts import own_fields
 from .ratings import Ratings
-from .wording import count, describe
-
-
-class Placed(Protocol):
-    """An event and its position in the log."""
-
-    @property
-    def position(self) -> int:
-        """From 1."""
-        ...
-
-    @property
-    def event(self) -> Event:
-        """What happened."""
-        ...
-
-
-class Lookup(Protocol):
-    """What the lineage asks of a log."""
-
-    def history(self, id: UUID) -> Sequence[Placed]:
-        """All events of one aggregate."""
-        ...
-
-    def read(self, first: int, last: int | None, topics: Sequence[str]) -> Iterable[Placed]:
-        """The log from one position to another, of these topics."""
-        ...
-
-    def position_of(self, reference: str) -> int | None:
-        """Where the event with this reference stands."""
-        ...
-
-    def at(self, position: int) -> Placed:
-        """The event at the position."""
-        ...
-
-    def get_content(self, key: str) -> str | None:
-        """A text beside the log, None when it was erased."""
-        ...
-
-
-@dataclass
-class Node:
-    """One line of the tree. ``position`` is of its event, the last one of it where it stands for several."""
-
-    kind: str
-    """The event's name; ``Ratings``, ``Source`` and ``HeldOut`` for what is summed up, ``Run`` for a run of a dataset."""
-    position: int
-    text: str
-    data: dict[str, Any]
-    actor: str = ""
-    time: str = ""
-    caused_by: int | None = None
-    """The position of the very event that caused it."""
-    children: list[Node] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """The node and all below it, JSON-plain."""
-        return {
-            "kind": self.kind,
-            "position": self.position,
-            "time": self.time,
-            "actor": self.actor,
-            "caused_by": self.caused_by,
-            "text": self.text,
-            "data": self.data,
-            "children": [child.to_json() for child in self.children],
-        }
+from .tree import Lookup, Node, Placed, node_of, walk
+from .wording import count
 
 
 def trace(log: Lookup, adapter: UUID) -> list[Node]:
@@ -124,6 +60,45 @@ def trace(log: Lookup, adapter: UUID) -> list[Node]:
     if opening is not None and isinstance(opening.event, RatingThresholdBreached):
         roots[0] = _ratings(log, opening.event, roots[0])
     return [*roots, *_comparisons(log, registered.adapter), *_replacement(log, registered)]
+
+
+PATH = (
+    RatingThresholdBreached,
+    CycleOpened,
+    TrainingRequested,
+    TrainingCompleted,
+    AdapterRegistered,
+    AdapterEvaluated,
+    HeldOutJudged,
+    RolloutStarted,
+    AdapterPromoted,
+)
+"""The steps by which an adapter comes to its runs."""
+
+
+def trace_rollout(log: Lookup, rollout: UUID) -> list[Node]:
+    """The way to the rollout with this id, and below its start all that came of it."""
+    [started, *_] = log.history(rollout)
+    assert isinstance(started.event, RolloutStarted)
+    adapter = find_adapter(log, started.event.adapter)
+    [node] = (it for it in walk(trace(log, adapter)) if it.position == started.position)
+    return [path(log, started.event.adapter, started.position - 1), node]
+
+
+def path(log: Lookup, adapter: str, until: int) -> Node:
+    """How the adapter had come about by the position: each step of its way once, in order, under one line."""
+    topics = [fact.TOPIC for fact in PATH]
+    found = [it for it in walk(trace(log, find_adapter(log, adapter))) if it.kind in topics and it.position <= until]
+    steps = [replace(it, children=[]) for it in found if it.data.get("adapter") == adapter or it.kind in topics[:4]]
+    steps.sort(key=lambda it: it.position)
+    text = f"how {adapter} came about; see 'grokputer why {adapter}'"
+    return Node("Path", steps[-1].position, text, {"adapter": adapter}, children=steps)
+
+
+def find_adapter(log: Lookup, name: str) -> UUID:
+    """The id of the adapter with this name, which the log must hold."""
+    registered = (it.event for it in log.read(1, None, (AdapterRegistered.TOPIC,)))
+    return next(it.originator_id for it in registered if isinstance(it, AdapterRegistered) and it.adapter == name)
 
 
 def _opening(log: Lookup, requested: TrainingRequested) -> Placed | None:
@@ -150,7 +125,7 @@ def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
     firsts: dict[UUID, Node] = {}
     by_position: dict[int, Node] = {}
     for it in events:
-        node = _node(log, it)
+        node = node_of(log, it)
         if isinstance(it.event, DatasetBuilt):
             node.children = _sources(log, it.position, it.event)
         if isinstance(it.event, TrainingCompleted):
@@ -163,13 +138,6 @@ def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
         (parent.children if parent is not node else roots).append(node)
         by_position[it.position] = node
     return roots
-
-
-def _node(log: Lookup, it: Placed) -> Node:
-    event = it.event
-    caused_by = log.position_of(event.caused_by) if event.caused_by is not None else None
-    time = event.time.isoformat()
-    return Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, time, caused_by)
 
 
 def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
@@ -186,7 +154,7 @@ def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
         event = rated[position].event
         assert isinstance(event, TaskRated)
         stars_by.setdefault(f"{event.actor} ({event.source})", []).append(stars)
-        child = _node(log, rated[position])
+        child = node_of(log, rated[position])
         child.data["run"] = event.originator_id.hex
         children.append(child)
     by_rater = {
@@ -211,10 +179,7 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
     if manifest is None:
         return [Node("Source", position, "which runs they came from was erased", {})]
     examples: dict[str, dict[str, int]] = {}
-    rows = json.loads(manifest)
-    if isinstance(rows, dict):  # A manifest was a list of its examples alone once.
-        rows = rows["examples"]
-    for row in rows:
+    for row in read_manifest(manifest)["examples"]:
         runs = examples.setdefault(row["source"], {})
         runs[row["run"]] = runs.get(row["run"], 0) + 1
     nodes = []
@@ -230,6 +195,12 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
         }
         nodes.append(Node("Source", position, text, data))
     return nodes
+
+
+def read_manifest(text: str) -> dict[str, Any]:
+    """What a dataset is made of: ``examples`` and, in later ones, ``held_out`` and ``imports``."""
+    found: Any = json.loads(text)
+    return found if isinstance(found, dict) else {"examples": found}  # It was a list of its examples alone once.
 
 
 def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
@@ -282,7 +253,7 @@ def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:
     for it in log.read(1, None, (AdapterPromoted.TOPIC,)):
         event = it.event
         if isinstance(event, AdapterPromoted) and event.replaced == registered.adapter:
-            node = _node(log, it)
+            node = node_of(log, it)
             node.text = f"replaced by {event.adapter}; see 'grokputer why {event.adapter}'"
             return [node]
     return []

@@ -24,6 +24,7 @@ from ..domain.events import (
     DatasetBuilt,
     Event,
     HeldOutJudged,
+    PolicyChanged,
     RatingThresholdBreached,
     RolloutPaused,
     RolloutResumed,
@@ -74,6 +75,9 @@ def describe(event: Event) -> str:
             return f"promoted{_decider(event)}, in place of {event.replaced or 'the base'}: {event.reason}"
         case AdapterRolledBack():
             return f"rolled back{_decider(event)}, to {event.stable or 'the base'}: {event.reason}"
+        case PolicyChanged():
+            said = f"{event.key} set from {say_value(event.old)} to {say_value(event.new)} by {event.actor}"
+            return f"{said}: {event.reason or 'no reason given'}"
         case AlertRaised():
             return f"alert ({event.severity}), {event.kind}: {event.message}"
         case AlertDelivered():
@@ -120,7 +124,7 @@ def _describe_making(event: Event) -> str:
         case HeldOutJudged():
             return f"gate against {event.parent or 'the base'}: {event.verdict} ({event.reason}): {event.message}"
         case AdapterRejected():
-            return f"rejected: {event.reason}"
+            return f"rejected: {event.reason}{_proof(event.numbers)}"
         case ComparisonStarted():
             pages = f"{count(event.episodes, 'page')} of {', '.join(event.tasks)}"
             arms = f"{event.b or 'the base'} beside {event.a or 'the base'}"
@@ -139,9 +143,24 @@ def describe_fault(event: TaskRated) -> str:
     return f", {event.fault} at fault{step}" if event.others or step else ""
 
 
+def _proof(numbers: dict[str, Any]) -> str:
+    """The figures of a proof that failed; the gate's stand in its reason."""
+    if "effect" not in numbers:
+        return ""
+    effect, error, rounding = (f"{numbers[name]:.3g}" for name in ("effect", "error", "rounding"))
+    return f": it changes the logits by {effect} (rms) and is {error} from its trainer's, where rounding alone makes {rounding}"
+
+
 def _bars(event: ComparisonStarted) -> str:
     bars = event.bars
     return f"+{bars['stars']:g} stars or +{bars['points']:g} points, under +{bars['latency_ms']:g} ms"
+
+
+def say_value(value: Any) -> str:
+    """A setting's value as it is typed; ``unset`` where there is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "unset" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def count(number: int, noun: str) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from grokputer.domain.adapter import Adapter
 from grokputer.domain.rollout import Rollout
-from grokputer.projections.lineage import Node, trace
+from grokputer.projections.lineage import trace
+from grokputer.projections.tree import Node
 from grokputer.runners.improvement import follow
 from story import Story
 
@@ -136,7 +137,8 @@ def test_a_rejected_adapter_ends_with_its_reason(story: Story) -> None:
     story.prove(adapter, matches=False)
     roots = tree(story, adapter)
     assert path_to(roots, "CycleClosed")[-3:] == ["AdapterRegistered", "AdapterRejected", "CycleClosed"]
-    assert "not those its trainer recorded" in find(roots, "AdapterRejected").text
+    said = find(roots, "AdapterRejected").text
+    assert "not those its trainer recorded: it changes the logits by 1.5 (rms) and is 0.01 from its trainer's" in said
 
 
 def test_the_gate_shows_its_numbers_and_where_its_runs_stand(story: Story) -> None:

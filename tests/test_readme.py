@@ -24,6 +24,7 @@ LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitl
 COMMAND_LINES = [shlex.split(line)[1:] for line in LINES if line.startswith("grokputer ")]
 READING = {
     "why",
+    "lineage",
     "replay",
     "at",
     "log",
@@ -57,15 +58,16 @@ def test_every_command_of_the_readme_exists_with_its_options(words: list[str]) -
         assert option in shown.output
 
 
-def test_the_reading_commands_of_the_readme_run(tmp_path: Path) -> None:
+def test_the_reading_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "events.db"
-    Story(log).promote()
+    story = Story(log)
+    story.promote()
+    monkeypatch.chdir(tmp_path)
+    names = {"demo/events.db": str(log), "3f2a": story.runs[0].hex[:8]}
     reading = [words for words in COMMAND_LINES if words[0] in READING and not WRITING & {*words[1:2]}]
     assert len(reading) >= 5
     for words in reading:
-        given = [
-            str(log) if word == "demo/events.db" else "3" if re.fullmatch(r"\d{4}", word) else word for word in words
-        ]
+        given = ["3" if re.fullmatch(r"\d{4}", word) else names.get(word, word) for word in words]
         found = CliRunner().invoke(app, given, env={"GROKPUTER_DB": str(log)})
         is_made_up = "--decisions" in words  # then the story's own verdicts are found out
         assert found.exit_code == int(is_made_up), (words, found.output)

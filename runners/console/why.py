@@ -1,52 +1,77 @@
-"""Why an adapter is what it is: the tree of causes from the ratings to the decision, every line with its position."""
+"""Why an adapter, a rollout, a run or a setting is what it is: the tree of causes, every line with its position."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
-from ...domain.errors import UnknownAdapter
-from ...domain.events import TaskRated
-from ...projections.lineage import Node, trace
+from ...domain.errors import NotPossible
+from ...domain.events import PolicyChanged, TaskRated, TaskStarted
+from ...projections.tree import Node
 from .options import DEFAULT_DB, AsJson, Db, open_log
-from .rendering import Branch, print_json, print_tree
+from .rendering import Branch, print_json, print_tree, say, show_time
+
+DATED = (PolicyChanged.TOPIC, TaskStarted.TOPIC)
+"""What is shown with its time: changes and runs are looked for by when they were."""
 
 
 def why(
-    adapter: Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter's name, such as lora-v1.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="An adapter, a setting, or the beginning of a run's or rollout's id.")
+    ],
     ratings: Annotated[bool, typer.Option("--ratings", help="With every rating of the window.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write it as one page, with curves; it must not be there yet."),
+    ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Explain how an adapter came to be.
+    """Explain an adapter, a rollout, a run's adapter or a setting, each line with its position in the log.
 
-    Ratings, breach, dataset, training, proof, gate, canary and decision, each with its position in the log.
+    Of an adapter: ratings, breach, dataset, training, proof, gate, canary and decision. Of a run: the draw that gave it its
+    adapter. Of a setting: who changed it, when and why. The page adds the ratings, what each look at the canary rested on, and
+    the adapters' descent; it needs no network.
 
     \b
     Examples:
-      grokputer why lora-v1
       grokputer why lora-v1 --ratings --json
+      grokputer why 3fa2
+      grokputer why rating.threshold
+      grokputer why lora-v1 --html lora-v1.html
     """
+    from ..explanation import explain
     from ..views import load_state
-    from ..wiring import unknown_adapter
 
     log = open_log(db)
-    known = load_state(log).registry.adapters
-    if adapter not in known:
-        raise UnknownAdapter(unknown_adapter(adapter, known))
-    found = known[adapter]
-    roots = trace(log, UUID(found["id"]))
+    if html is not None and html.exists():
+        raise NotPossible(f"{html} is there already; give another name")
+    found = explain(log, load_state(log), name)
+    if html is not None:
+        from ..audit.page import render
+        from ..explanation import read_history
+
+        html.write_text(render(found, read_history(log, found), with_ratings=ratings), encoding="utf-8")
+        say(f"wrote {html}")
     if as_json:
-        tree = [root.to_json() for root in roots]
-        print_json({"adapter": adapter, "role": found["role"], "status": found["status"], "tree": tree})
-        return
-    line = f"{adapter}, an adapter for role {found['role']}: {found['status']}"
-    print_tree(Branch(line, [_branch(root, ratings) for root in roots]))
+        print_json(found.to_json())
+    elif html is None:
+        roots = found.roots
+        if len(roots) == 1 and roots[0].text == found.title:
+            line, roots = _line(roots[0]), roots[0].children
+        else:
+            line = found.title
+        print_tree(Branch(line, [_branch(root, ratings) for root in roots]))
 
 
 def _branch(node: Node, with_ratings: bool) -> Branch:
     """The node as a line; the single ratings are left out unless asked for."""
     shown = [child for child in node.children if with_ratings or child.kind != TaskRated.TOPIC]
-    return Branch(f"{node.position}  {node.text}", [_branch(child, with_ratings) for child in shown])
+    return Branch(_line(node), [_branch(child, with_ratings) for child in shown])
+
+
+def _line(node: Node) -> str:
+    time = f"{show_time(node.time)}  " if node.kind in DATED else ""
+    return f"{node.position}  {time}{node.text}"

@@ -1,0 +1,132 @@
+"""Charts as HTML: shapes in a stretched SVG, words beside it, so that both are readable at any width and on paper.
+
+Whatever is text here is escaped here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+Points = Sequence[tuple[float, float]]
+
+LEVELS = 6
+"""Rows of numbers above a chart."""
+LEAST_APART = 5.0
+"""Per cent of the width between two numbers on one row; chosen: a number's width on a phone."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named curve of one or more pieces."""
+
+    name: str
+    colour: str
+    """``c1`` to ``c4``, or ``quiet``."""
+    pieces: Sequence[Points]
+    is_dashed: bool = False
+    is_dots: bool = False
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A numbered moment, explained below the chart."""
+
+    x: float
+    text: str
+    tone: str = ""
+    """``good``, ``bad``, ``warn`` or none."""
+    link: str = ""
+    """An id on the page that tells more."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What is drawn. ``x`` are positions in the log."""
+
+    title: str
+    low: float
+    high: float
+    ticks: Sequence[tuple[float, str]]
+    lines: Sequence[Line]
+    flags: Sequence[Flag] = ()
+    ends: tuple[str, str] = ("", "")
+    """What stands under both ends of the axis."""
+    is_log: bool = False
+    note: str = ""
+    span: tuple[float, float] = field(default=(0.0, 0.0))
+    """The axis from left to right; where both are equal, that of the points."""
+
+
+def draw(chart: Chart) -> str:
+    """The chart as a figure."""
+    left, right = chart.span if chart.span[0] < chart.span[1] else _span(chart.lines)
+
+    def across(x: float) -> float:
+        return 100 * (x - left) / (right - left)
+
+    def down(y: float) -> float:
+        low, high, y = (math.log(it) if chart.is_log else it for it in (chart.low, chart.high, max(y, chart.low)))
+        return 100 * (1 - (min(y, high) - low) / (high - low))
+
+    grid = "".join(f'<path class="grid" d="M0 {down(y):.2f}H100"/>' for y, _ in chart.ticks)
+    uprights = "".join(f'<path class="flag {flag.tone}" d="M{across(flag.x):.2f} 0V100"/>' for flag in chart.flags)
+    curves = "".join(
+        _curve(line, [(across(x), down(y)) for x, y in piece]) for line in chart.lines for piece in line.pieces
+    )
+    labels = "".join(
+        f'<span class="tick" style="top:{down(y):.2f}%">{escape(label)}</span>' for y, label in chart.ticks
+    )
+    key = "".join(
+        f'<li><i class="{line.colour}{" dashed" if line.is_dashed else ""}{" dots" if line.is_dots else ""}"></i>'
+        f"{escape(line.name)}</li>"
+        for line in chart.lines
+        if line.name
+    )
+    numbers, rows = _numbers([across(flag.x) for flag in chart.flags], chart.flags)
+    note = f'<p class="note">{escape(chart.note)}</p>' if chart.note else ""
+    return (
+        f'<figure><figcaption><h3>{escape(chart.title)}</h3><ul class="key">{key}</ul></figcaption>{note}'
+        f'<div class="plot" style="--rows:{rows}">{labels}{numbers}'
+        f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{escape(chart.title)}">'
+        f"{grid}{uprights}{curves}</svg></div>"
+        f'<p class="ends"><span>{escape(chart.ends[0])}</span><span>{escape(chart.ends[1])}</span></p></figure>'
+    )
+
+
+def list_flags(flags: Sequence[Flag]) -> str:
+    """What the numbers stand for."""
+    items = []
+    for number, flag in enumerate(flags, 1):
+        text = f'<a href="#{escape(flag.link)}">{escape(flag.text)}</a>' if flag.link else escape(flag.text)
+        items.append(f'<li><b class="{flag.tone}">{number}</b><span>{text}</span></li>')
+    return f'<ol class="flags">{"".join(items)}</ol>' if items else ""
+
+
+def _span(lines: Iterable[Line]) -> tuple[float, float]:
+    xs = [x for line in lines for piece in line.pieces for x, _ in piece] or [0.0]
+    left, right = min(xs), max(xs)
+    return (left, right) if left < right else (left - 1, right + 1)
+
+
+def _curve(line: Line, points: Points) -> str:
+    dashed = " dashed" if line.is_dashed else ""
+    if line.is_dots or len(points) == 1:
+        # A line of no length with round ends is a circle however the picture is stretched.
+        dots = "".join(f"M{x:.2f} {y:.2f}h0" for x, y in points)
+        return f'<path class="{line.colour} {"dots" if line.is_dots else "dot"}" d="{dots}"/>'
+    path = " ".join(f"{x:.2f} {y:.2f}" for x, y in points)
+    return f'<path class="{line.colour}{dashed}" d="M{path}"/>' if points else ""
+
+
+def _numbers(places: Sequence[float], flags: Sequence[Flag]) -> tuple[str, int]:
+    """The numbers over the chart, on as few rows as keep them apart, and how many rows that are."""
+    ends = [-100.0] * LEVELS
+    found = []
+    for number, (x, flag) in enumerate(zip(places, flags, strict=True), 1):
+        level = next((row for row, end in enumerate(ends) if x - end >= LEAST_APART), number % LEVELS)
+        ends[level] = x
+        found.append(f'<b class="{flag.tone}" style="left:{x:.2f}%;--row:{level}">{number}</b>')
+    return "".join(found), sum(end > -100 for end in ends)
