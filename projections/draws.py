@@ -17,7 +17,7 @@ from ..domain.events import (
     TaskStarted,
 )
 from ..domain.routing import arm_of, draw
-from .lineage import path
+from .path import trace_path
 from .traffic import Lanes
 from .tree import Lookup, Node, Placed, node_of
 
@@ -53,17 +53,20 @@ def trace_run(log: Lookup, run: UUID) -> Node:
 
 
 class _Before:
-    """The traffic before a position, and since when each role's live adapter has been live."""
+    """The traffic before a position, and what made each adapter that was live in a role so.
+
+    A run may have been drawn a moment before it was recorded, so what was live last need not be what it got.
+    """
 
     def __init__(self, log: Lookup, position: int) -> None:
         self.lanes = Lanes()
-        self.live_since: dict[str, Placed] = {}
+        self.live_since: dict[tuple[str, str | None], Placed] = {}
         for it in log.read(1, position - 1, ROLLOUT_TOPICS):
             role = getattr(it.event, "role", "")
             stable = self.lanes.traffic(role).stable
             self.lanes.apply(it.position, it.event)
-            if self.lanes.traffic(role).stable != stable:
-                self.live_since[role] = it
+            if (live := self.lanes.traffic(role).stable) != stable:
+                self.live_since[role, live] = it
 
 
 def _explain(log: Lookup, started: Placed, lane: Lane, before: _Before) -> Node:
@@ -75,7 +78,7 @@ def _explain(log: Lookup, started: Placed, lane: Lane, before: _Before) -> Node:
     if lane["arm"] == "pinned":
         within = f", in session {event.session}" if event.session else ""
         node.text = f"{own}: pinned to {_name(lane['adapter'])} by {event.actor}{within}; no draw was made"
-        node.children = [path(log, lane["adapter"], started.position)] if lane["adapter"] else []
+        node.children = [trace_path(log, lane["adapter"], started.position)] if lane["adapter"] else []
         return node
     if lane["rollout"] is None:
         node.text = f"{own}: no rollout was under way, so all runs went to {_name(lane['adapter'])}"
@@ -87,7 +90,7 @@ def _explain(log: Lookup, started: Placed, lane: Lane, before: _Before) -> Node:
     data |= drawn
     node.text = f"{own}: {_say(drawn)}: {_lane(lane)}"
     if lane["arm"] == "canary" and lane["adapter"] is not None:
-        node.children = [path(log, lane["adapter"], begin[0].position - 1), *begin]
+        node.children = [trace_path(log, lane["adapter"], begin[0].position - 1), *begin]
     else:
         node.children = [*begin, *_live(log, role, lane["adapter"], before)]
     return node
@@ -103,6 +106,7 @@ def _draw(log: Lookup, started: Placed, lane: Lane, before: _Before) -> tuple[di
     shares = [it for it in history if isinstance(it.event, (RolloutStarted, CanaryWeightSet))]
     name = "canary_weight_percent" if lane["role"] == event.role else f"{lane['role']}.canary_weight_percent"
     share = event.policy.get(name, before.lanes.state["rollouts"][rollout]["weight_percent"])
+    in_force = [it for it in shares if getattr(it.event, "weight_percent", None) == share][-1:]
     by_session = began.unit == "session" and event.session is not None
     seed = (event.session or "") if by_session else event.originator_id.hex
     fraction = draw(rollout, seed)
@@ -110,6 +114,7 @@ def _draw(log: Lookup, started: Placed, lane: Lane, before: _Before) -> tuple[di
     drawn = {
         "unit": "session" if by_session else "run",
         "drawn_by": seed,
+        "session": event.session,
         "drawn": fraction,
         "share_percent": share,
         "stable": began.stable,
@@ -117,7 +122,7 @@ def _draw(log: Lookup, started: Placed, lane: Lane, before: _Before) -> tuple[di
         "follows": first,
         "is_drawn_so": first is not None or arm_of(fraction, share) == lane["arm"],
     }
-    return drawn, [node_of(log, it) for it in dict.fromkeys((shares[0], shares[-1]))]
+    return drawn, [node_of(log, it) for it in dict.fromkeys((shares[0], *in_force))]
 
 
 def _first_of_session(log: Lookup, started: Placed, role: str, rollout: str) -> int | None:
@@ -135,9 +140,9 @@ def _first_of_session(log: Lookup, started: Placed, role: str, rollout: str) -> 
 
 def _live(log: Lookup, role: str, adapter: str | None, before: _Before) -> list[Node]:
     """Since when the adapter had been live, and how it came about."""
-    since = before.live_since.get(role)
+    since = before.live_since.get((role, adapter))
     steps = [node_of(log, since)] if since is not None else []
-    return [path(log, adapter, since.position - 1), *steps] if adapter and since else steps
+    return [trace_path(log, adapter, since.position - 1), *steps] if adapter and since else steps
 
 
 def _say(drawn: dict[str, Any]) -> str:
@@ -145,6 +150,9 @@ def _say(drawn: dict[str, Any]) -> str:
     if drawn["follows"] is not None:
         return f"session {drawn['drawn_by']} stays on the arm that its run at {drawn['follows']} was drawn for"
     of = f"session {drawn['drawn_by']}" if drawn["unit"] == "session" else f"run {drawn['drawn_by'][:8]}"
+    of += (
+        f", by itself though part of session {drawn['session']}," if drawn["unit"] == "run" and drawn["session"] else ""
+    )
     side = "under" if arm_of(drawn["drawn"], drawn["share_percent"]) == "canary" else "not under"
     share = f"the canary's share of {drawn['share_percent'] / 100:.2f}"
     odd = "" if drawn["is_drawn_so"] else "; recorded is another arm, drawn by other rules than today's"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,18 +15,15 @@ from ..domain.alert import alert_id, notice_of
 from ..domain.breach import role_id
 from ..domain.cost import Prices
 from ..domain.events import (
-    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     ComparisonStarted,
     CycleClosed,
-    CycleOpened,
     DatasetBuilt,
     Event,
     HeldOutJudged,
     PolicyChanged,
     RatingThresholdBreached,
-    RolloutStarted,
     TaskRated,
     TrainingCompleted,
     TrainingRequested,
@@ -35,7 +31,7 @@ from ..domain.events import (
 from ..domain.rollout import rollout_id
 from ..domain.settings import Policy
 from .ratings import Ratings
-from .tree import Lookup, Node, Placed, node_of, walk
+from .tree import Lookup, Node, Placed, node_of
 from .wording import count
 
 
@@ -60,45 +56,6 @@ def trace(log: Lookup, adapter: UUID) -> list[Node]:
     if opening is not None and isinstance(opening.event, RatingThresholdBreached):
         roots[0] = _ratings(log, opening.event, roots[0])
     return [*roots, *_comparisons(log, registered.adapter), *_replacement(log, registered)]
-
-
-PATH = (
-    RatingThresholdBreached,
-    CycleOpened,
-    TrainingRequested,
-    TrainingCompleted,
-    AdapterRegistered,
-    AdapterEvaluated,
-    HeldOutJudged,
-    RolloutStarted,
-    AdapterPromoted,
-)
-"""The steps by which an adapter comes to its runs."""
-
-
-def trace_rollout(log: Lookup, rollout: UUID) -> list[Node]:
-    """The way to the rollout with this id, and below its start all that came of it."""
-    [started, *_] = log.history(rollout)
-    assert isinstance(started.event, RolloutStarted)
-    adapter = find_adapter(log, started.event.adapter)
-    [node] = (it for it in walk(trace(log, adapter)) if it.position == started.position)
-    return [path(log, started.event.adapter, started.position - 1), node]
-
-
-def path(log: Lookup, adapter: str, until: int) -> Node:
-    """How the adapter had come about by the position: each step of its way once, in order, under one line."""
-    topics = [fact.TOPIC for fact in PATH]
-    found = [it for it in walk(trace(log, find_adapter(log, adapter))) if it.kind in topics and it.position <= until]
-    steps = [replace(it, children=[]) for it in found if it.data.get("adapter") == adapter or it.kind in topics[:4]]
-    steps.sort(key=lambda it: it.position)
-    text = f"how {adapter} came about; see 'grokputer why {adapter}'"
-    return Node("Path", steps[-1].position, text, {"adapter": adapter}, children=steps)
-
-
-def find_adapter(log: Lookup, name: str) -> UUID:
-    """The id of the adapter with this name, which the log must hold."""
-    registered = (it.event for it in log.read(1, None, (AdapterRegistered.TOPIC,)))
-    return next(it.originator_id for it in registered if isinstance(it, AdapterRegistered) and it.adapter == name)
 
 
 def _opening(log: Lookup, requested: TrainingRequested) -> Placed | None:

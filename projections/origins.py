@@ -65,8 +65,11 @@ def read_datasets(log: Lookup) -> list[Taught]:
 
 
 def find_examples(datasets: Sequence[Taught], wanted: str) -> set[str]:
-    """The hashes of all examples that begin so, with or without ``sha256:`` before; a task instance is not one."""
-    prefix = "sha256:" + wanted.removeprefix("sha256:")
+    """The hashes of all examples that begin so, with or without ``sha256:`` before."""
+    bare = wanted.strip().lower().removeprefix("sha256:")
+    prefix = f"sha256:{bare}"
+    if not bare:
+        return set()
     return {row["hash"] for it in datasets for row in it.examples or () if str(row.get("hash", "")).startswith(prefix)}
 
 

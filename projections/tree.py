@@ -55,7 +55,7 @@ class Node:
     """One line of the tree. ``position`` is of its event, the last one of it where it stands for several."""
 
     kind: str
-    """The event's name; ``Ratings``, ``Source`` and ``HeldOut`` for what is summed up, ``Run`` for a run of a dataset."""
+    """The event's name, or another word for what stands for no single one: ``Ratings``, ``Source``, ``Draw``, ``Path``."""
     position: int
     text: str
     data: dict[str, Any]

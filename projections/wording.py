@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..domain.aggregate import ACTOR
@@ -161,6 +162,14 @@ def say_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "unset" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def say_names(adapters: Iterable[str]) -> str:
+    """Which adapters there are."""
+    names = list(adapters)
+    if not names:
+        return "none is registered yet"
+    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(names)}"
 
 
 def count(number: int, noun: str) -> str:

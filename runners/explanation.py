@@ -15,10 +15,11 @@ from ..domain.settings import RECIPE_KEYS, ROLES, SETTINGS, without_role
 from ..projections.changes import is_setting, trace_setting
 from ..projections.draws import trace_run
 from ..projections.history import History
-from ..projections.lineage import trace, trace_rollout
+from ..projections.lineage import trace
+from ..projections.path import trace_rollout
 from ..projections.state import State
 from ..projections.tree import Node, walk
-from ..projections.wording import say_value
+from ..projections.wording import say_names, say_value
 from .log import Log
 from .views import load_state
 
@@ -47,14 +48,11 @@ def explain(log: Log, state: State, name: str) -> Explanation:
         return _adapter(log, state, name)
     if is_setting(name, frozenset(RECIPE_KEYS)):
         return _setting(log, name)
-    prefix = name.strip().lower().replace("-", "")
-    is_id = prefix != "" and set(prefix) <= set("0123456789abcdef")
-    runs = log.ids_like(prefix, TaskStarted.TOPIC) if is_id else []
-    rollouts = log.ids_like(prefix, RolloutStarted.TOPIC) if is_id else []
+    runs, rollouts = log.ids_like(name, TaskStarted.TOPIC), log.ids_like(name, RolloutStarted.TOPIC)
     if not runs + rollouts:
         raise NotFound(_unknown(state, name))
     if len(runs + rollouts) > 1:
-        candidates = ", ".join(id[: len(prefix) + 6] for id in sorted(runs + rollouts)[:5])
+        candidates = ", ".join(id[: len(name) + 6] for id in sorted(runs + rollouts)[:5])
         raise NotFound(f"more than one run or rollout begins with {name!r}: {candidates}; give more of the id")
     return _run(log, runs[0]) if runs else _rollout(log, state, rollouts[0])
 
@@ -119,12 +117,10 @@ def _rollout(log: Log, state: State, rollout: str) -> Explanation:
 
 def _unknown(state: State, name: str) -> str:
     """One line: what there is, and where to look."""
-    names = ", ".join(state.registry.adapters)
-    there = f"there {'are' if ', ' in names else 'is'} {names}" if names else "none is registered yet"
     keys = [*SETTINGS, *(f"training.{key}" for key in RECIPE_KEYS)]
     close = difflib.get_close_matches(without_role(name), keys, n=1)
     meant = f" (close to it: {close[0]})" if close else ""
     return (
-        f"{name!r} is no adapter ({there}), no setting{meant}, and no run's or rollout's id begins so; "
-        "see 'grokputer adapters', 'settings', 'runs' or 'rollouts'"
+        f"{name!r} is no adapter ({say_names(state.registry.adapters)}), no setting{meant}, "
+        "and no run's or rollout's id begins so; see 'grokputer adapters', 'settings', 'runs' or 'rollouts'"
     )

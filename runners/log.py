@@ -131,7 +131,13 @@ class Log:
         return found[0] if found else None
 
     def ids_like(self, prefix: str, first_topic: str) -> list[str]:
-        """Hex ids of the aggregates that begin with the prefix and whose history begins with the topic, at most ten."""
+        """Hex ids of the aggregates that begin with the prefix and whose history begins with the topic, at most ten.
+
+        The prefix may be as a person types it: with dashes, in capitals, or no id at all, which nothing begins with.
+        """
+        prefix = prefix.strip().lower().replace("-", "")
+        if not prefix or not set(prefix) <= set("0123456789abcdef"):
+            return []
         with self._reading() as connection:
             cursor = connection.execute(
                 "SELECT originator_id FROM stored_events WHERE originator_id >= ? AND originator_id < ? "

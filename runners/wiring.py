@@ -16,6 +16,7 @@ from ..domain.forms import KEY_VARIABLES
 from ..domain.ports import Channel, Environment, Model
 from ..domain.settings import SETTINGS, Policy
 from ..projections.state import State
+from ..projections.wording import say_names
 from .ledger import Ledger
 
 if TYPE_CHECKING:
@@ -195,6 +196,4 @@ def open_channel(name: str, policy: Policy) -> Channel:
 
 def unknown_adapter(name: str, known: Iterable[str]) -> str:
     """One line for an adapter that is not registered."""
-    names = ", ".join(known)
-    there = f"there {'are' if ', ' in names else 'is'} {names}" if names else "none is registered yet"
-    return f"adapter {name} is not registered; {there}; see 'grokputer adapters'"
+    return f"adapter {name} is not registered; {say_names(known)}; see 'grokputer adapters'"

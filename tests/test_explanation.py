@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from grokputer.domain.errors import NotFound
-from grokputer.domain.events import TaskStarted
+from grokputer.domain.events import Lane, TaskStarted
 from grokputer.domain.rollout import Rollout
 from grokputer.domain.routing import Route, arm_of, draw
 from grokputer.domain.run import TaskRun
@@ -122,6 +122,35 @@ def test_a_run_after_a_roll_back_is_explained_by_the_roll_back(story: Story) -> 
     assert ["it clicks Cancel" in child.text for child in own.children] == [True]
 
 
+def test_a_run_that_was_drawn_just_before_a_promotion_is_explained_by_what_was_live_then(story: Story) -> None:
+    story.promote()
+    rollout = story.prove(story.train(story.ask()))
+    story.assess(rollout, "promote")
+    run, context = UUID(int=8), story.ledger.context("ada")
+    story.ledger.write(
+        TaskRun,
+        run,
+        lambda it: it.start(
+            context, role="action", arm="stable", adapter="lora-v1", rollout=rollout.hex, environment="miniwob",
+            task="click-link", seed=1, base="embedded@sha256:00", session=None, policy={"canary_weight_percent": 15},
+        ),
+    )  # fmt: skip
+    [own] = draws(why(story, run.hex))
+    assert (own.data["share_percent"], own.data["canary"]) == (15, "lora-v2")
+    started, way, live = own.children
+    assert started.kind == "RolloutStarted"
+    assert "how lora-v1 came about" in way.text
+    assert (live.kind, live.data["adapter"]) == ("AdapterPromoted", "lora-v1")
+
+
+def test_a_session_is_named_where_its_runs_are_drawn_one_by_one(story: Story) -> None:
+    rollout = story.prove(story.train(story.fall()))
+    run = story.run(session="talk")
+    [own] = draws(why(story, run.hex))
+    assert own.data["drawn"] == draw(rollout.hex, run.hex)
+    assert f"the hash of run {run.hex[:8]}, by itself though part of session talk, in the rollout is" in own.text
+
+
 def test_a_session_that_stays_is_explained_by_its_first_run(story: Story) -> None:
     story.set("routing.unit", "session")
     rollout = story.prove(story.train(story.fall()))
@@ -132,6 +161,38 @@ def test_a_session_that_stays_is_explained_by_its_first_run(story: Story) -> Non
     assert "the hash of session talk in the rollout" in drawn.text
     assert kept.data["follows"] == story.ledger.position_of(f"{first}/1")
     assert f"session talk stays on the arm that its run at {kept.data['follows']} was drawn for" in kept.text
+
+
+def test_each_role_of_a_run_has_a_draw_of_its_own(story: Story) -> None:
+    story.run()
+    story.run()
+    rollout = story.prove(story.train(story.ask(role="recovery")))
+    run, context = UUID(int=7), story.ledger.context("ada")
+    arm = arm_of(draw(rollout.hex, run.hex), 15)
+    lane: Lane = {
+        "role": "recovery",
+        "arm": arm,
+        "adapter": "lora-v1" if arm == "canary" else None,
+        "rollout": rollout.hex,
+    }
+    story.ledger.write(
+        TaskRun,
+        run,
+        lambda it: it.start(
+            context, role="action", arm="stable", adapter=None, rollout=None, others=[lane], environment="miniwob",
+            task="click-link", seed=1, base="embedded@sha256:00", session=None,
+            policy={"canary_weight_percent": 0, "recovery.canary_weight_percent": 15},
+        ),
+    )  # fmt: skip
+    own, recovery = draws(why(story, run.hex))
+    assert own.text == "role action: no rollout was under way, so all runs went to the base"
+    assert (recovery.data["share_percent"], recovery.data["is_drawn_so"]) == (15, True)
+    assert recovery.text.startswith("role recovery: the hash of run ")
+
+
+def test_a_run_may_be_named_by_its_id_as_other_programs_write_it(story: Story) -> None:
+    run = story.run()
+    assert why(story, str(run).upper()).about["run"] == run.hex
 
 
 def test_a_pinned_run_names_who_pinned_it(story: Story) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from ...projections.history import History, Mark
@@ -44,10 +45,8 @@ def draw_ratings(history: History, anchors: Collection[int]) -> str:
     given = history.ratings_given
     if not given:
         return ""
-    pieces: dict[str | None, list[tuple[float, float]]] = {}
-    for it in history.means:
-        if it.count >= FEWEST:
-            pieces.setdefault(it.adapter, []).append((it.position, it.mean))
+    shown = [it for it in history.means if it.count >= FEWEST]
+    pieces = [[(it.position, it.mean) for it in of_one] for _, of_one in groupby(shown, key=lambda it: it.adapter)]
     thresholds = [(it.position, it.threshold) for it in history.means]
     dots = {arm: [(it.position, it.stars) for it in given if it.arm == arm] for arm in ("stable", "canary")}
     places = [*(it.position for it in given), *(it.position for it in history.marks)]
@@ -55,7 +54,7 @@ def draw_ratings(history: History, anchors: Collection[int]) -> str:
     lines = [
         Line("a rating", "quiet", [dots["stable"]], is_dots=True),
         Line("of a canary's run", "c4", [dots["canary"]], is_dots=True),
-        Line(f"mean of the live adapter's last {window}", "c1", list(pieces.values())),
+        Line(f"mean of the live adapter's last {window}", "c1", pieces),
         Line("threshold", "c2", [thresholds], is_dashed=True),
     ]
     flags = [_flag(mark, TONES.get(mark.kind, ""), anchors) for mark in history.marks]

@@ -36,7 +36,11 @@ def draw_descent(family: Sequence[Member], focus: str | None) -> str:
     )
     words = "".join(_words(member, member.name is not None and member.name == focus) for member in family)
     base = '<li><p><b>base</b></p><p class="quiet">the bare model</p></li>'
-    return f'<div class="descent" style="--rail:{width}px;--rows:{height}">{rail}<ul>{base}{words}</ul></div>'
+    is_anew = any(member.parent is not None and not member.goes_on for member in family)
+    note = (
+        '<p class="note">Dashed: trained anew from the base, while the adapter above was live.</p>' if is_anew else ""
+    )
+    return f'{note}<div class="descent" style="--rail:{width}px;--rows:{height}">{rail}<ul>{base}{words}</ul></div>'
 
 
 def _columns(family: Sequence[Member], rows: dict[str | None, int]) -> list[int]:

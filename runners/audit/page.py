@@ -19,8 +19,8 @@ from ..explanation import Explanation
 from .curves import TONES, draw_looks, draw_ratings, say_moment
 from .descent import draw_descent
 
-LONGEST = 240
-"""Characters of a line that are shown at once, the rest when it is opened; chosen: two lines on a desk."""
+LONGEST = 200
+"""Characters of a list of runs that are shown at once, the rest when it is opened; chosen: two lines on a desk."""
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -38,7 +38,8 @@ $style</style>
 <main>
 $sections
 </main>
-<footer class="quiet">From the log up to position $position, $time. Numbers before a line are positions in the log, times are UTC.</footer>
+<footer class="quiet">From the log up to position $position, $time.
+Numbers before a line are positions in the log, times are UTC.</footer>
 </body>
 </html>
 """)
@@ -81,7 +82,7 @@ def _draw_node(node: Node, seen: set[int]) -> str:
     seen.add(node.position)
     moment = f"<time>{escape(node.time[:16].replace('T', ' '))}</time>" if node.time else ""
     text = escape(node.text)
-    if len(node.text) > LONGEST:
+    if node.kind == "Source" and len(node.text) > LONGEST:
         text = f"<details><summary>{escape(short_text(node.text, LONGEST))}</summary>{text}</details>"
     tone = TONES.get(str(node.data.get("verdict") or node.kind), "")
     return f'<div class="node {tone}"{anchor}><b>{node.position}</b><span>{text} {moment}</span></div>'

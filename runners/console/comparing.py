@@ -170,8 +170,7 @@ def _find(log: Log, prefix: str | None) -> UUID:
         if not newest:
             raise NotFound("no comparison yet; start one with 'grokputer ab base lora-v1 --tasks click-button'")
         return newest[0]
-    wanted = prefix.strip().lower().replace("-", "")
-    found = log.ids_like(wanted, ComparisonStarted.TOPIC) if set(wanted) <= set("0123456789abcdef") else []
+    found = log.ids_like(prefix, ComparisonStarted.TOPIC)
     if len(found) != 1:
         how_many = "more than one" if found else "no"
         raise NotFound(f"{how_many} comparison begins with {prefix!r}; see 'grokputer ab'")

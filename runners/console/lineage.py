@@ -61,15 +61,12 @@ def _forward(log: Log, datasets: list[Taught], name: str) -> tuple[dict[str, Any
     """What was named, as ``{kind: id}``, and the trainings that it was in. Raises ``NotFound``."""
     from ...projections.origins import find_examples, has_instance, trace_forward
 
-    wanted = name.strip().lower().replace("-", "")
     if has_instance(datasets, name):
         return {"instance": name}, trace_forward(datasets, lambda row: row.get("instance") == name)
-    is_id = wanted != "" and set(wanted) <= set("0123456789abcdef")
-    runs = log.ids_like(wanted, "TaskStarted") if is_id else []
-    examples = find_examples(datasets, wanted) if is_id or wanted.startswith("sha256:") else set()
-    found = [("run", id) for id in runs] + [("example", hash) for hash in sorted(examples)]
+    found = [("run", id) for id in log.ids_like(name, "TaskStarted")]
+    found += [("example", hash) for hash in sorted(find_examples(datasets, name))]
     if len(found) > 1:
-        shown = len(wanted.removeprefix("sha256:")) + 6
+        shown = len(name.removeprefix("sha256:")) + 6
         candidates = ", ".join(f"{kind} {id.removeprefix('sha256:')[:shown]}" for kind, id in found[:5])
         raise NotFound(f"more than one run or example begins with {name!r}: {candidates}; give more of it")
     if not found:

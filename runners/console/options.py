@@ -76,12 +76,11 @@ def name_actor(given: str | None) -> str:
 
 def find_run(log: Log, prefix: str) -> UUID:
     """The id of the one run that begins so. Raises ``NotFound`` when there is none, or more than one."""
-    wanted = prefix.strip().lower().replace("-", "")
-    found = log.ids_like(wanted, "TaskStarted") if set(wanted) <= set("0123456789abcdef") else []
+    found = log.ids_like(prefix, "TaskStarted")
     if not found:
         raise NotFound(f"no run begins with {prefix!r}; see 'grokputer runs'")
     if len(found) > 1:
-        candidates = ", ".join(id[: len(wanted) + 6] for id in sorted(found)[:5])
+        candidates = ", ".join(id[: len(prefix) + 6] for id in sorted(found)[:5])
         raise NotFound(f"more than one run begins with {prefix!r}: {candidates}; give more of the id")
     return UUID(found[0])
 
