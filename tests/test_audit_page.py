@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from command_line import call, document, output, refused
 
 from grokputer.domain.rollout import Rollout
+from grokputer.domain.run import TaskRun
+from grokputer.domain.settings import Policy
 from grokputer.domain.training import TrainingJob
 from grokputer.projections.history import History
 from grokputer.runners.audit.chart import Chart, Flag, Line, draw
@@ -102,7 +105,7 @@ def test_the_page_loads_nothing_and_runs_nothing(story: Story) -> None:
 
 def test_no_word_of_the_log_becomes_markup(story: Story) -> None:
     for _ in range(2):
-        story.run()
+        story.rate(story.run(), 4, HOSTILE)
     rollout = story.prove(story.train(story.ask(HOSTILE)))
     context = story.ledger.context(HOSTILE)
     story.ledger.write(Rollout, rollout, lambda it: it.roll_back(HOSTILE, context))
@@ -146,6 +149,32 @@ def test_the_curve_of_ratings_is_the_mean_that_the_trigger_looked_at(story: Stor
     assert [round(it.mean, 2) for it in found.means[:3]] == [4.0, 3.0, 2.67]
     assert {it.threshold for it in found.means} == {3.8}
     assert found.means[-1].mean == load_state(story.ledger).window("action").mean
+
+
+def test_a_rating_of_a_run_pinned_by_hand_is_not_on_the_curve(story: Story) -> None:
+    story.rate(story.run(), 4)
+    pinned, context = UUID(int=9), story.ledger.context("ada")
+
+    def play(run: TaskRun) -> None:
+        run.start(
+            context, role="action", arm="pinned", adapter=None, rollout=None, environment="miniwob", task="click-link",
+            seed=1, base="embedded@sha256:00", session=None, policy={},
+        )  # fmt: skip
+        run.take_step(
+            context,
+            prompt="a",
+            answer="b",
+            error="",
+            model_ms=1,
+            environment_ms=1,
+            prompt_tokens=1,
+            completion_tokens=1,
+        )
+        run.succeed(9, 1.0, Policy(), context)
+
+    story.ledger.write(TaskRun, pinned, play)
+    story.rate(pinned, 5)
+    assert [it.stars for it in history(story, "rating.threshold").ratings_given] == [4]
 
 
 def test_breach_and_promotion_are_marked_where_they_stand(story: Story) -> None:
