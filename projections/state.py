@@ -15,7 +15,7 @@ from ..domain.alert import is_low
 from ..domain.breach import Window
 from ..domain.canary import Times, Verdict, assess_canary
 from ..domain.cost import Prices
-from ..domain.events import Event, PolicyChanged, TaskRated, TrainingCompleted
+from ..domain.events import SCHEMA, Event, PolicyChanged, TaskRated, TrainingCompleted
 from ..domain.routing import Traffic
 from ..domain.sequential import judge
 from ..domain.settings import Policy
@@ -136,7 +136,7 @@ class State:
     def dump(self) -> bytes:
         """JSON in the order things came: equal logs give equal bytes, and what is loaded keeps its order."""
         parts = {
-            "version": self.VERSION,
+            "version": _VERSION,
             "position": self.position,
             "settings": self.settings,
             "ratings": self.ratings.state,
@@ -154,7 +154,7 @@ class State:
         """The state that was dumped, None when it is of another version or unreadable: then fold the log."""
         try:
             parts = json.loads(saved)
-            if parts["version"] != cls.VERSION:
+            if parts["version"] != _VERSION:
                 return None
             state = cls()
             state.position, state.settings = parts["position"], parts["settings"]
@@ -165,3 +165,15 @@ class State:
         except (ValueError, KeyError, TypeError):
             return None
         return state
+
+    @classmethod
+    def is_of_another_program(cls, saved: bytes) -> bool:
+        """Whether the state was dumped by a program that folds otherwise, or knows other facts."""
+        try:
+            return bool(json.loads(saved)["version"] != _VERSION)
+        except (ValueError, KeyError, TypeError):
+            return False
+
+
+_VERSION = f"{State.VERSION}/{SCHEMA}"
+"""A newer program's facts may be in a state that this one could load, and would then never meet."""

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from ..domain.aggregate import Aggregate
 from ..domain.errors import LogError, NotFound
+from ..domain.events import EVENTS
 from .mapper import Recorded, decode
 
 if TYPE_CHECKING:
@@ -84,14 +85,18 @@ class Log:
     # --- events ---
 
     def read(self, first: int = 1, last: int | None = None, topics: Sequence[str] = ()) -> Iterator[Recorded]:
-        """The events from one position to another, in order, a batch at a time."""
+        """The events from one position to another, in order, a batch at a time.
+
+        With topics, those alone; an event that this program does not know is never passed over. Raises ``LogError``.
+        """
+        others = sorted(EVENTS.keys() - set(topics)) if topics else []
         where, values = "WHERE position >= ?", [last] if last is not None else []
         if last is not None:
             where += " AND position <= ?"
-        if topics:
-            where += f" AND topic IN ({','.join('?' * len(topics))})"
+        if others:
+            where += f" AND topic NOT IN ({','.join('?' * len(others))})"
         while True:
-            found = self._select(f"{where} ORDER BY position LIMIT {BATCH}", first, *values, *topics)
+            found = self._select(f"{where} ORDER BY position LIMIT {BATCH}", first, *values, *others)
             yield from found
             if len(found) < BATCH:
                 return

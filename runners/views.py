@@ -13,12 +13,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ..domain.events import SCHEMA
 from ..projections.state import State
 from ..projections.tables import TABLES, Row, merge, rows_of
 from .log import Log, connect, explain
 
 CHECKPOINT = "state"
 TABLES_CHECKPOINT = "tables"
+_OF_THIS_PROGRAM = str(SCHEMA).encode()
 
 
 def load_state(log: Log, position: int | None = None) -> State:
@@ -35,20 +37,27 @@ def fold(log: Log, state: State, position: int | None = None) -> State:
     return state
 
 
+def are_tables_current(log: Log) -> bool:
+    """Whether the SQL tables are this program's and say what the log says up to its end."""
+    return log.load_checkpoint(TABLES_CHECKPOINT) == (log.position, _OF_THIS_PROGRAM)
+
+
 def update_tables(log: Log) -> None:
     """Bring the SQL tables up to the log's end, rows and position in one transaction.
 
-    Where one is missing, or is of an earlier program and has other columns, all are built anew.
+    Where one is missing, or is of a program that has other columns or knows other facts, all are built anew.
     """
     with _views(log) as connection:
-        saved = _position(connection, TABLES_CHECKPOINT)
-        if any(_columns(connection, table) != set(columns) for table, columns in TABLES.items()):
+        saved, by = _position(connection, TABLES_CHECKPOINT), _saved(connection, TABLES_CHECKPOINT)
+        if by != _OF_THIS_PROGRAM or any(
+            _columns(connection, table) != set(columns) for table, columns in TABLES.items()
+        ):
             saved = 0
             _make_tables(connection)
         rows, last = _rows(log, saved + 1)
         _write_rows(connection, rows)
         if last > saved or not saved:
-            connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (TABLES_CHECKPOINT, last, b""))
+            _save(connection, TABLES_CHECKPOINT, last, _OF_THIS_PROGRAM)
 
 
 @dataclass(frozen=True)
@@ -73,9 +82,11 @@ def replay(log: Log) -> Replay:
     equal: dict[str, bool] = {}
     with _views(log) as connection:
         state_at, tables_at = _position(connection, CHECKPOINT), _position(connection, TABLES_CHECKPOINT)
-        saved = connection.execute("SELECT state FROM checkpoints WHERE name = ?", (CHECKPOINT,)).fetchone()
+        saved = _saved(connection, CHECKPOINT)
         state = fold(log, State(), state_at)
-        equal["state"] = saved[0] == state.dump() if saved else log.position == 0
+        if saved is not None and State.is_of_another_program(saved):
+            _save(connection, CHECKPOINT, state_at, saved := state.dump())  # never loaded, so there is nothing to compare
+        equal["state"] = saved == state.dump() if saved is not None else log.position == 0
         rows, _ = _rows(log, 1, tables_at)
         merged = merge(rows)
         for table, columns in TABLES.items():
@@ -84,9 +95,7 @@ def replay(log: Log) -> Replay:
             _make_tables(connection)
             _write_rows(connection, rows)
             whole = fold(log, state)
-            connection.execute(
-                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (CHECKPOINT, whole.position, whole.dump())
-            )
+            _save(connection, CHECKPOINT, whole.position, whole.dump())
     return Replay(log.position, equal)
 
 
@@ -105,6 +114,15 @@ def _views(log: Log) -> Iterator[sqlite3.Connection]:
 def _position(connection: sqlite3.Connection, checkpoint: str) -> int:
     row = connection.execute("SELECT position FROM checkpoints WHERE name = ?", (checkpoint,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def _saved(connection: sqlite3.Connection, checkpoint: str) -> bytes | None:
+    row = connection.execute("SELECT state FROM checkpoints WHERE name = ?", (checkpoint,)).fetchone()
+    return row[0] if row else None
+
+
+def _save(connection: sqlite3.Connection, checkpoint: str, position: int, state: bytes) -> None:
+    connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (checkpoint, position, state))
 
 
 def _rows(log: Log, first: int, last: int | None = None) -> tuple[list[Row], int]:

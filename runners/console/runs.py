@@ -64,9 +64,9 @@ def runs(
 def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]:
     """Rows of the table of runs, which is brought up to the log's end first where it is behind."""
     from ..log import explain
-    from ..views import TABLES_CHECKPOINT, update_tables
+    from ..views import are_tables_current, update_tables
 
-    if (log.load_checkpoint(TABLES_CHECKPOINT) or (-1, b""))[0] < log.position:
+    if not are_tables_current(log):
         update_tables(log)
     try:
         with closing(sqlite3.connect(log.path, timeout=30)) as connection:
