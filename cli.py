@@ -41,6 +41,8 @@ COMMANDS = {
     "dataset": "datasets",
     "train": "working",
     "work": "working",
+    "backup": "keeping",
+    "restore": "keeping",
     "doctor": "doctor",
 }
 """Each command and the module of ``runners/console`` that it is in, in the order of the help."""

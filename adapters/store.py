@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..domain.errors import DamagedWeights
+from .files import sync
 
 SUMS = "SHA256SUMS"
 SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".md")
@@ -86,7 +87,7 @@ class WeightStore:
             os.rename(incoming, folder)
         if not folder.is_dir():
             raise DamagedWeights(f"weights {hash} could not be written to {folder}; see whether the disk is full")
-        _sync(self.root)
+        sync(self.root)
 
 
 def hash_directory(directory: Path) -> str:
@@ -144,13 +145,5 @@ def _hash(content: bytes) -> str:
 def _flush(directory: Path) -> None:
     """Bring files and folder to the disk, so that the rename never shows a name before its bytes."""
     for file in directory.iterdir():
-        _sync(file)
-    _sync(directory)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(file)
+    sync(directory)

@@ -51,6 +51,10 @@ class InvalidExamples(GrokputerError, ValueError):
     """A dataset file that cannot be read as training examples."""
 
 
+class InvalidSession(GrokputerError, ValueError):
+    """A session log of another program that cannot be read as a run."""
+
+
 class TrainingInterrupted(GrokputerError):
     """A training whose process was ended from outside: it goes on from its last checkpoint."""
 

@@ -333,5 +333,5 @@ class PolicyChanged(Event):
 
 
 SCHEMA = sum(kind.VERSION for kind in EVENTS.values())
-"""What this program can read, as one number: it grows with every new fact and every new version of one. A view that was computed
-by a program of another schema may rest on facts that this one does not know."""
+"""What this program can read, as one number: it grows with every new fact and every new version of one. A view that was
+computed by a program of another schema may rest on facts that this one does not know."""

@@ -85,7 +85,9 @@ def replay(log: Log) -> Replay:
         saved = _saved(connection, CHECKPOINT)
         state = fold(log, State(), state_at)
         if saved is not None and State.is_of_another_program(saved):
-            _save(connection, CHECKPOINT, state_at, saved := state.dump())  # never loaded, so there is nothing to compare
+            _save(
+                connection, CHECKPOINT, state_at, saved := state.dump()
+            )  # never loaded, so there is nothing to compare
         equal["state"] = saved == state.dump() if saved is not None else log.position == 0
         rows, _ = _rows(log, 1, tables_at)
         merged = merge(rows)

@@ -23,6 +23,7 @@ from .courier import Courier
 from .gate import judge
 from .improvement import follow
 from .ledger import Ledger
+from .log import Log
 from .rollouts import prove
 from .schedule import ScheduleKeeper
 from .trainings import carry_on_training
@@ -52,7 +53,7 @@ class Reporter:
 
 
 @contextmanager
-def lease(ledger: Ledger, reporter: Reporter, *, waits: bool = True) -> Iterator[None]:
+def lease(ledger: Log, reporter: Reporter, *, waits: bool = True) -> Iterator[None]:
     """Hold the log's one lease, waiting for it where another worker has it. The system frees it when a holder dies.
 
     Raises ``NotPossible`` instead of waiting where ``waits`` is off.

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from ...domain.errors import NotFound
+from ...domain.errors import NotFound, NotPossible
 from ...domain.events import EVENTS
 from ...projections.facts import own_fields
-from .options import DEFAULT_DB, Db, open_log
-from .rendering import print_table, short_id, short_text, show_time
+from .options import DEFAULT_DB, Db, is_for_subcommand, open_log
+from .rendering import print_table, say, short_id, short_text, show_time
 
 if TYPE_CHECKING:
     from ..log import Log
     from ..mapper import Recorded
 
 
-def log(
+log = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+
+@log.callback()
+def list_events(
+    context: typer.Context,
     after: Annotated[int | None, typer.Option(min=0, help="Only events after this position.")] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many: the newest, or with --after the first after it.")
@@ -30,7 +39,7 @@ def log(
     db: Db = DEFAULT_DB,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Print the log, event by event.
+    """Print the log, event by event; export it, or import one.
 
     Each with its position, the position of the event that caused it, who did it, and its data.
 
@@ -38,7 +47,10 @@ def log(
     Examples:
       grokputer log --limit 20
       grokputer log --event AdapterPromoted --event AdapterRolledBack --json
+      grokputer log export events.jsonl
     """
+    if is_for_subcommand(context):
+        return
     for name in event or ():
         if name not in EVENTS:
             raise NotFound(_unknown_event(name))
@@ -50,6 +62,76 @@ def log(
         return
     columns = ("position", "time", "event", "id", "version", "caused by", "actor", "data")
     print_table(columns, (_row(entry) for entry in entries), "no such events")
+
+
+@log.command()
+def export(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where to write it; it must not be there yet. - is stdout.")
+    ],
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Write the whole log as JSON Lines: its events as they are stored, and the texts they point to.
+
+    What is written is the log at one moment; others may go on writing. Adapter weights are no part of it: 'grokputer backup'
+    takes them too.
+
+    \b
+    Examples:
+      grokputer log export events.jsonl
+      grokputer log export - | gzip > events.jsonl.gz
+    """
+    from ..exchange import export_log
+
+    opened = open_log(db)
+    if file == "-":
+        done = export_log(opened, sys.stdout.buffer)
+    else:
+        with write_whole(Path(file)) as out:
+            done = export_log(opened, out)
+    say(
+        f"wrote {done.events} events and {done.content} texts; adapter weights are not part of a log, see 'grokputer backup'"
+    )
+
+
+@log.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What 'log export' wrote. - is stdin.")],
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Make a log of an exported one: the same events at the same positions, to the byte, all of them or none.
+
+    The log must be new or empty. Each event is decoded and each text held against its hash before anything is kept.
+
+    \b
+    Examples:
+      grokputer log import events.jsonl --db copy/events.db
+      zcat events.jsonl.gz | grokputer log import - --db copy.db
+    """
+    from ..exchange import import_log
+    from ..ledger import Ledger
+    from ..wiring import adapters_folder
+
+    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
+        done = import_log(Ledger.create(db), lines)
+    print(f"imported {done.events} events and {done.content} texts into {db}")
+    say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(db)}")
+
+
+@contextmanager
+def write_whole(file: Path) -> Iterator[BinaryIO]:
+    """The file to write to: there in whole when the block ends well, and else not. Raises ``NotPossible`` for an older one."""
+    if file.exists():
+        raise NotPossible(f"{file} is there already; give another name")
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        aside.rename(file)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _unknown_event(name: str) -> str:

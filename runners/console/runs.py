@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +13,20 @@ import typer
 from ...domain.events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
 from ...domain.roles import GOOD_STARS
 from ...projections.wording import describe_fault
-from .options import DEFAULT_DB, AsJson, Db, Role, RunPrefix, find_run, open_log
-from .rendering import print_json, print_table, short_id, short_text, show_time
+from .options import (
+    DEFAULT_DB,
+    Actor,
+    AsJson,
+    Db,
+    Role,
+    RunPrefix,
+    find_run,
+    is_for_subcommand,
+    name_actor,
+    open_ledger,
+    open_log,
+)
+from .rendering import print_json, print_table, say, short_id, short_text, show_time
 
 if TYPE_CHECKING:
     from ..log import Log
@@ -21,7 +34,12 @@ if TYPE_CHECKING:
 ERASED = "(erased)"
 
 
-def runs(
+runs = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+
+@runs.callback()
+def list_runs(
+    context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
@@ -32,7 +50,7 @@ def runs(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs, the newest first.
+    """List the runs, the newest first; or import what another program logged.
 
     \b
     Examples:
@@ -40,6 +58,8 @@ def runs(
       grokputer runs --unattributed
       grokputer runs --role action --limit 100 --json
     """
+    if is_for_subcommand(context):
+        return
     log = open_log(db)
     conditions, values = ["1"], []
     if role is not None:
@@ -59,6 +79,39 @@ def runs(
         "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "fault", "corrected",
     )  # fmt: skip
     print_table(columns, (_row(run) for run in found), "no runs; start one with 'grokputer run click-button'")
+
+
+@runs.command("import")
+def import_(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files session.json, folders of them, JSON Lines of sessions."),
+    ],
+    role: Annotated[Role, typer.Option(help="The role whose runs they become.")] = "action",
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Import sessions that another program logged, each as a run with its rating and comment. The same session counts once.
+
+    A session is an object with task, iterations, tool_calls, user_rating, feedback_comment, lora_version, what_went_wrong; all
+    but the task may be missing. They are pinned, under an adapter named imported: they count in no window and for no canary.
+
+    \b
+    Examples:
+      grokputer runs import session.json
+      grokputer runs import sessions/ more.jsonl --role decomposition
+    """
+    from ..improvement import follow
+    from ..sessions import read_sessions, record_session
+
+    ledger, actor = open_ledger(db), name_actor(by)
+    sessions = read_sessions(paths)
+    new = sum([record_session(ledger, it, role, actor) for it in sessions])
+    follow(ledger)
+    print(f"imported {new} sessions as runs of role {role}; {len(sessions) - new} were there already")
+    unrated = [it for it in sessions if it.stars is None and it.comment]
+    if unrated:
+        say(f"{len(unrated)} comments came without a rating and were left out; rate those runs with 'grokputer rate'")
 
 
 def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]:

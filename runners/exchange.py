@@ -1,0 +1,215 @@
+"""The log as JSON Lines, out and in, exact to the byte: for other programs, for archives, and for moving it.
+
+The first line says how many lines of what follow and how far each follower has come; then the texts of the content store by
+their keys, each with its salt, so that its hash can be checked; then the events by position, their states as they are stored.
+What is computed from the log is left out, for it is computed again. Adapter weights are no part of the log.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain
+from typing import BinaryIO
+
+import msgspec
+
+from ..domain.errors import LogError
+from ..projections.state import State
+from .log import LOCK_TIMEOUT_S, Log, explain, uri
+from .mapper import decode
+from .views import CHECKPOINT
+
+FORM = 1
+"""Raised when a line changes its meaning."""
+
+
+class Head(msgspec.Struct, tag_field="kind", tag="log", forbid_unknown_fields=True):
+    """The first line."""
+
+    form: int
+    events: int
+    content: int
+    followers: dict[str, int]
+    """By name, the position that each has come to."""
+
+
+class Text(msgspec.Struct, tag_field="kind", tag="content", forbid_unknown_fields=True):
+    """A text of the content store; ``key`` is ``sha256:`` and the hash of salt and text, ``salt`` hex."""
+
+    key: str
+    salt: str
+    text: str
+
+
+class Stored(msgspec.Struct, tag_field="kind", tag="event", forbid_unknown_fields=True):
+    """An event; ``id`` and ``version`` are its aggregate's id, hex, and its place there, from 1; ``state`` as stored."""
+
+    position: int
+    id: str
+    version: int
+    topic: str
+    state: str
+
+
+_READ = msgspec.json.Decoder(Head | Text | Stored)
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What was written or read: counts of events and of texts."""
+
+    events: int
+    content: int
+
+
+def export_log(log: Log, out: BinaryIO) -> Exchanged:
+    """Write the log, as it is at one moment, while others may go on writing to it.
+
+    Raises ``LogError`` where the log is damaged or holds what this program does not know: what is written can be imported.
+    """
+    try:
+        with closing(sqlite3.connect(f"{uri(log.path)}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as connection:
+            connection.isolation_level = None
+            connection.execute("BEGIN")
+            head = _head(connection)
+            encoder = msgspec.json.Encoder()
+            for it in chain([head], _texts(connection), _events(connection)):
+                out.write(encoder.encode(it) + b"\n")
+    except sqlite3.Error as error:
+        raise explain(log.path, error) from error
+    return Exchanged(head.events, head.content)
+
+
+def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
+    """Store what was exported in the empty log, all of it or nothing, and the state that follows from it.
+
+    Raises ``LogError`` where the log is not empty, and for the first line that is not as it was written, by its number.
+    """
+    with _storing(log) as connection:
+        reader, state = _Reader(connection), State()
+        for number, line in enumerate(lines, 1):
+            try:
+                reader.take(line, state)
+            except (msgspec.DecodeError, sqlite3.IntegrityError, UnicodeError, LogError, ValueError) as error:
+                raise LogError(f"line {number} is not of an exported log: {error}; nothing was imported") from error
+        head = reader.finish()
+        if state.position:
+            connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", (CHECKPOINT, state.position, state.dump()))
+    return Exchanged(head.events, head.content)
+
+
+class _Reader:
+    """Takes in line after line, each checked before it is stored."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.head: Head | None = None
+        self.texts = self.position = 0
+
+    def take(self, line: bytes, state: State) -> None:
+        """Store the line's text or event. Raises ``ValueError`` for one that is not as it was written."""
+        it = _READ.decode(line)
+        if isinstance(it, Head) != (self.head is None):
+            raise ValueError("the first line says what follows, and no other does; give the whole file")
+        match it:
+            case Head():
+                self._begin(it)
+            case Text():
+                self._keep(it)
+            case Stored():
+                self._store(it, state)
+
+    def finish(self) -> Head:
+        """The first line. Raises ``LogError`` where fewer or more lines came than it says."""
+        if self.head is None:
+            raise LogError("there is no line to import; give what 'grokputer log export' wrote")
+        wanted, there = (self.head.events, self.head.content), (self.position, self.texts)
+        if wanted != there:
+            raise LogError(
+                f"the file has {there[0]} events and {there[1]} texts, its first line says {wanted[0]} and {wanted[1]}: it was "
+                "cut or joined; nothing was imported"
+            )
+        return self.head
+
+    def _begin(self, head: Head) -> None:
+        if head.form != FORM:
+            raise ValueError(f"it is of form {head.form}, this program knows {FORM}; upgrade grokputer to read it")
+        self.head = head
+        for name, position in head.followers.items():
+            if not 0 <= position <= head.events:
+                raise ValueError(f"follower {name} cannot have come to {position} of {head.events} events")
+            self.connection.execute(
+                "INSERT INTO tracking (application_name, notification_id) VALUES (?, ?)", (name, position)
+            )
+
+    def _keep(self, it: Text) -> None:
+        salt = bytes.fromhex(it.salt)
+        if it.key != "sha256:" + sha256(salt + it.text.encode()).hexdigest():
+            raise ValueError(f"its text is not the one of {it.key[:19]}: the hashes differ")
+        self.connection.execute("INSERT INTO content (key, salt, text) VALUES (?, ?, ?)", (it.key, salt, it.text))
+        self.texts += 1
+
+    def _store(self, it: Stored, state: State) -> None:
+        if it.position != self.position + 1:
+            raise ValueError(f"it has position {it.position} after {self.position}; positions are 1, 2, 3 and so on")
+        raw = it.state.encode()
+        event = decode(it.topic, it.id, it.version, raw)
+        if event.originator_id.hex != it.id or it.version < 1:
+            raise ValueError(f"{it.id}/{it.version} is not an aggregate's id, in 32 hex digits, and a version from 1")
+        self.connection.execute(
+            "INSERT INTO stored_events (position, originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?, ?)",
+            (it.position, it.id, it.version, it.topic, raw),
+        )
+        state.apply(it.position, event)
+        self.position = it.position
+
+
+def _head(connection: sqlite3.Connection) -> Head:
+    events, content = (
+        connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("stored_events", "content")
+    )
+    rows = connection.execute("SELECT application_name, notification_id FROM tracking ORDER BY application_name")
+    return Head(FORM, events, content, dict(rows.fetchall()))
+
+
+def _texts(connection: sqlite3.Connection) -> Iterator[Text]:
+    for key, salt, text in connection.execute("SELECT key, salt, text FROM content ORDER BY key"):
+        if key != "sha256:" + sha256(salt + text.encode()).hexdigest():
+            raise LogError(f"content {key[:19]} is not what was kept; restore the log from a backup")
+        yield Text(key, salt.hex(), text)
+
+
+def _events(connection: sqlite3.Connection) -> Iterator[Stored]:
+    wanted = 1
+    for position, id, version, topic, state in connection.execute(
+        "SELECT position, originator_id, originator_version, topic, state FROM stored_events ORDER BY position"
+    ):
+        if position != wanted:
+            raise LogError(f"the log lacks the event at position {wanted}; restore it from a backup")
+        decode(topic, id, version, state)
+        yield Stored(position, id, version, topic, state.decode())
+        wanted += 1
+
+
+@contextmanager
+def _storing(log: Log) -> Iterator[sqlite3.Connection]:
+    """A transaction on the empty log: it is kept where the block ends well. Raises ``LogError`` where it is not empty."""
+    try:
+        with closing(sqlite3.connect(log.path, timeout=LOCK_TIMEOUT_S, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            head = _head(connection)
+            if head.events or head.content:
+                raise LogError(
+                    f"{log.path} holds {head.events} events already; import into a new log, made with --db and a new name"
+                )
+            connection.execute("DELETE FROM tracking")
+            connection.execute("DELETE FROM checkpoints")
+            yield connection
+            connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise explain(log.path, error) from error
