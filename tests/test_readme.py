@@ -37,7 +37,7 @@ READING = {
     "show",
     "what-if",
 }
-WRITING = {"set", "test", "pause", "rollback"}
+WRITING = {"set", "test", "pause", "rollback", "export", "import"}
 """What comes after some of them and writes."""
 
 
