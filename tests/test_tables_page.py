@@ -14,7 +14,7 @@ from grokputer.projections.tables import TABLES
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
 TYPES = {str: "TEXT", int: "INTEGER", float: "REAL"}
-QUESTIONS = re.findall(r"([^\n]+)\n\n```sql\n(.*?)```\n\n((?:\|.*\n)+)", PAGE, re.DOTALL)
+QUESTIONS = re.findall(r"([^\n]+)\n\n```sql\n(.*?)```\n\n((?:\|[^\n]*\n)+)", PAGE, re.DOTALL)
 DESCRIBED = {
     table: re.findall(r"^\| `(\w+)` \| (\w+) \| \S", text, re.MULTILINE)
     for table, text in re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
@@ -30,9 +30,8 @@ def ask(log: Path, question: str) -> str:
 
 
 def test_the_page_describes_the_tables_that_there_are_column_by_column(log: Path) -> None:
-    assert DESCRIBED == {
-        table: [(column, TYPES[kind]) for column, kind in columns.items()] for table, columns in TABLES.items()
-    }
+    there = {table: [(column, TYPES[kind]) for column, kind in columns.items()] for table, columns in TABLES.items()}
+    assert there == DESCRIBED
     with closing(sqlite3.connect(log)) as connection:
         for table, columns in DESCRIBED.items():
             found = [(row[1], row[2]) for row in connection.execute(f"PRAGMA table_info({table})")]

@@ -23,7 +23,7 @@ def backup(
     Every event is decoded, every text and weight held against its hash, and every view computed again. The copy is itself
     a log: any reading command takes FOLDER/events.db. Unfinished trainings are not in it; they begin anew.
 
-    \\b
+    \b
     Examples:
       grokputer backup backups/monday
       grokputer backup backups/log-alone --no-weights
@@ -51,7 +51,7 @@ def restore(
 
     Nothing is replaced while a worker or another process has the log open. Weights are added, none is taken away.
 
-    \\b
+    \b
     Examples:
       grokputer restore backups/monday --dry-run
       grokputer restore backups/monday --force --db events.db

@@ -106,7 +106,7 @@ def import_(
     \b
     Examples:
       grokputer log import events.jsonl --db copy/events.db
-      zcat events.jsonl.gz | grokputer log import - --db copy.db
+      grokputer log import - --db copy.db < events.jsonl
     """
     from ..exchange import import_log
     from ..ledger import Ledger
