@@ -261,6 +261,15 @@ def test_a_log_whose_sums_are_right_is_proven_all_the_same(log: Path, tmp_path: 
             prove(copy)
 
 
+def test_views_that_are_behind_are_brought_up_in_the_copy_and_the_log_stays_as_it_is(log: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(log)) as connection:
+        connection.executescript("UPDATE runs SET stars = 1; DELETE FROM checkpoints WHERE name = 'state'")
+    before = log.read_bytes()
+    back_up(Log.open(log), tmp_path / "backup")
+    assert replay(Log.open(tmp_path / "backup" / "events.db")).is_equal
+    assert log.read_bytes() == before
+
+
 def test_what_is_no_backup_is_named(log: Path, tmp_path: Path) -> None:
     assert "is not a backup; give a folder" in refused("restore", tmp_path, db=log)
     assert "is not a backup; give a folder" in refused("restore", log, db=log)
@@ -332,8 +341,26 @@ def test_wherever_the_swap_ends_one_of_the_two_logs_is_in_place(
     assert events(log) == new
     restore(backup, log, force=True)
     assert events(log) == old
+    assert {it for it in beside(log) if "replaced" in it} == {"events.db.replaced-1"}
     assert events(log.parent / "events.db.replaced-1") == new
     assert not log.samefile(log.parent / "events.db.replaced-1")
+
+
+def test_nobody_reads_or_writes_the_log_at_the_moment_it_is_replaced(
+    log: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+
+    def look(incoming: Path, path: Path) -> None:
+        for statement in ("SELECT COUNT(*) FROM stored_events", "DELETE FROM tracking"):
+            with closing(sqlite3.connect(path, timeout=0)) as other, pytest.raises(sqlite3.OperationalError) as caught:
+                other.execute(statement)
+            said.append(str(caught.value))
+        os.replace(incoming, path)
+
+    monkeypatch.setattr(Path, "replace", look)
+    restore(backup, log)
+    assert said == ["database is locked"] * 2
 
 
 def test_two_backups_under_one_name_at_once_do_not_mix(log: Path, tmp_path: Path) -> None:

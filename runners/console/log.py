@@ -1,4 +1,4 @@
-"""The log itself: its events as they stand, each with the position of the event that led to it."""
+"""The log itself: its events as they stand, each with the position of the event that led to it; written out, and read in."""
 
 from __future__ import annotations
 

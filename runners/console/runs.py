@@ -1,4 +1,4 @@
-"""Runs: the list of them, and one of them step by step."""
+"""Runs: the list of them, one of them step by step, and those that another program logged."""
 
 from __future__ import annotations
 
