@@ -21,7 +21,9 @@ from ..adapters.files import sync
 from ..adapters.store import SUMS, WeightStore
 from ..domain.errors import DamagedWeights, LogError, NotPossible
 from .exchange import export_log
-from .log import LOCK_TIMEOUT_S, Log, explain, uri
+from .integrity import verify
+from .log import Log, connect, explain, uri
+from .schema import upgrade_tables
 from .views import load_state, replay
 from .wiring import adapters_folder
 from .worker import Reporter, lease
@@ -63,6 +65,7 @@ def back_up(log: Log, folder: Path, *, with_weights: bool = True) -> Backup:
     with _unfinished(folder) as aside:
         copy = aside / LOG
         _copy(log.path, copy)
+        upgrade_tables(copy)
         events = prove(copy, mends=True)
         source = WeightStore(adapters_folder(log.path) / "weights")
         stored, missing = _add_weights(copy, source, adapters_folder(copy)) if with_weights else (0, ())
@@ -77,8 +80,8 @@ def back_up(log: Log, folder: Path, *, with_weights: bool = True) -> Backup:
 def prove(file: Path, *, mends: bool = False) -> int:
     """How many events the log holds. Raises ``LogError`` unless it is whole.
 
-    That is: SQLite finds it sound, every event is there and decodes, every text is the one that was kept, and every view
-    follows from the events to the bit. With ``mends`` the views may be behind or differ, and do not after it.
+    That is: SQLite finds it sound, every event is where and what it was and decodes, every text is the one that was kept, and
+    every view follows from the events to the bit. With ``mends`` the views may be behind or differ, and do not after it.
     """
     log = Log.open(file)
     try:
@@ -88,6 +91,8 @@ def prove(file: Path, *, mends: bool = False) -> int:
         raise explain(file, error) from error
     if found != "ok":
         raise LogError(f"{file} is damaged ({' '.join(found.split())[:200]}); use another backup")
+    if (fault := verify(log).fault) is not None:
+        raise LogError(f"{file}, at position {fault.position}: {fault.reason}; use another backup")
     with open(os.devnull, "wb") as nowhere:
         events = export_log(log, nowhere).events
     views = replay(log)
@@ -164,7 +169,7 @@ def _copy(log: Path, copy: Path) -> None:
     """SQLite's online backup: the pages as of one moment, in one go, so that writers neither wait nor make it begin again."""
     try:
         with (
-            closing(sqlite3.connect(f"{uri(log)}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as source,
+            closing(connect(log, "ro")) as source,
             closing(sqlite3.connect(copy, isolation_level=None)) as target,
         ):
             source.backup(target)
@@ -226,7 +231,7 @@ def _count_lost(path: Path, incoming: Path) -> int | None:
     )
     try:
         Log.open(path)
-        with closing(sqlite3.connect(f"{uri(path)}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as connection:
+        with closing(connect(path, "ro")) as connection:
             connection.execute("ATTACH ? AS backup", (f"{uri(incoming)}?mode=ro",))
             first = connection.execute(
                 "SELECT MIN(it.position) FROM main.stored_events AS it LEFT JOIN backup.stored_events AS other "

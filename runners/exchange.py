@@ -1,8 +1,9 @@
 """The log as JSON Lines, out and in, exact to the byte: for other programs, for archives, and for moving it.
 
-The first line says how many lines of what follow and how far each follower has come; then the texts of the content store by
-their keys, each with its salt, so that its hash can be checked; then the events by position, their states as they are stored.
-What is computed from the log is left out, for it is computed again. Adapter weights are no part of the log.
+The first line says how many lines of what follow, the root of the log's tree and how far each follower has come; then the
+texts of the content store by their keys, each with its salt, so that its hash can be checked; then the events by position,
+their states as they are stored. What is computed from the log is left out, for it is computed again. Adapter weights are no
+part of the log.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import BinaryIO
 import msgspec
 
 from ..domain.errors import LogError
+from ..domain.merkle import Tree
 from ..projections.state import State
-from .log import LOCK_TIMEOUT_S, Log, explain, uri
+from .log import COLUMNS, Log, connect, explain
 from .mapper import decode
 from .views import CHECKPOINT
+from .writer import Transaction, read_tree
 
 FORM = 1
 """Raised when a line changes its meaning."""
@@ -33,6 +36,8 @@ class Head(msgspec.Struct, tag_field="kind", tag="log", forbid_unknown_fields=Tr
     form: int
     events: int
     content: int
+    root: str
+    """The root of the tree over the events, in hex: it holds each in its place."""
     followers: dict[str, int]
     """By name, the position that each has come to."""
 
@@ -72,8 +77,7 @@ def export_log(log: Log, out: BinaryIO) -> Exchanged:
     Raises ``LogError`` where the log is damaged or holds what this program does not know: what is written can be imported.
     """
     try:
-        with closing(sqlite3.connect(f"{uri(log.path)}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as connection:
-            connection.isolation_level = None
+        with closing(connect(log.path, "ro")) as connection:
             connection.execute("BEGIN")
             head = _head(connection)
             encoder = msgspec.json.Encoder()
@@ -89,8 +93,8 @@ def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
 
     Raises ``LogError`` where the log is not empty, and for the first line that is not as it was written, by its number.
     """
-    with _storing(log) as connection:
-        reader, state = _Reader(connection), State()
+    with _storing(log) as transaction:
+        reader, state = _Reader(transaction), State()
         for number, line in enumerate(lines, 1):
             try:
                 reader.take(line, state)
@@ -98,15 +102,17 @@ def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
                 raise LogError(f"line {number} is not of an exported log: {error}; nothing was imported") from error
         head = reader.finish()
         if state.position:
-            connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", (CHECKPOINT, state.position, state.dump()))
+            saved = (CHECKPOINT, state.position, state.dump())
+            transaction.connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", saved)
     return Exchanged(head.events, head.content)
 
 
 class _Reader:
     """Takes in line after line, each checked before it is stored."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self.connection = transaction.connection
         self.head: Head | None = None
         self.texts = self.position = 0
 
@@ -132,6 +138,10 @@ class _Reader:
             raise LogError(
                 f"the file has {there[0]} events and {there[1]} texts, its first line says {wanted[0]} and {wanted[1]}: it was "
                 "cut or joined; nothing was imported"
+            )
+        if (root := self.transaction.tree.root().hex()) != self.head.root:
+            raise LogError(
+                f"the events have the root {root[:19]}, the first line says {self.head.root[:19]}; nothing was imported"
             )
         return self.head
 
@@ -160,10 +170,7 @@ class _Reader:
         event = decode(it.topic, it.id, it.version, raw)
         if event.originator_id.hex != it.id or it.version < 1:
             raise ValueError(f"{it.id}/{it.version} is not an aggregate's id, in 32 hex digits, and a version from 1")
-        self.connection.execute(
-            "INSERT INTO stored_events (position, originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?, ?)",
-            (it.position, it.id, it.version, it.topic, raw),
-        )
+        self.transaction.append([(it.id, it.version, it.topic, raw)])
         state.apply(it.position, event)
         self.position = it.position
 
@@ -173,7 +180,7 @@ def _head(connection: sqlite3.Connection) -> Head:
         connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("stored_events", "content")
     )
     rows = connection.execute("SELECT application_name, notification_id FROM tracking ORDER BY application_name")
-    return Head(FORM, events, content, dict(rows.fetchall()))
+    return Head(FORM, events, content, read_tree(connection).root().hex(), dict(rows.fetchall()))
 
 
 def _texts(connection: sqlite3.Connection) -> Iterator[Text]:
@@ -186,7 +193,7 @@ def _texts(connection: sqlite3.Connection) -> Iterator[Text]:
 def _events(connection: sqlite3.Connection) -> Iterator[Stored]:
     wanted = 1
     for position, id, version, topic, state in connection.execute(
-        "SELECT position, originator_id, originator_version, topic, state FROM stored_events ORDER BY position"
+        f"SELECT {COLUMNS} FROM stored_events ORDER BY position"
     ):
         if position != wanted:
             raise LogError(f"the log lacks the event at position {wanted}; restore it from a backup")
@@ -196,11 +203,10 @@ def _events(connection: sqlite3.Connection) -> Iterator[Stored]:
 
 
 @contextmanager
-def _storing(log: Log) -> Iterator[sqlite3.Connection]:
+def _storing(log: Log) -> Iterator[Transaction]:
     """A transaction on the empty log: it is kept where the block ends well. Raises ``LogError`` where it is not empty."""
     try:
-        with closing(sqlite3.connect(log.path, timeout=LOCK_TIMEOUT_S, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = FULL")
+        with closing(connect(log.path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             head = _head(connection)
             if head.events or head.content:
@@ -209,7 +215,7 @@ def _storing(log: Log) -> Iterator[sqlite3.Connection]:
                 )
             connection.execute("DELETE FROM tracking")
             connection.execute("DELETE FROM checkpoints")
-            yield connection
+            yield Transaction(connection, Tree())
             connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise explain(log.path, error) from error

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
+from ..domain.errors import LogError
 from ..domain.merkle import Tree, leaf
 from .log import connect
 
@@ -37,13 +38,18 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection, tree: Tree | None) -> None:
         self.connection = connection
         self.known_tree = tree.copy() if tree is not None else None
-        """The tree over all events, those of this transaction among them; None as long as nobody needs it."""
+        """The tree, None as long as nobody needs it."""
+
+    @property
+    def tree(self) -> Tree:
+        """The tree over all events, those of this transaction among them."""
+        if self.known_tree is None:
+            self.known_tree = read_tree(self.connection)
+        return self.known_tree
 
     def append(self, rows: Sequence[Row]) -> list[int]:
         """Store the events at the log's end, each with the nodes of the tree that it completes; their positions."""
-        if self.known_tree is None:
-            self.known_tree = read_tree(self.connection)
-        tree, positions = self.known_tree, []
+        tree, positions = self.tree, []
         for id, version, topic, state in rows:
             position = tree.size + 1
             nodes = tree.append(leaf(position, id, version, topic, state))
@@ -223,13 +229,13 @@ class _Piece(Generic[T]):
 
 
 def read_tree(connection: sqlite3.Connection) -> Tree:
-    """The tree over all stored events, from the nodes beside them."""
+    """The tree over all stored events, from the nodes beside them. Raises ``LogError`` where events are missing."""
     size = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
 
     def nodes_at(position: int) -> bytes:
-        nodes: bytes = connection.execute("SELECT nodes FROM stored_events WHERE position = ?", (position,)).fetchone()[
-            0
-        ]
-        return nodes
+        row = connection.execute("SELECT nodes FROM stored_events WHERE position = ?", (position,)).fetchone()
+        if row is None:
+            raise LogError(f"the log lacks the event at position {position}; restore it from a backup")
+        return bytes(row[0])
 
     return Tree.at(size, nodes_at)

@@ -245,7 +245,10 @@ def test_a_single_byte_that_changed_is_found_before_anything_is_replaced(
 def test_a_log_whose_sums_are_right_is_proven_all_the_same(log: Path, tmp_path: Path) -> None:
     for statement, said in (
         ("UPDATE content SET text = 'other' WHERE key = (SELECT MIN(key) FROM content)", "not what was kept"),
-        ("DROP TRIGGER log_keeps_events; UPDATE stored_events SET state = '{}' WHERE position = 9", "damaged"),
+        (
+            "DROP TRIGGER log_keeps_events; UPDATE stored_events SET state = '{}' WHERE position = 9",
+            "not the one that was",
+        ),
         (
             "DROP TRIGGER log_loses_nothing; DELETE FROM stored_events WHERE position = 9",
             "lacks the event at position 9",

@@ -136,7 +136,7 @@ def test_what_is_not_as_it_was_written_is_refused_by_its_line_and_nothing_is_kep
             "DROP TRIGGER log_loses_nothing; DELETE FROM stored_events WHERE position = 5",
             "lacks the event at position 5",
         ),
-        ("INSERT INTO stored_events VALUES (99, 'ab', 1, 'TaskDreamt', '{}')", "lacks the event"),
+        ("INSERT INTO stored_events VALUES (99, 'ab', 1, 'TaskDreamt', '{}', '')", "lacks the event"),
     ],
 )
 def test_a_log_that_could_not_be_imported_is_not_exported(log: Path, tmp_path: Path, statement: str, said: str) -> None:

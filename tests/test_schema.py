@@ -109,7 +109,7 @@ def store(db: Path, later: Later) -> str:
     with sqlite3.connect(db) as connection:
         [run] = connection.execute("SELECT originator_id FROM stored_events WHERE topic = 'TaskStarted'").fetchone()
         connection.execute(
-            "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?, 99, ?, ?)",
+            "INSERT INTO stored_events (originator_id, originator_version, topic, state, nodes) VALUES (?, 99, ?, ?, x'')",
             (run, later.topic, later.state),
         )
     connection.close()
