@@ -251,7 +251,7 @@ def test_a_log_whose_sums_are_right_is_proven_all_the_same(log: Path, tmp_path: 
         ),
         (
             "DROP TRIGGER log_loses_nothing; DELETE FROM stored_events WHERE position = 9",
-            "lacks the event at position 9",
+            "no event at position 9",
         ),
         ("UPDATE runs SET stars = 1", "runs does not follow"),
         ("PRAGMA application_id = 1", "not a log"),
