@@ -35,6 +35,7 @@ COMMANDS = {
     "log": "log",
     "what-if": "imagining",
     "replay": "replaying",
+    "forget": "forgetting",
     "verify": "proving",
     "prove": "proving",
     "settings": "settings",

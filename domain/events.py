@@ -32,6 +32,7 @@ from .alert_facts import DeliveryEvent as DeliveryEvent
 from .comparison_facts import ComparisonConcluded as ComparisonConcluded
 from .comparison_facts import ComparisonEvent as ComparisonEvent
 from .comparison_facts import ComparisonStarted as ComparisonStarted
+from .erasure_facts import ContentErased as ContentErased
 from .example_facts import ExamplesImported as ExamplesImported
 from .example_facts import ExamplesSynthesized as ExamplesSynthesized
 from .fact import EVENTS as EVENTS

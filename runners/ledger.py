@@ -95,8 +95,8 @@ class Ledger(Log):
             return aggregate
         raise LogError(f"{self.path} is being written by too many at once; try again")
 
-    def store(self, *aggregates: Aggregate, tracking: Tracking | None = None) -> None:
-        """Store the aggregates' pending events, and how far a follower is, in one transaction.
+    def store(self, *aggregates: Aggregate, tracking: Tracking | None = None, also: Work[None] | None = None) -> None:
+        """Store the aggregates' pending events, how far a follower is, and what else is to be done, in one transaction.
 
         Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first, ``LogError``.
         What could not be stored is pending still, so to store the aggregate again is to try again.
@@ -106,7 +106,7 @@ class Ledger(Log):
         if not events and tracking is None:
             return
         try:
-            self._events.record(events, tracking)
+            self._events.record(events, tracking, also)
         except BaseException as error:
             for aggregate, pending in collected:
                 aggregate.take_back(pending)
@@ -160,6 +160,7 @@ class _Events(Application[UUID]):
         # One that stores tracking with the events.
         return self.factory.process_recorder()
 
-    def record(self, events: Sequence[Event], tracking: Tracking | None) -> None:
+    def record(self, events: Sequence[Event], tracking: Tracking | None, also: Work[None] | None) -> None:
         """Store events and tracking, without what ``save`` adds for snapshots, caches and listeners that are not here."""
-        self.recorder.insert_events([self.mapper.to_stored_event(event) for event in events], tracking=tracking)
+        stored = [self.mapper.to_stored_event(event) for event in events]
+        self.recorder.insert_events(stored, tracking=tracking, also=also)

@@ -175,6 +175,10 @@ class Log:
         text: str = row[1]
         return text
 
+    def has_content(self, key: str) -> bool:
+        """Whether there is a text under the key."""
+        return self._one("SELECT 1 FROM content WHERE key = ?", key) is not None
+
     def load_checkpoint(self, name: str) -> tuple[int, bytes] | None:
         """A follower's saved state and the position it is of."""
         with self._reading() as connection:

@@ -49,7 +49,8 @@ class LogRecorder(SQLiteProcessRecorder):
         """Store them at the log's end; their positions. Raises ``IntegrityError`` when one of the versions is there."""
         rows = [(_hex(it.originator_id), it.originator_version, it.topic, it.state) for it in stored_events]
         tracking: Tracking | None = kwargs.get("tracking")
-        return self._do(lambda transaction: self._store(transaction, rows, tracking))
+        also: Work[None] | None = kwargs.get("also")
+        return self._do(lambda transaction: self._store(transaction, rows, tracking, also))
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Store how far a follower is. Raises ``IntegrityError`` when it is further already."""
@@ -77,10 +78,18 @@ class LogRecorder(SQLiteProcessRecorder):
                 for position, id, version, topic, state in cursor.fetchall()
             ]
 
-    def _store(self, transaction: Transaction, rows: Sequence[Row], tracking: Tracking | None) -> list[int]:
+    def _store(
+        self,
+        transaction: Transaction,
+        rows: Sequence[Row],
+        tracking: Tracking | None,
+        also: Work[None] | None = None,
+    ) -> list[int]:
         positions = transaction.append(rows) if rows else []
         if tracking is not None:
             self._insert_tracking(SQLiteCursor(transaction.connection.cursor()), tracking)
+        if also is not None:
+            also(transaction)
         return positions
 
     def _do(self, work: Work[T]) -> T:

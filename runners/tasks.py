@@ -6,6 +6,7 @@ Each turn is answered by the role whose it is, with that role's own adapter and 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from .ledger import Ledger
 
 RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature")
 """The settings a run is shaped by, recorded with its start."""
+
+_QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ class TaskRunner:
                 role=step.role,
                 prompt=next(keys),
                 answer=next(keys),
-                error=step.page.error,
+                error=_without_words(step.page.error),
                 model_ms=step.completion.duration_ms,
                 environment_ms=step.environment_ms,
                 prompt_tokens=step.completion.prompt_tokens,
@@ -188,10 +191,22 @@ class TaskRunner:
         elif is_success(page):
             run.succeed(took_ms, page.reward, policy, context)
         else:
-            run.fail("wrong" if page.is_done else "timeout", page.error, took_ms, page.reward, policy, context)
+            run.fail(
+                "wrong" if page.is_done else "timeout",
+                _without_words(page.error),
+                took_ms,
+                page.reward,
+                policy,
+                context,
+            )
 
     def _context(self, run: TaskRun) -> Context:
         return self.ledger.context(self.actor, f"{run.id}/{run.version}")
+
+
+def _without_words(error: str) -> str:
+    """What the log keeps of an error: an answer that it quotes lies beside the log, from where it can be erased."""
+    return _QUOTED.sub("it", error)
 
 
 def _routes(task: Task, state: State, pinned: Route | None, id: UUID) -> dict[str, Route]:

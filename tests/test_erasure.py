@@ -1,0 +1,133 @@
+"""Erasure: the words are gone from every byte of the log's files, while its events and their proof stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from command_line import call, document, output, refused
+
+from grokputer.domain.errors import LogError, NotPossible
+from grokputer.domain.events import ContentErased
+from grokputer.domain.run import TaskRun
+from grokputer.projections.lineage import read_manifest
+from grokputer.runners.console.feedback import record_rating
+from grokputer.runners.erasure import Target, erase
+from grokputer.runners.improvement import follow
+from grokputer.runners.integrity import verify
+from grokputer.runners.log import Log, connect
+from grokputer.runners.views import replay
+from story import Story
+
+SECRET = "my card number is 4000 1234 and nobody shall know"
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
+    return Story(tmp_path / "events.db")
+
+
+def bytes_of(path: Path) -> bytes:
+    """All that lies in the log's files."""
+    return b"".join(file.read_bytes() for file in sorted(path.parent.glob("events.db*")) if file.is_file())
+
+
+def say(story: Story, run: UUID, words: str, actor: str = "ada") -> None:
+    rated = story.ledger.get(TaskRun, run)
+    record_rating(story.ledger, rated, 2, [], words, actor, None, None)
+    follow(story.ledger)
+
+
+def test_no_byte_of_a_runs_words_is_left_while_all_else_stands(story: Story) -> None:
+    runs = [story.run(succeeds=False) for _ in range(12)]
+    for number, run in enumerate(runs):
+        say(story, run, f"{SECRET} {number} " * 60)
+    before = list(story.ledger.read())
+    head = verify(story.ledger).head
+    for run in runs:
+        erase(story.ledger, Target(run=run.hex), "asked for", "bob")
+    assert SECRET.encode() not in bytes_of(story.path)
+    after = list(story.ledger.read())
+    assert after[: len(before)] == before
+    assert verify(story.ledger, [head]).fault is None
+    assert replay(story.ledger).is_equal
+    assert "(erased)" in output("show", runs[0].hex, db=story.path)
+
+
+def test_what_others_said_and_other_runs_said_is_still_there(story: Story) -> None:
+    mine, theirs = story.run(succeeds=False), story.run(succeeds=False)
+    say(story, mine, "mine alone")
+    say(story, mine, "said by bob of ada's run", "bob")
+    say(story, theirs, "said of another run")
+    erase(story.ledger, Target(person="bob"), "left the team", "ada")
+    files = bytes_of(story.path)
+    assert b"said by bob" not in files
+    assert b"mine alone" in files
+    erase(story.ledger, Target(run=mine.hex), "asked for", "ada")
+    assert b"mine alone" not in bytes_of(story.path)
+    assert b"said of another run" in bytes_of(story.path)
+
+
+def test_all_that_a_person_asked_goes_with_what_was_answered(story: Story) -> None:
+    run = story.run(succeeds=False)
+    say(story, run, "by somebody else", "bob")
+    words = erase(story.ledger, Target(person="ada"), "asked for", "bob")
+    assert words.runs == {run.hex}
+    assert b"by somebody else" not in bytes_of(story.path)
+    assert b"CLICKbutton:Ok[1]" not in bytes_of(story.path)
+
+
+def test_who_erased_what_and_why_is_on_record_and_it_is_done_once(story: Story) -> None:
+    run = story.run(succeeds=False)
+    say(story, run, SECRET)
+    with pytest.raises(NotPossible, match="needs a reason"):
+        erase(story.ledger, Target(run=run.hex), " ", "bob")
+    assert SECRET.encode() in bytes_of(story.path)
+    for _ in range(2):
+        erase(story.ledger, Target(run=run.hex), "asked for", "bob")
+    [erased] = [it.event for it in story.ledger.read() if isinstance(it.event, ContentErased)]
+    assert (erased.actor, erased.run, erased.reason, erased.runs) == ("bob", run.hex, "asked for", 1)
+    assert erased.texts == 3
+
+
+def test_while_another_process_reads_it_says_that_bytes_may_be_left_and_finishes_later(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = story.run(succeeds=False)
+    say(story, run, SECRET)
+    monkeypatch.setattr("grokputer.runners.erasure.READERS_S", 0.1)
+    reader = connect(story.path, "ro")
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM stored_events").fetchone()
+    with pytest.raises(LogError, match="give the same command again"):
+        erase(story.ledger, Target(run=run.hex), "asked for", "bob")
+    reader.close()
+    erase(story.ledger, Target(run=run.hex), "asked for", "bob")
+    assert SECRET.encode() not in bytes_of(story.path)
+
+
+def test_the_adapters_that_learnt_from_the_words_are_named_and_can_be_trained_again(story: Story) -> None:
+    story.promote()
+    manifest = next(it.event for it in story.ledger.read() if it.event.TOPIC == "DatasetBuilt")
+    run = read_manifest(str(story.ledger.get_content(vars(manifest)["manifest"])))["examples"][0]["run"]
+    datasets = story.path.parent / "events.adapters" / "trainings" / manifest.originator_id.hex
+    datasets.mkdir(parents=True)
+    (datasets / "dataset.jsonl").write_text("the words once more")
+    shown = document("forget", run, "--dry-run", db=story.path)
+    assert shown["adapters"] == ["lora-v1"]
+    said = output("forget", run, "--reason", "asked for", "--retrain", "--as", "bob", db=story.path)
+    assert "trained on them: lora-v1" in said
+    assert "a training for role action without them is requested" in said
+    assert not list(datasets.iterdir())
+    newest = [it.event for it in Log.open(story.path).read() if it.event.TOPIC == "TrainingRequested"][-1]
+    assert vars(newest)["parent"] == "lora-v1"
+
+
+def test_on_the_command_line_it_is_one_run_or_one_person_and_a_reason(story: Story) -> None:
+    run = story.run(succeeds=False)
+    assert "name a run, or a person" in refused("forget", "--reason", "x", db=story.path)
+    assert "name a run, or a person" in refused("forget", run.hex, "--person", "ada", "--reason", "x", db=story.path)
+    assert "give --reason" in refused("forget", run.hex, db=story.path)
+    assert "there are no words of eve" in output("forget", "--person", "eve", "--reason", "x", db=story.path)
+    assert call("forget", "ffff", "--reason", "x", db=story.path).exit_code == 1
