@@ -42,6 +42,11 @@ class Owed:
 class Alerts:
     """Fold of the alerts, by their position in the log, in the order they came."""
 
+    HEARS = (
+        AlertRaised, AlertDelivered, AlertDeliveryFailed, PolicyChanged, RatingThresholdBreached, CycleOpened, CycleClosed,
+        RolloutResumed, AdapterPromoted, AdapterRolledBack,
+    )  # fmt: skip
+
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {"raised": {}, "low": {}}
 

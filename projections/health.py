@@ -38,6 +38,11 @@ class Health:
     it takes each as the mean of its runs, once it is over.
     """
 
+    HEARS = (
+        RolloutStarted, CanaryWeightSet, RolloutResumed, TaskSucceeded, TaskFailed, TaskRated, AdapterPromoted,
+        AdapterRolledBack,
+    )  # fmt: skip
+
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
         self._evidence: dict[str, Evidence] = {}

@@ -15,6 +15,8 @@ from .ratings import BASE
 class Metrics:
     """Fold of run counts. Everything counted is a whole number, so a replay is equal to the bit."""
 
+    HEARS = (TaskRated, TaskSucceeded, TaskFailed, TaskCorrected)
+
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
 

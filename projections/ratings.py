@@ -23,6 +23,8 @@ class Ratings:
     with the newer rating. Runs pinned to an adapter by hand count in no window: nobody sent them there to judge the traffic.
     """
 
+    HEARS = (TaskRated, TaskSucceeded, TaskFailed, AdapterPromoted)
+
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
 

@@ -28,6 +28,11 @@ from ..domain.events import (
 class Registry:
     """Fold of trainings (by hex id) and adapters (by name), in the order they came."""
 
+    HEARS = (
+        TrainingEvent, AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
+        AdapterRolledBack,
+    )  # fmt: skip
+
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {"trainings": {}, "adapters": {}}
 

@@ -6,6 +6,7 @@ It is what the improvement process knows when it decides, what ``status`` shows,
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,9 @@ from .registry import Registry
 from .traffic import Lanes
 from .trigger import Triggers
 
+Hear = Callable[[int, Any], None]
+"""Takes in an event of the kind it hears, at its position."""
+
 
 class State:
     """The folds side by side, as of ``position``. It only ever computes: applying an event calls nobody."""
@@ -46,23 +50,40 @@ class State:
         self.registry = Registry()
         self.alerts = Alerts()
         self._policy: Policy | None = None
+        self._hearers: dict[type[Event], list[Hear]] = {}
 
     def apply(self, position: int, event: Event) -> None:
         """Take in the next event of the log."""
-        if isinstance(event, PolicyChanged):
-            self.settings[event.key] = event.new
-            self._policy = None
-        for fold in (self.ratings, self.metrics, self.health, self.lanes, self.registry):
-            fold.apply(position, event)
-        if isinstance(event, Triggers.HEARS):
-            self.triggers.apply(event, self.policy)
-        if isinstance(event, TrainingCompleted):
-            self.registry.charge(event, Prices.of(self.policy))
-        self.alerts.apply(position, event, self.policy)
-        if isinstance(event, TaskRated):
-            for window in (self.window(lane["role"]) for lane in event.lanes):
-                self.alerts.note_mean(position, window, is_low(window, self.policy))
+        kind = type(event)
+        if kind not in self._hearers:
+            self._hearers[kind] = self._find_hearers(kind)
+        self.lanes.pass_time(event.time)
+        for hear in self._hearers[kind]:
+            hear(position, event)
         self.position = position
+
+    def _find_hearers(self, kind: type[Event]) -> list[Hear]:
+        """What the facts of this kind change, in the order in which it is done."""
+        folds = (self.ratings, self.metrics, self.health, self.lanes, self.registry)
+        found: list[Hear] = [self._set] if kind is PolicyChanged else []
+        found += [fold.apply for fold in folds if issubclass(kind, fold.HEARS)]
+        if issubclass(kind, Triggers.HEARS):
+            found.append(lambda _, event: self.triggers.apply(event, self.policy))
+        if kind is TrainingCompleted:
+            found.append(lambda _, event: self.registry.charge(event, Prices.of(self.policy)))
+        if issubclass(kind, Alerts.HEARS):
+            found.append(lambda position, event: self.alerts.apply(position, event, self.policy))
+        if kind is TaskRated:
+            found.append(self._note_means)
+        return found
+
+    def _set(self, position: int, event: PolicyChanged) -> None:
+        self.settings[event.key] = event.new
+        self._policy = None
+
+    def _note_means(self, position: int, event: TaskRated) -> None:
+        for window in (self.window(lane["role"]) for lane in event.lanes):
+            self.alerts.note_mean(position, window, is_low(window, self.policy))
 
     @property
     def policy(self) -> Policy:

@@ -37,6 +37,8 @@ class Lanes:
     that jumps or goes backwards a canary is neither promoted nor given up early.
     """
 
+    HEARS = (TaskStarted, RatingThresholdBreached, CycleOpened, CycleClosed, RolloutEvent)
+
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {"roles": {}, "rollouts": {}, "time": None}
         """``time``: of the last event, seconds of the epoch."""
@@ -45,8 +47,7 @@ class Lanes:
         self._find_undecided()
 
     def apply(self, position: int, event: Event) -> None:
-        """Follow one event."""
-        self._pass_time(event.time)
+        """Follow one event, after its time has passed."""
         match event:
             case TaskStarted():
                 self._pin(event)
@@ -59,8 +60,11 @@ class Lanes:
                 self._roll(position, event)
                 self._find_undecided()
 
-    def _pass_time(self, now: datetime) -> None:
-        """Let the time pass for every undecided rollout; a paused one is not given up meanwhile."""
+    def pass_time(self, now: datetime) -> None:
+        """Let the time up to the next event, of whatever kind, pass for every undecided rollout.
+
+        A paused one is not given up meanwhile.
+        """
         for rollout, lane in self.undecided.items():
             times = self.times(rollout, now)
             lane["baked_s"], lane["at_share_s"], lane["waited_s"] = times.baked, times.at_share, times.waited

@@ -133,7 +133,8 @@ def test_topics_are_the_ones_every_log_has() -> None:
     assert sorted(EVENTS) == [
         "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack",
         "AlertDelivered", "AlertDeliveryFailed", "AlertRaised",
-        "CanaryAssessed", "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "CycleClosed", "CycleOpened",
+        "CanaryAssessed", "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CycleClosed",
+            "CycleOpened",
         "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
         "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "ScheduleKept", "StepTaken",
         "TaskCorrected", "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded",
