@@ -23,8 +23,9 @@ from ..domain.errors import DamagedWeights, LogError, NotPossible
 from .exchange import export_log
 from .integrity import verify
 from .log import Log, connect, explain, uri
+from .rebuild import replay
 from .schema import upgrade_tables
-from .views import load_state, replay
+from .views import load_state
 from .wiring import adapters_folder
 from .worker import Reporter, lease
 

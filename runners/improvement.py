@@ -40,7 +40,8 @@ from ..domain.training import TrainingJob
 from ..projections.state import State
 from .ledger import RACES, Ledger
 from .mapper import Recorded
-from .views import CHECKPOINT, load_state, update_tables
+from .tables import update_tables
+from .views import CHECKPOINT, MOMENT, load_state, name_moment
 
 NAME = "improvement"
 A = TypeVar("A", bound=Aggregate)
@@ -54,16 +55,18 @@ def follow(ledger: Ledger) -> State:
     """
     done = ledger.tracked(NAME)
     state = load_state(ledger, done)
-    began = state.position
+    began, saved = state.position, []
     while ledger.position > state.position:
         for recorded in ledger.read(state.position + 1):
             state.apply(recorded.position, recorded.event)
+            if state.position % MOMENT == 0:
+                saved.append((name_moment(state.position), state.position, state.dump()))
             if recorded.position > done and _react(ledger, recorded, state):
                 done = recorded.position
     if state.position > done:
         _track(ledger, state.position)
     if state.position > began:
-        ledger.save_checkpoint(CHECKPOINT, state.position, state.dump())
+        ledger.save_checkpoints([*saved, (CHECKPOINT, state.position, state.dump())])
         update_tables(ledger)
     return state
 

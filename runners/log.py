@@ -185,6 +185,13 @@ class Log:
             row = connection.execute("SELECT position, state FROM checkpoints WHERE name = ?", (name,)).fetchone()
         return (row[0], row[1]) if row else None
 
+    def load_checkpoint_until(self, first: str, last: str) -> tuple[int, bytes] | None:
+        """The saved state with the greatest name from the first to the last, and the position it is of."""
+        statement = "SELECT position, state FROM checkpoints WHERE name BETWEEN ? AND ? ORDER BY name DESC LIMIT 1"
+        with self._reading() as connection:
+            row = connection.execute(statement, (first, last)).fetchone()
+        return (row[0], row[1]) if row else None
+
     def tracked(self, name: str) -> int:
         """How far the named follower has come, 0 when it has not begun."""
         return self._one("SELECT notification_id FROM tracking WHERE application_name = ?", name) or 0

@@ -25,7 +25,7 @@ from grokputer.projections.ratings import BASE
 from grokputer.runners.comparison import compare, plan
 from grokputer.runners.improvement import follow
 from grokputer.runners.paired_runs import look_back
-from grokputer.runners.views import replay
+from grokputer.runners.rebuild import replay
 from grokputer.runners.wiring import adapters_folder
 from story import Story
 

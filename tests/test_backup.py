@@ -22,7 +22,8 @@ from grokputer.domain.errors import GrokputerError, LogError, NotPossible
 from grokputer.runners.backup import back_up, prove, restore
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.log import Log
-from grokputer.runners.views import load_state, replay
+from grokputer.runners.rebuild import replay
+from grokputer.runners.views import load_state
 from grokputer.runners.wiring import adapters_folder
 from grokputer.runners.worker import Reporter, lease
 from story import change

@@ -17,7 +17,7 @@ from grokputer.runners.erasure import Target, erase
 from grokputer.runners.improvement import follow
 from grokputer.runners.integrity import verify
 from grokputer.runners.log import Log, connect
-from grokputer.runners.views import replay
+from grokputer.runners.rebuild import replay
 from story import Story
 
 SECRET = "my card number is 4000 1234 and nobody shall know"

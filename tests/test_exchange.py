@@ -20,7 +20,9 @@ from grokputer.runners.exchange import export_log, import_log
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.log import Log
-from grokputer.runners.views import load_state, replay, update_tables
+from grokputer.runners.rebuild import replay
+from grokputer.runners.tables import update_tables
+from grokputer.runners.views import load_state
 from story import Story
 
 TABLES = ("stored_events", "content", "tracking", "sqlite_sequence")

@@ -26,9 +26,9 @@ from grokputer.runners.corrections import BadCorrection, correct_by_hand
 from grokputer.runners.gate import judge
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
+from grokputer.runners.rebuild import replay
 from grokputer.runners.rollouts import decide_by_hand
 from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.views import replay
 from grokputer.runners.wiring import Parts, adapters_folder
 from grokputer.runners.worker import Reporter, Worker
 from story import Ticking, complete_training

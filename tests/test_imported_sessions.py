@@ -10,7 +10,8 @@ import pytest
 from command_line import call, count, document, lines, output, refused
 
 from grokputer.runners.ledger import Ledger
-from grokputer.runners.views import load_state, replay
+from grokputer.runners.rebuild import replay
+from grokputer.runners.views import load_state
 from story import Story
 
 SESSION: dict[str, Any] = {

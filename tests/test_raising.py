@@ -27,7 +27,8 @@ from grokputer.projections.state import State
 from grokputer.runners.courier import Courier
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
-from grokputer.runners.views import fold, load_state, replay
+from grokputer.runners.rebuild import replay
+from grokputer.runners.views import fold, load_state
 from story import Standing, change
 
 

@@ -28,11 +28,14 @@ from grokputer.domain.schedule import SCHEDULE_ID, Schedule
 from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.domain.training import TrainingJob
 from grokputer.projections.state import State
+from grokputer.runners import improvement, rebuild
 from grokputer.runners.decisions import decide_again
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
+from grokputer.runners.rebuild import replay
 from grokputer.runners.rollouts import WANTED, decide_by_hand
-from grokputer.runners.views import fold, load_state, replay, update_tables
+from grokputer.runners.tables import update_tables
+from grokputer.runners.views import fold, load_state, name_moment
 from story import Standing
 
 ROLES = st.sampled_from(["action", "ocr"])
@@ -322,6 +325,27 @@ def test_a_saved_state_that_is_not_what_the_log_says_is_named_and_mended() -> No
         ledger.change(lambda it: it.connection.execute(damage))
         assert not replay(ledger).equal["state"]
         assert replay(ledger).is_equal
+
+
+def test_a_moment_that_is_kept_for_looking_back_is_what_the_log_says_then_and_is_mended_where_it_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (improvement, rebuild):
+        monkeypatch.setattr(module, "MOMENT", 5)
+    happenings: list[tuple[str, object, object]] = [("run", "action", "wrong"), ("rate", 0, 2)] * 6
+    with world_after(happenings) as ledger:
+        end = ledger.position
+        kept = [ledger.load_checkpoint_until("state@", name_moment(position)) for position in range(5, end + 1)]
+        assert [it[0] for it in kept if it is not None] == [position // 5 * 5 for position in range(5, end + 1)]
+        for position in range(end + 1):
+            assert load_state(ledger, position).dump() == fold(ledger, State(), position).dump()
+        assert replay(ledger).is_equal
+        damage = f"UPDATE checkpoints SET state = replace(state, 'action', 'auction') WHERE name = '{name_moment(10)}'"
+        ledger.change(lambda it: it.connection.execute(damage))
+        assert [name for name, equal in replay(ledger).equal.items() if not equal] == ["moments"]
+        ledger.change(lambda it: it.connection.execute("DELETE FROM checkpoints WHERE name LIKE 'state@%'"))
+        assert replay(ledger).is_equal, "moments that are not there are made"
+        assert ledger.load_checkpoint_until("state@", name_moment(end)) == kept[-1]
 
 
 def test_every_fact_belongs_to_an_aggregate_and_has_a_topic_of_its_own() -> None:

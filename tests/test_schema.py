@@ -20,7 +20,8 @@ from grokputer.projections.state import State
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.mapper import UPCASTERS, decode, encode
-from grokputer.runners.views import load_state, replay
+from grokputer.runners.rebuild import replay
+from grokputer.runners.views import load_state
 
 SAMPLES = [
     (row["topic"], row["version"], row["state"].encode())

@@ -24,10 +24,10 @@ from grokputer.runners.demonstrations import demonstrate
 from grokputer.runners.environments.miniwob import MiniWob
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
+from grokputer.runners.rebuild import replay
 from grokputer.runners.reviewer import first_difference, review
 from grokputer.runners.tasks import Task, TaskRunner
 from grokputer.runners.trainings import carry_on_training
-from grokputer.runners.views import replay
 from grokputer.runners.wiring import Parts
 from story import Story, change
 

@@ -22,9 +22,10 @@ import pytest
 from grokputer.domain.errors import ModelError
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
+from grokputer.runners.rebuild import replay
 from grokputer.runners.reviewer import review
 from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.views import load_state, replay
+from grokputer.runners.views import load_state
 from grokputer.runners.wiring import Parts, adapters_folder
 from grokputer.runners.worker import work
 from story import change

@@ -93,3 +93,15 @@ class GateProgress(CountProgress):
     """Called with how many of the gate's runs or answers are done, and of how many."""
 
     name, what = "gate", "on held-out instances"
+
+
+class ReplayProgress(CountProgress):
+    """Called with how many events are folded, and of how many. A log that takes a moment alone is not worth a line."""
+
+    name, what = "replay", "events"
+    LEAST = 200_000
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far it is."""
+        if total >= self.LEAST:
+            super().__call__(done, total)

@@ -34,12 +34,15 @@ def replay(
       grokputer replay
       grokputer replay --decisions --json
     """
-    from ..views import replay as rebuild
+    from rich.console import Console
+
+    from ..rebuild import replay as rebuild
+    from .progress import ReplayProgress
 
     if decisions:
         _decide_again(open_log(db), as_json)
         return
-    found = rebuild(open_log(db))
+    found = rebuild(open_log(db), ReplayProgress(Console(stderr=True)))
     if as_json:
         print_json({"events": found.events, "is_equal": found.is_equal, "equal": found.equal})
     else:

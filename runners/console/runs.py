@@ -117,7 +117,7 @@ def import_(
 def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]:
     """Rows of the table of runs, which is brought up to the log's end first where it is behind."""
     from ..log import explain
-    from ..views import are_tables_current, update_tables
+    from ..tables import are_tables_current, update_tables
 
     if not are_tables_current(log):
         update_tables(log)

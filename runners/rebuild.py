@@ -1,0 +1,135 @@
+"""Replay: every view rebuilt from nothing, held against the live one to the bit, and put in its place where they differ.
+
+The tables are built in a temporary database and compared there, so memory stays small however long the log is, and others
+write meanwhile: what is compared is of the positions that the live views had reached when it began.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+
+from ..projections.state import State
+from ..projections.tables import TABLES, rows_of
+from .log import Log, connect, explain
+from .mapper import Recorded
+from .tables import CHECKPOINT as TABLES_CHECKPOINT
+from .tables import OF_THIS_PROGRAM, PART, load_checkpoint, save_checkpoint, update_tables, write_rows
+from .views import CHECKPOINT, MOMENT, fold, name_moment
+
+DIFFERENT_MOMENTS = (
+    "SELECT it.state FROM main.checkpoints AS it LEFT JOIN rebuilt.moments AS other USING (name) "
+    "WHERE it.name BETWEEN ? AND ? AND it.state IS NOT other.state"
+)
+LACKING_MOMENTS = (
+    "SELECT name, position, state FROM rebuilt.moments AS it WHERE NOT EXISTS "
+    "(SELECT 1 FROM main.checkpoints AS other WHERE other.name = it.name AND other.state = it.state)"
+)
+
+Report = Callable[[int, int], None]
+"""Called with how many events are folded, and of how many."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a replay found: how many events it folded, and for each view whether the live one was equal."""
+
+    events: int
+    equal: dict[str, bool]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all of them were."""
+        return all(self.equal.values())
+
+
+def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
+    """Rebuild every view from nothing, compare the live ones with it, and mend those that differ. Raises ``LogError``."""
+    update_tables(log)
+    try:
+        with closing(connect(log.path)) as connection:
+            _attach(connection)
+            connection.execute("BEGIN")  # the live views are read as of one moment
+            tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0]
+            saved = load_checkpoint(connection, CHECKPOINT)
+            state = _build(log, connection, saved[0] if saved else 0, tables_at, report)
+            equal = {"state": _is_state_equal(saved[1], state) if saved else log.position == 0}
+            equal["moments"] = _are_moments_equal(connection, state.position)
+            equal |= {table: _is_equal(connection, table) for table in TABLES}
+            is_complete = saved is None or saved[1] == state.dump()
+            is_complete &= connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
+            connection.execute("COMMIT")
+            if not is_complete or not all(equal.values()):
+                _mend(log, connection, state, tables_at)
+    except sqlite3.Error as error:
+        raise explain(log.path, error) from error
+    return Replay(log.position, equal)
+
+
+def _is_state_equal(saved: bytes, state: State) -> bool:
+    # One that a program of another version saved is never loaded, so there is nothing to compare.
+    return State.is_of_another_program(saved) or saved == state.dump()
+
+
+def _are_moments_equal(connection: sqlite3.Connection, until: int) -> bool:
+    kept = connection.execute(DIFFERENT_MOMENTS, (name_moment(0), name_moment(until))).fetchall()
+    return all(State.is_of_another_program(state) for (state,) in kept)
+
+
+def _attach(connection: sqlite3.Connection) -> None:
+    """A temporary database with empty tables; it is lost with the connection, so nothing of it need be safe."""
+    connection.execute("ATTACH '' AS rebuilt")
+    connection.execute("PRAGMA rebuilt.journal_mode = OFF")
+    connection.execute("PRAGMA rebuilt.synchronous = OFF")
+    for table in TABLES:
+        written = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+        connection.execute(written.replace("CREATE TABLE ", "CREATE TABLE rebuilt.", 1))
+    connection.execute("CREATE TABLE rebuilt.moments (name TEXT, position INTEGER, state BLOB)")
+
+
+def _build(log: Log, connection: sqlite3.Connection, state_at: int, tables_at: int, report: Report) -> State:
+    """Fold the events into a state up to one position and into the temporary tables up to another, all in one pass."""
+    state, total = State(), max(state_at, tables_at)
+    events = log.read(1, total)
+    while part := list(islice(events, PART)):
+        for it in part:
+            if it.position <= state_at:
+                state.apply(it.position, it.event)
+                if state.position % MOMENT == 0:
+                    moment = (name_moment(state.position), state.position, state.dump())
+                    connection.execute("INSERT INTO rebuilt.moments VALUES (?, ?, ?)", moment)
+        write_rows(
+            connection, (row for it in _until(tables_at, part) for row in rows_of(it.position, it.event)), "rebuilt"
+        )
+        report(part[-1].position, total)
+    return state
+
+
+def _until(position: int, part: list[Recorded]) -> Iterator[Recorded]:
+    return (it for it in part if it.position <= position)
+
+
+def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether the live table and the rebuilt one have the same rows."""
+    for one, other in (("main", "rebuilt"), ("rebuilt", "main")):
+        query = f"SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table} LIMIT 1"
+        if connection.execute(query).fetchone() is not None:
+            return False
+    return True
+
+
+def _mend(log: Log, connection: sqlite3.Connection, state: State, tables_at: int) -> None:
+    """Put what was rebuilt in the place of what is there; what came meanwhile is added as always."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"INSERT OR REPLACE INTO main.checkpoints {LACKING_MOMENTS}")
+    for table in TABLES:
+        connection.execute(f"DELETE FROM main.{table}")
+        connection.execute(f"INSERT INTO main.{table} SELECT * FROM rebuilt.{table}")
+    save_checkpoint(connection, TABLES_CHECKPOINT, tables_at, OF_THIS_PROGRAM)
+    whole = fold(log, state)
+    save_checkpoint(connection, CHECKPOINT, whole.position, whole.dump())
+    connection.execute("COMMIT")
+    update_tables(log)
