@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "runs",
     "status": "status",
     "at": "status",
+    "diff": "diffing",
     "adapters": "status",
     "rollouts": "rollouts",
     "ab": "comparing",
