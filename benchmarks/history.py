@@ -1,20 +1,31 @@
-"""A log of a million realistic events, and how fast it is written, replayed, looked into and proven.
+"""A log of a million realistic events, and how fast it is replayed, looked into and proven.
 
     python benchmarks/history.py write /tmp/million --events 1000000
     python benchmarks/history.py read /tmp/million
 
 The events are made by the aggregates and followed by the process, which decides on breaches and canaries itself; what no model
-is needed for (how runs go, what people say) is drawn from a seed. Ratios beside the stock way of ``eventsourcing`` in one run.
+is needed for (how runs go, what people say) is drawn from a seed. Rates are per CPU second, each as a multiple of reading as
+many events through the notification log of ``eventsourcing`` with its JSON transcoder, in the same run.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
+
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
 
 from grokputer.domain.adapter import Adapter, adapter_id
 from grokputer.domain.aggregate import ACTOR, Context, derive_id
@@ -25,7 +36,16 @@ from grokputer.domain.settings import Policy
 from grokputer.domain.training import TrainingJob
 from grokputer.projections.state import State
 from grokputer.runners.improvement import follow
+from grokputer.runners.integrity import prove, verify
 from grokputer.runners.ledger import Ledger
+from grokputer.runners.log import Log
+from grokputer.runners.rebuild import replay
+from grokputer.runners.views import fold, load_state
+
+SECTION = 1000
+"""Notifications read at a time: the library's default of 10 would be slower."""
+STOCK_EVENTS = 100_000
+"""Events that the stock way reads; its rate does not depend on how many."""
 
 TOGETHER = 200
 """Runs that are stored in one transaction, and followed."""
@@ -139,3 +159,97 @@ def _improve(ledger: Ledger, world: World) -> bool:
 
 def _after(ledger: Ledger, it: TrainingJob | Adapter) -> Context:
     return ledger.context(ACTOR, f"{it.id}/{it.version}" if it.version else None)
+
+
+def read(folder: Path) -> None:
+    """Measure and print the tables."""
+    log = Log.open(folder / "events.db")
+    count = log.position
+    stock = _rate(STOCK_EVENTS, _stock_reader())
+    print(f"{count} events; the stock notification log reads {stock:,.0f} a CPU second")
+    print(f"{'what':44} {'events/CPU s':>14} {'times the stock':>16}")
+    ways: dict[str, Callable[[], object]] = {
+        "reading and decoding": lambda: sum(1 for _ in log.read()),
+        "the state folded from nothing": lambda: fold(log, State()),
+        "verify": lambda: verify(log),
+        "replay: state, moments and tables": lambda: replay(log),
+    }
+    for name, work in ways.items():
+        rate = _rate(count, work)
+        print(f"{name:44} {rate:14,.0f} {rate / stock:16.2f}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory {peak:.0f} MB, with the interpreter and the library")
+    draw, began = random.Random(1), log.at(1).event.time
+    length = log.at(count).event.time - began
+    looks: dict[str, Callable[[], object]] = {
+        "state at a random position": lambda: load_state(log, draw.randint(1, count)),
+        "position of a random time": lambda: log.position_at(began + draw.random() * length),
+        "proof of a random event": lambda: prove(log, draw.randint(1, count)),
+    }
+    for name, work in looks.items():
+        ms = sorted(_time(work) for _ in range(200))
+        print(f"{name:44} p50 {statistics.median(ms):8.2f} ms   p99 {ms[int(len(ms) * 0.99)]:8.2f} ms")
+
+
+def _rate(count: int, work: Callable[[], object]) -> float:
+    """Events per CPU second."""
+    began = time.process_time()
+    work()
+    return count / (time.process_time() - began)
+
+
+def _time(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+class StockRun(Aggregate):
+    """A run as the library would have it, with facts of our size."""
+
+    @event("StepTaken")
+    def take_step(self, step: int, role: str, prompt: str, answer: str, error: str, model_ms: int) -> None:
+        """One step."""
+        self.step = step
+
+
+def _stock_reader() -> Callable[[], object]:
+    """Reads a log of the library's own, section by section."""
+    folder = tempfile.TemporaryDirectory()
+    settings = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{folder.name}/stock.db"}
+    app: Application[UUID] = Application(env=settings)
+    app.notification_log.section_size = SECTION
+    for _ in range(STOCK_EVENTS // 500):
+        run = StockRun()
+        for step in range(499):
+            prompt, answer = f"sha256:{uuid4().hex * 2}", f"sha256:{uuid4().hex * 2}"
+            run.take_step(step=step, role="action", prompt=prompt, answer=answer, error="", model_ms=40)
+        app.save(run)
+
+    def work(kept: object = folder) -> int:
+        found, start = 0, 1
+        while notifications := app.notification_log.select(start, SECTION):
+            found += sum(app.mapper.to_domain_event(it) is not None for it in notifications)
+            start = notifications[-1].id + 1
+        return found
+
+    return work
+
+
+def main() -> None:
+    """Write or read."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("what", choices=("write", "read"))
+    options.add_argument("folder", type=Path)
+    options.add_argument("--events", type=int, default=1_000_000)
+    given = options.parse_args()
+    if given.what == "read":
+        read(given.folder)
+        return
+    began = time.process_time()
+    write(given.folder, given.events)
+    print(f"written in {time.process_time() - began:.0f} CPU seconds", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

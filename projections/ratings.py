@@ -14,6 +14,9 @@ KEPT = 1000
 BASE = "base"
 """How the bare base is called where an adapter's name stands."""
 
+Said = tuple[str, str]
+"""A run, hex, and who rated it."""
+
 
 class Ratings:
     """Fold of the ratings. Stars are whole numbers, so every sum is exact and every replay gives the same bits.
@@ -27,6 +30,8 @@ class Ratings:
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
+        self._said: dict[tuple[str, str], set[Said]] = {}
+        """By role and version, what stands in its windows; it spares most ratings a look through a thousand others."""
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
@@ -45,19 +50,36 @@ class Ratings:
                 # The window belongs to the version as it serves all: what its canary was rated is not held against it.
                 version = self._of(event.role, event.adapter)
                 version["window"], version["unattributed"] = [], []
+                self._said.pop((event.role, event.adapter or BASE), None)
 
     def _rate(self, position: int, event: TaskRated, lane: Lane) -> None:
         people = self._of(lane["role"], lane["adapter"])
         run, rater = event.originator_id.hex, event.actor
-        self._forget(people, run, rater)
+        said = self._said_of(lane["role"], lane["adapter"] or BASE)
+        if (run, rater) in said:
+            said.remove((run, rater))
+            self._forget(people, run, rater)
         if lane in lanes_counted(event):
-            people["window"].append([position, event.stars, run, rater])
-            del people["window"][:-KEPT]
             people["count"] += 1
             people["sum"] += event.stars
+            kept = people["window"]
         elif event.fault is None:
-            people["unattributed"].append([position, event.stars, run, rater])
-            del people["unattributed"][:-KEPT]
+            kept = people["unattributed"]
+        else:
+            return
+        kept.append([position, event.stars, run, rater])
+        said.add((run, rater))
+        for _, _, old_run, old_rater in kept[:-KEPT]:
+            said.discard((old_run, old_rater))
+        del kept[:-KEPT]
+
+    def _said_of(self, role: str, adapter: str) -> set[Said]:
+        if (role, adapter) not in self._said:
+            version = self.state[role][adapter]
+            self._said[role, adapter] = {
+                (run, rater) for kept in ("window", "unattributed") for _, _, run, rater in version[kept]
+            }
+        return self._said[role, adapter]
 
     def _forget(self, people: dict[str, Any], run: str, rater: str) -> None:
         """Take back what the rater said of the run before."""

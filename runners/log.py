@@ -102,6 +102,14 @@ class Log:
                 return
             first = found[-1].position + 1
 
+    def newest(self, count: int, topics: Sequence[str] = (), prefix: str = "") -> list[Recorded]:
+        """The last events, at most so many, oldest first: those of the topics, of aggregates whose hex id begins so."""
+        others = sorted(EVENTS.keys() - set(topics)) if topics else []
+        conditions, values = ["originator_id BETWEEN ? AND ?"] * bool(prefix), [prefix, prefix + "g"] * bool(prefix)
+        conditions += [f"topic NOT IN ({','.join('?' * len(others))})"] * bool(others)
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        return self._select(f"{where}ORDER BY position DESC LIMIT {count}", *values, *others)[::-1]
+
     @property
     def position(self) -> int:
         """The position of the newest event, 0 when there is none."""

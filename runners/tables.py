@@ -18,7 +18,7 @@ CHECKPOINT = "tables"
 OF_THIS_PROGRAM = str(SCHEMA).encode()
 """Stands where a state would: tables of a program that knows other facts are built anew."""
 
-PART = 20_000
+PART = 5_000
 """Events brought in at a time; chosen: other writers wait a fraction of a second for one, and memory stays small."""
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections import deque
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ..log import Log
     from ..mapper import Recorded
 
+
+REMEMBERED = 10_000
+"""Positions of events that were just read; chosen: memory stays small however long the log is."""
 
 log = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
@@ -55,7 +59,8 @@ def list_events(
         if name not in EVENTS:
             raise NotFound(_unknown_event(name))
     opened = open_log(db)
-    entries = _select(_entries(opened, after or 0, tuple(event or ()), id.lower().replace("-", "")), after, limit)
+    prefix = id.lower().replace("-", "")
+    entries = _entries(opened, _select(opened, tuple(event or ()), prefix, after, limit))
     if as_json:
         for entry in entries:
             print(json.dumps(entry, ensure_ascii=False, default=str))
@@ -142,25 +147,26 @@ def _unknown_event(name: str) -> str:
     return f"{name!r} is not an event; {hint}"
 
 
-def _select(entries: Iterator[dict[str, Any]], after: int | None, limit: int | None) -> Iterator[dict[str, Any]]:
-    if limit is None:
-        return entries
-    if after is None:
-        return iter(deque(entries, maxlen=limit))
-    return (entry for entry, _ in zip(entries, range(limit), strict=False))
+def _select(
+    opened: Log, topics: tuple[str, ...], prefix: str, after: int | None, limit: int | None
+) -> Iterable[Recorded]:
+    if limit is not None and after is None:
+        return opened.newest(limit, topics, prefix)
+    found = (it for it in opened.read((after or 0) + 1, None, topics) if it.event.originator_id.hex.startswith(prefix))
+    return islice(found, limit)
 
 
-def _entries(opened: Log, after: int, topics: tuple[str, ...], prefix: str) -> Iterator[dict[str, Any]]:
-    """The events as they are printed. A cause is earlier, so mostly it was just read and need not be looked up."""
-    positions: dict[str, int | None] = {}
-    for recorded in opened.read(after + 1, None, topics):
-        event = recorded.event
-        positions[event.reference] = recorded.position
-        if not event.originator_id.hex.startswith(prefix):
-            continue
-        if event.caused_by is not None and event.caused_by not in positions:
-            positions[event.caused_by] = opened.position_of(event.caused_by)
-        yield _entry(recorded, positions[event.caused_by] if event.caused_by is not None else None)
+def _entries(opened: Log, events: Iterable[Recorded]) -> Iterator[dict[str, Any]]:
+    """The events as they are printed. A cause is mostly shortly before, so it was just read and need not be looked up."""
+    positions: OrderedDict[str, int | None] = OrderedDict()
+    for recorded in events:
+        cause = recorded.event.caused_by
+        positions[recorded.event.reference] = recorded.position
+        if cause is not None and cause not in positions:
+            positions[cause] = opened.position_of(cause)
+        yield _entry(recorded, positions[cause] if cause is not None else None)
+        while len(positions) > REMEMBERED:
+            positions.popitem(last=False)
 
 
 def _entry(recorded: Recorded, caused_by: int | None) -> dict[str, Any]:
