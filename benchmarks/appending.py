@@ -1,0 +1,190 @@
+"""How fast events are appended: one at a time, a thousand at a time, by many threads and by four processes.
+
+    python benchmarks/appending.py --folder .
+
+Everything in one run on one disk: times as multiples of an fdatasync, rates as multiples of raw SQLite (``synchronous=FULL``),
+and beside the stock ``eventsourcing`` application. Run it alone: a busy machine is slow for all of them, but not equally.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate as StockAggregate
+from eventsourcing.domain import event
+
+from grokputer.domain.aggregate import Aggregate
+from grokputer.domain.events import StepTaken
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.mapper import encode
+
+SINGLES, TOGETHER, BATCHES, THREADS, PROCESSES = 500, 1000, 20, 16, 4
+TABLE = (
+    "CREATE TABLE stored_events (position INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT, originator_version INTEGER, "
+    "topic TEXT, state BLOB, UNIQUE (originator_id, originator_version))"
+)
+INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)"
+
+Append = Callable[[int], object]
+"""Append so many events in one transaction."""
+
+
+def step(id: UUID, version: int) -> StepTaken:
+    """An event of the commonest kind, of some 290 bytes."""
+    return StepTaken(
+        originator_id=id, originator_version=version, time=datetime.now(UTC), actor="ada", step=version, role="action",
+        prompt=f"sha256:{id.hex * 2}", answer=f"sha256:{id.hex * 2}", error="", model_ms=40, environment_ms=12,
+        prompt_tokens=90, completion_tokens=9,
+    )  # fmt: skip
+
+
+def raw(folder: Path) -> Append:
+    """What the store itself can do."""
+    connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
+    for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", TABLE):
+        connection.execute(statement)
+
+    def append(count: int) -> None:
+        id = uuid4()
+        connection.execute("BEGIN")
+        connection.executemany(INSERT, [(id.hex, v, "StepTaken", encode(step(id, v))) for v in range(1, count + 1)])
+        connection.execute("COMMIT")
+
+    return append
+
+
+class StockRun(StockAggregate):
+    """A run as the library would have it."""
+
+    @event("StepTaken")
+    def take_step(self, step: int, role: str, prompt: str, answer: str, error: str, model_ms: int) -> None:
+        """One step."""
+
+
+def stock(folder: Path) -> Append:
+    """The library as it comes."""
+    app: Application[UUID] = Application(
+        env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(folder / "stock.db")}
+    )
+
+    def append(count: int) -> None:
+        run = StockRun()
+        for number in range(count - 1):
+            text = f"sha256:{run.id.hex * 2}"
+            run.take_step(step=number, role="action", prompt=text, answer=text, error="", model_ms=40)
+        app.save(run)
+
+    return append
+
+
+def ours(folder: Path) -> Append:
+    """This program's ledger."""
+    ledger = Ledger.create(folder / "events.db")
+
+    def append(count: int) -> None:
+        run = Aggregate(uuid4())
+        run.take_back([step(run.id, version) for version in range(1, count + 1)])
+        ledger.store(run)
+
+    return append
+
+
+def fdatasync(folder: Path) -> float:
+    """Milliseconds that the disk takes to make one page safe, the median."""
+    file, times = os.open(folder / "page", os.O_WRONLY | os.O_CREAT), []
+    for _ in range(SINGLES):
+        began = time.perf_counter()
+        os.write(file, b"x" * 4096)
+        os.fdatasync(file)
+        times.append((time.perf_counter() - began) * 1000)
+    os.close(file)
+    return statistics.median(times)
+
+
+def measure(append: Append) -> tuple[float, float, float]:
+    """Median ms of a single append, median us of its CPU, and events a second a thousand at a time."""
+    for _ in range(20):
+        append(1)
+    wall, cpu = [], []
+    for _ in range(SINGLES):
+        began, used = time.perf_counter(), time.thread_time()
+        append(1)
+        wall.append((time.perf_counter() - began) * 1000)
+        cpu.append((time.thread_time() - used) * 1e6)
+    began = time.perf_counter()
+    for _ in range(BATCHES):
+        append(TOGETHER)
+    return statistics.median(wall), statistics.median(cpu), BATCHES * TOGETHER / (time.perf_counter() - began)
+
+
+def threads(append: Append, count: int) -> float:
+    """Appends of one event a second, by so many threads."""
+    began = time.perf_counter()
+    with ThreadPoolExecutor(count) as pool:
+        for done in [pool.submit(append, 1) for _ in range(SINGLES * 2)]:
+            done.result()
+    return SINGLES * 2 / (time.perf_counter() - began)
+
+
+WRITE = f"""
+import sys, time; sys.path.insert(0, sys.argv[1])
+from pathlib import Path; import appending
+append, longest, began = appending.ours(Path(sys.argv[2])), 0.0, time.perf_counter()
+for _ in range({SINGLES}):
+    at = time.perf_counter(); append(1); longest = max(longest, time.perf_counter() - at)
+print(time.perf_counter() - began, longest)
+"""
+
+
+def processes(folder: Path, count: int) -> tuple[float, float]:
+    """Events a second by so many processes in all, and the longest that one of them waited, seconds."""
+    Ledger.create(folder / "events.db").close()
+    command = [sys.executable, "-c", WRITE, str(Path(__file__).parent), str(folder)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+    took = [tuple(map(float, process.communicate()[0].split())) for process in running]
+    return SINGLES * count / max(it[0] for it in took), max(it[1] for it in took)
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--folder", type=Path, default=Path(), help="on the disk that is to be measured")
+    folder = Path(tempfile.mkdtemp(dir=options.parse_args().folder))
+    try:
+        sync = fdatasync(folder)
+        print(f"fdatasync {sync:.2f} ms")
+        print(f"{'':20} {'one, ms':>8} {'x fdatasync':>12} {'CPU us':>8} {'1000 a time, /s':>16} {'x raw':>6}")
+        ledger = ours(folder)
+        rates = {name: measure(append) for name, append in
+                 {"raw SQLite": raw(folder), "stock library": stock(folder), "grokputer": ledger}.items()}  # fmt: skip
+        for name, (wall, cpu, rate) in rates.items():
+            times = f"{wall:8.2f} {wall / sync:12.2f} {cpu:8.0f} {rate:16,.0f} {rate / rates['raw SQLite'][2]:6.2f}"
+            print(f"{name:20} {times}")
+        alone = threads(ledger, 1)
+        print(f"{THREADS} threads: {threads(ledger, THREADS) / alone:.1f} times the rate of one, a commit each")
+        (folder / "one").mkdir()
+        (folder / "four").mkdir()
+        single, (rate, longest) = processes(folder / "one", 1)[0], processes(folder / "four", PROCESSES)
+        print(
+            f"{PROCESSES} processes: {rate / single:.2f} times the rate of one in all, the longest wait {longest:.2f} s"
+        )
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
