@@ -18,8 +18,8 @@ CHECKPOINT = "tables"
 OF_THIS_PROGRAM = str(SCHEMA).encode()
 """Stands where a state would: tables of a program that knows other facts are built anew."""
 
-PART = 5_000
-"""Events brought in at a time; chosen: other writers wait a fraction of a second for one, and memory stays small."""
+PART = 1_000
+"""Events brought in at a time; chosen: other writers wait some 20 ms for one, and memory stays small."""
 
 
 def are_tables_current(log: Log) -> bool:
