@@ -55,7 +55,7 @@ def follow(ledger: Ledger) -> State:
     """
     done = ledger.tracked(NAME)
     state = load_state(ledger, done)
-    began, saved = state.position, []
+    kept, saved = ledger.checkpoint_position(CHECKPOINT), []
     while ledger.position > state.position:
         for recorded in ledger.read(state.position + 1):
             state.apply(recorded.position, recorded.event)
@@ -65,7 +65,7 @@ def follow(ledger: Ledger) -> State:
                 done = recorded.position
     if state.position > done:
         _track(ledger, state.position)
-    if state.position > began:
+    if state.position > kept:
         ledger.save_checkpoints([*saved, (CHECKPOINT, state.position, state.dump())])
         update_tables(ledger)
     return state

@@ -193,6 +193,10 @@ class Log:
             row = connection.execute("SELECT position, state FROM checkpoints WHERE name = ?", (name,)).fetchone()
         return (row[0], row[1]) if row else None
 
+    def checkpoint_position(self, name: str) -> int:
+        """The position of the state that is saved under the name, 0 without one."""
+        return self._one("SELECT position FROM checkpoints WHERE name = ?", name) or 0
+
     def load_checkpoint_until(self, first: str, last: str) -> tuple[int, bytes] | None:
         """The saved state with the greatest name from the first to the last, and the position it is of."""
         statement = "SELECT position, state FROM checkpoints WHERE name BETWEEN ? AND ? ORDER BY name DESC LIMIT 1"

@@ -55,11 +55,11 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
             connection.execute("BEGIN")  # the live views are read as of one moment
             tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0]
             saved = load_checkpoint(connection, CHECKPOINT)
-            state = _build(log, connection, saved[0] if saved else 0, tables_at, report)
-            equal = {"state": _is_state_equal(saved[1], state) if saved else log.position == 0}
+            state = _build(log, connection, saved[0] if saved else tables_at, tables_at, report)
+            equal = {"state": saved is None or _is_state_equal(saved[1], state)}
             equal["moments"] = _are_moments_equal(connection, state.position)
             equal |= {table: _is_equal(connection, table) for table in TABLES}
-            is_complete = saved is None or saved[1] == state.dump()
+            is_complete = saved is not None and saved[1] == state.dump()
             is_complete &= connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
             connection.execute("COMMIT")
             if not is_complete or not all(equal.values()):
@@ -70,7 +70,7 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
 
 
 def _is_state_equal(saved: bytes, state: State) -> bool:
-    # One that a program of another version saved is never loaded, so there is nothing to compare.
+    # One that a program of another version saved is never loaded: there is nothing to compare, as where there is none.
     return State.is_of_another_program(saved) or saved == state.dump()
 
 
