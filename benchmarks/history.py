@@ -1,7 +1,7 @@
 """A log of a million realistic events, and how fast it is replayed, looked into and proven.
 
-    python benchmarks/history.py write /tmp/million --events 1000000
-    python benchmarks/history.py read /tmp/million
+    python benchmarks/history.py write million --events 1000000
+    python benchmarks/history.py read million
 
 The events are made by the aggregates and followed by the process, which decides on breaches and canaries itself; what no model
 is needed for (how runs go, what people say) is drawn from a seed. Rates are per CPU second, each as a multiple of reading as

@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import chain
 from typing import BinaryIO
 
@@ -21,7 +20,7 @@ import msgspec
 from ..domain.errors import LogError
 from ..domain.merkle import Tree
 from ..projections.state import State
-from .log import COLUMNS, Log, connect, explain
+from .log import COLUMNS, Log, check_content, connect, content_key, explain
 from .mapper import decode
 from .views import CHECKPOINT
 from .writer import Transaction, read_tree
@@ -30,7 +29,7 @@ FORM = 1
 """Raised when a line changes its meaning."""
 
 
-class Head(msgspec.Struct, tag_field="kind", tag="log", forbid_unknown_fields=True):
+class Opening(msgspec.Struct, tag_field="kind", tag="log", forbid_unknown_fields=True):
     """The first line."""
 
     form: int
@@ -60,7 +59,7 @@ class Stored(msgspec.Struct, tag_field="kind", tag="event", forbid_unknown_field
     state: str
 
 
-_READ = msgspec.json.Decoder(Head | Text | Stored)
+_READ = msgspec.json.Decoder(Opening | Text | Stored)
 
 
 @dataclass(frozen=True)
@@ -113,23 +112,23 @@ class _Reader:
     def __init__(self, transaction: Transaction) -> None:
         self.transaction = transaction
         self.connection = transaction.connection
-        self.head: Head | None = None
+        self.head: Opening | None = None
         self.texts = self.position = 0
 
     def take(self, line: bytes, state: State) -> None:
         """Store the line's text or event. Raises ``ValueError`` for one that is not as it was written."""
         it = _READ.decode(line)
-        if isinstance(it, Head) != (self.head is None):
+        if isinstance(it, Opening) != (self.head is None):
             raise ValueError("the first line says what follows, and no other does; give the whole file")
         match it:
-            case Head():
+            case Opening():
                 self._begin(it)
             case Text():
                 self._keep(it)
             case Stored():
                 self._store(it, state)
 
-    def finish(self) -> Head:
+    def finish(self) -> Opening:
         """The first line. Raises ``LogError`` where fewer or more lines came than it says."""
         if self.head is None:
             raise LogError("there is no line to import; give what 'grokputer log export' wrote")
@@ -145,7 +144,7 @@ class _Reader:
             )
         return self.head
 
-    def _begin(self, head: Head) -> None:
+    def _begin(self, head: Opening) -> None:
         if head.form != FORM:
             raise ValueError(f"it is of form {head.form}, this program knows {FORM}; upgrade grokputer to read it")
         self.head = head
@@ -158,7 +157,7 @@ class _Reader:
 
     def _keep(self, it: Text) -> None:
         salt = bytes.fromhex(it.salt)
-        if it.key != "sha256:" + sha256(salt + it.text.encode()).hexdigest():
+        if it.key != content_key(salt, it.text):
             raise ValueError(f"its text is not the one of {it.key[:19]}: the hashes differ")
         self.connection.execute("INSERT INTO content (key, salt, text) VALUES (?, ?, ?)", (it.key, salt, it.text))
         self.texts += 1
@@ -175,19 +174,17 @@ class _Reader:
         self.position = it.position
 
 
-def _head(connection: sqlite3.Connection) -> Head:
+def _head(connection: sqlite3.Connection) -> Opening:
     events, content = (
         connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("stored_events", "content")
     )
     rows = connection.execute("SELECT application_name, notification_id FROM tracking ORDER BY application_name")
-    return Head(FORM, events, content, read_tree(connection).root().hex(), dict(rows.fetchall()))
+    return Opening(FORM, events, content, read_tree(connection).root().hex(), dict(rows.fetchall()))
 
 
 def _texts(connection: sqlite3.Connection) -> Iterator[Text]:
     for key, salt, text in connection.execute("SELECT key, salt, text FROM content ORDER BY key"):
-        if key != "sha256:" + sha256(salt + text.encode()).hexdigest():
-            raise LogError(f"content {key[:19]} is not what was kept; restore the log from a backup")
-        yield Text(key, salt.hex(), text)
+        yield Text(key, salt.hex(), check_content(key, salt, text))
 
 
 def _events(connection: sqlite3.Connection) -> Iterator[Stored]:

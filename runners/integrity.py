@@ -15,8 +15,9 @@ from typing import Any, Self
 
 from ..domain.errors import GrokputerError, LogError, NotFound
 from ..domain.merkle import Tree, follow_path, inclusion_path, leaf
-from .log import COLUMNS, Log, connect, explain
+from .log import COLUMNS, Log, check_content, connect, explain
 from .schema import has_nodes
+from .writer import stored_nodes
 
 _HEAD = re.compile(r"(\d+):([0-9a-f]{64})")
 
@@ -46,10 +47,13 @@ class Head:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a log, and the first position at which it shows."""
+    """What is wrong with a log, and the first position at which it shows; 0 for a text beside the events."""
 
     position: int
     reason: str
+
+    def __str__(self) -> str:
+        return f"at position {self.position}: {self.reason}" if self.position else self.reason
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def verify(log: Log, heads: Sequence[Head] = ()) -> Finding:
     with _reading(log) as connection:
         tree, fault = _grow(connection, {head.size: head for head in heads})
         fault = fault or _find_cut(connection, tree, heads)
-        texts, damaged = _check_texts(log, connection)
+        texts, damaged = _check_texts(connection)
     return Finding(Head(tree.size, tree.root()), fault or damaged, texts)
 
 
@@ -110,11 +114,11 @@ def _find_cut(connection: sqlite3.Connection, tree: Tree, heads: Sequence[Head])
     return None
 
 
-def _check_texts(log: Log, connection: sqlite3.Connection) -> tuple[int, Fault | None]:
+def _check_texts(connection: sqlite3.Connection) -> tuple[int, Fault | None]:
     count = 0
-    for (key,) in connection.execute("SELECT key FROM content"):
+    for row in connection.execute("SELECT key, salt, text FROM content"):
         try:
-            log.get_content(key)
+            check_content(*row)
         except LogError as error:
             return count, Fault(0, str(error))
         count += 1
@@ -166,11 +170,7 @@ def prove(log: Log, position: int, size: int | None = None) -> Proof:
         raise NotFound(f"no event at position {position} of {size}; the log has 1 to {log.position}")
     with _reading(log) as connection:
         row = connection.execute(f"SELECT {COLUMNS} FROM stored_events WHERE position = ?", (position,)).fetchone()
-
-        def nodes_at(end: int) -> bytes:
-            found = connection.execute("SELECT nodes FROM stored_events WHERE position = ?", (end,)).fetchone()
-            return bytes(found[0]) if found else b""
-
+        nodes_at = stored_nodes(connection)
         head = Head(size, Tree.at(size, nodes_at).root())
         path = tuple(inclusion_path(position, size, nodes_at))
         proof = Proof(position, row[1], row[2], row[3], row[4].decode(), head, path)

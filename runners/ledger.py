@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
@@ -27,7 +26,7 @@ from eventsourcing.utils import Environment
 from ..domain.aggregate import Aggregate, Context
 from ..domain.errors import LogError
 from ..domain.events import Event
-from .log import Log, explain
+from .log import Log, content_key, explain
 from .recorder import FactMapper, LogFactory, LogRecorder
 from .schema import create_tables, upgrade_tables
 from .writer import Work
@@ -121,7 +120,7 @@ class Ledger(Log):
     def put_all(self, texts: Sequence[str]) -> list[str]:
         """Keep each text under a salted hash of its own, all in one transaction; the keys in their order."""
         rows = [(salt, text) for text in texts for salt in [secrets.token_bytes(16)]]
-        keys = ["sha256:" + sha256(salt + text.encode()).hexdigest() for salt, text in rows]
+        keys = [content_key(salt, text) for salt, text in rows]
         if rows:
             named = [(key, *row) for key, row in zip(keys, rows, strict=True)]
             self.change(lambda it: it.connection.executemany("INSERT INTO content VALUES (?, ?, ?)", named))

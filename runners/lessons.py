@@ -67,20 +67,21 @@ def vary(ledger: Ledger, parts: Parts, run: PastRun, teacher: RemoteModel, count
 
 def find_uncorrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
     """The badly rated runs of the role, at fault themselves, that nobody corrected and that may be learnt from."""
-    return [
-        run
-        for run in _teaching_runs(ledger, role, held_out_share)
-        if run.correction is None and run.stars is not None and run.stars < below_stars and _is_own_fault(run)
-    ]
+    return [run for run in _teaching_runs(ledger, role, held_out_share) if _is_uncorrected(run, below_stars)]
 
 
 def find_corrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
     """The corrected runs of the role's own that are learnt from."""
-    return [
-        run
-        for run in _teaching_runs(ledger, role, held_out_share)
-        if run.correction is not None and run.started.role == role and (run.stars is None or run.stars < below_stars)
-    ]
+    return [run for run in _teaching_runs(ledger, role, held_out_share) if _is_corrected(run, below_stars)]
+
+
+def _is_uncorrected(run: PastRun, below_stars: int) -> bool:
+    return run.correction is None and run.stars is not None and run.stars < below_stars and _is_own_fault(run)
+
+
+def _is_corrected(run: PastRun, below_stars: int) -> bool:
+    is_low = run.stars is None or run.stars < below_stars
+    return run.correction is not None and run.started.role == run.role and is_low
 
 
 def _teaching_runs(ledger: Ledger, role: str, held_out_share: float) -> list[PastRun]:
@@ -125,14 +126,14 @@ def _practise(ledger: Ledger, parts: Parts, requested: TrainingRequested, pages:
     Where somebody has shown how a task is done, nothing is explored: the shortest way is known in hindsight alone, as that to
     the tab with the link, and would be taught against the way that was shown, which looks into one tab after another.
     """
-    share = Recipe.from_json(requested.recipe).held_out_share
+    share, below = Recipe.from_json(requested.recipe).held_out_share, requested.below_stars
     is_shown: dict[tuple[str, str], bool] = {}
-    for find in (find_uncorrected, find_corrected):
-        for run in find(ledger, requested.role, requested.below_stars, share):
-            if run.started.environment != "chat" and run.started.role == requested.role:
-                task = (run.started.environment, run.started.task)
-                shows = run.correction is not None and run.correction.source != "retry"
-                is_shown[task] = is_shown.get(task, False) or shows
+    for run in _teaching_runs(ledger, requested.role, share):
+        is_learnt = _is_uncorrected(run, below) or _is_corrected(run, below)
+        if is_learnt and run.started.environment != "chat" and run.started.role == requested.role:
+            task = (run.started.environment, run.started.task)
+            shows = run.correction is not None and run.correction.source != "retry"
+            is_shown[task] = is_shown.get(task, False) or shows
     for environment in sorted({name for name, _ in is_shown}):
         for manner, shown in ((sampling, False), (replace(sampling, exploration=0.0), True)):
             tasks = sorted(task for (place, task), it in is_shown.items() if place == environment and it == shown)

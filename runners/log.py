@@ -89,14 +89,12 @@ class Log:
 
         With topics, those alone; an event that this program does not know is never passed over. Raises ``LogError``.
         """
-        others = sorted(EVENTS.keys() - set(topics)) if topics else []
-        where, values = "WHERE position >= ?", [last] if last is not None else []
+        conditions, values = _of_topics(topics)
         if last is not None:
-            where += " AND position <= ?"
-        if others:
-            where += f" AND topic NOT IN ({','.join('?' * len(others))})"
+            conditions, values = [*conditions, "position <= ?"], [*values, last]
+        where = " AND ".join(["WHERE position >= ?", *conditions])
         while True:
-            found = self._select(f"{where} ORDER BY position LIMIT {BATCH}", first, *values, *others)
+            found = self._select(f"{where} ORDER BY position LIMIT {BATCH}", first, *values)
             yield from found
             if len(found) < BATCH:
                 return
@@ -104,11 +102,11 @@ class Log:
 
     def newest(self, count: int, topics: Sequence[str] = (), prefix: str = "") -> list[Recorded]:
         """The last events, at most so many, oldest first: those of the topics, of aggregates whose hex id begins so."""
-        others = sorted(EVENTS.keys() - set(topics)) if topics else []
-        conditions, values = ["originator_id BETWEEN ? AND ?"] * bool(prefix), [prefix, prefix + "g"] * bool(prefix)
-        conditions += [f"topic NOT IN ({','.join('?' * len(others))})"] * bool(others)
+        conditions, values = _of_topics(topics)
+        if prefix:
+            conditions, values = [*conditions, "originator_id BETWEEN ? AND ?"], [*values, prefix, prefix + "g"]
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-        return self._select(f"{where}ORDER BY position DESC LIMIT {count}", *values, *others)[::-1]
+        return self._select(f"{where}ORDER BY position DESC LIMIT {count}", *values)[::-1]
 
     @property
     def position(self) -> int:
@@ -178,10 +176,7 @@ class Log:
             row = connection.execute("SELECT salt, text FROM content WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
-        if "sha256:" + sha256(row[0] + row[1].encode()).hexdigest() != key:
-            raise LogError(f"content {key[:19]} is not what was kept; restore the log from a backup")
-        text: str = row[1]
-        return text
+        return check_content(key, *row)
 
     def has_content(self, key: str) -> bool:
         """Whether there is a text under the key."""
@@ -229,6 +224,24 @@ class Log:
             yield self._threads.connection
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
+
+
+def _of_topics(topics: Sequence[str]) -> tuple[list[str], list[Any]]:
+    """The SQL conditions, and their values, for these topics and all that this program does not know; none for all topics."""
+    others = sorted(EVENTS.keys() - set(topics)) if topics else []
+    return [f"topic NOT IN ({','.join('?' * len(others))})"] * bool(others), [*others]
+
+
+def content_key(salt: bytes, text: str) -> str:
+    """Under which a text is kept: ``sha256:`` and the hash of salt and text."""
+    return "sha256:" + sha256(salt + text.encode()).hexdigest()
+
+
+def check_content(key: str, salt: bytes, text: str) -> str:
+    """The text. Raises ``LogError`` when it is not the one that was kept under the key."""
+    if content_key(salt, text) != key:
+        raise LogError(f"content {key[:19]} is not what was kept; restore the log from a backup")
+    return text
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:

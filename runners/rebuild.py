@@ -56,10 +56,12 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
             tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0]
             saved = load_checkpoint(connection, CHECKPOINT)
             state = _build(log, connection, saved[0] if saved else tables_at, tables_at, report)
-            equal = {"state": saved is None or _is_state_equal(saved[1], state)}
+            dumped = state.dump()
+            # One that a program of another version saved is never loaded: nothing to compare, as where there is none.
+            equal = {"state": saved is None or State.is_of_another_program(saved[1]) or saved[1] == dumped}
             equal["moments"] = _are_moments_equal(connection, state.position)
             equal |= {table: _is_equal(connection, table) for table in TABLES}
-            is_complete = saved is not None and saved[1] == state.dump()
+            is_complete = saved is not None and saved[1] == dumped
             is_complete &= connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
             connection.execute("COMMIT")
             if not is_complete or not all(equal.values()):
@@ -67,11 +69,6 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
     except sqlite3.Error as error:
         raise explain(log.path, error) from error
     return Replay(log.position, equal)
-
-
-def _is_state_equal(saved: bytes, state: State) -> bool:
-    # One that a program of another version saved is never loaded: there is nothing to compare, as where there is none.
-    return State.is_of_another_program(saved) or saved == state.dump()
 
 
 def _are_moments_equal(connection: sqlite3.Connection, until: int) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from ..domain.errors import LogError
-from ..domain.merkle import Tree, leaf
+from ..domain.merkle import NodesAt, Tree, leaf
 from .log import connect
 
 T = TypeVar("T")
@@ -155,9 +155,8 @@ class Writer:
 
     def _commit(self, together: Sequence[_Piece[Any]]) -> None:
         with self._in_turn() as connection:
-            version: int = connection.execute("PRAGMA data_version").fetchone()[
-                0
-            ]  # another connection's commit changes it
+            # Another connection's commit changes it.
+            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
             seen, tree = self._tree
             transaction = Transaction(connection, tree if seen == version else None)
             for piece in together:
@@ -231,6 +230,11 @@ class _Piece(Generic[T]):
 def read_tree(connection: sqlite3.Connection) -> Tree:
     """The tree over all stored events, from the nodes beside them. Raises ``LogError`` where events are missing."""
     size = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+    return Tree.at(size, stored_nodes(connection))
+
+
+def stored_nodes(connection: sqlite3.Connection) -> NodesAt:
+    """Where the tree's nodes are had from. It raises ``LogError`` for a position that has no event."""
 
     def nodes_at(position: int) -> bytes:
         row = connection.execute("SELECT nodes FROM stored_events WHERE position = ?", (position,)).fetchone()
@@ -238,4 +242,4 @@ def read_tree(connection: sqlite3.Connection) -> Tree:
             raise LogError(f"the log lacks the event at position {position}; restore it from a backup")
         return bytes(row[0])
 
-    return Tree.at(size, nodes_at)
+    return nodes_at

@@ -115,10 +115,10 @@ def _check_log(db: Path) -> Iterator[Check]:
 
 
 def _check_file(db: Path) -> Check:
-    from ..log import explain
+    from ..log import connect, explain
 
     try:
-        with closing(sqlite3.connect(f"file:{db.resolve().as_posix()}?mode=ro", uri=True)) as connection:
+        with closing(connect(db, "ro")) as connection:
             said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
             journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
     except sqlite3.Error as error:
@@ -133,7 +133,9 @@ def _check_file(db: Path) -> Check:
 
 
 def _check_triggers(db: Path) -> Check:
-    with closing(sqlite3.connect(f"file:{db.resolve().as_posix()}?mode=ro", uri=True)) as connection:
+    from ..log import connect
+
+    with closing(connect(db, "ro")) as connection:
         found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
     missing = [name for name in TRIGGERS if name not in found]
     if missing:

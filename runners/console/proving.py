@@ -55,8 +55,7 @@ def verify(
         print(f"head {found.head}")
     if found.fault is not None:
         if not as_json:
-            where = f"at position {found.fault.position}: " if found.fault.position else ""
-            print(f"{where}{found.fault.reason}")
+            print(found.fault)
         raise typer.Exit(1)
 
 

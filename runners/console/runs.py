@@ -116,13 +116,13 @@ def import_(
 
 def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]:
     """Rows of the table of runs, which is brought up to the log's end first where it is behind."""
-    from ..log import explain
+    from ..log import connect, explain
     from ..tables import are_tables_current, update_tables
 
     if not are_tables_current(log):
         update_tables(log)
     try:
-        with closing(sqlite3.connect(log.path, timeout=30)) as connection:
+        with closing(connect(log.path, "ro")) as connection:
             connection.row_factory = sqlite3.Row
             statement = f"SELECT * FROM runs WHERE {condition} ORDER BY position DESC LIMIT ?"
             found = [dict(row) for row in connection.execute(statement, values)]
