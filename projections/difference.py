@@ -36,6 +36,8 @@ Key = tuple[str, ...]
 
 
 def _called(kind: str, name: str) -> str:
+    if kind == "alert":
+        return f"alert at {name.lstrip('0')}"  # padded, so that they stand in the order of their positions
     return f"{kind} {name}" if kind not in ("ratings", "runs") else f"{kind} of {name}"
 
 
@@ -58,7 +60,7 @@ def _figures(state: State) -> Iterator[tuple[Key, Any]]:
         for figure in ("runs", "success"):
             yield ("runs", f"{row['adapter']} as {row['role']} ({row['arm']})", figure), row[figure]
     for alert in state.alerts.rows():
-        yield ("alert", f"at {alert['position']:012d}, {alert['kind']}"), "open" if alert["is_open"] else "closed"
+        yield ("alert", f"{alert['position']:012d}", alert["kind"]), "open" if alert["is_open"] else "closed"
 
 
 def _role(state: State, role: str) -> Iterator[tuple[Key, Any]]:

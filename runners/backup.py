@@ -66,7 +66,10 @@ def back_up(log: Log, folder: Path, *, with_weights: bool = True) -> Backup:
         copy = aside / LOG
         _copy(log.path, copy)
         upgrade_tables(copy)
-        events = prove(copy, mends=True)
+        try:
+            events = prove(copy, mends=True)
+        except LogError as error:
+            raise LogError(f"{log.path} is not whole, so it was not backed up; its copy says: {error}") from error
         source = WeightStore(adapters_folder(log.path) / "weights")
         stored, missing = _add_weights(copy, source, adapters_folder(copy)) if with_weights else (0, ())
         (aside / SUMS).write_text(_sums(aside), encoding="utf-8")

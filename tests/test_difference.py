@@ -46,6 +46,9 @@ def test_all_of_a_log_differs_from_nothing(tmp_path: Path) -> None:
     story = Story(tmp_path / "events.db")
     story.promote()
     kinds = {it.what.split()[0] for it in compare(State(), load_state(story.ledger))}
+    assert [
+        it.what.split(",")[0] for it in compare(State(), load_state(story.ledger)) if it.what.startswith("alert")
+    ] == [f"alert at {row['position']}" for row in load_state(story.ledger).alerts.rows()]
     assert kinds == {"setting", "role", "rollout", "adapter", "training", "ratings", "runs", "alert"}
 
 
