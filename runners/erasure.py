@@ -6,6 +6,7 @@ learnt from the words is in its weights; those are named, so that they can be tr
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -89,17 +90,19 @@ def erase(ledger: Ledger, target: Target, reason: str, actor: str) -> Words:
 def clean(path: Path) -> None:
     """Rewrite the log's file and empty its write-ahead log, so that no page holds a byte of what was deleted.
 
-    Raises ``LogError`` while another process reads: what was deleted is deleted, but bytes of it may be left in the files.
+    Raises ``LogError`` while another process reads, and without room for the file once more: what was deleted is deleted,
+    but bytes of it may be left in the files.
     """
-    with closing(connect(path)) as connection:
-        connection.execute("VACUUM")
-        end = time.monotonic() + READERS_S
-        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            if time.monotonic() > end:
-                raise LogError(
-                    f"the words are erased, but another process still reads {path}, so bytes of them may be left in its files; "
-                    "end it and give the same command again"
-                )
+    left = f"the words are erased, but bytes of them may be left in the files of {path}"
+    try:
+        with closing(connect(path)) as connection:
+            connection.execute("VACUUM")
+            end = time.monotonic() + READERS_S
+            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > end:
+                    raise LogError(f"{left}: another process reads it; end it and give the same command again")
+    except sqlite3.Error as error:
+        raise LogError(f"{left} ({error}); make room for the log twice over and give the same command again") from error
 
 
 def drop_datasets(folder: Path, trainings: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from uuid import UUID
 
@@ -104,6 +106,32 @@ def test_while_another_process_reads_it_says_that_bytes_may_be_left_and_finishes
         erase(story.ledger, Target(run=run.hex), "asked for", "bob")
     reader.close()
     erase(story.ledger, Target(run=run.hex), "asked for", "bob")
+    assert SECRET.encode() not in bytes_of(story.path)
+
+
+FORGET = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+from grokputer.cli import main
+sys.argv[1:] = sys.argv[2:]
+main()
+"""
+
+
+def test_where_there_is_no_room_to_rewrite_the_file_it_says_so_in_one_line_and_finishes_later(story: Story) -> None:
+    run, other = story.run(succeeds=False), story.run(succeeds=False)
+    say(story, run, SECRET)
+    say(story, other, "a long comment " * 100_000)
+    story.ledger.close()
+    limit = story.path.stat().st_size * 2 // 3
+    words = ["forget", run.hex, "--reason", "asked for", "--db", str(story.path)]
+    program = [sys.executable, "-c", FORGET, str(limit), *words]
+    found = subprocess.run(program, capture_output=True, text=True, check=False, cwd="/")
+    assert found.returncode == 1
+    [line] = found.stderr.splitlines()
+    assert "the words are erased" in line and "make room" in line
+    assert verify(Log.open(story.path)).fault is None
+    output(*words[:-2], db=story.path)
     assert SECRET.encode() not in bytes_of(story.path)
 
 
