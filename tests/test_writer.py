@@ -117,6 +117,21 @@ def test_after_a_failure_and_after_another_process_the_tree_still_follows_from_w
     assert tree.size == 5
 
 
+class Stopped(BaseException):
+    """What ends a thread from outside, as Ctrl-C does."""
+
+
+def stop_once() -> Callable[[int, object], None]:
+    armed = [True]
+
+    def stop(*_: object) -> None:
+        if armed:
+            armed.clear()
+            raise Stopped
+
+    return stop
+
+
 def test_a_thread_that_is_stopped_while_it_waits_stops_nobody_else(writer: Writer) -> None:
     """The signal reaches the main thread while a worker holds the turn; what comes afterwards is written all the same."""
     inside, go_on = threading.Event(), threading.Event()
@@ -128,10 +143,16 @@ def test_a_thread_that_is_stopped_while_it_waits_stops_nobody_else(writer: Write
     holder = threading.Thread(target=writer.do, args=(hold,))
     holder.start()
     inside.wait()
-    main = threading.main_thread().ident or 0
-    threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        writer.do(append(row(1)))
+    before = signal.signal(signal.SIGALRM, stop_once())
+    signal.setitimer(
+        signal.ITIMER_REAL, 0.2, 0.05
+    )  # again and again: one that comes just before the wait would not end it
+    try:
+        with pytest.raises(Stopped):
+            writer.do(append(row(1)))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     later = threading.Thread(target=writer.do, args=(append(row(2)),))
     later.start()
     go_on.set()
