@@ -6,6 +6,7 @@ them, so an alert arrives at least once, and always under the same id.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
@@ -129,10 +130,10 @@ def notice_of(event: Event) -> Notice | None:
     return None
 
 
-def is_low(window: Window, policy: Policy) -> bool:
+def is_low(stars: Sequence[int], role: str, policy: Policy) -> bool:
     """Whether the mean of enough ratings lies under ``alert.mean``."""
-    enough = len(window.ratings) >= policy.get("rating.minimum", window.role)
-    return bool(enough and window.mean < policy.get("alert.mean", window.role))
+    enough = len(stars) >= policy.get("rating.minimum", role)
+    return bool(enough and stars and sum(stars) / len(stars) < policy.get("alert.mean", role))
 
 
 def low_mean(window: Window, policy: Policy) -> Notice:

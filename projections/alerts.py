@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..domain.alert import CHANNELS, delivery_id
-from ..domain.breach import Window
 from ..domain.events import (
     AdapterPromoted,
     AdapterRolledBack,
@@ -74,13 +73,13 @@ class Alerts:
                 self._close(event.role, ("canary inconclusive", "approval needed"))
                 self._close(event.role, ("low mean",), event.adapter)
 
-    def note_mean(self, position: int, window: Window, is_low: bool) -> None:
-        """Follow a role's mean after a rating: where it fell, until it is no longer low."""
-        versions = self.state["low"].setdefault(window.role, {})
+    def note_mean(self, position: int, role: str, adapter: str | None, is_low: bool) -> None:
+        """Follow the mean of the role's live adapter after a rating: where it fell, until it is no longer low."""
+        versions = self.state["low"].setdefault(role, {})
         if is_low:
-            versions.setdefault(window.adapter or BASE, position)
-        elif versions.pop(window.adapter or BASE, None) is not None:
-            self._close(window.role, ("low mean",))
+            versions.setdefault(adapter or BASE, position)
+        elif versions.pop(adapter or BASE, None) is not None:
+            self._close(role, ("low mean",))
 
     def fell_at(self, role: str, adapter: str | None) -> int | None:
         """The position of the rating with which the version's mean fell under ``alert.mean``; None while it is not low."""

@@ -21,6 +21,7 @@ from ..domain.events import (
 )
 from ..domain.evidence import Evidence
 from ..domain.terms import CanaryTerms
+from .parts import Parts
 
 KEPT = 1000
 """Outcomes kept per arm; a verdict looks at the newest ones."""
@@ -43,8 +44,9 @@ class Health:
         AdapterRolledBack,
     )  # fmt: skip
 
-    def __init__(self, state: dict[str, Any] | None = None) -> None:
-        self.state: dict[str, Any] = state if state is not None else {}
+    def __init__(self, state: Parts | None = None) -> None:
+        self.state = Parts() if state is None else state
+        """By the rollout's id, hex."""
         self._evidence: dict[str, Evidence] = {}
         """What stands in the state, with its terms read once."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ..domain.aggregate import Context
@@ -140,8 +140,8 @@ class Imagination(State):
     def rest(self) -> Iterator[Moment]:
         """What is imagined of the rollouts that the record has not ended."""
         for rollout in self.rollouts:
-            time = datetime.fromtimestamp(self.lanes.state["time"], UTC)
-            yield self.said.get(rollout) or self.undecided(self.position, time, rollout)
+            assert self.lanes.time is not None, "there is a rollout"
+            yield self.said.get(rollout) or self.undecided(self.position, self.lanes.time, rollout)
 
 
 def _mean(event: RatingThresholdBreached) -> str:

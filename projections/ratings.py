@@ -7,6 +7,7 @@ from typing import Any
 from ..domain.breach import Window
 from ..domain.events import AdapterPromoted, Event, Lane, TaskFailed, TaskRated, TaskSucceeded
 from ..domain.roles import lanes_counted
+from .parts import Parts
 
 KEPT = 1000
 """Ratings kept for windows, the largest a window may be set to."""
@@ -28,10 +29,13 @@ class Ratings:
 
     HEARS = (TaskRated, TaskSucceeded, TaskFailed, AdapterPromoted)
 
-    def __init__(self, state: dict[str, Any] | None = None) -> None:
+    def __init__(self, state: dict[str, Any] | None = None, windows: Parts | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
-        self._said: dict[tuple[str, str], set[Said]] = {}
-        """By role and version, what stands in its windows; it spares most ratings a look through a thousand others."""
+        """Counts and sums, by role and version."""
+        self.windows = Parts() if windows is None else windows
+        """The latest ratings, by ``role/version``: of those that were replaced nobody asks."""
+        self._said: dict[str, set[Said]] = {}
+        """What stands in a window; it spares most ratings a look through a thousand others."""
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
@@ -48,68 +52,60 @@ class Ratings:
                         implicit["sum"] += event.implicit_stars
             case AdapterPromoted():
                 # The window belongs to the version as it serves all: what its canary was rated is not held against it.
-                version = self._of(event.role, event.adapter)
-                version["window"], version["unattributed"] = [], []
-                self._said.pop((event.role, event.adapter or BASE), None)
+                self._of(event.role, event.adapter)["unattributed"] = 0
+                self.windows.pop(name_version(event.role, event.adapter), None)
+                self._said.pop(name_version(event.role, event.adapter), None)
 
     def _rate(self, position: int, event: TaskRated, lane: Lane) -> None:
-        people = self._of(lane["role"], lane["adapter"])
-        run, rater = event.originator_id.hex, event.actor
-        said = self._said_of(lane["role"], lane["adapter"] or BASE)
+        people, version = self._of(lane["role"], lane["adapter"]), name_version(lane["role"], lane["adapter"])
+        if version not in self.windows:
+            self.windows[version] = {"counted": [], "unattributed": []}
+        window = self.windows[version]
+        if version not in self._said:
+            self._said[version] = {(run, rater) for kept in window.values() for _, _, run, rater in kept}
+        said, run, rater = self._said[version], event.originator_id.hex, event.actor
         if (run, rater) in said:
             said.remove((run, rater))
-            self._forget(people, run, rater)
+            _forget(people, window, run, rater)
         if lane in lanes_counted(event):
             people["count"] += 1
             people["sum"] += event.stars
-            kept = people["window"]
+            _keep(window["counted"], said, [position, event.stars, run, rater])
         elif event.fault is None:
-            kept = people["unattributed"]
-        else:
-            return
-        kept.append([position, event.stars, run, rater])
-        said.add((run, rater))
-        for _, _, old_run, old_rater in kept[:-KEPT]:
-            said.discard((old_run, old_rater))
-        del kept[:-KEPT]
-
-    def _said_of(self, role: str, adapter: str) -> set[Said]:
-        if (role, adapter) not in self._said:
-            version = self.state[role][adapter]
-            self._said[role, adapter] = {
-                (run, rater) for kept in ("window", "unattributed") for _, _, run, rater in version[kept]
-            }
-        return self._said[role, adapter]
-
-    def _forget(self, people: dict[str, Any], run: str, rater: str) -> None:
-        """Take back what the rater said of the run before."""
-        for kept in ("window", "unattributed"):
-            for index, (_, stars, rated_run, rated_by) in enumerate(people[kept]):
-                if rated_run == run and rated_by == rater:
-                    del people[kept][index]
-                    if kept == "window":
-                        people["count"] -= 1
-                        people["sum"] -= stars
-                    break
+            _keep(window["unattributed"], said, [position, event.stars, run, rater])
+        people["unattributed"] = len(window["unattributed"])
 
     def _of(self, role: str, adapter: str | None) -> dict[str, Any]:
         versions = self.state.setdefault(role, {})
-        blank = {"window": [], "count": 0, "sum": 0, "unattributed": [], "implicit": {"count": 0, "sum": 0}}
-        found: dict[str, Any] = versions.setdefault(adapter or BASE, blank)
+        found: dict[str, Any] | None = versions.get(adapter or BASE)
+        if found is None:
+            found = {"count": 0, "sum": 0, "unattributed": 0, "implicit": {"count": 0, "sum": 0}}
+            versions[adapter or BASE] = found
         return found
 
     def window(self, role: str, adapter: str | None, size: int) -> Window:
         """The latest ``size`` ratings of the version in the role."""
+        latest = tuple((position, stars) for position, stars, _, _ in self._counted(role, adapter)[-size:])
+        return Window(role, adapter, latest, self.total(role, adapter))
+
+    def total(self, role: str, adapter: str | None) -> int:
+        """How many ratings the version has had in the role in all."""
         version = self.state.get(role, {}).get(adapter or BASE)
-        if version is None:
-            return Window(role, adapter, (), 0)
-        latest = tuple((position, stars) for position, stars, _, _ in version["window"][-size:])
-        return Window(role, adapter, latest, version["count"])
+        return version["count"] if version is not None else 0
+
+    def latest(self, role: str, adapter: str | None, size: int) -> list[int]:
+        """The stars of the latest ``size`` ratings of the version in the role, oldest first."""
+        return [stars for _, stars, _, _ in self._counted(role, adapter)[-size:]]
+
+    def _counted(self, role: str, adapter: str | None) -> list[Any]:
+        version = name_version(role, adapter)
+        found: list[Any] = self.windows[version]["counted"] if version in self.windows else []
+        return found
 
     def unattributed(self, role: str, adapter: str | None) -> int:
         """Low ratings of runs that the version made a step in which nobody attributed to a role: they count for none."""
         version = self.state.get(role, {}).get(adapter or BASE)
-        return len(version["unattributed"]) if version is not None else 0
+        return version["unattributed"] if version is not None else 0
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per role and adapter: counts and means, None where there is nothing to divide by."""
@@ -119,13 +115,39 @@ class Ratings:
                 "adapter": adapter,
                 "ratings": version["count"],
                 "mean": _mean(version),
-                "unattributed": len(version["unattributed"]),
+                "unattributed": version["unattributed"],
                 "implicit_runs": version["implicit"]["count"],
                 "implicit_mean": _mean(version["implicit"]),
             }
             for role, versions in self.state.items()
             for adapter, version in versions.items()
         ]
+
+
+def name_version(role: str, adapter: str | None) -> str:
+    """What belongs to the version in the role is kept under this name."""
+    return f"{role}/{adapter or BASE}"
+
+
+def _keep(kept: list[Any], said: set[Said], rating: list[Any]) -> None:
+    """Add the rating; the oldest go."""
+    kept.append(rating)
+    said.add((rating[2], rating[3]))
+    for _, _, run, rater in kept[:-KEPT]:
+        said.discard((run, rater))
+    del kept[:-KEPT]
+
+
+def _forget(people: dict[str, Any], window: dict[str, Any], run: str, rater: str) -> None:
+    """Take back what the rater said of the run before."""
+    for name, kept in window.items():
+        for index, (_, stars, rated_run, rated_by) in enumerate(kept):
+            if rated_run == run and rated_by == rater:
+                del kept[index]
+                if name == "counted":
+                    people["count"] -= 1
+                    people["sum"] -= stars
+                break
 
 
 def _mean(sums: dict[str, Any]) -> float | None:

@@ -5,8 +5,7 @@ It is what the improvement process knows when it decides, what ``status`` shows,
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,10 +23,18 @@ from ..domain.terms import trigger_terms
 from .alerts import Alerts
 from .health import Health
 from .metrics import Metrics
+from .parts import Parts, decode, encode
 from .ratings import Ratings
 from .registry import Registry
 from .traffic import Lanes
 from .trigger import Triggers
+
+VERSION = f"5/{SCHEMA}"
+"""Of the folds, raised when one changes its meaning, and of the facts: a newer program's may be in a state that this one could
+load, and would then never meet. States of another version are folded anew from the log."""
+
+HEAD = "head"
+"""The part of a saved state that says of which position it is, and of which version."""
 
 Hear = Callable[[int, Any], None]
 """Takes in an event of the kind it hears, at its position."""
@@ -35,9 +42,6 @@ Hear = Callable[[int, Any], None]
 
 class State:
     """The folds side by side, as of ``position``. It only ever computes: applying an event calls nobody."""
-
-    VERSION = 4
-    """Raised when a fold changes its meaning: checkpoints of another version are folded anew from the log."""
 
     def __init__(self) -> None:
         self.position = 0
@@ -82,8 +86,11 @@ class State:
         self._policy = None
 
     def _note_means(self, position: int, event: TaskRated) -> None:
-        for window in (self.window(lane["role"]) for lane in event.lanes):
-            self.alerts.note_mean(position, window, is_low(window, self.policy))
+        for lane in event.lanes:
+            role = lane["role"]
+            live = self.lanes.live(role)
+            stars = self.ratings.latest(role, live, self.policy.get("rating.window", role))
+            self.alerts.note_mean(position, role, live, is_low(stars, role, self.policy))
 
     @property
     def policy(self) -> Policy:
@@ -94,7 +101,7 @@ class State:
 
     def window(self, role: str) -> Window:
         """The ratings of the role's live adapter that the breach rule looks at."""
-        stable = self.lanes.traffic(role).stable
+        stable = self.lanes.live(role)
         policy = self.policy
         window = self.ratings.window(role, stable, policy.get("rating.window", role))
         if policy.get("rating.rule", role) != "sequential":
@@ -103,7 +110,7 @@ class State:
 
     def ratings_in_all(self, role: str, adapter: str | None) -> int:
         """How many ratings the adapter, None for the base, has had in the role."""
-        return self.ratings.window(role, adapter, 1).total
+        return self.ratings.total(role, adapter)
 
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""
@@ -147,54 +154,43 @@ class State:
 
     def has_fallen(self, role: str) -> bool:
         """Whether the mean of the role's window fell under ``alert.mean`` with the event that was applied last."""
-        return self.alerts.fell_at(role, self.traffic(role).stable) == self.position
+        return self.alerts.fell_at(role, self.lanes.live(role)) == self.position
 
     @property
     def trainings_completed(self) -> int:
         """How many trainings have ended with weights: what the next adapter is numbered by."""
         return sum(training["status"] == "completed" for training in self.registry.trainings.values())
 
-    def dump(self) -> bytes:
-        """JSON in the order things came: equal logs give equal bytes, and what is loaded keeps its order."""
+    def dump(self) -> dict[str, bytes]:
+        """Its parts by name, JSON in the order things came: equal logs give equal bytes, and what is loaded keeps its order."""
+        time = self.lanes.time.isoformat() if self.lanes.time is not None else None
         parts = {
-            "version": _VERSION,
-            "position": self.position,
+            HEAD: {"version": VERSION, "position": self.position, "time": time},
             "settings": self.settings,
             "ratings": self.ratings.state,
-            "triggers": self.triggers.state,
             "metrics": self.metrics.state,
-            "health": self.health.state,
             "lanes": self.lanes.state,
             "registry": self.registry.state,
             "alerts": self.alerts.state,
         }
-        return json.dumps(parts, separators=(",", ":")).encode()
+        several = {"window/": self.ratings.windows, "trigger/": self.triggers.state, "health/": self.health.state}
+        return {name: encode(part) for name, part in parts.items()} | {
+            name: part for prefix, them in several.items() for name, part in them.dump(prefix).items()
+        }
 
     @classmethod
-    def load(cls, saved: bytes) -> State | None:
-        """The state that was dumped, None when it is of another version or unreadable: then fold the log."""
-        try:
-            parts = json.loads(saved)
-            if parts["version"] != _VERSION:
-                return None
-            state = cls()
-            state.position, state.settings = parts["position"], parts["settings"]
-            state.ratings, state.metrics = Ratings(parts["ratings"]), Metrics(parts["metrics"])
-            state.triggers = Triggers(parts["triggers"])
-            state.health, state.lanes = Health(parts["health"]), Lanes(parts["lanes"])
-            state.registry, state.alerts = Registry(parts["registry"]), Alerts(parts["alerts"])
-        except (ValueError, KeyError, TypeError):
+    def load(cls, saved: Mapping[str, bytes]) -> State | None:
+        """The state that was dumped, None when it is of another version: then fold the log. Raises ``LogError``."""
+        head = decode(saved[HEAD])
+        if head["version"] != VERSION:
             return None
+        state = cls()
+        state.position, state.settings = head["position"], decode(saved["settings"])
+        state.ratings = Ratings(decode(saved["ratings"]), Parts.load(saved, "window/"))
+        state.triggers = Triggers(Parts.load(saved, "trigger/"))
+        state.health = Health(Parts.load(saved, "health/"))
+        time = datetime.fromisoformat(head["time"]) if head["time"] is not None else None
+        state.lanes = Lanes(decode(saved["lanes"]), time)
+        state.metrics = Metrics(decode(saved["metrics"]))
+        state.registry, state.alerts = Registry(decode(saved["registry"])), Alerts(decode(saved["alerts"]))
         return state
-
-    @classmethod
-    def is_of_another_program(cls, saved: bytes) -> bool:
-        """Whether the state was dumped by a program that folds otherwise, or knows other facts."""
-        try:
-            return bool(json.loads(saved)["version"] != _VERSION)
-        except (ValueError, KeyError, TypeError):
-            return False
-
-
-_VERSION = f"{State.VERSION}/{SCHEMA}"
-"""A newer program's facts may be in a state that this one could load, and would then never meet."""

@@ -39,9 +39,10 @@ class Lanes:
 
     HEARS = (TaskStarted, RatingThresholdBreached, CycleOpened, CycleClosed, RolloutEvent)
 
-    def __init__(self, state: dict[str, Any] | None = None) -> None:
-        self.state: dict[str, Any] = state if state is not None else {"roles": {}, "rollouts": {}, "time": None}
-        """``time``: of the last event, seconds of the epoch."""
+    def __init__(self, state: dict[str, Any] | None = None, time: datetime | None = None) -> None:
+        self.state: dict[str, Any] = state if state is not None else {"roles": {}, "rollouts": {}}
+        self.time = time
+        """Of the last event; None before the first."""
         self.undecided: dict[str, dict[str, Any]] = {}
         """The rollouts under way, by their ids; at most one for each role."""
         self._find_undecided()
@@ -68,7 +69,7 @@ class Lanes:
         for rollout, lane in self.undecided.items():
             times = self.times(rollout, now)
             lane["baked_s"], lane["at_share_s"], lane["waited_s"] = times.baked, times.at_share, times.waited
-        self.state["time"] = now.timestamp()
+        self.time = now
 
     def times(self, rollout: str, now: datetime | None = None) -> Times:
         """The seconds that the undecided rollout has had up to the last event, or up to one that came now."""
@@ -79,8 +80,7 @@ class Lanes:
 
     def gap(self, now: datetime) -> float:
         """Seconds from the last event until now, 0 where the clock went backwards and before the first event."""
-        last = self.state["time"]
-        return 0.0 if last is None else max(0.0, now.timestamp() - last)
+        return 0.0 if self.time is None else max(0.0, (now - self.time).total_seconds())
 
     def _find_undecided(self) -> None:
         keys = (role["rollout"] for role in self.state["roles"].values())
@@ -160,6 +160,11 @@ class Lanes:
         rollout = self.state["rollouts"][lane["rollout"]]
         sessions = rollout["sessions"] if rollout["unit"] == "session" else None
         return Traffic(lane["stable"], rollout["adapter"], lane["rollout"], rollout["weight_percent"], sessions)
+
+    def live(self, role: str) -> str | None:
+        """The adapter that serves the role's runs, None for the base."""
+        lane = self.state["roles"].get(role)
+        return lane["stable"] if lane is not None else None
 
     def once_live(self, role: str) -> list[str]:
         """The adapters that the role's runs have gone to, the latest promotion last."""

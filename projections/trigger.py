@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..domain.bursts import Bursts
 from ..domain.canary import Verdict
 from ..domain.detector import Detector
@@ -11,7 +9,8 @@ from ..domain.events import AdapterPromoted, CycleClosed, Event, Lane, TaskRated
 from ..domain.roles import lanes_counted
 from ..domain.settings import Policy
 from ..domain.terms import TriggerTerms, trigger_terms
-from .ratings import BASE
+from .parts import Parts
+from .ratings import name_version
 
 
 class Triggers:
@@ -25,34 +24,61 @@ class Triggers:
     HEARS = (TaskRated, AdapterPromoted, CycleClosed)
     """The facts that it counts."""
 
-    def __init__(self, state: dict[str, Any] | None = None) -> None:
-        self.state: dict[str, Any] = state if state is not None else {}
+    def __init__(self, state: Parts | None = None) -> None:
+        self.state = Parts() if state is None else state
+        """By ``role/version``: the terms, the bursts and the detector's state."""
+        self._running: dict[str, tuple[Bursts, Detector]] = {}
+        """Those that stand in the state, made once."""
+        self._policy: Policy | None = None
+        self._terms: dict[str, TriggerTerms | None] = {}
+        """Of each role under that policy, None where its rule is another."""
 
     def apply(self, event: Event, policy: Policy) -> None:
         """Take in one event, under the settings in force at its position."""
         match event:
             case TaskRated():
                 for lane in lanes_counted(event):
-                    if lane["arm"] != "pinned" and policy.get("rating.rule", lane["role"]) == "sequential":
-                        self._rate(event, lane, trigger_terms(policy, lane["role"]))
+                    if lane["arm"] != "pinned" and (terms := self._terms_of(lane["role"], policy)) is not None:
+                        self._rate(event, lane, terms)
             case AdapterPromoted():
-                self.state.get(event.role, {}).pop(event.adapter, None)
+                self._drop(name_version(event.role, event.adapter))
             case CycleClosed():
-                self.state.pop(event.role, None)
+                for version in [name for name in self.state if name.startswith(f"{event.role}/")]:
+                    self._drop(version)
+
+    def _terms_of(self, role: str, policy: Policy) -> TriggerTerms | None:
+        if policy is not self._policy:
+            self._policy, self._terms = policy, {}
+        if role not in self._terms:
+            is_ours = policy.get("rating.rule", role) == "sequential"
+            self._terms[role] = trigger_terms(policy, role) if is_ours else None
+        return self._terms[role]
 
     def _rate(self, event: TaskRated, lane: Lane, terms: TriggerTerms) -> None:
-        versions, version = self.state.setdefault(lane["role"], {}), lane["adapter"] or BASE
-        figures = terms.to_json()
-        if version not in versions or versions[version]["terms"] != figures:
-            versions[version] = {"terms": figures, "bursts": Bursts().state, "detector": Detector(terms).state}
-        found, run = versions[version], event.originator_id.hex
-        detector = Detector(terms, found["detector"])
-        for mean in Bursts(found["bursts"]).take(event.actor, event.session or run, run, event.stars):
+        version, run = name_version(lane["role"], lane["adapter"]), event.originator_id.hex
+        bursts, detector = self._run(version, terms) or self._begin(version, terms)
+        for mean in bursts.take(event.actor, event.session or run, run, event.stars):
             detector.take(mean)
+
+    def _run(self, version: str, terms: TriggerTerms) -> tuple[Bursts, Detector] | None:
+        """What has been counted of the version, None where that is nothing under these terms."""
+        running = self._running.get(version)
+        if running is None and version in self.state:
+            found = self.state[version]
+            before = TriggerTerms.from_json(found["terms"])
+            running = self._running[version] = Bursts(found["bursts"]), Detector(before, found["detector"])
+        return running if running is not None and running[1].terms == terms else None
+
+    def _begin(self, version: str, terms: TriggerTerms) -> tuple[Bursts, Detector]:
+        running = self._running[version] = Bursts(), Detector(terms)
+        self.state[version] = {"terms": terms.to_json(), "bursts": running[0].state, "detector": running[1].state}
+        return running
+
+    def _drop(self, version: str) -> None:
+        self.state.pop(version, None)
+        self._running.pop(version, None)
 
     def verdict(self, role: str, adapter: str | None, terms: TriggerTerms) -> Verdict:
         """``breach`` or ``hold`` for the version, as of the last event; without a rating under these terms it holds."""
-        found = self.state.get(role, {}).get(adapter or BASE)
-        if found is None or found["terms"] != terms.to_json():
-            return Detector(terms).verdict()
-        return Detector(terms, found["detector"]).verdict()
+        running = self._run(name_version(role, adapter), terms)
+        return (Detector(terms) if running is None else running[1]).verdict()

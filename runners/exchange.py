@@ -22,7 +22,7 @@ from ..domain.merkle import Tree
 from ..projections.state import State
 from .log import COLUMNS, Log, check_content, connect, content_key, explain
 from .mapper import decode
-from .views import CHECKPOINT
+from .moments import is_due, save_moment
 from .writer import Transaction, read_tree
 
 FORM = 1
@@ -88,7 +88,7 @@ def export_log(log: Log, out: BinaryIO) -> Exchanged:
 
 
 def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
-    """Store what was exported in the empty log, all of it or nothing, and the state that follows from it.
+    """Store what was exported in the empty log, all of it or nothing, and the states that are kept of it.
 
     Raises ``LogError`` where the log is not empty, and for the first line that is not as it was written, by its number.
     """
@@ -100,9 +100,6 @@ def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
             except (msgspec.DecodeError, sqlite3.IntegrityError, UnicodeError, LogError, ValueError) as error:
                 raise LogError(f"line {number} is not of an exported log: {error}; nothing was imported") from error
         head = reader.finish()
-        if state.position:
-            saved = (CHECKPOINT, state.position, state.dump())
-            transaction.connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", saved)
     return Exchanged(head.events, head.content)
 
 
@@ -171,6 +168,8 @@ class _Reader:
             raise ValueError(f"{it.id}/{it.version} is not an aggregate's id, in 32 hex digits, and a version from 1")
         self.transaction.append([(it.id, it.version, it.topic, raw)])
         state.apply(it.position, event)
+        if is_due(it.position):
+            save_moment(self.connection, state)
         self.position = it.position
 
 
@@ -212,6 +211,7 @@ def _storing(log: Log) -> Iterator[Transaction]:
                 )
             connection.execute("DELETE FROM tracking")
             connection.execute("DELETE FROM checkpoints")
+            connection.execute("DELETE FROM moments")
             yield Transaction(connection, Tree())
             connection.execute("COMMIT")
     except sqlite3.Error as error:

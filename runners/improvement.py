@@ -39,9 +39,11 @@ from ..domain.settings import Policy
 from ..domain.training import TrainingJob
 from ..projections.state import State
 from .ledger import RACES, Ledger
+from .log import Log
 from .mapper import Recorded
-from .tables import update_tables
-from .views import CHECKPOINT, MOMENT, load_state, name_moment
+from .moments import is_due, save_moment
+from .tables import are_tables_current, update_tables, writing
+from .views import load_kept
 
 NAME = "improvement"
 A = TypeVar("A", bound=Aggregate)
@@ -50,25 +52,29 @@ A = TypeVar("A", bound=Aggregate)
 def follow(ledger: Ledger) -> State:
     """React to every event not reacted to yet, and return the state at the log's end.
 
-    Events from before the saved state are never read again; those between it and the process's own position are folded
-    without a reaction.
+    Events from before the newest kept state are never read again; those between it and the process's own position are
+    folded without a reaction.
     """
     done = ledger.tracked(NAME)
-    state = load_state(ledger, done)
-    kept, saved = ledger.checkpoint_position(CHECKPOINT), []
+    state = load_kept(ledger, done)
     while ledger.position > state.position:
         for recorded in ledger.read(state.position + 1):
             state.apply(recorded.position, recorded.event)
-            if state.position % MOMENT == 0:
-                saved.append((name_moment(state.position), state.position, state.dump()))
+            if is_due(state.position):
+                keep(ledger, state)
             if recorded.position > done and _react(ledger, recorded, state):
                 done = recorded.position
     if state.position > done:
         _track(ledger, state.position)
-    if state.position > kept:
-        ledger.save_checkpoints([*saved, (CHECKPOINT, state.position, state.dump())])
+    if not are_tables_current(ledger):
         update_tables(ledger)
     return state
+
+
+def keep(log: Log, state: State) -> None:
+    """Keep the state for looking back; others write meanwhile or wait a few ms."""
+    with writing(log) as connection:
+        save_moment(connection, state)
 
 
 def _track(ledger: Ledger, position: int) -> None:

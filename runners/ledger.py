@@ -126,14 +126,6 @@ class Ledger(Log):
             self.change(lambda it: it.connection.executemany("INSERT INTO content VALUES (?, ?, ?)", named))
         return keys
 
-    def save_checkpoints(self, saved: Sequence[tuple[str, int, bytes]]) -> None:
-        """Save states by name, each with its position, unless a newer one is there."""
-        statement = (
-            "INSERT INTO checkpoints VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position, "
-            "state = excluded.state WHERE excluded.position > checkpoints.position"
-        )
-        self.change(lambda it: it.connection.executemany(statement, saved))
-
     def change(self, work: Work[T]) -> T:
         """Do the work in a transaction of the log's writer. Raises ``LogError`` where nothing can be stored."""
         try:

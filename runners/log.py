@@ -149,7 +149,7 @@ class Log:
         prefix = prefix.strip().lower().replace("-", "")
         if not prefix or not set(prefix) <= set("0123456789abcdef"):
             return []
-        with self._reading() as connection:
+        with self.reading() as connection:
             cursor = connection.execute(
                 "SELECT originator_id FROM stored_events WHERE originator_id >= ? AND originator_id < ? "
                 "AND originator_version = 1 AND topic = ? LIMIT 10",
@@ -172,7 +172,7 @@ class Log:
 
     def get_content(self, key: str) -> str | None:
         """The text under the key, None when it was erased. Raises ``LogError`` when it is not what was kept."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute("SELECT salt, text FROM content WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
@@ -184,19 +184,8 @@ class Log:
 
     def load_checkpoint(self, name: str) -> tuple[int, bytes] | None:
         """A follower's saved state and the position it is of."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute("SELECT position, state FROM checkpoints WHERE name = ?", (name,)).fetchone()
-        return (row[0], row[1]) if row else None
-
-    def checkpoint_position(self, name: str) -> int:
-        """The position of the state that is saved under the name, 0 without one."""
-        return self._one("SELECT position FROM checkpoints WHERE name = ?", name) or 0
-
-    def load_checkpoint_until(self, first: str, last: str) -> tuple[int, bytes] | None:
-        """The saved state with the greatest name from the first to the last, and the position it is of."""
-        statement = "SELECT position, state FROM checkpoints WHERE name BETWEEN ? AND ? ORDER BY name DESC LIMIT 1"
-        with self._reading() as connection:
-            row = connection.execute(statement, (first, last)).fetchone()
         return (row[0], row[1]) if row else None
 
     def tracked(self, name: str) -> int:
@@ -206,17 +195,17 @@ class Log:
     # --- the file ---
 
     def _select(self, where: str, *values: Any) -> list[Recorded]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(f"SELECT {COLUMNS} FROM stored_events {where}", values).fetchall()
         return [Recorded(position, decode(topic, id, version, state)) for position, id, version, topic, state in rows]
 
     def _one(self, statement: str, *values: Any) -> Any:
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(statement, values).fetchone()
         return row[0] if row else None
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection, which cannot write."""
         try:
             if "connection" not in self._threads.__dict__:

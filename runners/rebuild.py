@@ -16,17 +16,18 @@ from ..projections.state import State
 from ..projections.tables import TABLES, rows_of
 from .log import Log, connect, explain
 from .mapper import Recorded
+from .moments import is_due, is_of_another_program, save_moment
+from .schema import MOMENTS
 from .tables import CHECKPOINT as TABLES_CHECKPOINT
 from .tables import OF_THIS_PROGRAM, PART, load_checkpoint, save_checkpoint, update_tables, write_rows
-from .views import CHECKPOINT, MOMENT, fold, name_moment
 
 DIFFERENT_MOMENTS = (
-    "SELECT it.state FROM main.checkpoints AS it LEFT JOIN rebuilt.moments AS other USING (name) "
-    "WHERE it.name BETWEEN ? AND ? AND it.state IS NOT other.state"
+    "SELECT 1 FROM main.moments AS it LEFT JOIN rebuilt.moments AS other USING (name, position) "
+    "WHERE it.position <= ? AND it.state IS NOT other.state LIMIT 1"
 )
 LACKING_MOMENTS = (
     "SELECT name, position, state FROM rebuilt.moments AS it WHERE NOT EXISTS "
-    "(SELECT 1 FROM main.checkpoints AS other WHERE other.name = it.name AND other.state = it.state)"
+    "(SELECT 1 FROM main.moments AS other WHERE (other.name, other.position, other.state) = (it.name, it.position, it.state))"
 )
 
 Report = Callable[[int, int], None]
@@ -54,26 +55,22 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
             _attach(connection)
             connection.execute("BEGIN")  # the live views are read as of one moment
             tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0]
-            saved = load_checkpoint(connection, CHECKPOINT)
-            state = _build(log, connection, saved[0] if saved else tables_at, tables_at, report)
-            dumped = state.dump()
-            # One that a program of another version saved is never loaded: nothing to compare, as where there is none.
-            equal = {"state": saved is None or State.is_of_another_program(saved[1]) or saved[1] == dumped}
-            equal["moments"] = _are_moments_equal(connection, state.position)
+            until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+            _build(log, connection, until, tables_at, report)
+            equal = {"moments": _are_moments_equal(connection, until)}
             equal |= {table: _is_equal(connection, table) for table in TABLES}
-            is_complete = saved is not None and saved[1] == dumped
-            is_complete &= connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
+            is_complete = connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
             connection.execute("COMMIT")
             if not is_complete or not all(equal.values()):
-                _mend(log, connection, state, tables_at)
+                _mend(log, connection, tables_at)
     except sqlite3.Error as error:
         raise explain(log.path, error) from error
-    return Replay(log.position, equal)
+    return Replay(until, equal)
 
 
 def _are_moments_equal(connection: sqlite3.Connection, until: int) -> bool:
-    kept = connection.execute(DIFFERENT_MOMENTS, (name_moment(0), name_moment(until))).fetchall()
-    return all(State.is_of_another_program(state) for (state,) in kept)
+    """Whether each state that is kept is as it was made again; those that another program kept are never loaded."""
+    return is_of_another_program(connection) or connection.execute(DIFFERENT_MOMENTS, (until,)).fetchone() is None
 
 
 def _attach(connection: sqlite3.Connection) -> None:
@@ -84,25 +81,21 @@ def _attach(connection: sqlite3.Connection) -> None:
     for table in TABLES:
         written = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = ?", (table,)).fetchone()[0]
         connection.execute(written.replace("CREATE TABLE ", "CREATE TABLE rebuilt.", 1))
-    connection.execute("CREATE TABLE rebuilt.moments (name TEXT, position INTEGER, state BLOB)")
+    connection.execute(MOMENTS.replace("moments", "rebuilt.moments", 1))
 
 
-def _build(log: Log, connection: sqlite3.Connection, state_at: int, tables_at: int, report: Report) -> State:
-    """Fold the events into a state up to one position and into the temporary tables up to another, all in one pass."""
-    state, total = State(), max(state_at, tables_at)
-    events = log.read(1, total)
+def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> None:
+    """Fold the events into states up to one position and into the temporary tables up to another, all in one pass."""
+    state, events = State(), log.read(1, until)
     while part := list(islice(events, PART)):
         for it in part:
-            if it.position <= state_at:
-                state.apply(it.position, it.event)
-                if state.position % MOMENT == 0:
-                    moment = (name_moment(state.position), state.position, state.dump())
-                    connection.execute("INSERT INTO rebuilt.moments VALUES (?, ?, ?)", moment)
+            state.apply(it.position, it.event)
+            if is_due(it.position):
+                save_moment(connection, state, "rebuilt")
         write_rows(
             connection, (row for it in _until(tables_at, part) for row in rows_of(it.position, it.event)), "rebuilt"
         )
-        report(part[-1].position, total)
-    return state
+        report(part[-1].position, until)
 
 
 def _until(position: int, part: list[Recorded]) -> Iterator[Recorded]:
@@ -118,15 +111,14 @@ def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
     return True
 
 
-def _mend(log: Log, connection: sqlite3.Connection, state: State, tables_at: int) -> None:
+def _mend(log: Log, connection: sqlite3.Connection, tables_at: int) -> None:
     """Put what was rebuilt in the place of what is there; what came meanwhile is added as always."""
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"INSERT OR REPLACE INTO main.checkpoints {LACKING_MOMENTS}")
+    connection.execute("DELETE FROM main.moments")
+    connection.execute("INSERT INTO main.moments SELECT * FROM rebuilt.moments")
     for table in TABLES:
         connection.execute(f"DELETE FROM main.{table}")
         connection.execute(f"INSERT INTO main.{table} SELECT * FROM rebuilt.{table}")
     save_checkpoint(connection, TABLES_CHECKPOINT, tables_at, OF_THIS_PROGRAM)
-    whole = fold(log, state)
-    save_checkpoint(connection, CHECKPOINT, whole.position, whole.dump())
     connection.execute("COMMIT")
     update_tables(log)

@@ -14,6 +14,10 @@ KEEPS_EVENTS = (
     "CREATE TRIGGER IF NOT EXISTS log_keeps_events BEFORE UPDATE ON stored_events "
     "BEGIN SELECT RAISE(ABORT, 'the log is append-only: a stored event is never changed'); END"
 )
+MOMENTS = (
+    "CREATE TABLE IF NOT EXISTS moments (name TEXT NOT NULL, position INTEGER NOT NULL, state BLOB NOT NULL, "
+    "PRIMARY KEY (name, position))"
+)
 TABLES = (
     "CREATE TABLE IF NOT EXISTS stored_events (position INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT NOT NULL, "
     "originator_version INTEGER NOT NULL, topic TEXT NOT NULL, state BLOB NOT NULL, nodes BLOB NOT NULL, "
@@ -29,6 +33,7 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS content (key TEXT PRIMARY KEY, salt BLOB NOT NULL, text TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, state BLOB NOT NULL) "
     "WITHOUT ROWID",
+    MOMENTS,
     # The library's own, for one row per follower.
     "CREATE TABLE IF NOT EXISTS tracking (application_name TEXT PRIMARY KEY, notification_id INTEGER) WITHOUT ROWID",
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -49,14 +54,17 @@ def create_tables(path: Path) -> None:
 
 
 def upgrade_tables(path: Path) -> None:
-    """Give each event of a log that a program without them wrote its nodes of the Merkle tree; done once, all or nothing.
+    """Give a log that an earlier program wrote what it lacks; done once, all or nothing.
 
+    That is a node of the Merkle tree for each event, and the table of the states that are kept.
     Raises ``LogError`` for a log in which positions are missing, ``sqlite3.Error``.
     """
     with closing(connect(path)) as connection:
-        if has_nodes(connection):
+        if has_nodes(connection) and _has_moments(connection):
             return
         connection.execute("BEGIN IMMEDIATE")
+        connection.execute(MOMENTS)
+        connection.execute("DELETE FROM checkpoints WHERE name LIKE 'state%'")  # where states were kept before
         if not has_nodes(connection):
             connection.execute("DROP TRIGGER log_keeps_events")
             connection.execute("ALTER TABLE stored_events ADD COLUMN nodes BLOB NOT NULL DEFAULT x''")
@@ -68,6 +76,10 @@ def upgrade_tables(path: Path) -> None:
 def has_nodes(connection: sqlite3.Connection) -> bool:
     """Whether the log keeps its Merkle tree."""
     return any(row[0] == "nodes" for row in connection.execute("SELECT name FROM pragma_table_info('stored_events')"))
+
+
+def _has_moments(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'moments'").fetchone() is not None
 
 
 def _grow_tree(connection: sqlite3.Connection, path: Path) -> None:

@@ -87,9 +87,13 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
 
 @contextmanager
 def writing(log: Log) -> Iterator[sqlite3.Connection]:
-    """A connection that holds the file's write lock: a transaction that ends with the block. Raises ``LogError``."""
+    """A connection that holds the file's write lock, for views: a transaction that ends with the block. Raises ``LogError``.
+
+    What a power cut takes back of a view follows from the log again, so nobody waits for the disk.
+    """
     try:
         with closing(connect(log.path)) as connection:
+            connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")

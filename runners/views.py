@@ -1,31 +1,29 @@
-"""The state as of any position: one that is saved, which is a cache, and what came after it.
-
-The newest state is saved at each step of the process, and besides one every ten thousand events, for looking back.
-"""
+"""The state as of any position: one that is kept, which is a cache, and what came after it."""
 
 from __future__ import annotations
 
+import sqlite3
+
 from ..projections.state import State
 from .log import Log
-
-CHECKPOINT = "state"
-
-MOMENT = 10_000
-"""Events between two states that are kept for looking back; chosen: half of them are folded in some 20 ms."""
-
-
-def name_moment(position: int) -> str:
-    """Under which the state as of the position is kept; names stand in the order of positions."""
-    return f"{CHECKPOINT}@{position:012d}"
+from .moments import load_moment
 
 
 def load_state(log: Log, position: int | None = None) -> State:
-    """The state as of the position (None: now): the newest saved one that is not later, and the tail folded onto it."""
-    saved = log.load_checkpoint(CHECKPOINT)
-    if position is not None and (saved is None or saved[0] > position):
-        saved = log.load_checkpoint_until(name_moment(0), name_moment(position))
-    state = State.load(saved[1]) if saved is not None else None
-    return fold(log, state or State(), position)
+    """The state as of the position (None: now): the newest kept one that is not later, and the tail folded onto it."""
+    return fold(log, load_kept(log, position), position)
+
+
+def load_kept(log: Log, position: int | None = None) -> State:
+    """The newest kept state that is not later than the position (None: now), a blank one where there is none."""
+    with log.reading() as connection:
+        try:
+            kept = load_moment(connection, position)
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            kept = None  # A program without them wrote the log.
+    return kept or State()
 
 
 def fold(log: Log, state: State, position: int | None = None) -> State:

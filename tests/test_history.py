@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from grokputer.domain.errors import NotPossible
 from grokputer.projections.state import State
-from grokputer.runners import improvement, rebuild
+from grokputer.runners import moments
 from grokputer.runners.erasure import Target, erase
 from grokputer.runners.improvement import follow
 from grokputer.runners.integrity import Head, verify
@@ -38,11 +38,10 @@ class History(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
-        for module in (improvement, rebuild):
-            self.patch.setattr(module, "MOMENT", 16)
+        self.patch.setattr(moments, "EVERY", 16)
         self.folder = Path(tempfile.mkdtemp())
         self.story = Story(self.folder / "events.db", clock := Ticking())
-        self.clock, self.live, self.heads = clock, dict[int, bytes](), list[Head]()
+        self.clock, self.live, self.heads = clock, dict[int, dict[str, bytes]](), list[Head]()
         self.trained: list[UUID] = []
 
     def teardown(self) -> None:
@@ -98,7 +97,7 @@ class History(RuleBasedStateMachine):
         self.story.ledger.close()
         self.story.ledger = Ledger.open(self.story.path, self.clock)
 
-    @rule(lost=st.sampled_from(["checkpoints", "tracking"]))
+    @rule(lost=st.sampled_from(["checkpoints", "moments", "tracking"]))
     def lose(self, lost: str) -> None:
         """Caches are lost; how far the process has come is not known any more."""
         self.story.ledger.change(lambda it: it.connection.execute(f"DELETE FROM {lost}"))

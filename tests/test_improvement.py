@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections import Counter
@@ -30,9 +29,11 @@ from grokputer.domain.run import TaskRun
 from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
 from grokputer.domain.training import TrainingJob, training_id
 from grokputer.projections.state import State
+from grokputer.runners import moments
 from grokputer.runners.improvement import NAME, follow
 from grokputer.runners.ledger import Ledger
-from grokputer.runners.views import CHECKPOINT, fold, load_state
+from grokputer.runners.moments import load_moment
+from grokputer.runners.views import fold, load_state
 from story import change
 
 DATASET: dict[str, Any] = {
@@ -338,13 +339,17 @@ def test_four_processes_at_once_do_each_thing_once(ledger: Ledger) -> None:
     assert count(ledger)["TrainingRequested"] == 1
 
 
-def test_the_saved_state_equals_the_one_folded_from_nothing(ledger: Ledger) -> None:
+def test_the_state_that_is_kept_equals_the_one_folded_from_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moments, "EVERY", 10)
     _, rollout = roll_out(ledger)
     assess(ledger, rollout, "promote")
-    saved = ledger.load_checkpoint(CHECKPOINT)
-    assert saved is not None
-    assert fold(ledger, State(), saved[0]).dump() == saved[1]
-    assert json.loads(saved[1])["position"] == ledger.position
+    with ledger.reading() as connection:
+        kept = load_moment(connection)
+    assert kept is not None
+    assert kept.position == ledger.position // 10 * 10
+    assert fold(ledger, State(), kept.position).dump() == kept.dump()
 
 
 def test_the_state_before_the_promotion_shows_the_base_live_and_after_it_the_adapter(ledger: Ledger) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from test_run import STEP
 
 from grokputer.domain.adapter import Adapter
 from grokputer.domain.aggregate import derive_id
-from grokputer.domain.errors import NotPossible
+from grokputer.domain.errors import LogError, NotPossible
 from grokputer.domain.events import EVENTS, Lane, TaskFailed
 from grokputer.domain.roles import GOOD_STARS
 from grokputer.domain.rollout import Rollout
@@ -28,14 +29,15 @@ from grokputer.domain.schedule import SCHEDULE_ID, Schedule
 from grokputer.domain.settings import SETTINGS_ID, Settings
 from grokputer.domain.training import TrainingJob
 from grokputer.projections.state import State
-from grokputer.runners import improvement, rebuild
+from grokputer.runners import moments
 from grokputer.runners.decisions import decide_again
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
-from grokputer.runners.rebuild import replay
+from grokputer.runners.moments import load_moment
+from grokputer.runners.rebuild import Replay, replay
 from grokputer.runners.rollouts import WANTED, decide_by_hand
 from grokputer.runners.tables import update_tables
-from grokputer.runners.views import fold, load_state, name_moment
+from grokputer.runners.views import fold, load_state
 from story import Standing
 
 ROLES = st.sampled_from(["action", "ocr"])
@@ -264,7 +266,7 @@ def test_what_followed_last_done_again_changes_nothing(
         cause = max(ledger.position_of(event.caused_by or "") or 1 for event in decided)
         back = f"UPDATE tracking SET notification_id = {cause - 1} WHERE application_name = 'improvement'"
         ledger.change(lambda it: it.connection.execute(back))
-        ledger.change(lambda it: it.connection.execute("DELETE FROM checkpoints WHERE name = 'state'"))
+        ledger.change(lambda it: it.connection.execute("DELETE FROM moments"))
         follow(ledger)
         assert {it.event.TOPIC for it in ledger.read(end + 1)} <= {"TriggerSuppressed"}
 
@@ -319,33 +321,78 @@ def test_tables_of_an_earlier_program_are_built_again_with_the_columns_of_this_o
         assert replay(ledger).is_equal
 
 
-def test_a_saved_state_that_is_not_what_the_log_says_is_named_and_mended() -> None:
-    with world_after([("run", "action", "")]) as ledger:
-        damage = "UPDATE checkpoints SET state = replace(state, 'action', 'auction') WHERE name = 'state'"
-        ledger.change(lambda it: it.connection.execute(damage))
-        assert not replay(ledger).equal["state"]
-        assert replay(ledger).is_equal
+def rows(ledger: Ledger) -> list[tuple[str, int, bytes]]:
+    with ledger.reading() as connection:
+        return connection.execute("SELECT name, position, state FROM moments ORDER BY position, name").fetchall()
 
 
-def test_a_moment_that_is_kept_for_looking_back_is_what_the_log_says_then_and_is_mended_where_it_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for module in (improvement, rebuild):
-        monkeypatch.setattr(module, "MOMENT", 5)
-    happenings: list[tuple[str, object, object]] = [("run", "action", "wrong"), ("rate", 0, 2)] * 6
-    with world_after(happenings) as ledger:
-        end = ledger.position
-        kept = [ledger.load_checkpoint_until("state@", name_moment(position)) for position in range(5, end + 1)]
-        assert [it[0] for it in kept if it is not None] == [position // 5 * 5 for position in range(5, end + 1)]
-        for position in range(end + 1):
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state is kept every five events."""
+    monkeypatch.setattr(moments, "EVERY", 5)
+
+
+SOME_RUNS: list[tuple[str, object, object]] = [("run", "action", "wrong"), ("rate", 0, 2)] * 6
+
+
+@pytest.mark.usefixtures("often")
+def test_a_state_that_is_kept_for_looking_back_is_what_the_log_says_then() -> None:
+    with world_after(SOME_RUNS) as ledger:
+        assert len(rows(ledger)) > 20
+        with ledger.reading() as connection:
+            for position in range(5, ledger.position + 1):
+                kept = load_moment(connection, position)
+                assert kept is not None
+                assert kept.position == position // 5 * 5
+                assert kept.dump() == fold(ledger, State(), kept.position).dump()
+        for position in range(ledger.position + 1):
             assert load_state(ledger, position).dump() == fold(ledger, State(), position).dump()
-        assert replay(ledger).is_equal
-        damage = f"UPDATE checkpoints SET state = replace(state, 'action', 'auction') WHERE name = '{name_moment(10)}'"
+
+
+@pytest.mark.usefixtures("often")
+def test_what_did_not_change_is_not_kept_again() -> None:
+    with world_after(SOME_RUNS) as ledger:
+        kept = rows(ledger)
+        for name in {name for name, _, _ in kept} - {"head"}:
+            states = [state for it, _, state in kept if it == name]
+            assert all(state != before for before, state in pairwise(states)), name
+        heads = [position for name, position, _ in kept if name == "head"]
+        assert len([name for name, _, _ in kept if name == "registry"]) < len(heads)
+
+
+@pytest.mark.usefixtures("often")
+def test_a_kept_state_that_is_not_what_the_log_says_is_named_and_mended_and_one_that_is_lost_is_made() -> None:
+    with world_after(SOME_RUNS) as ledger:
+        kept = rows(ledger)
+        damage = (
+            "UPDATE moments SET state = replace(state, 'action', 'auction') WHERE name = 'ratings' AND position = 25"
+        )
         ledger.change(lambda it: it.connection.execute(damage))
+        assert rows(ledger) != kept
         assert [name for name, equal in replay(ledger).equal.items() if not equal] == ["moments"]
-        ledger.change(lambda it: it.connection.execute("DELETE FROM checkpoints WHERE name LIKE 'state@%'"))
-        assert replay(ledger).is_equal, "moments that are not there are made"
-        assert ledger.load_checkpoint_until("state@", name_moment(end)) == kept[-1]
+        assert rows(ledger) == kept
+        ledger.change(lambda it: it.connection.execute("DELETE FROM moments WHERE position > 10"))
+        assert replay(ledger).is_equal
+        assert rows(ledger) == kept
+        ledger.change(lambda it: it.connection.execute("UPDATE moments SET state = x'7b' WHERE name = 'ratings'"))
+        with pytest.raises(LogError, match="run 'grokputer replay' to make it anew"):
+            load_state(ledger)
+        replay(ledger)
+        assert rows(ledger) == kept
+
+
+@pytest.mark.usefixtures("often")
+def test_states_that_another_program_kept_are_made_anew_and_are_no_difference() -> None:
+    with world_after(SOME_RUNS) as ledger:
+        kept = rows(ledger)
+        other = "UPDATE moments SET state = replace(state, '\"version\":\"', '\"version\":\"9') WHERE name = 'head'"
+        for anew in (follow, replay):
+            ledger.change(lambda it: it.connection.execute(other))
+            assert rows(ledger) != kept
+            assert load_state(ledger).dump() == fold(ledger, State()).dump()
+            done = anew(ledger)
+            assert rows(ledger) == kept
+            assert not isinstance(done, Replay) or done.is_equal
 
 
 def test_every_fact_belongs_to_an_aggregate_and_has_a_topic_of_its_own() -> None:

@@ -159,13 +159,12 @@ def test_a_good_rating_finds_no_fault() -> None:
 
 def told(*decisions: Any) -> tuple[Ratings, Metrics, Health, TaskRated]:
     """The folds after a run of these decisions, and its last rating."""
-    ratings, metrics, health = Ratings(), Metrics(), Health({
-        lane["rollout"] or "": {
+    ratings, metrics, health = Ratings(), Metrics(), Health()
+    for lane in (OWN, RECOVERY):
+        health.state[lane["rollout"] or ""] = {
             "role": lane["role"], "canary": [], "stable": [], "evidence": None,
             "took": {arm: {"runs": 0, "ms": 0} for arm in ("canary", "stable")},
-        }
-        for lane in (OWN, RECOVERY)
-    })  # fmt: skip
+        }  # fmt: skip
     run = given(TaskRun, start, *decisions)
     for position, event in enumerate(run.past, 1):
         for fold in (ratings, metrics, health):

@@ -16,7 +16,6 @@ from command_line import call
 
 from grokputer.domain.errors import LogError
 from grokputer.domain.events import EVENTS, TaskRated
-from grokputer.projections.state import State
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.mapper import UPCASTERS, decode, encode
@@ -140,14 +139,18 @@ def test_no_view_and_no_follower_passes_over_what_it_does_not_know(log: Path) ->
     assert load_state(ledger, ledger.position - 1).position == ledger.position - 1, "what was before still reads"
 
 
+def keep_head(connection: sqlite3.Connection, position: int, version: str) -> None:
+    """The head of a state that a program of another version kept at the position."""
+    head = {"version": version, "position": position, "time": None, "parts": {}}
+    connection.execute("INSERT INTO moments VALUES ('head', ?, ?)", (position, json.dumps(head).encode()))
+
+
 @pytest.mark.parametrize("words", [["status"], ["runs"], ["replay"]], ids=" ".join)
 def test_views_that_a_later_program_saved_hide_nothing_from_this_one(log: Path, words: list[str]) -> None:
     store(log, LATER[0])
     with sqlite3.connect(log) as connection:
         last = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0]
-        [state] = connection.execute("SELECT state FROM checkpoints WHERE name = 'state'").fetchone()
-        saved = json.dumps({**json.loads(state), "position": last, "version": f"{State.VERSION}/9999"}).encode()
-        connection.execute("UPDATE checkpoints SET position = ?, state = ? WHERE name = 'state'", (last, saved))
+        keep_head(connection, last, "9999")
         connection.execute("UPDATE checkpoints SET position = ?, state = '9999' WHERE name = 'tables'", (last,))
         connection.execute("UPDATE tracking SET notification_id = ?", (last,))
     connection.close()
@@ -158,9 +161,7 @@ def test_views_that_a_later_program_saved_hide_nothing_from_this_one(log: Path, 
 
 def test_views_of_an_earlier_program_are_made_anew_and_are_no_difference(log: Path) -> None:
     with sqlite3.connect(log) as connection:
-        [state] = connection.execute("SELECT state FROM checkpoints WHERE name = 'state'").fetchone()
-        saved = json.dumps({**json.loads(state), "version": State.VERSION}).encode()
-        connection.execute("UPDATE checkpoints SET state = ? WHERE name = 'state'", (saved,))
+        keep_head(connection, 5, "0")
         connection.execute("UPDATE checkpoints SET state = '' WHERE name = 'tables'")
     connection.close()
     assert replay(Ledger.open(log)).is_equal

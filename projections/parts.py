@@ -1,0 +1,68 @@
+"""What a state is saved in: parts by name, so that what did not change need not be written, nor read, again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+
+from ..domain.errors import LogError
+
+encode = msgspec.json.encode
+"""JSON without spaces, keys in the order they came: equal values that came about alike give equal bytes."""
+
+
+def decode(saved: bytes) -> Any:
+    """What was encoded. Raises ``LogError``."""
+    try:
+        return msgspec.json.decode(saved)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise LogError(f"a saved state is damaged ({error}); run 'grokputer replay' to make it anew") from error
+
+
+class Parts(MutableMapping[str, Any]):
+    """JSON-plain values by name. One that was loaded stays encoded until it is asked for."""
+
+    def __init__(self, saved: Mapping[str, bytes] | None = None) -> None:
+        self._saved = dict(saved or {})
+        self._read: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Raises ``KeyError``, and ``LogError`` for a part that is no JSON."""
+        if name not in self._read:
+            self._read[name] = decode(self._saved.pop(name))
+        return self._read[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The part, or the default; most questions are for what is not there."""
+        if name in self:
+            return self[name]
+        return default
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._saved.pop(name, None)
+        self._read[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        if self._saved.pop(name, None) is None:
+            del self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._saved, *self._read])
+
+    def __len__(self) -> int:
+        return len(self._saved) + len(self._read)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._read or name in self._saved
+
+    def dump(self, prefix: str) -> dict[str, bytes]:
+        """Every part, encoded, with the prefix before its name."""
+        encoded = self._saved | {name: encode(value) for name, value in self._read.items()}
+        return {prefix + name: saved for name, saved in encoded.items()}
+
+    @classmethod
+    def load(cls, saved: Mapping[str, bytes], prefix: str) -> Parts:
+        """The parts whose names begin with the prefix."""
+        return cls({name.removeprefix(prefix): part for name, part in saved.items() if name.startswith(prefix)})
