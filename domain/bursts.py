@@ -12,7 +12,7 @@ PATIENCE = 10
 """Outcomes of others after which a burst is over; chosen: a few, so that the last one of a rater is not waited for long. A
 count and not a time, so that a clock that is wrong changes nothing."""
 
-REMEMBERED = 10_000
+REMEMBERED = 1_000
 """Bursts that are over and never counted again, the newest; chosen: what comes again after so many others is as good as new."""
 
 

@@ -37,6 +37,7 @@ from .example_facts import ExamplesImported as ExamplesImported
 from .example_facts import ExamplesSynthesized as ExamplesSynthesized
 from .fact import EVENTS as EVENTS
 from .fact import Event as Event
+from .fact import Passing as Passing
 from .fact import fact as fact
 
 # --- TaskRun: one task, done once ----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 from uuid import UUID
 
 
@@ -50,6 +50,15 @@ class Event:
     def reference(self) -> str:
         """What ``caused_by`` of its consequences says: ``<aggregate id>/<version>``."""
         return f"{self.originator_id}/{self.originator_version}"
+
+
+class Passing(Protocol):
+    """What a fact is to those whom nothing else of it concerns."""
+
+    @property
+    def time(self) -> datetime:
+        """When it happened, UTC."""
+        ...
 
 
 EVENTS: dict[str, type[Event]] = {}

@@ -15,7 +15,7 @@ from ..domain.alert import is_low
 from ..domain.breach import Window
 from ..domain.canary import Times, Verdict, assess_canary
 from ..domain.cost import Prices
-from ..domain.events import SCHEMA, Event, PolicyChanged, TaskRated, TrainingCompleted
+from ..domain.events import EVENTS, SCHEMA, Event, Passing, PolicyChanged, TaskRated, TrainingCompleted
 from ..domain.routing import Traffic
 from ..domain.sequential import judge
 from ..domain.settings import Policy
@@ -54,9 +54,9 @@ class State:
         self.registry = Registry()
         self.alerts = Alerts()
         self._policy: Policy | None = None
-        self._hearers: dict[type[Event], list[Hear]] = {}
+        self._hearers: dict[type, list[Hear]] = {}
 
-    def apply(self, position: int, event: Event) -> None:
+    def apply(self, position: int, event: Event | Passing) -> None:
         """Take in the next event of the log."""
         kind = type(event)
         if kind not in self._hearers:
@@ -66,7 +66,7 @@ class State:
             hear(position, event)
         self.position = position
 
-    def _find_hearers(self, kind: type[Event]) -> list[Hear]:
+    def _find_hearers(self, kind: type) -> list[Hear]:
         """What the facts of this kind change, in the order in which it is done."""
         folds = (self.ratings, self.metrics, self.health, self.lanes, self.registry)
         found: list[Hear] = [self._set] if kind is PolicyChanged else []
@@ -194,3 +194,12 @@ class State:
         state.metrics = Metrics(decode(saved["metrics"]))
         state.registry, state.alerts = Registry(decode(saved["registry"])), Alerts(decode(saved["alerts"]))
         return state
+
+
+def _heard() -> frozenset[str]:
+    blank = State()
+    return frozenset(topic for topic, kind in EVENTS.items() if blank._find_hearers(kind))
+
+
+HEARD = _heard()
+"""The topics of the facts that change it; of the others only the time counts."""

@@ -6,10 +6,11 @@ becomes a partial row, and rows of one key are merged, so the order of the log i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..domain.events import (
+    EVENTS,
     AdapterEvaluated,
     AdapterEvent,
     AdapterPromoted,
@@ -22,6 +23,7 @@ from ..domain.events import (
     DatasetBuilt,
     Event,
     HeldOutJudged,
+    Passing,
     RolloutEvent,
     RolloutPaused,
     RolloutResumed,
@@ -154,90 +156,75 @@ TABLES: dict[str, dict[str, type]] = {
 Row = tuple[str, dict[str, Any]]
 
 
-def rows_of(position: int, event: Event) -> list[Row]:
+def rows_of(position: int, event: Event | Passing) -> list[Row]:
     """The partial rows (table, columns) that the event adds or changes."""
-    key, time = event.originator_id.hex, event.time.isoformat()
-    match event:
-        case TaskStarted() | TaskSucceeded() | TaskFailed() | TaskRated() | TaskCorrected():
-            return _rows_of_run(position, event, key, time)
-        case TrainingEvent():
-            return _rows_of_training(position, event, key, time)
-        case AdapterEvent():
-            return _rows_of_adapter(position, event, key, time)
-        case RolloutEvent():
-            return _rows_of_rollout(position, event, key, time)
-        case ComparisonEvent():
-            return [("comparisons", row_of_comparison(position, event))]
-    return []
+    rows = _BY_KIND.get(type(event))
+    if rows is None or not isinstance(event, Event):
+        return []
+    return rows(position, event, event.originator_id.hex, event.time.isoformat())
 
 
-def _rows_of_run(position: int, event: Event, key: str, time: str) -> list[Row]:
-    match event:
-        case TaskStarted():
-            return [
-                (
-                    "runs",
-                    {
-                        "id": key,
-                        "position": position,
-                        "started": time,
-                        "role": event.role,
-                        "roles": event.role,
-                        "environment": event.environment,
-                        "task": event.task,
-                        "seed": event.seed,
-                        "arm": event.arm,
-                        "adapter": event.adapter,
-                        "rollout": event.rollout,
-                        "session": event.session,
-                        "base": event.base,
-                        "status": "running",
-                    },
-                )
-            ]
-        case TaskSucceeded() | TaskFailed():
-            failed = isinstance(event, TaskFailed)
-            return [
-                (
-                    "runs",
-                    {
-                        "id": key,
-                        "status": "failed" if failed else "succeeded",
-                        "ended_position": position,
-                        "roles": ", ".join(lane["role"] for lane in event.lanes),
-                        "fault": event.fault if isinstance(event, TaskFailed) else None,
-                        "reason": event.reason if isinstance(event, TaskFailed) else None,
-                        "steps": event.steps,
-                        "duration_ms": event.duration_ms,
-                        "reward": event.reward,
-                        "implicit_stars": event.implicit_stars,
-                    },
-                )
-            ]
-        case TaskRated():
-            return [
-                ("runs", {"id": key, "stars": event.stars, "fault": event.fault}),
-                (
-                    "ratings",
-                    {
-                        "position": position,
-                        "run": key,
-                        "time": time,
-                        "actor": event.actor,
-                        "source": event.source,
-                        "role": event.role,
-                        "arm": event.arm,
-                        "adapter": event.adapter,
-                        "stars": event.stars,
-                        "step": event.step,
-                        "fault": event.fault,
-                        "issues": ", ".join(event.issues),
-                    },
-                ),
-            ]
-        case TaskCorrected():
-            return [("runs", {"id": key, "corrected_by": event.source})]
-    return []
+def _row_of_start(position: int, event: TaskStarted, key: str, time: str) -> list[Row]:
+    row = {
+        "id": key,
+        "position": position,
+        "started": time,
+        "role": event.role,
+        "roles": event.role,
+        "environment": event.environment,
+        "task": event.task,
+        "seed": event.seed,
+        "arm": event.arm,
+        "adapter": event.adapter,
+        "rollout": event.rollout,
+        "session": event.session,
+        "base": event.base,
+        "status": "running",
+    }
+    return [("runs", row)]
+
+
+def _row_of_end(position: int, event: TaskSucceeded | TaskFailed, key: str, time: str) -> list[Row]:
+    fault, reason = (event.fault, event.reason) if isinstance(event, TaskFailed) else (None, None)
+    row = {
+        "id": key,
+        "status": "succeeded" if reason is None else "failed",
+        "ended_position": position,
+        "roles": ", ".join(lane["role"] for lane in event.lanes),
+        "fault": fault,
+        "reason": reason,
+        "steps": event.steps,
+        "duration_ms": event.duration_ms,
+        "reward": event.reward,
+        "implicit_stars": event.implicit_stars,
+    }
+    return [("runs", row)]
+
+
+def _rows_of_rating(position: int, event: TaskRated, key: str, time: str) -> list[Row]:
+    rating = {
+        "position": position,
+        "run": key,
+        "time": time,
+        "actor": event.actor,
+        "source": event.source,
+        "role": event.role,
+        "arm": event.arm,
+        "adapter": event.adapter,
+        "stars": event.stars,
+        "step": event.step,
+        "fault": event.fault,
+        "issues": ", ".join(event.issues),
+    }
+    return [("runs", {"id": key, "stars": event.stars, "fault": event.fault}), ("ratings", rating)]
+
+
+def _row_of_correction(position: int, event: TaskCorrected, key: str, time: str) -> list[Row]:
+    return [("runs", {"id": key, "corrected_by": event.source})]
+
+
+def _row_of_comparison(position: int, event: ComparisonEvent, key: str, time: str) -> list[Row]:
+    return [("comparisons", row_of_comparison(position, event))]
 
 
 def _rows_of_training(position: int, event: TrainingEvent, key: str, time: str) -> list[Row]:
@@ -348,6 +335,26 @@ def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) ->
             if event.stable is not None:
                 also.append(("adapters", {"name": event.stable, "status": "live"}))
     return ([("rollouts", row)] if len(row) > 1 else []) + also
+
+
+Rows = Callable[[int, Any, str, str], list[Row]]
+"""What makes the rows of a kind of event from its position, itself, its aggregate's id and its time."""
+
+_ROWS: dict[type | tuple[type, ...], Rows] = {
+    TaskStarted: _row_of_start,
+    (TaskSucceeded, TaskFailed): _row_of_end,
+    TaskRated: _rows_of_rating,
+    TaskCorrected: _row_of_correction,
+    TrainingEvent: _rows_of_training,
+    AdapterEvent: _rows_of_adapter,
+    RolloutEvent: _rows_of_rollout,
+    ComparisonEvent: _row_of_comparison,
+}
+_BY_KIND: dict[type, Rows] = {
+    kind: rows for kind in EVENTS.values() for kinds, rows in _ROWS.items() if issubclass(kind, kinds)
+}
+HEARD = frozenset(topic for topic, kind in EVENTS.items() if kind in _BY_KIND)
+"""The topics of the events that say something of a row."""
 
 
 def merge(rows: Iterable[Row]) -> dict[str, dict[Any, dict[str, Any]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -18,8 +18,8 @@ from uuid import UUID
 
 from ..domain.aggregate import Aggregate
 from ..domain.errors import LogError, NotFound
-from ..domain.events import EVENTS
-from .mapper import Recorded, decode
+from ..domain.events import EVENTS, Event, Passing
+from .mapper import Recorded, decode, glance
 
 if TYPE_CHECKING:
     from ..domain.ports import Clock
@@ -35,6 +35,8 @@ BATCH = 200
 
 COLUMNS = "position, originator_id, originator_version, topic, state"
 
+Row = tuple[int, str, int, str, bytes]
+"""Those columns of one event."""
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -89,16 +91,29 @@ class Log:
 
         With topics, those alone; an event that this program does not know is never passed over. Raises ``LogError``.
         """
+        for position, id, version, topic, state in self._rows(first, last, topics):
+            yield Recorded(position, decode(topic, id, version, state))
+
+    def scan(self, first: int, last: int | None, heard: Collection[str]) -> Iterator[tuple[int, Event | Passing]]:
+        """The events of these topics where they stand, and of the others only when they happened. Raises ``LogError``.
+
+        Most events are steps, and most who follow the log hear nothing of them.
+        """
+        for position, id, version, topic, state in self._rows(first, last):
+            yield position, (decode if topic in heard else glance)(topic, id, version, state)
+
+    def _rows(self, first: int, last: int | None, topics: Sequence[str] = ()) -> Iterator[Row]:
+        """What is stored, in order, a batch at a time."""
         conditions, values = _of_topics(topics)
         if last is not None:
             conditions, values = [*conditions, "position <= ?"], [*values, last]
         where = " AND ".join(["WHERE position >= ?", *conditions])
         while True:
-            found = self._select(f"{where} ORDER BY position LIMIT {BATCH}", first, *values)
+            found = self._select_rows(f"{where} ORDER BY position LIMIT {BATCH}", first, *values)
             yield from found
             if len(found) < BATCH:
                 return
-            first = found[-1].position + 1
+            first = found[-1][0] + 1
 
     def newest(self, count: int, topics: Sequence[str] = (), prefix: str = "") -> list[Recorded]:
         """The last events, at most so many, oldest first: those of the topics, of aggregates whose hex id begins so."""
@@ -195,9 +210,14 @@ class Log:
     # --- the file ---
 
     def _select(self, where: str, *values: Any) -> list[Recorded]:
+        return [
+            Recorded(position, decode(topic, id, version, state))
+            for position, id, version, topic, state in self._select_rows(where, *values)
+        ]
+
+    def _select_rows(self, where: str, *values: Any) -> list[Row]:
         with self.reading() as connection:
-            rows = connection.execute(f"SELECT {COLUMNS} FROM stored_events {where}", values).fetchall()
-        return [Recorded(position, decode(topic, id, version, state)) for position, id, version, topic, state in rows]
+            return connection.execute(f"SELECT {COLUMNS} FROM stored_events {where}", values).fetchall()
 
     def _one(self, statement: str, *values: Any) -> Any:
         with self.reading() as connection:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, get_type_hints
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import asdict
 
 from ..domain.errors import LogError
-from ..domain.events import EVENTS, Event
+from ..domain.events import EVENTS, Event, Passing
 from ..domain.roles import GOOD_STARS
 
 
@@ -75,20 +76,41 @@ def decode(topic: str, originator_id: str, originator_version: int, state: bytes
 
     Raises ``LogError`` for a topic or version this program does not know, and for a state that is not what it says.
     """
-    form = _FORMS.get(topic) or _make_form(topic)
-    cls = form.kind
+    kind, today, read = _FORMS.get(topic) or _make_form(topic)
     try:
-        written = form.read(state)
-        if written.v == form.version:
-            event = cls.__new__(cls)
-            # Without its last field, the version.
-            event.__dict__.update(
-                zip(form.keys, (_id(originator_id), originator_version, *astuple(written)), strict=False)
-            )
-            return event
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError, TypeError):
-        pass  # Of an earlier version, or damaged: that is told where each step can fail on its own.
-    return _decode_any(cls, originator_id, originator_version, state)
+        written = read(state)
+        id = _id(originator_id)
+    except (msgspec.DecodeError, ValueError, TypeError, AttributeError):
+        # Of an earlier version, or damaged: that is told where each step can fail on its own.
+        return _decode_any(kind, originator_id, originator_version, state)
+    if written.v != today:
+        return _decode_any(kind, originator_id, originator_version, state)
+    event = kind.__new__(kind)
+    held = event.__dict__
+    held["originator_id"], held["originator_version"] = id, originator_version
+    held.update(asdict(written))
+    del held["v"]
+    return event
+
+
+def glance(topic: str, originator_id: str, originator_version: int, state: bytes) -> Passing:
+    """When the event of a stored row happened, and nothing else of it. Raises ``LogError`` as ``decode`` does."""
+    kind = EVENTS.get(topic)
+    try:
+        seen = _see(state)
+    except (msgspec.DecodeError, ValueError, TypeError):
+        return decode(topic, originator_id, originator_version, state)
+    if kind is None or seen.v > kind.VERSION:
+        return decode(topic, originator_id, originator_version, state)
+    return seen
+
+
+class _Seen(msgspec.Struct, gc=False):
+    time: datetime
+    v: int
+
+
+_see = msgspec.json.Decoder(_Seen).decode
 
 
 def _decode_any(cls: type[Event], originator_id: str, originator_version: int, state: bytes) -> Event:
@@ -117,7 +139,6 @@ class _Form(NamedTuple):
 
     kind: type[Event]
     version: int
-    keys: tuple[str, ...]
     read: Callable[[bytes], Any]
 
 
@@ -134,8 +155,7 @@ def _make_form(topic: str) -> _Form:
     hints, own = get_type_hints(kind), _fields(kind)
     typed = [(name, hints[name], None) if name == "caused_by" else (name, hints[name]) for name in own]
     struct = msgspec.defstruct(kind.__name__, [*typed, ("v", int)], kw_only=True)
-    keys = ("originator_id", "originator_version", *own)
-    _FORMS[topic] = _Form(kind, kind.VERSION, keys, msgspec.json.Decoder(struct).decode)
+    _FORMS[topic] = _Form(kind, kind.VERSION, msgspec.json.Decoder(struct).decode)
     return _FORMS[topic]
 
 

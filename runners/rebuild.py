@@ -7,15 +7,15 @@ write meanwhile: what is compared is of the positions that the live views had re
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
-from ..projections.state import State
+from ..projections import state as states
+from ..projections import tables
 from ..projections.tables import TABLES, rows_of
 from .log import Log, connect, explain
-from .mapper import Recorded
 from .moments import is_due, is_of_another_program, save_moment
 from .schema import MOMENTS
 from .tables import CHECKPOINT as TABLES_CHECKPOINT
@@ -86,29 +86,27 @@ def _attach(connection: sqlite3.Connection) -> None:
 
 def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> None:
     """Fold the events into states up to one position and into the temporary tables up to another, all in one pass."""
-    state, events = State(), log.read(1, until)
+    state, events = states.State(), log.scan(1, until, states.HEARD | tables.HEARD)
     while part := list(islice(events, PART)):
-        for it in part:
-            state.apply(it.position, it.event)
-            if is_due(it.position):
+        for position, event in part:
+            state.apply(position, event)
+            if is_due(position):
                 save_moment(connection, state, "rebuilt")
-        write_rows(
-            connection, (row for it in _until(tables_at, part) for row in rows_of(it.position, it.event)), "rebuilt"
-        )
-        report(part[-1].position, until)
-
-
-def _until(position: int, part: list[Recorded]) -> Iterator[Recorded]:
-    return (it for it in part if it.position <= position)
+        of_tables = ((position, event) for position, event in part if position <= tables_at)
+        write_rows(connection, (row for position, event in of_tables for row in rows_of(position, event)), "rebuilt")
+        report(part[-1][0], until)
 
 
 def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
     """Whether the live table and the rebuilt one have the same rows."""
-    for one, other in (("main", "rebuilt"), ("rebuilt", "main")):
-        query = f"SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table} LIMIT 1"
-        if connection.execute(query).fetchone() is not None:
-            return False
-    return True
+    sizes = [connection.execute(f"SELECT COUNT(*) FROM {it}.{table}").fetchone() for it in ("main", "rebuilt")]
+    live, other = (", ".join(f"{it}.[{name}]" for name in TABLES[table]) for it in ("live", "other"))
+    key = next(iter(TABLES[table]))
+    different = (
+        f"SELECT 1 FROM main.{table} AS live LEFT JOIN rebuilt.{table} AS other ON other.[{key}] = live.[{key}] "
+        f"WHERE ({live}) IS NOT ({other}) LIMIT 1"
+    )
+    return sizes[0] == sizes[1] and connection.execute(different).fetchone() is None
 
 
 def _mend(log: Log, connection: sqlite3.Connection, tables_at: int) -> None:

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from ..domain.events import SCHEMA
-from ..projections.tables import TABLES, Row, merge, rows_of
+from ..projections.tables import HEARD, TABLES, Row, merge, rows_of
 from .log import Log, connect, explain
 
 CHECKPOINT = "tables"
@@ -37,8 +37,8 @@ def update_tables(log: Log) -> None:
         with writing(log) as connection:
             saved = _position(connection)
             last = min(log.position, saved + PART)
-            rows = (row for it in log.read(saved + 1, last) for row in rows_of(it.position, it.event))
-            write_rows(connection, rows)
+            events = log.scan(saved + 1, last, HEARD)
+            write_rows(connection, (row for position, event in events for row in rows_of(position, event)))
             if last > saved or not saved:
                 save_checkpoint(connection, CHECKPOINT, last, OF_THIS_PROGRAM)
             goes_on = last < log.position

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ..projections.state import State
+from ..projections.state import HEARD, State
 from .log import Log
 from .moments import load_moment
 
@@ -28,6 +28,6 @@ def load_kept(log: Log, position: int | None = None) -> State:
 
 def fold(log: Log, state: State, position: int | None = None) -> State:
     """The state after the log's events from its own position to the given one."""
-    for recorded in log.read(state.position + 1, position):
-        state.apply(recorded.position, recorded.event)
+    for at, event in log.scan(state.position + 1, position, HEARD):
+        state.apply(at, event)
     return state
