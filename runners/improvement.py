@@ -46,17 +46,22 @@ from .tables import are_tables_current, update_tables, writing
 from .views import load_kept
 
 NAME = "improvement"
+TRACK = (
+    "INSERT INTO tracking (application_name, notification_id) VALUES (?, ?) ON CONFLICT (application_name) "
+    "DO UPDATE SET notification_id = MAX(notification_id, excluded.notification_id)"
+)
+"""How far the process has come where nothing followed; should a power cut take that back, nothing follows once more."""
 A = TypeVar("A", bound=Aggregate)
 
 
-def follow(ledger: Ledger) -> State:
+def follow(ledger: Ledger, known: State | None = None) -> State:
     """React to every event not reacted to yet, and return the state at the log's end.
 
-    Events from before the newest kept state are never read again; those between it and the process's own position are
-    folded without a reaction.
+    It goes on from the state that the caller knows, which is brought up to the end, or else from the newest kept one: what is
+    before is never read again. Events between that and the process's own position are folded without a reaction.
     """
     done = ledger.tracked(NAME)
-    state = load_kept(ledger, done)
+    state = known if known is not None and known.position <= done else load_kept(ledger, done)
     while ledger.position > state.position:
         for recorded in ledger.read(state.position + 1):
             state.apply(recorded.position, recorded.event)
@@ -65,7 +70,8 @@ def follow(ledger: Ledger) -> State:
             if recorded.position > done and _react(ledger, recorded, state):
                 done = recorded.position
     if state.position > done:
-        _track(ledger, state.position)
+        with writing(ledger) as connection:
+            connection.execute(TRACK, (NAME, state.position))
     if not are_tables_current(ledger):
         update_tables(ledger)
     return state
@@ -75,13 +81,6 @@ def keep(log: Log, state: State) -> None:
     """Keep the state for looking back; others write meanwhile or wait a few ms."""
     with writing(log) as connection:
         save_moment(connection, state)
-
-
-def _track(ledger: Ledger, position: int) -> None:
-    try:
-        ledger.store(tracking=Tracking(NAME, position))
-    except IntegrityError:
-        return  # Another process has come further.
 
 
 def _react(ledger: Ledger, recorded: Recorded, state: State) -> bool:

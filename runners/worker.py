@@ -27,6 +27,7 @@ from .log import Log
 from .rollouts import prove
 from .schedule import ScheduleKeeper
 from .trainings import carry_on_training
+from .watch import Watch
 from .wiring import Parts
 
 if TYPE_CHECKING:
@@ -79,13 +80,13 @@ def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None) -> Non
     """Carry out what the log asks for: everything there is to do now with ``once``, else until interrupted."""
     reporter = reporter or Reporter()
     with lease(ledger, reporter), Parts(ledger, follow(ledger)) as parts:
-        worker = Worker(ledger, parts, reporter)
+        worker, watch = Worker(ledger, parts, reporter), Watch(ledger)
         while True:
             did = worker.step()
             if not did and once:
                 return
             if not did:
-                time.sleep(IDLE_S)
+                watch.wait(IDLE_S)
 
 
 class Worker:
@@ -107,7 +108,7 @@ class Worker:
 
         False when there was nothing.
         """
-        state = self.parts.state = follow(self.ledger)
+        state = self.parts.state = follow(self.ledger, self.parts.state)
         self._tell()
         delivered, kept = self._courier.step(), self._schedule.keep(state)
         return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept

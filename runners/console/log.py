@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 REMEMBERED = 10_000
 """Positions of events that were just read; chosen: memory stays small however long the log is."""
 
+SHOWN_BEFORE = 10
+"""Events shown before those that are followed, as ``tail -f`` has it."""
+
+LOOK_S = 60.0
+"""Seconds between two looks without a sign of anything new; chosen: there is always a sign."""
+
 log = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
 
@@ -42,6 +48,7 @@ def list_events(
     id: Annotated[str, typer.Option(metavar="PREFIX", help="Only events of aggregates whose id begins so.")] = "",
     db: Db = DEFAULT_DB,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    follow: Annotated[bool, typer.Option(help="Go on with what is written from now on, until Ctrl-C.")] = False,
 ) -> None:
     """Print the log, event by event; export it, or import one.
 
@@ -51,6 +58,7 @@ def list_events(
     Examples:
       grokputer log --limit 20
       grokputer log --event AdapterPromoted --event AdapterRolledBack --json
+      grokputer log --follow --event CanaryAssessed
       grokputer log export events.jsonl
     """
     if is_for_subcommand(context):
@@ -60,10 +68,12 @@ def list_events(
             raise NotFound(_unknown_event(name))
     opened = open_log(db)
     prefix = id.lower().replace("-", "")
-    entries = _entries(opened, _select(opened, tuple(event or ()), prefix, after, limit))
-    if as_json:
+    select = _follow if follow else _select
+    entries = _entries(opened, select(opened, tuple(event or ()), prefix, after, limit))
+    if as_json or follow:
         for entry in entries:
-            print(json.dumps(entry, ensure_ascii=False, default=str))
+            line = json.dumps(entry, ensure_ascii=False, default=str) if as_json else _line(entry)
+            print(line, flush=follow)
         return
     columns = ("position", "time", "event", "id", "version", "caused by", "actor", "data")
     print_table(columns, (_row(entry) for entry in entries), "no such events")
@@ -156,6 +166,29 @@ def _select(
     return islice(found, limit)
 
 
+def _follow(
+    opened: Log, topics: tuple[str, ...], prefix: str, after: int | None, limit: int | None
+) -> Iterator[Recorded]:
+    """The last few events or those after the position, then each as it is written, until there were as many as wanted."""
+    from ..watch import Watch
+
+    if after is None:
+        last = opened.position
+        yield from (it for it in opened.newest(limit or SHOWN_BEFORE, topics, prefix) if it.position <= last)
+        limit = None
+    else:
+        last = after
+    watch, left = Watch(opened), limit
+    while left is None or left > 0:
+        end = opened.position
+        for it in opened.read(last + 1, end, topics):
+            if it.event.originator_id.hex.startswith(prefix) and left != 0:
+                yield it
+                left = None if left is None else left - 1
+        last = max(last, end)
+        watch.wait(LOOK_S)
+
+
 def _entries(opened: Log, events: Iterable[Recorded]) -> Iterator[dict[str, Any]]:
     """The events as they are printed. A cause is mostly shortly before, so it was just read and need not be looked up."""
     positions: OrderedDict[str, int | None] = OrderedDict()
@@ -182,6 +215,10 @@ def _entry(recorded: Recorded, caused_by: int | None) -> dict[str, Any]:
         "actor": event.actor,
         "data": own_fields(event),
     }
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return "  ".join("-" if cell is None else str(cell) for cell in _row(entry))
 
 
 def _row(entry: dict[str, Any]) -> tuple[Any, ...]:

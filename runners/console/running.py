@@ -149,7 +149,7 @@ def _runs(
         wanted = Task(environment, task, seed, role, session)
         place = parts.environment(environment)
         if not is_then:  # loading takes a while, and the traffic may have changed meanwhile
-            parts.state = follow(ledger)
+            parts.state = follow(ledger, parts.state)
         yield runner.run(wanted, place, parts.state, pinned=pinned)
 
 

@@ -126,7 +126,7 @@ class _Loop:
         context = self.ledger.context(self.actor)
         self.ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
         self.display.say(f"{key} = {value}: {reason}")
-        self.parts.state = follow(self.ledger)
+        self.parts.state = follow(self.ledger, self.parts.state)
 
     # --- runs ---
 
@@ -137,7 +137,7 @@ class _Loop:
         runs = self.display.track(self._runs(planned, live), len(planned), "measured")
         good = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
         self.display.say(f"{good} of {len(planned)} succeeded with {live.adapter or 'the base'}")
-        self.parts.state = follow(self.ledger)
+        self.parts.state = follow(self.ledger, self.parts.state)
 
     def _give_feedback(self, cycle: int) -> None:
         planned = self.plan.rated(cycle, "feedback")
@@ -159,7 +159,7 @@ class _Loop:
                         reviewer=self.reviewer,
                     )
                 yield run
-            self.parts.state = follow(self.ledger)
+            self.parts.state = follow(self.ledger, self.parts.state)
 
     def _runs(self, planned: Sequence[Planned], pinned: Route | None = None) -> Iterator[TaskRun]:
         """Each planned run, ended: as the log has it, or made now. One that lost its browser is made again."""
@@ -212,7 +212,7 @@ class _Loop:
     def _work(self) -> None:
         while self.worker.step():
             pass
-        self.parts.state = follow(self.ledger)
+        self.parts.state = follow(self.ledger, self.parts.state)
 
     def _promote_by_plan(self) -> None:
         """Let everything through that has passed the gate, also an adapter of a role beside this one."""
@@ -240,4 +240,4 @@ class _Loop:
         canary = self.parts.state.traffic(role).canary
         assert canary is not None
         decide_by_hand(self.ledger, self.parts.state, canary, wanted, reason, self.actor)
-        self.parts.state = follow(self.ledger)
+        self.parts.state = follow(self.ledger, self.parts.state)

@@ -1,0 +1,64 @@
+"""Following a log that others write to: nothing is missed, and nobody looks without end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grokputer.runners.watch import Watch
+from story import Story
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
+    found = Story(tmp_path / "events.db")
+    found.run()
+    return found
+
+
+def test_a_watch_sees_what_was_written_since_it_looked_last_and_that_alone(story: Story) -> None:
+    watch = Watch(story.ledger)
+    assert not watch.wait(0)
+    story.run()
+    assert watch.wait(0)
+    assert not watch.wait(0.02)
+    watch.close()
+
+
+FOLLOW = [sys.executable, "-c", "from grokputer.cli import main; main()", "log", "--follow", "--db"]
+
+
+@pytest.mark.parametrize(("words", "shown"), [(["--limit", "1"], 1), (["--after", "0"], None), ([], 10)])
+def test_the_log_is_followed_from_where_one_likes_while_another_process_writes(
+    story: Story, words: list[str], shown: int | None
+) -> None:
+    for _ in range(5):
+        story.run()
+    before = story.ledger.position
+    process = subprocess.Popen(
+        [*FOLLOW, str(story.path), "--json", *words], cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    first = before + 1 - (shown or before)
+    seen = [json.loads(process.stdout.readline())["position"] for _ in range(first, before + 1)]
+    for _ in range(3):
+        story.rate(story.run(), 5)
+        end = story.ledger.position
+        seen += [json.loads(process.stdout.readline())["position"] for _ in range(first + len(seen), end + 1)]
+    process.send_signal(signal.SIGINT)
+    rest, said = process.communicate(timeout=30)
+    assert seen == list(range(first, story.ledger.position + 1))
+    assert rest == ""
+    assert "Traceback" not in said
+
+
+def test_as_many_as_were_asked_for_after_a_position_end_the_following(story: Story) -> None:
+    done = subprocess.run(
+        [*FOLLOW, str(story.path), "--after", "0", "--limit", "2"], cwd="/", capture_output=True, text=True, check=True
+    )
+    assert [line.split("  ")[:3:2] for line in done.stdout.splitlines()] == [["1", "PolicyChanged"], ["2", "PolicyChanged"]]
