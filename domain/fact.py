@@ -25,15 +25,16 @@ class Event:
     TOPIC: ClassVar[str] = ""
     AGGREGATE: ClassVar[str] = ""
     VERSION: ClassVar[int] = 1
+    FIELDS: ClassVar[frozenset[str]] = frozenset()
 
     # A dataclass's methods, once for all facts: generated for each, they would take a tenth of a reading command's time.
 
     def __init__(self, **values: Any) -> None:
         """Raises ``TypeError`` unless every field has a value and every value a field."""
         values.setdefault("caused_by", None)
-        wanted = {field.name for field in fields(self)}
-        if values.keys() != wanted:
-            raise TypeError(f"{type(self).__name__}: missing or unknown {', '.join(sorted(values.keys() ^ wanted))}")
+        if values.keys() != self.FIELDS:
+            wrong = ", ".join(sorted(values.keys() ^ self.FIELDS))
+            raise TypeError(f"{type(self).__name__}: missing or unknown {wrong}")
         self.__dict__.update(values)
 
     def __repr__(self) -> str:
@@ -73,7 +74,7 @@ def fact(topic: str) -> Callable[[E], E]:
 
     def register(cls: E) -> E:
         dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)(cls)  # in place: it stays the same class
-        cls.TOPIC = topic
+        cls.TOPIC, cls.FIELDS = topic, frozenset(field.name for field in fields(cls))
         EVENTS[topic] = cls
         return cls
 

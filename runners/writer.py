@@ -155,22 +155,35 @@ class Writer:
 
     def _commit(self, together: Sequence[_Piece[Any]]) -> None:
         with self._in_turn() as connection:
-            # Another connection's commit changes it.
-            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-            seen, tree = self._tree
-            transaction = Transaction(connection, tree if seen == version else None)
-            for piece in together:
-                self._try(piece, transaction, alone=len(together) == 1)
+            transaction = self._begin(connection)
+            try:
+                for piece in together:
+                    piece.do(transaction)
+            except Exception:
+                if len(together) == 1:
+                    raise
+                if connection.in_transaction:  # a full disk ends it
+                    connection.execute("ROLLBACK")
+                transaction = self._begin(connection)
+                for piece in together:
+                    self._try(piece, transaction)
             connection.execute("COMMIT")
             for piece in together:
                 piece.is_done = True
-            self._tree = (version, transaction.known_tree)
+            self._tree = (self._tree[0], transaction.known_tree)
+
+    def _begin(self, connection: sqlite3.Connection) -> Transaction:
+        # The write lock first: a transaction that begins by reading cannot be widened while another writes.
+        connection.execute("BEGIN IMMEDIATE")
+        # Another connection's commit changes it.
+        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        seen, tree = self._tree
+        self._tree = (version, tree if seen == version else None)
+        return Transaction(connection, self._tree[1])
 
     @staticmethod
-    def _try(piece: _Piece[Any], transaction: Transaction, *, alone: bool) -> None:
-        if alone:
-            piece.do(transaction)
-            return
+    def _try(piece: _Piece[Any], transaction: Transaction) -> None:
+        """Do one of several, of which one cannot be done: it fails alone."""
         try:
             with transaction.part():
                 piece.do(transaction)
@@ -181,15 +194,13 @@ class Writer:
 
     @contextmanager
     def _in_turn(self) -> Iterator[sqlite3.Connection]:
-        """The connection in a transaction that holds the write lock; rolled back unless it was committed."""
+        """The connection, while no other process's writer writes; what is not committed is rolled back."""
         if self._turn is None:
             self._turn = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         if self._connection is None:
             self._connection = connect(self.path)
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         try:
-            # The write lock first: a transaction that begins by reading cannot be widened while another writes.
-            self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
         except BaseException:
             self._tree = (0, None)

@@ -61,4 +61,7 @@ def test_as_many_as_were_asked_for_after_a_position_end_the_following(story: Sto
     done = subprocess.run(
         [*FOLLOW, str(story.path), "--after", "0", "--limit", "2"], cwd="/", capture_output=True, text=True, check=True
     )
-    assert [line.split("  ")[:3:2] for line in done.stdout.splitlines()] == [["1", "PolicyChanged"], ["2", "PolicyChanged"]]
+    assert [line.split("  ")[:3:2] for line in done.stdout.splitlines()] == [
+        ["1", "PolicyChanged"],
+        ["2", "PolicyChanged"],
+    ]

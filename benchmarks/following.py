@@ -1,0 +1,131 @@
+"""What following the log costs: the process from cause to consequence, and another process that watches.
+
+    python benchmarks/following.py --folder .
+
+The process is held against two saves made directly, one after the other, in the same run on the same disk. Run it alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from grokputer.domain.breach import RoleImprovement, role_id
+from grokputer.domain.run import TaskRun
+from grokputer.domain.training import TrainingJob
+from grokputer.runners.improvement import follow
+from grokputer.runners.ledger import Ledger
+from grokputer.runners.log import Log
+from grokputer.runners.watch import Watch
+
+PAIRS, WRITES, APART_S = 200, 300, 0.03
+RUN: dict[str, Any] = {
+    "role": "action", "arm": "stable", "adapter": None, "rollout": None, "environment": "miniwob", "task": "click-link",
+    "seed": 1, "base": "embedded", "session": None, "policy": {"run.max_steps": 12},
+}  # fmt: skip
+
+
+def start_run(ledger: Ledger) -> None:
+    """Save one event."""
+    context = ledger.context("ada")
+    ledger.write(TaskRun, uuid4(), lambda it: it.start(context, **RUN))
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """How long the work takes."""
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+def consequences(ledger: Ledger) -> list[float]:
+    """From a cause to its consequence in the log: cycles opened, which ask for a training, and trainings that are declined."""
+    state, took = follow(ledger), []
+    for _ in range(PAIRS // 2):
+        role = ledger.get(RoleImprovement, role_id("action"))
+        role.open("action", None, "a benchmark", ledger.context("ada"))
+
+        def cause(role: RoleImprovement = role) -> None:
+            ledger.store(role)
+            follow(ledger, state)
+
+        took.append(milliseconds(cause))
+        training = next(id for id, it in state.registry.trainings.items() if it["status"] == "requested")
+        job = ledger.get(TrainingJob, UUID(training))
+        job.decline("too little", 0, 5, ledger.position, ledger.context("grokputer"))
+
+        def decline(job: TrainingJob = job) -> None:
+            ledger.store(job)
+            follow(ledger, state)
+
+        took.append(milliseconds(decline))
+        assert state.lanes.cycle("action") is None
+    return took
+
+
+def watch(path: Path) -> None:
+    """Print by how many ms each event was seen late, then the share of a core that watching took."""
+    log = Log.open(path)
+    follower, last, began, used = Watch(log), log.position, time.perf_counter(), time.process_time()
+    print("ready", flush=True)
+    seen = 0
+    while seen < WRITES:
+        follower.wait(10)
+        for it in log.read(last + 1):
+            print((datetime.now(UTC) - it.event.time).total_seconds() * 1000)
+            last, seen = it.position, seen + 1
+    print((time.process_time() - used) / (time.perf_counter() - began), flush=True)
+
+
+def lateness(ledger: Ledger) -> tuple[list[float], float]:
+    """Milliseconds from an event's time, before its save, until another process has read it; the core that took."""
+    command = [sys.executable, __file__, "--watch", str(ledger.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(WRITES):
+            time.sleep(APART_S)
+            start_run(ledger)
+        *late, share = map(float, process.stdout.read().split())
+    return late, share
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--folder", type=Path, default=Path(), help="on the disk that is to be measured")
+    options.add_argument("--watch", type=Path, help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.watch is not None:
+        watch(given.watch)
+        return
+    folder = Path(tempfile.mkdtemp(dir=given.folder))
+    try:
+        ledger = Ledger.create(folder / "events.db")
+        for _ in range(50):
+            start_run(ledger)
+        two = statistics.median(milliseconds(lambda: (start_run(ledger), start_run(ledger))) for _ in range(PAIRS))
+        took = statistics.median(consequences(ledger))
+        print(f"two saves {two:.2f} ms; cause and consequence by the process {took:.2f} ms, {took / two:.2f} times")
+        late, share = lateness(ledger)
+        late.sort()
+        print(
+            f"seen by another process after {statistics.median(late):.1f} ms (p50), {late[int(len(late) * 0.99)]:.1f} ms (p99)"
+        )
+        print(f"it takes {share:.1%} of a core")
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
