@@ -130,10 +130,16 @@ def notice_of(event: Event) -> Notice | None:
     return None
 
 
-def is_low(stars: Sequence[int], role: str, policy: Policy) -> bool:
-    """Whether the mean of enough ratings lies under ``alert.mean``."""
-    enough = len(stars) >= policy.get("rating.minimum", role)
-    return bool(enough and stars and sum(stars) / len(stars) < policy.get("alert.mean", role))
+RECOVERED_BY = 0.25
+"""Stars over ``alert.mean`` from which a mean that was low is low no more; chosen: one that wavers about it alerts once."""
+
+
+def is_low(stars: Sequence[int], role: str, policy: Policy, *, was_low: bool) -> bool:
+    """Whether the mean of enough ratings lies under ``alert.mean``, or has not risen enough since it did."""
+    if len(stars) < policy.get("rating.minimum", role):
+        return False
+    bar = policy.get("alert.mean", role)
+    return bool(sum(stars) / len(stars) < (min(bar + RECOVERED_BY, 5) if was_low else bar))
 
 
 def low_mean(window: Window, policy: Policy) -> Notice:

@@ -229,7 +229,10 @@ SETTINGS: dict[str, Setting] = {
     "canary.min_health": Setting(0.97, "threshold: share of runs free of timeouts and system errors to exceed", 0, 1),
     # Alerts, and the channels by which people hear of them.
     "alert.mean": Setting(
-        3.5, "mean of the live adapter's ratings under which people are alerted, once per fall", 1, 5
+        3.5,
+        "mean of the live adapter's ratings under which people are alerted, once until it is a quarter star over it",
+        1,
+        5,
     ),
     "alert.webhook": Setting(
         None, "URL that alerts are posted to; 'env': it is a secret and comes from GROKPUTER_WEBHOOK_URL"

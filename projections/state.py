@@ -29,7 +29,7 @@ from .registry import Registry
 from .traffic import Lanes
 from .trigger import Triggers
 
-VERSION = f"5/{SCHEMA}"
+VERSION = f"6/{SCHEMA}"
 """Of the folds, raised when one changes its meaning, and of the facts: a newer program's may be in a state that this one could
 load, and would then never meet. States of another version are folded anew from the log."""
 
@@ -90,7 +90,8 @@ class State:
             role = lane["role"]
             live = self.lanes.live(role)
             stars = self.ratings.latest(role, live, self.policy.get("rating.window", role))
-            self.alerts.note_mean(position, role, live, is_low(stars, role, self.policy))
+            was_low = self.alerts.fell_at(role, live) is not None
+            self.alerts.note_mean(position, role, live, is_low(stars, role, self.policy, was_low=was_low))
 
     @property
     def policy(self) -> Policy:

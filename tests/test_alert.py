@@ -164,9 +164,12 @@ def test_of_what_is_nobodys_business_nobody_hears() -> None:
 
 
 def test_a_low_mean_needs_enough_ratings_of_the_live_adapter() -> None:
-    assert is_low([3] * 10, "action", Policy())
-    assert not is_low([3] * 9, "action", Policy())
-    assert not is_low([3] * 10, "action", Policy({"alert.mean": 3.0}))
+    assert is_low([3] * 10, "action", Policy(), was_low=False)
+    assert not is_low([3] * 9, "action", Policy(), was_low=True)
+    assert not is_low([3] * 10, "action", Policy({"alert.mean": 3.0}), was_low=False)
+    assert is_low([3] * 10, "action", Policy({"alert.mean": 3.0}), was_low=True)
+    assert not is_low([3] * 10, "action", Policy({"alert.mean": 2.75}), was_low=True)
+    assert not is_low([5] * 10, "action", Policy({"alert.mean": 5.0}), was_low=True)
     low = Window("action", "lora-v1", tuple((number, 3) for number in range(10)), 10)
     assert low_mean(low, Policy()).message == "mean 3.00 of the last 10 ratings of lora-v1 is under 3.5"
 

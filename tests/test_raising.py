@@ -78,6 +78,18 @@ def test_a_mean_that_recovers_and_falls_again_alerts_again(ledger: Ledger) -> No
     assert [row["is_open"] for row in load_state(ledger).alerts.rows()] == [False, True]
 
 
+def test_a_mean_that_wavers_about_the_bar_alerts_once(ledger: Ledger) -> None:
+    change(ledger, "rating.window", 10)
+    change(ledger, "rating.threshold", 1)
+    wavering = [3, 4] * 5 + [3, 3, 4, 4] * 5  # the mean goes from 3.4 to 3.6 and back
+    for number, stars in enumerate(wavering):
+        rated_run(ledger, stars, number)
+        follow(ledger)
+    assert alerts(ledger) == [("low mean", None)]
+    [row] = load_state(ledger).alerts.rows()
+    assert row["is_open"]
+
+
 def test_many_ratings_that_are_followed_at_once_alert_as_often_as_one_by_one(ledger: Ledger) -> None:
     change(ledger, "rating.window", 10)
     change(ledger, "rating.threshold", 1)
