@@ -17,7 +17,7 @@ from ..projections import tables
 from ..projections.tables import TABLES, rows_of
 from .log import Log, connect, explain
 from .moments import is_due, is_of_another_program, save_moment
-from .schema import MOMENTS
+from .schema import MOMENTS, upgrade_tables
 from .tables import CHECKPOINT as TABLES_CHECKPOINT
 from .tables import OF_THIS_PROGRAM, PART, load_checkpoint, save_checkpoint, update_tables, write_rows
 
@@ -49,8 +49,9 @@ class Replay:
 
 def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
     """Rebuild every view from nothing, compare the live ones with it, and mend those that differ. Raises ``LogError``."""
-    update_tables(log)
     try:
+        upgrade_tables(log.path)
+        update_tables(log)
         with closing(connect(log.path)) as connection:
             _attach(connection)
             connection.execute("BEGIN")  # the live views are read as of one moment

@@ -33,6 +33,7 @@ from grokputer.runners import moments
 from grokputer.runners.decisions import decide_again
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
+from grokputer.runners.log import Log
 from grokputer.runners.moments import load_moment
 from grokputer.runners.rebuild import Replay, replay
 from grokputer.runners.rollouts import WANTED, decide_by_hand
@@ -393,6 +394,16 @@ def test_states_that_another_program_kept_are_made_anew_and_are_no_difference() 
             done = anew(ledger)
             assert rows(ledger) == kept
             assert not isinstance(done, Replay) or done.is_equal
+
+
+def test_a_log_of_a_program_without_kept_states_is_read_as_it_is_and_gets_them_when_it_is_replayed() -> None:
+    with world_after(SOME_RUNS) as ledger:
+        ledger.change(lambda it: it.connection.execute("DROP TABLE moments"))
+        for read in (Log.open(ledger.path), Ledger.open(ledger.path)):
+            assert load_state(read).dump() == fold(read, State()).dump()
+        ledger.change(lambda it: it.connection.execute("DROP TABLE moments"))
+        assert replay(Log.open(ledger.path)).is_equal
+        assert follow(ledger).dump() == fold(ledger, State()).dump()
 
 
 def test_every_fact_belongs_to_an_aggregate_and_has_a_topic_of_its_own() -> None:
