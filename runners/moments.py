@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 
+from ..domain.errors import LogError
 from ..projections.parts import decode, encode
 from ..projections.state import HEAD, VERSION, State
 
 EVERY = 1_000
-"""Events between two of them; chosen: half of them are folded in a few ms, and all kept take an eighth of the log's room."""
+"""Events between two of them; chosen: half of them are folded in a few ms, and all kept take an eighth of the log's room.
+With another number, raise ``VERSION``."""
 
 
 def is_due(position: int) -> bool:
@@ -51,9 +53,12 @@ def save_moment(connection: sqlite3.Connection, state: State, schema: str = "mai
 
 
 def is_of_another_program(connection: sqlite3.Connection, schema: str = "main") -> bool:
-    """Whether the newest state was kept by a program that folds otherwise, or knows other facts."""
+    """Whether the newest state was kept by a program that folds otherwise, or knows other facts; or cannot be read."""
     newest = _head(connection, None, schema)
-    return newest is not None and decode(newest[1])["version"] != VERSION
+    try:
+        return newest is not None and decode(newest[1])["version"] != VERSION
+    except LogError:
+        return True
 
 
 def _head(connection: sqlite3.Connection, position: int | None, schema: str = "main") -> tuple[int, bytes] | None:
