@@ -327,6 +327,10 @@ def rows(ledger: Ledger) -> list[tuple[str, int, bytes]]:
         return connection.execute("SELECT name, position, state FROM moments ORDER BY position, name").fetchall()
 
 
+def spoil(ledger: Ledger, statement: str) -> None:
+    ledger.change(lambda it: it.connection.execute(statement))
+
+
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A state is kept every five events."""
@@ -376,8 +380,7 @@ def test_a_kept_state_that_is_not_what_the_log_says_is_named_and_mended_and_one_
         assert replay(ledger).is_equal
         assert rows(ledger) == kept
         for name in ("ratings", "head", "%"):
-            broken = f"UPDATE moments SET state = x'7b' WHERE name LIKE '{name}'"
-            ledger.change(lambda it, broken=broken: it.connection.execute(broken))
+            spoil(ledger, f"UPDATE moments SET state = x'7b' WHERE name LIKE '{name}'")
             with pytest.raises(LogError, match="run 'grokputer replay' to make it anew"):
                 load_state(ledger)
             replay(ledger)
