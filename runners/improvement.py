@@ -42,7 +42,7 @@ from .ledger import RACES, Ledger
 from .log import Log
 from .mapper import Recorded
 from .moments import is_due, save_moment
-from .tables import are_tables_current, update_tables, writing
+from .tables import are_tables_current, update_tables
 from .views import load_kept
 
 NAME = "improvement"
@@ -70,7 +70,7 @@ def follow(ledger: Ledger, known: State | None = None) -> State:
             if recorded.position > done and _react(ledger, recorded, state):
                 done = recorded.position
     if state.position > done:
-        with writing(ledger) as connection:
+        with ledger.changing_views() as connection:
             connection.execute(TRACK, (NAME, state.position))
     if not are_tables_current(ledger):
         update_tables(ledger)
@@ -79,7 +79,7 @@ def follow(ledger: Ledger, known: State | None = None) -> State:
 
 def keep(log: Log, state: State) -> None:
     """Keep the state for looking back; others write meanwhile or wait a few ms."""
-    with writing(log) as connection:
+    with log.changing_views() as connection:
         save_moment(connection, state)
 
 

@@ -56,6 +56,8 @@ class Log:
         self.path = path
         self.clock = clock or SystemClock()
         self._threads = threading.local()
+        self.tables_seen = -1
+        """The file's schema version under which the SQL tables were found to be this program's."""
 
     @classmethod
     def open(cls, path: Path, clock: Clock | None = None) -> Self:
@@ -76,10 +78,11 @@ class Log:
         return cls(path, clock)
 
     def close(self) -> None:
-        """Close this thread's connection; the next read opens another."""
-        connection = self._threads.__dict__.pop("connection", None)
-        if connection is not None:
-            connection.close()
+        """Close this thread's connections; the next read opens another."""
+        for name in ("connection", "views"):
+            connection = self._threads.__dict__.pop(name, None)
+            if connection is not None:
+                connection.close()
 
     def __del__(self) -> None:
         self.close()
@@ -206,6 +209,27 @@ class Log:
     def tracked(self, name: str) -> int:
         """How far the named follower has come, 0 when it has not begun."""
         return self._one("SELECT notification_id FROM tracking WHERE application_name = ?", name) or 0
+
+    @contextmanager
+    def changing_views(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection for views, in a transaction that ends with the block. Raises ``LogError``.
+
+        What a power cut takes back of a view follows from the log again, so nobody waits for the disk.
+        """
+        try:
+            if "views" not in self._threads.__dict__:
+                self._threads.views = connect(self.path)
+                self._threads.views.execute("PRAGMA synchronous = NORMAL")
+            connection: sqlite3.Connection = self._threads.views
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise explain(self.path, error) from error
 
     # --- the file ---
 

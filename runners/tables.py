@@ -6,13 +6,12 @@ What an event says of a row is laid over what is there, so a table is a matter o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..domain.events import SCHEMA
 from ..projections.tables import HEARD, TABLES, Row, merge, rows_of
-from .log import Log, connect, explain
+from .log import Log
 
 CHECKPOINT = "tables"
 OF_THIS_PROGRAM = str(SCHEMA).encode()
@@ -34,8 +33,8 @@ def update_tables(log: Log) -> None:
     """
     goes_on = True
     while goes_on:
-        with writing(log) as connection:
-            saved = _position(connection)
+        with log.changing_views() as connection:
+            saved = _position(log, connection)
             last = min(log.position, saved + PART)
             events = log.scan(saved + 1, last, HEARD)
             write_rows(connection, (row for position, event in events for row in rows_of(position, event)))
@@ -44,14 +43,23 @@ def update_tables(log: Log) -> None:
             goes_on = last < log.position
 
 
-def _position(connection: sqlite3.Connection) -> int:
+def _position(log: Log, connection: sqlite3.Connection) -> int:
     """How far the tables reach; they are made, or made anew, where they are not this program's."""
     saved = load_checkpoint(connection, CHECKPOINT)
-    are_ours = all(_columns(connection, table) == set(columns) for table, columns in TABLES.items())
-    if saved is not None and saved[1] == OF_THIS_PROGRAM and are_ours:
+    if saved is not None and saved[1] == OF_THIS_PROGRAM and _are_ours(log, connection):
         return saved[0]
     _make_tables(connection)
     return 0
+
+
+def _are_ours(log: Log, connection: sqlite3.Connection) -> bool:
+    """Whether all are there, with these columns; looked at again when the file's schema has changed."""
+    schema: int = connection.execute("PRAGMA schema_version").fetchone()[0]
+    if log.tables_seen != schema:
+        if any(_columns(connection, table) != set(columns) for table, columns in TABLES.items()):
+            return False
+        log.tables_seen = schema
+    return True
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
@@ -83,22 +91,6 @@ def _upsert(table: str, key: str, names: Sequence[str]) -> str:
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
     """The table's columns, none where it is missing."""
     return {row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
-
-
-@contextmanager
-def writing(log: Log) -> Iterator[sqlite3.Connection]:
-    """A connection that holds the file's write lock, for views: a transaction that ends with the block. Raises ``LogError``.
-
-    What a power cut takes back of a view follows from the log again, so nobody waits for the disk.
-    """
-    try:
-        with closing(connect(log.path)) as connection:
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise explain(log.path, error) from error
 
 
 def load_checkpoint(connection: sqlite3.Connection, name: str) -> tuple[int, bytes] | None:

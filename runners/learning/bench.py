@@ -48,7 +48,13 @@ COMMON: Reasoned = {
 }
 
 BY_FEEDBACK: dict[str, Reasoned] = {
-    "corrections": {"training.retries": (0, "what failed is corrected by the reviewer")},
+    "corrections": {
+        "training.practice": (24, "pages nobody rates: what a few corrections show is practised"),
+        "training.retries": (
+            8,
+            "what fails in practice is tried again; what people rated is corrected by the reviewer",
+        ),
+    },
     "ratings": {"training.retries": (8, "own successes in further tries are the only targets")},
     "preferences": {
         "training.retries": (0, "ratings alone, no targets"),
