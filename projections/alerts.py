@@ -69,6 +69,7 @@ class Alerts:
                 self._close(event.role, ("canary inconclusive", "approval needed"))
             case AdapterPromoted():
                 self._close(event.role, ("canary inconclusive", "approval needed", "low mean"))
+                self.state["low"].pop(event.role, None)
             case AdapterRolledBack():
                 self._close(event.role, ("canary inconclusive", "approval needed"))
                 self._close(event.role, ("low mean",), event.adapter)

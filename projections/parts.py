@@ -18,7 +18,12 @@ def decode(saved: bytes) -> Any:
     try:
         return msgspec.json.decode(saved)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise LogError(f"a saved state is damaged ({error}); run 'grokputer replay' to make it anew") from error
+        raise damaged(error) from error
+
+
+def damaged(error: Exception) -> LogError:
+    """What is said of a saved state that cannot be read."""
+    return LogError(f"a saved state is damaged ({error!r}); run 'grokputer replay' to make it anew")
 
 
 class Parts(MutableMapping[str, Any]):
@@ -31,7 +36,8 @@ class Parts(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         """Raises ``KeyError``, and ``LogError`` for a part that is no JSON."""
         if name not in self._read:
-            self._read[name] = decode(self._saved.pop(name))
+            self._read[name] = decode(self._saved[name])
+            del self._saved[name]
         return self._read[name]
 
     def get(self, name: str, default: Any = None) -> Any:

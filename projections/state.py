@@ -23,13 +23,13 @@ from ..domain.terms import trigger_terms
 from .alerts import Alerts
 from .health import Health
 from .metrics import Metrics
-from .parts import Parts, decode, encode
+from .parts import Parts, damaged, decode, encode
 from .ratings import Ratings
 from .registry import Registry
 from .traffic import Lanes
 from .trigger import Triggers
 
-VERSION = f"6/{SCHEMA}"
+VERSION = f"7/{SCHEMA}"
 """Of the folds, raised when one changes its meaning, and of the facts: a newer program's may be in a state that this one could
 load, and would then never meet. States of another version are folded anew from the log."""
 
@@ -180,20 +180,21 @@ class State:
         }
 
     @classmethod
-    def load(cls, saved: Mapping[str, bytes]) -> State | None:
-        """The state that was dumped, None when it is of another version: then fold the log. Raises ``LogError``."""
-        head = decode(saved[HEAD])
-        if head["version"] != VERSION:
-            return None
+    def load(cls, saved: Mapping[str, bytes]) -> State:
+        """The state that was dumped by this version. Raises ``LogError`` for what is damaged."""
         state = cls()
-        state.position, state.settings = head["position"], decode(saved["settings"])
-        state.ratings = Ratings(decode(saved["ratings"]), Parts.load(saved, "window/"))
-        state.triggers = Triggers(Parts.load(saved, "trigger/"))
-        state.health = Health(Parts.load(saved, "health/"))
-        time = datetime.fromisoformat(head["time"]) if head["time"] is not None else None
-        state.lanes = Lanes(decode(saved["lanes"]), time)
-        state.metrics = Metrics(decode(saved["metrics"]))
-        state.registry, state.alerts = Registry(decode(saved["registry"])), Alerts(decode(saved["alerts"]))
+        try:
+            head = decode(saved[HEAD])
+            state.position, state.settings = head["position"], decode(saved["settings"])
+            state.ratings = Ratings(decode(saved["ratings"]), Parts.load(saved, "window/"))
+            state.triggers = Triggers(Parts.load(saved, "trigger/"))
+            state.health = Health(Parts.load(saved, "health/"))
+            time = datetime.fromisoformat(head["time"]) if head["time"] is not None else None
+            state.lanes = Lanes(decode(saved["lanes"]), time)
+            state.metrics = Metrics(decode(saved["metrics"]))
+            state.registry, state.alerts = Registry(decode(saved["registry"])), Alerts(decode(saved["alerts"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise damaged(error) from error
         return state
 
 

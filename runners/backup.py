@@ -24,6 +24,7 @@ from .integrity import verify
 from .log import Log, connect, explain, uri
 from .rebuild import replay
 from .schema import upgrade_tables
+from .turn import lock_of
 from .views import load_state
 from .wiring import adapters_folder
 from .worker import Reporter, lease
@@ -97,11 +98,14 @@ def prove(file: Path, *, mends: bool = False) -> int:
     finding = verify(log)
     if (fault := finding.fault) is not None:
         raise LogError(f"{file}: {fault}; use another backup")
-    views = replay(log)  # which decodes every event
+    for _ in log.read():
+        pass  # every event decodes
+    views = replay(log)
     if mends and not views.is_equal:
         views = replay(log)
     differing = [view for view, is_equal in views.equal.items() if not is_equal]
     log.close()
+    lock_of(file).unlink(missing_ok=True)  # nobody else writes to a copy
     if differing:
         raise LogError(
             f"{file}: what is saved of {', '.join(differing)} does not follow from its events; use another backup"

@@ -41,7 +41,7 @@ from ..projections.state import State
 from .ledger import RACES, Ledger
 from .log import Log
 from .mapper import Recorded
-from .moments import is_due, save_moment
+from .moments import is_due, is_last_kept, save_moment
 from .tables import are_tables_current, update_tables
 from .views import load_kept
 
@@ -61,7 +61,7 @@ def follow(ledger: Ledger, known: State | None = None) -> State:
     before is never read again. Events between that and the process's own position are folded without a reaction.
     """
     done = ledger.tracked(NAME)
-    state = known if known is not None and known.position <= done else load_kept(ledger, done)
+    state = known if known is not None and _goes_on(ledger, known, done) else load_kept(ledger, done)
     while ledger.position > state.position:
         for recorded in ledger.read(state.position + 1):
             state.apply(recorded.position, recorded.event)
@@ -75,6 +75,12 @@ def follow(ledger: Ledger, known: State | None = None) -> State:
     if not are_tables_current(ledger):
         update_tables(ledger)
     return state
+
+
+def _goes_on(ledger: Ledger, known: State, done: int) -> bool:
+    """Whether one can go on from the known state: nothing after it was reacted to without it, and what it rests on is kept."""
+    with ledger.reading() as connection:
+        return known.position <= done and is_last_kept(connection, known.position)
 
 
 def keep(log: Log, state: State) -> None:

@@ -20,6 +20,7 @@ from ..domain.aggregate import Aggregate
 from ..domain.errors import LogError, NotFound
 from ..domain.events import EVENTS, Event, Passing
 from .mapper import Recorded, decode, glance
+from .turn import Turn
 
 if TYPE_CHECKING:
     from ..domain.ports import Clock
@@ -50,7 +51,7 @@ class SystemClock:
 
 
 class Log:
-    """One log file, for reading. Open it with ``Log.open``; any number of threads may read."""
+    """One log file, for reading; what is written are views alone. Open it with ``Log.open``; any number of threads may."""
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.path = path
@@ -79,10 +80,10 @@ class Log:
 
     def close(self) -> None:
         """Close this thread's connections; the next read opens another."""
-        for name in ("connection", "views"):
-            connection = self._threads.__dict__.pop(name, None)
-            if connection is not None:
-                connection.close()
+        for name in ("connection", "views", "turn"):
+            held = self._threads.__dict__.pop(name, None)
+            if held is not None:
+                held.close()
 
     def __del__(self) -> None:
         self.close()
@@ -201,7 +202,7 @@ class Log:
         return self._one("SELECT 1 FROM content WHERE key = ?", key) is not None
 
     def load_checkpoint(self, name: str) -> tuple[int, bytes] | None:
-        """A follower's saved state and the position it is of."""
+        """What is saved under the name, and the position it is of."""
         with self.reading() as connection:
             row = connection.execute("SELECT position, state FROM checkpoints WHERE name = ?", (name,)).fetchone()
         return (row[0], row[1]) if row else None
@@ -218,17 +219,18 @@ class Log:
         """
         try:
             if "views" not in self._threads.__dict__:
-                self._threads.views = connect(self.path)
+                self._threads.turn, self._threads.views = Turn(self.path), connect(self.path)
                 self._threads.views.execute("PRAGMA synchronous = NORMAL")
             connection: sqlite3.Connection = self._threads.views
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+            with self._threads.turn.taken():
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+        except (sqlite3.Error, OSError) as error:
             raise explain(self.path, error) from error
 
     # --- the file ---

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -64,6 +64,10 @@ class Recorded(NamedTuple):
     event: Event
 
 
+InAZone = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time that says what it is an hour of."""
+
+
 def encode(event: Event) -> bytes:
     """The stored state: the event's own fields and ``v``, its class version; aggregate and version are columns."""
     state = {field: getattr(event, field) for field in _fields(type(event))}
@@ -106,7 +110,7 @@ def glance(topic: str, originator_id: str, originator_version: int, state: bytes
 
 
 class _Seen(msgspec.Struct, gc=False):
-    time: datetime
+    time: InAZone
     v: int
 
 
@@ -127,6 +131,7 @@ def _decode_any(cls: type[Event], originator_id: str, originator_version: int, s
             data = UPCASTERS[cls.TOPIC, older](data)
         data["originator_id"] = UUID(originator_id)
         data["originator_version"] = originator_version
+        msgspec.convert(data["time"], InAZone)
         return msgspec.convert(data, cls)
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise LogError(
@@ -153,6 +158,7 @@ def _make_form(topic: str) -> _Form:
             f"the log holds an event {topic!r} that this version does not know; upgrade grokputer to read it"
         )
     hints, own = get_type_hints(kind), _fields(kind)
+    hints["time"] = InAZone
     typed = [(name, hints[name], None) if name == "caused_by" else (name, hints[name]) for name in own]
     struct = msgspec.defstruct(kind.__name__, [*typed, ("v", int)], kw_only=True)
     _FORMS[topic] = _Form(kind, kind.VERSION, msgspec.json.Decoder(struct).decode)

@@ -6,9 +6,12 @@ Row ``head`` at a position says of which rows its state is made: ``parts``, by n
 from __future__ import annotations
 
 import sqlite3
+from typing import TypeVar
+
+import msgspec
 
 from ..domain.errors import LogError
-from ..projections.parts import decode, encode
+from ..projections.parts import damaged, encode
 from ..projections.state import HEAD, VERSION, State
 
 EVERY = 1_000
@@ -26,47 +29,86 @@ def load_moment(connection: sqlite3.Connection, position: int | None = None) -> 
 
     Raises ``sqlite3.Error``, and ``LogError`` for what is damaged.
     """
-    found = _head(connection, position)
-    if found is None:
+    found = _find_head(connection, position)
+    if found is None or _version(found) != VERSION:
         return None
-    _, head = found
-    parts = decode(head)["parts"]
-    return State.load({HEAD: head, **{name: _part(connection, name, kept) for name, kept in parts.items()}})
+    parts = {name: _part(connection, name, kept) for name, kept in _read(found, _Head).parts.items()}
+    return State.load({HEAD: found, **parts})
 
 
 def save_moment(connection: sqlite3.Connection, state: State, schema: str = "main") -> None:
-    """Keep the state, in a transaction of the caller's; the same twice changes nothing."""
+    """Keep the state, in a transaction of the caller's; the same twice changes nothing.
+
+    Where the one before it is not kept (any more), neither is this: whoever folds from there on will.
+    """
     table, dumped = f"{schema}.moments", state.dump()
-    head = decode(dumped.pop(HEAD))
     if is_of_another_program(connection, schema):
         connection.execute(f"DELETE FROM {table}")
-    last = _head(connection, state.position - 1, schema)
-    before, parts = decode(last[1])["parts"] if last is not None else {}, {}
+    before, parts = dict[str, int](), dict[str, int]()
+    if state.position > EVERY:
+        last = _find_head(connection, state.position - 1, schema)
+        if last is None or (head := _read(last, _Head)).position != state.position - EVERY:
+            return
+        before = head.parts
+    own = _read(dumped.pop(HEAD), _Own)
     for name, part in sorted(dumped.items()):
         kept = before.get(name)
         is_as_before = kept is not None and _part(connection, name, kept, schema) == part
-        parts[name] = kept if is_as_before else state.position
+        parts[name] = kept if is_as_before and kept is not None else state.position
         if not is_as_before:
             connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (name, state.position, part))
-    saved = encode({**head, "parts": parts})
+    saved = encode(_Head(own.version, own.position, own.time, parts))
     connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (HEAD, state.position, saved))
+
+
+def is_last_kept(connection: sqlite3.Connection, position: int) -> bool:
+    """Whether the last state that was to be kept up to the position is; none is where the log is short."""
+    due = position // EVERY * EVERY
+    return due == 0 or bool(_part(connection, HEAD, due))
 
 
 def is_of_another_program(connection: sqlite3.Connection, schema: str = "main") -> bool:
     """Whether the newest state was kept by a program that folds otherwise, or knows other facts; or cannot be read."""
-    newest = _head(connection, None, schema)
+    newest = _find_head(connection, None, schema)
     try:
-        return newest is not None and decode(newest[1])["version"] != VERSION
+        return newest is not None and (_version(newest) != VERSION or not _read(newest, _Head))
     except LogError:
         return True
 
 
-def _head(connection: sqlite3.Connection, position: int | None, schema: str = "main") -> tuple[int, bytes] | None:
+class _Versioned(msgspec.Struct):
+    version: str
+
+
+class _Own(_Versioned):
+    position: int
+    time: str | None
+
+
+class _Head(_Own):
+    parts: dict[str, int]
+
+
+S = TypeVar("S", bound=_Versioned)
+
+
+def _version(head: bytes) -> str:
+    return _read(head, _Versioned).version
+
+
+def _read(head: bytes, form: type[S]) -> S:
+    try:
+        return msgspec.json.decode(head, type=form)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise damaged(error) from error
+
+
+def _find_head(connection: sqlite3.Connection, position: int | None, schema: str = "main") -> bytes | None:
     until = "" if position is None else f"AND position <= {position} "
-    found: tuple[int, bytes] | None = connection.execute(
-        f"SELECT position, state FROM {schema}.moments WHERE name = ? {until}ORDER BY position DESC LIMIT 1", (HEAD,)
+    found = connection.execute(
+        f"SELECT state FROM {schema}.moments WHERE name = ? {until}ORDER BY position DESC LIMIT 1", (HEAD,)
     ).fetchone()
-    return found
+    return found[0] if found is not None else None
 
 
 def _part(connection: sqlite3.Connection, name: str, position: int, schema: str = "main") -> bytes:

@@ -57,13 +57,13 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
             connection.execute("BEGIN")  # the live views are read as of one moment
             tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0]
             until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
-            _build(log, connection, until, tables_at, report)
+            state = _build(log, connection, until, tables_at, report)
             equal = {"moments": _are_moments_equal(connection, until)}
             equal |= {table: _is_equal(connection, table) for table in TABLES}
             is_complete = connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
             connection.execute("COMMIT")
             if not is_complete or not all(equal.values()):
-                _mend(log, connection, tables_at)
+                _mend(log, connection, state, tables_at)
     except sqlite3.Error as error:
         raise explain(log.path, error) from error
     return Replay(until, equal)
@@ -85,7 +85,7 @@ def _attach(connection: sqlite3.Connection) -> None:
     connection.execute(MOMENTS.replace("moments", "rebuilt.moments", 1))
 
 
-def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> None:
+def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> states.State:
     """Fold the events into states up to one position and into the temporary tables up to another, all in one pass."""
     state, events = states.State(), log.scan(1, until, states.HEARD | tables.HEARD)
     while part := list(islice(events, PART)):
@@ -96,6 +96,7 @@ def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int,
         of_tables = ((position, event) for position, event in part if position <= tables_at)
         write_rows(connection, (row for position, event in of_tables for row in rows_of(position, event)), "rebuilt")
         report(part[-1][0], until)
+    return state
 
 
 def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
@@ -110,11 +111,15 @@ def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
     return sizes[0] == sizes[1] and connection.execute(different).fetchone() is None
 
 
-def _mend(log: Log, connection: sqlite3.Connection, tables_at: int) -> None:
-    """Put what was rebuilt in the place of what is there; what came meanwhile is added as always."""
+def _mend(log: Log, connection: sqlite3.Connection, state: states.State, tables_at: int) -> None:
+    """Put what was rebuilt in the place of what is there; what came meanwhile is added."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("DELETE FROM main.moments")
     connection.execute("INSERT INTO main.moments SELECT * FROM rebuilt.moments")
+    for position, event in log.scan(state.position + 1, None, states.HEARD):
+        state.apply(position, event)
+        if is_due(position):
+            save_moment(connection, state)
     for table in TABLES:
         connection.execute(f"DELETE FROM main.{table}")
         connection.execute(f"INSERT INTO main.{table} SELECT * FROM rebuilt.{table}")

@@ -109,7 +109,7 @@ class Worker:
         False when there was nothing.
         """
         state = self.parts.state = follow(self.ledger, self.parts.state)
-        self._tell()
+        self._tell(state.position)
         delivered, kept = self._courier.step(), self._schedule.keep(state)
         return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept
 
@@ -178,9 +178,10 @@ class Worker:
         if self._schedule.keep(follow(self.ledger)):
             follow(self.ledger)
 
-    def _tell(self) -> None:
-        for recorded in self.ledger.read(self._told + 1, None, (AlertRaised.TOPIC, CanaryAssessed.TOPIC)):
-            event, self._told = recorded.event, recorded.position
+    def _tell(self, until: int) -> None:
+        first, self._told = self._told + 1, until
+        for recorded in self.ledger.read(first, until, (AlertRaised.TOPIC, CanaryAssessed.TOPIC)):
+            event = recorded.event
             if isinstance(event, AlertRaised):
                 self.reporter.say(
                     f"ALERT ({event.severity}) at position {recorded.position}, {event.kind}: {event.message}"

@@ -1,14 +1,11 @@
 """The log's writer: what several threads want stored at the same time is committed together (group commit).
 
 A commit waits for the disk. Whoever comes first writes; those who come meanwhile wait, and one of them writes for all of
-them next. Processes take turns by a lock on a file beside the log: SQLite's own waiting is by sleeping and looking again, and
-of four busy writers one may wait for seconds.
+them next. Processes take turns (``turn``).
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 import threading
 from collections import deque
@@ -20,6 +17,7 @@ from typing import Any, Generic, TypeVar, cast
 from ..domain.errors import LogError
 from ..domain.merkle import NodesAt, Tree, leaf
 from .log import connect
+from .turn import Turn
 
 T = TypeVar("T")
 Row = tuple[str, int, str, bytes]
@@ -85,7 +83,7 @@ class Writer:
         self._mutex = threading.Lock()
         self._waiting: deque[_Piece[Any]] = deque()
         self._is_led = False
-        self._turn: int | None = None
+        self._turn = Turn(path)
         self._connection: sqlite3.Connection | None = None
         self._tree: tuple[int, Tree | None] = (0, None)  # as this process left it, and SQLite's data_version then
 
@@ -108,9 +106,8 @@ class Writer:
         """Let the files go; the next work opens them again. Not while another thread writes."""
         if self._connection is not None:
             self._connection.close()
-        if self._turn is not None:
-            os.close(self._turn)
-        self._connection = self._turn = None
+        self._turn.close()
+        self._connection = None
         self._tree = (0, None)
 
     def _wait(self, piece: _Piece[Any]) -> None:
@@ -195,20 +192,16 @@ class Writer:
     @contextmanager
     def _in_turn(self) -> Iterator[sqlite3.Connection]:
         """The connection, while no other process's writer writes; what is not committed is rolled back."""
-        if self._turn is None:
-            self._turn = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         if self._connection is None:
             self._connection = connect(self.path)
-        fcntl.flock(self._turn, fcntl.LOCK_EX)
-        try:
-            yield self._connection
-        except BaseException:
-            self._tree = (0, None)
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        finally:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+        with self._turn.taken():
+            try:
+                yield self._connection
+            except BaseException:
+                self._tree = (0, None)
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
 
 
 class _Piece(Generic[T]):

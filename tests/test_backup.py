@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from command_line import call, count, output, refused
@@ -263,6 +264,20 @@ def test_a_log_whose_sums_are_right_is_proven_all_the_same(log: Path, tmp_path: 
             connection.executescript(statement)
         with pytest.raises(LogError, match=said):
             prove(copy)
+
+
+def test_a_log_with_an_event_that_cannot_be_read_is_not_backed_up(log: Path, tmp_path: Path) -> None:
+    row = (uuid4().hex, 1, "StepTaken", b'{"time":"2026-01-01T00:00:00Z","v":2}')
+    ledger = Ledger.open(log)
+    ledger.change(lambda it: it.append([row]))
+    ledger.close()
+    with pytest.raises(LogError, match=r"not backed up.*StepTaken"):
+        back_up(Log.open(log), tmp_path / "backup")
+
+
+def test_a_backup_holds_nothing_but_what_it_sums(backup: Path) -> None:
+    named = {line.split("  ")[1] for line in (backup / "SHA256SUMS").read_text().splitlines()}
+    assert {str(it.relative_to(backup)) for it in backup.rglob("*") if it.is_file()} == named | {"SHA256SUMS"}
 
 
 def test_views_that_are_behind_are_brought_up_in_the_copy_and_the_log_stays_as_it_is(log: Path, tmp_path: Path) -> None:

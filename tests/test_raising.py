@@ -22,6 +22,7 @@ from grokputer.domain.adapter import Adapter
 from grokputer.domain.breach import RoleImprovement, role_id
 from grokputer.domain.events import AlertRaised
 from grokputer.domain.gate import Judgement
+from grokputer.domain.rollout import Rollout
 from grokputer.domain.training import TrainingJob
 from grokputer.projections.state import State
 from grokputer.runners.courier import Courier
@@ -76,6 +77,15 @@ def test_a_mean_that_recovers_and_falls_again_alerts_again(ledger: Ledger) -> No
         follow(ledger)
     assert alerts(ledger) == [("low mean", None)] * 2
     assert [row["is_open"] for row in load_state(ledger).alerts.rows()] == [False, True]
+
+
+def test_a_mean_that_fell_before_a_promotion_alerts_anew_when_that_is_taken_back(ledger: Ledger) -> None:
+    _, rollout = roll_out(ledger)
+    assess(ledger, rollout, "promote")
+    ledger.write(Rollout, rollout, lambda it: it.roll_back("not as good as it seemed", ledger.context("ada")))
+    rated_run(ledger, 1, 90)
+    follow(ledger)
+    assert alerts(ledger)[-1] == ("low mean", None)
 
 
 def test_a_mean_that_wavers_about_the_bar_alerts_once(ledger: Ledger) -> None:

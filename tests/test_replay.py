@@ -388,6 +388,48 @@ def test_a_kept_state_that_is_not_what_the_log_says_is_named_and_mended_and_one_
 
 
 @pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("head", [b"{}", b"[]", b"null", b'{"version":"99","form":2}', b'{"version":1}'])
+def test_a_head_of_another_form_is_no_traceback_and_replay_makes_it_anew(head: bytes) -> None:
+    with world_after(SOME_RUNS) as ledger:
+        kept = rows(ledger)
+        ledger.change(lambda it: it.connection.execute("UPDATE moments SET state = ? WHERE name = 'head'", (head,)))
+        with suppress(LogError):
+            load_state(ledger)
+        replay(ledger)
+        assert rows(ledger) == kept
+
+
+@pytest.mark.usefixtures("often")
+def test_states_that_are_lost_under_one_who_goes_on_from_what_he_knows_are_kept_again_as_they_were() -> None:
+    with world_after(SOME_RUNS[:4]) as ledger:
+        known = follow(ledger)
+        spoil(ledger, "DELETE FROM moments WHERE position > 5")
+        rated = ledger.get(TaskRun, derive_id("run", 0))
+        for stars in (1, 2, 3, 1, 2, 3):
+            rated.rate(stars, "human", [], None, ledger.context("ada"))
+            ledger.store(rated)
+            known = follow(ledger, known)
+        assert replay(ledger).is_equal
+
+
+@pytest.mark.usefixtures("often")
+def test_what_is_kept_while_a_replay_mends_is_not_lost() -> None:
+    with world_after(SOME_RUNS[:4]) as ledger:
+        known = follow(ledger)
+        spoil(ledger, "UPDATE ratings SET stars = 5")
+
+        def go_on(done: int, total: int) -> None:
+            run = ledger.get(TaskRun, derive_id("run", 0))
+            for stars in (1, 2, 3, 1, 2, 3):
+                run.rate(stars, "human", [], None, ledger.context("ada"))
+                ledger.store(run)
+            follow(ledger, known)
+
+        assert [name for name, equal in replay(ledger, go_on).equal.items() if not equal] == ["ratings"]
+        assert replay(ledger).is_equal
+
+
+@pytest.mark.usefixtures("often")
 def test_states_that_another_program_kept_are_made_anew_and_are_no_difference() -> None:
     with world_after(SOME_RUNS) as ledger:
         kept = rows(ledger)

@@ -7,6 +7,7 @@ lines are never changed; a new fact or a new version adds one.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from grokputer.domain.errors import LogError
 from grokputer.domain.events import EVENTS, TaskRated
 from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
-from grokputer.runners.mapper import UPCASTERS, decode, encode
+from grokputer.runners.mapper import UPCASTERS, decode, encode, glance
 from grokputer.runners.rebuild import replay
 from grokputer.runners.views import load_state
 
@@ -81,6 +82,16 @@ def test_a_change_without_a_new_version_is_found_and_told_what_to_do() -> None:
     ):
         assert changed != state
         assert "raise its VERSION" in complaint(topic, version, changed)
+
+
+def test_a_time_without_a_zone_is_damage() -> None:
+    for topic, version in (("StepTaken", 2), ("TaskSucceeded", 2)):
+        [state, *_] = [state for it, of, state in SAMPLES if (it, of) == (topic, version)]
+        naive = re.sub(rb'("time":"[^"]*?)(Z|[+]00:00)"', rb'\1"', state)
+        assert naive != state
+        for read in (decode, glance):
+            with pytest.raises(LogError, match="is damaged"):
+                read(topic, ID, 1, naive)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from grokputer.runners.turn import Turn
 from grokputer.runners.watch import Watch
 from story import Story
 
@@ -28,6 +30,23 @@ def test_a_watch_sees_what_was_written_since_it_looked_last_and_that_alone(story
     assert watch.wait(0)
     assert not watch.wait(0.02)
     watch.close()
+
+
+def test_who_writes_views_waits_for_the_turn_of_those_who_write(story: Story) -> None:
+    turn, done = Turn(story.path), threading.Event()
+
+    def write() -> None:
+        with story.ledger.changing_views() as connection:
+            connection.execute("UPDATE tracking SET notification_id = notification_id")
+        done.set()
+
+    writer = threading.Thread(target=write)
+    with turn.taken():
+        writer.start()
+        assert not done.wait(0.1)
+    assert done.wait(10)
+    writer.join()
+    turn.close()
 
 
 FOLLOW = [sys.executable, "-c", "from grokputer.cli import main; main()", "log", "--follow", "--db"]
@@ -59,7 +78,12 @@ def test_the_log_is_followed_from_where_one_likes_while_another_process_writes(
 
 def test_as_many_as_were_asked_for_after_a_position_end_the_following(story: Story) -> None:
     done = subprocess.run(
-        [*FOLLOW, str(story.path), "--after", "0", "--limit", "2"], cwd="/", capture_output=True, text=True, check=True
+        [*FOLLOW, str(story.path), "--after", "0", "--limit", "2"],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
     )
     assert [line.split("  ")[:3:2] for line in done.stdout.splitlines()] == [
         ["1", "PolicyChanged"],

@@ -179,12 +179,14 @@ def _follow(
     else:
         last = after
     watch, left = Watch(opened), limit
-    while left is None or left > 0:
+    while True:
         end = opened.position
         for it in opened.read(last + 1, end, topics):
-            if it.event.originator_id.hex.startswith(prefix) and left != 0:
+            if it.event.originator_id.hex.startswith(prefix):
                 yield it
                 left = None if left is None else left - 1
+            if left == 0:
+                return
         last = max(last, end)
         watch.wait(LOOK_S)
 

@@ -1,0 +1,40 @@
+"""The parts of a saved state: read when they are asked for, written again only then."""
+
+from __future__ import annotations
+
+import pytest
+
+from grokputer.domain.errors import LogError
+from grokputer.projections.parts import Parts
+
+SAVED = {"window/a": b'{"x": 1}', "window/b": b"[2]", "other": b"3"}
+
+
+def test_a_part_that_nobody_asks_for_stays_as_it_was_saved() -> None:
+    parts = Parts.load(SAVED, "window/")
+    assert parts["b"] == [2]
+    assert parts.dump("window/") == {"window/a": b'{"x": 1}', "window/b": b"[2]"}
+    assert parts["a"] == {"x": 1}
+    assert parts.dump("window/")["window/a"] == b'{"x":1}', "as this program writes it"
+
+
+def test_parts_are_a_mapping_whether_they_were_read_or_not() -> None:
+    parts = Parts.load(SAVED, "window/")
+    assert sorted(parts) == ["a", "b"]
+    assert "a" in parts
+    assert "other" not in parts
+    parts["b"].append(3)
+    parts["c"] = 4
+    del parts["a"]
+    assert dict(parts) == {"b": [2, 3], "c": 4}
+    assert len(parts) == 2
+    assert parts.pop("b", None) == [2, 3]
+    assert parts.get("b") is None
+
+
+def test_a_part_that_is_damaged_is_told_each_time() -> None:
+    parts = Parts({"a": b"{"})
+    for _ in range(2):
+        with pytest.raises(LogError, match="run 'grokputer replay'"):
+            parts["a"]
+    assert parts.dump("") == {"a": b"{"}
