@@ -42,7 +42,7 @@ from .ledger import RACES, Ledger
 from .log import Log
 from .mapper import Recorded
 from .moments import is_due, is_last_kept, save_moment
-from .tables import are_tables_current, update_tables
+from .tables import are_tables_current, bring_up
 from .views import load_kept
 
 NAME = "improvement"
@@ -69,11 +69,11 @@ def follow(ledger: Ledger, known: State | None = None) -> State:
                 keep(ledger, state)
             if recorded.position > done and _react(ledger, recorded, state):
                 done = recorded.position
-    if state.position > done:
+    is_behind = state.position > done or not are_tables_current(ledger)
+    while is_behind:
         with ledger.changing_views() as connection:
             connection.execute(TRACK, (NAME, state.position))
-    if not are_tables_current(ledger):
-        update_tables(ledger)
+            is_behind = bring_up(ledger, connection)
     return state
 
 

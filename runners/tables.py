@@ -34,13 +34,19 @@ def update_tables(log: Log) -> None:
     goes_on = True
     while goes_on:
         with log.changing_views() as connection:
-            saved = _position(log, connection)
-            last = min(log.position, saved + PART)
-            events = log.scan(saved + 1, last, HEARD)
-            write_rows(connection, (row for position, event in events for row in rows_of(position, event)))
-            if last > saved or not saved:
-                save_checkpoint(connection, CHECKPOINT, last, OF_THIS_PROGRAM)
-            goes_on = last < log.position
+            goes_on = bring_up(log, connection)
+
+
+def bring_up(log: Log, connection: sqlite3.Connection) -> bool:
+    """Bring the tables up by one part at most, in a transaction of the caller's; whether more is to come."""
+    saved = _position(log, connection)
+    end = log.position
+    last = min(end, saved + PART)
+    events = log.scan(saved + 1, last, HEARD)
+    write_rows(connection, (row for position, event in events for row in rows_of(position, event)))
+    if last > saved or not saved:
+        save_checkpoint(connection, CHECKPOINT, last, OF_THIS_PROGRAM)
+    return last < end
 
 
 def _position(log: Log, connection: sqlite3.Connection) -> int:
