@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..projections.state import HEARD, State
 from .log import Log
@@ -11,7 +14,8 @@ from .moments import load_moment
 
 def load_state(log: Log, position: int | None = None) -> State:
     """The state as of the position (None: now): the newest kept one that is not later, and the tail folded onto it."""
-    return fold(log, load_kept(log, position), position)
+    with _uninterrupted():
+        return fold(log, load_kept(log, position), position)
 
 
 def load_kept(log: Log, position: int | None = None) -> State:
@@ -24,6 +28,18 @@ def load_kept(log: Log, position: int | None = None) -> State:
                 raise
             kept = None  # A program without them wrote the log.
     return kept or State()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Without Python's search for cycles, which goes through all that the program holds for tens of ms; a fold makes none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def fold(log: Log, state: State, position: int | None = None) -> State:
