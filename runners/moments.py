@@ -15,7 +15,7 @@ from ..projections.parts import damaged, encode
 from ..projections.state import HEAD, VERSION, State
 
 EVERY = 1_000
-"""Events between two of them; chosen: half of them are folded in a few ms, and all kept take an eighth of the log's room.
+"""Events between two of them; chosen: half of them are folded in a few ms, and all kept take a seventh of the log's room.
 With another number, raise ``VERSION``."""
 
 
