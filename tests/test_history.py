@@ -28,7 +28,7 @@ from grokputer.runners.rebuild import replay
 from grokputer.runners.views import load_state
 from story import Story, Ticking
 
-STEPS = int(os.environ.get("GROKPUTER_STEPS", "300"))
+STEPS = int(os.environ.get("GROKPUTER_STEPS", "10000"))
 LENGTH = 50
 """Steps of one history."""
 
