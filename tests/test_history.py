@@ -1,6 +1,6 @@
 """Any history at all: what was live at each moment is what time travel finds there, and what a replay makes of the log.
 
-``GROKPUTER_STEPS=10000`` plays as many steps as it says; the suite itself plays a few hundred.
+``GROKPUTER_STEPS=100000`` plays as many steps as it says; the suite itself plays ten thousand.
 """
 
 from __future__ import annotations
