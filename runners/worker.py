@@ -9,7 +9,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -79,8 +79,8 @@ def lease(ledger: Log, reporter: Reporter, *, waits: bool = True) -> Iterator[No
 def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None) -> None:
     """Carry out what the log asks for: everything there is to do now with ``once``, else until interrupted."""
     reporter = reporter or Reporter()
-    with lease(ledger, reporter), Parts(ledger, follow(ledger)) as parts:
-        worker, watch = Worker(ledger, parts, reporter), Watch(ledger)
+    with lease(ledger, reporter), closing(Watch(ledger)) as watch, Parts(ledger, follow(ledger)) as parts:
+        worker = Worker(ledger, parts, reporter)
         while True:
             did = worker.step()
             if not did and once:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -178,17 +178,17 @@ def _follow(
         limit = None
     else:
         last = after
-    watch, left = Watch(opened), limit
-    while True:
-        end = opened.position
-        for it in opened.read(last + 1, end, topics):
-            if it.event.originator_id.hex.startswith(prefix):
-                yield it
-                left = None if left is None else left - 1
-            if left == 0:
-                return
-        last = max(last, end)
-        watch.wait(LOOK_S)
+    with closing(Watch(opened)) as watch:
+        while True:
+            end = opened.position
+            for it in opened.read(last + 1, end, topics):
+                if it.event.originator_id.hex.startswith(prefix):
+                    yield it
+                    limit = None if limit is None else limit - 1
+                if limit == 0:
+                    return
+            last = max(last, end)
+            watch.wait(LOOK_S)
 
 
 def _entries(opened: Log, events: Iterable[Recorded]) -> Iterator[dict[str, Any]]:
