@@ -201,12 +201,6 @@ class Log:
         """Whether there is a text under the key."""
         return self._one("SELECT 1 FROM content WHERE key = ?", key) is not None
 
-    def load_checkpoint(self, name: str) -> tuple[int, bytes] | None:
-        """What is saved under the name, and the position it is of."""
-        with self.reading() as connection:
-            row = connection.execute("SELECT position, state FROM checkpoints WHERE name = ?", (name,)).fetchone()
-        return (row[0], row[1]) if row else None
-
     def tracked(self, name: str) -> int:
         """How far the named follower has come, 0 when it has not begun."""
         return self._one("SELECT notification_id FROM tracking WHERE application_name = ?", name) or 0

@@ -23,7 +23,8 @@ PART = 1_000
 
 def are_tables_current(log: Log) -> bool:
     """Whether the SQL tables are this program's and say what the log says up to its end."""
-    return log.load_checkpoint(CHECKPOINT) == (log.position, OF_THIS_PROGRAM)
+    with log.reading() as connection:
+        return load_checkpoint(connection, CHECKPOINT) == (log.position, OF_THIS_PROGRAM)
 
 
 def update_tables(log: Log) -> None:
