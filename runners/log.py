@@ -1,6 +1,6 @@
 """The log, opened for reading: events by position, by aggregate and by time, and the content beside them.
 
-It needs SQLite alone. Commands that only read load nothing of the event sourcing library and write nothing.
+It needs SQLite alone. Commands that only read load nothing of the event sourcing library and write views at most.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SystemClock:
 
 
 class Log:
-    """One log file, for reading; what is written are views alone. Open it with ``Log.open``; any number of threads may."""
+    """One log file, for reading; all it writes are views. Open it with ``Log.open``; any number of threads may use it."""
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.path = path

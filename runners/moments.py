@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from ..domain.errors import LogError
-from ..projections.parts import damaged, encode
+from ..projections.parts import damaged, decode, encode
 from ..projections.state import HEAD, VERSION, State
 
 EVERY = 1_000
@@ -30,7 +30,7 @@ def load_moment(connection: sqlite3.Connection, position: int | None = None) -> 
     Raises ``sqlite3.Error``, and ``LogError`` for what is damaged.
     """
     found = _find_head(connection, position)
-    if found is None or _version(found) != VERSION:
+    if found is None or _read(found, _Versioned).version != VERSION:
         return None
     parts = {name: _part(connection, name, kept) for name, kept in _read(found, _Head).parts.items()}
     return State.load({HEAD: found, **parts})
@@ -50,14 +50,14 @@ def save_moment(connection: sqlite3.Connection, state: State, schema: str = "mai
         if last is None or (head := _read(last, _Head)).position != state.position - EVERY:
             return
         before = head.parts
-    own = _read(dumped.pop(HEAD), _Own)
+    own = decode(dumped.pop(HEAD))
     for name, part in sorted(dumped.items()):
         kept = before.get(name)
         is_as_before = kept is not None and _part(connection, name, kept, schema) == part
         parts[name] = kept if is_as_before and kept is not None else state.position
         if not is_as_before:
             connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (name, state.position, part))
-    saved = encode(_Head(own.version, own.position, own.time, parts))
+    saved = encode({**own, "parts": parts})
     connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (HEAD, state.position, saved))
 
 
@@ -71,7 +71,7 @@ def is_of_another_program(connection: sqlite3.Connection, schema: str = "main") 
     """Whether the newest state was kept by a program that folds otherwise, or knows other facts; or cannot be read."""
     newest = _find_head(connection, None, schema)
     try:
-        return newest is not None and (_version(newest) != VERSION or not _read(newest, _Head))
+        return newest is not None and _read(newest, _Head).version != VERSION
     except LogError:
         return True
 
@@ -80,20 +80,12 @@ class _Versioned(msgspec.Struct):
     version: str
 
 
-class _Own(_Versioned):
+class _Head(_Versioned):
     position: int
-    time: str | None
-
-
-class _Head(_Own):
     parts: dict[str, int]
 
 
 S = TypeVar("S", bound=_Versioned)
-
-
-def _version(head: bytes) -> str:
-    return _read(head, _Versioned).version
 
 
 def _read(head: bytes, form: type[S]) -> S:

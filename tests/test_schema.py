@@ -177,3 +177,9 @@ def test_views_of_an_earlier_program_are_made_anew_and_are_no_difference(log: Pa
     connection.close()
     assert replay(Ledger.open(log)).is_equal
     assert replay(Ledger.open(log)).is_equal
+
+
+def test_every_fact_belongs_to_an_aggregate_and_has_a_topic_of_its_own() -> None:
+    for topic, cls in EVENTS.items():
+        assert topic == cls.TOPIC
+        assert cls.AGGREGATE
