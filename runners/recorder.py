@@ -1,9 +1,11 @@
-"""The recorder of ``eventsourcing`` on the log's tables: it reads over the library's connections and writes with our writer."""
+"""The recorder of ``eventsourcing`` on the log's tables: each thread reads over a connection of its own, our writer writes."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,7 +22,7 @@ from eventsourcing.persistence import (
 from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteFactory, SQLiteProcessRecorder
 from eventsourcing.utils import Environment
 
-from .log import COLUMNS, LOCK_TIMEOUT_S, uri
+from .log import COLUMNS, connect
 from .mapper import decode, encode
 from .writer import Row, Transaction, Work, Writer
 
@@ -28,15 +30,37 @@ T = TypeVar("T")
 
 
 class LogDatastore(SQLiteDatastore):
-    """Connections for reading, and the one writer."""
+    """A connection for reading in each thread, and the one writer.
+
+    The library's pool closes what other threads are reading from, which Python 3.11 answers with a segmentation fault.
+    """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(uri(path), lock_timeout=LOCK_TIMEOUT_S)
+        super().__init__(str(path))
+        self.path = path
         self.writer = Writer(path)
+        self._threads = threading.local()
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        """A cursor of this thread's connection, which cannot write."""
+        if commit:
+            raise OperationalError("only the writer writes")
+        try:
+            if "connection" not in self._threads.__dict__:
+                self._threads.connection = connect(self.path, "ro")
+                self._threads.connection.row_factory = sqlite3.Row
+            with closing(self._threads.connection.cursor()) as cursor:
+                yield SQLiteCursor(cursor)
+        except sqlite3.Error as error:
+            raise OperationalError(error) from error
 
     def close(self) -> None:
-        """Close them all."""
+        """Close this thread's connection and the writer's. Not while another thread writes."""
         super().close()
+        connection = self._threads.__dict__.pop("connection", None)
+        if connection is not None:
+            connection.close()
         self.writer.close()
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +44,13 @@ def insert(ledger: Ledger, topic: str, state: bytes) -> None:
             (topic, state),
         )
     connection.close()
+
+
+def test_a_thread_goes_on_reading_when_another_closes_the_log(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        before = thread.submit(ledger.get, Settings, SETTINGS_ID).result().version
+        ledger.close()
+        assert thread.submit(ledger.get, Settings, SETTINGS_ID).result().version == before == 3
 
 
 @pytest.mark.parametrize(
