@@ -6,14 +6,20 @@ or of one conversation, do not: fed one by one, they bring the average run to a 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 PATIENCE = 10
 """Outcomes of others after which a burst is over; chosen: a few, so that the last one of a rater is not waited for long. A
 count and not a time, so that a clock that is wrong changes nothing."""
 
-REMEMBERED = 1_000
-"""Bursts that are over and never counted again, the newest; chosen: what comes again after so many others is as good as new."""
+
+class Over(Protocol):
+    """The bursts that are over, which are not counted again: a set, or something that forgets what is long ago."""
+
+    def __contains__(self, key: str) -> bool: ...
+
+    def add(self, key: str) -> None:
+        """Remember one."""
 
 
 class Bursts:
@@ -23,8 +29,10 @@ class Bursts:
     on one arm of a rollout and is the unit of evidence. At most ``patience`` bursts and one are open at a time.
     """
 
-    def __init__(self, state: dict[str, Any] | None = None, patience: int = PATIENCE) -> None:
-        self.state: dict[str, Any] = state if state is not None else {"open": {}, "over": {}}
+    def __init__(self, state: dict[str, Any] | None = None, over: Over | None = None, patience: int = PATIENCE) -> None:
+        self.state: dict[str, Any] = state if state is not None else {}
+        """Those that are open."""
+        self.over: Over = set[str]() if over is None else over
         self._patience = patience
 
     def take(self, source: str, session: str, item: str, value: float) -> list[float]:
@@ -34,22 +42,20 @@ class Bursts:
         comes again within its burst counts once, with the newer value: a rating was changed.
         """
         own, over = f"{source}/{session}", []
-        for key, burst in list(self.state["open"].items()):
+        for key, burst in list(self.state.items()):
             if key == own:
                 continue
             burst["others"] += 1
             if burst["source"] == source or burst["others"] >= self._patience:
                 over.append(self._close(key))
-        if own not in self.state["over"]:
-            burst = self.state["open"].setdefault(own, {"source": source, "values": {}, "others": 0})
+        if own not in self.over:
+            burst = self.state.setdefault(own, {"source": source, "values": {}, "others": 0})
             burst["values"][item] = value
             burst["others"] = 0
         return over
 
     def _close(self, key: str) -> float:
-        values = self.state["open"].pop(key)["values"].values()
-        self.state["over"][key] = 1
-        if len(self.state["over"]) > REMEMBERED:
-            del self.state["over"][next(iter(self.state["over"]))]
+        values = self.state.pop(key)["values"].values()
+        self.over.add(key)
         mean: float = sum(values) / len(values)
         return mean

@@ -22,9 +22,12 @@ from ..domain.events import (
 from ..domain.evidence import Evidence
 from ..domain.terms import CanaryTerms
 from .parts import Parts
+from .recent import Recent, Remembered
 
 KEPT = 1000
 """Outcomes kept per arm; a verdict looks at the newest ones."""
+
+ARMS = ("canary", "stable")
 
 MOST_PERCENT = 99
 """The largest share of a canary beside which there is a stable arm."""
@@ -44,9 +47,15 @@ class Health:
         AdapterRolledBack,
     )  # fmt: skip
 
-    def __init__(self, state: Parts | None = None) -> None:
+    def __init__(self, state: Parts | None = None, outcomes: Parts | None = None, over: Parts | None = None) -> None:
         self.state = Parts() if state is None else state
         """By the rollout's id, hex."""
+        self.over = Parts() if over is None else over
+        """The sessions that are over, by ``rollout/kind/arm``."""
+        self.arms = Parts() if outcomes is None else outcomes
+        """How the latest runs went, ``[run, outcome]``, by ``rollout/arm``."""
+        self._recent: dict[str, Recent] = {}
+        self._remembered: dict[str, Remembered] = {}
         self._evidence: dict[str, Evidence] = {}
         """What stands in the state, with its terms read once."""
 
@@ -64,18 +73,15 @@ class Health:
                 for lane in event.lanes:
                     self._rate(event, lane)
             case AdapterPromoted() | AdapterRolledBack():
-                self.state.pop(event.originator_id.hex, None)
-                self._evidence.pop(event.originator_id.hex, None)
+                self._drop(event.originator_id.hex)
 
     def _begin(self, event: RolloutStarted) -> None:
-        took = {arm: {"runs": 0, "ms": 0} for arm in ("canary", "stable")}
-        began: dict[str, Any] = {"role": event.role, "canary": [], "stable": [], "took": took, "evidence": None}
+        took = {arm: {"runs": 0, "ms": 0} for arm in ARMS}
+        began: dict[str, Any] = {"role": event.role, "took": took, "evidence": None}
         if event.rule == "sequential":
             began["terms"], began["unit"] = event.terms, event.unit
             began["evidence"] = Evidence.begin(CanaryTerms.from_json(event.terms), event.weight_percent).state
-            began["sessions"] = {
-                kind: {arm: Bursts().state for arm in ("canary", "stable")} for kind in ("end", "rate")
-            }
+            began["sessions"] = {kind: {arm: {} for arm in ARMS} for kind in ("end", "rate")}
         self.state[event.originator_id.hex] = began
 
     def _change(self, event: CanaryWeightSet | RolloutResumed) -> None:
@@ -99,19 +105,10 @@ class Health:
     def _end(self, position: int, event: TaskSucceeded | TaskFailed, lane: Lane) -> None:
         reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)
         rollout = self.state.get(lane["rollout"] or "")
-        if reason == "environment" or rollout is None or lane["arm"] not in rollout:
+        if reason == "environment" or rollout is None or lane["arm"] not in ARMS:
             return  # A lost browser says nothing of the adapter.
-        arm = rollout[lane["arm"]]
-        arm.append(
-            {
-                "run": event.originator_id.hex,
-                "position": position,
-                "reason": reason,
-                "stars": {},
-                "faults": {"": fault},
-            }
-        )
-        del arm[:-KEPT]
+        outcome = {"position": position, "reason": reason, "stars": {}, "faults": {"": fault}}
+        self._arm(lane["rollout"] or "", lane["arm"]).append([event.originator_id.hex, outcome])
         if fault not in (None, lane["role"]):
             return
         rollout["took"][lane["arm"]]["runs"] += 1
@@ -124,7 +121,9 @@ class Health:
 
     def _rate(self, event: TaskRated, lane: Lane) -> None:
         run = event.originator_id.hex
-        outcome = next((it for it in reversed(self._arm(lane)) if it["run"] == run), None)
+        if lane["rollout"] not in self.state or lane["arm"] not in ARMS:
+            return
+        _, outcome = next(self._arm(lane["rollout"] or "", lane["arm"]).of(run), (run, None))
         if outcome is None:
             return
         is_first = not outcome["stars"]
@@ -141,23 +140,34 @@ class Health:
         if rollout["unit"] == "run":
             return [value]
         run = event.originator_id.hex
-        return Bursts(rollout["sessions"][kind][lane["arm"]]).take(
-            event.session or run, event.session or run, run, value
-        )
+        name, session = f"{lane['rollout']}/{kind}/{lane['arm']}", event.session or run
+        if name not in self._remembered:
+            self._remembered[name] = Remembered(self.over, name)
+        return Bursts(rollout["sessions"][kind][lane["arm"]], self._remembered[name]).take(session, session, run, value)
 
     def latency_ms(self, rollout: str) -> dict[str, int | None]:
         """The mean time that a run of each arm took, ms; None without one."""
         took = self.state[rollout]["took"]
         return {arm: round(it["ms"] / it["runs"]) if it["runs"] else None for arm, it in took.items()}
 
-    def _arm(self, lane: Lane) -> list[dict[str, Any]]:
-        arms = self.state.get(lane["rollout"] or "", {})
-        found: list[dict[str, Any]] = arms.get(lane["arm"], [])
-        return found
+    def _arm(self, rollout: str, arm: str) -> Recent:
+        name = f"{rollout}/{arm}"
+        if name not in self._recent:
+            self._recent[name] = Recent(self.arms, name, KEPT)
+        return self._recent[name]
+
+    def _drop(self, rollout: str) -> None:
+        self.state.pop(rollout, None)
+        self._evidence.pop(rollout, None)
+        for held in (self.arms, self.over, self._recent, self._remembered):
+            for name in [it for it in held if it.startswith(f"{rollout}/")]:
+                del held[name]
 
     def outcomes(self, rollout: str, arm: str) -> list[Outcome]:
         """The arm's outcomes, oldest first; a run rated by several people counts with their mean."""
-        arms = self.state.get(rollout, {})
+        if rollout not in self.state:
+            return []
+        role, recent = self.state[rollout]["role"], self._arm(rollout, arm).newest(KEPT)
         return [
             Outcome(
                 position=entry["position"],
@@ -166,8 +176,8 @@ class Health:
                 is_critical=entry["reason"] == "error",
                 stars=sum(entry["stars"].values()) / len(entry["stars"]) if entry["stars"] else None,
             )
-            for entry in arms.get(arm, [])
-            if not _is_of_another(entry, arms["role"])
+            for _, entry in recent
+            if not _is_of_another(entry, role)
         ]
 
 

@@ -63,12 +63,15 @@ class Parts(MutableMapping[str, Any]):
     def __contains__(self, name: object) -> bool:
         return name in self._read or name in self._saved
 
-    def dump(self, prefix: str) -> dict[str, bytes]:
-        """Every part, encoded, with the prefix before its name."""
-        encoded = self._saved | {name: encode(value) for name, value in self._read.items()}
-        return {prefix + name: saved for name, saved in encoded.items()}
+    def saved(self, name: str) -> bytes | None:
+        """The part as it is encoded, None for one that has been asked for."""
+        return self._saved.get(name)
 
-    @classmethod
-    def load(cls, saved: Mapping[str, bytes], prefix: str) -> Parts:
-        """The parts whose names begin with the prefix."""
-        return cls({name.removeprefix(prefix): part for name, part in saved.items() if name.startswith(prefix)})
+    def settle(self, name: str) -> None:
+        """Keep the part encoded until it is asked for again: nobody holds it."""
+        if name in self._read:
+            self._saved[name] = encode(self._read.pop(name))
+
+    def dump(self) -> dict[str, bytes]:
+        """Every part, encoded."""
+        return self._saved | {name: encode(value) for name, value in self._read.items()}

@@ -8,15 +8,16 @@ from ..domain.breach import Window
 from ..domain.events import AdapterPromoted, Event, Lane, TaskFailed, TaskRated, TaskSucceeded
 from ..domain.roles import lanes_counted
 from .parts import Parts
+from .recent import Recent, Record
 
 KEPT = 1000
 """Ratings kept for windows, the largest a window may be set to."""
 
+COUNTED, UNATTRIBUTED = "counted", "unattributed"
+"""The two kinds of ratings that are kept of a version."""
+
 BASE = "base"
 """How the bare base is called where an adapter's name stands."""
-
-Said = tuple[str, str]
-"""A run, hex, and who rated it."""
 
 
 class Ratings:
@@ -33,9 +34,9 @@ class Ratings:
         self.state: dict[str, Any] = state if state is not None else {}
         """Counts and sums, by role and version."""
         self.windows = Parts() if windows is None else windows
-        """The latest ratings, by ``role/version``: of those that were replaced nobody asks."""
-        self._said: dict[str, set[Said]] = {}
-        """What stands in a window; it spares most ratings a look through a thousand others."""
+        """The latest ratings, ``[run, position, stars, rater]``, by ``role/version/counted`` and ``.../unattributed``: of those
+        that were replaced nobody asks."""
+        self._recent: dict[tuple[str, str | None, str], Recent] = {}
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
@@ -52,40 +53,49 @@ class Ratings:
                         implicit["sum"] += event.implicit_stars
             case AdapterPromoted():
                 # The window belongs to the version as it serves all: what its canary was rated is not held against it.
-                self._of(event.role, event.adapter)["unattributed"] = 0
-                self.windows.pop(name_version(event.role, event.adapter), None)
-                self._said.pop(name_version(event.role, event.adapter), None)
+                self._of(event.role, event.adapter)[UNATTRIBUTED] = 0
+                for kind in (COUNTED, UNATTRIBUTED):
+                    self._ratings(event.role, event.adapter, kind).clear()
 
     def _rate(self, position: int, event: TaskRated, lane: Lane) -> None:
-        people, version = self._of(lane["role"], lane["adapter"]), name_version(lane["role"], lane["adapter"])
-        if version not in self.windows:
-            self.windows[version] = {"counted": [], "unattributed": []}
-        window = self.windows[version]
-        if version not in self._said:
-            self._said[version] = {(run, rater) for kept in window.values() for _, _, run, rater in kept}
-        said, run, rater = self._said[version], event.originator_id.hex, event.actor
-        if (run, rater) in said:
-            said.remove((run, rater))
-            _forget(people, window, run, rater)
+        role, adapter, run = lane["role"], lane["adapter"], event.originator_id.hex
+        people = self._of(role, adapter)
+        counted, unattributed = (self._ratings(role, adapter, kind) for kind in (COUNTED, UNATTRIBUTED))
+        for before in _said(counted, run, event.actor):
+            counted.remove(before)
+            people["count"] -= 1
+            people["sum"] -= before[2]
+        for before in _said(unattributed, run, event.actor):
+            unattributed.remove(before)
+            people[UNATTRIBUTED] -= 1
+        rating = [run, position, event.stars, event.actor]
         if lane in lanes_counted(event):
             people["count"] += 1
             people["sum"] += event.stars
-            _keep(window["counted"], said, [position, event.stars, run, rater])
+            counted.append(rating)
         elif event.fault is None:
-            _keep(window["unattributed"], said, [position, event.stars, run, rater])
-        people["unattributed"] = len(window["unattributed"])
+            people[UNATTRIBUTED] += 1 - len(unattributed.append(rating))
+
+    def _ratings(self, role: str, adapter: str | None, kind: str) -> Recent:
+        found = self._recent.get((role, adapter, kind))
+        if found is None:
+            found = Recent(self.windows, f"{name_version(role, adapter)}/{kind}", KEPT)
+            self._recent[role, adapter, kind] = found
+        return found
 
     def _of(self, role: str, adapter: str | None) -> dict[str, Any]:
         versions = self.state.setdefault(role, {})
         found: dict[str, Any] | None = versions.get(adapter or BASE)
         if found is None:
-            found = {"count": 0, "sum": 0, "unattributed": 0, "implicit": {"count": 0, "sum": 0}}
+            found = {"count": 0, "sum": 0, UNATTRIBUTED: 0, "implicit": {"count": 0, "sum": 0}}
             versions[adapter or BASE] = found
         return found
 
     def window(self, role: str, adapter: str | None, size: int) -> Window:
         """The latest ``size`` ratings of the version in the role."""
-        latest = tuple((position, stars) for position, stars, _, _ in self._counted(role, adapter)[-size:])
+        latest = tuple(
+            (position, stars) for _, position, stars, _ in self._ratings(role, adapter, COUNTED).newest(size)
+        )
         return Window(role, adapter, latest, self.total(role, adapter))
 
     def total(self, role: str, adapter: str | None) -> int:
@@ -95,17 +105,12 @@ class Ratings:
 
     def latest(self, role: str, adapter: str | None, size: int) -> list[int]:
         """The stars of the latest ``size`` ratings of the version in the role, oldest first."""
-        return [stars for _, stars, _, _ in self._counted(role, adapter)[-size:]]
-
-    def _counted(self, role: str, adapter: str | None) -> list[Any]:
-        version = name_version(role, adapter)
-        found: list[Any] = self.windows[version]["counted"] if version in self.windows else []
-        return found
+        return [stars for _, _, stars, _ in self._ratings(role, adapter, COUNTED).newest(size)]
 
     def unattributed(self, role: str, adapter: str | None) -> int:
         """Low ratings of runs that the version made a step in which nobody attributed to a role: they count for none."""
         version = self.state.get(role, {}).get(adapter or BASE)
-        return version["unattributed"] if version is not None else 0
+        return version[UNATTRIBUTED] if version is not None else 0
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per role and adapter: counts and means, None where there is nothing to divide by."""
@@ -115,7 +120,7 @@ class Ratings:
                 "adapter": adapter,
                 "ratings": version["count"],
                 "mean": _mean(version),
-                "unattributed": version["unattributed"],
+                "unattributed": version[UNATTRIBUTED],
                 "implicit_runs": version["implicit"]["count"],
                 "implicit_mean": _mean(version["implicit"]),
             }
@@ -129,25 +134,9 @@ def name_version(role: str, adapter: str | None) -> str:
     return f"{role}/{adapter or BASE}"
 
 
-def _keep(kept: list[Any], said: set[Said], rating: list[Any]) -> None:
-    """Add the rating; the oldest go."""
-    kept.append(rating)
-    said.add((rating[2], rating[3]))
-    for _, _, run, rater in kept[:-KEPT]:
-        said.discard((run, rater))
-    del kept[:-KEPT]
-
-
-def _forget(people: dict[str, Any], window: dict[str, Any], run: str, rater: str) -> None:
-    """Take back what the rater said of the run before."""
-    for name, kept in window.items():
-        for index, (_, stars, rated_run, rated_by) in enumerate(kept):
-            if rated_run == run and rated_by == rater:
-                del kept[index]
-                if name == "counted":
-                    people["count"] -= 1
-                    people["sum"] -= stars
-                break
+def _said(ratings: Recent, run: str, rater: str) -> list[Record]:
+    """What the rater said of the run before."""
+    return [it for it in ratings.of(run) if it[3] == rater]
 
 
 def _mean(sums: dict[str, Any]) -> float | None:

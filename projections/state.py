@@ -5,6 +5,7 @@ It is what the improvement process knows when it decides, what ``status`` shows,
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -29,15 +30,15 @@ from .registry import Registry
 from .traffic import Lanes
 from .trigger import Triggers
 
-VERSION = f"7/{SCHEMA}"
+VERSION = f"8/{SCHEMA}"
 """Of the folds, raised when one changes its meaning, and of the facts: a newer program's may be in a state that this one could
 load, and would then never meet. States of another version are folded anew from the log."""
 
 HEAD = "head"
 """The part of a saved state that says of which position it is, and of which version."""
 
-Hear = Callable[[int, Any], None]
-"""Takes in an event of the kind it hears, at its position."""
+Hear = Callable[["State", int, Any], None]
+"""Takes an event of the kind it hears, at its position, into a state."""
 
 
 class State:
@@ -54,38 +55,21 @@ class State:
         self.registry = Registry()
         self.alerts = Alerts()
         self._policy: Policy | None = None
-        self._hearers: dict[type, list[Hear]] = {}
 
     def apply(self, position: int, event: Event | Passing) -> None:
         """Take in the next event of the log."""
-        kind = type(event)
-        if kind not in self._hearers:
-            self._hearers[kind] = self._find_hearers(kind)
         self.lanes.pass_time(event.time)
-        for hear in self._hearers[kind]:
-            hear(position, event)
+        for hear in _HEARERS.get(type(event), ()):
+            hear(self, position, event)
         self.position = position
 
-    def _find_hearers(self, kind: type) -> list[Hear]:
-        """What the facts of this kind change, in the order in which it is done."""
-        folds = (self.ratings, self.metrics, self.health, self.lanes, self.registry)
-        found: list[Hear] = [self._set] if kind is PolicyChanged else []
-        found += [fold.apply for fold in folds if issubclass(kind, fold.HEARS)]
-        if issubclass(kind, Triggers.HEARS):
-            found.append(lambda _, event: self.triggers.apply(event, self.policy))
-        if kind is TrainingCompleted:
-            found.append(lambda _, event: self.registry.charge(event, Prices.of(self.policy)))
-        if issubclass(kind, Alerts.HEARS):
-            found.append(lambda position, event: self.alerts.apply(position, event, self.policy))
-        if kind is TaskRated:
-            found.append(self._note_means)
-        return found
-
-    def _set(self, position: int, event: PolicyChanged) -> None:
+    def set(self, position: int, event: PolicyChanged) -> None:
+        """A setting is changed."""
         self.settings[event.key] = event.new
         self._policy = None
 
-    def _note_means(self, position: int, event: TaskRated) -> None:
+    def note_means(self, position: int, event: TaskRated) -> None:
+        """Note which windows' means are low after the rating."""
         for lane in event.lanes:
             role = lane["role"]
             live = self.lanes.live(role)
@@ -174,21 +158,31 @@ class State:
             "registry": self.registry.state,
             "alerts": self.alerts.state,
         }
-        several = {"window/": self.ratings.windows, "trigger/": self.triggers.state, "health/": self.health.state}
+        several = {
+            "window": self.ratings.windows,
+            "trigger": self.triggers.state,
+            "burst": self.triggers.over,
+            "health": self.health.state,
+            "outcome": self.health.arms,
+            "session": self.health.over,
+        }
         return {name: encode(part) for name, part in parts.items()} | {
-            name: part for prefix, them in several.items() for name, part in them.dump(prefix).items()
+            f"{kind}/{name}": part for kind, them in several.items() for name, part in them.dump().items()
         }
 
     @classmethod
     def load(cls, saved: Mapping[str, bytes]) -> State:
         """The state that was dumped by this version. Raises ``LogError`` for what is damaged."""
-        state = cls()
+        state, several = cls(), defaultdict[str, dict[str, bytes]](dict)
+        for name, part in saved.items():
+            kind, _, own = name.partition("/")
+            several[kind][own] = part
         try:
             head = decode(saved[HEAD])
             state.position, state.settings = head["position"], decode(saved["settings"])
-            state.ratings = Ratings(decode(saved["ratings"]), Parts.load(saved, "window/"))
-            state.triggers = Triggers(Parts.load(saved, "trigger/"))
-            state.health = Health(Parts.load(saved, "health/"))
+            state.ratings = Ratings(decode(saved["ratings"]), Parts(several["window"]))
+            state.triggers = Triggers(Parts(several["trigger"]), Parts(several["burst"]))
+            state.health = Health(Parts(several["health"]), Parts(several["outcome"]), Parts(several["session"]))
             time = datetime.fromisoformat(head["time"]) if head["time"] is not None else None
             state.lanes = Lanes(decode(saved["lanes"]), time)
             state.metrics = Metrics(decode(saved["metrics"]))
@@ -198,10 +192,25 @@ class State:
         return state
 
 
-def _heard() -> frozenset[str]:
-    blank = State()
-    return frozenset(topic for topic, kind in EVENTS.items() if blank._find_hearers(kind))
+def _find_hearers(kind: type) -> list[Hear]:
+    """What the facts of this kind change, in the order in which it is done."""
+    found: list[tuple[tuple[type, ...], Hear]] = [
+        ((PolicyChanged,), State.set),
+        (Ratings.HEARS, lambda it, position, event: it.ratings.apply(position, event)),
+        (Metrics.HEARS, lambda it, position, event: it.metrics.apply(position, event)),
+        (Health.HEARS, lambda it, position, event: it.health.apply(position, event)),
+        (Lanes.HEARS, lambda it, position, event: it.lanes.apply(position, event)),
+        (Registry.HEARS, lambda it, position, event: it.registry.apply(position, event)),
+        (Triggers.HEARS, lambda it, _, event: it.triggers.apply(event, it.policy)),
+        ((TrainingCompleted,), lambda it, _, event: it.registry.charge(event, Prices.of(it.policy))),
+        (Alerts.HEARS, lambda it, position, event: it.alerts.apply(position, event, it.policy)),
+        ((TaskRated,), State.note_means),
+    ]
+    return [hear for kinds, hear in found if issubclass(kind, kinds)]
 
 
-HEARD = _heard()
+_HEARERS: dict[type, list[Hear]] = {kind: hearers for kind in EVENTS.values() if (hearers := _find_hearers(kind))}
+"""By kind of fact. They hold no state, so that one that is let go is gone at once, without Python's search for cycles."""
+
+HEARD = frozenset(topic for topic, kind in EVENTS.items() if kind in _HEARERS)
 """The topics of the facts that change it; of the others only the time counts."""

@@ -11,6 +11,7 @@ from ..domain.settings import Policy
 from ..domain.terms import TriggerTerms, trigger_terms
 from .parts import Parts
 from .ratings import name_version
+from .recent import Remembered
 
 
 class Triggers:
@@ -24,9 +25,11 @@ class Triggers:
     HEARS = (TaskRated, AdapterPromoted, CycleClosed)
     """The facts that it counts."""
 
-    def __init__(self, state: Parts | None = None) -> None:
+    def __init__(self, state: Parts | None = None, over: Parts | None = None) -> None:
         self.state = Parts() if state is None else state
         """By ``role/version``: the terms, the bursts and the detector's state."""
+        self.over = Parts() if over is None else over
+        """By the same, the bursts that are over."""
         self._running: dict[str, tuple[Bursts, Detector]] = {}
         """Those that stand in the state, made once."""
         self._policy: Policy | None = None
@@ -66,16 +69,19 @@ class Triggers:
         if running is None and version in self.state:
             found = self.state[version]
             before = TriggerTerms.from_json(found["terms"])
-            running = self._running[version] = Bursts(found["bursts"]), Detector(before, found["detector"])
+            bursts = Bursts(found["bursts"], Remembered(self.over, version))
+            running = self._running[version] = bursts, Detector(before, found["detector"])
         return running if running is not None and running[1].terms == terms else None
 
     def _begin(self, version: str, terms: TriggerTerms) -> tuple[Bursts, Detector]:
-        running = self._running[version] = Bursts(), Detector(terms)
+        self._drop(version)
+        running = self._running[version] = Bursts(over=Remembered(self.over, version)), Detector(terms)
         self.state[version] = {"terms": terms.to_json(), "bursts": running[0].state, "detector": running[1].state}
         return running
 
     def _drop(self, version: str) -> None:
         self.state.pop(version, None)
+        Remembered(self.over, version).clear()
         self._running.pop(version, None)
 
     def verdict(self, role: str, adapter: str | None, terms: TriggerTerms) -> Verdict:

@@ -14,9 +14,9 @@ from ..domain.errors import LogError
 from ..projections.parts import damaged, decode, encode
 from ..projections.state import HEAD, VERSION, State
 
-EVERY = 1_000
-"""Events between two of them; chosen: half of them are folded in a few ms, and all kept take a seventh of the log's room.
-With another number, raise ``VERSION``."""
+EVERY = 100
+"""Events between two of them; chosen: half of them are folded in less than a ms, and all kept take a seventh of the log's
+room. With another number, raise ``VERSION``."""
 
 
 def is_due(position: int) -> bool:
@@ -32,7 +32,10 @@ def load_moment(connection: sqlite3.Connection, position: int | None = None) -> 
     found = _find_head(connection, position)
     if found is None or _read(found, _Versioned).version != VERSION:
         return None
-    parts = {name: _part(connection, name, kept) for name, kept in _read(found, _Head).parts.items()}
+    places = _read(found, _Head).parts
+    parts = _parts(connection, places)
+    if lost := places.keys() - parts.keys():
+        raise damaged(LookupError(f"part {min(lost)} is lost"))
     return State.load({HEAD: found, **parts})
 
 
@@ -44,18 +47,16 @@ def save_moment(connection: sqlite3.Connection, state: State, schema: str = "mai
     table, dumped = f"{schema}.moments", state.dump()
     if is_of_another_program(connection, schema):
         connection.execute(f"DELETE FROM {table}")
-    before, parts = dict[str, int](), dict[str, int]()
+    before, kept, parts = dict[str, int](), dict[str, bytes](), dict[str, int]()
     if state.position > EVERY:
         last = _find_head(connection, state.position - 1, schema)
         if last is None or (head := _read(last, _Head)).position != state.position - EVERY:
             return
-        before = head.parts
+        before, kept = head.parts, _parts(connection, head.parts, schema)
     own = decode(dumped.pop(HEAD))
     for name, part in sorted(dumped.items()):
-        kept = before.get(name)
-        is_as_before = kept is not None and _part(connection, name, kept, schema) == part
-        parts[name] = kept if is_as_before and kept is not None else state.position
-        if not is_as_before:
+        parts[name] = before[name] if kept.get(name) == part else state.position
+        if parts[name] == state.position:
             connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (name, state.position, part))
     saved = encode({**own, "parts": parts})
     connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (HEAD, state.position, saved))
@@ -64,7 +65,7 @@ def save_moment(connection: sqlite3.Connection, state: State, schema: str = "mai
 def is_last_kept(connection: sqlite3.Connection, position: int) -> bool:
     """Whether the last state that was to be kept up to the position is; none is where the log is short."""
     due = position // EVERY * EVERY
-    return due == 0 or bool(_part(connection, HEAD, due))
+    return due == 0 or bool(_parts(connection, {HEAD: due}))
 
 
 def is_of_another_program(connection: sqlite3.Connection, schema: str = "main") -> bool:
@@ -103,8 +104,11 @@ def _find_head(connection: sqlite3.Connection, position: int | None, schema: str
     return found[0] if found is not None else None
 
 
-def _part(connection: sqlite3.Connection, name: str, position: int, schema: str = "main") -> bytes:
+def _parts(connection: sqlite3.Connection, places: dict[str, int], schema: str = "main") -> dict[str, bytes]:
+    """The parts by name, each as it was kept at its position."""
     found = connection.execute(
-        f"SELECT state FROM {schema}.moments WHERE name = ? AND position = ?", (name, position)
-    ).fetchone()
-    return found[0] if found is not None else b""
+        f"SELECT name, state FROM json_each(?) AS place CROSS JOIN {schema}.moments AS it "
+        "ON it.name = place.key AND it.position = place.value",
+        (encode(places).decode(),),
+    )
+    return dict(found.fetchall())

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
+from ..domain.events import Passing
 from ..projections import state as states
 from ..projections import tables
 from ..projections.tables import TABLES, rows_of
@@ -93,8 +94,8 @@ def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int,
             state.apply(position, event)
             if is_due(position):
                 save_moment(connection, state, "rebuilt")
-        of_tables = ((position, event) for position, event in part if position <= tables_at)
-        write_rows(connection, (row for position, event in of_tables for row in rows_of(position, event)), "rebuilt")
+        heard = ((position, event) for position, event in part if type(event) is not Passing and position <= tables_at)
+        write_rows(connection, (row for position, event in heard for row in rows_of(position, event)), "rebuilt")
         report(part[-1][0], until)
     return state
 

@@ -7,19 +7,19 @@ import pytest
 from grokputer.domain.errors import LogError
 from grokputer.projections.parts import Parts
 
-SAVED = {"window/a": b'{"x": 1}', "window/b": b"[2]", "other": b"3"}
+SAVED = {"a": b'{"x": 1}', "b": b"[2]"}
 
 
 def test_a_part_that_nobody_asks_for_stays_as_it_was_saved() -> None:
-    parts = Parts.load(SAVED, "window/")
+    parts = Parts(SAVED)
     assert parts["b"] == [2]
-    assert parts.dump("window/") == {"window/a": b'{"x": 1}', "window/b": b"[2]"}
+    assert parts.dump() == SAVED
     assert parts["a"] == {"x": 1}
-    assert parts.dump("window/")["window/a"] == b'{"x":1}', "as this program writes it"
+    assert parts.dump()["a"] == b'{"x":1}', "as this program writes it"
 
 
 def test_parts_are_a_mapping_whether_they_were_read_or_not() -> None:
-    parts = Parts.load(SAVED, "window/")
+    parts = Parts(SAVED)
     assert sorted(parts) == ["a", "b"]
     assert "a" in parts
     assert "other" not in parts
@@ -37,4 +37,13 @@ def test_a_part_that_is_damaged_is_told_each_time() -> None:
     for _ in range(2):
         with pytest.raises(LogError, match="run 'grokputer replay'"):
             parts["a"]
-    assert parts.dump("") == {"a": b"{"}
+    assert parts.dump() == {"a": b"{"}
+
+
+def test_a_part_that_is_settled_is_kept_as_it_is_and_read_again_when_it_is_asked_for() -> None:
+    parts = Parts(SAVED)
+    parts["b"].append(3)
+    assert parts.saved("b") is None
+    parts.settle("b")
+    assert parts.saved("b") == b"[2,3]"
+    assert parts["b"] == [2, 3]

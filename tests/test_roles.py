@@ -162,7 +162,7 @@ def told(*decisions: Any) -> tuple[Ratings, Metrics, Health, TaskRated]:
     ratings, metrics, health = Ratings(), Metrics(), Health()
     for lane in (OWN, RECOVERY):
         health.state[lane["rollout"] or ""] = {
-            "role": lane["role"], "canary": [], "stable": [], "evidence": None,
+            "role": lane["role"], "evidence": None,
             "took": {arm: {"runs": 0, "ms": 0} for arm in ("canary", "stable")},
         }  # fmt: skip
     run = given(TaskRun, start, *decisions)

@@ -1,0 +1,139 @@
+"""The newest records of something, some to a part: a new one changes one part, and most questions are for the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from .parts import Parts, encode
+
+PER_PART = 100
+"""Records in a part; chosen: a part of ratings is 5 kB, a tenth of the largest window."""
+
+REMEMBERED = 1_000
+"""Keys remembered; chosen: what comes again after so many others is as good as new."""
+
+Record = list[Any]
+"""JSON-plain; the first item is its key, a string."""
+
+
+class Recent:
+    """Records in the parts ``<name>/<number>``, of which the newest ``kept`` stay, and one or two parts of older ones.
+
+    What was taken out again counts among the kept.
+    """
+
+    def __init__(self, parts: Parts, name: str, kept: int) -> None:
+        self._parts, self._name, self._kept = parts, name, kept
+        self._numbers = sorted(int(it[len(name) + 1 :]) for it in parts if it.startswith(f"{name}/"))
+        self._unread = set(self._numbers)
+        self._held: dict[str, int] = {}
+        """How many records of each key the other parts hold."""
+        self._last: list[Record] = []
+        """The part that is added to."""
+        if self._numbers:
+            self._last = self._part(self._numbers[-1])
+
+    def append(self, record: Record) -> list[Record]:
+        """Add the newest; the records that are dropped for it."""
+        dropped = self._begin_part() if not self._numbers or len(self._last) >= PER_PART else []
+        self._last.append(record)
+        self._held[record[0]] = self._held.get(record[0], 0) + 1
+        return dropped
+
+    def remove(self, record: Record) -> None:
+        """Take it out again."""
+        for number in self._numbers:
+            part = self._part(number)
+            if record in part:
+                part.remove(record)
+                self._held[record[0]] -= 1
+
+    def of(self, key: str) -> Iterator[Record]:
+        """The records of the key, newest first."""
+        if self._unread:
+            self._read_those_with(key)
+        left = self._held.get(key, 0)
+        for number in reversed(self._numbers) if left else ():
+            if number not in self._unread:
+                found = [it for it in reversed(self._part(number)) if it[0] == key]
+                left -= len(found)
+                yield from found
+            if not left:
+                return
+
+    def newest(self, count: int) -> list[Record]:
+        """At most so many records, oldest first."""
+        if 0 < count <= len(self._last):
+            return self._last[-count:]
+        found, left = list[list[Record]](), count
+        for number in reversed(self._numbers):
+            if left <= 0:
+                break
+            found.append(self._part(number)[-left:])
+            left -= len(found[-1])
+        return list(chain.from_iterable(reversed(found)))
+
+    def clear(self) -> None:
+        """Forget them all."""
+        for number in self._numbers:
+            del self._parts[f"{self._name}/{number}"]
+        self._numbers, self._unread, self._held, self._last = [], set(), {}, []
+
+    def __contains__(self, key: str) -> bool:
+        """Whether there is a record of the key."""
+        if self._unread:
+            self._read_those_with(key)
+        return self._held.get(key, 0) > 0
+
+    def _part(self, number: int) -> list[Record]:
+        found: list[Record] = self._parts[f"{self._name}/{number}"]
+        if number in self._unread:
+            self._unread.remove(number)
+            for key, *_ in found:
+                self._held[key] = self._held.get(key, 0) + 1
+        return found
+
+    def _read_those_with(self, key: str) -> None:
+        """Read the parts that may have records of the key; to search one as it is saved is faster than to read it."""
+        written = encode(key)
+        for number in list(self._unread):
+            saved = self._parts.saved(f"{self._name}/{number}")
+            if saved is None or written in saved:
+                self._part(number)
+
+    def _begin_part(self) -> list[Record]:
+        """Begin a part, and drop the oldest one where the others hold enough."""
+        dropped = list[Record]()
+        if len(self._numbers) > -(-self._kept // PER_PART) + 1:
+            oldest = self._numbers[0]
+            dropped = self._part(oldest)
+            for key, *_ in dropped:
+                self._held[key] -= 1
+                if not self._held[key]:
+                    del self._held[key]
+            del self._parts[f"{self._name}/{oldest}"], self._numbers[0]
+        for number in self._numbers:
+            self._parts.settle(f"{self._name}/{number}")
+        self._numbers.append(self._numbers[-1] + 1 if self._numbers else 0)
+        self._last = self._parts[f"{self._name}/{self._numbers[-1]}"] = []
+        return dropped
+
+
+class Remembered:
+    """A set of the newest keys that were added to it."""
+
+    def __init__(self, parts: Parts, name: str) -> None:
+        self._recent = Recent(parts, name, REMEMBERED)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._recent
+
+    def add(self, key: str) -> None:
+        """Remember the key."""
+        self._recent.append([key])
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._recent.clear()

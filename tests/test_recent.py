@@ -1,0 +1,86 @@
+"""The newest records, in parts: whatever is added, taken out and saved, they are what a plain list would hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grokputer.projections import recent
+from grokputer.projections.parts import Parts
+from grokputer.projections.recent import Recent, Record, Remembered
+
+KEPT = 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_parts() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recent, "PER_PART", 3)
+        yield
+
+
+def saved(parts: Parts) -> Parts:
+    """As another process loads them."""
+    return Parts(parts.dump())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["add", "add", "add", "take out", "save"]), st.sampled_from('abc"'))))
+def test_they_are_what_a_list_would_hold_however_often_they_are_saved(doings: list[tuple[str, str]]) -> None:
+    parts, held, number = Parts(), list[Record](), 0
+    mine = Recent(parts, "x", KEPT)
+    Recent(parts, "xy", KEPT).append(["another", 0])
+    for what, key in doings:
+        if what == "add":
+            number += 1
+            dropped = mine.append([key, number])
+            held.append([key, number])
+            assert dropped == held[: len(dropped)]
+            del held[: len(dropped)]
+        elif what == "take out" and key in mine:
+            record = next(mine.of(key))
+            mine.remove(record)
+            held.remove(record)
+        elif what == "save":
+            parts = saved(parts)
+            mine = Recent(parts, "x", KEPT)
+        assert mine.newest(99) == held
+        assert mine.newest(2) == held[-2:]
+        assert list(mine.of(key)) == [it for it in reversed(held) if it[0] == key]
+        assert (key in mine) == any(it[0] == key for it in held)
+    assert Recent(parts, "xy", KEPT).newest(99) == [["another", 0]]
+
+
+def test_as_many_as_asked_for_are_kept_and_at_most_two_parts_more() -> None:
+    parts = Parts()
+    mine = Recent(parts, "x", KEPT)
+    for number in range(100):
+        mine.append([str(number)])
+        assert number < KEPT or KEPT <= len(mine.newest(99)) <= KEPT + 2 * recent.PER_PART
+
+
+def test_a_new_one_changes_one_part_and_the_others_are_not_read() -> None:
+    parts = Parts()
+    for number in range(10):
+        Recent(parts, "x", KEPT).append([f"key {number}"])
+    before = parts.dump()
+    parts = saved(parts)
+    mine = Recent(parts, "x", KEPT)
+    assert "key 10" not in mine
+    mine.append(["key 10"])
+    after = parts.dump()
+    assert [name for name in before if after[name] != before[name]] == ["x/3"]
+    assert parts.saved("x/0") is not None
+
+
+def test_a_set_of_the_newest_keys_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "REMEMBERED", KEPT)
+    keys = Remembered(Parts(), "x")
+    for number in range(20):
+        keys.add(str(number))
+    assert [str(number) in keys for number in (0, 7, 14, 19)] == [False, False, True, True]
+    keys.clear()
+    assert "19" not in keys
