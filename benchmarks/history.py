@@ -49,6 +49,8 @@ STOCK_EVENTS = 100_000
 
 TOGETHER = 200
 """Runs that are stored in one transaction, and followed."""
+TEXTS = 200
+"""Texts that are kept for them, of which every step names two."""
 PEOPLE = ("ada", "bob", "cleo", "dan")
 
 
@@ -87,7 +89,8 @@ def write(folder: Path, events: int, seed: int = 1) -> None:
     state, number = follow(ledger), 0
     while ledger.position < events:
         clock.time += timedelta(minutes=20)
-        runs = [_run(ledger, world, state, number := number + 1) for _ in range(TOGETHER)]
+        texts = ledger.put_all([f"{number} {text}" for text in range(TEXTS)])
+        runs = [_run(ledger, world, state, number := number + 1, texts) for _ in range(TOGETHER)]
         ledger.store(*runs)
         state = follow(ledger)
         world.drift()
@@ -95,7 +98,7 @@ def write(folder: Path, events: int, seed: int = 1) -> None:
             state = follow(ledger)
 
 
-def _run(ledger: Ledger, world: World, state: State, number: int) -> TaskRun:
+def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[str]) -> TaskRun:
     """A run on the arm that it is drawn for: one to five steps, mostly rated, some that failed corrected."""
     draw, run = world.draw, TaskRun(derive_id("history", number))
     lane = route(state.traffic("action"), run.id.hex)
@@ -105,10 +108,10 @@ def _run(ledger: Ledger, world: World, state: State, number: int) -> TaskRun:
         task=draw.choice(("click-button", "click-link", "enter-text", "login-user")), seed=number, base="embedded@sha256:00",
         session=f"s{number // 3}", policy={"run.max_steps": 12, "run.max_tokens": 64, "run.temperature": 0.0},
     )  # fmt: skip
-    for step in range(draw.randint(1, 5)):
+    for _ in range(draw.randint(1, 5)):
         run.take_step(
-            context, prompt=f"sha256:{number:060d}{step:04d}", answer=f"sha256:{step:04d}{number:060d}", error="",
-            model_ms=40, environment_ms=12, prompt_tokens=90, completion_tokens=9,
+            context, prompt=draw.choice(texts), answer=draw.choice(texts), error="", model_ms=40, environment_ms=12,
+            prompt_tokens=90, completion_tokens=9,
         )  # fmt: skip
     succeeds = draw.random() < world.quality[lane.adapter or ""]
     if succeeds:
@@ -119,7 +122,7 @@ def _run(ledger: Ledger, world: World, state: State, number: int) -> TaskRun:
         stars = draw.choice((4, 5, 5)) if succeeds else draw.choice((1, 2, 3))
         run.rate(stars, "human", [] if succeeds else ["wrong_action"], None, context)
     if not succeeds and draw.random() < 0.5:
-        run.correct("human", f"sha256:{number:064d}", 2, True, context)
+        run.correct("human", draw.choice(texts), 2, True, context)
     return run
 
 

@@ -49,6 +49,8 @@ class AdapterEvaluated(AdapterEvent):
 class HeldOutJudged(AdapterEvent):
     """The gate before traffic: the proven adapter and its parent on instances that nobody trained on."""
 
+    TEXTS = ("measured",)
+
     parent: str | None
     """The adapter it was held against, None for the bare base."""
     verdict: str

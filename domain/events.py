@@ -82,6 +82,8 @@ class RunEvent(Event):
 
 @fact("TaskStarted")
 class TaskStarted(RunEvent):
+    TEXTS = ("task",)
+
     environment: str
     task: str
     """The environment's task name; for ``chat`` the content key of the words."""
@@ -96,6 +98,7 @@ class TaskStarted(RunEvent):
 class StepTaken(Event):
     AGGREGATE = "TaskRun"
     VERSION = 2
+    TEXTS = ("prompt", "answer")
 
     step: int
     """From 1."""
@@ -139,6 +142,8 @@ class TaskFailed(RunEvent):
 
 @fact("TaskRated")
 class TaskRated(RunEvent):
+    TEXTS = ("comment",)
+
     stars: int
     """1-5."""
     source: str
@@ -154,6 +159,8 @@ class TaskRated(RunEvent):
 
 @fact("TaskCorrected")
 class TaskCorrected(RunEvent):
+    TEXTS = ("correction",)
+
     source: str
     """``human``, ``reviewer`` (a scripted demonstration), ``retry`` (an own success), ``teacher``."""
     correction: str
@@ -249,6 +256,8 @@ class TrainingRequested(TrainingEvent):
 
 @fact("DatasetBuilt")
 class DatasetBuilt(TrainingEvent):
+    TEXTS = ("manifest",)
+
     dataset: str
     """Hash of the examples."""
     manifest: str

@@ -10,6 +10,8 @@ from .fact import Event, fact
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class ExampleSetEvent(Event):
     AGGREGATE = "ExampleSet"
+    TEXTS = ("examples",)
+
     role: str
     """The role whose trainings they are for."""
     examples: str

@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 from uuid import UUID
 
+CONTENT = "sha256:"
+"""How a content key begins."""
+
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Event:
@@ -26,6 +29,8 @@ class Event:
     AGGREGATE: ClassVar[str] = ""
     VERSION: ClassVar[int] = 1
     FIELDS: ClassVar[frozenset[str]] = frozenset()
+    TEXTS: ClassVar[tuple[str, ...]] = ()
+    """The fields that name texts of the content store by their keys."""
 
     # A dataclass's methods, once for all facts: generated for each, they would take a tenth of a reading command's time.
 
@@ -51,6 +56,12 @@ class Event:
     def reference(self) -> str:
         """What ``caused_by`` of its consequences says: ``<aggregate id>/<version>``."""
         return f"{self.originator_id}/{self.originator_version}"
+
+    @property
+    def text_keys(self) -> list[str]:
+        """The content keys that it names. A field may be without one, or say something plainly instead."""
+        named = (getattr(self, field) for field in self.TEXTS)
+        return [key for key in named if key is not None and key.startswith(CONTENT)]
 
 
 class Passing(Protocol):

@@ -58,7 +58,7 @@ def find_words(log: Log, target: Target) -> Words:
         if isinstance(event, TaskStarted) and is_theirs:
             own.add(run)
         if run in own or is_theirs:
-            keys = [key for key in _keys(event) if log.has_content(key)]
+            keys = [key for key in event.text_keys if log.has_content(key)]
             found.keys.update(keys)
             if keys and not isinstance(event, ExamplesImported):
                 found.runs.add(run)
@@ -109,22 +109,6 @@ def drop_datasets(folder: Path, trainings: list[str]) -> None:
     """Delete the dataset files of these trainings; what is needed again is written anew from the log, without the words."""
     for training in trainings:
         (folder / "trainings" / training / "dataset.jsonl").unlink(missing_ok=True)
-
-
-def _keys(event: object) -> list[str]:
-    """The content keys of the words in an event."""
-    match event:
-        case TaskStarted(environment="chat", task=task):
-            return [task]
-        case StepTaken():
-            return [event.prompt, event.answer]
-        case TaskRated():
-            return [event.comment] if event.comment else []
-        case TaskCorrected():
-            return [event.correction]
-        case ExamplesImported() | ExamplesSynthesized():
-            return [event.examples]
-    return []
 
 
 def _taught_by(datasets: list[Taught], words: Words) -> list[Taught]:

@@ -15,8 +15,9 @@ from typing import Any, Self
 
 from ..domain.errors import GrokputerError, LogError, NotFound
 from ..domain.merkle import Tree, follow_path, inclusion_path, leaf
-from .log import COLUMNS, Log, check_content, connect, explain
+from .log import COLUMNS, Log, connect, explain
 from .schema import has_nodes
+from .texts import check_texts, find_lost
 from .writer import stored_nodes
 
 _HEAD = re.compile(r"(\d+):([0-9a-f]{64})")
@@ -69,13 +70,15 @@ class Finding:
 def verify(log: Log, heads: Sequence[Head] = ()) -> Finding:
     """Hold every event against the tree, the tree against the heads, and every text against its key, at one moment.
 
+    Each text that an event names must be there, or have been erased on record.
+
     An edit, deletion, insertion or reordering is found by the tree. A tail that was cut off is found by the number of the last
     position that SQLite gave away, by followers that have come further, or by a head. Raises ``LogError``.
     """
     with _reading(log) as connection:
         tree, fault = _grow(connection, {head.size: head for head in heads})
         fault = fault or _find_cut(connection, tree, heads)
-        texts, damaged = _check_texts(connection)
+        texts, damaged = _check_texts(connection, fault is None)
     return Finding(Head(tree.size, tree.root()), fault or damaged, texts)
 
 
@@ -114,15 +117,17 @@ def _find_cut(connection: sqlite3.Connection, tree: Tree, heads: Sequence[Head])
     return None
 
 
-def _check_texts(connection: sqlite3.Connection) -> tuple[int, Fault | None]:
-    count = 0
-    for row in connection.execute("SELECT key, salt, text FROM content"):
-        try:
-            check_content(*row)
-        except LogError as error:
-            return count, Fault(0, str(error))
-        count += 1
-    return count, None
+def _check_texts(connection: sqlite3.Connection, are_events_whole: bool) -> tuple[int, Fault | None]:
+    try:
+        count = check_texts(connection)
+        lost = find_lost(connection) if are_events_whole else None
+    except LogError as error:
+        return 0, Fault(0, str(error))
+    if lost is None:
+        return count, None
+    return count, Fault(
+        lost[0], f"its text {lost[1][:19]} is not there, and nobody erased it; restore it from a backup"
+    )
 
 
 @dataclass(frozen=True)

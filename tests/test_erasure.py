@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import pytest
 from command_line import call, document, output, refused
 
 from grokputer.domain.errors import LogError, NotPossible
-from grokputer.domain.events import ContentErased
+from grokputer.domain.events import ContentErased, TaskRated
 from grokputer.domain.run import TaskRun
 from grokputer.projections.lineage import read_manifest
 from grokputer.runners.console.feedback import record_rating
@@ -91,6 +92,25 @@ def test_who_erased_what_and_why_is_on_record_and_it_is_done_once(story: Story) 
     [erased] = [it.event for it in story.ledger.read() if isinstance(it.event, ContentErased)]
     assert (erased.actor, erased.run, erased.reason, erased.runs) == ("bob", run.hex, "asked for", 1)
     assert erased.texts == 3
+
+
+def test_what_goes_missing_beside_an_erasure_is_no_part_of_it(story: Story) -> None:
+    mine, asked = story.run(succeeds=False), story.run(succeeds=False)
+    say(story, mine, "before", "bob")
+    erase(story.ledger, Target(person="bob"), "left the team", "ada")
+    erase(story.ledger, Target(run=mine.hex), "asked for", "ada")
+    assert verify(story.ledger).fault is None
+    for words, actor, run in (("by bob, later", "bob", asked), ("of the run, later", "ada", mine)):
+        say(story, run, words, actor)
+        rated = [it for it in story.ledger.read() if isinstance(it.event, TaskRated)][-1]
+        with closing(connect(story.path)) as connection:
+            kept = connection.execute("SELECT * FROM content WHERE text = ?", (words,)).fetchone()
+            connection.execute("DELETE FROM content WHERE text = ?", (words,))
+            fault = verify(story.ledger).fault
+            connection.execute("INSERT INTO content VALUES (?, ?, ?)", kept)
+        assert fault is not None
+        assert fault.position == rated.position
+        assert verify(story.ledger).fault is None
 
 
 def test_while_another_process_reads_it_says_that_bytes_may_be_left_and_finishes_later(

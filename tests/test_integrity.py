@@ -12,6 +12,7 @@ import pytest
 from command_line import call, document, output
 
 from grokputer.domain.errors import LogError, NotFound
+from grokputer.domain.events import TaskRated
 from grokputer.domain.merkle import Tree, leaf
 from grokputer.runners.integrity import BadProof, Head, Proof, prove, verify
 from grokputer.runners.ledger import Ledger
@@ -139,6 +140,16 @@ def test_a_text_that_is_not_what_was_kept_is_found(log: Log) -> None:
     fault = verify(log).fault
     assert fault is not None
     assert "is not what was kept" in fault.reason
+
+
+def test_a_text_that_is_gone_though_nobody_erased_it_is_found_where_it_was_named_first(log: Log) -> None:
+    rated = [it for it in log.read() if isinstance(it.event, TaskRated)]
+    second, third = (it.event.text_keys[0] for it in rated[1:])
+    tamper(log, f"DELETE FROM content WHERE key IN ('{second}', '{third}')")
+    fault = verify(log).fault
+    assert fault is not None
+    assert fault.position == rated[1].position
+    assert fault.reason == f"its text {second[:19]} is not there, and nobody erased it; restore it from a backup"
 
 
 def test_every_event_can_be_proven_without_the_log_and_no_other(log: Log) -> None:

@@ -1,0 +1,108 @@
+"""The texts beside the events: each is what was kept under its key, and of those that events name none is lost.
+
+A text that is not there was erased, and the log says so: by an erasure after the event, of its run or of the person whose words
+they were.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+
+import msgspec
+
+from ..domain.events import EVENTS, ContentErased, ExamplesSynthesized
+from ..domain.fact import CONTENT
+from .log import BATCH, COLUMNS, check_content
+from .mapper import Recorded, decode
+
+NAMING = {topic: kind.TEXTS for topic, kind in EVENTS.items() if kind.TEXTS}
+"""The topics of the facts that name texts, and the fields in which they do."""
+
+_Named = msgspec.defstruct(
+    "_Named", [(field, str | None, None) for field in sorted({*chain.from_iterable(NAMING.values())})], gc=False
+)
+_read = msgspec.json.Decoder(_Named).decode
+
+
+def check_texts(connection: sqlite3.Connection) -> int:
+    """Hold every text against its key; how many there are. Raises ``LogError`` for the first that is another."""
+    count = 0
+    for row in connection.execute("SELECT key, salt, text FROM content"):
+        check_content(*row)
+        count += 1
+    return count
+
+
+def find_lost(connection: sqlite3.Connection) -> tuple[int, str] | None:
+    """The first event a text of which is not there though nobody erased it: its position, and the key. Raises ``LogError``."""
+    erasures = _Erasures.read(connection)
+    rows = connection.execute(
+        f"SELECT position, topic, state FROM stored_events WHERE topic IN ({_marks(NAMING)}) ORDER BY position",
+        [*NAMING],
+    )
+    while batch := list(islice(rows, BATCH)):
+        named = {key: position for position, topic, state in batch for key in _keys(topic, state)}
+        lacking = connection.execute(
+            "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM content WHERE key = value)",
+            (msgspec.json.encode(list(named)).decode(),),
+        ).fetchall()
+        for position, key in sorted((named[key], key) for (key,) in lacking):
+            if not erasures.cover(connection, _at(connection, position)):
+                return position, key
+    return None
+
+
+def _keys(topic: str, state: bytes) -> Iterator[str]:
+    try:
+        event = _read(state)
+    except (msgspec.DecodeError, UnicodeError):
+        return  # Damaged: that is told of the event itself.
+    for field in NAMING[topic]:
+        key = getattr(event, field)
+        if key is not None and key.startswith(CONTENT):
+            yield key
+
+
+@dataclass(frozen=True)
+class _Erasures:
+    """Whose words were erased, and the position of the last time."""
+
+    runs: Mapping[str, int]
+    people: Mapping[str, int]
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection) -> _Erasures:
+        runs, people = dict[str, int](), dict[str, int]()
+        for position, event in _select(connection, "topic = ? ORDER BY position", ContentErased.TOPIC):
+            assert isinstance(event, ContentErased)
+            if event.run is not None:
+                runs[event.run] = position
+            if event.person is not None:
+                people[event.person] = position
+        return cls(runs, people)
+
+    def cover(self, connection: sqlite3.Connection, recorded: Recorded) -> bool:
+        """Whether the event's words were erased after it: as its run's, its actor's, or those of who began the run."""
+        event = recorded.event
+        run = event.run if isinstance(event, ExamplesSynthesized) else event.originator_id.hex
+        if max(self.runs.get(run, 0), self.people.get(event.actor, 0)) > recorded.position:
+            return True
+        [began] = _select(connection, "originator_id = ? AND originator_version = 1", run) or [recorded]
+        return self.people.get(began.event.actor, 0) > recorded.position
+
+
+def _at(connection: sqlite3.Connection, position: int) -> Recorded:
+    [found] = _select(connection, "position = ?", position)
+    return found
+
+
+def _select(connection: sqlite3.Connection, where: str, *values: object) -> list[Recorded]:
+    rows = connection.execute(f"SELECT {COLUMNS} FROM stored_events WHERE {where}", values)
+    return [Recorded(position, decode(topic, id, version, state)) for position, id, version, topic, state in rows]
+
+
+def _marks(values: Mapping[str, object]) -> str:
+    return ",".join("?" * len(values))
