@@ -10,29 +10,17 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import ModelError
-from ..domain.ports import Completion, Message
+from ..domain.ports import Completion, Message, Request
 from .base_model import Base, first_line, positions
 from .chat import answer_tokens, prompt_tokens, stop_tokens
 from .decoding import decode, greedy, sampler
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True)
-class Request:
-    """One question of a batch, with the arguments of ``Model.complete``."""
-
-    messages: Sequence[Message]
-    adapter: str | None = None
-    max_tokens: int = 64
-    temperature: float = 0.0
-    seed: int = 0
 
 
 class AdaptedModel:

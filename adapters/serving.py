@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..domain.errors import DamagedWeights, GrokputerError, ModelError, UnknownAdapter
-from ..domain.ports import Completion, Message
-from .adapted_model import AdaptedModel, Request
+from ..domain.ports import Completion, Message, Request
+from .adapted_model import AdaptedModel
 from .base_model import Base, first_line, free_gpu, use_threads
 from .store import hash_directory
-
-__all__ = ["LocalModel", "Request"]
 
 T = TypeVar("T")
 

@@ -30,6 +30,17 @@ class Completion:
     duration_ms: int
 
 
+@dataclass(frozen=True)
+class Request:
+    """One question of many, with the arguments of ``Model.complete``."""
+
+    messages: Sequence[Message]
+    adapter: str | None = None
+    max_tokens: int = 64
+    temperature: float = 0.0
+    seed: int = 0
+
+
 class Model(Protocol):
     """Something that answers messages: the embedded policy, any Hugging Face causal model, or an HTTP endpoint."""
 

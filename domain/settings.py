@@ -115,6 +115,9 @@ SETTINGS: dict[str, Setting] = {
     "run.max_steps": Setting(12, "steps after which a run has failed with a timeout (chosen)", 1, 1000),
     "run.max_tokens": Setting(256, "longest answer, tokens (chosen)", 1, 100_000),
     "run.temperature": Setting(0.0, "sampling temperature of a run, 0 is greedy", 0, 5),
+    "run.retakes": Setting(
+        8, "draws for another answer where a run would do again what it has done on the same page (measured)", 0, 100
+    ),
     # The model.
     "model.backend": Setting("local", "where the model runs", choices=("local", "openai")),
     "model.base": Setting("embedded", "'embedded', a path, a Hugging Face name, or the endpoint's model name"),

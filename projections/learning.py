@@ -79,8 +79,6 @@ class Cycle:
     number: int
     tasks: dict[tuple[str, str], Count] = field(default_factory=dict)
     """(group, task) to what was measured."""
-    tried: dict[str, Count] = field(default_factory=dict)
-    """Task to how its runs of feedback and canary ended."""
     rated: set[UUID] = field(default_factory=set)
     """Runs that were rated in it, those of the canary too."""
     corrections: dict[UUID, str] = field(default_factory=dict)
@@ -142,27 +140,11 @@ class Learning:
 
     def _end(self, event: TaskSucceeded | TaskFailed) -> None:
         label = self._labels.get(event.originator_id)
-        if label is None or is_lost(event):
+        if label is None or label.purpose != "measure" or is_lost(event):
             return
-        cycle, task = self._cycle(label.cycle), self._tasks[event.originator_id]
-        if label.purpose == "measure":
-            count = cycle.tasks.setdefault((label.detail, task), Count())
-        else:
-            count = cycle.tried.setdefault(task, Count())
+        count = self._cycle(label.cycle).tasks.setdefault((label.detail, self._tasks[event.originator_id]), Count())
         count.good += isinstance(event, TaskSucceeded)
         count.runs += 1
-
-    def need(self, task: str, cycle: int) -> float:
-        """How much more feedback the task needs in the cycle, in (0, 1): the share of its runs before that failed.
-
-        What was measured does not count. A cycle counts half of the one after it, and half a run is taken to have failed and
-        half to have succeeded before any (Jeffreys' prior), so that a task that is done is tried now and then.
-        """
-        failed = runs = 0.0
-        for earlier in self.cycles[:cycle]:
-            count = earlier.tried.get(task, Count())
-            failed, runs = failed / 2 + count.runs - count.good, runs / 2 + count.runs
-        return (failed + 0.5) / (runs + 1)
 
     @property
     def current(self) -> Cycle:

@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..domain.errors import GrokputerError
-from ..domain.ports import Completion, Environment, Model
+from ..domain.ports import Environment, Request
 from ..domain.routing import Route
 from ..domain.run import TaskRun
 from ..projections.state import State
+from .answers import answer_episodes
 from .episode import Episode
 from .tasks import Task, TaskRunner, Underway
-
-if TYPE_CHECKING:
-    from ..adapters.serving import Request
 
 WIDTH = 16
 """Episodes at a time; chosen: what the model answers in one batch."""
@@ -104,15 +101,15 @@ def _begin(
 
 def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
     """One step of each."""
-    asking: list[tuple[_Playing, Request]] = []
+    asking: list[tuple[_Playing, Request, int]] = []
     for it in playing:
         try:
-            asking.append((it, _request(runner, it)))
+            asking.append((it, *runner.request(it.underway, it.episode)))
         except GrokputerError as error:
             it.fault = error
     steps = []
-    answers = answer_all(runner.model, [request for _, request in asking])
-    for (it, request), answer in zip(asking, answers, strict=True):
+    answers = answer_episodes(runner.model, [(it.episode, request, retakes) for it, request, retakes in asking])
+    for (it, request, _), answer in zip(asking, answers, strict=True):
         try:
             if isinstance(answer, GrokputerError):
                 raise answer
@@ -120,33 +117,3 @@ def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
         except GrokputerError as error:
             it.fault = error
     runner.record_steps(steps)
-
-
-def _request(runner: TaskRunner, it: _Playing) -> Request:
-    """What the run asks next. Raises ``UnknownAdapter``, ``DamagedWeights`` for the adapter of the role whose turn it is."""
-    from ..adapters.serving import Request
-
-    manner = runner.prepare_turn(it.underway, it.episode.turn)
-    seed = it.underway.task.seed + len(it.episode.history)  # as a run on its own draws
-    return Request(it.episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed)
-
-
-def answer_all(model: Model, requests: Sequence[Request]) -> list[Completion | GrokputerError]:
-    """Each request's answer, in batches where the model can; where one has none, its error stands in its place."""
-    together = getattr(model, "complete_many", None)
-    if together is not None:
-        try:
-            return list(together(requests))
-        except GrokputerError:
-            pass  # One of them is at fault: asked alone, the others are answered all the same.
-    answers: list[Completion | GrokputerError] = []
-    for it in requests:
-        try:
-            answers.append(
-                model.complete(
-                    it.messages, adapter=it.adapter, max_tokens=it.max_tokens, temperature=it.temperature, seed=it.seed
-                )
-            )
-        except GrokputerError as error:
-            answers.append(error)
-    return answers

@@ -46,11 +46,17 @@ class Episode:
         self.turn = role
         """The role that makes the next step; the episode's own begins."""
         self.history: list[str] = []
+        self._done: set[tuple[tuple[str, ...], str]] = set()
+        """What was done on which page."""
 
     @property
     def is_over(self) -> bool:
         """Whether the task is done or the steps are used up."""
         return self.page.is_done or len(self.history) >= self.max_steps
+
+    def would_repeat(self, answer: str) -> bool:
+        """Whether just this was done before on a page that looked as it does now: then it has led nowhere."""
+        return (self.page.lines, answer) in self._done
 
     def ask(self) -> list[Message]:
         """The messages that ask for the next action."""
@@ -59,6 +65,7 @@ class Episode:
     def take(self, messages: list[Message], completion: Completion) -> Step:
         """Carry out what was answered to the messages."""
         before, made_by, began = self.page, self.turn, time.perf_counter()
+        self._done.add((before.lines, completion.text))
         self.page = self.environment.act(completion.text)
         took_ms = round((time.perf_counter() - began) * 1000)
         self.turn = role_of_next_step(self.role, before, self.page, completion.text in self.history)

@@ -12,20 +12,17 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from ..domain.errors import EnvironmentUnavailable, GrokputerError, LogError, NotPossible
-from ..domain.ports import Completion, Environment, Model
+from ..domain.ports import Completion, Environment, Model, Request
 from ..domain.run import TaskRun
-from .batch import WIDTH, answer_all
+from .answers import answer_all
+from .batch import WIDTH
 from .corrections import answers_before, longest_episode, record_lessons
 from .episode import Episode, Step, is_success
 from .exploration import explore, rewrite
 from .ledger import Ledger
 from .tasks import task_of
-
-if TYPE_CHECKING:
-    from ..adapters.serving import Request
 
 LOSSES = 2
 """Times a run may lose its browser: it takes all who play in it along, and most are none of its undoing; chosen."""
@@ -119,8 +116,6 @@ class _Retry:
 
     def request(self, sampling: Sampling) -> Request:
         """What is asked next."""
-        from ..adapters.serving import Request
-
         assert self.episode is not None
         seed = APART * self.attempt + len(self.episode.history)
         return Request(self.episode.ask(), sampling.adapter, self.max_tokens, sampling.temperature, seed)

@@ -16,16 +16,17 @@ from uuid import UUID, uuid4
 from ..domain.aggregate import Context
 from ..domain.errors import EnvironmentUnavailable, GrokputerError
 from ..domain.events import Lane, TaskStarted
-from ..domain.ports import Completion, Environment, Message, Model
+from ..domain.ports import Environment, Model, Request
 from ..domain.roles import roles_in
 from ..domain.routing import Route, route
 from ..domain.run import TaskRun
 from ..domain.settings import Policy
 from ..projections.state import State
+from .answers import answer_episodes
 from .episode import Episode, Step, is_success
 from .ledger import Ledger
 
-RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature")
+RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.retakes")
 """The settings a run is shaped by, recorded with its start."""
 
 _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
@@ -51,6 +52,8 @@ class Manner:
     """Of the longest answer."""
     temperature: float
     """0 is greedy."""
+    retakes: int
+    """Draws for another answer where this one would only repeat what was done."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,10 @@ class Underway:
     def manner(self, turn: str) -> Manner:
         """How the role's turn is answered: as the run's own role answers, where it has no adapter of its own."""
         role = turn if self.routes[turn].adapter is not None else self.task.role
-        max_tokens, temperature = self.policy.get("run.max_tokens", role), self.policy.get("run.temperature", role)
-        return Manner(self.routes[role].adapter, int(max_tokens), float(temperature))
+        max_tokens, temperature, retakes = (
+            self.policy.get(f"run.{name}", role) for name in ("max_tokens", "temperature", "retakes")
+        )
+        return Manner(self.routes[role].adapter, int(max_tokens), float(temperature), int(retakes))
 
 
 class TaskRunner:
@@ -112,8 +117,11 @@ class TaskRunner:
         fault: GrokputerError | None = None
         try:
             while not episode.is_over:
-                messages = episode.ask()
-                step = episode.take(messages, self._answer(underway, episode, messages))
+                request, retakes = self.request(underway, episode)
+                [answer] = answer_episodes(self.model, [(episode, request, retakes)])
+                if isinstance(answer, GrokputerError):
+                    raise answer
+                step = episode.take(list(request.messages), answer)
                 self.record_steps([(underway, step)])
                 self.ledger.store(underway.run)
                 self.on_step(len(episode.history), step)
@@ -148,22 +156,16 @@ class TaskRunner:
         )
         return Underway(run, task, routes, policy, time.perf_counter())
 
-    def prepare_turn(self, underway: Underway, turn: str) -> Manner:
-        """How the role's turn is answered, its adapter made ready. Raises ``UnknownAdapter``, ``DamagedWeights``."""
-        manner = underway.manner(turn)
+    def request(self, underway: Underway, episode: Episode) -> tuple[Request, int]:
+        """What the run asks next, the turn's adapter made ready, and how often it may think again.
+
+        Raises ``UnknownAdapter``, ``DamagedWeights``.
+        """
+        manner = underway.manner(episode.turn)
         if manner.adapter is not None:
             self.prepare(manner.adapter)
-        return manner
-
-    def _answer(self, underway: Underway, episode: Episode, messages: Sequence[Message]) -> Completion:
-        manner, seed = self.prepare_turn(underway, episode.turn), underway.task.seed + len(episode.history)
-        return self.model.complete(
-            messages,
-            adapter=manner.adapter,
-            max_tokens=manner.max_tokens,
-            temperature=manner.temperature,
-            seed=seed,
-        )
+        seed = underway.task.seed + len(episode.history)
+        return Request(episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed), manner.retakes
 
     def record_steps(self, steps: Sequence[tuple[Underway, Step]]) -> None:
         """Let each run take its step, what was asked and answered kept in one transaction."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 from collections import Counter
@@ -14,16 +13,15 @@ from typing import TypeVar
 import pytest
 from command_line import call
 
-from grokputer.domain.errors import GrokputerError
 from grokputer.domain.intervals import wilson
 from grokputer.domain.ports import Attempt, Script
 from grokputer.domain.routing import Route
 from grokputer.domain.run import TaskRun
 from grokputer.projections.learning import Label
 from grokputer.runners.improvement import follow
-from grokputer.runners.learning.bench import Arguments, keep_arguments
+from grokputer.runners.learning.bench import Arguments
 from grokputer.runners.learning.loop import Display, cycles_closed, play
-from grokputer.runners.learning.plan import Plan, share_out
+from grokputer.runners.learning.plan import Plan
 from grokputer.runners.learning.report import read_learning, report, show_count
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.log import Log
@@ -92,26 +90,6 @@ def test_each_cycle_counts_what_was_rated_corrected_and_trained_in_it(logs: Path
     assert (first.group("unseen").good, first.group("unseen").runs) == (4, 5)  # the lost run says nothing
 
 
-def test_a_task_that_failed_needs_more_feedback_and_what_was_measured_does_not_count(logs: Path) -> None:
-    learning = read_learning(Log.open(logs / "corrections-1" / "events.db"))
-    rated, measured = "click-button", "click-color"
-    # 2 of 4 failed in cycle 1, 0 of 1 in cycle 2: (2 + .5) / (4 + 1), and (2/2 + 0 + .5) / (4/2 + 1 + 1).
-    assert [learning.need(rated, cycle) for cycle in (1, 2, 3)] == [0.5, 0.5, 0.375]
-    assert learning.need(measured, 3) == 0.5
-
-
-def test_feedback_is_shared_out_by_need_and_none_is_lost_to_rounding() -> None:
-    need = {"never": 0.9, "often": 0.3, "seldom": 0.06, "rarely": 0.06}
-    shared = Counter(share_out(need, 22, random.Random(1)))
-    assert (shared["never"], shared["often"], shared["seldom"] + shared["rarely"]) == (15, 5, 2)
-    plan = Plan()
-    runs = plan.rated(2, "feedback", {task: 0.9 if task == "login-user" else 0.1 for task in plan.tasks})
-    by_task = Counter(it.task for it in runs)
-    assert sum(by_task[task] for task in plan.tasks) == 96
-    assert by_task["login-user"] == 36
-    assert sum(by_task[task] for task in plan.old_tasks) == 24
-
-
 def test_the_report_means_over_seeds_and_leaves_out_what_is_not_measured_to_its_end(logs: Path) -> None:
     found = report(sorted(logs.glob("*/events.db")))
     assert [(point.feedback, point.cycle, tuple(point.seeds)) for point in found.points] == [
@@ -173,15 +151,6 @@ def test_arguments_that_cannot_be_are_one_line(tmp_path: Path) -> None:
     assert "has no method 'rate'" in refused("--reviewer", "pathlib:Path")
     assert "no benchmark was begun" in refused("--resume")
     assert not (tmp_path / "bench").exists()
-
-
-def test_a_folder_begun_before_there_was_an_argument_goes_on_with_its_default(tmp_path: Path) -> None:
-    keep_arguments(tmp_path, Arguments(episodes=60))
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({key: it for key, it in json.loads(plan.read_text()).items() if key != "focus"}))
-    keep_arguments(tmp_path, Arguments(episodes=60))
-    with pytest.raises(GrokputerError, match="was begun with focus False, not True"):
-        keep_arguments(tmp_path, Arguments(episodes=60, focus=True))
 
 
 class Interrupted(Exception):

@@ -12,9 +12,9 @@ import pytest
 from tiny_base import Trained, build_base, click_examples
 
 from grokputer.adapters.base_model import Base
-from grokputer.adapters.serving import LocalModel, Request
+from grokputer.adapters.serving import LocalModel
 from grokputer.domain.errors import DamagedWeights, ModelError, UnknownAdapter
-from grokputer.domain.ports import Message
+from grokputer.domain.ports import Message, Request
 
 PAGES = [example.messages for example in click_examples(8, seed=9)]
 

@@ -74,13 +74,17 @@ class Spoken:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger.create(tmp_path / "events.db")
+    """A log of runs that may say the same again and again."""
+    ledger = Ledger.create(tmp_path / "events.db")
+    change(ledger, "run.retakes", 0)
+    return ledger
 
 
 @pytest.fixture
 def story(tmp_path: Path) -> Story:
     """A log in which role recovery has an adapter of its own, and role action has none."""
     story = Story(tmp_path / "events.db")
+    story.set("run.retakes", 0)
     story.run()
     story.run()
     story.assess(story.prove(story.train(story.ask(role="recovery"))), "promote")
@@ -158,6 +162,45 @@ def test_a_run_may_be_pinned_for_recovery_alone(story: Story, computer: MiniWob,
     run = play(story.ledger, computer, [NONSENSE, *right], Route("pinned", "lora-v1", None, "recovery"))
     assert run.started is not None
     assert [(lane["arm"], lane["adapter"]) for lane in run.started.lanes] == [("pinned", None), ("pinned", "lora-v1")]
+
+
+# --- what would only be repeated -------------------------------------------------------------------------------------
+
+
+def play_both_ways(ledger: Ledger, computer: MiniWob, answers: Sequence[str]) -> Iterator[tuple[TaskRun, Spoken]]:
+    """The run with these answers: on its own, and as one of a batch."""
+    task = Task("miniwob", TASK, SEED)
+    alone, together = Spoken(answers), Spoken(answers)
+    yield runner(ledger, alone).run(task, computer, follow(ledger)), alone
+    [run] = run_batch(runner(ledger, together), [Wanted(task, derive_id("batch"))], computer, follow(ledger))
+    yield run, together
+
+
+def test_instead_of_doing_the_same_again_on_the_same_page_another_answer_is_drawn(
+    ledger: Ledger, computer: MiniWob, right: list[str]
+) -> None:
+    change(ledger, "run.retakes", 2)
+    for run, model in play_both_ways(ledger, computer, [NONSENSE, NONSENSE, NONSENSE, *right]):
+        assert [ledger.get_content(step.answer) for step in run.steps] == [NONSENSE, *right]
+        assert [round(heat, 1) for _, heat in model.asked] == [0, 0, 0.8, 0.9, 0]
+        assert [step.completion_tokens for step in run.steps] == [1, 3, 1], "what was drawn is counted"
+        assert isinstance(run.ended, TaskSucceeded)
+
+
+def test_when_the_draws_are_used_up_the_run_repeats_itself(ledger: Ledger, computer: MiniWob, right: list[str]) -> None:
+    change(ledger, "run.retakes", 1)
+    for run, _ in play_both_ways(ledger, computer, [NONSENSE, NONSENSE, NONSENSE, *right]):
+        assert [ledger.get_content(step.answer) for step in run.steps] == [NONSENSE, NONSENSE, *right]
+
+
+def test_the_same_answer_on_a_page_that_has_changed_is_no_repetition(
+    ledger: Ledger, computer: MiniWob, right: list[str]
+) -> None:
+    change(ledger, "run.retakes", 2)
+    other = right[0] + "x"
+    for run, model in play_both_ways(ledger, computer, [right[0], other, right[0], right[1]]):
+        assert len(model.asked) == len(run.steps) == 4
+        assert isinstance(run.ended, TaskSucceeded)
 
 
 # --- whom the reviewer finds at fault --------------------------------------------------------------------------------

@@ -47,7 +47,6 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all its logs; may be repeated.")
 ]
 Canary = Annotated[bool, typer.Option(help="Let a canary decide; without one, what passes the gate is promoted.")]
-Focus = Annotated[bool, typer.Option(help="Rate the tasks that fail more often than those that are done.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Loops played at a time, each with a share of the cores.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with DIR as it was last started.")]
 FromLog = Annotated[
@@ -69,7 +68,6 @@ def learn(
     reviewer: Judge = None,
     set_: Set = None,
     canary: Canary = True,
-    focus: Focus = False,
     jobs: Jobs = 1,
     resume: Resume = False,
     from_log: FromLog = None,
@@ -101,7 +99,7 @@ def learn(
     unseen = UNSEEN_TASKS if tasks is None else _names(tasks)
     old = BASE_TASKS if old_tasks is None else _names(old_tasks)
     kinds, settings = _names(feedback), set_ or ()
-    arguments = Arguments(kinds, seeds, cycles, episodes, measure, unseen, old, canary, focus, reviewer, settings)
+    arguments = Arguments(kinds, seeds, cycles, episodes, measure, unseen, old, canary, reviewer, settings)
     _play(folder, arguments, jobs, as_json)
 
 

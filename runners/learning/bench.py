@@ -79,8 +79,6 @@ class Arguments:
     tasks: Sequence[str] = UNSEEN_TASKS
     old_tasks: Sequence[str] = BASE_TASKS
     canary: bool = True
-    focus: bool = False
-    """Whether tasks that fail are rated more often than those that are done."""
     reviewer: str | None = None
     settings: Sequence[str] = ()
     """``key=value``, over what the benchmark sets."""
@@ -126,7 +124,6 @@ class Arguments:
             canary=canary,
             measured=self.measure,
             measured_old=self.measure,
-            focus=self.focus,
             has_corrections=feedback == "corrections",
             settings={**COMMON, **seeded, **BY_FEEDBACK[feedback], **self.own_settings()},
         )
@@ -191,7 +188,7 @@ def keep_arguments(out: Path, arguments: Arguments) -> None:
     """Write the arguments beside the logs. Raises ``GrokputerError`` where there are others that would mix with them."""
     now, path = json.loads(json.dumps(asdict(arguments))), out / "plan.json"
     if path.exists():
-        before = {**json.loads(json.dumps(asdict(Arguments()))), **_read(path)}
+        before = _read(path)
         for name in now.keys() - set(GROWS):
             if before.get(name) != now[name]:
                 raise GrokputerError(

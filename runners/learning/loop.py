@@ -29,7 +29,6 @@ from ..tasks import Task, TaskRunner
 from ..wiring import Parts
 from ..worker import Reporter, Worker, lease
 from .plan import Plan, Planned
-from .report import read_learning
 
 if TYPE_CHECKING:
     from ...adapters.job import Progress
@@ -141,18 +140,11 @@ class _Loop:
         self.parts.state = follow(self.ledger, self.parts.state)
 
     def _give_feedback(self, cycle: int) -> None:
-        planned = self.plan.rated(cycle, "feedback", self._needs(cycle))
+        planned = self.plan.rated(cycle, "feedback")
         for _ in self.display.track(self._rated_runs(planned, 2 * WIDTH), len(planned), "feedback"):
             pass
         window = self.parts.state.window(ROLE)
         self.display.say(f"the mean of the last {len(window.ratings)} ratings is {window.mean:.2f}")
-
-    def _needs(self, cycle: int) -> dict[str, float] | None:
-        """Each task's need of feedback in the cycle, from what is in the log of the cycles before; None of the first."""
-        if not self.plan.focus or cycle == 1:
-            return None
-        learning = read_learning(self.ledger)
-        return {task: learning.need(task, cycle) for task in self.plan.tasks}
 
     def _rated_runs(self, planned: Sequence[Planned], at_a_time: int) -> Iterator[TaskRun]:
         """The runs, rated, some at a time: meanwhile their pages are not needed for another's correction."""
@@ -237,7 +229,7 @@ class _Loop:
 
     def _canary_runs(self, cycle: int) -> Iterator[TaskRun]:
         """Rated runs, with a look at the canary after every few, until it is decided."""
-        planned, every = self.plan.rated(cycle, "canary", self._needs(cycle)), self.plan.look_every
+        planned, every = self.plan.rated(cycle, "canary"), self.plan.look_every
         for start in range(0, len(planned), every):
             yield from self._rated_runs(planned[start : start + every], every)
             self._work()

@@ -61,8 +61,6 @@ class Plan:
     """Runs of each unseen task, before the first and after each cycle."""
     measured_old: int = 20
     """Runs of each old task: more, since a loss of a few points is to be seen."""
-    focus: bool = False
-    """Whether tasks are rated as often as they need it (``Learning.need``), not all as often."""
     has_corrections: bool = True
     """Whether the reviewer corrects what failed, or rates alone."""
     settings: Reasoned = field(default_factory=dict)
@@ -78,16 +76,12 @@ class Plan:
             for _ in range(times)
         ]
 
-    def rated(self, cycle: int, purpose: str, need: Mapping[str, float] | None = None) -> list[Planned]:
-        """The runs that are rated in the cycle for the purpose, shuffled.
-
-        Each group's tasks come in turn; with needs, those to be learnt in proportion to them.
-        """
+    def rated(self, cycle: int, purpose: str) -> list[Planned]:
+        """The runs that are rated in the cycle for the purpose: each group's tasks in turn, then shuffled."""
         count = {"feedback": self.feedback, "canary": self.canary}[purpose]
         draw = random.Random(f"{self.seed}/{purpose}/{cycle}")
         of_old = round(count * self.old_share) if self.old_tasks else 0
-        new = share_out(need, count - of_old, draw) if need else self._in_turn(self.tasks, count - of_old, draw)
-        tasks = [*new, *self._in_turn(self.old_tasks, of_old, draw)]
+        tasks = [*self._in_turn(self.tasks, count - of_old, draw), *self._in_turn(self.old_tasks, of_old, draw)]
         draw.shuffle(tasks)
         seeds = self._seeds(purpose, cycle, count)
         return [
@@ -108,15 +102,3 @@ class Plan:
         """Page seeds of this purpose alone, no two of a cycle equal."""
         draw, first = random.Random(f"{self.seed}/{purpose} seeds/{cycle}"), PURPOSES.index(purpose) * SEEDS
         return (first + seed for seed in draw.sample(range(SEEDS), count))
-
-
-def share_out(need: Mapping[str, float], count: int, draw: random.Random) -> list[str]:
-    """So many names, each as often as its part of the need, by largest remainders (Hamilton's method); ties are drawn."""
-    total = sum(need.values())
-    parts = {name: count * it / total for name, it in need.items()}
-    times = {name: int(part) for name, part in parts.items()}
-    for name in sorted(draw.sample(list(parts), len(parts)), key=lambda it: times[it] - parts[it])[
-        : count - sum(times.values())
-    ]:
-        times[name] += 1
-    return [name for name, often in times.items() for _ in range(often)]
