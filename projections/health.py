@@ -22,12 +22,15 @@ from ..domain.events import (
 from ..domain.evidence import Evidence
 from ..domain.terms import CanaryTerms
 from .parts import Parts
-from .recent import Recent, Remembered
+from .recent import KEYS, Recent, Remembered
 
 KEPT = 1000
 """Outcomes kept per arm; a verdict looks at the newest ones."""
 
 ARMS = ("canary", "stable")
+
+OUTCOMES = list[tuple[str, dict[str, Any]]]
+"""The form of a part of an arm's outcomes: the run and how it went."""
 
 MOST_PERCENT = 99
 """The largest share of a canary beside which there is a stable arm."""
@@ -50,10 +53,10 @@ class Health:
     def __init__(self, state: Parts | None = None, outcomes: Parts | None = None, over: Parts | None = None) -> None:
         self.state = Parts() if state is None else state
         """By the rollout's id, hex."""
-        self.over = Parts() if over is None else over
+        self.over = Parts(form=KEYS) if over is None else over
         """The sessions that are over, by ``rollout/kind/arm``."""
-        self.arms = Parts() if outcomes is None else outcomes
-        """How the latest runs went, ``[run, outcome]``, by ``rollout/arm``."""
+        self.arms = Parts(form=OUTCOMES) if outcomes is None else outcomes
+        """How the latest runs went, by ``rollout/arm``."""
         self._recent: dict[str, Recent] = {}
         self._remembered: dict[str, Remembered] = {}
         self._evidence: dict[str, Evidence] = {}
@@ -108,7 +111,7 @@ class Health:
         if reason == "environment" or rollout is None or lane["arm"] not in ARMS:
             return  # A lost browser says nothing of the adapter.
         outcome = {"position": position, "reason": reason, "stars": {}, "faults": {"": fault}}
-        self._arm(lane["rollout"] or "", lane["arm"]).append([event.originator_id.hex, outcome])
+        self._arm(lane["rollout"] or "", lane["arm"]).append((event.originator_id.hex, outcome))
         if fault not in (None, lane["role"]):
             return
         rollout["took"][lane["arm"]]["runs"] += 1

@@ -13,11 +13,11 @@ encode = msgspec.json.encode
 """JSON without spaces, keys in the order they came: equal values that came about alike give equal bytes."""
 
 
-def decode(saved: bytes) -> Any:
-    """What was encoded. Raises ``LogError``."""
+def decode(saved: bytes, form: Any = dict[str, Any]) -> Any:
+    """What was encoded, of this form. Raises ``LogError``."""
     try:
-        return msgspec.json.decode(saved)
-    except (msgspec.DecodeError, UnicodeError) as error:
+        return msgspec.json.decode(saved, type=form)
+    except (msgspec.DecodeError, UnicodeError, TypeError) as error:
         raise damaged(error) from error
 
 
@@ -27,16 +27,17 @@ def damaged(error: Exception) -> LogError:
 
 
 class Parts(MutableMapping[str, Any]):
-    """JSON-plain values by name. One that was loaded stays encoded until it is asked for."""
+    """JSON-plain values of one form by name. One that was loaded stays encoded until it is asked for."""
 
-    def __init__(self, saved: Mapping[str, bytes] | None = None) -> None:
+    def __init__(self, saved: Mapping[str, bytes] | None = None, form: Any = dict[str, Any]) -> None:
         self._saved = dict(saved or {})
+        self._form = form
         self._read: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        """Raises ``KeyError``, and ``LogError`` for a part that is no JSON."""
+        """Raises ``KeyError``, and ``LogError`` for a part that is no JSON of the form."""
         if name not in self._read:
-            self._read[name] = decode(self._saved[name])
+            self._read[name] = decode(self._saved[name], self._form)
             del self._saved[name]
         return self._read[name]
 

@@ -13,6 +13,9 @@ from .recent import Recent, Record
 KEPT = 1000
 """Ratings kept for windows, the largest a window may be set to."""
 
+RATINGS = list[tuple[str, int, int, str]]
+"""The form of a part of a window: run, position, stars and rater of each."""
+
 COUNTED, UNATTRIBUTED = "counted", "unattributed"
 """The two kinds of ratings that are kept of a version."""
 
@@ -33,9 +36,8 @@ class Ratings:
     def __init__(self, state: dict[str, Any] | None = None, windows: Parts | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
         """Counts and sums, by role and version."""
-        self.windows = Parts() if windows is None else windows
-        """The latest ratings, ``[run, position, stars, rater]``, by ``role/version/counted`` and ``.../unattributed``: of those
-        that were replaced nobody asks."""
+        self.windows = Parts(form=RATINGS) if windows is None else windows
+        """The latest ratings by ``role/version/counted`` and ``.../unattributed``: of those that were replaced nobody asks."""
         self._recent: dict[tuple[str, str | None, str], Recent] = {}
 
     def apply(self, position: int, event: Event) -> None:
@@ -68,7 +70,7 @@ class Ratings:
         for before in _said(unattributed, run, event.actor):
             unattributed.remove(before)
             people[UNATTRIBUTED] -= 1
-        rating = [run, position, event.stars, event.actor]
+        rating = (run, position, event.stars, event.actor)
         if lane in lanes_counted(event):
             people["count"] += 1
             people["sum"] += event.stars

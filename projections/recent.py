@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from .parts import Parts, encode
+from .parts import Parts, damaged, encode
 
 PER_PART = 100
 """Records in a part; chosen: a part of ratings is 5 kB, a tenth of the largest window."""
@@ -14,22 +14,25 @@ PER_PART = 100
 REMEMBERED = 1_000
 """Keys remembered; chosen: what comes again after so many others is as good as new."""
 
-Record = list[Any]
+Record = tuple[Any, ...]
 """JSON-plain; the first item is its key, a string."""
+
+KEYS = list[tuple[str]]
+"""The form of the parts of ``Remembered``."""
 
 
 class Recent:
-    """Records in the parts ``<name>/<number>``, of which the newest ``kept`` stay, and one or two parts of older ones.
-
-    What was taken out again counts among the kept.
-    """
+    """Records in the parts ``<name>/<number>``: the newest ``kept`` stay, and at most a part of older ones."""
 
     def __init__(self, parts: Parts, name: str, kept: int) -> None:
         self._parts, self._name, self._kept = parts, name, kept
-        self._numbers = sorted(int(it[len(name) + 1 :]) for it in parts if it.startswith(f"{name}/"))
+        try:
+            self._numbers = sorted(int(it[len(name) + 1 :]) for it in parts if it.startswith(f"{name}/"))
+        except ValueError as error:
+            raise damaged(error) from error
         self._unread = set(self._numbers)
         self._held: dict[str, int] = {}
-        """How many records of each key the other parts hold."""
+        """How many records of each key the parts hold that have been read."""
         self._last: list[Record] = []
         """The part that is added to."""
         if self._numbers:
@@ -48,7 +51,7 @@ class Recent:
             part = self._part(number)
             if record in part:
                 part.remove(record)
-                self._held[record[0]] -= 1
+                self._let_go(record[0])
 
     def of(self, key: str) -> Iterator[Record]:
         """The records of the key, newest first."""
@@ -95,6 +98,11 @@ class Recent:
                 self._held[key] = self._held.get(key, 0) + 1
         return found
 
+    def _let_go(self, key: str) -> None:
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
+
     def _read_those_with(self, key: str) -> None:
         """Read the parts that may have records of the key; to search one as it is saved is faster than to read it."""
         written = encode(key)
@@ -104,16 +112,14 @@ class Recent:
                 self._part(number)
 
     def _begin_part(self) -> list[Record]:
-        """Begin a part, and drop the oldest one where the others hold enough."""
+        """Begin a part, and drop the oldest where the others hold enough."""
         dropped = list[Record]()
-        if len(self._numbers) > -(-self._kept // PER_PART) + 1:
-            oldest = self._numbers[0]
-            dropped = self._part(oldest)
-            for key, *_ in dropped:
-                self._held[key] -= 1
-                if not self._held[key]:
-                    del self._held[key]
-            del self._parts[f"{self._name}/{oldest}"], self._numbers[0]
+        held = sum(len(self._part(number)) for number in self._numbers)
+        while self._numbers and held - len(oldest := self._part(self._numbers[0])) >= self._kept:
+            for key, *_ in oldest:
+                self._let_go(key)
+            dropped, held = dropped + oldest, held - len(oldest)
+            del self._parts[f"{self._name}/{self._numbers[0]}"], self._numbers[0]
         for number in self._numbers:
             self._parts.settle(f"{self._name}/{number}")
         self._numbers.append(self._numbers[-1] + 1 if self._numbers else 0)
@@ -132,7 +138,7 @@ class Remembered:
 
     def add(self, key: str) -> None:
         """Remember the key."""
-        self._recent.append([key])
+        self._recent.append((key,))
 
     def clear(self) -> None:
         """Forget them all."""

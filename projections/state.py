@@ -22,10 +22,11 @@ from ..domain.sequential import judge
 from ..domain.settings import Policy
 from ..domain.terms import trigger_terms
 from .alerts import Alerts
-from .health import Health
+from .health import OUTCOMES, Health
 from .metrics import Metrics
 from .parts import Parts, damaged, decode, encode
-from .ratings import Ratings
+from .ratings import RATINGS, Ratings
+from .recent import KEYS
 from .registry import Registry
 from .traffic import Lanes
 from .trigger import Triggers
@@ -180,9 +181,10 @@ class State:
         try:
             head = decode(saved[HEAD])
             state.position, state.settings = head["position"], decode(saved["settings"])
-            state.ratings = Ratings(decode(saved["ratings"]), Parts(several["window"]))
-            state.triggers = Triggers(Parts(several["trigger"]), Parts(several["burst"]))
-            state.health = Health(Parts(several["health"]), Parts(several["outcome"]), Parts(several["session"]))
+            state.ratings = Ratings(decode(saved["ratings"]), Parts(several["window"], RATINGS))
+            state.triggers = Triggers(Parts(several["trigger"]), Parts(several["burst"], KEYS))
+            outcomes, over = Parts(several["outcome"], OUTCOMES), Parts(several["session"], KEYS)
+            state.health = Health(Parts(several["health"]), outcomes, over)
             time = datetime.fromisoformat(head["time"]) if head["time"] is not None else None
             state.lanes = Lanes(decode(saved["lanes"]), time)
             state.metrics = Metrics(decode(saved["metrics"]))

@@ -11,7 +11,7 @@ from ..domain.settings import Policy
 from ..domain.terms import TriggerTerms, trigger_terms
 from .parts import Parts
 from .ratings import name_version
-from .recent import Remembered
+from .recent import KEYS, Remembered
 
 
 class Triggers:
@@ -28,7 +28,7 @@ class Triggers:
     def __init__(self, state: Parts | None = None, over: Parts | None = None) -> None:
         self.state = Parts() if state is None else state
         """By ``role/version``: the terms, the bursts and the detector's state."""
-        self.over = Parts() if over is None else over
+        self.over = Parts(form=KEYS) if over is None else over
         """By the same, the bursts that are over."""
         self._running: dict[str, tuple[Bursts, Detector]] = {}
         """Those that stand in the state, made once."""
@@ -74,7 +74,7 @@ class Triggers:
         return running if running is not None and running[1].terms == terms else None
 
     def _begin(self, version: str, terms: TriggerTerms) -> tuple[Bursts, Detector]:
-        self._drop(version)
+        self._drop(version)  # what was seen under other terms
         running = self._running[version] = Bursts(over=Remembered(self.over, version)), Detector(terms)
         self.state[version] = {"terms": terms.to_json(), "bursts": running[0].state, "detector": running[1].state}
         return running

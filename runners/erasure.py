@@ -15,15 +15,14 @@ from uuid import uuid4
 
 from ..domain.erasure import ContentErasure
 from ..domain.errors import LogError
-from ..domain.events import ExamplesImported, ExamplesSynthesized, StepTaken, TaskCorrected, TaskRated, TaskStarted
+from ..domain.events import ExamplesImported, ExamplesSynthesized, TaskStarted
 from ..projections.origins import Taught, read_datasets
 from .ledger import Ledger
 from .log import Log, connect
+from .texts import WORDS
 from .writer import Transaction
 
-TOPICS = tuple(
-    kind.TOPIC for kind in (TaskStarted, StepTaken, TaskRated, TaskCorrected, ExamplesImported, ExamplesSynthesized)
-)
+TOPICS = tuple(kind.TOPIC for kind in WORDS)
 READERS_S = 5.0
 """Seconds to wait until no reader needs the write-ahead log; chosen: a command that reads ends sooner."""
 

@@ -144,8 +144,9 @@ class _Bench:
         self.ledger, self.parts, self.on_count = ledger, parts, on_count
         self.id, self.role, self.session = UUID(known["id"]), known["role"], f"gate/{name}"
         self.arms: dict[str, str | None] = {"adapter": name, "parent": known["parent"]}
-        # Greedy, whatever traffic gets: what is compared are the weights, not the luck of the draw.
-        self.state = State.load(parts.state.dump()) or parts.state
+        # Greedy, whatever traffic gets: what is compared are the weights, not the luck of the draw. Only where a run would
+        # repeat itself an answer is drawn, as in traffic, by the page's seed: the same again when it is done again.
+        self.state = State.load(parts.state.dump())
         self.state.settings |= {f"{role}.run.temperature": 0.0 for role in ROLES}
 
     def play(self, chosen: Sequence[HeldOut]) -> list[Row]:

@@ -7,13 +7,23 @@ they were.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
+from typing import Any
 
 import msgspec
 
-from ..domain.events import EVENTS, ContentErased, ExamplesSynthesized
+from ..domain.events import (
+    EVENTS,
+    ContentErased,
+    ExamplesImported,
+    ExamplesSynthesized,
+    StepTaken,
+    TaskCorrected,
+    TaskRated,
+    TaskStarted,
+)
 from ..domain.fact import CONTENT
 from .log import BATCH, COLUMNS, check_content
 from .mapper import Recorded, decode
@@ -21,10 +31,17 @@ from .mapper import Recorded, decode
 NAMING = {topic: kind.TEXTS for topic, kind in EVENTS.items() if kind.TEXTS}
 """The topics of the facts that name texts, and the fields in which they do."""
 
-_Named = msgspec.defstruct(
-    "_Named", [(field, str | None, None) for field in sorted({*chain.from_iterable(NAMING.values())})], gc=False
-)
-_read = msgspec.json.Decoder(_Named).decode
+WORDS = (TaskStarted, StepTaken, TaskRated, TaskCorrected, ExamplesImported, ExamplesSynthesized)
+"""The facts whose texts are somebody's words, which can be erased; the others' are figures."""
+
+
+def _reader(topic: str) -> Callable[[bytes], Any]:
+    """Reads the fields in which a fact of the topic names texts, and nothing else of it."""
+    form = msgspec.defstruct(topic, [(field, str | None, None) for field in NAMING[topic]], gc=False)
+    return msgspec.json.Decoder(form).decode
+
+
+_READERS = {topic: _reader(topic) for topic in NAMING}
 
 
 def check_texts(connection: sqlite3.Connection) -> int:
@@ -44,7 +61,10 @@ def find_lost(connection: sqlite3.Connection) -> tuple[int, str] | None:
         [*NAMING],
     )
     while batch := list(islice(rows, BATCH)):
-        named = {key: position for position, topic, state in batch for key in _keys(topic, state)}
+        named = dict[str, int]()
+        for position, topic, state in batch:
+            for key in keys_in(topic, state):
+                named.setdefault(key, position)
         lacking = connection.execute(
             "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM content WHERE key = value)",
             (msgspec.json.encode(list(named)).decode(),),
@@ -55,11 +75,9 @@ def find_lost(connection: sqlite3.Connection) -> tuple[int, str] | None:
     return None
 
 
-def _keys(topic: str, state: bytes) -> Iterator[str]:
-    try:
-        event = _read(state)
-    except (msgspec.DecodeError, UnicodeError):
-        return  # Damaged: that is told of the event itself.
+def keys_in(topic: str, state: bytes) -> Iterator[str]:
+    """The keys of the texts that a stored event names, without reading more of it."""
+    event = _READERS[topic](state)
     for field in NAMING[topic]:
         key = getattr(event, field)
         if key is not None and key.startswith(CONTENT):
@@ -87,6 +105,8 @@ class _Erasures:
     def cover(self, connection: sqlite3.Connection, recorded: Recorded) -> bool:
         """Whether the event's words were erased after it: as its run's, its actor's, or those of who began the run."""
         event = recorded.event
+        if not isinstance(event, WORDS):
+            return False
         run = event.run if isinstance(event, ExamplesSynthesized) else event.originator_id.hex
         if max(self.runs.get(run, 0), self.people.get(event.actor, 0)) > recorded.position:
             return True

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from grokputer.domain.errors import NotPossible
+from grokputer.projections import health, ratings, recent
 from grokputer.projections.state import State
 from grokputer.runners import moments
 from grokputer.runners.erasure import Target, erase
@@ -40,6 +41,10 @@ class History(RuleBasedStateMachine):
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(moments, "EVERY", 16)
+        for module, name, few in (
+            (recent, "PER_PART", 3), (recent, "REMEMBERED", 5), (ratings, "KEPT", 6), (health, "KEPT", 6),
+        ):  # fmt: skip
+            self.patch.setattr(module, name, few)  # so that parts are begun and dropped in a short history
         self.folder = Path(tempfile.mkdtemp())
         self.story = Story(self.folder / "events.db", clock := Ticking())
         self.clock, self.live, self.heads = clock, dict[int, dict[str, bytes]](), list[Head]()
@@ -71,6 +76,14 @@ class History(RuleBasedStateMachine):
     @rule(window=st.integers(5, 30))
     def set(self, window: int) -> None:
         self.story.set("rating.window", window)
+
+    @rule(name=st.sampled_from(["rating", "canary"]), is_sequential=st.booleans())
+    def judge_by(self, name: str, is_sequential: bool) -> None:
+        self.story.set(f"{name}.rule", "sequential" if is_sequential else "threshold")
+
+    @rule(unit=st.sampled_from(["run", "session"]))
+    def count_by(self, unit: str) -> None:
+        self.story.set("routing.unit", unit)
 
     @precondition(lambda self: len(self.story.runs) > 1)
     @rule()

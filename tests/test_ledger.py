@@ -46,6 +46,19 @@ def insert(ledger: Ledger, topic: str, state: bytes) -> None:
     connection.close()
 
 
+def test_a_log_with_a_damaged_index_is_one_line_for_who_writes_too(ledger: Ledger) -> None:
+    ledger.close()
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [[page]] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name LIKE 'sqlite_autoindex_stored%'")
+        [[size]] = connection.execute("PRAGMA page_size")
+    with ledger.path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"x" * size)
+    with pytest.raises(LogError, match="is damaged or not a log"):
+        Ledger.open(ledger.path).get(Settings, SETTINGS_ID)
+
+
 def test_a_thread_goes_on_reading_when_another_closes_the_log(ledger: Ledger) -> None:
     with ThreadPoolExecutor(1) as thread:
         before = thread.submit(ledger.get, Settings, SETTINGS_ID).result().version

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grokputer.domain.errors import LogError
 from grokputer.projections import recent
 from grokputer.projections.parts import Parts
 from grokputer.projections.recent import Recent, Record, Remembered
 
 KEPT = 6
+FORM = list[tuple[Any, ...]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -24,20 +27,20 @@ def _small_parts() -> Iterator[None]:
 
 def saved(parts: Parts) -> Parts:
     """As another process loads them."""
-    return Parts(parts.dump())
+    return Parts(parts.dump(), FORM)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["add", "add", "add", "take out", "save"]), st.sampled_from('abc"'))))
 def test_they_are_what_a_list_would_hold_however_often_they_are_saved(doings: list[tuple[str, str]]) -> None:
-    parts, held, number = Parts(), list[Record](), 0
+    parts, held, number = Parts(form=FORM), list[Record](), 0
     mine = Recent(parts, "x", KEPT)
-    Recent(parts, "xy", KEPT).append(["another", 0])
+    Recent(parts, "xy", KEPT).append(("another", 0))
     for what, key in doings:
         if what == "add":
             number += 1
-            dropped = mine.append([key, number])
-            held.append([key, number])
+            dropped = mine.append((key, number))
+            held.append((key, number))
             assert dropped == held[: len(dropped)]
             del held[: len(dropped)]
         elif what == "take out" and key in mine:
@@ -51,36 +54,41 @@ def test_they_are_what_a_list_would_hold_however_often_they_are_saved(doings: li
         assert mine.newest(2) == held[-2:]
         assert list(mine.of(key)) == [it for it in reversed(held) if it[0] == key]
         assert (key in mine) == any(it[0] == key for it in held)
-    assert Recent(parts, "xy", KEPT).newest(99) == [["another", 0]]
+    assert Recent(parts, "xy", KEPT).newest(99) == [("another", 0)]
 
 
-def test_as_many_as_asked_for_are_kept_and_at_most_two_parts_more() -> None:
-    parts = Parts()
+def test_as_many_as_asked_for_are_kept_and_at_most_a_part_more() -> None:
+    parts = Parts(form=FORM)
     mine = Recent(parts, "x", KEPT)
     for number in range(100):
-        mine.append([str(number)])
-        assert number < KEPT or KEPT <= len(mine.newest(99)) <= KEPT + 2 * recent.PER_PART
+        mine.append((str(number),))
+        assert number < KEPT or KEPT <= len(mine.newest(99)) <= KEPT + recent.PER_PART
 
 
 def test_a_new_one_changes_one_part_and_the_others_are_not_read() -> None:
-    parts = Parts()
+    parts = Parts(form=FORM)
     for number in range(10):
-        Recent(parts, "x", KEPT).append([f"key {number}"])
+        Recent(parts, "x", KEPT).append((f"key {number}",))
     before = parts.dump()
     parts = saved(parts)
     mine = Recent(parts, "x", KEPT)
     assert "key 10" not in mine
-    mine.append(["key 10"])
+    mine.append(("key 10",))
     after = parts.dump()
     assert [name for name in before if after[name] != before[name]] == ["x/3"]
-    assert parts.saved("x/0") is not None
+    assert parts.saved("x/1") is not None
 
 
 def test_a_set_of_the_newest_keys_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "REMEMBERED", KEPT)
-    keys = Remembered(Parts(), "x")
+    keys = Remembered(Parts(form=FORM), "x")
     for number in range(20):
         keys.add(str(number))
-    assert [str(number) in keys for number in (0, 7, 14, 19)] == [False, False, True, True]
+    assert [str(number) in keys for number in (0, 10, 14, 19)] == [False, False, True, True]
     keys.clear()
     assert "19" not in keys
+
+
+def test_a_part_that_has_no_number_is_damage() -> None:
+    with pytest.raises(LogError, match="a saved state is damaged"):
+        Recent(Parts({"x/zz": b"[]"}, FORM), "x", KEPT)

@@ -21,6 +21,7 @@ from grokputer.runners.improvement import follow
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.mapper import UPCASTERS, decode, encode, glance
 from grokputer.runners.rebuild import replay
+from grokputer.runners.texts import NAMING, keys_in
 from grokputer.runners.views import load_state
 
 SAMPLES = [
@@ -55,6 +56,14 @@ def test_every_fact_in_every_version_has_a_stored_sample() -> None:
     assert there >= UPCASTERS.keys()
     for topic, version, state in SAMPLES:
         assert json.loads(state)["v"] == version, f"a sample of {topic} says another version than its line"
+
+
+@pytest.mark.parametrize("topic", NAMING)
+def test_the_texts_that_a_stored_fact_of_any_version_names_are_found_without_reading_it(topic: str) -> None:
+    samples = [state for it, _, state in SAMPLES if it == topic]
+    named = [sorted(decode(topic, ID, 1, state).text_keys) for state in samples]
+    assert [sorted(keys_in(topic, state)) for state in samples] == named
+    assert any(named) or topic == "TaskStarted", "its samples are of pages, whose tasks are no words of anybody"
 
 
 @pytest.mark.parametrize("topic", EVENTS)

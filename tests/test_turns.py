@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import document, output, refused
@@ -12,7 +13,7 @@ from command_line import document, output, refused
 from grokputer.adapters.dataset import TOPICS, build_dataset
 from grokputer.adapters.recipe import Recipe
 from grokputer.domain.aggregate import derive_id
-from grokputer.domain.errors import DamagedWeights
+from grokputer.domain.errors import DamagedWeights, ModelError
 from grokputer.domain.events import TaskFailed, TaskSucceeded
 from grokputer.domain.ports import Completion, Message
 from grokputer.domain.routing import Route
@@ -70,6 +71,16 @@ class Spoken:
     ) -> Completion:
         self.asked.append((adapter, temperature))
         return Completion(next(self.answers), 1, 1, 1)
+
+
+class Cold(Spoken):
+    """An endpoint that answers at no temperature but 0."""
+
+    def complete(self, messages: Sequence[Message], *, temperature: float = 0.0, **others: Any) -> Completion:
+        if temperature > 0:
+            self.asked.append((others["adapter"], temperature))
+            raise ModelError("temperature is not supported")
+        return super().complete(messages, temperature=temperature, **others)
 
 
 @pytest.fixture
@@ -191,6 +202,17 @@ def test_when_the_draws_are_used_up_the_run_repeats_itself(ledger: Ledger, compu
     change(ledger, "run.retakes", 1)
     for run, _ in play_both_ways(ledger, computer, [NONSENSE, NONSENSE, NONSENSE, *right]):
         assert [ledger.get_content(step.answer) for step in run.steps] == [NONSENSE, NONSENSE, *right]
+
+
+def test_what_was_answered_stands_where_no_other_answer_can_be_had(
+    ledger: Ledger, computer: MiniWob, right: list[str]
+) -> None:
+    change(ledger, "run.retakes", 3)
+    model = Cold([NONSENSE, NONSENSE, *right])
+    run = runner(ledger, model).run(Task("miniwob", TASK, SEED), computer, follow(ledger))
+    assert [ledger.get_content(step.answer) for step in run.steps] == [NONSENSE, NONSENSE, *right]
+    assert isinstance(run.ended, TaskSucceeded)
+    assert [heat > 0 for _, heat in model.asked] == [False, False, True, False, False], "it is not asked again"
 
 
 def test_the_same_answer_on_a_page_that_has_changed_is_no_repetition(

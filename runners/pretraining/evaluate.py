@@ -1,4 +1,4 @@
-"""Success by task of a model in the browser, answering greedily as it is served: the table of the model card."""
+"""Success by task of a model in the browser, answering greedily: the table of the model card."""
 
 from __future__ import annotations
 
