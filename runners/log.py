@@ -216,7 +216,7 @@ class Log:
                 self._threads.turn, self._threads.views = Turn(self.path), connect(self.path)
                 self._threads.views.execute("PRAGMA synchronous = NORMAL")
             connection: sqlite3.Connection = self._threads.views
-            with self._threads.turn.taken():
+            with self._threads.turn:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,22 +16,23 @@ def lock_of(path: Path) -> Path:
 
 
 class Turn:
-    """One writer's place among those who write to the log, in this process and others. For one thread at a time."""
+    """One writer's place among those who write to the log, in this process and others. For one thread at a time.
+
+    ``with turn:`` until the block ends nobody else has it. Raises ``OSError`` where the file cannot be made.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
 
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Until the block ends nobody else has the turn. Raises ``OSError`` where the file cannot be made."""
+    def __enter__(self) -> None:
         if self._file is None:
             self._file = os.open(lock_of(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def __exit__(self, *raised: object) -> None:
+        assert self._file is not None
+        fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Let the file go; the next turn opens it again."""

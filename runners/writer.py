@@ -151,23 +151,35 @@ class Writer:
                 following.wake()
 
     def _commit(self, together: Sequence[_Piece[Any]]) -> None:
-        with self._in_turn() as connection:
-            transaction = self._begin(connection)
+        """Do it all while no other process's writer writes; what is not committed is rolled back."""
+        if self._connection is None:
+            self._connection = connect(self.path)
+        with self._turn:
             try:
-                for piece in together:
-                    piece.do(transaction)
-            except Exception:
-                if len(together) == 1:
-                    raise
-                if connection.in_transaction:  # a full disk ends it
-                    connection.execute("ROLLBACK")
-                transaction = self._begin(connection)
-                for piece in together:
-                    self._try(piece, transaction)
-            connection.execute("COMMIT")
+                self._do(together, self._connection)
+            except BaseException:
+                self._tree = (0, None)
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _do(self, together: Sequence[_Piece[Any]], connection: sqlite3.Connection) -> None:
+        transaction = self._begin(connection)
+        try:
             for piece in together:
-                piece.is_done = True
-            self._tree = (self._tree[0], transaction.known_tree)
+                piece.do(transaction)
+        except Exception:
+            if len(together) == 1:
+                raise
+            if connection.in_transaction:  # a full disk ends it
+                connection.execute("ROLLBACK")
+            transaction = self._begin(connection)
+            for piece in together:
+                self._try(piece, transaction)
+        connection.execute("COMMIT")
+        for piece in together:
+            piece.is_done = True
+        self._tree = (self._tree[0], transaction.known_tree)
 
     def _begin(self, connection: sqlite3.Connection) -> Transaction:
         # The write lock first: a transaction that begins by reading cannot be widened while another writes.
@@ -188,20 +200,6 @@ class Writer:
             if not transaction.connection.in_transaction:
                 raise
             piece.error = error
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[sqlite3.Connection]:
-        """The connection, while no other process's writer writes; what is not committed is rolled back."""
-        if self._connection is None:
-            self._connection = connect(self.path)
-        with self._turn.taken():
-            try:
-                yield self._connection
-            except BaseException:
-                self._tree = (0, None)
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
 
 
 class _Piece(Generic[T]):

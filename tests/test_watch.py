@@ -41,7 +41,7 @@ def test_who_writes_views_waits_for_the_turn_of_those_who_write(story: Story) ->
         done.set()
 
     writer = threading.Thread(target=write)
-    with turn.taken():
+    with turn:
         writer.start()
         assert not done.wait(0.1)
     assert done.wait(10)
