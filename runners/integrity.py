@@ -17,7 +17,7 @@ from ..domain.errors import GrokputerError, LogError, NotFound
 from ..domain.merkle import Tree, follow_path, inclusion_path, leaf
 from .log import COLUMNS, Log, connect, explain
 from .schema import has_nodes
-from .texts import check_texts, find_lost
+from .texts import Search, check_texts
 from .writer import stored_nodes
 
 _HEAD = re.compile(r"(\d+):([0-9a-f]{64})")
@@ -76,14 +76,15 @@ def verify(log: Log, heads: Sequence[Head] = ()) -> Finding:
     position that SQLite gave away, by followers that have come further, or by a head. Raises ``LogError``.
     """
     with _reading(log) as connection:
-        tree, fault = _grow(connection, {head.size: head for head in heads})
+        search = Search(connection)
+        tree, fault = _grow(connection, {head.size: head for head in heads}, search)
         fault = fault or _find_cut(connection, tree, heads)
-        texts, damaged = _check_texts(connection, fault is None)
+        texts, damaged = _check_texts(connection, search if fault is None else None)
     return Finding(Head(tree.size, tree.root()), fault or damaged, texts)
 
 
-def _grow(connection: sqlite3.Connection, heads: dict[int, Head]) -> tuple[Tree, Fault | None]:
-    """The tree of the events up to the first fault."""
+def _grow(connection: sqlite3.Connection, heads: dict[int, Head], search: Search) -> tuple[Tree, Fault | None]:
+    """The tree of the events up to the first fault; the search sees those that are what was stored."""
     tree = Tree()
     for position, id, version, topic, state, nodes in connection.execute(
         f"SELECT {COLUMNS}, nodes FROM stored_events ORDER BY position"
@@ -104,6 +105,7 @@ def _grow(connection: sqlite3.Connection, heads: dict[int, Head]) -> tuple[Tree,
         if (head := heads.get(position)) is not None and head.root != tree.root():
             reason = f"the first {position} events are not those of the head given; one of them was replaced"
             return tree, Fault(position, reason)
+        search.see(position, topic, state)
     return tree, None
 
 
@@ -117,17 +119,17 @@ def _find_cut(connection: sqlite3.Connection, tree: Tree, heads: Sequence[Head])
     return None
 
 
-def _check_texts(connection: sqlite3.Connection, are_events_whole: bool) -> tuple[int, Fault | None]:
+def _check_texts(connection: sqlite3.Connection, search: Search | None) -> tuple[int, Fault | None]:
+    """How many texts there are, and what is wrong with them; without a search, for none that is lost."""
     try:
         count = check_texts(connection)
-        lost = find_lost(connection) if are_events_whole else None
+        lost = search.find_lost() if search is not None else None
     except LogError as error:
         return 0, Fault(0, str(error))
     if lost is None:
         return count, None
-    return count, Fault(
-        lost[0], f"its text {lost[1][:19]} is not there, and nobody erased it; restore it from a backup"
-    )
+    position, key = lost
+    return count, Fault(position, f"its text {key[:19]} is not there, and nobody erased it; restore it from a backup")
 
 
 @dataclass(frozen=True)

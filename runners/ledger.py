@@ -81,8 +81,6 @@ class Ledger(Log):
             return self._events.repository.get(id, projector_func=kind.project)
         except AggregateNotFoundError:
             return kind(id)
-        except PersistenceError as error:
-            raise explain(self.path, error) from error
 
     def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
         """Load the aggregate, let it decide, store its events; taken anew when another process wrote it meanwhile."""

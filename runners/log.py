@@ -19,6 +19,7 @@ from uuid import UUID
 from ..domain.aggregate import Aggregate
 from ..domain.errors import LogError, NotFound
 from ..domain.events import EVENTS, Event, Passing
+from ..domain.fact import CONTENT
 from .mapper import Recorded, decode, glance
 from .turn import Turn
 
@@ -262,8 +263,8 @@ def _of_topics(topics: Sequence[str]) -> tuple[list[str], list[Any]]:
 
 
 def content_key(salt: bytes, text: str) -> str:
-    """Under which a text is kept: ``sha256:`` and the hash of salt and text."""
-    return "sha256:" + sha256(salt + text.encode()).hexdigest()
+    """Under which a text is kept: ``CONTENT`` and the hash of salt and text."""
+    return CONTENT + sha256(salt + text.encode()).hexdigest()
 
 
 def check_content(key: str, salt: bytes, text: str) -> str:

@@ -65,7 +65,8 @@ def save_moment(connection: sqlite3.Connection, state: State, schema: str = "mai
 def is_last_kept(connection: sqlite3.Connection, position: int) -> bool:
     """Whether the last state that was to be kept up to the position is; none is where the log is short."""
     due = position // EVERY * EVERY
-    return due == 0 or bool(_parts(connection, {HEAD: due}))
+    kept = "SELECT 1 FROM moments WHERE name = ? AND position = ?"
+    return due == 0 or connection.execute(kept, (HEAD, due)).fetchone() is not None
 
 
 def is_of_another_program(connection: sqlite3.Connection, schema: str = "main") -> bool:

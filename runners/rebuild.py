@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
-from ..domain.events import Passing
 from ..projections import state as states
 from ..projections import tables
 from ..projections.tables import TABLES, rows_of
@@ -94,7 +93,7 @@ def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int,
             state.apply(position, event)
             if is_due(position):
                 save_moment(connection, state, "rebuilt")
-        heard = ((position, event) for position, event in part if type(event) is not Passing and position <= tables_at)
+        heard = ((position, event) for position, event in part if position <= tables_at)
         write_rows(connection, (row for position, event in heard for row in rows_of(position, event)), "rebuilt")
         report(part[-1][0], until)
     return state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from eventsourcing.persistence import (
 from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteFactory, SQLiteProcessRecorder
 from eventsourcing.utils import Environment
 
-from .log import COLUMNS, connect
+from .log import COLUMNS, Log
 from .mapper import decode, encode
 from .writer import Row, Transaction, Work, Writer
 
@@ -37,30 +36,21 @@ class LogDatastore(SQLiteDatastore):
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
-        self.path = path
-        self.writer = Writer(path)
-        self._threads = threading.local()
+        self.log, self.writer = Log(path), Writer(path)
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
-        """A cursor of this thread's connection, which cannot write."""
+        """A cursor of this thread's connection, which cannot write. Raises ``LogError``."""
         if commit:
             raise OperationalError("only the writer writes")
-        try:
-            if "connection" not in self._threads.__dict__:
-                self._threads.connection = connect(self.path, "ro")
-                self._threads.connection.row_factory = sqlite3.Row
-            with closing(self._threads.connection.cursor()) as cursor:
-                yield SQLiteCursor(cursor)
-        except sqlite3.Error as error:
-            raise OperationalError(error) from error
+        with self.log.reading() as connection, closing(connection.cursor()) as cursor:
+            cursor.row_factory = sqlite3.Row
+            yield SQLiteCursor(cursor)
 
     def close(self) -> None:
         """Close this thread's connection and the writer's. Not while another thread writes."""
         super().close()
-        connection = self._threads.__dict__.pop("connection", None)
-        if connection is not None:
-            connection.close()
+        self.log.close()
         self.writer.close()
 
 

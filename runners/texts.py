@@ -9,11 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import msgspec
 
+from ..domain.errors import LogError
 from ..domain.events import (
     EVENTS,
     ContentErased,
@@ -53,26 +53,46 @@ def check_texts(connection: sqlite3.Connection) -> int:
     return count
 
 
-def find_lost(connection: sqlite3.Connection) -> tuple[int, str] | None:
-    """The first event a text of which is not there though nobody erased it: its position, and the key. Raises ``LogError``."""
-    erasures = _Erasures.read(connection)
-    rows = connection.execute(
-        f"SELECT position, topic, state FROM stored_events WHERE topic IN ({_marks(NAMING)}) ORDER BY position",
-        [*NAMING],
-    )
-    while batch := list(islice(rows, BATCH)):
-        named = dict[str, int]()
-        for position, topic, state in batch:
+class Search:
+    """Looks for a text that is not there though nobody erased it, while the stored events go by in order."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._named: dict[str, int] = {}
+        self._lacking: list[tuple[int, str]] = []
+
+    def see(self, position: int, topic: str, state: bytes) -> None:
+        """Note the texts that the event names, and look for them where many are noted. Raises ``LogError``."""
+        if topic not in NAMING:
+            return
+        try:
             for key in keys_in(topic, state):
-                named.setdefault(key, position)
-        lacking = connection.execute(
-            "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM content WHERE key = value)",
-            (msgspec.json.encode(list(named)).decode(),),
-        ).fetchall()
-        for position, key in sorted((named[key], key) for (key,) in lacking):
-            if not erasures.cover(connection, _at(connection, position)):
+                self._named.setdefault(key, position)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            raise LogError(
+                f"the event at position {position} is damaged ({error}); restore the log from a backup"
+            ) from None
+        if len(self._named) >= BATCH:
+            self._look()
+
+    def find_lost(self) -> tuple[int, str] | None:
+        """Of those seen, the first event a text of which is lost: its position, and the key. Raises ``LogError``."""
+        self._look()
+        if not self._lacking:
+            return None
+        erasures = _Erasures.read(self._connection)
+        for position, key in self._lacking:
+            if not erasures.cover(self._connection, _at(self._connection, position)):
                 return position, key
-    return None
+        return None
+
+    def _look(self) -> None:
+        lacking = self._connection.execute(
+            "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM content WHERE key = value)",
+            (msgspec.json.encode(list(self._named)).decode(),),
+        )
+        self._lacking += sorted((self._named[key], key) for (key,) in lacking.fetchall())
+        self._named.clear()
 
 
 def keys_in(topic: str, state: bytes) -> Iterator[str]:
@@ -122,7 +142,3 @@ def _at(connection: sqlite3.Connection, position: int) -> Recorded:
 def _select(connection: sqlite3.Connection, where: str, *values: object) -> list[Recorded]:
     rows = connection.execute(f"SELECT {COLUMNS} FROM stored_events WHERE {where}", values)
     return [Recorded(position, decode(topic, id, version, state)) for position, id, version, topic, state in rows]
-
-
-def _marks(values: Mapping[str, object]) -> str:
-    return ",".join("?" * len(values))

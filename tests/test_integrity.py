@@ -14,6 +14,7 @@ from command_line import call, document, output
 from grokputer.domain.errors import LogError, NotFound
 from grokputer.domain.events import TaskRated
 from grokputer.domain.merkle import Tree, leaf
+from grokputer.runners.erasure import Target, erase
 from grokputer.runners.integrity import BadProof, Head, Proof, prove, verify
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.log import Log
@@ -150,6 +151,28 @@ def test_a_text_that_is_gone_though_nobody_erased_it_is_found_where_it_was_named
     assert fault is not None
     assert fault.position == rated[1].position
     assert fault.reason == f"its text {second[:19]} is not there, and nobody erased it; restore it from a backup"
+
+
+def test_a_fact_whose_texts_cannot_be_read_is_one_line_also_where_the_tree_fits_it(log: Log) -> None:
+    rated = next(it for it in log.read() if isinstance(it.event, TaskRated))
+    key = rated.event.text_keys[0]
+    tamper(
+        log,
+        f"UPDATE stored_events SET state = CAST(replace(state, '\"{key}\"', '7') AS BLOB) WHERE topic = 'TaskRated'",
+    )
+    rewrite_tree(log)
+    with pytest.raises(LogError, match=f"the event at position {rated.position} is damaged"):
+        verify(log)
+
+
+def test_an_erasure_that_was_edited_is_found_where_it_stands_and_not_read(log: Log) -> None:
+    with closing(Ledger.open(log.path)) as ledger:
+        erase(ledger, Target(person="ada"), "asked for", "bob")
+    erasure = log.position
+    tamper(log, f"UPDATE stored_events SET state = '{{}}' WHERE position = {erasure}")
+    fault = verify(log).fault
+    assert fault is not None
+    assert fault.position == erasure
 
 
 def test_every_event_can_be_proven_without_the_log_and_no_other(log: Log) -> None:
