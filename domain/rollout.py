@@ -26,19 +26,24 @@ def rollout_id(adapter: UUID) -> UUID:
     return derive_id("rollout", adapter.hex)
 
 
-Said = Sequence[str] | None
-"""The verdict and the reason of a look at the canary; None before the first."""
+Said = Sequence[str | int | None]
+"""A look at the canary in short: the verdict, the reason, and the larger share that it asks for, if any."""
 
 
-def is_news(verdict: Verdict, phase: str, last: Said) -> bool:
-    """Whether a look says anything new: nothing has been decided, and it does not hold for the same reason as the last one,
-    unless it asks for a larger share. Of a paused rollout the one thing that is new is that it must be rolled back."""
+def in_short(look: Verdict | CanaryAssessed) -> Said:
+    """What makes the look another than the last."""
+    return [look.verdict, look.reason, look.numbers.get("next_weight_percent")]
+
+
+def is_news(verdict: Verdict, phase: str, last: Said | None) -> bool:
+    """Whether a look says anything new: nothing has been decided, and it does not hold for the same reason as the last one
+    (None: there was none), unless it asks for another share. Of a paused rollout the one thing that is new is that it must be
+    rolled back."""
     if phase == "paused":
         return verdict.verdict == "roll back" and (last is None or last[0] != "roll back")
     if phase != "progressing" or (last is not None and last[0] != "hold"):
         return False
-    is_same = last is not None and [verdict.verdict, verdict.reason] == list(last)
-    return not is_same or verdict.numbers.get("next_weight_percent") is not None
+    return last is None or list(last) != in_short(verdict)
 
 
 class Rollout(Aggregate):
@@ -50,7 +55,7 @@ class Rollout(Aggregate):
         self.phase = "none"
         self.weight_percent = 0
         self.assessed: CanaryAssessed | None = None
-        self.said: Said = None
+        self.said: Said | None = None
         """The last look since it began or was resumed."""
 
     @property
@@ -77,7 +82,7 @@ class Rollout(Aggregate):
 
     def assess(self, verdict: Verdict, up_to: int, context: Context) -> None:
         """Record a look at the canary, if it says anything new: it comes after the last one, nothing has been decided, and it
-        does not hold for the same reason, unless it asks for a larger share. While it is paused only what rolls it back is
+        does not hold for the same reason, unless it asks for another share. While it is paused only what rolls it back is
         recorded."""
         names = self._names
         is_late = self.assessed is not None and up_to <= self.assessed.up_to
@@ -150,7 +155,7 @@ class Rollout(Aggregate):
             case CanaryWeightSet():
                 self.weight_percent = event.weight_percent
             case CanaryAssessed():
-                self.assessed, self.said = event, (event.verdict, event.reason)
+                self.assessed, self.said = event, in_short(event)
             case RolloutPaused():
                 self.phase = "paused"
             case RolloutResumed():

@@ -31,7 +31,7 @@ from .registry import Registry
 from .traffic import Lanes
 from .trigger import Triggers
 
-VERSION = f"8/{SCHEMA}"
+VERSION = f"9/{SCHEMA}"
 """Of the folds, raised when one changes its meaning, and of the facts: a newer program's may be in a state that this one could
 load, and would then never meet. States of another version are folded anew from the log."""
 

@@ -21,6 +21,7 @@ from ..domain.events import (
     RolloutStarted,
     TaskStarted,
 )
+from ..domain.rollout import in_short
 from ..domain.routing import Traffic
 
 LONGEST_BAKE_GAP_S = 60.0
@@ -124,7 +125,7 @@ class Lanes:
                 rollout["weight_percent"], rollout["at_share_s"] = event.weight_percent, 0.0
             case CanaryAssessed():
                 rollout["verdict"], rollout["reason"], rollout["message"] = event.verdict, event.reason, event.message
-                rollout["said"] = [event.verdict, event.reason]
+                rollout["said"] = in_short(event)
                 rollout["assessed"] = event.time.isoformat()
             case RolloutPaused():
                 rollout["phase"] = "paused"

@@ -267,6 +267,13 @@ def test_numbers_of_moments_that_lie_close_stand_on_rows_of_their_own() -> None:
     assert "--rows:2" in drawn
 
 
+def test_numbers_for_which_no_row_has_room_are_joined_and_none_lies_on_another() -> None:
+    drawn = chart(*(Flag(12 + place / 100, "one", "good") for place in range(9)), Flag(19, "last", "bad"))
+    assert re.findall(r'<b class="(\w*)"[^>]*--row:(\d)">([^<]+)</b>', drawn) == [
+        *(("good", str(row), str(row + 1)) for row in range(5)), ("good", "5", "6-9"), ("bad", "0", "10"),
+    ]  # fmt: skip
+
+
 def test_a_single_point_is_drawn_as_a_dot() -> None:
     drawn = draw(Chart("T", 1, 5, [], [Line("mean", "c1", [[(7, 3)]])]))
     assert 'class="c1 dot" d="M50.00 50.00h0"' in drawn

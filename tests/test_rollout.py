@@ -233,6 +233,15 @@ def test_a_look_that_holds_for_the_same_reason_is_recorded_once() -> None:
     given(Rollout, start, hold).when(assessed("hold", "bake", 60)).then((CanaryAssessed, {"reason": "bake"}))
 
 
+def test_a_look_that_asks_for_a_larger_share_is_recorded_once_for_each_share() -> None:
+    asks = assessed("hold", "no worse so far", 50, weight=50)
+    given(Rollout, start, assessed("hold", "no worse so far", 40)).when(asks).then((CanaryAssessed, {"up_to": 50}))
+    given(Rollout, start, asks).when(assessed("hold", "no worse so far", 60, weight=50)).then_nothing()
+    given(Rollout, start, asks).when(assessed("hold", "no worse so far", 60, weight=80)).then(
+        (CanaryAssessed, {"up_to": 60})
+    )
+
+
 def test_a_look_back_at_what_was_looked_after_before_is_not_recorded() -> None:
     given(Rollout, start, assessed("hold", "few runs", 50)).when(assessed("hold", "bake", 50)).then_nothing()
 

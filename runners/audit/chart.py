@@ -122,11 +122,36 @@ def _curve(line: Line, points: Points) -> str:
 
 
 def _numbers(places: Sequence[float], flags: Sequence[Flag]) -> tuple[str, int]:
-    """The numbers over the chart, on as few rows as keep them apart, and how many rows that are."""
+    """The numbers over the chart, on as few rows as keep them apart, and how many rows that are.
+
+    Where there is no room on any row, a number joins the one before it: ``7-9``.
+    """
     ends = [-100.0] * LEVELS
-    found = []
+    found: list[_Label] = []
     for number, (x, flag) in enumerate(zip(places, flags, strict=True), 1):
-        level = next((row for row, end in enumerate(ends) if x - end >= LEAST_APART), number % LEVELS)
-        ends[level] = x
-        found.append(f'<b class="{flag.tone}" style="left:{x:.2f}%;--row:{level}">{number}</b>')
-    return "".join(found), sum(end > -100 for end in ends)
+        level = next((row for row, end in enumerate(ends) if x - end >= LEAST_APART), None)
+        if level is None:
+            label = found[-1]
+            label.last = number
+            label.tones.add(flag.tone)
+        else:
+            label = _Label(x, level, number, number, {flag.tone})
+            found.append(label)
+        ends[label.level] = x
+    return "".join(str(label) for label in found), sum(end > -100 for end in ends)
+
+
+@dataclass
+class _Label:
+    """A number over the chart, or several in a row."""
+
+    x: float
+    level: int
+    first: int
+    last: int
+    tones: set[str]
+
+    def __str__(self) -> str:
+        tone = next(iter(self.tones)) if len(self.tones) == 1 else ""
+        text = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
+        return f'<b class="{tone}" style="left:{self.x:.2f}%;--row:{self.level}">{text}</b>'
