@@ -47,6 +47,17 @@ def test_what_is_over_can_neither_be_paused_nor_aborted(story: Story) -> None:
         assert "lora-v1 is promoted already" in refused("rollouts", wanted[0], "lora-v1", *wanted[1:], db=story.path)
 
 
+def test_what_has_no_rollout_or_is_not_live_any_more_is_not_rolled_back(story: Story) -> None:
+    for name in ("lora-v1", "lora-v2"):
+        roll_out(story)
+        output("rollouts", "promote", name, "--reason", "good", db=story.path)
+    said = refused("rollouts", "rollback", "lora-v1", "--reason", "old", db=story.path)
+    assert "lora-v1 is not live any more; roll back the adapter that is" in said
+    story.prove(story.train(story.ask()), matches=False)
+    assert "lora-v3 has no rollout" in refused("rollouts", "promote", "lora-v3", "--reason", "good", db=story.path)
+    assert live(story) == "lora-v2"
+
+
 def test_a_promotion_that_needs_approval_waits_for_it(story: Story) -> None:
     story.set("canary.approval", "promotion")
     roll_out(story)

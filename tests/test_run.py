@@ -9,7 +9,7 @@ import pytest
 from given import SOMEONE, given
 from grokputer.domain.errors import BadRating
 from grokputer.domain.events import StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
-from grokputer.domain.run import TaskRun, check_stars, rate_implicitly
+from grokputer.domain.run import LARGEST_SEED, TaskRun, check_stars, rate_implicitly
 from grokputer.domain.settings import Policy
 
 START: dict[str, Any] = {
@@ -43,6 +43,11 @@ def test_a_run_starts_once() -> None:
     given(TaskRun, start).when(start).then_refused("has started already")
 
 
+@pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1])
+def test_a_seed_out_of_range_is_refused_with_its_value(seed: int) -> None:
+    given(TaskRun).when(lambda run: run.start(SOMEONE, **{**START, "seed": seed})).then_refused(str(seed), "from 0 to")
+
+
 def test_steps_are_numbered_from_one() -> None:
     given(TaskRun, start, step).when(step).then((StepTaken, {"step": 2, "model_ms": 40}))
 
@@ -70,6 +75,15 @@ def test_a_run_that_has_not_ended_cannot_be_rated() -> None:
 @pytest.mark.parametrize("stars", [0, 6, "x", "", None, 4.5, "-1"])
 def test_a_rating_that_is_not_one_to_five_is_refused_with_its_value(stars: Any) -> None:
     given(TaskRun, start, succeed).when(rate(stars)).then_refused(str(stars), "1 to 5")
+
+
+def test_a_rating_and_a_correction_come_from_one_of_their_sources() -> None:
+    given(TaskRun, start, succeed).when(lambda run: run.rate(5, "ghost", [], None, SOMEONE)).then_refused(
+        "a rating cannot come from 'ghost'", "human"
+    )
+    given(TaskRun, start, succeed).when(lambda run: run.correct("ghost", "sha256:cc", 2, True, SOMEONE)).then_refused(
+        "a correction cannot come from 'ghost'", "human"
+    )
 
 
 @pytest.mark.parametrize("stars", [1, "2", 3, "4", 5])
