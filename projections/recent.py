@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -19,6 +19,12 @@ Record = tuple[Any, ...]
 
 KEYS = list[tuple[str]]
 """The form of the parts of ``Remembered``."""
+
+ASSIGNED = 10_000
+"""Keys that keep what they were assigned; chosen: so many sessions later one that begins again is as good as new."""
+
+PAIRS = list[tuple[str, str]]
+"""The form of the parts of ``Assigned``."""
 
 
 class Recent:
@@ -139,6 +145,33 @@ class Remembered:
     def add(self, key: str) -> None:
         """Remember the key."""
         self._recent.append((key,))
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._recent.clear()
+
+
+class Assigned(Mapping[str, str]):
+    """What each of the newest keys was assigned first."""
+
+    def __init__(self, parts: Parts, name: str) -> None:
+        self._recent = Recent(parts, name, ASSIGNED)
+
+    def __getitem__(self, key: str) -> str:
+        for _, value in self._recent.of(key):
+            return str(value)
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, _ in self._recent.newest(ASSIGNED))
+
+    def __len__(self) -> int:
+        return len(self._recent.newest(ASSIGNED))
+
+    def assign(self, key: str, value: str) -> None:
+        """Keep the value, unless the key has one."""
+        if key not in self._recent:
+            self._recent.append((key, value))
 
     def clear(self) -> None:
         """Forget them all."""

@@ -26,7 +26,7 @@ from .health import OUTCOMES, Health
 from .metrics import Metrics
 from .parts import Parts, damaged, decode, encode
 from .ratings import RATINGS, Ratings
-from .recent import KEYS
+from .recent import KEYS, PAIRS
 from .registry import Registry
 from .traffic import Lanes
 from .trigger import Triggers
@@ -166,6 +166,7 @@ class State:
             "health": self.health.state,
             "outcome": self.health.arms,
             "session": self.health.over,
+            "drawn": self.lanes.drawn,
         }
         return {name: encode(part) for name, part in parts.items()} | {
             f"{kind}/{name}": part for kind, them in several.items() for name, part in them.dump().items()
@@ -186,7 +187,7 @@ class State:
             outcomes, over = Parts(several["outcome"], OUTCOMES), Parts(several["session"], KEYS)
             state.health = Health(Parts(several["health"]), outcomes, over)
             time = datetime.fromisoformat(head["time"]) if head["time"] is not None else None
-            state.lanes = Lanes(decode(saved["lanes"]), time)
+            state.lanes = Lanes(decode(saved["lanes"]), time, Parts(several["drawn"], PAIRS))
             state.metrics = Metrics(decode(saved["metrics"]))
             state.registry, state.alerts = Registry(decode(saved["registry"])), Alerts(decode(saved["alerts"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:

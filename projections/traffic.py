@@ -23,6 +23,8 @@ from ..domain.events import (
 )
 from ..domain.rollout import in_short
 from ..domain.routing import Traffic
+from .parts import Parts
+from .recent import PAIRS, Assigned
 
 LONGEST_BAKE_GAP_S = 60.0
 """Seconds between two events of the log that count for a bake at most; chosen: a clock that jumps bakes nothing."""
@@ -40,10 +42,15 @@ class Lanes:
 
     HEARS = (TaskStarted, RatingThresholdBreached, CycleOpened, CycleClosed, RolloutEvent)
 
-    def __init__(self, state: dict[str, Any] | None = None, time: datetime | None = None) -> None:
+    def __init__(
+        self, state: dict[str, Any] | None = None, time: datetime | None = None, drawn: Parts | None = None
+    ) -> None:
         self.state: dict[str, Any] = state if state is not None else {"roles": {}, "rollouts": {}}
         self.time = time
         """Of the last event; None before the first."""
+        self.drawn = Parts(form=PAIRS) if drawn is None else drawn
+        """The arms of the sessions that were drawn, by rollout."""
+        self._sessions: dict[str, Assigned] = {}
         self.undecided: dict[str, dict[str, Any]] = {}
         """The rollouts under way, by their ids; at most one for each role."""
         self._find_undecided()
@@ -89,10 +96,12 @@ class Lanes:
 
     def _pin(self, event: TaskStarted) -> None:
         """Keep the arm that a session was drawn for: it stays there whatever becomes of the shares."""
-        for lane in event.lanes if self.undecided and event.session is not None else ():
+        if event.session is None:
+            return
+        for lane in event.lanes if self.undecided else ():
             rollout = self.undecided.get(lane["rollout"] or "")
             if rollout is not None and rollout["unit"] == "session":
-                rollout["sessions"].setdefault(event.session, lane["arm"])
+                self.sessions(lane["rollout"] or "").assign(event.session, lane["arm"])
 
     def _roll(self, position: int, event: RolloutEvent) -> None:
         role, key = self._role(event.role), event.originator_id.hex
@@ -116,7 +125,6 @@ class Lanes:
                 "at_share_s": 0.0,
                 "waited_s": 0.0,
                 "was_live": False,
-                "sessions": {},
             }
             role["rollout"] = key
         rollout = self.state["rollouts"][key]
@@ -142,7 +150,8 @@ class Lanes:
                         if (other["role"], other["adapter"]) == (event.role, event.stable):
                             other["phase"], other["weight_percent"] = "promoted", 100  # live again
         if rollout["phase"] in ("promoted", "rolled back"):
-            rollout["sessions"] = {}
+            self.sessions(key).clear()
+            del self._sessions[key]
             if role["rollout"] == key:
                 role["rollout"] = None
 
@@ -159,8 +168,14 @@ class Lanes:
         if lane["rollout"] is None:
             return Traffic(stable=lane["stable"])
         rollout = self.state["rollouts"][lane["rollout"]]
-        sessions = rollout["sessions"] if rollout["unit"] == "session" else None
+        sessions = self.sessions(lane["rollout"]) if rollout["unit"] == "session" else None
         return Traffic(lane["stable"], rollout["adapter"], lane["rollout"], rollout["weight_percent"], sessions)
+
+    def sessions(self, rollout: str) -> Assigned:
+        """The arms of the sessions that were drawn in the undecided rollout."""
+        if rollout not in self._sessions:
+            self._sessions[rollout] = Assigned(self.drawn, rollout)
+        return self._sessions[rollout]
 
     def live(self, role: str) -> str | None:
         """The adapter that serves the role's runs, None for the base."""

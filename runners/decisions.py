@@ -37,7 +37,7 @@ from ..domain.events import (
     TriggerSuppressed,
 )
 from ..domain.improvement import react
-from ..domain.routing import Traffic, route
+from ..domain.routing import route
 from ..domain.run import TaskRun
 from ..domain.training import TrainingJob
 from ..projections.state import State
@@ -160,13 +160,12 @@ class _Again:
                 continue  # nothing was drawn; or by an older program
             own = "" if lane["role"] == event.role else f"{lane['role']}."
             weight = event.policy.get(f"{own}canary_weight_percent", rollout["weight_percent"])
-            sessions = rollout["sessions"] if rollout["unit"] == "session" else None
-            traffic = Traffic(rollout["stable"], rollout["adapter"], lane["rollout"], weight, sessions)
+            traffic = replace(self.state.traffic(lane["role"]), weight_percent=weight)
             drawn = route(traffic, event.originator_id.hex, event.session)
             told = f"{drawn.arm} with {drawn.adapter or 'the base'}"
             is_same = (drawn.arm, drawn.adapter) == (lane["arm"], lane["adapter"])
             if (
-                sessions and not is_same
+                traffic.sessions and not is_same
             ):  # one of a session's runs that were begun side by side, before the other was known
                 first = route(replace(traffic, sessions={}), event.originator_id.hex, event.session)
                 is_same = (first.arm, first.adapter) == (lane["arm"], lane["adapter"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from grokputer.domain.errors import LogError
 from grokputer.projections import recent
 from grokputer.projections.parts import Parts
-from grokputer.projections.recent import Recent, Record, Remembered
+from grokputer.projections.recent import Assigned, Recent, Record, Remembered
 
 KEPT = 6
 FORM = list[tuple[Any, ...]]
@@ -87,6 +87,20 @@ def test_a_set_of_the_newest_keys_forgets_the_oldest(monkeypatch: pytest.MonkeyP
     assert [str(number) in keys for number in (0, 10, 14, 19)] == [False, False, True, True]
     keys.clear()
     assert "19" not in keys
+
+
+def test_what_a_key_was_assigned_first_stays_until_so_many_others_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "ASSIGNED", KEPT)
+    parts = Parts(form=FORM)
+    arms = Assigned(parts, "x")
+    for number in range(20):
+        arms.assign(str(number), "first")
+        arms.assign(str(number), "second")
+        arms = Assigned(parts := saved(parts), "x")
+    assert [arms.get(str(number)) for number in (0, 10, 14, 19)] == [None, None, "first", "first"]
+    assert list(arms) == [str(number) for number in range(20 - len(arms), 20)]
+    arms.clear()
+    assert not arms
 
 
 def test_a_part_that_has_no_number_is_damage() -> None:

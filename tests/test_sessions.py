@@ -75,6 +75,7 @@ def test_a_session_keeps_its_adapter_in_the_log_when_the_share_grows(story: Stor
     for number in range(40):
         story.run(session=f"session {number}")
         assert len(arms_of(story, f"session {number}")) == 1
+    assert sum(1 for name in load_state(story.ledger).dump() if name.startswith("drawn/")) == 1
     late = [f"late {number}" for number in range(10)]
     for session in late:
         story.run(session=session)
