@@ -1,8 +1,8 @@
 """The dataset of a training: which recorded runs and imported sets become its examples, and in what mixture.
 
 Targets are corrections (a person's, a demonstration's, a verified retry's, a teacher's), sets from outside, and good runs
-again as replay against forgetting. Nothing else is a target: a low star says what was wrong, not what would have been
-right. Runs of held-out instances teach nothing; they are what the adapter is judged by.
+again as replay against forgetting; of own successes those that are no detours. Nothing else is a target: a low star says what
+was wrong, not what would have been right. Runs of held-out instances teach nothing; they are what the adapter is judged by.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import cached_property
 
 from ..domain.events import Event, ExamplesImported
 from . import past_runs
+from .detours import Detours
 from .examples import Example, dataset_hash
 from .held_out import HeldOut, find_held_out, in_turn, is_held_out, judge_outcome
 from .past_runs import Content, PastRun, collect_runs
@@ -29,6 +30,7 @@ from .sources import (
     imported_examples,
     is_good,
     own_examples,
+    replayed_examples,
     varied_examples,
 )
 
@@ -122,14 +124,12 @@ def build_dataset(events: Iterable[Event], content: Content, role: str, below_st
     runs = [run for run in every_run if run.instance not in kept_back]
     held_out = _hold_out([run for run in every_run if run.instance in kept_back], content, below_stars, recipe)
     draw = random.Random(recipe.seed)
-    selection = Selection()
-    lessons = selection.take(_lessons(runs, content, below_stars, recipe), recipe.copies)
+    selection, detours = Selection(), Detours([] if recipe.detours else runs, content)
+    lessons = selection.take(_lessons(runs, detours, content, below_stars, recipe), recipe.copies)
     lessons += _judged(runs, content, below_stars, recipe, selection, draw)
-    good = [run for run in runs if is_good(run, GOOD_STARS)]
+    good = [run for run in runs if is_good(run, GOOD_STARS) and not detours.took(run)]
     wanted = _fill(len(lessons), recipe.replay_share)
-    replayed = _draw_evenly(
-        good, lambda run: own_examples(run, content, "replay"), wanted, selection, draw, recipe.copies
-    )
+    replayed = _draw_evenly(good, lambda run: replayed_examples(run, content), wanted, selection, draw, recipe.copies)
     imports = [it for it in events if isinstance(it, ExamplesImported) and it.role == role]
     wanted = _fill(len(lessons) + len(replayed), recipe.public_share)
     public = _draw_public(imports, content, wanted, selection, held_out, draw)
@@ -140,11 +140,14 @@ def build_dataset(events: Iterable[Event], content: Content, role: str, below_st
     return Dataset(examples, held_out, imports if public else ())
 
 
-def _lessons(runs: Sequence[PastRun], content: Content, below_stars: int, recipe: Recipe) -> list[Example]:
+def _lessons(
+    runs: Sequence[PastRun], detours: Detours, content: Content, below_stars: int, recipe: Recipe
+) -> list[Example]:
     found: list[Example] = []
     for run in runs:
         if run.stars is None or run.stars < below_stars:
-            found += [*corrected_examples(run, content, recipe), *varied_examples(run, content)]
+            found += [] if detours.teaches(run) else corrected_examples(run, content, recipe)
+            found += varied_examples(run, content)
     return found
 
 

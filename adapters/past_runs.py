@@ -40,6 +40,8 @@ class PastRun:
     instance: str
     """What was to be done, exactly: runs of one instance are given the same task from the same seed."""
     steps: list[StepTaken] = field(default_factory=list)
+    way: list[StepTaken] = field(default_factory=list)
+    """The steps of all roles."""
     ended: TaskSucceeded | TaskFailed | None = None
     stars: int | None = None
     rating: TaskRated | None = None
@@ -54,6 +56,11 @@ class PastRun:
         if self.rating is not None:
             return self.rating.fault
         return self.ended.fault if isinstance(self.ended, TaskFailed) else None
+
+    @property
+    def steps_done(self) -> int:
+        """The steps, whoever made them, that could be carried out."""
+        return sum(not step.error for step in self.way)
 
     @property
     def family(self) -> str:
@@ -78,6 +85,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
             continue
         match event:
             case StepTaken():
+                run.way.append(event)
                 if role == (event.role or run.started.role):
                     run.steps.append(event)
             case TaskSucceeded() | TaskFailed():

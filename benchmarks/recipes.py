@@ -104,7 +104,8 @@ class Bench:
         """Train with the recipe and each seed and measure what came of it."""
         whole = Score()
         for seed in seeds:
-            recipe = Recipe.from_json({"seed": seed, **read_changes(changes)})
+            held = {"quantization": self.parts.state.policy.quantization}  # as a training asked for by the log has it
+            recipe = Recipe.from_json({"seed": seed, **held, **read_changes(changes)})
             try:
                 adapter, examples, minutes = self._train(recipe)
             except TrainingError as error:

@@ -280,6 +280,7 @@ RECIPE_KEYS = (
     "public_share",
     "teacher_answers",
     "copies",
+    "detours",
     "renamings",
     "held_out_share",
     "checkpoint_steps",

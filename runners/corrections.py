@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..domain.errors import GrokputerError, NotPossible
 from ..domain.ports import Completion, Environment, Message, Model, Page, Script
@@ -173,23 +174,37 @@ class Lesson:
     messages: list[Message]
     completion: str
     role: str
+    is_instead: bool = False
+    """Whether something else was answered, which could not be carried out."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept."""
+        told = {"messages": self.messages, "completion": self.completion, "role": self.role}
+        return told | {"is_instead": True} if self.is_instead else told
 
 
 def _lessons(steps: Sequence[Step]) -> list[Lesson]:
-    """What the steps teach; one that could not be carried out teaches nothing, though a later one made up for it."""
-    return [Lesson(step.messages, step.answer, step.role) for step in steps if not step.page.error]
+    """What the steps teach: one that could not be carried out, and so left the page as it was, what was done there instead."""
+    found, done = list[Lesson](), ""
+    for step in reversed(steps):
+        if not step.page.error:
+            done = step.answer
+        if done:
+            found.append(Lesson(step.messages, done, step.role, is_instead=bool(step.page.error)))
+    return found[::-1]
 
 
 def _record(
     ledger: Ledger, run: TaskRun, lessons: Sequence[Lesson], source: str, is_verified: bool, actor: str
 ) -> TaskRun:
-    text = json.dumps([vars(lesson) for lesson in lessons])
+    text = json.dumps([lesson.to_json() for lesson in lessons])
+    steps = sum(not lesson.is_instead for lesson in lessons)
     # Keys are salted, so the same correction is known by its text.
     known = (it.correction for it in run.corrections if ledger.get_content(it.correction) == text)
     key = next(known, None) or ledger.put(text)
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
-    return ledger.write(TaskRun, run.id, lambda it: it.correct(source, key, len(lessons), is_verified, context))
+    return ledger.write(TaskRun, run.id, lambda it: it.correct(source, key, steps, is_verified, context))
 
 
 def _explain(steps: Sequence[Step], wanted: int) -> str:

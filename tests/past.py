@@ -39,10 +39,12 @@ class Past:
         fails: bool = False,
         stars: int | None = None,
         corrected: Sequence[str] = (),
+        corrected_from: int | None = None,
         source: str = "human",
         steps: int = 2,
         role: str = "action",
         error: str = "",
+        error_at: int | None = None,
         seed: int | None = None,
         environment: str = "miniwob",
         arm: str = "stable",
@@ -59,8 +61,9 @@ class Past:
         for number in range(steps):
             prompt = self.put(json.dumps([{"role": "user", "content": page or f"{task} {run.id} step {number}"}]))
             answer = self.put(f"CLICK {number}")
+            said = error if error_at in (None, number + 1) else ""
             run.take_step(
-                CONTEXT, prompt=prompt, answer=answer, error=error, model_ms=1, environment_ms=1, prompt_tokens=1,
+                CONTEXT, prompt=prompt, answer=answer, error=said, model_ms=1, environment_ms=1, prompt_tokens=1,
                 completion_tokens=1,
             )  # fmt: skip
         if fails:
@@ -74,6 +77,8 @@ class Past:
                 [{"role": "user", "content": page or f"{task} {run.id} page {number}"}]
                 for number in range(len(corrected))
             ]
+            if corrected_from is not None:
+                pages[0] = [{"role": "user", "content": f"{task} {run.id} step {corrected_from - 1}"}]
             rows = [{"messages": page, "completion": text} for page, text in zip(pages, corrected, strict=True)]
             run.correct(source, self.put(json.dumps(rows)), len(rows), is_verified, CONTEXT)
         self.events += run.collect_events()

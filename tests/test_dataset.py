@@ -76,6 +76,23 @@ def test_neither_failures_nor_unrated_runs_nor_steps_that_went_wrong_are_replaye
     assert dict(story.dataset(replay_share=0.5).by_source) == {"correction": 1}
 
 
+def test_a_step_of_a_good_run_that_could_not_be_carried_out_is_replayed_as_what_was_done_there_instead(
+    story: Past,
+) -> None:
+    story.run(fails=True, stars=1, corrected=["CLICK right"])
+    run = story.run(stars=5, steps=3, error="no element [9]", error_at=1)
+    replayed = {it.step: it for it in story.dataset(replay_share=0.9).examples if it.source == "replay"}
+    assert {number: it.completion for number, it in replayed.items()} == {0: "CLICK 1", 1: "CLICK 1", 2: "CLICK 2"}
+    assert replayed[0].messages[0]["content"] == f"enter-text {run} step 0"
+
+
+def test_a_last_step_that_could_not_be_carried_out_is_replayed_as_nothing(story: Past) -> None:
+    story.run(fails=True, stars=1, corrected=["CLICK right"])
+    story.run(stars=5, steps=2, error="no element [9]", error_at=2)
+    replayed = [it.completion for it in story.dataset(replay_share=0.9).examples if it.source == "replay"]
+    assert replayed == ["CLICK 0"]
+
+
 def test_another_roles_runs_teach_nothing(story: Past) -> None:
     story.run(fails=True, stars=1, corrected=["CLICK other"], role="ocr")
     assert completions(story.dataset()) == []

@@ -252,6 +252,20 @@ def test_the_reviewer_puts_the_role_of_that_step_at_fault_and_teaches_each_role_
     assert "error: " not in lessons[1]["messages"][-1]["content"]
 
 
+def test_a_step_that_cannot_be_carried_out_is_corrected_by_what_was_done_there_instead(
+    ledger: Ledger, computer: MiniWob, right: list[str]
+) -> None:
+    change(ledger, "run.max_steps", 3)
+    run = play(ledger, computer, [NONSENSE] * 3)
+    corrected = correct_by_hand(ledger, run, computer, [NONSENSE, *right], "ada").corrections[-1]
+    lessons = json.loads(str(ledger.get_content(corrected.correction)))
+    assert [(it["completion"], it["role"], it.get("is_instead", False)) for it in lessons] == [
+        (right[0], "action", True), (right[0], "recovery", False), (right[1], "action", False),
+    ]  # fmt: skip
+    assert corrected.steps == 2
+    assert f'"{NONSENSE}"' not in output("show", run.id.hex, "--json", db=ledger.path).split('"correction"')[1]
+
+
 def test_a_reviewer_who_only_rates_names_no_step(ledger: Ledger, computer: MiniWob) -> None:
     change(ledger, "run.max_steps", 3)
     rated = review(ledger, play(ledger, computer, [NONSENSE] * 3), computer, corrects=False)

@@ -201,7 +201,9 @@ def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
             entry["comment"] = log.get_content(event.comment)
         case TaskCorrected():
             kept = log.get_content(event.correction)
-            entry["correction"] = None if kept is None else [step["completion"] for step in json.loads(kept)]
+            rows = [] if kept is None else json.loads(kept)
+            done = [row["completion"] for row in rows if not row.get("is_instead")]
+            entry["correction"] = None if kept is None else done
     return entry
 
 
