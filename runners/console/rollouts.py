@@ -58,9 +58,9 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
 
 def _as_it_stands(state: State, id: str, lane: dict[str, Any]) -> dict[str, Any]:
     """The rollout with what a look at its canary says now, where it is under way; its sessions only counted."""
-    if id not in state.rollouts:
-        return lane
     shown = {**lane, "sessions": len(state.lanes.sessions(id))}
+    if id not in state.rollouts:
+        return shown
     look = state.look(id)
     return {**shown, "verdict": look.verdict, "reason": look.reason, "message": look.message, "numbers": look.numbers}
 
