@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -29,6 +30,7 @@ from eventsourcing.domain import event
 
 from grokputer.domain.aggregate import Aggregate
 from grokputer.domain.events import StepTaken
+from grokputer.runners import writer
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.mapper import encode
 
@@ -164,6 +166,16 @@ def threads(prepare: Prepare, count: int) -> float:
     return sum(map(len, appends)) / (time.perf_counter() - began)
 
 
+@contextmanager
+def commits_of_one() -> Iterator[None]:
+    """What is stored meanwhile is committed one by one, however many wait."""
+    before, writer.TOGETHER = writer.TOGETHER, 1
+    try:
+        yield
+    finally:
+        writer.TOGETHER = before
+
+
 WRITE = f"""
 import sys, time; sys.path.insert(0, sys.argv[1])
 from pathlib import Path; import appending
@@ -200,8 +212,13 @@ def main() -> None:
         for name, (wall, rate) in rates.items():
             share = f"{cpu(ways[name]):8.0f} {rate:16,.0f} {rate / rates['raw SQLite'][1]:6.2f}"
             print(f"{name:20} {wall:8.2f} {wall / sync:12.2f} {share}")
-        alone = threads(ledger, 1)
-        print(f"{THREADS} threads: {threads(ledger, THREADS) / alone:.1f} times the rate of one, a commit each")
+        alone, together = threads(ledger, 1), threads(ledger, THREADS)
+        with commits_of_one():
+            each = threads(ledger, THREADS)
+        print(
+            f"{THREADS} threads: {together / each:.1f} times the rate of {THREADS} with a commit each, "
+            f"{together / alone:.1f} times that of one"
+        )
         (folder / "one").mkdir()
         (folder / "four").mkdir()
         single, (rate, longest) = processes(folder / "one", 1)[0], processes(folder / "four", PROCESSES)
