@@ -2,9 +2,12 @@
 
     python benchmarks/recipes.py --rated 15 --measured 20 --seeds 0 1 2
     python benchmarks/recipes.py --recipe dpo_weight=1 --recipe sft_weight=0,kto_weight=1,learning_rate=5e-4
+    python benchmarks/recipes.py --folder bench/corrections-1 --training 2 --recipe "" --recipe detours=true
 
 The base runs every task and the reviewer rates and corrects it; that log is kept, and from it an adapter is trained with every
-recipe and each seed. All are measured on the same fresh instances. A recipe is what it changes in the default one.
+recipe and each seed. All are measured on the same fresh instances. A recipe is what it changes in the default one. With
+``--training`` the feedback is that of a log that is there, such as one of ``grokputer bench learn``, up to its training of that
+number.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from grokputer.adapters.recipe import Recipe
 from grokputer.adapters.training import train
 from grokputer.domain.aggregate import derive_id
 from grokputer.domain.errors import TrainingError
-from grokputer.domain.events import TaskSucceeded
+from grokputer.domain.events import DatasetBuilt, TaskSucceeded
 from grokputer.domain.routing import Route
 from grokputer.projections.learning import Count
 from grokputer.runners.batch import Wanted, run_batch
@@ -40,7 +43,7 @@ from grokputer.runners.wiring import Parts, base_of
 RECIPES = ("", "kto_weight=1", "dpo_weight=1", "sft_weight=0,kto_weight=1")
 BELOW_STARS = 4
 WEAK = 0.9
-FRESH = 1_000_000
+FRESH = 10_000_000
 """Seeds from here on are measured on and never trained on."""
 
 
@@ -65,6 +68,7 @@ def main() -> None:
         "--recipe", action="append", metavar="KEY=VALUE,...", help="changes to the default; repeatable"
     )
     options.add_argument("--folder", type=Path, help="where log and trainings go and stay; a log there is used again")
+    options.add_argument("--training", type=int, help="learn from what the log held at its training of this number")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)
@@ -73,7 +77,7 @@ def main() -> None:
         is_new = not path.exists()
         ledger = Ledger.create(path) if is_new else Ledger.open(path)
         with Parts(ledger, follow(ledger)) as parts:
-            bench = Bench(ledger, parts, folder)
+            bench = Bench(ledger, parts, folder, position_of(ledger, given.training) if given.training else None)
             if is_new:
                 bench.gather(given.rated, given.rated_old)
             print(f"{'recipe':44} {'unseen':>7} {'old':>7} {'examples':>8} {'minutes':>7}", flush=True)
@@ -85,8 +89,8 @@ def main() -> None:
 class Bench:
     """One log of feedback, and what is trained from it."""
 
-    def __init__(self, ledger: Ledger, parts: Parts, folder: Path) -> None:
-        self.ledger, self.parts, self.folder = ledger, parts, folder
+    def __init__(self, ledger: Ledger, parts: Parts, folder: Path, until: int | None) -> None:
+        self.ledger, self.parts, self.folder, self.until = ledger, parts, folder, until
         # What is measured must not become feedback: it goes into a log of its own.
         measured = folder / f"measured-{time.time_ns()}.db"
         self.measured = Ledger.create(measured)
@@ -118,7 +122,7 @@ class Bench:
         return whole
 
     def _train(self, recipe: Recipe) -> tuple[Path, int, float]:
-        events = (recorded.event for recorded in self.ledger.read(1, None, TOPICS))
+        events = (recorded.event for recorded in self.ledger.read(1, self.until, TOPICS))
         dataset = build_dataset(events, self.ledger.get_content, "action", BELOW_STARS, recipe)
         folder = Path(tempfile.mkdtemp(prefix="training-", dir=self.folder))
         write_examples(folder / "dataset.jsonl", dataset.examples)
@@ -144,6 +148,14 @@ class Bench:
             for task, seed in tasks
         ]
         yield from run_batch(runner, wanted, self.parts.environment("miniwob"), self.parts.state)
+
+
+def position_of(ledger: Ledger, training: int) -> int:
+    """How far the dataset of the log's training of this number, from 1, looked."""
+    built = [it.event for it in ledger.read(1, None, (DatasetBuilt.TOPIC,)) if isinstance(it.event, DatasetBuilt)]
+    if not 1 <= training <= len(built):
+        raise SystemExit(f"the log has no training {training} with a dataset; it has {len(built)}")
+    return built[training - 1].up_to
 
 
 def read_changes(changes: str) -> dict[str, Any]:
