@@ -52,5 +52,5 @@ class Detours:
             prompt = self._content(step.prompt)
             if prompt is not None and json.loads(prompt) == rows[0]["messages"]:
                 before = sum(not it.error for it in run.way if it.step < step.step)
-                return before + sum(not row.get("is_instead") for row in rows)
+                return before + run.correction.steps
         return None

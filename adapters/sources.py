@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ..domain.events import ExamplesImported, StepTaken, TaskFailed
+from ..domain.events import ExamplesImported, TaskFailed
+from ..domain.roles import done_instead
 from .examples import Example
 from .past_runs import Content, PastRun
 from .recipe import Recipe
@@ -69,16 +70,14 @@ def own_examples(run: PastRun, content: Content, source: str, label: str = "targ
 def replayed_examples(run: PastRun, content: Content) -> list[Example]:
     """What the role is to do in the run's place: its steps, and where one could not be carried out, what was done instead.
 
-    Such a step leaves the page as it is, so what another role, or the same one in a further try, did there next is right for
-    it too. Without it a role that is always helped never learns to do without help.
+    Without that a role that is always helped never learns to do without help.
     """
-    done: dict[int, StepTaken] = {}
-    for step in reversed(run.way):
-        done[step.step] = done.get(step.step + 1, step) if step.error else step
-    found = []
-    for step in run.steps:
-        prompt, answer = content(step.prompt), content(done[step.step].answer)
-        if prompt is not None and answer and not done[step.step].error:
+    found, own = [], {step.step for step in run.steps}
+    for step, done in zip(run.way, done_instead((it.answer, bool(it.error)) for it in run.way), strict=True):
+        if step.step not in own or done is None:
+            continue
+        prompt, answer = content(step.prompt), content(done)
+        if prompt is not None and answer:
             found.append(_example(run, "replay", {"messages": json.loads(prompt), "completion": answer}, step.step - 1))
     return found
 

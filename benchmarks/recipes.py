@@ -77,7 +77,9 @@ def main() -> None:
         is_new = not path.exists()
         ledger = Ledger.create(path) if is_new else Ledger.open(path)
         with Parts(ledger, follow(ledger)) as parts:
-            bench = Bench(ledger, parts, folder, position_of(ledger, given.training) if given.training else None)
+            bench = Bench(
+                ledger, parts, folder, None if given.training is None else position_of(ledger, given.training)
+            )
             if is_new:
                 bench.gather(given.rated, given.rated_old)
             print(f"{'recipe':44} {'unseen':>7} {'old':>7} {'examples':>8} {'minutes':>7}", flush=True)

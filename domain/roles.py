@@ -10,8 +10,13 @@ where nobody knows which that was, against none.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 from .events import Lane, TaskFailed, TaskRated, TaskSucceeded
 from .ports import Page
+
+T = TypeVar("T")
 
 RECOVERS = {"action": "recovery"}
 """The roles that another takes over from when they get nowhere, and which one does."""
@@ -40,3 +45,16 @@ def lanes_counted(event: TaskRated | TaskSucceeded | TaskFailed) -> tuple[Lane, 
     if isinstance(event, TaskSucceeded) or (isinstance(event, TaskRated) and event.stars >= GOOD_STARS):
         return event.lanes
     return tuple(lane for lane in event.lanes if lane["role"] == event.fault)
+
+
+def done_instead(steps: Iterable[tuple[T, bool]]) -> list[T | None]:
+    """For each of an episode's answers, with whether it could not be carried out: the one that was carried out in the end.
+
+    An answer that cannot be carried out leaves the page as it is, so the next one that can, whoever gave it, is right there
+    too; None where none followed.
+    """
+    found, done = list[T | None](), None
+    for answer, has_failed in reversed(list(steps)):
+        done = done if has_failed else answer
+        found.append(done)
+    return found[::-1]

@@ -38,7 +38,7 @@ def route(traffic: Traffic, run: str, session: str | None = None) -> Route:
     """
     if traffic.canary is None or traffic.rollout is None:
         return Route("stable", traffic.stable, None)
-    drawn_before = None if session is None else (traffic.sessions or {}).get(session)
+    drawn_before = None if session is None or traffic.sessions is None else traffic.sessions.get(session)
     seed = run if session is None or traffic.sessions is None else session
     arm = drawn_before or arm_of(draw(traffic.rollout, seed), traffic.weight_percent)
     return Route(arm, traffic.canary if arm == "canary" else traffic.stable, traffic.rollout)

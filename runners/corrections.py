@@ -15,6 +15,7 @@ from typing import Any
 from ..domain.errors import GrokputerError, NotPossible
 from ..domain.ports import Completion, Environment, Message, Model, Page, Script
 from ..domain.prompt import observe
+from ..domain.roles import done_instead
 from ..domain.run import TaskRun
 from .demonstrations import demonstrate
 from .episode import Actor, Step, ask_model, follow_script, is_success, play, repeat_actions
@@ -184,14 +185,13 @@ class Lesson:
 
 
 def _lessons(steps: Sequence[Step]) -> list[Lesson]:
-    """What the steps teach: one that could not be carried out, and so left the page as it was, what was done there instead."""
-    found, done = list[Lesson](), ""
-    for step in reversed(steps):
-        if not step.page.error:
-            done = step.answer
-        if done:
-            found.append(Lesson(step.messages, done, step.role, is_instead=bool(step.page.error)))
-    return found[::-1]
+    """What the steps teach: one that could not be carried out what was done there instead."""
+    done = done_instead((step.answer, bool(step.page.error)) for step in steps)
+    return [
+        Lesson(step.messages, answer, step.role, is_instead=bool(step.page.error))
+        for step, answer in zip(steps, done, strict=True)
+        if answer is not None
+    ]
 
 
 def _record(

@@ -164,9 +164,8 @@ class _Again:
             drawn = route(traffic, event.originator_id.hex, event.session)
             told = f"{drawn.arm} with {drawn.adapter or 'the base'}"
             is_same = (drawn.arm, drawn.adapter) == (lane["arm"], lane["adapter"])
-            if (
-                traffic.sessions and not is_same
-            ):  # one of a session's runs that were begun side by side, before the other was known
+            if not is_same and traffic.sessions:
+                # One of a session's runs that were begun side by side, before the other was known.
                 first = route(replace(traffic, sessions={}), event.originator_id.hex, event.session)
                 is_same = (first.arm, first.adapter) == (lane["arm"], lane["adapter"])
             yield Decision(position, "arm", "" if is_same else f"now {told}, then {lane['arm']}")

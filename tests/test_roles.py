@@ -12,7 +12,7 @@ from test_run import START, STEP
 from given import SOMEONE, Given, given
 from grokputer.domain.events import Event, Lane, StepTaken, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
 from grokputer.domain.ports import Page
-from grokputer.domain.roles import lanes_counted, role_of_next_step, roles_in
+from grokputer.domain.roles import done_instead, lanes_counted, role_of_next_step, roles_in
 from grokputer.domain.run import TaskRun
 from grokputer.domain.settings import Policy
 from grokputer.projections.health import Health
@@ -278,3 +278,17 @@ def test_a_success_stored_before_steps_had_roles_counts_for_its_role() -> None:
     event = decode("TaskSucceeded", UUID(int=7).hex, 3, json.dumps(kept).encode())
     assert isinstance(event, TaskSucceeded)
     assert event.lanes == (LANE,)
+
+
+# --- what was done in the end ------------------------------------------------------------------------------------------
+
+
+def test_where_an_answer_could_not_be_carried_out_the_next_one_that_could_was_done_instead() -> None:
+    assert done_instead([("x", True), ("y", True), ("a", False), ("b", False), ("z", True)]) == [
+        "a",
+        "a",
+        "a",
+        "b",
+        None,
+    ]
+    assert done_instead(list[tuple[str, bool]]()) == []
