@@ -148,7 +148,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Every setting by name, as plain JSON values."""
-        return dataclasses.asdict(self)
+        return dict(vars(self))
 
     @staticmethod
     def from_json(settings: Mapping[str, Any]) -> Recipe:

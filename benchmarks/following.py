@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -28,7 +29,8 @@ from grokputer.runners.ledger import Ledger
 from grokputer.runners.log import Log
 from grokputer.runners.watch import Watch
 
-PAIRS, WRITES, APART_S = 200, 300, 0.03
+LOGS, PAIRS, WRITES, APART_S = 5, 40, 300, 0.03
+"""Pairs in each of so many logs: a role has had twenty cycles at the end, which a million events come to."""
 RUN: dict[str, Any] = {
     "role": "action", "arm": "stable", "adapter": None, "rollout": None, "environment": "miniwob", "task": "click-link",
     "seed": 1, "base": "embedded", "session": None, "policy": {"run.max_steps": 12},
@@ -117,11 +119,14 @@ def main() -> None:
         return
     folder = Path(tempfile.mkdtemp(dir=given.folder))
     try:
-        ledger = Ledger.create(folder / "events.db")
-        for _ in range(50):
-            start_run(ledger)
-        two = statistics.median(milliseconds(lambda: twice(ledger)) for _ in range(PAIRS))
-        took = statistics.median(consequences(ledger))
+        direct, followed = list[float](), list[float]()
+        for number in range(LOGS):
+            ledger = Ledger.create(folder / f"events-{number}.db")
+            for _ in range(50):
+                start_run(ledger)
+            direct += [milliseconds(partial(twice, ledger)) for _ in range(PAIRS)]
+            followed += consequences(ledger)
+        two, took = statistics.median(direct), statistics.median(followed)
         print(f"two saves {two:.2f} ms; cause and consequence by the process {took:.2f} ms, {took / two:.2f} times")
         late, share = lateness(ledger)
         late.sort()

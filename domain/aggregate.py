@@ -1,8 +1,8 @@
 """The base of all aggregates: decide in public, apply in private.
 
 A command method checks and raises; applying a fact only assigns and never raises, so that stored history always loads,
-however the rules have changed since. It has the shape that ``eventsourcing`` expects (``id``, ``version``,
-``collect_events``); the clock, the actor and the cause come in with each command, because nothing in here may read them.
+however the rules have changed since. The clock, the actor and the cause come in with each command, because nothing in here
+may read them.
 """
 
 from __future__ import annotations
@@ -45,12 +45,10 @@ class Aggregate:
         self._pending: list[Event] = []
 
     @classmethod
-    def project(cls, initial: Self | None, events: Iterable[Event]) -> Self | None:
-        """The aggregate after these events, or None when there are none; the projector that the repository calls."""
-        aggregate = initial
+    def project(cls, id: UUID, events: Iterable[Event]) -> Self:
+        """The aggregate of this id after these events, all that it has had."""
+        aggregate = cls(id)
         for event in events:
-            if aggregate is None:
-                aggregate = cls(event.originator_id)
             aggregate._apply(event)
             aggregate.version = event.originator_version
         return aggregate

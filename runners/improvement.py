@@ -62,8 +62,11 @@ def follow(ledger: Ledger, known: State | None = None) -> State:
     """
     done = ledger.tracked(NAME)
     state = known if known is not None and _goes_on(ledger, known, done) else load_kept(ledger, done)
-    while ledger.position > state.position:
+    is_news = True
+    while is_news:
+        is_news = False  # what follows from an event stands after all that were read with it
         for recorded in ledger.read(state.position + 1):
+            is_news = True
             state.apply(recorded.position, recorded.event)
             if is_due(state.position):
                 keep(ledger, state)

@@ -1,7 +1,7 @@
 """The ledger: the log, opened for writing, with the content beside it in the same file.
 
 All writing of events goes through ``write`` and ``store``: load the aggregate, let it decide, store what it decided in one
-transaction; a lost race is decided anew. Storing and loading is the work of an ``eventsourcing`` application.
+transaction; a lost race is decided anew. Storing is the work of an ``eventsourcing`` application.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
-from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.application import Application
 from eventsourcing.persistence import (
     InfrastructureFactory,
     IntegrityError,
@@ -74,13 +74,6 @@ class Ledger(Log):
     def context(self, actor: str, caused_by: str | None = None) -> Context:
         """What surrounds a decision taken now."""
         return Context(self.clock.now(), actor, caused_by)
-
-    def get(self, kind: type[A], id: UUID) -> A:
-        """The aggregate as the log has it, or a blank one."""
-        try:
-            return self._events.repository.get(id, projector_func=kind.project)
-        except AggregateNotFoundError:
-            return kind(id)
 
     def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
         """Load the aggregate, let it decide, store its events; taken anew when another process wrote it meanwhile."""

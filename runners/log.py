@@ -154,7 +154,7 @@ class Log:
 
     def get(self, kind: type[A], id: UUID) -> A:
         """The aggregate as the log has it, or a blank one."""
-        return kind.project(None, (it.event for it in self.history(id))) or kind(id)
+        return kind.project(id, (it.event for it in self.history(id)))
 
     def last(self, id: UUID) -> Recorded | None:
         """The newest event of one aggregate, None without any."""

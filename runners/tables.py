@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from ..domain.events import SCHEMA
@@ -41,13 +42,11 @@ def update_tables(log: Log) -> None:
 def bring_up(log: Log, connection: sqlite3.Connection) -> bool:
     """Bring the tables up by one part at most, in a transaction of the caller's; whether more is to come."""
     saved = _position(log, connection)
-    end = log.position
-    last = min(end, saved + PART)
-    events = log.scan(saved + 1, last, HEARD)
-    write_rows(connection, (row for position, event in events for row in rows_of(position, event)))
-    if last > saved or not saved:
-        save_checkpoint(connection, CHECKPOINT, last, OF_THIS_PROGRAM)
-    return last < end
+    part = list(islice(log.scan(saved + 1, None, HEARD), PART))
+    write_rows(connection, (row for position, event in part for row in rows_of(position, event)))
+    if part or not saved:
+        save_checkpoint(connection, CHECKPOINT, part[-1][0] if part else 0, OF_THIS_PROGRAM)
+    return len(part) == PART
 
 
 def _position(log: Log, connection: sqlite3.Connection) -> int:

@@ -1,7 +1,7 @@
 """The log's writer: what several threads want stored at the same time is committed together (group commit).
 
-A commit waits for the disk. Whoever comes first writes; those who come meanwhile wait, and one of them writes for all of
-them next. Processes take turns (``turn``).
+A commit waits for the disk. Whoever comes first writes, for all who come before the commit; those who come during it wait,
+and one of them writes for all of them next. Processes take turns (``turn``).
 """
 
 from __future__ import annotations
@@ -124,8 +124,7 @@ class Writer:
 
     def _lead(self, own: _Piece[Any]) -> None:
         """Commit what waits, this thread's own among it, and leave what came meanwhile to one who waits for it."""
-        with self._mutex:
-            together = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
+        together = self._take(TOGETHER)
         try:
             self._commit(together)
         except Exception as error:
@@ -142,6 +141,11 @@ class Writer:
                     piece.wake()
             self._hand_on()
 
+    def _take(self, count: int) -> list[_Piece[Any]]:
+        """Of what waits at most so many, those that came first."""
+        with self._mutex:
+            return [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
+
     def _hand_on(self) -> None:
         with self._mutex:
             following = self._waiting[0] if self._waiting else None
@@ -150,8 +154,8 @@ class Writer:
                 following.leads = True
                 following.wake()
 
-    def _commit(self, together: Sequence[_Piece[Any]]) -> None:
-        """Do it all while no other process's writer writes; what is not committed is rolled back."""
+    def _commit(self, together: list[_Piece[Any]]) -> None:
+        """Do it all, and what comes meanwhile, while no other process's writer writes; what is not committed is rolled back."""
         if self._connection is None:
             self._connection = connect(self.path)
         with self._turn:
@@ -163,11 +167,13 @@ class Writer:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def _do(self, together: Sequence[_Piece[Any]], connection: sqlite3.Connection) -> None:
+    def _do(self, together: list[_Piece[Any]], connection: sqlite3.Connection) -> None:
         transaction = self._begin(connection)
         try:
-            for piece in together:
+            for piece in together:  # it grows: who comes before the commit need not wait for the next one
                 piece.do(transaction)
+                if piece is together[-1]:
+                    together += self._take(TOGETHER - len(together))
         except Exception:
             if len(together) == 1:
                 raise

@@ -36,8 +36,8 @@ class Given(Generic[A]):
         except GrokputerError as error:
             return When([], error)
         events = self.aggregate.collect_events()
-        reloaded = type(self.aggregate).project(None, [*self.past, *events])
-        assert reloaded is None or vars(reloaded) | {"_pending": []} == vars(self.aggregate) | {"_pending": []}
+        reloaded = type(self.aggregate).project(ID, [*self.past, *events])
+        assert vars(reloaded) | {"_pending": []} == vars(self.aggregate) | {"_pending": []}
         return When(events, None)
 
 

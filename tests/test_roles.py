@@ -253,8 +253,7 @@ def read(topic: str, version: int, **changed: Any) -> Event:
 
 
 def test_a_run_stored_before_steps_had_roles_reads_as_one_of_its_own_role() -> None:
-    run = TaskRun.project(None, [read(topic, version) for version, topic in enumerate(STORED, 1)])
-    assert run is not None
+    run = TaskRun.project(UUID(int=7), [read(topic, version) for version, topic in enumerate(STORED, 1)])
     assert run.roles == ("action",)
     assert run.role_of(run.steps[0]) == "action"
     assert run.steps[0].role == ""

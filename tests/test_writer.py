@@ -58,16 +58,17 @@ def test_what_many_threads_store_stands_in_one_order_with_the_tree_over_it(path:
     assert tree.size == len(saves) * 2
 
 
-def test_what_waits_while_another_commits_is_committed_together(path: Path, writer: Writer) -> None:
+def test_what_comes_before_a_commit_is_committed_with_it(path: Path, writer: Writer) -> None:
     inside, go_on = threading.Event(), threading.Event()
-    seen: list[int] = []
+    seen: list[Transaction] = []
 
     def hold(transaction: Transaction) -> None:
+        seen.append(transaction)
         inside.set()
         go_on.wait()
 
     def note(transaction: Transaction) -> None:
-        seen.append(id(transaction))
+        seen.append(transaction)
 
     with ThreadPoolExecutor(9) as pool:
         first = pool.submit(writer.do, hold)
@@ -78,8 +79,8 @@ def test_what_waits_while_another_commits_is_committed_together(path: Path, writ
         go_on.set()
         for it in [first, *others]:
             it.result()
-    assert len(set(seen)) == 1
-    assert len(seen) == len(others)
+    assert len(seen) == 1 + len(others)
+    assert all(it is seen[0] for it in seen)
 
 
 def test_one_that_fails_among_many_fails_alone_and_leaves_no_trace(path: Path, writer: Writer) -> None:
