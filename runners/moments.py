@@ -6,7 +6,7 @@ Row ``head`` at a position says of which rows its state is made: ``parts``, by n
 from __future__ import annotations
 
 import sqlite3
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -39,27 +39,47 @@ def load_moment(connection: sqlite3.Connection, position: int | None = None) -> 
     return State.load({HEAD: found, **parts})
 
 
-def save_moment(connection: sqlite3.Connection, state: State, schema: str = "main") -> None:
+class Kept(NamedTuple):
+    """A state as it is kept: by name its parts, and where each was written."""
+
+    position: int
+    places: dict[str, int]
+    parts: dict[str, bytes]
+
+
+def save_moment(
+    connection: sqlite3.Connection, state: State, schema: str = "main", before: Kept | None = None
+) -> Kept | None:
     """Keep the state, in a transaction of the caller's; the same twice changes nothing.
 
-    Where the one before it is not kept (any more), neither is this: whoever folds from there on will.
+    Where the one before it is not kept (any more), neither is this: whoever folds from there on will. Who has just kept that
+    one, alone with the table, may give it: it is read otherwise.
     """
-    table, dumped = f"{schema}.moments", state.dump()
-    if is_of_another_program(connection, schema):
-        connection.execute(f"DELETE FROM {table}")
-    before, kept, parts = dict[str, int](), dict[str, bytes](), dict[str, int]()
-    if state.position > EVERY:
-        last = _find_head(connection, state.position - 1, schema)
-        if last is None or (head := _read(last, _Head)).position != state.position - EVERY:
-            return
-        before, kept = head.parts, _parts(connection, head.parts, schema)
-    own = decode(dumped.pop(HEAD))
+    table, dumped, position = f"{schema}.moments", state.dump(), state.position
+    if before is None:
+        if is_of_another_program(connection, schema):
+            connection.execute(f"DELETE FROM {table}")
+        before = _find_before(connection, position, schema)
+    if before is None or before.position != position - EVERY:
+        return None
+    own, places = decode(dumped.pop(HEAD)), dict[str, int]()
     for name, part in sorted(dumped.items()):
-        parts[name] = before[name] if kept.get(name) == part else state.position
-        if parts[name] == state.position:
-            connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (name, state.position, part))
-    saved = encode({**own, "parts": parts})
-    connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", (HEAD, state.position, saved))
+        places[name] = before.places[name] if before.parts.get(name) == part else position
+    rows = [(name, position, dumped[name]) for name, place in places.items() if place == position]
+    rows.append((HEAD, position, encode({**own, "parts": places})))
+    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
+    return Kept(position, places, dumped)
+
+
+def _find_before(connection: sqlite3.Connection, position: int, schema: str) -> Kept | None:
+    """The newest state that is kept of before the position; nothing at 0 is before the first."""
+    if position == EVERY:
+        return Kept(0, {}, {})
+    found = _find_head(connection, position - 1, schema)
+    if found is None:
+        return None
+    head = _read(found, _Head)
+    return Kept(head.position, head.parts, _parts(connection, head.parts, schema))
 
 
 def is_last_kept(connection: sqlite3.Connection, position: int) -> bool:

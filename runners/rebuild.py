@@ -87,12 +87,12 @@ def _attach(connection: sqlite3.Connection) -> None:
 
 def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> states.State:
     """Fold the events into states up to one position and into the temporary tables up to another, all in one pass."""
-    state, events = states.State(), log.scan(1, until, states.HEARD | tables.HEARD)
+    state, events, kept = states.State(), log.scan(1, until, states.HEARD | tables.HEARD), None
     while part := list(islice(events, PART)):
         for position, event in part:
             state.apply(position, event)
             if is_due(position):
-                save_moment(connection, state, "rebuilt")
+                kept = save_moment(connection, state, "rebuilt", kept)
         heard = ((position, event) for position, event in part if position <= tables_at)
         write_rows(connection, (row for position, event in heard for row in rows_of(position, event)), "rebuilt")
         report(part[-1][0], until)
