@@ -62,16 +62,15 @@ def follow(ledger: Ledger, known: State | None = None) -> State:
     """
     done = ledger.tracked(NAME)
     state = known if known is not None and _goes_on(ledger, known, done) else load_kept(ledger, done)
-    is_news = True
-    while is_news:
-        is_news = False  # what follows from an event stands after all that were read with it
+    has_followed = True
+    while has_followed:
+        has_followed = False  # what follows from an event stands after all that were read with it
         for recorded in ledger.read(state.position + 1):
-            is_news = True
             state.apply(recorded.position, recorded.event)
             if is_due(state.position):
                 keep(ledger, state)
             if recorded.position > done and _react(ledger, recorded, state):
-                done = recorded.position
+                done, has_followed = recorded.position, True
     is_behind = state.position > done or not are_tables_current(ledger)
     while is_behind:
         with ledger.changing_views() as connection:

@@ -190,11 +190,13 @@ class Writer:
     def _begin(self, connection: sqlite3.Connection) -> Transaction:
         # The write lock first: a transaction that begins by reading cannot be widened while another writes.
         connection.execute("BEGIN IMMEDIATE")
-        # Another connection's commit changes it.
+        # Another connection's commit changes it; mostly that of this process's views, which adds no event.
         version: int = connection.execute("PRAGMA data_version").fetchone()[0]
         seen, tree = self._tree
-        self._tree = (version, tree if seen == version else None)
-        return Transaction(connection, self._tree[1])
+        if tree is not None and seen != version and tree.size != _size(connection):
+            tree = None
+        self._tree = (version, tree)
+        return Transaction(connection, tree)
 
     @staticmethod
     def _try(piece: _Piece[Any], transaction: Transaction) -> None:
@@ -237,8 +239,12 @@ class _Piece(Generic[T]):
 
 def read_tree(connection: sqlite3.Connection) -> Tree:
     """The tree over all stored events, from the nodes beside them. Raises ``LogError`` where events are missing."""
-    size = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
-    return Tree.at(size, stored_nodes(connection))
+    return Tree.at(_size(connection), stored_nodes(connection))
+
+
+def _size(connection: sqlite3.Connection) -> int:
+    """How many events are stored: the newest one's position."""
+    return connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
 
 
 def stored_nodes(connection: sqlite3.Connection) -> NodesAt:
