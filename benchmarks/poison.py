@@ -4,7 +4,7 @@ Wrong corrections of an environment's tasks do not get in: each is tried first. 
 check, as whoever can write the log could, each one trusted above the right one of the same run. Where wrong ones can come
 from in earnest is what no environment tries: answers to questions in words, sets from outside, a teacher's answers.
 
-    --kind random   the right action's element is taken for another one of the page, in a share of the corrected runs
+    --kind random   the right action's element is taken for another one of the page, in a share of all corrected runs so far
     --kind task     every correction of a share of the tasks is wrong in that way: what a mistaken reviewer would do
     --clean 1       cycles without poison before, so that the poisoned adapter has a trained one for its parent
 
@@ -59,15 +59,16 @@ class Poisoned(_Loop):
             return
         draw = random.Random(f"{self.plan.seed}/poison/{cycle}")
         corrected = dict.fromkeys(it.event.originator_id for it in self.ledger.read(1, None, (TaskCorrected.TOPIC,)))
-        runs = [run for id in corrected if self._is_of(cycle, run := self.ledger.get(TaskRun, id))]
+        runs = [run for id in corrected if self._was_rated(run := self.ledger.get(TaskRun, id))]
         hit = self._choose(runs, draw)
         for run in hit:
             self._poison(run, draw)
         self.parts.state = follow(self.ledger)
         self.display.say(f"{len(hit)} of {len(runs)} corrected runs were poisoned")
 
-    def _is_of(self, cycle: int, run: TaskRun) -> bool:
-        labels = {str(planned.label) for planned in self.plan.rated(cycle, "feedback")}
+    def _was_rated(self, run: TaskRun) -> bool:
+        cycles = range(1, self.plan.cycles + 1)
+        labels = {str(planned.label) for cycle in cycles for planned in self.plan.rated(cycle, "feedback")}
         return run.started is not None and run.started.session in labels
 
     def _choose(self, runs: list[TaskRun], draw: random.Random) -> list[TaskRun]:
