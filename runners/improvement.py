@@ -44,6 +44,7 @@ from .mapper import Recorded
 from .moments import is_due, is_last_kept, save_moment
 from .tables import are_tables_current, bring_up
 from .views import load_kept
+from .writer import Transaction
 
 NAME = "improvement"
 TRACK = (
@@ -58,9 +59,10 @@ def follow(ledger: Ledger, known: State | None = None) -> State:
     """React to every event not reacted to yet, and return the state at the log's end.
 
     It goes on from the state that the caller knows, which is brought up to the end, or else from the newest kept one: what is
-    before is never read again. Events between that and the process's own position are folded without a reaction.
+    before is never read again. Events between that and the process's own position are folded without a reaction; a few after
+    it may have been reacted to before, and lead to nothing then.
     """
-    done = ledger.tracked(NAME)
+    done = max(ledger.tracked(NAME), ledger.followed)
     state = known if known is not None and _goes_on(ledger, known, done) else load_kept(ledger, done)
     has_followed = True
     while has_followed:
@@ -71,11 +73,12 @@ def follow(ledger: Ledger, known: State | None = None) -> State:
                 keep(ledger, state)
             if recorded.position > done and _react(ledger, recorded, state):
                 done, has_followed = recorded.position, True
-    is_behind = state.position > done or not are_tables_current(ledger)
+    is_behind = not are_tables_current(ledger)
     while is_behind:
         with ledger.changing_views() as connection:
             connection.execute(TRACK, (NAME, state.position))
             is_behind = bring_up(ledger, connection)
+    ledger.followed = max(ledger.followed, state.position)
     return state
 
 
@@ -96,11 +99,15 @@ def _react(ledger: Ledger, recorded: Recorded, state: State) -> bool:
     commands = react(recorded.event, state)
     if not commands:
         return False
+
+    def also(transaction: Transaction) -> None:
+        bring_up(ledger, transaction.connection)
+
     for _ in range(RACES):
         context = ledger.context(ACTOR, recorded.event.reference)
         targets = [carry_out(ledger, command, state.policy, context) for command in commands]
         try:
-            ledger.store(*targets, tracking=Tracking(NAME, recorded.position))
+            ledger.store(*targets, tracking=Tracking(NAME, recorded.position), also=also)
         except IntegrityError:
             if ledger.tracked(NAME) >= recorded.position:
                 return True

@@ -46,6 +46,8 @@ class Ledger(Log):
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         super().__init__(path, clock)
+        self.followed = 0
+        """Up to which position this process has reacted, at the least; what is stored of it may lie a few events behind."""
         try:
             upgrade_tables(path)
             self._events = _Events({"SQLITE_DBNAME": str(path), "CREATE_TABLE": "no"})

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -99,22 +99,27 @@ class Log:
         for position, id, version, topic, state in self._rows(first, last, topics):
             yield Recorded(position, decode(topic, id, version, state))
 
-    def scan(self, first: int, last: int | None, heard: Collection[str]) -> Iterator[tuple[int, Event | Passing]]:
+    def scan(
+        self, first: int, last: int | None, heard: Collection[str], connection: sqlite3.Connection | None = None
+    ) -> Iterator[tuple[int, Event | Passing]]:
         """The events of these topics where they stand, and of the others only when they happened. Raises ``LogError``.
 
-        Most events are steps, and most who follow the log hear nothing of them.
+        Most events are steps, and most who follow the log hear nothing of them. A connection that is given sees what its own
+        transaction has stored, too.
         """
-        for position, id, version, topic, state in self._rows(first, last):
+        for position, id, version, topic, state in self._rows(first, last, connection=connection):
             yield position, (decode if topic in heard else glance)(topic, id, version, state)
 
-    def _rows(self, first: int, last: int | None, topics: Sequence[str] = ()) -> Iterator[Row]:
+    def _rows(
+        self, first: int, last: int | None, topics: Sequence[str] = (), connection: sqlite3.Connection | None = None
+    ) -> Iterator[Row]:
         """What is stored, in order, a batch at a time."""
         conditions, values = _of_topics(topics)
         if last is not None:
             conditions, values = [*conditions, "position <= ?"], [*values, last]
         where = " AND ".join(["WHERE position >= ?", *conditions])
         while True:
-            found = self._select_rows(f"{where} ORDER BY position LIMIT {BATCH}", first, *values)
+            found = self._select_rows(f"{where} ORDER BY position LIMIT {BATCH}", first, *values, connection=connection)
             yield from found
             if len(found) < BATCH:
                 return
@@ -236,9 +241,9 @@ class Log:
             for position, id, version, topic, state in self._select_rows(where, *values)
         ]
 
-    def _select_rows(self, where: str, *values: Any) -> list[Row]:
-        with self.reading() as connection:
-            return connection.execute(f"SELECT {COLUMNS} FROM stored_events {where}", values).fetchall()
+    def _select_rows(self, where: str, *values: Any, connection: sqlite3.Connection | None = None) -> list[Row]:
+        with self.reading() if connection is None else nullcontext(connection) as opened:
+            return opened.execute(f"SELECT {COLUMNS} FROM stored_events {where}", values).fetchall()
 
     def _one(self, statement: str, *values: Any) -> Any:
         with self.reading() as connection:

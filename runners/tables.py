@@ -42,7 +42,7 @@ def update_tables(log: Log) -> None:
 def bring_up(log: Log, connection: sqlite3.Connection) -> bool:
     """Bring the tables up by one part at most, in a transaction of the caller's; whether more is to come."""
     saved = _position(log, connection)
-    part = list(islice(log.scan(saved + 1, None, HEARD), PART))
+    part = list(islice(log.scan(saved + 1, None, HEARD, connection), PART))
     write_rows(connection, (row for position, event in part for row in rows_of(position, event)))
     if part or not saved:
         save_checkpoint(connection, CHECKPOINT, part[-1][0] if part else 0, OF_THIS_PROGRAM)

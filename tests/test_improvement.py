@@ -29,10 +29,11 @@ from grokputer.domain.run import TaskRun
 from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
 from grokputer.domain.training import TrainingJob, training_id
 from grokputer.projections.state import State
-from grokputer.runners import moments
+from grokputer.runners import improvement, moments
 from grokputer.runners.improvement import NAME, follow
 from grokputer.runners.ledger import Ledger
 from grokputer.runners.moments import load_moment
+from grokputer.runners.tables import are_tables_current
 from grokputer.runners.views import fold, load_state
 from story import change
 
@@ -311,6 +312,27 @@ def test_a_process_killed_after_reacting_and_before_saving_its_state_goes_on(led
     assess(ledger, rollout, "promote")
     assert count(ledger)["TrainingRequested"] == 1
     assert count(ledger)["AdapterPromoted"] == 1
+
+
+def test_what_follows_is_stored_with_its_rows_and_gone_on_from_without_reading_it_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = follow(ledger)
+    monkeypatch.setattr(Ledger, "changing_views", None)  # no transaction of the views' own
+    monkeypatch.setattr(improvement, "load_kept", None)  # and no state from the disk
+    for _ in range(2):
+        role = ledger.get(RoleImprovement, role_id("action"))
+        role.open("action", None, "try it", ledger.context("ada"))
+        ledger.store(role)
+        follow(ledger, state)
+        [training] = [id for id, it in state.registry.trainings.items() if it["status"] == "requested"]
+        assert are_tables_current(ledger)
+        assert ledger.tracked(NAME) < ledger.position
+        job = ledger.get(TrainingJob, UUID(training))
+        job.decline("too little", 0, 5, ledger.position, ledger.context("grokputer"))
+        ledger.store(job)
+        follow(ledger, state)
+        assert state.lanes.cycle("action") is None
 
 
 def test_an_event_already_reacted_to_is_not_reacted_to_again(ledger: Ledger) -> None:
