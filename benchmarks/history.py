@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import msgspec
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
@@ -172,6 +173,8 @@ def read(folder: Path) -> None:
     print(f"{count} events; the stock notification log reads {stock:,.0f} a CPU second")
     print(f"{'what':44} {'events/CPU s':>14} {'times the stock':>16}")
     ways: dict[str, Callable[[], object]] = {
+        "the store's limit: fetching the rows": lambda: _fetch(log, lambda state: state),
+        "... and parsing them, into nothing": lambda: _fetch(log, msgspec.json.decode),
         "reading and decoding": lambda: sum(1 for _ in log.read()),
         "the state folded from nothing": lambda: fold(log, State()),
         "verify": lambda: verify(log),
@@ -192,6 +195,15 @@ def read(folder: Path) -> None:
     for name, work in looks.items():
         ms = sorted(_time(work) for _ in range(200))
         print(f"{name:44} p50 {statistics.median(ms):8.2f} ms   p99 {ms[int(len(ms) * 0.99)]:8.2f} ms")
+
+
+def _fetch(log: Log, parse: Callable[[bytes], object]) -> None:
+    """What whoever reads the log from Python has to do at the least."""
+    with log.reading() as connection:
+        for row in connection.execute(
+            "SELECT position, originator_id, originator_version, topic, state FROM stored_events"
+        ):
+            parse(row[4])
 
 
 def _rate(count: int, work: Callable[[], object]) -> float:
