@@ -83,6 +83,9 @@ class Writer:
         self._mutex = threading.Lock()
         self._waiting: deque[_Piece[Any]] = deque()
         self._is_led = False
+        self._together: list[_Piece[Any]] = []
+        """What is being committed, for one who leads."""
+        self._is_committing = False
         self._turn = Turn(path)
         self._connection: sqlite3.Connection | None = None
         self._tree: tuple[int, Tree | None] = (0, None)  # as this process left it, and SQLite's data_version then
@@ -93,13 +96,17 @@ class Writer:
         Raises what the work raises, which is undone then, and ``sqlite3.Error``, ``OSError`` where nothing can be stored.
         """
         piece = _Piece(work)
-        with self._mutex:
-            self._waiting.append(piece)
-            piece.leads, self._is_led = not self._is_led, True
-        if not piece.leads:
-            self._wait(piece)
-        if piece.leads:
-            self._lead(piece)
+        try:
+            with self._mutex:
+                self._waiting.append(piece)
+                piece.leads, self._is_led = not self._is_led, True
+            if not piece.leads:
+                piece.wait()
+            if piece.leads:
+                self._lead(piece)
+        except BaseException:
+            self._step_back(piece)
+            raise
         return piece.result()
 
     def close(self) -> None:
@@ -110,49 +117,46 @@ class Writer:
         self._connection = None
         self._tree = (0, None)
 
-    def _wait(self, piece: _Piece[Any]) -> None:
-        """Until it is done, or this thread is to lead; a thread that is stopped meanwhile takes its work away."""
-        try:
-            piece.wait()
-        except BaseException:
-            with self._mutex:
-                if piece in self._waiting:
-                    self._waiting.remove(piece)
-            if piece.leads:
-                self._hand_on()
-            raise
-
     def _lead(self, own: _Piece[Any]) -> None:
         """Commit what waits, this thread's own among it, and leave what came meanwhile to one who waits for it."""
-        together = self._take(TOGETHER)
+        self._take()
         try:
-            self._commit(together)
+            self._commit(self._together)
         except Exception as error:
-            for piece in together:
+            for piece in self._together:
                 piece.error = error
-        finally:
-            done = [piece for piece in together if piece.is_done or piece.error is not None]
-            with self._mutex:  # of a thread that is being stopped, the others' work is left to them
-                self._waiting.extendleft(
-                    piece for piece in reversed(together) if piece not in done and piece is not own
-                )
-            for piece in done:
-                if piece is not own:
-                    piece.wake()
-            self._hand_on()
+        self._hand_on(own)
 
-    def _take(self, count: int) -> list[_Piece[Any]]:
-        """Of what waits at most so many, those that came first."""
+    def _take(self) -> None:
+        """Take on what waits, in its order. A thread may be stopped anywhere in it: nothing is lost."""
         with self._mutex:
-            return [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
+            while self._waiting and len(self._together) < TOGETHER:
+                self._together.append(self._waiting[0])
+                self._waiting.popleft()
 
-    def _hand_on(self) -> None:
+    def _step_back(self, own: _Piece[Any]) -> None:
+        """What a thread that is stopped, as by Ctrl-C, leaves in order for the others: its own work is not waited for."""
         with self._mutex:
-            following = self._waiting[0] if self._waiting else None
-            self._is_led = following is not None
-            if following is not None:
-                following.leads = True
-                following.wake()
+            if own in self._waiting:
+                self._waiting.remove(own)
+        if own.leads:
+            self._hand_on(own)
+        own.wake_others()
+
+    def _hand_on(self, own: _Piece[Any]) -> None:
+        """Let go of what was taken on, and leave the lead to the first who waits; to do it twice is to do it once."""
+        with self._mutex:
+            undone = [it for it in self._together if not it.is_over and it is not own and it not in self._waiting]
+            self._waiting.extendleft(reversed(undone))
+            while self._waiting and self._waiting[0].is_over:
+                self._waiting.popleft()
+            following = list(self._waiting)[:1]
+            own.others += [it for it in self._together if it.is_over and it is not own] + following
+            for it in following:
+                it.leads = True
+            self._is_led, self._together = bool(following), []
+            own.leads = False
+        own.wake_others()
 
     def _commit(self, together: list[_Piece[Any]]) -> None:
         """Do it all, and what comes meanwhile, while no other process's writer writes; what is not committed is rolled back."""
@@ -161,11 +165,15 @@ class Writer:
         with self._turn:
             try:
                 self._do(together, self._connection)
-            except BaseException:
+            except BaseException as error:
                 self._tree = (0, None)
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                elif self._is_committing and not isinstance(error, sqlite3.Error):
+                    _settle(together)  # stopped just after it, most likely while the disk was waited for
                 raise
+            finally:
+                self._is_committing = False
 
     def _do(self, together: list[_Piece[Any]], connection: sqlite3.Connection) -> None:
         transaction = self._begin(connection)
@@ -173,7 +181,7 @@ class Writer:
             for piece in together:  # it grows: who comes before the commit need not wait for the next one
                 piece.do(transaction)
                 if piece is together[-1]:
-                    together += self._take(TOGETHER - len(together))
+                    self._take()
         except Exception:
             if len(together) == 1:
                 raise
@@ -182,9 +190,9 @@ class Writer:
             transaction = self._begin(connection)
             for piece in together:
                 self._try(piece, transaction)
+        self._is_committing = True
         connection.execute("COMMIT")
-        for piece in together:
-            piece.is_done = True
+        _settle(together)
         self._tree = (self._tree[0], transaction.known_tree)
 
     def _begin(self, connection: sqlite3.Connection) -> Transaction:
@@ -210,6 +218,12 @@ class Writer:
             piece.error = error
 
 
+def _settle(together: Sequence[_Piece[Any]]) -> None:
+    """All that was not refused is stored."""
+    for piece in together:
+        piece.is_done = piece.error is None
+
+
 class _Piece(Generic[T]):
     """One caller's work, and how it went."""
 
@@ -219,14 +233,26 @@ class _Piece(Generic[T]):
         self.error: Exception | None = None
         self.is_done = False
         self.leads = False
+        self.others: list[_Piece[Any]] = []
+        """Whom it has to wake, as it led."""
         self._gate = threading.Lock()
         self._gate.acquire()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is stored, or never will be."""
+        return self.is_done or self.error is not None
 
     def wait(self) -> None:
         self._gate.acquire()
 
     def wake(self) -> None:
-        self._gate.release()
+        if self._gate.locked():
+            self._gate.release()
+
+    def wake_others(self) -> None:
+        for it in self.others:
+            it.wake()
 
     def do(self, transaction: Transaction) -> None:
         self._value = self._work(transaction)

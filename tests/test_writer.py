@@ -11,11 +11,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from grokputer.domain.merkle import Tree, leaf
+from grokputer.runners import writer as writing
 from grokputer.runners.log import connect
 from grokputer.runners.schema import create_tables
 from grokputer.runners.writer import Row, Transaction, Writer, read_tree
@@ -161,6 +163,40 @@ def test_a_thread_that_is_stopped_while_it_waits_stops_nobody_else(writer: Write
     later.join(10)
     assert not later.is_alive()
     assert [it[2] for it in stored(writer.path)] == [2]
+
+
+@pytest.mark.parametrize("after_the_commit", [False, True])
+def test_a_thread_that_is_stopped_while_it_writes_for_others_leaves_their_work_done_once(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch, after_the_commit: bool
+) -> None:
+    stop, others = stop_once(), 3
+
+    def wait_for_others(transaction: Transaction) -> None:
+        transaction.append([row(9)])
+        for it in threads:
+            it.start()
+        while len(writer._waiting) < others:
+            pass
+
+    def store(transaction: Transaction) -> None:
+        transaction.append([row(1)])
+        if not after_the_commit:
+            stop(0, None)
+
+    def settle(together: list[Any], settle: Callable[[list[Any]], None] = writing._settle) -> None:
+        if after_the_commit:
+            stop(0, None)
+        settle(together)
+
+    monkeypatch.setattr(writing, "_settle", settle)
+    threads = [threading.Thread(target=writer.do, args=(store,), daemon=True) for _ in range(others)]
+    with pytest.raises(Stopped):
+        writer.do(wait_for_others)
+    for it in threads:
+        it.join(10)
+        assert not it.is_alive()
+    assert sorted(it[2] for it in stored(writer.path)) == [1, 1, 1] + [9] * after_the_commit
+    assert writer.do(append(row(2))) == [others + 1 + after_the_commit]
 
 
 def test_a_full_disk_fails_what_it_meets_and_the_next_is_stored_when_there_is_room(path: Path, writer: Writer) -> None:
