@@ -39,7 +39,7 @@ from grokputer.projections.state import State
 from grokputer.runners.improvement import follow
 from grokputer.runners.integrity import prove, verify
 from grokputer.runners.ledger import Ledger
-from grokputer.runners.log import Log
+from grokputer.runners.log import COLUMNS, Log
 from grokputer.runners.rebuild import replay
 from grokputer.runners.views import fold, load_state
 
@@ -200,10 +200,8 @@ def read(folder: Path) -> None:
 def _fetch(log: Log, parse: Callable[[bytes], object]) -> None:
     """What whoever reads the log from Python has to do at the least."""
     with log.reading() as connection:
-        for row in connection.execute(
-            "SELECT position, originator_id, originator_version, topic, state FROM stored_events"
-        ):
-            parse(row[4])
+        for *_, state in connection.execute(f"SELECT {COLUMNS} FROM stored_events"):
+            parse(state)
 
 
 def _rate(count: int, work: Callable[[], object]) -> float:

@@ -58,18 +58,20 @@ class Poisoned(_Loop):
         if cycle <= self.clean:
             return
         draw = random.Random(f"{self.plan.seed}/poison/{cycle}")
-        corrected = dict.fromkeys(it.event.originator_id for it in self.ledger.read(1, None, (TaskCorrected.TOPIC,)))
-        runs = [run for id in corrected if self._was_rated(run := self.ledger.get(TaskRun, id))]
+        runs = self._corrected_runs()
         hit = self._choose(runs, draw)
         for run in hit:
             self._poison(run, draw)
         self.parts.state = follow(self.ledger)
         self.display.say(f"{len(hit)} of {len(runs)} corrected runs were poisoned")
 
-    def _was_rated(self, run: TaskRun) -> bool:
+    def _corrected_runs(self) -> list[TaskRun]:
+        """The rated runs of all cycles so far that were corrected."""
         cycles = range(1, self.plan.cycles + 1)
         labels = {str(planned.label) for cycle in cycles for planned in self.plan.rated(cycle, "feedback")}
-        return run.started is not None and run.started.session in labels
+        corrected = dict.fromkeys(it.event.originator_id for it in self.ledger.read(1, None, (TaskCorrected.TOPIC,)))
+        runs = (self.ledger.get(TaskRun, id) for id in corrected)
+        return [run for run in runs if run.started is not None and run.started.session in labels]
 
     def _choose(self, runs: list[TaskRun], draw: random.Random) -> list[TaskRun]:
         if self.kind == "random":

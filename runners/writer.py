@@ -121,7 +121,7 @@ class Writer:
         """Commit what waits, this thread's own among it, and leave what came meanwhile to one who waits for it."""
         self._take()
         try:
-            self._commit(self._together)
+            self._commit()
         except Exception as error:
             for piece in self._together:
                 piece.error = error
@@ -150,7 +150,7 @@ class Writer:
             self._waiting.extendleft(reversed(undone))
             while self._waiting and self._waiting[0].is_over:
                 self._waiting.popleft()
-            following = list(self._waiting)[:1]
+            following = [self._waiting[0]] if self._waiting else []
             own.others += [it for it in self._together if it.is_over and it is not own] + following
             for it in following:
                 it.leads = True
@@ -158,42 +158,47 @@ class Writer:
             own.leads = False
         own.wake_others()
 
-    def _commit(self, together: list[_Piece[Any]]) -> None:
-        """Do it all, and what comes meanwhile, while no other process's writer writes; what is not committed is rolled back."""
+    def _commit(self) -> None:
+        """Do what was taken on, and what comes meanwhile, alone among processes; what is not committed is rolled back."""
         if self._connection is None:
             self._connection = connect(self.path)
         with self._turn:
             try:
-                self._do(together, self._connection)
+                self._do(self._connection)
             except BaseException as error:
                 self._tree = (0, None)
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 elif self._is_committing and not isinstance(error, sqlite3.Error):
-                    _settle(together)  # stopped just after it, most likely while the disk was waited for
+                    self._settle()  # stopped just after it, most likely while the disk was waited for
                 raise
             finally:
                 self._is_committing = False
 
-    def _do(self, together: list[_Piece[Any]], connection: sqlite3.Connection) -> None:
+    def _do(self, connection: sqlite3.Connection) -> None:
         transaction = self._begin(connection)
         try:
-            for piece in together:  # it grows: who comes before the commit need not wait for the next one
+            for piece in self._together:
                 piece.do(transaction)
-                if piece is together[-1]:
-                    self._take()
+                if piece is self._together[-1]:
+                    self._take()  # who comes before the commit need not wait for the next one
         except Exception:
-            if len(together) == 1:
+            if len(self._together) == 1:
                 raise
             if connection.in_transaction:  # a full disk ends it
                 connection.execute("ROLLBACK")
             transaction = self._begin(connection)
-            for piece in together:
+            for piece in self._together:
                 self._try(piece, transaction)
         self._is_committing = True
         connection.execute("COMMIT")
-        _settle(together)
+        self._settle()
         self._tree = (self._tree[0], transaction.known_tree)
+
+    def _settle(self) -> None:
+        """All that was taken on and not refused is stored."""
+        for piece in self._together:
+            piece.is_done = piece.error is None
 
     def _begin(self, connection: sqlite3.Connection) -> Transaction:
         # The write lock first: a transaction that begins by reading cannot be widened while another writes.
@@ -216,12 +221,6 @@ class Writer:
             if not transaction.connection.in_transaction:
                 raise
             piece.error = error
-
-
-def _settle(together: Sequence[_Piece[Any]]) -> None:
-    """All that was not refused is stored."""
-    for piece in together:
-        piece.is_done = piece.error is None
 
 
 class _Piece(Generic[T]):

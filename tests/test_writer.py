@@ -11,13 +11,11 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from grokputer.domain.merkle import Tree, leaf
-from grokputer.runners import writer as writing
 from grokputer.runners.log import connect
 from grokputer.runners.schema import create_tables
 from grokputer.runners.writer import Row, Transaction, Writer, read_tree
@@ -183,12 +181,12 @@ def test_a_thread_that_is_stopped_while_it_writes_for_others_leaves_their_work_d
         if not after_the_commit:
             stop(0, None)
 
-    def settle(together: list[Any], settle: Callable[[list[Any]], None] = writing._settle) -> None:
+    def settle(settle: Callable[[], None] = writer._settle) -> None:
         if after_the_commit:
             stop(0, None)
-        settle(together)
+        settle()
 
-    monkeypatch.setattr(writing, "_settle", settle)
+    monkeypatch.setattr(writer, "_settle", settle)
     threads = [threading.Thread(target=writer.do, args=(store,), daemon=True) for _ in range(others)]
     with pytest.raises(Stopped):
         writer.do(wait_for_others)
