@@ -52,6 +52,11 @@ def test_who_writes_views_waits_for_the_turn_of_those_who_write(story: Story) ->
 FOLLOW = [sys.executable, "-c", "from grokputer.cli import main; main()", "log", "--follow", "--db"]
 
 
+def hear_interrupts() -> None:
+    """A suite that runs in the background of a shell ignores them, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("words", "shown"), [(["--limit", "1"], 1), (["--after", "0"], None), ([], 10)])
 def test_the_log_is_followed_from_where_one_likes_while_another_process_writes(
     story: Story, words: list[str], shown: int | None
@@ -60,7 +65,12 @@ def test_the_log_is_followed_from_where_one_likes_while_another_process_writes(
         story.run()
     before = story.ledger.position
     process = subprocess.Popen(
-        [*FOLLOW, str(story.path), "--json", *words], cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*FOLLOW, str(story.path), "--json", *words],
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
     )
     assert process.stdout is not None
     first = before + 1 - (shown or before)
