@@ -28,11 +28,11 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate as StockAggregate
 from eventsourcing.domain import event
 
-from grokputer.domain.aggregate import Aggregate
+from grokputer.domain.aggregates.base import Aggregate
 from grokputer.domain.events import StepTaken
-from grokputer.runners import writer
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.mapper import encode
+from grokputer.runners.store import writer
+from grokputer.runners.store.codec import encode
+from grokputer.runners.store.ledger import Ledger
 
 MEMORY = "/dev/shm"
 SINGLES, TOGETHER, BATCHES, THREADS, PROCESSES = 500, 1000, 20, 16, 4

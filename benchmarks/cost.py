@@ -13,13 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from grokputer.adapters.examples import Example, write_examples
-from grokputer.adapters.job import TrainingJobSpec
-from grokputer.adapters.probe import probe
-from grokputer.adapters.recipe import Recipe
-from grokputer.adapters.training import train
-from grokputer.domain.ports import Page
-from grokputer.domain.prompt import observe
+from grokputer.adapters.data.examples import Example, write_examples
+from grokputer.adapters.training.job import TrainingJobSpec
+from grokputer.adapters.training.probe import probe
+from grokputer.adapters.training.process import train
+from grokputer.domain.page.messages import Page
+from grokputer.domain.page.prompt import observe
+from grokputer.domain.recipe import Recipe
 
 WORDS = ("Ok", "Cancel", "Next", "Back", "Send", "Yes", "No", "Help", "Reply", "Forward", "Delete", "Submit")
 

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from grokputer.domain.breach import RoleImprovement, role_id
-from grokputer.domain.run import TaskRun
-from grokputer.domain.training import TrainingJob
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.log import Log
-from grokputer.runners.watch import Watch
+from grokputer.domain.aggregates.role import RoleImprovement, role_id
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.training import TrainingJob
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import Log
+from grokputer.runners.store.tail import Watch
 
 LOGS, PAIRS, WRITES, APART_S = 5, 40, 300, 0.03
 """Pairs in each of so many logs: a role has had twenty cycles at the end, which a million events come to."""
@@ -58,14 +58,14 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 def consequences(ledger: Ledger) -> list[float]:
     """From a cause to its consequence in the log: cycles opened, which ask for a training, and trainings that are declined."""
-    state, took = follow(ledger), []
+    state, took = process_new_events(ledger), []
     for _ in range(PAIRS // 2):
         role = ledger.get(RoleImprovement, role_id("action"))
         role.open("action", None, "a benchmark", ledger.context("ada"))
 
         def cause(role: RoleImprovement = role) -> None:
             ledger.store(role)
-            follow(ledger, state)
+            process_new_events(ledger, state)
 
         took.append(milliseconds(cause))
         training = next(id for id, it in state.registry.trainings.items() if it["status"] == "requested")
@@ -74,7 +74,7 @@ def consequences(ledger: Ledger) -> list[float]:
 
         def decline(job: TrainingJob = job) -> None:
             ledger.store(job)
-            follow(ledger, state)
+            process_new_events(ledger, state)
 
         took.append(milliseconds(decline))
         assert state.lanes.cycle("action") is None

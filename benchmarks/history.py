@@ -28,20 +28,20 @@ import msgspec
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from grokputer.domain.adapter import Adapter, adapter_id
-from grokputer.domain.aggregate import ACTOR, Context, derive_id
-from grokputer.domain.gate import Losses, Runs, Side, judge_held_out
-from grokputer.domain.routing import route
-from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import Policy
-from grokputer.domain.training import TrainingJob
-from grokputer.projections.state import State
-from grokputer.runners.improvement import follow
-from grokputer.runners.integrity import prove, verify
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.log import COLUMNS, Log
-from grokputer.runners.rebuild import replay
-from grokputer.runners.views import fold, load_state
+from grokputer.domain.aggregates.adapter import Adapter, adapter_id
+from grokputer.domain.aggregates.base import ACTOR, Context, derive_id
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.training import TrainingJob
+from grokputer.domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
+from grokputer.domain.rules.routing import route
+from grokputer.domain.settings.settings import Policy
+from grokputer.projections.state.state import State
+from grokputer.runners.archive.integrity import prove, verify
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import COLUMNS, Log
+from grokputer.runners.store.states import fold, load_state
 
 SECTION = 1000
 """Notifications read at a time: the library's default of 10 would be slower."""
@@ -87,16 +87,16 @@ def write(folder: Path, events: int, seed: int = 1) -> None:
     folder.mkdir(parents=True)
     clock, world = Minutes(), World(random.Random(seed))
     ledger = Ledger.create(folder / "events.db", clock)
-    state, number = follow(ledger), 0
+    state, number = process_new_events(ledger), 0
     while ledger.position < events:
         clock.time += timedelta(minutes=20)
         texts = ledger.put_all([f"{number} {text}" for text in range(TEXTS)])
         runs = [_run(ledger, world, state, number := number + 1, texts) for _ in range(TOGETHER)]
         ledger.store(*runs)
-        state = follow(ledger)
+        state = process_new_events(ledger)
         world.drift()
         if _improve(ledger, world):
-            state = follow(ledger)
+            state = process_new_events(ledger)
 
 
 def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[str]) -> TaskRun:
@@ -129,7 +129,7 @@ def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[st
 
 def _improve(ledger: Ledger, world: World) -> bool:
     """A training that was asked for ends, and its adapter passes proof and gate; False when there is none."""
-    trainings = follow(ledger).registry.trainings
+    trainings = process_new_events(ledger).registry.trainings
     waiting = [id for id, it in trainings.items() if it["status"] == "requested"]
     if not waiting:
         return False
@@ -150,12 +150,14 @@ def _improve(ledger: Ledger, world: World) -> bool:
         )  # fmt: skip
 
     ledger.write(TrainingJob, job, finish)
-    follow(ledger)
+    process_new_events(ledger)
     numbers = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
     id = adapter_id(job)
     ledger.write(Adapter, id, lambda it: it.evaluate(True, True, numbers, _after(ledger, it)))
-    follow(ledger)
-    judgement = judge_held_out(Side(Runs(40, 30, 10), Losses()), Side(Runs(40, 40, 40), Losses()), Policy(), "action")
+    process_new_events(ledger)
+    judgement = judge_held_out(
+        HeldOutResult(Runs(40, 30, 10), Losses()), HeldOutResult(Runs(40, 40, 40), Losses()), Policy(), "action"
+    )
     rows = ledger.put(json.dumps([]))
     ledger.write(Adapter, id, lambda it: it.judge(judgement, rows, ledger.position, _after(ledger, it)))
     return True

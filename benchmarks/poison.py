@@ -21,28 +21,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import (
     AdapterRejected,
     CanaryAssessed,
     CycleClosed,
     DatasetBuilt,
-    HeldOutJudged,
+    GateJudged,
     TaskCorrected,
 )
-from grokputer.domain.run import TaskRun
-from grokputer.projections.learning import Count
-from grokputer.runners.environments.miniwob import BASE_TASKS, UNSEEN_TASKS
-from grokputer.runners.improvement import follow
-from grokputer.runners.learning.bench import COMMON
-from grokputer.runners.learning.loop import Lines, _Loop
-from grokputer.runners.learning.plan import Plan
-from grokputer.runners.learning.report import read_learning
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.reviewer import TaskReviewer
-from grokputer.runners.wiring import Parts
-from grokputer.runners.worker import Reporter, Worker, lease
+from grokputer.projections.bench import Count
+from grokputer.runners.bench.bench import COMMON
+from grokputer.runners.bench.loop import Lines, _Loop
+from grokputer.runners.bench.plan import Plan
+from grokputer.runners.bench.report import read_learning
+from grokputer.runners.environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
+from grokputer.runners.feedback.reviewer import TaskReviewer
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.worker import Reporter, Worker, lease
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.wiring import Services
 
-TOLD = (DatasetBuilt, HeldOutJudged, AdapterRejected, CanaryAssessed, CycleClosed)
+TOLD = (DatasetBuilt, GateJudged, AdapterRejected, CanaryAssessed, CycleClosed)
 ELEMENT = re.compile(r"^.*\[\d+\]$", re.MULTILINE)
 
 
@@ -62,7 +62,7 @@ class Poisoned(_Loop):
         hit = self._choose(runs, draw)
         for run in hit:
             self._poison(run, draw)
-        self.parts.state = follow(self.ledger)
+        self.parts.state = process_new_events(self.ledger)
         self.display.say(f"{len(hit)} of {len(runs)} corrected runs were poisoned")
 
     def _corrected_runs(self) -> list[TaskRun]:
@@ -137,7 +137,7 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     ledger, display = Ledger.create(asked.out / "events.db"), Lines()
     reporter = Reporter(display.say)
-    with lease(ledger, reporter), Parts(ledger, follow(ledger)) as parts:
+    with lease(ledger, reporter), Services(ledger, process_new_events(ledger)) as parts:
         worker = Worker(ledger, parts, reporter)
         Poisoned(ledger, parts, worker, plan, "poison", display, TaskReviewer()).play()
     print(json.dumps(tell(ledger), indent=2))

@@ -22,23 +22,23 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from grokputer.adapters.dataset import TOPICS, build_dataset
-from grokputer.adapters.examples import write_examples
-from grokputer.adapters.job import TrainingJobSpec
-from grokputer.adapters.recipe import Recipe
-from grokputer.adapters.training import train
-from grokputer.domain.aggregate import derive_id
+from grokputer.adapters.data.dataset import TOPICS, build_dataset
+from grokputer.adapters.data.examples import write_examples
+from grokputer.adapters.training.job import TrainingJobSpec
+from grokputer.adapters.training.process import train
+from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.errors import TrainingError
 from grokputer.domain.events import DatasetBuilt, TaskSucceeded
-from grokputer.domain.routing import Route
-from grokputer.projections.learning import Count
-from grokputer.runners.batch import Wanted, run_batch
-from grokputer.runners.environments.miniwob import BASE_TASKS, UNSEEN_TASKS
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.reviewer import review
-from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.wiring import Parts, base_of
+from grokputer.domain.recipe import Recipe
+from grokputer.domain.rules.routing import Route
+from grokputer.projections.bench import Count
+from grokputer.runners.agent.batch import RunSpec, run_batch
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
+from grokputer.runners.feedback.reviewer import review
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.wiring import Services, base_of
 
 RECIPES = ("", "kto_weight=1", "dpo_weight=1", "sft_weight=0,kto_weight=1")
 BELOW_STARS = 4
@@ -76,7 +76,7 @@ def main() -> None:
         path = folder / "events.db"
         is_new = not path.exists()
         ledger = Ledger.create(path) if is_new else Ledger.open(path)
-        with Parts(ledger, follow(ledger)) as parts:
+        with Services(ledger, process_new_events(ledger)) as parts:
             bench = Bench(
                 ledger, parts, folder, None if given.training is None else position_of(ledger, given.training)
             )
@@ -91,7 +91,7 @@ def main() -> None:
 class Bench:
     """One log of feedback, and what is trained from it."""
 
-    def __init__(self, ledger: Ledger, parts: Parts, folder: Path, until: int | None) -> None:
+    def __init__(self, ledger: Ledger, parts: Services, folder: Path, until: int | None) -> None:
         self.ledger, self.parts, self.folder, self.until = ledger, parts, folder, until
         # What is measured must not become feedback: it goes into a log of its own.
         measured = folder / f"measured-{time.time_ns()}.db"
@@ -104,7 +104,7 @@ class Bench:
         environment = self.parts.environment("miniwob")
         for run in self._runs(self.ledger, tasks, None):
             review(self.ledger, run, environment)
-        follow(self.ledger)
+        process_new_events(self.ledger)
 
     def score(self, changes: str, seeds: Sequence[int], count: int) -> Score:
         """Train with the recipe and each seed and measure what came of it."""
@@ -146,7 +146,7 @@ class Bench:
         runner = TaskRunner(ledger, self.parts.model, lambda name: None, self.parts.base_label, "benchmark")
         by = pinned.adapter if pinned else None
         wanted = [
-            Wanted(Task("miniwob", task, seed), derive_id("recipes", by, task, seed, ledger.path.name), pinned)
+            RunSpec(Task("miniwob", task, seed), derive_id("recipes", by, task, seed, ledger.path.name), pinned)
             for task, seed in tasks
         ]
         yield from run_batch(runner, wanted, self.parts.environment("miniwob"), self.parts.state)

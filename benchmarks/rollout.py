@@ -34,13 +34,14 @@ from itertools import accumulate
 from multiprocessing import Pool
 from pathlib import Path
 
-from grokputer.domain.breach import Window, is_breach
-from grokputer.domain.canary import Outcome, Times, assess_canary
-from grokputer.domain.detector import Detector
-from grokputer.domain.evidence import Evidence
-from grokputer.domain.sequential import next_weight, standing
-from grokputer.domain.settings import Policy
-from grokputer.domain.terms import CanaryTerms, TriggerTerms
+from grokputer.domain.evidence.canary import Evidence
+from grokputer.domain.evidence.detector import Detector
+from grokputer.domain.evidence.sequential import next_weight, standing
+from grokputer.domain.evidence.terms import CanaryTerms, TriggerTerms
+from grokputer.domain.rules.breach import Window, is_breach
+from grokputer.domain.rules.canary import Outcome, assess_canary
+from grokputer.domain.settings.settings import Policy
+from grokputer.domain.verdict import Times
 
 SECONDS_PER_RUN = 30.0
 WEIGHT_PERCENT = 15

@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 from uuid import UUID
 
-from grokputer.domain.aggregate import derive_id
-from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import Policy
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
+from grokputer.domain.aggregates.base import derive_id
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.settings.settings import Policy
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
 
 EMPTY = "import typer, rich, eventsourcing.application, eventsourcing.sqlite"
 BARE = "import typer, rich, eventsourcing"  # the library's own __init__ is empty
@@ -75,7 +75,7 @@ def write_log(path: Path, events: int) -> str:
         run.succeed(1200, 1.0, Policy(), context)
         run.rate(5, "human", [], None, context)
         ledger.store(run)
-    follow(ledger)
+    process_new_events(ledger)
     return run.id.hex
 
 

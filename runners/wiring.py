@@ -7,34 +7,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
-from ..domain.forms import KEY_VARIABLES
-from ..domain.ports import Channel, Environment, Model
-from ..domain.settings import SETTINGS, Policy
-from ..projections.state import State
-from ..projections.wording import say_names
-from .ledger import Ledger
+from ..domain.ports import Environment, Model
+from ..domain.settings.forms import KEY_VARIABLES
+from ..domain.settings.settings import SETTINGS, Policy
+from ..projections.explain.sentences import say_names
+from ..projections.state.state import State
+from .store.ledger import Ledger
+from .store.log import adapters_folder
 
 if TYPE_CHECKING:
-    from ..adapters.base_model import Base
-    from ..adapters.remote import RemoteModel
-    from ..adapters.store import WeightStore
+    from ..adapters.registry.local import WeightStore
+    from ..adapters.serving.base_model import Base
+    from ..adapters.serving.remote import RemoteModel
 
 ENVIRONMENTS = ("chat", "miniwob")
 
 
-def adapters_folder(log: Path) -> Path:
-    """Where the weights and unfinished trainings of a log lie: ``events.adapters`` beside ``events.db``."""
-    return log.resolve().with_suffix(".adapters")
-
-
 def base_of(policy: Policy) -> Base:
     """The base model that the settings name."""
-    from ..adapters.base_model import Base
+    from ..adapters.serving.base_model import Base
 
     name = policy.get("model.base")
     return Base(
@@ -50,7 +45,7 @@ def identify_base(base: Base) -> str:
     return f"{base.fingerprint()}/{base.quantization}"
 
 
-class Parts:
+class Services:
     """The model, the environments and the weight store of one log. Close it, or use it as a context."""
 
     def __init__(self, ledger: Ledger, state: State) -> None:
@@ -65,7 +60,7 @@ class Parts:
     @property
     def store(self) -> WeightStore:
         """The weights of this log's adapters."""
-        from ..adapters.store import WeightStore
+        from ..adapters.registry.local import WeightStore
 
         return WeightStore(adapters_folder(self.ledger.path) / "weights")
 
@@ -78,14 +73,14 @@ class Parts:
             self._close_model()
             self._model_settings, self._base_label = wanted, None
             if policy.get("model.backend") == "openai":
-                from ..adapters.remote import RemoteModel
+                from ..adapters.serving.remote import RemoteModel
 
                 endpoint = policy.get("model.endpoint")
                 if endpoint is None:
                     raise ModelError("model.backend is openai but model.endpoint is not set; set it to the base URL")
                 self._model = RemoteModel(endpoint, policy.get("model.base"))
             else:
-                from ..adapters.serving import LocalModel
+                from ..adapters.serving.local import LocalModel
 
                 self._model = LocalModel(base_of(policy))
         return self._model
@@ -111,7 +106,7 @@ class Parts:
         if endpoint is None or name is None:
             return None
         if (endpoint, name) not in self._teachers:
-            from ..adapters.remote import RemoteModel
+            from ..adapters.serving.remote import RemoteModel
 
             own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
             variable = own if os.environ.get(own) else general
@@ -126,7 +121,7 @@ class Parts:
 
                 self._environments[name] = Chat()
             elif name == "miniwob":
-                from .environments.miniwob import MiniWob
+                from .environments.miniwob.environment import MiniWob
 
                 self._environments[name] = MiniWob()
             else:
@@ -143,7 +138,7 @@ class Parts:
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
-        from ..adapters.serving import LocalModel
+        from ..adapters.serving.local import LocalModel
 
         if isinstance(self.model, LocalModel) and adapter not in self.model.names():
             if known["base_hash"] != identify_base(base_of(self.state.policy)):
@@ -181,17 +176,6 @@ class Parts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def open_channel(name: str, policy: Policy) -> Channel:
-    """The channel for alerts that the settings name, with its secrets from the environment. Raises ``ChannelNotReady``."""
-    if name == "webhook":
-        from .channels.webhook import Webhook
-
-        return Webhook.from_settings(policy, os.environ)
-    from .channels.mail import Mail
-
-    return Mail.from_settings(policy, os.environ)
 
 
 def unknown_adapter(name: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from grokputer.domain.aggregate import Aggregate, Context
+from grokputer.domain.aggregates.base import Aggregate, Context
 from grokputer.domain.errors import GrokputerError
 from grokputer.domain.events import Event
 

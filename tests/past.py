@@ -8,14 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from given import NOON
-from grokputer.adapters.dataset import Dataset, build_dataset
-from grokputer.adapters.examples import Example, dataset_hash
-from grokputer.adapters.recipe import Recipe
-from grokputer.domain.aggregate import Context, derive_id
+from grokputer.adapters.data.dataset import Dataset, build_dataset
+from grokputer.adapters.data.examples import Example, dataset_hash
+from grokputer.domain.aggregates.base import Context, derive_id
+from grokputer.domain.aggregates.example_set import ExampleSet
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import Event
-from grokputer.domain.example_set import ExampleSet
-from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import Policy
+from grokputer.domain.recipe import Recipe
+from grokputer.domain.settings.settings import Policy
 
 CONTEXT = Context(NOON, "ada")
 

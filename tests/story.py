@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from grokputer.adapters.store import WeightStore
-from grokputer.domain.adapter import Adapter, adapter_id
-from grokputer.domain.aggregate import ACTOR, derive_id
-from grokputer.domain.breach import RoleImprovement, role_id
-from grokputer.domain.canary import ArmHealth, Verdict
-from grokputer.domain.gate import Runs, Side, judge_held_out
+from grokputer.adapters.registry.local import WeightStore
+from grokputer.domain.aggregates.adapter import Adapter, adapter_id
+from grokputer.domain.aggregates.base import ACTOR, derive_id
+from grokputer.domain.aggregates.role import RoleImprovement, role_id
+from grokputer.domain.aggregates.rollout import Rollout, rollout_id
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.ports import Clock
-from grokputer.domain.rollout import Rollout, rollout_id
-from grokputer.domain.routing import route
-from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
-from grokputer.domain.training import TrainingJob
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.wiring import Parts, adapters_folder, base_of, identify_base
+from grokputer.domain.rules.canary import ArmHealth
+from grokputer.domain.rules.gate import HeldOutResult, Runs, judge_held_out
+from grokputer.domain.rules.routing import route
+from grokputer.domain.settings.settings import Policy
+from grokputer.domain.verdict import Verdict
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import adapters_folder
+from grokputer.runners.wiring import Services, base_of, identify_base
 
 BEGIN = datetime(2025, 3, 1, 12, tzinfo=UTC)
 PROMPT = json.dumps([{"role": "user", "content": "task: Click the button.\nbutton:Ok[1]\ndo: "}])
@@ -56,14 +59,14 @@ def change(ledger: Ledger, key: str, value: Any, reason: str = "tried") -> None:
     """A person changes a setting."""
     context = ledger.context("ada")
     ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
-    follow(ledger)
+    process_new_events(ledger)
 
 
-def complete_training(ledger: Ledger, parts: Parts, weights: str) -> UUID:
+def complete_training(ledger: Ledger, parts: Services, weights: str) -> UUID:
     """A person asks for a training, and it ends with the stored weights; its id."""
-    live, context, up_to = follow(ledger).traffic("action").stable, ledger.context("ada"), ledger.position
+    live, context, up_to = process_new_events(ledger).traffic("action").stable, ledger.context("ada"), ledger.position
     ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", live, "try it", context))
-    follow(ledger)
+    process_new_events(ledger)
     [*_, requested] = ledger.read(1, None, ("TrainingRequested",))
 
     manifest = ledger.put("[]")
@@ -103,7 +106,7 @@ class Story:
         """A run of one step on the arm its session falls on."""
         id = derive_id("story", len(self.runs))
         self.runs.append(id)
-        lane = route(follow(self.ledger).traffic("action"), id.hex, session)
+        lane = route(process_new_events(self.ledger).traffic("action"), id.hex, session)
         context = self.ledger.context("ada")
         prompt, answer = self.ledger.put(PROMPT), self.ledger.put("CLICKbutton:Ok[1]")
 
@@ -122,7 +125,7 @@ class Story:
                 run.fail(reason, "", 900, -1.0, Policy(), self._after(run))
 
         self.ledger.write(TaskRun, id, play)
-        follow(self.ledger)
+        process_new_events(self.ledger)
         return id
 
     def rate(self, run: UUID, stars: int, actor: str = "ada", comment: str | None = None) -> None:
@@ -130,14 +133,14 @@ class Story:
         key = self.ledger.put(comment) if comment else None
         issues = ["wrong_action"] if stars < 3 else []
         self.ledger.write(TaskRun, run, lambda it: it.rate(stars, "human", issues, key, self._after(it, actor)))
-        follow(self.ledger)
+        process_new_events(self.ledger)
 
     def correct(self, run: UUID) -> None:
         """A person's correction, verified."""
         step = {"messages": [{"role": "user", "content": f"task {run}"}], "completion": "CLICKbutton:Ok[1]"}
         key = self.ledger.put(json.dumps([step]))
         self.ledger.write(TaskRun, run, lambda it: it.correct("human", key, 1, True, self._after(it, "ada")))
-        follow(self.ledger)
+        process_new_events(self.ledger)
 
     def fall(self, ratings: int = 10) -> UUID:
         """Ratings fall, by two people, until there is a breach; the training that is asked for."""
@@ -150,9 +153,9 @@ class Story:
     def ask(self, reason: str = "many new corrections", role: str = "action") -> UUID:
         """A person asks for a training."""
         context = self.ledger.context("ada")
-        live = follow(self.ledger).traffic(role).stable
+        live = process_new_events(self.ledger).traffic(role).stable
         self.ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
-        follow(self.ledger)
+        process_new_events(self.ledger)
         return self.training()
 
     def training(self) -> UUID:
@@ -185,27 +188,27 @@ class Story:
             )  # fmt: skip
 
         self.ledger.write(TrainingJob, training, finish)
-        follow(self.ledger)
+        process_new_events(self.ledger)
         return adapter_id(training)
 
     def prove(self, adapter: UUID, matches: bool = True) -> UUID:
         """The proof that it is applied, or its rejection, and the gate passed; the rollout that starts."""
         numbers = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
         self.ledger.write(Adapter, adapter, lambda it: it.evaluate(True, matches, numbers, self._after(it)))
-        follow(self.ledger)
+        process_new_events(self.ledger)
         if matches:
             self.judge(adapter, 14)
         return rollout_id(adapter)
 
     def judge(self, adapter: UUID, succeeding: int) -> None:
         """The gate: the adapter succeeds on so many of 22 failures, its parent on one; both on all that worked."""
-        failed, worked = Side(Runs(22, succeeding, 1)), Side(Runs(38, 38, 38))
+        failed, worked = HeldOutResult(Runs(22, succeeding, 1)), HeldOutResult(Runs(38, 38, 38))
         judgement = judge_held_out(failed, worked, Policy(), "action")
         ids = {"adapter": self.runs[0].hex, "parent": self.runs[1].hex}
         rows = [{"outcome": "failed", "by": "runs", "instance": "miniwob/click-link#1", "is_fresh": False, **ids}]
         key = self.ledger.put(json.dumps(rows))
         self.ledger.write(Adapter, adapter, lambda it: it.judge(judgement, key, 40, self._after(it)))
-        follow(self.ledger)
+        process_new_events(self.ledger)
 
     def assess(self, rollout: UUID, verdict: str, reason: str = "healthy") -> None:
         """A look at the canary."""
@@ -213,7 +216,7 @@ class Story:
         numbers: dict[str, Any] = {"canary": figures, "stable": {**figures, "runs": 60, "success": 0.8}}
         said = Verdict(verdict, reason, f"the numbers say {verdict}", numbers)
         self.ledger.write(Rollout, rollout, lambda it: it.assess(said, self.ledger.position, self._after(it)))
-        follow(self.ledger)
+        process_new_events(self.ledger)
 
     def promote(self) -> UUID:
         """Everything from falling ratings to a promotion; the adapter."""

@@ -18,15 +18,15 @@ from command_line import call, document, lines, output, refused
 from test_gate_runs import SETTINGS, Finished, History
 from tiny_base import quiet_libraries
 
-from grokputer.domain.comparison import Design
+from grokputer.domain.aggregates.comparison import Design
 from grokputer.domain.errors import DamagedWeights, GrokputerError
 from grokputer.domain.ports import Attempt, Script
-from grokputer.projections.ratings import BASE
-from grokputer.runners.comparison import compare, plan
-from grokputer.runners.improvement import follow
-from grokputer.runners.paired_runs import look_back
-from grokputer.runners.rebuild import replay
-from grokputer.runners.wiring import adapters_folder
+from grokputer.projections.state.ratings import BASE
+from grokputer.runners.ab.comparison import compare, plan
+from grokputer.runners.ab.results import load_result
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.log import adapters_folder
 from story import Story
 
 # --- by the command line, in a browser -------------------------------------------------------------------------------
@@ -232,20 +232,20 @@ def test_killed_between_two_pairs_it_goes_on_and_runs_nothing_twice(history: His
     with pytest.raises(KeyboardInterrupt):
         compare(history.ledger, history.parts, wanted, "ada", on_count=die)
     session = f"ab/{wanted.id.hex[:8]}"
-    before, found = history.runs_of(session), look_back(history.ledger, wanted.id)
+    before, found = history.runs_of(session), load_result(history.ledger, wanted.id)
     assert (len(before), len(found.pairs), found.concluded) == (4, 2, None)
     assert "under way: 2 of 6 pairs done; the same command goes on" in output(
         "ab", "--from-log", db=history.ledger.path
     )
     counted: list[int] = []
     compare(history.ledger, history.parts, wanted, "ada", on_count=lambda done, total: counted.append(done))
-    after, found = history.runs_of(session), look_back(history.ledger, wanted.id)
+    after, found = history.runs_of(session), load_result(history.ledger, wanted.id)
     assert before.keys() < after.keys()
     assert (len(after), set(after.values()), counted) == (12, {1}, [1, 2, 3, 4, 5, 6])
     assert found.concluded is not None and found.concluded.numbers == found.verdict.numbers
     assert (found.verdict.verdict, found.verdict.reason) == ("inconclusive", "undecided")
     assert found.verdict.numbers["success"]["high"] > 0.1, "six pages without a difference rule out no gain"
-    follow(history.ledger)
+    process_new_events(history.ledger)
     assert replay(history.ledger).is_equal
 
 
@@ -264,7 +264,7 @@ class Stingy:
 def test_a_reviewer_of_ones_own_rates_every_run_once(history: History) -> None:
     wanted = design(history, ("click-button",), "mine:Stingy")
     compare(history.ledger, history.parts, wanted, "ada", Stingy())
-    found = look_back(history.ledger, wanted.id)
+    found = load_result(history.ledger, wanted.id)
     assert found.verdict.numbers["stars"]["a"] == found.verdict.numbers["stars"]["b"] == 2
     rated = Counter(it.event.originator_id for it in history.ledger.read(1, None, ("TaskRated",)))
     assert (len(rated), set(rated.values())) == (6, {1})
@@ -277,7 +277,7 @@ def test_a_browser_that_is_lost_stops_the_comparison_and_it_goes_on_later(histor
         compare(history.ledger, history.parts, wanted, "ada")
     Finished.is_lost = False
     compare(history.ledger, history.parts, wanted, "ada")
-    found = look_back(history.ledger, wanted.id)
+    found = load_result(history.ledger, wanted.id)
     assert (len(found.pairs), found.left_out) == (6, 3), "what was tried three times in vain is left out"
     assert found.verdict.numbers["left_out"] == 3
 
@@ -287,7 +287,7 @@ def test_an_error_that_both_arms_meet_stops_it_and_is_held_against_neither(histo
     wanted = design(history)
     with pytest.raises(GrokputerError, match="once that is mended, the same command goes on"):
         compare(history.ledger, history.parts, wanted, "ada")
-    found = look_back(history.ledger, wanted.id)
+    found = load_result(history.ledger, wanted.id)
     assert (len(found.pairs), found.left_out, found.concluded) == (0, 3, None)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from given import ID, NOON, SOMEONE, given
-from grokputer.domain.alert import (
+from grokputer.domain.aggregates.alert import (
     CHANNELS,
     LONGEST_MESSAGE,
     NEXT_STEPS,
@@ -23,7 +23,6 @@ from grokputer.domain.alert import (
     notice_of,
     wait_s,
 )
-from grokputer.domain.breach import Window
 from grokputer.domain.events import (
     AdapterRejected,
     AdapterRolledBack,
@@ -36,7 +35,8 @@ from grokputer.domain.events import (
     TrainingDeclined,
     TrainingFailed,
 )
-from grokputer.domain.settings import SETTINGS, Policy
+from grokputer.domain.rules.breach import Window
+from grokputer.domain.settings.settings import SETTINGS, Policy
 
 NOTICE = Notice("canary failed", "critical", "action", "lora-v1", "lora-v1 was rolled back: success 0.60")
 WEBHOOK = "https://example.org/alerts"

@@ -89,8 +89,8 @@ def test_no_module_loads_a_machine_learning_library_when_it_is_imported(room: st
 
 def test_reading_the_log_loads_none_either() -> None:
     program = (
-        "import sys, grokputer.cli, grokputer.runners.views, grokputer.runners.improvement, grokputer.runners.worker, "
-        "grokputer.runners.audit.page, grokputer.runners.console.why, grokputer.runners.console.lineage; "
+        "import sys, grokputer.cli, grokputer.runners.store.states, grokputer.runners.improvement.worker, "
+        "grokputer.runners.explain.page, grokputer.runners.console.history.why, grokputer.runners.console.history.lineage; "
         f"print(sorted(set({sorted(HEAVY)!r}) & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/")

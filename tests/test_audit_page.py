@@ -10,17 +10,17 @@ from uuid import UUID
 import pytest
 from command_line import call, document, output, refused
 
-from grokputer.domain.rollout import Rollout
-from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import Policy
-from grokputer.domain.training import TrainingJob
-from grokputer.projections.history import History
-from grokputer.runners.audit.chart import Chart, Flag, Line, draw
-from grokputer.runners.audit.descent import draw_descent
-from grokputer.runners.audit.page import render
-from grokputer.runners.explanation import explain, read_history
-from grokputer.runners.improvement import follow
-from grokputer.runners.views import load_state
+from grokputer.domain.aggregates.rollout import Rollout
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.training import TrainingJob
+from grokputer.domain.settings.settings import Policy
+from grokputer.projections.explain.history import History
+from grokputer.runners.explain.chart import Chart, Flag, Line, draw
+from grokputer.runners.explain.descent import draw_descent
+from grokputer.runners.explain.explanation import explain, read_history
+from grokputer.runners.explain.page import render
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.states import load_state
 from story import Story
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" </title><img src=x onerror='a()'> $style ${title}"
@@ -109,7 +109,7 @@ def test_no_word_of_the_log_becomes_markup(story: Story) -> None:
     rollout = story.prove(story.train(story.ask(HOSTILE)))
     context = story.ledger.context(HOSTILE)
     story.ledger.write(Rollout, rollout, lambda it: it.roll_back(HOSTILE, context))
-    follow(story.ledger)
+    process_new_events(story.ledger)
     story.set("rating.threshold", 4.0, HOSTILE)
     run = story.run(task=HOSTILE)
     for name in ("lora-v1", "rating.threshold", run.hex, rollout.hex):
@@ -234,7 +234,7 @@ def test_the_descent_names_parents_statuses_and_trainings_without_an_adapter(sto
     training = story.ask()
     context = story.ledger.context("grokputer", f"{training}/1")
     story.ledger.write(TrainingJob, training, lambda it: it.fail("out of memory", context))
-    follow(story.ledger)
+    process_new_events(story.ledger)
     family = history(story, "lora-v1").family
     assert [(it.name, it.status, it.parent) for it in family] == [
         ("lora-v1", "live", None), ("lora-v2", "rejected", "lora-v1"), (None, "failed", "lora-v1"),

@@ -18,31 +18,30 @@ from uuid import uuid4
 import pytest
 from command_line import call, count, output, refused
 
-from grokputer.adapters.store import WeightStore
+from grokputer.adapters.registry.local import WeightStore
 from grokputer.domain.errors import GrokputerError, LogError, NotPossible
-from grokputer.runners.backup import back_up, prove, restore
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.log import Log
-from grokputer.runners.rebuild import replay
-from grokputer.runners.views import load_state
-from grokputer.runners.wiring import adapters_folder
-from grokputer.runners.worker import Reporter, lease
+from grokputer.runners.archive.backup import back_up, prove, restore
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.improvement.worker import Reporter, lease
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import Log, adapters_folder
+from grokputer.runners.store.states import load_state
 from story import change
 
 WRITER = """
 import sys
 from pathlib import Path
-from grokputer.domain.aggregate import derive_id
-from grokputer.domain.settings import SETTINGS_ID, Settings
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
+from grokputer.domain.aggregates.base import derive_id
+from grokputer.domain.settings.settings import SETTINGS_ID, Settings
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
 ledger = Ledger.open(Path(sys.argv[1]))
 print("at work", flush=True)
 for number in range(10**9):
     key = ledger.put(f"text {number} of {sys.argv[2]} " * 50)
     context = ledger.context(sys.argv[2])
     ledger.write(Settings, SETTINGS_ID, lambda it: it.change("rating.window", 10 + number % 50, key, context))
-    follow(ledger)
+    process_new_events(ledger)
 """
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from grokputer.adapters.base_model import Base
-from grokputer.adapters.serving import LocalModel
-from grokputer.domain.ports import Page
-from grokputer.domain.prompt import observe
+from grokputer.adapters.serving.base_model import Base
+from grokputer.adapters.serving.local import LocalModel
+from grokputer.domain.page.messages import Page
+from grokputer.domain.page.prompt import observe
 
 BASE = Path(__file__).parent.parent / "adapters" / "base"
 MEGABYTE = 2**20

@@ -7,28 +7,28 @@ from uuid import uuid4
 
 import pytest
 
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import UnknownTask
 from grokputer.domain.events import TaskFailed, TaskSucceeded
-from grokputer.domain.routing import Route
-from grokputer.domain.run import TaskRun
-from grokputer.runners.batch import Wanted, run_batch
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.tasks import Task, TaskRunner, steps_of
-from grokputer.runners.wiring import Parts
+from grokputer.domain.rules.routing import Route
+from grokputer.runners.agent.batch import RunSpec, run_batch
+from grokputer.runners.agent.runner import Task, TaskRunner, steps_of
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.wiring import Services
 
 
 def test_a_batch_of_runs_is_what_the_runs_are_alone_and_a_fault_is_of_one_run(tmp_path: Path) -> None:
     ledger = Ledger.create(tmp_path / "events.db")
-    with Parts(ledger, follow(ledger)) as parts:
+    with Services(ledger, process_new_events(ledger)) as parts:
         runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, "ada")
         environment = parts.environment("miniwob")
         tasks = [
             Task("miniwob", task, seed) for task in ("click-test-2", "click-dialog", "enter-text") for seed in (1, 2)
         ]
-        wanted = [Wanted(task, uuid4()) for task in tasks]
-        wanted.append(Wanted(tasks[0], uuid4(), Route("pinned", "lora-v9", None)))
-        wanted.append(Wanted(Task("miniwob", "click-test-2", 3), uuid4()))
+        wanted = [RunSpec(task, uuid4()) for task in tasks]
+        wanted.append(RunSpec(tasks[0], uuid4(), Route("pinned", "lora-v9", None)))
+        wanted.append(RunSpec(Task("miniwob", "click-test-2", 3), uuid4()))
         together = {run.id: run for run in run_batch(runner, wanted, environment, parts.state, width=4)}
         assert together.keys() == {it.id for it in wanted}
         for it in wanted[:6]:
@@ -41,5 +41,5 @@ def test_a_batch_of_runs_is_what_the_runs_are_alone_and_a_fault_is_of_one_run(tm
         assert isinstance(together[wanted[7].id].ended, TaskSucceeded)
         before = ledger.position
         with pytest.raises(UnknownTask):
-            list(run_batch(runner, [Wanted(Task("miniwob", "click-buton"), uuid4())], environment, parts.state))
+            list(run_batch(runner, [RunSpec(Task("miniwob", "click-buton"), uuid4())], environment, parts.state))
         assert ledger.position == before

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from grokputer.domain.canary import ArmHealth, Outcome, Times, assess_canary
-from grokputer.domain.settings import Policy
+from grokputer.domain.rules.canary import ArmHealth, Outcome, assess_canary
+from grokputer.domain.settings.settings import Policy
+from grokputer.domain.verdict import Times
 
 WEEK = 7 * 86_400.0
 

@@ -16,12 +16,12 @@ import pytest
 from receivers import SECRET, MailServer, Receiver
 
 from given import ID, NOON
-from grokputer.domain.alert import Delivery, Failure
+from grokputer.domain.aggregates.alert import Delivery, Failure
 from grokputer.domain.errors import ChannelNotReady
 from grokputer.domain.events import AlertRaised
-from grokputer.domain.settings import Policy
-from grokputer.runners.channels.mail import Mail
-from grokputer.runners.channels.webhook import Webhook, is_url, read_keys, read_retry_after, sign
+from grokputer.domain.settings.settings import Policy
+from grokputer.runners.alerts.mail import Mail
+from grokputer.runners.alerts.webhook import Webhook, is_url, read_keys, read_retry_after, sign
 
 MESSAGE = "lora-v1 was rolled back to the base: success 0.60 of the last 20 canary runs, über 0.95 is needed"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from command_line import call, document, lines, output, refused
 
-from grokputer.domain.run import TaskRun
-from grokputer.runners.tables import are_tables_current
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.runners.store.tables import are_tables_current
 from story import Story
 
 

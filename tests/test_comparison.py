@@ -13,22 +13,22 @@ from uuid import UUID
 import pytest
 
 from given import SOMEONE, given
-from grokputer.domain.canary import Verdict
-from grokputer.domain.comparison import Comparison, Design, draw_seed
+from grokputer.domain.ab.decision import Bars, judge
+from grokputer.domain.ab.paired import PairedEstimate, compare_means, compare_shares, student
+from grokputer.domain.ab.pairs import ArmResult, Pair, Rater, Summary
+from grokputer.domain.aggregates.comparison import Comparison, Design, draw_seed
 from grokputer.domain.errors import NotPossible
 from grokputer.domain.events import ComparisonConcluded, ComparisonStarted, Event
-from grokputer.domain.go import Bars, judge
-from grokputer.domain.paired import Figure, compare_means, compare_shares, student
-from grokputer.domain.pairs import Half, Pair, Rater, Summary
-from grokputer.domain.settings import Policy
-from grokputer.projections.comparisons import row_of_comparison
-from grokputer.projections.wording import describe
-from grokputer.runners.mapper import decode, encode
+from grokputer.domain.settings.settings import Policy
+from grokputer.domain.verdict import Verdict
+from grokputer.projections.explain.sentences import describe
+from grokputer.projections.tables.comparisons import row_of_comparison
+from grokputer.runners.store.codec import decode, encode
 
 # --- what pairs tell -------------------------------------------------------------------------------------------------
 
 
-def rounded(figure: Figure, digits: int = 3) -> tuple[float, ...]:
+def rounded(figure: PairedEstimate, digits: int = 3) -> tuple[float, ...]:
     return tuple(round(value, digits) for value in (figure.difference, figure.low, figure.high))
 
 
@@ -83,12 +83,12 @@ def test_one_pair_tells_no_spread() -> None:
 REVIEWER, ADA, BOB = ("reviewer", "reviewer"), ("human", "ada"), ("human", "bob")
 
 
-def half(succeeded: bool = True, ms: int = 100, **stars: int) -> Half:
+def half(succeeded: bool = True, ms: int = 100, **stars: int) -> ArmResult:
     raters: dict[str, Rater] = {"reviewer": REVIEWER, "ada": ADA, "bob": BOB}
-    return Half(succeeded, ms, {raters[name]: given for name, given in stars.items()})
+    return ArmResult(succeeded, ms, {raters[name]: given for name, given in stars.items()})
 
 
-def pair(a: Half, b: Half, task: str = "click-button") -> Pair:
+def pair(a: ArmResult, b: ArmResult, task: str = "click-button") -> Pair:
     return Pair(task, 7, a, b)
 
 

@@ -8,7 +8,7 @@ import pytest
 from command_line import call, count, document, output
 from tiny_base import click_examples, job
 
-from grokputer.adapters.cost import (
+from grokputer.adapters.training.cost import (
     Estimate,
     Plan,
     Trial,
@@ -18,10 +18,10 @@ from grokputer.adapters.cost import (
     plan_probe,
     scale,
 )
-from grokputer.adapters.probe import probe
-from grokputer.adapters.recipe import Recipe
-from grokputer.domain.cost import Prices
-from grokputer.domain.settings import Policy
+from grokputer.adapters.training.probe import probe
+from grokputer.domain.recipe import Recipe
+from grokputer.domain.rules.cost import Prices
+from grokputer.domain.settings.settings import Policy
 from story import Story
 
 # After a training

@@ -12,14 +12,14 @@ import pytest
 from receivers import SECRET, MailServer, Receiver
 from test_raising import raise_one
 
-from grokputer.adapters.job import Progress
+from grokputer.adapters.training.job import Progress
 from grokputer.domain.events import AlertEvent
-from grokputer.runners.courier import Courier
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.views import load_state
-from grokputer.runners.wiring import Parts
-from grokputer.runners.worker import Reporter, Worker
+from grokputer.runners.alerts.dispatcher import AlertDispatcher
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.worker import Reporter, Worker
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.states import load_state
+from grokputer.runners.wiring import Services
 from story import Standing, change
 
 
@@ -49,7 +49,7 @@ def test_an_alert_arrives_signed_and_the_log_says_so(ledger: Ledger, clock: Stan
     with Receiver() as receiver:
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
-        courier = Courier(ledger, said.append)
+        courier = AlertDispatcher(ledger, said.append)
         assert courier.step()
         assert not courier.step()
     [request], [fact] = receiver.requests, deliveries(ledger)
@@ -68,7 +68,7 @@ def test_what_fails_first_is_sent_again_later_under_the_same_id(ledger: Ledger, 
     with Receiver(503, 500, 204) as receiver:
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
-        courier = Courier(ledger, print)
+        courier = AlertDispatcher(ledger, print)
         assert courier.step()
         clock.move(seconds=7)
         assert not courier.step(), "ten seconds, a quarter less at the earliest"
@@ -77,7 +77,7 @@ def test_what_fails_first_is_sent_again_later_under_the_same_id(ledger: Ledger, 
         clock.move(seconds=29)
         assert not courier.step()
         clock.move(seconds=22)
-        assert Courier(ledger, print).step(), "another worker knows when from the log"
+        assert AlertDispatcher(ledger, print).step(), "another worker knows when from the log"
         assert not courier.step()
     assert [it["attempt"] for it in deliveries(ledger)] == [1, 2, 3]
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
@@ -92,7 +92,7 @@ def test_a_receiver_that_never_takes_it_is_given_up_and_the_courier_says_so(ledg
         change(ledger, "alert.webhook", receiver.url)
         change(ledger, "alert.tries", 3)
         raise_one(ledger)
-        courier = Courier(ledger, said.append)
+        courier = AlertDispatcher(ledger, said.append)
         for _ in range(10):
             courier.step()
             clock.move(days=2)
@@ -106,7 +106,7 @@ def test_a_receiver_that_is_gone_is_turned_off(ledger: Ledger, clock: Standing) 
     with Receiver(410) as receiver:
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
-        courier = Courier(ledger, print)
+        courier = AlertDispatcher(ledger, print)
         assert courier.step()
         clock.move(days=2)
         raise_one(ledger)
@@ -121,7 +121,7 @@ def test_after_a_failure_the_channel_rests_and_another_alert_is_tried_soon(ledge
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
         raise_one(ledger)
-        courier = Courier(ledger, print)
+        courier = AlertDispatcher(ledger, print)
         assert courier.step()
         clock.move(seconds=99)
         assert not courier.step()
@@ -134,13 +134,13 @@ def test_a_channel_owes_only_what_was_raised_while_it_was_on(ledger: Ledger, clo
     with Receiver() as receiver:
         raise_one(ledger)
         change(ledger, "alert.webhook", receiver.url)
-        assert not Courier(ledger, print).step()
+        assert not AlertDispatcher(ledger, print).step()
         raise_one(ledger)
         change(ledger, "alert.webhook", None)
         change(ledger, "alert.webhook", receiver.url)
-        assert not Courier(ledger, print).step()
+        assert not AlertDispatcher(ledger, print).step()
         raise_one(ledger)
-        assert Courier(ledger, print).step()
+        assert AlertDispatcher(ledger, print).step()
     assert len(receiver.requests) == 1
     statuses = [[it["status"] for it in row["deliveries"].values()] for row in load_state(ledger).alerts.rows()]
     assert statuses == [[], ["turned off"], ["delivered"]]
@@ -154,7 +154,7 @@ def test_an_alert_waits_for_a_secret_that_is_missing_and_spends_no_attempt(
     with Receiver() as receiver:
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
-        courier = Courier(ledger, said.append)
+        courier = AlertDispatcher(ledger, said.append)
         assert not courier.step()
         assert not courier.step()
         [line] = said
@@ -173,7 +173,7 @@ def test_each_channel_gets_the_alert_and_one_that_is_down_does_not_hold_the_othe
         change(ledger, "alert.smtp", mail.address)
         change(ledger, "alert.smtp_security", "none")
         raise_one(ledger)
-        courier = Courier(ledger, print)
+        courier = AlertDispatcher(ledger, print)
         while courier.step():
             pass
         assert (len(receiver.requests), len(mail.messages)) == (1, 1)
@@ -188,7 +188,7 @@ def test_each_channel_gets_the_alert_and_one_that_is_down_does_not_hold_the_othe
 
 def test_an_alert_is_told_while_a_training_or_a_gate_goes_on(ledger: Ledger, clock: Standing) -> None:
     shown: list[object] = []
-    with Receiver(503, 503, 204) as receiver, Parts(ledger, follow(ledger)) as parts:
+    with Receiver(503, 503, 204) as receiver, Services(ledger, process_new_events(ledger)) as parts:
         reporter = Reporter(progress=shown.append, count=lambda done, total: shown.append((done, total)))
         worker = Worker(ledger, parts, reporter)
         change(ledger, "alert.webhook", receiver.url)
@@ -204,8 +204,8 @@ def test_an_alert_is_told_while_a_training_or_a_gate_goes_on(ledger: Ledger, clo
 
 DELIVER = """
 import sys; from pathlib import Path
-from grokputer.runners.courier import Courier; from grokputer.runners.ledger import Ledger
-Courier(Ledger.open(Path(sys.argv[1])), print).step()
+from grokputer.runners.alerts.dispatcher import AlertDispatcher; from grokputer.runners.store.ledger import Ledger
+AlertDispatcher(Ledger.open(Path(sys.argv[1])), print).step()
 """
 
 
@@ -220,8 +220,8 @@ def test_killed_between_sending_and_recording_it_is_sent_again_under_the_same_id
         sender = subprocess.Popen([sys.executable, "-c", DELIVER, str(ledger.path)], cwd="/")
         assert sender.wait() == -signal.SIGKILL
         assert deliveries(ledger) == []
-        assert Courier(ledger, print).step()
-        assert not Courier(ledger, print).step()
+        assert AlertDispatcher(ledger, print).step()
+        assert not AlertDispatcher(ledger, print).step()
     first, second = receiver.requests
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
@@ -245,7 +245,7 @@ def test_no_fact_of_an_alert_holds_a_secret(ledger: Ledger, monkeypatch: pytest.
         monkeypatch.setenv("GROKPUTER_WEBHOOK_URL", receiver.url + "/topsecret")
         change(ledger, "alert.webhook", "env")
         raise_one(ledger)
-        Courier(ledger, print).step()
+        AlertDispatcher(ledger, print).step()
     assert receiver.requests[0].path.endswith("/topsecret")
     [failed] = deliveries(ledger)
     assert (failed["to"], failed["reason"]) == ("GROKPUTER_WEBHOOK_URL", "HTTP 500 Internal Server Error")

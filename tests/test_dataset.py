@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from past import Past
 
-from grokputer.adapters.dataset import Dataset, is_held_out
-from grokputer.adapters.examples import Example
+from grokputer.adapters.data.dataset import Dataset, is_held_out
+from grokputer.adapters.data.examples import Example
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokputer.domain.bursts import Bursts
-from grokputer.domain.detector import Detector
 from grokputer.domain.errors import InvalidTerms
-from grokputer.domain.terms import TriggerTerms
+from grokputer.domain.evidence.clusters import RatingClusters
+from grokputer.domain.evidence.detector import Detector
+from grokputer.domain.evidence.terms import TriggerTerms
 
 STARS = st.lists(st.integers(1, 5) | st.floats(1, 5), max_size=30)
 
@@ -117,7 +117,7 @@ def test_terms_survive_json_and_refuse_what_they_do_not_know() -> None:
 
 
 def test_ratings_of_one_rater_in_one_session_count_once_with_their_mean() -> None:
-    bursts = Bursts()
+    bursts = RatingClusters()
     assert bursts.take("ada", "monday", "run-1", 1) == []
     assert bursts.take("ada", "monday", "run-2", 2) == []
     assert bursts.take("ben", "monday", "run-2", 5) == []
@@ -126,21 +126,21 @@ def test_ratings_of_one_rater_in_one_session_count_once_with_their_mean() -> Non
 
 
 def test_a_rating_that_is_changed_within_its_session_counts_with_its_newer_stars() -> None:
-    bursts = Bursts()
+    bursts = RatingClusters()
     for item, stars in (("run-1", 1), ("run-2", 3), ("run-1", 5)):
         bursts.take("ada", "monday", item, stars)
     assert bursts.take("ada", "tuesday", "run-3", 4) == [4]
 
 
 def test_a_session_that_nobody_goes_on_with_is_over_after_some_ratings_of_others() -> None:
-    bursts = Bursts(patience=3)
+    bursts = RatingClusters(patience=3)
     bursts.take("ada", "monday", "run-1", 2)
     closed = [bursts.take("ben", f"session-{n}", "run", 5) for n in range(4)]
     assert closed == [[], [5], [2, 5], [5]]
 
 
 def test_what_comes_once_its_burst_is_over_counts_no_more() -> None:
-    bursts = Bursts(patience=3)
+    bursts = RatingClusters(patience=3)
     bursts.take("ada", "monday", "run-1", 2)
     for n in range(4):
         bursts.take("ben", f"session-{n}", "run", 5)
@@ -150,7 +150,7 @@ def test_what_comes_once_its_burst_is_over_counts_no_more() -> None:
 
 
 def test_many_sessions_side_by_side_count_once_each() -> None:
-    bursts = Bursts()
+    bursts = RatingClusters()
     over = [
         mean for run in range(10) for n in range(20) for mean in bursts.take(f"{n}", f"{n}", f"{run}", float(n % 2))
     ]
@@ -160,8 +160,8 @@ def test_many_sessions_side_by_side_count_once_each() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("xy"), st.integers(0, 5), st.integers(1, 5))))
 def test_bursts_that_were_saved_go_on_alike_and_stay_few(ratings: list[tuple[str, str, int, int]]) -> None:
-    one, other = Bursts(patience=2), Bursts(patience=2)
+    one, other = RatingClusters(patience=2), RatingClusters(patience=2)
     for rater, session, run, stars in ratings:
-        other = Bursts(json.loads(json.dumps(other.state)), other.over, patience=2)
+        other = RatingClusters(json.loads(json.dumps(other.state)), other.over, patience=2)
         assert one.take(rater, session, str(run), stars) == other.take(rater, session, str(run), stars)
         assert len(one.state) <= 3

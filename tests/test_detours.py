@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from past import Past
 
-from grokputer.adapters.dataset import Dataset
+from grokputer.adapters.data.dataset import Dataset
 
 SHOWN = ["TYPE a", "CLICK ok"]
 

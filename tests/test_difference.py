@@ -6,9 +6,9 @@ from pathlib import Path
 
 from command_line import document, output, refused
 
-from grokputer.projections.difference import compare
-from grokputer.projections.state import State
-from grokputer.runners.views import load_state
+from grokputer.projections.explain.diff import compare
+from grokputer.projections.state.state import State
+from grokputer.runners.store.states import load_state
 from story import Story
 
 

@@ -11,16 +11,16 @@ from uuid import UUID
 import pytest
 from command_line import call, document, output, refused
 
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import LogError, NotPossible
 from grokputer.domain.events import ContentErased, TaskRated
-from grokputer.domain.run import TaskRun
-from grokputer.projections.lineage import read_manifest
-from grokputer.runners.console.feedback import record_rating
-from grokputer.runners.erasure import Target, erase
-from grokputer.runners.improvement import follow
-from grokputer.runners.integrity import verify
-from grokputer.runners.log import Log, connect
-from grokputer.runners.rebuild import replay
+from grokputer.projections.explain.lineage import read_manifest
+from grokputer.runners.archive.erasure import Target, erase
+from grokputer.runners.archive.integrity import verify
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.feedback.ratings import record_rating
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.log import Log, connect
 from story import Story
 
 SECRET = "my card number is 4000 1234 and nobody shall know"
@@ -39,7 +39,7 @@ def bytes_of(path: Path) -> bytes:
 def say(story: Story, run: UUID, words: str, actor: str = "ada") -> None:
     rated = story.ledger.get(TaskRun, run)
     record_rating(story.ledger, rated, 2, [], words, actor, None, None)
-    follow(story.ledger)
+    process_new_events(story.ledger)
 
 
 def test_no_byte_of_a_runs_words_is_left_while_all_else_stands(story: Story) -> None:
@@ -118,7 +118,7 @@ def test_while_another_process_reads_it_says_that_bytes_may_be_left_and_finishes
 ) -> None:
     run = story.run(succeeds=False)
     say(story, run, SECRET)
-    monkeypatch.setattr("grokputer.runners.erasure.READERS_S", 0.1)
+    monkeypatch.setattr("grokputer.runners.archive.erasure.READERS_S", 0.1)
     reader = connect(story.path, "ro")
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM stored_events").fetchone()

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokputer.domain.blocks import Blocks
 from grokputer.domain.errors import InvalidTerms
-from grokputer.domain.evalue import PER_RATE, Paid, project, rating_pay, success_pay
-from grokputer.domain.evidence import Evidence
-from grokputer.domain.terms import CanaryTerms, RampStep
+from grokputer.domain.evidence.blocks import Blocks
+from grokputer.domain.evidence.canary import Evidence
+from grokputer.domain.evidence.evalues import PER_RATE, Paid, project, rating_pay, success_pay
+from grokputer.domain.evidence.terms import CanaryTerms, RampStep
 
 TERMS = CanaryTerms()
 SIZES = range(1, TERMS.most_matched + 1)

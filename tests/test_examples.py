@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from grokputer.adapters.examples import Example, dataset_hash, read_examples, write_examples
+from grokputer.adapters.data.examples import Example, dataset_hash, read_examples, write_examples
 from grokputer.domain.errors import InvalidExamples
-from grokputer.domain.ports import Message
+from grokputer.domain.page.messages import Message
 
 ASK: tuple[Message, ...] = ({"role": "user", "content": "task: press ✓\ndo: "},)
 PRESS = Example(ASK, "CLICKbutton:✓[1]", "correction", "action", "run-1", 2)

@@ -16,13 +16,13 @@ import pytest
 from command_line import call, count, output, refused
 
 from grokputer.domain.errors import LogError
-from grokputer.runners.exchange import export_log, import_log
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.log import Log
-from grokputer.runners.rebuild import replay
-from grokputer.runners.tables import update_tables
-from grokputer.runners.views import load_state
+from grokputer.runners.archive.jsonl import export_log, import_log
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import Log
+from grokputer.runners.store.states import load_state
+from grokputer.runners.store.tables import update_tables
 from story import Story
 
 TABLES = ("stored_events", "content", "tracking", "sqlite_sequence")
@@ -60,7 +60,7 @@ def test_an_imported_log_is_the_exported_one_to_the_byte_and_so_is_its_export(lo
 def test_an_imported_log_goes_on_as_the_other_would(log: Path, tmp_path: Path) -> None:
     ledger = import_lines(export(log), tmp_path / "copy.db")
     end = ledger.position
-    follow(ledger)
+    process_new_events(ledger)
     assert ledger.position == end, "its followers have come as far, and do nothing a second time"
 
 

@@ -9,15 +9,15 @@ from uuid import UUID
 
 import pytest
 
+from grokputer.domain.aggregates.rollout import Rollout
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import NotFound
-from grokputer.domain.events import Lane, TaskStarted
-from grokputer.domain.rollout import Rollout
-from grokputer.domain.routing import Route, arm_of, draw
-from grokputer.domain.run import TaskRun
-from grokputer.projections.tree import Node, walk
-from grokputer.runners.explanation import Explanation, explain
-from grokputer.runners.improvement import follow
-from grokputer.runners.views import load_state
+from grokputer.domain.events import Assignment, TaskStarted
+from grokputer.domain.rules.routing import Route, arm_of, draw
+from grokputer.projections.explain.tree import Node, walk
+from grokputer.runners.explain.explanation import Explanation, explain
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.states import load_state
 from story import Story
 
 
@@ -90,10 +90,10 @@ def test_the_share_is_the_one_in_force_when_the_run_began(story: Story) -> None:
     rollout = story.prove(story.train(story.fall()))
     context = story.ledger.context("ada")
     story.ledger.write(Rollout, rollout, lambda it: it.weigh(60, context))
-    follow(story.ledger)
+    process_new_events(story.ledger)
     run = story.run()
     story.ledger.write(Rollout, rollout, lambda it: it.weigh(90, context))
-    follow(story.ledger)
+    process_new_events(story.ledger)
     [own] = draws(why(story, run.hex))
     assert own.data["share_percent"] == 60
     assert start_of(story, run).arm == arm_of(own.data["drawn"], 60)
@@ -116,7 +116,7 @@ def test_a_run_after_a_roll_back_is_explained_by_the_roll_back(story: Story) -> 
     story.assess(rollout_id, "promote")
     context = story.ledger.context("eve")
     story.ledger.write(Rollout, rollout_id, lambda it: it.roll_back("it clicks Cancel", context, is_live=True))
-    follow(story.ledger)
+    process_new_events(story.ledger)
     [own] = draws(why(story, story.run().hex))
     assert own.data["adapter"] is None
     assert ["it clicks Cancel" in child.text for child in own.children] == [True]
@@ -169,7 +169,7 @@ def test_each_role_of_a_run_has_a_draw_of_its_own(story: Story) -> None:
     rollout = story.prove(story.train(story.ask(role="recovery")))
     run, context = UUID(int=7), story.ledger.context("ada")
     arm = arm_of(draw(rollout.hex, run.hex), 15)
-    lane: Lane = {
+    lane: Assignment = {
         "role": "recovery",
         "arm": arm,
         "adapter": "lora-v1" if arm == "canary" else None,
@@ -286,7 +286,7 @@ def test_a_roll_back_by_hand_shows_how_the_canary_stood_just_then(story: Story) 
         story.rate(run, 1)
     context = story.ledger.context("eve")
     story.ledger.write(Rollout, rollout, lambda it: it.roll_back("seen enough", context))
-    follow(story.ledger)
+    process_new_events(story.ledger)
     [back] = [node for node in walk(why(story, "lora-v1").roots) if node.kind == "AdapterRolledBack"]
     standing = back.children[0]
     assert standing.text == "so the canary stood then: hold (few runs): 3 of the 10 canary runs needed"

@@ -9,17 +9,17 @@ from uuid import UUID
 
 import pytest
 
-from grokputer.domain.action import parse_action
-from grokputer.domain.ports import Page
-from grokputer.domain.run import TaskRun
-from grokputer.runners.batch import Wanted, run_batch
-from grokputer.runners.corrections import correct_by_hand
-from grokputer.runners.exploration import explore, named_words, rewrite
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.retries import Sampling, correct_by_retries
-from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.wiring import Parts
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.page.action import parse_action
+from grokputer.domain.page.messages import Page
+from grokputer.runners.agent.batch import RunSpec, run_batch
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.feedback.corrections import correct_by_hand
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.lessons.exploration import explore, named_words, rewrite
+from grokputer.runners.lessons.retries import RetryPolicy, correct_by_retries
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.wiring import Services
 
 LOGIN = Page(
     'Enter the username "riley" and the password "myL6a" into the text fields and press login.',
@@ -64,24 +64,24 @@ def test_an_action_is_written_for_the_page_as_it_is_now() -> None:
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     ledger = Ledger.create(tmp_path_factory.mktemp("log") / "events.db")
-    with Parts(ledger, follow(ledger)) as parts:
+    with Services(ledger, process_new_events(ledger)) as parts:
         yield parts
 
 
-def retry(parts: Parts, failed: list[TaskRun], attempts: int, exploration: float) -> list[TaskRun]:
-    sampling = Sampling(None, attempts, temperature=0.01, exploration=exploration)
+def retry(parts: Services, failed: list[TaskRun], attempts: int, exploration: float) -> list[TaskRun]:
+    sampling = RetryPolicy(None, attempts, temperature=0.01, exploration=exploration)
     place = parts.environment("miniwob")
     return list(correct_by_retries(parts.ledger, [(run, 1) for run in failed], place, parts.model, sampling, "ada"))
 
 
 def test_a_task_that_the_model_never_does_by_itself_is_done_by_exploring_in_as_few_steps_as_it_takes(
-    parts: Parts,
+    parts: Services,
 ) -> None:
     runner = TaskRunner(parts.ledger, parts.model, parts.prepare, parts.base_label, "ada")
     tasks = ("click-button-sequence", "enter-password")
-    wanted = [Wanted(Task("miniwob", task, 1), UUID(int=number)) for number, task in enumerate(tasks, 1)]
+    wanted = [RunSpec(Task("miniwob", task, 1), UUID(int=number)) for number, task in enumerate(tasks, 1)]
     failed = list(run_batch(runner, wanted, parts.environment("miniwob"), parts.state))
     assert retry(parts, failed, attempts=4, exploration=0.0) == []
     corrected = retry(parts, failed, attempts=24, exploration=0.5)

@@ -17,18 +17,19 @@ from typing import Any
 import pytest
 from tiny_base import RECIPE, build_base, click_examples, job, quiet_libraries
 
-from grokputer.adapters.child import main, reason
-from grokputer.adapters.examples import Example
-from grokputer.adapters.job import TrainingJobSpec, TrainingResult
-from grokputer.adapters.trainer import train_job
+from grokputer.adapters.data.examples import Example
+from grokputer.adapters.training.child import main, reason
+from grokputer.adapters.training.job import TrainingJobSpec, TrainingResult
+from grokputer.adapters.training.trainer import train_job
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import TrainingError
-from grokputer.domain.settings import SETTINGS_ID, Settings
-from grokputer.domain.training import TrainingJob
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.trainings import carry_on_training
-from grokputer.runners.views import load_state
-from grokputer.runners.wiring import Parts, adapters_folder
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.trainings import carry_on_training
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import adapters_folder
+from grokputer.runners.store.states import load_state
+from grokputer.runners.wiring import Services
 from story import Story
 
 SHORT = RECIPE.replace(epochs=1, checkpoint_steps=100)
@@ -124,7 +125,7 @@ def test_an_orphaned_trainer_is_waited_for_until_it_has_ended(tiny_base: Path, t
 
 def test_without_a_signal_for_it_a_trainer_notices_that_its_parent_has_ended() -> None:
     trainer = (
-        "import os, time; from grokputer.adapters.child import watch_parent; "
+        "import os, time; from grokputer.adapters.training.child import watch_parent; "
         "watch_parent(os.getppid()); print('up', flush=True); time.sleep(60)"
     )
     worker = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {trainer!r}]); sys.stdin.readline()"
@@ -140,7 +141,7 @@ def test_without_a_signal_for_it_a_trainer_notices_that_its_parent_has_ended() -
 
 
 def carry_on(ledger: Ledger, training: Any) -> TrainingJob:
-    with Parts(ledger, load_state(ledger)) as parts:
+    with Services(ledger, load_state(ledger)) as parts:
         return carry_on_training(ledger, parts, training, lambda progress: None)
 
 
@@ -149,7 +150,7 @@ def change(ledger: Ledger, **values: Any) -> None:
         name = key.replace("__", ".")
         context = ledger.context("ada")
         ledger.write(Settings, SETTINGS_ID, lambda it, n=name, v=value, c=context: it.change(n, v, "", c))  # type: ignore[misc]
-    follow(ledger)
+    process_new_events(ledger)
 
 
 def test_a_training_whose_loss_is_no_number_fails_and_leaves_no_weights(tmp_path: Path) -> None:

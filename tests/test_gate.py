@@ -9,21 +9,22 @@ from test_improvement import PASSED, complete, count, judge, prove
 from test_improvement import breach as breach_of
 from test_improvement import ledger as ledger
 
-from grokputer.domain.gate import Losses, Runs, Side, judge_held_out
-from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.views import load_state
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
+from grokputer.domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
+from grokputer.domain.settings.settings import Policy
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.states import load_state
 
 
-def runs(instances: int, adapter: int, parent: int) -> Side:
-    return Side(runs=Runs(instances, adapter, parent))
+def runs(instances: int, adapter: int, parent: int) -> HeldOutResult:
+    return HeldOutResult(runs=Runs(instances, adapter, parent))
 
 
-def losses(instances: int, adapter: float, parent: float) -> Side:
-    return Side(losses=Losses(instances, adapter, parent))
+def losses(instances: int, adapter: float, parent: float) -> HeldOutResult:
+    return HeldOutResult(losses=Losses(instances, adapter, parent))
 
 
-NOTHING = Side()
+NOTHING = HeldOutResult()
 
 
 @pytest.mark.parametrize(
@@ -51,11 +52,13 @@ NOTHING = Side()
         (losses(12, 0.4, 0.9), losses(30, 0.306, 0.2), "reject", "lost"),
         (losses(9, 1.4, 0.9), NOTHING, "pass", "too few"),
         # Where both were measured, both must hold.
-        (Side(Runs(22, 14, 1), Losses(12, 0.9, 0.8)), NOTHING, "reject", "no gain"),
-        (Side(Runs(22, 14, 1), Losses(9, 0.9, 0.8)), NOTHING, "pass", "better"),
+        (HeldOutResult(Runs(22, 14, 1), Losses(12, 0.9, 0.8)), NOTHING, "reject", "no gain"),
+        (HeldOutResult(Runs(22, 14, 1), Losses(9, 0.9, 0.8)), NOTHING, "pass", "better"),
     ],
 )
-def test_a_judgement_follows_from_the_counts(failed: Side, worked: Side, verdict: str, reason: str) -> None:
+def test_a_judgement_follows_from_the_counts(
+    failed: HeldOutResult, worked: HeldOutResult, verdict: str, reason: str
+) -> None:
     judgement = judge_held_out(failed, worked, Policy(), "action")
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
 
@@ -67,7 +70,7 @@ def test_the_sentence_carries_the_numbers() -> None:
     )
     assert passed.numbers["failed"]["runs"] == {"instances": 22, "adapter": 14, "parent": 1, "fresh": 0}
     assert (passed.numbers["margin"], passed.numbers["minimum"]) == (0.1, 10)
-    fresh = judge_held_out(Side(Runs(40, 14, 1, fresh=18)), NOTHING, Policy(), "action")
+    fresh = judge_held_out(HeldOutResult(Runs(40, 14, 1, fresh=18)), NOTHING, Policy(), "action")
     assert fresh.message.startswith("14 of 40 held-out failures (18 of them fresh pages of their tasks) now succeed")
     lost = judge_held_out(runs(22, 14, 1), runs(38, 30, 38), Policy(), "action")
     assert lost.message.endswith("30 of 38 that worked still do, against 38: 8 lost, at most 3 of 38 may be")

@@ -14,23 +14,24 @@ from uuid import UUID
 import pytest
 from tiny_base import LABELS, Trained, click_examples, job, quiet_libraries
 
-from grokputer.adapters.trainer import train_job
-from grokputer.domain.adapter import adapter_id
+from grokputer.adapters.training.trainer import train_job
+from grokputer.domain.aggregates.adapter import adapter_id
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.domain.events import TaskSucceeded
-from grokputer.domain.ports import Page
-from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import SETTINGS_ID, Settings
-from grokputer.runners.batch import Wanted, run_batch
-from grokputer.runners.corrections import BadCorrection, correct_by_hand
-from grokputer.runners.gate import judge
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.rebuild import replay
-from grokputer.runners.rollouts import decide_by_hand
-from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.wiring import Parts, adapters_folder
-from grokputer.runners.worker import Reporter, Worker
+from grokputer.domain.page.messages import Page
+from grokputer.runners.agent.batch import RunSpec, run_batch
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.feedback.corrections import BadCorrection, correct_by_hand
+from grokputer.runners.improvement.gate import judge
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.rollouts import decide_by_hand
+from grokputer.runners.improvement.worker import Reporter, Worker
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import adapters_folder
+from grokputer.runners.wiring import Services
 from story import Ticking, complete_training
 
 SETTINGS: dict[str, Any] = {
@@ -69,7 +70,7 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self.ledger = Ledger.open(path) if path.exists() else Ledger.create(path, Ticking())
-        self.parts = Parts(self.ledger, follow(self.ledger))
+        self.parts = Services(self.ledger, process_new_events(self.ledger))
         self.parts._environments["miniwob"] = Finished()
         self.said: list[str] = []
 
@@ -81,14 +82,14 @@ class History:
                 settings.change(key, value, "", context)
 
         self.ledger.write(Settings, SETTINGS_ID, change)
-        self.parts.state = follow(self.ledger)
+        self.parts.state = process_new_events(self.ledger)
 
     def run(self, environment: str, seeds: range) -> list[TaskRun]:
         """Runs of the live adapter."""
         tasks = [
             Task(environment, "finished" if environment == "miniwob" else f"question {seed}", seed) for seed in seeds
         ]
-        wanted = [Wanted(task, UUID(int=task.seed + 1)) for task in tasks]
+        wanted = [RunSpec(task, UUID(int=task.seed + 1)) for task in tasks]
         runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, "ada")
         return list(run_batch(runner, wanted, self.parts.environment(environment), self.parts.state))
 
@@ -99,7 +100,7 @@ class History:
             self.rate(run, 5 if is_good else 1)
             if not is_good:
                 correct_by_hand(self.ledger, run, self.parts.environment(environment), ["DONE"], "ada")
-        self.parts.state = follow(self.ledger)
+        self.parts.state = process_new_events(self.ledger)
 
     def rate(self, run: TaskRun, stars: int) -> None:
         context = self.ledger.context("ada")
@@ -108,7 +109,7 @@ class History:
     def offer(self, weights: Path) -> UUID:
         """A training that ends with these weights; the id of the adapter."""
         training = complete_training(self.ledger, self.parts, self.parts.store.add(copied(weights)).hash)
-        self.parts.state = follow(self.ledger)
+        self.parts.state = process_new_events(self.ledger)
         return adapter_id(training)
 
     def work(self) -> None:
@@ -120,7 +121,7 @@ class History:
     def decide(self, wanted: str) -> None:
         """A person decides the rollout of lora-v1."""
         decide_by_hand(self.ledger, self.parts.state, "lora-v1", wanted, "looked at it", "ada")
-        self.parts.state = follow(self.ledger)
+        self.parts.state = process_new_events(self.ledger)
 
     def judgement(self) -> dict[str, Any]:
         [*_, judged] = self.ledger.read(1, None, ("HeldOutJudged",))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from past import Past
 
-from grokputer.adapters.dataset import Dataset, is_held_out
-from grokputer.adapters.held_out import FIRST_INSTANCES
+from grokputer.adapters.data.dataset import Dataset, is_held_out
+from grokputer.adapters.data.held_out import FIRST_INSTANCES
 
 SHARE = 0.3
 

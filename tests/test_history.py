@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from grokputer.domain.errors import NotPossible
-from grokputer.projections import health, ratings, recent
-from grokputer.projections.state import State
-from grokputer.runners import moments
-from grokputer.runners.erasure import Target, erase
-from grokputer.runners.improvement import follow
-from grokputer.runners.integrity import Head, verify
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.rebuild import replay
-from grokputer.runners.views import load_state
+from grokputer.projections.state import canaries as health
+from grokputer.projections.state import ratings
+from grokputer.projections.state import rings as recent
+from grokputer.projections.state.state import State
+from grokputer.runners.archive.erasure import Target, erase
+from grokputer.runners.archive.integrity import Head, verify
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store import snapshots as moments
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.states import load_state
 from story import Story, Ticking
 
 STEPS = int(os.environ.get("GROKPUTER_STEPS", "10000"))
@@ -104,7 +106,7 @@ class History(RuleBasedStateMachine):
     @rule(index=st.integers(0, 30))
     def forget(self, index: int) -> None:
         erase(self.story.ledger, Target(run=self.story.runs[-1 - index % len(self.story.runs)].hex), "asked for", "ada")
-        follow(self.story.ledger)
+        process_new_events(self.story.ledger)
 
     @rule()
     def restart(self) -> None:
@@ -116,7 +118,7 @@ class History(RuleBasedStateMachine):
     def lose(self, lost: str) -> None:
         """Caches are lost; how far the process has come is not known any more."""
         self.story.ledger.change(lambda it: it.connection.execute(f"DELETE FROM {lost}"))
-        follow(self.story.ledger)
+        process_new_events(self.story.ledger)
 
     @rule()
     def look_at_all(self) -> None:
@@ -140,7 +142,7 @@ class History(RuleBasedStateMachine):
     def state(self) -> State:
         """As of the end, from what is kept; and the same where one goes on from what one knows."""
         ways: list[Callable[[], State]] = [
-            lambda: follow(self.story.ledger), lambda: follow(self.story.ledger, self.known)
+            lambda: process_new_events(self.story.ledger), lambda: process_new_events(self.story.ledger, self.known)
         ]  # fmt: skip
         first = self.story.ledger.position % 2
         states = {first: ways[first]()}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from command_line import call, count, document, lines, output, refused
 
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.rebuild import replay
-from grokputer.runners.views import load_state
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.states import load_state
 from story import Story
 
 SESSION: dict[str, Any] = {

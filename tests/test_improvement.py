@@ -12,10 +12,13 @@ from uuid import UUID
 import pytest
 from eventsourcing.persistence import Tracking
 
-from grokputer.domain.adapter import Adapter, adapter_id
-from grokputer.domain.aggregate import derive_id
-from grokputer.domain.breach import RoleImprovement, role_id
-from grokputer.domain.canary import Verdict
+from grokputer.domain.aggregates.adapter import Adapter, adapter_id
+from grokputer.domain.aggregates.base import derive_id
+from grokputer.domain.aggregates.role import RoleImprovement, role_id
+from grokputer.domain.aggregates.rollout import Rollout, rollout_id
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
+from grokputer.domain.aggregates.training import TrainingJob, training_id
 from grokputer.domain.events import (
     AdapterRegistered,
     AlertRaised,
@@ -23,18 +26,17 @@ from grokputer.domain.events import (
     RatingThresholdBreached,
     TrainingRequested,
 )
-from grokputer.domain.gate import Judgement
-from grokputer.domain.rollout import Rollout, rollout_id
-from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import SETTINGS_ID, Policy, Settings
-from grokputer.domain.training import TrainingJob, training_id
-from grokputer.projections.state import State
-from grokputer.runners import improvement, moments
-from grokputer.runners.improvement import NAME, follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.moments import load_moment
-from grokputer.runners.tables import are_tables_current
-from grokputer.runners.views import fold, load_state
+from grokputer.domain.rules.gate import Judgement
+from grokputer.domain.settings.settings import Policy
+from grokputer.domain.verdict import Verdict
+from grokputer.projections.state.state import State
+from grokputer.runners.improvement import process_manager as improvement
+from grokputer.runners.improvement.process_manager import NAME, process_new_events
+from grokputer.runners.store import snapshots as moments
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.snapshots import load_moment
+from grokputer.runners.store.states import fold, load_state
+from grokputer.runners.store.tables import are_tables_current
 from story import change
 
 DATASET: dict[str, Any] = {
@@ -78,7 +80,7 @@ def breach(ledger: Ledger) -> UUID:
     """Ten ratings of two stars, and what follows; the id of the training that is asked for."""
     for number in range(10):
         rated_run(ledger, 2, number)
-    follow(ledger)
+    process_new_events(ledger)
     [requested] = [recorded.event for recorded in ledger.read(1, None, ("TrainingRequested",))]
     return requested.originator_id
 
@@ -93,20 +95,20 @@ def complete(ledger: Ledger, training: UUID) -> UUID:
         job.complete(context, **RESULT)
 
     ledger.write(TrainingJob, training, finish)
-    follow(ledger)
+    process_new_events(ledger)
     return adapter_id(training)
 
 
 def prove(ledger: Ledger, adapter: UUID) -> None:
     context = ledger.context("grokputer", f"{adapter}/1")
     ledger.write(Adapter, adapter, lambda it: it.evaluate(True, True, NUMBERS, context))
-    follow(ledger)
+    process_new_events(ledger)
 
 
 def judge(ledger: Ledger, adapter: UUID, judgement: Judgement) -> None:
     context = ledger.context("grokputer", f"{adapter}/2")
     ledger.write(Adapter, adapter, lambda it: it.judge(judgement, "sha256:aa", 99, context))
-    follow(ledger)
+    process_new_events(ledger)
 
 
 def roll_out(ledger: Ledger) -> tuple[UUID, UUID]:
@@ -121,7 +123,7 @@ def assess(ledger: Ledger, rollout: UUID, verdict: str) -> State:
     decided = Verdict(verdict, "healthy", f"it says {verdict}", {})
     context = ledger.context("grokputer", f"{rollout}/1")
     ledger.write(Rollout, rollout, lambda it: it.assess(decided, ledger.position, context))
-    return follow(ledger)
+    return process_new_events(ledger)
 
 
 def count(ledger: Ledger) -> Counter[str]:
@@ -144,7 +146,7 @@ def test_low_ratings_lead_to_one_breach_and_one_training(ledger: Ledger) -> None
     breach(ledger)
     for number in range(10, 40):
         rated_run(ledger, 1, number)
-        follow(ledger)
+        process_new_events(ledger)
     assert count(ledger)["RatingThresholdBreached"] == 1
     assert count(ledger)["TrainingRequested"] == 1
     assert count(ledger)["TriggerSuppressed"] == 1
@@ -153,14 +155,14 @@ def test_low_ratings_lead_to_one_breach_and_one_training(ledger: Ledger) -> None
 def test_good_ratings_lead_to_nothing(ledger: Ledger) -> None:
     for number in range(20):
         rated_run(ledger, 5, number)
-    follow(ledger)
+    process_new_events(ledger)
     assert count(ledger)["RatingThresholdBreached"] == 0
 
 
 def test_runs_pinned_to_an_adapter_by_hand_count_for_no_window(ledger: Ledger) -> None:
     for number in range(20):
         rated_run(ledger, 1, number, arm="pinned")
-    follow(ledger)
+    process_new_events(ledger)
     assert count(ledger)["RatingThresholdBreached"] == 0
 
 
@@ -192,7 +194,7 @@ def test_a_training_without_weights_closes_the_cycle_with_the_reason(ledger: Led
             job.fail("loss is not a number", context)
 
     ledger.write(TrainingJob, training, end)
-    follow(ledger)
+    process_new_events(ledger)
     [closed] = [recorded.event for recorded in ledger.read(1, None, ("CycleClosed",))]
     assert isinstance(closed, CycleClosed)
     assert closed.outcome == outcome
@@ -201,9 +203,9 @@ def test_a_training_without_weights_closes_the_cycle_with_the_reason(ledger: Led
 
 def test_no_traffic_before_the_proof_and_none_after_a_rejection(ledger: Ledger) -> None:
     adapter = complete(ledger, breach(ledger))
-    assert follow(ledger).traffic("action").canary is None
+    assert process_new_events(ledger).traffic("action").canary is None
     ledger.write(Adapter, adapter, lambda it: it.evaluate(False, True, NUMBERS, ledger.context("grokputer")))
-    state = follow(ledger)
+    state = process_new_events(ledger)
     assert state.traffic("action").canary is None
     assert state.registry.adapters["lora-v1"]["status"] == "rejected"
     assert count(ledger)["CycleClosed"] == 1
@@ -211,7 +213,7 @@ def test_no_traffic_before_the_proof_and_none_after_a_rejection(ledger: Ledger) 
 
 def test_a_proven_adapter_gets_fifteen_percent(ledger: Ledger) -> None:
     roll_out(ledger)
-    traffic = follow(ledger).traffic("action")
+    traffic = process_new_events(ledger).traffic("action")
     assert (traffic.stable, traffic.canary, traffic.weight_percent) == (None, "lora-v1", 15)
 
 
@@ -247,7 +249,7 @@ def test_a_run_that_lost_its_browser_judges_neither_arm(ledger: Ledger) -> None:
         run.fail("environment", "the browser was lost", 100, 0.0, Policy(), context)
 
     ledger.write(TaskRun, derive_id("lost"), lose)
-    state = follow(ledger)
+    state = process_new_events(ledger)
     assert state.health.outcomes(rollout.hex, "canary") == []
     assert state.metrics.rows()[-1]["failures"] == {"environment": 1}
 
@@ -256,7 +258,7 @@ def test_a_resumed_rollout_gets_its_time_anew(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
     paused = dict(assess(ledger, rollout, "inconclusive").lanes.state["rollouts"][rollout.hex])
     ledger.write(Rollout, rollout, lambda it: it.resume("more traffic", ledger.context("ada")))
-    resumed = follow(ledger).lanes.state["rollouts"][rollout.hex]
+    resumed = process_new_events(ledger).lanes.state["rollouts"][rollout.hex]
     assert resumed["phase"] == "progressing"
     assert paused["waited_s"] > resumed["waited_s"] == 0
     assert resumed["baked_s"] >= paused["baked_s"] > 0
@@ -266,7 +268,7 @@ def test_two_trainings_that_complete_in_a_row_get_two_names(ledger: Ledger) -> N
     context = ledger.context("grokputer")
     ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", None, "corrections", context))
     ledger.write(RoleImprovement, role_id("ocr"), lambda it: it.open("ocr", None, "corrections", context))
-    trainings = [UUID(key) for key in follow(ledger).registry.trainings]
+    trainings = [UUID(key) for key in process_new_events(ledger).registry.trainings]
 
     def finish(job: TrainingJob) -> None:
         job.build_dataset(context, **DATASET)
@@ -275,7 +277,7 @@ def test_two_trainings_that_complete_in_a_row_get_two_names(ledger: Ledger) -> N
 
     for training in trainings:
         ledger.write(TrainingJob, training, finish)
-    assert sorted(follow(ledger).registry.adapters) == ["lora-v1", "lora-v2"]
+    assert sorted(process_new_events(ledger).registry.adapters) == ["lora-v1", "lora-v2"]
 
 
 def test_a_rollback_alerts_and_leaves_the_base_live(ledger: Ledger) -> None:
@@ -302,7 +304,7 @@ def test_following_twice_changes_nothing(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
     first = assess(ledger, rollout, "promote").dump()
     position = ledger.position
-    assert follow(ledger).dump() == first
+    assert process_new_events(ledger).dump() == first
     assert ledger.position == position
 
 
@@ -317,21 +319,21 @@ def test_a_process_killed_after_reacting_and_before_saving_its_state_goes_on(led
 def test_what_follows_is_stored_with_its_rows_and_gone_on_from_without_reading_it_again(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = follow(ledger)
+    state = process_new_events(ledger)
     monkeypatch.setattr(Ledger, "changing_views", None)  # no transaction of the views' own
     monkeypatch.setattr(improvement, "load_kept", None)  # and no state from the disk
     for _ in range(2):
         role = ledger.get(RoleImprovement, role_id("action"))
         role.open("action", None, "try it", ledger.context("ada"))
         ledger.store(role)
-        follow(ledger, state)
+        process_new_events(ledger, state)
         [training] = [id for id, it in state.registry.trainings.items() if it["status"] == "requested"]
         assert are_tables_current(ledger)
         assert ledger.tracked(NAME) < ledger.position
         job = ledger.get(TrainingJob, UUID(training))
         job.decline("too little", 0, 5, ledger.position, ledger.context("grokputer"))
         ledger.store(job)
-        follow(ledger, state)
+        process_new_events(ledger, state)
         assert state.lanes.cycle("action") is None
 
 
@@ -339,15 +341,15 @@ def test_an_event_already_reacted_to_is_not_reacted_to_again(ledger: Ledger) -> 
     for number in range(10):
         rated_run(ledger, 2, number)
     ledger.store(tracking=Tracking(NAME, ledger.position))
-    follow(ledger)
+    process_new_events(ledger)
     assert count(ledger)["RatingThresholdBreached"] == 0
 
 
 FOLLOW_OFTEN = """
 import sys; from pathlib import Path
-from grokputer.runners.improvement import follow; from grokputer.runners.ledger import Ledger
+from grokputer.runners.improvement.process_manager import process_new_events; from grokputer.runners.store.ledger import Ledger
 ledger = Ledger.open(Path(sys.argv[1]))
-for _ in range(5): follow(ledger)
+for _ in range(5): process_new_events(ledger)
 """
 
 

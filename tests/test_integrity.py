@@ -14,10 +14,10 @@ from command_line import call, document, output
 from grokputer.domain.errors import LogError, NotFound
 from grokputer.domain.events import TaskRated
 from grokputer.domain.merkle import Tree, leaf
-from grokputer.runners.erasure import Target, erase
-from grokputer.runners.integrity import BadProof, Head, Proof, prove, verify
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.log import Log
+from grokputer.runners.archive.erasure import Target, erase
+from grokputer.runners.archive.integrity import BadProof, Head, Proof, prove, verify
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import Log
 from story import Story
 
 

@@ -13,21 +13,21 @@ from typing import TypeVar
 import pytest
 from command_line import call
 
-from grokputer.domain.intervals import wilson
+from grokputer.domain.ab.intervals import wilson
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.ports import Attempt, Script
-from grokputer.domain.routing import Route
-from grokputer.domain.run import TaskRun
-from grokputer.projections.learning import Label
-from grokputer.runners.improvement import follow
-from grokputer.runners.learning.bench import Arguments
-from grokputer.runners.learning.loop import Display, cycles_closed, play
-from grokputer.runners.learning.plan import Plan
-from grokputer.runners.learning.report import read_learning, report, show_count
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.log import Log
-from grokputer.runners.reviewer import review
-from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.wiring import Parts
+from grokputer.domain.rules.routing import Route
+from grokputer.projections.bench import Label
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.bench.bench import Arguments
+from grokputer.runners.bench.loop import Display, cycles_closed, play
+from grokputer.runners.bench.plan import Plan
+from grokputer.runners.bench.report import read_learning, report, show_count
+from grokputer.runners.feedback.reviewer import review
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import Log
+from grokputer.runners.wiring import Services
 from story import Story
 
 T = TypeVar("T")
@@ -214,7 +214,7 @@ class Lenient:
 
 def test_a_reviewer_of_ones_own_rates_and_corrects_and_is_believed_only_where_it_succeeds(tmp_path: Path) -> None:
     ledger = Ledger.create(tmp_path / "events.db")
-    with Parts(ledger, follow(ledger)) as parts:
+    with Services(ledger, process_new_events(ledger)) as parts:
         runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, "ada")
         environment = parts.environment("miniwob")
         base = Route("pinned", None, None)

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import LogError, NotFound
 from grokputer.domain.events import EVENTS, AdapterRejected, AlertRaised, PolicyChanged, TaskRated
-from grokputer.domain.settings import SETTINGS_ID, Settings
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.log import Log, connect
-from grokputer.runners.mapper import decode, encode
-from grokputer.runners.schema import KEEPS_EVENTS
-from grokputer.runners.writer import Transaction
+from grokputer.runners.store.codec import decode, encode
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import Log, connect
+from grokputer.runners.store.schema import KEEPS_EVENTS
+from grokputer.runners.store.writer import Transaction
 
 
 @pytest.fixture

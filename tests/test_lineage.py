@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from grokputer.domain.adapter import Adapter
-from grokputer.domain.rollout import Rollout
-from grokputer.projections.lineage import trace
-from grokputer.projections.tree import Node
-from grokputer.runners.improvement import follow
+from grokputer.domain.aggregates.adapter import Adapter
+from grokputer.domain.aggregates.rollout import Rollout
+from grokputer.projections.explain.lineage import trace
+from grokputer.projections.explain.tree import Node
+from grokputer.runners.improvement.process_manager import process_new_events
 from story import Story
 
 
@@ -188,7 +188,7 @@ def test_a_decision_by_hand_names_the_person_and_the_reason(story: Story) -> Non
     rollout = story.prove(adapter)
     context = story.ledger.context("eve", f"{rollout}/1")
     story.ledger.write(Rollout, rollout, lambda it: it.promote("looked at it myself", context))
-    follow(story.ledger)
+    process_new_events(story.ledger)
     promoted = find(tree(story, adapter), "AdapterPromoted")
     assert promoted.actor == "eve"
     assert "promoted by eve" in promoted.text

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from grokputer.domain.errors import EnvironmentUnavailable, UnknownTask
-from grokputer.domain.ports import Environment, Page
-from grokputer.runners.demonstrations import demonstrate
+from grokputer.domain.page.messages import Page
+from grokputer.domain.ports import Environment
 from grokputer.runners.environments.browser import find_browser
-from grokputer.runners.environments.miniwob import BASE_TASKS, UNSEEN_TASKS, MiniWob, task_names
+from grokputer.runners.environments.miniwob.demonstrations import demonstrate
+from grokputer.runners.environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS, MiniWob, task_names
 
 STEPS = 12
 """As many as the longest demonstration may take."""

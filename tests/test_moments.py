@@ -8,17 +8,17 @@ from itertools import pairwise
 import pytest
 from world import world_after
 
-from grokputer.domain.aggregate import derive_id
+from grokputer.domain.aggregates.base import derive_id
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import LogError
-from grokputer.domain.run import TaskRun
-from grokputer.projections.state import State
-from grokputer.runners import moments
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.log import Log
-from grokputer.runners.moments import load_moment
-from grokputer.runners.rebuild import Replay, replay
-from grokputer.runners.views import fold, load_state
+from grokputer.projections.state.state import State
+from grokputer.runners.archive.replay import Replay, replay
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store import snapshots as moments
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import Log
+from grokputer.runners.store.snapshots import load_moment
+from grokputer.runners.store.states import fold, load_state
 
 
 def rows(ledger: Ledger) -> list[tuple[str, int, bytes]]:
@@ -101,20 +101,20 @@ def test_a_head_of_another_form_is_no_traceback_and_replay_makes_it_anew(head: b
 @pytest.mark.usefixtures("often")
 def test_states_that_are_lost_under_one_who_goes_on_from_what_he_knows_are_kept_again_as_they_were() -> None:
     with world_after(SOME_RUNS[:4]) as ledger:
-        known = follow(ledger)
+        known = process_new_events(ledger)
         spoil(ledger, "DELETE FROM moments WHERE position > 5")
         rated = ledger.get(TaskRun, derive_id("run", 0))
         for stars in (1, 2, 3, 1, 2, 3):
             rated.rate(stars, "human", [], None, ledger.context("ada"))
             ledger.store(rated)
-            known = follow(ledger, known)
+            known = process_new_events(ledger, known)
         assert replay(ledger).is_equal
 
 
 @pytest.mark.usefixtures("often")
 def test_what_is_kept_while_a_replay_mends_is_not_lost() -> None:
     with world_after(SOME_RUNS[:4]) as ledger:
-        known = follow(ledger)
+        known = process_new_events(ledger)
         spoil(ledger, "UPDATE ratings SET stars = 5")
 
         def go_on(done: int, total: int) -> None:
@@ -122,7 +122,7 @@ def test_what_is_kept_while_a_replay_mends_is_not_lost() -> None:
             for stars in (1, 2, 3, 1, 2, 3):
                 run.rate(stars, "human", [], None, ledger.context("ada"))
                 ledger.store(run)
-            follow(ledger, known)
+            process_new_events(ledger, known)
 
         assert [name for name, equal in replay(ledger, go_on).equal.items() if not equal] == ["ratings"]
         assert replay(ledger).is_equal
@@ -133,7 +133,7 @@ def test_states_that_another_program_kept_are_made_anew_and_are_no_difference() 
     with world_after(SOME_RUNS) as ledger:
         kept = rows(ledger)
         other = "UPDATE moments SET state = replace(state, '\"version\":\"', '\"version\":\"9') WHERE name = 'head'"
-        for anew in (follow, replay):
+        for anew in (process_new_events, replay):
             ledger.change(lambda it: it.connection.execute(other))
             assert rows(ledger) != kept
             assert load_state(ledger).dump() == fold(ledger, State()).dump()
@@ -149,4 +149,4 @@ def test_a_log_of_a_program_without_kept_states_is_read_as_it_is_and_gets_them_w
             assert load_state(read).dump() == fold(read, State()).dump()
         ledger.change(lambda it: it.connection.execute("DROP TABLE moments"))
         assert replay(Log.open(ledger.path)).is_equal
-        assert follow(ledger).dump() == fold(ledger, State()).dump()
+        assert process_new_events(ledger).dump() == fold(ledger, State()).dump()

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from tiny_base import RECIPE, Trained, build_base, click_examples, job, quiet_libraries
 
-from grokputer.adapters.base_model import Base
-from grokputer.adapters.examples import Example
-from grokputer.adapters.items import collate, tokenize
-from grokputer.adapters.job import TrainingJobSpec
-from grokputer.adapters.lora import begin_as, configure_lora, widen
-from grokputer.adapters.objective import LogProbs, Weights, joint_loss, log_probs, remember_reference
-from grokputer.adapters.recipe import Recipe
-from grokputer.adapters.trainer import make_trainer, train_job
+from grokputer.adapters.data.examples import Example
+from grokputer.adapters.serving.base_model import Base
+from grokputer.adapters.training.batches import collate, tokenize
+from grokputer.adapters.training.job import TrainingJobSpec
+from grokputer.adapters.training.lora import begin_as, configure_lora, widen
+from grokputer.adapters.training.objective import LogProbs, Weights, joint_loss, log_probs, remember_reference
+from grokputer.adapters.training.trainer import make_trainer, train_job
 from grokputer.domain.errors import TrainingError
+from grokputer.domain.recipe import Recipe
 
 KTO = RECIPE.replace(sft_weight=0, kto_weight=1, epochs=2, learning_rate=3e-3)
 DPO = KTO.replace(kto_weight=0, dpo_weight=1)

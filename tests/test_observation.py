@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from grokputer.domain.action import parse_action
 from grokputer.domain.errors import EnvironmentUnavailable
-from grokputer.domain.ports import Page
-from grokputer.domain.prompt import LONGEST_ACTION, observe
+from grokputer.domain.page.action import parse_action
+from grokputer.domain.page.messages import Page
+from grokputer.domain.page.prompt import LONGEST_ACTION, observe
 from grokputer.runners.environments.browser import Browser, Tab, find_browser
-from grokputer.runners.environments.miniwob import page_script
+from grokputer.runners.environments.miniwob.environment import page_script
 
 See = Callable[[str], list[str]]
 

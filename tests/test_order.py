@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from grokputer.adapters.order import Order, arrange
+from grokputer.adapters.training.length_sampler import Order, arrange
 
 LENGTHS = random.Random(7).choices(range(20, 401), k=1003)
 

@@ -12,10 +12,10 @@ from uuid import UUID
 import pytest
 from command_line import document, output, refused
 
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.events import DatasetBuilt
-from grokputer.domain.training import TrainingJob
-from grokputer.projections.origins import read_datasets, trace_back, trace_forward
-from grokputer.runners.improvement import follow
+from grokputer.projections.explain.provenance import read_datasets, trace_back, trace_forward
+from grokputer.runners.improvement.process_manager import process_new_events
 from story import Story
 
 
@@ -53,13 +53,13 @@ def teach(story: Story, examples: list[dict[str, Any]], held_out: list[dict[str,
         )  # fmt: skip
 
     story.ledger.write(TrainingJob, training, finish)
-    state = follow(story.ledger)
+    state = process_new_events(story.ledger)
     return list(state.registry.adapters)[-1]
 
 
 def end_cycle(story: Story, adapter: str) -> None:
     """The adapter goes live, so that another training may be asked for."""
-    state = follow(story.ledger)
+    state = process_new_events(story.ledger)
     story.assess(story.prove(UUID(state.registry.adapters[adapter]["id"])), "promote")
 
 

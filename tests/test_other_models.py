@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from tiny_base import RECIPE, click_examples, job, quiet_libraries
 
-from grokputer.adapters import files
-from grokputer.adapters.adapted_model import AdaptedModel
-from grokputer.adapters.base_model import Base
-from grokputer.adapters.chat import answer_tokens, prompt_tokens, turn_end
-from grokputer.adapters.decoding import decode, greedy
-from grokputer.adapters.lora import configure_lora
-from grokputer.adapters.proof import prove_applied, read_reference
-from grokputer.adapters.recipe import Recipe
-from grokputer.adapters.serving import LocalModel
-from grokputer.adapters.trainer import train_job
+from grokputer.adapters.registry import files
+from grokputer.adapters.serving.adapted_model import AdaptedModel
+from grokputer.adapters.serving.base_model import Base
+from grokputer.adapters.serving.chat_template import answer_tokens, prompt_tokens, turn_end
+from grokputer.adapters.serving.decoding import decode, greedy
+from grokputer.adapters.serving.local import LocalModel
+from grokputer.adapters.serving.proof import prove_applied, read_reference
+from grokputer.adapters.training.lora import configure_lora
+from grokputer.adapters.training.trainer import train_job
 from grokputer.domain.errors import ModelError, TrainingError
-from grokputer.domain.ports import Message
+from grokputer.domain.page.messages import Message
+from grokputer.domain.recipe import Recipe
 
 SHAPE = {
     "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,

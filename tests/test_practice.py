@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from grokputer.domain.breach import RoleImprovement, role_id
+from grokputer.domain.aggregates.role import RoleImprovement, role_id
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import TaskFailed, TrainingRequested
-from grokputer.domain.run import TaskRun
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.lessons import find_corrected, gather_lessons
-from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.wiring import Parts
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.lessons.gather import collect_examples, find_corrected
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.wiring import Services
 from story import change
 
 SETTINGS = {
@@ -26,15 +26,15 @@ SETTINGS = {
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
+def parts(tmp_path: Path) -> Iterator[Services]:
     ledger = Ledger.create(tmp_path / "events.db")
     for key, value in SETTINGS.items():
         change(ledger, key, value)
-    with Parts(ledger, follow(ledger)) as parts:
+    with Services(ledger, process_new_events(ledger)) as parts:
         yield parts
 
 
-def fail(parts: Parts, task: str = "enter-text") -> TaskRun:
+def fail(parts: Services, task: str = "enter-text") -> TaskRun:
     """A run that goes wrong, and is rated so."""
     runner = TaskRunner(parts.ledger, parts.model, parts.prepare, parts.base_label, "ada")
     run = runner.run(Task("miniwob", task, 1), parts.environment("miniwob"), parts.state, id=uuid4())
@@ -43,25 +43,25 @@ def fail(parts: Parts, task: str = "enter-text") -> TaskRun:
     return parts.ledger.write(TaskRun, run.id, lambda it: it.rate(1, "human", [], None, context))
 
 
-def request(parts: Parts) -> TrainingRequested:
+def request(parts: Services) -> TrainingRequested:
     context = parts.ledger.context("ada")
     parts.ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", None, "try it", context))
-    parts.state = follow(parts.ledger)
+    parts.state = process_new_events(parts.ledger)
     [requested] = [it.event for it in parts.ledger.read(1, None, ("TrainingRequested",))]
     assert isinstance(requested, TrainingRequested)
     return requested
 
 
-def practised(parts: Parts) -> list[TaskRun]:
+def practised(parts: Services) -> list[TaskRun]:
     """The runs that the program made by itself."""
     started = parts.ledger.read(1, None, ("TaskStarted",))
     return [parts.ledger.get(TaskRun, it.event.originator_id) for it in started if it.event.actor == "grokputer"]
 
 
-def test_what_was_failed_is_practised_on_fresh_pages_and_learnt_from(parts: Parts) -> None:
+def test_what_was_failed_is_practised_on_fresh_pages_and_learnt_from(parts: Services) -> None:
     failed = fail(parts)
     requested = request(parts)
-    gather_lessons(parts.ledger, parts, requested, parts.state.policy)
+    collect_examples(parts.ledger, parts, requested, parts.state.policy)
     runs = practised(parts)
     assert {(run.started.task, run.started.role, run.started.arm) for run in runs if run.started} == {
         ("enter-text", "action", "pinned")
@@ -72,33 +72,33 @@ def test_what_was_failed_is_practised_on_fresh_pages_and_learnt_from(parts: Part
     assert all(correction.is_verified for run in runs for correction in run.corrections)
 
 
-def test_practice_counts_in_no_window_and_is_done_once_for_each_training(parts: Parts) -> None:
+def test_practice_counts_in_no_window_and_is_done_once_for_each_training(parts: Services) -> None:
     fail(parts)
     requested, before = request(parts), parts.state.window("action")
     for _ in range(2):
-        gather_lessons(parts.ledger, parts, requested, parts.state.policy)
+        collect_examples(parts.ledger, parts, requested, parts.state.policy)
     context = parts.ledger.context("ada")
     for run in practised(parts):  # and if somebody rates it
         parts.ledger.write(TaskRun, run.id, lambda it: it.rate(5, "human", [], None, context))
     assert len(practised(parts)) == 2
-    assert follow(parts.ledger).window("action") == before
+    assert process_new_events(parts.ledger).window("action") == before
 
 
-def test_there_is_no_practice_without_retries_that_could_correct_it(parts: Parts) -> None:
+def test_there_is_no_practice_without_retries_that_could_correct_it(parts: Services) -> None:
     change(parts.ledger, "training.retries", 0)
     fail(parts)
-    gather_lessons(parts.ledger, parts, request(parts), follow(parts.ledger).policy)
+    collect_examples(parts.ledger, parts, request(parts), process_new_events(parts.ledger).policy)
     assert practised(parts) == []
 
 
 def test_a_task_that_cannot_be_had_here_is_not_practised_and_stops_nothing(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    parts: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     failed = fail(parts)
     requested = request(parts)
     parts.close()
     monkeypatch.setenv("GROKPUTER_BROWSER", str(tmp_path / "nowhere"))
-    with Parts(parts.ledger, follow(parts.ledger)) as without:
-        gather_lessons(parts.ledger, without, requested, without.state.policy)
+    with Services(parts.ledger, process_new_events(parts.ledger)) as without:
+        collect_examples(parts.ledger, without, requested, without.state.policy)
     assert practised(parts) == []
     assert not parts.ledger.get(TaskRun, failed.id).corrections

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 from past import Past
 
-from grokputer.adapters.examples import Example
-from grokputer.adapters.preferences import find_fault
+from grokputer.adapters.data.examples import Example
+from grokputer.adapters.data.preferences import find_fault
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from grokputer.domain.ports import Page
-from grokputer.runners.pretraining.corpus import (
+from grokputer.domain.page.messages import Page
+from grokputer.pretraining.corpus import (
     Sample,
     batches,
     collate,
@@ -19,10 +19,10 @@ from grokputer.runners.pretraining.corpus import (
     prompt,
     save_demonstrations,
 )
-from grokputer.runners.pretraining.pretrain import Recipe, Training, learning_rate, new_model
-from grokputer.runners.pretraining.questions import Questions
-from grokputer.runners.pretraining.synthetic import Demonstration, demonstrate_synthetic
-from grokputer.runners.pretraining.tokenizer import train_tokenizer
+from grokputer.pretraining.pretrain import Recipe, Training, learning_rate, new_model
+from grokputer.pretraining.questions import Questions
+from grokputer.pretraining.synthetic import Demonstration, demonstrate_synthetic
+from grokputer.pretraining.tokenizer import train_tokenizer
 
 SMALL = Recipe(steps=8, layers=2, tokens=512, warmup=2, curriculum_pools=2)
 

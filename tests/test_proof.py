@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from tiny_base import Trained, build_base
 
-from grokputer.adapters.base_model import Base
-from grokputer.adapters.proof import PROMPTS, Reference, prove_applied
-from grokputer.adapters.proof import read_reference as reference
-from grokputer.adapters.serving import LocalModel
+from grokputer.adapters.serving.base_model import Base
+from grokputer.adapters.serving.local import LocalModel
+from grokputer.adapters.serving.proof import PROMPTS, Reference, prove_applied
+from grokputer.adapters.serving.proof import read_reference as reference
 from grokputer.domain.errors import DamagedWeights
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from grokputer.adapters.examples import Example, read_examples, write_examples
-from grokputer.adapters.public import read_public, write_alpaca
+from grokputer.adapters.data.examples import Example, read_examples, write_examples
+from grokputer.adapters.data.imports import read_public, write_alpaca
 from grokputer.domain.errors import InvalidExamples
 
 ALPACA = {"instruction": "Add the numbers.", "input": "2 and 3", "output": "5"}

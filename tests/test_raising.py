@@ -18,18 +18,18 @@ from test_improvement import (
     roll_out,
 )
 
-from grokputer.domain.adapter import Adapter
-from grokputer.domain.breach import RoleImprovement, role_id
+from grokputer.domain.aggregates.adapter import Adapter
+from grokputer.domain.aggregates.role import RoleImprovement, role_id
+from grokputer.domain.aggregates.rollout import Rollout
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.events import AlertRaised
-from grokputer.domain.gate import Judgement
-from grokputer.domain.rollout import Rollout
-from grokputer.domain.training import TrainingJob
-from grokputer.projections.state import State
-from grokputer.runners.courier import Courier
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.rebuild import replay
-from grokputer.runners.views import fold, load_state
+from grokputer.domain.rules.gate import Judgement
+from grokputer.projections.state.state import State
+from grokputer.runners.alerts.dispatcher import AlertDispatcher
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.states import fold, load_state
 from story import Standing, change
 
 
@@ -56,16 +56,16 @@ def raise_one(ledger: Ledger) -> None:
     """Ask for a training and let it fail: one alert."""
     context = ledger.context("ada")
     ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", None, "corrections", context))
-    [*_, training] = follow(ledger).registry.trainings
+    [*_, training] = process_new_events(ledger).registry.trainings
     ledger.write(TrainingJob, UUID(training), lambda it: it.fail("the disk is full", context))
-    follow(ledger)
+    process_new_events(ledger)
 
 
 def test_a_fall_of_the_ratings_alerts_of_the_mean_and_of_the_breach_each_once(ledger: Ledger) -> None:
     breach(ledger)
     for number in range(10, 40):
         rated_run(ledger, 1, number)
-        follow(ledger)
+        process_new_events(ledger)
     assert alerts(ledger) == [("low mean", None), ("breach", None)]
 
 
@@ -74,7 +74,7 @@ def test_a_mean_that_recovers_and_falls_again_alerts_again(ledger: Ledger) -> No
     change(ledger, "rating.threshold", 1)  # this is of the mean alone
     for number, stars in enumerate([3] * 15 + [5] * 10 + [3] * 15):
         rated_run(ledger, stars, number)
-        follow(ledger)
+        process_new_events(ledger)
     assert alerts(ledger) == [("low mean", None)] * 2
     assert [row["is_open"] for row in load_state(ledger).alerts.rows()] == [False, True]
 
@@ -84,7 +84,7 @@ def test_a_mean_that_fell_before_a_promotion_alerts_anew_when_that_is_taken_back
     assess(ledger, rollout, "promote")
     ledger.write(Rollout, rollout, lambda it: it.roll_back("not as good as it seemed", ledger.context("ada")))
     rated_run(ledger, 1, 90)
-    follow(ledger)
+    process_new_events(ledger)
     assert alerts(ledger)[-1] == ("low mean", None)
 
 
@@ -94,7 +94,7 @@ def test_a_mean_that_wavers_about_the_bar_alerts_once(ledger: Ledger) -> None:
     wavering = [3, 4] * 5 + [3, 3, 4, 4] * 5  # the mean goes from 3.4 to 3.6 and back
     for number, stars in enumerate(wavering):
         rated_run(ledger, stars, number)
-        follow(ledger)
+        process_new_events(ledger)
     assert alerts(ledger) == [("low mean", None)]
     [row] = load_state(ledger).alerts.rows()
     assert row["is_open"]
@@ -105,7 +105,7 @@ def test_many_ratings_that_are_followed_at_once_alert_as_often_as_one_by_one(led
     change(ledger, "rating.threshold", 1)
     for number, stars in enumerate([3] * 15 + [5] * 10 + [3] * 15):
         rated_run(ledger, stars, number)
-    follow(ledger)
+    process_new_events(ledger)
     assert alerts(ledger) == [("low mean", None)] * 2
 
 
@@ -115,7 +115,7 @@ def test_ratings_of_the_canary_and_too_few_of_the_live_adapter_alert_of_no_mean(
         rated_run(ledger, 1, number)
     for number in range(9, 30):
         rated_run(ledger, 1, number, adapter="lora-v1", arm="canary")
-    follow(ledger)
+    process_new_events(ledger)
     assert alerts(ledger) == []
 
 
@@ -124,7 +124,7 @@ def test_a_promoted_adapter_has_a_mean_of_its_own(ledger: Ledger) -> None:
     assess(ledger, rollout, "promote")
     for number in range(50, 60):
         rated_run(ledger, 3, number, adapter="lora-v1")
-        follow(ledger)
+        process_new_events(ledger)
     assert alerts(ledger)[:3] == [("low mean", None), ("breach", None), ("low mean", "lora-v1")]
 
 
@@ -140,7 +140,7 @@ def test_an_adapter_that_is_refused_at_the_proof_or_at_the_gate_alerts(ledger: L
 def test_a_proof_that_fails_alerts(ledger: Ledger) -> None:
     adapter = complete(ledger, breach(ledger))
     ledger.write(Adapter, adapter, lambda it: it.evaluate(False, True, NUMBERS, ledger.context("grokputer")))
-    follow(ledger)
+    process_new_events(ledger)
     assert alerts(ledger)[-1] == ("adapter rejected", "lora-v1")
 
 
@@ -179,14 +179,14 @@ def test_reacting_again_and_replaying_history_alert_nobody(ledger: Ledger, monke
         change(ledger, "alert.webhook", receiver.url)
         _, rollout = roll_out(ledger)
         assess(ledger, rollout, "roll back")
-        courier = Courier(ledger, print)
+        courier = AlertDispatcher(ledger, print)
         while courier.step():
             pass
         before, told = alerts(ledger), len(receiver.requests)
         ledger.change(lambda it: it.connection.execute("DELETE FROM tracking"))
-        follow(ledger)
+        process_new_events(ledger)
         assert alerts(ledger) == before
         assert replay(ledger).is_equal
         assert fold(ledger, State()).dump() == load_state(ledger).dump()
-        assert not Courier(ledger, print).step()
+        assert not AlertDispatcher(ledger, print).step()
         assert len(receiver.requests) == told == len(before) == 3

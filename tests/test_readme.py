@@ -14,7 +14,7 @@ from test_channels import delivery, webhook
 from typer.testing import CliRunner
 
 from grokputer.cli import COMMANDS, app
-from grokputer.domain.alert import Failure
+from grokputer.domain.aggregates.alert import Failure
 from story import Story
 
 ROOT = Path(__file__).parent.parent

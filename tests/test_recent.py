@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokputer.domain.errors import LogError
-from grokputer.projections import recent
-from grokputer.projections.parts import Parts
-from grokputer.projections.recent import Assigned, Recent, Record, Remembered
+from grokputer.projections.state import rings as recent
+from grokputer.projections.state.rings import RecentSet, Record, RingBuffer, StickyAssignments
+from grokputer.projections.state.shards import StateShards
 
 KEPT = 6
 FORM = list[tuple[Any, ...]]
@@ -25,17 +25,17 @@ def _small_parts() -> Iterator[None]:
         yield
 
 
-def saved(parts: Parts) -> Parts:
+def saved(parts: StateShards) -> StateShards:
     """As another process loads them."""
-    return Parts(parts.dump(), FORM)
+    return StateShards(parts.dump(), FORM)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["add", "add", "add", "take out", "save"]), st.sampled_from('abc"'))))
 def test_they_are_what_a_list_would_hold_however_often_they_are_saved(doings: list[tuple[str, str]]) -> None:
-    parts, held, number = Parts(form=FORM), list[Record](), 0
-    mine = Recent(parts, "x", KEPT)
-    Recent(parts, "xy", KEPT).append(("another", 0))
+    parts, held, number = StateShards(form=FORM), list[Record](), 0
+    mine = RingBuffer(parts, "x", KEPT)
+    RingBuffer(parts, "xy", KEPT).append(("another", 0))
     for what, key in doings:
         if what == "add":
             number += 1
@@ -49,29 +49,29 @@ def test_they_are_what_a_list_would_hold_however_often_they_are_saved(doings: li
             held.remove(record)
         elif what == "save":
             parts = saved(parts)
-            mine = Recent(parts, "x", KEPT)
+            mine = RingBuffer(parts, "x", KEPT)
         assert mine.newest(99) == held
         assert mine.newest(2) == held[-2:]
         assert list(mine.of(key)) == [it for it in reversed(held) if it[0] == key]
         assert (key in mine) == any(it[0] == key for it in held)
-    assert Recent(parts, "xy", KEPT).newest(99) == [("another", 0)]
+    assert RingBuffer(parts, "xy", KEPT).newest(99) == [("another", 0)]
 
 
 def test_as_many_as_asked_for_are_kept_and_at_most_a_part_more() -> None:
-    parts = Parts(form=FORM)
-    mine = Recent(parts, "x", KEPT)
+    parts = StateShards(form=FORM)
+    mine = RingBuffer(parts, "x", KEPT)
     for number in range(100):
         mine.append((str(number),))
         assert number < KEPT or KEPT <= len(mine.newest(99)) <= KEPT + recent.PER_PART
 
 
 def test_a_new_one_changes_one_part_and_the_others_are_not_read() -> None:
-    parts = Parts(form=FORM)
+    parts = StateShards(form=FORM)
     for number in range(10):
-        Recent(parts, "x", KEPT).append((f"key {number}",))
+        RingBuffer(parts, "x", KEPT).append((f"key {number}",))
     before = parts.dump()
     parts = saved(parts)
-    mine = Recent(parts, "x", KEPT)
+    mine = RingBuffer(parts, "x", KEPT)
     assert "key 10" not in mine
     mine.append(("key 10",))
     after = parts.dump()
@@ -81,7 +81,7 @@ def test_a_new_one_changes_one_part_and_the_others_are_not_read() -> None:
 
 def test_a_set_of_the_newest_keys_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "REMEMBERED", KEPT)
-    keys = Remembered(Parts(form=FORM), "x")
+    keys = RecentSet(StateShards(form=FORM), "x")
     for number in range(20):
         keys.add(str(number))
     assert [str(number) in keys for number in (0, 10, 14, 19)] == [False, False, True, True]
@@ -91,12 +91,12 @@ def test_a_set_of_the_newest_keys_forgets_the_oldest(monkeypatch: pytest.MonkeyP
 
 def test_what_a_key_was_assigned_first_stays_until_so_many_others_came(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "ASSIGNED", KEPT)
-    parts = Parts(form=FORM)
-    arms = Assigned(parts, "x")
+    parts = StateShards(form=FORM)
+    arms = StickyAssignments(parts, "x")
     for number in range(20):
         arms.assign(str(number), "first")
         arms.assign(str(number), "second")
-        arms = Assigned(parts := saved(parts), "x")
+        arms = StickyAssignments(parts := saved(parts), "x")
     assert [arms.get(str(number)) for number in (0, 10, 14, 19)] == [None, None, "first", "first"]
     assert list(arms) == [str(number) for number in range(20 - len(arms), 20)]
     arms.clear()
@@ -105,4 +105,4 @@ def test_what_a_key_was_assigned_first_stays_until_so_many_others_came(monkeypat
 
 def test_a_part_that_has_no_number_is_damage() -> None:
     with pytest.raises(LogError, match="a saved state is damaged"):
-        Recent(Parts({"x/zz": b"[]"}, FORM), "x", KEPT)
+        RingBuffer(StateShards({"x/zz": b"[]"}, FORM), "x", KEPT)

@@ -13,8 +13,8 @@ from eventsourcing.tests.persistence import (
     TrackingRecorderTestCase,
 )
 
-from grokputer.runners.recorder import LogDatastore, LogRecorder
-from grokputer.runners.schema import create_tables
+from grokputer.runners.store.recorder import LogDatastore, LogRecorder
+from grokputer.runners.store.schema import create_tables
 
 
 class OnOurs:

@@ -18,19 +18,19 @@ import pytest
 from command_line import output
 from tiny_base import quiet_libraries
 
-from grokputer.adapters.base_model import Base
-from grokputer.adapters.examples import Example, write_examples
-from grokputer.adapters.job import TrainingJobSpec
-from grokputer.adapters.recipe import Recipe
-from grokputer.adapters.trainer import train_job
-from grokputer.runners.batch import Wanted, run_batch
-from grokputer.runners.decisions import decide_again
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.reviewer import review
-from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.wiring import Parts
-from grokputer.runners.worker import Reporter, Worker
+from grokputer.adapters.data.examples import Example, write_examples
+from grokputer.adapters.serving.base_model import Base
+from grokputer.adapters.training.job import TrainingJobSpec
+from grokputer.adapters.training.trainer import train_job
+from grokputer.domain.recipe import Recipe
+from grokputer.runners.agent.batch import RunSpec, run_batch
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.feedback.reviewer import review
+from grokputer.runners.improvement.decisions import decide_again
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.worker import Reporter, Worker
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.wiring import Services
 from story import change, complete_training
 
 SETTINGS: dict[str, Any] = {
@@ -62,14 +62,14 @@ class Release:
         self.ledger = Ledger.create(path, self.clock)
         for key, value in SETTINGS.items():
             change(self.ledger, key, value)
-        self.parts = Parts(self.ledger, follow(self.ledger))
+        self.parts = Services(self.ledger, process_new_events(self.ledger))
         self.seed = 0
 
     def runs(self, count: int) -> None:
         """Runs where the traffic goes, rated and corrected by the reviewer."""
-        place, state = self.parts.environment("miniwob"), follow(self.ledger)
+        place, state = self.parts.environment("miniwob"), process_new_events(self.ledger)
         runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, "ada")
-        wanted = [Wanted(Task("miniwob", TASK, self.seed + number), uuid4()) for number in range(count)]
+        wanted = [RunSpec(Task("miniwob", TASK, self.seed + number), uuid4()) for number in range(count)]
         self.seed += count
         for run in list(run_batch(runner, wanted, place, state)):
             review(self.ledger, run, place)
@@ -83,14 +83,14 @@ class Release:
     def roll_out(self, most: int = 300) -> str:
         """Runs until the rollout is decided; its phase."""
         for _ in range(0, most, 10):
-            if not follow(self.ledger).rollouts:
+            if not process_new_events(self.ledger).rollouts:
                 break
             self.runs(10)
             self.work()
         return self.phase()
 
     def phase(self) -> str:
-        *_, newest = follow(self.ledger).lanes.state["rollouts"].values()
+        *_, newest = process_new_events(self.ledger).lanes.state["rollouts"].values()
         return str(newest["phase"])
 
     def offer(self, weights: Path, folder: Path) -> None:
@@ -130,11 +130,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     folder = tmp_path_factory.mktemp("release")
     release, phases = Release(folder / "events.db"), {}
     with release.parts:
-        while follow(release.ledger).lanes.cycle("action") is None:
+        while process_new_events(release.ledger).lanes.cycle("action") is None:
             release.runs(5)
         release.work()
         phases["good"] = release.roll_out()
-        weights = release.parts.store.path(follow(release.ledger).registry.adapters["lora-v1"]["weights"])
+        weights = release.parts.store.path(process_new_events(release.ledger).registry.adapters["lora-v1"]["weights"])
         release.offer(train_to_give_up(release.lessons(), folder / "bad"), folder / "bad weights")
         phases["bad"] = release.roll_out()
         release.offer(weights, folder / "good weights")

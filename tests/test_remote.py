@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from grokputer.adapters.remote import RemoteModel
+from grokputer.adapters.serving.remote import RemoteModel
 from grokputer.domain.errors import ModelError, UnknownAdapter
-from grokputer.domain.ports import Message
+from grokputer.domain.page.messages import Message
 
 ASK: list[Message] = [{"role": "user", "content": "say hi"}]
 KEY = "sk-very-secret"

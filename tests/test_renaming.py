@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from grokputer.adapters.examples import Example
-from grokputer.adapters.renaming import rename
+from grokputer.adapters.data.augmentation import rename
+from grokputer.adapters.data.examples import Example
 
 VOCABULARY = Example(
     ({"role": "user", "content": "task: t\np:amber birch cedar daisy elder fern[1]\ntask: t\ndo: "},), "DONE", "replay"

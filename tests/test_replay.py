@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from world import HAPPENINGS, MANNERS, world_after
 
-from grokputer.projections.state import State
-from grokputer.runners.decisions import decide_again
-from grokputer.runners.improvement import follow
-from grokputer.runners.rebuild import replay
-from grokputer.runners.tables import update_tables
-from grokputer.runners.views import fold, load_state
+from grokputer.projections.state.state import State
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.improvement.decisions import decide_again
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.states import fold, load_state
+from grokputer.runners.store.tables import update_tables
 
 MADE_UP = ("HeldOutJudged", "DatasetBuilt", "TrainingDeclined")
 """What this world makes up instead of measuring it."""
@@ -66,7 +66,7 @@ def test_what_followed_last_done_again_changes_nothing(
         back = f"UPDATE tracking SET notification_id = {cause - 1} WHERE application_name = 'improvement'"
         ledger.change(lambda it: it.connection.execute(back))
         ledger.change(lambda it: it.connection.execute("DELETE FROM moments"))
-        follow(ledger)
+        process_new_events(ledger)
         assert {it.event.TOPIC for it in ledger.read(end + 1)} <= {"TriggerSuppressed"}
 
 

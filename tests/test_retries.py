@@ -8,44 +8,44 @@ from uuid import uuid4
 
 import pytest
 
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import UnknownAdapter
 from grokputer.domain.events import TaskFailed
-from grokputer.domain.run import TaskRun
-from grokputer.runners.batch import Wanted, run_batch
-from grokputer.runners.corrections import correct_by_hand
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.retries import Sampling, correct_by_retries
-from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.wiring import Parts
+from grokputer.runners.agent.batch import RunSpec, run_batch
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.feedback.corrections import correct_by_hand
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.lessons.retries import RetryPolicy, correct_by_retries
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.wiring import Services
 from story import change
 
 TASKS = [Task("miniwob", task, seed) for task in ("click-test-2", "enter-text") for seed in (1, 2)]
-SURELY = Sampling(None, attempts=2, temperature=0.01)
-WILDLY = Sampling(None, attempts=2, temperature=5.0)
+SURELY = RetryPolicy(None, attempts=2, temperature=0.01)
+WILDLY = RetryPolicy(None, attempts=2, temperature=5.0)
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     ledger = Ledger.create(tmp_path_factory.mktemp("log") / "events.db")
     change(ledger, "run.temperature", 5.0)
     change(ledger, "run.max_tokens", 32)
     change(ledger, "run.max_steps", 3)
-    with Parts(ledger, follow(ledger)) as parts:
+    with Services(ledger, process_new_events(ledger)) as parts:
         yield parts
 
 
-def fail(parts: Parts) -> list[TaskRun]:
+def fail(parts: Services) -> list[TaskRun]:
     """A run of each task that answers at random, and so fails."""
     runner = TaskRunner(parts.ledger, parts.model, parts.prepare, parts.base_label, "ada")
-    wanted = [Wanted(task, uuid4()) for task in TASKS]
+    wanted = [RunSpec(task, uuid4()) for task in TASKS]
     runs = list(run_batch(runner, wanted, parts.environment("miniwob"), parts.state))
     assert all(isinstance(run.ended, TaskFailed) for run in runs)
     return runs
 
 
 def retry(
-    parts: Parts, failed: list[tuple[TaskRun, int]], sampling: Sampling, passes_over: bool = False
+    parts: Services, failed: list[tuple[TaskRun, int]], sampling: RetryPolicy, passes_over: bool = False
 ) -> list[TaskRun]:
     place = parts.environment("miniwob")
     return list(
@@ -53,7 +53,7 @@ def retry(
     )
 
 
-def test_the_first_success_of_each_run_becomes_its_correction_and_does_the_task(parts: Parts) -> None:
+def test_the_first_success_of_each_run_becomes_its_correction_and_does_the_task(parts: Services) -> None:
     runs = fail(parts)
     corrected = retry(parts, [(run, 1) for run in runs], SURELY)
     assert {run.id for run in corrected} == {run.id for run in runs}
@@ -65,7 +65,7 @@ def test_the_first_success_of_each_run_becomes_its_correction_and_does_the_task(
         correct_by_hand(parts.ledger, run, parts.environment("miniwob"), actions, "ada")  # raises if it does not
 
 
-def test_a_run_is_taken_up_at_the_step_where_it_went_wrong(parts: Parts) -> None:
+def test_a_run_is_taken_up_at_the_step_where_it_went_wrong(parts: Services) -> None:
     run = next(run for run in fail(parts) if len(run.steps) > 1)
     [corrected] = retry(parts, [(run, 2)], SURELY)
     lessons = json.loads(str(parts.ledger.get_content(corrected.corrections[-1].correction)))
@@ -73,7 +73,7 @@ def test_a_run_is_taken_up_at_the_step_where_it_went_wrong(parts: Parts) -> None
     assert f"did: {before}" in lessons[0]["messages"][-1]["content"]
 
 
-def test_a_browser_that_is_lost_costs_no_run_its_retries(parts: Parts) -> None:
+def test_a_browser_that_is_lost_costs_no_run_its_retries(parts: Services) -> None:
     runs = fail(parts)
     place = parts.environment("miniwob")
     corrected = correct_by_retries(
@@ -85,16 +85,16 @@ def test_a_browser_that_is_lost_costs_no_run_its_retries(parts: Parts) -> None:
     assert {run.id for run in done} == {run.id for run in runs}
 
 
-def test_what_never_succeeds_is_not_corrected(parts: Parts) -> None:
+def test_what_never_succeeds_is_not_corrected(parts: Services) -> None:
     runs = fail(parts)
     assert retry(parts, [(run, 1) for run in runs], WILDLY) == []
     assert all(not parts.ledger.get(TaskRun, run.id).corrections for run in runs)
 
 
-def test_a_run_that_cannot_be_tried_again_stops_a_person_and_is_passed_over_by_the_trainer(parts: Parts) -> None:
+def test_a_run_that_cannot_be_tried_again_stops_a_person_and_is_passed_over_by_the_trainer(parts: Services) -> None:
     runs = fail(parts)
     failed = [(run, 1) for run in runs]
-    unknown = Sampling("lora-v9", attempts=1, temperature=1.0)
+    unknown = RetryPolicy("lora-v9", attempts=1, temperature=1.0)
     with pytest.raises(UnknownAdapter):
         retry(parts, failed, unknown)
     assert retry(parts, failed, unknown, passes_over=True) == []

@@ -10,18 +10,18 @@ import pytest
 from test_run import START, STEP
 
 from given import SOMEONE, Given, given
-from grokputer.domain.events import Event, Lane, StepTaken, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
-from grokputer.domain.ports import Page
-from grokputer.domain.roles import done_instead, lanes_counted, role_of_next_step, roles_in
-from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import Policy
-from grokputer.projections.health import Health
-from grokputer.projections.metrics import Metrics
-from grokputer.projections.ratings import Ratings
-from grokputer.runners.mapper import decode
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.events import Assignment, Event, StepTaken, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from grokputer.domain.page.messages import Page
+from grokputer.domain.rules.roles import effective_answers, lanes_counted, role_of_next_step, roles_in
+from grokputer.domain.settings.settings import Policy
+from grokputer.projections.state.canaries import Health
+from grokputer.projections.state.metrics import Metrics
+from grokputer.projections.state.ratings import Ratings
+from grokputer.runners.store.codec import decode
 
-OWN: Lane = {"role": "action", "arm": "canary", "adapter": "lora-v2", "rollout": "ab12"}
-RECOVERY: Lane = {"role": "recovery", "arm": "canary", "adapter": "lora-v3", "rollout": "cd34"}
+OWN: Assignment = {"role": "action", "arm": "canary", "adapter": "lora-v2", "rollout": "ab12"}
+RECOVERY: Assignment = {"role": "recovery", "arm": "canary", "adapter": "lora-v3", "rollout": "cd34"}
 
 # --- who makes a step ------------------------------------------------------------------------------------------------
 
@@ -283,11 +283,11 @@ def test_a_success_stored_before_steps_had_roles_counts_for_its_role() -> None:
 
 
 def test_where_an_answer_could_not_be_carried_out_the_next_one_that_could_was_done_instead() -> None:
-    assert done_instead([("x", True), ("y", True), ("a", False), ("b", False), ("z", True)]) == [
+    assert effective_answers([("x", True), ("y", True), ("a", False), ("b", False), ("z", True)]) == [
         "a",
         "a",
         "a",
         "b",
         None,
     ]
-    assert done_instead(list[tuple[str, bool]]()) == []
+    assert effective_answers(list[tuple[str, bool]]()) == []

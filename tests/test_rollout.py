@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 
 from given import SOMEONE, given
-from grokputer.domain.adapter import Adapter
-from grokputer.domain.canary import Verdict
+from grokputer.domain.aggregates.adapter import Adapter
+from grokputer.domain.aggregates.rollout import Rollout
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.events import (
-    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
+    AdapterVerified,
     CanaryAssessed,
     CanaryWeightSet,
     DatasetBuilt,
-    HeldOutJudged,
+    GateJudged,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
@@ -29,9 +30,8 @@ from grokputer.domain.events import (
     TrainingRequested,
     TrainingStarted,
 )
-from grokputer.domain.gate import Judgement
-from grokputer.domain.rollout import Rollout
-from grokputer.domain.training import TrainingJob
+from grokputer.domain.rules.gate import Judgement
+from grokputer.domain.verdict import Verdict
 
 REQUEST: dict[str, Any] = {
     "role": "action", "base": "embedded", "revision": None, "parent": None, "recipe": {"r": 16}, "minimum_examples": 5,
@@ -124,7 +124,7 @@ def test_an_adapter_is_registered_once() -> None:
 
 
 def test_an_adapter_that_is_applied_is_proven_with_its_numbers() -> None:
-    given(Adapter, register).when(proven(True, True)).then((AdapterEvaluated, {"adapter": "lora-v1", **NUMBERS}))
+    given(Adapter, register).when(proven(True, True)).then((AdapterVerified, {"adapter": "lora-v1", **NUMBERS}))
 
 
 @pytest.mark.parametrize(("differs", "matches", "word"), [(False, True, "nothing"), (True, False, "trainer")])
@@ -145,7 +145,7 @@ def test_a_proven_adapter_is_judged_on_what_was_held_out_once(judgement: Judgeme
         "up_to": 99,
         "measured": "sha256:aa",
     }
-    given(Adapter, register, proven(True, True)).when(judge(judgement)).then((HeldOutJudged, said))
+    given(Adapter, register, proven(True, True)).when(judge(judgement)).then((GateJudged, said))
     given(Adapter, register, proven(True, True), judge(judgement)).when(judge(PASSED)).then_nothing()
 
 

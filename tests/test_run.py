@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from given import SOMEONE, given
+from grokputer.domain.aggregates.run import LARGEST_SEED, TaskRun, check_stars, rate_implicitly
 from grokputer.domain.errors import BadRating
 from grokputer.domain.events import StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
-from grokputer.domain.run import LARGEST_SEED, TaskRun, check_stars, rate_implicitly
-from grokputer.domain.settings import Policy
+from grokputer.domain.settings.settings import Policy
 
 START: dict[str, Any] = {
     "role": "action", "arm": "canary", "adapter": "lora-v2", "rollout": "ab12", "environment": "miniwob",

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from command_line import call, document, output
 
-from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, ScheduleKept
-from grokputer.runners.decisions import decide_again
-from grokputer.runners.improvement import follow
-from grokputer.runners.schedule import LOOK_S, ScheduleKeeper
+from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, ScheduleTicked
+from grokputer.runners.improvement.decisions import decide_again
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.scheduler import LOOK_S, ScheduleKeeper
 from story import Standing, Story
 
 HOUR = 3600.0
@@ -28,8 +28,8 @@ class Idle(Story):
 
     def look(self) -> bool:
         """Whether anything was due."""
-        was_due = ScheduleKeeper(self.ledger).keep(follow(self.ledger))
-        follow(self.ledger)
+        was_due = ScheduleKeeper(self.ledger).keep(process_new_events(self.ledger))
+        process_new_events(self.ledger)
         return was_due
 
     def looks(self, seconds: float, times: int = 1) -> int:
@@ -67,10 +67,10 @@ def roll_out(idle: Idle, **settings: Any) -> str:
 
 
 def test_an_empty_log_needs_no_look(tmp_path: Path) -> None:
-    from grokputer.runners.ledger import Ledger
+    from grokputer.runners.store.ledger import Ledger
 
     ledger = Ledger.create(tmp_path / "events.db")
-    assert not ScheduleKeeper(ledger).keep(follow(ledger))
+    assert not ScheduleKeeper(ledger).keep(process_new_events(ledger))
 
 
 def test_a_look_that_was_missed_is_caught_up_once(idle: Idle) -> None:
@@ -93,7 +93,7 @@ def test_ratings_are_looked_at_every_four_hours_though_nobody_rates(idle: Idle) 
     assert idle.count(RatingThresholdBreached.TOPIC) == 0
     idle.looks(LOOK_S)
     [breached] = idle.ledger.read(1, None, (RatingThresholdBreached.TOPIC,))
-    [kept] = idle.ledger.read(1, None, (ScheduleKept.TOPIC,))
+    [kept] = idle.ledger.read(1, None, (ScheduleTicked.TOPIC,))
     assert breached.event.caused_by == kept.event.reference
 
 
@@ -107,7 +107,7 @@ def test_a_bake_goes_on_while_nobody_runs_anything(idle: Idle, rule: str) -> Non
     assert idle.said()[-1] == ("hold", "bake")
     idle.looks(60)
     assert idle.said()[-1][0] == "promote"
-    assert follow(idle.ledger).traffic("action").stable == "lora-v1"
+    assert process_new_events(idle.ledger).traffic("action").stable == "lora-v1"
 
 
 @pytest.mark.parametrize("jump", [YEAR, -YEAR])
@@ -117,7 +117,7 @@ def test_a_clock_that_jumps_neither_ends_a_bake_nor_gives_a_canary_up(idle: Idle
     idle.looks(jump)
     idle.looks(10, 3)
     assert idle.said()[-1] == ("hold", "bake")
-    lane = follow(idle.ledger).lanes.state["rollouts"][rollout]
+    lane = process_new_events(idle.ledger).lanes.state["rollouts"][rollout]
     assert lane["baked_s"] <= 60
     assert lane["waited_s"] <= LOOK_S
 
@@ -130,7 +130,7 @@ def test_a_starved_canary_is_given_up_after_a_week_and_its_rollout_paused(idle: 
     assert idle.said()[-1][0] == "hold"
     idle.looks(LOOK_S)
     assert idle.said()[-1] == ("inconclusive", "time")
-    assert follow(idle.ledger).lanes.state["rollouts"][rollout]["phase"] == "paused"
+    assert process_new_events(idle.ledger).lanes.state["rollouts"][rollout]["phase"] == "paused"
     assert idle.looks(LOOK_S, 3) == 3  # the looks go on, the canary keeps its share
     assert idle.said()[-1] == ("inconclusive", "time")
 
@@ -138,9 +138,9 @@ def test_a_starved_canary_is_given_up_after_a_week_and_its_rollout_paused(idle: 
 def test_a_step_of_the_ramp_waits_for_its_pause(idle: Idle) -> None:
     rollout = roll_out(idle, rule="sequential", ramp="60:1.2:120", promote_at=1e6, weight_percent=40)
     idle.traffic(60)
-    weight = follow(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]
+    weight = process_new_events(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]
     idle.looks(60, 2)
-    assert (weight, follow(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]) == (40, 60)
+    assert (weight, process_new_events(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]) == (40, 60)
 
 
 def test_replay_makes_decisions_again_from_the_command_line(idle: Idle) -> None:

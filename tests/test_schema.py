@@ -17,12 +17,12 @@ from command_line import call
 
 from grokputer.domain.errors import LogError
 from grokputer.domain.events import EVENTS, TaskRated
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.mapper import UPCASTERS, decode, encode, glance
-from grokputer.runners.rebuild import replay
-from grokputer.runners.texts import NAMING, keys_in
-from grokputer.runners.views import load_state
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.codec import UPCASTERS, decode, decode_timestamp, encode
+from grokputer.runners.store.content import NAMING, keys_in
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.states import load_state
 
 SAMPLES = [
     (row["topic"], row["version"], row["state"].encode())
@@ -35,7 +35,7 @@ HOW = (
 )
 WHAT_TO_DO = (
     "logs that are there would no longer read as they were written: raise its VERSION, add an upcaster from the old one to "
-    "UPCASTERS in runners/mapper.py, and add a line of the new version to tests/events.jsonl; leave the old line as it is"
+    "UPCASTERS in runners/store/codec.py, and add a line of the new version to tests/events.jsonl; leave the old line as it is"
 )
 
 
@@ -98,7 +98,7 @@ def test_a_time_without_a_zone_is_damage() -> None:
         [state, *_] = [state for it, of, state in SAMPLES if (it, of) == (topic, version)]
         naive = re.sub(rb'("time":"[^"]*?)(Z|[+]00:00)"', rb'\1"', state)
         assert naive != state
-        for read in (decode, glance):
+        for read in (decode, decode_timestamp):
             with pytest.raises(LogError, match="is damaged"):
                 read(topic, ID, 1, naive)
 
@@ -152,7 +152,7 @@ def test_no_view_and_no_follower_passes_over_what_it_does_not_know(log: Path) ->
     ledger = Ledger.open(log)
     done = ledger.tracked("improvement")
     store(log, LATER[0])
-    for read in (follow, load_state, replay):
+    for read in (process_new_events, load_state, replay):
         with pytest.raises(LogError, match="does not know"):
             read(ledger)
     assert ledger.tracked("improvement") == done

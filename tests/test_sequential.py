@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from grokputer.domain.canary import Times
-from grokputer.domain.evidence import Evidence
-from grokputer.domain.sequential import judge, next_weight
-from grokputer.domain.terms import CanaryTerms, RampStep
+from grokputer.domain.evidence.canary import Evidence
+from grokputer.domain.evidence.sequential import judge, next_weight
+from grokputer.domain.evidence.terms import CanaryTerms, RampStep
+from grokputer.domain.verdict import Times
 
 BAKED = 600.0
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from tiny_base import Trained, build_base, click_examples
 
-from grokputer.adapters.base_model import Base
-from grokputer.adapters.serving import LocalModel
+from grokputer.adapters.serving.base_model import Base
+from grokputer.adapters.serving.local import LocalModel
 from grokputer.domain.errors import DamagedWeights, ModelError, UnknownAdapter
-from grokputer.domain.ports import Message, Request
+from grokputer.domain.page.messages import Message, Request
 
 PAGES = [example.messages for example in click_examples(8, seed=9)]
 
@@ -92,7 +92,7 @@ def test_answers_are_those_of_generate(tiny_base: Path, trained: Trained, model:
     import torch
     from tiny_base import quiet_libraries
 
-    from grokputer.adapters.chat import prompt_tokens
+    from grokputer.adapters.serving.chat_template import prompt_tokens
 
     with quiet_libraries():
         from peft import PeftModel

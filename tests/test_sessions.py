@@ -8,13 +8,13 @@ from uuid import UUID
 
 import pytest
 
+from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.events import TaskStarted
-from grokputer.domain.rollout import Rollout
-from grokputer.domain.routing import Traffic, route
-from grokputer.projections.state import State
-from grokputer.runners.decisions import decide_again
-from grokputer.runners.improvement import follow
-from grokputer.runners.views import load_state
+from grokputer.domain.rules.routing import Traffic, route
+from grokputer.projections.state.state import State
+from grokputer.runners.improvement.decisions import decide_again
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.states import load_state
 from story import Story
 
 CANARY = Traffic("lora-v1", "lora-v2", "ab12", 15)
@@ -68,7 +68,7 @@ def test_a_session_keeps_its_adapter_in_the_log_when_the_share_grows(story: Stor
     rollout = roll_out(story, routing__unit="session", canary__ramp="none")
     for number in range(40):
         story.run(session=f"session {number}")
-    lane = follow(story.ledger).traffic("action")
+    lane = process_new_events(story.ledger).traffic("action")
     assert lane.sessions is not None and set(lane.sessions.values()) == {"canary", "stable"}
     context = story.ledger.context("ada")
     story.ledger.write(Rollout, UUID(rollout), lambda it: it.weigh(95, context))
@@ -109,7 +109,7 @@ def test_runs_are_single_outcomes_where_sessions_do_not_stay(story: Story) -> No
 def test_an_error_of_the_system_ends_a_rollout_of_sessions_at_once(story: Story) -> None:
     roll_out(story, routing__unit="session", canary__weight_percent=99)
     story.run(session="one", succeeds=False, reason="error")
-    assert follow(story.ledger).traffic("action").canary is None
+    assert process_new_events(story.ledger).traffic("action").canary is None
 
 
 def test_a_metric_that_is_tried_dry_is_reported_and_decides_nothing(story: Story) -> None:
@@ -117,10 +117,10 @@ def test_a_metric_that_is_tried_dry_is_reported_and_decides_nothing(story: Story
         story, canary__weight_percent=50, canary__dry_run="rating", canary__promote_at=3.0, canary__roll_back_at=3.0,
         canary__bake_s=0, canary__ramp="none", canary__success_margin=0.2,
     )  # fmt: skip
-    while rollout in follow(story.ledger).rollouts:
+    while rollout in process_new_events(story.ledger).rollouts:
         run = story.run()
         story.rate(run, 1 if arm_of(story) == "canary" else 5)
-    state = follow(story.ledger)
+    state = process_new_events(story.ledger)
     assert state.lanes.state["rollouts"][rollout]["phase"] == "promoted"
     assert "reported only" in state.lanes.state["rollouts"][rollout]["message"]
 
@@ -136,4 +136,4 @@ def test_the_time_that_runs_take_is_told_beside_the_verdict(story: Story) -> Non
     rollout = roll_out(story, canary__weight_percent=50)
     for _ in range(10):
         story.run()
-    assert follow(story.ledger).look(rollout).numbers["latency_ms"] == {"canary": 900, "stable": 900}
+    assert process_new_events(story.ledger).look(rollout).numbers["latency_ms"] == {"canary": 900, "stable": 900}

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from given import SOMEONE, given
-from grokputer.adapters.recipe import Recipe
+from grokputer.domain.aggregates.settings import Settings
 from grokputer.domain.events import PolicyChanged
-from grokputer.domain.routing import Route, Traffic, route
-from grokputer.domain.settings import RECIPE_KEYS, SETTINGS, BadSetting, Policy, Settings, check_setting
-from grokputer.domain.terms import canary_terms, trigger_terms
+from grokputer.domain.evidence.terms import canary_terms, trigger_terms
+from grokputer.domain.recipe import Recipe
+from grokputer.domain.rules.routing import Route, Traffic, route
+from grokputer.domain.settings.settings import RECIPE_KEYS, SETTINGS, BadSetting, Policy, check_setting
 
 
 def change(key: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grokputer.adapters.store import WeightStore, hash_directory
+from grokputer.adapters.registry.local import WeightStore, hash_directory
 from grokputer.domain.errors import DamagedWeights
 
 

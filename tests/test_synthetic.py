@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from grokputer.domain.action import parse_action, write_action
-from grokputer.runners.pretraining import words
-from grokputer.runners.pretraining.questions import ask_questions
-from grokputer.runners.pretraining.reading import click_part, read_cell
-from grokputer.runners.pretraining.scene import Element, Scene
-from grokputer.runners.pretraining.synthetic import GOALS, Demonstration, demonstrate_synthetic
+from grokputer.domain.page.action import parse_action, write_action
+from grokputer.pretraining import words
+from grokputer.pretraining.questions import ask_questions
+from grokputer.pretraining.reading import click_part, read_cell
+from grokputer.pretraining.scene import Element, Scene
+from grokputer.pretraining.synthetic import GOALS, Demonstration, demonstrate_synthetic
 
 LINE = re.compile(r"[\w.#-]+( \w+)*\*?(=.*?)?(:.*)?\[\d+\]", re.DOTALL)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grokputer.projections.tables import TABLES
+from grokputer.projections.tables.tables import TABLES
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")

@@ -11,16 +11,16 @@ from uuid import UUID
 import pytest
 from chat_server import ChatServer
 
-from grokputer.adapters.held_out import is_held_out
-from grokputer.adapters.past_runs import TOPICS, collect_runs
-from grokputer.domain.aggregate import derive_id
+from grokputer.adapters.data.held_out import is_held_out
+from grokputer.adapters.data.training_runs import TOPICS, collect_runs
+from grokputer.domain.aggregates.base import derive_id
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import ModelError
-from grokputer.domain.run import TaskRun
-from grokputer.domain.settings import Policy
-from grokputer.domain.training import TrainingJob
-from grokputer.runners.improvement import follow, resolve_recipe
-from grokputer.runners.lessons import find_corrected, gather_lessons
-from grokputer.runners.wiring import Parts
+from grokputer.domain.settings.settings import Policy
+from grokputer.runners.improvement.process_manager import process_new_events, resolve_recipe
+from grokputer.runners.lessons.gather import collect_examples, find_corrected
+from grokputer.runners.wiring import Services
 from story import Story
 
 PARIS = "Which city is the capital of France?"
@@ -65,7 +65,7 @@ def gather(story: Story, server: ChatServer, **settings: Any) -> None:
     told = {"teacher.endpoint": server.url, "teacher.model": "big"}
     for key, value in (told | {name.replace("__", "."): value for name, value in settings.items()}).items():
         story.set(key, value)
-    state = follow(story.ledger)
+    state = process_new_events(story.ledger)
     context = story.ledger.context("ada")
     fields: dict[str, Any] = {
         "recipe": resolve_recipe(state.policy, "action").to_json(),
@@ -76,8 +76,8 @@ def gather(story: Story, server: ChatServer, **settings: Any) -> None:
     job.request(context, role="action", base="embedded", revision=None, parent=None, minimum_examples=5, **fields)
     requested = job.requested
     assert requested is not None
-    with Parts(story.ledger, state) as parts:
-        gather_lessons(story.ledger, parts, requested, state.policy)
+    with Services(story.ledger, state) as parts:
+        collect_examples(story.ledger, parts, requested, state.policy)
 
 
 def corrections(story: Story) -> list[dict[str, Any]]:
@@ -191,7 +191,7 @@ def test_the_key_comes_from_the_environment_and_stands_in_no_fact(
 
 
 def test_without_both_settings_there_is_no_teacher(story: Story) -> None:
-    with Parts(story.ledger, follow(story.ledger)) as parts:
+    with Services(story.ledger, process_new_events(story.ledger)) as parts:
         assert parts.teacher(Policy({"teacher.model": "big"}), "action") is None
         with pytest.raises(ModelError, match="base URL"):
             parts.teacher(Policy({"teacher.model": "big", "teacher.endpoint": "nowhere"}), "action")

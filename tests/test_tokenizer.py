@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from grokputer.domain.ports import Page
-from grokputer.domain.prompt import observe
-from grokputer.runners.pretraining.corpus import encode, prompt
-from grokputer.runners.pretraining.synthetic import Demonstration, demonstrate_synthetic
-from grokputer.runners.pretraining.tokenizer import NUMBERS, VOCABULARY, train_tokenizer
+from grokputer.domain.page.messages import Page
+from grokputer.domain.page.prompt import observe
+from grokputer.pretraining.corpus import encode, prompt
+from grokputer.pretraining.synthetic import Demonstration, demonstrate_synthetic
+from grokputer.pretraining.tokenizer import NUMBERS, VOCABULARY, train_tokenizer
 
 
 @cache

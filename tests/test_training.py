@@ -18,17 +18,17 @@ from typing import Any
 import pytest
 from tiny_base import RECIPE, Trained, build_base, click_examples, job, quiet_libraries
 
-from grokputer.adapters.base_model import Base
-from grokputer.adapters.chat import answer_tokens, prompt_tokens
-from grokputer.adapters.child import main
-from grokputer.adapters.examples import dataset_hash
-from grokputer.adapters.items import Item, tokenize
-from grokputer.adapters.job import TrainingJobSpec, TrainingResult, last_checkpoint
-from grokputer.adapters.recipe import Recipe
-from grokputer.adapters.store import hash_directory
-from grokputer.adapters.trainer import check_never_evaluated, make_trainer, train_job
-from grokputer.adapters.training import train
+from grokputer.adapters.data.examples import dataset_hash
+from grokputer.adapters.registry.local import hash_directory
+from grokputer.adapters.serving.base_model import Base
+from grokputer.adapters.serving.chat_template import answer_tokens, prompt_tokens
+from grokputer.adapters.training.batches import Item, tokenize
+from grokputer.adapters.training.child import main
+from grokputer.adapters.training.job import TrainingJobSpec, TrainingResult, last_checkpoint
+from grokputer.adapters.training.process import train
+from grokputer.adapters.training.trainer import check_never_evaluated, make_trainer, train_job
 from grokputer.domain.errors import TrainingError
+from grokputer.domain.recipe import Recipe
 
 SHORT = RECIPE.replace(epochs=1, checkpoint_steps=100)
 
@@ -290,7 +290,7 @@ def test_a_folder_that_is_being_trained_is_left_alone(
 ) -> None:
     import fcntl
 
-    monkeypatch.setattr("grokputer.adapters.trainer.LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr("grokputer.adapters.training.trainer.LOCK_WAIT_S", 0.1)
     spec = job(tmp_path, tiny_base, click_examples(8), SHORT)
     with (spec.directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

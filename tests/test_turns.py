@@ -10,26 +10,26 @@ from typing import Any
 import pytest
 from command_line import document, output, refused
 
-from grokputer.adapters.dataset import TOPICS, build_dataset
-from grokputer.adapters.recipe import Recipe
-from grokputer.domain.aggregate import derive_id
+from grokputer.adapters.data.dataset import TOPICS, build_dataset
+from grokputer.domain.aggregates.base import derive_id
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import DamagedWeights, ModelError
 from grokputer.domain.events import TaskFailed, TaskSucceeded
-from grokputer.domain.ports import Completion, Message
-from grokputer.domain.routing import Route
-from grokputer.domain.run import TaskRun
-from grokputer.domain.training import TrainingJob
-from grokputer.runners.batch import Wanted, run_batch
-from grokputer.runners.corrections import correct_by_demonstration, correct_by_hand
-from grokputer.runners.demonstrations import demonstrate
-from grokputer.runners.environments.miniwob import MiniWob
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.rebuild import replay
-from grokputer.runners.reviewer import first_difference, review
-from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.trainings import carry_on_training
-from grokputer.runners.wiring import Parts
+from grokputer.domain.page.messages import Completion, Message
+from grokputer.domain.recipe import Recipe
+from grokputer.domain.rules.routing import Route
+from grokputer.runners.agent.batch import RunSpec, run_batch
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.environments.miniwob.demonstrations import demonstrate
+from grokputer.runners.environments.miniwob.environment import MiniWob
+from grokputer.runners.feedback.corrections import correct_by_demonstration, correct_by_hand
+from grokputer.runners.feedback.reviewer import first_difference, review
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.trainings import carry_on_training
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.wiring import Services
 from story import Story, change
 
 TASK, SEED = "enter-text", 3
@@ -109,7 +109,7 @@ def runner(ledger: Ledger, model: Spoken) -> TaskRunner:
 def play(ledger: Ledger, computer: MiniWob, answers: Sequence[str], pinned: Route | None = None) -> TaskRun:
     """The run of the task with these answers."""
     task, model = Task("miniwob", TASK, SEED), Spoken(answers)
-    return runner(ledger, model).run(task, computer, follow(ledger), pinned=pinned)
+    return runner(ledger, model).run(task, computer, process_new_events(ledger), pinned=pinned)
 
 
 # --- who answers -----------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_without_an_adapter_of_its_own_recovery_is_answered_just_as_the_run(
 ) -> None:
     change(ledger, "action.run.temperature", 0.5)
     model = Spoken([NONSENSE, *right])
-    run = runner(ledger, model).run(Task("miniwob", TASK, SEED), computer, follow(ledger))
+    run = runner(ledger, model).run(Task("miniwob", TASK, SEED), computer, process_new_events(ledger))
     assert isinstance(run.ended, TaskSucceeded)
     assert [step.role for step in run.steps] == ["action", "recovery", "action"]
     assert model.asked == [(None, 0.5)] * 3
@@ -132,7 +132,7 @@ def test_recovery_answers_its_turns_with_its_own_adapter_and_settings(
 ) -> None:
     change(story.ledger, "recovery.run.temperature", 0.5)
     model = Spoken([NONSENSE, *right])
-    run = runner(story.ledger, model).run(Task("miniwob", TASK, SEED), computer, follow(story.ledger))
+    run = runner(story.ledger, model).run(Task("miniwob", TASK, SEED), computer, process_new_events(story.ledger))
     assert model.asked == [(None, 0.0), ("lora-v1", 0.5), (None, 0.0)]
     assert run.started is not None
     assert run.started.policy["recovery.run.temperature"] == 0.5
@@ -150,8 +150,8 @@ def test_a_run_that_never_got_stuck_counts_for_its_own_role_alone(
 
 def test_many_runs_at_a_time_take_the_same_turns(story: Story, computer: MiniWob, right: list[str]) -> None:
     model = Spoken([NONSENSE, *right])
-    wanted = Wanted(Task("miniwob", TASK, SEED), derive_id("batch"))
-    [run] = run_batch(runner(story.ledger, model), [wanted], computer, follow(story.ledger))
+    wanted = RunSpec(Task("miniwob", TASK, SEED), derive_id("batch"))
+    [run] = run_batch(runner(story.ledger, model), [wanted], computer, process_new_events(story.ledger))
     assert [step.role for step in run.steps] == ["action", "recovery", "action"]
     assert [adapter for adapter, _ in model.asked] == [None, "lora-v1", None]
 
@@ -163,7 +163,7 @@ def test_weights_that_are_lost_at_recoverys_turn_are_recoverys_fault(
         raise DamagedWeights(f"weights of {name} have changed")
 
     lost = TaskRunner(story.ledger, Spoken([NONSENSE, *right]), prepare, "told", "ada")
-    run = lost.run(Task("miniwob", TASK, SEED), computer, follow(story.ledger))
+    run = lost.run(Task("miniwob", TASK, SEED), computer, process_new_events(story.ledger))
     assert isinstance(run.ended, TaskFailed)
     assert (run.ended.reason, run.ended.fault, run.ended.steps) == ("error", "recovery", 1)
     assert [lane["role"] for lane in run.ended.lanes] == ["action", "recovery"]
@@ -182,8 +182,10 @@ def play_both_ways(ledger: Ledger, computer: MiniWob, answers: Sequence[str]) ->
     """The run with these answers: on its own, and as one of a batch."""
     task = Task("miniwob", TASK, SEED)
     alone, together = Spoken(answers), Spoken(answers)
-    yield runner(ledger, alone).run(task, computer, follow(ledger)), alone
-    [run] = run_batch(runner(ledger, together), [Wanted(task, derive_id("batch"))], computer, follow(ledger))
+    yield runner(ledger, alone).run(task, computer, process_new_events(ledger)), alone
+    [run] = run_batch(
+        runner(ledger, together), [RunSpec(task, derive_id("batch"))], computer, process_new_events(ledger)
+    )
     yield run, together
 
 
@@ -209,7 +211,7 @@ def test_what_was_answered_stands_where_no_other_answer_can_be_had(
 ) -> None:
     change(ledger, "run.retakes", 3)
     model = Cold([NONSENSE, NONSENSE, *right])
-    run = runner(ledger, model).run(Task("miniwob", TASK, SEED), computer, follow(ledger))
+    run = runner(ledger, model).run(Task("miniwob", TASK, SEED), computer, process_new_events(ledger))
     assert [ledger.get_content(step.answer) for step in run.steps] == [NONSENSE, NONSENSE, *right]
     assert isinstance(run.ended, TaskSucceeded)
     assert [heat > 0 for _, heat in model.asked] == [False, False, True, False, False], "it is not asked again"
@@ -301,7 +303,7 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
         stuck = play(ledger, computer, [NONSENSE, NONSENSE])
         correct_by_hand(ledger, stuck, computer, right, "ada", first=2)
         output("rate", stuck.id.hex, 1, "--step", 2, db=ledger.path)
-    state = follow(ledger)
+    state = process_new_events(ledger)
     assert [stars for _, stars in state.window("recovery").ratings] == [1, 1, 1]
     assert state.window("action").ratings == ()
     [breached] = ledger.read(1, None, ("RatingThresholdBreached",))
@@ -319,9 +321,9 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     assert {example.completion for example in taught["recovery"].examples} == {right[0]}
     assert {example.completion for example in taught["action"].examples} == {right[1]}
     assert {example.role for example in taught["recovery"].examples} == {"recovery"}
-    with Parts(ledger, state) as parts:
+    with Services(ledger, state) as parts:
         carry_on_training(ledger, parts, asked.event.originator_id, lambda progress: None)
-        [(name, adapter)] = follow(ledger).registry.adapters.items()
+        [(name, adapter)] = process_new_events(ledger).registry.adapters.items()
         config = json.loads((parts.store.path(adapter["weights"]) / "adapter_config.json").read_text())
     assert (name, adapter["role"], config["r"]) == ("lora-v1", "recovery", 12)
     why = output("why", name, "--ratings", db=ledger.path)

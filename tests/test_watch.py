@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from grokputer.runners.turn import Turn
-from grokputer.runners.watch import Watch
+from grokputer.runners.store.tail import Watch
+from grokputer.runners.store.write_lock import WriteLock
 from story import Story
 
 
@@ -33,7 +33,7 @@ def test_a_watch_sees_what_was_written_since_it_looked_last_and_that_alone(story
 
 
 def test_who_writes_views_waits_for_the_turn_of_those_who_write(story: Story) -> None:
-    turn, done = Turn(story.path), threading.Event()
+    turn, done = WriteLock(story.path), threading.Event()
 
     def write() -> None:
         with story.ledger.changing_views() as connection:

@@ -20,14 +20,15 @@ from uuid import UUID
 import pytest
 
 from grokputer.domain.errors import ModelError
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.rebuild import replay
-from grokputer.runners.reviewer import review
-from grokputer.runners.tasks import Task, TaskRunner
-from grokputer.runners.views import load_state
-from grokputer.runners.wiring import Parts, adapters_folder
-from grokputer.runners.worker import work
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.archive.replay import replay
+from grokputer.runners.feedback.reviewer import review
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.worker import work
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import adapters_folder
+from grokputer.runners.store.states import load_state
+from grokputer.runners.wiring import Services
 from story import change
 
 SETTINGS: dict[str, Any] = {
@@ -39,18 +40,18 @@ SETTINGS: dict[str, Any] = {
 """A loop that closes within a minute; its training has enough steps to be killed in their midst."""
 WORK = """
 import sys; from pathlib import Path
-from grokputer.runners.ledger import Ledger; from grokputer.runners.worker import Reporter, work
+from grokputer.runners.store.ledger import Ledger; from grokputer.runners.improvement.worker import Reporter, work
 work(Ledger.open(Path(sys.argv[1])), once=True, reporter=Reporter(say=lambda line: print(line, flush=True)))
 """
 
 
-def run_and_review(ledger: Ledger, parts: Parts, count: int, first_seed: int) -> None:
+def run_and_review(ledger: Ledger, parts: Services, count: int, first_seed: int) -> None:
     environment = parts.environment("miniwob")
     for seed in range(first_seed, first_seed + count):
-        parts.state = follow(ledger)
+        parts.state = process_new_events(ledger)
         runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, "ada")
         review(ledger, runner.run(Task("miniwob", "enter-text", seed), environment, parts.state), environment)
-    follow(ledger)
+    process_new_events(ledger)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def at_breach(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path
     ledger = Ledger.create(tmp_path_factory.mktemp("breach") / "events.db")
     for key, value in {**SETTINGS, "model.base": str(tiny_base)}.items():
         change(ledger, key, value)
-    with Parts(ledger, follow(ledger)) as parts:
+    with Services(ledger, process_new_events(ledger)) as parts:
         run_and_review(ledger, parts, 4, 0)
     return folder_of(ledger)
 
@@ -76,7 +77,7 @@ def at_rollout(at_breach: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def at_verdict(at_rollout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of that log after ten more runs, on both arms: enough for the worker to judge the canary."""
     ledger = copy_log(at_rollout, tmp_path_factory.mktemp("verdict"))
-    with Parts(ledger, load_state(ledger)) as parts:
+    with Services(ledger, load_state(ledger)) as parts:
         run_and_review(ledger, parts, 10, 100)
     return folder_of(ledger)
 
@@ -218,7 +219,7 @@ def test_two_workers_at_once_do_each_thing_once(interrupted: Interrupted) -> Non
 def test_an_adapter_is_refused_on_another_base_than_its_own(rolled_out: Ledger) -> None:
     change(rolled_out, "model.base", "embedded")
     with (
-        Parts(rolled_out, follow(rolled_out)) as parts,
+        Services(rolled_out, process_new_events(rolled_out)) as parts,
         pytest.raises(ModelError, match="lora-v1 was trained on") as caught,
     ):
         parts.prepare("lora-v1")
@@ -242,7 +243,7 @@ def test_weights_that_were_damaged_on_disk_are_refused_and_the_adapter_rejected(
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(bytes(content))
-    with Parts(rolled_out, load_state(rolled_out)) as parts:
+    with Services(rolled_out, load_state(rolled_out)) as parts:
         run_and_review(rolled_out, parts, 12, 100)
     failures = [r.event for r in rolled_out.read(1, None, ("TaskFailed",)) if vars(r.event)["reason"] == "error"]
     assert failures

@@ -16,9 +16,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from grokputer.domain.merkle import Tree, leaf
-from grokputer.runners.log import connect
-from grokputer.runners.schema import create_tables
-from grokputer.runners.writer import Row, Transaction, Writer, read_tree
+from grokputer.runners.store.log import connect
+from grokputer.runners.store.schema import create_tables
+from grokputer.runners.store.writer import Row, Transaction, Writer, read_tree
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_a_full_disk_fails_what_it_meets_and_the_next_is_stored_when_there_is_ro
 
 WRITE = """
 import sys; from pathlib import Path; from uuid import uuid4
-from grokputer.runners.writer import Writer
+from grokputer.runners.store.writer import Writer
 writer = Writer(Path(sys.argv[1]))
 for number in range(150):
     writer.do(lambda it: it.append([(uuid4().hex, 1, "TaskRated", b"{}"), (uuid4().hex, 1, "TaskRated", b"{}")]))

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from grokputer.adapters.base_model import Base
-from grokputer.adapters.examples import Example, write_examples
-from grokputer.adapters.job import Progress, TrainingJobSpec, TrainingResult
-from grokputer.adapters.recipe import Recipe
-from grokputer.adapters.trainer import train_job
-from grokputer.adapters.training import train
-from grokputer.domain.ports import Page
-from grokputer.domain.prompt import observe
+from grokputer.adapters.data.examples import Example, write_examples
+from grokputer.adapters.serving.base_model import Base
+from grokputer.adapters.training.job import Progress, TrainingJobSpec, TrainingResult
+from grokputer.adapters.training.process import train
+from grokputer.adapters.training.trainer import train_job
+from grokputer.domain.page.messages import Page
+from grokputer.domain.page.prompt import observe
+from grokputer.domain.recipe import Recipe
 
 LABELS = ("Ok", "Cancel", "Next", "Back", "Send", "Yes", "No", "Help")
 TEMPLATE = (

@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from test_improvement import DATASET, NUMBERS, PASSED, RESULT
 from test_run import STEP
 
-from grokputer.domain.adapter import Adapter
-from grokputer.domain.aggregate import derive_id
+from grokputer.domain.aggregates.adapter import Adapter
+from grokputer.domain.aggregates.base import derive_id
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.schedule import SCHEDULE_ID, Schedule
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import NotPossible
-from grokputer.domain.events import Lane, TaskFailed
-from grokputer.domain.roles import GOOD_STARS
-from grokputer.domain.routing import route
-from grokputer.domain.run import TaskRun
-from grokputer.domain.schedule import SCHEDULE_ID, Schedule
-from grokputer.domain.settings import SETTINGS_ID, Settings
-from grokputer.domain.training import TrainingJob
-from grokputer.runners.improvement import follow
-from grokputer.runners.ledger import Ledger
-from grokputer.runners.rollouts import WANTED, decide_by_hand
-from grokputer.runners.views import load_state
+from grokputer.domain.events import Assignment, TaskFailed
+from grokputer.domain.rules.roles import GOOD_STARS
+from grokputer.domain.rules.routing import route
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.rollouts import WANTED, decide_by_hand
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.states import load_state
 from story import Standing
 
 ROLES = st.sampled_from(["action", "ocr"])
@@ -82,7 +82,7 @@ class World:
 
     def begin(self) -> None:
         """Ratings fall until a training is asked for, and its adapter gets its share of the runs."""
-        while follow(self.ledger).lanes.cycle("action") is None:
+        while process_new_events(self.ledger).lanes.cycle("action") is None:
             self.day("action", 1)
         self.train("complete", 1)
 
@@ -127,9 +127,9 @@ class World:
         self.ledger.write(TaskRun, id, play)
         self.runs.append(id)
 
-    def recovery(self, role: str, run: str, session: str | None) -> list[Lane]:
+    def recovery(self, role: str, run: str, session: str | None) -> list[Assignment]:
         lane = route(load_state(self.ledger).traffic("recovery"), run, session)
-        found: Lane = {"role": "recovery", "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
+        found: Assignment = {"role": "recovery", "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
         return [found] if role == "action" else []
 
     def rate(self, which: int, stars: int) -> None:
@@ -145,7 +145,7 @@ class World:
 
     def train(self, outcome: str, standing: int) -> None:
         """``standing``: 0 is not proven, 1 is proven and passes the gate, 2 is proven and refused there."""
-        context, state = self.ledger.context("grokputer"), follow(self.ledger)
+        context, state = self.ledger.context("grokputer"), process_new_events(self.ledger)
         for key, training in state.registry.trainings.items():
             if training["status"] == "requested":
 
@@ -161,7 +161,7 @@ class World:
                         job.complete(context, **RESULT)
 
                 self.ledger.write(TrainingJob, UUID(key), end)
-        for adapter in follow(self.ledger).registry.adapters.values():
+        for adapter in process_new_events(self.ledger).registry.adapters.values():
             if adapter["status"] == "registered":
                 self.prove(UUID(adapter["id"]), standing)
 
@@ -173,7 +173,7 @@ class World:
             self.ledger.write(Adapter, id, lambda it: it.judge(judgement, "sha256:aa", 99, context))
 
     def decide(self, wanted: str, returns: bool) -> None:
-        state = follow(self.ledger)
+        state = process_new_events(self.ledger)
         for lane in list(state.lanes.state["rollouts"].values()):
             to = "base" if returns and wanted == "roll back" else None
             with suppress(NotPossible):
@@ -184,8 +184,8 @@ class World:
         context = self.ledger.context("grokputer")
         self.ledger.write(Schedule, SCHEDULE_ID, lambda it: it.keep("tried", context))
 
-    def follow(self, _: object, __: object) -> None:
-        follow(self.ledger)
+    def process_new_events(self, _: object, __: object) -> None:
+        process_new_events(self.ledger)
 
 
 @contextmanager
@@ -198,6 +198,6 @@ def world_after(happenings: list[tuple[str, object, object]], manner: dict[str, 
             world.begin()
         for what, one, two in happenings:
             world.happen(what, one, two)
-        follow(ledger)
+        process_new_events(ledger)
         yield ledger
         ledger.close()

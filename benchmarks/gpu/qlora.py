@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grokputer.adapters.base_model import device, use_threads
-from grokputer.adapters.child import reason
-from grokputer.adapters.items import Item
-from grokputer.adapters.recipe import Recipe, preset
-from grokputer.adapters.trainer import make_arguments, make_trainer
+from grokputer.adapters.serving.base_model import device, use_threads
+from grokputer.adapters.training.batches import Item
+from grokputer.adapters.training.child import reason
+from grokputer.adapters.training.trainer import make_arguments, make_trainer
+from grokputer.domain.recipe import Recipe, preset
 
 
 @dataclass(frozen=True)

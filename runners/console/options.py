@@ -9,12 +9,12 @@ from uuid import UUID
 
 import typer
 
-from ...domain.aggregate import ACTOR
+from ...domain.aggregates.base import ACTOR
 from ...domain.errors import GrokputerError, NotFound
 
 if TYPE_CHECKING:
-    from ..ledger import Ledger
-    from ..log import Log
+    from ..store.ledger import Ledger
+    from ..store.log import Log
 
 DEFAULT_DB = Path("events.db")
 
@@ -33,14 +33,14 @@ class BadMoment(GrokputerError):
 
 def open_log(db: Path) -> Log:
     """The log at the path, for reading. Raises ``LogError``."""
-    from ..log import Log
+    from ..store.log import Log
 
     return Log.open(db)
 
 
 def open_ledger(db: Path) -> Ledger:
     """The log at the path. Raises ``LogError``."""
-    from ..ledger import Ledger
+    from ..store.ledger import Ledger
 
     return Ledger.open(db)
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    from ...adapters.job import Progress
+    from ...adapters.training.job import Progress
 
 
 class TrainingProgress:

@@ -78,17 +78,6 @@ def print_tree(root: Branch) -> None:
     Console().print(grow(Tree(Text(root.line, style="bold")), root.branches))
 
 
-def short_id(id: str) -> str:
-    """As much of an id as a person reads."""
-    return id[:8]
-
-
-def short_text(text: str, length: int = 60) -> str:
-    """The text on one line, cut at ``length`` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 1] + "…"
-
-
 def show_time(time: datetime | str) -> str:
     """The time in the reader's own zone, to the second."""
     moment = datetime.fromisoformat(time) if isinstance(time, str) else time
@@ -98,14 +87,6 @@ def show_time(time: datetime | str) -> str:
 def show_share(share: float | None) -> str | None:
     """A share in [0, 1] in per cent."""
     return None if share is None else f"{share * 100:.1f} %"
-
-
-def show_duration(seconds: float) -> str:
-    """The time as a person says it: ``42 s``, ``3 min 10 s``, ``2 h 5 min``."""
-    minutes, hours = round(seconds) // 60, round(seconds / 60) // 60
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min {round(seconds) % 60} s" if hours < 1 else f"{hours} h {round(seconds / 60) % 60} min"
 
 
 _STYLES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...domain.ports import Page
+from ...domain.page.messages import Page
 
 
 class Chat:

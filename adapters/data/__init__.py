@@ -1,0 +1,1 @@
+"""What an adapter learns from: recorded runs and imported sets as examples, chosen, mixed and held out."""

@@ -1,0 +1,1 @@
+"""Where adapter weights lie: immutable, under their own hash."""

@@ -1,0 +1,149 @@
+"""Adapter weights under their own hash: written once, never changed, checked at every load.
+
+Each set of weights is a flat folder ``<root>/<hex>`` with a ``SHA256SUMS`` in the form of ``sha256sum``; its own SHA-256
+is the name of the folder. So the weights can be checked by hand: ``cd <root>/<hex> && sha256sum -c SHA256SUMS``.
+Weights that could run code when loaded (pickles) are refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...domain.errors import DamagedWeights
+from .files import sync
+
+SUMS = "SHA256SUMS"
+SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".md")
+"""The files that weights may consist of: none of them can carry code that runs when it is loaded."""
+
+
+@dataclass(frozen=True)
+class WeightsRef:
+    """Stored weights: ``hash`` is ``sha256:<hex>``, ``size`` is in bytes."""
+
+    hash: str
+    size: int
+
+
+class WeightStore:
+    """The weights below one folder. Any number of processes may add and read at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def add(self, directory: Path) -> WeightsRef:
+        """Copy the folder's files into the store and return their hash; what is already there stays as it is.
+
+        A damaged copy of the same weights is replaced. Raises ``DamagedWeights`` for a folder that is empty or holds
+        anything but plain files of ``SUFFIXES``.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        incoming = self.root / f".incoming-{uuid.uuid4().hex}"
+        try:
+            incoming.mkdir()
+            for file in _files(directory):
+                shutil.copyfile(file, incoming / file.name)
+            sums = _sums(incoming)
+            (incoming / SUMS).write_bytes(sums)
+            _flush(incoming)
+            ref = WeightsRef(_hash(sums), sum(file.stat().st_size for file in _files(incoming)))
+            self._place(incoming, ref.hash)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+        return ref
+
+    def path(self, hash: str) -> Path:
+        """The folder of the weights, every byte of it checked. Raises ``DamagedWeights``."""
+        folder = self._folder(hash)
+        if not folder.is_dir():
+            raise DamagedWeights(f"weights {hash} are not in {self.root}; restore them from a backup or train again")
+        damaged = _damaged_file(folder, hash)
+        if damaged:
+            raise DamagedWeights(
+                f"weights {hash} are damaged: {damaged} is not what was stored; restore {folder} from a backup, add the "
+                "adapter again or train a new one"
+            )
+        return folder
+
+    def _folder(self, hash: str) -> Path:
+        algorithm, _, digest = hash.partition(":")
+        if algorithm != "sha256" or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+            raise DamagedWeights(f"weights hash '{hash}' is not one; allowed is sha256: and 64 hexadecimal digits")
+        return self.root / digest
+
+    def _place(self, incoming: Path, hash: str) -> None:
+        """Make the finished folder visible at once, unless the same weights are there already."""
+        folder = self._folder(hash)
+        if folder.is_dir() and _damaged_file(folder, hash):
+            shutil.rmtree(folder, ignore_errors=True)
+        # Renaming onto a folder that is not empty fails: another process was first, with the same bytes.
+        with contextlib.suppress(OSError):
+            os.rename(incoming, folder)
+        if not folder.is_dir():
+            raise DamagedWeights(f"weights {hash} could not be written to {folder}; see whether the disk is full")
+        sync(self.root)
+
+
+def hash_directory(directory: Path) -> str:
+    """The hash that the folder's files have in a store: ``sha256:<hex>``. Raises ``DamagedWeights``."""
+    return _hash(_sums(directory))
+
+
+def _files(directory: Path) -> list[Path]:
+    """The plain files of the folder but ``SHA256SUMS``, by name."""
+    if not directory.is_dir():
+        raise DamagedWeights(f"weights folder {directory} does not exist; give a folder with adapter_model.safetensors")
+    files = sorted((file for file in directory.iterdir() if file.name != SUMS), key=lambda file: file.name)
+    for file in files:
+        if file.is_symlink() or not file.is_file() or file.suffix not in SUFFIXES:
+            raise DamagedWeights(f"weights file {file} is refused; allowed are plain files {', '.join(SUFFIXES)}")
+    if not files:
+        raise DamagedWeights(f"weights folder {directory} is empty; give a folder with adapter_model.safetensors")
+    return files
+
+
+def _sums(directory: Path) -> bytes:
+    return "".join(f"{_digest(file)}  {file.name}\n" for file in _files(directory)).encode()
+
+
+def _damaged_file(folder: Path, hash: str) -> str | None:
+    """The name of the first file that is not as stored, or None when all are."""
+    try:
+        recorded = (folder / SUMS).read_bytes()
+    except OSError:
+        return SUMS
+    if _hash(recorded) != hash:
+        return SUMS
+    expected = {name: digest for digest, name in (line.split("  ", 1) for line in recorded.decode().splitlines())}
+    found = {file.name: file for file in folder.iterdir() if file.name != SUMS}
+    for name in sorted(expected | found):
+        if (
+            name not in expected
+            or name not in found
+            or not found[name].is_file()
+            or _digest(found[name]) != expected[name]
+        ):
+            return name
+    return None
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _hash(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _flush(directory: Path) -> None:
+    """Bring files and folder to the disk, so that the rename never shows a name before its bytes."""
+    for file in directory.iterdir():
+        sync(file)
+    sync(directory)

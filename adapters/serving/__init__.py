@@ -1,0 +1,1 @@
+"""Models that answer: the local one with its adapters, an endpoint, and the proof that an adapter is applied."""

@@ -1,0 +1,165 @@
+"""The base with several LoRA adapters in memory, one of them applied at a time, never merged.
+
+PEFT keeps the active adapter as state of the whole model: whoever uses this does one thing after the other, as
+``serving.py`` does.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...domain.errors import ModelError
+from ...domain.page.messages import Completion, Message, Request
+from .base_model import Base, first_line, positions
+from .chat_template import answer_tokens, prompt_tokens, stop_tokens
+from .decoding import decode, greedy, sampler
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class AdaptedModel:
+    """The base and its resident adapters. Not for two threads at once. Raises ``ModelError`` when it cannot be loaded."""
+
+    def __init__(self, base: Base, resident: int) -> None:
+        self.model, self.tokenizer = base.load_for_serving()
+        self.peft: Any = None
+        self.resident = resident
+        self.slots: OrderedDict[str, str] = OrderedDict()  # adapter name -> PEFT's name, the least recently used first
+        self.applied: str | None = ""
+        self.count = 0
+        self.stop = stop_tokens(self.model, self.tokenizer)
+
+    def has(self, name: str) -> bool:
+        """Whether the adapter is in memory."""
+        return name in self.slots
+
+    def bring(self, name: str, directory: Path) -> None:
+        """Read the adapter into memory, the least recently used one making room."""
+        while len(self.slots) >= self.resident:
+            self.drop(next(iter(self.slots)))
+        self.count += 1
+        slot = f"slot{self.count}"  # PEFT makes it a module's name, which may have no dots
+        try:
+            self._read(slot, directory)
+        except Exception as error:
+            raise ModelError(
+                f"adapter {name} in {directory} does not fit the base model: {first_line(error)}"
+            ) from error
+        self.slots[name] = slot
+
+    def drop(self, name: str) -> None:
+        """Free the adapter's memory, if it has any."""
+        slot = self.slots.pop(name, None)
+        if slot is not None:
+            self._delete(slot)
+
+    def apply(self, name: str | None) -> None:
+        """From now on, the model is the base with exactly this adapter, or the bare base."""
+        if name is not None:
+            self.slots.move_to_end(name)
+        if self.peft is None or name == self.applied:
+            return
+        self.applied = ""  # none of both, should this fail
+        tuner = self.peft.base_model
+        if name is None:
+            tuner.disable_adapter_layers()
+        else:
+            tuner.enable_adapter_layers()
+            tuner.set_adapter(self.slots[name], inference_mode=True)
+        self.applied = name
+
+    def answer(self, requests: Sequence[Request]) -> list[Completion]:
+        """The answers of the model as it is applied, in one batch. Raises ``ModelError`` for a prompt that does not fit."""
+        started = time.perf_counter()
+        prompts = [self._prompt(request.messages, request.max_tokens) for request in requests]
+        choose = [sampler(r.temperature, r.seed) if r.temperature > 0 else greedy for r in requests]
+        written = decode(self.model, prompts, [request.max_tokens for request in requests], choose, self.stop)
+        took_ms = round((time.perf_counter() - started) * 1000)
+        return [
+            Completion(self._text(tokens), len(prompt), len(tokens), took_ms)
+            for prompt, tokens in zip(prompts, written, strict=True)
+        ]
+
+    def next_logits(self, messages: Sequence[Message]) -> list[float]:
+        """The logits of the answer's first token (vocab,)."""
+        return next_logits(self.model, self.tokenizer, messages)
+
+    def score(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
+        """The log-probability of the answer with its end, in nats, and its tokens. Raises ``ModelError`` if it does not fit."""
+        import torch
+
+        written = answer_tokens(self.tokenizer, answer)
+        prompt = self._prompt(messages, len(written))
+        ids = torch.tensor([prompt + written], device=self.model.device)
+        with torch.inference_mode():
+            # Each token is foretold one place before its own.
+            logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=len(written) + 1).logits[0, :-1]
+            chosen = logits.float().log_softmax(-1).gather(-1, ids[0, -len(written) :, None])  # (tokens, 1)
+        return float(chosen.sum()), len(written)
+
+    def _prompt(self, messages: Sequence[Message], max_tokens: int) -> list[int]:
+        prompt = prompt_tokens(self.tokenizer, messages)
+        room = positions(self.model)
+        if max_tokens < 1:
+            raise ModelError(f"max_tokens is {max_tokens}; allowed is 1 and more")
+        if room is not None and len(prompt) + max_tokens > room:
+            raise ModelError(
+                f"prompt of {len(prompt)} tokens and {max_tokens} for the answer do not fit the model's {room}; shorten it"
+            )
+        return prompt
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        # Some tokenizers would tidy blanks away that an action needs.
+        text = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text)
+
+    def _read(self, slot: str, directory: Path) -> None:
+        from peft import PeftConfig, PeftModel
+
+        if not (directory / "adapter_model.safetensors").is_file():
+            raise FileNotFoundError("adapter_model.safetensors is missing")  # PEFT would look for a pickle
+        config = PeftConfig.from_pretrained(str(directory))
+        config.inference_mode = True
+        self.applied = ""
+        if self.peft is None:
+            with warnings.catch_warnings():
+                # PEFT asks transformers for something by a name that is going away.
+                warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+                self.peft = PeftModel(self.model, config, slot, autocast_adapter_dtype=False)
+        else:
+            self.peft.add_adapter(slot, config, autocast_adapter_dtype=False)
+        try:
+            options = {"torch_device": str(self.model.device), "autocast_adapter_dtype": False}
+            result = self.peft.load_adapter(str(directory), slot, **options)
+            if result.missing_keys or result.unexpected_keys:
+                raise ValueError(f"weights for {[*result.missing_keys, *result.unexpected_keys][0]} do not match")
+        except Exception:
+            self._delete(slot)
+            raise
+        self.peft.eval()
+
+    def _delete(self, slot: str) -> None:
+        self.applied = ""
+        others = [other for other in self.peft.peft_config if other != slot]
+        if others:  # PEFT cannot do without an active adapter
+            self.peft.base_model.set_adapter(others[0], inference_mode=True)
+            self.peft.delete_adapter(slot)
+        else:
+            self.peft.unload()  # what remains is the bare base
+            self.peft = None
+
+
+def next_logits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[float]:
+    """The logits of the answer's first token (vocab,), in fp32."""
+    import torch
+
+    ids = torch.tensor([prompt_tokens(tokenizer, messages)], device=model.device)
+    with torch.no_grad():
+        logits: list[float] = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float().tolist()
+    return logits

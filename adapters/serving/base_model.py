@@ -1,0 +1,188 @@
+"""The base model: which one, and loaded how, for training and for serving alike.
+
+Only safetensors are read, and a model's own code only where it is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...domain.errors import ModelError
+from ..registry.files import hash_file
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED = Path(__file__).parents[1] / "base"
+"""The model that comes with the package."""
+UNPACK_BELOW = 2_000_000_000
+"""Parameters below which a CPU serves unpacked weights, 2 bytes each instead of half a one; chosen: 4 GB."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A causal language model with attention layers and a chat template.
+
+    ``name`` is a folder or a Hugging Face name, empty for the embedded model; ``revision`` is the commit of the latter.
+    ``quantization`` is ``nf4`` or ``none`` (bf16). An adapter is served on the base it was trained on, quantised the
+    same way: merged or moved elsewhere, its outputs differ.
+    """
+
+    name: str = ""
+    revision: str | None = None
+    trust_remote_code: bool = False
+    quantization: str = "nf4"
+
+    @property
+    def location(self) -> str:
+        """What transformers is asked to load: a folder or a Hugging Face name."""
+        return self.name or str(EMBEDDED)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the model lies on this machine."""
+        return Path(self.location).is_dir()
+
+    def to_json(self) -> dict[str, Any]:
+        """The base as plain JSON."""
+        return asdict(self)
+
+    def fingerprint(self) -> str:
+        """What identifies the base: ``sha256:<hex>`` of a local one's weights, shape and tokens, else ``name@commit``.
+
+        Of a Hugging Face name that was not downloaded yet the commit is unknown; the revision stands in its place.
+        """
+        if not self.is_local:
+            return f"{self.name}@{_commit(self.name, self.revision)}"
+        digest = hashlib.sha256()
+        kinds = ("*.safetensors", "*token*.json", "config.json", "chat_template*")
+        for file in (file for kind in kinds for file in sorted(Path(self.location).glob(kind))):
+            digest.update(f"{hash_file(file)}  {file.name}\n".encode())
+        return f"sha256:{digest.hexdigest()}"
+
+    def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """A freshly read model, in eval mode, on the GPU where there is one, and its tokenizer. Raises ``ModelError``."""
+        import logging
+
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel it can do without
+        import torch
+
+        if not torch.cuda.is_available():
+            # bitsandbytes would load the compiler, for kernels that no CPU uses: a second and 40 MB.
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+        import transformers
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        untyped: Any = transformers
+        untyped.utils.logging.disable_progress_bar()
+        nf4 = untyped.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+        source: dict[str, Any] = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.location, **source)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                self.location,
+                **source,
+                dtype=torch.bfloat16,
+                use_safetensors=True,
+                device_map={"": device()},
+                quantization_config=nf4 if self.quantization == "nf4" else None,
+            )
+        except Exception as error:  # transformers raises many kinds, and each is the user's business here
+            raise ModelError(f"base model {self.location} cannot be loaded: {first_line(error)}") from error
+        if not tokenizer.chat_template:
+            raise ModelError(
+                f"base model {self.location} has no chat template; use one that was made for conversations"
+            )
+        for module in model.modules():
+            # On a CPU, bitsandbytes would repack the weights at the first evaluation: then they have no gradient, and each
+            # ``state_dict()``, which PEFT asks for when it loads an adapter, rounds them once more.
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False
+        return model.eval(), tokenizer
+
+    def load_for_serving(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The loaded model, its 4-bit weights unpacked to bf16 where there is no GPU and the model is small.
+
+        They are the very numbers that the 4-bit layers multiply by, so the answers are the same to the bit; unpacked once
+        instead of in every pass they come in half the time. Raises ``ModelError``.
+        """
+        model, tokenizer = self.load()
+        if model.device.type == "cpu" and model.num_parameters() < UNPACK_BELOW:
+            _unpack(model)
+        return model, tokenizer
+
+
+def _commit(name: str, revision: str | None) -> str:
+    """The commit that the revision was when it was downloaded: a branch's name says nothing of the weights."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    branch = revision or "main"
+    reference = Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "refs" / branch
+    return reference.read_text(encoding="utf-8").strip() if reference.is_file() else branch
+
+
+def _unpack(model: Any) -> None:
+    """Replace each 4-bit layer by a bf16 one with the numbers it stands for."""
+    import torch
+    from bitsandbytes.functional import dequantize_4bit
+    from bitsandbytes.nn.modules import Linear4bit
+
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, Linear4bit):
+            packed: Any = layer.weight
+            plain = torch.nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
+            weight = dequantize_4bit(packed.data, packed.quant_state).to(torch.bfloat16)
+            plain.weight = torch.nn.Parameter(weight, requires_grad=False)
+            plain.bias = layer.bias
+            model.set_submodule(name, plain.eval())
+    # PEFT would take the layers for 4-bit ones still.
+    model.is_loaded_in_4bit = False
+    model.is_quantized = False
+
+
+def device() -> str:
+    """Where models live: ``cuda:0`` where there is a GPU, else ``cpu``."""
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def free_gpu() -> None:
+    """Give memory that a dropped model had back to the GPU, for other processes: torch would keep it."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def use_threads(count: int) -> None:
+    """Compute with this many CPU threads, unless ``OMP_NUM_THREADS`` says otherwise. It holds for the calling thread."""
+    # Read when torch is loaded: threads that wait by spinning take the cores from whoever else is computing.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(count, os.cpu_count() or 1))
+
+
+def positions(model: PreTrainedModel) -> int | None:
+    """The most tokens that the model has positions for, None where it does not say."""
+    found: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return found
+
+
+def first_line(error: BaseException) -> str:
+    """The error's first line with words in it, for a message that must be one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,158 @@
+"""A model that answers on this machine: one base, many adapters, and the right one for each request.
+
+PEFT keeps the active adapter as state of the whole model, and two threads that switch it get each other's answers without
+an error. So one thread owns the model, everything is done by it in order, and each piece of work says its adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+from ...domain.errors import DamagedWeights, GrokputerError, ModelError, UnknownAdapter
+from ...domain.page.messages import Completion, Message, Request
+from ..registry.local import hash_directory
+from .adapted_model import AdaptedModel
+from .base_model import Base, first_line, free_gpu, use_threads
+
+T = TypeVar("T")
+
+RESIDENT = 6
+"""Adapters kept in memory: loading and switching slow down with each one more. Source: measured, 4 to 8."""
+BATCH = 16
+"""Requests answered in one batch; chosen."""
+
+
+class LocalModel:
+    """The base with LoRA adapters, unmerged; safe to call from any number of threads.
+
+    Each request is answered on its own, so that an answer depends on nothing that happens beside it. Raises
+    ``ModelError`` when the base cannot be loaded.
+    """
+
+    def __init__(self, base: Base | None = None, *, resident: int = RESIDENT, threads: int = 1) -> None:
+        self.base = base or Base()
+        self._owner = ThreadPoolExecutor(1, "model", use_threads, (threads,))
+        self._directories: dict[str, tuple[Path, str]] = {}  # adapter name -> folder and its hash
+        self._model: AdaptedModel = self._do(lambda: AdaptedModel(self.base, resident))
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        adapter: str | None = None,
+        max_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> Completion:
+        """Answer with the base or with the named adapter applied; see ``Model.complete``."""
+        request = Request(messages, adapter, max_tokens, temperature, seed)
+        return self._do(lambda: self._answer([request]))[0]
+
+    def complete_many(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answer all requests, those of one adapter together, in their order.
+
+        Faster than one by one; in bf16 the rounding of a batch may turn a choice between two nearly equal tokens.
+        """
+        answers: dict[int, Completion] = {}
+        # Within an adapter by length, as a batch takes as long as its longest prompt.
+        by_adapter = sorted(range(len(requests)), key=lambda i: (requests[i].adapter or "", _length(requests[i])))
+        for _, group in groupby(by_adapter, key=lambda i: requests[i].adapter or ""):
+            members = list(group)
+            for start in range(0, len(members), BATCH):
+                part = members[start : start + BATCH]
+                batch = [requests[i] for i in part]
+                answers.update(zip(part, self._do(partial(self._answer, batch)), strict=True))
+        return [answers[i] for i in range(len(requests))]
+
+    def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
+        """The logits of the answer's first token, one for each token of the vocabulary."""
+        return self._do(lambda: self._with_adapter(adapter, lambda: self._model.next_logits(messages)))
+
+    def score(self, messages: Sequence[Message], answer: str, *, adapter: str | None = None) -> tuple[float, int]:
+        """The log-probability of the answer with its end, in nats, and its tokens. Raises ``ModelError`` if it does not fit."""
+        return self._do(lambda: self._with_adapter(adapter, lambda: self._model.score(messages, answer)))
+
+    def load(self, name: str, directory: Path) -> None:
+        """Make the adapter in the folder answer to the name, from now on, also where the name had another one.
+
+        Raises ``DamagedWeights`` for a folder that holds anything but weights, ``ModelError`` when they do not fit.
+        """
+        directory = Path(directory)
+        hash = hash_directory(directory)
+
+        def swap() -> None:
+            if self._directories.get(name, (None, ""))[1] == hash:
+                return
+            self._model.drop(name)
+            self._model.bring(name, directory)
+            self._directories[name] = (directory, hash)
+
+        self._do(swap)
+
+    def unload(self, name: str) -> None:
+        """Forget the adapter. Raises ``UnknownAdapter``."""
+
+        def forget() -> None:
+            self._find(name)
+            del self._directories[name]
+            self._model.drop(name)
+
+        self._do(forget)
+
+    def names(self) -> list[str]:
+        """The adapters that can be asked for."""
+        return sorted(self._directories)
+
+    def close(self) -> None:
+        """Finish what is asked and let the model go; it answers no more."""
+        self._owner.shutdown()
+        is_on_gpu = self.is_on_gpu
+        del self._model
+        if is_on_gpu:
+            free_gpu()
+
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether it holds a GPU's memory."""
+        return self._model.model.device.type == "cuda"
+
+    def _do(self, work: Callable[[], T]) -> T:
+        """Let the owner thread do it, after what was asked before."""
+        try:
+            return self._owner.submit(work).result()
+        except GrokputerError:
+            raise
+        except Exception as error:
+            raise ModelError(f"the model did not answer: {type(error).__name__}: {first_line(error)}") from error
+
+    def _find(self, name: str) -> tuple[Path, str]:
+        if name not in self._directories:
+            loaded = ", ".join(sorted(self._directories)) or "none"
+            raise UnknownAdapter(f"adapter {name} is not loaded; loaded are: {loaded}")
+        return self._directories[name]
+
+    def _with_adapter(self, adapter: str | None, work: Callable[[], T]) -> T:
+        """Do the work with the adapter applied, read again from its folder if it had to make room. Owner thread only."""
+        if adapter is not None:
+            directory, hash = self._find(adapter)
+            if not self._model.has(adapter):
+                if hash_directory(directory) != hash:
+                    raise DamagedWeights(
+                        f"weights {hash} of adapter {adapter} have changed in {directory}; restore them"
+                    )
+                self._model.bring(adapter, directory)
+        self._model.apply(adapter)
+        return work()
+
+    def _answer(self, requests: list[Request]) -> list[Completion]:
+        """Answer requests for one adapter in one batch. Owner thread only."""
+        return self._with_adapter(requests[0].adapter, lambda: self._model.answer(requests))
+
+
+def _length(request: Request) -> int:
+    return sum(len(message["content"]) for message in request.messages)

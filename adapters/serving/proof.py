@@ -1,0 +1,161 @@
+"""Proof, before any traffic, that an adapter is really applied: it is served as its trainer left it, and it is not the base.
+
+The trainer records what the base and the trained model answer to fixed prompts, from the very model it trained. The server
+is asked the same. What base and base differ by is rounding (training and serving multiply 4-bit weights by different
+kernels); it is the yardstick for what trained and served may differ by. The prompts are invented: nobody's words travel
+with an adapter.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...domain.errors import DamagedWeights
+from ...domain.page.messages import Message, Page
+from ...domain.page.prompt import observe
+
+FILE = "reference.json"
+"""Where an adapter's reference lies, beside its weights."""
+TOP = 64
+"""Logits recorded per prompt and model; chosen."""
+ROUNDING = 1 / 256
+"""The least difference of logits that is not taken for rounding, as a share of their spread: what bf16 rounds to."""
+SLACK = 3.0
+"""Served and trained may differ by this many times what base and base differ by; chosen."""
+NEARER = 0.5
+"""Served and trained may differ by this share of what served and base differ by; chosen: a wrong adapter is farther off."""
+
+
+class Inspectable(Protocol):
+    """A model whose next-token logits can be seen."""
+
+    def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
+        """The logits of the answer's first token, one for each token of the vocabulary."""
+        ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the trainer saw for one prompt: the logits of some tokens, of the base and with the adapter."""
+
+    tokens: tuple[int, ...]
+    base: tuple[float, ...]
+    trained: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The trainer's answers to ``PROMPTS``, and the fingerprint of the base they were made on."""
+
+    base: str
+    answers: tuple[Answer, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The reference as plain JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Reference:
+        """The reference that ``to_json`` made."""
+        answers = (Answer(tuple(a["tokens"]), tuple(a["base"]), tuple(a["trained"])) for a in data["answers"])
+        return Reference(data["base"], tuple(answers))
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Whether the served adapter is the trained one. Differences are root mean squares over the recorded logits."""
+
+    adapter: str
+    differs: bool
+    """The adapter's answers are not the base's."""
+    matches: bool
+    """The adapter's answers are those its trainer recorded."""
+    effect: float
+    """Served adapter against served base."""
+    error: float
+    """Served adapter against trained adapter."""
+    base_error: float
+    """Served base against the trainer's base: rounding, unless the base is another one."""
+    max_abs_difference: float
+    """The largest difference of one logit between served and trained adapter."""
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether traffic may be routed to the adapter."""
+        return self.differs and self.matches
+
+
+def record(base: Sequence[Sequence[float]], trained: Sequence[Sequence[float]], fingerprint: str) -> Reference:
+    """The reference from the trainer's full logits for each of ``PROMPTS``: the tokens likeliest for either model."""
+    answers = []
+    for of_base, of_trained in zip(base, trained, strict=True):
+        tokens = sorted({*_top(of_base), *_top(of_trained)})
+        answers.append(Answer(tuple(tokens), tuple(of_base[t] for t in tokens), tuple(of_trained[t] for t in tokens)))
+    return Reference(fingerprint, tuple(answers))
+
+
+def prove_applied(model: Inspectable, adapter: str, reference: Reference) -> Proof:
+    """Compare the served adapter with the served base and with what its trainer recorded."""
+    base: list[float] = []
+    served: list[float] = []
+    of_base: list[float] = []
+    of_trained: list[float] = []
+    for messages, answer in zip(PROMPTS, reference.answers, strict=True):
+        now_base, now_served = model.next_logits(messages), model.next_logits(messages, adapter=adapter)
+        base += [now_base[token] for token in answer.tokens]
+        served += [now_served[token] for token in answer.tokens]
+        of_base += answer.base
+        of_trained += answer.trained
+    effect, error, base_error = _rms(served, base), _rms(served, of_trained), _rms(base, of_base)
+    rounding = max(SLACK * base_error, ROUNDING * _spread(of_base))
+    return Proof(
+        adapter,
+        differs=effect > rounding,
+        matches=error <= rounding and error <= NEARER * effect,
+        effect=effect,
+        error=error,
+        base_error=base_error,
+        max_abs_difference=max(abs(a - b) for a, b in zip(served, of_trained, strict=True)),
+    )
+
+
+def read_reference(directory: Path) -> Reference:
+    """The reference that lies beside an adapter's weights. Raises ``DamagedWeights`` when there is none to be read."""
+    file = directory / FILE
+    try:
+        return Reference.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedWeights(
+            f"weights in {directory} have no readable {FILE} ({error}); train the adapter again"
+        ) from error
+
+
+def _top(logits: Sequence[float]) -> list[int]:
+    return sorted(range(len(logits)), key=logits.__getitem__, reverse=True)[:TOP]
+
+
+def _rms(a: Sequence[float], b: Sequence[float]) -> float:
+    return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / len(a))
+
+
+def _spread(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+
+
+def _prompt(task: str, *lines: str) -> tuple[Message, ...]:
+    return tuple(observe(Page(task, tuple(lines)), []))
+
+
+PROMPTS: tuple[tuple[Message, ...], ...] = (
+    _prompt("Click on the OK button.", "button:Cancel[1]", "button:OK[2]"),
+    _prompt("Enter Ada into the field and press Submit.", "input.text[1]", "button:Submit[2]"),
+    _prompt("Choose blue from the list.", "select:red[1]", "option:red[2]", "option:blue[3]", "button:Submit[4]"),
+    _prompt("Open the second tab.", "a:Tab 1[1]", "a:Tab 2[2]", "a:Tab 3[3]", "p:Nothing to see here.[4]"),
+)
+"""What trainer and server are asked. Never changed: recorded references are compared with it by position."""

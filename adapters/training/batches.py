@@ -1,0 +1,159 @@
+"""Examples as token ids, and batches of them: which answers an objective learns from, and which beside which.
+
+The tokens of a prompt are rendered by the function that serving uses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ...domain.errors import TrainingError
+from ...domain.recipe import Recipe
+from ..data.examples import Example
+from ..serving.chat_template import answer_tokens, prompt_tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+"""The label of a token without loss."""
+MULTIPLE = 32
+"""A padded batch is a multiple of this wide. On a CPU each new shape of a batch costs memory that is kept: 16 MB with the
+embedded model, measured, and a gigabyte and more over a training of pages of all lengths; chosen."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One example as token ids. ``rejected`` and ``unrelated`` are empty where the example has none.
+
+    ``unrelated`` is another judged answer to this item's prompt: KTO measures by it how far the model has moved in general.
+    """
+
+    prompt: list[int]
+    answer: list[int]
+    label: str
+    rejected: list[int] = field(default_factory=list)
+    unrelated: list[int] = field(default_factory=list)
+
+    @property
+    def row(self) -> dict[str, list[int]]:
+        """Input ids and labels as supervised training takes them; -100 is a token without loss."""
+        return {"input_ids": self.prompt + self.answer, "labels": [IGNORED] * len(self.prompt) + self.answer}
+
+    @property
+    def longest(self) -> int:
+        """Tokens of its longest sequence."""
+        return len(self.prompt) + max(len(self.answer), len(self.rejected), len(self.unrelated))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its sequences."""
+        answers = [it for it in (self.answer, self.rejected, self.unrelated) if it]
+        return len(self.prompt) * len(answers) + sum(map(len, answers))
+
+
+def tokenize(
+    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, longest: int, recipe: Recipe | None = None
+) -> list[Item]:
+    """The examples that some objective of the recipe learns from and that are at most ``longest`` tokens long.
+
+    A rejected answer that is too long is left out alone. Raises ``TrainingError`` when nothing is left.
+    """
+    recipe = recipe or Recipe()
+    items = []
+    for example in examples:
+        if not is_learnt_from(example, recipe):
+            continue
+        prompt, answer = prompt_tokens(tokenizer, example.messages), answer_tokens(tokenizer, example.completion)
+        rejected = answer_tokens(tokenizer, example.rejected) if _is_pair(example, recipe) else []
+        rejected = rejected if len(prompt) + len(rejected) <= longest else []
+        is_useful = example.label != "target" or recipe.sft_weight > 0 or rejected
+        if is_useful and len(prompt) + len(answer) <= longest:
+            items.append(Item(prompt, answer, example.label, rejected))
+    if not items:
+        raise TrainingError(_none_left(examples, recipe, longest))
+    return _with_unrelated(items, longest)
+
+
+def is_learnt_from(example: Example, recipe: Recipe) -> bool:
+    """Whether an objective that has a weight learns from the example."""
+    if example.label != "target":
+        return recipe.kto_weight > 0
+    return recipe.sft_weight > 0 or _is_pair(example, recipe)
+
+
+def _is_pair(example: Example, recipe: Recipe) -> bool:
+    return recipe.dpo_weight > 0 and example.label == "target" and bool(example.rejected)
+
+
+def _none_left(examples: Sequence[Example], recipe: Recipe, longest: int) -> str:
+    if any(is_learnt_from(example, recipe) for example in examples):
+        return f"none of {len(examples)} examples is at most {longest} tokens long; raise max_length"
+    objectives = {
+        "targets (sft_weight)": recipe.sft_weight,
+        "good and bad answers (kto_weight)": recipe.kto_weight,
+        "rejected answers (dpo_weight)": recipe.dpo_weight,
+    }
+    wanted = ", ".join(what for what, weight in objectives.items() if weight > 0)
+    return f"none of {len(examples)} examples is of what is learnt from: {wanted}; give another objective a weight"
+
+
+def _with_unrelated(items: Sequence[Item], longest: int) -> list[Item]:
+    """Give each judged item the answer of the judged item before it, the first that of the last.
+
+    Source: KTO (arXiv 2402.01306), section 4, shifts the answers within a batch; a shift over the whole dataset is as
+    unrelated, needs no fixed order, and lets the reference be computed beforehand.
+    """
+    judged = [number for number, item in enumerate(items) if item.label != "target"]
+    paired = list(items)
+    for before, number in zip([*judged[-1:], *judged], judged, strict=False):
+        if len(items[number].prompt) + len(items[before].answer) <= longest:
+            paired[number] = replace(items[number], unrelated=items[before].answer)
+    return paired
+
+
+def collate(items: Sequence[Item], index: Sequence[int], padding: int) -> dict[str, Tensor]:
+    """The batch of these items, ``index`` being their places in the dataset.
+
+    Shapes: ``input_ids``, ``attention_mask`` and ``labels`` (batch + pairs, seq): the answers, then the rejected ones;
+    ``unrelated_*`` (shifted, seq); ``is_*`` (batch,); ``chosen`` (pairs,) and ``shifted`` (shifted,) are places in the batch.
+    """
+    import torch
+
+    chosen = [place for place, item in enumerate(items) if item.rejected]
+    shifted = [place for place, item in enumerate(items) if item.unrelated]
+    learnt = [(item.prompt, item.answer) for item in items] + [(items[i].prompt, items[i].rejected) for i in chosen]
+    is_target = torch.tensor([item.label == "target" for item in items])
+    tokens = sum(len(item.answer) for item in items if item.label == "target")
+    unrelated = _pad([(items[i].prompt, items[i].unrelated) for i in shifted], padding)
+    return {
+        **_pad(learnt, padding),
+        **{f"unrelated_{name}": tensor for name, tensor in unrelated.items()},
+        "index": torch.tensor(index),
+        "is_target": is_target,
+        "is_good": torch.tensor([item.label == "good" for item in items]),
+        "is_bad": torch.tensor([item.label == "bad" for item in items]),
+        "chosen": torch.tensor(chosen, dtype=torch.long),
+        "shifted": torch.tensor(shifted, dtype=torch.long),
+        "counts": torch.tensor([tokens, len(items) - int(is_target.sum()), len(chosen)]),
+    }
+
+
+def _pad(sequences: Sequence[tuple[list[int], list[int]]], padding: int) -> dict[str, Tensor]:
+    import torch
+
+    width = max((len(prompt) + len(answer) for prompt, answer in sequences), default=0)
+    width = math.ceil(width / MULTIPLE) * MULTIPLE
+    ids = torch.full((len(sequences), width), padding)
+    mask = torch.zeros((len(sequences), width), dtype=torch.long)
+    labels = torch.full((len(sequences), width), IGNORED)
+    for row, (prompt, answer) in enumerate(sequences):
+        end = len(prompt) + len(answer)
+        ids[row, :end] = torch.tensor(prompt + answer)
+        mask[row, :end] = 1
+        labels[row, len(prompt) : end] = torch.tensor(answer)
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels}

@@ -1,0 +1,93 @@
+"""The training process: ``python -m grokputer.adapters.training.child JOB_DIR``.
+
+``process.py`` starts it. It ends with its parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ...domain.errors import GrokputerError
+from ..registry.files import write_atomically
+from ..serving.base_model import first_line
+from .job import UNTOLD, TrainingJobSpec, discard_unfinished
+
+PARENT_POLL_S = 0.5
+"""How often the parent is looked for where the kernel does not tell; chosen."""
+NO_MEMORY = ("out of memory", "allocate memory", "bad_alloc", "failed to map segment")
+"""How torch says it on a GPU and on a CPU, the C++ library, and the loader of libraries."""
+NO_DISK = ("os error", "file write failed", "inline_container")
+"""How safetensors and torch say that a file could not be written."""
+
+
+def die_with(parent: int) -> None:
+    """End this process when its parent, whose process id it is given, does: nobody computes for no one."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+    else:
+        watch_parent(parent)
+
+
+def watch_parent(parent: int) -> None:
+    """End this process within about ``PARENT_POLL_S`` of its parent's end: for systems without a signal for that."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_POLL_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch parent", daemon=True).start()
+
+
+def main(directory: Path, prepare: Callable[[Any], None] | None = None) -> int:
+    """The child: train the job in the folder and write its result. Returns the exit code; ``prepare`` as in ``train_job``."""
+    if parent := int(os.environ.get("GROKPUTER_PARENT", "0")):
+        die_with(parent)
+    try:
+        from .trainer import train_job
+
+        result: dict[str, Any] = asdict(train_job(TrainingJobSpec.read(directory), prepare))
+        del result["adapter"]
+        code = 0
+    except Exception as error:  # whatever it is, the parent is told, and the log has its traceback
+        traceback.print_exc()
+        discard_unfinished(directory)  # also because a full disk has then room for the reason
+        result = {"error": reason(error)}
+        code = 1
+    try:
+        write_atomically(directory / "result.json", json.dumps(result, indent=1))
+    except OSError:
+        traceback.print_exc()
+        return UNTOLD
+    return code
+
+
+def reason(error: BaseException) -> str:
+    """One line that says why a training failed."""
+    said = str(error).lower()
+    if isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY):
+        return (
+            f"out of memory ({first_line(error)}); use a smaller batch, max_length or rank, or gradient_checkpointing"
+        )
+    if isinstance(error, OSError) or any(words in said for words in NO_DISK):
+        return f"{first_line(error)}; see whether the disk is full"
+    return first_line(error) if isinstance(error, GrokputerError) else f"{type(error).__name__}: {first_line(error)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

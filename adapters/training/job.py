@@ -1,0 +1,131 @@
+"""A training job as it lies in its folder: what to train, how far it is, what came of it.
+
+Parent and child know each other by these files alone::
+
+    job.json         what to train: base, recipe, dataset
+    progress.jsonl   one line per optimiser step
+    training.log     what the libraries said
+    checkpoint-N/    where a killed training goes on
+    adapter/         the weights, whole or absent
+    result.json      written last: the measured cost, or {"error": reason}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...domain.errors import TrainingError
+from ...domain.recipe import Recipe
+from ..serving.base_model import Base
+
+COMPLETE = "complete"
+"""A file in each checkpoint, written when the checkpoint is whole."""
+ASIDE = ".adapter.aside"
+"""Where the weights are written before they are whole and become ``adapter/``."""
+UNTOLD = 74
+"""Exit code of a trainer that could not write its result; ``EX_IOERR`` of sysexits.h."""
+
+
+@dataclass(frozen=True)
+class TrainingJobSpec:
+    """One training: its folder, its dataset (JSON Lines of ``Example``), the base and the recipe.
+
+    The recipe's quantisation holds for the base. ``parent`` is the weights folder that the adapter begins as, None for a fresh
+    adapter. A folder with a finished training of the same job is not trained again;
+    one with a checkpoint goes on from there.
+    """
+
+    directory: Path
+    dataset: Path
+    recipe: Recipe = field(default_factory=Recipe)
+    base: Base = field(default_factory=Base)
+    parent: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``job.json`` says."""
+        # Relative, so that a job that was begun goes on where its folder was moved to.
+        paths = {"dataset": self.dataset, "parent": self.parent}
+        relative = {name: os.path.relpath(path, self.directory) for name, path in paths.items() if path is not None}
+        return {**relative, "recipe": self.recipe.to_json(), "base": self.base.to_json()}
+
+    @staticmethod
+    def read(directory: Path) -> TrainingJobSpec:
+        """The job in a folder. Raises ``TrainingError`` when there is none."""
+        try:
+            data = json.loads((directory / "job.json").read_text(encoding="utf-8"))
+            return TrainingJobSpec(
+                directory,
+                directory / data["dataset"],
+                Recipe.from_json(data["recipe"]),
+                Base(**data["base"]),
+                directory / data["parent"] if "parent" in data else None,
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"training job {directory}/job.json cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands after an optimiser step. ``epoch`` counts from 0.0; ``loss`` is of this step."""
+
+    step: int
+    total_steps: int
+    loss: float
+    epoch: float
+    examples_per_s: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished training and what it cost.
+
+    ``examples`` were trained on and ``left_out`` were longer than the recipe allows; ``tokens`` counts those of one epoch;
+    ``duration_s`` is the time of the process that finished it, ``peak_memory_bytes`` the GPU's, or without one the process's.
+    """
+
+    adapter: Path
+    adapter_hash: str
+    dataset_hash: str
+    base_fingerprint: str
+    duration_s: float
+    peak_memory_bytes: int
+    examples: int
+    left_out: int
+    tokens: int
+    steps: int
+    final_loss: float
+    device: str
+    versions: dict[str, str]
+
+    @staticmethod
+    def read(directory: Path) -> TrainingResult | None:
+        """The result in a job's folder, or None while there is none. Raises ``TrainingError`` with a failed one's reason."""
+        try:
+            data = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"training result {directory}/result.json cannot be read: {error}") from error
+        if "error" in data:
+            raise TrainingError(f"training in {directory} failed: {data['error']}")
+        return TrainingResult(**{**data, "adapter": directory / "adapter"})
+
+
+def last_checkpoint(directory: Path) -> str | None:
+    """The newest checkpoint that was written to its end, or None."""
+    whole = [file.parent for file in directory.glob(f"checkpoint-*/{COMPLETE}")]
+    return str(max(whole, key=lambda folder: int(folder.name.split("-")[1]))) if whole else None
+
+
+def discard_unfinished(directory: Path) -> None:
+    """Remove what was not written to its end."""
+    for folder in directory.glob("checkpoint-*"):
+        if not (folder / COMPLETE).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(directory / ASIDE, ignore_errors=True)

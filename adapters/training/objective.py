@@ -1,0 +1,180 @@
+"""Learning from answers that were judged: KTO and DPO beside the supervised loss, in one weighted sum.
+
+TRL's own trainers each know one kind of row: its DPO trainer pairs, its KTO trainer judged answers in a fixed order. A mix
+over all of them is what a log of runs gives, so the three terms are computed here, over TRL's supervised trainer, whose
+fused head gives the log-probabilities.
+
+The reference of both preference losses is the model as training begins: a fresh adapter changes nothing, so it is the base;
+with a parent it is the parent. Its log-probabilities are computed once, before the first step, in training mode without
+dropout: nothing is ever evaluated (see ``check_never_evaluated``), and a resumed training computes the same ones again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from ...domain.recipe import Recipe
+from .batches import Item, collate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from trl.trainer.sft_trainer import SFTTrainer
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What each term counts for. ``good`` and ``bad`` even out unequal numbers of the two within KTO."""
+
+    sft: float
+    kto: float
+    dpo: float
+    beta: float
+    good: float = 1.0
+    bad: float = 1.0
+
+    @staticmethod
+    def of(recipe: Recipe, items: Sequence[Item]) -> Weights:
+        """The recipe's weights, with the rarer of good and bad raised to the other's.
+
+        Source: KTO (arXiv 2402.01306), equation 8, whose ratio of the two sides is kept at 1.
+        """
+        good = sum(item.label == "good" for item in items)
+        bad = sum(item.label == "bad" for item in items)
+        most = max(good, bad)
+        return Weights(
+            recipe.sft_weight,
+            recipe.kto_weight,
+            recipe.dpo_weight,
+            recipe.beta,
+            most / good if good else 1.0,
+            most / bad if bad else 1.0,
+        )
+
+
+@dataclass(frozen=True)
+class LogProbs:
+    """Log-probabilities of whole answers, summed over their tokens.
+
+    Shapes: ``answer`` (batch,), ``rejected`` (pairs,), ``unrelated`` (shifted,).
+    """
+
+    answer: Tensor
+    rejected: Tensor
+    unrelated: Tensor
+
+
+def joint_loss(policy: LogProbs, reference: LogProbs, batch: dict[str, Tensor], weights: Weights) -> Tensor:
+    """The weighted sum of the three losses, each a mean over the optimiser step that the batch is a part of.
+
+    ``batch["counts"]`` (3,) holds what each is a mean of, in the whole step: target tokens, judged answers, pairs. Sources:
+    DPO, arXiv 2305.18290, equation 7; KTO, arXiv 2402.01306, equation 7; the supervised term beside them, which keeps the
+    chosen answer likely while the margin grows, arXiv 2404.19733, equation 1.
+    """
+    import torch
+    from torch.nn.functional import logsigmoid
+
+    gained = policy.answer - reference.answer  # (batch,)
+    moved = (policy.unrelated - reference.unrelated).detach()  # (shifted,)
+    shift = moved.mean().clamp(min=0) if moved.numel() else gained.new_zeros(())
+    good, bad = batch["is_good"], batch["is_bad"]  # (batch,)
+    kto = weights.good * good * (1 - torch.sigmoid(weights.beta * (gained - shift)))
+    kto = kto + weights.bad * bad * (1 - torch.sigmoid(weights.beta * (shift - gained)))
+    margin = gained[batch["chosen"]] - (policy.rejected - reference.rejected)  # (pairs,)
+    dpo = -logsigmoid(weights.beta * margin)
+    sft = -policy.answer * batch["is_target"]
+    tokens, judged, pairs = batch["counts"].clamp(min=1)
+    loss: Tensor = weights.sft * sft.sum() / tokens + weights.kto * kto.sum() / judged + weights.dpo * dpo.sum() / pairs
+    return loss
+
+
+def log_probs(model: Any, batch: dict[str, Tensor]) -> LogProbs:
+    """What the model with TRL's fused head thinks of the batch's answers; the unrelated ones without gradient."""
+    import torch
+
+    names = ("input_ids", "attention_mask", "labels")
+
+    def score(prefix: str) -> Tensor:
+        inputs = {name: batch[prefix + name] for name in names}
+        if not len(inputs["labels"]):
+            return torch.zeros(0, device=inputs["labels"].device)
+        scored: Tensor = model(**inputs, fused_lm_head=True, use_cache=False).log_probs.sum(-1)  # (sequences,)
+        return scored
+
+    with torch.no_grad():
+        unrelated = score("unrelated_")
+    learnt = score("")
+    size = len(batch["index"])
+    return LogProbs(learnt[:size], learnt[size:], unrelated)
+
+
+@contextlib.contextmanager
+def without_dropout(model: Any) -> Iterator[None]:
+    """The model as it is in training, but for chance: dropout is switched off, and 4-bit layers stay in training mode."""
+    from bitsandbytes.nn.modules import Linear4bit
+
+    model.train()
+    for module in model.modules():
+        if not isinstance(module, Linear4bit):  # attention drops out by a mode of its own, without a layer for it
+            module.training = False
+    yield
+    model.train()
+
+
+def make_mixed_trainer(items: Sequence[Item], recipe: Recipe, **parts: Any) -> SFTTrainer:
+    """TRL's supervised trainer with the joint loss over these items. ``parts`` are its own but for data and collator.
+
+    ``remember_reference`` must be called before it trains.
+    """
+    from datasets import Dataset  # type: ignore[import-untyped]
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    weights = Weights.of(recipe, items)
+    tokenizer = parts["processing_class"]
+    padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+
+    class MixedTrainer(SFTTrainer):
+        reference: Tensor
+        """What the model thought of each item before it was trained: (items, 3), zero where there is no such answer."""
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: Any = False, num_items_in_batch: Any = None
+        ) -> Any:
+            known = self.reference[inputs["index"]]  # (batch, 3)
+            before = LogProbs(known[:, 0], known[inputs["chosen"], 1], known[inputs["shifted"], 2])
+            counts = inputs["counts"] if num_items_in_batch is None else num_items_in_batch
+            return joint_loss(log_probs(model, inputs), before, {**inputs, "counts": counts}, weights)
+
+        def _get_num_items_in_batch(self, batch_samples: Any, device: Any) -> Any:
+            return sum(batch["counts"] for batch in batch_samples).to(device)
+
+    def bring(rows: Sequence[dict[str, int]]) -> dict[str, Tensor]:
+        places = [row["index"] for row in rows]
+        return collate([items[place] for place in places], places, padding)
+
+    parts["args"].remove_unused_columns = False
+    parts["args"].dataset_kwargs = {"skip_prepare_dataset": True}
+    rows = Dataset.from_list([{"index": place} for place in range(len(items))])
+    trainer: Any = MixedTrainer(train_dataset=rows, data_collator=bring, **parts)
+    trainer.loss_is_scaled_for_ga = True  # ``counts`` are those of all batches of an optimiser step
+    return cast("SFTTrainer", trainer)
+
+
+def remember_reference(trainer: Any) -> None:
+    """Let the mixed trainer compute what the model, as it is now, thinks of every answer."""
+    import torch
+
+    rows, size = trainer.train_dataset, trainer.args.per_device_train_batch_size
+    reference = torch.zeros((len(rows), 3), device=trainer.args.device)
+    with without_dropout(trainer.model), torch.no_grad(), trainer.compute_loss_context_manager():
+        for start in range(0, len(rows), size):
+            batch = trainer.data_collator([rows[place] for place in range(start, min(start + size, len(rows)))])
+            batch = {name: tensor.to(trainer.args.device) for name, tensor in batch.items()}
+            thought = log_probs(trainer.model, batch)
+            index = batch["index"]
+            reference[index, 0] = thought.answer
+            reference[index[batch["chosen"]], 1] = thought.rejected
+            reference[index[batch["shifted"]], 2] = thought.unrelated
+    trainer.reference = reference

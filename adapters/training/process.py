@@ -1,0 +1,127 @@
+"""Training an adapter in a process of its own, and the parent's side of it.
+
+A process of its own, because the base must be freshly loaded and never evaluated (bitsandbytes repacks 4-bit weights on a
+CPU at the first evaluation, and gradients through them are silently wrong afterwards), and because whatever happens to it
+leaves the parent standing. ``job.py`` says what lies in the job's folder; ``child.py`` is the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ...domain.errors import TrainingError, TrainingInterrupted
+from ..registry.files import write_atomically
+from .job import UNTOLD, Progress, TrainingJobSpec, TrainingResult
+
+CHILD = f"{__package__}.child"
+"""The module that is the training process."""
+
+POLL_S = 0.05
+"""How often the parent looks for progress; chosen."""
+
+
+def train(
+    job: TrainingJobSpec,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    *,
+    process: str = CHILD,
+) -> TrainingResult:
+    """Train in a child process that dies with this one, and return the finished result.
+
+    Raises ``TrainingError`` with the reason, and ``TrainingInterrupted`` when a signal ended the child. Interrupted itself
+    (``KeyboardInterrupt`` included), the child is stopped; call
+    again to go on from its last checkpoint.
+    """
+    if not _take_up(job):
+        finished = TrainingResult.read(job.directory)
+        if finished is not None:
+            return finished
+    log = job.directory / "training.log"
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", process, str(job.directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=_environment(job),
+            start_new_session=True,
+        )
+    try:
+        for progress in _follow(job.directory / "progress.jsonl", child):
+            on_progress(progress)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    result = TrainingResult.read(job.directory)
+    if result is None and child.returncode < 0:
+        raise TrainingInterrupted(f"training in {job.directory} was interrupted: {_cause(child.returncode)}; see {log}")
+    if result is None or child.returncode != 0:
+        raise TrainingError(f"training in {job.directory} failed: {_cause(child.returncode)}; see {log}")
+    return result
+
+
+def _take_up(job: TrainingJobSpec) -> bool:
+    """Write the job into its folder; True when it still has to be trained. Raises ``TrainingError`` if it has another."""
+    job.directory.mkdir(parents=True, exist_ok=True)
+    file = job.directory / "job.json"
+    # Compared as read: a job that was begun before the recipe had a further setting is the same with its default.
+    if file.exists() and TrainingJobSpec.read(job.directory).to_json() != job.to_json():
+        raise TrainingError(f"folder {job.directory} holds another training job; give an empty folder")
+    write_atomically(file, json.dumps(job.to_json(), indent=1))
+    try:
+        return TrainingResult.read(job.directory) is None
+    except TrainingError:
+        (job.directory / "result.json").unlink()  # failed before: try again
+        return True
+
+
+def _environment(job: TrainingJobSpec) -> dict[str, str]:
+    """The child's environment: no telemetry, no network where the base lies on this machine, and one GPU.
+
+    Of several GPUs transformers would put a copy of the model on each. Segments that grow keep memory from being cut up.
+    """
+    quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if job.base.is_local else {}
+    return {
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+        **os.environ,
+        **quiet,
+        **offline,
+        "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0],
+        "GROKPUTER_PARENT": str(os.getpid()),
+    }
+
+
+def _follow(file: Path, child: subprocess.Popen[bytes]) -> Iterator[Progress]:
+    """Each progress line as it is written from now on, until the child has ended."""
+    with file.open("a+", encoding="utf-8") as stream:
+        stream.seek(0, os.SEEK_END)
+        line = ""
+        while True:
+            has_ended = child.poll() is not None
+            while part := stream.readline():
+                line += part
+                if line.endswith("\n"):
+                    yield Progress(**json.loads(line))
+                    line = ""
+            if has_ended:
+                return
+            time.sleep(POLL_S)
+
+
+def _cause(returncode: int) -> str:
+    if returncode == -signal.SIGKILL:
+        return "its process was killed, by hand or because memory ran out"
+    if returncode < 0:
+        return f"its process was ended by {signal.Signals(-returncode).name}"
+    if returncode == UNTOLD:
+        return "its result could not be written; see whether the disk is full"
+    return f"its process ended with exit code {returncode} and without a result"

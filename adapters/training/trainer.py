@@ -1,0 +1,283 @@
+"""What the training process does: QLoRA with TRL on a freshly loaded base that is never evaluated.
+
+The loss is of the answer's tokens alone. Runs only in the child process, ``child.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import json
+import math
+import os
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...domain.errors import TrainingError
+from ...domain.recipe import Recipe
+from ..data.examples import dataset_hash, read_examples
+from ..registry.files import write_atomically
+from ..registry.local import hash_directory
+from ..serving.adapted_model import next_logits
+from ..serving.base_model import Base, device, positions, use_threads
+from ..serving.proof import FILE as REFERENCE
+from ..serving.proof import PROMPTS, Reference, record
+from .batches import MULTIPLE, Item, is_learnt_from, tokenize
+from .engine import load_for_training
+from .job import ASIDE, COMPLETE, Progress, TrainingJobSpec, TrainingResult, last_checkpoint
+from .length_sampler import Order
+from .lora import begin_as, configure_lora, round_off, widen
+from .objective import make_mixed_trainer, remember_reference, without_dropout
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "trl")
+LOCK_WAIT_S = 15.0
+"""How long a trainer that lost its parent is waited for to end; chosen: many times what it takes."""
+LOCK_POLL_S = 0.1
+SHORT = 512
+"""Tokens up to which plain attention is computed on a CPU, not the fused kernel: a fifth faster for pages of 150 tokens,
+measured, while its memory grows with the square of the length; chosen."""
+
+
+def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None) -> TrainingResult:
+    """Train, write ``adapter/`` and return the result. Raises ``TrainingError`` and whatever the libraries raise.
+
+    ``prepare`` is given the trainer before it begins.
+    """
+    started = time.monotonic()
+    with _sole_trainer(job.directory):
+        shutil.rmtree(job.directory / "adapter", ignore_errors=True)  # a finished one would have a result beside it
+        use_threads(2)
+        examples = read_examples(job.dataset)
+        base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
+        model, tokenizer = load_for_training(base, job.recipe)
+        longest = min(job.recipe.max_length, positions(model) or job.recipe.max_length)
+        items = tokenize(examples, tokenizer, longest, job.recipe)
+        trainer = make_trainer(model, tokenizer, items, job.recipe, job.directory)
+        if job.parent is not None:
+            begin_as(trainer.model, job.parent, job.recipe, base)
+        trainer.add_callback(_report(job.directory, len(items), job.recipe))
+        with plain_attention(model, items):
+            if job.recipe.has_preferences:
+                remember_reference(trainer)
+            if prepare is not None:
+                prepare(trainer)
+            trainer.train(resume_from_checkpoint=last_checkpoint(job.directory))
+        check_never_evaluated(trainer.model)
+        round_off(trainer.model)
+        reference = _reference(trainer.model, tokenizer, base)
+        _save(trainer.model, base, reference, job.directory)
+        return TrainingResult(
+            adapter=job.directory / "adapter",
+            adapter_hash=hash_directory(job.directory / "adapter"),
+            dataset_hash=dataset_hash(examples),
+            base_fingerprint=base.fingerprint(),
+            duration_s=round(time.monotonic() - started, 3),
+            peak_memory_bytes=_peak_memory_bytes(),
+            examples=len(items),
+            left_out=sum(is_learnt_from(example, job.recipe) for example in examples) - len(items),
+            tokens=sum(item.tokens for item in items),
+            steps=trainer.state.global_step,
+            final_loss=[entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-1],
+            device=device(),
+            versions={name: version(name) for name in LIBRARIES},
+        )
+
+
+def make_trainer(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], recipe: Recipe, directory: Path
+) -> SFTTrainer:
+    """A TRL trainer for the items, with a fresh adapter. Its weights are kept in fp32 and multiplied in bf16."""
+    from datasets import Dataset  # type: ignore[import-untyped]
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    model.config.use_cache = False
+    parts: dict[str, Any] = {
+        "model": model,
+        "args": make_arguments(recipe, directory),
+        "processing_class": tokenizer,
+        "peft_config": configure_lora(recipe, model) if recipe.engine == "trl" else None,
+    }
+    if recipe.has_preferences:
+        trainer = make_mixed_trainer(items, recipe, **parts)
+    else:
+        trainer = SFTTrainer(train_dataset=Dataset.from_list([item.row for item in items]), **parts)
+    widen(trainer.model)
+    take_in_order(trainer, Order(row_lengths(trainer), recipe.batch, recipe.seed))
+    return trainer
+
+
+@contextlib.contextmanager
+def plain_attention(model: PreTrainedModel, items: Sequence[Item]) -> Iterator[None]:
+    """The model with the attention that is fastest for these items here; afterwards that which it is served with."""
+    served = model.config._attn_implementation
+    if device() == "cpu" and max(item.longest for item in items) <= SHORT:
+        model.set_attn_implementation("eager")
+    yield
+    model.set_attn_implementation(str(served))
+
+
+def take_in_order(trainer: Any, order: Order | range) -> None:
+    """Let the trainer take the rows at these places, in this order; with ``set_epoch`` it is another one each epoch."""
+    trainer._get_train_sampler = lambda dataset=None: order  # transformers means it to be overridden
+
+
+def row_lengths(trainer: Any) -> list[int]:
+    """Tokens of each row that the trainer takes; of all its sequences where the collator makes several of one."""
+    rows = trainer.train_dataset
+    if "input_ids" in rows.column_names:
+        return [len(ids) for ids in rows["input_ids"]]
+    batches = (trainer.data_collator([row]) for row in rows)
+    return [sum(batch[name].numel() for name in batch if name.endswith("input_ids")) for batch in batches]
+
+
+def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
+    """The recipe as TRL takes it."""
+    from trl.trainer.sft_config import SFTConfig
+
+    return SFTConfig(
+        output_dir=str(directory),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch,
+        gradient_accumulation_steps=recipe.accumulation,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=recipe.warmup_ratio,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        max_length=recipe.max_length,
+        packing=recipe.packing,
+        pad_to_multiple_of=None if recipe.packing else MULTIPLE,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},  # the reentrant kind asks for gradients of the input
+        **_optimizer(recipe),
+        seed=recipe.seed,
+        bf16=True,
+        use_cpu=device() == "cpu",
+        save_steps=recipe.checkpoint_steps,
+        save_total_limit=2,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        dataloader_pin_memory=False,
+    )
+
+
+def _optimizer(recipe: Recipe) -> dict[str, Any]:
+    """Nothing for ``adamw``, which is the default of transformers, so that its best implementation here is taken."""
+    return {} if recipe.optimizer == "adamw" else {"optim": recipe.optimizer}
+
+
+def _report(directory: Path, items: int, recipe: Recipe) -> Any:
+    """The callback that writes progress, stops at a loss that is no number, and marks whole checkpoints."""
+    from transformers import TrainerCallback
+
+    class Report(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.started, self.first = time.monotonic(), state.global_step
+
+        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            logs: dict[str, float] = kwargs["logs"]
+            if "loss" not in logs:
+                return
+            for what, value in (("loss", logs["loss"]), ("gradient's norm", logs.get("grad_norm", 0.0))):
+                if not math.isfinite(value):
+                    raise TrainingError(f"the {what} is {value} at step {state.global_step}; lower the learning rate")
+            elapsed = time.monotonic() - self.started
+            examples = (state.global_step - self.first) * items * recipe.epochs / state.max_steps
+            progress = Progress(
+                state.global_step,
+                state.max_steps,
+                logs["loss"],
+                round(state.epoch, 4),
+                round(examples / elapsed, 3),
+                round(elapsed, 3),
+            )
+            with (directory / "progress.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(asdict(progress)) + "\n")
+
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            (directory / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+    return Report()
+
+
+def check_never_evaluated(model: Any) -> None:
+    """Raise ``TrainingError`` when the 4-bit weights were repacked for inference: the gradients were wrong."""
+    for module in model.modules():
+        if getattr(getattr(getattr(module, "weight", None), "quant_state", None), "packing_format_for_cpu", False):
+            raise TrainingError(
+                "the base was evaluated while it was trained, so its gradients are wrong; report this bug"
+            )
+
+
+def _reference(model: Any, tokenizer: PreTrainedTokenizerBase, base: Base) -> Reference:
+    """What base and trained model answer, computed the way training did: only dropout is switched off."""
+    import torch
+
+    model.gradient_checkpointing_disable()
+    with without_dropout(model), torch.autocast(device().split(":")[0], torch.bfloat16):
+        trained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
+        with model.disable_adapter():
+            untrained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
+    if not all(map(math.isfinite, itertools.chain(*trained))):
+        raise TrainingError("the trained weights give answers that are no numbers; lower the learning rate")
+    return record(untrained, trained, base.fingerprint())
+
+
+def _save(model: Any, base: Base, reference: Reference, directory: Path) -> None:
+    """Write ``adapter/``, whole or not at all."""
+    aside = directory / ASIDE
+    shutil.rmtree(aside, ignore_errors=True)
+    config = model.peft_config["default"]
+    # A folder's path says nothing elsewhere, and would give the same weights another hash.
+    config.base_model_name_or_path = Path(base.location).name if base.is_local else base.name
+    config.revision = base.revision
+    config.target_modules = sorted(config.target_modules)
+    model.save_pretrained(aside, save_embedding_layers=False)
+    (aside / "README.md").unlink(missing_ok=True)
+    write_atomically(aside / REFERENCE, json.dumps(reference.to_json()))
+    for file in aside.iterdir():
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+    aside.rename(directory / "adapter")
+
+
+def _peak_memory_bytes() -> int:
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextlib.contextmanager
+def _sole_trainer(directory: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the kernel lets go when this process ends. Raises ``TrainingError``.
+
+    A trainer whose parent was killed may hold it for a moment still; it is waited for.
+    """
+    with (directory / ".lock").open("w") as lock:
+        for patience in range(round(LOCK_WAIT_S / LOCK_POLL_S), -1, -1):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not patience:
+                    raise TrainingError(
+                        f"folder {directory} is being trained by another process; wait for it"
+                    ) from None
+                time.sleep(LOCK_POLL_S)
+        yield

@@ -1,0 +1,1 @@
+"""A/B comparisons of two adapters: pairs, intervals and the go or no-go."""

@@ -1,0 +1,1 @@
+"""The aggregates: each decides on its own history and records events."""

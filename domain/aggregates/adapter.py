@@ -1,0 +1,98 @@
+"""An adapter: trained LoRA weights under a name, proven to be applied and held against its parent before any traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from ..errors import NotPossible
+from ..events import AdapterRegistered, AdapterRejected, AdapterVerified, Event, GateJudged
+from ..rules.gate import Judgement
+from .base import Aggregate, Context, derive_id
+
+
+def adapter_id(training: UUID) -> UUID:
+    """The one adapter of a training."""
+    return derive_id("adapter", training.hex)
+
+
+def adapter_name(number: int) -> str:
+    """``lora-v<N>``, N from 1 in the order of registration over all roles."""
+    return f"lora-v{number}"
+
+
+class Adapter(Aggregate):
+    """States: registered, proven, judged on what was held out; or rejected on the way."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.registered: AdapterRegistered | None = None
+        self.proof: AdapterVerified | None = None
+        self.judged: GateJudged | None = None
+        self.rejected: AdapterRejected | None = None
+
+    def register(self, context: Context, **fields: Any) -> None:
+        """Give the weights a name; a second time records nothing."""
+        if self.registered is None:
+            self._record(AdapterRegistered, context, **fields)
+
+    def evaluate(self, differs: bool, matches: bool, numbers: Mapping[str, Any], context: Context) -> None:
+        """Judge the proof: rejected unless its outputs differ from the base's and are those its trainer recorded.
+
+        ``numbers`` are the fields of ``AdapterVerified`` beside the names. A second time records nothing.
+        """
+        names = self._names
+        if self.proof is not None or self.rejected is not None:
+            return
+        if not differs:
+            self.reject("served, it changes nothing: its outputs are the base's", context, numbers)
+        elif not matches:
+            self.reject("served, its outputs are not those its trainer recorded", context, numbers)
+        else:
+            self._record(AdapterVerified, context, **names, **numbers)
+
+    def judge(self, judgement: Judgement, measured: str, up_to: int, context: Context) -> None:
+        """Record the gate's judgement; a second time records nothing. Raises ``NotPossible`` before the proof."""
+        names = self._names
+        if self.proof is None:
+            raise NotPossible(f"{names['adapter']} is not proven yet; its proof comes before the gate")
+        if self.judged is not None or self.rejected is not None:
+            return
+        assert self.registered is not None
+        self._record(
+            GateJudged,
+            context,
+            **names,
+            parent=self.registered.parent,
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            message=judgement.message,
+            numbers=judgement.numbers,
+            measured=measured,
+            up_to=up_to,
+        )
+
+    def reject(self, reason: str, context: Context, numbers: Mapping[str, Any] | None = None) -> None:
+        """Refuse it before any traffic. One that has passed the gate is not refused any more: its rollout decides."""
+        names = self._names
+        has_passed = self.judged is not None and self.judged.verdict == "pass"
+        if self.rejected is None and not has_passed:
+            self._record(AdapterRejected, context, **names, reason=reason, numbers=dict(numbers or {}))
+
+    @property
+    def _names(self) -> dict[str, str]:
+        if self.registered is None:
+            raise NotPossible(f"adapter {self.id.hex} is not registered")
+        return {"role": self.registered.role, "adapter": self.registered.adapter}
+
+    def _apply(self, event: Event) -> None:
+        match event:
+            case AdapterRegistered():
+                self.registered = event
+            case AdapterVerified():
+                self.proof = event
+            case GateJudged():
+                self.judged = event
+            case AdapterRejected():
+                self.rejected = event

@@ -1,0 +1,206 @@
+"""An alert: what people must hear of, raised once, and told by each channel until it has arrived or is given up.
+
+A channel that is on when an alert is raised owes its delivery. One attempt follows another with a growing wait between
+them, so an alert arrives at least once, and always under the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+from ..events import (
+    AdapterRejected,
+    AdapterRolledBack,
+    AlertDelivered,
+    AlertDeliveryFailed,
+    AlertRaised,
+    Event,
+    RatingThresholdBreached,
+    RolloutPaused,
+    TrainingFailed,
+)
+from ..rules.breach import Window
+from ..settings.settings import Policy
+from .base import Aggregate, Context, derive_id
+
+CHANNELS = {"webhook": "alert.webhook", "email": "alert.email_to"}
+"""Every channel, and the setting that turns it on by saying where to."""
+
+APPROVAL = "approval is needed"
+"""What the reason of a rollout that was paused for it begins with."""
+
+GROWTH = 4
+"""Each wait between attempts is this many times the last; chosen: ten attempts from ten seconds on take three days."""
+LONGEST_WAIT_S = 86_400.0
+"""A day: the longest wait of the example schedule of Standard Webhooks 1.0.0, "Deliverability and reliability"."""
+JITTER = 0.25
+"""A wait is up to this share shorter or longer, so that what failed together is not repeated together; chosen."""
+LONGEST_MESSAGE = 1000
+"""Characters of a message; chosen: webhooks should stay far under 20 kB."""
+
+NEXT_STEPS = {
+    "breach": "A training is requested. 'grokputer work' carries it out, 'grokputer status' shows how far it is.",
+    "canary failed": "All runs go to what was live before. 'grokputer why {adapter}' shows what it was judged by; "
+    "correcting failed runs makes the next training better.",
+    "canary inconclusive": "It keeps its share of the runs until you decide: 'grokputer rollouts resume {adapter}', "
+    "'... promote {adapter}' or '... abort {adapter}'.",
+    "approval needed": "It keeps its share of the runs until you decide: 'grokputer rollouts approve {adapter}' or "
+    "'... abort {adapter}'.",
+    "adapter rejected": "No run was sent to it. 'grokputer why {adapter}' shows the numbers.",
+    "training failed": "'grokputer doctor' checks the machine; then ask again with 'grokputer train {role}'.",
+    "low mean": "'grokputer runs --role {role}' lists what was rated; correct what failed, or take back what was "
+    "promoted last with 'grokputer rollouts rollback'.",
+    "test": "Nothing has happened; somebody tries whether alerts arrive.",
+}
+"""What to do about each kind of alert."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What people must hear of; the fields are those of ``AlertRaised``."""
+
+    kind: str
+    severity: str
+    role: str
+    adapter: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An alert on its way by one channel."""
+
+    id: str
+    alert: AlertRaised
+    position: int
+    """Of the alert in the log; 0 for one that is not in it."""
+
+    @property
+    def next_step(self) -> str:
+        """What to do about it, a sentence or two."""
+        step = NEXT_STEPS.get(self.alert.kind, "'grokputer status' shows how things stand.")
+        return step.format(adapter=self.alert.adapter, role=self.alert.role)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt did not arrive."""
+
+    reason: str
+    after_s: float = 0.0
+    """Seconds that the receiver asks to be left alone."""
+    is_final: bool = False
+    """Whether it says that it wants nothing more at all."""
+
+
+def alert_id(cause: str, kind: str, role: str) -> UUID:
+    """The one alert of this kind that the event with this reference leads to."""
+    return derive_id("alert", cause, kind, role)
+
+
+def delivery_id(alert: UUID, channel: str) -> str:
+    """What the alert's delivery by the channel is known by, hex."""
+    return derive_id("delivery", alert.hex, channel).hex
+
+
+def notice_of(event: Event) -> Notice | None:
+    """What people must hear of the event, None for most; a low mean is no event's alone (``low_mean``)."""
+    match event:
+        case RatingThresholdBreached():
+            live = event.adapter or "the base"
+            said = f"mean {event.mean:.2f} of the last {event.count} ratings of {live} is under {event.threshold:g}"
+            if event.rule == "sequential":
+                said = f"the ratings of {live} have fallen: {event.message}"
+            return Notice("breach", "warning", event.role, event.adapter, said)
+        case AdapterRolledBack():
+            said = f"{event.adapter} was rolled back to {event.stable or 'the base'}: {event.reason}"
+            return Notice("canary failed", "critical", event.role, event.adapter, said)
+        case RolloutPaused():
+            said = f"the rollout of {event.adapter} is paused: {event.reason}"
+            kind = "approval needed" if event.reason.startswith(APPROVAL) else "canary inconclusive"
+            return Notice(kind, "warning", event.role, event.adapter, said)
+        case AdapterRejected():
+            said = f"{event.adapter} was rejected before any traffic: {event.reason}"
+            return Notice("adapter rejected", "warning", event.role, event.adapter, said)
+        case TrainingFailed():
+            return Notice("training failed", "critical", event.role, None, f"a training failed: {event.reason}")
+    return None
+
+
+RECOVERED_BY = 0.25
+"""Stars over ``alert.mean`` from which a mean that was low is low no more; chosen: one that wavers about it alerts once."""
+
+
+def is_low(stars: Sequence[int], role: str, policy: Policy, *, was_low: bool) -> bool:
+    """Whether the mean of enough ratings lies under ``alert.mean``, or has not risen enough since it did."""
+    if len(stars) < policy.get("rating.minimum", role):
+        return False
+    bar = policy.get("alert.mean", role)
+    return bool(sum(stars) / len(stars) < (min(bar + RECOVERED_BY, 5) if was_low else bar))
+
+
+def low_mean(window: Window, policy: Policy) -> Notice:
+    """What people must hear when the mean of the window has fallen under ``alert.mean``."""
+    said = (
+        f"mean {window.mean:.2f} of the last {len(window.ratings)} ratings of {window.adapter or 'the base'} "
+        f"is under {policy.get('alert.mean', window.role):g}"
+    )
+    return Notice("low mean", "critical", window.role, window.adapter, said)
+
+
+def wait_s(delivery: str, attempt: int, first_s: float) -> float:
+    """Seconds from the failed attempt (from 1) to the next: growing, with a jitter that is drawn from id and attempt."""
+    drawn = int.from_bytes(sha256(f"{delivery}/{attempt}".encode()).digest()[:4]) / 2**32
+    # The exponent is bounded: a float has no 4 ** 1000.
+    longer: float = min(first_s * GROWTH ** min(attempt - 1, 60), LONGEST_WAIT_S)
+    return longer * (1 - JITTER + 2 * JITTER * drawn)
+
+
+class Alert(Aggregate):
+    """Raised once; then, for each channel that owes it, attempts until it is delivered or given up."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.raised: AlertRaised | None = None
+        self.attempts: dict[str, int] = {}
+        self.settled: set[str] = set()
+
+    def raise_(self, notice: Notice, context: Context) -> None:
+        """Record that people must look, the message as one printable line; a second time records nothing."""
+        if self.raised is None:
+            line = "".join(it if it.isprintable() else " " for it in notice.message)
+            message = " ".join(line.split())[:LONGEST_MESSAGE]
+            self._record(AlertRaised, context, **{**vars(notice), "message": message})
+
+    def deliver(self, channel: str, to: str, answer: str, context: Context) -> None:
+        """Record that it has arrived; after that, and after it was given up, nothing more is recorded."""
+        if channel not in self.settled:
+            attempt = self.attempts.get(channel, 0) + 1
+            fields = {"channel": channel, "to": to, "delivery": delivery_id(self.id, channel), "attempt": attempt}
+            self._record(AlertDelivered, context, **fields, answer=answer)
+
+    def fail(self, channel: str, to: str, failure: Failure, policy: Policy, context: Context) -> None:
+        """Record that an attempt did not arrive, and when the next one is due: none after the last of ``alert.tries``."""
+        if channel in self.settled:
+            return
+        attempt, delivery = self.attempts.get(channel, 0) + 1, delivery_id(self.id, channel)
+        again: float | None = None
+        if not failure.is_final and attempt < policy.get("alert.tries"):
+            own = wait_s(delivery, attempt, policy.get("alert.retry_s"))
+            again = round(max(own, min(failure.after_s, LONGEST_WAIT_S)), 1)
+        fields = {"channel": channel, "to": to, "delivery": delivery, "attempt": attempt}
+        self._record(AlertDeliveryFailed, context, **fields, reason=failure.reason, again_in_s=again)
+
+    def _apply(self, event: Event) -> None:
+        match event:
+            case AlertRaised():
+                self.raised = event
+            case AlertDelivered():
+                self.settled.add(event.channel)
+            case AlertDeliveryFailed():
+                self.attempts[event.channel] = event.attempt
+                if event.again_in_s is None:
+                    self.settled.add(event.channel)

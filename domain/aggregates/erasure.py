@@ -1,0 +1,38 @@
+"""An erasure: words of a run or a person are deleted from the content store, and why is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import NotPossible
+from ..events import ContentErased
+from .base import Aggregate, Context
+
+
+class ContentErasure(Aggregate):
+    """One deletion; it happens once."""
+
+    def erase(
+        self,
+        context: Context,
+        *,
+        run: str | None,
+        person: str | None,
+        runs: int,
+        texts: int,
+        adapters: Sequence[str],
+        reason: str,
+    ) -> None:
+        """Record what is deleted; the fields are those of ``ContentErased``. Raises ``NotPossible`` without a reason."""
+        if not reason.strip():
+            raise NotPossible("an erasure is on record for good, so it needs a reason; give --reason")
+        self._record(
+            ContentErased,
+            context,
+            run=run,
+            person=person,
+            runs=runs,
+            texts=texts,
+            adapters=tuple(adapters),
+            reason=reason,
+        )

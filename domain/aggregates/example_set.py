@@ -1,0 +1,36 @@
+"""A set of examples that no run of ours gave: imported from outside, or made by a teacher."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from ..events import Event, ExamplesImported, ExamplesSynthesized
+from .base import Aggregate, Context, derive_id
+
+
+def example_set_id(role: str, dataset: str) -> UUID:
+    """The one set of a role with this hash: the same file imported again is the same set."""
+    return derive_id("examples", role, dataset)
+
+
+class ExampleSet(Aggregate):
+    """It is recorded once and never changes."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.recorded: ExamplesImported | ExamplesSynthesized | None = None
+
+    def import_(self, context: Context, **fields: Any) -> None:
+        """Record a set from outside; the fields are those of ``ExamplesImported``. A second time records nothing."""
+        if self.recorded is None:
+            self._record(ExamplesImported, context, **fields)
+
+    def synthesize(self, context: Context, **fields: Any) -> None:
+        """Record what a teacher made; the fields are those of ``ExamplesSynthesized``. A second time records nothing."""
+        if self.recorded is None:
+            self._record(ExamplesSynthesized, context, **fields)
+
+    def _apply(self, event: Event) -> None:
+        if isinstance(event, ExamplesImported | ExamplesSynthesized):
+            self.recorded = event

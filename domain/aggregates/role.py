@@ -1,0 +1,104 @@
+"""When ratings have fallen: by evidence, or by the plain rule of a rolling mean; and what keeps either from its own echo."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ..errors import NotPossible
+from ..events import BreachSuppressed, CycleClosed, CycleOpened, Event, RatingThresholdBreached
+from ..evidence.terms import trigger_terms
+from ..rules.breach import Window, judge_ratings
+from ..settings.settings import Policy
+from .base import Aggregate, Context, derive_id
+
+
+def role_id(role: str) -> UUID:
+    """The id of a role's one aggregate."""
+    return derive_id("role", role)
+
+
+class RoleImprovement(Aggregate):
+    """What a role is going through: at most one cycle in flight, latched after a breach until there is news.
+
+    The latch opens again when another adapter version is live, or when ``rating.cooldown`` more ratings have come since
+    the cycle closed (else a declined training would be the last); twice as many after each cycle that did not help.
+    """
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.open_cycle: str | None = None
+        self.latched_adapter: str | None = None
+        self.is_latched = False
+        self.closed_total = 0
+        self.cycles_in_vain = 0
+        """Closed since the last promotion without one."""
+        self.is_suppression_noted = False
+
+    def look(self, window: Window, policy: Policy, context: Context) -> None:
+        """Look at the window after a rating, and record a breach once per crossing, or once that one was suppressed."""
+        verdict = judge_ratings(window, policy)
+        if verdict.verdict != "breach":
+            return
+        reason = self._reason_to_suppress(window, policy)
+        if reason is None:
+            first, last = window.ratings[0][0], window.ratings[-1][0]
+            self._record(
+                RatingThresholdBreached,
+                context,
+                role=window.role,
+                adapter=window.adapter,
+                mean=round(window.mean, 4),
+                count=len(window.ratings),
+                window=policy.get("rating.window", window.role),
+                threshold=policy.get("rating.threshold", window.role),
+                first_position=first,
+                last_position=last,
+                total=window.total,
+                rule=policy.get("rating.rule", window.role),
+                message=verdict.message,
+                numbers=verdict.numbers,
+            )
+        elif not self.is_suppression_noted:
+            self._record(
+                BreachSuppressed,
+                context,
+                role=window.role,
+                adapter=window.adapter,
+                mean=round(window.mean, 4),
+                count=len(window.ratings),
+                reason=reason,
+            )
+
+    def _reason_to_suppress(self, window: Window, policy: Policy) -> str | None:
+        if self.open_cycle is not None:
+            return "cycle in flight"
+        if not self.is_latched or self.latched_adapter != window.adapter:
+            return None
+        waited = window.total - self.closed_total
+        return None if waited >= trigger_terms(policy, window.role).wait(self.cycles_in_vain) else "cooldown"
+
+    def open(self, role: str, adapter: str | None, reason: str, context: Context) -> None:
+        """Begin a cycle because a person says so. Raises ``NotPossible`` while one is in flight."""
+        if self.open_cycle is not None:
+            raise NotPossible(f"role {role} has a cycle in flight; see 'grokputer status', or wait until it is closed")
+        self._record(CycleOpened, context, role=role, adapter=adapter, reason=reason)
+
+    def close(self, role: str, outcome: str, detail: str, total: int, context: Context) -> None:
+        """End the cycle in flight; without one this records nothing."""
+        if self.open_cycle is not None:
+            self._record(CycleClosed, context, role=role, outcome=outcome, detail=detail, total=total)
+
+    def _apply(self, event: Event) -> None:
+        match event:
+            case RatingThresholdBreached() | CycleOpened():
+                self.open_cycle = event.reference
+                self.latched_adapter = event.adapter
+                self.is_latched = True
+                self.is_suppression_noted = False
+            case BreachSuppressed():
+                self.is_suppression_noted = True
+            case CycleClosed():
+                self.open_cycle = None
+                self.closed_total = event.total
+                self.cycles_in_vain = 0 if event.outcome == "promoted" else self.cycles_in_vain + 1
+                self.is_suppression_noted = False

@@ -1,0 +1,166 @@
+"""A rollout: an adapter on a share of the traffic until it is promoted or rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from ..errors import NotPossible
+from ..events import (
+    AdapterPromoted,
+    AdapterRolledBack,
+    CanaryAssessed,
+    CanaryWeightSet,
+    Event,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+)
+from ..verdict import Verdict
+from .base import Aggregate, Context, derive_id
+
+
+def rollout_id(adapter: UUID) -> UUID:
+    """The one rollout of an adapter."""
+    return derive_id("rollout", adapter.hex)
+
+
+Said = Sequence[str | int | None]
+"""A look at the canary in short: the verdict, the reason, and the larger share that it asks for, if any."""
+
+
+def in_short(look: Verdict | CanaryAssessed) -> Said:
+    """What makes the look another than the last."""
+    return [look.verdict, look.reason, look.numbers.get("next_weight_percent")]
+
+
+def is_news(verdict: Verdict, phase: str, last: Said | None) -> bool:
+    """Whether a look says anything new: nothing has been decided, and it does not hold for the same reason as the last one
+    (None: there was none), unless it asks for another share. Of a paused rollout the one thing that is new is that it must be
+    rolled back."""
+    if phase == "paused":
+        return verdict.verdict == "roll back" and (last is None or last[0] != "roll back")
+    if phase != "progressing" or (last is not None and last[0] != "hold"):
+        return False
+    return last is None or list(last) != in_short(verdict)
+
+
+class Rollout(Aggregate):
+    """Phases: progressing, paused, promoted, rolled back."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.started: RolloutStarted | None = None
+        self.phase = "none"
+        self.weight_percent = 0
+        self.assessed: CanaryAssessed | None = None
+        self.said: Said | None = None
+        """The last look since it began or was resumed."""
+
+    @property
+    def _names(self) -> dict[str, str]:
+        if self.started is None:
+            raise NotPossible(f"rollout {self.id.hex} has not started")
+        return {"role": self.started.role, "adapter": self.started.adapter}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has been decided."""
+        return self.phase in ("promoted", "rolled back")
+
+    def start(self, context: Context, **fields: Any) -> None:
+        """Send the share to the canary; the fields are those of ``RolloutStarted``. A second time records nothing."""
+        if self.started is None:
+            self._record(RolloutStarted, context, **fields)
+
+    def weigh(self, weight_percent: int, context: Context) -> None:
+        """Give the canary a larger share of the runs that begin from now on."""
+        if self.phase == "progressing" and weight_percent > self.weight_percent:
+            shares = {"old_percent": self.weight_percent, "weight_percent": weight_percent}
+            self._record(CanaryWeightSet, context, **shares, **self._names)
+
+    def assess(self, verdict: Verdict, up_to: int, context: Context) -> None:
+        """Record a look at the canary, if it says anything new: it comes after the last one, nothing has been decided, and it
+        does not hold for the same reason, unless it asks for another share. While it is paused only what rolls it back is
+        recorded."""
+        names = self._names
+        is_late = self.assessed is not None and up_to <= self.assessed.up_to
+        if is_late or not is_news(verdict, self.phase, self.said):
+            return
+        self._record(
+            CanaryAssessed,
+            context,
+            verdict=verdict.verdict,
+            reason=verdict.reason,
+            message=verdict.message,
+            numbers=verdict.numbers,
+            up_to=up_to,
+            **names,
+        )
+
+    def promote(self, reason: str, context: Context) -> None:
+        """Make the adapter the stable one, with all the traffic. Raises ``NotPossible`` when it is rolled back."""
+        self._require_undecided("promoted")
+        if self.phase == "promoted" or self.started is None:
+            return
+        names = self._names
+        self._record(CanaryWeightSet, context, old_percent=self.weight_percent, weight_percent=100, **names)
+        self._record(AdapterPromoted, context, replaced=self.started.stable, reason=reason, **names)
+
+    def roll_back(self, reason: str, context: Context, *, to: str | None = "", is_live: bool = False) -> None:
+        """Give all the traffic back to what was stable before, also after a promotion; a second time records nothing.
+
+        ``to`` names another adapter that is to be live then, None the base. ``is_live`` says that the adapter is live, which
+        one that was rolled back may be again.
+        """
+        names = self._names
+        if self.started is None or (self.phase == "rolled back" and not is_live):
+            return
+        stable = self.started.stable if to == "" else to
+        self._record(CanaryWeightSet, context, old_percent=self.weight_percent, weight_percent=0, **names)
+        self._record(AdapterRolledBack, context, stable=stable, reason=reason, **names)
+
+    def pause(self, reason: str, context: Context) -> None:
+        """Stop deciding; the share stays as it is until a person decides."""
+        if self.phase == "progressing":
+            self._record(RolloutPaused, context, reason=reason, **self._names)
+
+    def resume(self, reason: str, context: Context) -> None:
+        """Go on deciding; the next look is recorded whatever it says."""
+        if self.phase == "paused":
+            self._record(RolloutResumed, context, reason=reason, **self._names)
+
+    def approve(self, reason: str, context: Context) -> None:
+        """Let it take the step that it was paused before, to the promotion or to a larger share. Raises ``NotPossible``."""
+        names, asked = self._names, self.assessed
+        weight = asked.numbers.get("next_weight_percent") if asked is not None else None
+        if self.phase != "paused" or asked is None or (asked.verdict != "promote" and weight is None):
+            raise NotPossible(f"{names['adapter']} waits for no approval; see 'grokputer rollouts'")
+        if asked.verdict == "promote":
+            self.promote(reason, context)
+        else:
+            self.resume(reason, context)
+            self.weigh(int(weight or 0), context)
+
+    def _require_undecided(self, wanted: str) -> None:
+        names = self._names
+        if self.is_over and self.phase != wanted:
+            raise NotPossible(f"{names['adapter']} is {self.phase} already; see 'grokputer rollouts'")
+
+    def _apply(self, event: Event) -> None:
+        match event:
+            case RolloutStarted():
+                self.started, self.phase, self.weight_percent = event, "progressing", event.weight_percent
+            case CanaryWeightSet():
+                self.weight_percent = event.weight_percent
+            case CanaryAssessed():
+                self.assessed, self.said = event, in_short(event)
+            case RolloutPaused():
+                self.phase = "paused"
+            case RolloutResumed():
+                self.phase, self.said = "progressing", None
+            case AdapterPromoted():
+                self.phase = "promoted"
+            case AdapterRolledBack():
+                self.phase = "rolled back"

@@ -1,0 +1,235 @@
+"""A run: one task done once, step by step, then rated and perhaps corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from ..errors import BadRating, NotPossible
+from ..events import Assignment, Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ..rules.roles import GOOD_STARS
+from ..settings.settings import Policy
+from .base import Aggregate, Context
+
+SOURCES = ("human", "reviewer")
+LARGEST_SEED = 2**31 - 1
+"""What every environment's generator takes."""
+
+CORRECTION_SOURCES = ("human", "reviewer", "retry", "teacher")
+
+
+def check_stars(stars: Any) -> int:
+    """The rating as a number. Raises ``BadRating`` unless it is a whole number from 1 to 5."""
+    try:
+        number = int(str(stars))
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 5:
+        raise BadRating(f"{stars} is not a rating; give a whole number of stars from 1 to 5")
+    return number
+
+
+def rate_implicitly(succeeded: bool, duration_ms: int, policy: Policy) -> int:
+    """The stars a run gives itself: failure 1, a success 5, 4 or 3 by how long it took (requirements of the user)."""
+    if not succeeded:
+        return 1
+    if duration_ms < policy.get("implicit.five_under_s") * 1000:
+        return 5
+    return 4 if duration_ms < policy.get("implicit.four_under_s") * 1000 else 3
+
+
+class TaskRun(Aggregate):
+    """States: started, then ended (succeeded or failed); ratings and corrections come after the end."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.started: TaskStarted | None = None
+        self.steps: list[StepTaken] = []
+        self.ended: TaskSucceeded | TaskFailed | None = None
+        self.ratings: list[TaskRated] = []
+        self.corrections: list[TaskCorrected] = []
+
+    def role_of(self, step: StepTaken) -> str:
+        """Who made the step."""
+        assert self.started is not None
+        return step.role or self.started.role
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that had a turn, the run's own first; of a run that is under way, so far."""
+        assert self.started is not None
+        own = self.started.role
+        fault = self.ended.fault if isinstance(self.ended, TaskFailed) else None
+        others = {self.role_of(step) for step in self.steps} | ({fault} if fault else set())
+        return (own, *sorted(others - {own}))
+
+    def _belongs(self, roles: Sequence[str] = ()) -> dict[str, Any]:
+        """The fields of ``RunEvent``; ``roles`` had a turn beside those that made a step."""
+        assert self.started is not None
+        start, had_turn = self.started, {*self.roles, *roles}
+        others = tuple(lane for lane in start.others if lane["role"] in had_turn)
+        own = {"role": start.role, "arm": start.arm, "adapter": start.adapter, "rollout": start.rollout}
+        return {**own, "others": others, "session": start.session}
+
+    def start(self, context: Context, *, others: Sequence[Assignment] = (), **fields: Any) -> None:
+        """Begin; the fields are those of ``TaskStarted``. Raises ``NotPossible`` when it has begun."""
+        if self.started is not None:
+            raise NotPossible(f"run {self.id.hex} has started already")
+        if not 0 <= fields["seed"] <= LARGEST_SEED:
+            raise NotPossible(f"{fields['seed']} is not a seed; it is a whole number from 0 to {LARGEST_SEED}")
+        self._record(TaskStarted, context, others=tuple(others), **fields)
+
+    def take_step(self, context: Context, *, role: str | None = None, **fields: Any) -> None:
+        """Record one step of the run's own role or of the one given; the fields are those of ``StepTaken`` but its number."""
+        started = self._require_running()
+        may = [lane["role"] for lane in started.lanes]
+        if role is not None and role not in may:
+            raise NotPossible(f"role {role} has no lane in run {self.id.hex}; {' and '.join(may)} have")
+        self._record(StepTaken, context, step=len(self.steps) + 1, role=role or started.role, **fields)
+
+    def succeed(self, duration_ms: int, reward: float, policy: Policy, context: Context) -> None:
+        """End it as a success."""
+        self._require_running()
+        self._record(
+            TaskSucceeded,
+            context,
+            steps=len(self.steps),
+            duration_ms=duration_ms,
+            reward=reward,
+            implicit_stars=rate_implicitly(True, duration_ms, policy),
+            **self._belongs(),
+        )
+
+    def fail(
+        self,
+        reason: str,
+        detail: str,
+        duration_ms: int,
+        reward: float,
+        policy: Policy,
+        context: Context,
+        *,
+        turn: str | None = None,
+    ) -> None:
+        """End it as a failure: ``wrong``, ``timeout``, ``error`` or ``environment``.
+
+        ``turn`` is the role whose turn it was when the model or its weights failed.
+        """
+        self._require_running()
+        fault = self.roles[0] if len(self.roles) == 1 else None
+        if reason == "error":
+            fault = turn or fault
+        self._record(
+            TaskFailed,
+            context,
+            steps=len(self.steps),
+            duration_ms=duration_ms,
+            reward=reward,
+            reason=reason,
+            detail=detail,
+            fault=None if reason == "environment" else fault,
+            implicit_stars=rate_implicitly(False, duration_ms, policy),
+            **self._belongs([fault] if fault else []),
+        )
+
+    def rate(
+        self,
+        stars: Any,
+        source: str,
+        issues: Sequence[str],
+        comment: str | None,
+        context: Context,
+        *,
+        step: int | None = None,
+        fault: str | None = None,
+    ) -> None:
+        """Rate the ended run. A later rating by the same person replaces the earlier one in no mean: both are facts.
+
+        A low rating is attributed to the role of the ``step`` that went wrong, or to the role named as ``fault``; where
+        neither is given, to the one that the run itself is known to have failed by, if any.
+        """
+        number = check_stars(stars)
+        self._require_ended("rated")
+        if source not in SOURCES:
+            raise NotPossible(f"a rating cannot come from {source!r}; it comes from {' or '.join(SOURCES)}")
+        self._record(
+            TaskRated,
+            context,
+            stars=number,
+            source=source,
+            issues=tuple(issues),
+            comment=comment,
+            step=step,
+            fault=self.attribute(number, step, fault),
+            **self._belongs(),
+        )
+
+    def attribute(self, stars: int, step: int | None, fault: str | None) -> str | None:
+        """The role that such a rating is attributed to. Raises ``NotPossible`` for a step or role that this run has not."""
+        if stars >= GOOD_STARS:
+            if step is not None or fault is not None:
+                raise NotPossible(
+                    f"a rating of {stars} finds no fault; a step or role at fault goes with fewer than {GOOD_STARS} stars"
+                )
+            return None
+        if step is not None:
+            self.require_step(step)
+            made_by = self.role_of(self.steps[step - 1])
+            if fault not in (None, made_by):
+                raise NotPossible(f"step {step} of run {self.id.hex[:8]} was made by {made_by}, not by {fault}")
+            return made_by
+        if fault is not None:
+            if fault not in self.roles:
+                raise NotPossible(f"role {fault} made no step in run {self.id.hex[:8]}; {' and '.join(self.roles)} did")
+            return fault
+        if isinstance(self.ended, TaskFailed):
+            return self.ended.fault
+        return self.roles[0] if len(self.roles) == 1 else None
+
+    def require_step(self, step: int) -> None:
+        """Raises ``NotPossible`` where the run has no such step."""
+        if not 1 <= step <= len(self.steps):
+            has = f"its steps are 1 to {len(self.steps)}" if self.steps else "it has none"
+            raise NotPossible(f"run {self.id.hex[:8]} has no step {step}; {has}")
+
+    def correct(self, source: str, correction: str, steps: int, is_verified: bool, context: Context) -> None:
+        """Record what should have been done. The same correction twice is recorded once."""
+        self._require_ended("corrected")
+        if source not in CORRECTION_SOURCES:
+            raise NotPossible(
+                f"a correction cannot come from {source!r}; it comes from {', '.join(CORRECTION_SOURCES)}"
+            )
+        if any(known.correction == correction for known in self.corrections):
+            return
+        self._record(
+            TaskCorrected,
+            context,
+            source=source,
+            correction=correction,
+            steps=steps,
+            is_verified=is_verified,
+            **self._belongs(),
+        )
+
+    def _require_running(self) -> TaskStarted:
+        if self.started is None or self.ended is not None:
+            raise NotPossible(f"run {self.id.hex} is not under way")
+        return self.started
+
+    def _require_ended(self, what: str) -> None:
+        if self.ended is None:
+            raise NotPossible(f"run {self.id.hex} has not ended; it can be {what} once it has")
+
+    def _apply(self, event: Event) -> None:
+        match event:
+            case TaskStarted():
+                self.started = event
+            case StepTaken():
+                self.steps.append(event)
+            case TaskSucceeded() | TaskFailed():
+                self.ended = event
+            case TaskRated():
+                self.ratings.append(event)
+            case TaskCorrected():
+                self.corrections.append(event)

@@ -1,0 +1,162 @@
+"""The events of a run: one task, done once, then rated and perhaps corrected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from .adapters import AdapterEvent as AdapterEvent
+from .adapters import AdapterRegistered as AdapterRegistered
+from .adapters import AdapterRejected as AdapterRejected
+from .adapters import AdapterVerified as AdapterVerified
+from .adapters import GateJudged as GateJudged
+from .alerts import AlertDelivered as AlertDelivered
+from .alerts import AlertDeliveryFailed as AlertDeliveryFailed
+from .alerts import AlertEvent as AlertEvent
+from .alerts import AlertRaised as AlertRaised
+from .alerts import DeliveryEvent as DeliveryEvent
+from .base import EVENTS as EVENTS
+from .base import Event as Event
+from .base import Timestamped as Timestamped
+from .base import fact as fact
+from .comparisons import ComparisonConcluded as ComparisonConcluded
+from .comparisons import ComparisonEvent as ComparisonEvent
+from .comparisons import ComparisonStarted as ComparisonStarted
+from .erasures import ContentErased as ContentErased
+from .examples import ExamplesImported as ExamplesImported
+from .examples import ExamplesSynthesized as ExamplesSynthesized
+from .rollouts import AdapterPromoted as AdapterPromoted
+from .rollouts import AdapterRolledBack as AdapterRolledBack
+from .rollouts import CanaryAssessed as CanaryAssessed
+from .rollouts import CanaryWeightSet as CanaryWeightSet
+from .rollouts import RolloutEvent as RolloutEvent
+from .rollouts import RolloutPaused as RolloutPaused
+from .rollouts import RolloutResumed as RolloutResumed
+from .rollouts import RolloutStarted as RolloutStarted
+
+
+class Assignment(TypedDict):
+    """Where the steps of one role in a run go; the fields are those of ``RunEvent``."""
+
+    role: str
+    arm: str
+    adapter: str | None
+    """None where the role has no adapter of its own: then the run's own lane makes its steps."""
+    rollout: str | None
+
+
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
+class RunEvent(Event):
+    """A fact of a run. Its roles, arms and adapters stand in every fact that is counted, so counting needs no join."""
+
+    AGGREGATE = "TaskRun"
+    VERSION = 3
+
+    role: str
+    """The run's own, which begins it."""
+    arm: str
+    """``stable`` or ``canary``; ``pinned`` for a run with an adapter chosen by hand, which counts for neither."""
+    adapter: str | None
+    """The adapter's name, None for the bare base."""
+    rollout: str | None
+    """The rollout in force when the run began, as hex id."""
+    others: tuple[Assignment, ...]
+    """The lanes of the other roles that made a step; at the start, of those that may make one. Since version 2."""
+    session: str | None
+    """The conversation that it is part of, if any. Since version 3 in every fact of a run, before in its start alone."""
+
+    @property
+    def lanes(self) -> tuple[Assignment, ...]:
+        """The run's own lane and those of the other roles."""
+        own: Assignment = {"role": self.role, "arm": self.arm, "adapter": self.adapter, "rollout": self.rollout}
+        return (own, *self.others)
+
+
+@fact("TaskStarted")
+class TaskStarted(RunEvent):
+    TEXTS = ("task",)
+
+    environment: str
+    task: str
+    """The environment's task name; for ``chat`` the content key of the words."""
+    seed: int
+    base: str
+    """The base model: name or path as set, and its revision or hash after an ``@``."""
+    policy: dict[str, Any]
+    """The settings that shaped the run: maximum steps, traffic share, temperature."""
+
+
+@fact("StepTaken")
+class StepTaken(Event):
+    AGGREGATE = "TaskRun"
+    VERSION = 2
+    TEXTS = ("prompt", "answer")
+
+    step: int
+    """From 1."""
+    role: str
+    """Who made it; empty where it was stored before version 2: then the run's own role did."""
+    prompt: str
+    """Content key of the messages, JSON."""
+    answer: str
+    """Content key of what the model answered."""
+    error: str
+    """Why the environment could not carry the action out; empty when it could."""
+    model_ms: int
+    environment_ms: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@fact("TaskSucceeded")
+class TaskSucceeded(RunEvent):
+    steps: int
+    duration_ms: int
+    reward: float
+    implicit_stars: int
+    """The implicit rating, 3-5: its own series, never mixed with people's."""
+
+
+@fact("TaskFailed")
+class TaskFailed(RunEvent):
+    steps: int
+    duration_ms: int
+    reward: float
+    implicit_stars: int
+    reason: str
+    """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights: critical),
+    ``environment`` (the computer to use was lost: counted for neither arm)."""
+    detail: str
+    fault: str | None
+    """The role that it is known to have failed by: the only one that made a step, or whose turn it was when the model or its
+    weights failed; None where that is not known, or nobody's fault. Since version 2."""
+
+
+@fact("TaskRated")
+class TaskRated(RunEvent):
+    TEXTS = ("comment",)
+
+    stars: int
+    """1-5."""
+    source: str
+    """``human`` or ``reviewer``."""
+    issues: tuple[str, ...]
+    comment: str | None
+    """Content key."""
+    step: int | None
+    """The step that went wrong, where it was named. Since version 2."""
+    fault: str | None
+    """The role that a low rating is attributed to; None for a good one, and where nobody knows. Since version 2."""
+
+
+@fact("TaskCorrected")
+class TaskCorrected(RunEvent):
+    TEXTS = ("correction",)
+
+    source: str
+    """``human``, ``reviewer`` (a scripted demonstration), ``retry`` (an own success), ``teacher``."""
+    correction: str
+    """Content key of the steps: JSON list of ``{"messages": [...], "completion": "..."}``."""
+    steps: int
+    is_verified: bool
+    """Whether the correction was carried out in the environment and succeeded."""

@@ -1,0 +1,137 @@
+"""What the canary has shown: evidence that it is no worse than the stable arm, and evidence that it is worse.
+
+Each is the wealth of a few bets, multiplied over blocks and averaged. It holds at every moment, however often it is looked at
+and however the traffic is split, as long as outcomes are drawn run by run (or come as one average per session where sessions
+stay on one arm) and the terms stay as they were at the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .blocks import Blocks
+from .evalues import PER_RATE, Paid, rating_pay, success_pay
+from .terms import METRICS, CanaryTerms
+
+CEILING = 1e200
+"""No wealth is counted beyond this: less than is due is still valid, and the numbers stay finite."""
+
+ARMS = ("canary", "stable")
+
+
+class Evidence:
+    """Fold of both arms' outcomes. ``state`` is JSON-plain and all there is: what is loaded goes on to the same bits."""
+
+    def __init__(self, terms: CanaryTerms, state: dict[str, Any]) -> None:
+        """Go on from what was saved, under the terms that it began with."""
+        self.terms = terms
+        self.state = state
+        self._fewest = terms.fewest_matched(self.state["weight_percent"])
+        self._success = Blocks(terms, self.state["success"]["blocks"])
+        self._rating = Blocks(terms, self.state["rating"]["blocks"])
+        self._pay = success_pay(terms)
+        self._deciding = [name for name in METRICS if name not in terms.dry_run]
+
+    @classmethod
+    def begin(cls, terms: CanaryTerms, weight_percent: int) -> Evidence:
+        """None yet, with this share of the runs for the canary, in 1 to 99 %."""
+        return cls(terms, _blank(terms, weight_percent))
+
+    def weigh(self, weight_percent: int) -> None:
+        """From now on the canary has this share of the runs, in 1 to 99 %."""
+        self.state["weight_percent"] = weight_percent
+        self._fewest = self.terms.fewest_matched(weight_percent)
+
+    def extend(self) -> None:
+        """Go on: as many canary outcomes again before a person is asked. What was shown so far stands."""
+        self.state["extended_at"] = self.state["canary"]["runs"]
+
+    def fail_critically(self, arm: str) -> None:
+        """Count an error of the system on the arm, beside how its run ended."""
+        self.state[arm]["critical"] += 1
+
+    def end(self, arm: str, success: float) -> None:
+        """Count how a run of the ``canary`` or ``stable`` arm ended: 1 for a success, 0 for anything else.
+
+        Where sessions are the unit, the mean over the session's runs.
+        """
+        counts = self.state[arm]
+        counts["runs"] += 1
+        counts["succeeded"] += success
+        self._success.take(arm, float(success))
+        while block := self._success.next(self._fewest):
+            paid = self._pay(int(block.rate * PER_RATE + 0.5), block.canary, block.stable)
+            self._settle(self.state["success"], paid)
+
+    def rate(self, arm: str, stars: float) -> None:
+        """Count a run's rating, or the mean of a burst of them, in [1, 5]. A run counts once."""
+        counts = self.state[arm]
+        counts["rated"] += 1
+        counts["stars"] += stars
+        self._rating.take(arm, (stars - 1) / 4)
+        while block := self._rating.next(self._fewest):
+            self._settle(self.state["rating"], rating_pay(self.terms, block.canary, block.stable))
+
+    def _settle(self, side: dict[str, Any], paid: Paid) -> None:
+        """Let the bets grow or shrink by what the block paid, and remember the most that all together have reached."""
+        _grow(side["no_worse"], paid.no_worse)
+        _grow(side["worse"], paid.worse)
+        side["blocks_seen"] += 1
+        side["most_no_worse"] = max(side["most_no_worse"], _mean(side["no_worse"]))
+        worse = _mean([_mean(self.state[name]["worse"]) for name in self._deciding])
+        self.state["most_worse"] = max(self.state["most_worse"], worse)
+
+    @property
+    def success_no_worse(self) -> float:
+        """The most evidence there has been that the canary's success is no worse than the margin allows; 1 is none."""
+        most: float = self.state["success"]["most_no_worse"]
+        return most
+
+    @property
+    def rating_no_worse(self) -> float:
+        """The most evidence there has been that its rating is no worse than the margin allows; 1 is none."""
+        most: float = self.state["rating"]["most_no_worse"]
+        return most
+
+    @property
+    def no_worse(self) -> float:
+        """The least of all that decide: each must be shown."""
+        least: float = min(self.state[name]["most_no_worse"] for name in self._deciding)
+        return least
+
+    @property
+    def worse(self) -> float:
+        """The most evidence there has been that the canary is worse, by all that decides together; 1 is none."""
+        most: float = self.state["most_worse"]
+        return most
+
+
+def _blank(terms: CanaryTerms, weight_percent: int) -> dict[str, Any]:
+    def side(no_worse: Sequence[float], worse: Sequence[float]) -> dict[str, Any]:
+        return {
+            "blocks": Blocks(terms).state,
+            "no_worse": [1.0] * len(no_worse),
+            "worse": [1.0] * len(worse),
+            "most_no_worse": 1.0,
+            "blocks_seen": 0,
+        }
+
+    return {
+        "weight_percent": weight_percent,
+        "success": side(terms.no_worse_shifts, terms.worse_shifts),
+        "rating": side(terms.no_worse_bets, terms.worse_bets),
+        "most_worse": 1.0,
+        **{arm: {"runs": 0, "succeeded": 0, "critical": 0, "rated": 0, "stars": 0} for arm in ARMS},
+        "extended_at": 0,
+    }
+
+
+def _grow(wealth: list[float], paid: Sequence[float]) -> None:
+    for index, factor in enumerate(paid):
+        grown = wealth[index] * factor
+        wealth[index] = grown if grown < CEILING else CEILING
+
+
+def _mean(wealth: Sequence[float]) -> float:
+    return sum(wealth) / len(wealth)

@@ -1,0 +1,154 @@
+"""The sequential rule's verdict on a canary: promote, hold, roll back or inconclusive, valid whenever one looks.
+
+To be promoted, a canary must have shown that it is no worse than the stable arm by more than a margin, in success and in
+rating. To be rolled back, it must have shown that it is worse. What has shown neither by the end, a person decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ..durations import say_time
+from ..verdict import Times, Verdict
+from .canary import Evidence
+
+
+def standing(evidence: Evidence, times: Times) -> tuple[str, str]:
+    """The verdict and its reason, without the sentence: what ``judge`` decides by.
+
+    ====================  ==========================================================================================
+    roll back             ``critical`` error of the system, or ``worse``
+    promote               ``no worse``
+    inconclusive          ``most runs`` or ``time``: neither was shown by the end
+    hold                  ``no worse so far``: enough for a larger share, see ``next_weight``; ``pause``: shown, but a
+                          step of the ramp waits; ``bake``: shown, but too early; ``few runs``: nothing to compare yet;
+                          ``unrated``: only ratings are wanting, and there are none; ``evidence``
+    ====================  ==========================================================================================
+
+    A canary that has ever been shown to be worse is not promoted.
+    """
+    terms, canary = evidence.terms, evidence.state["canary"]
+    if canary["critical"] > terms.critical_limit:
+        return "roll back", "critical"
+    if evidence.worse >= terms.roll_back_at:
+        return "roll back", "worse"
+    is_shown = evidence.no_worse >= terms.promote_at
+    if next_weight(evidence, times) is not None:
+        return "hold", "no worse so far"
+    if is_shown and any(step.weight_percent > evidence.state["weight_percent"] for step in terms.ramp):
+        return "hold", "pause"
+    if is_shown:
+        return ("promote", "no worse") if times.baked >= terms.bake_s else ("hold", "bake")
+    if canary["runs"] - evidence.state["extended_at"] >= terms.most_runs:
+        return "inconclusive", "most runs"
+    if times.waited >= terms.give_up_s:
+        return "inconclusive", "time"
+    if not evidence.state["success"]["blocks_seen"]:
+        return "hold", "few runs"
+    is_unrated = not canary["rated"] and "rating" not in terms.dry_run
+    if is_unrated and ("success" in terms.dry_run or evidence.success_no_worse >= terms.promote_at):
+        return "hold", "unrated"
+    return "hold", "evidence"
+
+
+def next_weight(evidence: Evidence, times: Times) -> int | None:
+    """The share in percent that the canary is entitled to by its evidence and its time, None where it has no less already."""
+    highest = present = evidence.state["weight_percent"]
+    for step in evidence.terms.ramp:
+        if step.weight_percent <= present:
+            continue
+        if evidence.no_worse < step.evidence or times.at_share < step.pause_s:
+            break
+        highest = step.weight_percent
+    return highest if highest > present else None
+
+
+def judge(evidence: Evidence, times: Times) -> Verdict:
+    """The verdict with its sentence and its numbers."""
+    word, reason = standing(evidence, times)
+    terms, state = evidence.terms, evidence.state
+    numbers = {
+        "rule": "sequential",
+        "canary": _summary(state["canary"]),
+        "stable": _summary(state["stable"]),
+        "blocks": {name: state[name]["blocks_seen"] for name in ("success", "rating")},
+        "evidence": {
+            "success no worse": round(evidence.success_no_worse, 4),
+            "rating no worse": round(evidence.rating_no_worse, 4),
+            "worse": round(evidence.worse, 4),
+        },
+        "weight_percent": state["weight_percent"],
+        "next_weight_percent": next_weight(evidence, times),
+        "seconds": {name: round(passed, 1) for name, passed in asdict(times).items()},
+        "terms": terms.to_json(),
+    }
+    sentence = "; ".join((*_say_success(evidence), *_say_rating(evidence), *_say_worse(evidence)))
+    return Verdict(word, reason, sentence + _say_more(evidence, reason, times), numbers)
+
+
+def _summary(counts: dict[str, Any]) -> dict[str, Any]:
+    runs, rated = counts["runs"], counts["rated"]
+    return {
+        "runs": runs,
+        "succeeded": counts["succeeded"],
+        "success": round(counts["succeeded"] / runs, 4) if runs else None,
+        "rated": rated,
+        "rating": round(counts["stars"] / rated, 4) if rated else None,
+        "critical": counts["critical"],
+    }
+
+
+def _say_success(evidence: Evidence) -> tuple[str, str]:
+    terms, canary, stable = evidence.terms, evidence.state["canary"], evidence.state["stable"]
+    return (
+        f"{canary['succeeded']:.4g} of {canary['runs']} canary runs succeeded against {stable['succeeded']:.4g} of "
+        f"{stable['runs']}",
+        f"evidence for no worse than {100 * terms.success_margin:g} points: "
+        f"{_say(evidence.success_no_worse)} of {terms.promote_at:g}{_say_dry(evidence, 'success')}",
+    )
+
+
+def _say_rating(evidence: Evidence) -> tuple[str, ...]:
+    terms, canary, stable = evidence.terms, evidence.state["canary"], evidence.state["stable"]
+    if not canary["rated"]:
+        return ("no canary run is rated",)
+    against = f" against {stable['stars'] / stable['rated']:.2f}" if stable["rated"] else ""
+    return (
+        f"{canary['stars'] / canary['rated']:.2f} stars over {canary['rated']} ratings{against}",
+        f"evidence for no worse than {terms.rating_margin:g} stars: {_say(evidence.rating_no_worse)} of {terms.promote_at:g}"
+        + _say_dry(evidence, "rating"),
+    )
+
+
+def _say_dry(evidence: Evidence, metric: str) -> str:
+    return " (reported only)" if metric in evidence.terms.dry_run else ""
+
+
+def _say_worse(evidence: Evidence) -> tuple[str, ...]:
+    return (f"evidence for worse: {_say(evidence.worse)} of {evidence.terms.roll_back_at:g}",)
+
+
+def _say_more(evidence: Evidence, reason: str, times: Times) -> str:
+    terms = evidence.terms
+    match reason:
+        case "critical":
+            count = evidence.state["canary"]["critical"]
+            return f"; {count} of them ended in an error of the system, {terms.critical_limit} are allowed"
+        case "pause":
+            return (
+                f"; shown, and a larger share comes first, after a pause; {say_time(times.at_share)} of it have passed"
+            )
+        case "bake":
+            return f"; shown after {say_time(times.baked)}, promoted after {say_time(terms.bake_s)}"
+        case "most runs":
+            return f"; neither is shown after {terms.most_runs} canary runs"
+        case "time":
+            return f"; neither is shown after {say_time(times.waited)}"
+        case "no worse so far":
+            return f"; enough for {next_weight(evidence, times)} % of the runs"
+    return ""
+
+
+def _say(amount: float) -> str:
+    return f"{amount:.1f}" if amount < 1000 else f"{amount:.3g}"

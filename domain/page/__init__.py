@@ -1,0 +1,1 @@
+"""Pages, prompts and actions: what the agent sees and may do."""

@@ -1,0 +1,53 @@
+"""What passes between the agent and a model: pages, messages, requests and completions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+
+class Message(TypedDict):
+    """One turn of a conversation, in the form every chat template and every OpenAI-compatible endpoint takes."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model answered, and what it cost."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    duration_ms: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question of many, with the arguments of ``Model.complete``."""
+
+    messages: Sequence[Message]
+    adapter: str | None = None
+    max_tokens: int = 64
+    temperature: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the agent sees at one moment: the task in words, one line per element, and how the episode stands.
+
+    ``lines[i]`` ends with its number ``[i + 1]``; an action names its element by repeating the line.
+    ``reward`` is the task's own raw reward, 1.0 for success; it is meaningful once ``is_done``.
+    ``error`` says in words why the last action could not be carried out (empty when it could).
+    ``is_question`` marks a task in words with no page at all: it is asked as it stands.
+    """
+
+    task: str
+    lines: tuple[str, ...]
+    is_done: bool = False
+    reward: float = 0.0
+    error: str = ""
+    is_question: bool = False

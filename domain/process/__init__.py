@@ -1,0 +1,1 @@
+"""The improvement process: which commands follow from an event."""

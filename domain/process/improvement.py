@@ -1,0 +1,226 @@
+"""The improvement process: which commands follow from an event. Pure: it reads what is known and answers with commands.
+
+    rating -> breach -> training -> adapter -> proof -> gate -> rollout -> verdict -> promotion or rollback -> cycle closed
+
+Every command's target has an id derived from its cause, so reacting twice to one event does a thing once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import UUID
+
+from ..aggregates.adapter import adapter_id, adapter_name
+from ..aggregates.alert import APPROVAL, alert_id, low_mean, notice_of
+from ..aggregates.rollout import is_news, rollout_id
+from ..aggregates.training import training_id
+from ..events import (
+    AdapterPromoted,
+    AdapterRejected,
+    AdapterRolledBack,
+    AdapterVerified,
+    CanaryAssessed,
+    CycleOpened,
+    Event,
+    GateJudged,
+    RatingThresholdBreached,
+    ScheduleTicked,
+    TaskFailed,
+    TaskRated,
+    TaskSucceeded,
+    TrainingCompleted,
+    TrainingDeclined,
+    TrainingFailed,
+)
+from ..evidence.terms import canary_terms
+from ..rules.breach import Window, is_breach
+from ..rules.routing import Traffic
+from ..settings.settings import ROLES, Policy
+from ..verdict import Verdict
+from .commands import (
+    CloseCycle,
+    Command,
+    LookAtRatings,
+    PauseRollout,
+    PromoteAdapter,
+    RaiseAlert,
+    RecordVerdict,
+    RegisterAdapter,
+    RejectAdapter,
+    RequestTraining,
+    RollBackAdapter,
+    StartRollout,
+    WeighCanary,
+)
+
+
+class Knowledge(Protocol):
+    """What is known at the event's own position; the process asks for nothing later and nothing else."""
+
+    @property
+    def policy(self) -> Policy:
+        """The settings in force."""
+        ...
+
+    def window(self, role: str) -> Window:
+        """The ratings of the role's live adapter."""
+        ...
+
+    def ratings_in_all(self, role: str, adapter: str | None) -> int:
+        """How many ratings the adapter, None for the base, has had in the role."""
+        ...
+
+    def traffic(self, role: str) -> Traffic:
+        """Where the role's runs go."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """The event's place in the log."""
+        ...
+
+    @property
+    def rollouts(self) -> Mapping[str, Mapping[str, Any]]:
+        """The undecided rollouts by id: ``role``, ``adapter``, ``stable``, ``rule``, ``phase``, and what the last look
+        ``said``."""
+        ...
+
+    def look(self, rollout: str) -> Verdict:
+        """The verdict on an undecided rollout's canary."""
+        ...
+
+    def was_live(self, rollout: UUID) -> bool:
+        """Whether the rollout's adapter has been promoted, whatever became of it since."""
+        ...
+
+    def has_fallen(self, role: str) -> bool:
+        """Whether the mean of the role's window fell under ``alert.mean`` with this very event."""
+        ...
+
+    @property
+    def trainings_completed(self) -> int:
+        """How many trainings have ended with weights, this one included."""
+        ...
+
+
+def decide(event: Event, known: Knowledge) -> list[Command]:
+    """The commands that follow from the event. Most events lead to none."""
+    return [*_alerts(event, known), *_next_commands(event, known)]
+
+
+def _alerts(event: Event, known: Knowledge) -> list[RaiseAlert]:
+    """What people must hear of it."""
+    notices = [notice] if (notice := notice_of(event)) is not None else []
+    if isinstance(event, TaskRated):
+        fallen = [lane["role"] for lane in event.lanes if known.has_fallen(lane["role"])]
+        notices += [low_mean(known.window(role), known.policy) for role in fallen]
+    return [RaiseAlert(alert_id(event.reference, it.kind, it.role), it) for it in notices]
+
+
+def _next_commands(event: Event, known: Knowledge) -> list[Command]:
+    """What it leads to in the cycle."""
+    match event:
+        case TaskRated():
+            windows = [known.window(lane["role"]) for lane in event.lanes]
+            breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
+            return [*breaches, *_look_after(event, known)]
+        case TaskSucceeded() | TaskFailed():
+            return _look_after(event, known)
+        case ScheduleTicked():
+            windows = [known.window(role) for role in ROLES]
+            breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
+            return [*breaches, *(look for rollout in known.rollouts for look in _look(rollout, known))]
+        case RatingThresholdBreached() | CycleOpened():
+            return [RequestTraining(training_id(event.reference), event.role, known.traffic(event.role).stable)]
+        case TrainingCompleted():
+            name = adapter_name(known.trainings_completed)
+            return [RegisterAdapter(adapter_id(event.originator_id), name, event)]
+        case TrainingDeclined():
+            return [_close(event.role, "declined", event.reason, known)]
+        case TrainingFailed():
+            return [_close(event.role, "failed", event.reason, known)]
+        case AdapterRejected():
+            return [_close(event.role, "rejected", event.reason, known)]
+        case AdapterVerified():
+            # With the gate on, the worker finds the proven adapter in the log and judges it first.
+            return [] if known.policy.get("gate.enabled", event.role) else [_roll_out(event, known)]
+        case GateJudged():
+            if event.verdict == "reject":
+                return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
+            return [_roll_out(event, known)]
+        case CanaryAssessed():
+            return _follow(event, known)
+        case AdapterPromoted():
+            total = known.ratings_in_all(event.role, event.replaced)
+            return [CloseCycle(event.role, "promoted", f"{event.adapter}: {event.reason}", total)]
+        case AdapterRolledBack() if known.was_live(event.originator_id):
+            return _end_comparisons(event, known)
+        case AdapterRolledBack():
+            return [_close(event.role, "rolled back", f"{event.adapter}: {event.reason}", known)]
+    return []
+
+
+def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
+    """Evidence may be looked at after every outcome; the plain rules look when it is time, or after an error of the system."""
+    is_critical = isinstance(event, TaskFailed) and event.reason == "error"
+    rollouts = [lane["rollout"] for lane in event.lanes if lane["rollout"] in known.rollouts]
+    return [
+        look
+        for it in rollouts
+        if it and (is_critical or known.rollouts[it]["rule"] == "sequential")
+        for look in _look(it, known)
+    ]
+
+
+def _look(rollout: str, known: Knowledge) -> list[Command]:
+    verdict, lane = known.look(rollout), known.rollouts[rollout]
+    is_worth_a_record = is_news(verdict, lane["phase"], lane["said"])
+    return [RecordVerdict(UUID(rollout), verdict, known.position)] if is_worth_a_record else []
+
+
+def _end_comparisons(event: AdapterRolledBack, known: Knowledge) -> list[Command]:
+    """The rollouts that held an adapter against the one that was taken back."""
+    reason = f"{event.adapter}, which it was held against, was rolled back"
+    return [
+        RollBackAdapter(UUID(rollout), reason)
+        for rollout, lane in known.rollouts.items()
+        if lane["stable"] == event.adapter and lane["role"] == event.role
+    ]
+
+
+def _roll_out(event: AdapterVerified | GateJudged, known: Knowledge) -> StartRollout:
+    policy, stable = known.policy, known.traffic(event.role).stable
+    rule, terms = rollout_terms(policy, event.role)
+    weight, unit = policy.get("canary.weight_percent", event.role), policy.get("routing.unit", event.role)
+    return StartRollout(rollout_id(event.originator_id), event.role, event.adapter, stable, weight, rule, terms, unit)
+
+
+def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
+    """The rule that a rollout which starts now is judged by to its end, and its terms where it has any."""
+    rule = policy.get("canary.rule", role)
+    return rule, canary_terms(policy, role).to_json() if rule == "sequential" else {}
+
+
+def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
+    approval = known.policy.get("canary.approval", event.role)
+    weight = event.numbers.get("next_weight_percent")
+    match event.verdict:
+        case "promote" if approval != "none":
+            return [PauseRollout(event.originator_id, f"{APPROVAL} for the promotion: {event.message}")]
+        case "promote":
+            return [PromoteAdapter(event.originator_id, event.message)]
+        case "roll back":
+            return [RollBackAdapter(event.originator_id, event.message)]
+        case "inconclusive":
+            return [PauseRollout(event.originator_id, event.message)]
+        case "hold" if weight is not None and approval == "every step":
+            return [PauseRollout(event.originator_id, f"{APPROVAL} for {weight} %: {event.message}")]
+        case "hold" if weight is not None:
+            return [WeighCanary(event.originator_id, weight)]
+    return []
+
+
+def _close(role: str, outcome: str, detail: str, known: Knowledge) -> CloseCycle:
+    """Without a promotion: what was live before is live."""
+    return CloseCycle(role, outcome, detail, known.ratings_in_all(role, known.traffic(role).stable))

@@ -1,0 +1,1 @@
+"""The pure rules: routing, roles, canary, gate and cost."""

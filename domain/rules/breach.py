@@ -1,0 +1,48 @@
+"""Whether ratings have fallen: by evidence, or by the plain rule of a rolling mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..settings.settings import Policy
+from ..verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Window:
+    """The latest ratings of one adapter version in one role. It belongs to the version: it starts empty at promotion."""
+
+    role: str
+    adapter: str | None
+    ratings: Sequence[tuple[int, int]]
+    """(log position, stars), oldest first."""
+    total: int
+    """Ratings the version has had in all."""
+    evidence: Verdict | None = None
+    """What the sequential rule says of all its ratings; None where it is not in force."""
+
+    @property
+    def mean(self) -> float:
+        """Mean stars, in [1, 5]; 0 when empty."""
+        return sum(stars for _, stars in self.ratings) / len(self.ratings) if self.ratings else 0.0
+
+
+def judge_ratings(window: Window, policy: Policy) -> Verdict:
+    """``breach`` or ``hold``, by the rule in force for the role: evidence that the mean lies under the threshold, or the
+    rolling mean of enough ratings under it."""
+    if policy.get("rating.rule", window.role) == "sequential":
+        return window.evidence or Verdict("hold", "no evidence", "no rating yet", {"rule": "sequential"})
+    threshold, minimum = policy.get("rating.threshold", window.role), policy.get("rating.minimum", window.role)
+    count = len(window.ratings)
+    numbers = {"rule": "threshold", "mean": round(window.mean, 4), "count": count, "threshold": threshold}
+    if count < minimum:
+        return Verdict("hold", "few ratings", f"{count} of the {minimum} ratings needed", numbers)
+    is_under = window.mean < threshold
+    said = f"mean {window.mean:.2f} of the last {count} ratings is {'under' if is_under else 'not under'} {threshold:g}"
+    return Verdict("breach" if is_under else "hold", "mean", said, numbers)
+
+
+def is_breach(window: Window, policy: Policy) -> bool:
+    """Whether the rule in force says so."""
+    return judge_ratings(window, policy).verdict == "breach"

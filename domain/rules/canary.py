@@ -1,0 +1,185 @@
+"""Whether the canary is healthy: the plain threshold rules, with the holds that keep them from deciding on nothing."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..durations import say_time
+from ..evidence.terms import words
+from ..settings.settings import Policy
+from ..verdict import Times, Verdict
+
+SIGNIFICANCE = 0.05
+"""How often an arm that is no worse may look significantly worse in one look; chosen, the usual."""
+
+CHANCE = 1.645
+"""Standard errors that a normal mean exceeds with that probability, on one side."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run of an arm ended, and its mean rating by people if it has one."""
+
+    position: int
+    succeeded: bool
+    is_healthy: bool
+    """It ended by itself: no timeout, no error of the system."""
+    is_critical: bool
+    """It ended with an error of the system."""
+    stars: float | None
+
+
+@dataclass(frozen=True)
+class ArmHealth:
+    """An arm's latest outcomes, summed up. Rates and means are None where there is nothing to divide by."""
+
+    runs: int
+    success: float | None
+    rating: float | None
+    rated: int
+    health: float | None
+    critical: int
+    rating_variance: float = 0.0
+    """Of the stars of the rated runs; 0 where there are none."""
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> ArmHealth:
+        """The sums over these outcomes."""
+        runs = len(outcomes)
+        stars = [outcome.stars for outcome in outcomes if outcome.stars is not None]
+        return cls(
+            runs=runs,
+            success=sum(o.succeeded for o in outcomes) / runs if runs else None,
+            rating=sum(stars) / len(stars) if stars else None,
+            rated=len(stars),
+            health=sum(o.is_healthy for o in outcomes) / runs if runs else None,
+            critical=sum(o.is_critical for o in outcomes),
+            rating_variance=sum((s - sum(stars) / len(stars)) ** 2 for s in stars) / len(stars) if stars else 0.0,
+        )
+
+    def as_numbers(self) -> dict[str, Any]:
+        """JSON-plain, for the log."""
+        return {
+            "runs": self.runs,
+            "success": _rounded(self.success),
+            "rating": _rounded(self.rating),
+            "rated": self.rated,
+            "health": _rounded(self.health),
+            "critical": self.critical,
+        }
+
+
+def assess_canary(
+    canary: Sequence[Outcome], stable: Sequence[Outcome], times: Times, policy: Policy, role: str, rule: str
+) -> Verdict:
+    """Promote, roll back, hold or inconclusive, from both arms' latest outcomes in the rollout's own period.
+
+    Under the rule ``relative`` a bar that the stable arm itself misses in the same period is lowered to what that arm
+    reaches, less what chance alone explains (``SIGNIFICANCE``): an adapter is not refused for a fault it has not brought, and
+    one that misses a bar waits until the stable arm has as many runs as are needed to compare. A metric of ``canary.dry_run``
+    is reported and refuses nothing.
+    """
+    window, minimum = policy.get("canary.window", role), policy.get("canary.min_runs", role)
+    ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
+    bars = _bars(ours, theirs, policy, role, rule)
+    numbers = {
+        "canary": ours.as_numbers(),
+        "stable": theirs.as_numbers(),
+        "seconds": {name: round(passed, 1) for name, passed in asdict(times).items()},
+        "rule": rule,
+        "bars": {name: _rounded(bar) for name, (bar, _) in bars.items()},
+        "dry_run": [name for name in words(policy.get("canary.dry_run", role)) if name in bars],
+    }
+
+    def verdict(word: str, reason: str, message: str) -> Verdict:
+        return Verdict(word, reason, message, numbers)
+
+    given_up = times.waited >= policy.get("canary.give_up_s", role)
+    limit = policy.get("canary.critical_limit", role)
+    if ours.critical > limit:
+        said = f"{ours.critical} of {ours.runs} canary runs ended in an error of the system, {limit} are allowed"
+        return verdict("roll back", "critical", said)
+    if ours.runs < minimum:
+        if given_up:
+            return verdict(
+                "inconclusive", "no data", f"{ours.runs} canary runs in {say_time(times.waited)}; {minimum} are needed"
+            )
+        return verdict("hold", "few runs", f"{ours.runs} of the {minimum} canary runs needed")
+    for name, value in (("success", ours.success), ("rating", ours.rating), ("health", ours.health)):
+        bar, is_inclusive = bars[name]
+        if value is None or value > bar or (is_inclusive and value >= bar) or name in numbers["dry_run"]:
+            continue
+        said = f"canary {name} {value:.3f} is {'below' if is_inclusive else 'not above'} {bar:.3f}"
+        if theirs.runs < minimum and rule == "relative":
+            wanted = f"; of the {minimum} stable runs to compare it with there are {theirs.runs}"
+            return verdict("inconclusive" if given_up else "hold", "few stable runs", said + wanted)
+        return verdict("roll back", name, f"{said} over its last {ours.runs} runs")
+    if ours.rating is None and "rating" not in numbers["dry_run"]:
+        word = "inconclusive" if given_up else "hold"
+        return verdict(word, "unrated", f"none of the last {ours.runs} canary runs is rated")
+    bake = policy.get("canary.bake_s", role)
+    if times.baked < bake:
+        return verdict("hold", "bake", f"healthy after {say_time(times.baked)}; promoted after {say_time(bake)}")
+    rating = "none" if ours.rating is None else f"{ours.rating:.2f}"
+    return verdict(
+        "promote",
+        "healthy",
+        f"success {ours.success:.3f}, rating {rating}, health {ours.health:.3f} over the last {ours.runs} canary runs",
+    )
+
+
+def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: str) -> dict[str, tuple[float, bool]]:
+    """For each figure the bar, and whether reaching it is enough (so when it comes from the stable arm)."""
+    bars: dict[str, tuple[float, bool]] = {
+        name: (policy.get(f"canary.min_{name}", role), False) for name in ("success", "rating", "health")
+    }
+    if rule == "relative" and ours.runs and stable.runs >= policy.get("canary.min_runs", role):
+        lowered = {
+            "success": _least_share(ours.runs, stable.success, stable.runs),
+            "rating": _least_mean(ours, stable),
+            "health": _least_share(ours.runs, stable.health, stable.runs),
+        }
+        for name, bar in lowered.items():
+            if bar is not None and bar < bars[name][0]:
+                bars[name] = (bar, True)
+    return bars
+
+
+def _least_share(runs: int, stable_share: float | None, stable_runs: int) -> float:
+    """The least share of ``runs`` that is not significantly worse than the stable arm's, in [0, 1]."""
+    theirs = round((stable_share or 0.0) * stable_runs)
+    return bisect_left(range(runs), SIGNIFICANCE, key=lambda ours: _chance_of(ours, runs, theirs, stable_runs)) / runs
+
+
+def _chance_of(ours: int, runs: int, theirs: int, stable_runs: int) -> float:
+    """The chance that so few successes or fewer fall to us when both arms are alike, in (0, 1].
+
+    Source: Fisher's exact test, one-sided (the hypergeometric distribution of ours, given what both have together).
+    """
+    together, everyone = ours + theirs, runs + stable_runs
+    least = max(0, together - stable_runs)
+    terms = (
+        _log_choose(together, k) + _log_choose(everyone - together, runs - k) - _log_choose(everyone, runs)
+        for k in range(least, ours + 1)
+    )
+    return math.fsum(math.exp(term) for term in terms)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _least_mean(ours: ArmHealth, stable: ArmHealth) -> float | None:
+    """The least mean rating that is not significantly worse than the stable arm's (normal approximation)."""
+    if stable.rating is None or not ours.rated:
+        return None
+    variance = max(ours.rating_variance, stable.rating_variance)
+    return stable.rating - CHANCE * math.sqrt(variance * (1 / ours.rated + 1 / stable.rated))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,55 @@
+"""What a training costs: energy and money, from how long it took and the prices that were set at the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..settings.settings import Policy
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Energy in kWh and money in ``currency``."""
+
+    energy_kwh: float
+    money: float
+    currency: str
+
+    @property
+    def price(self) -> str:
+        """The money in words, to the cent, or to two figures where that would be nothing."""
+        return f"{self.money:.2f} {self.currency}" if self.money >= 0.1 else f"{self.money:.2g} {self.currency}"
+
+    def __str__(self) -> str:
+        return f"{self.energy_kwh:.3g} kWh, {self.price}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The cost as plain JSON, to a millionth."""
+        return {"energy_kwh": round(self.energy_kwh, 6), "money": round(self.money, 6), "currency": self.currency}
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The prices in force at one moment; see the settings ``cost.*``."""
+
+    power_watts: float
+    per_kwh: float
+    per_hour: float
+    currency: str
+
+    @staticmethod
+    def of(policy: Policy) -> Prices:
+        """The prices that the settings name."""
+        return Prices(
+            policy.get("cost.power_watts"),
+            policy.get("cost.price_per_kwh"),
+            policy.get("cost.price_per_hour"),
+            policy.get("cost.currency"),
+        )
+
+    def cost(self, duration_s: float) -> Cost:
+        """What a machine that draws ``power_watts`` costs in this time: its energy, and its rent by the hour."""
+        hours = duration_s / 3600
+        energy_kwh = self.power_watts / 1000 * hours
+        return Cost(energy_kwh, energy_kwh * self.per_kwh + hours * self.per_hour, self.currency)

@@ -1,0 +1,174 @@
+"""Why a run was answered by the adapters it was: the draw, done again, and what was in force when it was made."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from ...domain.events import (
+    AdapterPromoted,
+    AdapterRolledBack,
+    Assignment,
+    CanaryAssessed,
+    CanaryWeightSet,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+    TaskStarted,
+)
+from ...domain.rules.routing import arm_of, draw
+from ..state.rollouts import Rollouts
+from .path import trace_path
+from .tree import Lookup, Node, Placed, node_of
+
+ROLLOUT_TOPICS = tuple(
+    fact.TOPIC
+    for fact in (
+        AdapterPromoted,
+        AdapterRolledBack,
+        CanaryAssessed,
+        CanaryWeightSet,
+        RolloutPaused,
+        RolloutResumed,
+        RolloutStarted,
+    )
+)
+
+SHOWN = 60
+"""Characters of a task in words that are shown."""
+
+
+def trace_run(log: Lookup, run: UUID) -> Node:
+    """The run's start; below it, for its own role and each other that may make a step in it, why that adapter answers."""
+    started = next(it for it in log.history(run) if isinstance(it.event, TaskStarted))
+    event = started.event
+    assert isinstance(event, TaskStarted)
+    before = _Before(log, started.position)
+    node = node_of(log, started)
+    node.text = (
+        f"run {run.hex[:8]} of {_task(log, event)} started by {event.actor}, role {event.role}: {_lane(event.lanes[0])}"
+    )
+    node.children = [_explain(log, started, lane, before) for lane in event.lanes]
+    return node
+
+
+class _Before:
+    """The traffic before a position, and what made each adapter that was live in a role so.
+
+    A run may have been drawn a moment before it was recorded, so what was live last need not be what it got.
+    """
+
+    def __init__(self, log: Lookup, position: int) -> None:
+        self.lanes = Rollouts()
+        self.live_since: dict[tuple[str, str | None], Placed] = {}
+        for it in log.read(1, position - 1, ROLLOUT_TOPICS):
+            role = getattr(it.event, "role", "")
+            stable = self.lanes.traffic(role).stable
+            self.lanes.apply(it.position, it.event)
+            if (live := self.lanes.traffic(role).stable) != stable:
+                self.live_since[role, live] = it
+
+
+def _explain(log: Lookup, started: Placed, lane: Assignment, before: _Before) -> Node:
+    """Why the role's steps in the run go where they go."""
+    event, role, own = started.event, lane["role"], f"role {lane['role']}"
+    assert isinstance(event, TaskStarted)
+    data: dict[str, Any] = {**lane}
+    node = Node("Draw", started.position, "", data)
+    if lane["arm"] == "pinned":
+        within = f", in session {event.session}" if event.session else ""
+        node.text = f"{own}: pinned to {_name(lane['adapter'])} by {event.actor}{within}; no draw was made"
+        node.children = [trace_path(log, lane["adapter"], started.position)] if lane["adapter"] else []
+        return node
+    if lane["rollout"] is None:
+        node.text = f"{own}: no rollout was under way, so all runs went to {_name(lane['adapter'])}"
+        if lane["adapter"] is None and role != event.role:
+            node.text = f"{own}: no adapter of its own was live, so {_name(event.adapter)} makes its steps too"
+        node.children = _live(log, role, lane["adapter"], before)
+        return node
+    drawn, begin = _draw(log, started, lane, before)
+    data |= drawn
+    node.text = f"{own}: {_say(drawn)}: {_lane(lane)}"
+    if lane["arm"] == "canary" and lane["adapter"] is not None:
+        node.children = [trace_path(log, lane["adapter"], begin[0].position - 1), *begin]
+    else:
+        node.children = [*begin, *_live(log, role, lane["adapter"], before)]
+    return node
+
+
+def _draw(log: Lookup, started: Placed, lane: Assignment, before: _Before) -> tuple[dict[str, Any], list[Node]]:
+    """The draw's figures, and the events that made the traffic: the rollout's start and the share in force."""
+    event, rollout = started.event, lane["rollout"] or ""
+    assert isinstance(event, TaskStarted)
+    history = [it for it in log.history(UUID(rollout)) if it.position < started.position]
+    began = history[0].event
+    assert isinstance(began, RolloutStarted)
+    shares = [it for it in history if isinstance(it.event, (RolloutStarted, CanaryWeightSet))]
+    name = "canary_weight_percent" if lane["role"] == event.role else f"{lane['role']}.canary_weight_percent"
+    share = event.policy.get(name, before.lanes.state["rollouts"][rollout]["weight_percent"])
+    in_force = [it for it in shares if getattr(it.event, "weight_percent", None) == share][-1:]
+    by_session = began.unit == "session" and event.session is not None
+    seed = (event.session or "") if by_session else event.originator_id.hex
+    fraction = draw(rollout, seed)
+    first = _first_of_session(log, started, lane["role"], rollout) if by_session else None
+    drawn = {
+        "unit": "session" if by_session else "run",
+        "drawn_by": seed,
+        "session": event.session,
+        "drawn": fraction,
+        "share_percent": share,
+        "stable": began.stable,
+        "canary": began.adapter,
+        "follows": first,
+        "is_drawn_so": first is not None or arm_of(fraction, share) == lane["arm"],
+    }
+    return drawn, [node_of(log, it) for it in dict.fromkeys((shares[0], *in_force))]
+
+
+def _first_of_session(log: Lookup, started: Placed, role: str, rollout: str) -> int | None:
+    """Where the session's first run under the rollout stands, whose arm the others keep; None for that run itself."""
+    assert isinstance(started.event, TaskStarted)
+    [begin, *_] = log.history(UUID(rollout))
+    for it in log.read(begin.position, started.position - 1, (TaskStarted.TOPIC,)):
+        event = it.event
+        if not isinstance(event, TaskStarted) or event.session != started.event.session:
+            continue
+        if any((lane["role"], lane["rollout"]) == (role, rollout) for lane in event.lanes):
+            return it.position
+    return None
+
+
+def _live(log: Lookup, role: str, adapter: str | None, before: _Before) -> list[Node]:
+    """Since when the adapter had been live, and how it came about."""
+    since = before.live_since.get((role, adapter))
+    steps = [node_of(log, since)] if since is not None else []
+    return [trace_path(log, adapter, since.position - 1), *steps] if adapter and since else steps
+
+
+def _say(drawn: dict[str, Any]) -> str:
+    """The draw in words."""
+    if drawn["follows"] is not None:
+        return f"session {drawn['drawn_by']} stays on the arm that its run at {drawn['follows']} was drawn for"
+    of = f"session {drawn['drawn_by']}" if drawn["unit"] == "session" else f"run {drawn['drawn_by'][:8]}"
+    of += (
+        f", by itself though part of session {drawn['session']}," if drawn["unit"] == "run" and drawn["session"] else ""
+    )
+    side = "under" if arm_of(drawn["drawn"], drawn["share_percent"]) == "canary" else "not under"
+    share = f"the canary's share of {drawn['share_percent'] / 100:.2f}"
+    odd = "" if drawn["is_drawn_so"] else "; recorded is another arm, drawn by other rules than today's"
+    return f"the hash of {of} in the rollout is {drawn['drawn']:.4f}, {side} {share}{odd}"
+
+
+def _lane(lane: Assignment) -> str:
+    return f"{lane['arm']} arm, {_name(lane['adapter'])}"
+
+
+def _name(adapter: str | None) -> str:
+    return adapter or "the base"
+
+
+def _task(log: Lookup, event: TaskStarted) -> str:
+    if event.environment != "chat":
+        return f"{event.task} (seed {event.seed})"
+    words = " ".join((log.get_content(event.task) or "a task whose words were erased").split())
+    return words if len(words) <= SHOWN else f"{words[: SHOWN - 1]}…"

@@ -1,0 +1,72 @@
+"""What differs between two moments: settings, traffic, adapters, windows and counts, each figure with what it was and is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ...domain.settings.settings import ROLES
+from ..state.state import State
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure that is not what it was; None where it did not exist."""
+
+    what: str
+    """As in ``role action, live`` or ``adapter lora-v2, status``."""
+    before: Any
+    after: Any
+
+
+def compare(before: State, after: State) -> Iterator[Difference]:
+    """Every figure that differs, in the order in which things are told: settings, roles, adapters, ratings, runs."""
+    old, new = dict(_figures(before)), dict(_figures(after))
+    for what in sorted({*old, *new}, key=lambda it: (ORDER.index(it[0]), it[1:])):
+        if old.get(what) != new.get(what):
+            yield Difference(
+                ", ".join(filter(None, (_called(what[0], what[1]), *what[2:]))), old.get(what), new.get(what)
+            )
+
+
+ORDER = ("setting", "role", "rollout", "adapter", "training", "ratings", "runs", "alert")
+Key = tuple[str, ...]
+"""The kind of thing, its name, and the figure."""
+
+
+def _called(kind: str, name: str) -> str:
+    if kind == "alert":
+        return f"alert at {name.lstrip('0')}"  # padded, so that they stand in the order of their positions
+    return f"{kind} {name}" if kind not in ("ratings", "runs") else f"{kind} of {name}"
+
+
+def _figures(state: State) -> Iterator[tuple[Key, Any]]:
+    for key, value in state.settings.items():
+        yield ("setting", key), value
+    for role in ROLES:
+        yield from _role(state, role)
+    for id, lane in state.lanes.state["rollouts"].items():
+        for figure in ("phase", "weight_percent", "verdict", "reason"):
+            yield ("rollout", f"of {lane['adapter']} ({id[:8]})", figure.replace("_", " ")), lane[figure]
+    for name, adapter in state.registry.adapters.items():
+        yield ("adapter", name, "status"), adapter["status"]
+    for id, training in state.registry.trainings.items():
+        yield ("training", id[:8], "status"), training["status"]
+    for row in state.ratings.rows():
+        for figure in ("ratings", "mean"):
+            yield ("ratings", f"{row['adapter']} as {row['role']}", figure), row[figure]
+    for row in state.metrics.rows():
+        for figure in ("runs", "success"):
+            yield ("runs", f"{row['adapter']} as {row['role']} ({row['arm']})", figure), row[figure]
+    for alert in state.alerts.rows():
+        yield ("alert", f"{alert['position']:012d}", alert["kind"]), "open" if alert["is_open"] else "closed"
+
+
+def _role(state: State, role: str) -> Iterator[tuple[Key, Any]]:
+    traffic, window = state.traffic(role), state.window(role)
+    yield ("role", role, "live"), traffic.stable
+    yield ("role", role, "canary"), traffic.canary
+    yield ("role", role, "canary's share, percent"), traffic.weight_percent if traffic.canary is not None else None
+    yield ("role", role, "cycle in flight"), state.lanes.cycle(role) is not None
+    yield ("role", role, "mean of the window"), round(window.mean, 4) if window.ratings else None

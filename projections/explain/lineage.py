@@ -1,0 +1,216 @@
+"""Lineage: why an adapter is what it is, as a tree of events from the ratings that fell to the decision and after.
+
+Every node is an event of the log. What one job, adapter or rollout went through stands side by side under its first event,
+and that one under the event that caused it. The ratings, which a breach names by their positions, are one node above it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from ...domain.aggregates.alert import alert_id, notice_of
+from ...domain.aggregates.role import role_id
+from ...domain.aggregates.rollout import rollout_id
+from ...domain.events import (
+    AdapterPromoted,
+    AdapterRegistered,
+    ComparisonStarted,
+    CycleClosed,
+    DatasetBuilt,
+    Event,
+    GateJudged,
+    PolicyChanged,
+    RatingThresholdBreached,
+    TaskRated,
+    TrainingCompleted,
+    TrainingRequested,
+)
+from ...domain.rules.cost import Prices
+from ...domain.settings.settings import Policy
+from ..state.ratings import Ratings
+from .sentences import count
+from .tree import Lookup, Node, Placed, node_of
+
+
+def trace(log: Lookup, adapter: UUID) -> list[Node]:
+    """The tree's roots for the adapter with this id: the ratings or the person's wish that it began with.
+
+    What it was compared with by hand follows, and by which adapter it was replaced, where it was.
+    """
+    registered = next(it.event for it in log.history(adapter) if isinstance(it.event, AdapterRegistered))
+    training = log.history(UUID(registered.training))
+    requested = next(it.event for it in training if isinstance(it.event, TrainingRequested))
+    opening = _opening(log, requested)
+    events = [
+        *([opening] if opening is not None else []),
+        *training,
+        *log.history(adapter),
+        *log.history(rollout_id(adapter)),
+        *([] if opening is None else _closing(log, registered.role, opening)),
+    ]
+    events += [told for it in events for told in _alert(log, it.event)]
+    roots = _nest(log, sorted(events, key=lambda it: it.position))
+    if opening is not None and isinstance(opening.event, RatingThresholdBreached):
+        roots[0] = _ratings(log, opening.event, roots[0])
+    return [*roots, *_comparisons(log, registered.adapter), *_replacement(log, registered)]
+
+
+def _opening(log: Lookup, requested: TrainingRequested) -> Placed | None:
+    """The event that opened the cycle: a breach, or a person's wish."""
+    position = log.position_of(requested.caused_by) if requested.caused_by is not None else None
+    return None if position is None else log.at(position)
+
+
+def _closing(log: Lookup, role: str, opening: Placed) -> list[Placed]:
+    """The event that closed the cycle, where it is closed: the first closing after the opening."""
+    closings = (it for it in log.history(role_id(role)) if isinstance(it.event, CycleClosed))
+    return [it for it in closings if it.position > opening.position][:1]
+
+
+def _alert(log: Lookup, event: Event) -> Sequence[Placed]:
+    """The alert that the event led to, and how it was delivered."""
+    notice = notice_of(event)
+    return [] if notice is None else log.history(alert_id(event.reference, notice.kind, notice.role))
+
+
+def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
+    """The events as nodes: each aggregate's first under its cause, the others under that first one."""
+    roots: list[Node] = []
+    firsts: dict[UUID, Node] = {}
+    by_position: dict[int, Node] = {}
+    for it in events:
+        node = node_of(log, it)
+        if isinstance(it.event, DatasetBuilt):
+            node.children = _sources(log, it.position, it.event)
+        if isinstance(it.event, TrainingCompleted):
+            _charge(log, it.event, node)
+        if isinstance(it.event, GateJudged):
+            node.children = _measured(log, it.position, it.event)
+        parent = firsts.setdefault(it.event.originator_id, node)
+        if parent is node or isinstance(it.event, CycleClosed):
+            parent = by_position.get(node.caused_by or 0, node)
+        (parent.children if parent is not node else roots).append(node)
+        by_position[it.position] = node
+    return roots
+
+
+def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
+    """The ratings in the breach's window, as the fold that the rule looked at has them, with the breach below."""
+    fold = Ratings()
+    rated: dict[int, Placed] = {}
+    for it in log.read(breach.first_position, breach.last_position, (TaskRated.TOPIC,)):
+        fold.apply(it.position, it.event)
+        rated[it.position] = it
+    window = fold.window(breach.role, breach.adapter, breach.count)
+    children: list[Node] = []
+    stars_by: dict[str, list[int]] = {}
+    for position, stars in window.ratings:
+        event = rated[position].event
+        assert isinstance(event, TaskRated)
+        stars_by.setdefault(f"{event.actor} ({event.source})", []).append(stars)
+        child = node_of(log, rated[position])
+        child.data["run"] = event.originator_id.hex
+        children.append(child)
+    by_rater = {
+        rater: {"count": len(given), "mean": round(sum(given) / len(given), 4)} for rater, given in stars_by.items()
+    }
+    data = {
+        "count": len(window.ratings),
+        "mean": round(window.mean, 4),
+        "first_position": breach.first_position,
+        "last_position": breach.last_position,
+        "by_rater": by_rater,
+    }
+    raters = ", ".join(f"{rater} {it['count']} of mean {it['mean']:.2f}" for rater, it in by_rater.items())
+    span = f"at positions {breach.first_position} to {breach.last_position}"
+    text = f"{len(window.ratings)} ratings, mean {window.mean:.2f}, {span}: {raters}"
+    return Node("Ratings", breach.last_position, text, data, children=[*children, node])
+
+
+def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
+    """One node per source of the dataset's examples, each naming the runs they came from."""
+    manifest = log.get_content(built.manifest)
+    if manifest is None:
+        return [Node("Source", position, "which runs they came from was erased", {})]
+    examples: dict[str, dict[str, int]] = {}
+    for row in read_manifest(manifest)["examples"]:
+        runs = examples.setdefault(row["source"], {})
+        runs[row["run"]] = runs.get(row["run"], 0) + 1
+    nodes = []
+    for source, runs in sorted(examples.items()):
+        places = {run: log.position_of(f"{UUID(run)}/1") for run in runs if run}
+        named = ", ".join(f"{run[:8]} at {place}" for run, place in sorted(places.items(), key=lambda it: it[1] or 0))
+        text = f"{source}: {count(sum(runs.values()), 'example')}"
+        text += f" from {count(len(places), 'run')}: {named}" if places else ""
+        data = {
+            "source": source,
+            "examples": sum(runs.values()),
+            "runs": [{"run": run, "position": place, "examples": runs[run]} for run, place in places.items()],
+        }
+        nodes.append(Node("Source", position, text, data))
+    return nodes
+
+
+def read_manifest(text: str) -> dict[str, Any]:
+    """What a dataset is made of: ``examples`` and, in later ones, ``held_out`` and ``imports``."""
+    found: Any = json.loads(text)
+    return found if isinstance(found, dict) else {"examples": found}  # It was a list of its examples alone once.
+
+
+def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
+    """Add what the training cost, at the prices in force when it was completed."""
+    changes = (it.event for it in log.read(1, node.position, (PolicyChanged.TOPIC,)))
+    policy = Policy({event.key: event.new for event in changes if isinstance(event, PolicyChanged)})
+    cost = Prices.of(policy).cost(completed.duration_s)
+    node.text += f", about {cost}"
+    node.data["cost"] = cost.to_json()
+
+
+def _measured(log: Lookup, position: int, judged: GateJudged) -> list[Node]:
+    """One node per side of the gate, naming the runs of both arms by their positions."""
+    measured = log.get_content(judged.measured)
+    if measured is None:
+        return [Node("HeldOut", position, "which runs it was judged by was erased", {})]
+    nodes = []
+    for side in ("failed", "worked"):
+        rows = [row for row in json.loads(measured) if row["outcome"] == side]
+        runs = [
+            {**row, "position": log.position_of(f"{UUID(row['adapter'])}/1"),
+             "parent_position": log.position_of(f"{UUID(row['parent'])}/1")}
+            for row in rows if row["by"] == "runs"
+        ]  # fmt: skip
+        losses = [row for row in rows if row["by"] == "loss"]
+        said = []
+        if runs:
+            places = [run[arm] for run in runs for arm in ("position", "parent_position") if run[arm]]
+            said.append(f"{count(len(runs), 'instance')} done again by both, from {min(places)} to {max(places)}")
+        if losses:
+            said.append(f"{count(len(losses), 'instance')} held against what should have been answered")
+        if rows:
+            text = f"{'held-out failures' if side == 'failed' else 'what worked'}: {', '.join(said)}"
+            nodes.append(Node("HeldOut", position, text, {"outcome": side, "runs": runs, "losses": losses}))
+    return nodes
+
+
+def _comparisons(log: Lookup, adapter: str) -> list[Node]:
+    """The comparisons by hand that the adapter was an arm of, each with what came of it."""
+    started = log.read(1, None, (ComparisonStarted.TOPIC,))
+    ids = [
+        it.event.originator_id
+        for it in started
+        if isinstance(it.event, ComparisonStarted) and adapter in (it.event.a, it.event.b)
+    ]
+    return [node for id in ids for node in _nest(log, log.history(id))]
+
+
+def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:
+    for it in log.read(1, None, (AdapterPromoted.TOPIC,)):
+        event = it.event
+        if isinstance(event, AdapterPromoted) and event.replaced == registered.adapter:
+            node = node_of(log, it)
+            node.text = f"replaced by {event.adapter}; see 'grokputer why {event.adapter}'"
+            return [node]
+    return []

@@ -1,0 +1,53 @@
+"""The way by which an adapter comes to its runs: the steps of its lineage without what hangs from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from ...domain.events import (
+    AdapterPromoted,
+    AdapterRegistered,
+    AdapterVerified,
+    CycleOpened,
+    GateJudged,
+    RatingThresholdBreached,
+    RolloutStarted,
+    TrainingCompleted,
+    TrainingRequested,
+)
+from .lineage import trace
+from .tree import Lookup, Node, walk
+
+UNNAMED = {it.TOPIC for it in (RatingThresholdBreached, CycleOpened, TrainingRequested, TrainingCompleted)}
+"""The steps before the adapter has a name."""
+
+NAMED = {it.TOPIC for it in (AdapterRegistered, AdapterVerified, GateJudged, RolloutStarted, AdapterPromoted)}
+"""Those after; its lineage has such steps of other adapters too."""
+
+
+def trace_path(log: Lookup, adapter: str, until: int) -> Node:
+    """How the adapter had come about by the position: each step once, in order, under one line."""
+    steps = [
+        replace(it, children=[])
+        for it in walk(trace(log, find_adapter(log, adapter)))
+        if it.position <= until and (it.kind in UNNAMED or (it.kind in NAMED and it.data["adapter"] == adapter))
+    ]
+    steps.sort(key=lambda it: it.position)
+    text = f"how {adapter} came about; see 'grokputer why {adapter}'"
+    return Node("Path", steps[-1].position, text, {"adapter": adapter}, children=steps)
+
+
+def trace_rollout(log: Lookup, rollout: UUID) -> list[Node]:
+    """The way to the rollout with this id, and below its start all that came of it."""
+    [started, *_] = log.history(rollout)
+    assert isinstance(started.event, RolloutStarted)
+    adapter = started.event.adapter
+    [node] = (it for it in walk(trace(log, find_adapter(log, adapter))) if it.position == started.position)
+    return [trace_path(log, adapter, started.position - 1), node]
+
+
+def find_adapter(log: Lookup, name: str) -> UUID:
+    """The id of the adapter with this name, which the log must hold."""
+    registered = (it.event for it in log.read(1, None, (AdapterRegistered.TOPIC,)))
+    return next(it.originator_id for it in registered if isinstance(it, AdapterRegistered) and it.adapter == name)

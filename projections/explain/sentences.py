@@ -1,0 +1,225 @@
+"""Events in words: one line each, with the numbers they carry, for a reader of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...domain.aggregates.base import ACTOR
+from ...domain.durations import say_time
+from ...domain.events import (
+    AdapterPromoted,
+    AdapterRegistered,
+    AdapterRejected,
+    AdapterRolledBack,
+    AdapterVerified,
+    AlertDelivered,
+    AlertDeliveryFailed,
+    AlertRaised,
+    CanaryAssessed,
+    CanaryWeightSet,
+    ComparisonConcluded,
+    ComparisonStarted,
+    CycleClosed,
+    CycleOpened,
+    DatasetBuilt,
+    Event,
+    GateJudged,
+    PolicyChanged,
+    RatingThresholdBreached,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+    TaskRated,
+    TrainingCompleted,
+    TrainingDeclined,
+    TrainingFailed,
+    TrainingProgressed,
+    TrainingRequested,
+    TrainingStarted,
+)
+from ...domain.rules.roles import GOOD_STARS
+
+
+def describe(event: Event) -> str:
+    """What happened, in one line; the event's name where there is no more to say."""
+    match event:
+        case TaskRated():
+            issues = f", {', '.join(event.issues)}" if event.issues else ""
+            run = event.originator_id.hex[:8]
+            return f"{event.stars} stars for run {run} by {event.actor} ({event.source}){issues}{describe_fault(event)}"
+        case RatingThresholdBreached() if event.rule == "sequential":
+            return f"breach: ratings of {event.adapter or 'the base'} in role {event.role} have fallen: {event.message}"
+        case RatingThresholdBreached():
+            return (
+                f"breach: mean {event.mean:.2f} of the last {event.count} ratings of {event.adapter or 'the base'} "
+                f"in role {event.role} is under {event.threshold:g} (window {event.window})"
+            )
+        case CycleOpened():
+            return f"training asked for by {event.actor}: {event.reason}"
+        case CycleClosed():
+            return f"cycle closed: {event.outcome} ({event.detail})"
+        case RolloutStarted():
+            judged = f", judged by the rule {event.rule}" if event.rule else ""
+            of = "sessions" if event.unit == "session" else "runs"
+            return f"rollout started: {event.weight_percent} % of the {of}, the rest to {event.stable or 'the base'}{judged}"
+        case CanaryWeightSet():
+            return f"share set from {event.old_percent} to {event.weight_percent} %"
+        case CanaryAssessed():
+            said = f"assessed: {event.verdict} ({event.reason}): {event.message}"
+            return said if event.numbers.get("rule") == "sequential" else f"{said}; {_arms(event.numbers)}"
+        case RolloutPaused():
+            return f"rollout paused: {event.reason}"
+        case RolloutResumed():
+            return f"rollout resumed{_decider(event)}: {event.reason}"
+        case AdapterPromoted():
+            return f"promoted{_decider(event)}, in place of {event.replaced or 'the base'}: {event.reason}"
+        case AdapterRolledBack():
+            return f"rolled back{_decider(event)}, to {event.stable or 'the base'}: {event.reason}"
+        case PolicyChanged():
+            said = f"{event.key} set from {say_value(event.old)} to {say_value(event.new)} by {event.actor}"
+            return f"{said}: {event.reason or 'no reason given'}"
+        case AlertRaised():
+            return f"alert ({event.severity}), {event.kind}: {event.message}"
+        case AlertDelivered():
+            return f"delivered by {event.channel} to {event.to} at attempt {event.attempt}: {event.answer}"
+        case AlertDeliveryFailed():
+            then = "given up" if event.again_in_s is None else f"again in {say_time(event.again_in_s)}"
+            return f"not delivered by {event.channel} to {event.to} at attempt {event.attempt}: {event.reason}; {then}"
+    return _describe_making(event)
+
+
+def _describe_making(event: Event) -> str:
+    """The events from a training's request to the adapter's proof."""
+    match event:
+        case TrainingRequested():
+            goes_on = event.recipe.get("lineage") == "parent" and event.parent is not None
+            begins = f"going on from {event.parent}" if goes_on else "anew from the base"
+            live = f"adapter {event.parent or 'none'} live"
+            return f"training requested on {event.base}, {live}, {begins}: {_recipe(event.recipe)}"
+        case DatasetBuilt():
+            sources = ", ".join(f"{source} {number}" for source, number in sorted(event.by_source.items()))
+            examples, runs = count(event.examples, "example"), count(event.runs, "run")
+            return f"dataset of {examples} ({sources}) from {runs}, {event.dataset[:19]}"
+        case TrainingStarted():
+            again = "" if event.attempt == 1 else ", from the last checkpoint"
+            return f"training started, attempt {event.attempt}{again}"
+        case TrainingProgressed():
+            return f"step {event.step} of {event.steps}, loss {event.loss:.4f}"
+        case TrainingCompleted():
+            return (
+                f"training completed: {event.steps} steps, {event.tokens} tokens, {event.duration_s:.1f} s, peak memory "
+                f"{event.peak_memory_bytes / 1e6:.0f} MB on {event.device}, loss {event.final_loss:.4f}"
+            )
+        case TrainingDeclined():
+            return f"training declined: {event.reason}"
+        case TrainingFailed():
+            return f"training failed: {event.reason}"
+        case AdapterRegistered():
+            return f"registered as {event.adapter}, weights {event.weights[:19]}"
+        case AdapterVerified():
+            return (
+                f"proven on {event.prompts} prompts: it changes the logits by {event.effect:.3g} (rms) and is within "
+                f"{event.error:.3g} of its trainer's; rounding alone makes {event.rounding:.3g}"
+            )
+        case GateJudged():
+            return f"gate against {event.parent or 'the base'}: {event.verdict} ({event.reason}): {event.message}"
+        case AdapterRejected():
+            return f"rejected: {event.reason}{_proof(event.numbers)}"
+        case ComparisonStarted():
+            pages = f"{count(event.episodes, 'page')} of {', '.join(event.tasks)}"
+            arms = f"{event.b or 'the base'} beside {event.a or 'the base'}"
+            return f"A/B by {event.actor}: {arms} on {pages}; bars {_bars(event)}"
+        case ComparisonConcluded():
+            arms = f"{event.b or 'the base'} in place of {event.a or 'the base'}"
+            return f"A/B, {arms}: {event.verdict} ({event.reason}): {event.message}"
+    return event.TOPIC
+
+
+def describe_fault(event: TaskRated) -> str:
+    """Whom a low rating is attributed to, where there is anything to tell: one role cannot but answer for its own run."""
+    step = "" if event.step is None else f", step {event.step}"
+    if event.fault is None:
+        return ", attributed to no role" if event.stars < GOOD_STARS else ""
+    return f", {event.fault} at fault{step}" if event.others or step else ""
+
+
+def _proof(numbers: dict[str, Any]) -> str:
+    """The figures of a proof that failed; the gate's stand in its reason."""
+    if "effect" not in numbers:
+        return ""
+    effect, error, rounding = (f"{numbers[name]:.3g}" for name in ("effect", "error", "rounding"))
+    return f": it changes the logits by {effect} (rms) and is {error} from its trainer's, where rounding alone makes {rounding}"
+
+
+def _bars(event: ComparisonStarted) -> str:
+    bars = event.bars
+    return f"+{bars['stars']:g} stars or +{bars['points']:g} points, under +{bars['latency_ms']:g} ms"
+
+
+def say_value(value: Any) -> str:
+    """A setting's value as it is typed; ``unset`` where there is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "unset" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def say_names(adapters: Iterable[str]) -> str:
+    """Which adapters there are."""
+    names = list(adapters)
+    if not names:
+        return "none is registered yet"
+    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(names)}"
+
+
+def count(number: int, noun: str) -> str:
+    """The number with its noun: ``1 run``, ``2 runs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _decider(event: Event) -> str:
+    return "" if event.actor == ACTOR else f" by {event.actor}"
+
+
+def _recipe(recipe: dict[str, Any]) -> str:
+    """The figures that say most; the whole recipe stands in the event."""
+    figures = (
+        ("r", "r"),
+        ("alpha", "alpha"),
+        ("target", "target"),
+        ("quantization", "base"),
+        ("epochs", "epochs"),
+        ("batch", "batch"),
+        ("learning_rate", "lr"),
+        ("replay_share", "replay"),
+    )
+    parts = []
+    for key, name in figures:
+        if key in recipe:
+            value = "bf16" if (key, recipe[key]) == ("quantization", "none") else recipe[key]
+            parts.append(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}")
+    return ", ".join(parts)
+
+
+def _arms(numbers: dict[str, Any]) -> str:
+    """Both arms' counts and means: ``canary 12 runs, success .92, rating 4.5 / stable 60 runs, ...``."""
+    arms = []
+    for arm in ("canary", "stable"):
+        figures = numbers.get(arm) or {}
+        shown = [f"{figures.get('runs', 0)} runs"]
+        for name in ("success", "rating", "health"):
+            if figures.get(name) is not None:
+                shown.append(f"{name} {figures[name]:.3g}")
+        arms.append(f"{arm} {', '.join(shown)}")
+    return " / ".join(arms)
+
+
+def short_id(id: str) -> str:
+    """As much of an id as a person reads."""
+    return id[:8]
+
+
+def short_text(text: str, length: int = 60) -> str:
+    """The text on one line, cut at ``length`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"

@@ -1,0 +1,79 @@
+"""A setting's history: who changed it, when, from what to what and why, and what was in force from then on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...domain.events import PolicyChanged
+from ...domain.settings.settings import FOR_ALL_ROLES, ROLES, SETTINGS, Policy, without_role
+from .sentences import say_value
+from .tree import Lookup, Node, node_of
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The changes of one setting, oldest first, and its value after the last of them."""
+
+    key: str
+    value: Any
+    default: Any
+    """None for a figure of the recipe, which then has its own."""
+    nodes: list[Node]
+
+    @property
+    def title(self) -> str:
+        """The setting as it is, in one line."""
+        bare = without_role(self.key)
+        said = f"{self.key} is {say_value(self.value)}"
+        said += ", its default" if self.value == self.default else f"; its default is {say_value(self.default)}"
+        said += f" ({SETTINGS[bare].help.rstrip('.')})" if bare in SETTINGS else ""
+        return said if self.nodes else f"{said}; nobody has changed it"
+
+
+def trace_setting(log: Lookup, key: str) -> Changes:
+    """All changes that bear on the setting: those for one role too, and for a role's own key those for all.
+
+    ``until`` in a node's data is the position of the next change of the same key, None where it is in force to this day.
+    """
+    bare = without_role(key)
+    names = [bare, *(f"{role}.{bare}" for role in ROLES)] if key == bare else [bare, key]
+    changed: dict[str, Any] = {}
+    nodes: list[Node] = []
+    newest: dict[str, Node] = {}
+    for it in log.read(1, None, (PolicyChanged.TOPIC,)):
+        event = it.event
+        if not isinstance(event, PolicyChanged) or event.key not in names:
+            continue
+        node = node_of(log, it)
+        node.data |= {"until": None, "kept": _kept(event.key, changed)}
+        if event.key in newest:
+            newest[event.key].data["until"] = it.position
+        changed[event.key] = event.new
+        newest[event.key] = node
+        nodes.append(node)
+    for node in nodes:
+        node.text += _in_force(node.data)
+    role = None if key == bare else key.partition(".")[0]
+    return Changes(key, Policy(changed).get(bare, role), Policy().get(bare), nodes)
+
+
+def is_setting(key: str, recipe: frozenset[str]) -> bool:
+    """Whether there is such a setting. ``recipe`` names the figures that a training's recipe has besides."""
+    bare = without_role(key)
+    if bare != key and bare.startswith(FOR_ALL_ROLES):
+        return False
+    return bare in SETTINGS or (bare.startswith("training.") and bare.removeprefix("training.") in recipe)
+
+
+def _kept(key: str, changed: dict[str, Any]) -> dict[str, Any]:
+    """The roles that a change for all leaves as they are, with their own values."""
+    if without_role(key) != key:
+        return {}
+    return {other.partition(".")[0]: value for other, value in changed.items() if other != key}
+
+
+def _in_force(data: dict[str, Any]) -> str:
+    until = "in force since" if data["until"] is None else f"in force until {data['until']}"
+    kept = (f"role {role} kept its own {say_value(value)}" for role, value in data["kept"].items())
+    return "; ".join(["", until, *kept])

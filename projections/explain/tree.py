@@ -1,0 +1,94 @@
+"""A tree of what the log holds: nodes that stand for an event each, or sum several up, and what hangs from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from ...domain.events import Event
+from .fields import own_fields
+from .sentences import describe
+
+
+class Placed(Protocol):
+    """An event and its position in the log."""
+
+    @property
+    def position(self) -> int:
+        """From 1."""
+        ...
+
+    @property
+    def event(self) -> Event:
+        """What happened."""
+        ...
+
+
+class Lookup(Protocol):
+    """What a tree asks of a log."""
+
+    def history(self, id: UUID) -> Sequence[Placed]:
+        """All events of one aggregate."""
+        ...
+
+    def read(self, first: int, last: int | None, topics: Sequence[str]) -> Iterable[Placed]:
+        """The log from one position to another, of these topics."""
+        ...
+
+    def position_of(self, reference: str) -> int | None:
+        """Where the event with this reference stands."""
+        ...
+
+    def at(self, position: int) -> Placed:
+        """The event at the position."""
+        ...
+
+    def get_content(self, key: str) -> str | None:
+        """A text beside the log, None when it was erased."""
+        ...
+
+
+@dataclass
+class Node:
+    """One line of the tree. ``position`` is of its event, the last one of it where it stands for several."""
+
+    kind: str
+    """The event's name, or another word for what stands for no single one: ``Ratings``, ``Source``, ``Draw``, ``Path``."""
+    position: int
+    text: str
+    data: dict[str, Any]
+    actor: str = ""
+    time: str = ""
+    caused_by: int | None = None
+    """The position of the very event that caused it."""
+    children: list[Node] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The node and all below it, JSON-plain."""
+        return {
+            "kind": self.kind,
+            "position": self.position,
+            "time": self.time,
+            "actor": self.actor,
+            "caused_by": self.caused_by,
+            "text": self.text,
+            "data": self.data,
+            "children": [child.to_json() for child in self.children],
+        }
+
+
+def node_of(log: Lookup, it: Placed) -> Node:
+    """The event as a node, in words, with the position of its cause."""
+    event = it.event
+    caused_by = log.position_of(event.caused_by) if event.caused_by is not None else None
+    time = event.time.isoformat()
+    return Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, time, caused_by)
+
+
+def walk(roots: Iterable[Node]) -> Iterator[Node]:
+    """All nodes of the trees, each before what hangs from it."""
+    for node in roots:
+        yield node
+        yield from walk(node.children)

@@ -1,0 +1,1 @@
+"""The state: everything that follows from the log up to one position."""

@@ -1,0 +1,90 @@
+"""The evidence that ratings have fallen, by role and adapter version: what the sequential trigger knows."""
+
+from __future__ import annotations
+
+from ...domain.events import AdapterPromoted, Assignment, CycleClosed, Event, TaskRated
+from ...domain.evidence.clusters import RatingClusters
+from ...domain.evidence.detector import Detector
+from ...domain.evidence.terms import TriggerTerms, trigger_terms
+from ...domain.rules.roles import lanes_counted
+from ...domain.settings.settings import Policy
+from ...domain.verdict import Verdict
+from .ratings import name_version
+from .rings import KEYS, RecentSet
+from .shards import StateShards
+
+
+class Triggers:
+    """Fold of ratings into a detector per role and adapter version.
+
+    It counts the ratings that the rolling window counts, those that one rater gives in one session as one, and a run once for
+    each rater: what was bet on is not taken back when a rating is changed later. It starts anew when
+    the version goes live, when a cycle of its role closes, and when the terms change: what was seen under others is void.
+    """
+
+    HANDLES = (TaskRated, AdapterPromoted, CycleClosed)
+    """The facts that it counts."""
+
+    def __init__(self, state: StateShards | None = None, over: StateShards | None = None) -> None:
+        self.state = StateShards() if state is None else state
+        """By ``role/version``: the terms, the bursts and the detector's state."""
+        self.over = StateShards(form=KEYS) if over is None else over
+        """By the same, the bursts that are over."""
+        self._running: dict[str, tuple[RatingClusters, Detector]] = {}
+        """Those that stand in the state, made once."""
+        self._policy: Policy | None = None
+        self._terms: dict[str, TriggerTerms | None] = {}
+        """Of each role under that policy, None where its rule is another."""
+
+    def apply(self, event: Event, policy: Policy) -> None:
+        """Take in one event, under the settings in force at its position."""
+        match event:
+            case TaskRated():
+                for lane in lanes_counted(event):
+                    if lane["arm"] != "pinned" and (terms := self._terms_of(lane["role"], policy)) is not None:
+                        self._rate(event, lane, terms)
+            case AdapterPromoted():
+                self._drop(name_version(event.role, event.adapter))
+            case CycleClosed():
+                for version in [name for name in self.state if name.startswith(f"{event.role}/")]:
+                    self._drop(version)
+
+    def _terms_of(self, role: str, policy: Policy) -> TriggerTerms | None:
+        if policy is not self._policy:
+            self._policy, self._terms = policy, {}
+        if role not in self._terms:
+            is_ours = policy.get("rating.rule", role) == "sequential"
+            self._terms[role] = trigger_terms(policy, role) if is_ours else None
+        return self._terms[role]
+
+    def _rate(self, event: TaskRated, lane: Assignment, terms: TriggerTerms) -> None:
+        version, run = name_version(lane["role"], lane["adapter"]), event.originator_id.hex
+        bursts, detector = self._run(version, terms) or self._begin(version, terms)
+        for mean in bursts.take(event.actor, event.session or run, run, event.stars):
+            detector.take(mean)
+
+    def _run(self, version: str, terms: TriggerTerms) -> tuple[RatingClusters, Detector] | None:
+        """What has been counted of the version, None where that is nothing under these terms."""
+        running = self._running.get(version)
+        if running is None and version in self.state:
+            found = self.state[version]
+            before = TriggerTerms.from_json(found["terms"])
+            bursts = RatingClusters(found["bursts"], RecentSet(self.over, version))
+            running = self._running[version] = bursts, Detector(before, found["detector"])
+        return running if running is not None and running[1].terms == terms else None
+
+    def _begin(self, version: str, terms: TriggerTerms) -> tuple[RatingClusters, Detector]:
+        self._drop(version)  # what was seen under other terms
+        running = self._running[version] = RatingClusters(over=RecentSet(self.over, version)), Detector(terms)
+        self.state[version] = {"terms": terms.to_json(), "bursts": running[0].state, "detector": running[1].state}
+        return running
+
+    def _drop(self, version: str) -> None:
+        self.state.pop(version, None)
+        RecentSet(self.over, version).clear()
+        self._running.pop(version, None)
+
+    def verdict(self, role: str, adapter: str | None, terms: TriggerTerms) -> Verdict:
+        """``breach`` or ``hold`` for the version, as of the last event; without a rating under these terms it holds."""
+        running = self._run(name_version(role, adapter), terms)
+        return (Detector(terms) if running is None else running[1]).verdict()

@@ -1,0 +1,178 @@
+"""The newest records of something, some to a part: a new one changes one part, and most questions are for the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from .shards import StateShards, damaged, encode
+
+PER_PART = 100
+"""Records in a part; chosen: a part of ratings is 5 kB, a tenth of the largest window."""
+
+REMEMBERED = 1_000
+"""Keys remembered; chosen: what comes again after so many others is as good as new."""
+
+Record = tuple[Any, ...]
+"""JSON-plain; the first item is its key, a string."""
+
+KEYS = list[tuple[str]]
+"""The form of the parts of ``RecentSet``."""
+
+ASSIGNED = 10_000
+"""Keys that keep what they were assigned; chosen: so many sessions later one that begins again is as good as new."""
+
+PAIRS = list[tuple[str, str]]
+"""The form of the parts of ``StickyAssignments``."""
+
+
+class RingBuffer:
+    """Records in the parts ``<name>/<number>``: the newest ``kept`` stay, and at most a part of older ones."""
+
+    def __init__(self, parts: StateShards, name: str, kept: int) -> None:
+        self._parts, self._name, self._kept = parts, name, kept
+        try:
+            self._numbers = sorted(int(it[len(name) + 1 :]) for it in parts if it.startswith(f"{name}/"))
+        except ValueError as error:
+            raise damaged(error) from error
+        self._unread = set(self._numbers)
+        self._held: dict[str, int] = {}
+        """How many records of each key the parts hold that have been read."""
+        self._last: list[Record] = []
+        """The part that is added to."""
+        if self._numbers:
+            self._last = self._part(self._numbers[-1])
+
+    def append(self, record: Record) -> list[Record]:
+        """Add the newest; the records that are dropped for it."""
+        dropped = self._begin_part() if not self._numbers or len(self._last) >= PER_PART else []
+        self._last.append(record)
+        self._held[record[0]] = self._held.get(record[0], 0) + 1
+        return dropped
+
+    def remove(self, record: Record) -> None:
+        """Take it out again."""
+        for number in self._numbers:
+            part = self._part(number)
+            if record in part:
+                part.remove(record)
+                self._let_go(record[0])
+
+    def of(self, key: str) -> Iterator[Record]:
+        """The records of the key, newest first."""
+        if self._unread:
+            self._read_those_with(key)
+        left = self._held.get(key, 0)
+        for number in reversed(self._numbers) if left else ():
+            if number not in self._unread:
+                found = [it for it in reversed(self._part(number)) if it[0] == key]
+                left -= len(found)
+                yield from found
+            if not left:
+                return
+
+    def newest(self, count: int) -> list[Record]:
+        """At most so many records, oldest first."""
+        if 0 < count <= len(self._last):
+            return self._last[-count:]
+        found, left = list[list[Record]](), count
+        for number in reversed(self._numbers):
+            if left <= 0:
+                break
+            found.append(self._part(number)[-left:])
+            left -= len(found[-1])
+        return list(chain.from_iterable(reversed(found)))
+
+    def clear(self) -> None:
+        """Forget them all."""
+        for number in self._numbers:
+            del self._parts[f"{self._name}/{number}"]
+        self._numbers, self._unread, self._held, self._last = [], set(), {}, []
+
+    def __contains__(self, key: str) -> bool:
+        """Whether there is a record of the key."""
+        if self._unread:
+            self._read_those_with(key)
+        return self._held.get(key, 0) > 0
+
+    def _part(self, number: int) -> list[Record]:
+        found: list[Record] = self._parts[f"{self._name}/{number}"]
+        if number in self._unread:
+            self._unread.remove(number)
+            for key, *_ in found:
+                self._held[key] = self._held.get(key, 0) + 1
+        return found
+
+    def _let_go(self, key: str) -> None:
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
+
+    def _read_those_with(self, key: str) -> None:
+        """Read the parts that may have records of the key; to search one as it is saved is faster than to read it."""
+        written = encode(key)
+        for number in list(self._unread):
+            saved = self._parts.saved(f"{self._name}/{number}")
+            if saved is None or written in saved:
+                self._part(number)
+
+    def _begin_part(self) -> list[Record]:
+        """Begin a part, and drop the oldest where the others hold enough."""
+        dropped = list[Record]()
+        held = sum(len(self._part(number)) for number in self._numbers)
+        while self._numbers and held - len(oldest := self._part(self._numbers[0])) >= self._kept:
+            for key, *_ in oldest:
+                self._let_go(key)
+            dropped, held = dropped + oldest, held - len(oldest)
+            del self._parts[f"{self._name}/{self._numbers[0]}"], self._numbers[0]
+        for number in self._numbers:
+            self._parts.settle(f"{self._name}/{number}")
+        self._numbers.append(self._numbers[-1] + 1 if self._numbers else 0)
+        self._last = self._parts[f"{self._name}/{self._numbers[-1]}"] = []
+        return dropped
+
+
+class RecentSet:
+    """A set of the newest keys that were added to it."""
+
+    def __init__(self, parts: StateShards, name: str) -> None:
+        self._recent = RingBuffer(parts, name, REMEMBERED)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._recent
+
+    def add(self, key: str) -> None:
+        """Remember the key."""
+        self._recent.append((key,))
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._recent.clear()
+
+
+class StickyAssignments(Mapping[str, str]):
+    """What each of the newest keys was assigned first."""
+
+    def __init__(self, parts: StateShards, name: str) -> None:
+        self._recent = RingBuffer(parts, name, ASSIGNED)
+
+    def __getitem__(self, key: str) -> str:
+        for _, value in self._recent.of(key):
+            return str(value)
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, _ in self._recent.newest(ASSIGNED))
+
+    def __len__(self) -> int:
+        return len(self._recent.newest(ASSIGNED))
+
+    def assign(self, key: str, value: str) -> None:
+        """Keep the value, unless the key has one."""
+        if key not in self._recent:
+            self._recent.append((key, value))
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._recent.clear()

@@ -1,0 +1,1 @@
+"""The tables for SQL users."""

@@ -1,0 +1,366 @@
+"""Tables for SQL users: one row per run, rating, training, adapter, rollout, look at a canary and comparison.
+
+They lie in the log's own file and hold nothing the log does not say; drop them and they are built again. Each event
+becomes a partial row, and rows of one key are merged, so the order of the log is all that matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ...domain.events import (
+    EVENTS,
+    AdapterEvent,
+    AdapterPromoted,
+    AdapterRegistered,
+    AdapterRejected,
+    AdapterRolledBack,
+    AdapterVerified,
+    CanaryAssessed,
+    CanaryWeightSet,
+    ComparisonEvent,
+    DatasetBuilt,
+    Event,
+    GateJudged,
+    RolloutEvent,
+    RolloutPaused,
+    RolloutResumed,
+    RolloutStarted,
+    TaskCorrected,
+    TaskFailed,
+    TaskRated,
+    TaskStarted,
+    TaskSucceeded,
+    Timestamped,
+    TrainingCompleted,
+    TrainingDeclined,
+    TrainingEvent,
+    TrainingFailed,
+    TrainingRequested,
+)
+from .comparisons import COMPARISONS, row_of_comparison
+
+TABLES: dict[str, dict[str, type]] = {
+    "runs": {
+        "id": str,
+        "position": int,
+        "started": str,
+        "role": str,
+        "roles": str,
+        "environment": str,
+        "task": str,
+        "seed": int,
+        "arm": str,
+        "adapter": str,
+        "rollout": str,
+        "session": str,
+        "base": str,
+        "status": str,
+        "reason": str,
+        "steps": int,
+        "duration_ms": int,
+        "reward": float,
+        "implicit_stars": int,
+        "stars": int,
+        "fault": str,
+        "corrected_by": str,
+        "ended_position": int,
+    },
+    "ratings": {
+        "position": int,
+        "run": str,
+        "time": str,
+        "actor": str,
+        "source": str,
+        "role": str,
+        "arm": str,
+        "adapter": str,
+        "stars": int,
+        "step": int,
+        "fault": str,
+        "issues": str,
+    },
+    "trainings": {
+        "id": str,
+        "position": int,
+        "requested": str,
+        "role": str,
+        "status": str,
+        "reason": str,
+        "dataset": str,
+        "examples": int,
+        "runs": int,
+        "weights": str,
+        "steps": int,
+        "tokens": int,
+        "final_loss": float,
+        "duration_s": float,
+        "peak_memory_bytes": int,
+    },
+    "adapters": {
+        "name": str,
+        "id": str,
+        "position": int,
+        "registered": str,
+        "role": str,
+        "status": str,
+        "weights": str,
+        "dataset": str,
+        "base": str,
+        "parent": str,
+        "training": str,
+        "reason": str,
+    },
+    "gates": {
+        "position": int,
+        "time": str,
+        "adapter": str,
+        "parent": str,
+        "verdict": str,
+        "reason": str,
+        "message": str,
+        **{f"{side}_{figure}": int for side in ("failed", "worked") for figure in ("runs", "adapter", "parent")},
+        **{
+            f"{side}_{figure}": kind
+            for side in ("failed", "worked")
+            for figure, kind in (("answers", int), ("adapter_loss", float), ("parent_loss", float))
+        },
+    },
+    "rollouts": {
+        "id": str,
+        "position": int,
+        "started": str,
+        "role": str,
+        "adapter": str,
+        "stable": str,
+        "phase": str,
+        "weight_percent": int,
+        "decided": str,
+        "decided_by": str,
+        "reason": str,
+    },
+    "assessments": {
+        "position": int,
+        "time": str,
+        "rollout": str,
+        "adapter": str,
+        "verdict": str,
+        "reason": str,
+        "message": str,
+    },
+    "comparisons": COMPARISONS,
+}
+"""Each table's columns and their types; the first column is the key."""
+
+Row = tuple[str, dict[str, Any]]
+
+
+def rows_of(position: int, event: Event | Timestamped) -> list[Row]:
+    """The partial rows (table, columns) that the event adds or changes."""
+    rows = _BY_KIND.get(type(event))
+    if rows is None or not isinstance(event, Event):
+        return []
+    return rows(position, event, event.originator_id.hex, event.time.isoformat())
+
+
+def _row_of_start(position: int, event: TaskStarted, key: str, time: str) -> list[Row]:
+    row = {
+        "id": key,
+        "position": position,
+        "started": time,
+        "role": event.role,
+        "roles": event.role,
+        "environment": event.environment,
+        "task": event.task,
+        "seed": event.seed,
+        "arm": event.arm,
+        "adapter": event.adapter,
+        "rollout": event.rollout,
+        "session": event.session,
+        "base": event.base,
+        "status": "running",
+    }
+    return [("runs", row)]
+
+
+def _row_of_end(position: int, event: TaskSucceeded | TaskFailed, key: str, time: str) -> list[Row]:
+    fault, reason = (event.fault, event.reason) if isinstance(event, TaskFailed) else (None, None)
+    row = {
+        "id": key,
+        "status": "succeeded" if reason is None else "failed",
+        "ended_position": position,
+        "roles": ", ".join(lane["role"] for lane in event.lanes),
+        "fault": fault,
+        "reason": reason,
+        "steps": event.steps,
+        "duration_ms": event.duration_ms,
+        "reward": event.reward,
+        "implicit_stars": event.implicit_stars,
+    }
+    return [("runs", row)]
+
+
+def _rows_of_rating(position: int, event: TaskRated, key: str, time: str) -> list[Row]:
+    rating = {
+        "position": position,
+        "run": key,
+        "time": time,
+        "actor": event.actor,
+        "source": event.source,
+        "role": event.role,
+        "arm": event.arm,
+        "adapter": event.adapter,
+        "stars": event.stars,
+        "step": event.step,
+        "fault": event.fault,
+        "issues": ", ".join(event.issues),
+    }
+    return [("runs", {"id": key, "stars": event.stars, "fault": event.fault}), ("ratings", rating)]
+
+
+def _row_of_correction(position: int, event: TaskCorrected, key: str, time: str) -> list[Row]:
+    return [("runs", {"id": key, "corrected_by": event.source})]
+
+
+def _row_of_comparison(position: int, event: ComparisonEvent, key: str, time: str) -> list[Row]:
+    return [("comparisons", row_of_comparison(position, event))]
+
+
+def _rows_of_training(position: int, event: TrainingEvent, key: str, time: str) -> list[Row]:
+    row: dict[str, Any] = {"id": key}
+    match event:
+        case TrainingRequested():
+            row |= {"position": position, "requested": time, "role": event.role, "status": "requested"}
+        case DatasetBuilt():
+            row |= {"status": "dataset built", "dataset": event.dataset, "examples": event.examples, "runs": event.runs}
+        case TrainingCompleted():
+            row |= {
+                "status": "completed",
+                "weights": event.weights,
+                "steps": event.steps,
+                "tokens": event.tokens,
+                "final_loss": event.final_loss,
+                "duration_s": event.duration_s,
+                "peak_memory_bytes": event.peak_memory_bytes,
+            }
+        case TrainingDeclined():
+            row |= {"status": "declined", "reason": event.reason, "examples": event.examples}
+        case TrainingFailed():
+            row |= {"status": "failed", "reason": event.reason}
+    return [("trainings", row)] if len(row) > 1 else []
+
+
+def _rows_of_adapter(position: int, event: AdapterEvent, key: str, time: str) -> list[Row]:
+    row: dict[str, Any] = {"name": event.adapter}
+    match event:
+        case AdapterRegistered():
+            row |= {
+                "id": key,
+                "position": position,
+                "registered": time,
+                "role": event.role,
+                "status": "registered",
+                "weights": event.weights,
+                "dataset": event.dataset,
+                "base": event.base,
+                "parent": event.parent,
+                "training": event.training,
+            }
+        case AdapterVerified():
+            row["status"] = "proven"
+        case GateJudged():
+            row["status"] = "judged"
+            return [("adapters", row), ("gates", _gate_row(position, event, time))]
+        case AdapterRejected():
+            row |= {"status": "rejected", "reason": event.reason}
+    return [("adapters", row)]
+
+
+def _gate_row(position: int, event: GateJudged, time: str) -> dict[str, Any]:
+    said = ("adapter", "parent", "verdict", "reason", "message")
+    row = {"position": position, "time": time, **{name: getattr(event, name) for name in said}}
+    for side in ("failed", "worked"):
+        measured = event.numbers.get(side, {})
+        runs, losses = measured.get("runs", {}), measured.get("losses", {})
+        row[f"{side}_runs"], row[f"{side}_answers"] = runs.get("instances"), losses.get("instances")
+        for arm in ("adapter", "parent"):
+            row[f"{side}_{arm}"], row[f"{side}_{arm}_loss"] = runs.get(arm), losses.get(arm)
+    return row
+
+
+def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) -> list[Row]:
+    row: dict[str, Any] = {"id": key}
+    also: list[Row] = []
+    decided = {"decided": time, "decided_by": event.actor}
+    match event:
+        case RolloutStarted():
+            row |= {
+                "position": position,
+                "started": time,
+                "role": event.role,
+                "adapter": event.adapter,
+                "stable": event.stable,
+                "phase": "progressing",
+                "weight_percent": event.weight_percent,
+            }
+            also = [("adapters", {"name": event.adapter, "status": "canary"})]
+        case CanaryWeightSet():
+            row["weight_percent"] = event.weight_percent
+        case CanaryAssessed():
+            also = [
+                (
+                    "assessments",
+                    {
+                        "position": position,
+                        "time": time,
+                        "rollout": key,
+                        "adapter": event.adapter,
+                        "verdict": event.verdict,
+                        "reason": event.reason,
+                        "message": event.message,
+                    },
+                )
+            ]
+        case RolloutPaused() | RolloutResumed():
+            row |= {"phase": "paused" if isinstance(event, RolloutPaused) else "progressing", "reason": event.reason}
+        case AdapterPromoted():
+            row |= {"phase": "promoted", "reason": event.reason, **decided}
+            also = [("adapters", {"name": event.adapter, "status": "live"})]
+            if event.replaced is not None:
+                also.append(("adapters", {"name": event.replaced, "status": "replaced"}))
+        case AdapterRolledBack():
+            row |= {"phase": "rolled back", "reason": event.reason, **decided}
+            also = [("adapters", {"name": event.adapter, "status": "rolled back"})]
+            if event.stable is not None:
+                also.append(("adapters", {"name": event.stable, "status": "live"}))
+    return ([("rollouts", row)] if len(row) > 1 else []) + also
+
+
+Rows = Callable[[int, Any, str, str], list[Row]]
+"""What makes the rows of a kind of event from its position, itself, its aggregate's id and its time."""
+
+_ROWS: dict[type | tuple[type, ...], Rows] = {
+    TaskStarted: _row_of_start,
+    (TaskSucceeded, TaskFailed): _row_of_end,
+    TaskRated: _rows_of_rating,
+    TaskCorrected: _row_of_correction,
+    TrainingEvent: _rows_of_training,
+    AdapterEvent: _rows_of_adapter,
+    RolloutEvent: _rows_of_rollout,
+    ComparisonEvent: _row_of_comparison,
+}
+_BY_KIND: dict[type, Rows] = {
+    kind: rows for kind in EVENTS.values() for kinds, rows in _ROWS.items() if issubclass(kind, kinds)
+}
+HANDLED = frozenset(topic for topic, kind in EVENTS.items() if kind in _BY_KIND)
+"""The topics of the events that say something of a row."""
+
+
+def merge(rows: Iterable[Row]) -> dict[str, dict[Any, dict[str, Any]]]:
+    """Partial rows of the same key laid over each other: table to key to columns."""
+    merged: dict[str, dict[Any, dict[str, Any]]] = {}
+    for table, row in rows:
+        key = row[next(iter(TABLES[table]))]
+        merged.setdefault(table, {}).setdefault(key, {}).update(row)
+    return merged

@@ -1,0 +1,1 @@
+"""Carrying out A/B comparisons."""

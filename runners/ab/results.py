@@ -1,0 +1,117 @@
+"""A comparison in the log: which of its runs are made, and what they come to with everything that was said of them since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ...domain.ab.decision import Bars, judge
+from ...domain.ab.pairs import ArmResult, Pair, Summary
+from ...domain.aggregates.comparison import Arm, Comparison, Design, Place
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import NotPossible
+from ...domain.events import ComparisonConcluded, ComparisonStarted, TaskFailed, TaskStarted, TaskSucceeded
+from ...domain.verdict import Verdict
+from ..agent.attempts import ATTEMPTS, attempts
+
+if TYPE_CHECKING:
+    from ..store.log import Log
+
+SYSTEM_FAULTS = ("error", "environment")
+"""What a run fails by that is made again; see ``TaskFailed``."""
+
+
+def session_of(comparison: UUID) -> str:
+    """The session that its runs are labelled with."""
+    return f"ab/{comparison.hex[:8]}"
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """A comparison as the log has it now."""
+
+    id: UUID
+    started: ComparisonStarted
+    design: Design
+    pairs: Sequence[Pair]
+    left_out: int
+    """Pairs of which an arm lost its browser, or both met an error of the system, again and again."""
+    verdict: Verdict
+    """By all ratings up to ``up_to``."""
+    concluded: ComparisonConcluded | None
+    """What was recorded when its runs were done."""
+    up_to: int
+
+
+def load_result(log: Log, id: UUID) -> ComparisonResult:
+    """The comparison from its events, its runs and their ratings. Raises ``NotPossible`` where there is none."""
+    comparison = log.get(Comparison, id)
+    if comparison.started is None:
+        raise NotPossible(f"comparison {id.hex} has not started")
+    design, up_to = Design.of(comparison.started), log.position
+    bars = Bars(**comparison.started.bars)
+    pairs, left_out = [], 0
+    for place in design.places():
+        runs = find_pair(log, design, place)
+        if runs is not None:
+            pairs.append(Pair(place.task, place.seed, *map(_half, runs)))
+        else:
+            left_out += all(next_run(log, design, place, arm) is None for arm in place.order)
+    judged = judge(Summary.of(pairs, bars.minimum), bars)
+    verdict = Verdict(judged.verdict, judged.reason, judged.message, judged.numbers | {"left_out": left_out})
+    return ComparisonResult(id, comparison.started, design, pairs, left_out, verdict, comparison.concluded, up_to)
+
+
+def next_run(log: Log, design: Design, place: Place, arm: Arm) -> UUID | None:
+    """The id of the run that is still to be made; None where there is one, or it was tried often enough."""
+    for run, id in attempts(log, partial(design.run_id, place, arm)):
+        if run is None:
+            return id
+        if _fault(run) not in SYSTEM_FAULTS:
+            return None
+    return None
+
+
+def find_pair(log: Log, design: Design, place: Place) -> tuple[TaskRun, TaskRun] | None:
+    """A's and B's run of the page; None where one is missing, or neither could be made for an error of the system."""
+    a, b = _find_run(log, design, place, "a"), _find_run(log, design, place, "b")
+    if a is None or b is None or _fault(a) == _fault(b) == "error":
+        return None
+    return a, b
+
+
+def _find_run(log: Log, design: Design, place: Place, arm: Arm) -> TaskRun | None:
+    """The arm's run of the page. One that met an error of the system counts where trying again did not help."""
+    made = [run for run, _ in attempts(log, partial(design.run_id, place, arm)) if run is not None]
+    good = [run for run in made if _fault(run) not in SYSTEM_FAULTS]
+    if not good and len(made) == ATTEMPTS:
+        good = [run for run in made if _fault(run) == "error"]
+    return good[-1] if good else None
+
+
+def _fault(run: TaskRun) -> str:
+    """Why it failed; empty for a success."""
+    return run.ended.reason if isinstance(run.ended, TaskFailed) else ""
+
+
+def _half(run: TaskRun) -> ArmResult:
+    return ArmResult(
+        isinstance(run.ended, TaskSucceeded),
+        sum(step.model_ms + step.environment_ms for step in run.steps),
+        {(rating.source, rating.actor): rating.stars for rating in run.ratings},
+    )
+
+
+def count_played(log: Log, design: Design) -> int:
+    """How many of its pages the log has other runs of: what an adapter may have been trained on."""
+    wanted = {(place.task, place.seed) for place in design.places()}
+    session = session_of(design.id)
+    played = {
+        (event.task, event.seed)
+        for recorded in log.read(1, None, (TaskStarted.TOPIC,))
+        if isinstance(event := recorded.event, TaskStarted) and event.session != session
+    }
+    return len(wanted & played)

@@ -1,0 +1,1 @@
+"""The agent: runs tasks step by step and records each run."""

@@ -1,0 +1,39 @@
+"""The attempts at a run whose id follows from a plan: one that lost its browser is made again, a few times, under a new id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ...domain.aggregates.run import TaskRun
+from ...projections.bench import is_lost
+
+if TYPE_CHECKING:
+    from ..store.log import Log
+
+ATTEMPTS = 3
+"""Times a run is begun that never ends or loses its browser; chosen."""
+
+IdOf = Callable[[int], UUID]
+"""From the number of an attempt, from 1, to its run's id."""
+
+
+def attempts(log: Log, id_of: IdOf) -> Iterator[tuple[TaskRun | None, UUID]]:
+    """The attempts that were made, each with its id, and after them the one to be made next, without a run."""
+    for attempt in range(1, ATTEMPTS + 1):
+        id = id_of(attempt)
+        run = log.get(TaskRun, id)
+        yield (run, id) if run.started is not None else (None, id)
+        if run.started is None:
+            return
+
+
+def find_run(log: Log, id_of: IdOf) -> tuple[TaskRun | None, UUID | None]:
+    """The run that ended and kept its browser, else the id of the next attempt; neither where there were enough of them."""
+    for run, id in attempts(log, id_of):
+        if run is None:
+            return None, id
+        if run.ended is not None and not is_lost(run.ended):
+            return run, None
+    return None, None

@@ -1,0 +1,249 @@
+"""Running a task: pick the arms, play the episode, and record every step as it happens.
+
+Each turn is answered by the role whose it is, with that role's own adapter and settings where it has an adapter.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from ...domain.aggregates.base import Context
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import EnvironmentUnavailable, GrokputerError
+from ...domain.events import Assignment, TaskStarted
+from ...domain.page.messages import Request
+from ...domain.ports import Environment, Model
+from ...domain.rules.roles import roles_in
+from ...domain.rules.routing import Route, route
+from ...domain.settings.settings import Policy
+from ...projections.state.state import State
+from ..store.ledger import Ledger
+from .episode import Episode, Step, is_success
+from .sampling import answer_episodes
+
+RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.retakes")
+"""The settings a run is shaped by, recorded with its start."""
+
+_QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done: ``task`` is the environment's own name for it, or a question in words."""
+
+    environment: str
+    task: str
+    seed: int = 0
+    role: str = "action"
+    session: str | None = None
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How a turn is answered."""
+
+    adapter: str | None
+    max_tokens: int
+    """Of the longest answer."""
+    temperature: float
+    """0 is greedy."""
+    retakes: int
+    """Draws for another answer where this one would only repeat what was done."""
+
+
+@dataclass(frozen=True)
+class ActiveRun:
+    """A run that has begun: where each role's turns go, and the settings it is played by."""
+
+    run: TaskRun
+    task: Task
+    routes: Mapping[str, Route]
+    """By role, the run's own first."""
+    policy: Policy
+    began: float
+    """``time.perf_counter`` when it did."""
+
+    @property
+    def max_steps(self) -> int:
+        """Steps after which it is out of time."""
+        return int(self.policy.get("run.max_steps", self.task.role))
+
+    def manner(self, turn: str) -> SamplingParams:
+        """How the role's turn is answered: as the run's own role answers, where it has no adapter of its own."""
+        role = turn if self.routes[turn].adapter is not None else self.task.role
+        max_tokens, temperature, retakes = (
+            self.policy.get(f"run.{name}", role) for name in ("max_tokens", "temperature", "retakes")
+        )
+        return SamplingParams(self.routes[role].adapter, int(max_tokens), float(temperature), int(retakes))
+
+
+class TaskRunner:
+    """Runs tasks with one model. ``prepare`` makes an adapter ready to be asked for by name."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        model: Model,
+        prepare: Callable[[str], None],
+        base: str,
+        actor: str,
+        on_step: Callable[[int, Step], None] = lambda number, step: None,
+    ) -> None:
+        self.ledger = ledger
+        self.model = model
+        self.prepare = prepare
+        self.base = base
+        self.actor = actor
+        self.on_step = on_step
+
+    def run(
+        self, task: Task, environment: Environment, state: State, *, pinned: Route | None = None, id: UUID | None = None
+    ) -> TaskRun:
+        """Run the task on the arm its session falls on, or on the pinned route, and return the ended run.
+
+        Nothing is recorded when the task is unknown or the environment cannot be had. A fault of the model or of its
+        weights ends the run as failed with ``error``, which the canary's health counts as critical; one of the
+        environment with ``environment``.
+        """
+        page = environment.reset(task.task, task.seed)
+        underway = self.begin(task, state, pinned, id or uuid4())
+        self.ledger.store(underway.run)
+        episode = Episode(environment, page, underway.max_steps, task.role)
+        fault: GrokputerError | None = None
+        try:
+            while not episode.is_over:
+                request, retakes = self.request(underway, episode)
+                [answer] = answer_episodes(self.model, [(episode, request, retakes)])
+                if isinstance(answer, GrokputerError):
+                    raise answer
+                step = episode.take(list(request.messages), answer)
+                self.record_steps([(underway, step)])
+                self.ledger.store(underway.run)
+                self.on_step(len(episode.history), step)
+        except GrokputerError as error:
+            fault = error
+        self.end(underway, episode, fault)
+        self.ledger.store(underway.run)
+        return underway.run
+
+    def begin(self, task: Task, state: State, pinned: Route | None, id: UUID) -> ActiveRun:
+        """The run begun; ``begin``, ``record_steps`` and ``end`` leave storing to whoever calls them."""
+        routes = _routes(task, state, pinned, id)
+        run, own, policy = TaskRun(id), routes[task.role], state.policy
+        others: list[Assignment] = [
+            {"role": role, "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
+            for role, lane in routes.items()
+            if role != task.role
+        ]
+        run.start(
+            self.ledger.context(self.actor),
+            role=task.role,
+            arm=own.arm,
+            adapter=own.adapter,
+            rollout=own.rollout,
+            others=others,
+            environment=task.environment,
+            task=self.ledger.put(task.task) if task.environment == "chat" else task.task,
+            seed=task.seed,
+            base=self.base,
+            session=task.session,
+            policy=_recorded(task.role, routes, state),
+        )
+        return ActiveRun(run, task, routes, policy, time.perf_counter())
+
+    def request(self, underway: ActiveRun, episode: Episode) -> tuple[Request, int]:
+        """What the run asks next, the turn's adapter made ready, and how often it may think again.
+
+        Raises ``UnknownAdapter``, ``DamagedWeights``.
+        """
+        manner = underway.manner(episode.turn)
+        if manner.adapter is not None:
+            self.prepare(manner.adapter)
+        seed = underway.task.seed + len(episode.history)
+        return Request(episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed), manner.retakes
+
+    def record_steps(self, steps: Sequence[tuple[ActiveRun, Step]]) -> None:
+        """Let each run take its step, what was asked and answered kept in one transaction."""
+        keys = iter(self.ledger.put_all([it for _, step in steps for it in (json.dumps(step.messages), step.answer)]))
+        for underway, step in steps:
+            underway.run.take_step(
+                self._context(underway.run),
+                role=step.role,
+                prompt=next(keys),
+                answer=next(keys),
+                error=_without_words(step.page.error),
+                model_ms=step.completion.duration_ms,
+                environment_ms=step.environment_ms,
+                prompt_tokens=step.completion.prompt_tokens,
+                completion_tokens=step.completion.completion_tokens,
+            )
+
+    def end(self, underway: ActiveRun, episode: Episode, fault: GrokputerError | None) -> None:
+        """End the run with what its last page says, or with the fault that it met."""
+        run, page, policy = underway.run, episode.page, underway.policy
+        took_ms, context = round((time.perf_counter() - underway.began) * 1000), self._context(run)
+        if fault is not None:
+            reason = "environment" if isinstance(fault, EnvironmentUnavailable) else "error"
+            run.fail(reason, str(fault), took_ms, page.reward, policy, context, turn=episode.turn)
+        elif is_success(page):
+            run.succeed(took_ms, page.reward, policy, context)
+        else:
+            run.fail(
+                "wrong" if page.is_done else "timeout",
+                _without_words(page.error),
+                took_ms,
+                page.reward,
+                policy,
+                context,
+            )
+
+    def _context(self, run: TaskRun) -> Context:
+        return self.ledger.context(self.actor, f"{run.id}/{run.version}")
+
+
+def _without_words(error: str) -> str:
+    """What the log keeps of an error: an answer that it quotes lies beside the log, from where it can be erased."""
+    return _QUOTED.sub("it", error)
+
+
+def _routes(task: Task, state: State, pinned: Route | None, id: UUID) -> dict[str, Route]:
+    """Where the turns of each role in the run go, its own first; beside a pinned role go those that are live."""
+    roles = roles_in(task.role)
+    if pinned is None:
+        return {role: route(state.traffic(role), id.hex, task.session) for role in roles}
+    pins = {pinned.role or task.role: pinned}
+    return {role: pins.get(role) or Route("pinned", state.traffic(role).stable, None) for role in roles}
+
+
+def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, Any]:
+    """The settings in force for the run, and under its name those of another role that answers with its own adapter."""
+    recorded = {key: state.policy.get(key, own) for key in RECORDED_SETTINGS}
+    recorded["canary_weight_percent"] = state.traffic(own).weight_percent
+    for role, lane in routes.items():
+        if role != own and lane.adapter is not None:
+            recorded |= {f"{role}.{key}": state.policy.get(key, role) for key in RECORDED_SETTINGS[1:]}
+        if role != own and (lane.adapter is not None or lane.rollout is not None):
+            recorded[f"{role}.canary_weight_percent"] = state.traffic(role).weight_percent
+    return recorded
+
+
+def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
+    """The task that a run did, None when its words were erased."""
+    words = ledger.get_content(started.task) if started.environment == "chat" else started.task
+    return None if words is None else Task(started.environment, words, started.seed, started.role, started.session)
+
+
+def steps_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]], str]]:
+    """The run's steps as (messages, answer), without those whose content was erased."""
+    found = []
+    for step in run.steps:
+        prompt, answer = ledger.get_content(step.prompt), ledger.get_content(step.answer)
+        if prompt is not None and answer is not None:
+            found.append((json.loads(prompt), answer))
+    return found

@@ -1,0 +1,1 @@
+"""Delivering alerts: the dispatcher and its channels."""

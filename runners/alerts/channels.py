@@ -1,0 +1,23 @@
+"""Opening an alert channel by its name."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...domain.ports import Channel
+from ...domain.settings.settings import Policy
+
+if TYPE_CHECKING:
+    pass
+
+
+def open_channel(name: str, policy: Policy) -> Channel:
+    """The channel for alerts that the settings name, with its secrets from the environment. Raises ``ChannelNotReady``."""
+    if name == "webhook":
+        from .webhook import Webhook
+
+        return Webhook.from_settings(policy, os.environ)
+    from .mail import Mail
+
+    return Mail.from_settings(policy, os.environ)

@@ -1,0 +1,166 @@
+"""Alerts by HTTP: a POST of JSON, signed as Standard Webhooks 1.0.0 says, so that a receiver can tell it from a forgery.
+
+The secret and, where the setting says ``env``, the URL come from the environment and appear in no message and no fact.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from http.client import responses
+from importlib.metadata import version
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from ...domain.aggregates.alert import Delivery, Failure
+from ...domain.errors import ChannelNotReady
+from ...domain.settings.settings import Policy
+from .deadline import SLACK, one_line, within
+
+URL_VARIABLE = "GROKPUTER_WEBHOOK_URL"
+SECRET_VARIABLE = "GROKPUTER_WEBHOOK_SECRET"
+PREFIX = "whsec_"
+KEY_BYTES = range(24, 65)
+"""Bytes of a signing key (Standard Webhooks 1.0.0, "Signature scheme")."""
+
+
+class Webhook:
+    """One URL; ``keys`` sign each request, all of them, so that one can be exchanged while receivers still know the other."""
+
+    def __init__(self, url: str, keys: Sequence[bytes], *, to: str, timeout_s: float) -> None:
+        self.url = url
+        self.keys = keys
+        self.to = to
+        self.timeout_s = timeout_s
+
+    @classmethod
+    def from_settings(cls, policy: Policy, environment: Mapping[str, str]) -> Self:
+        """The webhook that is set. Raises ``ChannelNotReady`` where a URL or a secret is missing or is none."""
+        url = policy.get("alert.webhook")
+        if url is None:
+            raise ChannelNotReady("no webhook is set; set alert.webhook to a URL, or to env")
+        is_secret = url == "env"
+        to, source = (URL_VARIABLE, URL_VARIABLE) if is_secret else (url, "alert.webhook")
+        if is_secret:
+            url = environment.get(URL_VARIABLE, "").strip()
+        if not url:
+            raise ChannelNotReady(f"alert.webhook is env, but {URL_VARIABLE} is not set; set it to the URL")
+        if not is_url(url):
+            raise ChannelNotReady(f"{source} is not a URL; it is http:// or https:// with a host and perhaps a path")
+        keys = read_keys(environment.get(SECRET_VARIABLE, ""))
+        return cls(url, keys, to=to, timeout_s=policy.get("alert.timeout_s"))
+
+    def send(self, delivery: Delivery, now: datetime) -> str | Failure:
+        """Post it, once; see ``Channel.send``. Redirects are not followed: the setting is what says where alerts go."""
+        return within(self.timeout_s, lambda: self._post(delivery, now))
+
+    def _post(self, delivery: Delivery, now: datetime) -> str | Failure:
+        import httpx2 as httpx
+
+        logging.getLogger(httpx.__name__).setLevel(logging.WARNING)  # it tells each URL, which may be a secret
+        body = encode(delivery)
+        headers = {
+            "content-type": "application/json",
+            "user-agent": f"grokputer/{version('grokputer')}",
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": sign(self.keys, delivery.id, int(now.timestamp()), body),
+        }
+        try:
+            # As a stream: what a receiver sends back is not read, however much it is.
+            with (
+                httpx.Client(timeout=SLACK * self.timeout_s, follow_redirects=False) as client,
+                client.stream("POST", self.url, content=body, headers=headers) as response,
+            ):
+                return _judge(response.status_code, response.headers.get("retry-after"), now)
+        except httpx.ConnectError as error:
+            return Failure(f"no connection: {one_line(error)}")
+        except (httpx.InvalidURL, UnicodeError):  # the latter of a name that no look-up takes
+            return Failure("the URL cannot be used")
+        except httpx.HTTPError as error:
+            return Failure(f"the connection was lost: {one_line(error) or type(error).__name__}")
+
+
+def _judge(status: int, retry_after: str | None, now: datetime) -> str | Failure:
+    """What the status says (Standard Webhooks 1.0.0, "Delivery success and failure")."""
+    said = f"HTTP {status} {responses.get(status, '')}".rstrip()
+    if 200 <= status < 300:
+        return said
+    if 300 <= status < 400:
+        return Failure(f"{said}; redirects are not followed, set alert.webhook to where it leads")
+    return Failure(said, read_retry_after(retry_after, now), is_final=status == HTTPStatus.GONE)
+
+
+def encode(delivery: Delivery) -> bytes:
+    """The body, as it is signed; its fields are described in the README."""
+    alert = delivery.alert
+    document: dict[str, Any] = {
+        "id": delivery.id,
+        "type": f"alert.{alert.kind.replace(' ', '_')}",
+        "time": alert.time.isoformat(),
+        "severity": alert.severity,
+        "role": alert.role,
+        "adapter": alert.adapter,
+        "message": alert.message,
+        "position": delivery.position,
+        "reference": alert.reference,
+        "text": f"grokputer, {alert.severity}, {alert.kind}: {alert.message.rstrip('.')}. {delivery.next_step}",
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def sign(keys: Sequence[bytes], id: str, timestamp_s: int, body: bytes) -> str:
+    """The header ``webhook-signature``: ``v1,<base64>`` for each key, with spaces between."""
+    signed = f"{id}.{timestamp_s}.".encode() + body
+    return " ".join(f"v1,{base64.b64encode(hmac.digest(key, signed, 'sha256')).decode()}" for key in keys)
+
+
+def read_keys(secrets: str) -> list[bytes]:
+    """The signing keys of one or more secrets with spaces between them. Raises ``ChannelNotReady``, not saying what it read."""
+    if not secrets.split():
+        raise ChannelNotReady(
+            f"{SECRET_VARIABLE} is not set; an alert is never sent unsigned: make one with "
+            f'echo "{PREFIX}$(openssl rand -base64 32)" and give it to the receiver too'
+        )
+    keys = []
+    for secret in secrets.split():
+        encoded = secret.removeprefix(PREFIX)
+        try:
+            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not secret.startswith(PREFIX) or len(key) not in KEY_BYTES:
+            raise ChannelNotReady(
+                f"{SECRET_VARIABLE} is not a secret; it is {PREFIX} and {KEY_BYTES[0]} to {KEY_BYTES[-1]} bytes in base64, "
+                f'as echo "{PREFIX}$(openssl rand -base64 32)" makes one'
+            )
+        keys.append(key)
+    return keys
+
+
+def is_url(text: str) -> bool:
+    """Whether it is an absolute HTTP URL with a host, and a port that exists where it names one."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def read_retry_after(header: str | None, now: datetime) -> float:
+    """Seconds that ``Retry-After`` asks for, given as a number or as a date (RFC 9110, 10.2.3); 0 where it says neither."""
+    if header is None:
+        return 0.0
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
+    except (ValueError, TypeError):  # no date, or one without a zone
+        return 0.0

@@ -1,0 +1,1 @@
+"""The log as a whole: backup, export, proof of integrity, erasure and replay."""

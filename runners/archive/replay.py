@@ -1,0 +1,128 @@
+"""Replay: every view rebuilt from nothing, held against the live one to the bit, and put in its place where they differ.
+
+The tables are built in a temporary database and compared there, so memory stays small however long the log is, and others
+write meanwhile: what is compared is of the positions that the live views had reached when it began.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+
+from ...projections.state import state as states
+from ...projections.tables import tables
+from ...projections.tables.tables import TABLES, rows_of
+from ..store.log import Log, connect, explain
+from ..store.schema import MOMENTS, upgrade_tables
+from ..store.snapshots import is_due, is_of_another_program, save_snapshot
+from ..store.tables import CHECKPOINT as TABLES_CHECKPOINT
+from ..store.tables import OF_THIS_PROGRAM, PART, load_checkpoint, save_checkpoint, update_tables, write_rows
+
+DIFFERENT_MOMENTS = (
+    "SELECT 1 FROM main.moments AS it LEFT JOIN rebuilt.moments AS other USING (name, position) "
+    "WHERE it.position <= ? AND it.state IS NOT other.state LIMIT 1"
+)
+LACKING_MOMENTS = (
+    "SELECT name, position, state FROM rebuilt.moments AS it WHERE NOT EXISTS "
+    "(SELECT 1 FROM main.moments AS other WHERE (other.name, other.position, other.state) = (it.name, it.position, it.state))"
+)
+
+Report = Callable[[int, int], None]
+"""Called with how many events are folded, and of how many."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a replay found: how many events it folded, and for each view whether the live one was equal."""
+
+    events: int
+    equal: dict[str, bool]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all of them were."""
+        return all(self.equal.values())
+
+
+def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
+    """Rebuild every view from nothing, compare the live ones with it, and mend those that differ. Raises ``LogError``."""
+    try:
+        upgrade_tables(log.path)
+        update_tables(log)
+        with closing(connect(log.path)) as connection:
+            _attach(connection)
+            connection.execute("BEGIN")  # the live views are read as of one moment
+            tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0]
+            until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+            state = _build(log, connection, until, tables_at, report)
+            equal = {"moments": _are_moments_equal(connection, until)}
+            equal |= {table: _is_equal(connection, table) for table in TABLES}
+            is_complete = connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
+            connection.execute("COMMIT")
+            if not is_complete or not all(equal.values()):
+                _mend(log, connection, state, tables_at)
+    except sqlite3.Error as error:
+        raise explain(log.path, error) from error
+    return Replay(until, equal)
+
+
+def _are_moments_equal(connection: sqlite3.Connection, until: int) -> bool:
+    """Whether each state that is kept is as it was made again; those that another program kept are never loaded."""
+    return is_of_another_program(connection) or connection.execute(DIFFERENT_MOMENTS, (until,)).fetchone() is None
+
+
+def _attach(connection: sqlite3.Connection) -> None:
+    """A temporary database with empty tables; it is lost with the connection, so nothing of it need be safe."""
+    connection.execute("ATTACH '' AS rebuilt")
+    connection.execute("PRAGMA rebuilt.journal_mode = OFF")
+    connection.execute("PRAGMA rebuilt.synchronous = OFF")
+    for table in TABLES:
+        written = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+        connection.execute(written.replace("CREATE TABLE ", "CREATE TABLE rebuilt.", 1))
+    connection.execute(MOMENTS.replace("moments", "rebuilt.moments", 1))
+
+
+def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> states.State:
+    """Fold the events into states up to one position and into the temporary tables up to another, all in one pass."""
+    state, events, kept = states.State(), log.scan(1, until, states.HANDLED | tables.HANDLED), None
+    while part := list(islice(events, PART)):
+        for position, event in part:
+            state.apply(position, event)
+            if is_due(position):
+                kept = save_snapshot(connection, state, "rebuilt", kept)
+        heard = ((position, event) for position, event in part if position <= tables_at)
+        write_rows(connection, (row for position, event in heard for row in rows_of(position, event)), "rebuilt")
+        report(part[-1][0], until)
+    return state
+
+
+def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether the live table and the rebuilt one have the same rows."""
+    sizes = [connection.execute(f"SELECT COUNT(*) FROM {it}.{table}").fetchone() for it in ("main", "rebuilt")]
+    live, other = (", ".join(f"{it}.[{name}]" for name in TABLES[table]) for it in ("live", "other"))
+    key = next(iter(TABLES[table]))
+    different = (
+        f"SELECT 1 FROM main.{table} AS live LEFT JOIN rebuilt.{table} AS other ON other.[{key}] = live.[{key}] "
+        f"WHERE ({live}) IS NOT ({other}) LIMIT 1"
+    )
+    return sizes[0] == sizes[1] and connection.execute(different).fetchone() is None
+
+
+def _mend(log: Log, connection: sqlite3.Connection, state: states.State, tables_at: int) -> None:
+    """Put what was rebuilt in the place of what is there; what came meanwhile is added."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("DELETE FROM main.moments")
+    connection.execute("INSERT INTO main.moments SELECT * FROM rebuilt.moments")
+    for position, event in log.scan(state.position + 1, None, states.HANDLED):
+        state.apply(position, event)
+        if is_due(position):
+            save_snapshot(connection, state)
+    for table in TABLES:
+        connection.execute(f"DELETE FROM main.{table}")
+        connection.execute(f"INSERT INTO main.{table} SELECT * FROM rebuilt.{table}")
+    save_checkpoint(connection, TABLES_CHECKPOINT, tables_at, OF_THIS_PROGRAM)
+    connection.execute("COMMIT")
+    update_tables(log)

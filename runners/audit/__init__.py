@@ -1,1 +1,0 @@
-"""The page that an auditor reads: one file, without a script and without the network."""

@@ -1,0 +1,214 @@
+"""The learning benchmark: the loop, once for each kind of feedback and seed, each on a log of its own.
+
+<out>/plan.json                the arguments, so that nobody goes on with others by mistake
+<out>/corrections-1/events.db  feedback ``corrections``, seed 1
+<out>/learning.json, .md, .png what all logs came to
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from ...adapters.training.child import die_with
+from ...domain.errors import GrokputerError
+from ...domain.ports import Reviewer
+from ...domain.settings.settings import check_setting
+from ...projections.bench import FEEDBACKS
+from ..environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS, page_url
+from ..feedback.reviewer import load_reviewer
+from ..store.ledger import Ledger
+from .loop import Display, Lines, play
+from .plan import SHORT_ANSWERS, Plan, Reasoned
+
+ACTOR = "bench"
+
+CANARY = 30
+"""Rated runs of an episode budget that are kept for the canary; enough for ten on its arm in 49 of 50 cases."""
+
+LEAST_FEEDBACK = 20
+"""Rated runs before a training under which a cycle would be about nothing."""
+
+COMMON: Reasoned = {
+    "run.max_tokens": SHORT_ANSWERS,
+    "canary.weight_percent": (50, "its runs count as feedback, so half of them go to the canary and few are needed"),
+    "canary.min_runs": (10, "the same: decided on ten runs of its own beside as many of the stable arm's"),
+    "rating.rule": ("threshold", "the base fails at most unseen tasks from the first, and a window shows it soonest"),
+    "canary.rule": ("relative", "the base fails at most unseen tasks, so the stable arm itself is under the bars"),
+    "canary.bake_s": (0, "traffic comes in minutes, not hours; the number of runs decides"),
+    "canary.interval_s": (0, "a look after every few runs"),
+}
+
+BY_FEEDBACK: dict[str, Reasoned] = {
+    "corrections": {
+        "training.practice": (24, "pages nobody rates: what a few corrections show is practised"),
+        "training.retries": (
+            8,
+            "what fails in practice is tried again; what people rated is corrected by the reviewer",
+        ),
+    },
+    "ratings": {"training.retries": (8, "own successes in further tries are the only targets")},
+    "preferences": {
+        "training.retries": (0, "ratings alone, no targets"),
+        "training.sft_weight": (0.0, "ratings alone, no targets"),
+        "training.kto_weight": (1.0, "good and bad answers as they were rated"),
+    },
+}
+"""What each kind of feedback sets, with the reason that the log records."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the benchmark is asked for. What is in ``GROWS`` may grow when it is started again; the rest stays."""
+
+    feedback: Sequence[str] = FEEDBACKS
+    seeds: int = 3
+    cycles: int = 4
+    episodes: int = 150
+    """Rated runs in each cycle, those of the canary included."""
+    measure: int = 20
+    """Runs of each task, before the first and after each cycle."""
+    tasks: Sequence[str] = UNSEEN_TASKS
+    old_tasks: Sequence[str] = BASE_TASKS
+    canary: bool = True
+    reviewer: str | None = None
+    settings: Sequence[str] = ()
+    """``key=value``, over what the benchmark sets."""
+
+    def __post_init__(self) -> None:
+        for feedback in self.feedback:
+            if feedback not in FEEDBACKS:
+                raise GrokputerError(f"{feedback!r} is no kind of feedback; there are {', '.join(FEEDBACKS)}")
+        for task in (*self.tasks, *self.old_tasks):
+            page_url(task)
+        if both := set(self.tasks) & set(self.old_tasks):
+            raise GrokputerError(
+                f"{', '.join(sorted(both))} cannot be both learnt and old; leave it out of one of them"
+            )
+        if not self.tasks:
+            raise GrokputerError("there is no task to learn; give some with --tasks")
+        least = LEAST_FEEDBACK + CANARY * self.canary
+        if self.episodes < least:
+            raise GrokputerError(f"{self.episodes} episodes a cycle are too few; give at least {least}")
+        self.own_settings()
+
+    def own_settings(self) -> Reasoned:
+        """What was asked for on the command line. Raises ``BadSetting``, and ``GrokputerError`` for what is no pair."""
+        found = {}
+        for pair in self.settings:
+            key, equals, value = pair.partition("=")
+            if not equals:
+                raise GrokputerError(f"{pair!r} is no setting; give key=value, as in training.retries=4")
+            found[key] = (check_setting(key, value), "asked for on the command line")
+        return found
+
+    def plan(self, feedback: str, seed: int) -> Plan:
+        """How the loop of this feedback and seed is played."""
+        canary = CANARY if self.canary else 0
+        seeded: Reasoned = {"training.seed": (seed, "each seed of the benchmark trains with its own")}
+        return Plan(
+            name=feedback,
+            seed=seed,
+            tasks=self.tasks,
+            old_tasks=self.old_tasks,
+            cycles=self.cycles,
+            feedback=self.episodes - canary,
+            canary=canary,
+            measured=self.measure,
+            measured_old=self.measure,
+            has_corrections=feedback == "corrections",
+            settings={**COMMON, **seeded, **BY_FEEDBACK[feedback], **self.own_settings()},
+        )
+
+
+GROWS = ("feedback", "seeds", "cycles")
+
+
+def run_bench(out: Path, arguments: Arguments, display: Display, jobs: int = 1) -> None:
+    """Play every loop to its end, seed by seed, so that early figures compare the kinds of feedback.
+
+    With several jobs so many loops are played at a time, each in a process of its own with a share of the cores. A loop that
+    has been played, or that was killed, goes on from its log. Raises ``GrokputerError``.
+    """
+    reviewer = _load_reviewer(arguments)
+    out.mkdir(parents=True, exist_ok=True)
+    keep_arguments(out, arguments)
+    loops = [(feedback, seed) for seed in range(1, arguments.seeds + 1) for feedback in arguments.feedback]
+    if jobs == 1:
+        for feedback, seed in loops:
+            display.phase(f"== {feedback}, seed {seed} of {arguments.seeds}")
+            _play(out, arguments, feedback, seed, display, reviewer)
+        return
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _begin_job, (jobs, os.getpid()))
+    try:
+        playing = {pool.submit(_play_aside, out, arguments, *loop): loop for loop in loops}
+        for done in as_completed(playing):
+            done.result()
+            display.say("{}-{} is played".format(*playing[done]))
+    except BrokenProcessPool:
+        raise GrokputerError("the process of a loop was killed; start again to go on where its log is") from None
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()  # Its log goes on where it is, and so does a training that it has begun.
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _play(
+    out: Path, arguments: Arguments, feedback: str, seed: int, display: Display, reviewer: Reviewer | None
+) -> None:
+    log = out / f"{feedback}-{seed}" / "events.db"
+    log.parent.mkdir(exist_ok=True)
+    play(Ledger.create(log), arguments.plan(feedback, seed), ACTOR, display, reviewer)
+
+
+def _begin_job(jobs: int, parent: int) -> None:
+    die_with(parent)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+
+
+def _play_aside(out: Path, arguments: Arguments, feedback: str, seed: int) -> None:
+    _play(out, arguments, feedback, seed, Lines(f"{feedback}-{seed}"), _load_reviewer(arguments))
+
+
+def _load_reviewer(arguments: Arguments) -> Reviewer | None:
+    return load_reviewer(arguments.reviewer) if arguments.reviewer else None
+
+
+def keep_arguments(out: Path, arguments: Arguments) -> None:
+    """Write the arguments beside the logs. Raises ``GrokputerError`` where there are others that would mix with them."""
+    now, path = json.loads(json.dumps(asdict(arguments))), out / "plan.json"
+    if path.exists():
+        before = _read(path)
+        for name in now.keys() - set(GROWS):
+            if before.get(name) != now[name]:
+                raise GrokputerError(
+                    f"{out} was begun with {name} {before.get(name)!r}, not {now[name]!r}; go on as it was begun with "
+                    "--resume, or give another --out"
+                )
+    path.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+
+
+def earlier_arguments(out: Path) -> Arguments:
+    """The arguments that the benchmark in the folder was last started with. Raises ``GrokputerError``."""
+    path = out / "plan.json"
+    if not path.exists():
+        raise GrokputerError(f"no benchmark was begun in {out}; start one without --resume")
+    return Arguments(**_read(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return dict(found)
+    except (ValueError, TypeError):
+        raise GrokputerError(f"{path} cannot be read; remove it and start with the same arguments again") from None

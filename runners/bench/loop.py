@@ -1,0 +1,244 @@
+"""The loop: measure, give feedback, train, and let gate and canary decide; cycle after cycle on one log.
+
+Nothing in here is a shortcut: runs go through the task runner, ratings and corrections through the reviewer, and training,
+proof, gate and rollout through the worker, as when people do it. How far it has come is asked of the log, so a loop that
+was killed and is played again goes on where it was.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...domain.aggregates.role import RoleImprovement, role_id
+from ...domain.aggregates.run import TaskRun
+from ...domain.aggregates.settings import SETTINGS_ID, Settings
+from ...domain.errors import EnvironmentUnavailable, GrokputerError
+from ...domain.events import CycleClosed, TaskSucceeded
+from ...domain.ports import Reviewer
+from ...domain.rules.routing import Route
+from ...domain.settings.settings import ROLES
+from ...projections.bench import is_lost
+from ..agent.attempts import ATTEMPTS, find_run
+from ..agent.batch import WIDTH, RunSpec, run_batch
+from ..agent.runner import Task, TaskRunner
+from ..feedback.reviewer import REVIEWER, TaskReviewer, review
+from ..improvement.process_manager import process_new_events
+from ..improvement.rollouts import decide_by_hand
+from ..improvement.worker import Reporter, Worker, lease
+from ..store.ledger import Ledger
+from ..wiring import Services
+from .plan import Plan, Planned
+
+if TYPE_CHECKING:
+    from ...adapters.training.job import Progress
+
+ROLE = "action"
+
+T = TypeVar("T")
+
+
+class Display:
+    """What is shown while a loop is played; this one shows nothing."""
+
+    def phase(self, title: str) -> None:
+        """A part of the loop begins."""
+
+    def say(self, line: str) -> None:
+        """Something worth a line happened."""
+
+    def track(self, items: Iterable[T], total: int, title: str) -> Iterable[T]:
+        """The items as they come, with a bar that follows them."""
+        return items
+
+    progress: Callable[[Progress], None] = staticmethod(lambda progress: None)
+    """Called with each step of the trainer."""
+
+
+class Lines(Display):
+    """Shows whole lines on stderr, under a name where several loops write there."""
+
+    def __init__(self, name: str = "") -> None:
+        self.lead = f"{name}: " if name else ""
+
+    def phase(self, title: str) -> None:
+        """A heading."""
+        print(f"{self.lead}{title}", file=sys.stderr, flush=True)
+
+    def say(self, line: str) -> None:
+        """A line under it."""
+        print(f"{self.lead}  {line}", file=sys.stderr, flush=True)
+
+
+def play(ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Reviewer | None = None) -> None:
+    """Play the plan on the log, from where it is, to its end. Raises ``GrokputerError`` where it cannot go on."""
+    reporter = Reporter(display.say, display.progress)
+    with lease(ledger, reporter), Services(ledger, process_new_events(ledger)) as parts:
+        worker = Worker(ledger, parts, reporter)
+        _Loop(ledger, parts, worker, plan, actor, display, reviewer or TaskReviewer()).play()
+
+
+def cycles_closed(ledger: Ledger) -> list[CycleClosed]:
+    """How the cycles so far have ended, in their order."""
+    events = (recorded.event for recorded in ledger.read(1, None, (CycleClosed.TOPIC,)))
+    return [event for event in events if isinstance(event, CycleClosed) and event.role == ROLE]
+
+
+class _Loop:
+    def __init__(
+        self,
+        ledger: Ledger,
+        parts: Services,
+        worker: Worker,
+        plan: Plan,
+        actor: str,
+        display: Display,
+        reviewer: Reviewer,
+    ) -> None:
+        self.ledger = ledger
+        self.parts = parts
+        self.worker = worker
+        self.plan = plan
+        self.actor = actor
+        self.display = display
+        self.reviewer = reviewer
+
+    def play(self) -> None:
+        self.display.phase("Settings, recorded with their reasons")
+        for key, (value, reason) in self.plan.settings.items():
+            self._set(key, value, reason)
+        self.display.phase("Before any feedback: the tasks to be learnt, and those the base was made for")
+        self._measure(0)
+        for cycle in range(1, self.plan.cycles + 1):
+            of = f" of cycle {cycle} of {self.plan.cycles}" if self.plan.cycles > 1 else ""
+            if len(cycles_closed(self.ledger)) < cycle:
+                self.display.phase(
+                    f"Feedback{of}: the reviewer rates each run"
+                    + " and corrects the failures" * self.plan.has_corrections
+                )
+                self._give_feedback(cycle)
+                self.display.phase(f"Training{of}, then the proof and the gate")
+                self._improve(cycle)
+            self.display.phase(f"Measurement{of}: the same tasks, on pages nobody has seen")
+            self._measure(cycle)
+
+    def _set(self, key: str, value: Any, reason: str) -> None:
+        context = self.ledger.context(self.actor)
+        self.ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
+        self.display.say(f"{key} = {value}: {reason}")
+        self.parts.state = process_new_events(self.ledger, self.parts.state)
+
+    # --- runs ---
+
+    def _measure(self, cycle: int) -> None:
+        """Runs pinned to the live adapter, unrated: they measure and count in no window."""
+        live = Route("pinned", self.parts.state.traffic(ROLE).stable, None)
+        planned = self.plan.measurements(cycle)
+        runs = self.display.track(self._runs(planned, live), len(planned), "measured")
+        good = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
+        self.display.say(f"{good} of {len(planned)} succeeded with {live.adapter or 'the base'}")
+        self.parts.state = process_new_events(self.ledger, self.parts.state)
+
+    def _give_feedback(self, cycle: int) -> None:
+        planned = self.plan.rated(cycle, "feedback")
+        for _ in self.display.track(self._rated_runs(planned, 2 * WIDTH), len(planned), "feedback"):
+            pass
+        window = self.parts.state.window(ROLE)
+        self.display.say(f"the mean of the last {len(window.ratings)} ratings is {window.mean:.2f}")
+
+    def _rated_runs(self, planned: Sequence[Planned], at_a_time: int) -> Iterator[TaskRun]:
+        """The runs, rated, some at a time: meanwhile their pages are not needed for another's correction."""
+        for start in range(0, len(planned), at_a_time):
+            for run in list(self._runs(planned[start : start + at_a_time])):
+                if all(rating.actor != REVIEWER for rating in run.ratings):
+                    review(
+                        self.ledger,
+                        run,
+                        self.parts.environment("miniwob"),
+                        corrects=self.plan.has_corrections,
+                        reviewer=self.reviewer,
+                    )
+                yield run
+            self.parts.state = process_new_events(self.ledger, self.parts.state)
+
+    def _runs(self, planned: Sequence[Planned], pinned: Route | None = None) -> Iterator[TaskRun]:
+        """Each planned run, ended: as the log has it, or made now. One that lost its browser is made again."""
+        wanted: dict[Planned, RunSpec] = {}
+        for it in planned:
+            run, id = find_run(self.ledger, it.id)
+            if run is not None:
+                yield run
+            elif id is not None:
+                wanted[it] = RunSpec(Task("miniwob", it.task, it.seed, ROLE, str(it.label)), id, pinned)
+            else:
+                raise EnvironmentUnavailable(f"the browser was lost {ATTEMPTS} times in {it.task} with seed {it.seed}")
+        if not wanted:
+            return
+        runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, self.actor)
+        for run in run_batch(runner, list(wanted.values()), self.parts.environment("miniwob"), self.parts.state):
+            if not is_lost(run.ended):
+                yield run
+        lost = [it for it, made in wanted.items() if is_lost(self.ledger.get(TaskRun, made.id).ended)]
+        if lost:
+            yield from self._runs(lost, pinned)
+
+    # --- one cycle of improvement ---
+
+    def _improve(self, cycle: int) -> None:
+        """Bring the role's cycle to its end: what the breach has asked for, or what is asked for now."""
+        if self.parts.state.lanes.cycle(ROLE) is None:
+            self._open(cycle)
+        self._work()
+        if not self.plan.canary:
+            self._promote_by_plan()
+        elif self.parts.state.traffic(ROLE).canary is not None:
+            self._roll_out(cycle)
+        closed = cycles_closed(self.ledger)
+        if len(closed) < cycle:
+            raise GrokputerError(
+                f"cycle {cycle} did not come to an end; see 'grokputer status --db {self.ledger.path}'"
+            )
+        self.display.say(f"the cycle is closed: {closed[-1].outcome} ({closed[-1].detail})")
+
+    def _open(self, cycle: int) -> None:
+        live, window = self.parts.state.traffic(ROLE).stable, self.parts.state.window(ROLE)
+        reason = (
+            f"cycle {cycle} of the plan: no breach, the mean of the last {len(window.ratings)} is {window.mean:.2f}"
+        )
+        context = self.ledger.context(self.actor)
+        self.ledger.write(RoleImprovement, role_id(ROLE), lambda it: it.open(ROLE, live, reason, context))
+        self.display.say(reason)
+
+    def _work(self) -> None:
+        while self.worker.step():
+            pass
+        self.parts.state = process_new_events(self.ledger, self.parts.state)
+
+    def _promote_by_plan(self) -> None:
+        """Let everything through that has passed the gate, also an adapter of a role beside this one."""
+        for role in ROLES:
+            if self.parts.state.traffic(role).canary is not None:
+                self._decide(role, "promote", "the plan has no canary: it measures what training and gate let through")
+
+    def _roll_out(self, cycle: int) -> None:
+        self.display.phase("Canary: a share of the runs goes to the adapter")
+        for _ in self.display.track(self._canary_runs(cycle), self.plan.canary, "canary"):
+            pass
+        if self.parts.state.traffic(ROLE).canary is not None:
+            self._decide(ROLE, "roll back", f"the canary was not decided within {self.plan.canary} rated runs")
+
+    def _canary_runs(self, cycle: int) -> Iterator[TaskRun]:
+        """Rated runs, with a look at the canary after every few, until it is decided."""
+        planned, every = self.plan.rated(cycle, "canary"), self.plan.look_every
+        for start in range(0, len(planned), every):
+            yield from self._rated_runs(planned[start : start + every], every)
+            self._work()
+            if self.parts.state.traffic(ROLE).canary is None:
+                return
+
+    def _decide(self, role: str, wanted: str, reason: str) -> None:
+        canary = self.parts.state.traffic(role).canary
+        assert canary is not None
+        decide_by_hand(self.ledger, self.parts.state, canary, wanted, reason, self.actor)
+        self.parts.state = process_new_events(self.ledger, self.parts.state)

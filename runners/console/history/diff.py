@@ -1,0 +1,42 @@
+"""The difference between two moments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
+from ..rendering import print_json, print_table, show_time
+
+Moment = Annotated[str, typer.Argument(metavar="POSITION|TIME", help="A position, or an ISO 8601 time or date.")]
+
+
+def diff(earlier: Moment, later: Moment, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Show what changed between two positions or times.
+
+    Settings, traffic, rollouts, adapters, trainings, means and counts that are not what they were, and how many events of
+    each kind did it. The moments may come in either order.
+
+    \b
+    Examples:
+      grokputer diff 120 240
+      grokputer diff 2026-05-01 2026-05-02T12:00
+    """
+    from ....projections.explain.diff import compare
+    from ...store.states import load_state
+
+    log = open_log(db)
+    first, last = sorted((find_position(log, earlier), find_position(log, later)))
+    changes = list(compare(load_state(log, first), load_state(log, last)))
+    events = Counter(recorded.event.TOPIC for recorded in log.read(first + 1, last))
+    if as_json:
+        rows = [vars(change) for change in changes]
+        print_json({"from": first, "to": last, "events": dict(events.most_common()), "changes": rows})
+        return
+    times = [show_time(log.at(position).event.time) for position in (first, last)]
+    print(f"from position {first}, {times[0]}, to {last}, {times[1]}: {last - first} events")
+    if events:
+        print(", ".join(f"{count} {topic}" for topic, count in events.most_common()))
+    print_table(("what", "before", "after"), ((it.what, it.before, it.after) for it in changes), "nothing that counts")

@@ -1,0 +1,83 @@
+"""Lineage: from an example or a run to every adapter that was trained on it, and from an adapter back to both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ....domain.errors import NotFound
+from ....projections.explain.tree import Node
+from ..options import DEFAULT_DB, AsJson, Db, open_log
+from ..rendering import Branch, print_json, print_tree
+
+if TYPE_CHECKING:
+    from ....projections.explain.provenance import TrainingUse
+    from ...store.log import Log
+
+
+def lineage(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="An adapter, the beginning of a run's id or of an example's hash, or a task instance."
+        ),
+    ],
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Say which adapters were trained on a run or an example, or what an adapter was trained on.
+
+    An adapter that went on from another's weights counts as trained on what that one was. An example is named by its hash, or
+    by its task instance, as in the manifest that 'grokputer dataset export' writes.
+
+    \b
+    Examples:
+      grokputer lineage 3fa2
+      grokputer lineage miniwob/click-color#7
+      grokputer lineage sha256:32b09b55
+      grokputer lineage lora-v1 --json
+    """
+    from ....projections.explain.provenance import read_datasets, trace_back
+
+    log = open_log(db)
+    datasets = read_datasets(log)
+    if name in (it.adapter for it in datasets):
+        taught = next(it for it in datasets if it.adapter == name)
+        document = {"adapter": name, "role": taught.role, "training": taught.training}
+        nodes, title = trace_back(log, datasets, name), f"{name}, an adapter for role {taught.role}, was trained on"
+    else:
+        document, nodes = _forward(log, datasets, name)
+        [(kind, id)] = document.items()
+        title = f"{kind} {id[:8] if kind == 'run' else id}"
+        title += "" if nodes else ": no training has used it"
+    if as_json:
+        print_json({**document, "tree": [node.to_json() for node in nodes]})
+        return
+    print_tree(Branch(title, [_branch(node) for node in nodes]))
+
+
+def _forward(log: Log, datasets: list[TrainingUse], name: str) -> tuple[dict[str, Any], list[Node]]:
+    """What was named, as ``{kind: id}``, and the trainings that it was in. Raises ``NotFound``."""
+    from ....projections.explain.provenance import find_examples, has_instance, trace_forward
+
+    if has_instance(datasets, name):
+        return {"instance": name}, trace_forward(datasets, lambda row: row.get("instance") == name)
+    found = [("run", id) for id in log.ids_like(name, "TaskStarted")]
+    found += [("example", hash) for hash in sorted(find_examples(datasets, name))]
+    if len(found) > 1:
+        shown = len(name.removeprefix("sha256:")) + 6
+        candidates = ", ".join(f"{kind} {id.removeprefix('sha256:')[:shown]}" for kind, id in found[:5])
+        raise NotFound(f"more than one run or example begins with {name!r}: {candidates}; give more of it")
+    if not found:
+        raise NotFound(
+            f"{name!r} is no adapter, no task instance of a dataset, and no run or example begins so; "
+            "see 'grokputer adapters' or 'runs'; examples are in the manifest of 'dataset export'"
+        )
+    [(kind, id)] = found
+    key = "run" if kind == "run" else "hash"
+    return {kind: id}, trace_forward(datasets, lambda row: row.get(key) == id)
+
+
+def _branch(node: Node) -> Branch:
+    return Branch(f"{node.position}  {node.text}", [_branch(child) for child in node.children])

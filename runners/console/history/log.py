@@ -1,0 +1,222 @@
+"""The log itself: its events as they stand, each with the position of the event that led to it; written out, and read in."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import closing, nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ....domain.errors import NotFound
+from ....domain.events import EVENTS
+from ....projections.explain.fields import own_fields
+from ....projections.explain.sentences import short_id, short_text
+from ...archive.files import write_whole
+from ..options import DEFAULT_DB, Db, is_for_subcommand, open_log
+from ..rendering import print_table, say, show_time
+
+if TYPE_CHECKING:
+    from ...store.codec import Recorded
+    from ...store.log import Log
+
+
+REMEMBERED = 10_000
+"""Positions of events that were just read; chosen: memory stays small however long the log is."""
+
+SHOWN_BEFORE = 10
+"""Events shown before those that are followed, as ``tail -f`` has it."""
+
+LOOK_S = 60.0
+"""Seconds between two looks without a sign of anything new; chosen: there is always a sign."""
+
+log = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+
+@log.callback()
+def list_events(
+    context: typer.Context,
+    after: Annotated[int | None, typer.Option(min=0, help="Only events after this position.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most this many: the newest, or with --after the first after it.")
+    ] = None,
+    event: Annotated[list[str] | None, typer.Option(help="Only events of this name; may be given again.")] = None,
+    id: Annotated[str, typer.Option(metavar="PREFIX", help="Only events of aggregates whose id begins so.")] = "",
+    db: Db = DEFAULT_DB,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    follow: Annotated[bool, typer.Option(help="Go on with what is written from now on, until Ctrl-C.")] = False,
+) -> None:
+    """Print the log, event by event; export it, or import one.
+
+    Each with its position, the position of the event that caused it, who did it, and its data.
+
+    \b
+    Examples:
+      grokputer log --limit 20
+      grokputer log --event AdapterPromoted --event AdapterRolledBack --json
+      grokputer log --follow --event CanaryAssessed
+      grokputer log export events.jsonl
+    """
+    if is_for_subcommand(context):
+        return
+    for name in event or ():
+        if name not in EVENTS:
+            raise NotFound(_unknown_event(name))
+    opened = open_log(db)
+    prefix = id.lower().replace("-", "")
+    select = _follow if follow else _select
+    entries = _entries(opened, select(opened, tuple(event or ()), prefix, after, limit))
+    if as_json or follow:
+        for entry in entries:
+            line = json.dumps(entry, ensure_ascii=False, default=str) if as_json else _line(entry)
+            print(line, flush=follow)
+        return
+    columns = ("position", "time", "event", "id", "version", "caused by", "actor", "data")
+    print_table(columns, (_row(entry) for entry in entries), "no such events")
+
+
+@log.command()
+def export(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where to write it; it must not be there yet. - is stdout.")
+    ],
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Write the whole log as JSON Lines: its events as they are stored, and the texts they point to.
+
+    What is written is the log at one moment; others may go on writing. Adapter weights are no part of it: 'grokputer backup'
+    takes them too.
+
+    \b
+    Examples:
+      grokputer log export events.jsonl
+      grokputer log export - | gzip > events.jsonl.gz
+    """
+    from ...archive.jsonl import export_log
+
+    opened = open_log(db)
+    if file == "-":
+        done = export_log(opened, sys.stdout.buffer)
+    else:
+        with write_whole(Path(file)) as out:
+            done = export_log(opened, out)
+    say(
+        f"wrote {done.events} events and {done.content} texts; adapter weights are not part of a log, see 'grokputer backup'"
+    )
+
+
+@log.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What 'log export' wrote. - is stdin.")],
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Make a log of an exported one: the same events at the same positions, to the byte, all of them or none.
+
+    The log must be new or empty. Each event is decoded and each text held against its hash before anything is kept.
+
+    \b
+    Examples:
+      grokputer log import events.jsonl --db copy/events.db
+      grokputer log import - --db copy.db < events.jsonl
+    """
+    from ...archive.jsonl import import_log
+    from ...store.ledger import Ledger
+    from ...store.log import adapters_folder
+
+    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
+        done = import_log(Ledger.create(db), lines)
+    print(f"imported {done.events} events and {done.content} texts into {db}")
+    say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(db)}")
+
+
+def _unknown_event(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, EVENTS, n=3, cutoff=0.3)
+    hint = f"close to it: {', '.join(close)}" if close else f"there are {len(EVENTS)}, such as TaskRated"
+    return f"{name!r} is not an event; {hint}"
+
+
+def _select(
+    opened: Log, topics: tuple[str, ...], prefix: str, after: int | None, limit: int | None
+) -> Iterable[Recorded]:
+    if limit is not None and after is None:
+        return opened.newest(limit, topics, prefix)
+    found = (it for it in opened.read((after or 0) + 1, None, topics) if it.event.originator_id.hex.startswith(prefix))
+    return islice(found, limit)
+
+
+def _follow(
+    opened: Log, topics: tuple[str, ...], prefix: str, after: int | None, limit: int | None
+) -> Iterator[Recorded]:
+    """The last few events or those after the position, then each as it is written, until there were as many as wanted."""
+    from ...store.tail import Watch
+
+    if after is None:
+        last = opened.position
+        yield from (it for it in opened.newest(limit or SHOWN_BEFORE, topics, prefix) if it.position <= last)
+        limit = None
+    else:
+        last = after
+    with closing(Watch(opened)) as watch:
+        while True:
+            end = opened.position
+            for it in opened.read(last + 1, end, topics):
+                if it.event.originator_id.hex.startswith(prefix):
+                    yield it
+                    limit = None if limit is None else limit - 1
+                if limit == 0:
+                    return
+            last = max(last, end)
+            watch.wait(LOOK_S)
+
+
+def _entries(opened: Log, events: Iterable[Recorded]) -> Iterator[dict[str, Any]]:
+    """The events as they are printed. A cause is mostly shortly before, so it was just read and need not be looked up."""
+    positions: OrderedDict[str, int | None] = OrderedDict()
+    for recorded in events:
+        cause = recorded.event.caused_by
+        positions[recorded.event.reference] = recorded.position
+        if cause is not None and cause not in positions:
+            positions[cause] = opened.position_of(cause)
+        yield _entry(recorded, positions[cause] if cause is not None else None)
+        while len(positions) > REMEMBERED:
+            positions.popitem(last=False)
+
+
+def _entry(recorded: Recorded, caused_by: int | None) -> dict[str, Any]:
+    event = recorded.event
+    return {
+        "position": recorded.position,
+        "time": event.time.isoformat(),
+        "event": event.TOPIC,
+        "aggregate": event.AGGREGATE,
+        "id": event.originator_id.hex,
+        "version": event.originator_version,
+        "caused_by": caused_by,
+        "actor": event.actor,
+        "data": own_fields(event),
+    }
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return "  ".join("-" if cell is None else str(cell) for cell in _row(entry))
+
+
+def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
+    data = ", ".join(f"{key}={value}" for key, value in entry["data"].items() if value not in (None, "", (), {}))
+    return (
+        entry["position"],
+        show_time(entry["time"]),
+        entry["event"],
+        short_id(entry["id"]),
+        entry["version"],
+        entry["caused_by"],
+        entry["actor"],
+        short_text(data, 100),
+    )

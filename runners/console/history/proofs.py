@@ -1,0 +1,108 @@
+"""Proof: that the log is whole and as it was written, and of one event for somebody who does not have the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..options import DEFAULT_DB, AsJson, Db, open_log
+from ..rendering import print_json
+
+if TYPE_CHECKING:
+    from ...archive.integrity import Head
+
+
+def verify(
+    head: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SIZE:ROOT", help="A head that was kept elsewhere; may be given again."),
+    ] = None,
+    proof: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Check this proof of one event instead; needs no log.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Check that no event was edited, deleted, inserted, moved or cut off, and that every text is what was kept.
+
+    Prints the log's head: its size and a hash that stands for all of it. Kept where nobody who can write to the log can
+    write, it proves later that everything up to then is as it was. Exits with 1, and names the first bad position, when
+    something is not.
+
+    \b
+    Examples:
+      grokputer verify
+      grokputer verify --head 96:5d0c...
+      grokputer verify --proof event.json --head 96:5d0c...
+    """
+    from ...archive.integrity import Head
+    from ...archive.integrity import verify as check
+
+    heads = [Head.read(written) for written in head or ()]
+    if proof is not None:
+        _check_proof(proof, heads, as_json)
+        return
+    found = check(open_log(db), heads)
+    fault = {"position": found.fault.position, "reason": found.fault.reason} if found.fault else None
+    if as_json:
+        print_json({"events": found.head.size, "head": str(found.head), "texts": found.texts, "fault": fault})
+    elif found.fault is None:
+        print(f"{found.head.size} events and {found.texts} texts, all as they were written")
+        print(f"head {found.head}")
+    if found.fault is not None:
+        if not as_json:
+            print(found.fault)
+        raise typer.Exit(1)
+
+
+def prove(
+    position: Annotated[int, typer.Argument(min=1, help="The event's position in the log.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the proof here instead of printing it.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Prove it for the head of so many events; default: all there are.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Export the proof that an event stands where it does, for somebody who has a head but not the log.
+
+    The proof holds the event and some twenty hashes, however long the log is; nothing else of the log can be learnt from it.
+
+    \b
+    Examples:
+      grokputer prove 57
+      grokputer prove 57 --out event.json
+      grokputer verify --proof event.json --head 96:5d0c...
+    """
+    from ...archive.integrity import prove as find_proof
+
+    proof = find_proof(open_log(db), position, size)
+    if out is None:
+        print_json(proof.to_json())
+        return
+    out.write_text(json.dumps(proof.to_json(), indent=2) + "\n")
+    print(f"proof of event {position} for the head {proof.head} is in {out}")
+
+
+def _check_proof(path: Path, heads: Sequence[Head], as_json: bool) -> None:
+    from ...archive.integrity import BadProof, Proof
+
+    try:
+        proof = Proof.from_json(json.loads(path.read_text()))
+    except ValueError as error:
+        raise BadProof(f"{path} is not a proof ({error}); make one with 'grokputer prove POSITION'") from None
+    proof.check()
+    if heads and proof.head not in heads:
+        raise BadProof(f"{path} is a proof for the head {proof.head}, not for {' or '.join(map(str, heads))}")
+    if as_json:
+        print_json({"position": proof.position, "topic": proof.topic, "head": str(proof.head), "holds": True})
+        return
+    print(f"event {proof.position}, {proof.topic}, is in the log with the head {proof.head}")
+    print(proof.state)
+    if not heads:
+        print("hold the head against one that you trust, with --head")

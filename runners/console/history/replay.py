@@ -1,0 +1,80 @@
+"""Replay: everything computed from the log once more, and held against what is saved; every decision made once more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..options import DEFAULT_DB, AsJson, Db, open_log
+from ..rendering import print_json, print_table
+
+if TYPE_CHECKING:
+    from ...store.log import Log
+
+SHOWN = 10
+"""Decisions that came out otherwise that are shown one by one."""
+
+
+def replay(
+    decisions: Annotated[
+        bool, typer.Option("--decisions", help="Make every decision again instead, as it was made then.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild every view from the log alone, or make every decision again.
+
+    Says for each whether it is equal to the bit; exits with 1 when one differs. Decisions are breaches, trainings asked for,
+    datasets, gates, the arms of runs, looks at a canary, promotions, roll backs, comparisons and alerts; what people decided
+    stands as it is.
+
+    \b
+    Examples:
+      grokputer replay
+      grokputer replay --decisions --json
+    """
+    from rich.console import Console
+
+    from ...archive.replay import replay as rebuild
+    from ..progress import ReplayProgress
+
+    if decisions:
+        _decide_again(open_log(db), as_json)
+        return
+    found = rebuild(open_log(db), ReplayProgress(Console(stderr=True)))
+    if as_json:
+        print_json({"events": found.events, "is_equal": found.is_equal, "equal": found.equal})
+    else:
+        print(f"{found.events} events replayed")
+        print_table(("view", "result"), ((view, "equal" if same else "differs") for view, same in found.equal.items()))
+    if not found.is_equal:
+        raise typer.Exit(1)
+
+
+def _decide_again(log: Log, as_json: bool) -> None:
+    from ...improvement.decisions import decide_again
+
+    counts: dict[str, list[int]] = {}
+    different = []
+    for decision in decide_again(log):
+        count = counts.setdefault(decision.kind, [0, 0])
+        count[0] += 1
+        count[1] += not decision.difference
+        if decision.difference:
+            different.append(decision)
+    total = sum(made for made, _ in counts.values())
+    if as_json:
+        kinds = {kind: {"made": made, "equal": equal} for kind, (made, equal) in sorted(counts.items())}
+        differences = [vars(decision) for decision in different]
+        print_json({"decisions": total, "is_equal": not different, "kinds": kinds, "different": differences})
+    else:
+        print(f"{total} decisions made again, {total - len(different)} of them equal to the bit")
+        rows = ((kind, made, equal) for kind, (made, equal) in sorted(counts.items()))
+        print_table(("decision", "made", "equal"), rows, "no decisions yet; 'grokputer run' and 'rate' lead to some")
+        for it in different[:SHOWN]:
+            print(f"at {it.position}, {it.kind}: {it.difference}")
+        if len(different) > SHOWN:
+            print(f"and {len(different) - SHOWN} more; --json lists all")
+    if different:
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Commands on rollouts: rollouts, ab and alerts."""

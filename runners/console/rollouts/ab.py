@@ -1,0 +1,179 @@
+"""A/B: two adapters on the same pages, the differences with their intervals, and a go or no-go at the user's bars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ....domain.ab.decision import Bars, count_pairs
+from ....domain.durations import show_duration
+from ....domain.errors import NotFound
+from ....domain.events import ComparisonStarted
+from ....projections.explain.sentences import short_id
+from ....projections.state.ratings import BASE
+from ..options import DEFAULT_DB, Actor, AsJson, Db, name_actor, open_ledger, open_log
+from ..rendering import print_json, say
+from .ab_report import report, show_list, tell_played
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from ....domain.aggregates.comparison import Design
+    from ....projections.state.state import State
+    from ...store.ledger import Ledger
+    from ...store.log import Log
+
+First = Annotated[
+    str | None, typer.Argument(metavar="A", help="What is in use: an adapter's name, or 'base'. Without it: a list.")
+]
+Second = Annotated[str | None, typer.Argument(metavar="B", help="What may take its place.")]
+Tasks = Annotated[str | None, typer.Option(metavar="T,U,...", help="MiniWoB++ tasks, comma separated.")]
+Episodes = Annotated[int, typer.Option(help="Pages of each task; each is done by both.")]
+Seed = Annotated[
+    int | None, typer.Option(help="Of each task's first page, the others' follow; default: follows from all else.")
+]
+Judge = Annotated[
+    str | None, typer.Option(metavar="MODULE:OBJECT", help="Who rates; default: from the task's own reward.")
+]
+FromLog = Annotated[
+    bool, typer.Option("--from-log", help="Run nothing: report on comparison A, or on the newest, with ratings since.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be run; run and record nothing.")]
+
+
+def ab(
+    a: First = None,
+    b: Second = None,
+    tasks: Tasks = None,
+    episodes: Episodes = 20,
+    seed: Seed = None,
+    reviewer: Judge = None,
+    from_log: FromLog = False,
+    dry_run: DryRun = False,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two adapters on the same pages: is B a go?
+
+    The bars are the settings ab.*: so many stars or points of success better, beyond chance, and not too much slower. Runs go
+    one at a time, since latency is measured. Killed and started again with the same arguments, it goes on where it was; for a
+    second opinion give another --seed.
+
+    \b
+    Examples:
+      grokputer ab base lora-v1 --tasks click-button,login-user
+      grokputer ab lora-v1 lora-v2 --tasks login-user --episodes 100 --dry-run
+      grokputer ab --from-log --json
+    """
+    if from_log:
+        if b is not None:
+            raise typer.BadParameter("--from-log takes the beginning of one comparison's id, or nothing for the newest")
+        log = open_log(db)
+        report(log, _find(log, a), as_json)
+    elif a is None:
+        show_list(open_log(db), as_json)
+    elif b is None or tasks is None:
+        raise typer.BadParameter(
+            "give two adapters (or 'base') and --tasks, as in: ab base lora-v1 --tasks click-button"
+        )
+    else:
+        _compare(db, (a, b), tasks, episodes, seed, reviewer, name_actor(by), dry_run, as_json)
+
+
+def _compare(
+    db: Path,
+    names: tuple[str, str],
+    tasks: str,
+    episodes: int,
+    seed: int | None,
+    named: str | None,
+    actor: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from rich.console import Console
+
+    from ...ab.comparison import compare, plan
+    from ...feedback.reviewer import load_reviewer
+    from ...improvement.process_manager import process_new_events
+    from ...store.states import load_state
+    from ...wiring import Services
+    from ..progress import CountProgress
+
+    ledger = open_ledger(db)
+    reviewer = load_reviewer(named) if named is not None else None
+    state = load_state(ledger) if dry_run else process_new_events(ledger)
+    wanted = tuple(dict.fromkeys(task for it in tasks.split(",") if (task := it.strip())))
+    with Services(ledger, state) as parts:
+        design = plan(state, parts.base_label, *names, wanted, episodes, seed, named or "")
+        if dry_run:
+            _preview(ledger, state, design, as_json)
+            return
+        say(f"{names[0]} and {names[1]} on {count_pairs(design.pairs)} of pages, comparison {short_id(design.id.hex)}")
+        progress = CountProgress(Console(stderr=True))
+        try:
+            compare(ledger, parts, design, actor, reviewer, progress)
+        except KeyboardInterrupt:
+            progress.close()
+            say("stopped; the same command goes on from the log")
+            raise typer.Exit(130) from None
+        finally:
+            progress.close()
+            process_new_events(ledger)
+    report(ledger, design.id, as_json)
+
+
+def _preview(ledger: Ledger, state: State, design: Design, as_json: bool) -> None:
+    """What would be run, and about how long that would take."""
+    from ...ab.results import count_played, next_run
+
+    left = sum(next_run(ledger, design, it, arm) is not None for it in design.places() for arm in it.order)
+    bars, played = Bars.of(state.policy, design.role), count_played(ledger, design)
+    rows = [row for row in state.metrics.rows() if row["adapter"] in (design.a or BASE, design.b or BASE)]
+    runs = sum(row["runs"] for row in rows)
+    seconds = left * sum(row["mean_ms"] * row["runs"] for row in rows) / runs / 1000 if runs else None
+    if as_json:
+        print_json(
+            {
+                "comparison": design.id.hex,
+                **{name: getattr(design, name) for name in ("a", "b", "role", "tasks", "episodes", "seed")},
+                "pairs": design.pairs,
+                "runs_left": left,
+                "played_before": played,
+                "bars": bars.as_numbers(),
+                "seconds": seconds and round(seconds, 1),
+            }
+        )
+        return
+    last = design.seed + design.episodes - 1
+    print(
+        f"{count_pairs(design.pairs)}: {design.episodes} pages of {', '.join(design.tasks)}, seeds {design.seed} to {last}"
+    )
+    print(f"{left} runs to make of {2 * design.pairs}, one at a time", end="")
+    print(
+        f": {show_duration(seconds)} or less, by earlier runs"
+        if seconds is not None
+        else "; nothing tells how long yet"
+    )
+    print(f"a go needs {bars}, over {bars.minimum} pairs or more")
+    if played:
+        print(tell_played(played, design.pairs))
+
+
+def _find(log: Log, prefix: str | None) -> UUID:
+    """The comparison whose id begins so, or the newest. Raises ``NotFound``."""
+    from uuid import UUID
+
+    if prefix is None:
+        newest = [recorded.event.originator_id for recorded in log.read(1, None, (ComparisonStarted.TOPIC,))][-1:]
+        if not newest:
+            raise NotFound("no comparison yet; start one with 'grokputer ab base lora-v1 --tasks click-button'")
+        return newest[0]
+    found = log.ids_like(prefix, ComparisonStarted.TOPIC)
+    if len(found) != 1:
+        how_many = "more than one" if found else "no"
+        raise NotFound(f"{how_many} comparison begins with {prefix!r}; see 'grokputer ab'")
+    return UUID(found[0])

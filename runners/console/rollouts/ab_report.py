@@ -1,0 +1,150 @@
+"""Comparisons as they are shown: the list of them, and of one its figures, its tasks and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ....domain.ab.decision import count_pairs
+from ....domain.events import ComparisonConcluded, ComparisonStarted
+from ....projections.explain.sentences import short_id, short_text
+from ....projections.state.ratings import BASE
+from ..rendering import print_json, print_table, show_time
+
+if TYPE_CHECKING:
+    from ...ab.results import ComparisonResult
+    from ...store.log import Log
+
+
+def show_list(log: Log, as_json: bool) -> None:
+    """All comparisons, oldest first."""
+    known: dict[UUID, dict[str, Any]] = {}
+    for recorded in log.read(1, None, (ComparisonStarted.TOPIC, ComparisonConcluded.TOPIC)):
+        event = recorded.event
+        if isinstance(event, ComparisonStarted):
+            known[event.originator_id] = {
+                "comparison": event.originator_id.hex,
+                "started": event.time.isoformat(),
+                "a": event.a,
+                "b": event.b,
+                "tasks": list(event.tasks),
+                "pairs": event.episodes * len(event.tasks),
+                "verdict": None,
+                "reason": None,
+            }
+        elif isinstance(event, ComparisonConcluded):
+            known[event.originator_id] |= {"verdict": event.verdict, "reason": event.reason}
+    if as_json:
+        print_json(list(known.values()))
+        return
+    rows = (
+        (
+            short_id(it["comparison"]),
+            show_time(it["started"]),
+            it["a"] or BASE,
+            it["b"] or BASE,
+            it["pairs"],
+            f"{it['verdict']} ({it['reason']})" if it["verdict"] else "under way",
+            short_text(", ".join(it["tasks"]), 40),
+        )
+        for it in known.values()
+    )
+    columns = ("comparison", "started", "a", "b", "pairs", "verdict", "tasks")
+    print_table(columns, rows, "no comparisons yet; start one with 'grokputer ab base lora-v1 --tasks click-button'")
+
+
+def report(log: Log, id: UUID, as_json: bool) -> None:
+    """The comparison as its runs and their ratings have it now."""
+    from ...ab.results import load_result
+
+    found = load_result(log, id)
+    if as_json:
+        print_json(_document(found))
+    else:
+        _print(found)
+
+
+def _document(found: ComparisonResult) -> dict[str, Any]:
+    started, concluded = found.started, found.concluded
+    said = {"verdict": found.verdict.verdict, "reason": found.verdict.reason, "message": found.verdict.message}
+    recorded = (
+        {name: getattr(concluded, name) for name in ("verdict", "reason", "message", "up_to")} if concluded else None
+    )
+    return {
+        "comparison": found.id.hex,
+        "a": started.a,
+        "b": started.b,
+        "role": started.role,
+        "tasks": list(started.tasks),
+        "episodes": started.episodes,
+        "seed": started.seed,
+        "planned_pairs": found.design.pairs,
+        "played_before": started.played_before,
+        "up_to": found.up_to,
+        **(said if concluded else {"verdict": None, "reason": None, "message": None}),
+        "numbers": found.verdict.numbers,
+        "concluded": recorded,
+    }
+
+
+def _print(found: ComparisonResult) -> None:
+    numbers, started, concluded = found.verdict.numbers, found.started, found.concluded
+    a, b = started.a or BASE, started.b or BASE
+    print_table(("", a, b, "difference", "95 %", "bar"), _figures(numbers), "no pairs yet")
+    columns = ("task", "pairs", a, b, "stars", "ms")
+    if numbers["tasks"]:
+        print_table(columns, (_task_row(task) for task in numbers["tasks"]))
+    if numbers["latency_of"] != "all":
+        print(f"latency of the {count_pairs(numbers['latency_ms']['pairs'])} that both did")
+    if numbers["by_people"]:
+        print(f"people rated both runs of {count_pairs(numbers['by_people'])}; the others have the reviewer's stars")
+    if found.left_out:
+        print(f"{count_pairs(found.left_out)} left out, as runs lost their browser or met an error again and again")
+    if started.played_before:
+        print(tell_played(started.played_before, found.design.pairs))
+    if concluded is None:
+        print(f"under way: {len(found.pairs)} of {count_pairs(found.design.pairs)} done; the same command goes on")
+        return
+    print(f"{b} in place of {a}: {found.verdict.verdict} ({found.verdict.reason})")
+    print(found.verdict.message)
+    if (concluded.verdict, concluded.reason) != (found.verdict.verdict, found.verdict.reason):
+        print(f"before the latest ratings it was: {concluded.verdict} ({concluded.reason}): {concluded.message}")
+
+
+def _figures(numbers: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row for each figure that was measured."""
+    bars = numbers["bars"]
+    told = (
+        ("success", numbers["success"], 100, 1, " %", f"+{bars['points']:g} points"),
+        ("stars", numbers["stars"], 1, 2, "", f"or +{bars['stars']:g} stars"),
+        ("latency", numbers["latency_ms"], 1, 0, " ms", f"under +{bars['latency_ms']:g} ms"),
+    )
+    return [
+        (
+            name,
+            f"{figure['a'] * scale:.{digits}f}{unit}",
+            f"{figure['b'] * scale:.{digits}f}{unit}",
+            f"{figure['difference'] * scale:+.{digits}f}",
+            f"{figure['low'] * scale:+.{digits}f} to {figure['high'] * scale:+.{digits}f}",
+            bar,
+        )
+        for name, figure, scale, digits, unit, bar in told
+        if figure is not None
+    ]
+
+
+def _task_row(task: Mapping[str, Any]) -> tuple[Any, ...]:
+    stars, latency = task["stars"], task["latency_ms"]
+    return (
+        task["task"],
+        task["pairs"],
+        *(f"{task['succeeded'][arm]}/{task['pairs']}" for arm in ("a", "b")),
+        stars and f"{stars['a']:.1f} / {stars['b']:.1f}",
+        latency and f"{latency['a']:.0f} / {latency['b']:.0f}",
+    )
+
+
+def tell_played(played: int, pairs: int) -> str:
+    """In words, that some pages were not fresh."""
+    return f"{played} of the {pairs} pages were run before, so an adapter may have learnt them; give another --seed"

@@ -1,0 +1,131 @@
+"""Alerts: what people were told or must be told, by which channels, and a try of the channels."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ....domain.aggregates.alert import CHANNELS
+from ....domain.durations import say_time
+from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
+from ..rendering import Branch, print_json, print_tree, show_time
+
+alerts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+
+@alerts.callback()
+def list_alerts(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, the newest.")] = 20,
+    is_open: Annotated[bool, typer.Option("--open", help="Only those that nothing has dealt with yet.")] = False,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """List the alerts and whether they arrived, or try the channels.
+
+    'grokputer work' prints each alert, and sends it by the channels that were on when it was raised: alert.webhook,
+    signed with GROKPUTER_WEBHOOK_SECRET, and alert.email_to.
+
+    \b
+    Examples:
+      grokputer alerts --open
+      grokputer alerts test
+    """
+    if is_for_subcommand(context):
+        return
+    from ...store.states import load_state
+
+    log = open_log(db)
+    state = load_state(log)
+    shown = [row for row in state.alerts.rows() if row["is_open"] or not is_open][-limit:]
+    if as_json:
+        print_json(shown)
+        return
+    if not shown:
+        print("no alerts")
+    for row in shown:
+        print_tree(_describe(row, log.clock.now(), state.policy.get("alert.tries")))
+
+
+def _describe(alert: dict[str, Any], now: datetime, tries: int) -> Branch:
+    """The alert, and below it what it says and how far it has come by each channel that owes or owed it."""
+    about = " ".join(filter(None, (alert["role"], alert["adapter"])))
+    open_ = ", open" if alert["is_open"] else ""
+    line = f"{alert['position']}  {show_time(alert['time'])}  {alert['kind']} ({alert['severity']}), {about}{open_}"
+    deliveries = (
+        f"{channel}: {_describe_delivery(delivery, now, tries)}" for channel, delivery in alert["deliveries"].items()
+    )
+    return Branch(line, [Branch(alert["message"]), *map(Branch, deliveries)])
+
+
+def _describe_delivery(delivery: dict[str, Any], now: datetime, tries: int) -> str:
+    attempts, said = delivery["attempts"], delivery["said"]
+    if delivery["status"] == "delivered":
+        return f"delivered {show_time(delivery['time'])}, at attempt {attempts}: {said}"
+    if delivery["status"] == "given up":
+        return f"given up {show_time(delivery['time'])}, after attempt {attempts}: {said}"
+    if delivery["status"] != "owed":
+        return str(delivery["status"])
+    wait = (datetime.fromisoformat(delivery["due"]) - now).total_seconds()
+    due = f"due in {say_time(wait)}" if wait > 0 else "due now"
+    return f"{due}; attempt {attempts} of {tries} failed: {said}" if attempts else due
+
+
+@alerts.command("test")
+def try_channels(
+    channel: Annotated[
+        Literal["webhook", "email"] | None, typer.Option(help="Only this one; default: every one that is set.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Send a test alert now, and say what happened.
+
+    Nothing is recorded. Exits with 1 when it did not arrive by each channel.
+
+    \b
+    Examples:
+      grokputer alerts test
+      grokputer alerts test --channel email
+    """
+    from uuid import uuid4
+
+    from ....domain.aggregates.alert import Delivery, Failure, delivery_id
+    from ....domain.errors import ChannelNotReady
+    from ....domain.events import AlertRaised
+    from ...alerts.channels import open_channel
+    from ...store.states import load_state
+
+    log = open_log(db)
+    policy = load_state(log).policy
+    channels = [it for it, key in CHANNELS.items() if policy.get(key) and channel in (None, it)]
+    if not channels:
+        keys = [CHANNELS[channel]] if channel else CHANNELS.values()
+        raise ChannelNotReady(f"no channel to try; set {' or '.join(keys)}, see 'grokputer settings'")
+    alert = AlertRaised(
+        originator_id=uuid4(),
+        originator_version=1,
+        time=datetime.now(UTC),
+        actor="grokputer",
+        kind="test",
+        severity="warning",
+        role="action",
+        adapter=None,
+        message=f"this is a test alert of the log {log.path.resolve().name}",
+    )
+    arrived = True
+    for name in channels:
+        delivery = Delivery(delivery_id(alert.originator_id, name), alert, 0)
+        try:
+            opened = open_channel(name, policy)
+            to, answer = opened.to, opened.send(delivery, alert.time)
+        except ChannelNotReady as error:
+            to, answer = policy.get(CHANNELS[name]), Failure(str(error))
+        if isinstance(answer, Failure):
+            arrived = False
+            print(f"{name} to {to}: NOT delivered: {answer.reason}")
+        else:
+            print(f"{name} to {to}: delivered: {answer}, id {delivery.id}")
+    if not arrived:
+        raise typer.Exit(1)

@@ -1,0 +1,173 @@
+"""Rollouts: how each adapter was brought to the traffic, and the decisions that people take on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..history.status import in_order
+from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
+from ..rendering import print_json, print_table, show_time
+
+if TYPE_CHECKING:
+    from ....projections.state.state import State
+
+rollouts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+AdapterName = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter's name, such as lora-v1.")]
+Reason = Annotated[str, typer.Option(help="Why; it is recorded with the decision.")]
+
+
+@rollouts.callback()
+def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """List the rollouts, or decide one by hand.
+
+    \b
+    Examples:
+      grokputer rollouts --json
+      grokputer rollouts rollback lora-v2 --reason "users complain about the login"
+    """
+    if is_for_subcommand(context):
+        return
+    from ...store.states import load_state
+
+    state = load_state(open_log(db))
+    lanes = [(id, _as_it_stands(state, id, lane)) for id, lane in in_order(state.lanes.state["rollouts"])]
+    if as_json:
+        print_json([{"id": id, **lane} for id, lane in lanes])
+        return
+    columns = ("adapter", "role", "phase", "share", "against", "started", "position", "verdict", "said")
+    rows = (
+        (
+            lane["adapter"],
+            lane["role"],
+            lane["phase"],
+            f"{lane['weight_percent']} %",
+            lane["stable"] or "base",
+            show_time(lane["started"]),
+            lane["position"],
+            f"{lane['verdict']} ({lane['reason']})" if lane["reason"] else lane["verdict"],
+            lane["message"],
+        )
+        for _, lane in lanes
+    )
+    print_table(columns, rows, "no rollouts yet; a proven adapter gets one")
+
+
+def _as_it_stands(state: State, id: str, lane: dict[str, Any]) -> dict[str, Any]:
+    """The rollout with what a look at its canary says now, where it is under way; its sessions only counted."""
+    shown = {**lane, "sessions": len(state.lanes.sessions(id))}
+    if id not in state.rollouts:
+        return shown
+    look = state.look(id)
+    return {**shown, "verdict": look.verdict, "reason": look.reason, "message": look.message, "numbers": look.numbers}
+
+
+@rollouts.command()
+def promote(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAULT_DB) -> None:
+    """Give the adapter all the traffic of its role, whatever its canary has shown.
+
+    \b
+    Examples:
+      grokputer rollouts promote lora-v1 --reason "looked at 40 runs by hand"
+      grokputer rollouts promote lora-v1 --reason "agreed in review" --as ada
+    """
+    _decide(db, adapter, "promote", reason, by)
+
+
+@rollouts.command()
+def approve(
+    adapter: AdapterName, reason: Reason = "approved by a person", by: Actor = None, db: Db = DEFAULT_DB
+) -> None:
+    """Let a rollout take the step that waits for approval: a larger share, or the promotion (setting canary.approval).
+
+    \b
+    Examples:
+      grokputer rollouts approve lora-v1
+      grokputer rollouts approve lora-v1 --reason "reviewed on Monday" --as ada
+    """
+    _decide(db, adapter, "approve", reason, by)
+
+
+@rollouts.command()
+def rollback(
+    adapter: AdapterName,
+    reason: Reason,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="ADAPTER", help="What is to be live instead: an adapter that once was, or base."),
+    ] = None,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Take the adapter's traffic away at once and give it back to what was live before, or to another adapter.
+
+    \b
+    Examples:
+      grokputer rollouts rollback lora-v2 --reason "clicks Cancel on every dialog"
+      grokputer rollouts rollback lora-v3 --to lora-v1 --reason "both are worse" --as ada
+    """
+    _decide(db, adapter, "roll back", reason, by, to=to)
+
+
+@rollouts.command()
+def abort(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAULT_DB) -> None:
+    """End a rollout that is under way: its share goes back to the stable arm.
+
+    \b
+    Examples:
+      grokputer rollouts abort lora-v2 --reason "trained on the wrong tasks"
+      grokputer rollouts abort lora-v2 --reason "a better one is ready" --as ada
+    """
+    _decide(db, adapter, "abort", reason, by)
+
+
+@rollouts.command()
+def pause(adapter: AdapterName, reason: Reason = "paused by a person", by: Actor = None, db: Db = DEFAULT_DB) -> None:
+    """Stop deciding: the canary keeps its share, and is rolled back only if it is worse or fails critically.
+
+    \b
+    Examples:
+      grokputer rollouts pause lora-v1
+      grokputer rollouts pause lora-v1 --reason "the site is down today"
+    """
+    _decide(db, adapter, "pause", reason, by)
+
+
+@rollouts.command()
+def resume(
+    adapter: AdapterName, reason: Reason = "looked at by a person", by: Actor = None, db: Db = DEFAULT_DB
+) -> None:
+    """Let a paused rollout go on: its canary is looked at again, and has its time and its runs anew.
+
+    \b
+    Examples:
+      grokputer rollouts resume lora-v1
+      grokputer rollouts resume lora-v1 --reason "traffic is back"
+    """
+    _decide(db, adapter, "resume", reason, by)
+
+
+def _decide(db: Path, adapter: str, wanted: str, reason: str, by: str | None, *, to: str | None = None) -> None:
+    """Record the decision and say what it changed. Raises ``UnknownAdapter``, ``NotPossible``."""
+    from ....domain.errors import UnknownAdapter
+    from ...improvement.process_manager import process_new_events
+    from ...improvement.rollouts import decide_by_hand
+    from ...wiring import unknown_adapter
+
+    ledger = open_ledger(db)
+    state = process_new_events(ledger)
+    if adapter not in state.registry.adapters:
+        raise UnknownAdapter(unknown_adapter(adapter, state.registry.adapters))
+    before = ledger.position
+    decide_by_hand(ledger, state, adapter, wanted, reason, name_actor(by), to=to)
+    after = process_new_events(ledger)
+    lane = next(it for it in after.lanes.state["rollouts"].values() if it["adapter"] == adapter)
+    if ledger.position == before:
+        print(f"{adapter} is {lane['phase']} already; nothing was recorded")
+    else:
+        live = after.traffic(lane["role"]).stable or "the base"
+        share = f"with {lane['weight_percent']} % of the runs of role {lane['role']}"
+        print(f"{adapter} is {lane['phase']}, {share}; live is {live}")

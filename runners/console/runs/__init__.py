@@ -1,0 +1,1 @@
+"""Commands on runs: run, runs, show, rate and correct."""

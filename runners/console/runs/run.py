@@ -1,0 +1,218 @@
+"""Running tasks: on the arm their session falls on, on an adapter of one's choice, or with what was live at a moment."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ....domain.aggregates.run import LARGEST_SEED
+from ....domain.errors import GrokputerError, UnknownAdapter
+from ....domain.events import TaskFailed
+from ....projections.explain.sentences import short_id, short_text
+from ..options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
+from ..rendering import print_json, say
+from .feedback import ask_feedback
+
+if TYPE_CHECKING:
+    from ....domain.aggregates.run import TaskRun
+    from ....domain.rules.routing import Route
+    from ....projections.state.state import State
+    from ...agent.episode import Step
+    from ...store.ledger import Ledger
+    from ...wiring import Services
+
+BASE = "base"
+"""What ``--adapter`` takes for the bare base."""
+
+
+def run(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A MiniWoB task's name, or a question in quotes.")],
+    env: Annotated[
+        Literal["miniwob", "chat"] | None, typer.Option(help="Where; default: chat for words with a space in them.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="The page's seed; default: a random one, printed.")
+    ] = None,
+    adapter: Annotated[str | None, typer.Option(help="Pin the run to this adapter, or to 'base'.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="POSITION|TIME", help="Run with the adapter and settings live then.")
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="Runs of one session stay on one arm.")] = None,
+    role: Annotated[Role, typer.Option(help="Whose adapter and settings are used.")] = "action",
+    times: Annotated[int, typer.Option(min=1, help="How often, each time with the next seed.")] = 1,
+    no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Do not ask for a rating.")] = False,
+    reviewer: Annotated[
+        bool, typer.Option("--reviewer", help="Let the reviewer rate from the reward, and correct by demonstration.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Run a task, show its steps, and ask how it went.
+
+    \b
+    Examples:
+      grokputer run click-button --seed 7
+      grokputer run "What is the capital of France?" --no-feedback
+    """
+    from ...improvement.process_manager import process_new_events
+    from ...wiring import Services
+
+    if adapter is not None and as_of is not None:
+        raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
+    ledger = open_ledger(db)
+    environment = env or ("chat" if any(letter.isspace() for letter in task) else "miniwob")
+    _check_task(environment, task)
+    state = process_new_events(ledger)
+    pinned = _pin(state, adapter, role) if adapter is not None else None
+    if as_of is not None:
+        state, pinned = _state_then(ledger, as_of, role)
+    first = random.randrange(1_000_000) if seed is None else seed
+    with Services(ledger, state) as parts:
+        ended = []
+        seeds, is_then = range(first, first + times), as_of is not None
+        for run in _runs(ledger, parts, environment, task, seeds, role, session, pinned, is_then):
+            ended.append(run)
+            if not as_json:
+                _print_outcome(ledger, run)
+            if reviewer:
+                _review(ledger, parts, run)
+            elif not no_feedback and sys.stdin.isatty():
+                ask_feedback(ledger, parts, run)
+            process_new_events(ledger)
+    if as_json:
+        documents = [_document(ledger, ledger.get(type(run), run.id)) for run in ended]
+        print_json(documents[0] if times == 1 else documents)
+    elif times > 1:
+        good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
+        print(f"{good} of {times} succeeded")
+    _raise_faults(ended)
+
+
+def _check_task(environment: str, task: str) -> None:
+    """Refuse an unknown task before a model is loaded for it."""
+    if environment == "miniwob":
+        from ...environments.miniwob.environment import page_url
+
+        page_url(task)
+    elif not task.strip():
+        raise GrokputerError("a question must not be empty; give one in quotes")
+
+
+def _pin(state: State, adapter: str, role: str) -> Route:
+    """The route to the adapter: of the role it was trained for where that has turns in the run, else of the run's own."""
+    from ....domain.rules.roles import roles_in
+    from ....domain.rules.routing import Route
+    from ...wiring import unknown_adapter
+
+    if adapter != BASE and adapter not in state.registry.adapters:
+        raise UnknownAdapter(unknown_adapter(adapter, state.registry.adapters))
+    if adapter == BASE:
+        return Route("pinned", None, None)
+    of = state.registry.adapters[adapter]["role"]
+    return Route("pinned", adapter, None, of if of in roles_in(role) else role)
+
+
+def _state_then(ledger: Ledger, moment: str, role: str) -> tuple[State, Route]:
+    """The state at the moment, and the route to the adapter that was live in it."""
+    from ....domain.rules.routing import Route
+    from ...store.states import load_state
+
+    then = load_state(ledger, find_position(ledger, moment))
+    live = then.traffic(role).stable
+    say(f"as of position {then.position}: {live or BASE} was live")
+    return then, Route("pinned", live, None)
+
+
+def _runs(
+    ledger: Ledger,
+    parts: Services,
+    environment: str,
+    task: str,
+    seeds: range,
+    role: str,
+    session: str | None,
+    pinned: Route | None,
+    is_then: bool,
+) -> Iterator[TaskRun]:
+    """The runs, one after another, each ended and stored; where the traffic goes now, or as of then."""
+    from ...agent.runner import Task, TaskRunner
+    from ...improvement.process_manager import process_new_events
+
+    if sys.stderr.isatty():
+        say("loading the model")
+    runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, name_actor(None), _show_step)
+    for seed in seeds:
+        say(f"{short_text(task)} (seed {seed})")
+        wanted = Task(environment, task, seed, role, session)
+        place = parts.environment(environment)
+        if not is_then:  # loading takes a while, and the traffic may have changed meanwhile
+            parts.state = process_new_events(ledger, parts.state)
+        yield runner.run(wanted, place, parts.state, pinned=pinned)
+
+
+def _show_step(number: int, step: Step) -> None:
+    if sys.stderr.isatty():
+        error = f"  ({step.page.error})" if step.page.error else ""
+        say(f"  {number:>2}  {step.role}  {step.answer}{error}  {step.completion.duration_ms} ms")
+
+
+def _print_outcome(ledger: Ledger, run: TaskRun) -> None:
+    """The answer where the task was a question, then how the run ended."""
+    document = _document(ledger, run)
+    if document["answer"] is not None:
+        print(document["answer"])
+    why = f" ({document['reason']})" if document["reason"] else ""
+    print(
+        f"{short_id(run.id.hex)} {document['outcome']}{why} after {document['steps']} steps in {document['seconds']} s "
+        f"with {document['adapter'] or BASE}; seed {document['seed']}, implicitly {document['implicit_stars']} stars"
+    )
+
+
+def _document(ledger: Ledger, run: TaskRun) -> dict[str, object]:
+    """The run as JSON: how it ended, what was answered to a question, and the rating it has."""
+    started, ended = run.started, run.ended
+    assert started is not None and ended is not None
+    is_question = started.environment == "chat" and bool(run.steps)
+    return {
+        "run": run.id.hex,
+        "answer": ledger.get_content(run.steps[-1].answer) if is_question else None,
+        "task": started.task,
+        "seed": started.seed,
+        "role": started.role,
+        "roles": list(run.roles),
+        "arm": started.arm,
+        "adapter": started.adapter,
+        "outcome": "failed" if isinstance(ended, TaskFailed) else "succeeded",
+        "reason": ended.reason if isinstance(ended, TaskFailed) else None,
+        "detail": ended.detail if isinstance(ended, TaskFailed) else None,
+        "steps": ended.steps,
+        "seconds": round(ended.duration_ms / 1000, 1),
+        "reward": ended.reward,
+        "implicit_stars": ended.implicit_stars,
+        "stars": run.ratings[-1].stars if run.ratings else None,
+        "fault": run.ratings[-1].fault if run.ratings else None,
+        "corrected_by": run.corrections[-1].source if run.corrections else None,
+    }
+
+
+def _review(ledger: Ledger, parts: Services, run: TaskRun) -> None:
+    from ....projections.explain.sentences import describe_fault
+    from ...feedback.reviewer import review
+
+    assert run.started is not None
+    can_correct = run.started.environment == "miniwob"
+    reviewed = review(ledger, run, parts.environment("miniwob") if can_correct else None)
+    corrected = ", corrected by demonstration" if reviewed.corrections else ""
+    rating = reviewed.ratings[-1]
+    say(f"  the reviewer gives {rating.stars} stars{describe_fault(rating)}{corrected}")
+
+
+def _raise_faults(runs: list[TaskRun]) -> None:
+    """Where the system itself failed, that is the user's business: the last fault, in its own words."""
+    for run in reversed(runs):
+        if isinstance(run.ended, TaskFailed) and run.ended.reason in ("error", "environment"):
+            raise GrokputerError(run.ended.detail)

@@ -1,0 +1,256 @@
+"""Runs: the list of them, one of them step by step, and those that another program logged."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ....domain.events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ....domain.rules.roles import GOOD_STARS
+from ....projections.explain.sentences import describe_fault, short_id, short_text
+from ..options import (
+    DEFAULT_DB,
+    Actor,
+    AsJson,
+    Db,
+    Role,
+    RunPrefix,
+    find_run,
+    is_for_subcommand,
+    name_actor,
+    open_ledger,
+    open_log,
+)
+from ..rendering import print_json, print_table, say, show_time
+
+if TYPE_CHECKING:
+    from ...store.log import Log
+
+ERASED = "(erased)"
+
+
+runs = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+
+@runs.callback()
+def list_runs(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    unrated: Annotated[bool, typer.Option("--unrated", help="Only ended ones that nobody has rated.")] = False,
+    unattributed: Annotated[
+        bool, typer.Option("--unattributed", help="Only those with a low rating that counts for no role yet.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, the newest first; or import what another program logged.
+
+    \b
+    Examples:
+      grokputer runs --failed --unrated
+      grokputer runs --unattributed
+      grokputer runs --role action --limit 100 --json
+    """
+    if is_for_subcommand(context):
+        return
+    log = open_log(db)
+    conditions, values = ["1"], []
+    if role is not None:
+        conditions.append("role = ?")
+        values.append(role)
+    if failed:
+        conditions.append("status = 'failed'")
+    if unattributed:
+        conditions.append(f"stars < {GOOD_STARS} AND fault IS NULL")
+    if unrated:
+        conditions.append("stars IS NULL AND status <> 'running'")
+    found = _select(log, " AND ".join(conditions), [*values, limit])
+    if as_json:
+        print_json(found)
+        return
+    columns = (
+        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "fault", "corrected",
+    )  # fmt: skip
+    print_table(columns, (_row(run) for run in found), "no runs; start one with 'grokputer run click-button'")
+
+
+@runs.command("import")
+def import_(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files session.json, folders of them, JSON Lines of sessions."),
+    ],
+    role: Annotated[Role, typer.Option(help="The role whose runs they become.")] = "action",
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Import sessions that another program logged, each as a run with its rating and comment. The same session counts once.
+
+    A session is an object with task, iterations, tool_calls, user_rating, feedback_comment, lora_version, what_went_wrong; all
+    but the task may be missing. They are pinned, under an adapter named imported: they count in no window and for no canary.
+
+    \b
+    Examples:
+      grokputer runs import session.json
+      grokputer runs import sessions/ more.jsonl --role decomposition
+    """
+    from ...feedback.sessions import read_sessions, record_session
+    from ...improvement.process_manager import process_new_events
+
+    ledger, actor = open_ledger(db), name_actor(by)
+    sessions = read_sessions(paths)
+    new = sum([record_session(ledger, it, role, actor) for it in sessions])
+    process_new_events(ledger)
+    print(f"imported {new} sessions as runs of role {role}; {len(sessions) - new} were there already")
+    unrated = [it for it in sessions if it.stars is None and it.comment]
+    if unrated:
+        say(f"{len(unrated)} comments came without a rating and were left out; rate those runs with 'grokputer rate'")
+
+
+def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]:
+    """Rows of the table of runs, which is brought up to the log's end first where it is behind."""
+    from ...store.log import connect, explain
+    from ...store.tables import are_tables_current, update_tables
+
+    if not are_tables_current(log):
+        update_tables(log)
+    try:
+        with closing(connect(log.path, "ro")) as connection:
+            connection.row_factory = sqlite3.Row
+            statement = f"SELECT * FROM runs WHERE {condition} ORDER BY position DESC LIMIT ?"
+            found = [dict(row) for row in connection.execute(statement, values)]
+    except sqlite3.Error as error:
+        raise explain(log.path, error) from error
+    for run in found:
+        if run["environment"] == "chat":
+            run["task"] = log.get_content(run["task"])
+    return found
+
+
+def _row(run: dict[str, Any]) -> tuple[Any, ...]:
+    seconds = None if run["duration_ms"] is None else f"{run['duration_ms'] / 1000:.1f}"
+    outcome = f"{run['status']} ({run['reason']})" if run["reason"] else run["status"]
+    return (
+        short_id(run["id"]),
+        show_time(run["started"]),
+        ERASED if run["task"] is None else short_text(run["task"], 40),
+        run["seed"],
+        run["arm"],
+        run["adapter"] or "base",
+        outcome,
+        run["steps"],
+        seconds,
+        run["stars"],
+        run["fault"],
+        run["corrected_by"],
+    )
+
+
+def show(
+    run: RunPrefix,
+    full: Annotated[bool, typer.Option("--full", help="With every prompt whole.")] = False,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Show one run step by step.
+
+    What was asked, what was answered and what people said of it, each with its position in the log.
+
+    \b
+    Examples:
+      grokputer show 3fa2
+      grokputer show 3fa2 --full
+    """
+    log = open_log(db)
+    history = log.history(find_run(log, run))
+    story = [_describe(log, recorded.position, recorded.event) for recorded in history]
+    if as_json:
+        print_json({"run": story[0]["run"], "events": [{k: v for k, v in it.items() if k != "run"} for it in story]})
+        return
+    for recorded, entry in zip(history, story, strict=True):
+        _print_entry(recorded.event, entry, full)
+
+
+def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
+    """The event with its content in words; content that was erased is None."""
+    from ....projections.explain.fields import own_fields
+
+    entry = {
+        "run": event.originator_id.hex,
+        "position": position,
+        "time": event.time.isoformat(),
+        "event": event.TOPIC,
+        "actor": event.actor,
+        **own_fields(event),
+    }
+    match event:
+        case TaskStarted() if event.environment == "chat":
+            entry["task"] = log.get_content(event.task)
+        case StepTaken():
+            prompt = log.get_content(event.prompt)
+            entry["prompt"] = None if prompt is None else json.loads(prompt)
+            entry["answer"] = log.get_content(event.answer)
+        case TaskRated() if event.comment is not None:
+            entry["comment"] = log.get_content(event.comment)
+        case TaskCorrected():
+            kept = log.get_content(event.correction)
+            rows = [] if kept is None else json.loads(kept)
+            done = [row["completion"] for row in rows if not row.get("is_instead")]
+            entry["correction"] = None if kept is None else done
+    return entry
+
+
+def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
+    begin = f"{entry['position']:>6}  "
+    match event:
+        case TaskStarted():
+            print(f"{begin}{ERASED if entry['task'] is None else entry['task']}  (seed {entry['seed']})")
+            print(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
+            print(f"        role {event.role}, arm {event.arm}, adapter {event.adapter or 'base'}")
+            for lane in event.others:
+                with_adapter = f"adapter {lane['adapter']}" if lane["adapter"] else f"on the adapter of {event.role}"
+                print(f"        role {lane['role']}, arm {lane['arm']}, {with_adapter}")
+            print(f"        on {entry['base']}")
+        case StepTaken():
+            by = f" by {event.role}" if event.role else ""
+            print(f"{begin}step {entry['step']}{by}  {ERASED if entry['answer'] is None else entry['answer']}")
+            for line in _prompt_lines(entry["prompt"], full):
+                print(f"        | {line}")
+            if entry["error"]:
+                print(f"        error: {entry['error']}")
+        case TaskSucceeded() | TaskFailed():
+            why = (
+                f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
+            )
+            outcome = "failed" if "reason" in entry else "succeeded"
+            print(f"{begin}{outcome}{why} after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s, ", end="")
+            print(f"reward {entry['reward']:g}, implicitly {entry['implicit_stars']} stars")
+        case TaskRated():
+            issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
+            print(
+                f"{begin}rated {entry['stars']} by {entry['actor']} ({entry['source']}){issues}{describe_fault(event)}"
+            )
+            if entry["comment"] is not None:
+                print(f"        {entry['comment']}")
+        case TaskCorrected():
+            verified = "verified" if entry["is_verified"] else "not verified"
+            print(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified})")
+            for answer in entry["correction"] or [ERASED]:
+                print(f"        {answer}")
+
+
+def _prompt_lines(prompt: list[dict[str, str]] | None, full: bool) -> list[str]:
+    """The prompt's last message: whole, or its first line and how many more there are."""
+    if prompt is None:
+        return [ERASED]
+    lines: list[str] = prompt[-1]["content"].splitlines() or [""]
+    if full:
+        return lines
+    return [short_text(lines[0], 100) + (f"  (+{len(lines) - 1} lines, see --full)" if len(lines) > 1 else "")]

@@ -1,0 +1,1 @@
+"""Commands on training: train, work, dataset, bench and demo."""

@@ -1,0 +1,140 @@
+"""Benchmarks: how well what people say becomes what the agent does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..options import AsJson
+from ..rendering import is_terminal, print_json, print_table
+
+if TYPE_CHECKING:
+    from ...bench.bench import Arguments
+    from ...bench.report import Report
+
+bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@bench.callback()
+def benchmarks() -> None:
+    """Measure the learning, on a public benchmark. Its logs are its own, in the folder --out names, and no --db is taken.
+
+    \b
+    grokputer bench learn --out bench --seeds 1 --cycles 2
+    grokputer bench learn --from-log bench
+    """
+
+
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where its logs and results lie; default: bench.")]
+Feedback = Annotated[str, typer.Option(help="Kinds of feedback, comma separated.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How often each is played, with seeds 1, 2, ...")]
+Cycles = Annotated[int, typer.Option(min=1, help="Trainings, one after another.")]
+Episodes = Annotated[int, typer.Option(min=1, help="Rated runs in each cycle, those of the canary included.")]
+Measured = Annotated[int, typer.Option(min=1, help="Runs of each task, before the first and after each cycle.")]
+Tasks = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="MiniWoB++ tasks to learn; default: the 16 unseen ones.")
+]
+OldTasks = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="Tasks not to be forgotten; default: the base's ten.")
+]
+Judge = Annotated[
+    str | None, typer.Option(metavar="MODULE:OBJECT", help="Who rates and corrects; see domain/ports.py, Reviewer.")
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all its logs; may be repeated.")
+]
+Canary = Annotated[bool, typer.Option(help="Let a canary decide; without one, what passes the gate is promoted.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Loops played at a time, each with a share of the cores.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with DIR as it was last started.")]
+FromLog = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="DIR|FILE", help="Play nothing: only report on these logs; may be repeated."),
+]
+
+
+@bench.command()
+def learn(
+    out: Out = None,
+    feedback: Feedback = "corrections,ratings,preferences",
+    seeds: Seeds = 3,
+    cycles: Cycles = 4,
+    episodes: Episodes = 150,
+    measure: Measured = 20,
+    tasks: Tasks = None,
+    old_tasks: OldTasks = None,
+    reviewer: Judge = None,
+    set_: Set = None,
+    canary: Canary = True,
+    jobs: Jobs = 1,
+    resume: Resume = False,
+    from_log: FromLog = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play cycles of feedback and training on tasks the base has never seen, and write what came of it.
+
+    Killed and started again with the same arguments, it goes on where it was. The table, learning.json, learning.md and
+    learning.png are made from the logs alone, at any time.
+
+    \b
+    Examples:
+      grokputer bench learn --out bench --feedback corrections --seeds 1
+      grokputer bench learn --from-log bench
+    """
+    from ...bench.report import find_logs, report
+
+    if from_log:
+        found = report(find_logs(from_log))
+        _show(found, out or next((path for path in from_log if path.is_dir()), from_log[0].parent), as_json)
+        return
+    from ...bench.bench import Arguments, earlier_arguments
+    from ...environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
+
+    folder = out or Path("bench")
+    if resume:
+        _play(folder, earlier_arguments(folder), jobs, as_json)
+        return
+    unseen = UNSEEN_TASKS if tasks is None else _names(tasks)
+    old = BASE_TASKS if old_tasks is None else _names(old_tasks)
+    kinds, settings = _names(feedback), set_ or ()
+    arguments = Arguments(kinds, seeds, cycles, episodes, measure, unseen, old, canary, reviewer, settings)
+    _play(folder, arguments, jobs, as_json)
+
+
+def _play(folder: Path, arguments: Arguments, jobs: int, as_json: bool) -> None:
+    """Play it, or what is left of it, and report."""
+    from rich.console import Console
+
+    from ...bench.bench import run_bench
+    from ...bench.report import find_logs, report
+    from .demo import Shown
+
+    try:
+        run_bench(folder, arguments, Shown(Console(stderr=True)), jobs)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    _show(report(find_logs([folder])), folder, as_json)
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name for name in (it.strip() for it in given.split(",")) if name)
+
+
+def _show(found: Report, folder: Path, as_json: bool) -> None:
+    """Write the results into the folder and print them."""
+    from ...bench.drawing import draw_curve, plot_curve
+    from ...bench.report import CAPTION, COLUMNS, as_document, point_rows, task_columns, task_rows, write_report
+
+    write_report(found, folder)
+    if as_json:
+        print_json(as_document(found))
+    else:
+        print_table(COLUMNS, point_rows(found))
+        print(f"{CAPTION}\n")
+        print_table(task_columns(found), task_rows(found))
+        print(f"\n{plot_curve(found, shutil.get_terminal_size((100, 24)).columns, is_terminal())}\n")
+    draw_curve(found, folder / "learning.png")
+    if not as_json:
+        print(f"written: learning.json, learning.md and learning.png in {folder}")

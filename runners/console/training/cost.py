@@ -1,0 +1,106 @@
+"""What a training would be and cost, shown before it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ....adapters.data.dataset import TOPICS, Dataset, build_dataset
+from ....domain.durations import show_duration
+from ....domain.rules.cost import Prices
+from ....projections.explain.sentences import count
+from ...improvement.estimates import estimate_from_history, try_out
+from ...improvement.process_manager import resolve_recipe
+from ...lessons.gather import find_uncorrected
+from ...wiring import base_of
+from ..rendering import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ....adapters.training.cost import Estimate
+    from ....domain.recipe import Recipe
+    from ....projections.state.state import State
+    from ...store.ledger import Ledger
+
+
+def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: bool) -> None:
+    """Show recipe, dataset, and what the training would take: tried out on this machine, or by what is in the log."""
+    policy = state.policy
+    recipe = resolve_recipe(policy, role)
+    below, minimum = policy.get("training.below_stars", role), policy.get("training.min_examples", role)
+    events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
+    dataset = build_dataset(events, ledger.get_content, role, below, recipe)
+    declined = f"{dataset.lessons} usable examples, {minimum} are needed" if dataset.lessons < minimum else None
+    if policy.get("model.backend") == "openai":
+        declined = "the model runs on an endpoint and cannot be trained here; set model.backend to local"
+    retries = policy.get("training.retries", role)
+    again = sum(
+        run.started.environment != "chat"
+        for run in (find_uncorrected(ledger, role, below, recipe.held_out_share) if retries else ())
+    )
+    found = None
+    if declined is None:
+        if probes:
+            say("trying a few steps of it ...")
+        found = (
+            try_out(dataset, recipe, base_of(policy))
+            if probes
+            else estimate_from_history(ledger, policy, dataset, recipe)
+        )
+    pages = policy.get("training.practice", role) if retries else 0
+    if as_json:
+        tried_first = {"runs": again, "times": retries, "practice_pages": pages}
+        print_json(_document(role, recipe, dataset, declined, found, Prices.of(policy)) | {"tried_first": tried_first})
+        return
+    print_table(("recipe", "value"), recipe.to_json().items())
+    sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
+    print(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
+    if again:
+        often = f"{'each ' * (again > 1)}up to {retries} times"
+        print(
+            f"before it, {count(again, 'failed run')} that nobody corrected would be tried again, {often}; successes add"
+        )
+    if pages:
+        print(f"{count(pages, 'fresh page')} of each task that failed would be practised; own successes add")
+    if found is None:
+        print(f"it would be declined: {declined}")
+        return
+    print_table(("it would take", "about"), _rows(found, recipe, Prices.of(policy)))
+    print(f"known from: {found.basis}")
+
+
+def _document(
+    role: str, recipe: Recipe, dataset: Dataset, declined: str | None, found: Estimate | None, prices: Prices
+) -> dict[str, Any]:
+    cost = prices.cost(found.duration_s).to_json() if found and found.duration_s is not None else None
+    return {
+        "role": role,
+        "recipe": recipe.to_json(),
+        "dataset": {
+            "examples": len(dataset.examples),
+            "by_source": dict(dataset.by_source),
+            "runs": dataset.runs,
+            "hash": dataset.hash,
+        },
+        "declined": declined,
+        "estimate": found.to_json() | {"total_tokens": _total(found, recipe)} if found else None,
+        "cost": cost,
+    }
+
+
+def _rows(found: Estimate, recipe: Recipe, prices: Prices) -> list[tuple[str, str | None]]:
+    cost = prices.cost(found.duration_s) if found.duration_s is not None else None
+    memory = f"{found.peak_memory_bytes / 1e9:.2f} GB on {found.device}" if found.peak_memory_bytes else None
+    left_out = f", {found.left_out} too long and left out" if found.left_out else ""
+    rent = f", {prices.per_hour:g} per hour" if prices.per_hour else ""
+    return [
+        ("examples", f"{found.examples}{left_out}"),
+        ("tokens", f"{found.tokens} an epoch, {_total(found, recipe)} in all" if found.tokens is not None else None),
+        ("optimiser steps", str(found.steps)),
+        ("peak memory", memory),
+        ("time", show_duration(found.duration_s) if found.duration_s is not None else None),
+        ("energy", f"{cost.energy_kwh:.3g} kWh at {prices.power_watts:g} W" if cost else None),
+        ("money", f"{cost.price} at {prices.per_kwh:g} per kWh{rent}" if cost else None),
+    ]
+
+
+def _total(found: Estimate, recipe: Recipe) -> int | None:
+    return None if found.tokens is None else found.tokens * recipe.epochs

@@ -1,0 +1,244 @@
+"""Datasets: what the next training would learn, taken out to a file, and added to from outside."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ....domain.errors import NotPossible
+from ....domain.settings.settings import ROLES
+from ....projections.explain.sentences import short_id
+from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
+from ..rendering import print_json, print_table
+
+if TYPE_CHECKING:
+    from ....adapters.data.dataset import Dataset
+    from ....adapters.data.examples import Example
+    from ....projections.state.state import State
+    from ...store.log import Log
+
+dataset = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+ForRole = Annotated[Role, typer.Option("--role", help="The role whose trainings it is of.")]
+
+SHOWN_LINES = 12
+"""Lines of a prompt that a preview shows, the last ones: a page's end and the task are nearest to the answer; chosen."""
+
+
+@dataset.callback()
+def list_datasets(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Say for each role what the next training would learn; see it, export it, or add to it.
+
+    \b
+    Examples:
+      grokputer dataset
+      grokputer dataset import alpaca.jsonl --role action --limit 500
+    """
+    if is_for_subcommand(context):
+        return
+    log = open_log(db)
+    rows = []
+    for role in ROLES:
+        built, state = _build(log, role)
+        rows.append(_document(built, role, state.policy.get("training.min_examples", role)))
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("role", "examples", "lessons", "needed", "runs", "held out")
+    shown = ("role", "examples", "lessons", "minimum", "runs")
+    print_table(columns, ([*(row[name] for name in shown), sum(row["held_out"].values())] for row in rows))
+
+
+@dataset.command()
+def preview(
+    role: ForRole = "action",
+    source: Annotated[str | None, typer.Option(help="Show examples of this source only.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Examples shown.")] = 3,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Show the dataset that a training requested now would use, before retries and a teacher add to it.
+
+    \b
+    Examples:
+      grokputer dataset preview --source teacher --limit 10
+      grokputer dataset preview --role ocr --json
+    """
+    built, state = _build(open_log(db), role)
+    chosen = [it for it in built.examples if source in (None, it.source)]
+    if source is not None and not chosen:
+        there = ", ".join(sorted(built.by_source)) or "none"
+        raise NotPossible(f"no example of the dataset is of source {source!r}; its sources: {there}")
+    minimum = state.policy.get("training.min_examples", role)
+    if as_json:
+        print_json(_document(built, role, minimum) | {"shown": [it.to_json() for it in chosen[:limit]]})
+        return
+    _print_counts(built, role, minimum)
+    for example in chosen[:limit]:
+        _print_example(example)
+
+
+@dataset.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; it must not be there yet.")],
+    role: ForRole = "action",
+    form: Annotated[
+        Literal["examples", "alpaca"], typer.Option(help="'examples': all of each; 'alpaca': targets as instructions.")
+    ] = "examples",
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Write that dataset to a JSON Lines file, and its manifest beside it.
+
+    \b
+    Examples:
+      grokputer dataset export action.jsonl
+      grokputer dataset export action.jsonl --form alpaca
+    """
+    from ....adapters.data.examples import write_examples
+    from ....adapters.data.imports import write_alpaca
+
+    manifest = file.with_suffix(".manifest.json")
+    for path in (file, manifest):
+        if path.exists():
+            raise NotPossible(f"{path} is there already; give another name")
+    built, _ = _build(open_log(db), role)
+    if not built.examples:
+        raise NotPossible(f"role {role} has no examples yet; correct some failed runs with 'grokputer correct'")
+    written = len(built.examples)
+    if form == "alpaca":
+        written = write_alpaca(file, built.examples)
+    else:
+        write_examples(file, built.examples)
+    manifest.write_text(built.manifest() + "\n", encoding="utf-8")
+    print(f"wrote {written} examples to {file} and the manifest to {manifest}")
+
+
+@dataset.command("import")
+def import_(
+    path: Annotated[
+        str, typer.Argument(metavar="FILE|PATH", help="A file, a folder, or owner/name on the Hugging Face Hub.")
+    ],
+    role: ForRole = "action",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many examples, the first ones.")] = None,
+    license: Annotated[str | None, typer.Option(help="The terms it is under; they are recorded with it.")] = None,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Add a public set: JSON Lines in the form of Alpaca, Dolly, chat messages or ours, or what 'datasets' loads.
+
+    Its share of a dataset is the setting training.public_share; 0 leaves all such sets out.
+
+    \b
+    Examples:
+      grokputer dataset import alpaca.jsonl --role action --license "CC BY-NC 4.0"
+      grokputer dataset import databricks/databricks-dolly-15k --role decomposition --limit 1000
+    """
+    from ....adapters.data.imports import read_public
+    from ...lessons.imported_sets import record_import
+
+    ledger = open_ledger(db)
+    read = read_public(path, role, limit)
+    if not record_import(ledger, read, role, license, name_actor(by)):
+        print(f"these {len(read.examples)} examples are imported for role {role} already; nothing was recorded")
+        return
+    left_out = f", {read.left_out} rows left out" if read.left_out else ""
+    print(f"imported {len(read.examples)} examples from {read.name} ({read.form}{left_out}) for role {role}")
+
+
+@dataset.command()
+def synthesize(
+    role: ForRole = "action",
+    count: Annotated[int, typer.Option(min=1, max=100, help="Variations of each corrected run.")] = 3,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many runs, the newest.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many runs there are; ask and record nothing.")
+    ] = False,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Let the teacher vary what was corrected: a question in other words, a task from other seeds.
+
+    The settings teacher.endpoint and teacher.model say who that is. A run is varied once.
+
+    \b
+    Examples:
+      grokputer dataset synthesize --dry-run
+      grokputer dataset synthesize --role action --count 5
+    """
+    from ...improvement.process_manager import process_new_events, resolve_recipe
+    from ...lessons.gather import find_corrected, vary
+    from ...wiring import Services
+
+    ledger = open_ledger(db)
+    state = process_new_events(ledger)
+    below, share = state.policy.get("training.below_stars", role), resolve_recipe(state.policy, role).held_out_share
+    runs = [run for run in find_corrected(ledger, role, below, share) if not run.variations]
+    runs = runs[-limit:] if limit is not None else runs
+    if dry_run:
+        print(f"{len(runs)} corrected runs would be varied, {count} times each at most")
+        return
+    with Services(ledger, state) as parts:
+        teacher = parts.teacher(state.policy, role)
+        if teacher is None:
+            raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
+        made = [vary(ledger, parts, run, teacher, count, name_actor(by)) for run in runs]
+    print(f"{teacher.model} made {sum(made)} examples of {sum(map(bool, made))} of {len(runs)} corrected runs")
+
+
+def _build(log: Log, role: str) -> tuple[Dataset, State]:
+    """The dataset as of now."""
+    from ....adapters.data.dataset import TOPICS, build_dataset
+    from ...improvement.process_manager import resolve_recipe
+    from ...store.states import load_state
+
+    state = load_state(log)
+    events = (recorded.event for recorded in log.read(1, None, TOPICS))
+    below = state.policy.get("training.below_stars", role)
+    return build_dataset(events, log.get_content, role, below, resolve_recipe(state.policy, role)), state
+
+
+def _document(built: Dataset, role: str, minimum: int) -> dict[str, Any]:
+    return {
+        "role": role,
+        "hash": built.hash,
+        "examples": len(built.examples),
+        "lessons": built.lessons,
+        "minimum": minimum,
+        "runs": built.runs,
+        "by_source": dict(built.by_source),
+        "by_task": dict(built.by_task),
+        "by_label": dict(built.by_label),
+        "pairs": sum(bool(it.rejected) for it in built.examples),
+        "held_out": dict(Counter(it.outcome for it in built.held_out)),
+    }
+
+
+def _print_counts(built: Dataset, role: str, minimum: int) -> None:
+    document = _document(built, role, minimum)
+    print(f"role {role}: {document['examples']} examples from {built.runs} runs, {built.hash[:19]}")
+    if built.lessons < minimum:
+        print(f"a training would be declined: {built.lessons} usable examples, {minimum} are needed")
+    rows = [
+        (kind, name, count)
+        for kind in ("source", "task", "label")
+        for name, count in sorted(document[f"by_{kind}"].items())
+    ]
+    rows += [("rejected answer", "known", document["pairs"])] if document["pairs"] else []
+    rows += [("held out", f"runs that {outcome}", count) for outcome, count in document["held_out"].items()]
+    print_table(("", "", "examples"), rows, "nothing to learn from yet")
+
+
+def _print_example(example: Example) -> None:
+    run = f", run {short_id(example.run_id)} step {example.step + 1}" if example.run_id else ""
+    print(f"\n{example.source} ({example.label}): {example.instance}{run}")
+    lines = example.messages[-1]["content"].rstrip().splitlines()
+    if len(lines) > SHOWN_LINES:
+        print(f"    ({len(lines) - SHOWN_LINES} lines before)")
+    for line in lines[-SHOWN_LINES:]:
+        print(f"    {line}")
+    print(f"  > {example.completion}")
+    if example.rejected:
+        print(f"  x {example.rejected}")

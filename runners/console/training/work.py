@@ -1,0 +1,118 @@
+"""What makes improvement happen: asking for a training, carrying out what the log asks for, and the demo of it all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ....domain.aggregates.role import RoleImprovement, role_id
+from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, name_actor, open_ledger
+from ..rendering import say
+
+
+def init(db: Db = DEFAULT_DB) -> None:
+    """Make the log, empty. A log that is there already stays as it is.
+
+    \b
+    Examples:
+      grokputer init
+      grokputer init --db work/events.db
+    """
+    from ...store.ledger import Ledger
+
+    is_new = not db.exists() or not db.stat().st_size
+    position = Ledger.create(db).position
+    print(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
+
+
+def train(
+    role: Annotated[Role, typer.Argument(help="The role to train an adapter for.")] = "action",
+    reason: Annotated[str, typer.Option(help="Why; it is recorded with the request.")] = "asked for by hand",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show recipe, dataset, time, memory and money; record nothing.")
+    ] = False,
+    probes: Annotated[
+        bool,
+        typer.Option(
+            "--probe/--no-probe", help="With --dry-run: try a few steps, or tell from the last training in the log."
+        ),
+    ] = True,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a training by hand, or see before what it would cost.
+
+    'grokputer work' carries it out, without waiting for ratings to fall. Prices are the settings cost.*.
+
+    \b
+    Examples:
+      grokputer train action --dry-run
+      grokputer train action --reason "forty new corrections"
+    """
+    from ...improvement.process_manager import process_new_events
+    from ...store.states import load_state
+
+    if as_json and not dry_run:
+        raise typer.BadParameter("--json goes with --dry-run")
+    ledger = open_ledger(db)
+    if dry_run:
+        from .cost import preview
+
+        preview(ledger, load_state(ledger), role, probes=probes, as_json=as_json)
+        return
+    live = process_new_events(ledger).traffic(role).stable
+    context = ledger.context(name_actor(by))
+    ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
+    process_new_events(ledger)
+    print(f"a training for role {role} is requested; 'grokputer work' carries it out")
+
+
+def work(
+    once: Annotated[bool, typer.Option("--once", help="Do what there is to do now, then end.")] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Carry out what the log asks for.
+
+    Trainings, proofs and looks at the canary, by one worker at a time.
+
+    \b
+    Examples:
+      grokputer work --once
+      grokputer work --db events.db
+    """
+    from rich.console import Console
+
+    from ...improvement.worker import Reporter
+    from ...improvement.worker import work as carry_out
+    from ..progress import GateProgress, TrainingProgress
+
+    ledger = open_ledger(db)
+    console = Console(stderr=True)
+    reporter = Reporter(say=print, progress=TrainingProgress(console), count=GateProgress(console))
+    try:
+        carry_out(ledger, once=once, reporter=reporter)
+    except KeyboardInterrupt:
+        say("stopped; the next worker goes on from the log")
+
+
+def demo(
+    db: Annotated[
+        Path, typer.Option("--db", metavar="PATH", help="The demo's own log; an older one is moved aside.")
+    ] = Path("demo/events.db"),
+    seed: Annotated[int, typer.Option(min=0, help="Which tasks' seeds are drawn; another seed is another demo.")] = 1,
+) -> None:
+    """Play the whole loop on a log of its own.
+
+    Runs, ratings, a breach, a training, a canary, and the tasks again.
+
+    \b
+    Examples:
+      grokputer demo
+      grokputer demo --seed 2 --db second/events.db
+    """
+    from .demo import play
+
+    play(db, seed)

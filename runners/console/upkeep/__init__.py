@@ -1,0 +1,1 @@
+"""Commands of upkeep: settings, doctor, backup, restore and forget."""

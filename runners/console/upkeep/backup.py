@@ -1,0 +1,74 @@
+"""Keeping the log safe: backups, and bringing one back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..options import DEFAULT_DB, Db, open_log
+from ..rendering import say
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to; it must not be there yet.")],
+    weights: Annotated[
+        bool, typer.Option("--weights/--no-weights", help="With the weights of all adapters, or the log alone.")
+    ] = True,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Copy the log and its adapters' weights to a folder, while runs and training go on, and prove the copy.
+
+    Every event is decoded, every text and weight held against its hash, and every view computed again. The copy is itself
+    a log: any reading command takes FOLDER/events.db. Unfinished trainings are not in it; they begin anew.
+
+    \b
+    Examples:
+      grokputer backup backups/monday
+      grokputer backup backups/log-alone --no-weights
+    """
+    from ...archive.backup import back_up
+
+    done = back_up(open_log(db), folder, with_weights=weights)
+    size = sum(it.stat().st_size for it in folder.rglob("*") if it.is_file())
+    print(f"backed up {_amount(done.events, done.weights)} to {folder} ({size / 1e6:.1f} MB), and proved them")
+    for name in done.missing:
+        say(f"the weights of {name} are missing or damaged and are not in it; see 'grokputer doctor'")
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What 'backup' made.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Though the log holds events that the backup lacks, or cannot be read.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Prove it and say what would be lost; change nothing.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Prove a backup, then put it in the log's place. The log that was there is kept under another name.
+
+    Nothing is replaced while a worker or another process has the log open. Weights are added, none is taken away.
+
+    \b
+    Examples:
+      grokputer restore backups/monday --dry-run
+      grokputer restore backups/monday --force --db events.db
+    """
+    from ...archive.backup import restore as bring_back
+
+    done = bring_back(folder, db, force=force, dry_run=dry_run)
+    lost = "events that cannot be counted" if done.lost is None else f"{done.lost} events"
+    if dry_run:
+        print(f"{folder} is whole: {done.backup.events} events; {db} holds {lost} that it lacks")
+        return
+    print(f"restored {_amount(done.backup.events, done.backup.weights)} from {folder} to {db}")
+    if done.kept is not None:
+        say(f"the log that was there, with {lost} that the backup lacks, is kept as {done.kept}")
+    for name in done.backup.missing:
+        say(f"the weights of {name} are neither in the backup nor here; runs cannot use it until they are")
+
+
+def _amount(events: int, weights: int) -> str:
+    return f"{events} events and {weights} {'set' if weights == 1 else 'sets'} of weights"

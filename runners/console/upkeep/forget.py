@@ -1,0 +1,118 @@
+"""Forgetting: a run's or a person's words are deleted for good, and who asked for it and why is on record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ....domain.aggregates.role import RoleImprovement, role_id
+from ....domain.errors import GrokputerError, NotPossible
+from ....projections.explain.sentences import count, short_id
+from ..options import DEFAULT_DB, Actor, AsJson, Db, find_run, name_actor, open_ledger
+from ..rendering import print_json, say
+
+if TYPE_CHECKING:
+    from ....projections.state.state import State
+    from ...archive.erasure import Target, Words
+    from ...store.ledger import Ledger
+
+
+def forget(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run whose words are deleted.")] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Delete all that this person asked, said, corrected or imported instead."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; it is on record for good.")] = "",
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Ask for a training without them where what is live was trained on them.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; delete nothing.")] = False,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Delete words for good: questions, prompts, answers, comments, corrections, imported examples.
+
+    No byte of them is left in the log's files. The events stand, and so does the proof over them ('grokputer verify').
+    Adapters that were trained on the words are named. Backups, exports and datasets that you made are yours to delete.
+
+    \b
+    Examples:
+      grokputer forget 3fa2 --reason "asked for by the user"
+      grokputer forget --person bob --reason "left the team" --retrain
+    """
+    from ...archive.erasure import Target, drop_datasets, erase, find_words
+    from ...improvement.process_manager import process_new_events
+    from ...store.log import adapters_folder
+
+    if (run is None) == (person is None):
+        raise GrokputerError("name a run, or a person with --person, and not both; see 'grokputer runs'")
+    ledger = open_ledger(db)
+    target = Target(find_run(ledger, run).hex if run is not None else None, person)
+    actor = name_actor(by)
+    if dry_run:
+        _report(target, find_words(ledger, target), [], as_json, "would be ")
+        return
+    state = process_new_events(ledger)
+    if retrain:
+        _check_lineage(state)
+    words = erase(ledger, target, reason, actor)
+    drop_datasets(adapters_folder(ledger.path), words.trainings)
+    requested = _retrain(ledger, state, words, actor) if retrain else []
+    process_new_events(ledger)
+    _report(target, words, requested, as_json, "")
+
+
+def _report(target: Target, words: Words, requested: list[str], as_json: bool, manner: str) -> None:
+    if as_json:
+        shown = {"texts": len(words.keys), "runs": sorted(words.runs), "adapters": words.adapters}
+        print_json({**shown, "trainings_requested": requested})
+        return
+    whose = f"run {short_id(target.run)}" if target.run is not None else str(target.person)
+    if not words.keys:
+        print(f"there are no words of {whose}")
+    else:
+        print(f"{count(len(words.keys), 'text')} of {whose}, in {count(len(words.runs), 'run')}, {manner}deleted")
+    if words.adapters:
+        print(f"trained on them: {', '.join(words.adapters)}")
+        if not requested and not manner:
+            say(
+                "what they learnt is in their weights; ask for a training without them with --retrain or 'grokputer train'"
+            )
+    for role in requested:
+        print(f"a training for role {role} without them is requested; 'grokputer work' carries it out")
+
+
+def _check_lineage(state: State) -> None:
+    for role in _trained_roles(state):
+        if state.policy.get("training.lineage", role) == "parent":
+            raise GrokputerError(
+                f"trainings of role {role} go on from the live adapter, which would keep what it learnt; set training.lineage "
+                "to base first"
+            )
+
+
+def _retrain(ledger: Ledger, state: State, words: Words, actor: str) -> list[str]:
+    """Ask for a training of each role whose live adapter was trained on the words."""
+    asked = []
+    for role in _trained_roles(state):
+        live = state.traffic(role).stable
+        if live in words.adapters and _ask(ledger, role, live, actor):
+            asked.append(role)
+    return asked
+
+
+def _trained_roles(state: State) -> list[str]:
+    return sorted({adapter["role"] for adapter in state.registry.adapters.values()})
+
+
+def _ask(ledger: Ledger, role: str, live: str | None, actor: str) -> bool:
+    context, reason = ledger.context(actor), "train without words that were erased"
+    try:
+        ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
+    except NotPossible as error:
+        say(f"no training is requested: {error}; then give 'grokputer train {role}'")
+        return False
+    return True

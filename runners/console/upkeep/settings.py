@@ -1,0 +1,112 @@
+"""Settings: every figure that can be turned, and turning one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ....domain.aggregates.settings import SETTINGS_ID, Settings
+from ....domain.settings.settings import RECIPE_KEYS, ROLES, SETTINGS, Policy, check_setting
+from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
+from ..rendering import print_json, print_table
+
+if TYPE_CHECKING:
+    from ....projections.state.state import State
+
+settings = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+
+@settings.callback()
+def list_settings(
+    context: typer.Context,
+    changed: Annotated[bool, typer.Option("--changed", help="Only those that were changed.")] = False,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """List the settings, or set one.
+
+    A key may be set for one role alone by writing the role before it, as in action.training.r.
+
+    \b
+    Examples:
+      grokputer settings --changed
+      grokputer settings set rating.threshold 4.0 --reason "stricter since the release"
+    """
+    if is_for_subcommand(context):
+        return
+    from ...store.states import load_state
+
+    state = load_state(open_log(db))
+    rows = [row for row in _rows(state) if row["is_changed"] or not changed]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("setting", "value", "default", "takes", "help")
+    print_table(columns, (list(row.values())[:5] for row in rows), "all settings are at their defaults")
+
+
+def _rows(state: State) -> list[dict[str, Any]]:
+    """One row per setting, then per recipe figure, then per setting of one role alone."""
+    from ....domain.recipe import preset
+
+    policy = state.policy
+    rows = [
+        _row(key, policy.get(key), setting.default, setting.allowed(), setting.help, key in policy.changed)
+        for key, setting in SETTINGS.items()
+    ]
+    recipe = preset(policy.get("training.preset")).to_json()
+    for key in RECIPE_KEYS:
+        name = f"training.{key}"
+        value = policy.get(name)
+        rows.append(
+            _row(
+                name,
+                recipe[key] if value is None else value,
+                recipe[key],
+                "",
+                "the recipe's own",
+                name in policy.changed,
+            )
+        )
+    for key, value in sorted(policy.changed.items()):
+        role, _, bare = key.partition(".")
+        if role in ROLES:
+            default = SETTINGS[bare].default if bare in SETTINGS else None
+            rows.append(_row(key, value, default, "", f"for role {role} alone", True))
+    return rows
+
+
+def _row(key: str, value: Any, default: Any, takes: str, help: str, is_changed: bool) -> dict[str, Any]:
+    return {"key": key, "value": value, "default": default, "takes": takes, "help": help, "is_changed": is_changed}
+
+
+@settings.command("set")
+def set_setting(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The setting, as 'grokputer settings' lists it.")],
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="Its new value; '' for none where that is the default.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why; it is recorded with the change.")] = "",
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Change one setting, from now on. What was recorded under the old value stays as it is.
+
+    \b
+    Examples:
+      grokputer settings set rating.threshold 4.0
+      grokputer settings set action.training.r 8 --reason "the user's figure for this role"
+    """
+    from ...improvement.process_manager import process_new_events, resolve_recipe
+
+    ledger = open_ledger(db)
+    typed = check_setting(key, value)
+    policy = Policy({**process_new_events(ledger).settings, key: typed})
+    for role in ROLES:
+        resolve_recipe(policy, role)
+    before = ledger.position
+    context = ledger.context(name_actor(by))
+    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
+    process_new_events(ledger)
+    print(f"{key} is {typed}" if ledger.position > before else f"{key} is {typed} already; nothing was recorded")

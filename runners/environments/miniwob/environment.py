@@ -1,0 +1,182 @@
+"""The computer to use: the tasks of MiniWoB++ as pages in a browser of our own.
+
+A task and a seed give the same page every time, in a fresh tab as in a used one. Tabs stay open, because loading a page
+costs ten times what an episode does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import json
+from collections import OrderedDict
+from functools import cache
+from pathlib import Path
+
+from ....domain.errors import EnvironmentUnavailable, UnknownTask
+from ....domain.page.action import VERBS, parse_action
+from ....domain.page.messages import Page
+from ..browser import Browser, PageError, Tab
+
+BASE_TASKS = (
+    "click-button",
+    "click-checkboxes",
+    "click-dialog",
+    "click-link",
+    "click-option",
+    "click-tab",
+    "click-test-2",
+    "click-widget",
+    "enter-text",
+    "focus-text",
+)
+"""What the embedded model is pretrained on."""
+
+UNSEEN_TASKS = (
+    "choose-list",
+    "click-button-sequence",
+    "click-collapsible",
+    "click-color",
+    "click-dialog-2",
+    "click-scroll-list",
+    "click-tab-2",
+    "enter-password",
+    "enter-text-dynamic",
+    "focus-text-2",
+    "login-user",
+    "multi-layouts",
+    "navigate-tree",
+    "read-table",
+    "search-engine",
+    "use-autocomplete",
+)
+"""What it has never met before feedback: kept out of pretraining, templates and synthetic pages."""
+
+TABS = 32
+"""How many tasks stay open at most; chosen: the base and the unseen tasks together."""
+
+
+class MiniWob:
+    """The ``Environment`` of MiniWoB++. Success is a reward of 1. The browser starts with the first episode."""
+
+    def __init__(self, tabs: int = TABS) -> None:
+        self._tabs = _Tabs(tabs)
+        self._seat = 0
+        self._task = ""
+        self._page: Page | None = None
+
+    def reset(self, task: str, seed: int) -> Page:
+        """Start the task from the seed. Raises ``UnknownTask``; ``EnvironmentUnavailable`` without a browser."""
+        page_url(task)
+        self._task = task
+        return self._call(f"grokputer.reset({seed})")
+
+    def act(self, action: str) -> Page:
+        """Carry out one action; the page's ``error`` says why one that cannot be read or done changed nothing."""
+        if self._page is None:
+            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
+        parsed = parse_action(action)
+        if parsed is None:
+            error = f"cannot read {action[:80]!r} as an action; it begins with one of {', '.join(VERBS)}"
+            return Page(self._page.task, self._page.lines, self._page.is_done, self._page.reward, error)
+        arguments = json.dumps([parsed.verb, parsed.number, parsed.text])
+        return self._call(f"grokputer.act(...{arguments})", is_going_on=True)
+
+    def beside(self, seat: int) -> MiniWob:
+        """Another episode in the same browser, in a tab of its own for each seat; see ``Environment.beside``."""
+        other = MiniWob()
+        other._tabs, other._seat = self._tabs, seat
+        return other
+
+    def close(self) -> None:
+        """End the browser. The next reset starts another."""
+        self._page = None
+        self._tabs.close()
+
+    def __enter__(self) -> MiniWob:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, expression: str, *, is_going_on: bool = False) -> Page:
+        """The page after the expression, in the tab where the episode is going on, or in the task's own."""
+        try:
+            answer = self._tabs.open(self._seat, self._task, must_be_open=is_going_on).evaluate(expression)
+        except EnvironmentUnavailable:
+            self.close()
+            raise
+        except PageError as error:
+            self.close()
+            raise EnvironmentUnavailable(f"the page of {self._task} failed: {error}; start the task again") from error
+        self._page = Page(
+            answer["task"], tuple(answer["lines"]), bool(answer["is_done"]), float(answer["reward"]), answer["error"]
+        )
+        return self._page
+
+
+class _Tabs:
+    """The browser and its open tabs: one for each seat and task, at most ``most`` in all."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._browser: Browser | None = None
+        self._open: OrderedDict[tuple[int, str], Tab] = OrderedDict()
+
+    def open(self, seat: int, task: str, *, must_be_open: bool) -> Tab:
+        """The tab, opened when it is not, in place of the one used longest ago where there are too many.
+
+        Raises ``EnvironmentUnavailable``, also for one that must be open and is not, because the browser was lost.
+        """
+        key = (seat, task)
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        if must_be_open:
+            raise EnvironmentUnavailable(f"the browser was lost in the midst of {task}; start the task again")
+        if self._browser is None:
+            self._browser = Browser()
+        if len(self._open) >= self._most:
+            self._open.popitem(last=False)[1].close()
+        tab = Tab(self._browser)
+        tab.inject(page_script())
+        tab.navigate(page_url(task))
+        self._open[key] = tab
+        return tab
+
+    def close(self) -> None:
+        """End the browser."""
+        browser, self._browser = self._browser, None
+        self._open.clear()
+        if browser is not None:
+            browser.close()
+
+
+@cache
+def task_names() -> tuple[str, ...]:
+    """All tasks there are, in alphabetical order."""
+    return tuple(sorted(path.stem for path in _html().glob("*.html")))
+
+
+def page_url(task: str) -> str:
+    """Where the task's page is. Raises ``UnknownTask``."""
+    if task not in task_names():
+        close = difflib.get_close_matches(task, task_names(), n=3) or [*BASE_TASKS[:3], "..."]
+        raise UnknownTask(f"there is no task {task!r}; close to it: {', '.join(close)}")
+    return (_html() / f"{task}.html").as_uri()
+
+
+@cache
+def _html() -> Path:
+    spec = importlib.util.find_spec("miniwob")  # Importing it would start Gymnasium and Selenium.
+    if spec is None or not spec.submodule_search_locations:
+        raise EnvironmentUnavailable("the package miniwob is not installed; pip install miniwob==1.1.0")
+    return Path(spec.submodule_search_locations[0]) / "html" / "miniwob"
+
+
+@cache
+def page_script() -> str:
+    """What is injected into every page: observe.js, then act.js."""
+    return "\n".join(
+        (Path(__file__).parents[1] / name).read_text(encoding="utf-8") for name in ("observe.js", "act.js")
+    )

@@ -1,0 +1,126 @@
+"""What 'why' explains: the name that was given, found among adapters, settings, runs and rollouts, and its tree of causes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from ...domain.aggregates.base import ACTOR
+from ...domain.errors import NotFound
+from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted, TaskStarted
+from ...domain.settings.settings import RECIPE_KEYS, ROLES, SETTINGS, without_role
+from ...projections.explain.assignments import trace_run
+from ...projections.explain.history import History
+from ...projections.explain.lineage import trace
+from ...projections.explain.path import trace_rollout
+from ...projections.explain.sentences import say_names, say_value
+from ...projections.explain.setting_history import is_setting, trace_setting
+from ...projections.explain.tree import Node, walk
+from ...projections.state.state import State
+from ..store.log import Log
+from ..store.states import load_state
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The tree of one thing, and what of the log bears on it."""
+
+    title: str
+    about: dict[str, Any]
+    """What it is, JSON-plain: ``adapter``, ``run``, ``rollout`` or ``setting``, and how that stands now."""
+    roots: list[Node]
+    role: str
+    """Whose ratings and adapters bear on it."""
+    rollout: str | None = None
+    """The rollout that it is about, hex."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What it is and the tree, JSON-plain."""
+        return {**self.about, "tree": [root.to_json() for root in self.roots]}
+
+
+def explain(log: Log, state: State, name: str) -> Explanation:
+    """Why the adapter, setting, run or rollout of this name is as it is; of ids a beginning will do. Raises ``NotFound``."""
+    if name in state.registry.adapters:
+        return _adapter(log, state, name)
+    if is_setting(name, frozenset(RECIPE_KEYS)):
+        return _setting(log, name)
+    runs, rollouts = log.ids_like(name, TaskStarted.TOPIC), log.ids_like(name, RolloutStarted.TOPIC)
+    if not runs + rollouts:
+        raise NotFound(_unknown(state, name))
+    if len(runs + rollouts) > 1:
+        candidates = ", ".join(id[: len(name) + 6] for id in sorted(runs + rollouts)[:5])
+        raise NotFound(f"more than one run or rollout begins with {name!r}: {candidates}; give more of the id")
+    return _run(log, runs[0]) if runs else _rollout(log, state, rollouts[0])
+
+
+def read_history(log: Log, explained: Explanation) -> History:
+    """The ratings of its role, the looks at its rollout and the descent of adapters, folded from the whole log."""
+    keys = frozenset(root.data["key"] for root in explained.roots) if "setting" in explained.about else frozenset()
+    history = History(explained.role, explained.rollout, keys)
+    for recorded in log.read():
+        history.follow(recorded.position, recorded.event)
+    return history
+
+
+def _adapter(log: Log, state: State, name: str) -> Explanation:
+    known = state.registry.adapters[name]
+    about = {"adapter": name, "role": known["role"], "status": known["status"]}
+    lanes = state.lanes.state["rollouts"]
+    rollout = next((key for key, lane in lanes.items() if lane["adapter"] == name), None)
+    title = f"{name}, an adapter for role {known['role']}: {known['status']}"
+    roots = trace(log, UUID(known["id"]))
+    _add_standings(log, roots, rollout)
+    return Explanation(title, about, roots, known["role"], rollout)
+
+
+def _add_standings(log: Log, roots: Sequence[Node], rollout: str | None) -> None:
+    """Below each decision that a person took on the canary: what the rule would have said of it just before."""
+    for node in walk(roots):
+        if node.kind not in (AdapterPromoted.TOPIC, AdapterRolledBack.TOPIC) or node.actor == ACTOR or rollout is None:
+            continue
+        before = load_state(log, node.position - 1)
+        if rollout in before.rollouts:
+            look = before.look(rollout)
+            text = f"so the canary stood then: {look.verdict} ({look.reason}): {look.message}"
+            node.children.insert(0, Node("Standing", node.position, text, look.numbers))
+
+
+def _setting(log: Log, key: str) -> Explanation:
+    changes = trace_setting(log, key)
+    about = {"setting": key, "value": changes.value, "default": changes.default}
+    role = key.partition(".")[0]
+    return Explanation(changes.title, about, changes.nodes, role if role in ROLES else ROLES[0])
+
+
+def _run(log: Log, run: str) -> Explanation:
+    node = trace_run(log, UUID(run))
+    own = node.children[0].data
+    names = ("role", "arm", "adapter", "rollout")
+    return Explanation(
+        node.text, {"run": run, **{name: own[name] for name in names}}, [node], own["role"], own["rollout"]
+    )
+
+
+def _rollout(log: Log, state: State, rollout: str) -> Explanation:
+    lane = state.lanes.state["rollouts"][rollout]
+    about = {"rollout": rollout, "adapter": lane["adapter"], "role": lane["role"], "status": lane["phase"]}
+    share = say_value(lane["weight_percent"])
+    title = f"rollout {rollout[:8]} of {lane['adapter']}, role {lane['role']}: {lane['phase']}, {share} % of the runs"
+    roots = trace_rollout(log, UUID(rollout))
+    _add_standings(log, roots, rollout)
+    return Explanation(title, about, roots, lane["role"], rollout)
+
+
+def _unknown(state: State, name: str) -> str:
+    """One line: what there is, and where to look."""
+    keys = [*SETTINGS, *(f"training.{key}" for key in RECIPE_KEYS)]
+    close = difflib.get_close_matches(without_role(name), keys, n=1)
+    meant = f" (close to it: {close[0]})" if close else ""
+    return (
+        f"{name!r} is no adapter ({say_names(state.registry.adapters)}), no setting{meant}, "
+        "and no run's or rollout's id begins so; see 'grokputer adapters', 'settings', 'runs' or 'rollouts'"
+    )

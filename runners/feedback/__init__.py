@@ -1,0 +1,1 @@
+"""Ratings, corrections, the reviewer and imported sessions."""

@@ -1,0 +1,217 @@
+"""Corrections: what should have been done, carried out in the environment before it counts.
+
+A correction is kept as the steps it teaches, each with the very prompt a run would have seen and the role that would make it.
+One that begins at a later step goes on from what the run itself did before. One that cannot be tried, because its task is a
+question in words, is a person's word and is recorded as unverified.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import GrokputerError, NotPossible
+from ...domain.page.messages import Completion, Message, Page
+from ...domain.page.prompt import observe
+from ...domain.ports import Environment, Model, Script
+from ...domain.rules.roles import effective_answers
+from ..agent.episode import Actor, Step, ask_model, follow_script, is_success, play, repeat_actions
+from ..agent.runner import task_of
+from ..environments.miniwob.demonstrations import demonstrate
+from ..store.ledger import Ledger
+
+TRYING_AGAIN = 0.8
+"""Sampling temperature of a teacher's second try and later ones; chosen."""
+
+TEACHER_TOKENS = 1024
+"""Longest answer of a teacher, tokens: some think aloud before they answer; chosen."""
+
+
+class BadCorrection(GrokputerError):
+    """A correction that does not do the task."""
+
+
+def correct_by_hand(
+    ledger: Ledger, run: TaskRun, environment: Environment, written: Sequence[str], actor: str, first: int = 1
+) -> TaskRun:
+    """Record a person's correction: the actions that do the task from step ``first`` on, or the right answer.
+
+    Raises ``BadCorrection`` when the actions, tried in the environment, do not succeed.
+    """
+    if not written or not all(text.strip() for text in written):
+        raise BadCorrection("a correction must not be empty; give the answer, or each action in its order")
+    started = run.started
+    assert started is not None
+    if started.environment == "chat":
+        if len(written) > 1:
+            raise BadCorrection(f"a question has one answer, not {len(written)}; give it as one text in quotes")
+        task = task_of(ledger, started)
+        if task is None:
+            raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
+        page = environment.reset(task.task, task.seed)
+        lesson = CorrectedStep(observe(page, []), written[0], started.role)
+        return _record(ledger, run, [lesson], "human", False, actor)
+    own = answers_before(ledger, run, first)
+    steps = _try(ledger, run, environment, repeat_actions([*own, *written]), len(written), own)
+    if not steps or not is_success(steps[-1].page):
+        raise BadCorrection(f"these actions do not do the task: {_explain(steps, len(written))}; nothing was recorded")
+    return _record(ledger, run, _lessons(steps), "human", True, actor)
+
+
+def correct_by_demonstration(
+    ledger: Ledger,
+    run: TaskRun,
+    environment: Environment,
+    actor: str,
+    script: Script | None = None,
+    first: int = 1,
+) -> TaskRun | None:
+    """Record the reviewer's script, or our demonstration, as a correction; None when it does not succeed either."""
+    assert run.started is not None
+    script = script or demonstrate(run.started.task)
+    shown = play_script(ledger, run, environment, script, first)
+    return None if shown is None else record_script(ledger, run, environment, script, shown, actor)
+
+
+def play_script(
+    ledger: Ledger, run: TaskRun, environment: Environment, script: Script, first: int = 1
+) -> list[Step] | None:
+    """The script's steps, after what the run itself did before step ``first``; None when they do not succeed."""
+    own = answers_before(ledger, run, first)
+    try:
+        steps = _try(ledger, run, environment, follow_script(script), longest_episode(run), own)
+    except ValueError:
+        return None  # The page is none that the script can read.
+    return steps if steps and is_success(steps[-1].page) else None
+
+
+def record_script(
+    ledger: Ledger, run: TaskRun, environment: Environment, script: Script, shown: Sequence[Step], actor: str
+) -> TaskRun:
+    """Record what the script has shown, and with it the way out of where the run first got nowhere, for who recovers."""
+    lessons = _lessons(shown)
+    stuck = next((step.step for step in run.steps if run.role_of(step) != run.roles[0]), None)
+    if stuck is not None and all(lesson.role == run.roles[0] for lesson in lessons):
+        way_out = play_script(ledger, run, environment, script, stuck)
+        lessons += _lessons(way_out[:1]) if way_out is not None else []
+    return _record(ledger, run, lessons, "reviewer", True, actor)
+
+
+def correct_by_teacher(
+    ledger: Ledger, run: TaskRun, environment: Environment, teacher: Model, tries: int, actor: str, first: int = 1
+) -> TaskRun | None:
+    """Let a better model do the failed task from step ``first`` on, ``tries`` times at most; its first success corrects it.
+
+    A question in words is answered once, and the answer recorded as unverified: nobody can try it. Raises ``ModelError``
+    when the teacher does not answer.
+    """
+    started = run.started
+    assert started is not None
+    if started.environment == "chat":
+        steps = _try(ledger, run, environment, ask_teacher(teacher), 1)
+        is_answer = bool(steps) and is_success(steps[-1].page)
+        return _record(ledger, run, _lessons(steps), "teacher", False, actor) if is_answer and tries else None
+    own = answers_before(ledger, run, first)
+    for attempt in range(tries):
+        ask = ask_teacher(teacher, TRYING_AGAIN if attempt else 0.0, seed=1000 * attempt)
+        steps = _try(ledger, run, environment, ask, longest_episode(run), own)
+        if steps and is_success(steps[-1].page):
+            return record_lessons(ledger, run, steps, "teacher", actor)
+    return None
+
+
+def ask_teacher(teacher: Model, temperature: float = 0.0, seed: int = 0) -> Actor:
+    """An actor that is the teacher. Blanks around its answer are its manners and no part of it."""
+    ask = ask_model(teacher, None, TEACHER_TOKENS, temperature, seed)
+
+    def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
+        completion = ask(page, history, messages)
+        return replace(completion, text=completion.text.strip())
+
+    return act
+
+
+def record_lessons(ledger: Ledger, run: TaskRun, steps: Sequence[Step], source: str, actor: str) -> TaskRun:
+    """Record the steps, which did the task, as the run's correction."""
+    return _record(ledger, run, _lessons(steps), source, True, actor)
+
+
+def _try(
+    ledger: Ledger, run: TaskRun, environment: Environment, actor: Actor, max_steps: int, own: Sequence[str] = ()
+) -> list[Step]:
+    """The steps that the actor takes after the run's own answers, in a fresh episode of its task."""
+    assert run.started is not None
+    task = task_of(ledger, run.started)
+    if task is None:
+        raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
+    page = environment.reset(task.task, task.seed)
+    steps = play(environment, page, repeat_actions(own, actor), len(own) + max_steps, task.role)
+    return list(steps)[len(own) :]
+
+
+def answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:
+    """What the run answered before the step. Raises ``NotPossible`` for a step it has not, and where one was erased."""
+    if first > 1:
+        run.require_step(first)
+    answers = [ledger.get_content(step.answer) for step in run.steps[: first - 1]]
+    kept = [answer for answer in answers if answer is not None]
+    if len(kept) < len(answers):
+        raise NotPossible(f"steps before step {first} of run {run.id.hex} were erased; correct it from its beginning")
+    return kept
+
+
+def longest_episode(run: TaskRun) -> int:
+    """Steps after which the run was out of time."""
+    assert run.started is not None
+    return int(run.started.policy.get("run.max_steps", 12))
+
+
+@dataclass(frozen=True)
+class CorrectedStep:
+    """One step of a correction: what is asked, what is right, and the role that it teaches."""
+
+    messages: list[Message]
+    completion: str
+    role: str
+    is_instead: bool = False
+    """Whether something else was answered, which could not be carried out."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept."""
+        told = {"messages": self.messages, "completion": self.completion, "role": self.role}
+        return told | {"is_instead": True} if self.is_instead else told
+
+
+def _lessons(steps: Sequence[Step]) -> list[CorrectedStep]:
+    """What the steps teach: one that could not be carried out what was done there instead."""
+    done = effective_answers((step.answer, bool(step.page.error)) for step in steps)
+    return [
+        CorrectedStep(step.messages, answer, step.role, is_instead=bool(step.page.error))
+        for step, answer in zip(steps, done, strict=True)
+        if answer is not None
+    ]
+
+
+def _record(
+    ledger: Ledger, run: TaskRun, lessons: Sequence[CorrectedStep], source: str, is_verified: bool, actor: str
+) -> TaskRun:
+    text = json.dumps([lesson.to_json() for lesson in lessons])
+    steps = sum(not lesson.is_instead for lesson in lessons)
+    # Keys are salted, so the same correction is known by its text.
+    known = (it.correction for it in run.corrections if ledger.get_content(it.correction) == text)
+    key = next(known, None) or ledger.put(text)
+    caused_by = run.ended.reference if run.ended is not None else None
+    context = ledger.context(actor, caused_by)
+    return ledger.write(TaskRun, run.id, lambda it: it.correct(source, key, steps, is_verified, context))
+
+
+def _explain(steps: Sequence[Step], wanted: int) -> str:
+    for number, step in enumerate(steps, 1):
+        if step.page.error:
+            return f"action {number}, {step.answer[:60]!r}: {step.page.error}"
+    if steps and steps[-1].page.is_done:
+        return f"after action {len(steps)} of {wanted} the task ended with reward {steps[-1].page.reward:g}"
+    return f"after all {wanted} the task is not done"

@@ -1,0 +1,43 @@
+"""Recording what a person says of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import NotPossible
+from ...projections.explain.sentences import short_id
+
+if TYPE_CHECKING:
+    from ..store.ledger import Ledger
+
+
+ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
+"""The issues that are offered; own words are as good."""
+
+
+def record_rating(
+    ledger: Ledger,
+    run: TaskRun,
+    stars: int,
+    issues: list[str],
+    comment: str | None,
+    actor: str,
+    step: int | None = None,
+    fault: str | None = None,
+) -> TaskRun:
+    """Record a person's rating, the comment in the content store. Raises ``NotPossible`` before anything is kept."""
+    ended = _require_ended(run)
+    run.attribute(stars, step, fault)
+    key = ledger.put(comment) if comment else None
+    named = [word for word in (issue.strip() for issue in issues) if word]
+    context = ledger.context(actor, ended.reference)
+    return ledger.write(
+        TaskRun, run.id, lambda it: it.rate(stars, "human", named, key, context, step=step, fault=fault)
+    )
+
+
+def _require_ended(run: TaskRun) -> Any:
+    if run.ended is None:
+        raise NotPossible(f"run {short_id(run.id.hex)} has not ended; it can be rated and corrected once it has")
+    return run.ended

@@ -1,0 +1,124 @@
+"""The reviewer, who stands in for the person in demo and benchmark: rates from the task's reward, corrects by demonstration.
+
+Its ratings and corrections say so: actor and source are ``reviewer``. Another may take its place (``Reviewer``). The step that
+went wrong is the first that does something else than the script that corrects the run: up to there both saw the same pages.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from ...domain.aggregates.run import TaskRun, check_stars
+from ...domain.errors import GrokputerError, NotPossible, UnknownTask
+from ...domain.events import TaskFailed, TaskSucceeded
+from ...domain.page.action import parse_action
+from ...domain.ports import Attempt, Environment, Reviewer, Script
+from ...domain.rules.roles import GOOD_STARS
+from ..agent.runner import steps_of
+from ..environments.miniwob.demonstrations import demonstrate
+from ..store.ledger import Ledger
+from .corrections import play_script, record_script
+
+REVIEWER = "reviewer"
+
+ISSUES = {"wrong": "wrong_action", "timeout": "timeout", "error": "system_error", "environment": "system_error"}
+"""The issue that is ticked for each reason a run fails for."""
+
+
+class TaskReviewer:
+    """Rates a success 5 and a failure 1, and corrects by the scripted demonstration of the tasks that have one."""
+
+    def rate(self, attempt: Attempt) -> int:
+        """The task's own reward decides."""
+        return 5 if attempt.is_success else 1
+
+    def correct(self, task: str, seed: int) -> Script | None:
+        """The demonstration."""
+        try:
+            return demonstrate(task)
+        except UnknownTask:
+            return None  # There is none of this task: the rating is all the reviewer can say.
+
+
+def load_reviewer(named: str) -> Reviewer:
+    """The reviewer that ``module:object`` names, made where it is a class. Raises ``GrokputerError``."""
+    module, _, name = named.partition(":")
+    if not module or not name:
+        raise GrokputerError(f"{named!r} names no reviewer; give one as module:object, as in mine:Strict")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as ``python -m`` would
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise GrokputerError(f"the reviewer {named} cannot be had: {error}") from error
+    reviewer: Reviewer = found() if isinstance(found, type) else found
+    for method in ("rate", "correct"):
+        if not callable(getattr(reviewer, method, None)):
+            raise GrokputerError(f"{named} is no reviewer: it has no method {method!r}; it needs rate and correct")
+    return reviewer
+
+
+def review(
+    ledger: Ledger,
+    run: TaskRun,
+    environment: Environment | None = None,
+    *,
+    corrects: bool = True,
+    reviewer: Reviewer | None = None,
+) -> TaskRun:
+    """Rate the ended run; with an environment, correct it as well where the rating is low, unless it only rates.
+
+    Who corrects knows which step went wrong and names it; who only rates names none.
+    """
+    ended, started = run.ended, run.started
+    assert ended is not None and started is not None
+    if started.environment == "chat":
+        raise NotPossible("the reviewer cannot judge an answer in words; rate it yourself with 'grokputer rate'")
+    reviewer = reviewer or TaskReviewer()
+    stars = check_stars(reviewer.rate(_show(ledger, run)))
+    context = ledger.context(REVIEWER, ended.reference)
+    issues = [ISSUES.get(ended.reason, ended.reason)] if isinstance(ended, TaskFailed) else []
+    step = None
+    if corrects and stars < GOOD_STARS and environment is not None:
+        step = _correct(ledger, run, environment, reviewer)
+    return ledger.write(TaskRun, run.id, lambda it: it.rate(stars, REVIEWER, issues, None, context, step=step))
+
+
+def _correct(ledger: Ledger, run: TaskRun, environment: Environment, reviewer: Reviewer) -> int | None:
+    """Correct the run where the reviewer's script does its task, and return the step at which the run parted from it."""
+    assert run.started is not None
+    script = reviewer.correct(run.started.task, run.started.seed)
+    shown = play_script(ledger, run, environment, script) if script is not None else None
+    if script is None or shown is None:
+        return None
+    record_script(ledger, run, environment, script, shown, REVIEWER)
+    return first_difference([ledger.get_content(step.answer) for step in run.steps], [step.answer for step in shown])
+
+
+def first_difference(taken: Sequence[str | None], right: Sequence[str]) -> int | None:
+    """The number of the first step taken that does something else than the right one, None where there is none.
+
+    What follows an answer that was erased cannot be known either.
+    """
+    for number, answer in enumerate(taken, 1):
+        if answer is None:
+            return None
+        if number > len(right) or _means(answer) != _means(right[number - 1]):
+            return number
+    return None
+
+
+def _means(answer: str) -> object:
+    """What the answer does: the number decides, and not how the element's line is spelled."""
+    return parse_action(answer) or answer.strip()
+
+
+def _show(ledger: Ledger, run: TaskRun) -> Attempt:
+    started, ended = run.started, run.ended
+    assert started is not None and ended is not None
+    reason = ended.reason if isinstance(ended, TaskFailed) else ""
+    actions = tuple(answer for _, answer in steps_of(ledger, run))
+    return Attempt(started.task, started.seed, actions, isinstance(ended, TaskSucceeded), ended.reward, reason)

@@ -1,0 +1,68 @@
+"""What a training would take if it was asked for now. Nothing is written to the log."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ...adapters.data.examples import write_examples
+from ...adapters.training.cost import Estimate, optimiser_steps, scale
+from ...domain.events import Event, TrainingCompleted, TrainingRequested, TrainingStarted
+from ...domain.recipe import Recipe
+
+if TYPE_CHECKING:
+    from ...adapters.data.dataset import Dataset
+    from ...adapters.serving.base_model import Base
+    from ...domain.settings.settings import Policy
+    from ..store.log import Log
+
+
+def try_out(dataset: Dataset, recipe: Recipe, base: Base) -> Estimate:
+    """Estimate from a few steps of the training, tried in a process of its own. Raises ``TrainingError``."""
+    from ...adapters.training.job import TrainingJobSpec
+    from ...adapters.training.probe import probe
+
+    with tempfile.TemporaryDirectory(prefix="grokputer-dataset-") as folder:
+        file = Path(folder) / "dataset.jsonl"
+        write_examples(file, dataset.examples)
+        return probe(TrainingJobSpec(Path(folder) / "job", file, recipe, base))
+
+
+def estimate_from_history(log: Log, policy: Policy, dataset: Dataset, recipe: Recipe) -> Estimate:
+    """Estimate from the newest training of this recipe and base in the log; without one, only the steps are known."""
+    examples = len(dataset.examples)
+    completed = _newest_like(log, policy, recipe)
+    if completed is None:
+        steps = optimiser_steps(examples, recipe)
+        return Estimate(
+            examples, None, None, steps, None, None, None, "the log has no training of this recipe and base"
+        )
+    measured = Estimate(
+        completed.examples,
+        None,
+        completed.tokens,
+        completed.steps,
+        completed.duration_s,
+        completed.peak_memory_bytes,
+        completed.device,
+        f"in proportion to training {completed.originator_id.hex[:8]}",
+    )
+    return scale(measured, examples, recipe)
+
+
+def _newest_like(log: Log, policy: Policy, recipe: Recipe) -> TrainingCompleted | None:
+    """The newest training that finished at its first attempt: of a later one, a part of its time alone is known."""
+    history: dict[UUID, list[Event]] = {}
+    found = None
+    for recorded in log.read(1, None, (TrainingRequested.TOPIC, TrainingStarted.TOPIC, TrainingCompleted.TOPIC)):
+        event = recorded.event
+        before = history.setdefault(event.originator_id, [])
+        before.append(event)
+        requested = before[0]
+        if isinstance(event, TrainingCompleted) and len(before) == 3 and isinstance(requested, TrainingRequested):
+            base = (policy.get("model.base"), policy.get("model.revision"))
+            if (requested.base, requested.revision) == base and Recipe.from_json(requested.recipe) == recipe:
+                found = event
+    return found

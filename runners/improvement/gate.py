@@ -1,0 +1,213 @@
+"""Carrying out the gate: a proven adapter and its parent on held-out instances, before any traffic.
+
+Instances of an environment, and further pages of the same tasks that nobody has seen, are played by both arms on the same
+seed, greedily, as pinned runs whose ids follow from adapter, instance and arm: a worker that was killed goes on where it
+was, and every number comes from recorded runs. Where there is no environment, the answers that should have been given are
+scored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ...domain.aggregates.adapter import Adapter
+from ...domain.aggregates.base import ACTOR, derive_id
+from ...domain.aggregates.run import LARGEST_SEED, TaskRun
+from ...domain.aggregates.training import TrainingJob
+from ...domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
+from ...domain.events import TaskFailed, TaskSucceeded
+from ...domain.rules.gate import HeldOutResult, Judgement, Losses, Runs, judge_held_out
+from ...domain.rules.routing import Route
+from ...domain.settings.settings import ROLES, Policy
+from ...projections.bench import is_lost
+from ...projections.state.state import State
+from ..agent.attempts import find_run
+from ..agent.batch import RunSpec, run_batch
+from ..agent.runner import Task, TaskRunner
+from ..store.ledger import Ledger
+from ..wiring import ENVIRONMENTS, Services
+from .process_manager import process_new_events
+from .trainings import rebuild_dataset
+
+if TYPE_CHECKING:
+    from ...adapters.data.held_out import HeldOut
+    from ...adapters.serving.local import LocalModel
+
+ARMS = ("adapter", "parent")
+
+Row = dict[str, Any]
+"""What was measured on one instance, as it is recorded."""
+
+Count = Callable[[int, int], None]
+"""Told how many runs or answers are done, and of how many."""
+
+
+def judge(ledger: Ledger, parts: Services, name: str, on_count: Count = lambda done, total: None) -> Adapter:
+    """Hold the proven adapter against its parent and record what came of it: the judgement, or a rejection.
+
+    Raises ``EnvironmentUnavailable`` or ``UnknownTask`` when an environment was lost or has a task no more: what was run is
+    kept, and asked again it goes on.
+    """
+    known = parts.state.registry.adapters[name]
+    id, role, policy = UUID(known["id"]), known["role"], parts.state.policy
+    up_to, held_out = _held_out(ledger, UUID(known["training"]))
+    if not policy.get("gate.enabled", role):
+        return _record(ledger, id, Judgement("pass", "off", "the gate was switched off", {}), [], up_to)
+    try:
+        parts.prepare(name)
+    except (DamagedWeights, ModelError) as error:
+        reason, context = str(error), ledger.context(ACTOR, f"{id}/1")
+        return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
+    limit = policy.get("gate.runs", role)
+    chosen = add_fresh(list(choose(held_out, limit)), limit, id)
+    bench = _Bench(ledger, parts, name, on_count)
+    rows = [
+        *bench.play([held for held in chosen if is_playable(held)]),
+        *bench.score([held for held in chosen if not is_playable(held)]),
+    ]
+    in_force = process_new_events(ledger).policy  # the bars of now: it may have taken hours
+    return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
+
+
+def judge_rows(rows: Sequence[Row], policy: Policy, role: str) -> Judgement:
+    """What follows from what was measured."""
+    return judge_held_out(sum_up(rows, "failed"), sum_up(rows, "worked"), policy, role)
+
+
+def _held_out(ledger: Ledger, training: UUID) -> tuple[int, Sequence[HeldOut]]:
+    """The position the job's dataset looked up to, and what it held out by then."""
+    job = ledger.get(TrainingJob, training)
+    assert job.dataset is not None
+    return job.dataset.up_to, rebuild_dataset(ledger, job).held_out
+
+
+def _record(ledger: Ledger, id: UUID, judgement: Judgement, rows: Sequence[Row], up_to: int) -> Adapter:
+    key = ledger.put(json.dumps(rows))
+    return ledger.write(
+        Adapter, id, lambda it: it.judge(judgement, key, up_to, ledger.context(ACTOR, f"{id}/{it.version}"))
+    )
+
+
+def sum_up(rows: Sequence[Row], outcome: str) -> HeldOutResult:
+    """The counts and means over the rows of one side."""
+    played = [row for row in rows if row["outcome"] == outcome and row["by"] == "runs"]
+    scored = [row for row in rows if row["outcome"] == outcome and row["by"] == "loss"]
+    succeeded = {arm: sum(row["succeeded"][arm] for row in played) for arm in ARMS}
+    losses = {arm: fmean(row[arm] for row in scored) if scored else 0.0 for arm in ARMS}
+    fresh = sum(row["is_fresh"] for row in played)
+    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), Losses(len(scored), **losses))
+
+
+def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[HeldOut]:
+    """The chosen ones, and of what can be done again so many pages nobody has seen that each side has ``limit``.
+
+    They are of the same tasks, in turn. A dozen instances tell an adapter that loses a tenth from one that loses nothing no
+    better than chance does, and on pages that were not picked by how they ended, both arms are as good as they are.
+    """
+    filled = list(chosen)
+    for outcome in ("failed", "worked"):
+        known = [held for held in chosen if held.outcome == outcome and is_playable(held)]
+        for number in range(limit - len(known) if known else 0):
+            like = known[number % len(known)]
+            seed = derive_id("gate page", adapter.hex, outcome, number).int % LARGEST_SEED
+            instance = f"{like.environment}/{like.task}#{seed}"
+            filled.append(replace(like, run_id="", seed=seed, examples=(), instance=instance))
+    return filled
+
+
+def choose(held_out: Sequence[HeldOut], limit: int) -> Iterator[HeldOut]:
+    """The first ``limit`` of each side, of those to be done again and of those to be scored; what cannot be either is not."""
+    taken: dict[tuple[str, bool], int] = {}
+    for held in held_out:
+        kind = (held.outcome, is_playable(held))
+        if taken.get(kind, 0) < limit and (is_playable(held) or held.examples):
+            taken[kind] = taken.get(kind, 0) + 1
+            yield held
+
+
+def is_playable(held: HeldOut) -> bool:
+    """Whether an environment says how a run of it ends; an answer in words is not judged by any."""
+    return held.environment in ENVIRONMENTS and held.environment != "chat"
+
+
+class _Bench:
+    """Both arms on the same instances."""
+
+    def __init__(self, ledger: Ledger, parts: Services, name: str, on_count: Count) -> None:
+        known = parts.state.registry.adapters[name]
+        self.ledger, self.parts, self.on_count = ledger, parts, on_count
+        self.id, self.role, self.session = UUID(known["id"]), known["role"], f"gate/{name}"
+        self.arms: dict[str, str | None] = {"adapter": name, "parent": known["parent"]}
+        # Greedy, whatever traffic gets: what is compared are the weights, not the luck of the draw. Only where a run would
+        # repeat itself an answer is drawn, as in traffic, by the page's seed: the same again when it is done again.
+        self.state = State.load(parts.state.dump())
+        self.state.settings |= {f"{role}.run.temperature": 0.0 for role in ROLES}
+
+    def play(self, chosen: Sequence[HeldOut]) -> list[Row]:
+        """Do the instances again, those that a killed worker did not come to; one row for each, from the log."""
+        for environment in dict.fromkeys(held.environment for held in chosen):
+            self._play_missing([held for held in chosen if held.environment == environment], environment)
+        rows = []
+        for held in chosen:
+            runs = {arm: run for arm in ARMS if (run := self._find(held, arm)[0]) is not None}
+            if len(runs) == len(ARMS):
+                succeeded = {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()}
+                ids = {arm: run.id.hex for arm, run in runs.items()}
+                rows.append({**_about(held, "runs"), **ids, "succeeded": succeeded})
+        return rows
+
+    def _play_missing(self, chosen: Sequence[HeldOut], environment: str) -> None:
+        wanted = []
+        for held in chosen:
+            for arm, adapter in self.arms.items():
+                run, id = self._find(held, arm)
+                if run is None and id is not None:
+                    task = Task(environment, held.task, held.seed, held.role, self.session)
+                    wanted.append(RunSpec(task, id, Route("pinned", adapter, None, self.role)))
+        runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, ACTOR)
+        lost = ""
+        playing = run_batch(runner, wanted, self.parts.environment(environment), self.state)
+        for done, run in enumerate(playing, 1):
+            self.on_count(done, len(wanted))
+            if isinstance(run.ended, TaskFailed) and is_lost(run.ended):
+                lost = run.ended.detail or "it was lost"
+        if lost:
+            raise EnvironmentUnavailable(lost)
+
+    def _find(self, held: HeldOut, arm: str) -> tuple[TaskRun | None, UUID | None]:
+        """The arm's run of the instance, else the id that it is to have; neither where it was begun in vain too often."""
+        return find_run(self.ledger, partial(derive_id, "gate", self.id.hex, held.instance, arm))
+
+    def score(self, chosen: Sequence[HeldOut]) -> list[Row]:
+        """How likely both arms hold the right answers for; one row for each instance that fits the model."""
+        from ...adapters.serving.local import LocalModel
+
+        model = self.parts.model
+        if not isinstance(model, LocalModel):
+            return []  # An endpoint does not show what it holds for likely.
+        rows = []
+        for done, held in enumerate(chosen, 1):
+            try:
+                rows.append({**_about(held, "loss"), **{arm: self._loss(model, held, arm) for arm in ARMS}})
+            except (ModelError, DamagedWeights):
+                continue
+            finally:
+                self.on_count(done, len(chosen))
+        return rows
+
+    def _loss(self, model: LocalModel, held: HeldOut, arm: str) -> float:
+        """Mean loss of the instance's answers in nats per token."""
+        adapter = self.arms[arm]
+        self.parts.prepare(adapter)
+        scores = [model.score(example.messages, example.completion, adapter=adapter) for example in held.examples]
+        return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)
+
+
+def _about(held: HeldOut, by: str) -> Row:
+    return {"outcome": held.outcome, "by": by, "instance": held.instance, "is_fresh": not held.run_id}

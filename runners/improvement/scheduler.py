@@ -1,0 +1,73 @@
+"""Keeping the schedule: a look at all ratings every four hours, and at a canary when the time alone says something new.
+
+What is due is told from the log and the state, so a time that was missed is caught up once by the next worker. Each look is
+an event, and what follows from it follows as from any other: whatever was decided can be decided again from the log.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ...domain.aggregates.base import ACTOR
+from ...domain.aggregates.rollout import is_news
+from ...domain.aggregates.schedule import SCHEDULE_ID, Schedule
+from ...projections.state.rollouts import LONGEST_BAKE_GAP_S, LONGEST_WAIT_GAP_S
+from ...projections.state.state import State
+from ..store.ledger import Ledger
+
+LOOK_S = LONGEST_WAIT_GAP_S
+"""Seconds between two looks that nothing causes; four hours, the project's user."""
+
+
+CHECK_S = 60.0
+"""Seconds after which a worker looks at the clock again; chosen."""
+
+
+class ScheduleKeeper:
+    """One worker's watch on what is due. Its own looks it spaces by a clock that nobody can set."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._looked: dict[str, float] = {}
+        """When the clock, under the empty name, and each canary, by its rollout, were looked at."""
+
+    def keep(self, state: State) -> bool:
+        """Record that it is time for a look; False where it is not."""
+        reason = self._due(state)
+        if reason is not None:
+            context = self.ledger.context(ACTOR)
+            self.ledger.write(Schedule, SCHEDULE_ID, lambda it: it.keep(reason, context))
+        return reason is not None
+
+    def _due(self, state: State) -> str | None:
+        if self._is_time("", CHECK_S) and self._is_missed(state):
+            return "every four hours"
+        for rollout, lane in state.rollouts.items():
+            interval = state.policy.get("canary.interval_s", lane["role"])
+            if self._is_time(rollout, interval) and self._is_canary_due(rollout, state):
+                return f"time has passed for {lane['adapter']}"
+        return None
+
+    def _is_time(self, name: str, interval_s: float) -> bool:
+        """Whether this worker has not looked at it for so long; then it does now."""
+        now = time.monotonic()
+        if now - self._looked.get(name, -1e9) < interval_s:
+            return False
+        self._looked[name] = now
+        return True
+
+    def _is_missed(self, state: State) -> bool:
+        """Whether the last look, or else the log's beginning, is too long ago, or lies ahead because the clock was set back."""
+        if not state.position:
+            return False
+        kept = self.ledger.last(SCHEDULE_ID) or self.ledger.at(1)
+        since = (self.ledger.clock.now() - kept.event.time).total_seconds()
+        return since >= LOOK_S or since < 0
+
+    def _is_canary_due(self, rollout: str, state: State) -> bool:
+        """Whether a look now would say something new, or the time that it needs would else not count."""
+        now = self.ledger.clock.now()
+        lane = state.rollouts[rollout]
+        if is_news(state.look(rollout, now), lane["phase"], lane["said"]):
+            return True
+        return state.needs_time(rollout) and state.lanes.gap(now) >= LONGEST_BAKE_GAP_S

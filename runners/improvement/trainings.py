@@ -1,0 +1,220 @@
+"""Carrying out a requested training: retries, dataset, the trainer process, the weights into the store.
+
+It goes on from wherever the log says an earlier worker was killed: the dataset is recorded once, the trainer resumes from
+its last checkpoint, and finished weights are stored under their hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ...adapters.data.dataset import TOPICS, Dataset, build_dataset
+from ...adapters.data.examples import write_examples
+from ...domain.aggregates.base import ACTOR
+from ...domain.aggregates.training import TrainingJob
+from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
+from ...domain.events import TrainingRequested
+from ...domain.recipe import Recipe
+from ..lessons.gather import collect_examples
+from ..store.ledger import Ledger
+from ..store.log import adapters_folder
+from ..store.states import load_state
+from ..wiring import Services, base_of, identify_base
+
+if TYPE_CHECKING:
+    from ...adapters.serving.base_model import Base
+    from ...adapters.training.job import Progress, TrainingResult
+    from ...domain.settings.settings import Policy
+    from ...projections.state.state import State
+    from ..store.log import Log
+
+ATTEMPTS = 5
+"""Times a training is begun whose process is killed each time; chosen: memory that is too small kills it again."""
+
+Report = Callable[["Progress"], None]
+
+
+def carry_on_training(ledger: Ledger, parts: Services, id: UUID, on_progress: Report) -> TrainingJob:
+    """Bring the training to its end: completed, declined or failed, and return the job.
+
+    It comes back unended when its process was killed, to be carried on again, at most ``ATTEMPTS`` times. Raises
+    ``OSError`` when finished weights cannot be stored: they are kept, and the next worker stores them.
+    """
+    job = ledger.get(TrainingJob, id)
+    requested = job.requested
+    assert requested is not None
+    folder = adapters_folder(ledger.path) / "trainings" / id.hex
+    if _policy_at_request(ledger, job).get("model.backend") == "openai":
+        return _fail(
+            ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
+        )
+    if job.dataset is None:
+        collect_examples(ledger, parts, requested, _policy_at_request(ledger, job))
+        up_to = ledger.position
+        dataset = dataset_for(ledger, requested, up_to)
+        if dataset.lessons < requested.minimum_examples:
+            return _decline(ledger, job, dataset, up_to)
+        job = _record_dataset(ledger, job, dataset, up_to)
+    try:
+        file = _dataset_file(ledger, job, folder)
+        job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
+        parts.make_room()
+        result = _train(ledger, parts, job, folder, file, on_progress)
+    except TrainingInterrupted as error:
+        return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)
+    except (TrainingError, DamagedWeights, OSError) as error:
+        return _give_up(ledger, job, folder, error)
+    return _complete(ledger, parts, job, result, folder)
+
+
+def _give_up(ledger: Ledger, job: TrainingJob, folder: Path, error: Exception) -> TrainingJob:
+    """Record the failure. What the libraries said is kept, checkpoints and weights are not."""
+    for leftover in [*(folder / "job").glob("checkpoint-*"), folder / "job" / "adapter"]:
+        shutil.rmtree(leftover, ignore_errors=True)
+    return _fail(ledger, job, str(error))
+
+
+def _fail(ledger: Ledger, job: TrainingJob, reason: str) -> TrainingJob:
+    return ledger.write(TrainingJob, job.id, lambda it: it.fail(reason, _context(ledger, it)))
+
+
+def _context(ledger: Ledger, job: TrainingJob) -> Any:
+    return ledger.context(ACTOR, f"{job.id}/{job.version}")
+
+
+def dataset_for(log: Log, requested: TrainingRequested, up_to: int) -> Dataset:
+    """What the training is to learn from, by what the log held up to the position."""
+    recipe = Recipe.from_json(requested.recipe)
+    events = (recorded.event for recorded in log.read(1, up_to, TOPICS))
+    return build_dataset(events, log.get_content, requested.role, requested.below_stars, recipe)
+
+
+def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:
+    """The job's dataset as it was built, from the log up to the same position; without what was erased since."""
+    assert job.dataset is not None and job.requested is not None
+    return dataset_for(ledger, job.requested, job.dataset.up_to)
+
+
+def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: int) -> TrainingJob:
+    assert job.requested is not None
+    minimum = job.requested.minimum_examples
+    failed = sum(it.outcome == "failed" for it in dataset.held_out)
+    aside = f" ({failed} failed runs are held out to judge adapters by)" if failed else ""
+    reason = f"{dataset.lessons} usable examples, {minimum} are needed{aside}; correct some of the failed runs"
+    return ledger.write(
+        TrainingJob, job.id, lambda it: it.decline(reason, dataset.lessons, minimum, up_to, _context(ledger, it))
+    )
+
+
+def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: int) -> TrainingJob:
+    manifest = ledger.put(dataset.manifest())
+    return ledger.write(
+        TrainingJob,
+        job.id,
+        lambda it: it.build_dataset(
+            _context(ledger, it),
+            dataset=dataset.hash,
+            manifest=manifest,
+            examples=len(dataset.examples),
+            by_source=dict(dataset.by_source),
+            runs=dataset.runs,
+            up_to=up_to,
+        ),
+    )
+
+
+def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
+    """The dataset as recorded, written again from the log where a killed worker left none."""
+    assert job.dataset is not None and job.requested is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "dataset.jsonl"
+    if file.exists() and "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest() == job.dataset.dataset:
+        return file
+    written = write_examples(file, rebuild_dataset(ledger, job).examples)
+    if written != job.dataset.dataset:
+        raise TrainingError("the recorded dataset can no longer be built: content it was made from was erased")
+    return file
+
+
+def _train(
+    ledger: Ledger, parts: Services, job: TrainingJob, folder: Path, file: Path, on_progress: Report
+) -> TrainingResult:
+    from ...adapters.training.job import TrainingJobSpec
+    from ...adapters.training.process import train
+
+    assert job.requested is not None
+    base = base_at_request(ledger, job)
+    recorded_epochs: set[int] = set()
+
+    def progressed(progress: Progress) -> None:
+        on_progress(progress)
+        epoch = int(progress.epoch)
+        if progress.step == progress.total_steps or (epoch and epoch not in recorded_epochs):
+            recorded_epochs.add(epoch)
+            ledger.write(
+                TrainingJob,
+                job.id,
+                lambda it: it.progress(progress.step, progress.total_steps, progress.loss, _context(ledger, it)),
+            )
+
+    recipe = Recipe.from_json(job.requested.recipe)
+    parent = _parent_weights(ledger, parts, job) if recipe.lineage == "parent" else None
+    return train(TrainingJobSpec(folder / "job", file, recipe, base, parent), progressed)
+
+
+def _parent_weights(ledger: Ledger, parts: Services, job: TrainingJob) -> Path | None:
+    """The weights of the adapter that was live when the training was requested. Raises ``DamagedWeights``."""
+    assert job.requested is not None
+    if job.requested.parent is None:
+        return None
+    adapters = _state_at_request(ledger, job).registry.adapters
+    return parts.store.path(adapters[job.requested.parent]["weights"])
+
+
+def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
+    """The base model as it was set when the training was requested."""
+    return base_of(_policy_at_request(ledger, job))
+
+
+def _policy_at_request(ledger: Ledger, job: TrainingJob) -> Policy:
+    return _state_at_request(ledger, job).policy
+
+
+def _state_at_request(ledger: Ledger, job: TrainingJob) -> State:
+    return load_state(ledger, ledger.position_of(f"{job.id}/1"))
+
+
+def _complete(ledger: Ledger, parts: Services, job: TrainingJob, result: TrainingResult, folder: Path) -> TrainingJob:
+    weights = parts.store.add(result.adapter)
+    assert job.requested is not None and job.dataset is not None
+    config = hashlib.sha256(json.dumps(job.requested.recipe, sort_keys=True).encode()).hexdigest()
+    dataset = job.dataset.dataset
+    done = ledger.write(
+        TrainingJob,
+        job.id,
+        lambda it: it.complete(
+            _context(ledger, it),
+            weights=weights.hash,
+            base_hash=identify_base(base_at_request(ledger, job)),
+            config_hash=f"sha256:{config}",
+            dataset=dataset,
+            steps=result.steps,
+            tokens=result.tokens,
+            examples=result.examples,
+            left_out=result.left_out,
+            final_loss=result.final_loss,
+            duration_s=result.duration_s,
+            peak_memory_bytes=result.peak_memory_bytes,
+            device=result.device,
+            versions=result.versions,
+        ),
+    )
+    # The weights are in the store now; checkpoints are the larger part of the folder.
+    shutil.rmtree(folder / "job", ignore_errors=True)
+    return done

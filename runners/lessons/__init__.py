@@ -1,0 +1,1 @@
+"""Collecting examples before a training: retries, practice, exploration, teachers and imported sets."""

@@ -1,0 +1,72 @@
+"""Trying what the page allows: actions that nobody suggested, for tasks that the model alone never gets right.
+
+It knows the form of a page and of an action, and no task: a click on whatever can be clicked, and in each field a word that the
+task names. What succeeds by luck is shortened to what it takes, and is then as good an example as any.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+from ...domain.page.action import parse_action, write_action
+from ...domain.page.line import Line, read
+from ...domain.page.messages import Page
+
+FIELDS = (
+    "input.text",
+    "input.password",
+    "input.email",
+    "input.search",
+    "input.tel",
+    "input.url",
+    "input.number",
+    "textarea",
+)
+"""Kinds of line that take a text."""
+
+FILLS_FIRST = 0.75
+"""How often an empty field is filled, where there is one, before anything is clicked; chosen: forms are sent last."""
+
+_QUOTED = re.compile(r'"([^"]+)"')
+_NAME = re.compile(r"(?<!^)(?<![.!?] )\b(?:[A-Z]\w*|\w*\d\w*)")
+
+
+def explore(page: Page, history: Sequence[str], draw: random.Random) -> str:
+    """An action that the page allows and that was not done before; ``DONE`` when there is none."""
+    fills, presses = _fills(page, history), _presses(page, history)
+    if fills and (not presses or draw.random() < FILLS_FIRST):
+        return draw.choice(fills)
+    return draw.choice(presses) if presses else "DONE"
+
+
+def named_words(task: str) -> list[str]:
+    """What the task names: its quoted words, or else those with a capital or a digit in the midst of a sentence."""
+    return list(dict.fromkeys(_QUOTED.findall(task) or _NAME.findall(task)))
+
+
+def _fills(page: Page, history: Sequence[str]) -> list[str]:
+    words = named_words(page.task)
+    empty = [line for line in read(page) if line.kind.startswith(FIELDS) and not line.value]
+    actions = (write_action("TYPE", line.written, word) for line in empty for word in words)
+    return [action for action in actions if action not in history]
+
+
+def _presses(page: Page, history: Sequence[str]) -> list[str]:
+    lines = [line for line in read(page) if not line.kind.startswith((*FIELDS, "select"))]
+    return [action for line in lines if (action := _press(line)) not in history]
+
+
+def _press(line: Line) -> str:
+    return write_action("SELECT" if line.kind.startswith("option") else "CLICK", line.written)
+
+
+def rewrite(written: str, page: Page) -> str | None:
+    """The action on the element of the same number as the page has it now; None where there is no such element."""
+    action = parse_action(written)
+    if action is None or action.verb == "DONE":
+        return written if action is not None else None
+    if not 1 <= action.number <= len(page.lines):
+        return None
+    return write_action(action.verb, page.lines[action.number - 1], action.text)

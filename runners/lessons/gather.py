@@ -1,0 +1,159 @@
+"""Getting more to learn from before a dataset is built: own retries, practice, a teacher model, and the teacher's variations.
+
+Failed runs that nobody corrected are tried again, first by the model itself and then by the teacher, and a success becomes
+the run's correction. In between, the model practises such tasks on fresh pages. Held-out instances are left alone: nothing
+is learnt from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ...adapters.data.held_out import find_held_out
+from ...adapters.data.training_runs import TOPICS, PastRun, collect_runs
+from ...domain.aggregates.base import ACTOR
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import GrokputerError, LogError, ModelError
+from ...domain.events import TaskFailed, TrainingRequested
+from ...domain.recipe import Recipe
+from ...domain.settings.settings import Policy
+from ..feedback.corrections import correct_by_teacher
+from ..store.ledger import Ledger
+from ..wiring import Services
+from .practice import practise
+from .retries import RetryPolicy, correct_by_retries
+from .variations import vary_run
+
+if TYPE_CHECKING:
+    from ...adapters.serving.remote import RemoteModel
+
+
+def collect_examples(ledger: Ledger, parts: Services, requested: TrainingRequested, policy: Policy) -> None:
+    """Correct what can be corrected, then vary what was. A run that cannot be tried here is passed over."""
+    role, recipe = requested.role, Recipe.from_json(requested.recipe)
+    if requested.retries:
+        heat, exploration = (policy.get(f"training.retry_{key}", role) for key in ("temperature", "exploration"))
+        sampling = RetryPolicy(requested.parent, requested.retries, heat, exploration)
+        _retry(ledger, parts, requested, sampling)
+        if pages := policy.get("training.practice", role):
+            _practise(ledger, parts, requested, pages, sampling)
+    teacher = parts.teacher(policy, role)
+    if teacher is None:
+        return
+    try:
+        for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
+            if run.started.environment != "chat" or recipe.teacher_answers:
+                _teach(ledger, parts, run, teacher, policy.get("teacher.tries", role))
+        count = policy.get("teacher.variations", role)
+        for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
+            vary(ledger, parts, run, teacher, count)
+    except ModelError:
+        return  # The teacher does not answer: what others corrected is still there to learn from.
+
+
+def vary(ledger: Ledger, parts: Services, run: PastRun, teacher: RemoteModel, count: int, actor: str = ACTOR) -> int:
+    """Let the teacher vary the run's lesson ``count`` times; how many examples came of it.
+
+    Raises ``ModelError`` when the teacher does not answer.
+    """
+    with _passing_over(but=(ModelError,)):
+        return vary_run(ledger, run, parts.environment(run.started.environment), teacher, count, actor)
+    return 0
+
+
+def find_uncorrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
+    """The badly rated runs of the role, at fault themselves, that nobody corrected and that may be learnt from."""
+    return [run for run in _teaching_runs(ledger, role, held_out_share) if _is_uncorrected(run, below_stars)]
+
+
+def find_corrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
+    """The corrected runs of the role's own that are learnt from."""
+    return [run for run in _teaching_runs(ledger, role, held_out_share) if _is_corrected(run, below_stars)]
+
+
+def _is_uncorrected(run: PastRun, below_stars: int) -> bool:
+    return run.correction is None and run.stars is not None and run.stars < below_stars and _is_own_fault(run)
+
+
+def _is_corrected(run: PastRun, below_stars: int) -> bool:
+    is_low = run.stars is None or run.stars < below_stars
+    return run.correction is not None and run.started.role == run.role and is_low
+
+
+def _teaching_runs(ledger: Ledger, role: str, held_out_share: float) -> list[PastRun]:
+    events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
+    runs = collect_runs(events, role, ledger.get_content)
+    kept_back = find_held_out(runs, held_out_share)
+    return [run for run in runs if run.instance not in kept_back]
+
+
+def _is_own_fault(run: PastRun) -> bool:
+    """Whether it failed by what the role did, as far as anybody knows. An answer in words never fails but by its rating."""
+    if run.started.environment == "chat":
+        return run.ended is not None
+    is_tried = isinstance(run.ended, TaskFailed) and run.ended.reason in ("wrong", "timeout")
+    return is_tried and run.fault in (None, run.role)
+
+
+def _first_turn(run: PastRun) -> int:
+    """The step from which the role is to do it better: the run's first, or the first that was its turn in another's run."""
+    return 1 if run.started.role == run.role else run.steps[0].step
+
+
+def _retry(ledger: Ledger, parts: Services, requested: TrainingRequested, sampling: RetryPolicy) -> None:
+    """Let the model itself try again what failed, in each environment that is to be had here."""
+    share = Recipe.from_json(requested.recipe).held_out_share
+    places: dict[str, list[PastRun]] = {}
+    for run in find_uncorrected(ledger, requested.role, requested.below_stars, share):
+        if run.started.environment != "chat":
+            places.setdefault(run.started.environment, []).append(run)
+    for name, runs in places.items():
+        failed = ((ledger.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
+        with _passing_over():
+            parts.prepare(requested.parent)
+            place = parts.environment(name)
+            for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, passes_over=True):
+                pass
+
+
+def _practise(ledger: Ledger, parts: Services, requested: TrainingRequested, pages: int, sampling: RetryPolicy) -> None:
+    """Let the model practise the tasks of the runs that are learnt from, in each environment that is to be had here.
+
+    Where somebody has shown how a task is done, nothing is explored: the shortest way is known in hindsight alone, as that to
+    the tab with the link, and would be taught against the way that was shown, which looks into one tab after another.
+    """
+    share, below = Recipe.from_json(requested.recipe).held_out_share, requested.below_stars
+    is_shown: dict[tuple[str, str], bool] = {}
+    for run in _teaching_runs(ledger, requested.role, share):
+        is_learnt = _is_uncorrected(run, below) or _is_corrected(run, below)
+        if is_learnt and run.started.environment != "chat" and run.started.role == requested.role:
+            task = (run.started.environment, run.started.task)
+            shows = run.correction is not None and run.correction.source != "retry"
+            is_shown[task] = is_shown.get(task, False) or shows
+    for environment in sorted({name for name, _ in is_shown}):
+        for manner, shown in ((sampling, False), (replace(sampling, exploration=0.0), True)):
+            tasks = sorted(task for (place, task), it in is_shown.items() if place == environment and it == shown)
+            with _passing_over():
+                parts.prepare(requested.parent)
+                practise(ledger, parts, requested, environment, tasks, pages, manner)
+
+
+def _teach(ledger: Ledger, parts: Services, past: PastRun, teacher: RemoteModel, tries: int) -> None:
+    run = ledger.get(TaskRun, UUID(past.id))
+    with _passing_over(but=(ModelError,)):
+        environment = parts.environment(past.started.environment)
+        correct_by_teacher(ledger, run, environment, teacher, tries, ACTOR, _first_turn(past))
+
+
+@contextmanager
+def _passing_over(but: tuple[type[GrokputerError], ...] = ()) -> Iterator[None]:
+    """Leave it when it cannot be done here: what others corrected is still there to learn from. A log's errors are raised."""
+    try:
+        yield
+    except GrokputerError as error:
+        if isinstance(error, (LogError, *but)):
+            raise

@@ -1,0 +1,57 @@
+"""Practice: fresh pages of the tasks that failed, played by what is live; what fails there too, own retries correct.
+
+Nobody rates these runs: the environment says how each ended. They are in the log, pinned, so they count in no window, and their
+corrections are learnt from like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from ...domain.aggregates.base import ACTOR, derive_id
+from ...domain.aggregates.run import LARGEST_SEED, TaskRun
+from ...domain.events import TaskFailed, TrainingRequested
+from ...domain.rules.routing import Route
+from ..agent.attempts import find_run
+from ..agent.batch import RunSpec, run_batch
+from ..agent.runner import Task, TaskRunner
+from ..store.ledger import Ledger
+from ..wiring import Services
+from .retries import RetryPolicy, correct_by_retries
+
+
+def practise(
+    ledger: Ledger,
+    parts: Services,
+    requested: TrainingRequested,
+    environment: str,
+    tasks: Sequence[str],
+    pages: int,
+    sampling: RetryPolicy,
+) -> None:
+    """Play so many fresh pages of each of the environment's tasks before the training, and correct those that fail.
+
+    A run that was made before the worker was killed is not made again. Raises ``EnvironmentUnavailable``, ``UnknownTask``,
+    ``ModelError``.
+    """
+    place = parts.environment(environment)
+    runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, ACTOR)
+    route, training = Route("pinned", sampling.adapter, None, requested.role), requested.originator_id.hex
+    played, wanted = [], []
+    for name in tasks:
+        for page in range(pages):
+            run, id = find_run(ledger, partial(derive_id, "practice", training, environment, name, page))
+            if run is not None:
+                played.append(run)
+            elif id is not None:
+                seed = derive_id("practice page", training, environment, name, page).int % LARGEST_SEED
+                wanted.append(RunSpec(Task(environment, name, seed, requested.role), id, route))
+    played += run_batch(runner, wanted, place, parts.state)
+    failed = [(run, 1) for run in played if not run.corrections and _has_failed(run)]
+    for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, passes_over=True):
+        pass
+
+
+def _has_failed(run: TaskRun) -> bool:
+    return isinstance(run.ended, TaskFailed) and run.ended.reason in ("wrong", "timeout")

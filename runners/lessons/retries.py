@@ -1,0 +1,200 @@
+"""Own retries: failed tasks done again with sampling, many at a time; the first success of each becomes its correction.
+
+Attempts of different runs go side by side, so that the model answers in batches; those of one run follow each other and
+stop at the first success. What the model does by itself comes first; in the later half of the attempts some steps are explored:
+drawn from what the page allows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError, NotPossible
+from ...domain.page.messages import Completion, Request
+from ...domain.ports import Environment, Model
+from ..agent.batch import WIDTH
+from ..agent.episode import Episode, Step, is_success
+from ..agent.runner import task_of
+from ..agent.sampling import answer_all
+from ..feedback.corrections import answers_before, longest_episode, record_lessons
+from ..store.ledger import Ledger
+from .exploration import explore, rewrite
+
+LOSSES = 2
+"""Times a run may lose its browser: it takes all who play in it along, and most are none of its undoing; chosen."""
+APART = 1000
+"""What lies between the sampling seeds of two attempts: more than one has steps."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How a task is tried again: with which adapter, how often at most, and how boldly."""
+
+    adapter: str | None
+    attempts: int
+    temperature: float
+    exploration: float = 0.0
+    """The share of steps in the later half of the attempts that are drawn from what the page allows, in [0, 1]."""
+
+
+def correct_by_retries(
+    ledger: Ledger,
+    failed: Iterable[tuple[TaskRun, int]],
+    environment: Environment,
+    model: Model,
+    sampling: RetryPolicy,
+    actor: str,
+    *,
+    passes_over: bool = False,
+    width: int = WIDTH,
+) -> Iterator[TaskRun]:
+    """Do each failed run's task again from its step (from 1) on, and yield the runs that this corrected.
+
+    A run that cannot be tried again here raises ``GrokputerError``, or is passed over; ``LogError`` is raised in any case.
+    """
+    waiting = iter(failed)
+    playing: list[_Retry] = []
+    while True:
+        for run, first in islice(waiting, width - len(playing)):
+            playing.append(_Retry(ledger, run, first, environment, {it.seat for it in playing}))
+        if not playing:
+            return
+        for it in playing:
+            it.explore(sampling)
+        asking = [it for it in playing if not it.is_over]
+        answers = answer_all(model, [it.request(sampling) for it in asking])
+        for it, answer in zip(asking, answers, strict=True):
+            it.take(answer)
+        for it in [it for it in playing if it.has_succeeded]:
+            it.shorten()
+            yield record_lessons(ledger, it.run, it.lessons, "retry", actor)
+        before, playing = playing, [it for it in playing if not it.has_succeeded and it.goes_on(sampling.attempts)]
+        faults = (it.fault for it in before if it.fault is not None)
+        if not passes_over and (fault := next(faults, None)) is not None:
+            raise fault
+
+
+class _Retry:
+    """A failed run that is being tried again, attempt after attempt."""
+
+    def __init__(
+        self, ledger: Ledger, run: TaskRun, first: int, environment: Environment, taken: set[tuple[str, int]]
+    ) -> None:
+        assert run.started is not None
+        self.run, self.task = run, run.started.task
+        self.seat = next((self.task, n) for n in range(len(taken) + 1) if (self.task, n) not in taken)
+        self.place = environment.beside(self.seat[1])
+        self.max_steps = longest_episode(run)
+        self.max_tokens = int(run.started.policy.get("run.max_tokens", 256))
+        self.own: Sequence[str] = ()
+        self.attempt, self.losses, self.explored = 0, 0, 0
+        self.episode: Episode | None = None
+        self.fault: GrokputerError | None = None
+        """Why the run cannot be tried again here."""
+        self._steps: list[Step] = []
+        with self._possibly_at_fault():
+            self.own = answers_before(ledger, run, first)
+            self.asked = task_of(ledger, run.started)
+            self._begin()
+
+    @property
+    def is_over(self) -> bool:
+        return self.fault is not None or self.episode is None or self.episode.is_over
+
+    @property
+    def has_succeeded(self) -> bool:
+        return self.fault is None and self.episode is not None and bool(self.lessons) and is_success(self.episode.page)
+
+    @property
+    def lessons(self) -> Sequence[Step]:
+        """The attempt's steps, without those that the run itself had made before."""
+        return self._steps[len(self.own) :]
+
+    def request(self, sampling: RetryPolicy) -> Request:
+        """What is asked next."""
+        assert self.episode is not None
+        seed = APART * self.attempt + len(self.episode.history)
+        return Request(self.episode.ask(), sampling.adapter, self.max_tokens, sampling.temperature, seed)
+
+    def explore(self, sampling: RetryPolicy) -> None:
+        """Take the steps that come next and are explored, of an attempt in which some are."""
+        while not self.is_over and 2 * self.attempt > sampling.attempts:
+            assert self.episode is not None
+            draw = random.Random(f"{self.run.id}/{self.attempt}/{len(self.episode.history)}")
+            if draw.random() >= sampling.exploration:
+                return
+            self.explored += 1
+            self.take(Completion(explore(self.episode.page, self.episode.history, draw), 0, 0, 0))
+
+    def shorten(self) -> None:
+        """Leave out of an explored success whatever it does without: one step after another is tried without, the last kept."""
+        step = 0
+        while self.explored and step < len(self.lessons) - 1:
+            if not self._replays([it.answer for index, it in enumerate(self.lessons) if index != step]):
+                step += 1
+
+    def _replays(self, answers: Sequence[str]) -> bool:
+        """Take the steps of these answers anew, and whether they do the task; else all is as it was."""
+        before = self.episode, self._steps
+        with contextlib.suppress(EnvironmentUnavailable):
+            self._restart()
+            for answer in answers:
+                written = None if self.is_over or self.episode is None else rewrite(answer, self.episode.page)
+                if written is None or self.episode is None:
+                    break
+                self._steps.append(self.episode.take(self.episode.ask(), Completion(written, 0, 0, 0)))
+            else:
+                if self.has_succeeded:
+                    return True
+        self.episode, self._steps = before
+        return False
+
+    def take(self, answer: Completion | GrokputerError) -> None:
+        """Carry out what was answered."""
+        assert self.episode is not None
+        with self._possibly_at_fault():
+            if isinstance(answer, GrokputerError):
+                raise answer
+            self._steps.append(self.episode.take(self.episode.ask(), answer))
+
+    def goes_on(self, attempts: int) -> bool:
+        """Whether it is under way still; an attempt that has failed is followed by the next, up to so many."""
+        if self.fault is None and self.is_over and self.attempt < attempts:
+            with self._possibly_at_fault():
+                self._begin()
+        return not self.is_over
+
+    def _begin(self) -> None:
+        if self.asked is None:
+            raise NotPossible(f"the task of run {self.run.id.hex} was erased; it cannot be tried again")
+        self.attempt += 1
+        self.explored = 0
+        self._restart()
+
+    def _restart(self) -> None:
+        """The task from its beginning, and the run's own steps before the one that went wrong."""
+        assert self.asked is not None
+        page = self.place.reset(self.asked.task, self.asked.seed)
+        self.episode = Episode(self.place, page, len(self.own) + self.max_steps, self.asked.role)
+        self._steps = []
+        for answer in self.own:
+            if not self.episode.is_over:
+                self._steps.append(self.episode.take(self.episode.ask(), Completion(answer, 0, 0, 0)))
+
+    @contextlib.contextmanager
+    def _possibly_at_fault(self) -> Iterator[None]:
+        try:
+            yield
+        except LogError:
+            raise
+        except GrokputerError as error:
+            self.losses += isinstance(error, EnvironmentUnavailable)
+            if not isinstance(error, EnvironmentUnavailable) or self.losses >= LOSSES:
+                self.fault = error
+            elif self.episode is not None:  # the same attempt once more
+                self.episode, self.attempt = None, self.attempt - 1

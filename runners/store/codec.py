@@ -1,0 +1,169 @@
+"""Facts to bytes and back: one JSON object per event, under a topic from a closed registry.
+
+A row's topic is only ever looked up in ``domain.events.EVENTS``: an untrusted ``events.db`` names no code to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple, TypedDict, get_type_hints
+from uuid import UUID
+
+import msgspec
+
+from ...domain.errors import LogError
+from ...domain.events import EVENTS, Event, Timestamped
+from ...domain.rules.roles import GOOD_STARS
+
+
+def _rated_alone(state: dict[str, Any]) -> dict[str, Any]:
+    fault = state["role"] if state["stars"] < GOOD_STARS else None
+    return {**state, "others": [], "step": None, "fault": fault}
+
+
+def _failed_alone(state: dict[str, Any]) -> dict[str, Any]:
+    fault = state["role"] if state["reason"] != "environment" else None
+    return {**state, "others": [], "fault": fault}
+
+
+def _alerted_by_a_rollout(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "kind": "canary failed" if state["severity"] == "critical" else "canary inconclusive"}
+
+
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    # A run had one role, which made all its steps and answered for them.
+    ("TaskStarted", 1): lambda state: {**state, "others": []},
+    ("StepTaken", 1): lambda state: {**state, "role": ""},
+    ("TaskSucceeded", 1): lambda state: {**state, "others": []},
+    ("TaskFailed", 1): _failed_alone,
+    ("TaskRated", 1): _rated_alone,
+    ("TaskCorrected", 1): lambda state: {**state, "others": []},
+    # The session stood in the start alone.
+    ("TaskStarted", 2): lambda state: state,
+    ("TaskSucceeded", 2): lambda state: {**state, "session": None},
+    ("TaskFailed", 2): lambda state: {**state, "session": None},
+    ("TaskRated", 2): lambda state: {**state, "session": None},
+    ("TaskCorrected", 2): lambda state: {**state, "session": None},
+    ("RatingThresholdBreached", 1): lambda state: {**state, "rule": "threshold", "message": "", "numbers": {}},
+    ("RolloutStarted", 1): lambda state: {**state, "rule": "", "terms": {}, "unit": "run"},
+    ("TrainingDeclined", 1): lambda state: {**state, "up_to": 0},
+    ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
+    ("AlertRaised", 1): _alerted_by_a_rollout,
+}
+"""(topic, version) to the function that lifts a stored state of that version to the next."""
+
+
+class Recorded(NamedTuple):
+    """An event where it stands: ``position`` is its place in the one log, from 1."""
+
+    position: int
+    event: Event
+
+
+InAZone = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time that says what it is an hour of."""
+
+
+def encode(event: Event) -> bytes:
+    """The stored state: the event's own fields and ``v``, its class version; aggregate and version are columns."""
+    state = {field: getattr(event, field) for field in _fields(type(event))}
+    state["v"] = event.VERSION
+    return msgspec.json.encode(state)
+
+
+def decode(topic: str, originator_id: str, originator_version: int, state: bytes) -> Event:
+    """The event of a stored row.
+
+    Raises ``LogError`` for a topic or version this program does not know, and for a state that is not what it says.
+    """
+    kind, today, read = _FORMS.get(topic) or _make_form(topic)
+    try:
+        held = read(state)
+        held["originator_id"], held["originator_version"] = _id(originator_id), originator_version
+    except (msgspec.DecodeError, ValueError, TypeError, AttributeError):
+        # Of an earlier version, or damaged: that is told where each step can fail on its own.
+        return _decode_any(kind, originator_id, originator_version, state)
+    if held.pop("v") != today:
+        return _decode_any(kind, originator_id, originator_version, state)
+    event = kind.__new__(kind)
+    object.__setattr__(event, "__dict__", held)  # as it is: a fact is frozen, and has no other state
+    return event
+
+
+def decode_timestamp(topic: str, originator_id: str, originator_version: int, state: bytes) -> Timestamped:
+    """When the event of a stored row happened, and nothing else of it. Raises ``LogError`` as ``decode`` does."""
+    kind = EVENTS.get(topic)
+    try:
+        seen = _read_timestamp(state)
+    except (msgspec.DecodeError, ValueError, TypeError):
+        return decode(topic, originator_id, originator_version, state)
+    if kind is None or seen.v > kind.VERSION:
+        return decode(topic, originator_id, originator_version, state)
+    return seen
+
+
+class _Seen(msgspec.Struct, gc=False):
+    time: InAZone
+    v: int
+
+
+_read_timestamp = msgspec.json.Decoder(_Seen).decode
+
+
+def _decode_any(cls: type[Event], originator_id: str, originator_version: int, state: bytes) -> Event:
+    """The event of a state of any version."""
+    try:
+        data: dict[str, Any] = msgspec.json.decode(state)
+        version = data.pop("v")
+        if version > cls.VERSION:
+            raise LogError(
+                f"the log holds {cls.TOPIC} of version {version}, this program knows {cls.VERSION}; "
+                "upgrade grokputer to read it"
+            )
+        for older in range(version, cls.VERSION):
+            data = UPCASTERS[cls.TOPIC, older](data)
+        data["originator_id"] = UUID(originator_id)
+        data["originator_version"] = originator_version
+        msgspec.convert(data["time"], InAZone)
+        return msgspec.convert(data, cls)
+    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LogError(
+            f"event {originator_version} of {cls.TOPIC} {originator_id} is damaged ({error}); restore the log from a backup"
+        ) from None
+
+
+class _Form(NamedTuple):
+    """How today's version of a fact is read: into its fields by name, checked, and ``v``."""
+
+    kind: type[Event]
+    version: int
+    read: Callable[[bytes], dict[str, Any]]
+
+
+_FORMS: dict[str, _Form] = {}
+_id = lru_cache(4096)(UUID)  # The events of a run mostly stand together.
+
+
+def _make_form(topic: str) -> _Form:
+    kind = EVENTS.get(topic)
+    if kind is None:
+        raise LogError(
+            f"the log holds an event {topic!r} that this version does not know; upgrade grokputer to read it"
+        )
+    hints = get_type_hints(kind) | {"time": InAZone}
+    form = TypedDict("form", {**{name: hints[name] for name in _fields(kind)}, "v": int})  # type: ignore[misc]
+    read: Callable[[bytes], Any] = msgspec.json.Decoder(form).decode
+    _FORMS[topic] = _Form(kind, kind.VERSION, read)
+    return _FORMS[topic]
+
+
+_FIELDS: dict[type[Event], tuple[str, ...]] = {}
+
+
+def _fields(cls: type[Event]) -> tuple[str, ...]:
+    if cls not in _FIELDS:
+        _FIELDS[cls] = tuple(f.name for f in fields(cls) if f.name not in ("originator_id", "originator_version"))
+    return _FIELDS[cls]

@@ -1,0 +1,152 @@
+"""The ledger: the log, opened for writing, with the content beside it in the same file.
+
+All writing of events goes through ``write`` and ``store``: load the aggregate, let it decide, store what it decided in one
+transaction; a lost race is decided anew. Storing is the work of an ``eventsourcing`` application.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from uuid import UUID
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import (
+    InfrastructureFactory,
+    IntegrityError,
+    PersistenceError,
+    ProcessRecorder,
+    Tracking,
+)
+from eventsourcing.utils import Environment
+
+from ...domain.aggregates.base import Aggregate, Context
+from ...domain.errors import LogError
+from ...domain.events import Event
+from .log import Log, content_key, explain
+from .recorder import FactMapper, LogFactory, LogRecorder
+from .schema import create_tables, upgrade_tables
+from .writer import Work
+
+if TYPE_CHECKING:
+    from ...domain.ports import Clock
+
+A = TypeVar("A", bound=Aggregate)
+T = TypeVar("T")
+
+RACES = 20
+"""Times a decision is taken anew because another process wrote first; chosen: more than that is not a race."""
+
+
+class Ledger(Log):
+    """One log file, for writing too. Open it with ``Ledger.open`` or make it with ``Ledger.create``."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        super().__init__(path, clock)
+        self.followed = 0
+        """Up to which position this process has reacted, at the least; what is stored of it may lie a few events behind."""
+        try:
+            upgrade_tables(path)
+            self._events = _Events({"SQLITE_DBNAME": str(path), "CREATE_TABLE": "no"})
+        except (PersistenceError, sqlite3.Error) as error:
+            raise explain(path, error) from error
+
+    @classmethod
+    def create(cls, path: Path, clock: Clock | None = None) -> Self:
+        """A new, empty log, or the one that is there already. Raises ``LogError`` where none can be made."""
+        if path.exists() and path.stat().st_size:
+            return cls.open(path, clock)
+        if not path.parent.is_dir():
+            raise LogError(f"no folder {path.parent} to keep the log in; make it, or give another path with --db")
+        try:
+            create_tables(path)
+        except sqlite3.Error as error:
+            raise explain(path, error) from error
+        return cls(path, clock)
+
+    def close(self) -> None:
+        """Close every connection of this thread."""
+        super().close()
+        if "_events" in vars(self):
+            self._events.close()
+
+    def context(self, actor: str, caused_by: str | None = None) -> Context:
+        """What surrounds a decision taken now."""
+        return Context(self.clock.now(), actor, caused_by)
+
+    def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
+        """Load the aggregate, let it decide, store its events; taken anew when another process wrote it meanwhile."""
+        for _ in range(RACES):
+            aggregate = self.get(kind, id)
+            decide(aggregate)
+            try:
+                self.store(aggregate)
+            except IntegrityError:
+                continue
+            return aggregate
+        raise LogError(f"{self.path} is being written by too many at once; try again")
+
+    def store(self, *aggregates: Aggregate, tracking: Tracking | None = None, also: Work[None] | None = None) -> None:
+        """Store the aggregates' pending events, how far a follower is, and what else is to be done, in one transaction.
+
+        Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first, ``LogError``.
+        What could not be stored is pending still, so to store the aggregate again is to try again.
+        """
+        collected = [(aggregate, aggregate.collect_events()) for aggregate in aggregates]
+        events = [event for _, pending in collected for event in pending]
+        if not events and tracking is None:
+            return
+        try:
+            self._events.record(events, tracking, also)
+        except BaseException as error:
+            for aggregate, pending in collected:
+                aggregate.take_back(pending)
+            if isinstance(error, PersistenceError) and not isinstance(error, IntegrityError):
+                raise explain(self.path, error) from error
+            raise
+
+    def put(self, text: str) -> str:
+        """Keep the text under a salted hash, so that erasing it leaves nothing that a guess could be held against."""
+        return self.put_all([text])[0]
+
+    def put_all(self, texts: Sequence[str]) -> list[str]:
+        """Keep each text under a salted hash of its own, all in one transaction; the keys in their order."""
+        rows = [(salt, text) for text in texts for salt in [secrets.token_bytes(16)]]
+        keys = [content_key(salt, text) for salt, text in rows]
+        if rows:
+            named = [(key, *row) for key, row in zip(keys, rows, strict=True)]
+            self.change(lambda it: it.connection.executemany("INSERT INTO content VALUES (?, ?, ?)", named))
+        return keys
+
+    def change(self, work: Work[T]) -> T:
+        """Do the work in a transaction of the log's writer. Raises ``LogError`` where nothing can be stored."""
+        try:
+            return self._events.recorder.datastore.writer.do(work)
+        except (sqlite3.Error, OSError) as error:
+            raise explain(self.path, error) from error
+
+
+class _Events(Application[UUID]):
+    """The ``eventsourcing`` application: our recorder, our closed registry of topics."""
+
+    name = "grokputer"
+    recorder: LogRecorder
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
+        # Our own, whatever the environment names: a log is never opened by code that a variable names.
+        return LogFactory(env)
+
+    def construct_mapper(self) -> FactMapper:
+        return FactMapper()
+
+    def construct_recorder(self) -> ProcessRecorder:
+        # One that stores tracking with the events.
+        return self.factory.process_recorder()
+
+    def record(self, events: Sequence[Event], tracking: Tracking | None, also: Work[None] | None) -> None:
+        """Store events and tracking, without what ``save`` adds for snapshots, caches and listeners that are not here."""
+        stored = [self.mapper.to_stored_event(event) for event in events]
+        self.recorder.insert_events(stored, tracking=tracking, also=also)

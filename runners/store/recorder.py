@@ -1,0 +1,150 @@
+"""The recorder of ``eventsourcing`` on the log's tables: each thread reads over a connection of its own, our writer writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    IntegrityError,
+    JSONTranscoder,
+    Mapper,
+    Notification,
+    OperationalError,
+    StoredEvent,
+    Tracking,
+)
+from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteFactory, SQLiteProcessRecorder
+from eventsourcing.utils import Environment
+
+from .codec import decode, encode
+from .log import COLUMNS, Log
+from .writer import Row, Transaction, Work, Writer
+
+T = TypeVar("T")
+
+
+class LogDatastore(SQLiteDatastore):
+    """A connection for reading in each thread, and the one writer.
+
+    The library's pool closes what other threads are reading from, which Python 3.11 answers with a segmentation fault.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.log, self.writer = Log(path), Writer(path)
+
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        """A cursor of this thread's connection, which cannot write. Raises ``LogError``."""
+        if commit:
+            raise OperationalError("only the writer writes")
+        with self.log.reading() as connection, closing(connection.cursor()) as cursor:
+            cursor.row_factory = sqlite3.Row
+            yield SQLiteCursor(cursor)
+
+    def close(self) -> None:
+        """Close this thread's connection and the writer's. Not while another thread writes."""
+        super().close()
+        self.log.close()
+        self.writer.close()
+
+
+class LogRecorder(SQLiteProcessRecorder):
+    """Stores events through the writer, and the process's tracking in the same transaction."""
+
+    datastore: LogDatastore
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+        """Store them at the log's end; their positions. Raises ``IntegrityError`` when one of the versions is there."""
+        rows = [(_hex(it.originator_id), it.originator_version, it.topic, it.state) for it in stored_events]
+        tracking: Tracking | None = kwargs.get("tracking")
+        also: Work[None] | None = kwargs.get("also")
+        return self._do(lambda transaction: self._store(transaction, rows, tracking, also))
+
+    def insert_tracking(self, tracking: Tracking) -> None:
+        """Store how far a follower is. Raises ``IntegrityError`` when it is further already."""
+        self._do(lambda transaction: self._store(transaction, [], tracking))
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """The events from one position to another, at most ``limit``, of these topics where some are named."""
+        first = (start or 0) + (not inclusive_of_start)
+        where, values = "position >= ? AND position <= coalesce(?, position)", [first, stop, *topics, limit]
+        named = f"AND topic IN ({','.join('?' * len(topics))}) " if topics else ""
+        with self.datastore.transaction(commit=False) as cursor:
+            cursor.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE {where} {named}ORDER BY position LIMIT ?", values
+            )
+            return [
+                Notification(self.convert_originator_id(id), version, topic, state, id=position)
+                for position, id, version, topic, state in cursor.fetchall()
+            ]
+
+    def _store(
+        self,
+        transaction: Transaction,
+        rows: Sequence[Row],
+        tracking: Tracking | None,
+        also: Work[None] | None = None,
+    ) -> list[int]:
+        positions = transaction.append(rows) if rows else []
+        if tracking is not None:
+            self._insert_tracking(SQLiteCursor(transaction.connection.cursor()), tracking)
+        if also is not None:
+            also(transaction)
+        return positions
+
+    def _do(self, work: Work[T]) -> T:
+        try:
+            return self.datastore.writer.do(work)
+        except sqlite3.IntegrityError as error:
+            raise IntegrityError(error) from error
+        except (sqlite3.Error, OSError) as error:
+            raise OperationalError(error) from error
+
+
+def _hex(id: UUID | str) -> str:
+    return id.hex if isinstance(id, UUID) else id
+
+
+class FactMapper(Mapper[UUID]):
+    """The mapper of ``eventsourcing`` over ``encode`` and ``decode``."""
+
+    def __init__(self) -> None:
+        super().__init__(JSONTranscoder())
+
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        """The row to store."""
+        return StoredEvent(
+            domain_event.originator_id, domain_event.originator_version, domain_event.TOPIC, encode(domain_event)
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        """The event of the row."""
+        originator = stored_event.originator_id
+        text = originator.hex if isinstance(originator, UUID) else originator
+        return decode(stored_event.topic, text, stored_event.originator_version, stored_event.state)
+
+
+class LogFactory(SQLiteFactory):
+    """The factory of ``eventsourcing`` with our datastore and recorder; ``SQLITE_DBNAME`` is the log's path."""
+
+    process_recorder_class = LogRecorder
+    datastore: LogDatastore
+
+    def __init__(self, env: Environment) -> None:
+        super().__init__(env)
+        self.datastore.close()
+        self.datastore = LogDatastore(Path(str(env.get(self.SQLITE_DBNAME))))

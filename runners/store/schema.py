@@ -1,0 +1,91 @@
+"""The log's tables: one SQLite file whose log the database itself keeps append-only."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from ...domain.errors import LogError
+from ...domain.merkle import Tree, leaf
+from .log import APPLICATION_ID, COLUMNS, connect
+
+KEEPS_EVENTS = (
+    "CREATE TRIGGER IF NOT EXISTS log_keeps_events BEFORE UPDATE ON stored_events "
+    "BEGIN SELECT RAISE(ABORT, 'the log is append-only: a stored event is never changed'); END"
+)
+MOMENTS = (
+    "CREATE TABLE IF NOT EXISTS moments (name TEXT NOT NULL, position INTEGER NOT NULL, state BLOB NOT NULL, "
+    "PRIMARY KEY (name, position))"
+)
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS stored_events (position INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT NOT NULL, "
+    "originator_version INTEGER NOT NULL, topic TEXT NOT NULL, state BLOB NOT NULL, nodes BLOB NOT NULL, "
+    "UNIQUE (originator_id, originator_version))",
+    KEEPS_EVENTS,
+    "CREATE TRIGGER IF NOT EXISTS log_loses_nothing BEFORE DELETE ON stored_events "
+    "BEGIN SELECT RAISE(ABORT, 'the log is append-only: a stored event is never deleted'); END",
+    # INSERT OR REPLACE deletes without asking the trigger above.
+    "CREATE TRIGGER IF NOT EXISTS log_replaces_nothing BEFORE INSERT ON stored_events "
+    "WHEN EXISTS (SELECT 1 FROM stored_events WHERE position = NEW.position OR "
+    "(originator_id = NEW.originator_id AND originator_version = NEW.originator_version)) "
+    "BEGIN SELECT RAISE(ABORT, 'the log is append-only: a stored event is never replaced'); END",
+    "CREATE TABLE IF NOT EXISTS content (key TEXT PRIMARY KEY, salt BLOB NOT NULL, text TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, state BLOB NOT NULL) "
+    "WITHOUT ROWID",
+    MOMENTS,
+    # The library's own, for one row per follower.
+    "CREATE TABLE IF NOT EXISTS tracking (application_name TEXT PRIMARY KEY, notification_id INTEGER) WITHOUT ROWID",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+)
+"""The tables are those of ``eventsourcing`` with two changes. The position is a column of its own (``AUTOINCREMENT``), since an
+implicit row id is used again after a deletion and may move in a VACUUM; ``nodes`` are those of the Merkle tree."""
+
+
+def create_tables(path: Path) -> None:
+    """Make the log's tables and what guards them, all or nothing, waiting for whoever else is making them."""
+    with closing(connect(path, "rwc")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # The write lock first: a transaction that begins by reading cannot be widened while another writes.
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in TABLES:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+
+
+def upgrade_tables(path: Path) -> None:
+    """Give a log that an earlier program wrote what it lacks; done once, all or nothing.
+
+    That is a node of the Merkle tree for each event, and the table of the states that are kept.
+    Raises ``LogError`` for a log in which positions are missing, ``sqlite3.Error``.
+    """
+    with closing(connect(path)) as connection:
+        if has_nodes(connection) and _has_moments(connection):
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(MOMENTS)
+        connection.execute("DELETE FROM checkpoints WHERE name LIKE 'state%'")  # where states were kept before
+        if not has_nodes(connection):
+            connection.execute("DROP TRIGGER log_keeps_events")
+            connection.execute("ALTER TABLE stored_events ADD COLUMN nodes BLOB NOT NULL DEFAULT x''")
+            _grow_tree(connection, path)
+            connection.execute(KEEPS_EVENTS)
+        connection.execute("COMMIT")
+
+
+def has_nodes(connection: sqlite3.Connection) -> bool:
+    """Whether the log keeps its Merkle tree."""
+    return any(row[0] == "nodes" for row in connection.execute("SELECT name FROM pragma_table_info('stored_events')"))
+
+
+def _has_moments(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'moments'").fetchone() is not None
+
+
+def _grow_tree(connection: sqlite3.Connection, path: Path) -> None:
+    tree = Tree()
+    for row in connection.execute(f"SELECT {COLUMNS} FROM stored_events ORDER BY position"):
+        if row[0] != tree.size + 1:
+            raise LogError(f"{path} has no event at position {tree.size + 1}; restore it from a backup")
+        nodes = tree.append(leaf(*row))
+        connection.execute("UPDATE stored_events SET nodes = ? WHERE position = ?", (nodes, tree.size))

@@ -1,0 +1,112 @@
+"""The tables for SQL users, in the log's own file: brought up to its end a part at a time, each with how far it reaches.
+
+What an event says of a row is laid over what is there, so a table is a matter of the events up to its position alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from ...domain.events import SCHEMA
+from ...projections.tables.tables import HANDLED, TABLES, Row, merge, rows_of
+from .log import Log
+
+CHECKPOINT = "tables"
+OF_THIS_PROGRAM = str(SCHEMA).encode()
+"""Stands where a state would: tables of a program that knows other facts are built anew."""
+
+PART = 1_000
+"""Events brought in at a time; chosen: other writers wait some 20 ms for one, and memory stays small."""
+
+
+def are_tables_current(log: Log) -> bool:
+    """Whether the SQL tables are this program's and say what the log says up to its end."""
+    with log.reading() as connection:
+        return load_checkpoint(connection, CHECKPOINT) == (log.position, OF_THIS_PROGRAM)
+
+
+def update_tables(log: Log) -> None:
+    """Bring the SQL tables up to the log's end, the rows of each part and their position in one transaction.
+
+    Where one is missing, or is of a program that has other columns or knows other facts, all are built anew.
+    """
+    goes_on = True
+    while goes_on:
+        with log.changing_views() as connection:
+            goes_on = catch_up(log, connection)
+
+
+def catch_up(log: Log, connection: sqlite3.Connection) -> bool:
+    """Bring the tables up by one part at most, in a transaction of the caller's; whether more is to come."""
+    saved = _position(log, connection)
+    part = list(islice(log.scan(saved + 1, None, HANDLED, connection), PART))
+    write_rows(connection, (row for position, event in part for row in rows_of(position, event)))
+    if part or not saved:
+        save_checkpoint(connection, CHECKPOINT, part[-1][0] if part else 0, OF_THIS_PROGRAM)
+    return len(part) == PART
+
+
+def _position(log: Log, connection: sqlite3.Connection) -> int:
+    """How far the tables reach; they are made, or made anew, where they are not this program's."""
+    saved = load_checkpoint(connection, CHECKPOINT)
+    if saved is not None and saved[1] == OF_THIS_PROGRAM and _are_ours(log, connection):
+        return saved[0]
+    _make_tables(connection)
+    return 0
+
+
+def _are_ours(log: Log, connection: sqlite3.Connection) -> bool:
+    """Whether all are there, with these columns; looked at again when the file's schema has changed."""
+    schema: int = connection.execute("PRAGMA schema_version").fetchone()[0]
+    if log.tables_seen != schema:
+        if any(_columns(connection, table) != set(columns) for table, columns in TABLES.items()):
+            return False
+        log.tables_seen = schema
+    return True
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    """Empty tables, in the place of those there are."""
+    from sqlite_utils import Database
+
+    database: Any = Database(connection)
+    for table, columns in TABLES.items():
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+        database[table].create(columns, pk=next(iter(columns)))
+
+
+def write_rows(connection: sqlite3.Connection, rows: Iterable[Row], schema: str = "main") -> None:
+    """Lay the partial rows over what is there; what a row does not carry stays."""
+    for table, keyed in merge(rows).items():
+        alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+        for row in keyed.values():
+            alike.setdefault(tuple(row), []).append(tuple(row.values()))
+        for names, values in alike.items():
+            connection.executemany(_upsert(f"{schema}.{table}", next(iter(TABLES[table])), names), values)
+
+
+def _upsert(table: str, key: str, names: Sequence[str]) -> str:
+    changes = ", ".join(f"[{name}] = excluded.[{name}]" for name in names)
+    columns, marks = ", ".join(f"[{name}]" for name in names), ", ".join("?" * len(names))
+    return f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ([{key}]) DO UPDATE SET {changes}"
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    """The table's columns, none where it is missing."""
+    return {row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+
+
+def load_checkpoint(connection: sqlite3.Connection, name: str) -> tuple[int, bytes] | None:
+    """What is saved under the name, and the position it is of."""
+    found: tuple[int, bytes] | None = connection.execute(
+        "SELECT position, state FROM checkpoints WHERE name = ?", (name,)
+    ).fetchone()
+    return found
+
+
+def save_checkpoint(connection: sqlite3.Connection, name: str, position: int, state: bytes) -> None:
+    """Save it, in the place of what was there."""
+    connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (name, position, state))
