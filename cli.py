@@ -76,6 +76,14 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # A reader that stops early is nobody's fault, and typer ends quietly.
+        except ModuleNotFoundError as error:
+            from .runners.extras import explain_missing_module
+
+            missing = explain_missing_module(error)
+            if missing is None:
+                raise
+            print(f"grokputer: {missing}", file=sys.stderr)
+            raise typer.Exit(1) from None
         except (GrokputerError, OSError, UnicodeEncodeError) as error:
             # The latter two are the machine's business: a folder that cannot be written, bytes that are no text.
             print(f"grokputer: {' '.join(str(error).split())}", file=sys.stderr)
@@ -84,7 +92,6 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

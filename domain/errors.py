@@ -7,6 +7,10 @@ class GrokputerError(Exception):
     """The base of all errors that are the user's business; the CLI prints its message and exits 1."""
 
 
+class MissingExtra(GrokputerError):
+    """A library that this function needs is not installed; the message names the extra that brings it."""
+
+
 class UnknownTask(GrokputerError):
     """A task name that no environment has."""
 

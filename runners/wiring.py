@@ -16,6 +16,7 @@ from ..domain.settings.forms import KEY_VARIABLES
 from ..domain.settings.settings import SETTINGS, Policy
 from ..projections.explain.sentences import say_names
 from ..projections.state.state import State
+from .extras import require
 from .store.ledger import Ledger
 from .store.log import adapters_folder
 
@@ -73,6 +74,7 @@ class Services:
             self._close_model()
             self._model_settings, self._base_label = wanted, None
             if policy.get("model.backend") == "openai":
+                require("endpoint")
                 from ..adapters.serving.remote import RemoteModel
 
                 endpoint = policy.get("model.endpoint")
@@ -80,6 +82,7 @@ class Services:
                     raise ModelError("model.backend is openai but model.endpoint is not set; set it to the base URL")
                 self._model = RemoteModel(endpoint, policy.get("model.base"))
             else:
+                require("train")
                 from ..adapters.serving.local import LocalModel
 
                 self._model = LocalModel(base_of(policy))
@@ -106,6 +109,7 @@ class Services:
         if endpoint is None or name is None:
             return None
         if (endpoint, name) not in self._teachers:
+            require("endpoint")
             from ..adapters.serving.remote import RemoteModel
 
             own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
@@ -121,6 +125,7 @@ class Services:
 
                 self._environments[name] = Chat()
             elif name == "miniwob":
+                require("browser")
                 from .environments.miniwob.environment import MiniWob
 
                 self._environments[name] = MiniWob()

@@ -22,6 +22,7 @@ from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
 from ...domain.recipe import Recipe
 from ..lessons.gather import collect_examples
+from ..extras import require
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
@@ -145,6 +146,7 @@ def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
 def _train(
     ledger: Ledger, parts: Services, job: TrainingJob, folder: Path, file: Path, on_progress: Report
 ) -> TrainingResult:
+    require("train")
     from ...adapters.training.job import TrainingJobSpec
     from ...adapters.training.process import train
 

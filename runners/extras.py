@@ -1,0 +1,45 @@
+"""The extras: which optional library each part needs, and the command that installs it.
+
+The package without extras reads, records, rates, audits and alerts. Training, serving a local model, driving a browser,
+calling an endpoint and drawing charts need libraries that not everybody wants to install.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from ..domain.errors import MissingExtra
+
+EXTRAS = {
+    "train": ("torch", "transformers", "peft", "bitsandbytes", "trl", "safetensors", "accelerate", "tokenizers", "huggingface_hub"),
+    "data": ("datasets", "pyarrow"),
+    "endpoint": ("openai",),
+    "browser": ("miniwob",),
+    "bench": ("matplotlib", "plotext"),
+}  # fmt: skip
+"""Each extra and the top-level modules that it brings; as in ``pyproject.toml``."""
+
+
+def install_command(extra: str) -> str:
+    """The command that adds the extra to the installed package."""
+    return f"pip install 'grokputer[{extra}]'"
+
+
+def require(extra: str) -> None:
+    """Check that the extra is installed. Raises ``MissingExtra`` with the first library that is not there."""
+    for module in EXTRAS[extra]:
+        if find_spec(module) is None:
+            raise _missing(module, extra)
+
+
+def explain_missing_module(error: ModuleNotFoundError) -> MissingExtra | None:
+    """One line for a module that an extra brings; None for any other module, whose absence is a bug."""
+    name = (error.name or "").partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if name in modules:
+            return _missing(name, extra)
+    return None
+
+
+def _missing(module: str, extra: str) -> MissingExtra:
+    return MissingExtra(f"this needs the library {module!r}, which is not installed; install it with: {install_command(extra)}")
