@@ -122,7 +122,8 @@ def test_keys_that_nothing_reads_are_named_in_one_line_and_kept_with_the_session
 @pytest.mark.parametrize(
     ("stars", "shown"),
     [
-        ('"\\u0663"', '"٣"'), ('"0_3"', '"0_3"'), ("true", "true"), ("NaN", "NaN"), ("1e400", "1e400"), ("-Infinity", "-Infinity"),
+        ('"\\u0663"', '"٣"'), ('"0_3"', '"0_3"'), ("true", "true"), ("NaN", "NaN"), ("1e400", "1e400"),
+        ("-Infinity", "-Infinity"),
         ("4.5", "4.5"), ("0", "0"), ("6", "6"), ('"4.0"', '"4.0"'), ('" 4"', '" 4"'), ('"+4"', '"+4"'), ('"04"', '"04"'),
         ("[3]", "[3]"), ('"\\u00b3"', '"³"'),
     ],
@@ -131,14 +132,15 @@ def test_stars_that_are_no_digit_from_1_to_5_are_refused_with_file_line_and_valu
     db: Path, tmp_path: Path, stars: str, shown: str
 ) -> None:
     file = tmp_path / "all.jsonl"
-    file.write_text('{"task": "good", "user_rating": 3}\n{"task": "bad", "user_rating": %s}\n' % stars)
+    good, bad = '{"task": "good", "user_rating": 3}', '{"task": "bad", "user_rating": STARS}'.replace("STARS", stars)
+    file.write_text(f"{good}\n{bad}\n")
     line = refused("runs", "import", file, db=db)
     assert f"all.jsonl line 2: user_rating is {shown}; allowed is a whole number of stars from 1 to 5" in line
 
 
 @pytest.mark.parametrize("stars", ["3", '"3"', "3.0"])
 def test_a_whole_number_of_stars_is_taken_as_a_number_or_a_digit(db: Path, tmp_path: Path, stars: str) -> None:
-    (tmp_path / "one.json").write_text('{"task": "x", "user_rating": %s}' % stars)
+    (tmp_path / "one.json").write_text('{"task": "x", "user_rating": STARS}'.replace("STARS", stars))
     output("runs", "import", tmp_path / "one.json", db=db)
     assert document("runs", db=db)[0]["stars"] == 3
 
