@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from command_line import call, count, document, output, refused
 from logged_sessions import asked, import_one, steps_of, write_lines
 
 from grokputer.runners.archive.integrity import verify
+from grokputer.runners.sessions.imports import read_sessions
+from grokputer.runners.sessions.runs import record_session
 from grokputer.runners.store.ledger import Ledger
 
 
@@ -209,6 +212,15 @@ def test_a_session_without_an_id_is_known_once_it_was_rated(db: Path, tmp_path: 
     import_one(db, tmp_path, {"task": "Press Ok", "iterations": ["CLICK Ok"]})
     rated = write_lines(tmp_path / "again.json", {"task": "Press Ok", "iterations": ["CLICK Ok"], "user_rating": 4})
     assert "imported 0 sessions as runs of role action; 1 were there" in output("runs", "import", rated, db=db)
+
+
+def test_a_session_with_an_id_that_an_earlier_program_imported_by_its_content_is_known(
+    db: Path, tmp_path: Path
+) -> None:
+    file = write_lines(tmp_path / "one.json", {"session_id": "monday-1", "task": "Press Ok"})
+    [session] = read_sessions([file])
+    assert record_session(Ledger.open(db), replace(session, own_id=None), "action", "ada")
+    assert "imported 0 sessions as runs of role action; 1 were there" in output("runs", "import", file, db=db)
 
 
 def test_two_ratings_of_the_same_task_without_an_id_are_two_sessions(db: Path, tmp_path: Path) -> None:

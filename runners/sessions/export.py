@@ -14,7 +14,7 @@ from typing import Any
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotFound, NotPossible
-from ...domain.events import StepTaken, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.events import StepTaken, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
 from ...domain.rules.imported import IMPORTED
 from ..store.log import Log
 from .imports import IDS, RATING_KEYS, read_session
@@ -123,13 +123,18 @@ def _build(log: Log, run: TaskRun) -> dict[str, Any] | None:
     row = {
         "session_id": run.id.hex,
         "task": task,
-        "start_time": started.time.isoformat(),
-        "end_time": (started.time + timedelta(milliseconds=ended.duration_ms)).isoformat(),
+        **({} if started.base == IMPORTED else _say_times(started, ended.duration_ms)),
         "iterations": steps or started.policy.get(IMPORTED, {}).get("iterations", 0),
         "success": isinstance(ended, TaskSucceeded),
         "lora_version": adapter,
+        "what_went_wrong": ended.detail if isinstance(ended, TaskFailed) else "",
     }
     return {key: value for key, value in row.items() if value != ""}
+
+
+def _say_times(started: TaskStarted, duration_ms: int) -> dict[str, str]:
+    ended = started.time + timedelta(milliseconds=duration_ms)
+    return {"start_time": started.time.isoformat(), "end_time": ended.isoformat()}
 
 
 def _build_step(log: Log, step: StepTaken) -> dict[str, Any] | None:
