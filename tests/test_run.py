@@ -9,7 +9,15 @@ import pytest
 from given import SOMEONE, given
 from grokputer.domain.aggregates.run import LARGEST_SEED, TaskRun, check_stars, rate_implicitly
 from grokputer.domain.errors import BadRating
-from grokputer.domain.events import StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from grokputer.domain.events import (
+    SessionImported,
+    StepTaken,
+    TaskCorrected,
+    TaskFailed,
+    TaskRated,
+    TaskStarted,
+    TaskSucceeded,
+)
 from grokputer.domain.settings.settings import Policy
 
 START: dict[str, Any] = {
@@ -46,6 +54,24 @@ def test_a_run_starts_once() -> None:
 @pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1])
 def test_a_seed_out_of_range_is_refused_with_its_value(seed: int) -> None:
     given(TaskRun).when(lambda run: run.start(SOMEONE, **{**START, "seed": seed})).then_refused(str(seed), "from 0 to")
+
+
+def test_a_session_is_imported_right_after_the_start_and_once() -> None:
+    fields = {"session": "sha256:ee", "started": None, "ended": None, "step_times": (), "success": False}
+
+    def import_session(run: TaskRun) -> None:
+        run.import_session(SOMEONE, **fields)
+
+    given(TaskRun, start).when(import_session).then((SessionImported, fields))
+    given(TaskRun, start, import_session).when(import_session).then_refused("past its start")
+    given(TaskRun, start, step).when(import_session).then_refused("past its start")
+    given(TaskRun).when(import_session).then_refused("is not under way")
+
+
+@pytest.mark.parametrize("stars", ["٣", "³", "0_3", "03", " 3", "+3", "3.0", 3.0, True, 0, 6, "", None])
+def test_stars_are_a_whole_number_or_one_ascii_digit_and_nothing_else(stars: Any) -> None:
+    with pytest.raises(BadRating, match="whole number of stars from 1 to 5"):
+        check_stars(stars)
 
 
 def test_steps_are_numbered_from_one() -> None:

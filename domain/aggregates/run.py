@@ -7,7 +7,17 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import BadRating, NotPossible
-from ..events import Assignment, Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ..events import (
+    Assignment,
+    Event,
+    SessionImported,
+    StepTaken,
+    TaskCorrected,
+    TaskFailed,
+    TaskRated,
+    TaskStarted,
+    TaskSucceeded,
+)
 from ..rules.roles import GOOD_STARS
 from ..settings.settings import Policy
 from .base import Aggregate, Context
@@ -20,14 +30,12 @@ CORRECTION_SOURCES = ("human", "reviewer", "retry", "teacher")
 
 
 def check_stars(stars: Any) -> int:
-    """The rating as a number. Raises ``BadRating`` unless it is a whole number from 1 to 5."""
-    try:
-        number = int(str(stars))
-    except ValueError:
-        number = 0
-    if not 1 <= number <= 5:
+    """The rating as a number. Raises ``BadRating`` unless it is a whole number from 1 to 5, or one of these digits as text."""
+    if isinstance(stars, str) and stars in tuple("12345"):
+        return int(stars)
+    if not isinstance(stars, int) or isinstance(stars, bool) or not 1 <= stars <= 5:
         raise BadRating(f"{stars} is not a rating; give a whole number of stars from 1 to 5")
-    return number
+    return stars
 
 
 def rate_implicitly(succeeded: bool, duration_ms: int, policy: Policy) -> int:
@@ -45,6 +53,8 @@ class TaskRun(Aggregate):
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.started: TaskStarted | None = None
+        self.imported: SessionImported | None = None
+        """Set where another program made the run."""
         self.steps: list[StepTaken] = []
         self.ended: TaskSucceeded | TaskFailed | None = None
         self.ratings: list[TaskRated] = []
@@ -79,6 +89,16 @@ class TaskRun(Aggregate):
         if not 0 <= fields["seed"] <= LARGEST_SEED:
             raise NotPossible(f"{fields['seed']} is not a seed; it is a whole number from 0 to {LARGEST_SEED}")
         self._record(TaskStarted, context, others=tuple(others), **fields)
+
+    def import_session(self, context: Context, **fields: Any) -> None:
+        """Record that another program made the run; the fields are those of ``SessionImported``.
+
+        Raises ``NotPossible`` once there is more than the start.
+        """
+        self._require_running()
+        if self.steps or self.imported is not None:
+            raise NotPossible(f"run {self.id.hex} is past its start; a session is imported right after it")
+        self._record(SessionImported, context, **fields)
 
     def take_step(self, context: Context, *, role: str | None = None, **fields: Any) -> None:
         """Record one step of the run's own role or of the one given; the fields are those of ``StepTaken`` but its number."""
@@ -225,6 +245,8 @@ class TaskRun(Aggregate):
         match event:
             case TaskStarted():
                 self.started = event
+            case SessionImported():
+                self.imported = event
             case StepTaken():
                 self.steps.append(event)
             case TaskSucceeded() | TaskFailed():

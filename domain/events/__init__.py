@@ -49,6 +49,7 @@ from .runs import TaskFailed as TaskFailed
 from .runs import TaskRated as TaskRated
 from .runs import TaskStarted as TaskStarted
 from .runs import TaskSucceeded as TaskSucceeded
+from .sessions import SessionImported as SessionImported
 from .settings import PolicyChanged as PolicyChanged
 from .settings import ScheduleTicked as ScheduleTicked
 from .trainings import DatasetBuilt as DatasetBuilt

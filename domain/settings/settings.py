@@ -104,6 +104,11 @@ SETTINGS: dict[str, Setting] = {
     "rating.max_backoff": Setting(
         8, "times the cooldown at most: it doubles with each cycle that ends without a promotion (chosen)", 1, 1000
     ),
+    "sessions.count": Setting(
+        False,
+        "count imported sessions as runs and ratings of the bare base: in its window while no adapter is live, which can lead "
+        "to a training, and in status (off: they judge another program's model)",
+    ),
     # The implicit rating; figures of the project's user.
     "implicit.five_under_s": Setting(10.0, "a success faster than this is worth 5", 0),
     "implicit.four_under_s": Setting(30.0, "a success faster than this is worth 4, a slower one 3", 0),

@@ -14,8 +14,10 @@ from ...domain.events import (
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
+    SessionImported,
     TaskStarted,
 )
+from ...domain.rules.imported import IMPORTED, is_imported
 from ...domain.rules.routing import arm_of, draw
 from ..state.rollouts import Rollouts
 from .path import trace_path
@@ -48,8 +50,24 @@ def trace_run(log: Lookup, run: UUID) -> Node:
     node.text = (
         f"run {run.hex[:8]} of {_task(log, event)} started by {event.actor}, role {event.role}: {_lane(event.lanes[0])}"
     )
+    if is_imported(event.lanes[0]):
+        node.text = f"run {run.hex[:8]} of {_task(log, event)} imported by {event.actor}, role {event.role}"
+        node.children = [_import(log, started)]
+        return node
     node.children = [_explain(log, started, lane, before) for lane in event.lanes]
     return node
+
+
+def _import(log: Lookup, started: Placed) -> Node:
+    """That another program made the run, with what its session says."""
+    event = started.event
+    assert isinstance(event, TaskStarted)
+    own = event.lanes[0]
+    version = (own["adapter"] or "").removeprefix(IMPORTED).removeprefix(":")
+    named = f" with its adapter {version}" if version else ""
+    text = f"role {event.role}: another program made it{named}; no adapter of this log answered, and no draw was made"
+    sessions = [node_of(log, it) for it in log.history(event.originator_id) if isinstance(it.event, SessionImported)]
+    return Node("Import", started.position, text, {**own}, children=sessions)
 
 
 class _Before:

@@ -25,9 +25,10 @@ from ...domain.events import (
     TaskSucceeded,
     TrainingRequested,
 )
+from ...domain.rules.imported import is_imported
 from ...domain.rules.roles import lanes_counted
 from ...domain.verdict import Verdict
-from ..state.state import State
+from ..state.state import State, counts_imported
 from .sentences import describe
 
 
@@ -138,11 +139,12 @@ class History(State):
 
     def _rate(self, position: int, event: TaskRated) -> None:
         for lane in lanes_counted(event):
-            if lane["role"] != self.role or lane["arm"] == "pinned":
+            is_theirs = is_imported(lane) and counts_imported(self.policy, self.role, self.lanes.live(self.role))
+            if lane["role"] != self.role or (lane["arm"] == "pinned" and not is_theirs):
                 continue
-            self.ratings_given.append(Rating(position, event.stars, lane["arm"]))
+            self.ratings_given.append(Rating(position, event.stars, "stable" if is_theirs else lane["arm"]))
             window = self.window(self.role)
-            if window.ratings and lane["adapter"] == window.adapter:
+            if window.ratings and (is_theirs or lane["adapter"] == window.adapter):
                 threshold = self.policy.get("rating.threshold", self.role)
                 self.means.append(Mean(position, window.mean, len(window.ratings), threshold, window.adapter))
 

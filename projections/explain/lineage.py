@@ -31,6 +31,7 @@ from ...domain.events import (
 from ...domain.rules.cost import Prices
 from ...domain.settings.settings import Policy
 from ..state.ratings import Ratings
+from ..state.state import counts_imported
 from .sentences import count
 from .tree import Lookup, Node, Placed, node_of
 
@@ -104,7 +105,8 @@ def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
     for it in log.read(breach.first_position, breach.last_position, (TaskRated.TOPIC,)):
         fold.apply(it.position, it.event)
         rated[it.position] = it
-    window = fold.window(breach.role, breach.adapter, breach.count)
+    with_imported = counts_imported(_policy_at(log, node.position), breach.role, breach.adapter)
+    window = fold.window(breach.role, breach.adapter, breach.count, with_imported=with_imported)
     children: list[Node] = []
     stars_by: dict[str, list[int]] = {}
     for position, stars in window.ratings:
@@ -162,11 +164,15 @@ def read_manifest(text: str) -> dict[str, Any]:
 
 def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
     """Add what the training cost, at the prices in force when it was completed."""
-    changes = (it.event for it in log.read(1, node.position, (PolicyChanged.TOPIC,)))
-    policy = Policy({event.key: event.new for event in changes if isinstance(event, PolicyChanged)})
-    cost = Prices.of(policy).cost(completed.duration_s)
+    cost = Prices.of(_policy_at(log, node.position)).cost(completed.duration_s)
     node.text += f", about {cost}"
     node.data["cost"] = cost.to_json()
+
+
+def _policy_at(log: Lookup, position: int) -> Policy:
+    """The settings that were in force."""
+    changes = (it.event for it in log.read(1, position, (PolicyChanged.TOPIC,)))
+    return Policy({event.key: event.new for event in changes if isinstance(event, PolicyChanged)})
 
 
 def _measured(log: Lookup, position: int, judged: GateJudged) -> list[Node]:

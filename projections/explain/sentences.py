@@ -30,6 +30,7 @@ from ...domain.events import (
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
+    SessionImported,
     TaskRated,
     TrainingCompleted,
     TrainingDeclined,
@@ -48,6 +49,8 @@ def describe(event: Event) -> str:
             issues = f", {', '.join(event.issues)}" if event.issues else ""
             run = event.originator_id.hex[:8]
             return f"{event.stars} stars for run {run} by {event.actor} ({event.source}){issues}{describe_fault(event)}"
+        case SessionImported():
+            return f"session of another program, {describe_session(event)}"
         case RatingThresholdBreached() if event.rule == "sequential":
             return f"breach: ratings of {event.adapter or 'the base'} in role {event.role} have fallen: {event.message}"
         case RatingThresholdBreached():
@@ -134,6 +137,15 @@ def _describe_making(event: Event) -> str:
             arms = f"{event.b or 'the base'} in place of {event.a or 'the base'}"
             return f"A/B, {arms}: {event.verdict} ({event.reason}): {event.message}"
     return event.TOPIC
+
+
+def describe_session(event: SessionImported) -> str:
+    """When a session of another program was, and what it says of its outcome."""
+    times = f"from {event.started or 'an unknown time'} to {event.ended or 'an unknown time'}"
+    if event.started is None and event.ended is None:
+        times = "its times are not known"
+    said = {True: "it says that it succeeded", False: "it says that it failed", None: "it does not say how it ended"}
+    return f"{times}; {said[event.success]}"
 
 
 def describe_fault(event: TaskRated) -> str:

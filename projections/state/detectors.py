@@ -6,6 +6,7 @@ from ...domain.events import AdapterPromoted, Assignment, CycleClosed, Event, Ta
 from ...domain.evidence.clusters import RatingClusters
 from ...domain.evidence.detector import Detector
 from ...domain.evidence.terms import TriggerTerms, trigger_terms
+from ...domain.rules.imported import IMPORTED, is_imported
 from ...domain.rules.roles import lanes_counted
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
@@ -20,6 +21,7 @@ class Triggers:
     It counts the ratings that the rolling window counts, those that one rater gives in one session as one, and a run once for
     each rater: what was bet on is not taken back when a rating is changed later. It starts anew when
     the version goes live, when a cycle of its role closes, and when the terms change: what was seen under others is void.
+    Imported sessions are a version of their own.
     """
 
     HANDLES = (TaskRated, AdapterPromoted, CycleClosed)
@@ -41,7 +43,8 @@ class Triggers:
         match event:
             case TaskRated():
                 for lane in lanes_counted(event):
-                    if lane["arm"] != "pinned" and (terms := self._terms_of(lane["role"], policy)) is not None:
+                    is_counted = lane["arm"] != "pinned" or is_imported(lane)
+                    if is_counted and (terms := self._terms_of(lane["role"], policy)) is not None:
                         self._rate(event, lane, terms)
             case AdapterPromoted():
                 self._drop(name_version(event.role, event.adapter))
@@ -58,7 +61,8 @@ class Triggers:
         return self._terms[role]
 
     def _rate(self, event: TaskRated, lane: Assignment, terms: TriggerTerms) -> None:
-        version, run = name_version(lane["role"], lane["adapter"]), event.originator_id.hex
+        adapter = IMPORTED if is_imported(lane) else lane["adapter"]
+        version, run = name_version(lane["role"], adapter), event.originator_id.hex
         bursts, detector = self._run(version, terms) or self._begin(version, terms)
         for mean in bursts.take(event.actor, event.session or run, run, event.stars):
             detector.take(mean)
@@ -84,7 +88,15 @@ class Triggers:
         RecentSet(self.over, version).clear()
         self._running.pop(version, None)
 
-    def verdict(self, role: str, adapter: str | None, terms: TriggerTerms) -> Verdict:
-        """``breach`` or ``hold`` for the version, as of the last event; without a rating under these terms it holds."""
+    def verdict(self, role: str, adapter: str | None, terms: TriggerTerms, *, with_imported: bool = False) -> Verdict:
+        """``breach`` or ``hold`` for the version, as of the last event; without a rating under these terms it holds.
+
+        With the imported sessions it is the verdict on them where they alone are a breach, or the only ones that are rated.
+        """
         running = self._run(name_version(role, adapter), terms)
-        return (Detector(terms) if running is None else running[1]).verdict()
+        own = (Detector(terms) if running is None else running[1]).verdict()
+        imported = self._run(name_version(role, IMPORTED), terms) if with_imported else None
+        if imported is None or own.verdict == "breach":
+            return own
+        theirs = imported[1].verdict()
+        return theirs if running is None or theirs.verdict == "breach" else own

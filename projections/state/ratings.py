@@ -6,6 +6,7 @@ from typing import Any
 
 from ...domain.events import AdapterPromoted, Assignment, Event, TaskFailed, TaskRated, TaskSucceeded
 from ...domain.rules.breach import Window
+from ...domain.rules.imported import IMPORTED, is_imported
 from ...domain.rules.roles import lanes_counted
 from .rings import Record, RingBuffer
 from .shards import StateShards
@@ -29,6 +30,7 @@ class Ratings:
     A good rating counts for every role that made a step in the run, a low one for the role it is attributed to alone; one
     that nobody attributed counts for none and is counted apart. A run that is rated again by the same person counts once,
     with the newer rating. Runs pinned to an adapter by hand count in no window: nobody sent them there to judge the traffic.
+    Imported sessions, whatever adapter the other program had, have one window of their own; it counts where a setting says so.
     """
 
     HANDLES = (TaskRated, TaskSucceeded, TaskFailed, AdapterPromoted)
@@ -45,7 +47,7 @@ class Ratings:
         match event:
             case TaskRated():
                 for lane in event.lanes:
-                    if lane["arm"] != "pinned":
+                    if lane["arm"] != "pinned" or is_imported(lane):
                         self._rate(position, event, lane)
             case TaskSucceeded() | TaskFailed():
                 for lane in lanes_counted(event):
@@ -60,7 +62,8 @@ class Ratings:
                     self._ratings(event.role, event.adapter, kind).clear()
 
     def _rate(self, position: int, event: TaskRated, lane: Assignment) -> None:
-        role, adapter, run = lane["role"], lane["adapter"], event.originator_id.hex
+        adapter = IMPORTED if is_imported(lane) else lane["adapter"]
+        role, run = lane["role"], event.originator_id.hex
         people = self._of(role, adapter)
         counted, unattributed = (self._ratings(role, adapter, kind) for kind in (COUNTED, UNATTRIBUTED))
         for before in _said(counted, run, event.actor):
@@ -93,21 +96,19 @@ class Ratings:
             versions[adapter or BASE] = found
         return found
 
-    def window(self, role: str, adapter: str | None, size: int) -> Window:
-        """The latest ``size`` ratings of the version in the role."""
-        latest = tuple(
-            (position, stars) for _, position, stars, _ in self._ratings(role, adapter, COUNTED).newest(size)
-        )
-        return Window(role, adapter, latest, self.total(role, adapter))
+    def window(self, role: str, adapter: str | None, size: int, *, with_imported: bool = False) -> Window:
+        """The latest ``size`` ratings of the version in the role, those of imported sessions among them where that is said."""
+        found = self._ratings(role, adapter, COUNTED).newest(size)
+        if with_imported:
+            found = sorted([*found, *self._ratings(role, IMPORTED, COUNTED).newest(size)], key=lambda it: it[1])[-size:]
+        latest = tuple((position, stars) for _, position, stars, _ in found)
+        return Window(role, adapter, latest, self.total(role, adapter, with_imported=with_imported))
 
-    def total(self, role: str, adapter: str | None) -> int:
+    def total(self, role: str, adapter: str | None, *, with_imported: bool = False) -> int:
         """How many ratings the version has had in the role in all."""
-        version = self.state.get(role, {}).get(adapter or BASE)
-        return version["count"] if version is not None else 0
-
-    def latest(self, role: str, adapter: str | None, size: int) -> list[int]:
-        """The stars of the latest ``size`` ratings of the version in the role, oldest first."""
-        return [stars for _, _, stars, _ in self._ratings(role, adapter, COUNTED).newest(size)]
+        names = [adapter or BASE, *([IMPORTED] if with_imported else [])]
+        versions = self.state.get(role, {})
+        return sum(versions[name]["count"] for name in names if name in versions)
 
     def unattributed(self, role: str, adapter: str | None) -> int:
         """Low ratings of runs that the version made a step in which nobody attributed to a role: they count for none."""

@@ -32,7 +32,7 @@ from .rings import KEYS, PAIRS
 from .rollouts import Rollouts
 from .shards import StateShards, damaged, decode, encode
 
-VERSION = f"9/{SCHEMA}"
+VERSION = f"10/{SCHEMA}"
 """Of the folds, raised when one changes its meaning, and of the facts: a newer program's may be in a state that this one could
 load, and would then never meet. States of another version are folded anew from the log."""
 
@@ -41,6 +41,11 @@ HEAD = "head"
 
 Hear = Callable[["State", int, Any], None]
 """Takes an event of the kind it hears, at its position, into a state."""
+
+
+def counts_imported(policy: Policy, role: str, adapter: str | None) -> bool:
+    """Whether the ratings of imported sessions count among those of the adapter: of the bare base alone, where they are to."""
+    return adapter is None and bool(policy.get("sessions.count", role))
 
 
 class State:
@@ -75,7 +80,7 @@ class State:
         for lane in event.lanes:
             role = lane["role"]
             live = self.lanes.live(role)
-            stars = self.ratings.latest(role, live, self.policy.get("rating.window", role))
+            stars = [it for _, it in self._ratings(role, live).ratings]
             was_low = self.alerts.fell_at(role, live) is not None
             self.alerts.note_mean(position, role, live, is_low(stars, role, self.policy, was_low=was_low))
 
@@ -88,16 +93,21 @@ class State:
 
     def window(self, role: str) -> Window:
         """The ratings of the role's live adapter that the breach rule looks at."""
-        stable = self.lanes.live(role)
-        policy = self.policy
-        window = self.ratings.window(role, stable, policy.get("rating.window", role))
+        stable, policy = self.lanes.live(role), self.policy
+        window = self._ratings(role, stable)
         if policy.get("rating.rule", role) != "sequential":
             return window
-        return replace(window, evidence=self.triggers.verdict(role, stable, trigger_terms(policy, role)))
+        with_imported = counts_imported(policy, role, stable)
+        evidence = self.triggers.verdict(role, stable, trigger_terms(policy, role), with_imported=with_imported)
+        return replace(window, evidence=evidence)
+
+    def _ratings(self, role: str, adapter: str | None) -> Window:
+        size, with_imported = self.policy.get("rating.window", role), counts_imported(self.policy, role, adapter)
+        return self.ratings.window(role, adapter, size, with_imported=with_imported)
 
     def ratings_in_all(self, role: str, adapter: str | None) -> int:
         """How many ratings the adapter, None for the base, has had in the role."""
-        return self.ratings.total(role, adapter)
+        return self.ratings.total(role, adapter, with_imported=counts_imported(self.policy, role, adapter))
 
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""

@@ -27,6 +27,7 @@ from ...domain.events import (
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
+    SessionImported,
     TaskCorrected,
     TaskFailed,
     TaskRated,
@@ -182,6 +183,11 @@ def _row_of_start(position: int, event: TaskStarted, key: str, time: str) -> lis
         "status": "running",
     }
     return [("runs", row)]
+
+
+def _row_of_session(position: int, event: SessionImported, key: str, time: str) -> list[Row]:
+    """A session of another program began when it says itself, not when it was imported."""
+    return [] if event.started is None else [("runs", {"id": key, "started": event.started})]
 
 
 def _row_of_end(position: int, event: TaskSucceeded | TaskFailed, key: str, time: str) -> list[Row]:
@@ -342,6 +348,7 @@ Rows = Callable[[int, Any, str, str], list[Row]]
 
 _ROWS: dict[type | tuple[type, ...], Rows] = {
     TaskStarted: _row_of_start,
+    SessionImported: _row_of_session,
     (TaskSucceeded, TaskFailed): _row_of_end,
     TaskRated: _rows_of_rating,
     TaskCorrected: _row_of_correction,

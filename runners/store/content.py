@@ -19,6 +19,7 @@ from ...domain.events import (
     ContentErased,
     ExamplesImported,
     ExamplesSynthesized,
+    SessionImported,
     StepTaken,
     TaskCorrected,
     TaskRated,
@@ -31,7 +32,7 @@ from .log import BATCH, COLUMNS, check_content
 NAMING = {topic: kind.TEXTS for topic, kind in EVENTS.items() if kind.TEXTS}
 """The topics of the facts that name texts, and the fields in which they do."""
 
-WORDS = (TaskStarted, StepTaken, TaskRated, TaskCorrected, ExamplesImported, ExamplesSynthesized)
+WORDS = (TaskStarted, SessionImported, StepTaken, TaskRated, TaskCorrected, ExamplesImported, ExamplesSynthesized)
 """The facts whose texts are somebody's words, which can be erased; the others' are figures."""
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -128,10 +128,25 @@ def import_(
     from ...store.ledger import Ledger
     from ...store.log import adapters_folder
 
-    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
+    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines, _removing_if_new(db):
         done = import_log(Ledger.create(db), lines)
     print(f"imported {done.events} events and {done.content} texts into {db}")
     say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(db)}")
+
+
+@contextmanager
+def _removing_if_new(db: Path) -> Iterator[None]:
+    """Where the block fails, the log that it began is removed again; one that was there stays."""
+    from ...store.write_lock import lock_of
+
+    is_new = not db.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            for file in (db, db.with_name(f"{db.name}-wal"), db.with_name(f"{db.name}-shm"), lock_of(db)):
+                file.unlink(missing_ok=True)
+        raise
 
 
 def _unknown_event(name: str) -> str:

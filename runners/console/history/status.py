@@ -10,6 +10,7 @@ from ....domain.durations import show_duration
 from ....domain.rules.breach import is_breach
 from ....domain.rules.cost import Cost
 from ....domain.settings.settings import ROLES
+from ....projections.state.imported import describe_imported, summarize_imported
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import print_json, print_table, show_share, show_time
 
@@ -40,6 +41,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         print_json({"position": state.position, "roles": roles, "alerts": alerts})
         return
     _print_roles(roles)
+    _print_imported(roles)
     for alert in alerts[-SHOWN:]:
         print(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
     if len(alerts) > SHOWN:
@@ -80,6 +82,7 @@ def at(
         return
     print(f"at position {position}, {show_time(time)}")
     _print_roles(document["roles"])
+    _print_imported(document["roles"])
     print_adapters(state)
     print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
     _print_metrics(state)
@@ -98,7 +101,10 @@ def _describe_role(state: State, role: str) -> dict[str, Any]:
         for arm, counts in adapters.items()
         if arm != "pinned"
     ]
-    ran = sum(counts["runs"] for counts in arms)
+    imported = summarize_imported(state, role)
+    is_added = imported is not None and policy.get("sessions.count", role)
+    ran = sum(counts["runs"] for counts in arms) + (imported["sessions"] if imported and is_added else 0)
+    succeeded = sum(counts["succeeded"] for counts in arms) + (imported["succeeded"] if imported and is_added else 0)
     rollout = state.lanes.state["rollouts"][traffic.rollout] if traffic.rollout is not None else None
     return {
         "role": role,
@@ -116,7 +122,8 @@ def _describe_role(state: State, role: str) -> dict[str, Any]:
         "cycle": {"position": cycle["position"], "stage": _stage(state, cycle, rollout)} if cycle is not None else None,
         "last_outcome": state.lanes.state["roles"].get(role, {}).get("last_outcome"),
         "runs": ran,
-        "success": round(sum(counts["succeeded"] for counts in arms) / ran, 4) if ran else None,
+        "success": round(succeeded / ran, 4) if ran else None,
+        "imported": imported,
     }
 
 
@@ -163,6 +170,13 @@ def _print_roles(roles: list[dict[str, Any]]) -> None:
         "success",
     )
     print_table(columns, (_row(role) for role in roles))
+
+
+def _print_imported(roles: list[dict[str, Any]]) -> None:
+    """Whether the imported sessions count, and what they lack, a line for each role that has some."""
+    for role in roles:
+        if role["imported"] is not None:
+            print(describe_imported(role["role"], role["imported"]))
 
 
 def _row(role: dict[str, Any]) -> tuple[Any, ...]:

@@ -6,13 +6,22 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ....domain.events import Event, StepTaken, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ....domain.events import (
+    Event,
+    SessionImported,
+    StepTaken,
+    TaskCorrected,
+    TaskFailed,
+    TaskRated,
+    TaskStarted,
+    TaskSucceeded,
+)
 from ....domain.rules.roles import GOOD_STARS
-from ....projections.explain.sentences import describe_fault, short_id, short_text
+from ....projections.explain.sentences import describe_fault, describe_session, short_id, short_text
 from ..options import (
     DEFAULT_DB,
     Actor,
@@ -29,9 +38,12 @@ from ..options import (
 from ..rendering import print_json, print_table, say, show_time
 
 if TYPE_CHECKING:
+    from ...sessions.runs import Recorded
     from ...store.log import Log
 
 ERASED = "(erased)"
+SHOWN_KEYS = 10
+"""Keys, runs or files that one line names; chosen."""
 
 
 runs = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
@@ -93,25 +105,82 @@ def import_(
 ) -> None:
     """Import sessions that another program logged, each as a run with its rating and comment. The same session counts once.
 
-    A session is an object with task, iterations, tool_calls, user_rating, feedback_comment, lora_version, what_went_wrong; all
-    but the task may be missing. They are pinned, under an adapter named imported: they count in no window and for no canary.
+    A session is an object with task, iterations, tool_calls, success, user_rating, feedback_comment, what_went_wrong,
+    session_id, start_time, end_time, lora_version; all but the task may be missing. A step of iterations may have thought,
+    response, action, tool_calls, observation, screenshot_summary, timestamp, or be a message. Where one session cannot be read,
+    none is imported. They are pinned, under an adapter named imported: they count for no canary, and in the ratings of the base
+    only where sessions.count says so.
 
     \b
     Examples:
       grokputer runs import session.json
       grokputer runs import sessions/ more.jsonl --role decomposition
     """
-    from ...feedback.sessions import read_sessions, record_session
     from ...improvement.process_manager import process_new_events
+    from ...sessions.imports import read_sessions
+    from ...sessions.runs import record_sessions
 
     ledger, actor = open_ledger(db), name_actor(by)
     sessions = read_sessions(paths)
-    new = sum([record_session(ledger, it, role, actor) for it in sessions])
-    process_new_events(ledger)
-    print(f"imported {new} sessions as runs of role {role}; {len(sessions) - new} were there already")
-    unrated = [it for it in sessions if it.stars is None and it.comment]
-    if unrated:
-        say(f"{len(unrated)} comments came without a rating and were left out; rate those runs with 'grokputer rate'")
+    done = record_sessions(ledger, sessions, role, actor)
+    state = process_new_events(ledger)
+    print(f"imported {done.new} sessions as runs of role {role}; {done.there} were there already")
+    _say_what_was_left(done)
+    if done.new and not state.policy.get("sessions.count", role):
+        say(f"they count in no ratings; to count them for the base: grokputer settings set {role}.sessions.count true")
+
+
+@runs.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them; it must not be there yet.")],
+    form: Annotated[Literal["session"], typer.Option(help="As what: files session.json.")] = "session",
+    role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Write all runs that have ended as sessions that 'runs import' reads: DIR/<session id>/session.json for each.
+
+    A run that was imported is written as it was logged, with the newest rating of a person. Corrections are no part of it.
+
+    \b
+    Examples:
+      grokputer runs export sessions/
+      grokputer runs export --form session monday/
+    """
+    from ...sessions.export import export_sessions
+
+    done = export_sessions(open_log(db), folder, role)
+    print(f"wrote {done.written} sessions to {folder}")
+    if len(done.roles) > 1:
+        say(
+            f"a session names no role, and these are of {', '.join(sorted(done.roles))}; --role writes those of one role"
+        )
+    if done.running:
+        say(f"{done.running} runs that have not ended were left out")
+    if done.erased:
+        say(f"{done.erased} runs whose words were erased were left out")
+
+
+def _say_what_was_left(done: Recorded) -> None:
+    """What of the sessions is no part of the runs, a line for each reason."""
+    if done.unknown:
+        more = f" and {len(done.unknown) - SHOWN_KEYS} more" if len(done.unknown) > SHOWN_KEYS else ""
+        named = ", ".join(done.unknown[:SHOWN_KEYS])
+        say(f"keys that this program does not know are kept with the session and used for nothing: {named}{more}")
+    if done.unrated_comments:
+        say(
+            f"{done.unrated_comments} comments came without a rating and were left out; rate those runs with 'grokputer rate'"
+        )
+    if done.newly_rated:
+        runs = ", ".join(short_id(id.hex) for id in done.newly_rated[:SHOWN_KEYS])
+        say(
+            f"{len(done.newly_rated)} that were there have a rating now that this log has not ({runs}); record it with "
+            "'grokputer rate'"
+        )
+    if done.others:
+        say(
+            f"{len(done.others)} were left out, because their id is that of another session with another task: "
+            f"{', '.join(done.others[:SHOWN_KEYS])}"
+        )
 
 
 def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]:
@@ -193,6 +262,9 @@ def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
     match event:
         case TaskStarted() if event.environment == "chat":
             entry["task"] = log.get_content(event.task)
+        case SessionImported():
+            session = log.get_content(event.session)
+            entry["session"] = None if session is None else json.loads(session)
         case StepTaken():
             prompt = log.get_content(event.prompt)
             entry["prompt"] = None if prompt is None else json.loads(prompt)
@@ -218,6 +290,8 @@ def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
                 with_adapter = f"adapter {lane['adapter']}" if lane["adapter"] else f"on the adapter of {event.role}"
                 print(f"        role {lane['role']}, arm {lane['arm']}, {with_adapter}")
             print(f"        on {entry['base']}")
+        case SessionImported():
+            print(f"{begin}imported: {describe_session(event)}")
         case StepTaken():
             by = f" by {event.role}" if event.role else ""
             print(f"{begin}step {entry['step']}{by}  {ERASED if entry['answer'] is None else entry['answer']}")

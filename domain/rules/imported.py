@@ -1,0 +1,14 @@
+"""Runs that another program made and that were imported as sessions: how a run's adapter says so."""
+
+from __future__ import annotations
+
+from ..events import Assignment
+
+IMPORTED = "imported"
+"""The base of such a run, and the beginning of its adapter's name. Numbered adapters of this program never begin so."""
+
+
+def is_imported(lane: Assignment) -> bool:
+    """Whether another program made the steps of the lane."""
+    adapter = lane["adapter"] or ""
+    return lane["arm"] == "pinned" and (adapter == IMPORTED or adapter.startswith(f"{IMPORTED}:"))

@@ -1,0 +1,1 @@
+"""Sessions of other programs: read, recorded as runs, and exported again."""

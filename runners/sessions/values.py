@@ -1,0 +1,122 @@
+"""The values of a session: each read as what it must be, or refused in one line that says where, what and what is allowed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from ...domain.aggregates.run import check_stars
+from ...domain.errors import BadRating, InvalidSession
+from .files import Decimal, show_value
+
+BEGAN = ("start_time", "started_at", "started", "start", "timestamp")
+"""The keys of a session or step that may say when it began; the first that is there counts."""
+
+ENDED = ("end_time", "ended_at", "ended", "end")
+LASTED = ("duration_seconds", "duration_s")
+
+MOST = 1_000_000_000
+"""The largest count and the longest time in seconds; chosen: thirty years."""
+
+MILLISECONDS_FROM = 1e11
+"""A time as a number from here is in milliseconds since 1970, one below in seconds."""
+
+
+class Values:
+    """Reads the values of one session and collects the keys that nothing reads."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.unknown: list[str] = []
+        """Keys that nothing reads, each as its path, once."""
+
+    def refuse(self, field: str, value: Any, allowed: str) -> NoReturn:
+        """Say in one line what is wrong."""
+        raise InvalidSession(f"{self.where}: {field} is {show_value(value)}; allowed is {allowed}")
+
+    def note_unknown(self, found: Mapping[str, Any], known: Sequence[str], within: str = "") -> None:
+        """Note the keys of the object that are not known."""
+        for key in found:
+            path = within + (key if key.isidentifier() else show_value(key))
+            if key not in known and path not in self.unknown:
+                self.unknown.append(path)
+
+    def text(self, field: str, value: Any, *, is_number_allowed: bool = False) -> str | None:
+        """The text without the space around it; None where there is none."""
+        if is_number_allowed and isinstance(value, Decimal):
+            value = value.text
+        elif is_number_allowed and isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if value is not None and not isinstance(value, str):
+            self.refuse(field, value, "text")
+        return value.strip() or None if value is not None else None
+
+    def count(self, field: str, value: Any, allowed: str) -> int:
+        """A whole number from 0 to ``MOST``."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+            self.refuse(field, value, allowed)
+        return value
+
+    def stars(self, value: Any) -> int | None:
+        """The rating, None where there is none."""
+        if value is None:
+            return None
+        try:
+            return check_stars(int(value) if isinstance(value, float) and value.is_integer() else value)
+        except BadRating:
+            self.refuse("user_rating", value, "a whole number of stars from 1 to 5")
+
+    def truth(self, field: str, value: Any) -> bool | None:
+        """True or false, None where there is neither."""
+        if not isinstance(value, bool | None):
+            self.refuse(field, value, "true or false")
+        return value
+
+    def items(self, field: str, value: Any, of: str) -> list[Any]:
+        """The list, empty where there is none."""
+        if not isinstance(value, list | None):
+            self.refuse(field, value, f"a list of {of}")
+        return value or []
+
+    def time(self, found: Mapping[str, Any], keys: Sequence[str], within: str = "") -> datetime | None:
+        """The time under the first of the keys that has one, in UTC; a time without a zone is local."""
+        key = next((key for key in keys if found.get(key) is not None), None)
+        if key is None:
+            return None
+        try:
+            return _time(found[key])
+        except (TypeError, ValueError, OverflowError, OSError):
+            self.refuse(within + key, found[key], "a time in ISO 8601, or seconds since 1970")
+
+    def duration_ms(self, found: Mapping[str, Any], within: str = "") -> int:
+        """How long the session or step took: from its times, else as it says itself; 0 where that is not known."""
+        began, ended = self.time(found, BEGAN, within), self.time(found, ENDED, within)
+        key = next((key for key in LASTED if found.get(key) is not None), None)
+        lasted = 0.0 if key is None else found[key]
+        is_number = isinstance(lasted, int | float) and not isinstance(lasted, bool)
+        if not is_number or not math.isfinite(lasted) or not 0 <= lasted <= MOST:
+            self.refuse(f"{within}{key}", lasted, f"seconds, from 0 to {MOST}")
+        if began is not None and ended is not None:
+            lasted = min(max((ended - began).total_seconds(), 0.0), MOST)
+        return round(lasted * 1000)
+
+
+def _time(value: Any) -> datetime:
+    """The time in UTC. Raises ``TypeError``, ``ValueError``, ``OverflowError`` or ``OSError`` for what is none."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value.strip()).astimezone(UTC)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(value)
+    return datetime.fromtimestamp(value / 1000 if value >= MILLISECONDS_FROM else value, UTC)
+
+
+def plain(value: Any) -> str:
+    """Text as it is, anything else as JSON; nothing for what is empty."""
+    if value is None or value == "" or value == {} or value == []:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
