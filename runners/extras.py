@@ -11,12 +11,15 @@ from importlib.util import find_spec
 from ..domain.errors import MissingExtra
 
 EXTRAS = {
-    "train": ("torch", "transformers", "peft", "bitsandbytes", "trl", "safetensors", "accelerate", "tokenizers", "huggingface_hub"),
+    "train": (
+        *("torch", "transformers", "peft", "bitsandbytes", "trl"),
+        *("safetensors", "accelerate", "tokenizers", "huggingface_hub"),
+    ),
     "data": ("datasets", "pyarrow"),
     "endpoint": ("openai",),
     "browser": ("miniwob",),
     "bench": ("matplotlib", "plotext"),
-}  # fmt: skip
+}
 """Each extra and the top-level modules that it brings; as in ``pyproject.toml``."""
 
 
@@ -42,4 +45,6 @@ def explain_missing_module(error: ModuleNotFoundError) -> MissingExtra | None:
 
 
 def _missing(module: str, extra: str) -> MissingExtra:
-    return MissingExtra(f"this needs the library {module!r}, which is not installed; install it with: {install_command(extra)}")
+    return MissingExtra(
+        f"this needs the library {module!r}, which is not installed; install it with: {install_command(extra)}"
+    )

@@ -21,8 +21,8 @@ from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
 from ...domain.recipe import Recipe
-from ..lessons.gather import collect_examples
 from ..extras import require
+from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
