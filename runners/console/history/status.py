@@ -10,7 +10,7 @@ from ....domain.durations import show_duration
 from ....domain.rules.breach import is_breach
 from ....domain.rules.cost import Cost
 from ....domain.settings.settings import ROLES
-from ....projections.state.imported import describe_imported, summarize_imported
+from ....projections.explain.imported import describe_imported, summarize_imported
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import print_json, print_table, show_share, show_time
 
