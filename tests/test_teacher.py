@@ -17,8 +17,8 @@ from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import ModelError
-from grokputer.domain.settings.settings import Policy
-from grokputer.runners.improvement.process_manager import process_new_events, resolve_recipe
+from grokputer.domain.settings.settings import Policy, resolve_recipe
+from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.gather import collect_examples, find_corrected
 from grokputer.runners.wiring import Services
 from story import Story

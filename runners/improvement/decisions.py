@@ -53,6 +53,7 @@ DECIDED = (
     RatingThresholdBreached,
     BreachSuppressed,
     TrainingRequested,
+    TrainingDeclined,
     AdapterRegistered,
     AdapterRejected,
     RolloutStarted,
@@ -113,10 +114,10 @@ class _Again:
                 yield Decision(position, event.TOPIC, self._judge(position, event))
             case ComparisonConcluded():
                 yield Decision(position, event.TOPIC, self._conclude(event))
-            case DatasetBuilt() | TrainingDeclined():
-                yield Decision(position, event.TOPIC, self._build(position, event))
             case _ if position in self.expected:
                 yield Decision(position, event.TOPIC, _difference(self.expected.pop(position), event))
+            case DatasetBuilt() | TrainingDeclined():
+                yield Decision(position, event.TOPIC, self._build(position, event))
             case AdapterRejected() if event.actor == ACTOR:
                 pass  # by what was measured of its weights
             case _ if isinstance(event, DECIDED) and event.actor == ACTOR:

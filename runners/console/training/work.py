@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ....domain.aggregates.role import RoleImprovement, role_id
+from ....domain.settings.settings import resolve_recipe
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, name_actor, open_ledger
 from ..rendering import say
 
@@ -63,7 +64,9 @@ def train(
 
         preview(ledger, load_state(ledger), role, probes=probes, as_json=as_json)
         return
-    live = process_new_events(ledger).traffic(role).stable
+    state = process_new_events(ledger)
+    resolve_recipe(state.policy, role)  # or one line says which setting is out of range, and nothing is recorded
+    live = state.traffic(role).stable
     context = ledger.context(name_actor(by))
     ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
     process_new_events(ledger)
