@@ -30,7 +30,6 @@ from grokputer.domain.events import (
     TrainingRequested,
     TrainingStarted,
 )
-from grokputer.domain.rules.gate import Judgement
 from grokputer.domain.verdict import Verdict
 
 REQUEST: dict[str, Any] = {
@@ -52,8 +51,8 @@ WEIGHTS: dict[str, Any] = {
 }  # fmt: skip
 NUMBERS = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
 
-PASSED = Judgement("pass", "better", "9 of 12 held-out failures now succeed against 1 of 12 for its parent", {})
-REFUSED = Judgement("reject", "no gain", "1 of 12 held-out failures now succeeds against 1 of 12 for its parent", {})
+PASSED = Verdict("pass", "better", "9 of 12 held-out failures now succeed against 1 of 12 for its parent", {})
+REFUSED = Verdict("reject", "no gain", "1 of 12 held-out failures now succeeds against 1 of 12 for its parent", {})
 
 
 def request(job: TrainingJob) -> None:
@@ -110,7 +109,7 @@ def proven(differs: bool, matches: bool) -> Callable[[Adapter], None]:
     return lambda adapter: adapter.evaluate(differs, matches, NUMBERS, SOMEONE)
 
 
-def judge(judgement: Judgement) -> Callable[[Adapter], None]:
+def judge(judgement: Verdict) -> Callable[[Adapter], None]:
     return lambda adapter: adapter.judge(judgement, "sha256:aa", 99, SOMEONE)
 
 
@@ -137,7 +136,7 @@ def test_an_adapter_that_is_not_applied_is_rejected(differs: bool, matches: bool
 
 
 @pytest.mark.parametrize("judgement", [PASSED, REFUSED])
-def test_a_proven_adapter_is_judged_on_what_was_held_out_once(judgement: Judgement) -> None:
+def test_a_proven_adapter_is_judged_on_what_was_held_out_once(judgement: Verdict) -> None:
     said = {
         "verdict": judgement.verdict,
         "reason": judgement.reason,

@@ -22,9 +22,10 @@ from ...domain.aggregates.run import LARGEST_SEED, TaskRun
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
 from ...domain.events import TaskFailed, TaskSucceeded
-from ...domain.rules.gate import HeldOutResult, Judgement, Losses, Runs, judge_held_out
+from ...domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import ROLES, Policy
+from ...domain.verdict import Verdict
 from ...projections.bench import is_lost
 from ...projections.state.state import State
 from ..agent.attempts import find_run
@@ -58,7 +59,7 @@ def judge(ledger: Ledger, parts: Services, name: str, on_count: Count = lambda d
     id, role, policy = UUID(known["id"]), known["role"], parts.state.policy
     up_to, held_out = _held_out(ledger, UUID(known["training"]))
     if not policy.get("gate.enabled", role):
-        return _record(ledger, id, Judgement("pass", "off", "the gate was switched off", {}), [], up_to)
+        return _record(ledger, id, Verdict("pass", "off", "the gate was switched off", {}), [], up_to)
     try:
         parts.prepare(name)
     except (DamagedWeights, ModelError) as error:
@@ -75,7 +76,7 @@ def judge(ledger: Ledger, parts: Services, name: str, on_count: Count = lambda d
     return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
 
 
-def judge_rows(rows: Sequence[Row], policy: Policy, role: str) -> Judgement:
+def judge_rows(rows: Sequence[Row], policy: Policy, role: str) -> Verdict:
     """What follows from what was measured."""
     return judge_held_out(sum_up(rows, "failed"), sum_up(rows, "worked"), policy, role)
 
@@ -87,7 +88,7 @@ def _held_out(ledger: Ledger, training: UUID) -> tuple[int, Sequence[HeldOut]]:
     return job.dataset.up_to, rebuild_dataset(ledger, job).held_out
 
 
-def _record(ledger: Ledger, id: UUID, judgement: Judgement, rows: Sequence[Row], up_to: int) -> Adapter:
+def _record(ledger: Ledger, id: UUID, judgement: Verdict, rows: Sequence[Row], up_to: int) -> Adapter:
     key = ledger.put(json.dumps(rows))
     return ledger.write(
         Adapter, id, lambda it: it.judge(judgement, key, up_to, ledger.context(ACTOR, f"{id}/{it.version}"))
