@@ -122,7 +122,7 @@ class Worker:
             if training["status"] in ("requested", "dataset built", "training"):
                 again = " again, from its last checkpoint" if training["attempts"] else ""
                 self.reporter.say(f"training {key[:8]} for role {training['role']}{again}")
-                job = carry_on_training(self.ledger, self.parts, UUID(key), self._progress)
+                job = carry_on_training(self.ledger, self.parts, UUID(key), self._progress, self.reporter.say)
                 over = job.over
                 if over is None:
                     self.reporter.say(f"training {key[:8]} was interrupted; it goes on from its last checkpoint")
@@ -150,7 +150,7 @@ class Worker:
                 continue
             self.reporter.say(f"{name}: held-out instances, with it and with {adapter['parent'] or 'the base'}")
             try:
-                done = judge(self.ledger, self.parts, name, self._count)
+                done = judge(self.ledger, self.parts, name, self._count, self.reporter.say)
             except (EnvironmentUnavailable, UnknownTask) as error:
                 self._gate_again[name] = time.monotonic() + AGAIN_S
                 self.reporter.count(0, 0)  # nothing left to show of it for now

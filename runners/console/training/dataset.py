@@ -12,7 +12,7 @@ from ....domain.errors import NotPossible
 from ....domain.settings.settings import ROLES, resolve_recipe
 from ....projections.explain.sentences import short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_table
+from ..rendering import print_json, print_table, say
 
 if TYPE_CHECKING:
     from ....adapters.data.dataset import Dataset
@@ -184,7 +184,7 @@ def synthesize(
         teacher = parts.teacher(state.policy, role)
         if teacher is None:
             raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
-        made = [vary(ledger, parts, run, teacher, count, name_actor(by)) for run in runs]
+        made = [vary(ledger, parts, run, teacher, count, name_actor(by), say) for run in runs]
     print(f"{teacher.model} made {sum(made)} examples of {sum(map(bool, made))} of {len(runs)} corrected runs")
 
 
