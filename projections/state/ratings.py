@@ -109,6 +109,12 @@ class Ratings:
         """The stars of the latest ``size`` ratings of the version in the role, oldest first."""
         return [stars for _, _, stars, _ in self._ratings(role, adapter, COUNTED).newest(size)]
 
+    def with_unattributed(self, role: str, adapter: str | None, size: int) -> list[int]:
+        """The stars of the latest ``size`` ratings, oldest first, with those low ones that nobody attributed to a role."""
+        kinds = (self._ratings(role, adapter, kind).newest(size) for kind in (COUNTED, UNATTRIBUTED))
+        together = sorted((position, stars) for records in kinds for _, position, stars, _ in records)
+        return [stars for _, stars in together[-size:]]
+
     def unattributed(self, role: str, adapter: str | None) -> int:
         """Low ratings of runs that the version made a step in which nobody attributed to a role: they count for none."""
         version = self.state.get(role, {}).get(adapter or BASE)
