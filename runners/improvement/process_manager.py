@@ -18,7 +18,7 @@ from ...domain.aggregates.base import ACTOR, Aggregate, Context
 from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.aggregates.rollout import Rollout
 from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import LogError
+from ...domain.errors import InvalidRecipe, LogError
 from ...domain.process.commands import (
     CloseCycle,
     Command,
@@ -35,8 +35,7 @@ from ...domain.process.commands import (
     WeighCanary,
 )
 from ...domain.process.improvement import decide
-from ...domain.recipe import Recipe, preset
-from ...domain.settings.settings import Policy
+from ...domain.settings.settings import Policy, resolve_recipe
 from ...projections.state.state import State
 from ..store.codec import Recorded
 from ..store.ledger import RACES, Ledger
@@ -169,25 +168,27 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
     return rollout
 
 
-def resolve_recipe(policy: Policy, role: str) -> Recipe:
-    """The recipe in force for the role: its preset, with the figures that were set. Raises ``InvalidRecipe``."""
-    base = preset(policy.get("training.preset", role), role)
-    return base.replace(**{"quantization": policy.quantization, **policy.recipe_changes(role)})
-
-
 def _request_training(ledger: Aggregates, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:
+    """Ask for the training. Decline it at once where the settings make no recipe: an older program let such in."""
     job = ledger.get(TrainingJob, command.training)
+    if job.requested is not None:
+        return job
+    minimum = policy.get("training.min_examples", command.role)
     job.request(
         context,
         role=command.role,
         base=policy.get("model.base", command.role),
         revision=policy.get("model.revision", command.role),
         parent=command.parent,
-        recipe=resolve_recipe(policy, command.role).to_json(),
-        minimum_examples=policy.get("training.min_examples", command.role),
+        recipe=policy.recipe_figures(command.role),
+        minimum_examples=minimum,
         below_stars=policy.get("training.below_stars", command.role),
         retries=policy.get("training.retries", command.role),
     )
+    try:
+        resolve_recipe(policy, command.role)
+    except InvalidRecipe as error:
+        job.decline(str(error), 0, minimum, 0, context)
     return job
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ....adapters.data.dataset import TOPICS, Dataset, build_dataset
 from ....domain.durations import show_duration
 from ....domain.rules.cost import Prices
+from ....domain.settings.settings import resolve_recipe
 from ....projections.explain.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
-from ...improvement.process_manager import resolve_recipe
 from ...lessons.gather import find_uncorrected
 from ...wiring import base_of
 from ..rendering import print_json, print_table, say

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ....domain.errors import NotPossible
-from ....domain.settings.settings import ROLES
+from ....domain.settings.settings import ROLES, resolve_recipe
 from ....projections.explain.sentences import short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_table
+from ..rendering import print_json, print_table, say
 
 if TYPE_CHECKING:
     from ....adapters.data.dataset import Dataset
@@ -168,7 +168,7 @@ def synthesize(
       grokputer dataset synthesize --dry-run
       grokputer dataset synthesize --role action --count 5
     """
-    from ...improvement.process_manager import process_new_events, resolve_recipe
+    from ...improvement.process_manager import process_new_events
     from ...lessons.gather import find_corrected, vary
     from ...wiring import Services
 
@@ -184,14 +184,13 @@ def synthesize(
         teacher = parts.teacher(state.policy, role)
         if teacher is None:
             raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
-        made = [vary(ledger, parts, run, teacher, count, name_actor(by)) for run in runs]
+        made = [vary(ledger, parts, run, teacher, count, name_actor(by), say) for run in runs]
     print(f"{teacher.model} made {sum(made)} examples of {sum(map(bool, made))} of {len(runs)} corrected runs")
 
 
 def _build(log: Log, role: str) -> tuple[Dataset, State]:
     """The dataset as of now."""
     from ....adapters.data.dataset import TOPICS, build_dataset
-    from ...improvement.process_manager import resolve_recipe
     from ...store.states import load_state
 
     state = load_state(log)
