@@ -5,23 +5,20 @@ It keeps nothing of its own: killed at any point, the next one goes on from the 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...domain.errors import EnvironmentUnavailable, NotPossible, UnknownTask
+from ...domain.errors import EnvironmentUnavailable, UnknownTask
 from ...domain.events import AlertRaised, CanaryAssessed, TrainingCompleted
 from ...projections.state.state import State
 from ..alerts.dispatcher import AlertDispatcher
+from ..store.lease import lease
 from ..store.ledger import Ledger
-from ..store.log import Log
 from ..store.tail import Watch
 from ..wiring import Services
 from .gate import judge
@@ -53,34 +50,11 @@ class Reporter:
     """How many of the gate's measurements are done."""
 
 
-@contextmanager
-def lease(ledger: Log, reporter: Reporter, *, waits: bool = True) -> Iterator[None]:
-    """Hold the log's one lease, waiting for it where another worker has it. The system frees it when a holder dies.
-
-    Raises ``NotPossible`` instead of waiting where ``waits`` is off.
-    """
-    path = Path(f"{ledger.path.resolve()}.lease")
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            other = f"another worker (process {file.read().strip() or 'unknown'}) is at work on {ledger.path}"
-            if not waits:
-                raise NotPossible(f"{other}; wait until it ends") from None
-            reporter.say(f"{other}; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
 def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None) -> None:
     """Carry out what the log asks for: everything there is to do now with ``once``, else until interrupted."""
     reporter = reporter or Reporter()
     with (
-        lease(ledger, reporter),
+        lease(ledger, reporter.say),
         closing(Watch(ledger)) as watch,
         Services(ledger, process_new_events(ledger)) as parts,
     ):
