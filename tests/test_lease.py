@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from grokputer.adapters.registry.lock import Held, hold, read_holder, write_holder
+from grokputer.adapters.registry.lock import Held, hold, holder_entry, read_holder, write_holder
 from grokputer.domain.errors import LogError, NotPossible
 from grokputer.runners.store.lease import lease, lease_of
 from grokputer.runners.store.ledger import Ledger
@@ -114,7 +114,7 @@ def test_a_lock_of_version_0_1_0_holds_and_its_holder_is_named(tmp_path: Path) -
         file.write("4711")
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(Held, match=r"^process 4711$"), hold(tmp_path / "lock"):
+        with pytest.raises(Held, match=r"^process 4711, since \d{4}-"), hold(tmp_path / "lock"):
             pass
 
 
@@ -136,7 +136,7 @@ def test_a_lock_says_which_program_holds_it_and_none_of_its_words(
 ) -> None:
     monkeypatch.setattr(sys, "argv", arguments)
     with (tmp_path / "lock").open("w+b") as file:
-        write_holder(file.fileno())
+        write_holder(file.fileno(), holder_entry())
     found = read_holder(tmp_path / "lock")
     assert found.startswith(f"process {os.getpid()} {shown}")
     assert "rivate" not in found

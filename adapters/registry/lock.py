@@ -43,31 +43,36 @@ def hold(file: Path, wait_s: float = 0.0) -> Iterator[None]:
         raise Held(read_holder(file)) from None
     try:
         with file.open("r+b") as entry:
-            write_holder(entry.fileno())
+            write_holder(entry.fileno(), holder_entry())
         yield
     finally:
         lock.release()
 
 
-def write_holder(descriptor: int) -> None:
-    """Write into the open lock file that this process holds it, since now."""
-    now = datetime.now(UTC).isoformat(" ", "seconds")
-    entry = f"{os.getpid()} ({_command()}) on {platform.node()}, since {now}".encode(errors="replace")
+def holder_entry() -> bytes:
+    """What this process writes into a lock file that it holds; when it did, the file's own time says."""
+    entry = f"{os.getpid()} ({_command()}) on {platform.node()}".encode(errors="replace")
+    return entry[: _ENTRY_BYTES - 1].ljust(_ENTRY_BYTES - 1) + b"\n"
+
+
+def write_holder(descriptor: int, entry: bytes) -> None:
+    """Write into the open lock file that this process holds it, from now on."""
     with suppress(OSError):  # a full disk: the lock is held all the same
-        os.pwrite(descriptor, entry[: _ENTRY_BYTES - 1].ljust(_ENTRY_BYTES - 1) + b"\n", 0)
+        os.pwrite(descriptor, entry, 0)
 
 
 def read_holder(file: Path) -> str:
-    """Who holds the lock, as it is said in a message: ``process 4711 (grokputer work) on …, since …``.
+    """Who holds the lock, as it is said in a message: ``process 4711 (grokputer work) on …, since … UTC``.
 
     The process may have ended since; an empty file's holder is ``another process``.
     """
     try:
         entry = file.read_bytes()[:_ENTRY_BYTES].decode(errors="replace")
+        since = f", since {datetime.fromtimestamp(file.stat().st_mtime, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except OSError:
-        entry = ""
+        entry = since = ""
     shown = " ".join("".join(letter if letter.isprintable() else " " for letter in entry).split())
-    return f"process {shown}" if shown else "another process"
+    return f"process {shown}{since}" if shown else "another process"
 
 
 def _command() -> str:

@@ -12,7 +12,7 @@ import os
 import threading
 from pathlib import Path
 
-from ...adapters.registry.lock import read_holder, write_holder
+from ...adapters.registry.lock import holder_entry, read_holder, write_holder
 from ...domain.errors import LogError
 
 WAIT_S = 30.0
@@ -35,6 +35,7 @@ class WriteLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
+        self._entry = holder_entry()
 
     def __enter__(self) -> None:
         self.acquire()
@@ -51,7 +52,7 @@ class WriteLock:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._wait(self._file)
-            write_holder(self._file)
+            write_holder(self._file, self._entry)
         except BaseException:
             self.release()
             raise

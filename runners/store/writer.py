@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,21 +45,6 @@ class Transaction:
             self.connection.execute(_INSERT, (position, id, version, topic, state, nodes))
             positions.append(position)
         return positions
-
-    @contextmanager
-    def part(self) -> Iterator[None]:
-        """What is done within is undone alone when it raises."""
-        before = self.known_tree.copy() if self.known_tree is not None else None
-        self.connection.execute("SAVEPOINT part")
-        try:
-            yield
-        except BaseException:
-            self.known_tree = before
-            if self.connection.in_transaction:  # a full disk ends all of it
-                self.connection.execute("ROLLBACK TO part")
-                self.connection.execute("RELEASE part")
-            raise
-        self.connection.execute("RELEASE part")
 
 
 Work = Callable[[Transaction], T]
@@ -138,14 +122,21 @@ class Writer:
 
 
 def _try(work: Work[T], transaction: Transaction) -> T | Exception:
-    """What the work returns or raises. Raises what ends the whole transaction."""
+    """What the work returns, or what it raises, undone alone then. Raises what ends the whole transaction."""
+    connection, before = transaction.connection, transaction.known_tree
+    transaction.known_tree = before.copy() if before is not None else None
+    connection.execute("SAVEPOINT member")
     try:
-        with transaction.part():
-            return work(transaction)
+        result = work(transaction)
     except Exception as error:
-        if not transaction.connection.in_transaction:
+        if not connection.in_transaction:  # a disk that is full or fails may end all of it
             raise
+        connection.execute("ROLLBACK TO member")
+        connection.execute("RELEASE member")
+        transaction.known_tree = before
         return error
+    connection.execute("RELEASE member")
+    return result
 
 
 def read_tree(connection: sqlite3.Connection) -> Tree:
