@@ -7,7 +7,7 @@ import math
 import pytest
 
 from grokputer.domain.errors import GrokputerError, InvalidRecipe
-from grokputer.domain.recipe import Recipe, preset
+from grokputer.domain.settings.recipe import Recipe, preset
 
 
 def test_the_preset_seed_is_what_the_user_gave() -> None:

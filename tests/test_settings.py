@@ -13,8 +13,8 @@ from grokputer.domain.aggregates.settings import Settings
 from grokputer.domain.errors import InvalidRecipe
 from grokputer.domain.events import PolicyChanged
 from grokputer.domain.evidence.terms import canary_terms, trigger_terms
-from grokputer.domain.recipe import Recipe
 from grokputer.domain.rules.routing import Route, Traffic, route
+from grokputer.domain.settings.recipe import Recipe
 from grokputer.domain.settings.settings import (
     RECIPE_SETTINGS,
     SETTINGS,

@@ -28,7 +28,7 @@ from grokputer.adapters.training.job import TrainingJobSpec, TrainingResult
 from grokputer.adapters.training.process import train
 from grokputer.adapters.training.trainer import check_never_evaluated, make_trainer, train_job
 from grokputer.domain.errors import TrainingError
-from grokputer.domain.recipe import Recipe
+from grokputer.domain.settings.recipe import Recipe
 
 SHORT = RECIPE.replace(epochs=1, checkpoint_steps=100)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...domain.errors import TrainingError
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ..serving.base_model import Base
 from .checkpoints import COMPLETE
 

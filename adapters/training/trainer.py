@@ -6,7 +6,6 @@ The loss is of the answer's tokens alone. Runs only in the child process, ``chil
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import json
 import math
@@ -20,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import TrainingError
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ..data.examples import dataset_hash, read_examples
 from ..registry.files import sync, write_atomically
 from ..registry.local import hash_directory
+from ..registry.lock import Held, hold
 from ..serving.adapted_model import next_logits
 from ..serving.base_model import Base, device, positions, use_threads
 from ..serving.proof import FILE as REFERENCE
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "trl")
 LOCK_WAIT_S = 15.0
 """How long a trainer that lost its parent is waited for to end; chosen: many times what it takes."""
-LOCK_POLL_S = 0.1
 SHORT = 512
 """Tokens up to which plain attention is computed on a CPU, not the fused kernel: a fifth faster for pages of 150 tokens,
 measured, while its memory grows with the square of the length; chosen."""
@@ -276,15 +275,8 @@ def _sole_trainer(directory: Path) -> Iterator[None]:
 
     A trainer whose parent was killed may hold it for a moment still; it is waited for.
     """
-    with (directory / ".lock").open("w") as lock:
-        for patience in range(round(LOCK_WAIT_S / LOCK_POLL_S), -1, -1):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not patience:
-                    raise TrainingError(
-                        f"folder {directory} is being trained by another process; wait for it"
-                    ) from None
-                time.sleep(LOCK_POLL_S)
-        yield
+    try:
+        with hold(directory / ".lock", LOCK_WAIT_S):
+            yield
+    except Held as holder:
+        raise TrainingError(f"folder {directory} is being trained by another process; wait for it ({holder})") from None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InvalidRecipe
-from ..recipe import FIGURES, Recipe, is_allowed, preset
 from .forms import FORMS
+from .recipe import FIGURES, Recipe, is_allowed, preset
 from .setting import BadSetting as BadSetting
 from .setting import Setting as Setting
 

@@ -26,7 +26,8 @@ from ..agent.runner import Task, TaskRunner
 from ..feedback.reviewer import REVIEWER, TaskReviewer, review
 from ..improvement.process_manager import process_new_events
 from ..improvement.rollouts import decide_by_hand
-from ..improvement.worker import Reporter, Worker, lease
+from ..improvement.worker import Reporter, Worker
+from ..store.lease import lease
 from ..store.ledger import Ledger
 from ..wiring import Services
 from .plan import Plan, Planned
@@ -74,7 +75,7 @@ class Lines(Display):
 def play(ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Reviewer | None = None) -> None:
     """Play the plan on the log, from where it is, to its end. Raises ``GrokputerError`` where it cannot go on."""
     reporter = Reporter(display.say, display.progress)
-    with lease(ledger, reporter), Services(ledger, process_new_events(ledger)) as parts:
+    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as parts:
         worker = Worker(ledger, parts, reporter)
         _Loop(ledger, parts, worker, plan, actor, display, reviewer or TaskReviewer()).play()
 

@@ -42,7 +42,7 @@ from ..store.ledger import RACES, Ledger
 from ..store.log import Log
 from ..store.snapshots import is_due, is_last_kept, save_snapshot
 from ..store.states import load_snapshot
-from ..store.tables import are_tables_current, catch_up
+from ..store.tables import are_tables_current, catch_up, prepare_tables
 from ..store.writer import Transaction
 
 NAME = "improvement"
@@ -63,6 +63,7 @@ def process_new_events(ledger: Ledger, known: State | None = None) -> State:
     """
     done = max(ledger.tracked(NAME), ledger.followed)
     state = known if known is not None and _goes_on(ledger, known, done) else load_snapshot(ledger, done)
+    prepare_tables(ledger)
     has_followed = True
     while has_followed:
         has_followed = False  # what follows from an event stands after all that were read with it

@@ -20,7 +20,7 @@ from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ..extras import require
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger

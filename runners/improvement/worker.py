@@ -5,28 +5,26 @@ It keeps nothing of its own: killed at any point, the next one goes on from the 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...domain.errors import EnvironmentUnavailable, NotPossible, UnknownTask
+from ...domain.errors import EnvironmentUnavailable, UnknownTask
 from ...domain.events import AlertRaised, CanaryAssessed, TrainingCompleted
 from ...projections.explain.overview import has_begun, waits_for, worker_task
 from ...projections.state.state import State
 from ..alerts.dispatcher import AlertDispatcher
-from ..explain.overview import lease_file, view_roles
+from ..store.lease import lease
 from ..store.ledger import Ledger
-from ..store.log import Log
 from ..store.states import load_state
 from ..store.tail import Watch
 from ..wiring import Services
 from .gate import judge
+from .overview import view_roles
 from .process_manager import process_new_events
 from .rollouts import prove
 from .scheduler import ScheduleKeeper
@@ -60,33 +58,6 @@ class Reporter:
     """How many of the gate's measurements are done."""
 
 
-@contextmanager
-def lease(ledger: Log, reporter: Reporter, *, waits: bool = True) -> Iterator[None]:
-    """Hold the log's one lease, waiting for it where another worker has it. The system frees it when a holder dies.
-
-    Raises ``NotPossible`` instead of waiting where ``waits`` is off. Who has it, and what is done there, is said.
-    """
-    with lease_file(ledger).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            task = worker_task(load_state(ledger)) or "alerts, ratings and canaries"
-            process = file.read().strip() or "unknown"
-            other = f"another worker (process {process}) is at work on {ledger.path}: {task}"
-            if not waits:
-                raise NotPossible(f"{other}; wait until it ends") from None
-            reporter.say(f"{other}; waiting until it ends, --no-wait does not wait")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)  # nobody is at work any more
-
-
 def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits: bool = True) -> None:
     """Carry out what the log asks for: everything there is to do now with ``once``, else until interrupted.
 
@@ -94,8 +65,12 @@ def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits:
     ``waits`` is off.
     """
     reporter = reporter or Reporter()
+
+    def task() -> str:
+        return worker_task(load_state(ledger)) or "alerts, ratings and canaries"
+
     with (
-        lease(ledger, reporter, waits=waits),
+        lease(ledger, reporter.say, task=task, waits=waits),
         closing(Watch(ledger)) as watch,
         Services(ledger, process_new_events(ledger)) as parts,
     ):

@@ -19,7 +19,7 @@ from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, LogError, ModelError
 from ...domain.events import TaskFailed, TrainingRequested
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ...domain.settings.settings import Policy
 from ..feedback.corrections import correct_by_teacher
 from ..store.ledger import Ledger

@@ -5,6 +5,7 @@ It needs SQLite alone. Commands that only read load nothing of the event sourcin
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -33,7 +34,10 @@ APPLICATION_ID = 0x47524F4B
 """Marks a file as a log of this program (``PRAGMA application_id``): the letters GROK."""
 
 LOCK_TIMEOUT_S = 30
-"""Seconds to wait for another process's write; chosen: a commit takes milliseconds, a busy disk seconds."""
+"""Seconds that SQLite waits for a program which writes without ``WriteLock``, such as its shell; chosen, as is ``WAIT_S``."""
+
+ROOM_BYTES = 65_536
+"""A disk with less room is full; SQLite's index of the write-ahead log takes half of it."""
 
 BATCH = 200
 """Rows read at a time; measured: 3.8 us an event, with 5,000 at a time 8.5, as what lives longer costs more to keep."""
@@ -84,7 +88,7 @@ class Log:
 
     def close(self) -> None:
         """Close this thread's connections; the next read opens another."""
-        for name in ("connection", "views", "turn"):
+        for name in ("connection", "views", "lock"):
             held = self._threads.__dict__.pop(name, None)
             if held is not None:
                 held.close()
@@ -216,16 +220,16 @@ class Log:
 
     @contextmanager
     def changing_views(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection for views, in a transaction that ends with the block. Raises ``LogError``.
+        """This thread's connection for views, in a transaction that ends with the block. Raises ``LogError``, ``Unwritable``.
 
         What a power cut takes back of a view follows from the log again, so nobody waits for the disk.
         """
         try:
             if "views" not in self._threads.__dict__:
-                self._threads.turn, self._threads.views = WriteLock(self.path), connect(self.path)
+                self._threads.lock, self._threads.views = WriteLock(self.path), connect(self.path)
                 self._threads.views.execute("PRAGMA synchronous = NORMAL")
             connection: sqlite3.Connection = self._threads.views
-            with self._threads.turn:
+            with self._threads.lock:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -283,13 +287,40 @@ def check_content(key: str, salt: bytes, text: str) -> str:
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
-    """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time. Raises ``sqlite3.Error``."""
+    """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time. Raises ``sqlite3.Error``.
+
+    For reading, also where nothing can be written, as on a read-only file system.
+    """
+    try:
+        return _connect(path, f"mode={mode}")
+    except sqlite3.OperationalError:
+        # SQLite cannot make its files beside the log. Without them nobody writes, and all that was written is in the one file.
+        if mode != "ro" or not path.exists() or _has_content(beside(path)[0]):
+            raise
+        return _connect(path, "mode=ro&immutable=1")
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{uri(path)}?mode={mode}", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        f"{uri(path)}?{options}", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
-    # The build's default may be less; a commit that a power cut takes back would be a lost fact.
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        # The build's default may be less; a commit that a power cut takes back would be a lost fact.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA schema_version")  # opens the files: what stands against it shows here
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _has_content(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
+
+
+def beside(path: Path) -> tuple[Path, ...]:
+    """The files that SQLite keeps beside a log while it is open: the write-ahead log and its index."""
+    return tuple(path.resolve().with_name(path.resolve().name + end) for end in ("-wal", "-shm"))
 
 
 def uri(path: Path) -> str:
@@ -297,19 +328,61 @@ def uri(path: Path) -> str:
     return f"file:{path.resolve().as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}"
 
 
+class Unwritable(LogError):
+    """The log cannot be written where it is, as the disk is full or read-only; what is in it can be read."""
+
+
 def explain(path: Path, error: BaseException) -> LogError:
-    """One line for what SQLite said, with what to do next."""
-    said = str(error)
-    if "not a database" in said or "malformed" in said:
+    """One line for what SQLite or the system said, with what to do next; ``Unwritable`` where the log can still be read."""
+    said, name = _cause(error)
+    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
         return LogError(f"{path} is damaged or not a log ({said}); restore it from a backup, or name another with --db")
-    if "full" in said:
-        return LogError(f"the disk with {path} is full; make room and run the command again, nothing recorded is lost")
-    if "locked" in said:
-        return LogError(f"{path} is being written by another process; try again")
-    if "readonly" in said or "unable to open" in said:
-        access = "" if os.access(path, os.W_OK) else ", this user may not write it"
-        return LogError(f"{path} cannot be written ({said}{access}); check its permissions, or name another with --db")
+    if name in ("SQLITE_FULL", "ENOSPC", "EDQUOT") or (name in ("SQLITE_IOERR", "EIO") and _is_full(path)):
+        return Unwritable(
+            f"the disk with {path} is full; make room and run the command again, nothing recorded is lost"
+        )
+    if name in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+        return LogError(
+            f"{path} is being written by another process, such as a restore or an SQL shell ({said}); end it, or wait, "
+            "and try again"
+        )
+    if name in ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "EROFS", "EACCES", "EPERM"):
+        return Unwritable(f"{path} cannot be written ({said}); {_advice(path)}, or name another with --db")
+    if name in ("SQLITE_IOERR", "EIO", "EFBIG"):
+        return Unwritable(
+            f"the system cannot read or write {path} ({said}); see whether its disk is full, over a limit or failing, run "
+            "the command again, and 'grokputer verify' to see that the log is whole"
+        )
     return LogError(f"{path}: {said}")
+
+
+def _cause(error: BaseException) -> tuple[str, str]:
+    """What SQLite or the system said, however wrapped, and its name for that: of SQLite's, the primary one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, (sqlite3.Error, OSError)):
+        cause = cause.__cause__
+    if isinstance(cause, OSError):
+        return cause.strerror or str(cause), errno.errorcode.get(cause.errno or 0, "")
+    detailed: str = getattr(cause, "sqlite_errorname", "")
+    return str(cause or error), "_".join(detailed.split("_")[:2])
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the disk lacks the room for what SQLite keeps beside the log; it says no more of that than I/O error."""
+    folder = path.resolve().parent
+    if not folder.exists():
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize < ROOM_BYTES
+
+
+def _advice(path: Path) -> str:
+    """What stands against writing the log, where it shows, and what to do."""
+    folder = path.resolve().parent
+    if folder.exists() and os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "its file system is read-only, so copy the log and the files beside it to another"
+    closed = next((it for it in (path, folder) if it.exists() and not os.access(it, os.W_OK)), None)
+    return "check its permissions" if closed is None else f"this user may not write {closed}, so check its permissions"
 
 
 def adapters_folder(log: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import print_json, print_table
+from ..rendering import print_json, print_table, say
 
 if TYPE_CHECKING:
     from ...store.log import Log
@@ -43,6 +43,8 @@ def replay(
         _decide_again(open_log(db), as_json)
         return
     found = rebuild(open_log(db), ReplayProgress(Console(stderr=True)))
+    if found.unwritable is not None:
+        say(f"the views were compared as they stand: {found.unwritable}")
     if as_json:
         print_json({"events": found.events, "is_equal": found.is_equal, "equal": found.equal})
     else:

@@ -33,7 +33,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer status
       grokputer status --db events.db --json
     """
-    from ...explain.overview import find_worker
+    from ...store.lease import find_worker
     from ...store.states import load_state
 
     log = open_log(db)
@@ -96,7 +96,7 @@ def at(
 
 def describe_roles(log: Log, state: State, worker: str | None = None) -> list[dict[str, Any]]:
     """One document per role, JSON-plain."""
-    from ...explain.overview import view_roles
+    from ...improvement.overview import view_roles
 
     return [describe_role(state, view) for view in view_roles(log, state, worker)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -185,18 +184,12 @@ def _say_what_was_left(done: Recorded) -> None:
 
 def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]:
     """Rows of the table of runs, which is brought up to the log's end first where it is behind."""
-    from ...store.log import connect, explain
-    from ...store.tables import are_tables_current, update_tables
+    from ...store.tables import current_tables
 
-    if not are_tables_current(log):
-        update_tables(log)
-    try:
-        with closing(connect(log.path, "ro")) as connection:
-            connection.row_factory = sqlite3.Row
-            statement = f"SELECT * FROM runs WHERE {condition} ORDER BY position DESC LIMIT ?"
-            found = [dict(row) for row in connection.execute(statement, values)]
-    except sqlite3.Error as error:
-        raise explain(log.path, error) from error
+    with current_tables(log) as connection:
+        connection.row_factory = sqlite3.Row
+        statement = f"SELECT * FROM runs WHERE {condition} ORDER BY position DESC LIMIT ?"
+        found = [dict(row) for row in connection.execute(statement, values)]
     for run in found:
         if run["environment"] == "chat":
             run["task"] = log.get_content(run["task"])

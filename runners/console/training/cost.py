@@ -16,7 +16,7 @@ from ..rendering import print_json, print_table, say
 
 if TYPE_CHECKING:
     from ....adapters.training.cost import Estimate
-    from ....domain.recipe import Recipe
+    from ....domain.settings.recipe import Recipe
     from ....projections.state.state import State
     from ...store.ledger import Ledger
 

@@ -22,8 +22,9 @@ def init(db: Db = DEFAULT_DB) -> None:
       grokputer init --db work/events.db
     """
     from ...store.ledger import Ledger
+    from ...store.schema import is_blank
 
-    is_new = not db.exists() or not db.stat().st_size
+    is_new = is_blank(db)
     position = Ledger.create(db).position
     print(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import InvalidRecipe
-from .settings.setting import Setting
+from ..errors import InvalidRecipe
+from .setting import Setting
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 """The projections that ``target="attention"`` adapts, by the names that Llama-like models give them."""
