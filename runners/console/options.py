@@ -11,6 +11,7 @@ import typer
 
 from ...domain.aggregates.base import ACTOR
 from ...domain.errors import GrokputerError, NotFound
+from ...projections.explain.sentences import short_text
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
@@ -93,15 +94,15 @@ def find_position(log: Log, moment: str) -> int:
     last = log.position
     if not last:
         raise BadMoment(f"{log.path} holds no events yet; run a task with 'grokputer run'")
-    if moment.isdecimal():
-        if not 1 <= int(moment) <= last:
-            raise BadMoment(f"no event at position {moment}; the log has 1 to {last}")
+    if moment.isdecimal() and moment.isascii():
+        if len(moment.lstrip("0")) > len(str(last)) or not 1 <= int(moment) <= last:
+            raise BadMoment(f"no event at position {short_text(moment, 40)}; the log has 1 to {last}")
         return int(moment)
     try:
         time = datetime.fromisoformat(moment).astimezone()
     except (ValueError, OverflowError):
         raise BadMoment(
-            f"{moment!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
+            f"{short_text(moment, 40)!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
         ) from None
     if time > log.clock.now():
         raise BadMoment(f"{moment} has not come yet; the log ends at position {last}")

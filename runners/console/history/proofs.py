@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import print_json
+from ..rendering import print_json, print_line
 
 if TYPE_CHECKING:
     from ...archive.integrity import Head
@@ -51,11 +51,11 @@ def verify(
     if as_json:
         print_json({"events": found.head.size, "head": str(found.head), "texts": found.texts, "fault": fault})
     elif found.fault is None:
-        print(f"{found.head.size} events and {found.texts} texts, all as they were written")
-        print(f"head {found.head}")
+        print_line(f"{found.head.size} events and {found.texts} texts, all as they were written")
+        print_line(f"head {found.head}")
     if found.fault is not None:
         if not as_json:
-            print(found.fault)
+            print_line(found.fault)
         raise typer.Exit(1)
 
 
@@ -86,7 +86,7 @@ def prove(
         print_json(proof.to_json())
         return
     out.write_text(json.dumps(proof.to_json(), indent=2) + "\n")
-    print(f"proof of event {position} for the head {proof.head} is in {out}")
+    print_line(f"proof of event {position} for the head {proof.head} is in {out}")
 
 
 def _check_proof(path: Path, heads: Sequence[Head], as_json: bool) -> None:
@@ -102,7 +102,7 @@ def _check_proof(path: Path, heads: Sequence[Head], as_json: bool) -> None:
     if as_json:
         print_json({"position": proof.position, "topic": proof.topic, "head": str(proof.head), "holds": True})
         return
-    print(f"event {proof.position}, {proof.topic}, is in the log with the head {proof.head}")
-    print(proof.state)
+    print_line(f"event {proof.position}, {proof.topic}, is in the log with the head {proof.head}")
+    print_line(proof.state)
     if not heads:
-        print("hold the head against one that you trust, with --head")
+        print_line("hold the head against one that you trust, with --head")

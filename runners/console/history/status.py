@@ -11,7 +11,7 @@ from ....domain.rules.breach import is_breach
 from ....domain.rules.cost import Cost
 from ....domain.settings.settings import ROLES
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
-from ..rendering import print_json, print_table, show_share, show_time
+from ..rendering import print_json, print_line, print_table, show_share, show_time
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -41,9 +41,9 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         return
     _print_roles(roles)
     for alert in alerts[-SHOWN:]:
-        print(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
+        print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
     if len(alerts) > SHOWN:
-        print(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
+        print_line(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
 
 
 def at(
@@ -78,7 +78,7 @@ def at(
     if as_json:
         print_json(document)
         return
-    print(f"at position {position}, {show_time(time)}")
+    print_line(f"at position {position}, {show_time(time)}")
     _print_roles(document["roles"])
     print_adapters(state)
     print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")

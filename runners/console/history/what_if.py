@@ -10,7 +10,7 @@ from ....domain.errors import GrokputerError
 from ....domain.events import RatingThresholdBreached
 from ....domain.settings.settings import check_setting
 from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import print_json, print_table, show_time
+from ..rendering import print_json, print_line, print_table, show_time
 
 RULES = {
     "sequential": {"rating.rule": "sequential", "canary.rule": "sequential"},
@@ -52,7 +52,7 @@ def what_if(
         print_json({"settings": changed, "moments": [{**vars(it), "time": it.time.isoformat()} for it in moments]})
         return
     said = ", ".join(f"{key} = {value}" for key, value in changed.items())
-    print(f"With {said}:" if said else "With the recorded settings, as the rules are today:")
+    print_line(f"With {said}:" if said else "With the recorded settings, as the rules are today:")
     columns = ("position", "time", "role", "adapter", "recorded", "imagined", "said")
     rows = (
         (

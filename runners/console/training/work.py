@@ -9,7 +9,7 @@ import typer
 
 from ....domain.aggregates.role import RoleImprovement, role_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, name_actor, open_ledger
-from ..rendering import say
+from ..rendering import print_line, say
 
 
 def init(db: Db = DEFAULT_DB) -> None:
@@ -24,7 +24,7 @@ def init(db: Db = DEFAULT_DB) -> None:
 
     is_new = not db.exists() or not db.stat().st_size
     position = Ledger.create(db).position
-    print(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
+    print_line(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
 
 
 def train(
@@ -67,7 +67,7 @@ def train(
     context = ledger.context(name_actor(by))
     ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
     process_new_events(ledger)
-    print(f"a training for role {role} is requested; 'grokputer work' carries it out")
+    print_line(f"a training for role {role} is requested; 'grokputer work' carries it out")
 
 
 def work(
@@ -91,7 +91,7 @@ def work(
 
     ledger = open_ledger(db)
     console = Console(stderr=True)
-    reporter = Reporter(say=print, progress=TrainingProgress(console), count=GateProgress(console))
+    reporter = Reporter(say=print_line, progress=TrainingProgress(console), count=GateProgress(console))
     try:
         carry_out(ledger, once=once, reporter=reporter)
     except KeyboardInterrupt:

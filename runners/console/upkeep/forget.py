@@ -10,7 +10,7 @@ from ....domain.aggregates.role import RoleImprovement, role_id
 from ....domain.errors import GrokputerError, NotPossible
 from ....projections.explain.sentences import count, short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, find_run, name_actor, open_ledger
-from ..rendering import print_json, say
+from ..rendering import print_json, print_line, say
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -72,17 +72,17 @@ def _report(target: Target, words: Words, requested: list[str], as_json: bool, m
         return
     whose = f"run {short_id(target.run)}" if target.run is not None else str(target.person)
     if not words.keys:
-        print(f"there are no words of {whose}")
+        print_line(f"there are no words of {whose}")
     else:
-        print(f"{count(len(words.keys), 'text')} of {whose}, in {count(len(words.runs), 'run')}, {manner}deleted")
+        print_line(f"{count(len(words.keys), 'text')} of {whose}, in {count(len(words.runs), 'run')}, {manner}deleted")
     if words.adapters:
-        print(f"trained on them: {', '.join(words.adapters)}")
+        print_line(f"trained on them: {', '.join(words.adapters)}")
         if not requested and not manner:
             say(
                 "what they learnt is in their weights; ask for a training without them with --retrain or 'grokputer train'"
             )
     for role in requested:
-        print(f"a training for role {role} without them is requested; 'grokputer work' carries it out")
+        print_line(f"a training for role {role} without them is requested; 'grokputer work' carries it out")
 
 
 def _check_lineage(state: State) -> None:
