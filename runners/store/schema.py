@@ -60,7 +60,7 @@ def upgrade_tables(path: Path) -> None:
     Raises ``LogError`` for a log in which positions are missing, ``sqlite3.Error``.
     """
     with closing(connect(path)) as connection:
-        if has_nodes(connection) and _has_moments(connection):
+        if has_nodes(connection) and has_moments(connection):
             return
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(MOMENTS)
@@ -78,7 +78,8 @@ def has_nodes(connection: sqlite3.Connection) -> bool:
     return any(row[0] == "nodes" for row in connection.execute("SELECT name FROM pragma_table_info('stored_events')"))
 
 
-def _has_moments(connection: sqlite3.Connection) -> bool:
+def has_moments(connection: sqlite3.Connection) -> bool:
+    """Whether there is a table of the states that are kept."""
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'moments'").fetchone() is not None
 
 
