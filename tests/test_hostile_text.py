@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from unicodedata import category
 from uuid import UUID
 
 import pytest
-from command_line import call, document, output
+from command_line import call, document, on_a_terminal, output
 
 from grokputer.domain.aggregates.alert import Delivery
 from grokputer.domain.aggregates.run import TaskRun
@@ -96,34 +92,13 @@ def test_text_of_a_stranger_makes_no_line_of_its_own_in_a_table_or_tree(hostile:
 def test_on_a_terminal_markup_and_escape_sequences_are_shown_as_they_are_written(
     hostile: Path, words: list[str]
 ) -> None:
-    shown = on_a_terminal([*words, "--db", str(hostile)], columns=400)
+    shown = on_a_terminal(*words, db=hostile, columns=400)
     assert b"\x1b]" not in shown and b"\x07" not in shown
     for character in ("\x9b", "\u202e", "\u2066", "\u200b", "\u2028"):
         assert character.encode() not in shown
     assert rb"ha\x1b]0;owned\x07" in shown
     if words != ["runs"]:  # its tasks are cut before
         assert b"[red]:smile:" in shown
-
-
-def on_a_terminal(words: list[str], columns: int) -> bytes:
-    """What the program writes to a terminal so wide."""
-    terminal, own = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color"}
-    program = [str(Path(sys.executable).with_name("grokputer")), *words]
-    with subprocess.Popen(program, stdout=own, stderr=own, stdin=subprocess.DEVNULL, env=environment) as process:
-        os.close(own)
-        shown = b""
-        while True:
-            try:
-                part = os.read(terminal, 65_536)
-            except OSError:  # Linux says so where the other end is closed
-                break
-            if not part:
-                break
-            shown += part
-    os.close(terminal)
-    assert process.returncode == 0, shown
-    return shown
 
 
 def test_json_output_holds_the_text_as_it_is(hostile: Path) -> None:

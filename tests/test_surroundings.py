@@ -129,12 +129,12 @@ NUMBERS = ("99999999999999999999", "9" * 5000, "-99999999999999999999", "9223372
 @pytest.mark.parametrize(
     "command",
     [
-        "log --after {}", "log --limit {}", "log --after 1 --limit {}",
-        "runs --limit {}", "alerts --limit {}", "at {}", "diff {} 3", "diff 3 {}", "prove {}", "prove 3 --size {}",
-        "verify --head {}:" + "0" * 64, "what-if --window {}", "what-if --minimum {}", "what-if --threshold {}",
-        "what-if --set canary.promote_at={}", "what-if --set rating.window={}", "dataset preview --limit {}",
-        
-        "settings set rating.window {}", "settings set rating.threshold {}", "correct 3fa2 --retry {}", "correct 3fa2 --step {} --demonstrate",
+        "log --after {}", "log --limit {}", "log --after 1 --limit {}", "runs --limit {}", "alerts --limit {}", "at {}",
+        "diff {} 3", "diff 3 {}", "prove {}", "prove 3 --size {}", "verify --head {}:" + "0" * 64,
+        "what-if --window {}", "what-if --minimum {}", "what-if --threshold {}", "what-if --set canary.promote_at={}",
+        "what-if --set rating.window={}", "dataset preview --limit {}",
+        "settings set rating.window {}", "settings set rating.threshold {}", "correct 3fa2 --retry {}",
+        "correct 3fa2 --step {} --demonstrate",
     ],
 )  # fmt: skip
 def test_a_number_out_of_range_is_an_answer_or_one_line(log: Path, command: str, number: str) -> None:

@@ -65,10 +65,10 @@ def read_datasets(log: Lookup) -> list[TrainingUse]:
 
 
 def find_examples(datasets: Sequence[TrainingUse], wanted: str) -> set[str]:
-    """The hashes of all examples that begin so, with or without ``sha256:`` before."""
+    """The hashes of all examples that begin so, with or without ``sha256:`` before; fewer than four characters name none."""
     bare = wanted.strip().lower().removeprefix("sha256:")
     prefix = f"sha256:{bare}"
-    if not bare:
+    if len(bare) < 4:
         return set()
     return {row["hash"] for it in datasets for row in it.examples or () if str(row.get("hash", "")).startswith(prefix)}
 

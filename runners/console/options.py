@@ -23,7 +23,10 @@ Db = Annotated[Path, typer.Option("--db", envvar="GROKPUTER_DB", help="The log."
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Actor = Annotated[str | None, typer.Option("--as", help="Who this is recorded as; default: your user name.")]
 RunPrefix = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run's id, or as much of its beginning as is unique.")
+    str,
+    typer.Argument(
+        metavar="RUN", help="The run's id, or as much of its beginning as is unique, four characters or more."
+    ),
 ]
 Role = Literal["action", "ocr", "decomposition", "recovery"]
 
@@ -76,10 +79,16 @@ def name_actor(given: str | None) -> str:
 
 
 def find_run(log: Log, prefix: str) -> UUID:
-    """The id of the one run that begins so. Raises ``NotFound`` when there is none, or more than one."""
+    """The id of the one run that begins so. Raises ``NotFound`` for none, more than one, or too short a beginning."""
+    from ..store.log import SHORTEST
+
+    if len(prefix.strip().replace("-", "")) < SHORTEST:
+        raise NotFound(
+            f"{prefix!r} is too short for a run; give {SHORTEST} characters of its id or more, see 'grokputer runs'"
+        )
     found = log.ids_like(prefix, "TaskStarted")
     if not found:
-        raise NotFound(f"no run begins with {prefix!r}; see 'grokputer runs'")
+        raise NotFound(f"no run begins with {short_text(prefix, 40)!r}; see 'grokputer runs'")
     if len(found) > 1:
         candidates = ", ".join(id[: len(prefix) + 6] for id in sorted(found)[:5])
         raise NotFound(f"more than one run begins with {prefix!r}: {candidates}; give more of the id")

@@ -38,6 +38,9 @@ LOCK_TIMEOUT_S = 30
 BATCH = 200
 """Rows read at a time; measured: 3.8 us an event, with 5,000 at a time 8.5, as what lives longer costs more to keep."""
 
+SHORTEST = 4
+"""Characters of an id that name an aggregate at the least; chosen: a slip of a finger names none."""
+
 LARGEST = 2**63 - 1
 """The largest integer that SQLite takes: no position is beyond it, and no number of events."""
 
@@ -185,10 +188,11 @@ class Log:
     def ids_like(self, prefix: str, first_topic: str) -> list[str]:
         """Hex ids of the aggregates that begin with the prefix and whose history begins with the topic, at most ten.
 
-        The prefix may be as a person types it: with dashes, in capitals, or no id at all, which nothing begins with.
+        The prefix may be as a person types it: with dashes, in capitals, or no id at all, which nothing begins with. Fewer
+        than ``SHORTEST`` characters name nothing.
         """
         prefix = prefix.strip().lower().replace("-", "")
-        if not prefix or not set(prefix) <= set("0123456789abcdef"):
+        if len(prefix) < SHORTEST or not set(prefix) <= set("0123456789abcdef"):
             return []
         with self.reading() as connection:
             cursor = connection.execute(

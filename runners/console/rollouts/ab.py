@@ -175,5 +175,7 @@ def _find(log: Log, prefix: str | None) -> UUID:
     found = log.ids_like(prefix, ComparisonStarted.TOPIC)
     if len(found) != 1:
         how_many = "more than one" if found else "no"
-        raise NotFound(f"{how_many} comparison begins with {prefix!r}; see 'grokputer ab'")
+        raise NotFound(
+            f"{how_many} comparison begins with {prefix!r}; give four characters of its id or more, see 'grokputer ab'"
+        )
     return UUID(found[0])
