@@ -15,7 +15,7 @@ from itertools import islice
 from ...projections.state import state as states
 from ...projections.tables import tables
 from ...projections.tables.tables import TABLES, rows_of
-from ..store.log import Log, connect, explain
+from ..store.log import Log, connect, explain, is_folder_writable
 from ..store.schema import MOMENTS, has_moments, upgrade_tables
 from ..store.snapshots import is_due, is_of_another_program, save_snapshot
 from ..store.tables import CHECKPOINT as TABLES_CHECKPOINT
@@ -48,7 +48,12 @@ class Replay:
 
 
 def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
-    """Rebuild every view from nothing, compare the live ones with it, and mend those that differ. Raises ``LogError``."""
+    """Rebuild every view from nothing, compare the live ones with it, and mend those that differ. Raises ``LogError``.
+
+    Where the log's folder cannot be written, they are compared alone.
+    """
+    if not is_folder_writable(log.path):
+        return Replay(log.position, compare_views(log, report))
     try:
         upgrade_tables(log.path)
         update_tables(log)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
@@ -96,9 +96,10 @@ def find_run(log: Log, prefix: str) -> UUID:
 
 
 def find_position(log: Log, moment: str) -> int:
-    """The position that a number or an ISO 8601 time names: of a time, the last event no later than it.
+    """The position that a number or an ISO 8601 time names: of a time, the last event that is not later (``Log.position_at``).
 
-    A time without a zone is local; a date is its first moment. Raises ``BadMoment``.
+    A time without a zone is local; a date is its first moment. A time is to come when the clock and all events are before
+    it. Raises ``BadMoment``.
     """
     last = log.position
     if not last:
@@ -108,14 +109,14 @@ def find_position(log: Log, moment: str) -> int:
             raise BadMoment(f"no event at position {short_text(moment, 40)}; the log has 1 to {last}")
         return int(moment)
     try:
-        time = datetime.fromisoformat(moment).astimezone()
+        time = datetime.fromisoformat(moment).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadMoment(
             f"{short_text(moment, 40)!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
         ) from None
-    if time > log.clock.now():
-        raise BadMoment(f"{moment} has not come yet; the log ends at position {last}")
     position = log.position_at(time)
+    if position == last and time > log.clock.now():
+        raise BadMoment(f"{moment} has not come yet; the log ends at position {last}")
     if not position:
         began = log.at(1).event.time.astimezone()
         raise BadMoment(f"{moment} is before the log begins, at {began:%Y-%m-%d %H:%M:%S}")

@@ -46,6 +46,10 @@ LARGEST = 2**63 - 1
 
 COLUMNS = "position, originator_id, originator_version, topic, state"
 
+MAY_BE_THEN = """(substr(state, 10, 19) <= ? OR substr(state, 1, 9) <> CAST('{"time":"' AS BLOB)
+ OR instr(substr(state, 29, 9), CAST('Z"' AS BLOB)) = 0)"""
+"""Events of the second or earlier, by the first bytes of their states; and any that do not begin with a time in UTC."""
+
 Row = tuple[int, str, int, str, bytes]
 """Those columns of one event."""
 
@@ -67,6 +71,7 @@ class Log:
         self.path = path
         self.clock = clock or SystemClock()
         self._threads = threading.local()
+        self._is_folder_writable = is_folder_writable(path)
         self.tables_seen = -1
         """The file's schema version under which the SQL tables were found to be this program's."""
 
@@ -203,15 +208,23 @@ class Log:
             return [row[0] for row in cursor]
 
     def position_at(self, time: datetime) -> int:
-        """The position of the last event no later than the time, by bisection; 0 when all are later."""
-        low, high = 0, self.position
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.at(middle).event.time <= time:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        """The position of the last event that is not later than the time; 0 when all are later.
+
+        Last means the highest position. Times need not be in order: a clock may be set back, and runs that are played side by
+        side are stored when they end. Events before that position may then be later than the time. Events are looked through
+        from the newest on, by the text of their times first, as a million of them are too many to decode.
+        """
+        second = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        with self.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE position <= ? AND {MAY_BE_THEN} ORDER BY position DESC",
+                (self.position, second),
+            )
+            with closing(found):
+                for position, id, version, topic, state in found:
+                    if decode_timestamp(topic, id, version, state).time <= time:
+                        return int(position)
+        return 0
 
     # --- beside the events ---
 
@@ -274,11 +287,21 @@ class Log:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection, which cannot write."""
         try:
+            if "connection" in self._threads.__dict__ and self._threads.lies != self._lies():
+                self._threads.__dict__.pop("connection").close()  # it was read as it lay there, and is another now
             if "connection" not in self._threads.__dict__:
+                self._threads.lies = self._lies()
                 self._threads.connection = connect(self.path, "ro")
             yield self._threads.connection
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
+
+    def _lies(self) -> tuple[int, int, int] | None:
+        """What tells a log in a folder that cannot be written from one that another user changed; None elsewhere."""
+        if self._is_folder_writable:
+            return None
+        found = self.path.stat()
+        return found.st_mtime_ns, found.st_size, is_as_it_lies(self.path)
 
 
 def _of_topics(topics: Sequence[str]) -> tuple[list[str], list[Any]]:
@@ -300,12 +323,52 @@ def check_content(key: str, salt: bytes, text: str) -> str:
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
-    """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time. Raises ``sqlite3.Error``."""
+    """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time.
+
+    In a folder that cannot be written, a log that no process has open is read as it lies there.
+    Raises ``sqlite3.Error``, and ``LogError`` for a log in such a folder that cannot be read safely.
+    """
+    if mode == "ro" and not is_folder_writable(path):
+        return _connect_as_it_lies(path)
+    return _connect(path, f"mode={mode}")
+
+
+def is_folder_writable(path: Path) -> bool:
+    """Whether SQLite can make the files beside the log that readers and writers share."""
+    return os.access(path.resolve().parent, os.W_OK)
+
+
+def is_as_it_lies(path: Path) -> bool:
+    """Whether the log can be read without the files beside it: all that was committed is in the one file."""
+    journals = (path.resolve().with_name(f"{path.resolve().name}{end}") for end in ("-wal", "-journal"))
+    return not any(it.exists() and it.stat().st_size for it in journals)
+
+
+def _connect_as_it_lies(path: Path) -> sqlite3.Connection:
+    """A connection for reading in a folder that cannot be written. Raises ``LogError``, ``sqlite3.Error``."""
+    connection = _connect(path, "mode=ro")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        return connection  # the shared files are there, as another process has it open
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if not os.access(path, os.R_OK):
+            raise
+        if not is_as_it_lies(path):
+            raise LogError(
+                f"{path} cannot be read safely: a process uses it or was killed, and its folder cannot be written "
+                f"({error}); copy it with the files beside it ({path.name}-wal) to a folder that can be written"
+            ) from None
+    return _connect(path, "mode=ro&immutable=1")
+
+
+def _connect(path: Path, query: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{uri(path)}?mode={mode}", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        f"{uri(path)}?{query}", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
-    # The build's default may be less; a commit that a power cut takes back would be a lost fact.
-    connection.execute("PRAGMA synchronous = FULL")
+    if not query.startswith("mode=ro"):
+        # The build's default may be less; a commit that a power cut takes back would be a lost fact.
+        connection.execute("PRAGMA synchronous = FULL")
     return connection
 
 
@@ -323,6 +386,8 @@ def explain(path: Path, error: BaseException) -> LogError:
         return LogError(f"the disk with {path} is full; make room and run the command again, nothing recorded is lost")
     if "locked" in said:
         return LogError(f"{path} is being written by another process; try again")
+    if "unable to open" in said and not os.access(path, os.R_OK):
+        return LogError(f"{path} cannot be read ({said}); check its permissions, or name another with --db")
     if "readonly" in said or "unable to open" in said:
         access = "" if os.access(path, os.W_OK) else ", this user may not write it"
         return LogError(f"{path} cannot be written ({said}{access}); check its permissions, or name another with --db")

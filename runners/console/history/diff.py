@@ -17,7 +17,8 @@ def diff(earlier: Moment, later: Moment, db: Db = DEFAULT_DB, as_json: AsJson = 
     """Show what changed between two positions or times.
 
     Settings, traffic, rollouts, adapters, trainings, means and counts that are not what they were, and how many events of
-    each kind did it. The moments may come in either order.
+    each kind did it. The moments may come in either order. A time stands for the last event that is not later, as in
+    'grokputer at'.
 
     \b
     Examples:

@@ -54,6 +54,8 @@ def at(
     """Show how things stood at a position or time.
 
     Adapters, traffic, settings and metrics, from the log. A time without a zone is local; a date is its first moment.
+    A time stands for the last event in the log that is not later. Where the clock was set back, or runs were played side by
+    side, some of the events before that one may be later than the time.
 
     \b
     Examples:
