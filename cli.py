@@ -124,6 +124,7 @@ def grokputer(
 OF_THE_MACHINE = {
     errno.ENOSPC: "make room and give the command again",
     errno.EDQUOT: "make room and give the command again",
+    errno.EFBIG: "the file would be larger than it may be (ulimit -f); raise the limit",
     errno.EROFS: "the file system is read-only; name a place that can be written",
     errno.EIO: "the disk failed; look at it before anything is written",
     errno.EMFILE: "close other programs or raise the limit (ulimit -n)",
