@@ -7,7 +7,7 @@ write meanwhile: what is compared is of the positions that the live views had re
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -16,12 +16,13 @@ from ...projections.state import state as states
 from ...projections.tables import tables
 from ...projections.tables.tables import TABLES, rows_of
 from ..store.log import Log, Unwritable, connect, explain
-from ..store.schema import MOMENTS, upgrade_tables
+from ..store.schema import MOMENTS, has_moments, upgrade_tables
 from ..store.snapshots import is_due, is_of_another_program, save_snapshot
 from ..store.tables import CHECKPOINT as TABLES_CHECKPOINT
 from ..store.tables import (
     OF_THIS_PROGRAM,
     PART,
+    are_ours,
     load_checkpoint,
     save_checkpoint,
     table_statements,
@@ -32,7 +33,7 @@ from ..store.write_lock import WriteLock
 
 DIFFERENT_MOMENTS = (
     "SELECT 1 FROM main.moments AS it LEFT JOIN rebuilt.moments AS other USING (name, position) "
-    "WHERE it.position <= ? AND it.state IS NOT other.state LIMIT 1"
+    "WHERE it.position > ? OR it.state IS NOT other.state LIMIT 1"
 )
 LACKING_MOMENTS = (
     "SELECT name, position, state FROM rebuilt.moments AS it WHERE NOT EXISTS "
@@ -64,22 +65,23 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
     Where the log cannot be written, the views that are there are compared as they stand.
     """
     unwritable = _bring_up(log)
+    if unwritable is not None:
+        return Replay(log.position, compare_views(log, report), unwritable)
     try:
-        with closing(connect(log.path, "ro" if unwritable else "rw")) as connection:
-            views = _find_views(connection)
+        with closing(connect(log.path)) as connection:
             _attach(connection)
             connection.execute("BEGIN")  # the live views are read as of one moment
             tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0]
             until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
             state = _build(log, connection, until, tables_at, report)
-            equal = {"moments": _are_moments_equal(connection, until)} if "moments" in views else {}
-            equal |= {table: _is_equal(connection, table) for table in TABLES if table in views}
-            if unwritable is None and not (_are_all_kept(connection) and all(equal.values())):
-                connection.execute("COMMIT")
+            equal = _compare(connection, until)
+            is_complete = connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
+            connection.execute("COMMIT")
+            if not is_complete or not all(equal.values()):
                 _mend(log, connection, state, tables_at)
     except (sqlite3.Error, OSError) as error:
         raise explain(log.path, error) from error
-    return Replay(until, equal, unwritable)
+    return Replay(until, equal)
 
 
 def _bring_up(log: Log) -> str | None:
@@ -97,16 +99,30 @@ def _bring_up(log: Log) -> str | None:
     return None
 
 
-def _find_views(connection: sqlite3.Connection) -> set[str]:
-    """The views that are there and of this program: all of them, but in a log that cannot be written."""
-    saved = load_checkpoint(connection, TABLES_CHECKPOINT)
-    views = set(TABLES) if saved is not None and saved[1] == OF_THIS_PROGRAM else set()
-    return {it for (it,) in connection.execute("SELECT name FROM sqlite_master") if it == "moments" or it in views}
+def compare_views(log: Log, report: Report = lambda done, total: None) -> dict[str, bool]:
+    """For each view that is kept, whether it is what follows from the log as far as it reaches. Nothing is written.
+
+    A view that this program would build anew before it is used is left out. Raises ``LogError``.
+    """
+    try:
+        with closing(connect(log.path, "ro")) as connection:
+            if not has_moments(connection):
+                return {}
+            has_tables = are_ours(connection)
+            _attach(connection)
+            connection.execute("BEGIN")  # the live views are read as of one moment
+            tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0] if has_tables else 0
+            until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+            _build(log, connection, until, tables_at, report)
+            return _compare(connection, until, TABLES if has_tables else ())
+    except sqlite3.Error as error:
+        raise explain(log.path, error) from error
 
 
-def _are_all_kept(connection: sqlite3.Connection) -> bool:
-    """Whether no state lacks that is to be kept."""
-    return connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
+def _compare(connection: sqlite3.Connection, until: int, compared: Iterable[str] = TABLES) -> dict[str, bool]:
+    """For the kept states and each of the tables, whether the live rows are those that were built again."""
+    equal = {"moments": _are_moments_equal(connection, until)}
+    return equal | {table: _is_equal(connection, table) for table in compared}
 
 
 def _are_moments_equal(connection: sqlite3.Connection, until: int) -> bool:
@@ -122,6 +138,14 @@ def _attach(connection: sqlite3.Connection) -> None:
     for statement in table_statements().values():
         connection.execute(statement.replace("CREATE TABLE ", "CREATE TABLE rebuilt.", 1))
     connection.execute(MOMENTS.replace("moments", "rebuilt.moments", 1))
+
+
+def _columns_in_sql(columns: Mapping[str, type]) -> str:
+    """The table's columns, of which the first is the key."""
+    kinds = {str: "TEXT", int: "INTEGER", float: "FLOAT"}
+    return ", ".join(
+        f"[{name}] {kinds[kind]}{' PRIMARY KEY' * (not at)}" for at, (name, kind) in enumerate(columns.items())
+    )
 
 
 def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> states.State:
@@ -162,7 +186,8 @@ def _mend(log: Log, connection: sqlite3.Connection, state: states.State, tables_
                 save_snapshot(connection, state)
         for table in TABLES:
             connection.execute(f"DELETE FROM main.{table}")
-            connection.execute(f"INSERT INTO main.{table} SELECT * FROM rebuilt.{table}")
+            names = ", ".join(f"[{name}]" for name in TABLES[table])
+            connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM rebuilt.{table}")
         save_checkpoint(connection, TABLES_CHECKPOINT, tables_at, OF_THIS_PROGRAM)
         connection.execute("COMMIT")
     update_tables(log)

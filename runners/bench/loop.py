@@ -20,6 +20,7 @@ from ...domain.ports import Reviewer
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import ROLES
 from ...projections.bench import is_lost
+from ...projections.explain.escaping import escape_text
 from ..agent.attempts import ATTEMPTS, find_run
 from ..agent.batch import WIDTH, RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
@@ -65,11 +66,11 @@ class Lines(Display):
 
     def phase(self, title: str) -> None:
         """A heading."""
-        print(f"{self.lead}{title}", file=sys.stderr, flush=True)
+        print(escape_text(f"{self.lead}{title}"), file=sys.stderr, flush=True)
 
     def say(self, line: str) -> None:
         """A line under it."""
-        print(f"{self.lead}  {line}", file=sys.stderr, flush=True)
+        print(escape_text(f"{self.lead}  {line}"), file=sys.stderr, flush=True)
 
 
 def play(ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Reviewer | None = None) -> None:

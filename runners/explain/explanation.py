@@ -122,5 +122,6 @@ def _unknown(state: State, name: str) -> str:
     meant = f" (close to it: {close[0]})" if close else ""
     return (
         f"{name!r} is no adapter ({say_names(state.registry.adapters)}), no setting{meant}, "
-        "and no run's or rollout's id begins so; see 'grokputer adapters', 'settings', 'runs' or 'rollouts'"
+        "and no run's or rollout's id begins so (four characters or more); "
+        "see 'grokputer adapters', 'settings', 'runs' or 'rollouts'"
     )

@@ -42,7 +42,17 @@ ROOM_BYTES = 65_536
 BATCH = 200
 """Rows read at a time; measured: 3.8 us an event, with 5,000 at a time 8.5, as what lives longer costs more to keep."""
 
+SHORTEST = 4
+"""Characters of an id that name an aggregate at the least; chosen: a slip of a finger names none."""
+
+LARGEST = 2**63 - 1
+"""The largest integer that SQLite takes: no position is beyond it, and no number of events."""
+
 COLUMNS = "position, originator_id, originator_version, topic, state"
+
+MAY_BE_THEN = """(substr(state, 10, 19) <= ? OR substr(state, 1, 9) <> CAST('{"time":"' AS BLOB)
+ OR instr(substr(state, 29, 9), CAST('Z"' AS BLOB)) = 0)"""
+"""Events of the second or earlier, by the first bytes of their states; and any that do not begin with a time in UTC."""
 
 Row = tuple[int, str, int, str, bytes]
 """Those columns of one event."""
@@ -65,6 +75,7 @@ class Log:
         self.path = path
         self.clock = clock or SystemClock()
         self._threads = threading.local()
+        self._is_folder_writable = is_folder_writable(path)
         self.tables_seen = -1
         """The file's schema version under which the SQL tables were found to be this program's."""
 
@@ -123,8 +134,9 @@ class Log:
         """What is stored, in order, a batch at a time."""
         conditions, values = _of_topics(topics)
         if last is not None:
-            conditions, values = [*conditions, "position <= ?"], [*values, last]
+            conditions, values = [*conditions, "position <= ?"], [*values, min(last, LARGEST)]
         where = " AND ".join(["WHERE position >= ?", *conditions])
+        first = min(first, LARGEST)
         while True:
             found = self._select_rows(f"{where} ORDER BY position LIMIT {BATCH}", first, *values, connection=connection)
             yield from found
@@ -132,13 +144,22 @@ class Log:
                 return
             first = found[-1][0] + 1
 
+    def read_back(self, topics: Sequence[str] = ()) -> Iterator[Recorded]:
+        """The events, those of the topics alone where some are given, newest first, a batch at a time. Raises ``LogError``."""
+        conditions, values = _of_topics(topics)
+        where = " AND ".join(["WHERE position < ?", *conditions])
+        before = LARGEST
+        while found := self._select(f"{where} ORDER BY position DESC LIMIT {BATCH}", before, *values):
+            yield from found
+            before = found[-1].position
+
     def newest(self, count: int, topics: Sequence[str] = (), prefix: str = "") -> list[Recorded]:
         """The last events, at most so many, oldest first: those of the topics, of aggregates whose hex id begins so."""
         conditions, values = _of_topics(topics)
         if prefix:
             conditions, values = [*conditions, "originator_id BETWEEN ? AND ?"], [*values, prefix, prefix + "g"]
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-        return self._select(f"{where}ORDER BY position DESC LIMIT {count}", *values)[::-1]
+        return self._select(f"{where}ORDER BY position DESC LIMIT ?", *values, min(count, LARGEST))[::-1]
 
     @property
     def position(self) -> int:
@@ -176,10 +197,11 @@ class Log:
     def ids_like(self, prefix: str, first_topic: str) -> list[str]:
         """Hex ids of the aggregates that begin with the prefix and whose history begins with the topic, at most ten.
 
-        The prefix may be as a person types it: with dashes, in capitals, or no id at all, which nothing begins with.
+        The prefix may be as a person types it: with dashes, in capitals, or no id at all, which nothing begins with. Fewer
+        than ``SHORTEST`` characters name nothing.
         """
         prefix = prefix.strip().lower().replace("-", "")
-        if not prefix or not set(prefix) <= set("0123456789abcdef"):
+        if len(prefix) < SHORTEST or not set(prefix) <= set("0123456789abcdef"):
             return []
         with self.reading() as connection:
             cursor = connection.execute(
@@ -190,15 +212,23 @@ class Log:
             return [row[0] for row in cursor]
 
     def position_at(self, time: datetime) -> int:
-        """The position of the last event no later than the time, by bisection; 0 when all are later."""
-        low, high = 0, self.position
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.at(middle).event.time <= time:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        """The position of the last event that is not later than the time; 0 when all are later.
+
+        Last means the highest position. Times need not be in order: a clock may be set back, and runs that are played side by
+        side are stored when they end. Events before that position may then be later than the time. Events are looked through
+        from the newest on, by the text of their times first, as a million of them are too many to decode.
+        """
+        second = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        with self.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE position <= ? AND {MAY_BE_THEN} ORDER BY position DESC",
+                (self.position, second),
+            )
+            with closing(found):
+                for position, id, version, topic, state in found:
+                    if decode_timestamp(topic, id, version, state).time <= time:
+                        return int(position)
+        return 0
 
     # --- beside the events ---
 
@@ -261,11 +291,21 @@ class Log:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection, which cannot write."""
         try:
+            if "connection" in self._threads.__dict__ and self._threads.lies != self._lies():
+                self._threads.__dict__.pop("connection").close()  # it was read as it lay there, and is another now
             if "connection" not in self._threads.__dict__:
+                self._threads.lies = self._lies()
                 self._threads.connection = connect(self.path, "ro")
             yield self._threads.connection
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
+
+    def _lies(self) -> tuple[int, int, int] | None:
+        """What tells a log in a folder that cannot be written from one that another user changed; None elsewhere."""
+        if self._is_folder_writable:
+            return None
+        found = self.path.stat()
+        return found.st_mtime_ns, found.st_size, is_as_it_lies(self.path)
 
 
 def _of_topics(topics: Sequence[str]) -> tuple[list[str], list[Any]]:
@@ -287,17 +327,33 @@ def check_content(key: str, salt: bytes, text: str) -> str:
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
-    """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time. Raises ``sqlite3.Error``.
+    """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time.
 
-    For reading, also where nothing can be written, as on a read-only file system.
+    Where SQLite cannot make its files beside the log, as on a read-only file system, a log that no process has open is read
+    as it lies there. Raises ``sqlite3.Error``, and ``LogError`` for such a log that cannot be read safely.
     """
     try:
         return _connect(path, f"mode={mode}")
-    except sqlite3.OperationalError:
-        # SQLite cannot make its files beside the log. Without them nobody writes, and all that was written is in the one file.
-        if mode != "ro" or not path.exists() or _has_content(beside(path)[0]):
+    except sqlite3.OperationalError as error:
+        if mode != "ro" or is_folder_writable(path) or not os.access(path, os.R_OK):
             raise
+        if not is_as_it_lies(path):
+            raise LogError(
+                f"{path} cannot be read safely: a process uses it or was killed, and its folder cannot be written "
+                f"({error}); copy it with the files beside it ({path.name}-wal) to a folder that can be written"
+            ) from None
         return _connect(path, "mode=ro&immutable=1")
+
+
+def is_folder_writable(path: Path) -> bool:
+    """Whether SQLite can make the files beside the log that readers and writers share."""
+    return os.access(path.resolve().parent, os.W_OK)
+
+
+def is_as_it_lies(path: Path) -> bool:
+    """Whether the log can be read without the files beside it: all that was committed is in the one file."""
+    journals = (path.resolve().with_name(f"{path.resolve().name}{end}") for end in ("-wal", "-journal"))
+    return not any(it.exists() and it.stat().st_size for it in journals)
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
@@ -312,10 +368,6 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _has_content(file: Path) -> bool:
-    return file.exists() and file.stat().st_size > 0
 
 
 def beside(path: Path) -> tuple[Path, ...]:
@@ -337,6 +389,8 @@ def explain(path: Path, error: BaseException) -> LogError:
     said, name = _cause(error)
     if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
         return LogError(f"{path} is damaged or not a log ({said}); restore it from a backup, or name another with --db")
+    if name == "SQLITE_CANTOPEN" and not os.access(path, os.R_OK):
+        return LogError(f"{path} cannot be read ({said}); check its permissions, or name another with --db")
     if name in ("SQLITE_FULL", "ENOSPC", "EDQUOT") or (name in ("SQLITE_IOERR", "EIO") and _is_full(path)):
         return Unwritable(
             f"the disk with {path} is full; make room and run the command again, nothing recorded is lost"

@@ -106,7 +106,7 @@ def upgrade_tables(path: Path) -> None:
     ``sqlite3.Error``, ``OSError``.
     """
     with closing(connect(path, "ro")) as connection:
-        if has_nodes(connection) and _has_moments(connection):
+        if has_nodes(connection) and has_moments(connection):
             return
     with closing(WriteLock(path)) as lock, lock, closing(connect(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -125,7 +125,8 @@ def has_nodes(connection: sqlite3.Connection) -> bool:
     return any(row[0] == "nodes" for row in connection.execute("SELECT name FROM pragma_table_info('stored_events')"))
 
 
-def _has_moments(connection: sqlite3.Connection) -> bool:
+def has_moments(connection: sqlite3.Connection) -> bool:
+    """Whether there is a table of the states that are kept."""
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'moments'").fetchone() is not None
 
 

@@ -98,6 +98,12 @@ def catch_up(log: Log, connection: sqlite3.Connection) -> bool:
     return len(part) == PART
 
 
+def are_ours(connection: sqlite3.Connection) -> bool:
+    """Whether the SQL tables are there and this program's, so that it goes on with them as they are."""
+    saved = load_checkpoint(connection, CHECKPOINT)
+    return saved is not None and saved[1] == OF_THIS_PROGRAM and _have_our_columns(connection)
+
+
 def _position(log: Log, connection: sqlite3.Connection) -> int:
     """How far the tables reach; they are made, or made anew, where they are not this program's."""
     saved = load_checkpoint(connection, CHECKPOINT)
@@ -115,10 +121,14 @@ def _are_ours(log: Log, connection: sqlite3.Connection) -> bool:
     """Whether all are there, with these columns; looked at again when the file's schema has changed."""
     schema: int = connection.execute("PRAGMA schema_version").fetchone()[0]
     if log.tables_seen != schema:
-        if any(_columns(connection, table) != set(columns) for table, columns in TABLES.items()):
+        if not _have_our_columns(connection):
             return False
         log.tables_seen = schema
     return True
+
+
+def _have_our_columns(connection: sqlite3.Connection) -> bool:
+    return all(_columns(connection, table) == set(columns) for table, columns in TABLES.items())
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

@@ -11,7 +11,7 @@ from ....domain.rules.cost import Cost
 from ....projections.explain.imported import describe_imported
 from ....projections.explain.overview import describe_role
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
-from ..rendering import print_json, print_table, show_share, show_time
+from ..rendering import print_json, print_line, print_table, show_share, show_time
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -49,9 +49,9 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     _print_waits(roles)
     _print_imported(roles)
     for alert in alerts[-SHOWN:]:
-        print(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
+        print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
     if len(alerts) > SHOWN:
-        print(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
+        print_line(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
 
 
 def at(
@@ -62,6 +62,8 @@ def at(
     """Show how things stood at a position or time.
 
     Adapters, traffic, settings and metrics, from the log. A time without a zone is local; a date is its first moment.
+    A time stands for the last event in the log that is not later. Where the clock was set back, or runs were played side by
+    side, some of the events before that one may be later than the time.
 
     \b
     Examples:
@@ -86,7 +88,7 @@ def at(
     if as_json:
         print_json(document)
         return
-    print(f"at position {position}, {show_time(time)}")
+    print_line(f"at position {position}, {show_time(time)}")
     _print_roles(document["roles"])
     _print_imported(document["roles"])
     print_adapters(state)
@@ -122,18 +124,18 @@ def _print_waits(roles: list[dict[str, Any]]) -> None:
     """What each role that has anything waits for, and what its mean leaves out."""
     begun = [role for role in roles if role["has_begun"] or role["runs"]]
     for role in begun:
-        print(f"{role['role']} waits for {role['waits_for']['message']}")
+        print_line(f"{role['role']} waits for {role['waits_for']['message']}")
         if role["window"]["note"]:
-            print(f"{role['role']}, its mean: {role['window']['note']}")
+            print_line(f"{role['role']}, its mean: {role['window']['note']}")
     if not begun:
-        print("no role has runs yet; 'grokputer run' makes some")
+        print_line("no role has runs yet; 'grokputer run' makes some")
 
 
 def _print_imported(roles: list[dict[str, Any]]) -> None:
     """Whether the imported sessions count, and what they lack, a line for each role that has some."""
     for role in roles:
         if role["imported"] is not None:
-            print(describe_imported(role["role"], role["imported"]))
+            print_line(describe_imported(role["role"], role["imported"]))
 
 
 def _row(role: dict[str, Any]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from ....projections.explain.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
 from ...lessons.gather import find_uncorrected
 from ...wiring import base_of
-from ..rendering import print_json, print_table, say
+from ..rendering import print_json, print_line, print_table, say
 
 if TYPE_CHECKING:
     from ....adapters.training.cost import Estimate
@@ -52,19 +52,19 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         return
     print_table(("recipe", "value"), recipe.to_json().items())
     sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
-    print(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
+    print_line(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
     if again:
         often = f"{'each ' * (again > 1)}up to {retries} times"
-        print(
+        print_line(
             f"before it, {count(again, 'failed run')} that nobody corrected would be tried again, {often}; successes add"
         )
     if pages:
-        print(f"{count(pages, 'fresh page')} of each task that failed would be practised; own successes add")
+        print_line(f"{count(pages, 'fresh page')} of each task that failed would be practised; own successes add")
     if found is None:
-        print(f"it would be declined: {declined}")
+        print_line(f"it would be declined: {declined}")
         return
     print_table(("it would take", "about"), _rows(found, recipe, Prices.of(policy)))
-    print(f"known from: {found.basis}")
+    print_line(f"known from: {found.basis}")
 
 
 def _document(

@@ -10,7 +10,7 @@ import typer
 from ....domain.aggregates.role import RoleImprovement, role_id
 from ....domain.settings.settings import resolve_recipe
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, name_actor, open_ledger
-from ..rendering import say
+from ..rendering import print_line, say
 
 
 def init(db: Db = DEFAULT_DB) -> None:
@@ -26,7 +26,7 @@ def init(db: Db = DEFAULT_DB) -> None:
 
     is_new = is_blank(db)
     position = Ledger.create(db).position
-    print(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
+    print_line(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
 
 
 def train(
@@ -71,7 +71,7 @@ def train(
     context = ledger.context(name_actor(by))
     ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
     process_new_events(ledger)
-    print(f"a training for role {role} is requested; 'grokputer work' carries it out")
+    print_line(f"a training for role {role} is requested; 'grokputer work' carries it out")
 
 
 def work(
@@ -99,7 +99,7 @@ def work(
 
     ledger = open_ledger(db)
     console = Console(stderr=True)
-    reporter = Reporter(say=print, progress=TrainingProgress(console), count=GateProgress(console))
+    reporter = Reporter(say=print_line, progress=TrainingProgress(console), count=GateProgress(console))
     try:
         carry_out(ledger, once=once, reporter=reporter, waits=not no_wait)
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ import typer
 from ....domain.aggregates.settings import SETTINGS_ID, Settings
 from ....domain.settings.settings import RECIPE_SETTINGS, SETTINGS, Policy, check_setting, without_role
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_table
+from ..rendering import print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -97,4 +97,4 @@ def set_setting(
     context = ledger.context(name_actor(by))
     ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
     process_new_events(ledger)
-    print(f"{key} is {typed}" if ledger.position > before else f"{key} is {typed} already; nothing was recorded")
+    print_line(f"{key} is {typed}" if ledger.position > before else f"{key} is {typed} already; nothing was recorded")
