@@ -21,7 +21,7 @@ DEFAULT_DB = Path("events.db")
 
 Db = Annotated[Path, typer.Option("--db", envvar="GROKPUTER_DB", help="The log.", metavar="PATH")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Actor = Annotated[str | None, typer.Option("--as", help="Who this is recorded as; default: your user name.")]
+Actor = Annotated[str | None, typer.Option("--as", "--actor", help="Who this is recorded as; default: your user name.")]
 RunPrefix = Annotated[
     str,
     typer.Argument(
@@ -50,13 +50,8 @@ def open_ledger(db: Path) -> Ledger:
 
 
 def is_for_subcommand(context: typer.Context) -> bool:
-    """Whether a subcommand follows. It has a ``--db`` of its own, so one given before it would be silently lost."""
-    if context.invoked_subcommand is None:
-        return False
-    source = context.get_parameter_source("db")
-    if source is not None and source.name == "COMMANDLINE":
-        raise typer.BadParameter(f"give --db after {context.invoked_subcommand}")
-    return True
+    """Whether a subcommand follows, so that there is nothing to list. ``cli.LogGroup`` hands a ``--db`` on to it."""
+    return context.invoked_subcommand is not None
 
 
 def name_actor(given: str | None) -> str:

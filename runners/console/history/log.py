@@ -18,7 +18,7 @@ from ....projections.explain.fields import own_fields
 from ....projections.explain.sentences import short_id, short_text
 from ...archive.files import write_whole
 from ..options import DEFAULT_DB, Db, is_for_subcommand, open_log
-from ..rendering import print_json_line, print_line, print_table, say, show_time
+from ..rendering import Column, as_time, print_json_line, print_line, print_table, say, show_time
 
 if TYPE_CHECKING:
     from ...store.codec import Recorded
@@ -77,7 +77,16 @@ def list_events(
             else:
                 print_line(_line(entry), flush=follow)
         return
-    columns = ("position", "time", "event", "id", "version", "caused by", "actor", "data")
+    columns = (
+        Column("position"),
+        Column("time", rank=2),
+        Column("event"),
+        Column("id"),
+        Column("version", rank=4),
+        Column("caused by", rank=3),
+        Column("actor", rank=2, wraps=8),
+        Column("data", rank=1, wraps=24),
+    )
     print_table(columns, (_row(entry) for entry in entries), "no such events")
 
 
@@ -221,14 +230,15 @@ def _entry(recorded: Recorded, caused_by: int | None) -> dict[str, Any]:
 
 
 def _line(entry: dict[str, Any]) -> str:
-    return "  ".join("-" if cell is None else str(cell) for cell in _row(entry))
+    position, time, *rest = _row(entry)
+    return "  ".join("-" if cell is None else str(cell) for cell in (position, show_time(time), *rest))
 
 
 def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
     data = ", ".join(f"{key}={value}" for key, value in entry["data"].items() if value not in (None, "", (), {}))
     return (
         entry["position"],
-        show_time(entry["time"]),
+        as_time(entry["time"]),
         entry["event"],
         short_id(entry["id"]),
         entry["version"],

@@ -11,7 +11,7 @@ from ....domain.rules.cost import Cost
 from ....projections.explain.imported import describe_imported
 from ....projections.explain.overview import describe_role
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
-from ..rendering import print_json, print_line, print_table, show_share, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table, show_share, show_time
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -45,8 +45,9 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"position": state.position, "roles": roles, "alerts": alerts})
         return
-    _print_roles(roles)
     _print_waits(roles)
+    print_line()
+    _print_roles(roles)
     _print_imported(roles)
     for alert in alerts[-SHOWN:]:
         print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
@@ -105,17 +106,17 @@ def describe_roles(log: Log, state: State, worker: str | None = None) -> list[di
 
 def _print_roles(roles: list[dict[str, Any]]) -> None:
     columns = (
-        "role",
-        "live",
-        "mean",
-        "ratings",
-        "unattributed",
-        "threshold",
-        "canary",
-        "verdict",
-        "cycle",
-        "runs",
-        "success",
+        Column("role"),
+        Column("live"),
+        Column("mean"),
+        Column("ratings"),
+        Column("unattributed", rank=4),
+        Column("threshold", rank=2),
+        Column("canary", wraps=10),
+        Column("verdict", rank=3, wraps=12),
+        Column("cycle", rank=1, wraps=9),
+        Column("runs"),
+        Column("success"),
     )
     print_table(columns, (_row(role) for role in roles))
 
@@ -157,7 +158,13 @@ def _row(role: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _print_metrics(state: State) -> None:
-    columns = ("role", "adapter", "arm", "runs", "success", "steps", "ms", "ratings", "corrections")
+    columns = (
+        *("role", "adapter", "arm", "runs", "success"),
+        Column("steps", rank=2),
+        Column("ms", rank=2),
+        Column("ratings"),
+        Column("corrections", rank=1),
+    )
     names = ("role", "adapter", "arm", "runs", "success", "mean_steps", "mean_ms", "ratings", "corrections")
     rows = ([row[name] for name in names] for row in state.metrics.rows())
     print_table(columns, rows, "no runs")
@@ -203,7 +210,7 @@ def print_adapters(state: State) -> None:
             name,
             known["role"],
             known["status"],
-            show_time(known["registered"]),
+            as_time(known["registered"]),
             known["position"],
             trainings[known["training"]]["examples"],
             show_duration(trainings[known["training"]]["duration_s"]),
@@ -217,20 +224,20 @@ def print_adapters(state: State) -> None:
         )
 
     columns = (
-        "adapter",
-        "role",
-        "status",
-        "registered",
-        "position",
-        "examples",
-        "trained",
-        "cost",
-        "ratings",
-        "mean",
-        "parent",
-        "trained on from",
-        "gate",
-        "weights",
+        Column("adapter"),
+        Column("role"),
+        Column("status", wraps=8),
+        Column("registered", rank=1),
+        Column("position", rank=4),
+        Column("examples", rank=3),
+        Column("trained", rank=3, wraps=6),
+        Column("cost", rank=4, wraps=8),
+        Column("ratings", rank=1),
+        Column("mean"),
+        Column("parent", rank=2),
+        Column("trained on from", rank=5),
+        Column("gate", rank=2, wraps=10),
+        Column("weights", rank=6),
     )
     rows = (row(name, known) for name, known in in_order(state.registry.adapters))
     print_table(columns, rows, "no adapters yet; a training makes one")

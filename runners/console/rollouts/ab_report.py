@@ -10,7 +10,7 @@ from ....domain.ab.decision import count_pairs
 from ....domain.events import ComparisonConcluded, ComparisonStarted
 from ....projections.explain.sentences import short_id, short_text
 from ....projections.state.ratings import BASE
-from ..rendering import print_json, print_line, print_table, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from ...ab.results import ComparisonResult
@@ -41,7 +41,7 @@ def show_list(log: Log, as_json: bool) -> None:
     rows = (
         (
             short_id(it["comparison"]),
-            show_time(it["started"]),
+            as_time(it["started"]),
             it["a"] or BASE,
             it["b"] or BASE,
             it["pairs"],
@@ -50,7 +50,15 @@ def show_list(log: Log, as_json: bool) -> None:
         )
         for it in known.values()
     )
-    columns = ("comparison", "started", "a", "b", "pairs", "verdict", "tasks")
+    columns = (
+        Column("comparison"),
+        Column("started", rank=2),
+        Column("a"),
+        Column("b"),
+        Column("pairs", rank=1),
+        Column("verdict", wraps=10),
+        Column("tasks", rank=1, wraps=16),
+    )
     print_table(columns, rows, "no comparisons yet; start one with 'grokputer ab base lora-v1 --tasks click-button'")
 
 
@@ -91,7 +99,9 @@ def _document(found: ComparisonResult) -> dict[str, Any]:
 def _print(found: ComparisonResult) -> None:
     numbers, started, concluded = found.verdict.numbers, found.started, found.concluded
     a, b = started.a or BASE, started.b or BASE
-    print_table(("", a, b, "difference", "95 %", "bar"), _figures(numbers), "no pairs yet")
+    print_table(
+        ("", a, b, "difference", Column("95 %", wraps=8), Column("bar", wraps=8)), _figures(numbers), "no pairs yet"
+    )
     columns = ("task", "pairs", a, b, "stars", "ms")
     if numbers["tasks"]:
         print_table(columns, (_task_row(task) for task in numbers["tasks"]))

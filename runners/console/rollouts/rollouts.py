@@ -9,7 +9,7 @@ import typer
 
 from ..history.status import in_order
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_line, print_table, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -38,7 +38,17 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     if as_json:
         print_json([{"id": id, **lane} for id, lane in lanes])
         return
-    columns = ("adapter", "role", "phase", "share", "against", "started", "position", "verdict", "said")
+    columns = (
+        Column("adapter"),
+        Column("role"),
+        Column("phase", wraps=6),
+        Column("share"),
+        Column("against", rank=3),
+        Column("started", rank=2),
+        Column("position", rank=4),
+        Column("verdict", rank=1, wraps=12),
+        Column("said", rank=2, wraps=24),
+    )
     rows = (
         (
             lane["adapter"],
@@ -46,7 +56,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
             lane["phase"],
             f"{lane['weight_percent']} %",
             lane["stable"] or "base",
-            show_time(lane["started"]),
+            as_time(lane["started"]),
             lane["position"],
             f"{lane['verdict']} ({lane['reason']})" if lane["reason"] else lane["verdict"],
             lane["message"],

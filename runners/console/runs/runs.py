@@ -33,7 +33,7 @@ from ..options import (
     open_ledger,
     open_log,
 )
-from ..rendering import print_json, print_line, print_table, print_text, say, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table, print_text, say, show_time
 
 if TYPE_CHECKING:
     from ...sessions.runs import Recorded
@@ -90,8 +90,19 @@ def list_runs(
         print_json(found.rows)
         return
     columns = (
-        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "fault", "corrected",
-    )  # fmt: skip
+        Column("run"),
+        Column("started", rank=1),
+        Column("task", wraps=16),
+        Column("seed", rank=4),
+        Column("arm", rank=3),
+        Column("adapter"),
+        Column("outcome", wraps=9),
+        Column("steps", rank=3),
+        Column("seconds", rank=5),
+        Column("stars"),
+        Column("fault", rank=2, wraps=8),
+        Column("corrected", rank=2),
+    )
     print_table(columns, (_row(run) for run in found.rows), _describe_none(found.seen, filters))
 
 
@@ -198,8 +209,8 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
     outcome = f"{run['status']} ({run['reason']})" if run["reason"] else run["status"]
     return (
         short_id(run["id"]),
-        show_time(run["started"]),
-        ERASED if run["task"] is None else short_text(run["task"], 40),
+        as_time(run["started"]),
+        ERASED if run["task"] is None else short_text(run["task"], 60),
         run["seed"],
         run["arm"],
         run["adapter"] or "base",

@@ -12,7 +12,7 @@ from ....domain.errors import NotPossible
 from ....domain.settings.settings import ROLES, resolve_recipe
 from ....projections.explain.sentences import short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_line, print_table, print_text, say
+from ..rendering import Column, print_json, print_line, print_table, print_text, say
 
 if TYPE_CHECKING:
     from ....adapters.data.dataset import Dataset
@@ -47,7 +47,7 @@ def list_datasets(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     if as_json:
         print_json(rows)
         return
-    columns = ("role", "examples", "lessons", "needed", "runs", "held out")
+    columns = ("role", "examples", "lessons", "needed", Column("runs", rank=1), Column("held out", rank=1))
     shown = ("role", "examples", "lessons", "minimum", "runs")
     print_table(columns, ([*(row[name] for name in shown), sum(row["held_out"].values())] for row in rows))
 
@@ -227,7 +227,7 @@ def _print_counts(built: Dataset, role: str, minimum: int) -> None:
     ]
     rows += [("rejected answer", "known", document["pairs"])] if document["pairs"] else []
     rows += [("held out", f"runs that {outcome}", count) for outcome, count in document["held_out"].items()]
-    print_table(("", "", "examples"), rows, "nothing to learn from yet")
+    print_table(("", Column("", wraps=16), "examples"), rows, "nothing to learn from yet")
 
 
 def _print_example(example: Example) -> None:

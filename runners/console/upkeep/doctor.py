@@ -17,7 +17,7 @@ import typer
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
 from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import print_json, print_table
+from ..rendering import Column, print_json, print_table
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -74,7 +74,7 @@ def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     if as_json:
         print_json([check._asdict() for check in checks])
     else:
-        print_table(("check", "result", "found"), checks)
+        print_table(("check", "result", Column("found", wraps=24)), checks)
     if any(check.result == "fail" for check in checks):
         raise typer.Exit(1)
 
