@@ -61,7 +61,7 @@ class LogGroup(TyperGroup):
         source = ctx.get_parameter_source("db")
         if source is None or source.name != "COMMANDLINE":
             return name, command, rest
-        if not any("--db" in it.opts for it in command.params):
+        if command is None or not any("--db" in it.opts for it in command.params):
             ctx.fail(f"'{name}' takes no --db")
         return name, command, ["--db", str(ctx.params["db"]), *rest]
 
@@ -100,7 +100,7 @@ class Commands(LogGroup):
             missing = explain_missing_module(error)
             if missing is None:
                 raise
-            _complain(missing)
+            _complain(str(missing))
             raise typer.Exit(1) from None
         except (GrokputerError, OSError, UnicodeEncodeError) as error:
             line = _line_for(error)

@@ -5,7 +5,7 @@ Pure: it takes values and a width, and gives lines. ``rendering`` prints them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,8 +15,8 @@ from ...projections.explain.escaping import escape_text
 
 GAP = 2
 """Spaces between two columns."""
-LONGEST_WORD = 40
-"""Characters after which a word may be broken in a table, such as a path or a hash; chosen: half of a narrow terminal."""
+LONGEST_WORD = 30
+"""Characters after which a word may be broken in a table, such as a path or a hash; chosen: a third of a narrow terminal and a little more."""
 SEPARATORS = "/,;:=_-.&?"
 """After these a word that is too long is broken first."""
 
@@ -115,11 +115,11 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[Any]], width: int
     Times get short first, then columns are left out by their rank, and text wraps. Where that is not enough, each row becomes
     lines of a name and a value.
     """
-    for is_short, shown in _candidates(columns, rows):
+    for is_short, wraps, shown in _candidates(columns):
         cells = [[show_cell(row[at], now if is_short else None) for at in shown] for row in rows]
         chosen = [columns[at] for at in shown]
         widths = _fit(chosen, cells, width)
-        if widths is not None:
+        if widths is not None and (wraps or widths == [_natural(it, at, cells) for at, it in enumerate(chosen)]):
             return _table(chosen, cells, widths)
     return _records(columns, [[show_cell(value) for value in row] for row in rows], width)
 
@@ -130,13 +130,12 @@ def lay_out_plainly(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) ->
     return _table(columns, cells, [_natural(column, at, cells) for at, column in enumerate(columns)])
 
 
-def _candidates(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> list[tuple[bool, list[int]]]:
-    """Whether times are short, and the columns that are shown: the most telling first."""
+def _candidates(columns: Sequence[Column]) -> Iterator[tuple[bool, bool, list[int]]]:
+    """Whether times are short, whether text may wrap, and the columns that are shown: the most telling first."""
     everything = list(range(len(columns)))
-    found = [(False, everything)]
+    yield False, False, everything
     for most in sorted({column.rank for column in columns} | {0}, reverse=True):
-        found.append((True, [at for at in everything if columns[at].rank <= most]))
-    return found
+        yield True, True, [at for at in everything if columns[at].rank <= most]
 
 
 def _natural(column: Column, at: int, cells: Sequence[Sequence[str]]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,15 +25,19 @@ class RunList:
     seen: int = 0
 
 
-def list_runs(log: Log, limit: int, is_wanted: Callable[[Row], bool]) -> RunList:
+def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bool]) -> RunList:
     """The newest runs that are wanted, at most so many; a question is there in words, None where they were erased.
 
-    The log is read backwards, so a run is complete at its start and the search ends as soon as there are enough.
+    ``is_wanted`` is given the run and the issues of all its ratings. The log is read backwards, so a run is complete at its
+    start and the search ends as soon as there are enough.
     Raises ``LogError``.
     """
     found = RunList()
     later: dict[str, Row] = {}
+    issues: dict[str, list[str]] = {}
     for position, event in log.read_back(TOPICS):
+        if isinstance(event, TaskRated):
+            issues.setdefault(event.originator_id.hex, []).extend(event.issues)
         for table, row in rows_of(position, event):
             if table == "runs":
                 later[row["id"]] = {**row, **later.get(row["id"], {})}
@@ -41,9 +45,9 @@ def list_runs(log: Log, limit: int, is_wanted: Callable[[Row], bool]) -> RunList
             continue
         found.seen += 1
         run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
-        if is_wanted(run):
-            if run["environment"] == "chat":
-                run["task"] = log.get_content(run["task"])
+        if run["environment"] == "chat":
+            run["task"] = log.get_content(run["task"])
+        if is_wanted(run, issues.pop(event.originator_id.hex, ())):
             found.rows.append(run)
         if len(found.rows) >= limit:
             break

@@ -18,7 +18,6 @@ from ....domain.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, describe_session, short_id, short_text
 from ..options import (
     DEFAULT_DB,
@@ -54,6 +53,18 @@ def list_runs(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Only of this task, * for any letters; or questions that have these words.")
+    ] = None,
+    arm: Annotated[Literal["stable", "canary", "pinned"] | None, typer.Option(help="Only of this arm.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="Only with this adapter, or 'base'.")] = None,
+    stars: Annotated[str | None, typer.Option(metavar="N|N..M", help="Only rated so, 1 to 5.")] = None,
+    issue: Annotated[str | None, typer.Option(help="Only with a rating that names this issue.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only of this session.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only begun at or after it; 2h is 2 hours ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at or before it.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
     unrated: Annotated[bool, typer.Option("--unrated", help="Only ended ones that nobody has rated.")] = False,
     unattributed: Annotated[
@@ -67,25 +78,21 @@ def list_runs(
     \b
     Examples:
       grokputer runs --failed --unrated
-      grokputer runs --unattributed
+      grokputer runs --task "click-*" --stars 1..2 --since 7d
+      grokputer runs --adapter lora-v1 --arm canary --issue wrong_action
       grokputer runs --role action --limit 100 --json
     """
     if is_for_subcommand(context):
         return
     from ...explain.run_list import list_runs as find_runs
+    from .filters import choose
 
-    filters = [f"--role {role}"] * (role is not None) + ["--failed"] * failed
-    filters += ["--unrated"] * unrated + ["--unattributed"] * unattributed
-
-    def is_wanted(run: dict[str, Any]) -> bool:
-        return (
-            (role is None or run["role"] == role)
-            and (not failed or run["status"] == "failed")
-            and (not unrated or (run["stars"] is None and run["status"] != "running"))
-            and (not unattributed or (run["stars"] is not None and run["stars"] < GOOD_STARS and run["fault"] is None))
-        )
-
-    found = find_runs(open_log(db), limit, is_wanted)
+    log = open_log(db)
+    filters = choose(
+        role=role, task=task, arm=arm, adapter=adapter, stars=stars, issue=issue, session=session, since=since, until=until,
+        failed=failed, unrated=unrated, unattributed=unattributed, now=log.clock.now(),
+    )  # fmt: skip
+    found = find_runs(log, limit, filters)
     if as_json:
         print_json(found.rows)
         return
@@ -103,7 +110,7 @@ def list_runs(
         Column("fault", rank=2, wraps=8),
         Column("corrected", rank=2),
     )
-    print_table(columns, (_row(run) for run in found.rows), _describe_none(found.seen, filters))
+    print_table(columns, (_row(run) for run in found.rows), _describe_none(found.seen, filters.words))
 
 
 def _describe_none(seen: int, filters: list[str]) -> str:
