@@ -11,7 +11,7 @@ from command_line import document, lines, output
 from terminal import COLOUR, show_on_terminal, widest, without_colour, words_of
 
 from grokputer.runners.console.rendering import COLOURS
-from grokputer.runners.console.tables import Column, lay_out, measure, show_short_time, wrap
+from grokputer.runners.console.tables import LONGEST_WORD, Column, lay_out, measure, show_short_time, wrap
 from story import Story
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -51,14 +51,11 @@ def test_no_line_is_wider_than_the_terminal_and_no_word_is_cut(
     whole = words_of(show_on_terminal(given, EVERYTHING, monkeypatch))
     times = [show_short_time(datetime.fromisoformat(it["time"]), NOW) for it in lines(long)]
     known = whole | words_of(output(*given, db=long)) | {word for time in times for word in time.split()}
+    long_words = [word for word in known if len(word) > LONGEST_WORD]
     for columns in (80, 120, 200):
         shown = show_on_terminal(given, columns, monkeypatch)
         assert widest(shown) <= columns
-        cut = {
-            it
-            for it in words_of(shown) - known
-            if len(it) <= 40 and not any(len(word) > 40 and it in word for word in known)
-        }
+        cut = {it for it in words_of(shown) - known if not any(it in word for word in long_words)}
         assert not cut, (columns, cut)
 
 
@@ -145,7 +142,7 @@ ROW = ("abcd", datetime(2026, 11, 26, 2, 15, tzinfo=UTC), "red green blue", 7)
 
 
 def test_a_time_gets_short_then_columns_go_by_rank_then_text_wraps_then_each_row_is_a_list() -> None:
-    local = ROW[1].astimezone()  # type: ignore[attr-defined]
+    local = ROW[1].astimezone()
     short = f"Nov {local.day} {local:%H:%M}"
     assert lines_of(COLUMNS, [ROW], 60)[1] == f"abcd  {local:%Y-%m-%d %H:%M:%S}  red green blue     7"
     assert lines_of(COLUMNS, [ROW], 42)[1] == f"abcd  {short}  red green blue     7"
@@ -156,7 +153,7 @@ def test_a_time_gets_short_then_columns_go_by_rank_then_text_wraps_then_each_row
         "                    blue",
     ]
     assert lines_of(COLUMNS, [ROW], 20) == ["id    words", "abcd  red green blue"]
-    assert lines_of(COLUMNS, [ROW, ROW], 10)[:2] == ["id    abcd", "when  2026"]
+    assert lines_of(COLUMNS, [ROW, ROW], 10)[:2] == ["id     abc", "       d"]
 
 
 def test_the_year_is_shown_where_it_is_not_this_one() -> None:

@@ -16,7 +16,7 @@ from ...projections.explain.escaping import escape_text
 GAP = 2
 """Spaces between two columns."""
 LONGEST_WORD = 30
-"""Characters after which a word may be broken in a table, such as a path or a hash; chosen: a third of a narrow terminal and a little more."""
+"""Characters after which a word may be broken in a table, such as a path or a hash; a third of a wide terminal; chosen."""
 SEPARATORS = "/,;:=_-.&?"
 """After these a word that is too long is broken first."""
 
@@ -145,7 +145,8 @@ def _natural(column: Column, at: int, cells: Sequence[Sequence[str]]) -> int:
 def _fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> list[int] | None:
     """The width of each column, None where they do not fit."""
     naturals = [_natural(column, at, cells) for at, column in enumerate(columns)]
-    widths = [_least(column, at, cells, naturals[at]) for at, column in enumerate(columns)]
+    word = max(LONGEST_WORD, width // 3)
+    widths = [_least(column, at, cells, word, naturals[at]) for at, column in enumerate(columns)]
     room = width - sum(widths) - GAP * (len(columns) - 1)
     if room < 0:
         return None
@@ -156,12 +157,13 @@ def _fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) 
     return widths
 
 
-def _least(column: Column, at: int, cells: Sequence[Sequence[str]], natural: int) -> int:
+def _least(column: Column, at: int, cells: Sequence[Sequence[str]], word: int, natural: int) -> int:
+    """The least width of the column: as it asks, and no word shorter than ``word`` is cut."""
     if not column.wraps:
         return natural
     words = (piece.strip(" ") for row in cells for piece in _pieces(row[at]))
     longest = max(measure(escape_text(column.name)), *map(measure, words))
-    return min(natural, max(column.wraps, min(longest, LONGEST_WORD)))
+    return min(natural, max(column.wraps, min(longest, word)))
 
 
 def _table(columns: Sequence[Column], cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[Line]:
