@@ -5,7 +5,9 @@ A command's module is imported when it is called or when help lists it, so each 
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -85,8 +87,10 @@ class Commands(TyperGroup):
             print(f"grokputer: {missing}", file=sys.stderr)
             raise typer.Exit(1) from None
         except (GrokputerError, OSError, UnicodeEncodeError) as error:
-            # The latter two are the machine's business: a folder that cannot be written, bytes that are no text.
-            print(f"grokputer: {' '.join(str(error).split())}", file=sys.stderr)
+            line = _line_for(error)
+            if line is None:
+                raise
+            _complain(line)
             raise typer.Exit(1) from None
 
 
@@ -124,9 +128,75 @@ def grokputer(
     """
 
 
+OF_THE_MACHINE = {
+    errno.ENOSPC: "make room and give the command again",
+    errno.EDQUOT: "make room and give the command again",
+    errno.EFBIG: "the file would be larger than it may be (ulimit -f); raise the limit",
+    errno.EROFS: "the file system is read-only; name a place that can be written",
+    errno.EIO: "the disk failed; look at it before anything is written",
+    errno.EMFILE: "close other programs or raise the limit (ulimit -n)",
+    errno.ENFILE: "close other programs or raise the limit (ulimit -n)",
+}
+"""Errors that come from the machine, whatever the program does, and what to do next."""
+OF_A_FILE = {
+    errno.ENOENT: "check the name",
+    errno.EACCES: "check its permissions, or name another",
+    errno.EPERM: "check its permissions, or name another",
+    errno.EEXIST: "name another",
+    errno.EISDIR: "name a file",
+    errno.ENOTDIR: "name a folder",
+    errno.ENOTEMPTY: "name an empty folder",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ELOOP: "check its links",
+    errno.ETXTBSY: "try again when nothing uses it",
+}
+"""Errors that are the user's business where they name a file, and what to do next."""
+
+
+def _line_for(error: Exception) -> str | None:
+    """What the user is told of the error; None where it is a bug, which keeps its trace."""
+    if isinstance(error, GrokputerError):
+        return str(error)
+    if isinstance(error, UnicodeEncodeError):  # an argument with bytes that are no text
+        is_argument = error.encoding == "utf-8" and error.reason == "surrogates not allowed"
+        return f"{error.object!r} is not valid UTF-8; give it as text" if is_argument else None
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    step = OF_THE_MACHINE.get(error.errno)
+    if step is None and error.filename is not None:
+        step = OF_A_FILE.get(error.errno)
+    named = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{named}{error.strerror}; {step}" if step is not None else None
+
+
+def _complain(line: str) -> None:
+    from .projections.explain.escaping import escape_text
+
+    print(f"grokputer: {escape_text(' '.join(line.split()))}", file=sys.stderr)
+
+
 def main() -> None:
     """The program ``grokputer``."""
+    from .runners.console.streams import ClosedOutput, finish_output, prepare_streams
+
+    has_failed = False
     try:
+        prepare_streams()
         app()
+    except (ClosedOutput, OSError) as error:  # the latter of help that cannot be written
+        line = _line_for(error)
+        if line is None:
+            raise
+        _complain(line)
+        has_failed = True
+        raise SystemExit(1) from None
+    except SystemExit as end:
+        has_failed = bool(end.code)
+        raise
     finally:
+        unwritten = finish_output()
+        if unwritten is not None:
+            if unwritten and not has_failed:
+                _complain(unwritten)
+            raise SystemExit(1)
         gc.freeze()  # The process ends and frees everything anyway; a last search for garbage would be 20 ms of its life.

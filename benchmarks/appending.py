@@ -1,9 +1,10 @@
-"""How fast events are appended: one at a time, a thousand at a time, by many threads and by four processes.
+"""How fast events are appended: one at a time, a thousand at a time, in batches by one thread and by four processes.
 
     python benchmarks/appending.py --folder .
 
 Everything in one run on one disk: times as multiples of an fdatasync, rates as multiples of raw SQLite (``synchronous=FULL``),
-and beside the stock ``eventsourcing`` application. Run it alone: a busy machine is slow for all of them, but not equally.
+and beside the stock ``eventsourcing`` application. The ways take turns, append by append, so that a disk that changes its
+speed changes it for all of them. Run it alone: a busy machine is slow for all of them, but not equally.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -30,12 +29,12 @@ from eventsourcing.domain import event
 
 from grokputer.domain.aggregates.base import Aggregate
 from grokputer.domain.events import StepTaken
-from grokputer.runners.store import writer
 from grokputer.runners.store.codec import encode
-from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.ledger import Ledger, Save
 
 MEMORY = "/dev/shm"
-SINGLES, TOGETHER, BATCHES, THREADS, PROCESSES = 500, 1000, 20, 16, 4
+WARM, SINGLES, TOGETHER, BATCHES, PROCESSES = 20, 500, 1000, 20, 4
+SIZES = (1, 16, 64)
 TABLE = (
     "CREATE TABLE stored_events (position INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT, originator_version INTEGER, "
     "topic TEXT, state BLOB, UNIQUE (originator_id, originator_version))"
@@ -112,68 +111,52 @@ def ours(folder: Path) -> Prepare:
     return prepare
 
 
-def fdatasync(folder: Path) -> float:
-    """Milliseconds that the disk takes to make one page safe, the median."""
-    file, times = os.open(folder / "page", os.O_WRONLY | os.O_CREAT), []
-    for _ in range(SINGLES):
-        began = time.perf_counter()
+def fdatasync(folder: Path) -> Prepare:
+    """One page, made safe."""
+    file = os.open(folder / "page", os.O_WRONLY | os.O_CREAT)
+
+    def sync() -> None:
         os.write(file, b"x" * 4096)
         os.fdatasync(file)
-        times.append((time.perf_counter() - began) * 1000)
-    os.close(file)
-    return statistics.median(times)
+
+    return lambda count: sync
 
 
-def measure(prepare: Prepare) -> tuple[float, float]:
-    """Median ms of a single append, and events a second a thousand at a time."""
-    wall, single = [], [prepare(1) for _ in range(20 + SINGLES)]
-    for append in single:
-        began = time.perf_counter()
-        append()
-        wall.append((time.perf_counter() - began) * 1000)
-    several = [prepare(TOGETHER) for _ in range(BATCHES)]
-    began = time.perf_counter()
-    for append in several:
-        append()
-    return statistics.median(wall[20:]), BATCHES * TOGETHER / (time.perf_counter() - began)
-
-
-def cpu(way: Callable[[Path], Prepare]) -> float:
-    """Microseconds of CPU that a single append takes where no disk is waited for: the program's own share, the median."""
-    folder, used = Path(tempfile.mkdtemp(dir=MEMORY)), []
-    try:
-        prepare = way(folder)
-        for append in [prepare(1) for _ in range(20 + SINGLES)]:
-            began = time.thread_time()
+def in_turn(
+    ways: Mapping[str, Prepare], count: int, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Median seconds, by the clock, that each way takes to append so many events in one transaction."""
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(WARM + rounds):
+        for name, prepare in ways.items():
+            append = prepare(count)
+            began = clock()
             append()
-            used.append((time.thread_time() - began) * 1e6)
+            took[name].append(clock() - began)
+    return {name: statistics.median(times[WARM:]) for name, times in took.items()}
+
+
+def cpu(ways: Mapping[str, Callable[[Path], Prepare]]) -> dict[str, float]:
+    """Seconds of CPU that a single append takes where no disk is waited for: the program's own share, the median."""
+    folder = Path(tempfile.mkdtemp(dir=MEMORY))
+    try:
+        return in_turn({name: way(folder) for name, way in ways.items()}, 1, SINGLES, time.thread_time)
     finally:
         shutil.rmtree(folder)
-    return statistics.median(used[20:])
 
 
-def threads(prepare: Prepare, count: int) -> float:
-    """Appends of one event a second, by so many threads, each of which makes its own one after another."""
-    appends = [[prepare(1) for _ in range(SINGLES * 2 // count)] for _ in range(count)]
+def batch_of(ledger: Ledger, size: int) -> Prepare:
+    """So many members in one commit, each of so many events and each able to fail alone, as one thread stores for others."""
 
-    def make(own: Sequence[Callable[[], object]]) -> None:
-        for append in own:
-            append()
+    def prepare(count: int) -> Callable[[], object]:
+        saves = []
+        for _ in range(size):
+            run = Aggregate(uuid4())
+            run.take_back([step(run.id, version) for version in range(1, count + 1)])
+            saves.append(Save((run,)))
+        return lambda: ledger.store_all(saves)
 
-    began = time.perf_counter()
-    with ThreadPoolExecutor(count) as pool:
-        list(pool.map(make, appends))
-    return sum(map(len, appends)) / (time.perf_counter() - began)
-
-
-@contextmanager
-def commits_of_one() -> Iterator[None]:
-    """What is stored meanwhile is committed one by one, however many wait."""
-    before, writer.TOGETHER = writer.TOGETHER, 1
-    try:
-        yield
-    finally:
-        writer.TOGETHER = before
+    return prepare
 
 
 WRITE = f"""
@@ -202,28 +185,28 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=Path(), help="on the disk that is to be measured")
     folder = Path(tempfile.mkdtemp(dir=options.parse_args().folder))
     try:
-        sync = fdatasync(folder)
-        print(f"fdatasync {sync:.2f} ms")
-        print(f"{'':20} {'one, ms':>8} {'x fdatasync':>12} {'CPU us':>8} {'1000 a time, /s':>16} {'x raw':>6}")
         ways = {"raw SQLite": raw, "stock library": stock, "grokputer": ours}
         prepared = {name: way(folder) for name, way in ways.items()}
-        ledger = prepared["grokputer"]
-        rates = {name: measure(prepare) for name, prepare in prepared.items()}
-        for name, (wall, rate) in rates.items():
-            share = f"{cpu(ways[name]):8.0f} {rate:16,.0f} {rate / rates['raw SQLite'][1]:6.2f}"
-            print(f"{name:20} {wall:8.2f} {wall / sync:12.2f} {share}")
-        alone, together = threads(ledger, 1), threads(ledger, THREADS)
-        with commits_of_one():
-            each = threads(ledger, THREADS)
+        single = in_turn({"fdatasync": fdatasync(folder), **prepared}, 1, SINGLES)
+        several, used, sync = in_turn(prepared, TOGETHER, BATCHES), cpu(ways), single["fdatasync"]
+        print(f"fdatasync {sync * 1000:.2f} ms")
+        print(f"{'':20} {'one, ms':>8} {'x fdatasync':>12} {'CPU us':>8} {'1000 a time, /s':>16} {'x raw':>6}")
+        for name in ways:
+            rate, ratio = TOGETHER / several[name], several["raw SQLite"] / several[name]
+            one = f"{single[name] * 1000:8.2f} {single[name] / sync:12.2f}"
+            print(f"{name:20} {one} {used[name] * 1e6:8.0f} {rate:16,.0f} {ratio:6.2f}")
+        ledger = Ledger.create(folder / "batches.db")
+        took = in_turn({str(size): batch_of(ledger, size) for size in SIZES}, 1, SINGLES // 5)
+        each = {size: took[str(size)] / size for size in SIZES}
+        shown = ", ".join(f"{size} a commit {each[size] * 1e6:.0f} us" for size in SIZES)
         print(
-            f"{THREADS} threads: {together / each:.1f} times the rate of {THREADS} with a commit each, "
-            f"{together / alone:.1f} times that of one"
+            f"one thread, an event for each of many: {shown} each, {each[1] / each[SIZES[-1]]:.1f} times the rate of one"
         )
         (folder / "one").mkdir()
         (folder / "four").mkdir()
-        single, (rate, longest) = processes(folder / "one", 1)[0], processes(folder / "four", PROCESSES)
+        alone, (rate, longest) = processes(folder / "one", 1)[0], processes(folder / "four", PROCESSES)
         print(
-            f"{PROCESSES} processes: {rate / single:.2f} times the rate of one in all, the longest wait {longest:.2f} s"
+            f"{PROCESSES} processes: {rate / alone:.2f} times the rate of one in all, the longest wait {longest:.2f} s"
         )
     finally:
         shutil.rmtree(folder)

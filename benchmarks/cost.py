@@ -19,7 +19,7 @@ from grokputer.adapters.training.probe import probe
 from grokputer.adapters.training.process import train
 from grokputer.domain.page.messages import Page
 from grokputer.domain.page.prompt import observe
-from grokputer.domain.recipe import Recipe
+from grokputer.domain.settings.recipe import Recipe
 
 WORDS = ("Ok", "Cancel", "Next", "Back", "Send", "Yes", "No", "Help", "Reply", "Forward", "Delete", "Submit")
 

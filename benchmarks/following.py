@@ -2,7 +2,8 @@
 
     python benchmarks/following.py --folder .
 
-The process is held against two saves made directly, one after the other, in the same run on the same disk. Run it alone.
+The process is held against two saves made directly, in the same run on the same disk; the two ways take turns, so that a disk
+that changes its speed changes it for both. Run it alone.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.tail import Watch
 
-LOGS, PAIRS, WRITES, APART_S = 5, 40, 300, 0.03
+LOGS, PAIRS = 5, 40
 """Pairs in each of so many logs: a role has had twenty cycles at the end, which a million events come to."""
+PACES = {"busy": (300, 0.03), "nearly idle": (20, 1.0)}
+"""Events, and the seconds between two of them: a watch looks less often where nothing comes."""
 RUN: dict[str, Any] = {
     "role": "action", "arm": "stable", "adapter": None, "rollout": None, "environment": "miniwob", "task": "click-link",
     "seed": 1, "base": "embedded", "session": None, "policy": {"run.max_steps": 12},
@@ -56,10 +59,15 @@ def milliseconds(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def consequences(ledger: Ledger) -> list[float]:
-    """From a cause to its consequence in the log: cycles opened, which ask for a training, and trainings that are declined."""
-    state, took = process_new_events(ledger), []
+def in_turn(ledger: Ledger) -> tuple[list[float], list[float]]:
+    """Milliseconds that two saves take, and from a cause to its consequence in the log, one after the other in turn.
+
+    The causes are cycles opened, which ask for a training, and trainings that are declined.
+    """
+    state, direct, took = process_new_events(ledger), list[float](), list[float]()
     for _ in range(PAIRS // 2):
+        direct.append(milliseconds(partial(twice, ledger)))
+        process_new_events(ledger, state)
         role = ledger.get(RoleImprovement, role_id("action"))
         role.open("action", None, "a benchmark", ledger.context("ada"))
 
@@ -68,6 +76,8 @@ def consequences(ledger: Ledger) -> list[float]:
             process_new_events(ledger, state)
 
         took.append(milliseconds(cause))
+        direct.append(milliseconds(partial(twice, ledger)))
+        process_new_events(ledger, state)
         training = next(id for id, it in state.registry.trainings.items() if it["status"] == "requested")
         job = ledger.get(TrainingJob, UUID(training))
         job.decline("too little", 0, 5, ledger.position, ledger.context("grokputer"))
@@ -78,16 +88,16 @@ def consequences(ledger: Ledger) -> list[float]:
 
         took.append(milliseconds(decline))
         assert state.lanes.cycle("action") is None
-    return took
+    return direct, took
 
 
-def watch(path: Path) -> None:
-    """Print by how many ms each event was seen late, then the share of a core that watching took."""
+def watch(path: Path, count: int) -> None:
+    """Print by how many ms each of so many events was seen late, then the share of a core that watching took."""
     log = Log.open(path)
     follower, last, began, used = Watch(log), log.position, time.perf_counter(), time.process_time()
     print("ready", flush=True)
     seen = 0
-    while seen < WRITES:
+    while seen < count:
         follower.wait(10)
         for it in log.read(last + 1):
             print((datetime.now(UTC) - it.event.time).total_seconds() * 1000)
@@ -95,14 +105,14 @@ def watch(path: Path) -> None:
     print((time.process_time() - used) / (time.perf_counter() - began), flush=True)
 
 
-def lateness(ledger: Ledger) -> tuple[list[float], float]:
+def lateness(ledger: Ledger, count: int, apart_s: float) -> tuple[list[float], float]:
     """Milliseconds from an event's time, before its save, until another process has read it; the core that took."""
-    command = [sys.executable, __file__, "--watch", str(ledger.path)]
+    command = [sys.executable, __file__, "--watch", str(ledger.path), "--count", str(count)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        for _ in range(WRITES):
-            time.sleep(APART_S)
+        for _ in range(count):
+            time.sleep(apart_s)
             start_run(ledger)
         *late, share = map(float, process.stdout.read().split())
     return late, share
@@ -113,9 +123,10 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--folder", type=Path, default=Path(), help="on the disk that is to be measured")
     options.add_argument("--watch", type=Path, help=argparse.SUPPRESS)
+    options.add_argument("--count", type=int, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.watch is not None:
-        watch(given.watch)
+        watch(given.watch, given.count)
         return
     folder = Path(tempfile.mkdtemp(dir=given.folder))
     try:
@@ -124,14 +135,18 @@ def main() -> None:
             ledger = Ledger.create(folder / f"events-{number}.db")
             for _ in range(50):
                 start_run(ledger)
-            direct += [milliseconds(partial(twice, ledger)) for _ in range(PAIRS)]
-            followed += consequences(ledger)
+            saves, causes = in_turn(ledger)
+            direct, followed = direct + saves, followed + causes
         two, took = statistics.median(direct), statistics.median(followed)
         print(f"two saves {two:.2f} ms; cause and consequence by the process {took:.2f} ms, {took / two:.2f} times")
-        late, share = lateness(ledger)
-        late.sort()
-        middle, most = statistics.median(late), late[int(len(late) * 0.99)]
-        print(f"seen by another process after {middle:.1f} ms (p50), {most:.1f} ms (p99), for {share:.1%} of a core")
+        for pace, (count, apart_s) in PACES.items():
+            late, share = lateness(ledger, count, apart_s)
+            late.sort()
+            middle, most = statistics.median(late), late[int(len(late) * 0.99)]
+            print(
+                f"{pace}, {apart_s:g} s between events: seen by another process after {middle:.1f} ms (p50), "
+                f"{most:.1f} ms (p99), for {share:.1%} of a core"
+            )
     finally:
         shutil.rmtree(folder)
 

@@ -38,7 +38,8 @@ from grokputer.runners.bench.report import read_learning
 from grokputer.runners.environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
 from grokputer.runners.feedback.reviewer import TaskReviewer
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.worker import Reporter, Worker, lease
+from grokputer.runners.improvement.worker import Reporter, Worker
+from grokputer.runners.store.lease import lease
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.wiring import Services
 
@@ -137,7 +138,7 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     ledger, display = Ledger.create(asked.out / "events.db"), Lines()
     reporter = Reporter(display.say)
-    with lease(ledger, reporter), Services(ledger, process_new_events(ledger)) as parts:
+    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as parts:
         worker = Worker(ledger, parts, reporter)
         Poisoned(ledger, parts, worker, plan, "poison", display, TaskReviewer()).play()
     print(json.dumps(tell(ledger), indent=2))

@@ -29,8 +29,8 @@ from grokputer.adapters.training.process import train
 from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.errors import TrainingError
 from grokputer.domain.events import DatasetBuilt, TaskSucceeded
-from grokputer.domain.recipe import Recipe
 from grokputer.domain.rules.routing import Route
+from grokputer.domain.settings.recipe import Recipe
 from grokputer.projections.bench import Count
 from grokputer.runners.agent.batch import RunSpec, run_batch
 from grokputer.runners.agent.runner import Task, TaskRunner

@@ -6,11 +6,10 @@ python scripts/reference.py --check    # write nothing; exit 1 and name each pag
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,6 @@ from typing import Any, NamedTuple
 import typer
 
 from grokputer.cli import COMMANDS, app
-from grokputer.domain import recipe
 from grokputer.domain.settings import settings
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
@@ -54,40 +52,15 @@ class Declaration(NamedTuple):
 
 def declarations() -> list[Declaration]:
     """Every setting, in the order of its declaration. This function alone knows how settings are declared."""
-    declared = {
-        key: Declaration(key, kind_of(it.default), it.allowed(), it.default, it.help)
-        for key, it in settings.SETTINGS.items()
-    }
-    return [*declared.values(), *(row for row in _recipe() if row.key not in declared)]
+    return [
+        Declaration(key, kind_of(it.default), it.allowed(), it.default, it.help)
+        for key, it in {**settings.SETTINGS, **settings.RECIPE_SETTINGS}.items()
+    ]
 
 
 def kind_of(default: object) -> str:
     """The kind of value in words."""
     return {bool: "true or false", int: "whole number", float: "number"}.get(type(default), "text")
-
-
-def _recipe() -> Iterator[Declaration]:
-    """The figures of a training that are fields of the recipe; the text below a field is its help."""
-    ranges, choices = getattr(recipe, "_RANGES", {}), getattr(recipe, "_CHOICES", {})
-    texts = _field_texts(recipe.Recipe)
-    for key in getattr(settings, "RECIPE_KEYS", ()):
-        default = getattr(recipe.Recipe(), key)
-        allowed = "one of " + ", ".join(choices[key]) if key in choices else kind_of(default)
-        if key in ranges:
-            allowed = "{:g} to {:g}".format(*ranges[key])
-        yield Declaration(f"training.{key}", kind_of(default), allowed, default, texts.get(key, ""))
-
-
-def _field_texts(of: type) -> dict[str, str]:
-    """The text that stands below each field of a dataclass."""
-    [body] = ast.parse(inspect.getsource(of)).body
-    assert isinstance(body, ast.ClassDef)
-    return {
-        field.target.id: " ".join(text.value.value.split())
-        for field, text in zip(body.body, body.body[1:], strict=False)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
-    }
 
 
 def settings_page() -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -76,3 +80,22 @@ def count(db: Path) -> int | None:
     except sqlite3.Error:
         return None
     return found
+
+
+def on_a_terminal(*words: object, db: Path, columns: int = 120, typed: bytes = b"", exit_code: int = 0) -> bytes:
+    """What the program writes to a terminal so wide, on which a person types."""
+    terminal, own = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color"}
+    program = [str(Path(sys.executable).with_name("grokputer")), *map(str, words), "--db", str(db)]
+    with subprocess.Popen(program, stdin=own, stdout=own, stderr=own, env=environment) as process:
+        os.close(own)
+        os.write(terminal, typed)
+        shown = b""
+        try:
+            while part := os.read(terminal, 65_536):
+                shown += part
+        except OSError:  # what Linux says where the other end is closed
+            pass
+    os.close(terminal)
+    assert process.returncode == exit_code, shown
+    return shown

@@ -14,7 +14,7 @@ from grokputer.domain.aggregates.base import Context, derive_id
 from grokputer.domain.aggregates.example_set import ExampleSet
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import Event
-from grokputer.domain.recipe import Recipe
+from grokputer.domain.settings.recipe import Recipe
 from grokputer.domain.settings.settings import Policy
 
 CONTEXT = Context(NOON, "ada")

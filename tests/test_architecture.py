@@ -17,6 +17,49 @@ MAY_IMPORT = {
     "adapters": {"domain", "adapters"},
     "runners": {"domain", "projections", "adapters", "runners"},
 }
+FLOORS = {
+    "domain": {
+        "errors": (),
+        "durations": (),
+        "merkle": (),
+        "verdict": (),
+        "settings": ("errors",),
+        "page": ("errors",),
+        "events": (),
+        "evidence": ("durations", "errors", "settings", "verdict"),
+        "ab": ("settings", "verdict", "evidence"),
+        "rules": ("durations", "errors", "events", "evidence", "page", "settings", "verdict"),
+        "aggregates": ("ab", "errors", "events", "evidence", "page", "rules", "settings", "verdict"),
+        "process": ("aggregates", "errors", "events", "evidence", "rules", "settings", "verdict"),
+        "ports": ("aggregates", "page"),
+    },
+    "projections": {"state": (), "tables": ("state",), "explain": ("state",), "bench": ()},
+    "adapters": {"data": (), "registry": (), "serving": ("registry",), "training": ("data", "registry", "serving")},
+    "runners": {
+        "extras": (),
+        "store": (),
+        "environments": (),
+        "agent": ("store",),
+        "alerts": ("store",),
+        "archive": ("store",),
+        "explain": ("store",),
+        "sessions": ("store",),
+        "wiring": ("environments", "extras", "store"),
+        "feedback": ("agent", "environments", "store"),
+        "lessons": ("agent", "feedback", "store", "wiring"),
+        "ab": ("agent", "environments", "feedback", "store", "wiring"),
+        "improvement": ("ab", "agent", "alerts", "extras", "lessons", "store", "wiring"),
+        "bench": ("agent", "environments", "feedback", "improvement", "store", "wiring"),
+        "console": (
+            *("ab", "agent", "alerts", "archive", "bench", "environments", "explain", "extras"),
+            *("feedback", "improvement", "lessons", "sessions", "store", "wiring"),
+        ),
+    },
+}
+"""The rooms of each of the four, from the ground up, and the neighbours that each may import."""
+
+MOST_MODULES = 15
+
 HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "openai", "accelerate"}
 
 
@@ -58,6 +101,39 @@ def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
             top = name.split(".")[0]
             assert top not in rooms or top in MAY_IMPORT[room], f"{path.relative_to(ROOT)} imports {name}"
             assert top != "grokputer", f"{path.relative_to(ROOT)} imports itself by name"
+
+
+def room_of(parts: list[str]) -> str:
+    return parts[0].removesuffix(".py") if parts else ""
+
+
+@pytest.mark.parametrize("top", FLOORS)
+def test_every_room_imports_only_the_neighbours_that_the_walls_allow(top: str) -> None:
+    for path in modules(top):
+        room = room_of(list(path.relative_to(ROOT / top).parts))
+        if room == "__init__":
+            continue
+        assert room in FLOORS[top], f"{top}/{room} is a room that no wall names"
+        for name in imports(path):
+            parts = name.split(".")
+            if len(parts) > 1 and parts[0] == top and parts[1] != room:
+                assert parts[1] in FLOORS[top][room], f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("top", FLOORS)
+def test_no_room_imports_a_room_above_it(top: str) -> None:
+    seen: set[str] = set()
+    for room, allowed in FLOORS[top].items():
+        assert set(allowed) <= seen, f"{top}/{room} may import {set(allowed) - seen}, which stand above it"
+        seen.add(room)
+
+
+def test_no_room_has_more_modules_on_its_own_floor_than_a_reader_takes_in() -> None:
+    for top in MAY_IMPORT:
+        for folder in {path.parent for path in modules(top)}:
+            rooms = [path for path in folder.iterdir() if path.suffix == ".py" and path.stem != "__init__"]
+            rooms += [path for path in folder.iterdir() if (path / "__init__.py").is_file()]
+            assert len(rooms) <= MOST_MODULES, f"{folder.relative_to(ROOT)} has {len(rooms)} rooms"
 
 
 def test_the_domain_imports_the_standard_library_and_itself_alone() -> None:

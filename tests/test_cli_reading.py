@@ -6,6 +6,8 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from command_line import call, document, lines, output, refused
@@ -99,12 +101,39 @@ def test_a_run_is_shown_with_prompt_answer_rating_and_comment(log: Path) -> None
     assert [event["event"] for event in events] == ["TaskStarted", "StepTaken", "TaskSucceeded", "TaskRated"]
 
 
-def test_a_prefix_of_several_runs_is_refused_with_the_candidates(log: Path) -> None:
-    ids = [run["id"] for run in document("runs", db=log)]
-    shared = next(id[:1] for id in ids if sum(other[:1] == id[:1] for other in ids) > 1)
-    line = refused("show", shared, db=log)
+def test_a_prefix_of_several_runs_is_refused_with_the_candidates(tmp_path: Path) -> None:
+    story = Story(tmp_path / "events.db")
+    ids = [UUID(f"abcd{number}{'0' * 27}") for number in (1, 2)]
+    for id in ids:
+        start(story, id)
+    line = refused("show", "abcd", db=story.path)
     assert "more than one run" in line
-    assert sum(id[:7] in line for id in ids if id.startswith(shared)) > 1
+    assert all(id.hex[:7] in line for id in ids)
+    assert document("show", "ABCD-2", db=story.path)["run"] == ids[1].hex
+
+
+@pytest.mark.parametrize("prefix", ["a", "abc", "a-b-c", " ab "])
+@pytest.mark.parametrize("command", ["show", "why", "lineage", "forget", "rate", "correct"])
+def test_fewer_than_four_characters_name_no_run(tmp_path: Path, command: str, prefix: str) -> None:
+    story = Story(tmp_path / "events.db")
+    start(story, UUID("abcd" + "0" * 28))
+    more = {"forget": ["--reason", "x"], "rate": ["5"], "correct": ["--answer", "x"]}.get(command, [])
+    line = refused(command, prefix, *more, db=story.path)
+    assert "four characters" in line or "4 characters" in line
+
+
+def start(story: Story, id: UUID) -> None:
+    """A run with this id begins."""
+    context = story.ledger.context("ada")
+    fields: dict[str, Any] = {
+        "role": "action",
+        "arm": "stable",
+        "adapter": None,
+        "rollout": None,
+        "environment": "miniwob",
+    }
+    more: dict[str, Any] = {"task": "click-link", "seed": 1, "base": "embedded", "session": None, "policy": {}}
+    story.ledger.write(TaskRun, id, lambda it: it.start(context, **fields, **more))
 
 
 def test_the_status_names_live_adapter_window_canary_cycle_and_alerts(log: Path) -> None:

@@ -19,8 +19,8 @@ from grokputer.adapters.training.cost import (
     scale,
 )
 from grokputer.adapters.training.probe import probe
-from grokputer.domain.recipe import Recipe
 from grokputer.domain.rules.cost import Prices
+from grokputer.domain.settings.recipe import Recipe
 from grokputer.domain.settings.settings import Policy
 from story import Story
 

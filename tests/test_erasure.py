@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from command_line import call, document, output, refused
+from command_line import call, document, on_a_terminal, output, refused
 
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import LogError, NotPossible
@@ -144,7 +144,7 @@ def test_where_there_is_no_room_to_rewrite_the_file_it_says_so_in_one_line_and_f
     say(story, other, "a long comment " * 100_000)
     story.ledger.close()
     limit = story.path.stat().st_size * 2 // 3
-    words = ["forget", run.hex, "--reason", "asked for", "--db", str(story.path)]
+    words = ["forget", run.hex, "--reason", "asked for", "--yes", "--db", str(story.path)]
     program = [sys.executable, "-c", FORGET, str(limit), *words]
     found = subprocess.run(program, capture_output=True, text=True, check=False, cwd="/")
     assert found.returncode == 1
@@ -164,7 +164,7 @@ def test_the_adapters_that_learnt_from_the_words_are_named_and_can_be_trained_ag
     (datasets / "dataset.jsonl").write_text("the words once more")
     shown = document("forget", run, "--dry-run", db=story.path)
     assert shown["adapters"] == ["lora-v1"]
-    said = output("forget", run, "--reason", "asked for", "--retrain", "--as", "bob", db=story.path)
+    said = output("forget", run, "--reason", "asked for", "--retrain", "--yes", "--as", "bob", db=story.path)
     assert "trained on them: lora-v1" in said
     assert "a training for role action without them is requested" in said
     assert not list(datasets.iterdir())
@@ -179,3 +179,18 @@ def test_on_the_command_line_it_is_one_run_or_one_person_and_a_reason(story: Sto
     assert "give --reason" in refused("forget", run.hex, db=story.path)
     assert "there are no words of eve" in output("forget", "--person", "eve", "--reason", "x", db=story.path)
     assert call("forget", "ffff", "--reason", "x", db=story.path).exit_code == 1
+
+
+def test_without_yes_it_asks_and_deletes_only_after_a_yes(story: Story) -> None:
+    run = story.run(succeeds=False)
+    say(story, run, SECRET)
+    words = ["forget", run.hex, "--reason", "asked for"]
+    line = refused(*words, db=story.path)
+    assert "texts of run" in line and "--yes" in line
+    shown = on_a_terminal(*words, db=story.path, typed=b"n\n", exit_code=1)
+    assert b"will be deleted for good" in shown and b"nothing was deleted" in shown
+    assert SECRET.encode() in bytes_of(story.path)
+    story.ledger.close()
+    assert b"deleted" in on_a_terminal(*words, db=story.path, typed=b"y\n")
+    assert SECRET.encode() not in bytes_of(story.path)
+    assert "there are no words" in output(*words, db=story.path), "nothing is left to ask about"

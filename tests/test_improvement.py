@@ -26,7 +26,6 @@ from grokputer.domain.events import (
     RatingThresholdBreached,
     TrainingRequested,
 )
-from grokputer.domain.rules.gate import Judgement
 from grokputer.domain.settings.settings import Policy
 from grokputer.domain.verdict import Verdict
 from grokputer.projections.state.state import State
@@ -50,7 +49,7 @@ RESULT: dict[str, Any] = {
 NUMBERS = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
 
 
-PASSED = Judgement("pass", "better", "9 of 12 held-out failures now succeed against 1 of 12 for its parent", {})
+PASSED = Verdict("pass", "better", "9 of 12 held-out failures now succeed against 1 of 12 for its parent", {})
 
 
 @pytest.fixture
@@ -105,7 +104,7 @@ def prove(ledger: Ledger, adapter: UUID) -> None:
     process_new_events(ledger)
 
 
-def judge(ledger: Ledger, adapter: UUID, judgement: Judgement) -> None:
+def judge(ledger: Ledger, adapter: UUID, judgement: Verdict) -> None:
     context = ledger.context("grokputer", f"{adapter}/2")
     ledger.write(Adapter, adapter, lambda it: it.judge(judgement, "sha256:aa", 99, context))
     process_new_events(ledger)

@@ -11,17 +11,19 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from eventsourcing.persistence import IntegrityError
 
 from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import LogError, NotFound
 from grokputer.domain.events import EVENTS, AdapterRejected, AlertRaised, PolicyChanged, TaskRated
 from grokputer.runners.store.codec import decode, encode
-from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.ledger import Ledger, Save
 from grokputer.runners.store.log import Log, connect
 from grokputer.runners.store.schema import KEEPS_EVENTS
-from grokputer.runners.store.writer import Transaction
+from grokputer.runners.store.writer import Transaction, Work
 
 
 @pytest.fixture
@@ -274,3 +276,58 @@ def test_a_save_that_found_the_log_locked_records_all_of_it_when_it_is_done_agai
     assert [it.event.new for it in ledger.read() if isinstance(it.event, PolicyChanged)][-2:] == [40, 50]
     ledger.store(settings)
     assert ledger.position == 5
+
+
+def pending(ledger: Ledger, id: UUID, window: int) -> Settings:
+    settings = ledger.get(Settings, id)
+    settings.change("rating.window", window, "", ledger.context("ada"))
+    return settings
+
+
+def keep(text: str) -> Work[None]:
+    """What stores a text in the same transaction as an event."""
+
+    def work(transaction: Transaction) -> None:
+        transaction.connection.execute("INSERT INTO content VALUES (?, x'', ?)", (text, text))
+
+    return work
+
+
+def test_many_are_stored_in_one_commit_and_one_that_lost_a_race_fails_alone(ledger: Ledger) -> None:
+    ids = [SETTINGS_ID, *(uuid4() for _ in range(4))]
+    batch = [pending(ledger, id, 40) for id in ids]
+    change(ledger, 50)  # of the first's next version
+    saves = [Save((it,), keep(f"text {number}")) for number, it in enumerate(batch)]
+    failed, *stored = ledger.store_all(saves)
+    assert isinstance(failed, IntegrityError)
+    assert stored == [None] * 4
+    assert [it.event.originator_id for it in ledger.read(5)] == ids[1:]
+    assert [ledger.has_content(f"text {number}") for number in range(5)] == [False, *[True] * 4]
+    assert len(batch[0].collect_events()) == 1  # pending still
+    assert not any(it.collect_events() for it in batch[1:])
+
+
+def test_of_a_batch_what_belongs_together_is_stored_in_whole_or_not_at_all(ledger: Ledger) -> None:
+    first, second, third = (pending(ledger, uuid4(), 40) for _ in range(3))
+
+    def fail(transaction: Transaction) -> None:
+        raise ValueError("no")
+
+    failed, stored = ledger.store_all([Save((first, second), fail), Save((third,))])
+    assert isinstance(failed, ValueError)
+    assert stored is None
+    assert [it.event.originator_id for it in ledger.read(4)] == [third.id]
+    assert ledger.store_all([Save((first, second)), Save(())]) == [None, None]
+    assert ledger.position == 6
+
+
+def test_a_batch_that_found_the_log_locked_is_pending_still(ledger: Ledger) -> None:
+    batch = [pending(ledger, uuid4(), 40) for _ in range(3)]
+    ledger.change(lambda it: it.connection.execute("PRAGMA busy_timeout = 1").fetchone())
+    with closing(connect(ledger.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogError, match="being written by another process"):
+            ledger.store_all([Save((it,)) for it in batch])
+        other.execute("ROLLBACK")
+    assert ledger.store_all([Save((it,)) for it in batch]) == [None] * 3
+    assert ledger.position == 6

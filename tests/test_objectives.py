@@ -21,7 +21,7 @@ from grokputer.adapters.training.lora import begin_as, configure_lora, widen
 from grokputer.adapters.training.objective import LogProbs, Weights, joint_loss, log_probs, remember_reference
 from grokputer.adapters.training.trainer import make_trainer, train_job
 from grokputer.domain.errors import TrainingError
-from grokputer.domain.recipe import Recipe
+from grokputer.domain.settings.recipe import Recipe
 
 KTO = RECIPE.replace(sft_weight=0, kto_weight=1, epochs=2, learning_rate=3e-3)
 DPO = KTO.replace(kto_weight=0, dpo_weight=1)

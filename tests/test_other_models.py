@@ -21,7 +21,7 @@ from grokputer.adapters.training.lora import configure_lora
 from grokputer.adapters.training.trainer import train_job
 from grokputer.domain.errors import ModelError, TrainingError
 from grokputer.domain.page.messages import Message
-from grokputer.domain.recipe import Recipe
+from grokputer.domain.settings.recipe import Recipe
 
 SHAPE = {
     "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,

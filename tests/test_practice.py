@@ -91,7 +91,7 @@ def test_there_is_no_practice_without_retries_that_could_correct_it(parts: Servi
     assert practised(parts) == []
 
 
-def test_a_task_that_cannot_be_had_here_is_not_practised_and_stops_nothing(
+def test_a_task_that_cannot_be_had_here_is_not_practised_and_the_reason_is_said(
     parts: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     failed = fail(parts)
@@ -99,6 +99,11 @@ def test_a_task_that_cannot_be_had_here_is_not_practised_and_stops_nothing(
     parts.close()
     monkeypatch.setenv("GROKPUTER_BROWSER", str(tmp_path / "nowhere"))
     with Services(parts.ledger, process_new_events(parts.ledger)) as without:
-        collect_examples(parts.ledger, without, requested, without.state.policy)
+        lines: list[str] = []
+        collect_examples(parts.ledger, without, requested, without.state.policy, lines.append)
     assert practised(parts) == []
+    [retried, practice] = lines
+    assert retried.startswith("failed runs of miniwob are not tried again: ")
+    assert practice.startswith("tasks of miniwob are not practised: ")
+    assert "nowhere" in retried
     assert not parts.ledger.get(TaskRun, failed.id).corrections

@@ -23,7 +23,7 @@ from grokputer.domain.aggregates.role import RoleImprovement, role_id
 from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.events import AlertRaised
-from grokputer.domain.rules.gate import Judgement
+from grokputer.domain.verdict import Verdict
 from grokputer.projections.state.state import State
 from grokputer.runners.alerts.dispatcher import AlertDispatcher
 from grokputer.runners.archive.replay import replay
@@ -131,7 +131,7 @@ def test_a_promoted_adapter_has_a_mean_of_its_own(ledger: Ledger) -> None:
 def test_an_adapter_that_is_refused_at_the_proof_or_at_the_gate_alerts(ledger: Ledger) -> None:
     adapter = complete(ledger, breach(ledger))
     prove(ledger, adapter)
-    judge(ledger, adapter, Judgement("reject", "no gain", "1 of 12 now succeeds", {}))
+    judge(ledger, adapter, Verdict("reject", "no gain", "1 of 12 now succeeds", {}))
     assert alerts(ledger)[-1] == ("adapter rejected", "lora-v1")
     [row] = [row for row in load_state(ledger).alerts.rows() if row["kind"] == "adapter rejected"]
     assert row["message"] == "lora-v1 was rejected before any traffic: no gain: 1 of 12 now succeeds"

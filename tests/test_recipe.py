@@ -7,7 +7,7 @@ import math
 import pytest
 
 from grokputer.domain.errors import GrokputerError, InvalidRecipe
-from grokputer.domain.recipe import Recipe, preset
+from grokputer.domain.settings.recipe import Recipe, preset
 
 
 def test_the_preset_seed_is_what_the_user_gave() -> None:
@@ -44,9 +44,9 @@ def test_a_recipe_survives_json() -> None:
         ("dropout", 1.5, "0 to 0.9"),
         ("learning_rate", math.nan, "1e-08 to 1"),
         ("target", "everything", "attention, all-linear"),
-        ("epochs", "three", "type int"),
-        ("batch", True, "type int"),
-        ("packing", 1, "type bool"),
+        ("epochs", "three", "a whole number"),
+        ("batch", True, "a whole number"),
+        ("packing", 1, "true or false"),
         ("beta", 0.0, "0.0001 to 100"),
         ("lineage", "uncle", "base, parent"),
     ],

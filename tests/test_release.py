@@ -22,7 +22,7 @@ from grokputer.adapters.data.examples import Example, write_examples
 from grokputer.adapters.serving.base_model import Base
 from grokputer.adapters.training.job import TrainingJobSpec
 from grokputer.adapters.training.trainer import train_job
-from grokputer.domain.recipe import Recipe
+from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.batch import RunSpec, run_batch
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.feedback.reviewer import review

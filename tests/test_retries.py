@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
 
 from grokputer.domain.aggregates.run import TaskRun
-from grokputer.domain.errors import UnknownAdapter
+from grokputer.domain.errors import GrokputerError, UnknownAdapter
 from grokputer.domain.events import TaskFailed
 from grokputer.runners.agent.batch import RunSpec, run_batch
 from grokputer.runners.agent.runner import Task, TaskRunner
@@ -45,11 +45,14 @@ def fail(parts: Services) -> list[TaskRun]:
 
 
 def retry(
-    parts: Services, failed: list[tuple[TaskRun, int]], sampling: RetryPolicy, passes_over: bool = False
+    parts: Services,
+    failed: list[tuple[TaskRun, int]],
+    sampling: RetryPolicy,
+    on_fault: Callable[[GrokputerError], None] | None = None,
 ) -> list[TaskRun]:
     place = parts.environment("miniwob")
     return list(
-        correct_by_retries(parts.ledger, failed, place, parts.model, sampling, "ada", passes_over=passes_over, width=3)
+        correct_by_retries(parts.ledger, failed, place, parts.model, sampling, "ada", on_fault=on_fault, width=3)
     )
 
 
@@ -76,13 +79,15 @@ def test_a_run_is_taken_up_at_the_step_where_it_went_wrong(parts: Services) -> N
 def test_a_browser_that_is_lost_costs_no_run_its_retries(parts: Services) -> None:
     runs = fail(parts)
     place = parts.environment("miniwob")
+    faults: list[GrokputerError] = []
     corrected = correct_by_retries(
-        parts.ledger, [(run, 1) for run in runs], place, parts.model, SURELY, "ada", passes_over=True, width=2
+        parts.ledger, [(run, 1) for run in runs], place, parts.model, SURELY, "ada", on_fault=faults.append, width=2
     )
     done = [next(corrected)]
     place.close()  # under the next run's feet, which is on its page
     done += corrected
     assert {run.id for run in done} == {run.id for run in runs}
+    assert faults == []
 
 
 def test_what_never_succeeds_is_not_corrected(parts: Services) -> None:
@@ -91,12 +96,18 @@ def test_what_never_succeeds_is_not_corrected(parts: Services) -> None:
     assert all(not parts.ledger.get(TaskRun, run.id).corrections for run in runs)
 
 
-def test_a_run_that_cannot_be_tried_again_stops_a_person_and_is_passed_over_by_the_trainer(parts: Services) -> None:
+def test_a_run_that_cannot_be_tried_again_stops_a_person_and_the_trainer_goes_on_and_is_told_why(
+    parts: Services,
+) -> None:
     runs = fail(parts)
     failed = [(run, 1) for run in runs]
     unknown = RetryPolicy("lora-v9", attempts=1, temperature=1.0)
     with pytest.raises(UnknownAdapter):
         retry(parts, failed, unknown)
-    assert retry(parts, failed, unknown, passes_over=True) == []
+    faults: list[GrokputerError] = []
+    assert retry(parts, failed, unknown, faults.append) == []
+    assert {type(fault) for fault in faults} == {UnknownAdapter}
+    faults.clear()
     beyond = [(runs[0], 9), *failed[1:]]  # its ninth step does not exist
-    assert {run.id for run in retry(parts, beyond, SURELY, passes_over=True)} == {run.id for run in runs[1:]}
+    assert {run.id for run in retry(parts, beyond, SURELY, faults.append)} == {run.id for run in runs[1:]}
+    assert len(faults) == 1

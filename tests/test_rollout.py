@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from given import SOMEONE, given
+from given import ID, SOMEONE, given
 from grokputer.domain.aggregates.adapter import Adapter
 from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.aggregates.training import TrainingJob
@@ -30,7 +30,6 @@ from grokputer.domain.events import (
     TrainingRequested,
     TrainingStarted,
 )
-from grokputer.domain.rules.gate import Judgement
 from grokputer.domain.verdict import Verdict
 
 REQUEST: dict[str, Any] = {
@@ -52,8 +51,10 @@ WEIGHTS: dict[str, Any] = {
 }  # fmt: skip
 NUMBERS = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
 
-PASSED = Judgement("pass", "better", "9 of 12 held-out failures now succeed against 1 of 12 for its parent", {})
-REFUSED = Judgement("reject", "no gain", "1 of 12 held-out failures now succeeds against 1 of 12 for its parent", {})
+LED_BY_START = {"caused_by": f"{ID}/1"}
+"""A look leads back to the rollout, not to what it was made after."""
+PASSED = Verdict("pass", "better", "9 of 12 held-out failures now succeed against 1 of 12 for its parent", {})
+REFUSED = Verdict("reject", "no gain", "1 of 12 held-out failures now succeeds against 1 of 12 for its parent", {})
 
 
 def request(job: TrainingJob) -> None:
@@ -110,7 +111,7 @@ def proven(differs: bool, matches: bool) -> Callable[[Adapter], None]:
     return lambda adapter: adapter.evaluate(differs, matches, NUMBERS, SOMEONE)
 
 
-def judge(judgement: Judgement) -> Callable[[Adapter], None]:
+def judge(judgement: Verdict) -> Callable[[Adapter], None]:
     return lambda adapter: adapter.judge(judgement, "sha256:aa", 99, SOMEONE)
 
 
@@ -137,7 +138,7 @@ def test_an_adapter_that_is_not_applied_is_rejected(differs: bool, matches: bool
 
 
 @pytest.mark.parametrize("judgement", [PASSED, REFUSED])
-def test_a_proven_adapter_is_judged_on_what_was_held_out_once(judgement: Judgement) -> None:
+def test_a_proven_adapter_is_judged_on_what_was_held_out_once(judgement: Verdict) -> None:
     said = {
         "verdict": judgement.verdict,
         "reason": judgement.reason,
@@ -228,17 +229,21 @@ def test_what_was_rolled_back_is_not_promoted_after_all() -> None:
 
 def test_a_look_that_holds_for_the_same_reason_is_recorded_once() -> None:
     hold = assessed("hold", "few runs")
-    given(Rollout, start).when(hold).then((CanaryAssessed, {"verdict": "hold", "up_to": 50}))
+    given(Rollout, start).when(hold).then((CanaryAssessed, {**LED_BY_START, "verdict": "hold", "up_to": 50}))
     given(Rollout, start, hold).when(assessed("hold", "few runs", 60)).then_nothing()
-    given(Rollout, start, hold).when(assessed("hold", "bake", 60)).then((CanaryAssessed, {"reason": "bake"}))
+    given(Rollout, start, hold).when(assessed("hold", "bake", 60)).then(
+        (CanaryAssessed, {**LED_BY_START, "reason": "bake"})
+    )
 
 
 def test_a_look_that_asks_for_a_larger_share_is_recorded_once_for_each_share() -> None:
     asks = assessed("hold", "no worse so far", 50, weight=50)
-    given(Rollout, start, assessed("hold", "no worse so far", 40)).when(asks).then((CanaryAssessed, {"up_to": 50}))
+    given(Rollout, start, assessed("hold", "no worse so far", 40)).when(asks).then(
+        (CanaryAssessed, {**LED_BY_START, "up_to": 50})
+    )
     given(Rollout, start, asks).when(assessed("hold", "no worse so far", 60, weight=50)).then_nothing()
     given(Rollout, start, asks).when(assessed("hold", "no worse so far", 60, weight=80)).then(
-        (CanaryAssessed, {"up_to": 60})
+        (CanaryAssessed, {**LED_BY_START, "up_to": 60})
     )
 
 
@@ -253,7 +258,7 @@ def test_what_is_decided_is_not_looked_at_again_while_it_is_carried_out() -> Non
 def test_a_paused_rollout_is_rolled_back_all_the_same_when_it_is_worse() -> None:
     asked = assessed("promote", "no worse", 50)
     given(Rollout, start, asked, pause).when(assessed("roll back", "critical", 60)).then(
-        (CanaryAssessed, {"verdict": "roll back", "reason": "critical"})
+        (CanaryAssessed, {**LED_BY_START, "verdict": "roll back", "reason": "critical"})
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +175,92 @@ def test_what_was_decided_by_time_is_decided_again_from_the_log(idle: Idle) -> N
     assert {"RatingThresholdBreached", "RolloutStarted", "CanaryAssessed", "AdapterPromoted", "arm"} <= {
         it.kind for it in found
     }
+
+
+def causes(node: dict[str, Any], kinds: dict[int, tuple[str, int | None]]) -> list[str]:
+    """The kinds of the events that the causes lead back to."""
+    found = []
+    place = node["caused_by"]
+    while place is not None:
+        kind, place = kinds[place]
+        found.append(kind)
+    return found
+
+
+def entries(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output("log", "--json", db=path).splitlines()]
+
+
+def promote_by_time(idle: Idle) -> None:
+    roll_out(idle, rule="sequential", promote_at=2.0, bake_s=150)
+    idle.traffic(60)
+    idle.looks(60, 4)
+
+
+WAY = [
+    "CanaryAssessed",
+    "RolloutStarted",
+    "HeldOutJudged",
+    "AdapterEvaluated",
+    "AdapterRegistered",
+    "TrainingCompleted",
+]
+
+
+def test_the_causes_of_a_promotion_by_time_lead_through_the_rollout_to_the_ratings(idle: Idle) -> None:
+    promote_by_time(idle)
+    log = entries(idle.path)
+    kinds = {it["position"]: (it["event"], it["caused_by"]) for it in log}
+    [promoted] = (it for it in log if it["event"] == "AdapterPromoted")
+    way = causes(promoted, kinds)
+    assert [kind for kind in way if kind in WAY] == WAY
+    assert way[way.index("TrainingRequested") :][:3] == ["TrainingRequested", "RatingThresholdBreached", "TaskRated"]
+
+
+def walk(nodes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for node in nodes:
+        yield node
+        yield from walk(node["children"])
+
+
+def test_why_leads_from_such_a_promotion_of_an_older_log_to_the_ratings_too(idle: Idle) -> None:
+    promote_by_time(idle)
+    [kept] = [it for it in entries(idle.path) if it["event"] == "ScheduleKept"][-1:]
+    looks = [it for it in entries(idle.path) if it["event"] == "CanaryAssessed"]
+    # As an older program recorded it: each look was caused by the event that it was made after.
+    idle.ledger.close()
+    with sqlite3.connect(idle.path) as connection:
+        connection.execute("DROP TRIGGER log_keeps_events")
+        for look in looks:
+            occasion = idle.ledger.at(look["data"]["up_to"]).event.reference
+            start = idle.ledger.at(look["caused_by"]).event.reference
+            connection.execute(
+                "UPDATE stored_events SET state = replace(state, ?, ?) WHERE position = ?",
+                (start, occasion, look["position"]),
+            )
+    connection.close()
+    older = {it["position"]: it for it in entries(idle.path)}
+    assert older[looks[-1]["position"]]["caused_by"] == kept["position"]
+    tree = walk(document("why", "lora-v1", db=idle.path)["tree"])
+    nodes = {it["position"]: it for it in tree if it["kind"] not in ("Ratings", "Source", "HeldOut")}
+    [promoted] = (it for it in nodes.values() if it["kind"] == "AdapterPromoted")
+    way = causes(
+        promoted,
+        {place: (it["kind"], it["caused_by"] if it["caused_by"] in nodes else None) for place, it in nodes.items()},
+    )
+    assert [kind for kind in way if kind in WAY] == WAY
+    assert way[-2:] == ["RatingThresholdBreached", "TaskRated"]
+    measured = ("HeldOutJudged", "DatasetBuilt")
+    assert [it for it in decide_again(idle.ledger) if it.kind not in measured and it.difference] == []
+
+
+def test_a_breach_found_at_a_scheduled_look_leads_to_the_last_of_its_ratings(idle: Idle) -> None:
+    for _ in range(10):
+        idle.rate(idle.run(), 4)
+    idle.set("rating.threshold", 4.5)
+    idle.looks(LOOK_S)
+    idle.prove(idle.train(idle.training()))
+    nodes = list(walk(document("why", "lora-v1", db=idle.path)["tree"]))
+    [breached] = (it for it in nodes if it["kind"] == "RatingThresholdBreached")
+    [cause] = (it for it in nodes if it["position"] == breached["caused_by"] and it["kind"] != "Ratings")
+    assert cause["kind"] == "TaskRated"

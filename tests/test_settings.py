@@ -8,12 +8,21 @@ from typing import Any
 import pytest
 
 from given import SOMEONE, given
+from grokputer.domain.aggregates.base import Context
 from grokputer.domain.aggregates.settings import Settings
+from grokputer.domain.errors import InvalidRecipe
 from grokputer.domain.events import PolicyChanged
 from grokputer.domain.evidence.terms import canary_terms, trigger_terms
-from grokputer.domain.recipe import Recipe
 from grokputer.domain.rules.routing import Route, Traffic, route
-from grokputer.domain.settings.settings import RECIPE_KEYS, SETTINGS, BadSetting, Policy, check_setting
+from grokputer.domain.settings.recipe import Recipe
+from grokputer.domain.settings.settings import (
+    RECIPE_SETTINGS,
+    SETTINGS,
+    BadSetting,
+    Policy,
+    check_setting,
+    resolve_recipe,
+)
 
 
 def change(key: str, value: Any) -> Any:
@@ -55,9 +64,80 @@ def test_a_role_may_have_a_value_of_its_own() -> None:
 
 def test_every_figure_of_the_recipe_can_be_set() -> None:
     # All but the quantisation: an adapter is trained on the base as it is served, so that is model.quantization.
-    assert set(RECIPE_KEYS) == {field.name for field in fields(Recipe)} - {"quantization"}
+    assert {f"training.{field.name}" for field in fields(Recipe)} - set(RECIPE_SETTINGS) == {"training.quantization"}
     given(Settings).when(change("action.training.r", "8")).then((PolicyChanged, {"old": None, "new": 8}))
     assert Policy({"training.r": 4, "action.training.r": 8}).recipe_changes("action") == {"r": 8}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "word"),
+    [
+        ("training.r", 9999, "a whole number from 1 to 512"),
+        ("training.r", 2.5, "a whole number from 1 to 512"),
+        ("training.r", True, "a whole number from 1 to 512"),
+        ("ocr.training.learning_rate", "fast", "a number from 1e-08 to 1"),
+        ("training.learning_rate", float("nan"), "a number from 1e-08 to 1"),
+        ("training.packing", "perhaps", "true or false"),
+        ("training.target", "everything", "one of attention, all-linear"),
+        ("training.seed", 2**32, "from 0 to 4294967295"),
+        ("training.rank", 8, "not a setting"),
+        ("training.quantization", "nf4", "not a setting"),
+    ],
+)
+def test_a_figure_of_the_recipe_out_of_range_is_refused_whoever_sets_it(key: str, value: Any, word: str) -> None:
+    given(Settings).when(change(key, value)).then_refused(key, word)
+
+
+@pytest.mark.parametrize("name", RECIPE_SETTINGS)
+def test_every_figure_of_the_recipe_takes_what_its_range_names_and_makes_a_recipe_of_it(name: str) -> None:
+    setting = RECIPE_SETTINGS[name]
+    values = setting.choices or ((True, False) if isinstance(setting.default, bool) else (setting.low, setting.high))
+    for value in values:
+        if name == "training.sft_weight" and not value:
+            continue  # of the three weights one must be above 0
+        resolve_recipe(Policy({name: check_setting(name, str(value))}), "action")
+    assert setting.help
+
+
+def test_the_weights_of_all_objectives_are_never_0_together() -> None:
+    given(Settings).when(change("training.sft_weight", 0)).then_refused("training.sft_weight", "are all 0", "above 0")
+    given(Settings, change("training.kto_weight", 1), change("action.training.sft_weight", 0)).when(
+        change("training.kto_weight", 0)
+    ).then_refused("training.kto_weight", "are all 0")
+    given(Settings, change("training.kto_weight", 1)).when(change("training.sft_weight", 0)).then((PolicyChanged, {}))
+
+
+def test_a_figure_of_the_recipe_set_to_nothing_is_the_presets_again() -> None:
+    given(Settings, change("training.r", 8)).when(change("training.r", "")).then(
+        (PolicyChanged, {"old": 8, "new": None})
+    )
+    assert resolve_recipe(Policy({"training.r": None, "training.preset": "seed"}), "recovery").r == 12
+
+
+class Older(Settings):
+    """Settings of a program that did not check the figures of the recipe."""
+
+    def let_in(self, key: str, value: Any, context: Context) -> None:
+        self._record(PolicyChanged, context, key=key, old=None, new=value, reason="")
+
+
+def let_in(key: str, value: Any) -> Any:
+    return lambda settings: settings.let_in(key, value, SOMEONE)
+
+
+def test_two_bad_values_that_an_older_program_let_in_are_mended_one_after_the_other() -> None:
+    bad = [let_in("training.r", 9999), let_in("action.training.batch", "many")]
+    given(Older, *bad).when(change("training.r", 16)).then((PolicyChanged, {"old": 9999, "new": 16}))
+    given(Older, *bad, change("training.r", 16)).when(change("action.training.batch", 4)).then(
+        (PolicyChanged, {"new": 4})
+    )
+
+
+def test_a_bad_value_that_an_older_program_let_in_is_named_with_its_setting_and_range() -> None:
+    with pytest.raises(InvalidRecipe) as caught:
+        resolve_recipe(Policy({"training.r": 9999, "ocr.training.packing": "yes"}), "ocr")
+    assert "training.r is 9999, and takes a whole number from 1 to 512" in str(caught.value)
+    assert "ocr.training.packing is 'yes', and takes true or false" in str(caught.value)
 
 
 def test_every_default_is_allowed_by_its_own_setting() -> None:

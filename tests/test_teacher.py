@@ -17,8 +17,8 @@ from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import ModelError
-from grokputer.domain.settings.settings import Policy
-from grokputer.runners.improvement.process_manager import process_new_events, resolve_recipe
+from grokputer.domain.settings.settings import Policy, resolve_recipe
+from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.gather import collect_examples, find_corrected
 from grokputer.runners.wiring import Services
 from story import Story
@@ -60,8 +60,8 @@ def ask(story: Story, question: str, stars: int | None, correction: str = "") ->
     return id
 
 
-def gather(story: Story, server: ChatServer, **settings: Any) -> None:
-    """What a training does before it builds its dataset."""
+def gather(story: Story, server: ChatServer, **settings: Any) -> list[str]:
+    """What a training does before it builds its dataset; what it says of that."""
     told = {"teacher.endpoint": server.url, "teacher.model": "big"}
     for key, value in (told | {name.replace("__", "."): value for name, value in settings.items()}).items():
         story.set(key, value)
@@ -76,8 +76,10 @@ def gather(story: Story, server: ChatServer, **settings: Any) -> None:
     job.request(context, role="action", base="embedded", revision=None, parent=None, minimum_examples=5, **fields)
     requested = job.requested
     assert requested is not None
+    lines: list[str] = []
     with Services(story.ledger, state) as parts:
-        collect_examples(story.ledger, parts, requested, state.policy)
+        collect_examples(story.ledger, parts, requested, state.policy, lines.append)
+    return lines
 
 
 def corrections(story: Story) -> list[dict[str, Any]]:
@@ -164,13 +166,28 @@ def test_a_teacher_that_makes_no_sense_adds_nothing(story: Story) -> None:
     assert made(story) == []
 
 
-def test_a_teacher_that_does_not_answer_stops_no_training(story: Story) -> None:
+def test_a_teacher_that_does_not_answer_stops_no_training_and_the_reason_is_said(story: Story) -> None:
     ask(story, PARIS, 1)
+    ask(story, "another", 1)
     server = ChatServer("")
     with server:
         pass
-    gather(story, server, training__teacher_answers=True)
+    [line] = gather(story, server, training__teacher_answers=True)
     assert corrections(story) == []
+    assert line.startswith("the teacher is not asked any more before this training: ")
+    assert server.url in line
+
+
+def test_a_teacher_without_a_browser_to_act_in_says_so_once_for_all_runs(
+    story: Story, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GROKPUTER_BROWSER", str(tmp_path / "nowhere"))
+    for _ in range(3):
+        story.rate(story.run(task="click-test", succeeds=False), 1)
+    with ChatServer("CLICKbutton:Click Me![1]") as server:
+        [line] = gather(story, server)
+    assert line.startswith("the teacher cannot do failed runs of miniwob again: ")
+    assert "nowhere" in line
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ from grokputer.adapters.serving.base_model import Base
 from grokputer.adapters.serving.chat_template import answer_tokens, prompt_tokens
 from grokputer.adapters.training.batches import Item, tokenize
 from grokputer.adapters.training.child import main
-from grokputer.adapters.training.job import TrainingJobSpec, TrainingResult, last_checkpoint
+from grokputer.adapters.training.job import TrainingJobSpec, TrainingResult
 from grokputer.adapters.training.process import train
 from grokputer.adapters.training.trainer import check_never_evaluated, make_trainer, train_job
 from grokputer.domain.errors import TrainingError
-from grokputer.domain.recipe import Recipe
+from grokputer.domain.settings.recipe import Recipe
 
 SHORT = RECIPE.replace(epochs=1, checkpoint_steps=100)
 
@@ -314,7 +314,7 @@ def test_a_full_disk_fails_the_training_and_leaves_no_adapter(tiny_base: Path, t
     assert not (spec.directory / "adapter").exists()
 
 
-def test_a_killed_training_leaves_no_adapter_and_ends_as_if_it_had_not_been_killed(
+def test_a_killed_training_leaves_no_adapter_and_ends_as_if_it_had_not_been_killed_though_its_newest_checkpoint_was_changed(
     tiny_base: Path, tmp_path: Path
 ) -> None:
     recipe = RECIPE.replace(epochs=4)  # 32 steps
@@ -333,11 +333,38 @@ def test_a_killed_training_leaves_no_adapter_and_ends_as_if_it_had_not_been_kill
     reached = max(int(file.parent.name.split("-")[1]) for file in spec.directory.glob("checkpoint-*/complete"))
     assert 4 <= reached < 32
 
+    newest = spec.directory / f"checkpoint-{reached}"
+    flip_a_bit(newest / "adapter_model.safetensors")
     steps: list[int] = []
-    resumed = train(spec, lambda progress: steps.append(progress.step))
+    lines: list[str] = []
+    resumed = train(spec, lambda progress: steps.append(progress.step), say=lines.append)
     whole = train_job(job(tmp_path / "whole", tiny_base, click_examples(64), recipe))
-    assert steps == list(range(reached + 1, 33))
+    before = reached - 4
+    place = f"checkpoint-{before}" if before else "the beginning"
+    assert f"checkpoint-{reached} cannot be used: adapter_model.safetensors is not what was written" in lines[0]
+    assert lines[0].endswith(f"the training goes on from {place}")
+    assert steps == list(range(before + 1, 33))
     assert resumed.adapter_hash == whole.adapter_hash
+
+
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def test_finished_weights_that_were_changed_are_made_again_from_the_last_checkpoint(
+    trained: Trained, tiny_base: Path, tmp_path: Path
+) -> None:
+    folder = trained.asked.adapter.parent.parent
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    flip_a_bit(tmp_path / "job" / "adapter" / "adapter_model.safetensors")
+    steps: list[int] = []
+    lines: list[str] = []
+    spec = job(tmp_path, tiny_base, click_examples(64))
+    again = train(spec, lambda progress: steps.append(progress.step), say=lines.append)
+    assert (again.adapter_hash, steps) == (trained.asked.adapter_hash, [])
+    assert "are not what was written" in lines[0]
 
 
 def wait_until_unlocked(lock: Path) -> None:
@@ -351,11 +378,3 @@ def wait_until_unlocked(lock: Path) -> None:
             except BlockingIOError:
                 time.sleep(0.01)
     raise AssertionError("the trainer outlives its parent")
-
-
-def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    for step in (4, 8, 12):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-    for step in (4, 8):
-        (tmp_path / f"checkpoint-{step}" / "complete").touch()
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-8")

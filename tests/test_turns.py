@@ -17,8 +17,8 @@ from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import DamagedWeights, ModelError
 from grokputer.domain.events import TaskFailed, TaskSucceeded
 from grokputer.domain.page.messages import Completion, Message
-from grokputer.domain.recipe import Recipe
 from grokputer.domain.rules.routing import Route
+from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.batch import RunSpec, run_batch
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.archive.replay import replay

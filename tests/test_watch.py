@@ -32,8 +32,55 @@ def test_a_watch_sees_what_was_written_since_it_looked_last_and_that_alone(story
     watch.close()
 
 
-def test_who_writes_views_waits_for_the_turn_of_those_who_write(story: Story) -> None:
-    turn, done = WriteLock(story.path), threading.Event()
+class Pauses:
+    """A clock on which nothing takes time but the pauses, and what is written in the first of them that is as long."""
+
+    def __init__(self, story: Story, writes_at: float = float("inf")) -> None:
+        self.story, self.writes_at = story, writes_at
+        self.made: list[float] = []
+
+    def now(self) -> float:
+        return sum(self.made)
+
+    def sleep(self, seconds: float) -> None:
+        self.made.append(seconds)
+        if self.now() >= self.writes_at:
+            self.writes_at = float("inf")
+            self.story.run()
+
+
+def test_a_watch_of_an_idle_log_looks_five_times_a_second(story: Story) -> None:
+    pauses = Pauses(story)
+    watch = Watch(story.ledger, pauses.sleep, pauses.now)
+    for _ in range(10):
+        assert not watch.wait(1)
+    watch.close()
+    assert pauses.made[:4] == [0.005, 0.01, 0.02, 0.04]
+    assert max(pauses.made) == 0.2
+    assert pauses.now() == pytest.approx(10)
+    assert len(pauses.made) <= 10 * 6 + 6
+
+
+def test_a_watch_sees_what_was_written_after_an_idle_time_within_a_quarter_of_a_second(story: Story) -> None:
+    pauses = Pauses(story, writes_at=30)
+    watch = Watch(story.ledger, pauses.sleep, pauses.now)
+    assert watch.wait(60)
+    assert 30 <= pauses.now() <= 30.25
+    watch.close()
+
+
+def test_a_watch_looks_often_again_once_something_was_written(story: Story) -> None:
+    pauses = Pauses(story, writes_at=30)
+    watch = Watch(story.ledger, pauses.sleep, pauses.now)
+    assert watch.wait(60)
+    before, pauses.writes_at = pauses.now(), pauses.now() + 0.004
+    assert watch.wait(60)
+    assert pauses.now() - before == pytest.approx(0.005)
+    watch.close()
+
+
+def test_views_are_written_while_no_other_process_writes(story: Story) -> None:
+    lock, done = WriteLock(story.path), threading.Event()
 
     def write() -> None:
         with story.ledger.changing_views() as connection:
@@ -41,12 +88,12 @@ def test_who_writes_views_waits_for_the_turn_of_those_who_write(story: Story) ->
         done.set()
 
     writer = threading.Thread(target=write)
-    with turn:
+    with lock:
         writer.start()
         assert not done.wait(0.1)
     assert done.wait(10)
     writer.join()
-    turn.close()
+    lock.close()
 
 
 FOLLOW = [sys.executable, "-c", "from grokputer.cli import main; main()", "log", "--follow", "--db"]

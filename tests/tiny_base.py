@@ -19,7 +19,7 @@ from grokputer.adapters.training.process import train
 from grokputer.adapters.training.trainer import train_job
 from grokputer.domain.page.messages import Page
 from grokputer.domain.page.prompt import observe
-from grokputer.domain.recipe import Recipe
+from grokputer.domain.settings.recipe import Recipe
 
 LABELS = ("Ok", "Cancel", "Next", "Back", "Send", "Yes", "No", "Help")
 TEMPLATE = (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ...domain.events import Event, ExamplesImported
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from . import training_runs as past_runs
 from .augmentation import rename
 from .examples import Example, dataset_hash

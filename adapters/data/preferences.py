@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from .examples import Example
 from .selection import name_prompt, words
 from .sources import corrected_examples, is_bad, own_examples

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...domain.events import ExamplesImported, TaskFailed
-from ...domain.recipe import Recipe
 from ...domain.rules.roles import effective_answers
+from ...domain.settings.recipe import Recipe
 from .examples import Example
 from .selection import name_prompt, words
 from .training_runs import Content, PastRun

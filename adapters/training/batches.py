@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ...domain.errors import TrainingError
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ..data.examples import Example
 from ..serving.chat_template import answer_tokens, prompt_tokens
 

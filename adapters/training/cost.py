@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from .batches import MULTIPLE
 from .length_sampler import arrange
 

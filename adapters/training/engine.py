@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import TrainingError
-from ...domain.recipe import ATTENTION, Recipe
+from ...domain.settings.recipe import ATTENTION, Recipe
 from ..serving.base_model import Base, device
 
 if TYPE_CHECKING:

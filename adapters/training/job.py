@@ -3,9 +3,9 @@
 Parent and child know each other by these files alone::
 
     job.json         what to train: base, recipe, dataset
-    progress.jsonl   one line per optimiser step
+    progress.jsonl   one line per optimiser step, and notes for people
     training.log     what the libraries said
-    checkpoint-N/    where a killed training goes on
+    checkpoint-N/    where a killed training goes on, if it is whole
     adapter/         the weights, whole or absent
     result.json      written last: the measured cost, or {"error": reason}
 """
@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from ...domain.errors import TrainingError
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ..serving.base_model import Base
+from .checkpoints import COMPLETE
 
-COMPLETE = "complete"
-"""A file in each checkpoint, written when the checkpoint is whole."""
 ASIDE = ".adapter.aside"
 """Where the weights are written before they are whole and become ``adapter/``."""
+NOTE = "note"
+"""What a line of ``progress.jsonl`` has that is no progress: a sentence for people."""
 UNTOLD = 74
 """Exit code of a trainer that could not write its result; ``EX_IOERR`` of sysexits.h."""
 
@@ -115,12 +116,6 @@ class TrainingResult:
         if "error" in data:
             raise TrainingError(f"training in {directory} failed: {data['error']}")
         return TrainingResult(**{**data, "adapter": directory / "adapter"})
-
-
-def last_checkpoint(directory: Path) -> str | None:
-    """The newest checkpoint that was written to its end, or None."""
-    whole = [file.parent for file in directory.glob(f"checkpoint-*/{COMPLETE}")]
-    return str(max(whole, key=lambda folder: int(folder.name.split("-")[1]))) if whole else None
 
 
 def discard_unfinished(directory: Path) -> None:

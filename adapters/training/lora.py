@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import TrainingError
-from ...domain.recipe import ATTENTION, Recipe
+from ...domain.settings.recipe import ATTENTION, Recipe
 from ..serving.base_model import Base, first_line
 from ..serving.proof import read_reference
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from .batches import Item, collate
 
 if TYPE_CHECKING:

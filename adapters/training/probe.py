@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ..registry.files import write_atomically
 from .child import main
 from .cost import Estimate, Plan, Trial, estimate_duration_s, plan_probe

@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ...domain.errors import TrainingError, TrainingInterrupted
+from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ..registry.files import write_atomically
-from .job import UNTOLD, Progress, TrainingJobSpec, TrainingResult
+from ..registry.local import hash_directory
+from .job import NOTE, UNTOLD, Progress, TrainingJobSpec, TrainingResult
 
 CHILD = f"{__package__}.child"
 """The module that is the training process."""
@@ -31,15 +32,17 @@ def train(
     job: TrainingJobSpec,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     *,
+    say: Callable[[str], None] = lambda line: None,
     process: str = CHILD,
 ) -> TrainingResult:
-    """Train in a child process that dies with this one, and return the finished result.
+    """Train in a child process that dies with this one, and return the finished result. ``say`` is told of checkpoints and
+    weights that cannot be used.
 
     Raises ``TrainingError`` with the reason, and ``TrainingInterrupted`` when a signal ended the child. Interrupted itself
     (``KeyboardInterrupt`` included), the child is stopped; call
     again to go on from its last checkpoint.
     """
-    if not _take_up(job):
+    if not _take_up(job, say):
         finished = TrainingResult.read(job.directory)
         if finished is not None:
             return finished
@@ -54,8 +57,8 @@ def train(
             start_new_session=True,
         )
     try:
-        for progress in _follow(job.directory / "progress.jsonl", child):
-            on_progress(progress)
+        for told in _follow(job.directory / "progress.jsonl", child):
+            say(told) if isinstance(told, str) else on_progress(told)
     finally:
         if child.poll() is None:
             child.kill()
@@ -68,7 +71,7 @@ def train(
     return result
 
 
-def _take_up(job: TrainingJobSpec) -> bool:
+def _take_up(job: TrainingJobSpec, say: Callable[[str], None]) -> bool:
     """Write the job into its folder; True when it still has to be trained. Raises ``TrainingError`` if it has another."""
     job.directory.mkdir(parents=True, exist_ok=True)
     file = job.directory / "job.json"
@@ -77,10 +80,24 @@ def _take_up(job: TrainingJobSpec) -> bool:
         raise TrainingError(f"folder {job.directory} holds another training job; give an empty folder")
     write_atomically(file, json.dumps(job.to_json(), indent=1))
     try:
-        return TrainingResult.read(job.directory) is None
+        finished = TrainingResult.read(job.directory)
     except TrainingError:
         (job.directory / "result.json").unlink()  # failed before: try again
         return True
+    if finished is not None and not _is_whole(finished):
+        say(
+            f"the finished weights in {finished.adapter} are not what was written; they are made from the last checkpoint"
+        )
+        (job.directory / "result.json").unlink()
+        return True
+    return finished is None
+
+
+def _is_whole(result: TrainingResult) -> bool:
+    try:
+        return hash_directory(result.adapter) == result.adapter_hash
+    except DamagedWeights:
+        return False
 
 
 def _environment(job: TrainingJobSpec) -> dict[str, str]:
@@ -100,8 +117,8 @@ def _environment(job: TrainingJobSpec) -> dict[str, str]:
     }
 
 
-def _follow(file: Path, child: subprocess.Popen[bytes]) -> Iterator[Progress]:
-    """Each progress line as it is written from now on, until the child has ended."""
+def _follow(file: Path, child: subprocess.Popen[bytes]) -> Iterator[Progress | str]:
+    """Each progress and each note as it is written from now on, until the child has ended."""
     with file.open("a+", encoding="utf-8") as stream:
         stream.seek(0, os.SEEK_END)
         line = ""
@@ -110,7 +127,8 @@ def _follow(file: Path, child: subprocess.Popen[bytes]) -> Iterator[Progress]:
             while part := stream.readline():
                 line += part
                 if line.endswith("\n"):
-                    yield Progress(**json.loads(line))
+                    found = json.loads(line)
+                    yield str(found[NOTE]) if NOTE in found else Progress(**found)
                     line = ""
             if has_ended:
                 return

@@ -6,11 +6,9 @@ The loss is of the answer's tokens alone. Runs only in the child process, ``chil
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import json
 import math
-import os
 import resource
 import shutil
 import time
@@ -21,17 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import TrainingError
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ..data.examples import dataset_hash, read_examples
-from ..registry.files import write_atomically
+from ..registry.files import sync, write_atomically
 from ..registry.local import hash_directory
+from ..registry.lock import Held, hold
 from ..serving.adapted_model import next_logits
 from ..serving.base_model import Base, device, positions, use_threads
 from ..serving.proof import FILE as REFERENCE
 from ..serving.proof import PROMPTS, Reference, record
 from .batches import MULTIPLE, Item, is_learnt_from, tokenize
+from .checkpoints import newest_whole, seal
 from .engine import load_for_training
-from .job import ASIDE, COMPLETE, Progress, TrainingJobSpec, TrainingResult, last_checkpoint
+from .job import ASIDE, NOTE, Progress, TrainingJobSpec, TrainingResult
 from .length_sampler import Order
 from .lora import begin_as, configure_lora, round_off, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "trl")
 LOCK_WAIT_S = 15.0
 """How long a trainer that lost its parent is waited for to end; chosen: many times what it takes."""
-LOCK_POLL_S = 0.1
 SHORT = 512
 """Tokens up to which plain attention is computed on a CPU, not the fused kernel: a fifth faster for pages of 150 tokens,
 measured, while its memory grows with the square of the length; chosen."""
@@ -58,6 +57,7 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
     started = time.monotonic()
     with _sole_trainer(job.directory):
         shutil.rmtree(job.directory / "adapter", ignore_errors=True)  # a finished one would have a result beside it
+        checkpoint = newest_whole(job.directory, lambda line: _write_line(job.directory, {NOTE: line}))
         use_threads(2)
         examples = read_examples(job.dataset)
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
@@ -73,7 +73,7 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
                 remember_reference(trainer)
             if prepare is not None:
                 prepare(trainer)
-            trainer.train(resume_from_checkpoint=last_checkpoint(job.directory))
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         check_never_evaluated(trainer.model)
         round_off(trainer.model)
         reference = _reference(trainer.model, tokenizer, base)
@@ -205,13 +205,18 @@ def _report(directory: Path, items: int, recipe: Recipe) -> Any:
                 round(examples / elapsed, 3),
                 round(elapsed, 3),
             )
-            with (directory / "progress.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(asdict(progress)) + "\n")
+            _write_line(directory, asdict(progress))
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            (directory / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+            seal(directory / f"checkpoint-{state.global_step}")
 
     return Report()
+
+
+def _write_line(directory: Path, line: dict[str, Any]) -> None:
+    """Tell the parent."""
+    with (directory / "progress.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
 
 
 def check_never_evaluated(model: Any) -> None:
@@ -250,9 +255,10 @@ def _save(model: Any, base: Base, reference: Reference, directory: Path) -> None
     (aside / "README.md").unlink(missing_ok=True)
     write_atomically(aside / REFERENCE, json.dumps(reference.to_json()))
     for file in aside.iterdir():
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync(file)
+    sync(aside)
     aside.rename(directory / "adapter")
+    sync(directory)
 
 
 def _peak_memory_bytes() -> int:
@@ -269,15 +275,8 @@ def _sole_trainer(directory: Path) -> Iterator[None]:
 
     A trainer whose parent was killed may hold it for a moment still; it is waited for.
     """
-    with (directory / ".lock").open("w") as lock:
-        for patience in range(round(LOCK_WAIT_S / LOCK_POLL_S), -1, -1):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not patience:
-                    raise TrainingError(
-                        f"folder {directory} is being trained by another process; wait for it"
-                    ) from None
-                time.sleep(LOCK_POLL_S)
-        yield
+    try:
+        with hold(directory / ".lock", LOCK_WAIT_S):
+            yield
+    except Held as holder:
+        raise TrainingError(f"folder {directory} is being trained by another process; wait for it ({holder})") from None

@@ -27,7 +27,7 @@ from grokputer.adapters.serving.base_model import device, use_threads
 from grokputer.adapters.training.batches import Item
 from grokputer.adapters.training.child import reason
 from grokputer.adapters.training.trainer import make_arguments, make_trainer
-from grokputer.domain.recipe import Recipe, preset
+from grokputer.domain.settings.recipe import Recipe, preset
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..errors import NotPossible
 from ..events import AdapterRegistered, AdapterRejected, AdapterVerified, Event, GateJudged
-from ..rules.gate import Judgement
+from ..verdict import Verdict
 from .base import Aggregate, Context, derive_id
 
 
@@ -52,7 +52,7 @@ class Adapter(Aggregate):
         else:
             self._record(AdapterVerified, context, **names, **numbers)
 
-    def judge(self, judgement: Judgement, measured: str, up_to: int, context: Context) -> None:
+    def judge(self, judgement: Verdict, measured: str, up_to: int, context: Context) -> None:
         """Record the gate's judgement; a second time records nothing. Raises ``NotPossible`` before the proof."""
         names = self._names
         if self.proof is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -83,14 +84,18 @@ class Rollout(Aggregate):
     def assess(self, verdict: Verdict, up_to: int, context: Context) -> None:
         """Record a look at the canary, if it says anything new: it comes after the last one, nothing has been decided, and it
         does not hold for the same reason, unless it asks for another share. While it is paused only what rolls it back is
-        recorded."""
+        recorded.
+
+        Its cause is the rollout's start, so causes lead back to the training; ``up_to`` says after which event it was made.
+        """
         names = self._names
+        assert self.started is not None
         is_late = self.assessed is not None and up_to <= self.assessed.up_to
         if is_late or not is_news(verdict, self.phase, self.said):
             return
         self._record(
             CanaryAssessed,
-            context,
+            replace(context, caused_by=self.started.reference),
             verdict=verdict.verdict,
             reason=verdict.reason,
             message=verdict.message,

@@ -10,6 +10,7 @@ and 3; the mixture over bets is their section 3.3.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from ..verdict import Verdict
@@ -20,6 +21,10 @@ CEILING = 1e15
 
 LEAST_FACTOR = 0.05
 """What a bet loses at most leaves this of it; the bets that would lose more are cut. Only thresholds under 1.55 stars do."""
+
+
+FORESEEN = 1000
+"""Further ratings at most that an alarm is foreseen over; chosen: a few milliseconds."""
 
 
 class Detector:
@@ -64,6 +69,20 @@ class Detector:
     def is_alarm(self) -> bool:
         """Whether the evidence reaches the alarm now."""
         return self.evidence >= self.terms.between_alarms
+
+    def ratings_to_alarm(self, stars: float) -> int | None:
+        """How many further ratings of so many stars would raise the alarm; None where ``FORESEEN`` would not.
+
+        Ratings that are not under the threshold raise none but a false one.
+        """
+        if stars >= self.terms.threshold and not self.is_alarm:
+            return None
+        ahead = Detector(self.terms, copy.deepcopy(self.state))
+        for further in range(FORESEEN + 1):
+            if ahead.is_alarm:
+                return further
+            ahead.take(stars)
+        return None
 
     def verdict(self) -> Verdict:
         """``breach`` or ``hold``, with ``evidence`` or ``no evidence`` for its reason."""

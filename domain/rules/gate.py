@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from ..settings.settings import Policy
+from ..verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -44,31 +44,19 @@ class HeldOutResult:
     losses: Losses = Losses()
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """``pass`` or ``reject``, with its stable reason, its sentence and the numbers it rests on.
+def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy, role: str) -> Verdict:
+    """``pass`` or ``reject``: whether the adapter may have traffic. A count of less than ``gate.minimum`` says nothing.
 
     Reasons: ``better``; ``no gain`` on the failures, ``lost`` too much of what worked; and where there is not enough to
     judge the failures by, which passes: ``too few``, ``nothing held out``; ``off`` where the gate was switched off.
-    """
-
-    verdict: str
-    reason: str
-    message: str
-    numbers: dict[str, Any]
-
-
-def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy, role: str) -> Judgement:
-    """Whether the adapter may have traffic. A count of fewer instances than ``gate.minimum`` says nothing.
-
     What worked is looked at first: an adapter that breaks things is refused for that, however much it gains.
     """
     margin, minimum = policy.get("gate.margin", role), policy.get("gate.minimum", role)
     numbers = {"failed": asdict(failed), "worked": asdict(worked), "margin": margin, "minimum": minimum}
     sentence = "; ".join([*_say_failed(failed), *_say_worked(worked)]) or "nothing was held out"
 
-    def judgement(verdict: str, reason: str, more: str) -> Judgement:
-        return Judgement(verdict, reason, sentence + more, numbers)
+    def judgement(verdict: str, reason: str, more: str) -> Verdict:
+        return Verdict(verdict, reason, sentence + more, numbers)
 
     lost = _lost(worked, margin, minimum)
     if lost:

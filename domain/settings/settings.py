@@ -6,82 +6,17 @@ alone by writing the role before it: ``action.training.r``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import GrokputerError
+from ..errors import InvalidRecipe
 from .forms import FORMS
+from .recipe import FIGURES, Recipe, is_allowed, preset
+from .setting import BadSetting as BadSetting
+from .setting import Setting as Setting
 
 ROLES = ("action", "ocr", "decomposition", "recovery")
-
-
-class BadSetting(GrokputerError):
-    """A setting that does not exist, or a value outside its range."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting. ``choices`` or the range ``low..high`` (inclusive) bound it; ``None`` is allowed where it is the default."""
-
-    default: Any
-    help: str
-    low: float = -math.inf
-    high: float = math.inf
-    choices: tuple[str, ...] = ()
-
-    def check(self, key: str, value: Any) -> Any:
-        """The value in the setting's own type. Raises ``BadSetting`` with the key, the value and what is allowed."""
-        if value is None or value == "":
-            if self.default is None:
-                return None
-            raise BadSetting(f"{key} must not be empty; it takes {self.allowed()}")
-        try:
-            typed = self._convert(value)
-        except (TypeError, ValueError, OverflowError):
-            raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}") from None
-        if self.choices and typed not in self.choices:
-            raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}")
-        if isinstance(typed, (int, float)) and not (math.isfinite(typed) and self.low <= typed <= self.high):
-            raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}")
-        return typed
-
-    def _convert(self, value: Any) -> Any:
-        if isinstance(self.default, bool):
-            words = {
-                "true": True,
-                "yes": True,
-                "on": True,
-                "1": True,
-                "false": False,
-                "no": False,
-                "off": False,
-                "0": False,
-            }
-            if str(value).lower() not in words:
-                raise ValueError(value)
-            return words[str(value).lower()]
-        if isinstance(self.default, int):
-            if float(value) != int(float(value)):
-                raise ValueError(value)
-            return int(float(value))
-        if isinstance(self.default, float):
-            return float(value)
-        return str(value)
-
-    def allowed(self) -> str:
-        """In words: what values it takes."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        if isinstance(self.default, bool):
-            return "true or false"
-        if isinstance(self.default, (int, float)):
-            kind = "a whole number" if isinstance(self.default, int) else "a number"
-            if self.high == math.inf:
-                return kind if self.low == -math.inf else f"{kind} of at least {self.low:g}"
-            return f"{kind} from {self.low:g} to {self.high:g}"
-        return "any text"
 
 
 SETTINGS: dict[str, Setting] = {
@@ -259,40 +194,12 @@ SETTINGS: dict[str, Setting] = {
     ),
 }
 
-RECIPE_KEYS = (
-    "r",
-    "alpha",
-    "dropout",
-    "target",
-    "epochs",
-    "batch",
-    "accumulation",
-    "learning_rate",
-    "schedule",
-    "warmup_ratio",
-    "weight_decay",
-    "max_grad_norm",
-    "max_length",
-    "packing",
-    "gradient_checkpointing",
-    "optimizer",
-    "engine",
-    "replay_share",
-    "public_share",
-    "teacher_answers",
-    "copies",
-    "detours",
-    "renamings",
-    "held_out_share",
-    "checkpoint_steps",
-    "seed",
-    "sft_weight",
-    "kto_weight",
-    "dpo_weight",
-    "beta",
-    "lineage",
-)
-"""Figures of the recipe that a setting ``training.<key>`` overrides; their ranges are the recipe's own."""
+RECIPE_KEYS = tuple(name for name in FIGURES if name != "quantization")
+"""Figures of the recipe that a setting ``training.<key>`` overrides: all but how the base is held, which is
+``model.quantization``, since an adapter is trained on the base as it is served."""
+
+RECIPE_SETTINGS = {f"training.{name}": FIGURES[name] for name in RECIPE_KEYS}
+"""Those settings, as the recipe declares them. Unset, a figure is the preset's own."""
 
 
 FOR_ALL_ROLES = (
@@ -311,8 +218,8 @@ def check_setting(key: str, value: Any) -> Any:
         raise BadSetting(f"{key} must be {FORMS[bare][1]}")  # without the value, which may be a secret
     if bare in SETTINGS:
         return SETTINGS[bare].check(key, value)
-    if bare.removeprefix("training.") in RECIPE_KEYS and bare.startswith("training."):
-        return _plain(value)
+    if bare in RECIPE_SETTINGS:
+        return None if value in (None, "") else RECIPE_SETTINGS[bare].check(key, value)
     raise BadSetting(f"{key} is not a setting; see 'grokputer settings'")
 
 
@@ -322,17 +229,12 @@ def without_role(key: str) -> str:
     return rest if role in ROLES else key
 
 
-def _plain(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    return value
+def is_setting(key: str) -> bool:
+    """Whether there is such a setting, for all roles or, with a role before it, for one."""
+    bare = without_role(key)
+    if bare != key and bare.startswith(FOR_ALL_ROLES):
+        return False
+    return bare in SETTINGS or bare in RECIPE_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -343,11 +245,15 @@ class Policy:
 
     def get(self, key: str, role: str | None = None) -> Any:
         """The value for the role, else for all, else the default (None for an unset recipe figure)."""
+        return self.find(key, role)[1]
+
+    def find(self, key: str, role: str | None = None) -> tuple[str, Any]:
+        """The setting that is in force for the role, by its full key, and its value."""
         if role is not None and f"{role}.{key}" in self.changed:
-            return self.changed[f"{role}.{key}"]
+            return f"{role}.{key}", self.changed[f"{role}.{key}"]
         if key in self.changed:
-            return self.changed[key]
-        return SETTINGS[key].default if key in SETTINGS else None
+            return key, self.changed[key]
+        return key, SETTINGS[key].default if key in SETTINGS else None
 
     @property
     def quantization(self) -> str:
@@ -360,3 +266,37 @@ class Policy:
     def recipe_changes(self, role: str) -> dict[str, Any]:
         """The recipe figures that were set, the role's own before the general ones."""
         return {key: value for key in RECIPE_KEYS if (value := self.get(f"training.{key}", role)) is not None}
+
+    def preset_figure(self, key: str, role: str | None = None) -> Any:
+        """The value that ``training.<figure>`` has where it is not set: the one of the preset in force."""
+        return preset(self.get("training.preset", role), role).to_json()[key.removeprefix("training.")]
+
+    def recipe_figures(self, role: str) -> dict[str, Any]:
+        """Every figure of the recipe in force for the role: its preset's, with those that were set. None of them is checked."""
+        figures = preset(self.get("training.preset", role), role).to_json()
+        return {**figures, "quantization": self.quantization, **self.recipe_changes(role)}
+
+
+def resolve_recipe(policy: Policy, role: str) -> Recipe:
+    """The recipe in force for the role. Raises ``InvalidRecipe`` that names each setting that is out of range.
+
+    ``Settings.change`` lets no such value in; a log that an older program wrote may hold one.
+    """
+    faults = [
+        f"{key} is {value!r}, and takes {FIGURES[name].allowed()}"
+        for name in policy.recipe_changes(role)
+        for key, value in [policy.find(f"training.{name}", role)]
+        if not is_allowed(name, value)
+    ]
+    if faults:
+        raise InvalidRecipe(f"no adapter can be trained for role {role}: {'; '.join(faults)}; change the setting")
+    return Recipe.from_json(policy.recipe_figures(role))
+
+
+def _recipe_fault(policy: Policy, role: str) -> str:
+    """Why there is no recipe for the role, empty where there is one."""
+    try:
+        resolve_recipe(policy, role)
+    except InvalidRecipe as error:
+        return str(error)
+    return ""

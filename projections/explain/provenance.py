@@ -65,10 +65,11 @@ def read_datasets(log: Lookup) -> list[TrainingUse]:
 
 
 def find_examples(datasets: Sequence[TrainingUse], wanted: str) -> set[str]:
-    """The hashes of all examples that begin so, with or without ``sha256:`` before."""
-    bare = wanted.strip().lower().removeprefix("sha256:")
+    """The hashes of all examples that begin so: any beginning after ``sha256:``, without it four characters or more."""
+    given = wanted.strip().lower()
+    bare = given.removeprefix("sha256:")
     prefix = f"sha256:{bare}"
-    if not bare:
+    if not bare or (given == bare and len(bare) < 4):
         return set()
     return {row["hash"] for it in datasets for row in it.examples or () if str(row.get("hash", "")).startswith(prefix)}
 

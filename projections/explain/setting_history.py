@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...domain.events import PolicyChanged
-from ...domain.settings.settings import FOR_ALL_ROLES, ROLES, SETTINGS, Policy, without_role
+from ...domain.settings.settings import RECIPE_SETTINGS, ROLES, SETTINGS, Policy, without_role
 from .sentences import say_value
 from .tree import Lookup, Node, node_of
 
@@ -18,16 +18,16 @@ class Changes:
     key: str
     value: Any
     default: Any
-    """None for a figure of the recipe, which then has its own."""
+    """Of a figure of the recipe: what the preset in force has."""
     nodes: list[Node]
 
     @property
     def title(self) -> str:
         """The setting as it is, in one line."""
-        bare = without_role(self.key)
+        setting = {**SETTINGS, **RECIPE_SETTINGS}.get(without_role(self.key))
         said = f"{self.key} is {say_value(self.value)}"
         said += ", its default" if self.value == self.default else f"; its default is {say_value(self.default)}"
-        said += f" ({SETTINGS[bare].help.rstrip('.')})" if bare in SETTINGS else ""
+        said += f" ({setting.help.rstrip('.')})" if setting is not None else ""
         return said if self.nodes else f"{said}; nobody has changed it"
 
 
@@ -39,10 +39,13 @@ def trace_setting(log: Lookup, key: str) -> Changes:
     bare = without_role(key)
     names = [bare, *(f"{role}.{bare}" for role in ROLES)] if key == bare else [bare, key]
     changed: dict[str, Any] = {}
+    presets: dict[str, Any] = {}
     nodes: list[Node] = []
     newest: dict[str, Node] = {}
     for it in log.read(1, None, (PolicyChanged.TOPIC,)):
         event = it.event
+        if isinstance(event, PolicyChanged) and without_role(event.key) == "training.preset":
+            presets[event.key] = event.new
         if not isinstance(event, PolicyChanged) or event.key not in names:
             continue
         node = node_of(log, it)
@@ -55,15 +58,11 @@ def trace_setting(log: Lookup, key: str) -> Changes:
     for node in nodes:
         node.text += _in_force(node.data)
     role = None if key == bare else key.partition(".")[0]
-    return Changes(key, Policy(changed).get(bare, role), Policy().get(bare), nodes)
-
-
-def is_setting(key: str, recipe: frozenset[str]) -> bool:
-    """Whether there is such a setting. ``recipe`` names the figures that a training's recipe has besides."""
-    bare = without_role(key)
-    if bare != key and bare.startswith(FOR_ALL_ROLES):
-        return False
-    return bare in SETTINGS or (bare.startswith("training.") and bare.removeprefix("training.") in recipe)
+    value, default = Policy(changed).get(bare, role), Policy().get(bare)
+    if bare in RECIPE_SETTINGS:
+        default = Policy(presets).preset_figure(bare, role)
+        value = default if value is None else value
+    return Changes(key, value, default, nodes)
 
 
 def _kept(key: str, changed: dict[str, Any]) -> dict[str, Any]:

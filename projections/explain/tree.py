@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
-from ...domain.events import Event
+from ...domain.aggregates.schedule import SCHEDULE_ID
+from ...domain.events import CanaryAssessed, Event, RatingThresholdBreached
 from .fields import own_fields
 from .sentences import describe
 
@@ -62,7 +63,7 @@ class Node:
     actor: str = ""
     time: str = ""
     caused_by: int | None = None
-    """The position of the very event that caused it."""
+    """The position of the event that led to it."""
     children: list[Node] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -82,9 +83,22 @@ class Node:
 def node_of(log: Lookup, it: Placed) -> Node:
     """The event as a node, in words, with the position of its cause."""
     event = it.event
-    caused_by = log.position_of(event.caused_by) if event.caused_by is not None else None
+    caused_by = find_cause(log, event)
     time = event.time.isoformat()
     return Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, time, caused_by)
+
+
+def find_cause(log: Lookup, event: Event) -> int | None:
+    """The position of the event that led to it, None where a person began.
+
+    A look at a canary leads to the rollout's start: older programs recorded what it was made after, a time or an outcome, and
+    from there nothing leads on. So it is with a breach that was found at a scheduled look: it leads to the last of its ratings.
+    """
+    if isinstance(event, CanaryAssessed):
+        return log.position_of(f"{event.originator_id}/1")
+    if isinstance(event, RatingThresholdBreached) and (event.caused_by or "").startswith(f"{SCHEDULE_ID}/"):
+        return event.last_position
+    return log.position_of(event.caused_by) if event.caused_by is not None else None
 
 
 def walk(roots: Iterable[Node]) -> Iterator[Node]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ...domain.aggregates.base import Context
+from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.events import (
     AdapterPromoted,
     AdapterRolledBack,
+    CanaryAssessed,
     CycleClosed,
+    CycleOpened,
     Event,
     RatingThresholdBreached,
+    RolloutPaused,
+    RolloutResumed,
     RolloutStarted,
     ScheduleTicked,
     TaskFailed,
@@ -40,7 +44,7 @@ class Moment:
     adapter: str | None
     """None is the base."""
     kind: str
-    """``breach``, ``promote``, ``roll back``, ``inconclusive`` or ``undecided``."""
+    """``breach``, ``promote``, ``roll back``, ``inconclusive``, ``pause`` or ``undecided``."""
     is_recorded: bool
     message: str
 
@@ -50,15 +54,24 @@ class WhatIf(State):
 
     Runs, ratings, trainings, adapters and shares of the traffic stay as they are recorded. A breach that the record has no
     training for counts as a cycle that ended at once, so that the cooldown follows it; any other ends with the recorded cycle.
+
+    A canary that is judged as it was recorded is looked at where the record looks, and an imagined decision that the record
+    has, too, stands at its position: without a change, what is imagined is the record, but for what people decided.
     """
 
-    def __init__(self, changed: Mapping[str, Any], breached_at: Collection[str | None] = ()) -> None:
-        """``breached_at``: the references of the events that recorded breaches followed from."""
+    def __init__(self, changed: Mapping[str, Any], breached_at: Mapping[str | None, int] | None = None) -> None:
+        """``breached_at``: the references of the events that recorded breaches followed from, and the breaches' positions."""
         super().__init__()
-        self.changed, self.breached_at = dict(changed), breached_at
+        self.changed, self.breached_at = dict(changed), breached_at or {}
         self.roles = {role: RoleImprovement(role_id(role)) for role in ROLES}
         self.said: dict[str, Moment] = {}
-        """By rollout, what was said of its canary first that ends it."""
+        """By rollout, what was said of its canary first, since it began or was resumed, that ends or pauses it."""
+        self._said_at: dict[str, str] = {}
+        """By rollout, the event after which that was said."""
+        self._assessed: dict[str, CanaryAssessed] = {}
+        """By rollout, the record's last look."""
+        self._as_recorded: set[str] = set()
+        """The rollouts that are judged as they were in the record."""
         self._looked: dict[str, datetime] = {}
 
     @property
@@ -69,18 +82,16 @@ class WhatIf(State):
 
     def imagine(self, position: int, event: Event) -> Iterator[Moment]:
         """Take in the next event, and tell what was and what would have been decided."""
-        under_way = {key: dict(lane) for key, lane in self.rollouts.items()}
         if isinstance(event, RolloutStarted):
-            rule, terms = rollout_terms(self.policy, event.role)
-            event = RolloutStarted(**{**vars(event), "rule": rule, "terms": terms})
-        if isinstance(event, AdapterPromoted | AdapterRolledBack) and event.originator_id.hex in under_way:
+            event = self._start(event)
+        if isinstance(event, AdapterPromoted | AdapterRolledBack) and event.originator_id.hex in self.rollouts:
             yield from self._end(position, event)
         self.apply(position, event)
         match event:
             case RatingThresholdBreached():
-                yield Moment(
-                    position, event.time, event.role, event.adapter, "breach", True, event.message or _mean(event)
-                )
+                yield Moment(position, event.time, event.role, event.adapter, "breach", True, _message(event))
+            case CycleOpened() if self.roles[event.role].open_cycle is None:
+                self.roles[event.role].open(event.role, event.adapter, event.reason, Context(event.time, IMAGINED))
             case CycleClosed():
                 role = self.roles[event.role]
                 role.close(event.role, event.outcome, event.detail, event.total, Context(event.time, IMAGINED))
@@ -92,6 +103,22 @@ class WhatIf(State):
             case ScheduleTicked():
                 yield from self._breaches(position, event, ROLES)
                 self._look(position, event)
+            case CanaryAssessed():
+                self._assessed[event.originator_id.hex] = event
+                self._look(position, event)
+            case RolloutPaused():
+                yield from self._pause(position, event)
+            case RolloutResumed() if event.originator_id.hex in self._as_recorded:
+                self.said.pop(event.originator_id.hex, None)
+
+    def _start(self, event: RolloutStarted) -> RolloutStarted:
+        """The rollout as it would have been judged; as it is recorded where nothing that is imagined bears on it."""
+        rule, terms = rollout_terms(self.policy, event.role)
+        bears = any(without_role(key).startswith("canary.") for key in self.changed)
+        if not bears or (rule == event.rule == "sequential" and terms == event.terms):
+            self._as_recorded.add(event.originator_id.hex)
+            return event
+        return RolloutStarted(**{**vars(event), "rule": rule, "terms": terms})
 
     def _breaches(self, position: int, event: Event, roles: Any) -> Iterator[Moment]:
         context = Context(event.time, IMAGINED, event.reference)
@@ -102,31 +129,66 @@ class WhatIf(State):
             role.look(window, self.policy, context)
             for breach in role.collect_events():
                 if isinstance(breach, RatingThresholdBreached):
-                    yield Moment(position, event.time, name, window.adapter, "breach", False, breach.message)
+                    at = self.breached_at.get(event.reference, position)
+                    yield Moment(at, event.time, name, window.adapter, "breach", False, _message(breach))
                     if self.lanes.cycle(name) is None and event.reference not in self.breached_at:
                         role.close(name, "declined", "nothing was trained", window.total, context)
                         role.collect_events()
 
     def _look(self, position: int, event: Event) -> None:
-        """Look at each canary: after every event under the sequential rule, else when its interval has passed."""
+        """Look at each canary: where the record looks, or by other terms after every event or when its interval has passed."""
         for rollout, lane in self.rollouts.items():
-            if rollout in self.said:
+            if rollout in self.said or not self._is_looked_at(rollout, lane, event):
                 continue
-            interval = 0.0 if lane["rule"] == "sequential" else self.policy.get("canary.interval_s", lane["role"])
+            is_ready = rollout in self._as_recorded or lane["rule"] == "sequential"
+            interval = 0.0 if is_ready else self.policy.get("canary.interval_s", lane["role"])
             before = self._looked.get(rollout)
             if before is not None and 0 <= (event.time - before).total_seconds() < interval:
                 continue
             self._looked[rollout] = event.time
             verdict = self.look(rollout)
-            if verdict.verdict != "hold":
+            is_halted = rollout in self._as_recorded and lane["phase"] == "paused" and verdict.verdict != "roll back"
+            if verdict.verdict != "hold" and not is_halted:
                 self.said[rollout] = self._moment(position, event, lane, verdict)
+                self._said_at[rollout] = event.reference
+
+    def _is_looked_at(self, rollout: str, lane: Mapping[str, Any], event: Event) -> bool:
+        """Whether a look follows from the event, as ``domain.improvement`` has it where the canary is judged as recorded."""
+        if isinstance(event, CanaryAssessed):  # a look that the record made, wherever it came from
+            return rollout in self._as_recorded and event.originator_id.hex == rollout
+        if rollout not in self._as_recorded or isinstance(event, ScheduleTicked):
+            return True
+        assert isinstance(event, TaskRated | TaskSucceeded | TaskFailed)
+        is_critical = isinstance(event, TaskFailed) and event.reason == "error"
+        is_of_it = any(it["rollout"] == rollout for it in event.lanes)
+        return is_of_it and (is_critical or lane["rule"] == "sequential")
 
     def _end(self, position: int, event: AdapterPromoted | AdapterRolledBack) -> Iterator[Moment]:
         """The recorded end of a rollout, and what is imagined of it."""
         rollout = event.originator_id.hex
         kind = "promote" if isinstance(event, AdapterPromoted) else "roll back"
-        yield Moment(position, event.time, event.role, event.adapter, kind, True, event.reason)
-        yield self.said.get(rollout) or self.undecided(position, event.time, rollout)
+        yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
+        said = self.said.get(rollout) or self.undecided(position, event.time, rollout)
+        yield self._beside(position, event, said, kind)
+
+    def _pause(self, position: int, event: RolloutPaused) -> Iterator[Moment]:
+        """A recorded pause: by the rule, for an approval, or by a person; and what is imagined where that is the same."""
+        rollout = event.originator_id.hex
+        assessed = self._assessed.get(rollout)
+        is_by_rule = assessed is not None and event.caused_by == assessed.reference
+        kind = "inconclusive" if is_by_rule and assessed is not None and assessed.verdict == "inconclusive" else "pause"
+        yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
+        said = self.said.get(rollout)
+        if rollout in self._as_recorded and said is not None and said.kind == kind:
+            yield self._beside(position, event, self.said.pop(rollout), kind)
+
+    def _beside(self, position: int, event: Event, said: Moment, kind: str) -> Moment:
+        """What was said, at the position of the recorded decision where that is the same and followed from the same event."""
+        assessed = self._assessed.get(event.originator_id.hex)
+        if assessed is None or event.caused_by != assessed.reference or said.kind != kind:
+            return said
+        is_same = self._said_at.get(event.originator_id.hex) in (assessed.caused_by, assessed.reference)
+        return replace(said, position=position) if is_same else said
 
     def undecided(self, position: int, time: datetime, rollout: str) -> Moment:
         """What is imagined of a canary that nothing has ended yet."""
@@ -145,5 +207,10 @@ class WhatIf(State):
             yield self.said.get(rollout) or self.undecided(self.position, self.lanes.time, rollout)
 
 
-def _mean(event: RatingThresholdBreached) -> str:
-    return f"mean {event.mean:.2f} of the last {event.count} ratings is under {event.threshold:g}"
+def _reason(event: AdapterPromoted | AdapterRolledBack | RolloutPaused) -> str:
+    """Why, and who said so where that was a person: no rule is to agree with a person."""
+    return event.reason if event.actor == ACTOR else f"decided by {event.actor}: {event.reason}"
+
+
+def _message(event: RatingThresholdBreached) -> str:
+    return event.message or f"mean {event.mean:.2f} of the last {event.count} ratings is under {event.threshold:g}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from ...domain.events import AdapterPromoted, Assignment, CycleClosed, Event, TaskRated
 from ...domain.evidence.clusters import RatingClusters
 from ...domain.evidence.detector import Detector
@@ -100,3 +102,21 @@ class Triggers:
             return own
         theirs = imported[1].verdict()
         return theirs if running is None or theirs.verdict == "breach" else own
+
+    def ratings_to_alarm(self, role: str, adapter: str | None, terms: TriggerTerms, stars: float) -> int | None:
+        """How many further ratings of so many stars, one a session, would make a breach; None where too many to foresee.
+
+        A session's ratings count when its rater goes on to another, so the last session needs one rating after it.
+        """
+        running = self._run(name_version(role, adapter), terms)
+        if running is None:
+            ahead = Detector(terms)
+        else:
+            bursts, detector = running
+            if detector.is_alarm:
+                return 0
+            ahead = Detector(terms, copy.deepcopy(detector.state))
+            for burst in bursts.state.values():
+                ahead.take(sum(burst["values"].values()) / len(burst["values"]))
+        further = ahead.ratings_to_alarm(stars)
+        return None if further is None else further + 1

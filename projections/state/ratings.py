@@ -110,6 +110,12 @@ class Ratings:
         versions = self.state.get(role, {})
         return sum(versions[name]["count"] for name in names if name in versions)
 
+    def with_unattributed(self, role: str, adapter: str | None, size: int) -> list[int]:
+        """The stars of the latest ``size`` ratings, oldest first, with those low ones that nobody attributed to a role."""
+        kinds = (self._ratings(role, adapter, kind).newest(size) for kind in (COUNTED, UNATTRIBUTED))
+        together = sorted((position, stars) for records in kinds for _, position, stars, _ in records)
+        return [stars for _, stars in together[-size:]]
+
     def unattributed(self, role: str, adapter: str | None) -> int:
         """Low ratings of runs that the version made a step in which nobody attributed to a role: they count for none."""
         version = self.state.get(role, {}).get(adapter or BASE)

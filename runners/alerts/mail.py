@@ -19,6 +19,7 @@ from typing import Self
 from ...domain.aggregates.alert import Delivery, Failure
 from ...domain.errors import ChannelNotReady
 from ...domain.settings.settings import Policy
+from ...projections.explain.escaping import escape_text
 from .deadline import SLACK, one_line, within
 
 PASSWORD_VARIABLE = "GROKPUTER_SMTP_PASSWORD"
@@ -83,6 +84,7 @@ class Mail:
     def write(self, delivery: Delivery, now: datetime) -> EmailMessage:
         """The message; whatever the alert says, its headers are those written here."""
         alert = delivery.alert
+        text = escape_text(alert.message.rstrip("."))
         about = f"{alert.role}, {alert.adapter}" if alert.adapter else alert.role
         message = EmailMessage()
         message["Subject"] = one_line(f"[grokputer] {alert.severity}: {alert.kind} ({about})")
@@ -92,9 +94,9 @@ class Mail:
         message["Message-ID"] = f"<{delivery.id}@{self.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
         paragraphs = (
-            f"{alert.message.rstrip('.')}.",
-            f"What to do next: {delivery.next_step}",
-            f"Role {alert.role}{f', adapter {alert.adapter}' if alert.adapter else ''}, {alert.severity}.\n"
+            f"{text}.",
+            f"What to do next: {escape_text(delivery.next_step)}",
+            f"Role {alert.role}{f', adapter {escape_text(alert.adapter)}' if alert.adapter else ''}, {alert.severity}.\n"
             f"At {alert.time:%Y-%m-%d %H:%M:%S} UTC, position {delivery.position} in the log, delivery {delivery.id}.",
         )
         message.set_content("\n\n".join(_fill(it) for it in paragraphs) + "\n")

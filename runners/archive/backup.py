@@ -6,7 +6,6 @@ SHA256SUMS`` checks it by hand. Nothing here ever overwrites a backup or deletes
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,8 +18,9 @@ from pathlib import Path
 
 from ...adapters.registry.files import sync
 from ...adapters.registry.local import SUMS, WeightStore
+from ...adapters.registry.lock import Held, hold
 from ...domain.errors import DamagedWeights, LogError, NotPossible
-from ..improvement.worker import Reporter, lease
+from ..store.lease import lease
 from ..store.log import Log, adapters_folder, connect, explain, uri
 from ..store.schema import upgrade_tables
 from ..store.states import load_state
@@ -123,7 +123,7 @@ def restore(folder: Path, path: Path, *, force: bool = False, dry_run: bool = Fa
         raise LogError(f"no folder {path.parent} to restore the log to; make it, or give another path with --db")
     _check_sums(folder)
     incoming = path.with_name(f".{path.name}.restoring")
-    with lease(Log(path), Reporter(), waits=False):
+    with lease(Log(path), waits=False):
         _remove(incoming)
         try:
             shutil.copyfile(folder / LOG, incoming)
@@ -151,23 +151,21 @@ def _unfinished(folder: Path) -> Iterator[Path]:
     if not folder.resolve().parent.is_dir():
         raise NotPossible(f"no folder {folder.parent} to keep the backup in; make it, or give another name")
     aside = folder.with_name(f".{folder.name}.unfinished")
-    aside.mkdir(exist_ok=True)
-    descriptor = os.open(aside, os.O_RDONLY)
+    lock = aside.with_name(f"{aside.name}.lock")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for path in aside.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        try:
-            yield aside
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-    except BlockingIOError:
+        with hold(lock):
+            if aside.exists():
+                shutil.rmtree(aside)
+            aside.mkdir()
+            try:
+                yield aside
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)  # where it has its name by now, nothing is left
+                lock.unlink(missing_ok=True)
+    except Held as holder:
         raise NotPossible(
-            f"another process is making the backup {folder}; wait until it ends, or give another name"
+            f"another process is making the backup {folder} ({holder}); wait until it ends, or give another name"
         ) from None
-    finally:
-        os.close(descriptor)
 
 
 def _copy(log: Path, copy: Path) -> None:

@@ -20,7 +20,7 @@ from ..store.log import COLUMNS, Log, connect, explain
 from ..store.schema import has_nodes
 from ..store.writer import stored_nodes
 
-_HEAD = re.compile(r"(\d+):([0-9a-f]{64})")
+_HEAD = re.compile(r"([0-9]{1,19}):([0-9a-f]{64})")
 
 
 class BadProof(GrokputerError):

@@ -23,6 +23,7 @@ from ...projections.state.state import State
 from ..store.codec import decode
 from ..store.log import COLUMNS, Log, check_content, connect, content_key, explain
 from ..store.snapshots import is_due, save_snapshot
+from ..store.write_lock import WriteLock
 from ..store.writer import Transaction, read_tree
 
 FORM = 1
@@ -202,7 +203,7 @@ def _events(connection: sqlite3.Connection) -> Iterator[Stored]:
 def _storing(log: Log) -> Iterator[Transaction]:
     """A transaction on the empty log: it is kept where the block ends well. Raises ``LogError`` where it is not empty."""
     try:
-        with closing(connect(log.path)) as connection:
+        with closing(WriteLock(log.path)) as lock, lock, closing(connect(log.path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             head = _head(connection)
             if head.events or head.content:

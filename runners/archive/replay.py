@@ -7,7 +7,7 @@ write meanwhile: what is compared is of the positions that the live views had re
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -15,15 +15,25 @@ from itertools import islice
 from ...projections.state import state as states
 from ...projections.tables import tables
 from ...projections.tables.tables import TABLES, rows_of
-from ..store.log import Log, connect, explain
-from ..store.schema import MOMENTS, upgrade_tables
+from ..store.log import Log, Unwritable, connect, explain
+from ..store.schema import MOMENTS, has_moments, upgrade_tables
 from ..store.snapshots import is_due, is_of_another_program, save_snapshot
 from ..store.tables import CHECKPOINT as TABLES_CHECKPOINT
-from ..store.tables import OF_THIS_PROGRAM, PART, load_checkpoint, save_checkpoint, update_tables, write_rows
+from ..store.tables import (
+    OF_THIS_PROGRAM,
+    PART,
+    are_ours,
+    load_checkpoint,
+    save_checkpoint,
+    table_statements,
+    update_tables,
+    write_rows,
+)
+from ..store.write_lock import WriteLock
 
 DIFFERENT_MOMENTS = (
     "SELECT 1 FROM main.moments AS it LEFT JOIN rebuilt.moments AS other USING (name, position) "
-    "WHERE it.position <= ? AND it.state IS NOT other.state LIMIT 1"
+    "WHERE it.position > ? OR it.state IS NOT other.state LIMIT 1"
 )
 LACKING_MOMENTS = (
     "SELECT name, position, state FROM rebuilt.moments AS it WHERE NOT EXISTS "
@@ -40,6 +50,8 @@ class Replay:
 
     events: int
     equal: dict[str, bool]
+    unwritable: str | None = None
+    """Why the views could not be brought up nor mended, where that is so; they were read as they stand."""
 
     @property
     def is_equal(self) -> bool:
@@ -48,25 +60,69 @@ class Replay:
 
 
 def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
-    """Rebuild every view from nothing, compare the live ones with it, and mend those that differ. Raises ``LogError``."""
+    """Rebuild every view from nothing, compare the live ones with it, and mend those that differ. Raises ``LogError``.
+
+    Where the log cannot be written, the views that are there are compared as they stand.
+    """
+    unwritable = _bring_up(log)
+    if unwritable is not None:
+        return Replay(log.position, compare_views(log, report), unwritable)
     try:
-        upgrade_tables(log.path)
-        update_tables(log)
         with closing(connect(log.path)) as connection:
             _attach(connection)
             connection.execute("BEGIN")  # the live views are read as of one moment
             tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0]
             until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
             state = _build(log, connection, until, tables_at, report)
-            equal = {"moments": _are_moments_equal(connection, until)}
-            equal |= {table: _is_equal(connection, table) for table in TABLES}
+            equal = _compare(connection, until)
             is_complete = connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
             connection.execute("COMMIT")
             if not is_complete or not all(equal.values()):
                 _mend(log, connection, state, tables_at)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise explain(log.path, error) from error
     return Replay(until, equal)
+
+
+def _bring_up(log: Log) -> str | None:
+    """Bring the live views up to the log's end; where nothing can be written, the reason."""
+    try:
+        upgrade_tables(log.path)
+        update_tables(log)
+    except Unwritable as error:
+        return str(error)
+    except (sqlite3.Error, OSError) as error:
+        reason = explain(log.path, error)
+        if not isinstance(reason, Unwritable):
+            raise reason from error
+        return str(reason)
+    return None
+
+
+def compare_views(log: Log, report: Report = lambda done, total: None) -> dict[str, bool]:
+    """For each view that is kept, whether it is what follows from the log as far as it reaches. Nothing is written.
+
+    A view that this program would build anew before it is used is left out. Raises ``LogError``.
+    """
+    try:
+        with closing(connect(log.path, "ro")) as connection:
+            if not has_moments(connection):
+                return {}
+            has_tables = are_ours(connection)
+            _attach(connection)
+            connection.execute("BEGIN")  # the live views are read as of one moment
+            tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0] if has_tables else 0
+            until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+            _build(log, connection, until, tables_at, report)
+            return _compare(connection, until, TABLES if has_tables else ())
+    except sqlite3.Error as error:
+        raise explain(log.path, error) from error
+
+
+def _compare(connection: sqlite3.Connection, until: int, compared: Iterable[str] = TABLES) -> dict[str, bool]:
+    """For the kept states and each of the tables, whether the live rows are those that were built again."""
+    equal = {"moments": _are_moments_equal(connection, until)}
+    return equal | {table: _is_equal(connection, table) for table in compared}
 
 
 def _are_moments_equal(connection: sqlite3.Connection, until: int) -> bool:
@@ -79,10 +135,17 @@ def _attach(connection: sqlite3.Connection) -> None:
     connection.execute("ATTACH '' AS rebuilt")
     connection.execute("PRAGMA rebuilt.journal_mode = OFF")
     connection.execute("PRAGMA rebuilt.synchronous = OFF")
-    for table in TABLES:
-        written = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = ?", (table,)).fetchone()[0]
-        connection.execute(written.replace("CREATE TABLE ", "CREATE TABLE rebuilt.", 1))
+    for statement in table_statements().values():
+        connection.execute(statement.replace("CREATE TABLE ", "CREATE TABLE rebuilt.", 1))
     connection.execute(MOMENTS.replace("moments", "rebuilt.moments", 1))
+
+
+def _columns_in_sql(columns: Mapping[str, type]) -> str:
+    """The table's columns, of which the first is the key."""
+    kinds = {str: "TEXT", int: "INTEGER", float: "FLOAT"}
+    return ", ".join(
+        f"[{name}] {kinds[kind]}{' PRIMARY KEY' * (not at)}" for at, (name, kind) in enumerate(columns.items())
+    )
 
 
 def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> states.State:
@@ -113,16 +176,18 @@ def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
 
 def _mend(log: Log, connection: sqlite3.Connection, state: states.State, tables_at: int) -> None:
     """Put what was rebuilt in the place of what is there; what came meanwhile is added."""
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("DELETE FROM main.moments")
-    connection.execute("INSERT INTO main.moments SELECT * FROM rebuilt.moments")
-    for position, event in log.scan(state.position + 1, None, states.HANDLED):
-        state.apply(position, event)
-        if is_due(position):
-            save_snapshot(connection, state)
-    for table in TABLES:
-        connection.execute(f"DELETE FROM main.{table}")
-        connection.execute(f"INSERT INTO main.{table} SELECT * FROM rebuilt.{table}")
-    save_checkpoint(connection, TABLES_CHECKPOINT, tables_at, OF_THIS_PROGRAM)
-    connection.execute("COMMIT")
+    with closing(WriteLock(log.path)) as lock, lock:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("DELETE FROM main.moments")
+        connection.execute("INSERT INTO main.moments SELECT * FROM rebuilt.moments")
+        for position, event in log.scan(state.position + 1, None, states.HANDLED):
+            state.apply(position, event)
+            if is_due(position):
+                save_snapshot(connection, state)
+        for table in TABLES:
+            connection.execute(f"DELETE FROM main.{table}")
+            names = ", ".join(f"[{name}]" for name in TABLES[table])
+            connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM rebuilt.{table}")
+        save_checkpoint(connection, TABLES_CHECKPOINT, tables_at, OF_THIS_PROGRAM)
+        connection.execute("COMMIT")
     update_tables(log)

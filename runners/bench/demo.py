@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ...domain.errors import GrokputerError
-from ..improvement.worker import Reporter, lease
+from ..store.lease import lease
 from ..store.ledger import Ledger
 from ..store.log import Log, adapters_folder
 from .loop import Display, cycles_closed, play
@@ -49,7 +49,7 @@ def fresh_log(path: Path) -> Ledger:
     """A new log at the path; one from an earlier demo is moved aside with its adapters, not deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        with lease(Ledger.open(path), Reporter(), waits=False):
+        with lease(Log.open(path), waits=False):
             aside = path.parent / f"before-{datetime.now(UTC):%Y%m%d-%H%M%S}"
             aside.mkdir()
             for name in (path.name, f"{path.name}-wal", f"{path.name}-shm", adapters_folder(path).name):

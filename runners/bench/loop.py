@@ -20,13 +20,15 @@ from ...domain.ports import Reviewer
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import ROLES
 from ...projections.bench import is_lost
+from ...projections.explain.escaping import escape_text
 from ..agent.attempts import ATTEMPTS, find_run
 from ..agent.batch import WIDTH, RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..feedback.reviewer import REVIEWER, TaskReviewer, review
 from ..improvement.process_manager import process_new_events
 from ..improvement.rollouts import decide_by_hand
-from ..improvement.worker import Reporter, Worker, lease
+from ..improvement.worker import Reporter, Worker
+from ..store.lease import lease
 from ..store.ledger import Ledger
 from ..wiring import Services
 from .plan import Plan, Planned
@@ -64,17 +66,17 @@ class Lines(Display):
 
     def phase(self, title: str) -> None:
         """A heading."""
-        print(f"{self.lead}{title}", file=sys.stderr, flush=True)
+        print(escape_text(f"{self.lead}{title}"), file=sys.stderr, flush=True)
 
     def say(self, line: str) -> None:
         """A line under it."""
-        print(f"{self.lead}  {line}", file=sys.stderr, flush=True)
+        print(escape_text(f"{self.lead}  {line}"), file=sys.stderr, flush=True)
 
 
 def play(ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Reviewer | None = None) -> None:
     """Play the plan on the log, from where it is, to its end. Raises ``GrokputerError`` where it cannot go on."""
     reporter = Reporter(display.say, display.progress)
-    with lease(ledger, reporter), Services(ledger, process_new_events(ledger)) as parts:
+    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as parts:
         worker = Worker(ledger, parts, reporter)
         _Loop(ledger, parts, worker, plan, actor, display, reviewer or TaskReviewer()).play()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
@@ -11,6 +11,7 @@ import typer
 
 from ...domain.aggregates.base import ACTOR
 from ...domain.errors import GrokputerError, NotFound
+from ...projections.explain.sentences import short_text
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
@@ -22,7 +23,10 @@ Db = Annotated[Path, typer.Option("--db", envvar="GROKPUTER_DB", help="The log."
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Actor = Annotated[str | None, typer.Option("--as", help="Who this is recorded as; default: your user name.")]
 RunPrefix = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run's id, or as much of its beginning as is unique.")
+    str,
+    typer.Argument(
+        metavar="RUN", help="The run's id, or as much of its beginning as is unique, four characters or more."
+    ),
 ]
 Role = Literal["action", "ocr", "decomposition", "recovery"]
 
@@ -75,10 +79,16 @@ def name_actor(given: str | None) -> str:
 
 
 def find_run(log: Log, prefix: str) -> UUID:
-    """The id of the one run that begins so. Raises ``NotFound`` when there is none, or more than one."""
+    """The id of the one run that begins so. Raises ``NotFound`` for none, more than one, or too short a beginning."""
+    from ..store.log import SHORTEST
+
+    if len(prefix.strip().replace("-", "")) < SHORTEST:
+        raise NotFound(
+            f"{prefix!r} is too short for a run; give {SHORTEST} characters of its id or more, see 'grokputer runs'"
+        )
     found = log.ids_like(prefix, "TaskStarted")
     if not found:
-        raise NotFound(f"no run begins with {prefix!r}; see 'grokputer runs'")
+        raise NotFound(f"no run begins with {short_text(prefix, 40)!r}; see 'grokputer runs'")
     if len(found) > 1:
         candidates = ", ".join(id[: len(prefix) + 6] for id in sorted(found)[:5])
         raise NotFound(f"more than one run begins with {prefix!r}: {candidates}; give more of the id")
@@ -86,26 +96,27 @@ def find_run(log: Log, prefix: str) -> UUID:
 
 
 def find_position(log: Log, moment: str) -> int:
-    """The position that a number or an ISO 8601 time names: of a time, the last event no later than it.
+    """The position that a number or an ISO 8601 time names: of a time, the last event that is not later (``Log.position_at``).
 
-    A time without a zone is local; a date is its first moment. Raises ``BadMoment``.
+    A time without a zone is local; a date is its first moment. A time is to come when the clock and all events are before
+    it. Raises ``BadMoment``.
     """
     last = log.position
     if not last:
         raise BadMoment(f"{log.path} holds no events yet; run a task with 'grokputer run'")
-    if moment.isdecimal():
-        if not 1 <= int(moment) <= last:
-            raise BadMoment(f"no event at position {moment}; the log has 1 to {last}")
+    if moment.isdecimal() and moment.isascii():
+        if len(moment.lstrip("0")) > len(str(last)) or not 1 <= int(moment) <= last:
+            raise BadMoment(f"no event at position {short_text(moment, 40)}; the log has 1 to {last}")
         return int(moment)
     try:
-        time = datetime.fromisoformat(moment).astimezone()
+        time = datetime.fromisoformat(moment).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadMoment(
-            f"{moment!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
+            f"{short_text(moment, 40)!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
         ) from None
-    if time > log.clock.now():
-        raise BadMoment(f"{moment} has not come yet; the log ends at position {last}")
     position = log.position_at(time)
+    if position == last and time > log.clock.now():
+        raise BadMoment(f"{moment} has not come yet; the log ends at position {last}")
     if not position:
         began = log.at(1).event.time.astimezone()
         raise BadMoment(f"{moment} is before the log begins, at {began:%Y-%m-%d %H:%M:%S}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .rendering import as_text
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
@@ -26,7 +28,7 @@ class TrainingProgress:
         every = max(1, progress.total_steps // 10)
         if progress.step % every == 0 or progress.step == progress.total_steps:
             line = f"  step {progress.step} of {progress.total_steps}, loss {progress.loss:.3f}"
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.console.print(as_text(line), soft_wrap=True)
 
     def _advance(self, progress: Progress) -> None:
         if self._bar is None:
@@ -68,7 +70,7 @@ class CountProgress:
         """Show how far it is."""
         if not self.console.is_terminal:
             if done and done % max(1, total // 4) == 0:
-                self.console.print(f"  {done} of {total} {self.what}", highlight=False, soft_wrap=True)
+                self.console.print(as_text(f"  {done} of {total} {self.what}"), soft_wrap=True)
             return
         if self._bar is None:
             if done == total:

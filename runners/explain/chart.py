@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
+
+from ...projections.explain.escaping import escape_html
 
 Points = Sequence[tuple[float, float]]
 
@@ -77,22 +78,22 @@ def draw(chart: Chart) -> str:
         _curve(line, [(across(x), down(y)) for x, y in piece]) for line in chart.lines for piece in line.pieces
     )
     labels = "".join(
-        f'<span class="tick" style="top:{down(y):.2f}%">{escape(label)}</span>' for y, label in chart.ticks
+        f'<span class="tick" style="top:{down(y):.2f}%">{escape_html(label)}</span>' for y, label in chart.ticks
     )
     key = "".join(
         f'<li><i class="{line.colour}{" dashed" if line.is_dashed else ""}{" dots" if line.is_dots else ""}"></i>'
-        f"{escape(line.name)}</li>"
+        f"{escape_html(line.name)}</li>"
         for line in chart.lines
         if line.name
     )
     numbers, rows = _numbers([across(flag.x) for flag in chart.flags], chart.flags)
-    note = f'<p class="note">{escape(chart.note)}</p>' if chart.note else ""
+    note = f'<p class="note">{escape_html(chart.note)}</p>' if chart.note else ""
     return (
-        f'<figure><figcaption><h3>{escape(chart.title)}</h3><ul class="key">{key}</ul></figcaption>{note}'
+        f'<figure><figcaption><h3>{escape_html(chart.title)}</h3><ul class="key">{key}</ul></figcaption>{note}'
         f'<div class="plot" style="--rows:{rows}">{labels}{numbers}'
-        f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{escape(chart.title)}">'
+        f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{escape_html(chart.title)}">'
         f"{grid}{uprights}{curves}</svg></div>"
-        f'<p class="ends"><span>{escape(chart.ends[0])}</span><span>{escape(chart.ends[1])}</span></p></figure>'
+        f'<p class="ends"><span>{escape_html(chart.ends[0])}</span><span>{escape_html(chart.ends[1])}</span></p></figure>'
     )
 
 
@@ -100,7 +101,9 @@ def list_flags(flags: Sequence[Flag]) -> str:
     """What the numbers stand for."""
     items = []
     for number, flag in enumerate(flags, 1):
-        text = f'<a href="#{escape(flag.link)}">{escape(flag.text)}</a>' if flag.link else escape(flag.text)
+        text = (
+            f'<a href="#{escape_html(flag.link)}">{escape_html(flag.text)}</a>' if flag.link else escape_html(flag.text)
+        )
         items.append(f'<li><b class="{flag.tone}">{number}</b><span>{text}</span></li>')
     return f'<ol class="flags">{"".join(items)}</ol>' if items else ""
 

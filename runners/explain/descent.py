@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from ...domain.durations import show_duration
+from ...projections.explain.escaping import escape_html
 from ...projections.explain.history import Member
 
 TONES = {"live": "good", "canary": "warn", "rejected": "bad", "rolled back": "bad", "failed": "bad"}
@@ -79,6 +79,8 @@ def _words(member: Member, is_focus: bool) -> str:
         said.append(f"gate: {member.gate}")
     name = member.name or "training without an adapter"
     tone = TONES.get(member.status, "")
-    status = f'<span class="{tone}">{escape(member.status)}</span> <span class="quiet">{member.position}</span>'
-    opening = f'<li class="{"focus" if is_focus else ""}" title="{escape(member.reason)}">'
-    return f'{opening}<p><b>{escape(name)}</b> {status}</p><p class="quiet">{escape(", ".join(said))}</p></li>'
+    status = f'<span class="{tone}">{escape_html(member.status)}</span> <span class="quiet">{member.position}</span>'
+    opening = f'<li class="{"focus" if is_focus else ""}" title="{escape_html(member.reason)}">'
+    return (
+        f'{opening}<p><b>{escape_html(name)}</b> {status}</p><p class="quiet">{escape_html(", ".join(said))}</p></li>'
+    )

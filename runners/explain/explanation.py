@@ -11,13 +11,13 @@ from uuid import UUID
 from ...domain.aggregates.base import ACTOR
 from ...domain.errors import NotFound
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted, TaskStarted
-from ...domain.settings.settings import RECIPE_KEYS, ROLES, SETTINGS, without_role
+from ...domain.settings.settings import RECIPE_SETTINGS, ROLES, SETTINGS, is_setting, without_role
 from ...projections.explain.assignments import trace_run
 from ...projections.explain.history import History
 from ...projections.explain.lineage import trace
 from ...projections.explain.path import trace_rollout
 from ...projections.explain.sentences import say_names, say_value
-from ...projections.explain.setting_history import is_setting, trace_setting
+from ...projections.explain.setting_history import trace_setting
 from ...projections.explain.tree import Node, walk
 from ...projections.state.state import State
 from ..store.log import Log
@@ -46,7 +46,7 @@ def explain(log: Log, state: State, name: str) -> Explanation:
     """Why the adapter, setting, run or rollout of this name is as it is; of ids a beginning will do. Raises ``NotFound``."""
     if name in state.registry.adapters:
         return _adapter(log, state, name)
-    if is_setting(name, frozenset(RECIPE_KEYS)):
+    if is_setting(name):
         return _setting(log, name)
     runs, rollouts = log.ids_like(name, TaskStarted.TOPIC), log.ids_like(name, RolloutStarted.TOPIC)
     if not runs + rollouts:
@@ -117,10 +117,11 @@ def _rollout(log: Log, state: State, rollout: str) -> Explanation:
 
 def _unknown(state: State, name: str) -> str:
     """One line: what there is, and where to look."""
-    keys = [*SETTINGS, *(f"training.{key}" for key in RECIPE_KEYS)]
+    keys = [*SETTINGS, *RECIPE_SETTINGS]
     close = difflib.get_close_matches(without_role(name), keys, n=1)
     meant = f" (close to it: {close[0]})" if close else ""
     return (
         f"{name!r} is no adapter ({say_names(state.registry.adapters)}), no setting{meant}, "
-        "and no run's or rollout's id begins so; see 'grokputer adapters', 'settings', 'runs' or 'rollouts'"
+        "and no run's or rollout's id begins so (four characters or more); "
+        "see 'grokputer adapters', 'settings', 'runs' or 'rollouts'"
     )

@@ -7,11 +7,11 @@ Every word of the log is escaped where it is put in.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from importlib.resources import files
 from string import Template
 
 from ...domain.events import TaskRated
+from ...projections.explain.escaping import escape_html
 from ...projections.explain.history import History
 from ...projections.explain.sentences import short_text
 from ...projections.explain.tree import Node, walk
@@ -56,7 +56,7 @@ def render(explained: Explanation, history: History, *, with_ratings: bool = Fal
         ("Adapters", draw_descent(history.family, focus)),
     )
     return PAGE.substitute(
-        title=escape(explained.title),
+        title=escape_html(explained.title),
         style=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
         sections="\n".join(f"<section><h2>{name}</h2>{body}</section>" for name, body in sections if body),
         position=history.position,
@@ -80,9 +80,9 @@ def _draw_node(node: Node, seen: set[int]) -> str:
     """The line; the first of a position is what links to that position lead to."""
     anchor = "" if node.position in seen else f' id="p{node.position}"'
     seen.add(node.position)
-    moment = f"<time>{escape(node.time[:16].replace('T', ' '))}</time>" if node.time else ""
-    text = escape(node.text)
+    moment = f"<time>{escape_html(node.time[:16].replace('T', ' '))}</time>" if node.time else ""
+    text = escape_html(node.text)
     if node.kind == "Source" and len(node.text) > LONGEST:
-        text = f"<details><summary>{escape(short_text(node.text, LONGEST))}</summary>{text}</details>"
+        text = f"<details><summary>{escape_html(short_text(node.text, LONGEST))}</summary>{text}</details>"
     tone = TONES.get(str(node.data.get("verdict") or node.kind), "")
     return f'<div class="node {tone}"{anchor}><b>{node.position}</b><span>{text} {moment}</span></div>'

@@ -53,6 +53,7 @@ DECIDED = (
     RatingThresholdBreached,
     BreachSuppressed,
     TrainingRequested,
+    TrainingDeclined,
     AdapterRegistered,
     AdapterRejected,
     RolloutStarted,
@@ -97,11 +98,17 @@ class _Again:
         """The process's own decisions, by the reference of what they followed from."""
         for recorded in log.read(1, None, [kind.TOPIC for kind in DECIDED]):
             if recorded.event.actor == ACTOR:
-                self.decided.setdefault(recorded.event.caused_by, []).append(recorded)
+                self.decided.setdefault(self._occasion(recorded.event), []).append(recorded)
         self.expected: dict[int, Event] = {}
         """By position: what the process decides again, until the recorded one comes."""
         self.latest = 0
         """The position of the latest decision that followed from what came before."""
+
+    def _occasion(self, event: Event) -> str | None:
+        """The reference of the event that the process decided it after. A look's cause is its rollout, not that event."""
+        if isinstance(event, CanaryAssessed) and 0 < event.up_to <= self.log.position:
+            return self.log.at(event.up_to).event.reference
+        return event.caused_by
 
     def decide(self, recorded: Recorded) -> Iterator[Decision]:
         """The decisions that the event is, or should have led to."""
@@ -113,10 +120,10 @@ class _Again:
                 yield Decision(position, event.TOPIC, self._judge(position, event))
             case ComparisonConcluded():
                 yield Decision(position, event.TOPIC, self._conclude(event))
-            case DatasetBuilt() | TrainingDeclined():
-                yield Decision(position, event.TOPIC, self._build(position, event))
             case _ if position in self.expected:
                 yield Decision(position, event.TOPIC, _difference(self.expected.pop(position), event))
+            case DatasetBuilt() | TrainingDeclined():
+                yield Decision(position, event.TOPIC, self._build(position, event))
             case AdapterRejected() if event.actor == ACTOR:
                 pass  # by what was measured of its weights
             case _ if isinstance(event, DECIDED) and event.actor == ACTOR:
@@ -138,7 +145,7 @@ class _Again:
             wanted = self._carry_out(command, made, recorded)
             there = [it for it in made if wanted and it.event.originator_id == wanted[0].originator_id]
             for event, it in zip(wanted, there, strict=False):
-                self.expected[it.position] = event
+                self.expected[it.position] = _caused(event, it.event, recorded.event.reference)
             if len(wanted) > len(there) and not self._is_done_later(command, recorded):
                 yield Decision(recorded.position, wanted[len(there)].TOPIC, "it follows now, and is not in the log")
 
@@ -214,6 +221,13 @@ def _difference(now: Event, then: Event) -> str:
     return (
         _differing([name for name in vars(then) if name != "time"], vars(now), vars(then)) or "it is stored otherwise"
     )
+
+
+def _caused(now: Event, then: Event, occasion: str) -> Event:
+    """A look with the cause that older programs recorded, the event it was made after, where the recorded one has that."""
+    if isinstance(then, CanaryAssessed) and then.caused_by == occasion:
+        return type(now)(**{**vars(now), "caused_by": occasion})
+    return now
 
 
 def _timed(event: Event, like: Event) -> Event:

@@ -10,7 +10,7 @@ from uuid import UUID
 from ...adapters.data.examples import write_examples
 from ...adapters.training.cost import Estimate, optimiser_steps, scale
 from ...domain.events import Event, TrainingCompleted, TrainingRequested, TrainingStarted
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 
 if TYPE_CHECKING:
     from ...adapters.data.dataset import Dataset

@@ -22,9 +22,10 @@ from ...domain.aggregates.run import LARGEST_SEED, TaskRun
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
 from ...domain.events import TaskFailed, TaskSucceeded
-from ...domain.rules.gate import HeldOutResult, Judgement, Losses, Runs, judge_held_out
+from ...domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import ROLES, Policy
+from ...domain.verdict import Verdict
 from ...projections.bench import is_lost
 from ...projections.state.state import State
 from ..agent.attempts import find_run
@@ -48,8 +49,16 @@ Count = Callable[[int, int], None]
 """Told how many runs or answers are done, and of how many."""
 
 
-def judge(ledger: Ledger, parts: Services, name: str, on_count: Count = lambda done, total: None) -> Adapter:
+def judge(
+    ledger: Ledger,
+    parts: Services,
+    name: str,
+    on_count: Count = lambda done, total: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Adapter:
     """Hold the proven adapter against its parent and record what came of it: the judgement, or a rejection.
+
+    ``say`` is told which instances could not be scored, and why.
 
     Raises ``EnvironmentUnavailable`` or ``UnknownTask`` when an environment was lost or has a task no more: what was run is
     kept, and asked again it goes on.
@@ -58,7 +67,7 @@ def judge(ledger: Ledger, parts: Services, name: str, on_count: Count = lambda d
     id, role, policy = UUID(known["id"]), known["role"], parts.state.policy
     up_to, held_out = _held_out(ledger, UUID(known["training"]))
     if not policy.get("gate.enabled", role):
-        return _record(ledger, id, Judgement("pass", "off", "the gate was switched off", {}), [], up_to)
+        return _record(ledger, id, Verdict("pass", "off", "the gate was switched off", {}), [], up_to)
     try:
         parts.prepare(name)
     except (DamagedWeights, ModelError) as error:
@@ -66,7 +75,7 @@ def judge(ledger: Ledger, parts: Services, name: str, on_count: Count = lambda d
         return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
     limit = policy.get("gate.runs", role)
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
-    bench = _Bench(ledger, parts, name, on_count)
+    bench = _Bench(ledger, parts, name, on_count, say)
     rows = [
         *bench.play([held for held in chosen if is_playable(held)]),
         *bench.score([held for held in chosen if not is_playable(held)]),
@@ -75,7 +84,7 @@ def judge(ledger: Ledger, parts: Services, name: str, on_count: Count = lambda d
     return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
 
 
-def judge_rows(rows: Sequence[Row], policy: Policy, role: str) -> Judgement:
+def judge_rows(rows: Sequence[Row], policy: Policy, role: str) -> Verdict:
     """What follows from what was measured."""
     return judge_held_out(sum_up(rows, "failed"), sum_up(rows, "worked"), policy, role)
 
@@ -87,7 +96,7 @@ def _held_out(ledger: Ledger, training: UUID) -> tuple[int, Sequence[HeldOut]]:
     return job.dataset.up_to, rebuild_dataset(ledger, job).held_out
 
 
-def _record(ledger: Ledger, id: UUID, judgement: Judgement, rows: Sequence[Row], up_to: int) -> Adapter:
+def _record(ledger: Ledger, id: UUID, judgement: Verdict, rows: Sequence[Row], up_to: int) -> Adapter:
     key = ledger.put(json.dumps(rows))
     return ledger.write(
         Adapter, id, lambda it: it.judge(judgement, key, up_to, ledger.context(ACTOR, f"{id}/{it.version}"))
@@ -139,9 +148,9 @@ def is_playable(held: HeldOut) -> bool:
 class _Bench:
     """Both arms on the same instances."""
 
-    def __init__(self, ledger: Ledger, parts: Services, name: str, on_count: Count) -> None:
+    def __init__(self, ledger: Ledger, parts: Services, name: str, on_count: Count, say: Callable[[str], None]) -> None:
         known = parts.state.registry.adapters[name]
-        self.ledger, self.parts, self.on_count = ledger, parts, on_count
+        self.ledger, self.parts, self.on_count, self.say = ledger, parts, on_count, say
         self.id, self.role, self.session = UUID(known["id"]), known["role"], f"gate/{name}"
         self.arms: dict[str, str | None] = {"adapter": name, "parent": known["parent"]}
         # Greedy, whatever traffic gets: what is compared are the weights, not the luck of the draw. Only where a run would
@@ -195,8 +204,8 @@ class _Bench:
         for done, held in enumerate(chosen, 1):
             try:
                 rows.append({**_about(held, "loss"), **{arm: self._loss(model, held, arm) for arm in ARMS}})
-            except (ModelError, DamagedWeights):
-                continue
+            except (ModelError, DamagedWeights) as error:
+                self.say(f"{held.instance} does not count for the gate: {error}")
             finally:
                 self.on_count(done, len(chosen))
         return rows

@@ -18,7 +18,7 @@ from ...domain.aggregates.base import ACTOR, Aggregate, Context
 from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.aggregates.rollout import Rollout
 from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import LogError
+from ...domain.errors import InvalidRecipe, LogError
 from ...domain.process.commands import (
     CloseCycle,
     Command,
@@ -35,15 +35,14 @@ from ...domain.process.commands import (
     WeighCanary,
 )
 from ...domain.process.improvement import decide
-from ...domain.recipe import Recipe, preset
-from ...domain.settings.settings import Policy
+from ...domain.settings.settings import Policy, resolve_recipe
 from ...projections.state.state import State
 from ..store.codec import Recorded
 from ..store.ledger import RACES, Ledger
 from ..store.log import Log
 from ..store.snapshots import is_due, is_last_kept, save_snapshot
 from ..store.states import load_snapshot
-from ..store.tables import are_tables_current, catch_up
+from ..store.tables import are_tables_current, catch_up, prepare_tables
 from ..store.writer import Transaction
 
 NAME = "improvement"
@@ -64,6 +63,7 @@ def process_new_events(ledger: Ledger, known: State | None = None) -> State:
     """
     done = max(ledger.tracked(NAME), ledger.followed)
     state = known if known is not None and _goes_on(ledger, known, done) else load_snapshot(ledger, done)
+    prepare_tables(ledger)
     has_followed = True
     while has_followed:
         has_followed = False  # what follows from an event stands after all that were read with it
@@ -169,25 +169,27 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
     return rollout
 
 
-def resolve_recipe(policy: Policy, role: str) -> Recipe:
-    """The recipe in force for the role: its preset, with the figures that were set. Raises ``InvalidRecipe``."""
-    base = preset(policy.get("training.preset", role), role)
-    return base.replace(**{"quantization": policy.quantization, **policy.recipe_changes(role)})
-
-
 def _request_training(ledger: Aggregates, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:
+    """Ask for the training. Decline it at once where the settings make no recipe: an older program let such in."""
     job = ledger.get(TrainingJob, command.training)
+    if job.requested is not None:
+        return job
+    minimum = policy.get("training.min_examples", command.role)
     job.request(
         context,
         role=command.role,
         base=policy.get("model.base", command.role),
         revision=policy.get("model.revision", command.role),
         parent=command.parent,
-        recipe=resolve_recipe(policy, command.role).to_json(),
-        minimum_examples=policy.get("training.min_examples", command.role),
+        recipe=policy.recipe_figures(command.role),
+        minimum_examples=minimum,
         below_stars=policy.get("training.below_stars", command.role),
         retries=policy.get("training.retries", command.role),
     )
+    try:
+        resolve_recipe(policy, command.role)
+    except InvalidRecipe as error:
+        job.decline(str(error), 0, minimum, 0, context)
     return job
 
 

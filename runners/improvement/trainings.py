@@ -20,7 +20,7 @@ from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ..extras import require
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
@@ -39,10 +39,13 @@ ATTEMPTS = 5
 """Times a training is begun whose process is killed each time; chosen: memory that is too small kills it again."""
 
 Report = Callable[["Progress"], None]
+Say = Callable[[str], None]
 
 
-def carry_on_training(ledger: Ledger, parts: Services, id: UUID, on_progress: Report) -> TrainingJob:
-    """Bring the training to its end: completed, declined or failed, and return the job.
+def carry_on_training(
+    ledger: Ledger, parts: Services, id: UUID, on_progress: Report, say: Say = lambda line: None
+) -> TrainingJob:
+    """Bring the training to its end: completed, declined or failed, and return the job. ``say`` is told what cannot be used.
 
     It comes back unended when its process was killed, to be carried on again, at most ``ATTEMPTS`` times. Raises
     ``OSError`` when finished weights cannot be stored: they are kept, and the next worker stores them.
@@ -56,7 +59,7 @@ def carry_on_training(ledger: Ledger, parts: Services, id: UUID, on_progress: Re
             ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
         )
     if job.dataset is None:
-        collect_examples(ledger, parts, requested, _policy_at_request(ledger, job))
+        collect_examples(ledger, parts, requested, _policy_at_request(ledger, job), say)
         up_to = ledger.position
         dataset = dataset_for(ledger, requested, up_to)
         if dataset.lessons < requested.minimum_examples:
@@ -66,7 +69,7 @@ def carry_on_training(ledger: Ledger, parts: Services, id: UUID, on_progress: Re
         file = _dataset_file(ledger, job, folder)
         job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
         parts.make_room()
-        result = _train(ledger, parts, job, folder, file, on_progress)
+        result = _train(ledger, parts, job, folder, file, on_progress, say)
     except TrainingInterrupted as error:
         return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)
     except (TrainingError, DamagedWeights, OSError) as error:
@@ -144,7 +147,7 @@ def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
 
 
 def _train(
-    ledger: Ledger, parts: Services, job: TrainingJob, folder: Path, file: Path, on_progress: Report
+    ledger: Ledger, parts: Services, job: TrainingJob, folder: Path, file: Path, on_progress: Report, say: Say
 ) -> TrainingResult:
     require("train")
     from ...adapters.training.job import TrainingJobSpec
@@ -167,7 +170,7 @@ def _train(
 
     recipe = Recipe.from_json(job.requested.recipe)
     parent = _parent_weights(ledger, parts, job) if recipe.lineage == "parent" else None
-    return train(TrainingJobSpec(folder / "job", file, recipe, base, parent), progressed)
+    return train(TrainingJobSpec(folder / "job", file, recipe, base, parent), progressed, say=say)
 
 
 def _parent_weights(ledger: Ledger, parts: Services, job: TrainingJob) -> Path | None:

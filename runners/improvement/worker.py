@@ -5,26 +5,26 @@ It keeps nothing of its own: killed at any point, the next one goes on from the 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...domain.errors import EnvironmentUnavailable, NotPossible, UnknownTask
+from ...domain.errors import EnvironmentUnavailable, UnknownTask
 from ...domain.events import AlertRaised, CanaryAssessed, TrainingCompleted
+from ...projections.explain.overview import has_begun, waits_for, worker_task
 from ...projections.state.state import State
 from ..alerts.dispatcher import AlertDispatcher
+from ..store.lease import lease
 from ..store.ledger import Ledger
-from ..store.log import Log
+from ..store.states import load_state
 from ..store.tail import Watch
 from ..wiring import Services
 from .gate import judge
+from .overview import view_roles
 from .process_manager import process_new_events
 from .rollouts import prove
 from .scheduler import ScheduleKeeper
@@ -38,6 +38,11 @@ IDLE_S = 1.0
 
 AGAIN_S = 60.0
 """Seconds before a gate that has lost its environment is tried again; chosen."""
+
+RETELL_S = 60.0
+"""Seconds between two lines of an idle worker that differ in numbers alone; chosen."""
+
+NOTHING = "nothing to do: no role has ratings or a training yet; 'grokputer run' makes runs to rate"
 
 TELLING = 20
 """Alerts among so many newest events are told at the start; older ones were told by an earlier worker."""
@@ -53,44 +58,61 @@ class Reporter:
     """How many of the gate's measurements are done."""
 
 
-@contextmanager
-def lease(ledger: Log, reporter: Reporter, *, waits: bool = True) -> Iterator[None]:
-    """Hold the log's one lease, waiting for it where another worker has it. The system frees it when a holder dies.
+def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits: bool = True) -> None:
+    """Carry out what the log asks for: everything there is to do now with ``once``, else until interrupted.
 
-    Raises ``NotPossible`` instead of waiting where ``waits`` is off.
+    What is waited for when there is nothing to do is said. Raises ``NotPossible`` where another worker has the lease and
+    ``waits`` is off.
     """
-    path = Path(f"{ledger.path.resolve()}.lease")
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            other = f"another worker (process {file.read().strip() or 'unknown'}) is at work on {ledger.path}"
-            if not waits:
-                raise NotPossible(f"{other}; wait until it ends") from None
-            reporter.say(f"{other}; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None) -> None:
-    """Carry out what the log asks for: everything there is to do now with ``once``, else until interrupted."""
     reporter = reporter or Reporter()
+
+    def task() -> str:
+        return worker_task(load_state(ledger)) or "alerts, ratings and canaries"
+
     with (
-        lease(ledger, reporter),
+        lease(ledger, reporter.say, task=task, waits=waits),
         closing(Watch(ledger)) as watch,
         Services(ledger, process_new_events(ledger)) as parts,
     ):
-        worker = Worker(ledger, parts, reporter)
+        worker, idle = Worker(ledger, parts, reporter), Idle(ledger, reporter.say)
         while True:
             did = worker.step()
+            if not did:
+                idle.tell(parts.state)
             if not did and once:
                 return
             if not did:
                 watch.wait(IDLE_S)
+
+
+class Idle:
+    """Tells what each role waits for: at once when that is something else, and else once a minute when its numbers change."""
+
+    def __init__(
+        self, ledger: Ledger, say: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.ledger, self.say, self.monotonic = ledger, say, monotonic
+        self._position = -1
+        """That the lines are of."""
+        self._kinds: list[str] | None = None
+        self._lines: list[str] = []
+        self._told: list[str] = []
+        self._told_at = 0.0
+
+    def tell(self, state: State) -> None:
+        """Say it if it is due."""
+        is_due = self.monotonic() - self._told_at >= RETELL_S
+        if state.position != self._position:
+            self._position, before = state.position, self._kinds
+            views = [view for view in view_roles(self.ledger, state, "this worker") if has_begun(view)]
+            waits = {view.role: waits_for(view) for view in views}
+            self._kinds = [f"{role} {wait.on}" for role, wait in waits.items()]
+            self._lines = [f"{role} waits for {wait.message}" for role, wait in waits.items()] or [NOTHING]
+            is_due = is_due or self._kinds != before
+        if is_due and self._lines != self._told:
+            self._told, self._told_at = self._lines, self.monotonic()
+            for line in self._lines:
+                self.say(line)
 
 
 class Worker:
@@ -122,7 +144,7 @@ class Worker:
             if training["status"] in ("requested", "dataset built", "training"):
                 again = " again, from its last checkpoint" if training["attempts"] else ""
                 self.reporter.say(f"training {key[:8]} for role {training['role']}{again}")
-                job = carry_on_training(self.ledger, self.parts, UUID(key), self._progress)
+                job = carry_on_training(self.ledger, self.parts, UUID(key), self._progress, self.reporter.say)
                 over = job.over
                 if over is None:
                     self.reporter.say(f"training {key[:8]} was interrupted; it goes on from its last checkpoint")
@@ -150,7 +172,7 @@ class Worker:
                 continue
             self.reporter.say(f"{name}: held-out instances, with it and with {adapter['parent'] or 'the base'}")
             try:
-                done = judge(self.ledger, self.parts, name, self._count)
+                done = judge(self.ledger, self.parts, name, self._count, self.reporter.say)
             except (EnvironmentUnavailable, UnknownTask) as error:
                 self._gate_again[name] = time.monotonic() + AGAIN_S
                 self.reporter.count(0, 0)  # nothing left to show of it for now

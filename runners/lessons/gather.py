@@ -7,7 +7,7 @@ is learnt from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, LogError, ModelError
 from ...domain.events import TaskFailed, TrainingRequested
-from ...domain.recipe import Recipe
+from ...domain.settings.recipe import Recipe
 from ...domain.settings.settings import Policy
 from ..feedback.corrections import correct_by_teacher
 from ..store.ledger import Ledger
@@ -32,36 +32,55 @@ if TYPE_CHECKING:
     from ...adapters.serving.remote import RemoteModel
 
 
-def collect_examples(ledger: Ledger, parts: Services, requested: TrainingRequested, policy: Policy) -> None:
-    """Correct what can be corrected, then vary what was. A run that cannot be tried here is passed over."""
-    role, recipe = requested.role, Recipe.from_json(requested.recipe)
+Say = Callable[[str], None]
+"""Told, in a line, what could not be done and why."""
+
+
+def collect_examples(
+    ledger: Ledger, parts: Services, requested: TrainingRequested, policy: Policy, say: Say = lambda line: None
+) -> None:
+    """Correct what can be corrected, then vary what was.
+
+    What cannot be done here is left out; ``say`` is told why, each reason once.
+    """
+    role, recipe, say = requested.role, Recipe.from_json(requested.recipe), _once(say)
     if requested.retries:
         heat, exploration = (policy.get(f"training.retry_{key}", role) for key in ("temperature", "exploration"))
         sampling = RetryPolicy(requested.parent, requested.retries, heat, exploration)
-        _retry(ledger, parts, requested, sampling)
+        _retry(ledger, parts, requested, sampling, say)
         if pages := policy.get("training.practice", role):
-            _practise(ledger, parts, requested, pages, sampling)
+            _practise(ledger, parts, requested, pages, sampling, say)
     teacher = parts.teacher(policy, role)
     if teacher is None:
         return
     try:
         for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
             if run.started.environment != "chat" or recipe.teacher_answers:
-                _teach(ledger, parts, run, teacher, policy.get("teacher.tries", role))
+                _teach(ledger, parts, run, teacher, policy.get("teacher.tries", role), say)
         count = policy.get("teacher.variations", role)
         for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
-            vary(ledger, parts, run, teacher, count)
-    except ModelError:
-        return  # The teacher does not answer: what others corrected is still there to learn from.
+            vary(ledger, parts, run, teacher, count, say=say)
+    except ModelError as error:
+        # What others corrected is still there to learn from.
+        say(f"the teacher is not asked any more before this training: {error}")
 
 
-def vary(ledger: Ledger, parts: Services, run: PastRun, teacher: RemoteModel, count: int, actor: str = ACTOR) -> int:
+def vary(
+    ledger: Ledger,
+    parts: Services,
+    run: PastRun,
+    teacher: RemoteModel,
+    count: int,
+    actor: str = ACTOR,
+    say: Say = lambda line: None,
+) -> int:
     """Let the teacher vary the run's lesson ``count`` times; how many examples came of it.
 
-    Raises ``ModelError`` when the teacher does not answer.
+    ``say`` is told why the run cannot be varied here. Raises ``ModelError`` when the teacher does not answer.
     """
-    with _passing_over(but=(ModelError,)):
-        return vary_run(ledger, run, parts.environment(run.started.environment), teacher, count, actor)
+    environment = run.started.environment
+    with _passing_over(say, f"the teacher cannot vary runs of {environment} here", but=(ModelError,)):
+        return vary_run(ledger, run, parts.environment(environment), teacher, count, actor)
     return 0
 
 
@@ -104,7 +123,7 @@ def _first_turn(run: PastRun) -> int:
     return 1 if run.started.role == run.role else run.steps[0].step
 
 
-def _retry(ledger: Ledger, parts: Services, requested: TrainingRequested, sampling: RetryPolicy) -> None:
+def _retry(ledger: Ledger, parts: Services, requested: TrainingRequested, sampling: RetryPolicy, say: Say) -> None:
     """Let the model itself try again what failed, in each environment that is to be had here."""
     share = Recipe.from_json(requested.recipe).held_out_share
     places: dict[str, list[PastRun]] = {}
@@ -113,14 +132,17 @@ def _retry(ledger: Ledger, parts: Services, requested: TrainingRequested, sampli
             places.setdefault(run.started.environment, []).append(run)
     for name, runs in places.items():
         failed = ((ledger.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
-        with _passing_over():
+        what = f"failed runs of {name} are not tried again"
+        with _passing_over(say, what):
             parts.prepare(requested.parent)
-            place = parts.environment(name)
-            for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, passes_over=True):
+            place, told = parts.environment(name), _fault_told(say, what)
+            for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, on_fault=told):
                 pass
 
 
-def _practise(ledger: Ledger, parts: Services, requested: TrainingRequested, pages: int, sampling: RetryPolicy) -> None:
+def _practise(
+    ledger: Ledger, parts: Services, requested: TrainingRequested, pages: int, sampling: RetryPolicy, say: Say
+) -> None:
     """Let the model practise the tasks of the runs that are learnt from, in each environment that is to be had here.
 
     Where somebody has shown how a task is done, nothing is explored: the shortest way is known in hindsight alone, as that to
@@ -137,23 +159,40 @@ def _practise(ledger: Ledger, parts: Services, requested: TrainingRequested, pag
     for environment in sorted({name for name, _ in is_shown}):
         for manner, shown in ((sampling, False), (replace(sampling, exploration=0.0), True)):
             tasks = sorted(task for (place, task), it in is_shown.items() if place == environment and it == shown)
-            with _passing_over():
+            what = f"tasks of {environment} are not practised"
+            with _passing_over(say, what):
                 parts.prepare(requested.parent)
-                practise(ledger, parts, requested, environment, tasks, pages, manner)
+                practise(ledger, parts, requested, environment, tasks, pages, manner, _fault_told(say, what))
 
 
-def _teach(ledger: Ledger, parts: Services, past: PastRun, teacher: RemoteModel, tries: int) -> None:
-    run = ledger.get(TaskRun, UUID(past.id))
-    with _passing_over(but=(ModelError,)):
-        environment = parts.environment(past.started.environment)
-        correct_by_teacher(ledger, run, environment, teacher, tries, ACTOR, _first_turn(past))
+def _teach(ledger: Ledger, parts: Services, past: PastRun, teacher: RemoteModel, tries: int, say: Say) -> None:
+    run, name = ledger.get(TaskRun, UUID(past.id)), past.started.environment
+    with _passing_over(say, f"the teacher cannot do failed runs of {name} again", but=(ModelError,)):
+        correct_by_teacher(ledger, run, parts.environment(name), teacher, tries, ACTOR, _first_turn(past))
 
 
 @contextmanager
-def _passing_over(but: tuple[type[GrokputerError], ...] = ()) -> Iterator[None]:
-    """Leave it when it cannot be done here: what others corrected is still there to learn from. A log's errors are raised."""
+def _passing_over(say: Say, what: str, but: tuple[type[GrokputerError], ...] = ()) -> Iterator[None]:
+    """Say why when it cannot be done here: what others corrected is still there to learn from. A log's errors are raised."""
     try:
         yield
     except GrokputerError as error:
         if isinstance(error, (LogError, *but)):
             raise
+        say(f"{what}: {error}")
+
+
+def _fault_told(say: Say, what: str) -> Callable[[GrokputerError], None]:
+    return lambda error: say(f"{what}: {error}")
+
+
+def _once(say: Say) -> Say:
+    """The same, but each line is said once: a hundred runs may lack the one browser."""
+    told: set[str] = set()
+
+    def tell(line: str) -> None:
+        if line not in told:
+            told.add(line)
+            say(line)
+
+    return tell

@@ -6,11 +6,12 @@ corrections are learnt from like any other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ...domain.aggregates.base import ACTOR, derive_id
 from ...domain.aggregates.run import LARGEST_SEED, TaskRun
+from ...domain.errors import GrokputerError
 from ...domain.events import TaskFailed, TrainingRequested
 from ...domain.rules.routing import Route
 from ..agent.attempts import find_run
@@ -29,10 +30,12 @@ def practise(
     tasks: Sequence[str],
     pages: int,
     sampling: RetryPolicy,
+    on_fault: Callable[[GrokputerError], None],
 ) -> None:
     """Play so many fresh pages of each of the environment's tasks before the training, and correct those that fail.
 
-    A run that was made before the worker was killed is not made again. Raises ``EnvironmentUnavailable``, ``UnknownTask``,
+    A run that was made before the worker was killed is not made again. ``on_fault`` is told why one cannot be tried again.
+    Raises ``EnvironmentUnavailable``, ``UnknownTask``,
     ``ModelError``.
     """
     place = parts.environment(environment)
@@ -49,7 +52,7 @@ def practise(
                 wanted.append(RunSpec(Task(environment, name, seed, requested.role), id, route))
     played += run_batch(runner, wanted, place, parts.state)
     failed = [(run, 1) for run in played if not run.corrections and _has_failed(run)]
-    for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, passes_over=True):
+    for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, on_fault=on_fault):
         pass
 
 

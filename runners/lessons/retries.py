@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -50,12 +50,13 @@ def correct_by_retries(
     sampling: RetryPolicy,
     actor: str,
     *,
-    passes_over: bool = False,
+    on_fault: Callable[[GrokputerError], None] | None = None,
     width: int = WIDTH,
 ) -> Iterator[TaskRun]:
     """Do each failed run's task again from its step (from 1) on, and yield the runs that this corrected.
 
-    A run that cannot be tried again here raises ``GrokputerError``, or is passed over; ``LogError`` is raised in any case.
+    A run that cannot be tried again here raises ``GrokputerError``; with ``on_fault`` that is told why, and the others go
+    on. ``LogError`` is raised in any case.
     """
     waiting = iter(failed)
     playing: list[_Retry] = []
@@ -74,9 +75,10 @@ def correct_by_retries(
             it.shorten()
             yield record_lessons(ledger, it.run, it.lessons, "retry", actor)
         before, playing = playing, [it for it in playing if not it.has_succeeded and it.goes_on(sampling.attempts)]
-        faults = (it.fault for it in before if it.fault is not None)
-        if not passes_over and (fault := next(faults, None)) is not None:
-            raise fault
+        for fault in (it.fault for it in before if it.fault is not None):
+            if on_fault is None:
+                raise fault
+            on_fault(fault)
 
 
 class _Retry:

@@ -21,7 +21,7 @@ from ...domain.aggregates.run import LARGEST_SEED
 from ...domain.page.messages import Page
 from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Model
-from ...domain.recipe import LARGEST_HELD_OUT_SHARE
+from ...domain.settings.recipe import LARGEST_HELD_OUT_SHARE
 from ..agent.episode import is_success, play
 from ..feedback.corrections import TEACHER_TOKENS, ask_teacher
 from ..store.ledger import Ledger

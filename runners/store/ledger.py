@@ -9,6 +9,8 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
@@ -28,7 +30,7 @@ from ...domain.errors import LogError
 from ...domain.events import Event
 from .log import Log, content_key, explain
 from .recorder import FactMapper, LogFactory, LogRecorder
-from .schema import create_tables, upgrade_tables
+from .schema import create_tables, is_blank, upgrade_tables
 from .writer import Work
 
 if TYPE_CHECKING:
@@ -41,6 +43,14 @@ RACES = 20
 """Times a decision is taken anew because another process wrote first; chosen: more than that is not a race."""
 
 
+@dataclass(frozen=True)
+class Save:
+    """What is stored in whole or not at all: the aggregates' pending events, and what else is to be done with them."""
+
+    aggregates: tuple[Aggregate, ...]
+    also: Work[None] | None = None
+
+
 class Ledger(Log):
     """One log file, for writing too. Open it with ``Ledger.open`` or make it with ``Ledger.create``."""
 
@@ -51,21 +61,20 @@ class Ledger(Log):
         try:
             upgrade_tables(path)
             self._events = _Events({"SQLITE_DBNAME": str(path), "CREATE_TABLE": "no"})
-        except (PersistenceError, sqlite3.Error) as error:
+        except (PersistenceError, sqlite3.Error, OSError) as error:
             raise explain(path, error) from error
 
     @classmethod
     def create(cls, path: Path, clock: Clock | None = None) -> Self:
         """A new, empty log, or the one that is there already. Raises ``LogError`` where none can be made."""
-        if path.exists() and path.stat().st_size:
-            return cls.open(path, clock)
-        if not path.parent.is_dir():
-            raise LogError(f"no folder {path.parent} to keep the log in; make it, or give another path with --db")
-        try:
-            create_tables(path)
-        except sqlite3.Error as error:
-            raise explain(path, error) from error
-        return cls(path, clock)
+        if is_blank(path):
+            if not path.parent.is_dir():
+                raise LogError(f"no folder {path.parent} to keep the log in; make it, or give another path with --db")
+            try:
+                create_tables(path)
+            except (sqlite3.Error, OSError) as error:
+                raise explain(path, error) from error
+        return cls.open(path, clock)
 
     def close(self) -> None:
         """Close every connection of this thread."""
@@ -104,9 +113,34 @@ class Ledger(Log):
         except BaseException as error:
             for aggregate, pending in collected:
                 aggregate.take_back(pending)
-            if isinstance(error, PersistenceError) and not isinstance(error, IntegrityError):
-                raise explain(self.path, error) from error
+            if isinstance(error, PersistenceError):
+                raise self._explained(error) from error
             raise
+
+    def store_all(self, saves: Sequence[Save]) -> list[Exception | None]:
+        """Store many in one commit. For each None once it is safe on the disk, or why it alone was not stored.
+
+        That is ``IntegrityError`` where one of the versions is there already, ``LogError``, or what ``also`` raises. Raises
+        ``LogError`` where nothing can be stored. What could not be stored is pending still.
+        """
+        collected = [[(aggregate, aggregate.collect_events()) for aggregate in save.aggregates] for save in saves]
+        events = [[event for _, pending in pairs for event in pending] for pairs in collected]
+        undone = collected
+        try:
+            outcomes = self._events.record_all(list(zip(events, (save.also for save in saves), strict=True)))
+            errors = [self._explained(it) if isinstance(it, Exception) else None for it in outcomes]
+            undone = [pairs for pairs, error in zip(collected, errors, strict=True) if error is not None]
+        except PersistenceError as error:
+            raise self._explained(error) from error
+        finally:
+            for aggregate, pending in chain(*undone):
+                aggregate.take_back(pending)
+        return errors
+
+    def _explained(self, error: Exception) -> Exception:
+        """The error as the ledger raises it."""
+        is_ours = isinstance(error, PersistenceError) and not isinstance(error, IntegrityError)
+        return explain(self.path, error) if is_ours else error
 
     def put(self, text: str) -> str:
         """Keep the text under a salted hash, so that erasing it leaves nothing that a guess could be held against."""
@@ -150,3 +184,8 @@ class _Events(Application[UUID]):
         """Store events and tracking, without what ``save`` adds for snapshots, caches and listeners that are not here."""
         stored = [self.mapper.to_stored_event(event) for event in events]
         self.recorder.insert_events(stored, tracking=tracking, also=also)
+
+    def record_all(self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]]) -> list[Sequence[int] | Exception]:
+        """Store each member's events in one commit for all; each one's positions or its error."""
+        to_stored = self.mapper.to_stored_event
+        return self.recorder.insert_all([([to_stored(it) for it in events], also) for events, also in batch])

@@ -5,6 +5,7 @@ It needs SQLite alone. Commands that only read load nothing of the event sourcin
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -33,12 +34,25 @@ APPLICATION_ID = 0x47524F4B
 """Marks a file as a log of this program (``PRAGMA application_id``): the letters GROK."""
 
 LOCK_TIMEOUT_S = 30
-"""Seconds to wait for another process's write; chosen: a commit takes milliseconds, a busy disk seconds."""
+"""Seconds that SQLite waits for a program which writes without ``WriteLock``, such as its shell; chosen, as is ``WAIT_S``."""
+
+ROOM_BYTES = 65_536
+"""A disk with less room is full; SQLite's index of the write-ahead log takes half of it."""
 
 BATCH = 200
 """Rows read at a time; measured: 3.8 us an event, with 5,000 at a time 8.5, as what lives longer costs more to keep."""
 
+SHORTEST = 4
+"""Characters of an id that name an aggregate at the least; chosen: a slip of a finger names none."""
+
+LARGEST = 2**63 - 1
+"""The largest integer that SQLite takes: no position is beyond it, and no number of events."""
+
 COLUMNS = "position, originator_id, originator_version, topic, state"
+
+MAY_BE_THEN = """(substr(state, 10, 19) <= ? OR substr(state, 1, 9) <> CAST('{"time":"' AS BLOB)
+ OR instr(substr(state, 29, 9), CAST('Z"' AS BLOB)) = 0)"""
+"""Events of the second or earlier, by the first bytes of their states; and any that do not begin with a time in UTC."""
 
 Row = tuple[int, str, int, str, bytes]
 """Those columns of one event."""
@@ -61,6 +75,7 @@ class Log:
         self.path = path
         self.clock = clock or SystemClock()
         self._threads = threading.local()
+        self._is_folder_writable = is_folder_writable(path)
         self.tables_seen = -1
         """The file's schema version under which the SQL tables were found to be this program's."""
 
@@ -84,7 +99,7 @@ class Log:
 
     def close(self) -> None:
         """Close this thread's connections; the next read opens another."""
-        for name in ("connection", "views", "turn"):
+        for name in ("connection", "views", "lock"):
             held = self._threads.__dict__.pop(name, None)
             if held is not None:
                 held.close()
@@ -119,8 +134,9 @@ class Log:
         """What is stored, in order, a batch at a time."""
         conditions, values = _of_topics(topics)
         if last is not None:
-            conditions, values = [*conditions, "position <= ?"], [*values, last]
+            conditions, values = [*conditions, "position <= ?"], [*values, min(last, LARGEST)]
         where = " AND ".join(["WHERE position >= ?", *conditions])
+        first = min(first, LARGEST)
         while True:
             found = self._select_rows(f"{where} ORDER BY position LIMIT {BATCH}", first, *values, connection=connection)
             yield from found
@@ -128,13 +144,22 @@ class Log:
                 return
             first = found[-1][0] + 1
 
+    def read_back(self, topics: Sequence[str] = ()) -> Iterator[Recorded]:
+        """The events, those of the topics alone where some are given, newest first, a batch at a time. Raises ``LogError``."""
+        conditions, values = _of_topics(topics)
+        where = " AND ".join(["WHERE position < ?", *conditions])
+        before = LARGEST
+        while found := self._select(f"{where} ORDER BY position DESC LIMIT {BATCH}", before, *values):
+            yield from found
+            before = found[-1].position
+
     def newest(self, count: int, topics: Sequence[str] = (), prefix: str = "") -> list[Recorded]:
         """The last events, at most so many, oldest first: those of the topics, of aggregates whose hex id begins so."""
         conditions, values = _of_topics(topics)
         if prefix:
             conditions, values = [*conditions, "originator_id BETWEEN ? AND ?"], [*values, prefix, prefix + "g"]
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-        return self._select(f"{where}ORDER BY position DESC LIMIT {count}", *values)[::-1]
+        return self._select(f"{where}ORDER BY position DESC LIMIT ?", *values, min(count, LARGEST))[::-1]
 
     @property
     def position(self) -> int:
@@ -172,10 +197,11 @@ class Log:
     def ids_like(self, prefix: str, first_topic: str) -> list[str]:
         """Hex ids of the aggregates that begin with the prefix and whose history begins with the topic, at most ten.
 
-        The prefix may be as a person types it: with dashes, in capitals, or no id at all, which nothing begins with.
+        The prefix may be as a person types it: with dashes, in capitals, or no id at all, which nothing begins with. Fewer
+        than ``SHORTEST`` characters name nothing.
         """
         prefix = prefix.strip().lower().replace("-", "")
-        if not prefix or not set(prefix) <= set("0123456789abcdef"):
+        if len(prefix) < SHORTEST or not set(prefix) <= set("0123456789abcdef"):
             return []
         with self.reading() as connection:
             cursor = connection.execute(
@@ -186,15 +212,23 @@ class Log:
             return [row[0] for row in cursor]
 
     def position_at(self, time: datetime) -> int:
-        """The position of the last event no later than the time, by bisection; 0 when all are later."""
-        low, high = 0, self.position
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.at(middle).event.time <= time:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        """The position of the last event that is not later than the time; 0 when all are later.
+
+        Last means the highest position. Times need not be in order: a clock may be set back, and runs that are played side by
+        side are stored when they end. Events before that position may then be later than the time. Events are looked through
+        from the newest on, by the text of their times first, as a million of them are too many to decode.
+        """
+        second = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        with self.reading() as connection:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE position <= ? AND {MAY_BE_THEN} ORDER BY position DESC",
+                (self.position, second),
+            )
+            with closing(found):
+                for position, id, version, topic, state in found:
+                    if decode_timestamp(topic, id, version, state).time <= time:
+                        return int(position)
+        return 0
 
     # --- beside the events ---
 
@@ -216,16 +250,16 @@ class Log:
 
     @contextmanager
     def changing_views(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection for views, in a transaction that ends with the block. Raises ``LogError``.
+        """This thread's connection for views, in a transaction that ends with the block. Raises ``LogError``, ``Unwritable``.
 
         What a power cut takes back of a view follows from the log again, so nobody waits for the disk.
         """
         try:
             if "views" not in self._threads.__dict__:
-                self._threads.turn, self._threads.views = WriteLock(self.path), connect(self.path)
+                self._threads.lock, self._threads.views = WriteLock(self.path), connect(self.path)
                 self._threads.views.execute("PRAGMA synchronous = NORMAL")
             connection: sqlite3.Connection = self._threads.views
-            with self._threads.turn:
+            with self._threads.lock:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -257,11 +291,21 @@ class Log:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection, which cannot write."""
         try:
+            if "connection" in self._threads.__dict__ and self._threads.lies != self._lies():
+                self._threads.__dict__.pop("connection").close()  # it was read as it lay there, and is another now
             if "connection" not in self._threads.__dict__:
+                self._threads.lies = self._lies()
                 self._threads.connection = connect(self.path, "ro")
             yield self._threads.connection
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
+
+    def _lies(self) -> tuple[int, int, int] | None:
+        """What tells a log in a folder that cannot be written from one that another user changed; None elsewhere."""
+        if self._is_folder_writable:
+            return None
+        found = self.path.stat()
+        return found.st_mtime_ns, found.st_size, is_as_it_lies(self.path)
 
 
 def _of_topics(topics: Sequence[str]) -> tuple[list[str], list[Any]]:
@@ -283,13 +327,52 @@ def check_content(key: str, salt: bytes, text: str) -> str:
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
-    """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time. Raises ``sqlite3.Error``."""
+    """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time.
+
+    Where SQLite cannot make its files beside the log, as on a read-only file system, a log that no process has open is read
+    as it lies there. Raises ``sqlite3.Error``, and ``LogError`` for such a log that cannot be read safely.
+    """
+    try:
+        return _connect(path, f"mode={mode}")
+    except sqlite3.OperationalError as error:
+        if mode != "ro" or is_folder_writable(path) or not os.access(path, os.R_OK):
+            raise
+        if not is_as_it_lies(path):
+            raise LogError(
+                f"{path} cannot be read safely: a process uses it or was killed, and its folder cannot be written "
+                f"({error}); copy it with the files beside it ({path.name}-wal) to a folder that can be written"
+            ) from None
+        return _connect(path, "mode=ro&immutable=1")
+
+
+def is_folder_writable(path: Path) -> bool:
+    """Whether SQLite can make the files beside the log that readers and writers share."""
+    return os.access(path.resolve().parent, os.W_OK)
+
+
+def is_as_it_lies(path: Path) -> bool:
+    """Whether the log can be read without the files beside it: all that was committed is in the one file."""
+    journals = (path.resolve().with_name(f"{path.resolve().name}{end}") for end in ("-wal", "-journal"))
+    return not any(it.exists() and it.stat().st_size for it in journals)
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{uri(path)}?mode={mode}", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        f"{uri(path)}?{options}", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
-    # The build's default may be less; a commit that a power cut takes back would be a lost fact.
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        # The build's default may be less; a commit that a power cut takes back would be a lost fact.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA schema_version")  # opens the files: what stands against it shows here
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def beside(path: Path) -> tuple[Path, ...]:
+    """The files that SQLite keeps beside a log while it is open: the write-ahead log and its index."""
+    return tuple(path.resolve().with_name(path.resolve().name + end) for end in ("-wal", "-shm"))
 
 
 def uri(path: Path) -> str:
@@ -297,19 +380,63 @@ def uri(path: Path) -> str:
     return f"file:{path.resolve().as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}"
 
 
+class Unwritable(LogError):
+    """The log cannot be written where it is, as the disk is full or read-only; what is in it can be read."""
+
+
 def explain(path: Path, error: BaseException) -> LogError:
-    """One line for what SQLite said, with what to do next."""
-    said = str(error)
-    if "not a database" in said or "malformed" in said:
+    """One line for what SQLite or the system said, with what to do next; ``Unwritable`` where the log can still be read."""
+    said, name = _cause(error)
+    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
         return LogError(f"{path} is damaged or not a log ({said}); restore it from a backup, or name another with --db")
-    if "full" in said:
-        return LogError(f"the disk with {path} is full; make room and run the command again, nothing recorded is lost")
-    if "locked" in said:
-        return LogError(f"{path} is being written by another process; try again")
-    if "readonly" in said or "unable to open" in said:
-        access = "" if os.access(path, os.W_OK) else ", this user may not write it"
-        return LogError(f"{path} cannot be written ({said}{access}); check its permissions, or name another with --db")
+    if name == "SQLITE_CANTOPEN" and not os.access(path, os.R_OK):
+        return LogError(f"{path} cannot be read ({said}); check its permissions, or name another with --db")
+    if name in ("SQLITE_FULL", "ENOSPC", "EDQUOT") or (name in ("SQLITE_IOERR", "EIO") and _is_full(path)):
+        return Unwritable(
+            f"the disk with {path} is full; make room and run the command again, nothing recorded is lost"
+        )
+    if name in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+        return LogError(
+            f"{path} is being written by another process, such as a restore or an SQL shell ({said}); end it, or wait, "
+            "and try again"
+        )
+    if name in ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "EROFS", "EACCES", "EPERM"):
+        return Unwritable(f"{path} cannot be written ({said}); {_advice(path)}, or name another with --db")
+    if name in ("SQLITE_IOERR", "EIO", "EFBIG"):
+        return Unwritable(
+            f"the system cannot read or write {path} ({said}); see whether its disk is full, over a limit or failing, run "
+            "the command again, and 'grokputer verify' to see that the log is whole"
+        )
     return LogError(f"{path}: {said}")
+
+
+def _cause(error: BaseException) -> tuple[str, str]:
+    """What SQLite or the system said, however wrapped, and its name for that: of SQLite's, the primary one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, (sqlite3.Error, OSError)):
+        cause = cause.__cause__
+    if isinstance(cause, OSError):
+        return cause.strerror or str(cause), errno.errorcode.get(cause.errno or 0, "")
+    detailed: str = getattr(cause, "sqlite_errorname", "")
+    return str(cause or error), "_".join(detailed.split("_")[:2])
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the disk lacks the room for what SQLite keeps beside the log; it says no more of that than I/O error."""
+    folder = path.resolve().parent
+    if not folder.exists():
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize < ROOM_BYTES
+
+
+def _advice(path: Path) -> str:
+    """What stands against writing the log, where it shows, and what to do."""
+    folder = path.resolve().parent
+    if folder.exists() and os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "its file system is read-only, so copy the log and the files beside it to another"
+    closed = next((it for it in (path, folder) if it.exists() and not os.access(it, os.W_OK)), None)
+    return "check its permissions" if closed is None else f"this user may not write {closed}, so check its permissions"
 
 
 def adapters_folder(log: Path) -> Path:

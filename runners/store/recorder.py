@@ -15,6 +15,7 @@ from eventsourcing.persistence import (
     Mapper,
     Notification,
     OperationalError,
+    PersistenceError,
     StoredEvent,
     Tracking,
 )
@@ -61,10 +62,23 @@ class LogRecorder(SQLiteProcessRecorder):
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
         """Store them at the log's end; their positions. Raises ``IntegrityError`` when one of the versions is there."""
-        rows = [(_hex(it.originator_id), it.originator_version, it.topic, it.state) for it in stored_events]
+        rows = _rows(stored_events)
         tracking: Tracking | None = kwargs.get("tracking")
         also: Work[None] | None = kwargs.get("also")
         return self._do(lambda transaction: self._store(transaction, rows, tracking, also))
+
+    def insert_all(
+        self, batch: Sequence[tuple[Sequence[StoredEvent], Work[None] | None]]
+    ) -> list[Sequence[int] | Exception]:
+        """Store each member's events, and what else it has to do, in one commit for all; each one's positions or its error."""
+
+        def work(stored_events: Sequence[StoredEvent], also: Work[None] | None) -> Work[Sequence[int]]:
+            rows = _rows(stored_events)
+            return lambda transaction: self._store(transaction, rows, None, also)
+
+        with _translated():
+            outcomes = self.datastore.writer.do_all([work(*member) for member in batch])
+        return [_translate(it) if isinstance(it, sqlite3.Error) else it for it in outcomes]
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Store how far a follower is. Raises ``IntegrityError`` when it is further already."""
@@ -107,12 +121,28 @@ class LogRecorder(SQLiteProcessRecorder):
         return positions
 
     def _do(self, work: Work[T]) -> T:
-        try:
+        with _translated():
             return self.datastore.writer.do(work)
-        except sqlite3.IntegrityError as error:
-            raise IntegrityError(error) from error
-        except (sqlite3.Error, OSError) as error:
-            raise OperationalError(error) from error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of SQLite and of the system as those of ``eventsourcing``."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise _translate(error) from error
+
+
+def _translate(error: sqlite3.Error | OSError) -> PersistenceError:
+    kind = IntegrityError if isinstance(error, sqlite3.IntegrityError) else OperationalError
+    translated = kind(error)
+    translated.__cause__ = error
+    return translated
+
+
+def _rows(stored_events: Sequence[StoredEvent]) -> list[Row]:
+    return [(_hex(it.originator_id), it.originator_version, it.topic, it.state) for it in stored_events]
 
 
 def _hex(id: UUID | str) -> str:

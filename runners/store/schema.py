@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from ...adapters.registry.files import sync
 from ...domain.errors import LogError
 from ...domain.merkle import Tree, leaf
-from .log import APPLICATION_ID, COLUMNS, connect
+from .log import APPLICATION_ID, COLUMNS, beside, connect
+from .write_lock import WriteLock
 
 KEEPS_EVENTS = (
     "CREATE TRIGGER IF NOT EXISTS log_keeps_events BEFORE UPDATE ON stored_events "
@@ -43,25 +46,69 @@ implicit row id is used again after a deletion and may move in a VACUUM; ``nodes
 
 
 def create_tables(path: Path) -> None:
-    """Make the log's tables and what guards them, all or nothing, waiting for whoever else is making them."""
-    with closing(connect(path, "rwc")) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        # The write lock first: a transaction that begins by reading cannot be widened while another writes.
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in TABLES:
-            connection.execute(statement)
-        connection.execute("COMMIT")
+    """Make an empty log at the path, in whole or not at all, unless another process has made one meanwhile.
+
+    It is built aside and then renamed, so a process that is killed leaves nothing that stands in the way of the next.
+    Raises ``LogError`` where another process does not let go of the path, ``sqlite3.Error``, ``OSError``.
+    """
+    path = path.resolve()
+    aside = path.with_name(f".{path.name}.new")
+    with closing(WriteLock(path)) as lock, lock:
+        if not is_blank(path):
+            return
+        _remove(aside)
+        try:
+            with closing(connect(aside, "rwc")) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in TABLES:
+                    connection.execute(statement)
+                connection.execute("COMMIT")
+            if path.exists():
+                shutil.copymode(path, aside)
+            sync(aside)
+            for leftover in beside(path):
+                leftover.unlink(
+                    missing_ok=True
+                )  # of a log that is not there any more; SQLite would read it into this one
+            aside.replace(path)
+        finally:
+            _remove(aside)
+    sync(path.parent)
+
+
+def is_blank(path: Path) -> bool:
+    """Whether nothing is there that could be lost: no file, an empty one, or a database that never had a table.
+
+    The last is what a process leaves that is killed while SQLite makes a file, as version 0.1.0 did in the log's own place.
+    """
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        return True
+    try:
+        with closing(connect(path, "ro")) as connection:
+            tables: int = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+            marks = [connection.execute(f"PRAGMA {it}").fetchone()[0] for it in ("application_id", "user_version")]
+    except sqlite3.Error:
+        return False
+    return not tables and marks == [0, 0]
+
+
+def _remove(file: Path) -> None:
+    for it in (file, *beside(file)):
+        it.unlink(missing_ok=True)
 
 
 def upgrade_tables(path: Path) -> None:
     """Give a log that an earlier program wrote what it lacks; done once, all or nothing.
 
     That is a node of the Merkle tree for each event, and the table of the states that are kept.
-    Raises ``LogError`` for a log in which positions are missing, ``sqlite3.Error``.
+    Raises ``LogError`` for a log in which positions are missing, or which another process does not let go of;
+    ``sqlite3.Error``, ``OSError``.
     """
-    with closing(connect(path)) as connection:
-        if has_nodes(connection) and _has_moments(connection):
+    with closing(connect(path, "ro")) as connection:
+        if has_nodes(connection) and has_moments(connection):
             return
+    with closing(WriteLock(path)) as lock, lock, closing(connect(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(MOMENTS)
         connection.execute("DELETE FROM checkpoints WHERE name LIKE 'state%'")  # where states were kept before
@@ -78,7 +125,8 @@ def has_nodes(connection: sqlite3.Connection) -> bool:
     return any(row[0] == "nodes" for row in connection.execute("SELECT name FROM pragma_table_info('stored_events')"))
 
 
-def _has_moments(connection: sqlite3.Connection) -> bool:
+def has_moments(connection: sqlite3.Connection) -> bool:
+    """Whether there is a table of the states that are kept."""
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'moments'").fetchone() is not None
 
 

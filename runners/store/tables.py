@@ -6,13 +6,15 @@ What an event says of a row is laid over what is there, so a table is a matter o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import cache
 from itertools import islice
 from typing import Any
 
 from ...domain.events import SCHEMA
 from ...projections.tables.tables import HANDLED, TABLES, Row, merge, rows_of
-from .log import Log
+from .log import Log, Unwritable, connect, explain
 
 CHECKPOINT = "tables"
 OF_THIS_PROGRAM = str(SCHEMA).encode()
@@ -33,10 +35,57 @@ def update_tables(log: Log) -> None:
 
     Where one is missing, or is of a program that has other columns or knows other facts, all are built anew.
     """
+    prepare_tables(log)
     goes_on = True
     while goes_on:
         with log.changing_views() as connection:
             goes_on = catch_up(log, connection)
+
+
+def prepare_tables(log: Log) -> None:
+    """Load what makes the tables where they have to be made: seconds, for which no other writer should wait.
+
+    Call it before a transaction in which the tables are brought up.
+    """
+    with log.reading() as connection:
+        if not _is_of_this_program(load_checkpoint(connection, CHECKPOINT)):
+            table_statements()
+
+
+@contextmanager
+def current_tables(log: Log) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write, on which the SQL tables say what the log says up to its end. Raises ``LogError``.
+
+    The tables are brought up first; where the log cannot be written, a copy in memory is, which stands for them there.
+    """
+    try:
+        if not are_tables_current(log):
+            update_tables(log)
+        is_behind = False
+    except Unwritable:
+        is_behind = True
+    try:
+        with closing(connect(log.path, "ro")) as connection:
+            if is_behind:
+                _copy_tables(log, connection)
+            yield connection
+    except sqlite3.Error as error:
+        raise explain(log.path, error) from error
+
+
+def _copy_tables(log: Log, connection: sqlite3.Connection) -> None:
+    """Copy the tables into memory, for this connection, in the place of those in the file, and bring them up there."""
+    connection.execute("PRAGMA temp_store = MEMORY")
+    saved = load_checkpoint(connection, CHECKPOINT)
+    position = saved[0] if saved is not None and _is_of_this_program(saved) and _are_ours(log, connection) else 0
+    for table, statement in table_statements().items():
+        connection.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        if position:
+            names = ", ".join(f"[{name}]" for name in TABLES[table])
+            connection.execute(f"INSERT INTO temp.{table} ({names}) SELECT {names} FROM main.{table}")
+    events = log.scan(position + 1, None, HANDLED)
+    while part := list(islice(events, PART)):
+        write_rows(connection, (row for position, event in part for row in rows_of(position, event)), "temp")
 
 
 def catch_up(log: Log, connection: sqlite3.Connection) -> bool:
@@ -49,33 +98,56 @@ def catch_up(log: Log, connection: sqlite3.Connection) -> bool:
     return len(part) == PART
 
 
+def are_ours(connection: sqlite3.Connection) -> bool:
+    """Whether the SQL tables are there and this program's, so that it goes on with them as they are."""
+    saved = load_checkpoint(connection, CHECKPOINT)
+    return saved is not None and saved[1] == OF_THIS_PROGRAM and _have_our_columns(connection)
+
+
 def _position(log: Log, connection: sqlite3.Connection) -> int:
     """How far the tables reach; they are made, or made anew, where they are not this program's."""
     saved = load_checkpoint(connection, CHECKPOINT)
-    if saved is not None and saved[1] == OF_THIS_PROGRAM and _are_ours(log, connection):
+    if saved is not None and _is_of_this_program(saved) and _are_ours(log, connection):
         return saved[0]
     _make_tables(connection)
     return 0
+
+
+def _is_of_this_program(saved: tuple[int, bytes] | None) -> bool:
+    return saved is not None and saved[1] == OF_THIS_PROGRAM
 
 
 def _are_ours(log: Log, connection: sqlite3.Connection) -> bool:
     """Whether all are there, with these columns; looked at again when the file's schema has changed."""
     schema: int = connection.execute("PRAGMA schema_version").fetchone()[0]
     if log.tables_seen != schema:
-        if any(_columns(connection, table) != set(columns) for table, columns in TABLES.items()):
+        if not _have_our_columns(connection):
             return False
         log.tables_seen = schema
     return True
 
 
+def _have_our_columns(connection: sqlite3.Connection) -> bool:
+    return all(_columns(connection, table) == set(columns) for table, columns in TABLES.items())
+
+
 def _make_tables(connection: sqlite3.Connection) -> None:
     """Empty tables, in the place of those there are."""
+    for table, statement in table_statements().items():
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+        connection.execute(statement)
+
+
+@cache
+def table_statements() -> dict[str, str]:
+    """By table the statement that makes it. The first call loads sqlite-utils, and with it pandas where that is installed."""
     from sqlite_utils import Database
 
-    database: Any = Database(connection)
-    for table, columns in TABLES.items():
-        connection.execute(f"DROP TABLE IF EXISTS {table}")
-        database[table].create(columns, pk=next(iter(columns)))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        database: Any = Database(connection)
+        return {
+            name: database.create_table_sql(name, columns, pk=next(iter(columns))) for name, columns in TABLES.items()
+        }
 
 
 def write_rows(connection: sqlite3.Connection, rows: Iterable[Row], schema: str = "main") -> None:

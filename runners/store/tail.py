@@ -1,21 +1,33 @@
-"""Noticing that somebody has written to the log, in this process or another."""
+"""Noticing that the log was written to, by this process or another."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 
 from .log import Log, connect, explain
 
 POLL_S = 0.005
-"""Seconds between two looks; chosen: a few microseconds of work each, and what is written is seen within as many ms."""
+"""Seconds between two looks while the log is written to; chosen: a look takes microseconds."""
+
+IDLE_POLL_S = 0.2
+"""Seconds between two looks when nothing was written for a while, so at most the time until a new event is seen; chosen: five
+wake-ups a second, and nobody who reads along notices the delay."""
 
 
 class Watch:
     """One follower's watch, from when it is made on. For one thread."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(
+        self,
+        log: Log,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = log.path
+        self._sleep, self._monotonic = sleep, monotonic
+        self._pause = POLL_S
         try:
             self._connection = connect(log.path, "ro")
             self._seen = self._version()
@@ -23,17 +35,21 @@ class Watch:
             raise explain(self.path, error) from error
 
     def wait(self, timeout_s: float) -> bool:
-        """Until somebody has written since the last call; False where nobody has in so many seconds. Raises ``LogError``."""
-        end = time.monotonic() + timeout_s
+        """Until the log was written to since the last call; False where it was not in so many seconds. Raises ``LogError``.
+
+        The pauses between two looks double while nothing comes, from ``POLL_S`` to ``IDLE_POLL_S``.
+        """
+        end = self._monotonic() + timeout_s
         try:
             while (version := self._version()) == self._seen:
-                left = end - time.monotonic()
+                left = end - self._monotonic()
                 if left <= 0:
                     return False
-                time.sleep(min(POLL_S, left))
+                self._sleep(min(self._pause, left))
+                self._pause = min(2 * self._pause, IDLE_POLL_S)
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
-        self._seen = version
+        self._seen, self._pause = version, POLL_S
         return True
 
     def close(self) -> None:

@@ -1,41 +1,115 @@
-"""Taking turns: who writes to a log holds a lock on a file beside it, which the system frees when a process dies.
+"""The lock that a process holds while it writes to the log: on a file beside it, freed by the system when the process dies.
 
-SQLite's own waiting is by sleeping and looking again, and of four busy writers one may wait for seconds.
+SQLite's own waiting is by sleeping and trying again, and of four busy writers one may wait for seconds. The kernel keeps those
+who wait for this lock in a queue. Measured with four busy processes: the longest wait was 16 ms, and 140 ms by trying again
+every millisecond.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from pathlib import Path
+
+from ...adapters.registry.lock import holder_entry, read_holder, write_holder
+from ...domain.errors import LogError
+
+WAIT_S = 30.0
+"""Seconds to wait for another process's write; chosen: a commit takes milliseconds, a busy disk seconds."""
 
 
 def lock_of(path: Path) -> Path:
-    """The file that is locked."""
+    """The file that is locked, the same one by whatever link the log is reached."""
+    path = path.resolve()
     return path.with_name(f"{path.name}.lock")
 
 
 class WriteLock:
-    """One writer's place among those who write to the log, in this process and others. For one thread at a time.
+    """One thread's hold on the right to write to the log at the path, against other threads and processes.
 
-    ``with turn:`` until the block ends nobody else has it. Raises ``OSError`` where the file cannot be made.
+    ``with lock:`` until the block ends nobody else has it. Raises ``LogError``, naming the holder, after ``WAIT_S`` seconds
+    of waiting, and ``OSError`` where the file cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
+        self._entry = holder_entry()
 
     def __enter__(self) -> None:
-        if self._file is None:
-            self._file = os.open(lock_of(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self.acquire()
 
     def __exit__(self, *raised: object) -> None:
-        assert self._file is not None
-        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self.release()
+
+    def acquire(self) -> None:
+        """Wait until this thread has the lock. Interrupted in it, the lock is free again."""
+        if self._file is None:
+            self._file = os.open(lock_of(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._wait(self._file)
+            write_holder(self._file, self._entry)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let the lock go. To let go twice is harmless."""
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let the file go; the next turn opens it again."""
+        """Let the lock and its file go; the next use opens it again."""
         if self._file is not None:
             os.close(self._file)
         self._file = None
+
+    def _wait(self, file: int) -> None:
+        """Stand in the kernel's queue, which knows no limit: a thread stands there, and is left behind at the limit."""
+        self._file = None
+        waiter = _Waiter(file)
+        try:
+            waiter.start()
+            waiter.done.wait(WAIT_S)
+        finally:
+            if waiter.hand_over():
+                self._file = file
+        if waiter.error is not None:
+            raise waiter.error
+        if self._file is None:
+            raise LogError(
+                f"{self.path} is being written by {read_holder(lock_of(self.path))}, for over {WAIT_S:g} s; wait until it "
+                "ends, or end it if it hangs or is stopped, and run the command again: nothing recorded is lost"
+            )
+
+
+class _Waiter(threading.Thread):
+    """Waits for the lock on an open file without a limit. Who has no use for the lock any more leaves the file to it."""
+
+    def __init__(self, file: int) -> None:
+        super().__init__(daemon=True)
+        self.done = threading.Event()
+        self.error: OSError | None = None
+        self._file = file
+        self._mutex = threading.Lock()
+        self._is_wanted = True
+
+    def run(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError as error:
+            self.error = error
+        with self._mutex:
+            self.done.set()
+            if not self._is_wanted:
+                os.close(self._file)
+
+    def hand_over(self) -> bool:
+        """Whether the file is the caller's again; otherwise it is closed, and the lock with it, as soon as the wait ends."""
+        with self._mutex:
+            self._is_wanted = self.done.is_set()
+            return self._is_wanted

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
-from ..rendering import print_json, print_table, show_time
+from ..rendering import print_json, print_line, print_table, show_time
 
 Moment = Annotated[str, typer.Argument(metavar="POSITION|TIME", help="A position, or an ISO 8601 time or date.")]
 
@@ -17,7 +17,8 @@ def diff(earlier: Moment, later: Moment, db: Db = DEFAULT_DB, as_json: AsJson = 
     """Show what changed between two positions or times.
 
     Settings, traffic, rollouts, adapters, trainings, means and counts that are not what they were, and how many events of
-    each kind did it. The moments may come in either order.
+    each kind did it. The moments may come in either order. A time stands for the last event that is not later, as in
+    'grokputer at'.
 
     \b
     Examples:
@@ -36,7 +37,7 @@ def diff(earlier: Moment, later: Moment, db: Db = DEFAULT_DB, as_json: AsJson = 
         print_json({"from": first, "to": last, "events": dict(events.most_common()), "changes": rows})
         return
     times = [show_time(log.at(position).event.time) for position in (first, last)]
-    print(f"from position {first}, {times[0]}, to {last}, {times[1]}: {last - first} events")
+    print_line(f"from position {first}, {times[0]}, to {last}, {times[1]}: {last - first} events")
     if events:
-        print(", ".join(f"{count} {topic}" for topic, count in events.most_common()))
+        print_line(", ".join(f"{count} {topic}" for topic, count in events.most_common()))
     print_table(("what", "before", "after"), ((it.what, it.before, it.after) for it in changes), "nothing that counts")

@@ -71,8 +71,8 @@ def _forward(log: Log, datasets: list[TrainingUse], name: str) -> tuple[dict[str
         raise NotFound(f"more than one run or example begins with {name!r}: {candidates}; give more of it")
     if not found:
         raise NotFound(
-            f"{name!r} is no adapter, no task instance of a dataset, and no run or example begins so; "
-            "see 'grokputer adapters' or 'runs'; examples are in the manifest of 'dataset export'"
+            f"{name!r} is no adapter, no task instance of a dataset, and no run or example begins so "
+            "(four characters or more); see 'grokputer adapters' or 'runs'; examples are in the manifest of 'dataset export'"
         )
     [(kind, id)] = found
     key = "run" if kind == "run" else "hash"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from ....projections.explain.fields import own_fields
 from ....projections.explain.sentences import short_id, short_text
 from ...archive.files import write_whole
 from ..options import DEFAULT_DB, Db, is_for_subcommand, open_log
-from ..rendering import print_table, say, show_time
+from ..rendering import print_json_line, print_line, print_table, say, show_time
 
 if TYPE_CHECKING:
     from ...store.codec import Recorded
@@ -73,8 +72,10 @@ def list_events(
     entries = _entries(opened, select(opened, tuple(event or ()), prefix, after, limit))
     if as_json or follow:
         for entry in entries:
-            line = json.dumps(entry, ensure_ascii=False, default=str) if as_json else _line(entry)
-            print(line, flush=follow)
+            if as_json:
+                print_json_line(entry, flush=follow)
+            else:
+                print_line(_line(entry), flush=follow)
         return
     columns = ("position", "time", "event", "id", "version", "caused by", "actor", "data")
     print_table(columns, (_row(entry) for entry in entries), "no such events")
@@ -130,7 +131,7 @@ def import_(
 
     with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines, _removing_if_new(db):
         done = import_log(Ledger.create(db), lines)
-    print(f"imported {done.events} events and {done.content} texts into {db}")
+    print_line(f"imported {done.events} events and {done.content} texts into {db}")
     say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(db)}")
 
 
@@ -163,7 +164,7 @@ def _select(
     if limit is not None and after is None:
         return opened.newest(limit, topics, prefix)
     found = (it for it in opened.read((after or 0) + 1, None, topics) if it.event.originator_id.hex.startswith(prefix))
-    return islice(found, limit)
+    return islice(found, None if limit is None else min(limit, sys.maxsize))
 
 
 def _follow(

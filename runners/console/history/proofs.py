@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import print_json
+from ..rendering import print_json, print_line
 
 if TYPE_CHECKING:
     from ...archive.integrity import Head
@@ -27,11 +27,12 @@ def verify(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Check that no event was edited, deleted, inserted, moved or cut off, and that every text is what was kept.
+    """Check that no event was edited, deleted, inserted, moved or cut off, that every text is what was kept, and the views.
 
     Prints the log's head: its size and a hash that stands for all of it. Kept where nobody who can write to the log can
-    write, it proves later that everything up to then is as it was. Exits with 1, and names the first bad position, when
-    something is not.
+    write, it proves later that everything up to then is as it was. Views are the SQL tables and the kept states, which follow
+    from the events: those that were edited are named, and 'grokputer replay' mends them. Exits with 1, and names the first
+    bad position or the view, when something is not as it was.
 
     \b
     Examples:
@@ -41,21 +42,28 @@ def verify(
     """
     from ...archive.integrity import Head
     from ...archive.integrity import verify as check
+    from ...archive.replay import compare_views
 
     heads = [Head.read(written) for written in head or ()]
     if proof is not None:
         _check_proof(proof, heads, as_json)
         return
-    found = check(open_log(db), heads)
+    log = open_log(db)
+    found = check(log, heads)
+    edited = [view for view, same in compare_views(log).items() if not same] if found.fault is None else []
     fault = {"position": found.fault.position, "reason": found.fault.reason} if found.fault else None
     if as_json:
-        print_json({"events": found.head.size, "head": str(found.head), "texts": found.texts, "fault": fault})
+        print_json(
+            {"events": found.head.size, "head": str(found.head), "texts": found.texts, "fault": fault, "edited": edited}
+        )
     elif found.fault is None:
-        print(f"{found.head.size} events and {found.texts} texts, all as they were written")
-        print(f"head {found.head}")
-    if found.fault is not None:
-        if not as_json:
-            print(found.fault)
+        print_line(f"{found.head.size} events and {found.texts} texts, all as they were written")
+        print_line(f"head {found.head}")
+        for view in edited:
+            print_line(f"view {view} is not what follows from the events: it was edited; 'grokputer replay' mends it")
+    else:
+        print_line(found.fault)
+    if found.fault is not None or edited:
         raise typer.Exit(1)
 
 
@@ -86,7 +94,7 @@ def prove(
         print_json(proof.to_json())
         return
     out.write_text(json.dumps(proof.to_json(), indent=2) + "\n")
-    print(f"proof of event {position} for the head {proof.head} is in {out}")
+    print_line(f"proof of event {position} for the head {proof.head} is in {out}")
 
 
 def _check_proof(path: Path, heads: Sequence[Head], as_json: bool) -> None:
@@ -102,7 +110,7 @@ def _check_proof(path: Path, heads: Sequence[Head], as_json: bool) -> None:
     if as_json:
         print_json({"position": proof.position, "topic": proof.topic, "head": str(proof.head), "holds": True})
         return
-    print(f"event {proof.position}, {proof.topic}, is in the log with the head {proof.head}")
-    print(proof.state)
+    print_line(f"event {proof.position}, {proof.topic}, is in the log with the head {proof.head}")
+    print_line(proof.state)
     if not heads:
-        print("hold the head against one that you trust, with --head")
+        print_line("hold the head against one that you trust, with --head")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import print_json, print_table
+from ..rendering import print_json, print_line, print_table, say
 
 if TYPE_CHECKING:
     from ...store.log import Log
@@ -43,10 +43,12 @@ def replay(
         _decide_again(open_log(db), as_json)
         return
     found = rebuild(open_log(db), ReplayProgress(Console(stderr=True)))
+    if found.unwritable is not None:
+        say(f"the views were compared as they stand: {found.unwritable}")
     if as_json:
         print_json({"events": found.events, "is_equal": found.is_equal, "equal": found.equal})
     else:
-        print(f"{found.events} events replayed")
+        print_line(f"{found.events} events replayed")
         print_table(("view", "result"), ((view, "equal" if same else "differs") for view, same in found.equal.items()))
     if not found.is_equal:
         raise typer.Exit(1)
@@ -69,12 +71,12 @@ def _decide_again(log: Log, as_json: bool) -> None:
         differences = [vars(decision) for decision in different]
         print_json({"decisions": total, "is_equal": not different, "kinds": kinds, "different": differences})
     else:
-        print(f"{total} decisions made again, {total - len(different)} of them equal to the bit")
+        print_line(f"{total} decisions made again, {total - len(different)} of them equal to the bit")
         rows = ((kind, made, equal) for kind, (made, equal) in sorted(counts.items()))
         print_table(("decision", "made", "equal"), rows, "no decisions yet; 'grokputer run' and 'rate' lead to some")
         for it in different[:SHOWN]:
-            print(f"at {it.position}, {it.kind}: {it.difference}")
+            print_line(f"at {it.position}, {it.kind}: {it.difference}")
         if len(different) > SHOWN:
-            print(f"and {len(different) - SHOWN} more; --json lists all")
+            print_line(f"and {len(different) - SHOWN} more; --json lists all")
     if different:
         raise typer.Exit(1)

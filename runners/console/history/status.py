@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ....domain.durations import show_duration
-from ....domain.rules.breach import is_breach
 from ....domain.rules.cost import Cost
-from ....domain.settings.settings import ROLES
-from ....projections.state.imported import describe_imported, summarize_imported
+from ....projections.explain.imported import describe_imported
+from ....projections.explain.overview import describe_role
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
-from ..rendering import print_json, print_table, show_share, show_time
+from ..rendering import print_json, print_line, print_table, show_share, show_time
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
+    from ...store.log import Log
 
 
 SHOWN = 5
@@ -33,19 +33,25 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer status
       grokputer status --db events.db --json
     """
+    from ...store.lease import find_worker
     from ...store.states import load_state
 
-    state = load_state(open_log(db))
-    roles, alerts = describe_roles(state), [alert for alert in state.alerts.rows() if alert["is_open"]]
+    log = open_log(db)
+    state = load_state(log)
+    roles, alerts = (
+        describe_roles(log, state, find_worker(log)),
+        [alert for alert in state.alerts.rows() if alert["is_open"]],
+    )
     if as_json:
         print_json({"position": state.position, "roles": roles, "alerts": alerts})
         return
     _print_roles(roles)
+    _print_waits(roles)
     _print_imported(roles)
     for alert in alerts[-SHOWN:]:
-        print(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
+        print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
     if len(alerts) > SHOWN:
-        print(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
+        print_line(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
 
 
 def at(
@@ -56,6 +62,8 @@ def at(
     """Show how things stood at a position or time.
 
     Adapters, traffic, settings and metrics, from the log. A time without a zone is local; a date is its first moment.
+    A time stands for the last event in the log that is not later. Where the clock was set back, or runs were played side by
+    side, some of the events before that one may be later than the time.
 
     \b
     Examples:
@@ -71,7 +79,7 @@ def at(
     document: dict[str, Any] = {
         "position": position,
         "time": time.isoformat(),
-        "roles": describe_roles(state),
+        "roles": describe_roles(log, state),
         "adapters": [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)],
         "settings": dict(state.settings),
         "metrics": state.metrics.rows(),
@@ -80,7 +88,7 @@ def at(
     if as_json:
         print_json(document)
         return
-    print(f"at position {position}, {show_time(time)}")
+    print_line(f"at position {position}, {show_time(time)}")
     _print_roles(document["roles"])
     _print_imported(document["roles"])
     print_adapters(state)
@@ -88,71 +96,11 @@ def at(
     _print_metrics(state)
 
 
-def describe_roles(state: State) -> list[dict[str, Any]]:
+def describe_roles(log: Log, state: State, worker: str | None = None) -> list[dict[str, Any]]:
     """One document per role, JSON-plain."""
-    return [_describe_role(state, role) for role in ROLES]
+    from ...improvement.overview import view_roles
 
-
-def _describe_role(state: State, role: str) -> dict[str, Any]:
-    window, policy, traffic, cycle = state.window(role), state.policy, state.traffic(role), state.lanes.cycle(role)
-    arms = [
-        counts
-        for adapters in state.metrics.state.get(role, {}).values()
-        for arm, counts in adapters.items()
-        if arm != "pinned"
-    ]
-    imported = summarize_imported(state, role)
-    is_added = imported is not None and policy.get("sessions.count", role)
-    ran = sum(counts["runs"] for counts in arms) + (imported["sessions"] if imported and is_added else 0)
-    succeeded = sum(counts["succeeded"] for counts in arms) + (imported["succeeded"] if imported and is_added else 0)
-    rollout = state.lanes.state["rollouts"][traffic.rollout] if traffic.rollout is not None else None
-    return {
-        "role": role,
-        "live": traffic.stable,
-        "window": {
-            "count": len(window.ratings),
-            "mean": round(window.mean, 4) if window.ratings else None,
-            "size": policy.get("rating.window", role),
-            "minimum": policy.get("rating.minimum", role),
-            "threshold": policy.get("rating.threshold", role),
-            "is_breach": is_breach(window, policy),
-            "unattributed": state.ratings.unattributed(role, traffic.stable),
-        },
-        "canary": _describe_canary(state, traffic.rollout),
-        "cycle": {"position": cycle["position"], "stage": _stage(state, cycle, rollout)} if cycle is not None else None,
-        "last_outcome": state.lanes.state["roles"].get(role, {}).get("last_outcome"),
-        "runs": ran,
-        "success": round(succeeded / ran, 4) if ran else None,
-        "imported": imported,
-    }
-
-
-def _describe_canary(state: State, rollout: str | None) -> dict[str, Any] | None:
-    """The rollout under way, with what a look at its canary says now."""
-    if rollout is None:
-        return None
-    lane, look = state.lanes.state["rollouts"][rollout], state.look(rollout)
-    known = {key: lane[key] for key in ("adapter", "weight_percent", "phase", "started", "position")}
-    return {**known, "verdict": look.verdict, "reason": look.reason, "message": look.message}
-
-
-def _stage(state: State, cycle: dict[str, Any], rollout: dict[str, Any] | None) -> str:
-    """How far the cycle is: the state of its training, then the proof, the gate, then the canary."""
-    if rollout is not None:
-        return f"canary {rollout['phase']}"
-    trainings = state.registry.trainings
-    key = next((key for key, it in trainings.items() if it["cycle"] == cycle["opened_by"]), None)
-    if key is None:
-        return "opened"
-    training = trainings[key]
-    adapter = next((it for it in state.registry.adapters.values() if it["training"] == key), None)
-    if adapter is not None:
-        said: str = adapter["status"]
-        return {"registered": "to be proven", "proven": "proven, at the gate"}.get(said, said)
-    if training["status"] == "training" and training["steps"]:
-        return f"training, step {training['step']} of {training['steps']}"
-    status: str = training["status"]
-    return {"requested": "training requested"}.get(status, status)
+    return [describe_role(state, view) for view in view_roles(log, state, worker)]
 
 
 def _print_roles(roles: list[dict[str, Any]]) -> None:
@@ -172,11 +120,22 @@ def _print_roles(roles: list[dict[str, Any]]) -> None:
     print_table(columns, (_row(role) for role in roles))
 
 
+def _print_waits(roles: list[dict[str, Any]]) -> None:
+    """What each role that has anything waits for, and what its mean leaves out."""
+    begun = [role for role in roles if role["has_begun"] or role["runs"]]
+    for role in begun:
+        print_line(f"{role['role']} waits for {role['waits_for']['message']}")
+        if role["window"]["note"]:
+            print_line(f"{role['role']}, its mean: {role['window']['note']}")
+    if not begun:
+        print_line("no role has runs yet; 'grokputer run' makes some")
+
+
 def _print_imported(roles: list[dict[str, Any]]) -> None:
     """Whether the imported sessions count, and what they lack, a line for each role that has some."""
     for role in roles:
         if role["imported"] is not None:
-            print(describe_imported(role["role"], role["imported"]))
+            print_line(describe_imported(role["role"], role["imported"]))
 
 
 def _row(role: dict[str, Any]) -> tuple[Any, ...]:

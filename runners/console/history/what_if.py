@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +11,13 @@ from ....domain.errors import GrokputerError
 from ....domain.events import RatingThresholdBreached
 from ....domain.settings.settings import check_setting
 from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import print_json, print_table, show_time
+from ..rendering import print_json, print_line, print_table, show_time
+
+if TYPE_CHECKING:
+    from ....projections.explain.what_if import Moment
+
+ALONE = "people decide by no rule, and a rule may have changed since"
+"""Why a decision may be recorded and not imagined, or imagined and not recorded, though no setting is another."""
 
 RULES = {
     "sequential": {"rating.rule": "sequential", "canary.rule": "sequential"},
@@ -33,7 +40,8 @@ def what_if(
     """Fold the recorded history under other settings.
 
     Shows the breaches and the ends of canaries as they were and as they would have been. Runs, ratings, trainings and shares
-    stay as they are recorded; nothing is written.
+    stay as they are recorded; nothing is written. Without another setting it makes the recorded decisions once more: what is
+    recorded and imagined alike stands in one row, and what a person decided is named as such.
 
     \b
     Examples:
@@ -45,28 +53,40 @@ def what_if(
     changed = _changed(window, threshold, minimum, rule, settings or ())
     log = open_log(db)
     breaches = log.read(1, None, (RatingThresholdBreached.TOPIC,))
-    imagination = WhatIf(changed, {recorded.event.caused_by for recorded in breaches})
+    imagination = WhatIf(changed, {recorded.event.caused_by: recorded.position for recorded in breaches})
     moments = [it for recorded in log.read() for it in imagination.imagine(recorded.position, recorded.event)]
     moments += imagination.rest()
     if as_json:
         print_json({"settings": changed, "moments": [{**vars(it), "time": it.time.isoformat()} for it in moments]})
         return
     said = ", ".join(f"{key} = {value}" for key, value in changed.items())
-    print(f"With {said}:" if said else "With the recorded settings, as the rules are today:")
+    print_line(f"With {said}:" if said else "With the recorded settings, as the rules are today:")
     columns = ("position", "time", "role", "adapter", "recorded", "imagined", "said")
-    rows = (
-        (
-            it.position,
-            show_time(it.time.isoformat()),
-            it.role,
-            it.adapter or "base",
-            it.kind if it.is_recorded else None,
-            None if it.is_recorded else it.kind,
-            it.message,
-        )
-        for it in sorted(moments, key=lambda it: (it.position, not it.is_recorded))
-    )
+    rows = _rows(moments)
     print_table(columns, rows, "no breach and no canary, neither recorded nor imagined")
+    alone = sum(None in row[4:6] for row in rows)
+    if not changed and rows:
+        print_line("all as it was recorded" if not alone else f"{alone} of {len(rows)} stand alone; {ALONE}")
+
+
+def _rows(moments: Sequence[Moment]) -> list[tuple[Any, ...]]:
+    """A row for each decision, in order; one that is both recorded and imagined is one row."""
+    rows: dict[tuple[Any, ...], list[Moment]] = {}
+    for it in sorted(moments, key=lambda it: (it.position, not it.is_recorded)):
+        alike = rows.setdefault((it.position, it.role, it.adapter, it.kind), [])
+        alike.append(it)
+    return [
+        (
+            position,
+            show_time(alike[0].time.isoformat()),
+            role,
+            adapter or "base",
+            kind if alike[0].is_recorded else None,
+            None if alike[-1].is_recorded else kind,
+            alike[0].message,
+        )
+        for (position, role, adapter, kind), alike in rows.items()
+    ]
 
 
 def _changed(

@@ -14,7 +14,7 @@ from ....domain.events import ComparisonStarted
 from ....projections.explain.sentences import short_id
 from ....projections.state.ratings import BASE
 from ..options import DEFAULT_DB, Actor, AsJson, Db, name_actor, open_ledger, open_log
-from ..rendering import print_json, say
+from ..rendering import print_json, print_line, say
 from .ab_report import report, show_list, tell_played
 
 if TYPE_CHECKING:
@@ -149,18 +149,18 @@ def _preview(ledger: Ledger, state: State, design: Design, as_json: bool) -> Non
         )
         return
     last = design.seed + design.episodes - 1
-    print(
+    print_line(
         f"{count_pairs(design.pairs)}: {design.episodes} pages of {', '.join(design.tasks)}, seeds {design.seed} to {last}"
     )
-    print(f"{left} runs to make of {2 * design.pairs}, one at a time", end="")
-    print(
+    lasts = (
         f": {show_duration(seconds)} or less, by earlier runs"
         if seconds is not None
         else "; nothing tells how long yet"
     )
-    print(f"a go needs {bars}, over {bars.minimum} pairs or more")
+    print_line(f"{left} runs to make of {2 * design.pairs}, one at a time{lasts}")
+    print_line(f"a go needs {bars}, over {bars.minimum} pairs or more")
     if played:
-        print(tell_played(played, design.pairs))
+        print_line(tell_played(played, design.pairs))
 
 
 def _find(log: Log, prefix: str | None) -> UUID:
@@ -175,5 +175,7 @@ def _find(log: Log, prefix: str | None) -> UUID:
     found = log.ids_like(prefix, ComparisonStarted.TOPIC)
     if len(found) != 1:
         how_many = "more than one" if found else "no"
-        raise NotFound(f"{how_many} comparison begins with {prefix!r}; see 'grokputer ab'")
+        raise NotFound(
+            f"{how_many} comparison begins with {prefix!r}; give four characters of its id or more, see 'grokputer ab'"
+        )
     return UUID(found[0])

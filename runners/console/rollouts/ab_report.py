@@ -10,7 +10,7 @@ from ....domain.ab.decision import count_pairs
 from ....domain.events import ComparisonConcluded, ComparisonStarted
 from ....projections.explain.sentences import short_id, short_text
 from ....projections.state.ratings import BASE
-from ..rendering import print_json, print_table, show_time
+from ..rendering import print_json, print_line, print_table, show_time
 
 if TYPE_CHECKING:
     from ...ab.results import ComparisonResult
@@ -96,20 +96,24 @@ def _print(found: ComparisonResult) -> None:
     if numbers["tasks"]:
         print_table(columns, (_task_row(task) for task in numbers["tasks"]))
     if numbers["latency_of"] != "all":
-        print(f"latency of the {count_pairs(numbers['latency_ms']['pairs'])} that both did")
+        print_line(f"latency of the {count_pairs(numbers['latency_ms']['pairs'])} that both did")
     if numbers["by_people"]:
-        print(f"people rated both runs of {count_pairs(numbers['by_people'])}; the others have the reviewer's stars")
+        print_line(
+            f"people rated both runs of {count_pairs(numbers['by_people'])}; the others have the reviewer's stars"
+        )
     if found.left_out:
-        print(f"{count_pairs(found.left_out)} left out, as runs lost their browser or met an error again and again")
+        print_line(
+            f"{count_pairs(found.left_out)} left out, as runs lost their browser or met an error again and again"
+        )
     if started.played_before:
-        print(tell_played(started.played_before, found.design.pairs))
+        print_line(tell_played(started.played_before, found.design.pairs))
     if concluded is None:
-        print(f"under way: {len(found.pairs)} of {count_pairs(found.design.pairs)} done; the same command goes on")
+        print_line(f"under way: {len(found.pairs)} of {count_pairs(found.design.pairs)} done; the same command goes on")
         return
-    print(f"{b} in place of {a}: {found.verdict.verdict} ({found.verdict.reason})")
-    print(found.verdict.message)
+    print_line(f"{b} in place of {a}: {found.verdict.verdict} ({found.verdict.reason})")
+    print_line(found.verdict.message)
     if (concluded.verdict, concluded.reason) != (found.verdict.verdict, found.verdict.reason):
-        print(f"before the latest ratings it was: {concluded.verdict} ({concluded.reason}): {concluded.message}")
+        print_line(f"before the latest ratings it was: {concluded.verdict} ({concluded.reason}): {concluded.message}")
 
 
 def _figures(numbers: Mapping[str, Any]) -> list[tuple[str, ...]]:

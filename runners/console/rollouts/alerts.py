@@ -10,7 +10,7 @@ import typer
 from ....domain.aggregates.alert import CHANNELS
 from ....domain.durations import say_time
 from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
-from ..rendering import Branch, print_json, print_tree, show_time
+from ..rendering import Branch, print_json, print_line, print_tree, show_time
 
 alerts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
@@ -44,7 +44,7 @@ def list_alerts(
         print_json(shown)
         return
     if not shown:
-        print("no alerts")
+        print_line("no alerts")
     for row in shown:
         print_tree(_describe(row, log.clock.now(), state.policy.get("alert.tries")))
 
@@ -124,8 +124,8 @@ def try_channels(
             to, answer = policy.get(CHANNELS[name]), Failure(str(error))
         if isinstance(answer, Failure):
             arrived = False
-            print(f"{name} to {to}: NOT delivered: {answer.reason}")
+            print_line(f"{name} to {to}: NOT delivered: {answer.reason}")
         else:
-            print(f"{name} to {to}: delivered: {answer}, id {delivery.id}")
+            print_line(f"{name} to {to}: delivered: {answer}, id {delivery.id}")
     if not arrived:
         raise typer.Exit(1)

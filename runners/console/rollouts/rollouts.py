@@ -9,7 +9,7 @@ import typer
 
 from ..history.status import in_order
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_table, show_time
+from ..rendering import print_json, print_line, print_table, show_time
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -166,8 +166,8 @@ def _decide(db: Path, adapter: str, wanted: str, reason: str, by: str | None, *,
     after = process_new_events(ledger)
     lane = next(it for it in after.lanes.state["rollouts"].values() if it["adapter"] == adapter)
     if ledger.position == before:
-        print(f"{adapter} is {lane['phase']} already; nothing was recorded")
+        print_line(f"{adapter} is {lane['phase']} already; nothing was recorded")
     else:
         live = after.traffic(lane["role"]).stable or "the base"
         share = f"with {lane['weight_percent']} % of the runs of role {lane['role']}"
-        print(f"{adapter} is {lane['phase']}, {share}; live is {live}")
+        print_line(f"{adapter} is {lane['phase']}, {share}; live is {live}")

@@ -12,7 +12,7 @@ from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, short_id
 from ...feedback.ratings import ISSUES, _require_ended, record_rating
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
-from ..rendering import say
+from ..rendering import print_line, say, say_text
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
@@ -47,7 +47,7 @@ def rate(
     rated = record_rating(ledger, found, number, issue or [], comment, name_actor(by), step, role)
     _follow(ledger)
     given = rated.ratings[-1]
-    print(f"{short_id(found.id.hex)} is rated {number}{describe_fault(given)}")
+    print_line(f"{short_id(found.id.hex)} is rated {number}{describe_fault(given)}")
     if given.stars < GOOD_STARS and given.fault is None:
         say("it counts for no role; name the step that went wrong with --step, or the role with --role")
 
@@ -118,7 +118,7 @@ def correct(
         tried = "the demonstration" if demonstrate else f"none of {retry} attempts"
         raise GrokputerError(f"{tried} did not do the task of {short_id(found.id.hex)}; nothing was recorded")
     latest = corrected.corrections[-1]
-    print(f"{short_id(found.id.hex)} is corrected ({latest.source}, {latest.steps} steps)")
+    print_line(f"{short_id(found.id.hex)} is corrected ({latest.source}, {latest.steps} steps)")
 
 
 def _follow(ledger: Ledger) -> None:
@@ -184,7 +184,7 @@ def _ask_actions(ledger: Ledger, run: TaskRun) -> list[str]:
     from ...agent.runner import steps_of
 
     for messages, _ in list(steps_of(ledger, run))[:1]:
-        say(messages[-1]["content"])
+        say_text(messages[-1]["content"])
     actions: list[str] = []
     while given := _ask(f"right action {len(actions) + 1} (Enter ends)"):
         actions.append(given)

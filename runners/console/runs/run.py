@@ -14,7 +14,7 @@ from ....domain.errors import GrokputerError, UnknownAdapter
 from ....domain.events import TaskFailed
 from ....projections.explain.sentences import short_id, short_text
 from ..options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
-from ..rendering import print_json, say
+from ..rendering import print_json, print_line, print_text, say
 from .feedback import ask_feedback
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run(
         print_json(documents[0] if times == 1 else documents)
     elif times > 1:
         good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
-        print(f"{good} of {times} succeeded")
+        print_line(f"{good} of {times} succeeded")
     _raise_faults(ended)
 
 
@@ -164,9 +164,9 @@ def _print_outcome(ledger: Ledger, run: TaskRun) -> None:
     """The answer where the task was a question, then how the run ended."""
     document = _document(ledger, run)
     if document["answer"] is not None:
-        print(document["answer"])
+        print_text(str(document["answer"]))
     why = f" ({document['reason']})" if document["reason"] else ""
-    print(
+    print_line(
         f"{short_id(run.id.hex)} {document['outcome']}{why} after {document['steps']} steps in {document['seconds']} s "
         f"with {document['adapter'] or BASE}; seed {document['seed']}, implicitly {document['implicit_stars']} stars"
     )

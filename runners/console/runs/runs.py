@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -35,7 +33,7 @@ from ..options import (
     open_ledger,
     open_log,
 )
-from ..rendering import print_json, print_table, say, show_time
+from ..rendering import print_json, print_line, print_table, print_text, say, show_time
 
 if TYPE_CHECKING:
     from ...sessions.runs import Recorded
@@ -44,6 +42,8 @@ if TYPE_CHECKING:
 ERASED = "(erased)"
 SHOWN_KEYS = 10
 """Keys, runs or files that one line names; chosen."""
+WORDS = " " * 8
+"""Stands before each line of what somebody wrote, so that it is never taken for a line of the program's own."""
 
 
 runs = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
@@ -72,25 +72,35 @@ def list_runs(
     """
     if is_for_subcommand(context):
         return
-    log = open_log(db)
-    conditions, values = ["1"], []
-    if role is not None:
-        conditions.append("role = ?")
-        values.append(role)
-    if failed:
-        conditions.append("status = 'failed'")
-    if unattributed:
-        conditions.append(f"stars < {GOOD_STARS} AND fault IS NULL")
-    if unrated:
-        conditions.append("stars IS NULL AND status <> 'running'")
-    found = _select(log, " AND ".join(conditions), [*values, limit])
+    from ...explain.run_list import list_runs as find_runs
+
+    filters = [f"--role {role}"] * (role is not None) + ["--failed"] * failed
+    filters += ["--unrated"] * unrated + ["--unattributed"] * unattributed
+
+    def is_wanted(run: dict[str, Any]) -> bool:
+        return (
+            (role is None or run["role"] == role)
+            and (not failed or run["status"] == "failed")
+            and (not unrated or (run["stars"] is None and run["status"] != "running"))
+            and (not unattributed or (run["stars"] is not None and run["stars"] < GOOD_STARS and run["fault"] is None))
+        )
+
+    found = find_runs(open_log(db), limit, is_wanted)
     if as_json:
-        print_json(found)
+        print_json(found.rows)
         return
     columns = (
         "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "fault", "corrected",
     )  # fmt: skip
-    print_table(columns, (_row(run) for run in found), "no runs; start one with 'grokputer run click-button'")
+    print_table(columns, (_row(run) for run in found.rows), _describe_none(found.seen, filters))
+
+
+def _describe_none(seen: int, filters: list[str]) -> str:
+    """Why the list is empty, and what to do."""
+    if not seen:
+        return "no runs; start one with 'grokputer run click-button'"
+    runs = f"none of the {seen} runs" if seen > 1 else "not the one run"
+    return f"no runs match {' '.join(filters)}, {runs} in the log; 'grokputer runs' lists them"
 
 
 @runs.command("import")
@@ -124,7 +134,7 @@ def import_(
     sessions = read_sessions(paths)
     done = record_sessions(ledger, sessions, role, actor)
     state = process_new_events(ledger)
-    print(f"imported {done.new} sessions as runs of role {role}; {done.there} were there already")
+    print_line(f"imported {done.new} sessions as runs of role {role}; {done.there} were there already")
     _say_what_was_left(done)
     if done.new and not state.policy.get("sessions.count", role):
         say(f"they count in no ratings; to count them for the base: grokputer settings set {role}.sessions.count true")
@@ -149,7 +159,7 @@ def export(
     from ...sessions.export import export_sessions
 
     done = export_sessions(open_log(db), folder, role)
-    print(f"wrote {done.written} sessions to {folder}")
+    print_line(f"wrote {done.written} sessions to {folder}")
     if len(done.roles) > 1:
         say(
             f"a session names no role, and these are of {', '.join(sorted(done.roles))}; --role writes those of one role"
@@ -181,26 +191,6 @@ def _say_what_was_left(done: Recorded) -> None:
             f"{len(done.others)} were left out, because their id is that of another session with another task: "
             f"{', '.join(done.others[:SHOWN_KEYS])}"
         )
-
-
-def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]:
-    """Rows of the table of runs, which is brought up to the log's end first where it is behind."""
-    from ...store.log import connect, explain
-    from ...store.tables import are_tables_current, update_tables
-
-    if not are_tables_current(log):
-        update_tables(log)
-    try:
-        with closing(connect(log.path, "ro")) as connection:
-            connection.row_factory = sqlite3.Row
-            statement = f"SELECT * FROM runs WHERE {condition} ORDER BY position DESC LIMIT ?"
-            found = [dict(row) for row in connection.execute(statement, values)]
-    except sqlite3.Error as error:
-        raise explain(log.path, error) from error
-    for run in found:
-        if run["environment"] == "chat":
-            run["task"] = log.get_content(run["task"])
-    return found
 
 
 def _row(run: dict[str, Any]) -> tuple[Any, ...]:
@@ -283,48 +273,58 @@ def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
     begin = f"{entry['position']:>6}  "
     match event:
         case TaskStarted():
-            print(f"{begin}{ERASED if entry['task'] is None else entry['task']}  (seed {entry['seed']})")
-            print(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
-            print(f"        role {event.role}, arm {event.arm}, adapter {event.adapter or 'base'}")
+            _print_words(entry["task"], begin, f"  (seed {entry['seed']})")
+            print_line(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
+            print_line(f"        role {event.role}, arm {event.arm}, adapter {event.adapter or 'base'}")
             for lane in event.others:
                 with_adapter = f"adapter {lane['adapter']}" if lane["adapter"] else f"on the adapter of {event.role}"
-                print(f"        role {lane['role']}, arm {lane['arm']}, {with_adapter}")
-            print(f"        on {entry['base']}")
+                print_line(f"        role {lane['role']}, arm {lane['arm']}, {with_adapter}")
+            print_line(f"        on {entry['base']}")
         case SessionImported():
-            print(f"{begin}imported: {describe_session(event)}")
+            print_line(f"{begin}imported: {describe_session(event)}")
         case StepTaken():
             by = f" by {event.role}" if event.role else ""
-            print(f"{begin}step {entry['step']}{by}  {ERASED if entry['answer'] is None else entry['answer']}")
+            _print_words(entry["answer"], f"{begin}step {entry['step']}{by}  ")
             for line in _prompt_lines(entry["prompt"], full):
-                print(f"        | {line}")
+                print_line(f"        | {line}")
             if entry["error"]:
-                print(f"        error: {entry['error']}")
+                print_line(f"        error: {entry['error']}")
         case TaskSucceeded() | TaskFailed():
             why = (
                 f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
             )
             outcome = "failed" if "reason" in entry else "succeeded"
-            print(f"{begin}{outcome}{why} after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s, ", end="")
-            print(f"reward {entry['reward']:g}, implicitly {entry['implicit_stars']} stars")
+            print_line(
+                f"{begin}{outcome}{why} after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s, "
+                f"reward {entry['reward']:g}, implicitly {entry['implicit_stars']} stars"
+            )
         case TaskRated():
             issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
-            print(
+            print_line(
                 f"{begin}rated {entry['stars']} by {entry['actor']} ({entry['source']}){issues}{describe_fault(event)}"
             )
             if entry["comment"] is not None:
-                print(f"        {entry['comment']}")
+                print_text(entry["comment"], WORDS)
         case TaskCorrected():
             verified = "verified" if entry["is_verified"] else "not verified"
-            print(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified})")
+            print_line(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified})")
             for answer in entry["correction"] or [ERASED]:
-                print(f"        {answer}")
+                print_text(answer, WORDS)
+
+
+def _print_words(words: str | None, begin: str, end: str = "") -> None:
+    """The words of a task or an answer, its first line after the beginning, and further lines below it."""
+    first, *more = (ERASED if words is None else words).split("\n")
+    print_line(f"{begin}{first}{end}")
+    for line in more:
+        print_line(f"{WORDS}{line}")
 
 
 def _prompt_lines(prompt: list[dict[str, str]] | None, full: bool) -> list[str]:
     """The prompt's last message: whole, or its first line and how many more there are."""
     if prompt is None:
         return [ERASED]
-    lines: list[str] = prompt[-1]["content"].splitlines() or [""]
+    lines: list[str] = prompt[-1]["content"].rstrip("\n").split("\n")
     if full:
         return lines
     return [short_text(lines[0], 100) + (f"  (+{len(lines) - 1} lines, see --full)" if len(lines) > 1 else "")]

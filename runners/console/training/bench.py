@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..options import AsJson
-from ..rendering import is_terminal, print_json, print_table
+from ..rendering import is_terminal, print_drawing, print_json, print_line, print_table, print_text
 
 if TYPE_CHECKING:
     from ...bench.bench import Arguments
@@ -132,9 +132,9 @@ def _show(found: Report, folder: Path, as_json: bool) -> None:
         print_json(as_document(found))
     else:
         print_table(COLUMNS, point_rows(found))
-        print(f"{CAPTION}\n")
+        print_text(f"{CAPTION}\n")
         print_table(task_columns(found), task_rows(found))
-        print(f"\n{plot_curve(found, shutil.get_terminal_size((100, 24)).columns, is_terminal())}\n")
+        print_drawing(f"\n{plot_curve(found, shutil.get_terminal_size((100, 24)).columns, is_terminal())}\n")
     draw_curve(found, folder / "learning.png")
     if not as_json:
-        print(f"written: learning.json, learning.md and learning.png in {folder}")
+        print_line(f"written: learning.json, learning.md and learning.png in {folder}")

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from ....adapters.data.dataset import TOPICS, Dataset, build_dataset
 from ....domain.durations import show_duration
 from ....domain.rules.cost import Prices
+from ....domain.settings.settings import resolve_recipe
 from ....projections.explain.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
-from ...improvement.process_manager import resolve_recipe
 from ...lessons.gather import find_uncorrected
 from ...wiring import base_of
-from ..rendering import print_json, print_table, say
+from ..rendering import print_json, print_line, print_table, say
 
 if TYPE_CHECKING:
     from ....adapters.training.cost import Estimate
-    from ....domain.recipe import Recipe
+    from ....domain.settings.recipe import Recipe
     from ....projections.state.state import State
     from ...store.ledger import Ledger
 
@@ -52,19 +52,19 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         return
     print_table(("recipe", "value"), recipe.to_json().items())
     sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
-    print(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
+    print_line(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
     if again:
         often = f"{'each ' * (again > 1)}up to {retries} times"
-        print(
+        print_line(
             f"before it, {count(again, 'failed run')} that nobody corrected would be tried again, {often}; successes add"
         )
     if pages:
-        print(f"{count(pages, 'fresh page')} of each task that failed would be practised; own successes add")
+        print_line(f"{count(pages, 'fresh page')} of each task that failed would be practised; own successes add")
     if found is None:
-        print(f"it would be declined: {declined}")
+        print_line(f"it would be declined: {declined}")
         return
     print_table(("it would take", "about"), _rows(found, recipe, Prices.of(policy)))
-    print(f"known from: {found.basis}")
+    print_line(f"known from: {found.basis}")
 
 
 def _document(

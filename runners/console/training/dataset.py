@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ....domain.errors import NotPossible
-from ....domain.settings.settings import ROLES
+from ....domain.settings.settings import ROLES, resolve_recipe
 from ....projections.explain.sentences import short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_table
+from ..rendering import print_json, print_line, print_table, print_text, say
 
 if TYPE_CHECKING:
     from ....adapters.data.dataset import Dataset
@@ -113,7 +113,7 @@ def export(
     else:
         write_examples(file, built.examples)
     manifest.write_text(built.manifest() + "\n", encoding="utf-8")
-    print(f"wrote {written} examples to {file} and the manifest to {manifest}")
+    print_line(f"wrote {written} examples to {file} and the manifest to {manifest}")
 
 
 @dataset.command("import")
@@ -142,10 +142,10 @@ def import_(
     ledger = open_ledger(db)
     read = read_public(path, role, limit)
     if not record_import(ledger, read, role, license, name_actor(by)):
-        print(f"these {len(read.examples)} examples are imported for role {role} already; nothing was recorded")
+        print_line(f"these {len(read.examples)} examples are imported for role {role} already; nothing was recorded")
         return
     left_out = f", {read.left_out} rows left out" if read.left_out else ""
-    print(f"imported {len(read.examples)} examples from {read.name} ({read.form}{left_out}) for role {role}")
+    print_line(f"imported {len(read.examples)} examples from {read.name} ({read.form}{left_out}) for role {role}")
 
 
 @dataset.command()
@@ -168,7 +168,7 @@ def synthesize(
       grokputer dataset synthesize --dry-run
       grokputer dataset synthesize --role action --count 5
     """
-    from ...improvement.process_manager import process_new_events, resolve_recipe
+    from ...improvement.process_manager import process_new_events
     from ...lessons.gather import find_corrected, vary
     from ...wiring import Services
 
@@ -178,20 +178,19 @@ def synthesize(
     runs = [run for run in find_corrected(ledger, role, below, share) if not run.variations]
     runs = runs[-limit:] if limit is not None else runs
     if dry_run:
-        print(f"{len(runs)} corrected runs would be varied, {count} times each at most")
+        print_line(f"{len(runs)} corrected runs would be varied, {count} times each at most")
         return
     with Services(ledger, state) as parts:
         teacher = parts.teacher(state.policy, role)
         if teacher is None:
             raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
-        made = [vary(ledger, parts, run, teacher, count, name_actor(by)) for run in runs]
-    print(f"{teacher.model} made {sum(made)} examples of {sum(map(bool, made))} of {len(runs)} corrected runs")
+        made = [vary(ledger, parts, run, teacher, count, name_actor(by), say) for run in runs]
+    print_line(f"{teacher.model} made {sum(made)} examples of {sum(map(bool, made))} of {len(runs)} corrected runs")
 
 
 def _build(log: Log, role: str) -> tuple[Dataset, State]:
     """The dataset as of now."""
     from ....adapters.data.dataset import TOPICS, build_dataset
-    from ...improvement.process_manager import resolve_recipe
     from ...store.states import load_state
 
     state = load_state(log)
@@ -218,9 +217,9 @@ def _document(built: Dataset, role: str, minimum: int) -> dict[str, Any]:
 
 def _print_counts(built: Dataset, role: str, minimum: int) -> None:
     document = _document(built, role, minimum)
-    print(f"role {role}: {document['examples']} examples from {built.runs} runs, {built.hash[:19]}")
+    print_line(f"role {role}: {document['examples']} examples from {built.runs} runs, {built.hash[:19]}")
     if built.lessons < minimum:
-        print(f"a training would be declined: {built.lessons} usable examples, {minimum} are needed")
+        print_line(f"a training would be declined: {built.lessons} usable examples, {minimum} are needed")
     rows = [
         (kind, name, count)
         for kind in ("source", "task", "label")
@@ -233,12 +232,13 @@ def _print_counts(built: Dataset, role: str, minimum: int) -> None:
 
 def _print_example(example: Example) -> None:
     run = f", run {short_id(example.run_id)} step {example.step + 1}" if example.run_id else ""
-    print(f"\n{example.source} ({example.label}): {example.instance}{run}")
-    lines = example.messages[-1]["content"].rstrip().splitlines()
+    print_line()
+    print_line(f"{example.source} ({example.label}): {example.instance}{run}")
+    lines = example.messages[-1]["content"].rstrip().split("\n")
     if len(lines) > SHOWN_LINES:
-        print(f"    ({len(lines) - SHOWN_LINES} lines before)")
+        print_line(f"    ({len(lines) - SHOWN_LINES} lines before)")
     for line in lines[-SHOWN_LINES:]:
-        print(f"    {line}")
-    print(f"  > {example.completion}")
+        print_line(f"    {line}")
+    print_text(example.completion, "  > ")
     if example.rejected:
-        print(f"  x {example.rejected}")
+        print_text(example.rejected, "  x ")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ...bench.demo import Score, plan_demo, run_demo
 from ...bench.loop import Display
 from ..progress import TrainingProgress
-from ..rendering import print_table, show_share
+from ..rendering import as_text, print_line, print_table, show_share
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,11 +26,12 @@ class Shown(Display):
 
     def phase(self, title: str) -> None:
         """A heading."""
-        self.console.print(f"\n{title}", style="bold", markup=False, highlight=False, soft_wrap=True)
+        self.console.print()
+        self.console.print(as_text(title, "bold"), soft_wrap=True)
 
     def say(self, line: str) -> None:
         """A line under it."""
-        self.console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        self.console.print(as_text(f"  {line}"), soft_wrap=True)
 
     def track(self, items: Iterable[T], total: int, title: str) -> Iterable[T]:
         """The items, under a bar."""
@@ -45,7 +46,7 @@ def play(path: Path, seed: int) -> None:
 
     scores = run_demo(path, plan_demo(seed), Shown(Console(stderr=True)))
     print_table(("task", "kind", "before", "after"), [*map(_row, scores), *_totals(scores)])
-    print(f"the log is {path}: see 'grokputer why lora-v1 --db {path}' and 'grokputer status --db {path}'")
+    print_line(f"the log is {path}: see 'grokputer why lora-v1 --db {path}' and 'grokputer status --db {path}'")
 
 
 def _row(score: Score) -> tuple[str, str, str, str]:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from ....domain.aggregates.role import RoleImprovement, role_id
+from ....domain.settings.settings import resolve_recipe
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, name_actor, open_ledger
-from ..rendering import say
+from ..rendering import print_line, say
 
 
 def init(db: Db = DEFAULT_DB) -> None:
@@ -21,10 +22,11 @@ def init(db: Db = DEFAULT_DB) -> None:
       grokputer init --db work/events.db
     """
     from ...store.ledger import Ledger
+    from ...store.schema import is_blank
 
-    is_new = not db.exists() or not db.stat().st_size
+    is_new = is_blank(db)
     position = Ledger.create(db).position
-    print(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
+    print_line(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
 
 
 def train(
@@ -63,24 +65,30 @@ def train(
 
         preview(ledger, load_state(ledger), role, probes=probes, as_json=as_json)
         return
-    live = process_new_events(ledger).traffic(role).stable
+    state = process_new_events(ledger)
+    resolve_recipe(state.policy, role)  # or one line says which setting is out of range, and nothing is recorded
+    live = state.traffic(role).stable
     context = ledger.context(name_actor(by))
     ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
     process_new_events(ledger)
-    print(f"a training for role {role} is requested; 'grokputer work' carries it out")
+    print_line(f"a training for role {role} is requested; 'grokputer work' carries it out")
 
 
 def work(
     once: Annotated[bool, typer.Option("--once", help="Do what there is to do now, then end.")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="End at once, with exit code 1, where another worker is at work.")
+    ] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Carry out what the log asks for.
 
-    Trainings, proofs and looks at the canary, by one worker at a time.
+    Trainings, proofs and looks at the canary, by one worker at a time: a second one waits until the first ends. What each
+    role waits for is said when there is nothing to do.
 
     \b
     Examples:
-      grokputer work --once
+      grokputer work --once --no-wait
       grokputer work --db events.db
     """
     from rich.console import Console
@@ -91,9 +99,9 @@ def work(
 
     ledger = open_ledger(db)
     console = Console(stderr=True)
-    reporter = Reporter(say=print, progress=TrainingProgress(console), count=GateProgress(console))
+    reporter = Reporter(say=print_line, progress=TrainingProgress(console), count=GateProgress(console))
     try:
-        carry_out(ledger, once=once, reporter=reporter)
+        carry_out(ledger, once=once, reporter=reporter, waits=not no_wait)
     except KeyboardInterrupt:
         say("stopped; the next worker goes on from the log")
 

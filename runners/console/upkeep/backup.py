@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..options import DEFAULT_DB, Db, open_log
-from ..rendering import say
+from ..rendering import print_line, say
 
 
 def backup(
@@ -32,7 +32,7 @@ def backup(
 
     done = back_up(open_log(db), folder, with_weights=weights)
     size = sum(it.stat().st_size for it in folder.rglob("*") if it.is_file())
-    print(f"backed up {_amount(done.events, done.weights)} to {folder} ({size / 1e6:.1f} MB), and proved them")
+    print_line(f"backed up {_amount(done.events, done.weights)} to {folder} ({size / 1e6:.1f} MB), and proved them")
     for name in done.missing:
         say(f"the weights of {name} are missing or damaged and are not in it; see 'grokputer doctor'")
 
@@ -61,9 +61,9 @@ def restore(
     done = bring_back(folder, db, force=force, dry_run=dry_run)
     lost = "events that cannot be counted" if done.lost is None else f"{done.lost} events"
     if dry_run:
-        print(f"{folder} is whole: {done.backup.events} events; {db} holds {lost} that it lacks")
+        print_line(f"{folder} is whole: {done.backup.events} events; {db} holds {lost} that it lacks")
         return
-    print(f"restored {_amount(done.backup.events, done.backup.weights)} from {folder} to {db}")
+    print_line(f"restored {_amount(done.backup.events, done.backup.weights)} from {folder} to {db}")
     if done.kept is not None:
         say(f"the log that was there, with {lost} that the backup lacks, is kept as {done.kept}")
     for name in done.backup.missing:

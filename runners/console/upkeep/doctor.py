@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import sys
@@ -14,15 +15,34 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from ....domain.errors import GrokputerError
-from ..options import DEFAULT_DB, AsJson, Db, open_ledger
+from ....domain.settings.settings import ROLES
+from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import print_json, print_table
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
-    from ...store.ledger import Ledger
 
-PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "trl")
-"""What trains and serves; only their versions are read, because importing them takes seconds."""
+PACKAGES = {
+    "eventsourcing": "stores the log's events",
+    "msgspec": "reads events",
+    "sqlite-utils": "makes the SQL tables",
+    "typer": "is the command line",
+    "rich": "draws tables on a terminal",
+    "torch": "computes models",
+    "transformers": "loads models",
+    "peft": "applies adapters",
+    "bitsandbytes": "holds base weights in 4 bits",
+    "trl": "trains adapters",
+    "datasets": "imports training data",
+    "safetensors": "stores weights",
+    "openai": "asks models behind an endpoint",
+    "httpx2": "sends alerts to a webhook",
+    "miniwob": "has the tasks on pages",
+}
+"""What is installed with the program and what for; only versions are read, because importing some takes seconds."""
+
+EXTRAS = {"matplotlib": "draws the curve of 'grokputer bench'", "plotext": "draws that curve in a terminal"}
+"""What comes with ``grokputer[bench]`` alone."""
 
 ROOM_GB = 2.0
 """Free disk space under which the doctor warns; chosen: a training's checkpoints of the embedded model many times over."""
@@ -40,9 +60,10 @@ class Check(NamedTuple):
 
 
 def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Check the machine, the log and the weights.
+    """Check the machine, the packages, the log, the models and the weights; each line says what to do.
 
-    Exits with 1 when something fails.
+    Models are asked for where they are: a folder, what was downloaded, the Hugging Face Hub, or an endpoint, within two
+    seconds each. Exits with 1 when something fails.
 
     \b
     Examples:
@@ -66,11 +87,14 @@ def _check_python() -> Check:
 
 
 def _check_packages() -> Iterator[Check]:
-    for name in PACKAGES:
+    for name, purpose in {**PACKAGES, **EXTRAS}.items():
         try:
-            yield Check(name, "ok", version(name))
+            yield Check(name, "ok", f"{version(name)}, {purpose}")
         except PackageNotFoundError:
-            yield Check(name, "fail", f"not installed; run pip install {name}")
+            if name in EXTRAS:
+                yield Check(name, "warn", f"not installed; it {purpose}; run pip install 'grokputer[bench]' to have it")
+            else:
+                yield Check(name, "fail", f"not installed; it {purpose}; run pip install {name}")
 
 
 def _check_browser() -> Check:
@@ -93,25 +117,50 @@ def _check_disk(db: Path) -> Check:
 
 
 def _check_log(db: Path) -> Iterator[Check]:
-    """The log, what guards it, and what it names: the base model and every adapter's weights."""
+    """The log, what guards it, its worker, and what it names: models, channels and every adapter's weights."""
     if not db.exists():
         yield Check("log", "warn", f"no log at {db} yet; make one with 'grokputer init'")
         return
     try:
         yield _check_file(db)
-        ledger = open_ledger(db)
+        log = open_log(db)
         yield _check_triggers(db)
         from ....projections.state.state import State
         from ...store.states import fold
 
-        state = fold(ledger, State())
+        state = fold(log, State())
         yield Check("events", "ok", f"{state.position} events, all readable")
     except GrokputerError as error:
         yield Check("log", "fail", str(error))
         return
-    yield _check_base(state)
+    yield _check_worker(db, state)
+    yield from _check_models(state)
     yield from _check_channels(state)
-    yield from _check_weights(ledger, state)
+    yield from _check_weights(db, state)
+
+
+def _check_worker(db: Path, state: State) -> Check:
+    """Whether a worker has the log's lease, and what waits for one."""
+    import fcntl
+
+    waiting = sum(
+        it["status"] in ("requested", "dataset built", "training") for it in state.registry.trainings.values()
+    )
+    waiting += sum(it["status"] in ("registered", "proven") for it in state.registry.adapters.values())
+    lease = Path(f"{db.resolve()}.lease")
+    if lease.exists():
+        with lease.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return Check(
+                    "worker", "ok", f"process {file.read().strip() or 'unknown'} is at work, {waiting} waiting"
+                )
+    if waiting:
+        return Check(
+            "worker", "warn", f"none is at work, and {waiting} trainings or adapters wait; start 'grokputer work'"
+        )
+    return Check("worker", "ok", "none is at work, and nothing waits for one")
 
 
 def _check_file(db: Path) -> Check:
@@ -120,14 +169,19 @@ def _check_file(db: Path) -> Check:
     try:
         with closing(connect(db, "ro")) as connection:
             said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
-            journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        with db.open("rb") as file:
+            is_wal = (
+                file.read(20)[18:] == b"\x02\x02"
+            )  # SQLite, "File Format", 1.3.3; a log as it lies has no journal to ask
     except sqlite3.Error as error:
         raise explain(db, error) from error
     if said != ["ok"]:
         return Check("log", "fail", f"{db} is damaged ({said[0]}); restore it from a backup")
-    if journal != "wal":
+    if not is_wal:
         return Check(
-            "log", "warn", f"sound, but its journal is {journal}, not wal; readers may have to wait for writers"
+            "log",
+            "warn",
+            "sound, but its journal is not wal, so readers wait for writers; run PRAGMA journal_mode = WAL on it",
         )
     return Check("log", "ok", f"{db} is sound, journal wal")
 
@@ -145,26 +199,29 @@ def _check_triggers(db: Path) -> Check:
     return Check("guards", "ok", "the log refuses changes and deletions")
 
 
-def _check_base(state: State) -> Check:
-    policy = state.policy
-    if policy.get("model.backend") == "openai":
-        endpoint = policy.get("model.endpoint")
-        result = "ok" if endpoint else "fail"
-        return Check("model", result, f"endpoint {endpoint}" if endpoint else "no endpoint; set model.endpoint")
+def _check_models(state: State) -> Iterator[Check]:
+    """The model that runs use, and the teacher where one is set: there, or served by an endpoint that answers."""
+    from ....domain.settings.forms import KEY_VARIABLES
+    from ...availability import check_base, check_endpoint
     from ...wiring import base_of
 
-    base = base_of(policy)
-    if not base.is_local:
-        if base.name:
-            return Check("model", "ok", f"{base.name}, from Hugging Face when it is first used")
-        return Check("model", "fail", f"the embedded model is missing at {base.location}; install grokputer again")
-    files = {file.name for file in Path(base.location).iterdir()}
-    missing = [name for name in ("config.json", "tokenizer_config.json") if name not in files]
-    if not any(name.endswith(".safetensors") for name in files):
-        missing.append("*.safetensors")
-    if missing:
-        return Check("model", "fail", f"{base.location} lacks {', '.join(missing)}; install it again or set model.base")
-    return Check("model", "ok", f"{policy.get('model.base')}, {base.fingerprint()[:19]}")
+    policy = state.policy
+    if policy.get("model.backend") == "openai":
+        used = [name for name, it in state.registry.adapters.items() if it["status"] in ("live", "canary")]
+        names = [str(policy.get("model.base")), *used]
+        key = KEY_VARIABLES["model.endpoint"]
+        yield Check("model", *check_endpoint(policy.get("model.endpoint"), names, key, "model.endpoint"))
+    else:
+        yield Check("model", *check_base(base_of(policy)))
+    asked = set()
+    for role in ROLES:
+        endpoint, name = policy.get("teacher.endpoint", role), policy.get("teacher.model", role)
+        if endpoint is None or name is None or (endpoint, name) in asked:
+            continue
+        asked.add((endpoint, name))
+        own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
+        key = own if os.environ.get(own) else general
+        yield Check("teacher", *check_endpoint(endpoint, [name], key, "teacher.endpoint"))
 
 
 def _check_channels(state: State) -> Iterator[Check]:
@@ -191,10 +248,11 @@ def _check_channels(state: State) -> Iterator[Check]:
         yield Check("deliveries", "warn", f"{lost} given up; see 'grokputer alerts'")
 
 
-def _check_weights(ledger: Ledger, state: State) -> Iterator[Check]:
-    from ...wiring import Services
+def _check_weights(db: Path, state: State) -> Iterator[Check]:
+    from ....adapters.registry.local import WeightStore
+    from ...store.log import adapters_folder
 
-    store = Services(ledger, state).store
+    store = WeightStore(adapters_folder(db) / "weights")
     for name, adapter in state.registry.adapters.items():
         try:
             store.path(adapter["weights"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ from ....domain.aggregates.role import RoleImprovement, role_id
 from ....domain.errors import GrokputerError, NotPossible
 from ....projections.explain.sentences import count, short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, find_run, name_actor, open_ledger
-from ..rendering import print_json, say
+from ..rendering import print_json, print_line, say
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -29,6 +30,9 @@ def forget(
         bool, typer.Option("--retrain", help="Ask for a training without them where what is live was trained on them.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; delete nothing.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Delete without asking; needed where no person can answer.")
+    ] = False,
     by: Actor = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
@@ -37,10 +41,11 @@ def forget(
 
     No byte of them is left in the log's files. The events stand, and so does the proof over them ('grokputer verify').
     Adapters that were trained on the words are named. Backups, exports and datasets that you made are yours to delete.
+    It says how many texts they are and asks first, unless --yes is given.
 
     \b
     Examples:
-      grokputer forget 3fa2 --reason "asked for by the user"
+      grokputer forget 3fa2 --reason "asked for by the user" --yes
       grokputer forget --person bob --reason "left the team" --retrain
     """
     from ...archive.erasure import Target, drop_datasets, erase, find_words
@@ -55,6 +60,8 @@ def forget(
     if dry_run:
         _report(target, find_words(ledger, target), [], as_json, "would be ")
         return
+    if reason.strip() and not yes:
+        _confirm(target, find_words(ledger, target))
     state = process_new_events(ledger)
     if retrain:
         _check_lineage(state)
@@ -70,19 +77,40 @@ def _report(target: Target, words: Words, requested: list[str], as_json: bool, m
         shown = {"texts": len(words.keys), "runs": sorted(words.runs), "adapters": words.adapters}
         print_json({**shown, "trainings_requested": requested})
         return
-    whose = f"run {short_id(target.run)}" if target.run is not None else str(target.person)
+    whose = _name(target)
     if not words.keys:
-        print(f"there are no words of {whose}")
+        print_line(f"there are no words of {whose}")
     else:
-        print(f"{count(len(words.keys), 'text')} of {whose}, in {count(len(words.runs), 'run')}, {manner}deleted")
+        print_line(f"{_count(target, words)}, {manner}deleted")
     if words.adapters:
-        print(f"trained on them: {', '.join(words.adapters)}")
+        print_line(f"trained on them: {', '.join(words.adapters)}")
         if not requested and not manner:
             say(
                 "what they learnt is in their weights; ask for a training without them with --retrain or 'grokputer train'"
             )
     for role in requested:
-        print(f"a training for role {role} without them is requested; 'grokputer work' carries it out")
+        print_line(f"a training for role {role} without them is requested; 'grokputer work' carries it out")
+
+
+def _name(target: Target) -> str:
+    return f"run {short_id(target.run)}" if target.run is not None else str(target.person)
+
+
+def _count(target: Target, words: Words) -> str:
+    return f"{count(len(words.keys), 'text')} of {_name(target)}, in {count(len(words.runs), 'run')}"
+
+
+def _confirm(target: Target, words: Words) -> None:
+    """Ask before words are deleted. Raises ``NotPossible`` where the answer is no, or no person is there to answer."""
+    if not words.keys:
+        return
+    if not sys.stdin.isatty():
+        raise NotPossible(
+            f"{_count(target, words)}, would be deleted for good; give --yes to do it, or --dry-run to see more"
+        )
+    say(f"{_count(target, words)}, will be deleted for good")
+    if not typer.confirm("delete them?", err=True):
+        raise NotPossible("nothing was deleted")
 
 
 def _check_lineage(state: State) -> None:

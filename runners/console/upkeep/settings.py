@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ....domain.aggregates.settings import SETTINGS_ID, Settings
-from ....domain.settings.settings import RECIPE_KEYS, ROLES, SETTINGS, Policy, check_setting
+from ....domain.settings.settings import RECIPE_SETTINGS, SETTINGS, Policy, check_setting, without_role
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_table
+from ..rendering import print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -48,37 +48,27 @@ def list_settings(
 
 def _rows(state: State) -> list[dict[str, Any]]:
     """One row per setting, then per recipe figure, then per setting of one role alone."""
-    from ....domain.recipe import preset
-
     policy = state.policy
-    rows = [
-        _row(key, policy.get(key), setting.default, setting.allowed(), setting.help, key in policy.changed)
-        for key, setting in SETTINGS.items()
-    ]
-    recipe = preset(policy.get("training.preset")).to_json()
-    for key in RECIPE_KEYS:
-        name = f"training.{key}"
-        value = policy.get(name)
-        rows.append(
-            _row(
-                name,
-                recipe[key] if value is None else value,
-                recipe[key],
-                "",
-                "the recipe's own",
-                name in policy.changed,
-            )
-        )
-    for key, value in sorted(policy.changed.items()):
-        role, _, bare = key.partition(".")
-        if role in ROLES:
-            default = SETTINGS[bare].default if bare in SETTINGS else None
-            rows.append(_row(key, value, default, "", f"for role {role} alone", True))
-    return rows
+    keys = [*SETTINGS, *RECIPE_SETTINGS, *(key for key in sorted(policy.changed) if without_role(key) != key)]
+    return [_row(key, policy) for key in keys]
 
 
-def _row(key: str, value: Any, default: Any, takes: str, help: str, is_changed: bool) -> dict[str, Any]:
-    return {"key": key, "value": value, "default": default, "takes": takes, "help": help, "is_changed": is_changed}
+def _row(key: str, policy: Policy) -> dict[str, Any]:
+    """The setting as it is; the default of a figure of the recipe is that of the preset in force."""
+    bare = without_role(key)
+    role = None if bare == key else key.partition(".")[0]
+    setting = SETTINGS.get(bare) or RECIPE_SETTINGS[bare]
+    default = setting.default if bare in SETTINGS else policy.preset_figure(bare, role)
+    value = policy.get(bare, role)
+    help = setting.help if role is None else f"for role {role} alone: {setting.help}"
+    return {
+        "key": key,
+        "value": default if value is None else value,
+        "default": default,
+        "takes": setting.allowed(),
+        "help": help,
+        "is_changed": key in policy.changed,
+    }
 
 
 @settings.command("set")
@@ -98,15 +88,13 @@ def set_setting(
       grokputer settings set rating.threshold 4.0
       grokputer settings set action.training.r 8 --reason "the user's figure for this role"
     """
-    from ...improvement.process_manager import process_new_events, resolve_recipe
+    from ...improvement.process_manager import process_new_events
 
     ledger = open_ledger(db)
     typed = check_setting(key, value)
-    policy = Policy({**process_new_events(ledger).settings, key: typed})
-    for role in ROLES:
-        resolve_recipe(policy, role)
+    process_new_events(ledger)
     before = ledger.position
     context = ledger.context(name_actor(by))
     ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
     process_new_events(ledger)
-    print(f"{key} is {typed}" if ledger.position > before else f"{key} is {typed} already; nothing was recorded")
+    print_line(f"{key} is {typed}" if ledger.position > before else f"{key} is {typed} already; nothing was recorded")

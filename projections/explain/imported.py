@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...domain.rules.imported import IMPORTED
-from ..explain.sentences import count
-from .state import State, counts_imported
+from ..state.state import State, counts_imported
+from .sentences import count
 
 
 def summarize_imported(state: State, role: str) -> dict[str, Any] | None:

@@ -1,0 +1,314 @@
+"""How each role stands, and what its loop waits for: a sentence with numbers, computed from the state alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ...domain.aggregates.role import RoleImprovement
+from ...domain.evidence.terms import trigger_terms
+from ...domain.rules.breach import Window, is_breach
+from ...domain.rules.roles import GOOD_STARS
+from ...domain.settings.settings import Policy
+from ...domain.verdict import Verdict
+from ..state.state import State
+from .imported import summarize_imported
+from .sentences import count
+
+RATINGS, WORKER, RUNS, TIME, PERSON = "ratings", "worker", "canary runs", "time", "person"
+"""What a role can wait for."""
+
+WORK = "run 'grokputer work'"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a role's loop waits for."""
+
+    on: str
+    """``ratings``, ``worker``, ``canary runs``, ``time`` or ``person``."""
+    message: str
+    """In words that follow "waits for"."""
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """What is still missing for a breach under the sequential rule."""
+
+    least: int | None
+    """Further ratings of one star that would be enough, None where no number of them is."""
+    alike: int | None
+    """Further ratings like the mean of the window, None where that is not under the threshold."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training of the cycle in flight. ``status`` is the registry's, ``position`` that of its request."""
+
+    status: str
+    position: int
+    step: int = 0
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """The adapter of the cycle in flight, before it has traffic. ``status`` is the registry's."""
+
+    name: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Canary:
+    """The rollout under way, and what a look at it says now."""
+
+    adapter: str
+    weight_percent: int
+    phase: str
+    look: Verdict
+    asks: bool
+    """Whether the last recorded look asked for a step that waits for approval."""
+
+
+@dataclass(frozen=True)
+class RoleView:
+    """All that one role's next step depends on."""
+
+    role: str
+    window: Window
+    policy: Policy
+    improvement: RoleImprovement
+    trigger: Trigger | None = None
+    """None under the rule of the rolling mean."""
+    training: Training | None = None
+    adapter: Adapter | None = None
+    canary: Canary | None = None
+    worker: str | None = None
+    """Who carries out what the log asks for right now, None where nobody does."""
+
+
+def has_begun(view: RoleView) -> bool:
+    """Whether the role has had a rating, a cycle or an adapter: before that nothing goes on."""
+    return bool(
+        view.window.ratings or view.window.total or view.improvement.version or view.canary or view.window.adapter
+    )
+
+
+def waits_for(view: RoleView) -> Wait:
+    """What has to happen before the role's loop goes on."""
+    if view.canary is not None:
+        return _canary(view, view.canary)
+    if view.improvement.open_cycle is not None:
+        return _cycle(view)
+    return _ratings(view)
+
+
+def _cycle(view: RoleView) -> Wait:
+    """A training, a proof or the gate: what a worker does."""
+    doing = f"{view.worker} is at work" if view.worker else WORK
+    if view.adapter is not None:
+        step = "its proof" if view.adapter.status == "registered" else "its gate"
+        return Wait(WORKER, f"{view.adapter.name} and {step}: {doing}", {"adapter": view.adapter.name})
+    if view.training is None:
+        return Wait(WORKER, f"its training: {doing}")
+    training = view.training
+    numbers = {"position": training.position, "step": training.step, "steps": training.steps}
+    if training.status == "requested":
+        return Wait(WORKER, f"the training requested at {training.position}: {doing}", numbers)
+    done = f", step {training.step} of {training.steps}" if training.step and training.steps else ""
+    return Wait(WORKER, f"the training begun at {training.position}{done}: {doing}", numbers)
+
+
+def _canary(view: RoleView, canary: Canary) -> Wait:
+    place = f"{canary.adapter} at {canary.weight_percent} %"
+    look, numbers = canary.look, {"adapter": canary.adapter, "weight_percent": canary.weight_percent}
+    if canary.phase == "paused" and canary.asks:
+        return Wait(PERSON, f"approval of {place}: 'grokputer rollouts approve {canary.adapter}'", numbers)
+    if canary.phase == "paused":
+        decide = "'grokputer rollouts' with resume, promote or rollback"
+        return Wait(PERSON, f"a person, as {place} is paused: {decide}", numbers)
+    runs = look.numbers.get("canary", {}).get("runs", 0)
+    match look.reason:
+        case "few runs" if look.numbers.get("rule") != "sequential":
+            needed = view.policy.get("canary.min_runs", view.role)
+            numbers |= {"runs": runs, "needed": needed, "missing": needed - runs}
+            return Wait(RUNS, f"{_more(needed - runs, 'run')} of {place} ({runs} of {needed})", numbers)
+        case "bake" | "pause":
+            by = "" if view.worker else f"; {WORK}"
+            return Wait(TIME, f"time, {place}: {look.message}{by}", numbers)
+        case "unrated":
+            return Wait(RATINGS, f"a rating of a run of {place}", numbers | {"runs": runs})
+    return Wait(RUNS, f"more runs of {place}: {look.message}", numbers | {"runs": runs})
+
+
+def _ratings(view: RoleView) -> Wait:
+    """No cycle is in flight: enough ratings, and low ones."""
+    window, policy, role = view.window, view.policy, view.role
+    threshold, held = policy.get("rating.threshold", role), len(window.ratings)
+    cooldown = cooldown_left(view.improvement, window, policy)
+    numbers: dict[str, Any] = {"ratings": held, "mean": round(window.mean, 4) if held else None, "cooldown": cooldown}
+    mean = f"the mean is {window.mean:.2f} of {held}" if held else "there are none yet"
+    if cooldown:
+        after = f"{_more(cooldown, 'rating')} after the last cycle (rating.cooldown)"
+        return Wait(RATINGS, f"{after}; {mean}", numbers | {"missing": cooldown})
+    if view.trigger is None:
+        minimum = policy.get("rating.minimum", role)
+        missing = max(0, minimum - held)
+        if missing:
+            numbers |= {"missing": missing, "needed": minimum}
+            return Wait(RATINGS, f"{_more(missing, 'rating')} ({held} of {minimum}); {mean}", numbers)
+        return Wait(RATINGS, f"a mean under {threshold:g}; {mean}", numbers | {"missing": 0, "threshold": threshold})
+    least, alike = view.trigger.least, view.trigger.alike
+    numbers |= {"missing": least, "missing_alike": alike, "threshold": threshold}
+    if least is None:
+        return Wait(RATINGS, f"a mean under {threshold:g}, which no rating can be; {mean}", numbers)
+    often = f"; about {alike} more like those" if alike is not None and alike > least else ""
+    return Wait(
+        RATINGS, f"evidence of a mean under {threshold:g}: at least {least} more of 1 star; {mean}{often}", numbers
+    )
+
+
+def cooldown_left(improvement: RoleImprovement, window: Window, policy: Policy) -> int:
+    """How many ratings must come before the live adapter can breach again; 0 where none."""
+    if not improvement.is_latched or improvement.latched_adapter != window.adapter:
+        return 0
+    waited = window.total - improvement.closed_total
+    return max(0, trigger_terms(policy, window.role).wait(improvement.cycles_in_vain) - waited)
+
+
+def _more(number: int, noun: str) -> str:
+    return f"{number} more {noun}{'' if number == 1 else 's'}"
+
+
+def view_role(state: State, improvement: RoleImprovement, role: str, worker: str | None = None) -> RoleView:
+    """What the state and the role's aggregate, as of the same position, say of the role."""
+    window, policy = state.window(role), state.policy
+    trigger = None
+    if policy.get("rating.rule", role) == "sequential":
+        terms = trigger_terms(policy, role)
+        mean = window.mean if window.ratings and window.mean < terms.threshold else None
+        least = state.triggers.ratings_to_alarm(role, window.adapter, terms, 1.0)
+        alike = state.triggers.ratings_to_alarm(role, window.adapter, terms, mean) if mean is not None else None
+        trigger = Trigger(least, alike)
+    training, adapter = _in_flight(state, role)
+    return RoleView(role, window, policy, improvement, trigger, training, adapter, _rollout(state, role), worker)
+
+
+def _in_flight(state: State, role: str) -> tuple[Training | None, Adapter | None]:
+    """The training of the role's open cycle, and the adapter that came of it."""
+    cycle = state.lanes.cycle(role)
+    trainings = state.registry.trainings
+    key = next((key for key, it in trainings.items() if cycle is not None and it["cycle"] == cycle["opened_by"]), None)
+    if key is None:
+        return None, None
+    known = trainings[key]
+    training = Training(known["status"], known["position"], known["step"], known["steps"])
+    made = ((name, it["status"]) for name, it in state.registry.adapters.items() if it["training"] == key)
+    return training, next((Adapter(name, status) for name, status in made), None)
+
+
+def _rollout(state: State, role: str) -> Canary | None:
+    key = state.traffic(role).rollout
+    if key is None:
+        return None
+    rollout = state.lanes.state["rollouts"][key]
+    said = rollout["said"]
+    asks = said is not None and (said[0] == "promote" or said[2] is not None)
+    return Canary(rollout["adapter"], rollout["weight_percent"], rollout["phase"], state.look(key), asks)
+
+
+def worker_task(state: State) -> str:
+    """What a worker does next, or is doing: a training, a proof or a gate. Empty where there is none of them."""
+    for key, training in state.registry.trainings.items():
+        if training["status"] in ("requested", "dataset built", "training"):
+            done = f", step {training['step']} of {training['steps']}" if training["steps"] else ""
+            return f"training {key[:8]} for role {training['role']}{done}"
+    for name, adapter in state.registry.adapters.items():
+        if adapter["status"] in ("registered", "proven"):
+            return f"the {'proof' if adapter['status'] == 'registered' else 'gate'} of {name}"
+    return ""
+
+
+def describe_role(state: State, view: RoleView) -> dict[str, Any]:
+    """One role, JSON-plain."""
+    role, window, policy = view.role, view.window, view.policy
+    traffic, cycle = state.traffic(role), state.lanes.cycle(role)
+    arms = [
+        counts
+        for adapters in state.metrics.state.get(role, {}).values()
+        for arm, counts in adapters.items()
+        if arm != "pinned"
+    ]
+    imported = summarize_imported(state, role)
+    added = imported if imported is not None and policy.get("sessions.count", role) else {"sessions": 0, "succeeded": 0}
+    ran = sum(counts["runs"] for counts in arms) + added["sessions"]
+    succeeded = sum(counts["succeeded"] for counts in arms) + added["succeeded"]
+    size, unattributed = policy.get("rating.window", role), state.ratings.unattributed(role, traffic.stable)
+    return {
+        "role": role,
+        "live": traffic.stable,
+        "window": {
+            "count": len(window.ratings),
+            "mean": round(window.mean, 4) if window.ratings else None,
+            "size": size,
+            "minimum": policy.get("rating.minimum", role),
+            "threshold": policy.get("rating.threshold", role),
+            "is_breach": is_breach(window, policy),
+            "unattributed": unattributed,
+            **_bounds(window, state.ratings.with_unattributed(role, traffic.stable, size), succeeded < ran),
+        },
+        "canary": _describe_canary(state, traffic.rollout),
+        "cycle": {"position": cycle["position"], "stage": _stage(view)} if cycle is not None else None,
+        "last_outcome": state.lanes.state["roles"].get(role, {}).get("last_outcome"),
+        "has_begun": has_begun(view),
+        "waits_for": asdict(waits_for(view)),
+        "runs": ran,
+        "success": round(succeeded / ran, 4) if ran else None,
+        "imported": imported,
+    }
+
+
+def _bounds(window: Window, with_unattributed: Sequence[int], has_failures: bool) -> dict[str, Any]:
+    """The least that the mean can be, and in words what the window leaves out.
+
+    A good rating counts for every role that made a step in the run, a low one for the role at fault alone. So a low rating
+    of a run of several roles that nobody attributed is missing from each window, and the mean is an upper bound. The lower
+    one counts all of them against the role (Manski's bounds of a mean with values missing not at random).
+    """
+    stars = [stars for _, stars in window.ratings]
+    if not with_unattributed:
+        return {"least_mean": None, "note": ""}
+    blamed = sum(with_unattributed) / len(with_unattributed)
+    least, note = round(min(blamed, window.mean) if stars else blamed, 4), ""
+    if not stars or blamed < window.mean:
+        note = f"low ratings of runs of several roles are attributed to none; with all of them the mean is {blamed:.2f}"
+    elif min(stars) >= GOOD_STARS and has_failures:
+        note = f"{count(len(stars), 'rating')} of good runs alone; no low one of its failed runs is attributed to it"
+    return {"least_mean": least, "note": note}
+
+
+def _describe_canary(state: State, rollout: str | None) -> dict[str, Any] | None:
+    """The rollout under way, with what a look at its canary says now."""
+    if rollout is None:
+        return None
+    lane, look = state.lanes.state["rollouts"][rollout], state.look(rollout)
+    known = {key: lane[key] for key in ("adapter", "weight_percent", "phase", "started", "position")}
+    return {**known, "verdict": look.verdict, "reason": look.reason, "message": look.message}
+
+
+def _stage(view: RoleView) -> str:
+    """How far the cycle is: the state of its training, then the proof, the gate, then the canary."""
+    if view.canary is not None:
+        return f"canary {view.canary.phase}"
+    if view.training is None:
+        return "opened"
+    if view.adapter is not None:
+        said = view.adapter.status
+        return {"registered": "to be proven", "proven": "proven, at the gate"}.get(said, said)
+    training = view.training
+    if training.status == "training" and training.steps:
+        return f"training, step {training.step} of {training.steps}"
+    return {"requested": "training requested"}.get(training.status, training.status)

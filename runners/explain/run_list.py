@@ -1,0 +1,50 @@
+"""The list of runs, read from the log itself, newest first: the SQL tables are for others, who may have edited them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...domain.events import TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...projections.tables.tables import TABLES, rows_of
+from ..store.log import Log
+
+TOPICS = tuple(kind.TOPIC for kind in (TaskStarted, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected))
+"""What a run's row follows from."""
+
+Row = dict[str, Any]
+"""A run, in the columns of the SQL table ``runs``."""
+
+
+@dataclass
+class RunList:
+    """The newest runs that were asked for, and how many were looked through to find them."""
+
+    rows: list[Row] = field(default_factory=list)
+    seen: int = 0
+
+
+def list_runs(log: Log, limit: int, is_wanted: Callable[[Row], bool]) -> RunList:
+    """The newest runs that are wanted, at most so many; a question is there in words, None where they were erased.
+
+    The log is read backwards, so a run is complete at its start and the search ends as soon as there are enough.
+    Raises ``LogError``.
+    """
+    found = RunList()
+    later: dict[str, Row] = {}
+    for position, event in log.read_back(TOPICS):
+        for table, row in rows_of(position, event):
+            if table == "runs":
+                later[row["id"]] = {**row, **later.get(row["id"], {})}
+        if not isinstance(event, TaskStarted):
+            continue
+        found.seen += 1
+        run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
+        if is_wanted(run):
+            if run["environment"] == "chat":
+                run["task"] = log.get_content(run["task"])
+            found.rows.append(run)
+        if len(found.rows) >= limit:
+            break
+    return found
