@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
@@ -141,6 +142,16 @@ def test_the_lines_of_the_alerts_page_tell_a_genuine_alert_from_a_forged_and_an_
     assert known["is_genuine"](request.headers, request.body, secret)
     assert not known["is_genuine"](request.headers, request.body + b" ", secret)
     assert not known["is_genuine"](old, request.body, secret)
+
+
+def test_the_picture_shows_the_commands_of_its_section_and_loads_nothing() -> None:
+    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    section = page.split("\n## The loop by hand\n")[1].split("\n## ")[0]
+    picture = html.unescape((ROOT / "docs" / "session.svg").read_text(encoding="utf-8")).replace("\xa0", " ")
+    shown = [it for it in statements(section) if called(it)[0] in ("run", "work", "why")]
+    assert len(shown) == 5
+    assert all(f">{statement}<" in picture for statement in shown)
+    assert re.findall(r"\w+://\S+", picture) == ['http://www.w3.org/2000/svg"']
 
 
 def test_the_readme_is_short_enough_to_be_read() -> None:
