@@ -15,7 +15,7 @@ from ....domain.events import TaskFailed
 from ....projections.explain.sentences import short_id, short_text
 from ..options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
 from ..rendering import print_json, print_line, print_text, say
-from .feedback import ask_feedback
+from .asking import ask_feedback
 
 if TYPE_CHECKING:
     from ....domain.aggregates.run import TaskRun
@@ -81,7 +81,7 @@ def run(
             if reviewer:
                 _review(ledger, parts, run)
             elif not no_feedback and sys.stdin.isatty():
-                ask_feedback(ledger, parts, run)
+                ask_feedback(ledger, parts, run, name_actor(None))
             process_new_events(ledger)
     if as_json:
         documents = [_document(ledger, ledger.get(type(run), run.id)) for run in ended]
