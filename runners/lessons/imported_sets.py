@@ -8,12 +8,12 @@ from ...adapters.data.examples import dataset_hash, encode_examples
 from ...domain.aggregates.example_set import ExampleSet, example_set_id
 
 if TYPE_CHECKING:
-    from ...adapters.data.imports import PublicSet
+    from ...adapters.data.imports.public_set import PublicSet
     from ..store.ledger import Ledger
 
 
 def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | None, actor: str) -> bool:
-    """Record the set for the role; False when it was recorded before."""
+    """Record the set for the role; False when it was recorded before. The license is the set's own where none is given."""
     dataset = dataset_hash(read.examples)
     id = example_set_id(role, dataset)
     if ledger.get(ExampleSet, id).recorded is not None:
@@ -26,7 +26,8 @@ def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | Non
         "name": read.name,
         "form": read.form,
         "left_out": read.left_out,
-        "license": license,
+        "license": license or read.license,
+        "reasons": dict(read.reasons),
     }
     ledger.write(ExampleSet, id, lambda it: it.import_(ledger.context(actor), **fields))
     return True
