@@ -110,6 +110,7 @@ def _describe_making(event: Event) -> str:
             return (
                 f"training completed: {event.steps} steps, {event.tokens} tokens, {event.duration_s:.1f} s, peak memory "
                 f"{event.peak_memory_bytes / 1e6:.0f} MB on {event.device}, loss {event.final_loss:.4f}"
+                f"{describe_left_out(event)}"
             )
         case TrainingDeclined():
             return f"training declined: {event.reason}"
@@ -134,6 +135,14 @@ def _describe_making(event: Event) -> str:
             arms = f"{event.b or 'the base'} in place of {event.a or 'the base'}"
             return f"A/B, {arms}: {event.verdict} ({event.reason}): {event.message}"
     return event.TOPIC
+
+
+def describe_left_out(event: TrainingCompleted) -> str:
+    """How many examples were not trained on and why; empty where all were."""
+    reasons = ", ".join(f"{number} {reason}" for reason, number in event.reasons.items())
+    return (
+        f"; {count(event.left_out, 'example')} left out{f' ({reasons})' if reasons else ''}" if event.left_out else ""
+    )
 
 
 def describe_fault(event: TaskRated) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ....domain.errors import InvalidExamples
 from .forms import ANSWERS, QUESTIONS
-from .reasons import LeftOut, quote, quote_all
+from .reasons import LeftOut, explain, quote, quote_all
 from .turns import is_conversation
 
 LICENSES = ("license", "licence")
@@ -115,7 +115,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_json(error: ValueError, lines: list[str], number: int, name: str) -> InvalidExamples:
-    said = error.msg if isinstance(error, json.JSONDecodeError) else " ".join(str(error).split())
+    said = error.msg if isinstance(error, json.JSONDecodeError) else explain(error)
     line = lines[number - 1].rstrip()
     hint = "; JSON Lines has no comma after a row" if line.endswith("},") else ""
     return InvalidExamples(f"{name} line {number} is not JSON: {said}{hint}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ....domain.errors import InvalidExamples
 from .documents import Row, Rows, read_json
-from .reasons import quote
+from .reasons import explain, quote
 from .tables import read_arrow, read_csv, read_parquet, read_tsv
 from .toon import read_toon
 
@@ -52,7 +52,7 @@ def read_file(path: Path, name: str | None = None) -> Rows:
         if path.name.lower().endswith(PACKED):
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise InvalidExamples(f"{quote(path)} cannot be read: {error}") from error
+        raise InvalidExamples(f"{quote(path)} cannot be read: {explain(error)}") from error
     return BINARIES[end](content, name) if end in BINARIES else TEXTS[end](_decode(content, name), name)
 
 

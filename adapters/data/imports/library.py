@@ -12,7 +12,7 @@ from typing import Any
 
 from ....domain.errors import InvalidExamples
 from .documents import Row, Rows
-from .reasons import quote
+from .reasons import explain, quote
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 GUESSING = ("csv", "pandas", "text")
@@ -64,4 +64,4 @@ def _rows(splits: list[Any], name: str) -> Iterator[Row]:
 
 
 def _cannot(name: str, error: Exception) -> InvalidExamples:
-    return InvalidExamples(f"{quote(name)} cannot be loaded: {' '.join(str(error).split())[:200]}")
+    return InvalidExamples(f"{quote(name)} cannot be loaded: {explain(error)}")

@@ -56,6 +56,11 @@ def quote(text: object) -> str:
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
 
 
+def explain(error: Exception) -> str:
+    """What a library says of a file, on one line."""
+    return quote(" ".join(str(error).split()))
+
+
 def quote_all(texts: Iterable[object]) -> str:
     """Foreign words with commas between, for a message."""
     return quote(", ".join(map(str, texts)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....domain.errors import InvalidExamples
 from .documents import LICENSES, Row, Rows
-from .reasons import LeftOut
+from .reasons import LeftOut, explain
 
 if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped]
@@ -42,7 +42,7 @@ def _cells(reader: Any, name: str) -> Iterator[Row]:
         header: list[str] = next(reader, [])
         yield from _named(header, _with_lines(reader), name)
     except csv.Error as error:
-        raise InvalidExamples(f"{name} line {reader.line_num} is not CSV: {error}") from error
+        raise InvalidExamples(f"{name} line {reader.line_num} is not CSV: {explain(error)}") from error
 
 
 def _with_lines(reader: Any) -> Iterator[tuple[int, list[str]]]:
@@ -105,7 +105,7 @@ def _batches(batches: Iterator[pyarrow.RecordBatch], name: str, kind: str) -> It
 
 
 def _no_table(error: Exception, name: str, kind: str) -> InvalidExamples:
-    return InvalidExamples(f"{name} cannot be loaded as {kind}: {' '.join(str(error).split())[:200]}")
+    return InvalidExamples(f"{name} cannot be loaded as {kind}: {explain(error)}")
 
 
 def _license(metadata: dict[bytes, bytes] | None) -> str | None:

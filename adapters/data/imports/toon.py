@@ -10,6 +10,7 @@ from typing import Any
 
 from ....domain.errors import InvalidExamples
 from .documents import Rows, rows_of_document
+from .reasons import explain
 
 
 def read_toon(text: str, name: str) -> Rows:
@@ -20,7 +21,7 @@ def read_toon(text: str, name: str) -> Rows:
     except (ValueError, RecursionError) as error:
         if isinstance(error, InvalidExamples):
             raise
-        raise InvalidExamples(f"{name} is not TOON: {' '.join(str(error).split())[:200]}") from error
+        raise InvalidExamples(f"{name} is not TOON: {explain(error)}") from error
 
 
 def encode_toon(rows: Sequence[Mapping[str, Any]], name: str) -> str:

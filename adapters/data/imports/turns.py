@@ -53,13 +53,8 @@ class Turn:
 
 
 def is_conversation(value: object) -> bool:
-    """Whether the value is a list of turns, by their keys."""
-    speaks = ("role", "from")
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(it, Mapping) and any(key in map(str, it) for key in speaks) for it in value)
-    )
+    """Whether the value is a list of turns: of objects that say by their keys who speaks and what."""
+    return isinstance(value, list) and bool(value) and all(isinstance(it, Mapping) and _is_turn(it) for it in value)
 
 
 def read_turns(value: object, key: str, unread: list[str]) -> list[Turn]:
@@ -99,6 +94,11 @@ def find_answers(turns: Sequence[Turn], *, last_only: bool = False) -> list[tupl
     if not found:
         raise LeftOut("weight 0", "no answer is to be learnt: the weights are 0")
     return found
+
+
+def _is_turn(value: Mapping[Any, Any]) -> bool:
+    keys = {str(key).strip().lower() for key in value}
+    return bool(keys & {"role", "from"}) and bool(keys & {"content", "value", "tool_calls"})
 
 
 def _read_turn(value: object, place: str, key: str, unread: list[str]) -> Turn:
