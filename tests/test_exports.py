@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ quick = settings(
 )
 
 
-def said(read: PublicSet) -> list[tuple[Any, ...]]:
-    return [(it.messages, it.completion, it.rejected, it.label) for it in read.examples]
+def texts_of(read: PublicSet) -> list[tuple[Any, ...]]:
+    return [(example.messages, example.completion, example.rejected, example.label) for example in read.examples]
 
 
 def library_of(end: str) -> None:
@@ -62,7 +63,9 @@ def test_what_is_written_comes_back_with_the_same_words_and_labels(tmp_path: Pat
         path = tmp_path / f"set{end}"
         assert write_set(path, written) == len(written)
         read = read_public(str(path), "action")
-        assert said(read) == [(it.messages, it.completion, it.rejected, it.label) for it in written]
+        assert texts_of(read) == [
+            (example.messages, example.completion, example.rejected, example.label) for example in written
+        ]
         assert (read.left_out, read.form, read.unread) == (0, "examples", {})
 
     check()
@@ -88,7 +91,7 @@ def test_a_conversation_goes_out_as_alpaca_with_its_history_and_comes_back(tmp_p
     ]
     for name in ("a.jsonl", "a.parquet"):
         write_set(tmp_path / name, [example], "alpaca")
-        assert said(read_public(str(tmp_path / name), "action")) == [(tuple(messages), "8", "", "target")]
+        assert texts_of(read_public(str(tmp_path / name), "action")) == [(tuple(messages), "8", "", "target")]
 
 
 def test_a_format_that_is_not_written_is_one_line(tmp_path: Path) -> None:
@@ -104,6 +107,18 @@ def test_a_toon_file_that_is_cut_is_refused(tmp_path: Path) -> None:
     path.write_text("\n".join(path.read_text().splitlines()[:-1]))
     with pytest.raises(InvalidExamples, match=r"set\.toon is not TOON: .*Declared length 3"):
         read_public(str(path), "action")
+
+
+def test_without_the_library_of_toon_its_files_are_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "toon_format", None)
+    (tmp_path / "set.toon").write_text("[1]{instruction,output}:\n  a,b")
+    with pytest.raises(InvalidExamples, match=r"set\.toon needs the library toon-format.*pip install toon-format"):
+        read_public(str(tmp_path / "set.toon"), "action")
+    with pytest.raises(InvalidExamples, match="needs the library toon-format"):
+        write_set(tmp_path / "new.toon", [Example(({"role": "user", "content": "a"},), "b", "replay")])
+    assert not (tmp_path / "new.toon").exists()
 
 
 # Whatever a file holds
@@ -149,7 +164,7 @@ values = st.recursive(
 )
 rows = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=3), values, max_size=6) | values
 talks = st.builds(
-    lambda key, said: {key: [{"role": role, "content": text} for role, text in said]},
+    lambda key, texts_of: {key: [{"role": role, "content": text} for role, text in texts_of]},
     st.sampled_from(["messages", "conversations", "prompt", "chosen"]),
     st.lists(st.tuples(st.sampled_from(["user", "assistant", "system", "tool"]), scalars), max_size=5),
 )
@@ -167,14 +182,14 @@ def check_import(path: Path) -> None:
     if refusal:
         return
     assert read.examples
-    for it in read.examples:
-        assert it.completion.strip() and any(turn["content"].strip() for turn in it.messages)
+    for example in read.examples:
+        assert example.completion.strip() and any(turn["content"].strip() for turn in example.messages)
     lines = [line for first in read.first.values() for line in first]
     assert all(line.isprintable() for line in lines) and sum(read.reasons.values()) == read.left_out >= len(lines)
     written = path.with_name("written.jsonl")
     write_set(written, read.examples)
     assert read_examples(written) == list(read.examples)
-    assert said(read_public(str(written), "action")) == said(read)
+    assert texts_of(read_public(str(written), "action")) == texts_of(read)
     write_set(path.with_name("written.parquet"), read.examples)
     write_set(written, read.examples, "alpaca")
 
@@ -182,10 +197,10 @@ def check_import(path: Path) -> None:
 @settings(quick, max_examples=150)
 @given(st.lists(rows | talks, min_size=1, max_size=4), st.sampled_from([None, 1]), st.booleans())
 def test_any_rows_of_json_end_in_one_line_or_in_examples(
-    tmp_path: Path, found: list[Any], indent: int | None, is_list: bool
+    tmp_path: Path, values: list[Any], indent: int | None, is_list: bool
 ) -> None:
     path = tmp_path / "set.jsonl"
-    path.write_text(json.dumps(found, indent=indent) if is_list else "\n".join(map(json.dumps, found)))
+    path.write_text(json.dumps(values, indent=indent) if is_list else "\n".join(map(json.dumps, values)))
     check_import(path)
 
 
@@ -223,5 +238,5 @@ def test_what_pandas_writes_for_an_empty_cell_is_absent_in_every_place(tmp_path:
         "prompt": math.nan,
     }
     (tmp_path / "set.jsonl").write_text(json.dumps(row))
-    [(_, completion, rejected, label)] = said(read_public(str(tmp_path / "set.jsonl"), "action"))
+    [(_, completion, rejected, label)] = texts_of(read_public(str(tmp_path / "set.jsonl"), "action"))
     assert (completion, rejected, label) == ("2", "", "target")

@@ -83,6 +83,11 @@ def test_what_the_datasets_library_loads_is_read_by_it(tmp_path: Path) -> None:
     rows.to_json(tmp_path / "folder" / "train.jsonl")
     found = [read_public(str(tmp_path / name), "action") for name in ("set.parquet", "set.csv", "saved", "folder")]
     assert [[example.completion for example in read.examples] for read in found] == [["5", "9"]] * 4
+    guessed = datasets.Dataset.from_list([{"instruction": "Zip?", "output": 2134}])
+    guessed.info.builder_name = "csv"
+    guessed.save_to_disk(tmp_path / "guessed")
+    with pytest.raises(InvalidExamples, match="guessed is made of CSV files, whose cells would be guessed"):
+        read_public(str(tmp_path / "guessed"), "action")
     (tmp_path / "broken.parquet").write_text("no parquet")
     with pytest.raises(InvalidExamples, match=r"broken\.parquet cannot be loaded") as refused:
         read_public(str(tmp_path / "broken.parquet"), "action")
@@ -92,7 +97,7 @@ def test_what_the_datasets_library_loads_is_read_by_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [('{"text": "hi"}', "jsonl:1: has text; wanted are the keys"), ("[1]", "is no object"), ("{", "line 1 is not JSON"),
-     ("[", "is not JSON"), ("", "no usable example in 0 rows"), ('{"instruction": "a", "output": ""}', "in 1 rows")],
+     ("[", "is not JSON"), ("", "no usable example in 0 rows"), ('{"instruction": "a", "output": ""}', "in 1 row: ")],
 )  # fmt: skip
 def test_what_is_no_set_of_examples_is_said_in_one_line(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "set.jsonl"

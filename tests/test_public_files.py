@@ -39,12 +39,12 @@ def answers(path: Path) -> list[str]:
 )
 def test_a_file_of_each_format_gives_the_same_rows(tmp_path: Path, name: str, packed: str) -> None:
     path = hold(tmp_path / (name + packed), ROWS)
-    found = read(path)
-    assert [(example.messages[0]["content"], example.completion) for example in found.examples] == [
+    result = read(path)
+    assert [(example.messages[0]["content"], example.completion) for example in result.examples] == [
         ("One?", "02134"),
         ('Say "a, b"\n\né', "None"),
     ]
-    assert (found.left_out, found.form, found.name) == (0, "alpaca", name + packed)
+    assert (result.left_out, result.form, result.name) == (0, "alpaca", name + packed)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_quotes_of_a_tsv_are_quotes_and_a_cell_of_csv_may_have_lines(tmp_path: P
 
 def test_a_row_with_other_cells_than_the_header_is_left_out_at_the_line_it_begins_on(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('instruction,output\nOne?,"1\n1"\nTwo?,2,3\nThree?\nFour?,4\n')
-    found = read(tmp_path / "a.csv")
-    assert [line.split(": ")[0] for line in found.first["cells"]] == ["a.csv:4", "a.csv:5"]
+    result = read(tmp_path / "a.csv")
+    assert [line.split(": ")[0] for line in result.first["cells"]] == ["a.csv:4", "a.csv:5"]
     assert answers(tmp_path / "a.csv") == ["1\n1", "4"]
 
 
@@ -96,7 +96,7 @@ def _first(document: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.jsonl", b'{"instruction": "a", "output": "b"}\n{"instruction": "caf\xe9"}\n', "a.jsonl line 2 is not UTF-8"),
         ("a.jsonl", '{"instruction": "a"}'.encode("utf-16"), "a.jsonl is UTF-16; save it as UTF-8"),
@@ -125,10 +125,10 @@ def _first(document: Any) -> list[Any]:
     ids=lambda it: it[:20] if isinstance(it, str) else "",
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_one_line_with_the_place(
-    tmp_path: Path, name: str, content: bytes, said: str
+    tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InvalidExamples, match=said) as refused:
+    with pytest.raises(InvalidExamples, match=message) as refused:
         read(tmp_path / name)
     assert str(refused.value).isprintable()
 
@@ -137,9 +137,9 @@ def test_a_file_that_cannot_be_read_is_one_line_with_the_place(
 def test_in_lines_a_row_that_no_parser_reads_is_left_out_alone(tmp_path: Path, bad: Any) -> None:
     deep = '{"instruction": "a", "output": "b", "meta": ' + "[" * 99999 + "]" * 99999 + "}"
     (tmp_path / "a.jsonl").write_text("\n".join([json.dumps(bad), deep, json.dumps(ROWS[0])]))
-    found = read(tmp_path / "a.jsonl")
-    assert found.reasons == {"unknown form": 1, "damaged": 1}
-    assert found.first["damaged"] == ("a.jsonl:2: is nested too deep to be read",)
+    result = read(tmp_path / "a.jsonl")
+    assert result.reasons == {"unknown form": 1, "damaged": 1}
+    assert result.first["damaged"] == ("a.jsonl:2: is nested too deep to be read",)
 
 
 def test_a_date_of_a_table_is_no_text_and_one_that_is_not_read_harms_nothing(tmp_path: Path) -> None:
@@ -167,10 +167,10 @@ def test_a_folder_gives_the_files_of_its_split_for_training_and_the_license_of_i
     hold(tmp_path / "data" / "test.jsonl", [{"instruction": "Test?", "output": "no"}])
     (tmp_path / "dataset_infos.json").write_text("{}")
     (tmp_path / "README.md").write_text('---\nlanguage: en\nlicense: "cc-by-sa-3.0"\n---\n# A set\nlicense: none\n')
-    found = read(tmp_path)
-    assert [example.completion for example in found.examples] == ["02134", "None"]
-    assert found.license == "cc-by-sa-3.0"
-    assert found.first["unknown form"][0].startswith("data/train-00001.jsonl.gz:2: has text")
+    result = read(tmp_path)
+    assert [example.completion for example in result.examples] == ["02134", "None"]
+    assert result.license == "cc-by-sa-3.0"
+    assert result.first["unknown form"][0].startswith("data/train-00001.jsonl.gz:2: has text")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidExamples, match="no file in it ends with"):
         read(tmp_path / "empty")

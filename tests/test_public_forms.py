@@ -26,7 +26,7 @@ def read(folder: Path, *rows: Any) -> PublicSet:
     return read_public(str(file), "action")
 
 
-def said(example: Example) -> list[str]:
+def texts_of(example: Example) -> list[str]:
     """Who says what, the answer last."""
     turns = [f"{turn['role'][0]}: {turn['content']}" for turn in example.messages]
     return [
@@ -99,16 +99,16 @@ READ: list[tuple[str, Any, str, list[list[str]]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("what", "row", "form", "wanted"), READ, ids=[it[0] for it in READ])
+@pytest.mark.parametrize(("what", "row", "form", "wanted"), READ, ids=[case[0] for case in READ])
 def test_a_row_of_each_form_is_read_as_what_it_is(
     tmp_path: Path, what: str, row: Any, form: str, wanted: list[list[str]]
 ) -> None:
-    found = read(tmp_path, row)
-    *examples, good = found.examples
-    assert [said(example) for example in examples] == wanted
-    assert said(good) == ["u: One?", "target: 1"]
-    assert form in found.form.split(", ")
-    assert (found.left_out, found.unread) == (0, {})
+    result = read(tmp_path, row)
+    *examples, good = result.examples
+    assert [texts_of(example) for example in examples] == wanted
+    assert texts_of(good) == ["u: One?", "target: 1"]
+    assert form in result.form.split(", ")
+    assert (result.left_out, result.unread) == (0, {})
 
 
 LEFT: list[tuple[str, Any, str, str]] = [
@@ -165,14 +165,14 @@ LEFT: list[tuple[str, Any, str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("what", "row", "reason", "detail"), LEFT, ids=[it[0] for it in LEFT])
+@pytest.mark.parametrize(("what", "row", "reason", "detail"), LEFT, ids=[case[0] for case in LEFT])
 def test_a_row_that_cannot_be_used_is_left_out_with_its_place_and_its_reason(
     tmp_path: Path, what: str, row: Any, reason: str, detail: str
 ) -> None:
-    found = read(tmp_path, row)
-    assert [said(example) for example in found.examples] == [["u: One?", "target: 1"]]
-    assert found.reasons == {reason: 1}
-    [line] = found.first[reason]
+    result = read(tmp_path, row)
+    assert [texts_of(example) for example in result.examples] == [["u: One?", "target: 1"]]
+    assert result.reasons == {reason: 1}
+    [line] = result.first[reason]
     assert line.startswith("set.jsonl:1: ") and detail in line and "\n" not in line
 
 
@@ -186,23 +186,23 @@ def test_where_no_row_can_be_used_the_first_one_says_why(tmp_path: Path) -> None
 
 
 def test_keys_that_say_something_and_are_not_read_are_named_with_their_rows(tmp_path: Path) -> None:
-    told = {"messages": [USER, {**ANSWER, "reasoning_content": "so"}], "id": "a\x1b[31m", "score": None}
-    found = read(
-        tmp_path, told, {**GOOD, "output": "uno", "category": "qa"}, {**GOOD, "output": "eins", "Category": "qa"}
+    row = {"messages": [USER, {**ANSWER, "reasoning_content": "so"}], "id": "a\x1b[31m", "score": None}
+    result = read(
+        tmp_path, row, {**GOOD, "output": "uno", "category": "qa"}, {**GOOD, "output": "eins", "Category": "qa"}
     )
-    assert found.unread == {"id": 1, "messages.reasoning_content": 1, "category": 1, "Category": 1}
+    assert result.unread == {"id": 1, "messages.reasoning_content": 1, "category": 1, "Category": 1}
 
 
 def test_repeated_rows_are_counted_and_another_answer_is_no_repetition(tmp_path: Path) -> None:
-    found = read(tmp_path, GOOD, {**GOOD, "output": "uno"}, {**GOOD, "output": " 1 "})
-    assert [example.completion for example in found.examples] == ["1", "uno"]
-    assert (found.reasons, found.left_out) == ({"repeated": 2}, 2)
+    result = read(tmp_path, GOOD, {**GOOD, "output": "uno"}, {**GOOD, "output": " 1 "})
+    assert [example.completion for example in result.examples] == ["1", "uno"]
+    assert (result.reasons, result.left_out) == ({"repeated": 2}, 2)
 
 
 def test_of_many_rows_left_out_for_one_reason_the_first_are_named_and_all_are_counted(tmp_path: Path) -> None:
-    found = read(tmp_path, *({"text": str(number)} for number in range(9)))
-    assert found.reasons == {"unknown form": 9}
-    assert [line.split(": ")[0] for line in found.first["unknown form"]] == [
+    result = read(tmp_path, *({"text": str(number)} for number in range(9)))
+    assert result.reasons == {"unknown form": 9}
+    assert [line.split(": ")[0] for line in result.first["unknown form"]] == [
         "set.jsonl:1",
         "set.jsonl:2",
         "set.jsonl:3",

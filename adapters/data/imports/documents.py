@@ -63,11 +63,11 @@ def rows_of_document(document: Any, name: str, line: int = 1) -> Rows:
         raise InvalidExamples(f"{name} has {len(lists)} lists of rows, {quote_all(lists)}; put one of them in a file")
     rows = lists["train"] if "train" in lists else next(iter(lists.values()))
     named = (document.get(key) for key in LICENSES)
-    return Rows(_numbered(rows, name), next((it for it in named if isinstance(it, str) and it.strip()), None))
+    return Rows(_numbered(rows, name), next((item for item in named if isinstance(item, str) and item.strip()), None))
 
 
 def _is_rows(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(it, Mapping | list) for it in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping | list) for item in value)
 
 
 def _numbered(rows: list[Any], name: str) -> Iterator[Row]:
@@ -106,16 +106,16 @@ def _parse(text: str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in values:
             raise LeftOut("damaged", f"has the key {quote(key)} twice in one object")
-        found[key] = value
-    return found
+        values[key] = value
+    return values
 
 
 def _no_json(error: ValueError, lines: list[str], number: int, name: str) -> InvalidExamples:
-    said = error.msg if isinstance(error, json.JSONDecodeError) else explain(error)
+    message = error.msg if isinstance(error, json.JSONDecodeError) else explain(error)
     line = lines[number - 1].rstrip()
     hint = "; JSON Lines has no comma after a row" if line.endswith("},") else ""
-    return InvalidExamples(f"{name} line {number} is not JSON: {said}{hint}")
+    return InvalidExamples(f"{name} line {number} is not JSON: {message}{hint}")

@@ -62,7 +62,7 @@ class Fields:
 
     @property
     def unread(self) -> list[str]:
-        """The keys with a value that nobody asked for, as they are written."""
+        """The keys with a value that were not asked for, as they are written."""
         return [name for key, name in self._names.items() if key in self._values and key not in self._asked]
 
 

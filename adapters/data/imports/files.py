@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ....domain.errors import InvalidExamples
 from .documents import Row, Rows, read_json
-from .reasons import explain, quote
+from .reasons import LONGEST_PATH, explain, quote
 from .tables import read_arrow, read_csv, read_parquet, read_tsv
 from .toon import read_toon
 
@@ -45,24 +45,26 @@ def read_file(path: Path, name: str | None = None) -> Rows:
     name, end = name or quote(path.name), find_end(path)
     if end not in ENDS:
         raise InvalidExamples(
-            f"{quote(path)} cannot be loaded: a file ends with {', '.join(ENDS)}, or one of these and {PACKED}"
+            f"{quote(path, LONGEST_PATH)} cannot be loaded: a file ends with {', '.join(ENDS)}, or one of these and {PACKED}"
         )
     try:
         content = path.read_bytes()
         if path.name.lower().endswith(PACKED):
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise InvalidExamples(f"{quote(path)} cannot be read: {explain(error)}") from error
+        raise InvalidExamples(f"{quote(path, LONGEST_PATH)} cannot be read: {explain(error)}") from error
     return BINARIES[end](content, name) if end in BINARIES else TEXTS[end](_decode(content, name), name)
 
 
 def read_folder(path: Path) -> Rows:
     """The rows of the folder's files, in the order of their names: of those of the split ``train`` where there is one."""
-    files = [it for it in sorted(path.rglob("*")) if it.is_file() and find_end(it) in ENDS]
-    files = [it for it in files if it.name not in _DESCRIPTIONS and not _is_hidden(it.relative_to(path))]
-    train = [it for it in files if _TRAIN.search(str(it.relative_to(path)).lower())]
+    files = [file for file in sorted(path.rglob("*")) if file.is_file() and find_end(file) in ENDS]
+    files = [file for file in files if file.name not in _DESCRIPTIONS and not _is_hidden(file.relative_to(path))]
+    train = [file for file in files if _TRAIN.search(str(file.relative_to(path)).lower())]
     if not files:
-        raise InvalidExamples(f"folder {quote(path)} cannot be loaded: no file in it ends with {', '.join(ENDS)}")
+        raise InvalidExamples(
+            f"folder {quote(path, LONGEST_PATH)} cannot be loaded: no file in it ends with {', '.join(ENDS)}"
+        )
     return Rows(_chain(path, train or files), _card_license(path))
 
 
@@ -81,8 +83,8 @@ def _card_license(folder: Path) -> str | None:
         before, head, *_ = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     except (OSError, ValueError):
         return None
-    found = _LICENSE.search(head) if not before else None
-    return found[1].strip().strip("\"'") if found else None
+    license = _LICENSE.search(head) if not before else None
+    return license[1].strip().strip("\"'") if license else None
 
 
 def _decode(content: bytes, name: str) -> str:

@@ -202,8 +202,8 @@ def _read_preference(fields: Fields, asked: str, unread: list[str]) -> tuple[Pai
     turns = _read_question(fields, asked, unread) if asked else []
     if begun and turns:
         # Whole conversations beside a prompt: it is what they begin with, or the words of one of their turns.
-        said = [turn for turn in turns if turn.role != "system"]
-        if turns != begun and (len(said) != 1 or said[0] not in begun):
+        spoken = [turn for turn in turns if turn.role != "system"]
+        if turns != begun and (len(spoken) != 1 or spoken[0] not in begun):
             raise LeftOut("ambiguous", "'chosen' begins with other turns than the prompt")
         system = [turn for turn in turns if turn.role == "system" and turn not in begun]
         begun = [*system, *begun]

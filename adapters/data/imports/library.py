@@ -38,11 +38,11 @@ def _read(name: str, load: Any) -> Rows:
     import datasets  # type: ignore[import-untyped]
 
     try:
-        found = load(datasets)
-        splits = found if isinstance(found, Mapping) else {"train": found}
+        loaded = load(datasets)
+        splits = loaded if isinstance(loaded, Mapping) else {"train": loaded}
         chosen = [splits["train"]] if "train" in splits else list(splits.values())
         builders = {split.info.builder_name for split in chosen}
-        license = next((it.info.license for it in chosen if it.info.license), None)
+        license = next((split.info.license for split in chosen if split.info.license), None)
     except Exception as error:  # the library's own, and those of whatever it asks over the network
         raise _cannot(name, error) from error
     if builders & {*GUESSING}:

@@ -1,4 +1,4 @@
-"""A set from outside, read whole: its usable examples, each once, and what became of all other rows."""
+"""A set from outside, read whole: its usable examples, each once, and why the other rows were left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .documents import Rows
 from .files import ENDS, find_end, read_file, read_folder
 from .forms import RowRead, read_row
 from .library import HUB_NAME, is_saved, read_hub, read_saved
-from .reasons import LeftOut, Tally, quote
+from .reasons import LONGEST_PATH, LeftOut, Tally, quote
 
 UNKNOWN = "unknown"
 """The license of a set that says none."""
@@ -56,10 +56,10 @@ def read_public(where: str, role: str, limit: int | None = None) -> PublicSet:
     forms: dict[str, None] = {}
     unread: Counter[str] = Counter()
     selection, tally = Selection(), Tally()
-    found: list[Example] = []
+    examples: list[Example] = []
     source, rows = _open(where), 0
     for place, value in source.rows:
-        if limit is not None and len(found) >= limit:
+        if limit is not None and len(examples) >= limit:
             break
         rows += 1
         try:
@@ -72,14 +72,16 @@ def read_public(where: str, role: str, limit: int | None = None) -> PublicSet:
             tally.add("repeated", place, "says what an earlier row says")
         forms.setdefault(read.form)
         unread.update(set(read.unread))
-        found += new
-    if not found:
+        examples += new
+    if not examples:
         first = next((lines[0] for lines in tally.first.values()), "a row needs a question and an answer")
-        raise InvalidExamples(f"{quote(where)} holds no usable example in {rows} rows: {first}")
+        raise InvalidExamples(
+            f"{quote(where, LONGEST_PATH)} holds no usable example in {rows} row{'' if rows == 1 else 's'}: {first}"
+        )
     return PublicSet(
         _name(where),
         ", ".join(forms),
-        tuple(found[:limit]),
+        tuple(examples[:limit]),
         tally.counts,
         tally.first,
         dict(unread),
@@ -114,17 +116,17 @@ def _open(where: str) -> Rows:
     if HUB_NAME.fullmatch(where) and find_end(path) not in ENDS:
         return read_hub(where)
     raise InvalidExamples(
-        f"there is no {quote(where)}; give a file, a folder, or owner/name of a set on the Hugging Face Hub"
+        f"there is no {quote(where, LONGEST_PATH)}; give a file, a folder, or owner/name of a set on the Hugging Face Hub"
     )
 
 
-def _license(said: str | None) -> str:
+def _license(license: str | None) -> str:
     """The license as one line that can be recorded, cut where it is the terms themselves and not their name."""
-    words = " ".join((said or "").split()).encode("utf-8", "replace").decode()
+    words = " ".join((license or "").split()).encode("utf-8", "replace").decode()
     return words[:LONGEST_LICENSE] or UNKNOWN
 
 
 def _name(where: str) -> str:
-    """The name of the file or folder, or the name on the Hub. A name that is no Unicode is told as far as it is."""
+    """The name of the file or folder, or the name on the Hub. Bytes that are no Unicode become question marks."""
     name = Path(where).resolve().name if Path(where).exists() else where
     return name.encode("utf-8", "replace").decode()

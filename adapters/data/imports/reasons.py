@@ -15,6 +15,8 @@ SHOWN = 3
 """Rows of each reason that are named; chosen."""
 LONGEST = 120
 """Characters of a row's own words that a message repeats; chosen."""
+LONGEST_PATH = 4096
+"""Characters of a path that a message repeats: Linux's own limit."""
 
 
 class LeftOut(Exception):
@@ -50,10 +52,10 @@ class Tally:
         return {reason: tuple(lines) for reason, lines in self._first.items()}
 
 
-def quote(text: object) -> str:
+def quote(text: object, longest: int = LONGEST) -> str:
     """Foreign words for a message: cut, and without any character that a terminal does not print."""
     shown = str(text) if str(text) and str(text).isprintable() else repr(str(text))
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
 def explain(error: Exception) -> str:

@@ -110,11 +110,11 @@ def _no_table(error: Exception, name: str, kind: str) -> InvalidExamples:
 
 def _license(metadata: dict[bytes, bytes] | None) -> str | None:
     """The license under its own key, or in what the ``datasets`` library writes under ``huggingface``."""
-    found = {key.decode("utf-8", "replace"): value for key, value in (metadata or {}).items()}
+    texts = {key.decode("utf-8", "replace"): value for key, value in (metadata or {}).items()}
     try:
-        described = json.loads(found.get("huggingface", b"{}")).get("info", {})
+        described = json.loads(texts.get("huggingface", b"{}")).get("info", {})
     except (ValueError, AttributeError, RecursionError):
         described = {}
-    named: list[Any] = [found[key].decode("utf-8", "replace") for key in LICENSES if key in found]
+    named: list[Any] = [texts[key].decode("utf-8", "replace") for key in LICENSES if key in texts]
     named += [described.get("license")] if isinstance(described, dict) else []
-    return next((it for it in named if isinstance(it, str) and it.strip()), None)
+    return next((text for text in named if isinstance(text, str) and text.strip()), None)

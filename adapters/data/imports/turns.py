@@ -54,7 +54,9 @@ class Turn:
 
 def is_conversation(value: object) -> bool:
     """Whether the value is a list of turns: of objects that say by their keys who speaks and what."""
-    return isinstance(value, list) and bool(value) and all(isinstance(it, Mapping) and _is_turn(it) for it in value)
+    return (
+        isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) and _is_turn(item) for item in value)
+    )
 
 
 def read_turns(value: object, key: str, unread: list[str]) -> list[Turn]:
@@ -79,21 +81,21 @@ def find_answers(turns: Sequence[Turn], *, last_only: bool = False) -> list[tupl
         raise LeftOut("no question", "no turn of a user has text")
     if turns[-1].role != "assistant":
         raise LeftOut("no answer", f"its last turn is of role {turns[-1].role}")
-    found = []
+    answers = []
     for number, turn in enumerate(turns):
         before = turns[:number]
-        if turn.role != "assistant" or not turn.is_learnt or not any(it.role == "user" for it in before):
+        if turn.role != "assistant" or not turn.is_learnt or not any(item.role == "user" for item in before):
             continue
         if before[-1].role == "assistant":
             raise LeftOut("turns", f"turn {number + 1} is a second answer to one question")
         if not turn.content.strip():
             raise LeftOut("no answer", f"turn {number + 1} is an empty answer")
-        found.append((tuple(it.message for it in before), turn.content))
+        answers.append((tuple(item.message for item in before), turn.content))
     if last_only:
-        found = found[-1:] if turns[-1].is_learnt else []
-    if not found:
+        answers = answers[-1:] if turns[-1].is_learnt else []
+    if not answers:
         raise LeftOut("weight 0", "no answer is to be learnt: the weights are 0")
-    return found
+    return answers
 
 
 def _is_turn(value: Mapping[Any, Any]) -> bool:

@@ -10,6 +10,7 @@ import typer
 
 from ....domain.errors import NotPossible
 from ....domain.settings.settings import ROLES
+from ....projections.explain.sentences import count as count_noun
 from ....projections.explain.sentences import short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_table
@@ -146,11 +147,12 @@ def import_(
 
     ledger = open_ledger(db)
     read = read_public(path, role, limit)
-    if not record_import(ledger, read, role, license, name_actor(by)):
-        print(f"these {len(read.examples)} examples are imported for role {role} already; nothing was recorded")
-        return
-    print(f"imported {len(read.examples)} examples from {quote(read.name)} ({read.form}) for role {role}")
-    print(f"license: {quote(license or read.license)}")
+    examples = count_noun(len(read.examples), "example")
+    if record_import(ledger, read, role, license, name_actor(by)):
+        print(f"imported {examples} from {quote(read.name)} ({read.form}) for role {role}")
+        print(f"license: {quote(license or read.license)}")
+    else:
+        print(f"{examples} of {quote(read.name)}: already imported for role {role}; nothing was recorded")
     _print_left_out(read)
 
 
@@ -199,7 +201,7 @@ def _print_left_out(read: PublicSet) -> None:
     from ....adapters.data.imports.reasons import quote
 
     if read.left_out:
-        print(f"left out {read.left_out} {'row' if read.left_out == 1 else 'rows'}:")
+        print(f"left out {count_noun(read.left_out, 'row')}:")
     for reason, number in read.reasons.items():
         print(f"  {number} {reason}")
         for line in read.first[reason]:
