@@ -16,6 +16,7 @@ from uuid import UUID
 from ...domain.errors import EnvironmentUnavailable, UnknownTask
 from ...domain.events import AlertRaised, CanaryAssessed, TrainingCompleted
 from ...projections.explain.overview import has_begun, waits_for, worker_task
+from ...projections.explain.sentences import describe_left_out
 from ...projections.state.state import State
 from ..alerts.dispatcher import AlertDispatcher
 from ..store.lease import lease
@@ -151,6 +152,7 @@ class Worker:
                 elif isinstance(over, TrainingCompleted):
                     self.reporter.say(
                         f"training {key[:8]} completed in {over.duration_s:.0f} s, loss {over.final_loss:.3f}"
+                        f"{describe_left_out(over)}"
                     )
                 else:
                     self.reporter.say(f"training {key[:8]} {over.TOPIC[8:].lower()}: {over.reason}")

@@ -52,6 +52,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TrainingDeclined", 1): lambda state: {**state, "up_to": 0},
     ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
     ("AlertRaised", 1): _alerted_by_a_rollout,
+    ("TrainingCompleted", 1): lambda state: {**state, "reasons": {}},
+    ("ExamplesImported", 1): lambda state: {**state, "reasons": {}},
 }
 """(topic, version) to the function that lifts a stored state of that version to the next."""
 
