@@ -320,7 +320,7 @@ def test_what_follows_is_stored_with_its_rows_and_gone_on_from_without_reading_i
 ) -> None:
     state = process_new_events(ledger)
     monkeypatch.setattr(Ledger, "changing_views", None)  # no transaction of the views' own
-    monkeypatch.setattr(improvement, "load_kept", None)  # and no state from the disk
+    monkeypatch.setattr(improvement, "load_snapshot", None)  # and no state from the disk
     for _ in range(2):
         role = ledger.get(RoleImprovement, role_id("action"))
         role.open("action", None, "try it", ledger.context("ada"))
