@@ -90,7 +90,7 @@ def record_session(ledger: Ledger, session: Session, role: str, actor: str) -> b
             for prompt, answer in zip(prompts, answers, strict=True):
                 run.take_step(
                     _after(ledger, run, actor), prompt=prompt, answer=answer, error="", model_ms=0, environment_ms=0,
-                    prompt_tokens=0, completion_tokens=0,
+                    prompt_tokens=None, completion_tokens=None,
                 )  # fmt: skip
             if session.succeeded:
                 run.succeed(0, 1.0, Policy(), _after(ledger, run, actor))
