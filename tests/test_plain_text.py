@@ -178,7 +178,8 @@ def test_the_character_that_parts_a_text_may_stand_in_the_text() -> None:
 def test_a_text_that_has_only_characters_of_control_is_refused_with_the_character() -> None:
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer: Any = PreTrainedTokenizerFast(tokenizer_object=small("bytes").backend_tokenizer, eos_token="\x03")
+    make: Any = PreTrainedTokenizerFast
+    tokenizer = make(tokenizer_object=small("bytes").backend_tokenizer, eos_token="\x03")
     tokenizer.chat_template = CHATML
     with pytest.raises(ModelError, match=r"U\+0003"):
         prompt_tokens(tokenizer, ask("a\x03b"))

@@ -19,11 +19,12 @@ from uuid import UUID
 from ...domain.errors import EnvironmentUnavailable, NotPossible, UnknownTask
 from ...domain.events import AlertRaised, CanaryAssessed, TrainingCompleted
 from ...projections.state.state import State
+from ..agent.abandoned import GONE, end_abandoned
 from ..alerts.dispatcher import AlertDispatcher
 from ..store.ledger import Ledger
 from ..store.log import Log
 from ..store.tail import Watch
-from ..wiring import Services
+from ..wiring import Services, is_remote
 from .gate import judge
 from .process_manager import process_new_events
 from .rollouts import prove
@@ -38,6 +39,9 @@ IDLE_S = 1.0
 
 AGAIN_S = 60.0
 """Seconds before a gate that has lost its environment is tried again; chosen."""
+
+ABANDONED_S = 60.0
+"""Seconds between two searches for runs whose process is gone; chosen."""
 
 TELLING = 20
 """Alerts among so many newest events are told at the start; older ones were told by an earlier worker."""
@@ -102,6 +106,9 @@ class Worker:
         self.reporter = reporter
         self._looked: datetime | None = None
         self._gate_again: dict[str, float] = {}
+        self._abandoned_again = 0.0
+        self._waiting: set[str] = set()
+        """Adapters of which it was said that they wait for a local model."""
         self._began = ledger.position
         self._told = max(0, self._began - TELLING)
         self._schedule = ScheduleKeeper(ledger)
@@ -113,9 +120,21 @@ class Worker:
         False when there was nothing.
         """
         state = self.parts.state = process_new_events(self.ledger, self.parts.state)
+        if self._end_abandoned(state):
+            state = self.parts.state = process_new_events(self.ledger, state)
         self._tell(state.position)
         delivered, kept = self._courier.step(), self._schedule.keep(state)
         return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept
+
+    def _end_abandoned(self, state: State) -> bool:
+        """End the runs that nobody plays any more: at the worker's start, and once a minute."""
+        if time.monotonic() < self._abandoned_again:
+            return False
+        self._abandoned_again = time.monotonic() + ABANDONED_S
+        ended = end_abandoned(self.ledger, state.policy)
+        for run in ended:
+            self.reporter.say(f"run {run.id.hex[:8]} has failed (environment): {GONE}")
+        return bool(ended)
 
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
@@ -137,7 +156,7 @@ class Worker:
 
     def _prove(self, state: State) -> bool:
         for name, adapter in state.registry.adapters.items():
-            if adapter["status"] == "registered":
+            if adapter["status"] == "registered" and not self._has_to_wait(name, state):
                 refused = prove(self.ledger, self.parts, name).rejected
                 self.reporter.say(f"{name}: rejected: {refused.reason}" if refused else f"{name}: proven to be applied")
                 return True
@@ -147,6 +166,8 @@ class Worker:
         """Run the gate of a proven adapter; one that has lost its environment is tried again later."""
         for name, adapter in state.registry.adapters.items():
             if adapter["status"] != "proven" or time.monotonic() < self._gate_again.get(name, 0.0):
+                continue
+            if self._has_to_wait(name, state):
                 continue
             self.reporter.say(f"{name}: held-out instances, with it and with {adapter['parent'] or 'the base'}")
             try:
@@ -162,6 +183,19 @@ class Worker:
                 self.reporter.say(f"{name}: rejected: {done.rejected.reason}")
             return True
         return False
+
+    def _has_to_wait(self, name: str, state: State) -> bool:
+        """Whether the adapter cannot be proven or judged while the model runs on an endpoint; said once of each."""
+        if not is_remote(state.policy):
+            self._waiting.clear()
+            return False
+        if name not in self._waiting:
+            self._waiting.add(name)
+            self.reporter.say(
+                f"{name} waits: no adapter can be proven on an endpoint, as its logits cannot be seen; "
+                "set model.backend to local to go on"
+            )
+        return True
 
     def _progress(self, progress: Progress) -> None:
         """Show it; what is due meanwhile need not wait hours for the training's end, which goes on in its own process."""
