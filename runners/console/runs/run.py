@@ -169,7 +169,7 @@ def _runs(
         try:
             run = runner.run(wanted, place, parts.state, pinned=pinned)
         except KeyboardInterrupt:
-            say("interrupted; the run has failed (environment) and counts for no adapter")
+            say("interrupted; the run, if it had begun, has failed (environment) and counts for no adapter")
             raise typer.Exit(INTERRUPTED) from None
         yield run
 
