@@ -199,7 +199,7 @@ def test_a_log_whose_last_writes_cannot_be_read_is_not_shown_without_them(
 MAKE = """
 import os, signal, sys
 from pathlib import Path
-from grokputer.runners import schema
+from grokputer.runners.store import schema
 from grokputer.runners.store.ledger import Ledger
 path, count = Path(sys.argv[1]), int(sys.argv[2])
 steps = 0

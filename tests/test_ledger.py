@@ -159,7 +159,7 @@ def test_topics_are_the_ones_every_log_has() -> None:
         "CanaryAssessed", "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CycleClosed",
             "CycleOpened",
         "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
-        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "ScheduleKept", "StepTaken",
+        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "ScheduleKept", "SessionImported", "StepTaken",
         "TaskCorrected", "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded",
         "TrainingCompleted", "TrainingDeclined", "TrainingFailed",
         "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",

@@ -6,9 +6,11 @@ import json
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
 
 import typer
 
+from ....domain.aggregates.run import TaskRun
 from ....domain.events import (
     Event,
     SessionImported,
@@ -35,6 +37,7 @@ from ..options import (
     open_log,
 )
 from ..rendering import print_json, print_table, say, show_time
+from .tokens import token_counts
 
 if TYPE_CHECKING:
     from ...sessions.runs import Recorded
@@ -87,7 +90,8 @@ def list_runs(
         print_json(found)
         return
     columns = (
-        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "fault", "corrected",
+        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "tokens", "stars", "fault",
+        "corrected",
     )  # fmt: skip
     print_table(columns, (_row(run) for run in found), "no runs; start one with 'grokputer run click-button'")
 
@@ -193,6 +197,7 @@ def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]
     for run in found:
         if run["environment"] == "chat":
             run["task"] = log.get_content(run["task"])
+        run |= token_counts(log.get(TaskRun, UUID(run["id"])))
     return found
 
 
@@ -209,6 +214,7 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
         outcome,
         run["steps"],
         seconds,
+        None if run["prompt_tokens"] is None else f"{run['prompt_tokens']}+{run['completion_tokens']}",
         run["stars"],
         run["fault"],
         run["corrected_by"],
@@ -233,11 +239,15 @@ def show(
     log = open_log(db)
     history = log.history(find_run(log, run))
     story = [_describe(log, recorded.position, recorded.event) for recorded in history]
+    whole = TaskRun.project(history[0].event.originator_id, (recorded.event for recorded in history))
     if as_json:
-        print_json({"run": story[0]["run"], "events": [{k: v for k, v in it.items() if k != "run"} for it in story]})
+        events = [{k: v for k, v in it.items() if k != "run"} for it in story]
+        print_json({"run": story[0]["run"], **token_counts(whole), "events": events})
         return
     for recorded, entry in zip(history, story, strict=True):
         _print_entry(recorded.event, entry, full)
+    if whole.tokens is not None:
+        print("        {} tokens in prompts, {} in answers".format(*whole.tokens))
 
 
 def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
