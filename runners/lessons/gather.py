@@ -23,7 +23,7 @@ from ...domain.settings.recipe import Recipe
 from ...domain.settings.settings import Policy
 from ..feedback.corrections import correct_by_teacher
 from ..store.ledger import Ledger
-from ..wiring import Services
+from ..wiring.services import Services
 from .practice import practise
 from .retries import RetryPolicy, correct_by_retries
 from .variations import vary_run
@@ -50,10 +50,10 @@ def collect_examples(
         _retry(ledger, parts, requested, sampling, say)
         if pages := policy.get("training.practice", role):
             _practise(ledger, parts, requested, pages, sampling, say)
-    teacher = parts.teacher(policy, role)
-    if teacher is None:
-        return
     try:
+        teacher = parts.teacher(policy, role)
+        if teacher is None:
+            return
         for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
             if run.started.environment != "chat" or recipe.teacher_answers:
                 _teach(ledger, parts, run, teacher, policy.get("teacher.tries", role), say)

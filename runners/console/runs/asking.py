@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ....domain.page.messages import Page
     from ....domain.ports import Environment
     from ...store.ledger import Ledger
-    from ...wiring import Services
+    from ...wiring.services import Services
 
 PAGE_LINES = 40
 """Lines of a page or an answer that are shown; chosen: with the questions below it that fills a large terminal."""

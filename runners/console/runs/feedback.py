@@ -96,7 +96,7 @@ def correct(
     from ...feedback.corrections import correct_by_demonstration, correct_by_hand
     from ...lessons.retries import RetryPolicy, correct_by_retries
     from ...store.states import load_state
-    from ...wiring import Services
+    from ...wiring.services import Services
 
     ledger = open_ledger(db)
     found = ledger.get(TaskRun, find_run(ledger, run))
@@ -152,7 +152,7 @@ def _ask_to_rate(db: Path, prefix: str, by: str | None, has_options: bool) -> No
 def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
     """Show the run and ask for what was right."""
     from ...store.states import load_state
-    from ...wiring import Services
+    from ...wiring.services import Services
     from .asking import ask_correction, show_run
 
     ledger = open_ledger(db)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
 
 import typer
 
+from ....domain.aggregates.run import TaskRun
 from ....domain.events import (
     Event,
     SessionImported,
@@ -33,6 +35,7 @@ from ..options import (
     open_log,
 )
 from ..rendering import Column, as_time, print_json, print_line, print_table, print_text, say, show_time
+from .tokens import token_counts
 
 if TYPE_CHECKING:
     from ...sessions.runs import Recorded
@@ -93,6 +96,8 @@ def list_runs(
         failed=failed, unrated=unrated, unattributed=unattributed, now=log.clock.now(),
     )  # fmt: skip
     found = find_runs(log, limit, filters)
+    for run in found.rows:
+        run |= token_counts(log.get(TaskRun, UUID(run["id"])))
     if as_json:
         print_json(found.rows)
         return
@@ -106,6 +111,7 @@ def list_runs(
         Column("outcome", wraps=9),
         Column("steps", rank=3),
         Column("seconds", rank=5),
+        Column("tokens", rank=6),
         Column("stars"),
         Column("fault", rank=2, wraps=8),
         Column("corrected", rank=2),
@@ -224,6 +230,7 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
         outcome,
         run["steps"],
         seconds,
+        None if run["prompt_tokens"] is None else f"{run['prompt_tokens']}+{run['completion_tokens']}",
         run["stars"],
         run["fault"],
         run["corrected_by"],
@@ -248,11 +255,15 @@ def show(
     log = open_log(db)
     history = log.history(find_run(log, run))
     story = [_describe(log, recorded.position, recorded.event) for recorded in history]
+    whole = TaskRun.project(history[0].event.originator_id, (recorded.event for recorded in history))
     if as_json:
-        print_json({"run": story[0]["run"], "events": [{k: v for k, v in it.items() if k != "run"} for it in story]})
+        events = [{k: v for k, v in it.items() if k != "run"} for it in story]
+        print_json({"run": story[0]["run"], **token_counts(whole), "events": events})
         return
     for recorded, entry in zip(history, story, strict=True):
         _print_entry(recorded.event, entry, full)
+    if whole.tokens is not None:
+        print_line("        {} tokens in prompts, {} in answers".format(*whole.tokens))
 
 
 def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ....domain.settings.settings import resolve_recipe
 from ....projections.explain.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
 from ...lessons.gather import find_uncorrected
-from ...wiring import base_of
+from ...wiring.services import base_of
 from ..rendering import Column, print_json, print_line, print_table, say
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _document(
 def _rows(found: Estimate, recipe: Recipe, prices: Prices) -> list[tuple[str, str | None]]:
     cost = prices.cost(found.duration_s) if found.duration_s is not None else None
     memory = f"{found.peak_memory_bytes / 1e9:.2f} GB on {found.device}" if found.peak_memory_bytes else None
-    left_out = f", {found.left_out} too long and left out" if found.left_out else ""
+    left_out = f", {found.left_out} left out as too long or refused by the chat template" if found.left_out else ""
     rent = f", {prices.per_hour:g} per hour" if prices.per_hour else ""
     return [
         ("examples", f"{found.examples}{left_out}"),

@@ -6,31 +6,31 @@ Parts are made when they are first asked for, so a command that only reads the l
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
-from ..domain.ports import Environment, Model
-from ..domain.settings.forms import KEY_VARIABLES
-from ..domain.settings.settings import SETTINGS, Policy
-from ..projections.explain.sentences import say_names
-from ..projections.state.state import State
+from ...domain.errors import GrokputerError, ModelError, UnknownAdapter
+from ...domain.ports import Environment, Model
+from ...domain.settings.forms import KEY_VARIABLES
+from ...domain.settings.settings import SETTINGS, Policy
+from ...projections.explain.sentences import say_names
+from ...projections.state.state import State
+from ..store.ledger import Ledger
+from ..store.log import adapters_folder
 from .extras import require
-from .store.ledger import Ledger
-from .store.log import adapters_folder
 
 if TYPE_CHECKING:
-    from ..adapters.registry.local import WeightStore
-    from ..adapters.serving.base_model import Base
-    from ..adapters.serving.remote import RemoteModel
+    from ...adapters.registry.local import WeightStore
+    from ...adapters.serving.base_model import Base
+    from ...adapters.serving.remote import RemoteModel
 
 ENVIRONMENTS = ("chat", "miniwob")
 
 
 def base_of(policy: Policy) -> Base:
     """The base model that the settings name."""
-    from ..adapters.serving.base_model import Base
+    from ...adapters.serving.base_model import Base
 
     name = policy.get("model.base")
     return Base(
@@ -57,11 +57,13 @@ class Services:
         self._environments: dict[str, Environment] = {}
         self._teachers: dict[tuple[str, str], RemoteModel] = {}
         self._base_label: str | None = None
+        self._served: set[str] = set()
+        """Adapters that the endpoint was seen to serve."""
 
     @property
     def store(self) -> WeightStore:
         """The weights of this log's adapters."""
-        from ..adapters.registry.local import WeightStore
+        from ...adapters.registry.local import WeightStore
 
         return WeightStore(adapters_folder(self.ledger.path) / "weights")
 
@@ -73,9 +75,9 @@ class Services:
         if self._model is None or self._model_settings != wanted:
             self._close_model()
             self._model_settings, self._base_label = wanted, None
-            if policy.get("model.backend") == "openai":
+            if policy.is_remote:
                 require("endpoint")
-                from ..adapters.serving.remote import RemoteModel
+                from ...adapters.serving.remote import RemoteModel
 
                 endpoint = policy.get("model.endpoint")
                 if endpoint is None:
@@ -83,7 +85,7 @@ class Services:
                 self._model = RemoteModel(endpoint, policy.get("model.base"))
             else:
                 require("train")
-                from ..adapters.serving.local import LocalModel
+                from ...adapters.serving.local import LocalModel
 
                 self._model = LocalModel(base_of(policy))
         return self._model
@@ -94,7 +96,7 @@ class Services:
         if self._base_label is None:
             policy = self.state.policy
             name = policy.get("model.base")
-            if policy.get("model.backend") == "openai":
+            if policy.is_remote:
                 self._base_label = f"{name}@{policy.get('model.endpoint')}"
             else:
                 self._base_label = f"{name}@{base_of(policy).fingerprint()}"
@@ -110,7 +112,7 @@ class Services:
             return None
         if (endpoint, name) not in self._teachers:
             require("endpoint")
-            from ..adapters.serving.remote import RemoteModel
+            from ...adapters.serving.remote import RemoteModel
 
             own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
             variable = own if os.environ.get(own) else general
@@ -121,12 +123,12 @@ class Services:
         """The named environment, started when it is first used. Raises ``GrokputerError`` for another name."""
         if name not in self._environments:
             if name == "chat":
-                from .environments.chat import Chat
+                from ..environments.chat import Chat
 
                 self._environments[name] = Chat()
             elif name == "miniwob":
                 require("browser")
-                from .environments.miniwob.environment import MiniWob
+                from ..environments.miniwob.environment import MiniWob
 
                 self._environments[name] = MiniWob()
             else:
@@ -136,14 +138,18 @@ class Services:
     def prepare(self, adapter: str | None) -> None:
         """Make the adapter ready to be asked for, its weights checked; the bare base always is.
 
-        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base.
+        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base, and behind an endpoint for
+        one that the endpoint does not list: any name would be answered there, perhaps by another model.
         """
         if adapter is None:
             return
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
-        from ..adapters.serving.local import LocalModel
+        if self.state.policy.is_remote:
+            self._check_served(adapter, known)
+            return
+        from ...adapters.serving.local import LocalModel
 
         if isinstance(self.model, LocalModel) and adapter not in self.model.names():
             if known["base_hash"] != identify_base(base_of(self.state.policy)):
@@ -152,6 +158,19 @@ class Services:
                     "now; set model.base and model.quantization back, or promote an adapter of this base"
                 )
             self.model.load(adapter, self.store.path(known["weights"]))
+
+    def _check_served(self, adapter: str, known: Mapping[str, Any]) -> None:
+        from ...adapters.serving.remote import RemoteModel
+
+        model = self.model
+        if not isinstance(model, RemoteModel) or adapter in self._served:
+            return
+        if not model.serves(adapter):
+            raise ModelError(
+                f"{adapter} was trained on {known['base']} ({known['base_hash'][:19]}), and {model.base_url} does not serve "
+                "it; set model.backend to local, or load the adapter there under its name"
+            )
+        self._served.add(adapter)
 
     def make_room(self) -> None:
         """Let go of a model that holds a GPU's memory: a training needs it. It is loaded again when it is asked for."""
@@ -171,6 +190,7 @@ class Services:
     def _close_model(self) -> None:
         closing = getattr(self._model, "close", None)
         self._model = None
+        self._served.clear()
         if closing is not None:
             closing()
 
