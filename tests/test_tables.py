@@ -86,7 +86,8 @@ def test_what_is_piped_has_every_column_whatever_the_terminal(long: Path, monkey
     [text] = shown
     assert not COLOUR.search(text)
     assert text.splitlines()[0].split() == [
-        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "fault", "corrected",
+        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "tokens",
+        "stars", "fault", "corrected",
     ]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -47,6 +49,20 @@ def open_ledger(db: Path) -> Ledger:
     from ..store.ledger import Ledger
 
     return Ledger.open(db)
+
+
+@contextmanager
+def folder_of(path: Path) -> Iterator[None]:
+    """The folder that the path is in is there within the block; where the block fails, what was made for it is taken away."""
+    missing = [it for it in path.absolute().parents if not it.exists()]
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # it is no longer empty, so somebody uses it
+                folder.rmdir()
+        raise
 
 
 def is_for_subcommand(context: typer.Context) -> bool:

@@ -34,7 +34,7 @@ def lineage(
     \b
     Examples:
       grokputer lineage 3fa2
-      grokputer lineage miniwob/click-color#7
+      grokputer lineage "miniwob/click-color#7"
       grokputer lineage sha256:32b09b55
       grokputer lineage lora-v1 --json
     """

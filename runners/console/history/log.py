@@ -17,7 +17,7 @@ from ....domain.events import EVENTS
 from ....projections.explain.fields import own_fields
 from ....projections.explain.sentences import short_id, short_text
 from ...archive.files import write_whole
-from ..options import DEFAULT_DB, Db, is_for_subcommand, open_log
+from ..options import DEFAULT_DB, Db, folder_of, is_for_subcommand, open_log
 from ..rendering import Column, as_time, print_json_line, print_line, print_table, say, show_time
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def export(
     if file == "-":
         done = export_log(opened, sys.stdout.buffer)
     else:
-        with write_whole(Path(file)) as out:
+        with folder_of(Path(file)), write_whole(Path(file)) as out:
             done = export_log(opened, out)
     say(
         f"wrote {done.events} events and {done.content} texts; adapter weights are not part of a log, see 'grokputer backup'"
@@ -138,7 +138,11 @@ def import_(
     from ...store.ledger import Ledger
     from ...store.log import adapters_folder
 
-    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines, _removing_if_new(db):
+    with (
+        nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines,
+        folder_of(db),
+        _removing_if_new(db),
+    ):
         done = import_log(Ledger.create(db), lines)
     print_line(f"imported {done.events} events and {done.content} texts into {db}")
     say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(db)}")

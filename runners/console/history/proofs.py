@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import DEFAULT_DB, AsJson, Db, open_log
+from ..options import DEFAULT_DB, AsJson, Db, folder_of, open_log
 from ..rendering import print_json, print_line
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def prove(
     if out is None:
         print_json(proof.to_json())
         return
-    out.write_text(json.dumps(proof.to_json(), indent=2) + "\n")
+    with folder_of(out):
+        out.write_text(json.dumps(proof.to_json(), indent=2) + "\n")
     print_line(f"proof of event {position} for the head {proof.head} is in {out}")
 
 

@@ -13,7 +13,7 @@ from ....domain.events import CanaryAssessed, PolicyChanged, TaskRated, TaskStar
 from ....projections.explain.answers import answer
 from ....projections.explain.sentences import count
 from ....projections.explain.tree import Node
-from ..options import DEFAULT_DB, AsJson, Db, open_log
+from ..options import DEFAULT_DB, AsJson, Db, folder_of, open_log
 from ..rendering import Branch, as_time, print_json, print_line, print_tree, say, show_time
 from ..tables import show_short_time
 
@@ -63,7 +63,9 @@ def why(
         from ...explain.explanation import read_history
         from ...explain.page import render
 
-        html.write_text(render(found, read_history(log, found), with_ratings=ratings), encoding="utf-8")
+        page = render(found, read_history(log, found), with_ratings=full or ratings)
+        with folder_of(html):
+            html.write_text(page, encoding="utf-8")
         say(f"wrote {html}")
     if as_json:
         print_json(found.to_json())

@@ -29,6 +29,7 @@ from ..options import (
     Role,
     RunPrefix,
     find_run,
+    folder_of,
     is_for_subcommand,
     name_actor,
     open_ledger,
@@ -182,7 +183,9 @@ def export(
     """
     from ...sessions.export import export_sessions
 
-    done = export_sessions(open_log(db), folder, role)
+    log = open_log(db)
+    with folder_of(folder):
+        done = export_sessions(log, folder, role)
     print_line(f"wrote {done.written} sessions to {folder}")
     if len(done.roles) > 1:
         say(

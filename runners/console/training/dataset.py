@@ -12,7 +12,18 @@ from ....domain.errors import NotPossible
 from ....domain.settings.settings import ROLES, resolve_recipe
 from ....projections.explain.sentences import count as count_noun
 from ....projections.explain.sentences import short_id
-from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
+from ..options import (
+    DEFAULT_DB,
+    Actor,
+    AsJson,
+    Db,
+    Role,
+    folder_of,
+    is_for_subcommand,
+    name_actor,
+    open_ledger,
+    open_log,
+)
 from ..rendering import Column, print_json, print_line, print_table, print_text, say
 
 if TYPE_CHECKING:
@@ -66,7 +77,7 @@ def preview(
 
     \b
     Examples:
-      grokputer dataset preview --source teacher --limit 10
+      grokputer dataset preview --source correction --limit 10
       grokputer dataset preview --role ocr --json
     """
     built, state = _build(open_log(db), role)
@@ -112,8 +123,9 @@ def export(
     built, _ = _build(open_log(db), role)
     if not built.examples:
         raise NotPossible(f"role {role} has no examples yet; correct some failed runs with 'grokputer correct'")
-    written = write_set(file, built.examples, form)
-    manifest.write_text(built.manifest() + "\n", encoding="utf-8")
+    with folder_of(file):
+        written = write_set(file, built.examples, form)
+        manifest.write_text(built.manifest() + "\n", encoding="utf-8")
     print_line(f"wrote {written} examples to {file} and the manifest to {manifest}")
 
 

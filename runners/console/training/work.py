@@ -9,7 +9,7 @@ import typer
 
 from ....domain.aggregates.role import RoleImprovement, role_id
 from ....domain.settings.settings import resolve_recipe
-from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, name_actor, open_ledger
+from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, folder_of, name_actor, open_ledger
 from ..rendering import print_line, say
 
 
@@ -25,7 +25,8 @@ def init(db: Db = DEFAULT_DB) -> None:
     from ...store.schema import is_blank
 
     is_new = is_blank(db)
-    position = Ledger.create(db).position
+    with folder_of(db):
+        position = Ledger.create(db).position
     print_line(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
 
 

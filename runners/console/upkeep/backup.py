@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..options import DEFAULT_DB, Db, open_log
+from ..options import DEFAULT_DB, Db, folder_of, open_log
 from ..rendering import print_line, say
 
 
@@ -30,7 +31,9 @@ def backup(
     """
     from ...archive.backup import back_up
 
-    done = back_up(open_log(db), folder, with_weights=weights)
+    log = open_log(db)
+    with folder_of(folder):
+        done = back_up(log, folder, with_weights=weights)
     size = sum(it.stat().st_size for it in folder.rglob("*") if it.is_file())
     print_line(f"backed up {_amount(done.events, done.weights)} to {folder} ({size / 1e6:.1f} MB), and proved them")
     for name in done.missing:
@@ -58,7 +61,8 @@ def restore(
     """
     from ...archive.backup import restore as bring_back
 
-    done = bring_back(folder, db, force=force, dry_run=dry_run)
+    with nullcontext() if dry_run else folder_of(db):
+        done = bring_back(folder, db, force=force, dry_run=dry_run)
     lost = "events that cannot be counted" if done.lost is None else f"{done.lost} events"
     if dry_run:
         print_line(f"{folder} is whole: {done.backup.events} events; {db} holds {lost} that it lacks")
