@@ -14,6 +14,7 @@ import typer
 from ...domain.aggregates.base import ACTOR
 from ...domain.errors import GrokputerError, NotFound
 from ...projections.explain.sentences import short_text
+from .completion import offer_runs
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
@@ -27,7 +28,9 @@ Actor = Annotated[str | None, typer.Option("--as", "--actor", help="Who this is 
 RunPrefix = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="The run's id, or as much of its beginning as is unique, four characters or more."
+        metavar="RUN",
+        help="The run's id, or as much of its beginning as is unique, four characters or more.",
+        autocompletion=offer_runs,
     ),
 ]
 Role = Literal["action", "ocr", "decomposition", "recovery"]

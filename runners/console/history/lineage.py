@@ -8,6 +8,7 @@ import typer
 
 from ....domain.errors import NotFound
 from ....projections.explain.tree import Node
+from ..completion import offer_taught
 from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import Branch, print_json, print_tree
 
@@ -20,7 +21,9 @@ def lineage(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="An adapter, the beginning of a run's id or of an example's hash, or a task instance."
+            metavar="NAME",
+            help="An adapter, the beginning of a run's id or of an example's hash, or a task instance.",
+            autocompletion=offer_taught,
         ),
     ],
     db: Db = DEFAULT_DB,

@@ -17,6 +17,7 @@ from ....domain.events import EVENTS
 from ....projections.explain.fields import own_fields
 from ....projections.explain.sentences import short_id, short_text
 from ...archive.files import write_whole
+from ..completion import offer_events
 from ..options import DEFAULT_DB, Db, folder_of, is_for_subcommand, open_log
 from ..rendering import Column, as_time, print_json_line, print_line, print_table, say, show_time
 
@@ -44,7 +45,10 @@ def list_events(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many: the newest, or with --after the first after it.")
     ] = None,
-    event: Annotated[list[str] | None, typer.Option(help="Only events of this name; may be given again.")] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(help="Only events of this name; may be given again.", autocompletion=offer_events),
+    ] = None,
     id: Annotated[str, typer.Option(metavar="PREFIX", help="Only events of aggregates whose id begins so.")] = "",
     db: Db = DEFAULT_DB,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,

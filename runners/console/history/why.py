@@ -13,6 +13,7 @@ from ....domain.events import CanaryAssessed, PolicyChanged, TaskRated, TaskStar
 from ....projections.explain.answers import answer
 from ....projections.explain.sentences import count
 from ....projections.explain.tree import Node
+from ..completion import offer_explained
 from ..options import DEFAULT_DB, AsJson, Db, folder_of, open_log
 from ..rendering import Branch, as_time, print_json, print_line, print_tree, say, show_time
 from ..tables import show_short_time
@@ -26,7 +27,12 @@ REPEATED = (TrainingProgressed.TOPIC, CanaryAssessed.TOPIC)
 
 def why(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="An adapter, a setting, or the beginning of a run's or rollout's id.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="An adapter, a setting, or the beginning of a run's or rollout's id.",
+            autocompletion=offer_explained,
+        ),
     ],
     ratings: Annotated[bool, typer.Option("--ratings", help="With every rating of the window.")] = False,
     full: Annotated[

@@ -13,6 +13,7 @@ from ....domain.errors import NotFound
 from ....domain.events import ComparisonStarted
 from ....projections.explain.sentences import short_id
 from ....projections.state.ratings import BASE
+from ..completion import offer_arms
 from ..options import DEFAULT_DB, Actor, AsJson, Db, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, say
 from .ab_report import report, show_list, tell_played
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from ...store.log import Log
 
 First = Annotated[
-    str | None, typer.Argument(metavar="A", help="What is in use: an adapter's name, or 'base'. Without it: a list.")
+    str | None,
+    typer.Argument(
+        metavar="A", help="What is in use: an adapter's name, or 'base'. Without it: a list.", autocompletion=offer_arms
+    ),
 ]
-Second = Annotated[str | None, typer.Argument(metavar="B", help="What may take its place.")]
+Second = Annotated[str | None, typer.Argument(metavar="B", help="What may take its place.", autocompletion=offer_arms)]
 Tasks = Annotated[str | None, typer.Option(metavar="T,U,...", help="MiniWoB++ tasks, comma separated.")]
 Episodes = Annotated[int, typer.Option(help="Pages of each task; each is done by both.")]
 Seed = Annotated[

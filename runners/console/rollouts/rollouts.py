@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..completion import offer_adapters, offer_arms
 from ..history.status import in_order
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 rollouts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
-AdapterName = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter's name, such as lora-v1.")]
+AdapterName = Annotated[
+    str, typer.Argument(metavar="ADAPTER", help="The adapter's name, such as lora-v1.", autocompletion=offer_adapters)
+]
 Reason = Annotated[str, typer.Option(help="Why; it is recorded with the decision.")]
 
 
@@ -107,7 +110,11 @@ def rollback(
     reason: Reason,
     to: Annotated[
         str | None,
-        typer.Option(metavar="ADAPTER", help="What is to be live instead: an adapter that once was, or base."),
+        typer.Option(
+            metavar="ADAPTER",
+            help="What is to be live instead: an adapter that once was, or base.",
+            autocompletion=offer_arms,
+        ),
     ] = None,
     by: Actor = None,
     db: Db = DEFAULT_DB,

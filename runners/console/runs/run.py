@@ -13,6 +13,7 @@ from ....domain.aggregates.run import LARGEST_SEED
 from ....domain.errors import GrokputerError, UnknownAdapter
 from ....domain.events import TaskFailed
 from ....projections.explain.sentences import short_id, short_text
+from ..completion import offer_arms, offer_tasks
 from ..options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
 from ..rendering import print_json, print_line, print_text, say
 from .asking import ask_feedback
@@ -33,14 +34,21 @@ INTERRUPTED = 130
 
 
 def run(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A MiniWoB task's name, or a question in quotes.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", help="A MiniWoB task's name, or a question in quotes.", autocompletion=offer_tasks
+        ),
+    ],
     env: Annotated[
         Literal["miniwob", "chat"] | None, typer.Option(help="Where; default: chat for words with a space in them.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=LARGEST_SEED, help="The page's seed; default: a random one, printed.")
     ] = None,
-    adapter: Annotated[str | None, typer.Option(help="Pin the run to this adapter, or to 'base'.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Pin the run to this adapter, or to 'base'.", autocompletion=offer_arms)
+    ] = None,
     as_of: Annotated[
         str | None, typer.Option(metavar="POSITION|TIME", help="Run with the adapter and settings live then.")
     ] = None,

@@ -21,6 +21,7 @@ from ....domain.events import (
     TaskSucceeded,
 )
 from ....projections.explain.sentences import describe_fault, describe_session, short_id, short_text
+from ..completion import offer_arms, offer_tasks
 from ..options import (
     DEFAULT_DB,
     Actor,
@@ -58,10 +59,15 @@ def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="Only of this task, * for any letters; or questions that have these words.")
+        str | None,
+        typer.Option(
+            help="Only of this task, * for any letters; or questions that have these words.", autocompletion=offer_tasks
+        ),
     ] = None,
     arm: Annotated[Literal["stable", "canary", "pinned"] | None, typer.Option(help="Only of this arm.")] = None,
-    adapter: Annotated[str | None, typer.Option(help="Only with this adapter, or 'base'.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Only with this adapter, or 'base'.", autocompletion=offer_arms)
+    ] = None,
     stars: Annotated[str | None, typer.Option(metavar="N|N..M", help="Only rated so, 1 to 5.")] = None,
     issue: Annotated[str | None, typer.Option(help="Only with a rating that names this issue.")] = None,
     session: Annotated[str | None, typer.Option(help="Only of this session.")] = None,

@@ -8,6 +8,7 @@ import typer
 
 from ....domain.aggregates.settings import SETTINGS_ID, Settings
 from ....domain.settings.settings import RECIPE_SETTINGS, SETTINGS, Policy, check_setting, without_role
+from ..completion import offer_settings
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, print_table
 
@@ -73,7 +74,12 @@ def _row(key: str, policy: Policy) -> dict[str, Any]:
 
 @settings.command("set")
 def set_setting(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The setting, as 'grokputer settings' lists it.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY", help="The setting, as 'grokputer settings' lists it.", autocompletion=offer_settings
+        ),
+    ],
     value: Annotated[
         str, typer.Argument(metavar="VALUE", help="Its new value; '' for none where that is the default.")
     ],
