@@ -31,7 +31,8 @@ def live(story: Story) -> str | None:
 def test_a_rollout_is_paused_resumed_and_aborted(story: Story) -> None:
     roll_out(story)
     assert "lora-v1 is paused, with 15 % of the runs" in output("rollouts", "pause", "lora-v1", db=story.path)
-    assert "nothing was recorded" in output("rollouts", "pause", "lora-v1", db=story.path)
+    again = refused("rollouts", "pause", "lora-v1", db=story.path)
+    assert "lora-v1 was paused by " in again and "; nothing was recorded" in again
     assert "lora-v1 is progressing" in output("rollouts", "resume", "lora-v1", db=story.path)
     said = output("rollouts", "abort", "lora-v1", "--reason", "wrong tasks", "--as", "ada", db=story.path)
     assert "lora-v1 is rolled back, with 0 % of the runs of role action; live is the base" in said

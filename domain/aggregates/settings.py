@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..events import Event, PolicyChanged
-from ..settings.settings import Policy, check_setting, without_role
+from ..settings.settings import Policy, check_key, check_setting, check_together, role_of, take_change, without_role
 from .base import Aggregate, Context, derive_id
 
 SETTINGS_ID = derive_id("settings")
@@ -26,10 +26,25 @@ class Settings(Aggregate):
     def change(self, key: str, value: Any, reason: str, context: Context) -> None:
         """Set the key. Setting what is in force already records nothing. Raises ``BadSetting``."""
         typed = check_setting(key, value)
-        old = self.policy.get(without_role(key), key.partition(".")[0] if without_role(key) != key else None)
+        old = self.policy.get(without_role(key), role_of(key))
         if old != typed:
-            self._record(PolicyChanged, context, key=key, old=old, new=typed, reason=reason)
+            check_together(Policy({**self.changed, key: typed}), without_role(key))
+            self._record(PolicyChanged, context, key=key, old=old, new=typed, reason=reason, is_unset=False)
+
+    def unset(self, key: str, reason: str, context: Context) -> None:
+        """Let the key fall back: a role's own to the value for all roles, that to the default. Raises ``BadSetting``.
+
+        A key that has no value of its own records nothing.
+        """
+        check_key(key)
+        if key not in self.changed:
+            return
+        bare, role = without_role(key), role_of(key)
+        left = {name: value for name, value in self.changed.items() if name != key}
+        check_together(Policy(left), bare)
+        old, new = self.changed[key], Policy(left).get(bare, role)
+        self._record(PolicyChanged, context, key=key, old=old, new=new, reason=reason, is_unset=True)
 
     def _apply(self, event: Event) -> None:
         if isinstance(event, PolicyChanged):
-            self.changed[event.key] = event.new
+            take_change(self.changed, event)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from ..errors import GrokputerError
+from ..events import PolicyChanged
 from .forms import FORMS
 
 ROLES = ("action", "ocr", "decomposition", "recovery")
@@ -207,7 +209,8 @@ SETTINGS: dict[str, Setting] = {
     ),
     "canary.ramp": Setting(
         "50:4",
-        "sequential: larger shares, each with the evidence it takes and, after a second colon, seconds (chosen); or none",
+        "sequential: larger shares, each with the evidence it takes and, after a second colon, seconds (chosen); or none. The "
+        "smallest comes first, and is larger than canary.weight_percent",
     ),
     "canary.approval": Setting(
         "none",
@@ -216,8 +219,9 @@ SETTINGS: dict[str, Setting] = {
     ),
     "canary.dry_run": Setting("none", "metrics that are reported and decide nothing: success, rating, health"),
     "routing.unit": Setting(
-        "run",
-        "what is drawn for the canary and counts as one outcome: each run, or a whole session, which then stays on its adapter",
+        "session",
+        "what is drawn for the canary and counts as one outcome: a whole session, which then stays on its adapter, or each "
+        "run; a run without a session is one by itself. Runs of a session are alike: counted singly they prove too much",
         choices=("run", "session"),
     ),
     "canary.max_runs": Setting(800, "sequential: canary runs after which it is inconclusive (chosen)", 1, 1_000_000),
@@ -299,22 +303,72 @@ FOR_ALL_ROLES = (
 
 def check_setting(key: str, value: Any) -> Any:
     """The value in its own type. Raises ``BadSetting`` for an unknown key or a value out of range."""
+    check_key(key)
+    bare = without_role(key)
+    if bare in FORMS and value and not FORMS[bare][0].fullmatch(str(value)):
+        raise BadSetting(f"{key} must be {FORMS[bare][1]}")  # without the value, which may be a secret
+    if bare == "canary.ramp" and value:
+        _check_ramp(key, str(value))
+    if bare in SETTINGS:
+        return SETTINGS[bare].check(key, value)
+    return _plain(value)
+
+
+def _check_ramp(key: str, ramp: str) -> None:
+    """Raises ``BadSetting`` unless each step has a larger share than the one before it, and takes no less evidence."""
+    steps = [step.split(":") for step in ramp.split(",") if ramp != "none"]
+    for before, step in pairwise(steps):
+        if int(step[0]) <= int(before[0]):
+            raise BadSetting(
+                f"{key} cannot be {ramp!r}: {int(step[0])} % is no more than the {int(before[0])} % before it; "
+                "each step takes a larger share"
+            )
+        if float(step[1]) < float(before[1]):
+            raise BadSetting(
+                f"{key} cannot be {ramp!r}: the step to {int(step[0])} % takes less evidence ({step[1]}) than the one before "
+                f"it ({before[1]}); each step takes as much or more"
+            )
+
+
+def check_key(key: str) -> None:
+    """Raises ``BadSetting`` where there is no such setting, or none for one role alone."""
     bare = without_role(key)
     if bare != key and bare.startswith(FOR_ALL_ROLES):
         raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
-    if bare in FORMS and value and not FORMS[bare][0].fullmatch(str(value)):
-        raise BadSetting(f"{key} must be {FORMS[bare][1]}")  # without the value, which may be a secret
-    if bare in SETTINGS:
-        return SETTINGS[bare].check(key, value)
-    if bare.removeprefix("training.") in RECIPE_KEYS and bare.startswith("training."):
-        return _plain(value)
-    raise BadSetting(f"{key} is not a setting; see 'grokputer settings'")
+    is_of_recipe = bare.startswith("training.") and bare.removeprefix("training.") in RECIPE_KEYS
+    if bare not in SETTINGS and not is_of_recipe:
+        raise BadSetting(f"{key} is not a setting; see 'grokputer settings'")
+
+
+def check_together(policy: Policy, bare: str) -> None:
+    """Raises ``BadSetting`` where the setting ``bare``, just changed, contradicts another: a ramp begins over the first share.
+
+    The default ramp is for shares under its own; of a share over it, that ramp asks for nothing.
+    """
+    if bare not in ("canary.ramp", "canary.weight_percent"):
+        return
+    for role in (None, *ROLES):
+        ramp, weight = policy.get("canary.ramp", role), policy.get("canary.weight_percent", role)
+        if ramp in ("none", SETTINGS["canary.ramp"].default):
+            continue
+        lowest = ramp.partition(":")[0].strip()
+        if int(lowest) <= weight:
+            of = f" of role {role}" if role else ""
+            raise BadSetting(
+                f"canary.ramp {ramp}{of} begins with {lowest} %, which is no more than the first share, "
+                f"canary.weight_percent {weight}; begin the ramp over it, or set canary.weight_percent lower"
+            )
 
 
 def without_role(key: str) -> str:
     """The key without the role that it may be set for alone."""
     role, _, rest = key.partition(".")
     return rest if role in ROLES else key
+
+
+def role_of(key: str) -> str | None:
+    """The role that the key is for alone, None where it is for all."""
+    return None if without_role(key) == key else key.partition(".")[0]
 
 
 def _plain(value: Any) -> Any:
@@ -355,3 +409,11 @@ class Policy:
     def recipe_changes(self, role: str) -> dict[str, Any]:
         """The recipe figures that were set, the role's own before the general ones."""
         return {key: value for key in RECIPE_KEYS if (value := self.get(f"training.{key}", role)) is not None}
+
+
+def take_change(changed: dict[str, Any], event: PolicyChanged) -> None:
+    """Bring what was changed up to the event."""
+    if event.is_unset:
+        changed.pop(event.key, None)
+    else:
+        changed[event.key] = event.new

@@ -29,7 +29,7 @@ from ...domain.events import (
     TrainingRequested,
 )
 from ...domain.rules.cost import Prices
-from ...domain.settings.settings import Policy
+from ...domain.settings.settings import Policy, take_change
 from ..state.ratings import Ratings
 from .sentences import count
 from .tree import Lookup, Node, Placed, node_of
@@ -163,8 +163,11 @@ def read_manifest(text: str) -> dict[str, Any]:
 def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
     """Add what the training cost, at the prices in force when it was completed."""
     changes = (it.event for it in log.read(1, node.position, (PolicyChanged.TOPIC,)))
-    policy = Policy({event.key: event.new for event in changes if isinstance(event, PolicyChanged)})
-    cost = Prices.of(policy).cost(completed.duration_s)
+    changed: dict[str, Any] = {}
+    for event in changes:
+        if isinstance(event, PolicyChanged):
+            take_change(changed, event)
+    cost = Prices.of(Policy(changed)).cost(completed.duration_s)
     node.text += f", about {cost}"
     node.data["cost"] = cost.to_json()
 

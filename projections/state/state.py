@@ -20,7 +20,7 @@ from ...domain.rules.breach import Window
 from ...domain.rules.canary import assess_canary
 from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
-from ...domain.settings.settings import Policy
+from ...domain.settings.settings import Policy, take_change
 from ...domain.verdict import Times, Verdict
 from .alerts import Alerts
 from .canaries import OUTCOMES, Health
@@ -32,7 +32,7 @@ from .rings import KEYS, PAIRS
 from .rollouts import Rollouts
 from .shards import StateShards, damaged, decode, encode
 
-VERSION = f"9/{SCHEMA}"
+VERSION = f"10/{SCHEMA}"
 """Of the folds, raised when one changes its meaning, and of the facts: a newer program's may be in a state that this one could
 load, and would then never meet. States of another version are folded anew from the log."""
 
@@ -67,7 +67,7 @@ class State:
 
     def set(self, position: int, event: PolicyChanged) -> None:
         """A setting is changed."""
-        self.settings[event.key] = event.new
+        take_change(self.settings, event)
         self._policy = None
 
     def note_means(self, position: int, event: TaskRated) -> None:
@@ -125,7 +125,7 @@ class State:
         if lane["phase"] != "progressing":
             return False
         bake = evidence.terms.bake_s if evidence is not None else self.policy.get("canary.bake_s", lane["role"])
-        steps = evidence.terms.ramp if evidence is not None else ()
+        steps = evidence.ramp if evidence is not None else ()
         pauses = [step.pause_s for step in steps if step.weight_percent > lane["weight_percent"]]
         return bool(lane["baked_s"] < bake or lane["at_share_s"] < max(pauses, default=0.0))
 
@@ -138,6 +138,11 @@ class State:
         """Whether the rollout's adapter has been promoted, whatever became of it since."""
         lane = self.lanes.state["rollouts"].get(rollout.hex)
         return lane is not None and bool(lane["was_live"])
+
+    @property
+    def over(self) -> list[tuple[UUID, str]]:
+        """The alerts that the event which was applied last ended: the id and the role of each."""
+        return self.alerts.over(self.position)
 
     def has_fallen(self, role: str) -> bool:
         """Whether the mean of the role's window fell under ``alert.mean`` with the event that was applied last."""
