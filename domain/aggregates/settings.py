@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..events import Event, PolicyChanged
-from ..settings.settings import Policy, check_key, check_setting, check_together, role_of, take_change, without_role
+from ..settings.keys import role_of, without_role
+from ..settings.settings import Policy, check_key, check_setting, check_together
 from .base import Aggregate, Context, derive_id
 
 SETTINGS_ID = derive_id("settings")
@@ -32,10 +33,7 @@ class Settings(Aggregate):
             self._record(PolicyChanged, context, key=key, old=old, new=typed, reason=reason, is_unset=False)
 
     def unset(self, key: str, reason: str, context: Context) -> None:
-        """Let the key fall back: a role's own to the value for all roles, that to the default. Raises ``BadSetting``.
-
-        A key that has no value of its own records nothing.
-        """
+        """Let a role's own value fall back to that for all, and that to the default. Raises ``BadSetting``."""
         check_key(key)
         if key not in self.changed:
             return
@@ -47,4 +45,4 @@ class Settings(Aggregate):
 
     def _apply(self, event: Event) -> None:
         if isinstance(event, PolicyChanged):
-            take_change(self.changed, event)
+            event.bring_up(self.changed)

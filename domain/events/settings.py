@@ -27,3 +27,10 @@ class PolicyChanged(Event):
     reason: str
     is_unset: bool
     """Whether the key has no value of its own any more. Since version 2."""
+
+    def bring_up(self, changed: dict[str, Any]) -> None:
+        """Let what was changed before hold this change too."""
+        if self.is_unset:
+            changed.pop(self.key, None)
+        else:
+            changed[self.key] = self.new

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from ..errors import GrokputerError
-from ..events import PolicyChanged
 from .forms import FORMS
-
-ROLES = ("action", "ocr", "decomposition", "recovery")
+from .keys import FOR_ALL_ROLES as FOR_ALL_ROLES
+from .keys import ROLES as ROLES
+from .keys import role_of as role_of
+from .keys import without_role as without_role
+from .ramp import complain_of_first_step, complain_of_steps
 
 
 class BadSetting(GrokputerError):
@@ -51,16 +52,7 @@ class Setting:
 
     def _convert(self, value: Any) -> Any:
         if isinstance(self.default, bool):
-            words = {
-                "true": True,
-                "yes": True,
-                "on": True,
-                "1": True,
-                "false": False,
-                "no": False,
-                "off": False,
-                "0": False,
-            }
+            words = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
             if str(value).lower() not in words:
                 raise ValueError(value)
             return words[str(value).lower()]
@@ -294,40 +286,17 @@ RECIPE_KEYS = (
 """Figures of the recipe that a setting ``training.<key>`` overrides; their ranges are the recipe's own."""
 
 
-FOR_ALL_ROLES = (
-    *("model.", "implicit.", "cost."),
-    *("alert.webhook", "alert.email", "alert.smtp", "alert.timeout", "alert.tries", "alert.retry"),
-)
-"""Settings that are of the whole system: one base is held for all roles, on one machine, and people are told once."""
-
-
 def check_setting(key: str, value: Any) -> Any:
     """The value in its own type. Raises ``BadSetting`` for an unknown key or a value out of range."""
     check_key(key)
     bare = without_role(key)
     if bare in FORMS and value and not FORMS[bare][0].fullmatch(str(value)):
         raise BadSetting(f"{key} must be {FORMS[bare][1]}")  # without the value, which may be a secret
-    if bare == "canary.ramp" and value:
-        _check_ramp(key, str(value))
+    if bare == "canary.ramp" and value and (wrong := complain_of_steps(str(value))):
+        raise BadSetting(f"{key} cannot be {value!r}: {wrong}")
     if bare in SETTINGS:
         return SETTINGS[bare].check(key, value)
     return _plain(value)
-
-
-def _check_ramp(key: str, ramp: str) -> None:
-    """Raises ``BadSetting`` unless each step has a larger share than the one before it, and takes no less evidence."""
-    steps = [step.split(":") for step in ramp.split(",") if ramp != "none"]
-    for before, step in pairwise(steps):
-        if int(step[0]) <= int(before[0]):
-            raise BadSetting(
-                f"{key} cannot be {ramp!r}: {int(step[0])} % is no more than the {int(before[0])} % before it; "
-                "each step takes a larger share"
-            )
-        if float(step[1]) < float(before[1]):
-            raise BadSetting(
-                f"{key} cannot be {ramp!r}: the step to {int(step[0])} % takes less evidence ({step[1]}) than the one before "
-                f"it ({before[1]}); each step takes as much or more"
-            )
 
 
 def check_key(key: str) -> None:
@@ -341,34 +310,12 @@ def check_key(key: str) -> None:
 
 
 def check_together(policy: Policy, bare: str) -> None:
-    """Raises ``BadSetting`` where the setting ``bare``, just changed, contradicts another: a ramp begins over the first share.
-
-    The default ramp is for shares under its own; of a share over it, that ramp asks for nothing.
-    """
-    if bare not in ("canary.ramp", "canary.weight_percent"):
-        return
-    for role in (None, *ROLES):
+    """Raises ``BadSetting`` where a changed ramp, but for the default one, does not begin over the first share."""
+    for role in (None, *ROLES) if bare in ("canary.ramp", "canary.weight_percent") else ():
         ramp, weight = policy.get("canary.ramp", role), policy.get("canary.weight_percent", role)
-        if ramp in ("none", SETTINGS["canary.ramp"].default):
-            continue
-        lowest = ramp.partition(":")[0].strip()
-        if int(lowest) <= weight:
-            of = f" of role {role}" if role else ""
-            raise BadSetting(
-                f"canary.ramp {ramp}{of} begins with {lowest} %, which is no more than the first share, "
-                f"canary.weight_percent {weight}; begin the ramp over it, or set canary.weight_percent lower"
-            )
-
-
-def without_role(key: str) -> str:
-    """The key without the role that it may be set for alone."""
-    role, _, rest = key.partition(".")
-    return rest if role in ROLES else key
-
-
-def role_of(key: str) -> str | None:
-    """The role that the key is for alone, None where it is for all."""
-    return None if without_role(key) == key else key.partition(".")[0]
+        wrong = complain_of_first_step(ramp, weight) if ramp != SETTINGS["canary.ramp"].default else ""
+        if wrong:
+            raise BadSetting(f"canary.ramp {ramp}{f' of role {role}' if role else ''} {wrong}")
 
 
 def _plain(value: Any) -> Any:
@@ -409,11 +356,3 @@ class Policy:
     def recipe_changes(self, role: str) -> dict[str, Any]:
         """The recipe figures that were set, the role's own before the general ones."""
         return {key: value for key in RECIPE_KEYS if (value := self.get(f"training.{key}", role)) is not None}
-
-
-def take_change(changed: dict[str, Any], event: PolicyChanged) -> None:
-    """Bring what was changed up to the event."""
-    if event.is_unset:
-        changed.pop(event.key, None)
-    else:
-        changed[event.key] = event.new

@@ -29,7 +29,7 @@ from ...domain.events import (
     TrainingRequested,
 )
 from ...domain.rules.cost import Prices
-from ...domain.settings.settings import Policy, take_change
+from ...domain.settings.settings import Policy
 from ..state.ratings import Ratings
 from .sentences import count
 from .tree import Lookup, Node, Placed, node_of
@@ -166,7 +166,7 @@ def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
     changed: dict[str, Any] = {}
     for event in changes:
         if isinstance(event, PolicyChanged):
-            take_change(changed, event)
+            event.bring_up(changed)
     cost = Prices.of(Policy(changed)).cost(completed.duration_s)
     node.text += f", about {cost}"
     node.data["cost"] = cost.to_json()

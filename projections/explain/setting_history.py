@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...domain.events import PolicyChanged
-from ...domain.settings.settings import FOR_ALL_ROLES, ROLES, SETTINGS, Policy, take_change, without_role
+from ...domain.settings.settings import FOR_ALL_ROLES, ROLES, SETTINGS, Policy, without_role
 from .sentences import say_value
 from .tree import Lookup, Node, node_of
 
@@ -49,7 +49,7 @@ def trace_setting(log: Lookup, key: str) -> Changes:
         node.data |= {"until": None, "kept": _kept(event.key, changed)}
         if event.key in newest:
             newest[event.key].data["until"] = it.position
-        take_change(changed, event)
+        event.bring_up(changed)
         newest[event.key] = node
         nodes.append(node)
     for node in nodes:

@@ -20,7 +20,7 @@ from ...domain.rules.breach import Window
 from ...domain.rules.canary import assess_canary
 from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
-from ...domain.settings.settings import Policy, take_change
+from ...domain.settings.settings import Policy
 from ...domain.verdict import Times, Verdict
 from .alerts import Alerts
 from .canaries import OUTCOMES, Health
@@ -67,7 +67,7 @@ class State:
 
     def set(self, position: int, event: PolicyChanged) -> None:
         """A setting is changed."""
-        take_change(self.settings, event)
+        event.bring_up(self.settings)
         self._policy = None
 
     def note_means(self, position: int, event: TaskRated) -> None:
