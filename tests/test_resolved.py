@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 from receivers import SECRET, MailServer, Receiver
 
+from grokputer.domain.aggregates.rollout import Rollout
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.runners.alerts.dispatcher import AlertDispatcher
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.decisions import decide_again
@@ -180,3 +182,37 @@ def test_the_mail_of_the_end_is_an_answer_to_that_of_the_alert(story: Story) -> 
     assert text.startswith("Resolved: ada resumed the rollout of lora-v1: it is up.")
     assert "It was: ada paused the rollout of lora-v1: the site is down." in text
     assert f"At {BEGIN:%Y-%m-%d %H:%M:%S} UTC" in text
+
+
+def test_what_is_over_before_its_alert_is_raised_is_not_open_and_its_end_is_told(story: Story) -> None:
+    """As where one person pauses and another resumes, and the program comes to both after that."""
+    with Receiver() as receiver:
+        story.set("alert.webhook", receiver.url)
+        roll_out(story)
+        [rollout] = process_new_events(story.ledger).rollouts
+        context = story.ledger.context("ada")
+        story.ledger.write(Rollout, UUID(rollout), lambda it: it.pause("the site is down", context))
+        story.ledger.write(Rollout, UUID(rollout), lambda it: it.resume("it is up", context))
+        deliver(story)
+        assert receiver.requests == []
+        state = process_new_events(story.ledger)
+        deliver(story)
+    assert [type for type, _ in told(receiver)] == ["alert.rollout_paused", "alert.resolved"]
+    assert [row["is_open"] for row in state.alerts.rows()] == [False]
+    assert replay(story.ledger).is_equal
+    assert [it for it in decide_again(story.ledger) if it.difference and it.kind not in MADE_UP] == []
+
+
+def rate(story: Story, run: UUID, stars: int) -> None:
+    context = story.ledger.context("ada")
+    story.ledger.write(TaskRun, run, lambda it: it.rate(stars, "human", [], None, context))
+
+
+def test_a_mean_that_falls_and_recovers_before_the_program_comes_to_it_is_told_and_over(story: Story) -> None:
+    story.set("rating.window", 10)
+    story.set("rating.threshold", 1)
+    runs = [story.run() for _ in range(20)]
+    for run, stars in zip(runs, [3] * 10 + [5] * 10, strict=True):
+        rate(story, run, stars)
+    [alert] = process_new_events(story.ledger).alerts.rows()
+    assert (alert["kind"], alert["is_open"], alert["resolved"] is None) == ("low mean", False, False)

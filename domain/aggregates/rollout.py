@@ -79,6 +79,8 @@ class Rollout(Aggregate):
         self.started: RolloutStarted | None = None
         self.phase = "none"
         self.weight_percent = 0
+        self.is_share_by_hand = False
+        """Whether a person has set its share, which the program does not raise any more."""
         self.replaced: str | None = None
         """What was live before the adapter: where its runs go when it is rolled back."""
         self.latest: RolloutEvent | None = None
@@ -230,6 +232,7 @@ class Rollout(Aggregate):
                 self.replaced = event.stable
             case CanaryWeightSet():
                 self.weight_percent = event.weight_percent
+                self.is_share_by_hand = self.is_share_by_hand or bool(event.reason)
             case CanaryAssessed():
                 self.assessed, self.said = event, in_short(event)
             case RolloutPaused():

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from ...domain.aggregates.alert import CHANNELS, NOTES, delivery_id
+from ...domain.aggregates.alert import CHANNELS, NOTES, alert_id, delivery_id, notice_of
 from ...domain.events import (
     AdapterPromoted,
+    AdapterRejected,
     AdapterRolledBack,
     AlertDelivered,
     AlertDeliveryFailed,
@@ -21,8 +22,11 @@ from ...domain.events import (
     Event,
     PolicyChanged,
     RatingThresholdBreached,
+    RolloutPaused,
     RolloutResumed,
+    TrainingFailed,
     WeightsFound,
+    WeightsMissed,
 )
 from ...domain.settings.settings import Policy
 from .ratings import BASE
@@ -45,15 +49,19 @@ class PendingDelivery:
 
 
 class Alerts:
-    """Fold of the alerts, by their position in the log, in the order they came."""
+    """Fold of the alerts, by their position in the log, in the order they came.
+
+    What an alert is about may be over before the alert is stored, so each is expected, by its id, from its cause on.
+    """
 
     HANDLES = (
         AlertRaised, AlertResolved, AlertDelivered, AlertDeliveryFailed, PolicyChanged, RatingThresholdBreached, CycleOpened,
-        CycleClosed, RolloutResumed, AdapterPromoted, AdapterRolledBack, WeightsFound,
+        CycleClosed, RolloutPaused, RolloutResumed, AdapterPromoted, AdapterRejected, AdapterRolledBack, TrainingFailed,
+        WeightsMissed, WeightsFound,
     )  # fmt: skip
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
-        self.state: dict[str, Any] = state if state is not None else {"raised": {}, "low": {}}
+        self.state: dict[str, Any] = state if state is not None else {"raised": {}, "expected": {}, "low": {}}
         self._over: tuple[int, list[tuple[UUID, str]]] = (0, [])
         """The position of the last event that ended alerts, and those alerts."""
 
@@ -86,12 +94,18 @@ class Alerts:
                 self._close(position, event.role, ("low mean", "weights missing"), event.adapter)
             case WeightsFound():
                 self._close(position, event.role, ("weights missing",), event.adapter)
+        if (notice := notice_of(event)) is not None:
+            self._expect(event.reference, notice.kind, notice.role, notice.adapter)
 
-    def note_mean(self, position: int, role: str, adapter: str | None, is_low: bool) -> None:
-        """Follow the mean of the role's live adapter after a rating: where it fell, until it is no longer low."""
+    def note_mean(self, position: int, rating: str, role: str, adapter: str | None, is_low: bool) -> None:
+        """Follow the mean of the role's live adapter after a rating: where it fell, until it is no longer low.
+
+        ``rating`` is the reference of the rating, which stands at the position.
+        """
         versions = self.state["low"].setdefault(role, {})
         if is_low:
-            versions.setdefault(adapter or BASE, position)
+            if versions.setdefault(adapter or BASE, position) == position:
+                self._expect(rating, "low mean", role, adapter)
         elif versions.pop(adapter or BASE, None) is not None:
             self._close(position, role, ("low mean",))
 
@@ -125,10 +139,17 @@ class Alerts:
         found = [it for it in owed if (it.position, it.channel) not in waiting]
         return sorted(found, key=lambda it: (it.due, it.position))
 
+    def _expect(self, cause: str, kind: str, role: str, adapter: str | None) -> None:
+        if kind not in NOTES:
+            expected = {"kind": kind, "role": role, "adapter": adapter, "is_open": True}
+            self.state["expected"][alert_id(cause, kind, role).hex] = expected
+
     def _raise(self, position: int, event: AlertRaised, policy: Policy) -> None:
         # A channel that is turned on later owes nothing of what was raised before; nor does any what stands in a
         # rollout's history, which is from before there were channels.
         on = [channel for channel, key in CHANNELS.items() if policy.get(key) and event.originator_version == 1]
+        expected = self.state["expected"].pop(event.originator_id.hex, None)
+        is_over = event.kind in NOTES or (expected is not None and not expected["is_open"])
         self.state["raised"][str(position)] = {
             "reference": event.reference,
             "time": event.time.isoformat(),
@@ -138,7 +159,7 @@ class Alerts:
             "adapter": event.adapter,
             "message": event.message,
             "by": event.by,
-            "is_open": event.kind not in NOTES,
+            "is_open": not is_over,
             "deliveries": {it: _owed(event, it) for it in on},
             "resolved": None,
         }
@@ -195,17 +216,20 @@ class Alerts:
 
     def _close(self, position: int, role: str, kinds: tuple[str, ...], adapter: str | None = None) -> None:
         """The role's alerts of these kinds are over: all of them, or those about the adapter."""
-        for alert in self.state["raised"].values():
-            if not alert["is_open"] or alert["role"] != role or alert["kind"] not in kinds:
-                continue
-            if adapter not in (None, alert["adapter"]):
-                continue
-            alert["is_open"] = False
-            if not alert["by"]:
-                continue  # raised by an earlier program, which did not tell the end
-            if self._over[0] != position:
-                self._over = (position, [])
-            self._over[1].append((UUID(alert["reference"].partition("/")[0]), role))
+
+        def ends(alert: dict[str, Any]) -> bool:
+            is_meant = alert["role"] == role and alert["kind"] in kinds and adapter in (None, alert["adapter"])
+            return bool(alert["is_open"] and is_meant)
+
+        over = [UUID(id) for id, alert in self.state["expected"].items() if ends(alert)]
+        # Of what an earlier program raised no end is told.
+        raised = (alert for alert in self.state["raised"].values() if alert["by"] and ends(alert))
+        over += [UUID(alert["reference"].partition("/")[0]) for alert in raised]
+        for alert in (*self.state["expected"].values(), *self.state["raised"].values()):
+            alert["is_open"] = alert["is_open"] and not ends(alert)
+        if self._over[0] != position:
+            self._over = (position, [])
+        self._over[1].extend((id, role) for id in over)
 
 
 def _owed(event: AlertRaised | AlertResolved, channel: str) -> dict[str, Any]:

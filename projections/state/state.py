@@ -77,7 +77,8 @@ class State:
             live = self.lanes.live(role)
             stars = self.ratings.latest(role, live, self.policy.get("rating.window", role))
             was_low = self.alerts.fell_at(role, live) is not None
-            self.alerts.note_mean(position, role, live, is_low(stars, role, self.policy, was_low=was_low))
+            is_now_low = is_low(stars, role, self.policy, was_low=was_low)
+            self.alerts.note_mean(position, event.reference, role, live, is_now_low)
 
     @property
     def policy(self) -> Policy:

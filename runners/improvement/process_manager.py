@@ -163,7 +163,8 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
         case RecordVerdict():
             rollout.assess(command.verdict, command.up_to, context)
         case WeighCanary():
-            rollout.weigh(command.weight_percent, context)
+            if not rollout.is_share_by_hand:
+                rollout.weigh(command.weight_percent, context)
         case PromoteAdapter():
             if not rollout.is_over:
                 rollout.promote(command.reason, context, cause="canary")
