@@ -2,11 +2,14 @@
 
 A fact is past tense, frozen, JSON-plain and self-sufficient: an auditor reads one without today's configuration. A topic
 is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an upcaster.
-Tasks in words, prompts, answers, comments and corrections are not in here but in the content store, under the key that the
-fact carries.
+Tasks in words, prompts, answers, comments, corrections and all else that people say or are called by are not in here but in the
+content store, under the key that the fact carries.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypedDict
 
 from .adapters import AdapterEvent as AdapterEvent
 from .adapters import AdapterRegistered as AdapterRegistered

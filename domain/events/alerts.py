@@ -17,6 +17,7 @@ class AlertRaised(AlertEvent):
     """Before version 2 it stood in its rollout's history, and a rollout was all that it could be about."""
 
     VERSION = 2
+    QUOTES = ("message",)
 
     kind: str
     """A stable word: ``breach``, ``canary failed``, ``canary inconclusive``, ``approval needed``, ``adapter rejected``,

@@ -54,21 +54,29 @@ class CanaryAssessed(RolloutEvent):
 
 @fact("RolloutPaused")
 class RolloutPaused(RolloutEvent):
+    WORDS = ("actor", "reason")
+
     reason: str
 
 
 @fact("RolloutResumed")
 class RolloutResumed(RolloutEvent):
+    WORDS = ("actor", "reason")
+
     reason: str
 
 
 @fact("AdapterPromoted")
 class AdapterPromoted(RolloutEvent):
+    WORDS = ("actor", "reason")
+
     replaced: str | None
     reason: str
 
 
 @fact("AdapterRolledBack")
 class AdapterRolledBack(RolloutEvent):
+    WORDS = ("actor", "reason")
+
     stable: str | None
     reason: str

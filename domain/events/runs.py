@@ -3,36 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
-from .adapters import AdapterEvent as AdapterEvent
-from .adapters import AdapterRegistered as AdapterRegistered
-from .adapters import AdapterRejected as AdapterRejected
-from .adapters import AdapterVerified as AdapterVerified
-from .adapters import GateJudged as GateJudged
-from .alerts import AlertDelivered as AlertDelivered
-from .alerts import AlertDeliveryFailed as AlertDeliveryFailed
-from .alerts import AlertEvent as AlertEvent
-from .alerts import AlertRaised as AlertRaised
-from .alerts import DeliveryEvent as DeliveryEvent
-from .base import EVENTS as EVENTS
-from .base import Event as Event
-from .base import Timestamped as Timestamped
-from .base import fact as fact
-from .comparisons import ComparisonConcluded as ComparisonConcluded
-from .comparisons import ComparisonEvent as ComparisonEvent
-from .comparisons import ComparisonStarted as ComparisonStarted
-from .erasures import ContentErased as ContentErased
-from .examples import ExamplesImported as ExamplesImported
-from .examples import ExamplesSynthesized as ExamplesSynthesized
-from .rollouts import AdapterPromoted as AdapterPromoted
-from .rollouts import AdapterRolledBack as AdapterRolledBack
-from .rollouts import CanaryAssessed as CanaryAssessed
-from .rollouts import CanaryWeightSet as CanaryWeightSet
-from .rollouts import RolloutEvent as RolloutEvent
-from .rollouts import RolloutPaused as RolloutPaused
-from .rollouts import RolloutResumed as RolloutResumed
-from .rollouts import RolloutStarted as RolloutStarted
+from .base import Event, fact
 
 
 class Assignment(TypedDict):
@@ -51,13 +24,15 @@ class RunEvent(Event):
 
     AGGREGATE = "TaskRun"
     VERSION = 3
+    WORDS: ClassVar[tuple[str, ...]] = ("actor", "adapter")
 
     role: str
     """The run's own, which begins it."""
     arm: str
     """``stable`` or ``canary``; ``pinned`` for a run with an adapter chosen by hand, which counts for neither."""
     adapter: str | None
-    """The adapter's name, None for the bare base."""
+    """The adapter's name, None for the bare base; of a run that another program made ``imported`` and the content key of what
+    it called its own, after a colon."""
     rollout: str | None
     """The rollout in force when the run began, as hex id."""
     others: tuple[Assignment, ...]
@@ -75,6 +50,7 @@ class RunEvent(Event):
 @fact("TaskStarted")
 class TaskStarted(RunEvent):
     TEXTS = ("task",)
+    WORDS = ("actor", "adapter", "policy")
 
     environment: str
     task: str
@@ -119,6 +95,8 @@ class TaskSucceeded(RunEvent):
 
 @fact("TaskFailed")
 class TaskFailed(RunEvent):
+    WORDS = ("actor", "adapter", "detail")
+
     steps: int
     duration_ms: int
     reward: float
@@ -127,6 +105,7 @@ class TaskFailed(RunEvent):
     """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights: critical),
     ``environment`` (the computer to use was lost: counted for neither arm)."""
     detail: str
+    """More of it: the content key of the words; empty where there is no more to say."""
     fault: str | None
     """The role that it is known to have failed by: the only one that made a step, or whose turn it was when the model or its
     weights failed; None where that is not known, or nobody's fault. Since version 2."""
@@ -135,12 +114,14 @@ class TaskFailed(RunEvent):
 @fact("TaskRated")
 class TaskRated(RunEvent):
     TEXTS = ("comment",)
+    WORDS = ("actor", "adapter", "issues")
 
     stars: int
     """1-5."""
     source: str
     """``human`` or ``reviewer``."""
     issues: tuple[str, ...]
+    """Those of ``ISSUES`` by name, others by the content keys of the words."""
     comment: str | None
     """Content key."""
     step: int | None

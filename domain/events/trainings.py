@@ -5,47 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .adapters import AdapterEvent as AdapterEvent
-from .adapters import AdapterRegistered as AdapterRegistered
-from .adapters import AdapterRejected as AdapterRejected
-from .adapters import AdapterVerified as AdapterVerified
-from .adapters import GateJudged as GateJudged
-from .alerts import AlertDelivered as AlertDelivered
-from .alerts import AlertDeliveryFailed as AlertDeliveryFailed
-from .alerts import AlertEvent as AlertEvent
-from .alerts import AlertRaised as AlertRaised
-from .alerts import DeliveryEvent as DeliveryEvent
-from .base import EVENTS as EVENTS
-from .base import Event as Event
-from .base import Timestamped as Timestamped
-from .base import fact as fact
-from .comparisons import ComparisonConcluded as ComparisonConcluded
-from .comparisons import ComparisonEvent as ComparisonEvent
-from .comparisons import ComparisonStarted as ComparisonStarted
-from .erasures import ContentErased as ContentErased
-from .examples import ExamplesImported as ExamplesImported
-from .examples import ExamplesSynthesized as ExamplesSynthesized
-from .roles import BreachSuppressed as BreachSuppressed
-from .roles import CycleClosed as CycleClosed
-from .roles import CycleOpened as CycleOpened
-from .roles import RatingThresholdBreached as RatingThresholdBreached
-from .roles import RoleEvent as RoleEvent
-from .rollouts import AdapterPromoted as AdapterPromoted
-from .rollouts import AdapterRolledBack as AdapterRolledBack
-from .rollouts import CanaryAssessed as CanaryAssessed
-from .rollouts import CanaryWeightSet as CanaryWeightSet
-from .rollouts import RolloutEvent as RolloutEvent
-from .rollouts import RolloutPaused as RolloutPaused
-from .rollouts import RolloutResumed as RolloutResumed
-from .rollouts import RolloutStarted as RolloutStarted
-from .runs import Assignment as Assignment
-from .runs import RunEvent as RunEvent
-from .runs import StepTaken as StepTaken
-from .runs import TaskCorrected as TaskCorrected
-from .runs import TaskFailed as TaskFailed
-from .runs import TaskRated as TaskRated
-from .runs import TaskStarted as TaskStarted
-from .runs import TaskSucceeded as TaskSucceeded
+from .base import Event, fact
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)

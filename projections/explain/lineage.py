@@ -33,6 +33,7 @@ from ...domain.settings.settings import Policy
 from ..state.ratings import Ratings
 from .sentences import count
 from .tree import Lookup, Node, Placed, node_of
+from .words import ERASED
 
 
 def trace(log: Lookup, adapter: UUID) -> list[Node]:
@@ -110,8 +111,9 @@ def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
     for position, stars in window.ratings:
         event = rated[position].event
         assert isinstance(event, TaskRated)
-        stars_by.setdefault(f"{event.actor} ({event.source})", []).append(stars)
         child = node_of(log, rated[position])
+        rater = child.actor if child.actor != ERASED else f"{ERASED[:-1]} {event.actor[7:11]})"
+        stars_by.setdefault(f"{rater} ({event.source})", []).append(stars)
         child.data["run"] = event.originator_id.hex
         children.append(child)
     by_rater = {

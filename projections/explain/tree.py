@@ -10,6 +10,7 @@ from uuid import UUID
 from ...domain.events import Event
 from .fields import own_fields
 from .sentences import describe
+from .words import reveal
 
 
 class Placed(Protocol):
@@ -81,7 +82,7 @@ class Node:
 
 def node_of(log: Lookup, it: Placed) -> Node:
     """The event as a node, in words, with the position of its cause."""
-    event = it.event
+    event = reveal(it.event, log.get_content)
     caused_by = log.position_of(event.caused_by) if event.caused_by is not None else None
     time = event.time.isoformat()
     return Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, time, caused_by)

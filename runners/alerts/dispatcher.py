@@ -16,6 +16,7 @@ from ...domain.events import AlertRaised
 from ...domain.ports import Channel
 from ...domain.settings.settings import Policy
 from ...projections.explain.sentences import describe
+from ...projections.explain.words import reveal
 from ...projections.state.alerts import PendingDelivery
 from ..store.ledger import Ledger
 from ..store.states import fold, load_state
@@ -60,7 +61,8 @@ class AlertDispatcher:
         alert = self.ledger.at(owed.position).event
         assert isinstance(alert, AlertRaised)
         id, name, to = alert.originator_id, owed.channel, channel.to
-        answer = channel.send(Delivery(delivery_id(id, name), alert, owed.position), now)
+        shown = reveal(alert, self.ledger.get_content)
+        answer = channel.send(Delivery(delivery_id(id, name), shown, owed.position), now)
         context = self.ledger.context(ACTOR, alert.reference)
         if isinstance(answer, Failure):
             self.ledger.write(Alert, id, lambda it: it.fail(name, to, answer, policy, context))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 from ...domain.aggregates.base import derive_id
-from ...domain.aggregates.run import TaskRun, check_stars
+from ...domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ...domain.errors import BadRating, InvalidSession
 from ...domain.page.messages import Message
 from ...domain.rules.roles import GOOD_STARS
@@ -81,11 +81,17 @@ def record_session(ledger: Ledger, session: Session, role: str, actor: str) -> b
         return False
     asked = list(_prompts(session))
     words = [session.task, *(json.dumps(it, ensure_ascii=False) for it in asked), *(it.answer for it in session.acts)]
-    task, *keys = ledger.put_all([*words, *([session.comment] if session.comment else [])])
+    task, *keys = (ledger.put(it) for it in [*words, *([session.comment] if session.comment else [])])
+    issues = [it if it in ISSUES else ledger.put(it) for it in session.issues]
+    detail = ledger.put("; ".join(session.issues)) if session.issues else ""
     prompts, answers, comment = keys[: len(asked)], keys[len(asked) : 2 * len(asked)], keys[2 * len(asked) :]
 
+    is_new = False
+
     def tell(run: TaskRun) -> None:
-        if run.started is None:  # else another process was first
+        nonlocal is_new
+        is_new = run.started is None
+        if is_new:  # else another process was first
             _start(ledger, run, session, task, role, actor)
             for prompt, answer in zip(prompts, answers, strict=True):
                 run.take_step(
@@ -95,20 +101,21 @@ def record_session(ledger: Ledger, session: Session, role: str, actor: str) -> b
             if session.succeeded:
                 run.succeed(0, 1.0, Policy(), _after(ledger, run, actor))
             else:
-                run.fail("wrong", "; ".join(session.issues), 0, 0.0, Policy(), _after(ledger, run, actor))
+                run.fail("wrong", detail, 0, 0.0, Policy(), _after(ledger, run, actor))
             if session.stars is not None:
                 said = comment[0] if comment else None
-                run.rate(session.stars, "human", session.issues, said, _after(ledger, run, actor))
+                run.rate(session.stars, "human", issues, said, _after(ledger, run, actor))
 
     ledger.write(TaskRun, session.id, tell)
-    return True
+    return is_new
 
 
 def _start(ledger: Ledger, run: TaskRun, session: Session, task: str, role: str, actor: str) -> None:
-    told = {"lora_version": session.lora_version, "iterations": session.iterations}
+    version = session.lora_version and ledger.name_key(session.lora_version, "lora_version")
+    told = {"lora_version": version, "iterations": session.iterations}
     run.start(
         ledger.context(actor), role=role, arm="pinned", rollout=None, session=None, seed=0, environment="chat", task=task,
-        base=IMPORTED, adapter=":".join(filter(None, [IMPORTED, session.lora_version])), policy={IMPORTED: told},
+        base=IMPORTED, adapter=":".join(filter(None, [IMPORTED, version])), policy={IMPORTED: told},
     )  # fmt: skip
 
 

@@ -76,21 +76,22 @@ def decide_by_hand(
         raise NotPossible(
             f"{adapter} is {lane['phase']} already; what is live is taken back with 'grokputer rollouts rollback'"
         )
+    why = ledger.put(reason, "--reason")
     target: dict[str, Any] = {} if to is None else {"to": _target(state, lane, adapter, to)}
 
     def decide(it: Rollout) -> None:
         context = ledger.context(actor, f"{id}/{it.version}")
         match wanted:
             case "promote":
-                it.promote(reason, context)
+                it.promote(why, context)
             case "roll back" | "abort":
-                it.roll_back(reason, context, is_live=is_live, **target)
+                it.roll_back(why, context, is_live=is_live, **target)
             case "pause":
-                it.pause(reason, context)
+                it.pause(why, context)
             case "resume":
-                it.resume(reason, context)
+                it.resume(why, context)
             case "approve":
-                it.approve(reason, context)
+                it.approve(why, context)
 
     ledger.write(Rollout, id, decide)
 

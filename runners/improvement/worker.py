@@ -184,7 +184,9 @@ class Worker:
 
     def _tell(self, until: int) -> None:
         first, self._told = self._told + 1, until
-        for recorded in self.ledger.read(first, until, (AlertRaised.TOPIC, CanaryAssessed.TOPIC)):
+        for recorded in map(
+            self.ledger.reveal, self.ledger.read(first, until, (AlertRaised.TOPIC, CanaryAssessed.TOPIC))
+        ):
             event = recorded.event
             if isinstance(event, AlertRaised):
                 self.reporter.say(

@@ -6,7 +6,6 @@ transaction; a lost race is decided anew. Storing is the work of an ``eventsourc
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,13 +22,15 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment
 
-from ...domain.aggregates.base import Aggregate, Context
+from ...domain.aggregates.base import OWN_NAMES, Aggregate, Context
 from ...domain.errors import LogError
 from ...domain.events import Event
-from .log import Log, content_key, explain
+from ...domain.events.base import KEY
+from .log import Log, explain
 from .recorder import FactMapper, LogFactory, LogRecorder
 from .schema import create_tables, upgrade_tables
-from .writer import Work
+from .words import Key, NameKnown, check_fields, check_text, keep, new_words, store_words, swap_key
+from .writer import Transaction, Work
 
 if TYPE_CHECKING:
     from ...domain.ports import Clock
@@ -48,6 +49,8 @@ class Ledger(Log):
         super().__init__(path, clock)
         self.followed = 0
         """Up to which position this process has reacted, at the least; what is stored of it may lie a few events behind."""
+        self._names: dict[str, Key] = {}
+        """Names that no stored event holds yet."""
         try:
             upgrade_tables(path)
             self._events = _Events({"SQLITE_DBNAME": str(path), "CREATE_TABLE": "no"})
@@ -74,8 +77,23 @@ class Ledger(Log):
             self._events.close()
 
     def context(self, actor: str, caused_by: str | None = None) -> Context:
-        """What surrounds a decision taken now."""
-        return Context(self.clock.now(), actor, caused_by)
+        """What surrounds a decision taken now. Raises ``BadText`` for a name that is not valid Unicode."""
+        return Context(self.clock.now(), self.name_key(actor), caused_by)
+
+    def name_key(self, name: str, what: str = "the name of --as") -> str:
+        """The one content key of a name, the same each time; the program's own names, and keys, stand for themselves.
+
+        ``what`` names the name where it is refused. Raises ``BadText``.
+        """
+        if name in OWN_NAMES or KEY.fullmatch(name):
+            return name
+        kept = self._names.get(name)
+        if kept is None or kept.is_stored:
+            known = self._one("SELECT key FROM names WHERE name = ?", check_text(name, what))
+            if known is not None:
+                return str(known)
+            kept = self._names[name] = keep(name, is_name=True)
+        return kept
 
     def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
         """Load the aggregate, let it decide, store its events; taken anew when another process wrote it meanwhile."""
@@ -90,9 +108,11 @@ class Ledger(Log):
         raise LogError(f"{self.path} is being written by too many at once; try again")
 
     def store(self, *aggregates: Aggregate, tracking: Tracking | None = None, also: Work[None] | None = None) -> None:
-        """Store the aggregates' pending events, how far a follower is, and what else is to be done, in one transaction.
+        """Store the aggregates' pending events with the words that they name, how far a follower is, and what else is to be
+        done, in one transaction.
 
-        Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first, ``LogError``.
+        Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first, ``LogError``,
+        and ``BadText`` for an event that is not valid Unicode.
         What could not be stored is pending still, so to store the aggregate again is to try again.
         """
         collected = [(aggregate, aggregate.collect_events()) for aggregate in aggregates]
@@ -100,26 +120,46 @@ class Ledger(Log):
         if not events and tracking is None:
             return
         try:
-            self._events.record(events, tracking, also)
+            self._store(events, tracking, also)
         except BaseException as error:
             for aggregate, pending in collected:
                 aggregate.take_back(pending)
             if isinstance(error, PersistenceError) and not isinstance(error, IntegrityError):
                 raise explain(self.path, error) from error
+            if isinstance(error, UnicodeEncodeError):
+                for event in events:
+                    check_fields(event)
             raise
 
-    def put(self, text: str) -> str:
-        """Keep the text under a salted hash, so that erasing it leaves nothing that a guess could be held against."""
-        return self.put_all([text])[0]
+    def _store(self, events: Sequence[Event], tracking: Tracking | None, also: Work[None] | None) -> None:
+        words = new_words(events)
 
-    def put_all(self, texts: Sequence[str]) -> list[str]:
-        """Keep each text under a salted hash of its own, all in one transaction; the keys in their order."""
-        rows = [(salt, text) for text in texts for salt in [secrets.token_bytes(16)]]
-        keys = [content_key(salt, text) for salt, text in rows]
-        if rows:
-            named = [(key, *row) for key, row in zip(keys, rows, strict=True)]
-            self.change(lambda it: it.connection.executemany("INSERT INTO content VALUES (?, ?, ?)", named))
-        return keys
+        def store_all(transaction: Transaction) -> None:
+            store_words(transaction, words)
+            if also is not None:
+                also(transaction)
+
+        try:
+            self._events.record(events, tracking, store_all)
+        except NameKnown as error:
+            for event in events:
+                swap_key(event, error.key, error.known)
+            self._names.pop(error.key.text, None)
+            self._store(events, tracking, also)
+            return
+        for key in words:
+            key.is_stored = True
+
+    def put(self, text: str, what: str = "a text") -> str:
+        """The content key of the text. It is stored with the first event that names the key, and never without one.
+
+        ``what`` names the text where it is refused. Raises ``BadText`` where it is not valid Unicode.
+        """
+        return keep(text, what)
+
+    def get_content(self, key: str) -> str | None:
+        """The text under the key, also before it is stored; None when it was erased. Raises ``LogError``."""
+        return key.text if isinstance(key, Key) and not key.is_stored else super().get_content(key)
 
     def change(self, work: Work[T]) -> T:
         """Do the work in a transaction of the log's writer. Raises ``LogError`` where nothing can be stored."""

@@ -34,8 +34,10 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """
     from ...store.states import load_state
 
-    state = load_state(open_log(db))
-    roles, alerts = describe_roles(state), [alert for alert in state.alerts.rows() if alert["is_open"]]
+    log = open_log(db)
+    state = load_state(log)
+    roles = describe_roles(state)
+    alerts = [{**it, "message": log.say(it["message"], None)} for it in state.alerts.rows() if it["is_open"]]
     if as_json:
         print_json({"position": state.position, "roles": roles, "alerts": alerts})
         return
@@ -72,7 +74,7 @@ def at(
         "roles": describe_roles(state),
         "adapters": [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)],
         "settings": dict(state.settings),
-        "metrics": state.metrics.rows(),
+        "metrics": [{**row, "adapter": log.say(row["adapter"])} for row in state.metrics.rows()],
         "ratings": state.ratings.rows(),
     }
     if as_json:
@@ -82,7 +84,7 @@ def at(
     _print_roles(document["roles"])
     print_adapters(state)
     print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
-    _print_metrics(state)
+    _print_metrics(document["metrics"])
 
 
 def describe_roles(state: State) -> list[dict[str, Any]]:
@@ -183,10 +185,10 @@ def _row(role: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _print_metrics(state: State) -> None:
+def _print_metrics(found: list[dict[str, Any]]) -> None:
     columns = ("role", "adapter", "arm", "runs", "success", "steps", "ms", "ratings", "corrections")
     names = ("role", "adapter", "arm", "runs", "success", "mean_steps", "mean_ms", "ratings", "corrections")
-    rows = ([row[name] for name in names] for row in state.metrics.rows())
+    rows = ([row[name] for name in names] for row in found)
     print_table(columns, rows, "no runs")
 
 

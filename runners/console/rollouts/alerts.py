@@ -40,6 +40,7 @@ def list_alerts(
     log = open_log(db)
     state = load_state(log)
     shown = [row for row in state.alerts.rows() if row["is_open"] or not is_open][-limit:]
+    shown = [{**row, "message": log.say(row["message"], None)} for row in shown]
     if as_json:
         print_json(shown)
         return

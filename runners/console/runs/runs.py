@@ -131,6 +131,7 @@ def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]
     for run in found:
         if run["environment"] == "chat":
             run["task"] = log.get_content(run["task"])
+        run["adapter"] = log.say(run["adapter"])
     return found
 
 
@@ -170,7 +171,7 @@ def show(
     """
     log = open_log(db)
     history = log.history(find_run(log, run))
-    story = [_describe(log, recorded.position, recorded.event) for recorded in history]
+    story = [_describe(log, *log.reveal(recorded)) for recorded in history]
     if as_json:
         print_json({"run": story[0]["run"], "events": [{k: v for k, v in it.items() if k != "run"} for it in story]})
         return

@@ -64,8 +64,8 @@ def train(
         preview(ledger, load_state(ledger), role, probes=probes, as_json=as_json)
         return
     live = process_new_events(ledger).traffic(role).stable
-    context = ledger.context(name_actor(by))
-    ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
+    context, why = ledger.context(name_actor(by)), ledger.put(reason, "--reason")
+    ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, why, context))
     process_new_events(ledger)
     print(f"a training for role {role} is requested; 'grokputer work' carries it out")
 

@@ -106,7 +106,7 @@ def set_setting(
     for role in ROLES:
         resolve_recipe(policy, role)
     before = ledger.position
-    context = ledger.context(name_actor(by))
-    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
+    context, why = ledger.context(name_actor(by)), ledger.put(reason, "--reason") if reason else ""
+    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, why, context))
     process_new_events(ledger)
     print(f"{key} is {typed}" if ledger.position > before else f"{key} is {typed} already; nothing was recorded")

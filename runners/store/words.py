@@ -1,0 +1,122 @@
+"""Words on their way into the log: each text gets a content key, which carries it until an event that names it is stored.
+
+Nothing lies in the content store before its event does: both are stored in one transaction. A text that no event comes to name
+is never stored. This is also the one wall that every text passes: what is not valid Unicode is refused.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ...domain.errors import BadText
+from ...domain.events import Event
+from .log import content_key
+from .writer import Transaction
+
+SHOWN = 40
+"""Characters of a refused text that are shown."""
+
+
+class Key(str):
+    """A content key that carries its words. Once they are stored it is a key like any other."""
+
+    text: str
+    salt: bytes
+    is_name: bool
+    """Whether it is the name of a person or thing: one name has one key."""
+    is_stored: bool
+
+
+class NameKnown(Exception):
+    """Another process has given the name a key first: ``known`` is to stand in place of ``key``."""
+
+    def __init__(self, key: Key, known: str) -> None:
+        super().__init__(key, known)
+        self.key, self.known = key, known
+
+
+def keep(text: str, what: str = "a text", *, is_name: bool = False) -> Key:
+    """The text under a salted hash, so that erasing it leaves nothing that a guess could be compared with.
+
+    ``what`` names the text where it is refused. Raises ``BadText``.
+    """
+    check_text(text, what)
+    salt = secrets.token_bytes(16)
+    key = Key(content_key(salt, text))
+    key.text, key.salt, key.is_name, key.is_stored = text, salt, is_name, False
+    return key
+
+
+def check_text(text: str, what: str) -> str:
+    """The text. Raises ``BadText`` where it is not valid Unicode; ``what`` names it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        begin = max(0, error.start - SHOWN // 2)
+        shown = ascii(text[begin : begin + SHOWN])
+        raise BadText(
+            f"{what} is not valid Unicode: {shown} at character {error.start + 1}; give it in UTF-8"
+        ) from None
+    return text
+
+
+def as_text(text: str) -> str:
+    """The text with what is not valid Unicode in it as escapes, for what other programs say."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def check_fields(event: Event) -> None:
+    """Raises ``BadText`` for a field of the event that is not valid Unicode, however deep."""
+    for name, value in vars(event).items():
+        for text in _texts_in(value):
+            check_text(text, f"{name} of {event.TOPIC}")
+
+
+def new_words(events: Iterable[Event]) -> list[Key]:
+    """The keys in the events whose words are not stored yet, each once."""
+    found = (it for event in events for value in vars(event).values() for it in _texts_in(value))
+    return list({it: it for it in found if isinstance(it, Key) and not it.is_stored}.values())
+
+
+def swap_key(event: Event, key: Key, known: str) -> None:
+    """Put the known key in place of the other. The event is not stored yet, so it is no fact yet that changes."""
+    for name in event.WORDS:
+        vars(event)[name] = _swap(getattr(event, name), key, known)
+
+
+def store_words(transaction: Transaction, keys: Iterable[Key]) -> None:
+    """Store the words in the transaction of the events that name them. Raises ``NameKnown``."""
+    connection = transaction.connection
+    for key in keys:
+        if key.is_name:
+            connection.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (key.text, key))
+            [known] = connection.execute("SELECT key FROM names WHERE name = ?", (key.text,)).fetchone()
+            if known != key:
+                raise NameKnown(key, known)
+        connection.execute("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", (str(key), key.salt, key.text))
+
+
+def _swap(value: Any, key: Key, known: str) -> Any:
+    if isinstance(value, Key):
+        return known if value == key else value
+    if isinstance(value, str):
+        return value.replace(key, known)
+    if isinstance(value, dict):
+        return {name: _swap(inner, key, known) for name, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_swap(inner, key, known) for inner in value)
+    return value
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts_in(key)
+            yield from _texts_in(inner)
+    elif isinstance(value, tuple | list):
+        for inner in value:
+            yield from _texts_in(inner)
