@@ -22,9 +22,9 @@ from ...domain.ports import Environment, Model
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import Policy
+from ...domain.text import as_text
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-from ..store.words import as_text
 from .episode import Episode, Step, is_success
 from .sampling import answer_episodes
 

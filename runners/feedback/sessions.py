@@ -22,6 +22,7 @@ from ...domain.errors import BadRating, InvalidSession
 from ...domain.page.messages import Message
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.settings import Policy
+from ...domain.text import as_text, show_fault
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
@@ -179,6 +180,13 @@ class _Reader:
         """The session. Raises ``InvalidSession``."""
         if not isinstance(row, dict):
             self.refuse("it", row, "an object with a task")
+        for field, value in row.items():
+            try:
+                json.dumps([field, value], ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                raise InvalidSession(
+                    f"{self.where}: {as_text(field)} is not valid Unicode: {show_fault(error)}"
+                ) from None
         iterations = row.get("iterations")
         acts = self._acts(iterations, row.get("tool_calls"))
         return Session(

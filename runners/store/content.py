@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +140,14 @@ class Erasures:
             elif event.person is not None:
                 people[event.person] = position
         return cls(keys, runs, people)
+
+    def latest(self, keys: Iterable[str]) -> int:
+        """The position of the last erasure of one of the texts, 0 without any.
+
+        An erasure that does not list its texts may be of any text.
+        """
+        unlisted = max([*self.runs.values(), *self.people.values()], default=0)
+        return max((self.keys.get(key, unlisted) for key in keys), default=0)
 
     def cover(self, connection: sqlite3.Connection, recorded: Recorded, key: str) -> bool:
         """Whether the text was erased on record.

@@ -26,10 +26,11 @@ from ...domain.aggregates.base import OWN_NAMES, Aggregate, Context
 from ...domain.errors import LogError
 from ...domain.events import Event
 from ...domain.events.base import KEY
+from ...domain.text import check_text
 from .log import Log, explain
 from .recorder import FactMapper, LogFactory, LogRecorder
 from .schema import create_tables, upgrade_tables
-from .words import Key, NameKnown, check_fields, check_text, keep, new_words, store_words, swap_key
+from .words import Key, NameKnown, check_fields, keep, new_words, store_words, swap_key
 from .writer import Transaction, Work
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Ledger(Log):
         """What surrounds a decision taken now. Raises ``BadText`` for a name that is not valid Unicode."""
         return Context(self.clock.now(), self.name_key(actor), caused_by)
 
-    def name_key(self, name: str, what: str = "the name of --as") -> str:
+    def name_key(self, name: str, what: str = "the name to record (--as, or your user name)") -> str:
         """The one content key of a name, the same each time; the program's own names, and keys, stand for themselves.
 
         ``what`` names the name where it is refused. Raises ``BadText``.

@@ -10,13 +10,10 @@ import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ...domain.errors import BadText
 from ...domain.events import Event
+from ...domain.text import check_text
 from .log import content_key
 from .writer import Transaction
-
-SHOWN = 40
-"""Characters of a refused text that are shown."""
 
 
 class Key(str):
@@ -47,24 +44,6 @@ def keep(text: str, what: str = "a text", *, is_name: bool = False) -> Key:
     key = Key(content_key(salt, text))
     key.text, key.salt, key.is_name, key.is_stored = text, salt, is_name, False
     return key
-
-
-def check_text(text: str, what: str) -> str:
-    """The text. Raises ``BadText`` where it is not valid Unicode; ``what`` names it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        begin = max(0, error.start - SHOWN // 2)
-        shown = ascii(text[begin : begin + SHOWN])
-        raise BadText(
-            f"{what} is not valid Unicode: {shown} at character {error.start + 1}; give it in UTF-8"
-        ) from None
-    return text
-
-
-def as_text(text: str) -> str:
-    """The text with what is not valid Unicode in it as escapes, for what other programs say."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def check_fields(event: Event) -> None:
