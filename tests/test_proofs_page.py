@@ -52,7 +52,7 @@ def test_the_script_accepts_a_proof_that_the_program_exported(told: Path, tmp_pa
 
 def test_the_script_accepts_every_event_of_logs_of_every_size(told: Path, tmp_path: Path) -> None:
     log = Log.open(told)
-    program = "import sys, json\nfor name, head in json.load(open('all.json')):\n    sys.argv[1:] = [name, head]\n    exec(SCRIPT)"
+    program = "import json, sys\nfor sys.argv[1:] in json.load(open('all.json')):\n    exec(SCRIPT)"
     cases = []
     for size in range(1, log.position + 1):
         for position in range(1, size + 1):

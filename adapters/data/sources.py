@@ -7,12 +7,10 @@ Content that was erased gives nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
-from ...domain.errors import InvalidExamples
 from ...domain.events import ExamplesImported, TaskFailed
 from ...domain.recipe import Recipe
 from ...domain.rules.roles import effective_answers
@@ -23,29 +21,9 @@ from .training_runs import Content, PastRun
 LESSONS = ("correction", "reviewer", "retry", "teacher", "rated")
 """The sources there is something to learn from; the others keep what is known."""
 
-P = ParamSpec("P")
-Reads = Callable[Concatenate[PastRun, P], list[Example]]
-
-
-def _names_run(read: Reads[P]) -> Reads[P]:
-    """The same, and text of the run that no example can be made of is told with the run."""
-
-    @wraps(read)
-    def reading(run: PastRun, /, *args: P.args, **kwargs: P.kwargs) -> list[Example]:
-        try:
-            return read(run, *args, **kwargs)
-        except InvalidExamples:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InvalidExamples(f"run {run.id[:8]} holds text that no example can be made of: {error!r}") from None
-
-    return reading
-
-
 _SOURCE_OF_CORRECTION = {"human": "correction"}
 
 
-@_names_run
 def corrected_examples(run: PastRun, content: Content, recipe: Recipe) -> list[Example]:
     """The steps of the run's correction that the role would make.
 
@@ -72,14 +50,12 @@ def corrected_examples(run: PastRun, content: Content, recipe: Recipe) -> list[E
     return found
 
 
-@_names_run
 def varied_examples(run: PastRun, content: Content) -> list[Example]:
     """What a teacher made of the run: the same lesson in other words, or the same task from other seeds."""
     examples = [example for variation in run.variations for example in _read(content(variation.examples))]
     return [example for example in examples if example.role == run.role]
 
 
-@_names_run
 def own_examples(run: PastRun, content: Content, source: str, label: str = "target") -> list[Example]:
     """The steps that the role made in the run; those that could not be carried out only as bad ones."""
     found = []
@@ -91,7 +67,6 @@ def own_examples(run: PastRun, content: Content, source: str, label: str = "targ
     return found
 
 
-@_names_run
 def replayed_examples(run: PastRun, content: Content) -> list[Example]:
     """What the role is to do in the run's place: its steps, and where one could not be carried out, what was done instead.
 

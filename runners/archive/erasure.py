@@ -17,8 +17,8 @@ from uuid import uuid4
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.erasure import ContentErasure
 from ...domain.errors import LogError
-from ...domain.events import EVENTS, Event, ExamplesImported, ExamplesSynthesized, TaskStarted
-from ...domain.events.base import keys_in, names_in
+from ...domain.events import EVENTS, ContentErased, Event, ExamplesImported, ExamplesSynthesized, TaskStarted
+from ...domain.events.base import keys_in
 from ...projections.explain.provenance import TrainingUse, read_datasets
 from ..store.content import SAID, find_unnamed
 from ..store.ledger import RACES, Ledger
@@ -73,7 +73,11 @@ class Search:
             # A person whom the log knows by name alone gets a key that nothing is stored under.
             self.found.person = min(self.found.names, default=str(keep(target.person, "--person")))
         self.found.keys.update(self.found.names)
-        self._of_others: set[str] = set()  # names that events of others hold too
+        self._actors: set[str] = set()  # the other people
+        self._adapters: dict[
+            str, set[tuple[str, str]]
+        ] = {}  # by the adapter of another program the other runs, and whose
+        self._forgotten: set[str | None] = set()  # runs and people
         self._own = {target.run} if target.run is not None else set()  # runs all of whose words are the target's
 
     def go_on(self, connection: sqlite3.Connection | None = None) -> bool:
@@ -88,7 +92,7 @@ class Search:
             assert isinstance(event, Event)
             self._see(event)
             self.position = position
-        self.found.keys -= self._of_others - self.found.names
+        self.found.keys -= self._shared() - self.found.names
         return len(self.found.keys) > before
 
     def _see(self, event: Event) -> None:
@@ -97,16 +101,32 @@ class Search:
         if isinstance(event, TaskStarted) and is_theirs:
             self._own.add(run)
         if run not in self._own and not is_theirs:
-            self._of_others |= names_in(event)
+            self._note_names(run, event)
             return
         self.found.plain += event.actor == self.target.person and event.actor not in OWN_NAMES
         documents = event.TEXTS if isinstance(event, SAID) else ()
-        self._of_others |= set() if is_theirs else {event.actor}
+        if not is_theirs:
+            self._actors.add(event.actor)
         named = {key for name in (*documents, *event.WORDS) if name != "actor" for key in keys_in(getattr(event, name))}
         keys = {key for key in named if self.log.has_content(key)}
         self.found.keys |= keys
         if keys and isinstance(event, SAID) and not isinstance(event, ExamplesImported):
             self.found.runs.add(run)
+
+    def _note_names(self, run: str, event: Event) -> None:
+        """What an event of somebody else says of names, which may be the target's too."""
+        self._actors.add(event.actor)
+        if isinstance(event, TaskStarted):
+            for key in keys_in(event.adapter):
+                self._adapters.setdefault(key, set()).add((run, event.actor))
+        if isinstance(event, ContentErased):
+            self._forgotten |= {event.run, event.person}
+
+    def _shared(self) -> set[str]:
+        """The names that what is not forgotten holds too."""
+        gone = self._forgotten
+        adapters = {key for key, held in self._adapters.items() if any(gone.isdisjoint(it) for it in held)}
+        return self._actors | adapters
 
 
 _HEARD = frozenset(EVENTS)
@@ -153,13 +173,14 @@ def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> bool:
     """Delete the words that were found, and record it; False where more of them were stored meanwhile."""
     words, target = search.found, search.target
     keys = sorted(words.keys)
+    listed = keys if words.person is None else sorted({*keys, words.person})
     if actor == target.person and words.person is not None:
         actor = words.person  # who forgets themselves is not to be named for it
     erasure = ContentErasure(uuid4())
     erasure.erase(
         ledger.context(actor), run=target.run, person=words.person, runs=len(words.runs), texts=len(keys),
         adapters=words.adapters, reason=ledger.put(reason, "--reason") if reason.strip() else "",
-        erased=ledger.put(json.dumps(keys)),
+        erased=ledger.put(json.dumps(listed)),
     )  # fmt: skip
 
     def delete(transaction: Transaction) -> None:

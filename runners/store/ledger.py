@@ -30,7 +30,7 @@ from ...domain.text import check_text
 from .log import Log, explain
 from .recorder import FactMapper, LogFactory, LogRecorder
 from .schema import create_tables, upgrade_tables
-from .words import Key, NameKnown, check_fields, keep, new_words, store_words, swap_key
+from .words import Key, NameKnown, check_fields, keep, known_name, store_words, swap_key, words_of
 from .writer import Transaction, Work
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Ledger(Log):
         if kept is None or kept.is_stored:
             known = self._one("SELECT key FROM names WHERE name = ?", check_text(name, what))
             if known is not None:
-                return str(known)
+                return known_name(known, name)
             kept = self._names[name] = keep(name, is_name=True)
         return kept
 
@@ -133,7 +133,7 @@ class Ledger(Log):
             raise
 
     def _store(self, events: Sequence[Event], tracking: Tracking | None, also: Work[None] | None) -> None:
-        words = new_words(events)
+        words = words_of(events)
 
         def store_all(transaction: Transaction) -> None:
             store_words(transaction, words)

@@ -27,9 +27,9 @@ class Key(str):
 
 
 class NameKnown(Exception):
-    """Another process has given the name a key first: ``known`` is to stand in place of ``key``."""
+    """Another process gave the name a key first, or erased this one: ``known`` is to stand in place of ``key``."""
 
-    def __init__(self, key: Key, known: str) -> None:
+    def __init__(self, key: Key, known: Key) -> None:
         super().__init__(key, known)
         self.key, self.known = key, known
 
@@ -41,9 +41,18 @@ def keep(text: str, what: str = "a text", *, is_name: bool = False) -> Key:
     """
     check_text(text, what)
     salt = secrets.token_bytes(16)
-    key = Key(content_key(salt, text))
-    key.text, key.salt, key.is_name, key.is_stored = text, salt, is_name, False
-    return key
+    return _make(content_key(salt, text), text, salt, is_name=is_name, is_stored=False)
+
+
+def known_name(key: str, name: str) -> Key:
+    """The key under which a name is stored."""
+    return _make(key, name, b"", is_name=True, is_stored=True)
+
+
+def _make(key: str, text: str, salt: bytes, *, is_name: bool, is_stored: bool) -> Key:
+    made = Key(key)
+    made.text, made.salt, made.is_name, made.is_stored = text, salt, is_name, is_stored
+    return made
 
 
 def check_fields(event: Event) -> None:
@@ -53,31 +62,37 @@ def check_fields(event: Event) -> None:
             check_text(text, f"{name} of {event.TOPIC}")
 
 
-def new_words(events: Iterable[Event]) -> list[Key]:
-    """The keys in the events whose words are not stored yet, each once."""
+def words_of(events: Iterable[Event]) -> list[Key]:
+    """The keys in the events that carry words, each once: those that are not stored yet, and all names."""
     found = (it for event in events for value in vars(event).values() for it in _texts_in(value))
-    return list({it: it for it in found if isinstance(it, Key) and not it.is_stored}.values())
+    return list({it: it for it in found if isinstance(it, Key) and (it.is_name or not it.is_stored)}.values())
 
 
-def swap_key(event: Event, key: Key, known: str) -> None:
+def swap_key(event: Event, key: Key, known: Key) -> None:
     """Put the known key in place of the other. The event is not stored yet, so it is no fact yet that changes."""
     for name in event.WORDS:
         vars(event)[name] = _swap(getattr(event, name), key, known)
 
 
 def store_words(transaction: Transaction, keys: Iterable[Key]) -> None:
-    """Store the words in the transaction of the events that name them. Raises ``NameKnown``."""
+    """Store the words in the transaction of the events that name them.
+
+    A name that was erased meanwhile is not stored under its old key again, which earlier events hold. Raises ``NameKnown``.
+    """
     connection = transaction.connection
     for key in keys:
         if key.is_name:
-            connection.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (key.text, key))
-            [known] = connection.execute("SELECT key FROM names WHERE name = ?", (key.text,)).fetchone()
-            if known != key:
-                raise NameKnown(key, known)
-        connection.execute("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", (str(key), key.salt, key.text))
+            row = connection.execute("SELECT key FROM names WHERE name = ?", (key.text,)).fetchone()
+            if row is not None and row[0] != key:
+                raise NameKnown(key, known_name(row[0], key.text))
+            if row is None and key.is_stored:
+                raise NameKnown(key, keep(key.text, is_name=True))
+            connection.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (key.text, str(key)))
+        if not key.is_stored:
+            connection.execute("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", (str(key), key.salt, key.text))
 
 
-def _swap(value: Any, key: Key, known: str) -> Any:
+def _swap(value: Any, key: Key, known: Key) -> Any:
     if isinstance(value, Key):
         return known if value == key else value
     if isinstance(value, str):
