@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -279,15 +280,18 @@ def test_forgetting_while_another_process_writes_breaks_nothing_and_once_more_en
     assert len(story.ledger.get(TaskRun, run).ratings) == 60
 
 
-def test_a_run_that_is_under_way_can_be_forgotten_and_it_is_said_that_more_may_come(story: Story) -> None:
+@pytest.mark.parametrize("target", [lambda run: [run.hex], lambda run: ["--person", "ada"]])
+def test_a_run_that_is_under_way_can_be_forgotten_and_it_is_said_that_more_may_come(
+    story: Story, target: Callable[[UUID], list[str]]
+) -> None:
     run = TaskRun(uuid4())
     run.start(
         story.ledger.context("ada"), role="action", arm="stable", adapter=None, rollout=None, environment="chat",
         task=story.ledger.put(f"who is {NAME}"), seed=0, base="embedded", session=None, policy={},
     )  # fmt: skip
     story.ledger.store(run)
-    result = call("forget", run.id.hex, "--reason", "asked for", db=story.path)
-    assert "under way" in result.stderr
+    result = call("forget", *target(run.id), "--reason", "asked for", db=story.path)
+    assert f"not ended: {run.id.hex[:8]}; what such a run records from now on is not deleted" in result.stderr
     assert NAME.encode() not in files_of(story.path)
 
 

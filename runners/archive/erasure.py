@@ -17,7 +17,16 @@ from uuid import uuid4
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.erasure import ContentErasure
 from ...domain.errors import LogError
-from ...domain.events import EVENTS, ContentErased, Event, ExamplesImported, ExamplesSynthesized, TaskStarted
+from ...domain.events import (
+    EVENTS,
+    ContentErased,
+    Event,
+    ExamplesImported,
+    ExamplesSynthesized,
+    TaskFailed,
+    TaskStarted,
+    TaskSucceeded,
+)
 from ...domain.events.base import keys_in
 from ...projections.explain.provenance import TrainingUse, read_datasets
 from ..store.content import SAID, find_unnamed
@@ -55,6 +64,8 @@ class Words:
     adapters: list[str] = field(default_factory=list)
     trainings: list[str] = field(default_factory=list)
     """Hex ids of the trainings whose datasets hold them."""
+    under_way: set[str] = field(default_factory=set)
+    """Those of the target's runs that have not ended: more words may come."""
     plain: int = 0
     """Events of an earlier program that hold the person's name itself. They cannot be changed."""
 
@@ -103,6 +114,10 @@ class Search:
         if run not in self._own and not is_theirs:
             self._note_names(run, event)
             return
+        if isinstance(event, TaskStarted):
+            self.found.under_way.add(run)
+        elif isinstance(event, TaskSucceeded | TaskFailed):
+            self.found.under_way.discard(run)
         self.found.plain += event.actor == self.target.person and event.actor not in OWN_NAMES
         documents = event.TEXTS if isinstance(event, SAID) else ()
         if not is_theirs:

@@ -182,7 +182,8 @@ class _Reader:
             self.refuse("it", row, "an object with a task")
         for field, value in row.items():
             try:
-                json.dumps([field, value], ensure_ascii=False).encode()
+                field.encode()
+                (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
             except UnicodeEncodeError as error:
                 raise InvalidSession(
                     f"{self.where}: {as_text(field)} is not valid Unicode: {show_fault(error)}"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
 
 import typer
 
 from ....domain.aggregates.role import RoleImprovement, role_id
-from ....domain.aggregates.run import TaskRun
 from ....domain.errors import GrokputerError, NotPossible
 from ....projections.explain.sentences import count, short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, find_run, name_actor, open_ledger
@@ -59,7 +57,6 @@ def forget(
         _report(target, find_words(ledger, target), [], as_json, "would be ")
         return
     state = process_new_events(ledger)
-    is_under_way = target.run is not None and ledger.get(TaskRun, UUID(target.run)).ended is None
     if retrain:
         _check_lineage(state)
     words = erase(ledger, target, reason, actor)
@@ -69,10 +66,6 @@ def forget(
     requested = _retrain(ledger, state, words, actor) if retrain else []
     process_new_events(ledger)
     _report(target, words, requested, as_json, "")
-    if is_under_way:
-        say(
-            "the run is under way; what it records from now on is not deleted: give the command again once it has ended"
-        )
 
 
 def _report(target: Target, words: Words, requested: list[str], as_json: bool, manner: str) -> None:
@@ -88,6 +81,11 @@ def _report(target: Target, words: Words, requested: list[str], as_json: bool, m
         print(f"{count(len(words.keys), 'text')} of {whose}, in {count(len(words.runs), 'run')}, {manner}deleted")
     if words.unnamed:
         print(f"{count(words.unnamed, 'text')} that no event names deleted too")
+    if words.under_way:
+        runs = ", ".join(sorted(map(short_id, words.under_way))[:5])
+        say(
+            f"not ended: {runs}; what such a run records from now on is not deleted, give the command again when it has ended"
+        )
     if words.plain:
         say(
             f"{count(words.plain, 'event')} of an earlier version {'hold' if words.plain > 1 else 'holds'} the name itself, "
