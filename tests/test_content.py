@@ -248,6 +248,29 @@ def test_what_another_process_stores_while_words_are_looked_for_is_erased_too(
     assert verify(story.ledger).fault is None
 
 
+def test_a_person_who_is_named_first_while_words_are_looked_for_is_erased_too(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, other = story.run(succeeds=False), Ledger.open(story.path)
+    plain, comment = Context(BEGIN, NAME), story.ledger.put("of an earlier program")
+    story.ledger.write(TaskRun, run, lambda it: it.rate(2, "human", (), comment, plain))
+    trace = erasure._trace_lessons
+
+    def trace_while_another_writes(*given: Any) -> None:
+        trace(*given)
+        if len(other.get(TaskRun, run).ratings) == 1:
+            record_rating(other, other.get(TaskRun, run), 1, [], "named for the first time", NAME, None, None)
+
+    monkeypatch.setattr(erasure, "_trace_lessons", trace_while_another_writes)
+    erase(story.ledger, Target(person=NAME), "left", "bob")
+    other.close()
+    files = files_of(story.path)
+    assert b"of an earlier program" not in files
+    assert b"named for the first time" not in files
+    assert verify(story.ledger).fault is None
+    assert story.ledger.name_key(NAME) not in {it.event.actor for it in story.ledger.read()}
+
+
 WRITING = """
 import sys
 from pathlib import Path

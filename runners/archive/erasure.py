@@ -59,7 +59,7 @@ class Words:
     person: str | None = None
     """The content key that stands for the person in what is recorded of the erasure; None where it is one run's."""
     unnamed: int = 0
-    """Texts that no event names, of whomever, which were deleted with them."""
+    """Texts that no event names, which were deleted too."""
     runs: set[str] = field(default_factory=set)
     adapters: list[str] = field(default_factory=list)
     trainings: list[str] = field(default_factory=list)
@@ -79,17 +79,14 @@ class Search:
         self.position = 0
         """Of the last event seen."""
         self.found = Words()
-        if target.person is not None:
-            self.found.names = _names_of(log, target.person)
-            # A person whom the log knows by name alone gets a key that nothing is stored under.
-            self.found.person = min(self.found.names, default=str(keep(target.person, "--person")))
-        self.found.keys.update(self.found.names)
-        self._actors: set[str] = set()  # the other people
-        self._adapters: dict[
-            str, set[tuple[str, str]]
-        ] = {}  # by the adapter of another program the other runs, and whose
-        self._forgotten: set[str | None] = set()  # runs and people
         self._own = {target.run} if target.run is not None else set()  # runs all of whose words are the target's
+        self._actors: set[str] = set()  # the other people
+        self._adapters: dict[str, set[tuple[str, str]]] = {}  # to the other runs that had the adapter, and their actors
+        self._forgotten: set[str | None] = set()  # runs and people
+        self._learn_names()
+        if target.person is not None:
+            # A log of an earlier program has names without keys: then a new key stands for the person, with no text.
+            self.found.person = min(self.found.names, default=str(keep(target.person, "--person")))
 
     def go_on(self, connection: sqlite3.Connection | None = None) -> bool:
         """See the events up to the log's end; whether they name more words of the target.
@@ -99,12 +96,31 @@ class Search:
         before, last = len(self.found.keys), None
         if connection is not None:
             last = connection.execute("SELECT MAX(position) - 1 FROM stored_events").fetchone()[0]
+        self._scan(last, connection)
+        while self._learn_names():
+            self._scan(last, connection)
+        self.found.keys -= self._shared() - self.found.names
+        return len(self.found.keys) > before
+
+    def _learn_names(self) -> bool:
+        """Look up the keys of the person's name; whether there is a new one, for which all events are to be seen again."""
+        if self.target.person is None:
+            return False
+        with self.log.reading() as connection:
+            rows = connection.execute("SELECT key FROM names WHERE name = ?", (self.target.person,)).fetchall()
+        new = {key for (key,) in rows} - self.found.names
+        self.found.names |= new
+        self.found.keys |= new
+        if new:
+            self.position = self.found.plain = 0
+            self._actors.clear()
+        return bool(new)
+
+    def _scan(self, last: int | None, connection: sqlite3.Connection | None) -> None:
         for position, event in self.log.scan(self.position + 1, last, _HEARD, connection):
             assert isinstance(event, Event)
             self._see(event)
             self.position = position
-        self.found.keys -= self._shared() - self.found.names
-        return len(self.found.keys) > before
 
     def _see(self, event: Event) -> None:
         is_theirs = event.actor in self.found.names or event.actor == self.target.person
@@ -129,7 +145,7 @@ class Search:
             self.found.runs.add(run)
 
     def _note_names(self, run: str, event: Event) -> None:
-        """What an event of somebody else says of names, which may be the target's too."""
+        """Note the names in an event that is not the target's: the target may share them."""
         self._actors.add(event.actor)
         if isinstance(event, TaskStarted):
             for key in keys_in(event.adapter):
@@ -138,18 +154,13 @@ class Search:
             self._forgotten |= {event.run, event.person}
 
     def _shared(self) -> set[str]:
-        """The names that what is not forgotten holds too."""
+        """Names of other people, and of adapters that other runs had which were not forgotten."""
         gone = self._forgotten
         adapters = {key for key, held in self._adapters.items() if any(gone.isdisjoint(it) for it in held)}
         return self._actors | adapters
 
 
 _HEARD = frozenset(EVENTS)
-
-
-def _names_of(log: Log, person: str) -> frozenset[str]:
-    with log.reading() as connection:
-        return frozenset(key for (key,) in connection.execute("SELECT key FROM names WHERE name = ?", (person,)))
 
 
 def find_words(log: Log, target: Target) -> Words:
@@ -190,7 +201,7 @@ def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> bool:
     keys = sorted(words.keys)
     listed = keys if words.person is None else sorted({*keys, words.person})
     if actor == target.person and words.person is not None:
-        actor = words.person  # who forgets themselves is not to be named for it
+        actor = words.person  # the erasure must not store the name again
     erasure = ContentErasure(uuid4())
     erasure.erase(
         ledger.context(actor), run=target.run, person=words.person, runs=len(words.runs), texts=len(keys),

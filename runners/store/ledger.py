@@ -82,7 +82,7 @@ class Ledger(Log):
         return Context(self.clock.now(), self.name_key(actor), caused_by)
 
     def name_key(self, name: str, what: str = "the name to record (--as, or your user name)") -> str:
-        """The one content key of a name, the same each time; the program's own names, and keys, stand for themselves.
+        """The content key of a name, the same each time. The program's own names, and keys, come back unchanged.
 
         ``what`` names the name where it is refused. Raises ``BadText``.
         """
