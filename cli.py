@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .domain.errors import GrokputerError
+from .domain.errors import BadText, GrokputerError
+from .domain.text import check_text, show_fault
 
 COMMANDS = {
     "demo": "training.work",
@@ -70,6 +71,16 @@ class Commands(TyperGroup):
             found = alone
         return typer.main.get_command(found)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments. One that is not valid Unicode is refused by its name, before any of it can be recorded."""
+        for number, word in enumerate(args):
+            try:
+                check_text(word, _name_argument(args, number))
+            except BadText as error:
+                print(f"grokputer: {error}", file=sys.stderr)
+                raise typer.Exit(1) from None
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
@@ -84,10 +95,22 @@ class Commands(TyperGroup):
                 raise
             print(f"grokputer: {missing}", file=sys.stderr)
             raise typer.Exit(1) from None
-        except (GrokputerError, OSError, UnicodeEncodeError) as error:
-            # The latter two are the machine's business: a folder that cannot be written, bytes that are no text.
+        except UnicodeEncodeError as error:
+            print(f"grokputer: there is text that is not valid Unicode: {show_fault(error)}", file=sys.stderr)
+            raise typer.Exit(1) from None
+        except (GrokputerError, OSError) as error:
+            # The latter is the machine's business, such as a folder that cannot be written.
             print(f"grokputer: {' '.join(str(error).split())}", file=sys.stderr)
             raise typer.Exit(1) from None
+
+
+def _name_argument(args: list[str], number: int) -> str:
+    """What the argument belongs to: the option before it, or with it; else its place."""
+    option, equals, _ = args[number].partition("=")
+    if option.startswith("--") and equals:
+        return option
+    before = args[number - 1] if number else ""
+    return before if before.startswith("-") and "=" not in before else f"argument {number + 1}"
 
 
 app = typer.Typer(

@@ -23,14 +23,16 @@ class ExampleSetEvent(Event):
 
 @fact("ExamplesImported")
 class ExamplesImported(ExampleSetEvent):
+    WORDS = ("actor", "name", "license")
+
     name: str
-    """The file's name, or what the set is called where it is published."""
+    """Content key of the file's name, or of what the set is called where it is published."""
     form: str
     """``alpaca``, ``dolly``, ``messages``, ``examples``, or several of these."""
     left_out: int
     """Rows without a question or an answer."""
     license: str | None
-    """Under which terms, in the words of whoever imported it."""
+    """Content key of the terms, in the words of the person who imported it."""
 
 
 @fact("ExamplesSynthesized")

@@ -19,6 +19,7 @@ class ScheduleTicked(Event):
 class PolicyChanged(Event):
     AGGREGATE = "Settings"
     VERSION = 2
+    WORDS = ("actor", "reason")
 
     key: str
     old: Any

@@ -23,10 +23,10 @@ def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | Non
         "examples": ledger.put(encode_examples(read.examples).decode()),
         "dataset": dataset,
         "count": len(read.examples),
-        "name": read.name,
+        "name": ledger.put(read.name, "the set's name"),
         "form": read.form,
         "left_out": read.left_out,
-        "license": license,
+        "license": None if license is None else ledger.put(license, "--license"),
     }
     ledger.write(ExampleSet, id, lambda it: it.import_(ledger.context(actor), **fields))
     return True

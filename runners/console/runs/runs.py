@@ -193,6 +193,7 @@ def _select(log: Log, condition: str, values: list[Any]) -> list[dict[str, Any]]
     for run in found:
         if run["environment"] == "chat":
             run["task"] = log.get_content(run["task"])
+        run["adapter"] = log.say(run["adapter"])
     return found
 
 
@@ -231,8 +232,8 @@ def show(
       grokputer show 3fa2 --full
     """
     log = open_log(db)
-    history = log.history(find_run(log, run))
-    story = [_describe(log, recorded.position, recorded.event) for recorded in history]
+    history = [log.reveal(recorded) for recorded in log.history(find_run(log, run))]
+    story = [_describe(log, *recorded) for recorded in history]
     if as_json:
         print_json({"run": story[0]["run"], "events": [{k: v for k, v in it.items() if k != "run"} for it in story]})
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,9 +32,10 @@ def forget(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Delete words for good: questions, prompts, answers, comments, corrections, imported examples.
+    """Delete words for good: questions, prompts, answers, comments, issues, corrections, imported examples, a person's name.
 
-    No byte of them is left in the log's files. The events stand, and so does the proof over them ('grokputer verify').
+    No byte of them is left in the log's files, and texts that no event names go with them. The events stand, and so does the
+    proof over them ('grokputer verify').
     Adapters that were trained on the words are named. Backups, exports and datasets that you made are yours to delete.
 
     \b
@@ -59,6 +60,8 @@ def forget(
         _check_lineage(state)
     words = erase(ledger, target, reason, actor)
     drop_datasets(adapters_folder(ledger.path), words.trainings)
+    if actor == person and words.person is not None:
+        actor = words.person
     requested = _retrain(ledger, state, words, actor) if retrain else []
     process_new_events(ledger)
     _report(target, words, requested, as_json, "")
@@ -66,7 +69,8 @@ def forget(
 
 def _report(target: Target, words: Words, requested: list[str], as_json: bool, manner: str) -> None:
     if as_json:
-        shown = {"texts": len(words.keys), "runs": sorted(words.runs), "adapters": words.adapters}
+        shown: dict[str, Any] = {"texts": len(words.keys), "runs": sorted(words.runs), "adapters": words.adapters}
+        shown |= {"unnamed": words.unnamed, "plain_names": words.plain}
         print_json({**shown, "trainings_requested": requested})
         return
     whose = f"run {short_id(target.run)}" if target.run is not None else str(target.person)
@@ -74,6 +78,18 @@ def _report(target: Target, words: Words, requested: list[str], as_json: bool, m
         print(f"there are no words of {whose}")
     else:
         print(f"{count(len(words.keys), 'text')} of {whose}, in {count(len(words.runs), 'run')}, {manner}deleted")
+    if words.unnamed:
+        print(f"{count(words.unnamed, 'text')} that no event names deleted too")
+    if words.under_way:
+        runs = ", ".join(sorted(map(short_id, words.under_way))[:5])
+        say(
+            f"not ended: {runs}; what such a run records from now on is not deleted, give the command again when it has ended"
+        )
+    if words.plain:
+        say(
+            f"{count(words.plain, 'event')} of an earlier version {'hold' if words.plain > 1 else 'holds'} the name itself, "
+            "which stays: a stored event never changes"
+        )
     if words.adapters:
         print(f"trained on them: {', '.join(words.adapters)}")
         if not requested and not manner:
