@@ -108,6 +108,23 @@ def test_a_setting_is_answered_with_its_last_change_or_that_there_is_none(story:
     assert "because ada set rating.window on" in sentence(story, "action.rating.window")
 
 
+def test_a_setting_that_was_unset_says_by_whom(story: Story) -> None:
+    story.set("rating.window", 40, "fewer people rate")
+    output("settings", "unset", "rating.window", "--reason", "enough rate again", "--as", "eve", db=story.path)
+    said = sentence(story, "rating.window")
+    assert said.startswith("rating.window is 50 again because eve unset it on ")
+    assert said.endswith(", from 40: enough rate again.")
+
+
+def test_an_adapter_that_was_rolled_forward_says_so(story: Story) -> None:
+    story.promote()
+    decide(story, "lora-v1", "roll back", "users complain")
+    assert "was rolled back on " in sentence(story, "lora-v1")
+    decide(story, "lora-v1", "forward", "it was the network")
+    assert "was rolled forward on " in sentence(story, "lora-v1")
+    assert 'by eve because of this: "it was the network"' in sentence(story, "lora-v1")
+
+
 def test_the_tree_sums_up_runs_ratings_and_looks_and_full_lists_them(story: Story) -> None:
     adapter = story.train(story.fall())
     rollout = story.prove(adapter)

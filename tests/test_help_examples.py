@@ -64,8 +64,10 @@ BEFORE = {
 LOGS = {
     "rollouts approve": "approval",
     "rollouts pause": "canary",
+    "rollouts promote": "canary",
     "rollouts resume": "canary",
     "rollouts rollback lora-v3": "three",
+    "rollouts forward": "three",
     "correct 3fa2 --answer": "question",
     "train action --reason": "question",
 }

@@ -37,7 +37,7 @@ def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bo
     issues: dict[str, list[str]] = {}
     for position, event in log.read_back(TOPICS):
         if isinstance(event, TaskRated):
-            issues.setdefault(event.originator_id.hex, []).extend(event.issues)
+            issues.setdefault(event.originator_id.hex, []).extend(map(log.say, event.issues))
         for table, row in rows_of(position, event):
             if table == "runs":
                 later[row["id"]] = {**row, **later.get(row["id"], {})}
@@ -47,6 +47,7 @@ def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bo
         run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
         if run["environment"] == "chat":
             run["task"] = log.get_content(run["task"])
+        run["adapter"] = log.say(run["adapter"])
         if is_wanted(run, issues.pop(event.originator_id.hex, ())):
             found.rows.append(run)
         if len(found.rows) >= limit:

@@ -60,6 +60,15 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("AlertRaised", 1): _alerted_by_a_rollout,
     ("TrainingCompleted", 1): lambda state: {**state, "reasons": {}},
     ("ExamplesImported", 1): lambda state: {**state, "reasons": {}},
+    # Who decided was told by the actor alone, and nobody was told of the end of an alert.
+    ("AlertRaised", 2): lambda state: {**state, "by": ""},
+    ("RolloutPaused", 1): lambda state: {**state, "cause": ""},
+    ("AdapterPromoted", 1): lambda state: {**state, "cause": ""},
+    ("AdapterRolledBack", 1): lambda state: {**state, "cause": ""},
+    ("CanaryWeightSet", 1): lambda state: {**state, "reason": ""},
+    ("RolloutStarted", 2): lambda state: {**state, "edition": 1},
+    ("PolicyChanged", 1): lambda state: {**state, "is_unset": False},
+    ("ContentErased", 1): lambda state: {**state, "erased": ""},
 }
 """(topic, version) to the function that lifts a stored state of that version to the next."""
 
@@ -84,7 +93,7 @@ def encode(event: Event) -> bytes:
     state["v"] = event.VERSION
     form = _FORMS.get(event.TOPIC) or _make_form(event.TOPIC)
     try:
-        stored = msgspec.json.encode(state)
+        stored = msgspec.json.encode(state, enc_hook=_plain)
         read = form.read(stored)
     except (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise LogError(
@@ -102,10 +111,17 @@ def _complaint(state: dict[str, Any], error: Exception) -> str:
         return " ".join(str(error).split())
     for field, value in state.items():
         try:
-            msgspec.json.encode(value)
+            msgspec.json.encode(value, enc_hook=_plain)
         except UnicodeError:
             return f"{field} is text that is not Unicode: it has a lone surrogate"
     return "it has text that is not Unicode"
+
+
+def _plain(value: Any) -> str:
+    """A content key that still carries its words, as a string like any other."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"a fact cannot hold {type(value).__name__}")
 
 
 def decode(topic: str, originator_id: str, originator_version: int, state: bytes) -> Event:

@@ -10,9 +10,9 @@ import typer
 
 from ....domain.errors import NotPossible
 from ....domain.events import CanaryAssessed, PolicyChanged, TaskRated, TaskStarted, TrainingProgressed
-from ....projections.explain.answers import answer
 from ....projections.explain.sentences import count
 from ....projections.explain.tree import Node
+from ...explain.answers import answer
 from ..completion import offer_explained
 from ..options import DEFAULT_DB, AsJson, Db, folder_of, open_log
 from ..rendering import Branch, as_time, print_json, print_line, print_tree, say, show_time

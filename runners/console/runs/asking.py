@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ....domain.aggregates.run import TaskRun, check_stars
+from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ....domain.errors import BadRating, GrokputerError, NotPossible
 from ....domain.events import TaskFailed
 from ....domain.page.action import parse_action, write_action
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import count
-from ...feedback.ratings import ISSUES, record_rating
+from ...feedback.ratings import record_rating
 from ..rendering import say, say_text
 
 if TYPE_CHECKING:

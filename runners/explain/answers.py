@@ -24,8 +24,8 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
 )
-from .sentences import count, say_value, short_text
-from .tree import Node, walk
+from ...projections.explain.sentences import count, say_value, short_text
+from ...projections.explain.tree import Node, walk
 
 DECISIVE = (
     AdapterRegistered, AdapterVerified, GateJudged, AdapterRejected, RolloutStarted, RolloutPaused, RolloutResumed,
@@ -74,7 +74,8 @@ def _decision(name: str, last: Node, own: Sequence[Node], show: Show) -> str:
     by = "" if last.actor == ACTOR else f" by {last.actor}"
     match last.kind:
         case AdapterPromoted.TOPIC:
-            return f"{name} was promoted on {when}{by} because {_why(last, own) or _quoted(reason, by)}"
+            how = "rolled forward" if data.get("cause") == "forward" else "promoted"
+            return f"{name} was {how} on {when}{by} because {_why(last, own) or _quoted(reason, by)}"
         case AdapterRolledBack.TOPIC:
             to = data["stable"] or "the base"
             return f"{name} was rolled back on {when}{by}, to {to}, because {_quoted(reason, by)}"
@@ -163,5 +164,7 @@ def _setting(about: Mapping[str, Any], nodes: Sequence[Node], show: Show) -> str
     if not exact:
         return f"{key} is {value}, its default: no person has changed it."
     last = exact[-1]
-    who = f"{last.actor} set {'it' if last.data['key'] == key else last.data['key']} on {show(last.time)}"
-    return f"{key} is {value} because {who}, from {say_value(last.data['old'])}: {_reason(last.data['reason'])}."
+    named = "it" if last.data["key"] == key else last.data["key"]
+    again, did = (" again", "unset") if last.data.get("is_unset") else ("", "set")
+    who = f"{last.actor} {did} {named} on {show(last.time)}, from {say_value(last.data['old'])}"
+    return f"{key} is {value}{again} because {who}: {_reason(last.data['reason'])}."
