@@ -238,7 +238,7 @@ def test_decisions_that_rest_on_erased_words_are_told_and_are_no_difference(
     before = document("replay", "--decisions", db=story.path)
     assert (before["is_equal"], before["different"], before["erased"]) == (True, [], [])
     target = [run.hex] if whose == "run" else ["--person", "ada"]
-    output("forget", *target, "--reason", "asked for", db=story.path)
+    output("forget", "--yes", *target, "--reason", "asked for", db=story.path)
     erased_at = max(it.position for it in story.ledger.read() if isinstance(it.event, ContentErased))
     after = document("replay", "--decisions", db=story.path)
     assert (after["is_equal"], after["different"]) == (True, [])
