@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import Column, print_json, print_line, print_table, show_time
 
@@ -42,3 +43,4 @@ def diff(earlier: Moment, later: Moment, db: Db = DEFAULT_DB, as_json: AsJson = 
         print_line(", ".join(f"{count} {topic}" for topic, count in events.most_common()))
     columns = (Column("what", wraps=12), Column("before", wraps=12), Column("after", wraps=12))
     print_table(columns, ((it.what, it.before, it.after) for it in changes), "nothing that counts")
+    suggest(f"log --after {first} --limit 20", db)

@@ -18,6 +18,7 @@ from ....projections.explain.fields import own_fields
 from ....projections.explain.sentences import short_id, short_text
 from ...archive.files import write_whole
 from ..completion import offer_events
+from ..hints import suggest
 from ..options import DEFAULT_DB, Db, folder_of, is_for_subcommand, open_log
 from ..rendering import Column, as_time, print_json_line, print_line, print_table, say, show_time
 
@@ -92,6 +93,7 @@ def list_events(
         Column("data", rank=1, wraps=24),
     )
     print_table(columns, (_row(entry) for entry in entries), "no such events")
+    suggest("log --follow", db)
 
 
 @log.command()

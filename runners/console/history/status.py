@@ -10,8 +10,9 @@ import typer
 from ....domain.durations import show_duration
 from ....domain.rules.cost import Cost
 from ....projections.explain.imported import describe_imported
-from ....projections.explain.overview import describe_role
+from ....projections.explain.overview import PERSON, RATINGS, WORKER, describe_role
 from ....projections.explain.words import say_alert
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table, show_share, show_time
 
@@ -61,6 +62,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
     if len(alerts) > SHOWN:
         print_line(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
+    suggest(_next_step(roles), db)
 
 
 def at(
@@ -103,6 +105,18 @@ def at(
     print_adapters(state)
     print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
     _print_metrics(document["metrics"])
+    suggest(f"diff {position} {log.position}" if position < log.position else "status", db)
+
+
+def _next_step(roles: list[dict[str, Any]]) -> str:
+    """What moves the first role that waits: its worker, a person's decision, or ratings."""
+    begun = [role for role in roles if role["has_begun"] or role["runs"]]
+    if not begun:
+        return "run click-button"
+    steps = {WORKER: "work --once", PERSON: "rollouts", RATINGS: "runs --unrated"}
+    order = (PERSON, WORKER, RATINGS)
+    waits = sorted((role["waits_for"]["on"] for role in begun), key=lambda it: order.index(it) if it in order else 9)
+    return steps.get(waits[0], "rollouts")
 
 
 def describe_roles(log: Log, state: State, worker: str | None = None) -> list[dict[str, Any]]:
@@ -202,6 +216,8 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         print_json([{**row, "weights_missing": row["adapter"] in gone} for row in rows])
         return
     print_adapters(state, gone)
+    names = list(state.registry.adapters)
+    suggest(f"why {names[-1]}" if names else "status", db)
 
 
 def _with_cost(state: State, name: str) -> dict[str, Any]:

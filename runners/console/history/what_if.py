@@ -11,6 +11,7 @@ import typer
 from ....domain.errors import GrokputerError
 from ....domain.events import RatingThresholdBreached
 from ....domain.settings.settings import check_setting
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table
 
@@ -77,6 +78,7 @@ def what_if(
     alone = sum(None in row[4:6] for row in rows)
     if not changed and rows:
         print_line("all as it was recorded" if not alone else f"{alone} of {len(rows)} stand alone; {ALONE}")
+    suggest("settings --changed", db)
 
 
 def _rows(moments: Sequence[Moment]) -> list[tuple[Any, ...]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from ....projections.explain.sentences import count
 from ....projections.explain.tree import Node
 from ...explain.answers import answer
 from ..completion import offer_explained
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, folder_of, open_log
 from ..rendering import Branch, as_time, print_json, print_line, print_tree, say, show_time
 from ..tables import show_short_time
@@ -84,6 +85,14 @@ def why(
         else:
             line = found.title
         print_tree(Branch(line, _branches(roots, full or ratings, full)))
+        suggest(_next_step(found.about), db)
+
+
+def _next_step(about: Mapping[str, Any]) -> str:
+    """Where there is more to see of what was explained."""
+    if "run" in about:
+        return f"show {about['run'][:8]}"
+    return "settings --changed" if "setting" in about else f"lineage {about['adapter']}"
 
 
 def _branches(nodes: Sequence[Node], with_ratings: bool, full: bool) -> list[Branch]:

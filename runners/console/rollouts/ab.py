@@ -14,6 +14,7 @@ from ....domain.events import ComparisonStarted
 from ....projections.explain.sentences import short_id
 from ....projections.state.ratings import BASE
 from ..completion import offer_arms
+from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, say
 from .ab_report import report, show_list, tell_played
@@ -78,7 +79,9 @@ def ab(
         log = open_log(db)
         report(log, _find(log, a), as_json)
     elif a is None:
-        show_list(open_log(db), as_json)
+        has_some = show_list(open_log(db), as_json)
+        if not as_json:
+            suggest("ab --from-log" if has_some else "adapters", db)
     elif b is None or tasks is None:
         raise typer.BadParameter(
             "give two adapters (or 'base') and --tasks, as in: ab base lora-v1 --tasks click-button"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ...store.log import Log
 
 
-def show_list(log: Log, as_json: bool) -> None:
-    """All comparisons, oldest first."""
+def show_list(log: Log, as_json: bool) -> bool:
+    """All comparisons, oldest first; whether there are any."""
     known: dict[UUID, dict[str, Any]] = {}
     for recorded in log.read(1, None, (ComparisonStarted.TOPIC, ComparisonConcluded.TOPIC)):
         event = recorded.event
@@ -37,7 +37,7 @@ def show_list(log: Log, as_json: bool) -> None:
             known[event.originator_id] |= {"verdict": event.verdict, "reason": event.reason}
     if as_json:
         print_json(list(known.values()))
-        return
+        return bool(known)
     rows = (
         (
             short_id(it["comparison"]),
@@ -60,6 +60,7 @@ def show_list(log: Log, as_json: bool) -> None:
         Column("tasks", rank=1, wraps=16),
     )
     print_table(columns, rows, "no comparisons yet; start one with 'grokputer ab base lora-v1 --tasks click-button'")
+    return bool(known)
 
 
 def report(log: Log, id: UUID, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..completion import offer_adapters, offer_arms
+from ..hints import suggest
 from ..history.status import in_order
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table
@@ -69,6 +70,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
         for _, lane in lanes
     )
     print_table(columns, rows, "no rollouts yet; a proven adapter gets one")
+    suggest(f"why {lanes[-1][1]['adapter']}" if lanes else "status", db)
 
 
 def _as_it_stands(state: State, id: str, lane: dict[str, Any]) -> dict[str, Any]:
@@ -233,3 +235,4 @@ def _decide(
     live = after.traffic(lane["role"]).stable or "the base"
     of = f"with {lane['weight_percent']} % of the runs of role {lane['role']}"
     print_line(f"{adapter} is {lane['phase']}, {of}; live is {live}")
+    suggest(f"why {adapter}", db)

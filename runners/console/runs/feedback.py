@@ -13,6 +13,7 @@ from ....domain.errors import GrokputerError, NotPossible
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, short_id
 from ...feedback.ratings import _require_ended, record_rating
+from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
 from ..rendering import print_line, say
 
@@ -57,6 +58,7 @@ def rate(
     print_line(f"{short_id(found.id.hex)} is rated {number}{describe_fault(given)}")
     if given.stars < GOOD_STARS and given.fault is None:
         say("it counts for no role; name the step that went wrong with --step, or the role with --role")
+    suggest(f"correct {short_id(found.id.hex)}" if given.stars < GOOD_STARS else "status", db)
 
 
 def correct(
@@ -131,6 +133,7 @@ def correct(
         raise GrokputerError(f"{tried} did not do the task of {short_id(found.id.hex)}; nothing was recorded")
     latest = corrected.corrections[-1]
     print_line(f"{short_id(found.id.hex)} is corrected ({latest.source}, {latest.steps} steps)")
+    suggest("dataset", db)
 
 
 def _ask_to_rate(db: Path, prefix: str, by: str | None, has_options: bool) -> None:

@@ -14,6 +14,7 @@ from ....domain.errors import GrokputerError, UnknownAdapter
 from ....domain.events import TaskFailed
 from ....projections.explain.sentences import short_id, short_text
 from ..completion import offer_arms, offer_tasks
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
 from ..rendering import print_json, print_line, print_text, say
 from .asking import ask_feedback
@@ -101,6 +102,9 @@ def run(
         good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
         print_line(f"{good} of {times} succeeded")
     _raise_faults(ledger, ended)
+    if not as_json:
+        is_rated = bool(ledger.get(type(ended[-1]), ended[-1].id).ratings)
+        suggest("status" if is_rated else f"rate {short_id(ended[-1].id.hex)}", db)
 
 
 def _follow(ledger: Ledger) -> State:

@@ -20,8 +20,10 @@ from ....domain.events import (
     TaskStarted,
     TaskSucceeded,
 )
+from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, describe_session, short_id, short_text
 from ..completion import offer_arms, offer_tasks
+from ..hints import suggest
 from ..options import (
     DEFAULT_DB,
     Actor,
@@ -124,6 +126,15 @@ def list_runs(
         Column("corrected", rank=2),
     )
     print_table(columns, (_row(run) for run in found.rows), _describe_none(found.seen, filters.words))
+    suggest(_next_step(found.rows), db)
+
+
+def _next_step(rows: list[dict[str, Any]]) -> str:
+    """The newest run that nobody has rated is to be rated, else the newest is to be seen."""
+    unrated = (run for run in rows if run["stars"] is None and run["status"] != "running")
+    for run in unrated:
+        return f"rate {short_id(run['id'])}"
+    return f"show {short_id(rows[0]['id'])}" if rows else "run click-button"
 
 
 def _describe_none(seen: int, filters: list[str]) -> str:
@@ -274,6 +285,9 @@ def show(
         _print_entry(recorded.event, entry, full)
     if whole.tokens is not None:
         print_line("        {} tokens in prompts, {} in answers".format(*whole.tokens))
+    id = short_id(story[0]["run"])
+    is_low = bool(whole.ratings) and whole.ratings[-1].stars < GOOD_STARS and not whole.corrections
+    suggest(f"rate {id}" if whole.ended and not whole.ratings else f"correct {id}" if is_low else f"why {id}", db)
 
 
 def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ....domain.errors import NotPossible
 from ....domain.settings.settings import ROLES, resolve_recipe
 from ....projections.explain.sentences import count as count_noun
 from ....projections.explain.sentences import short_id
+from ..hints import suggest
 from ..options import (
     DEFAULT_DB,
     Actor,
@@ -63,6 +64,8 @@ def list_datasets(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     columns = ("role", "examples", "lessons", "needed", Column("runs", rank=1), Column("held out", rank=1))
     shown = ("role", "examples", "lessons", "minimum", "runs")
     print_table(columns, ([*(row[name] for name in shown), sum(row["held_out"].values())] for row in rows))
+    ready = next((row["role"] for row in rows if row["lessons"] >= row["minimum"]), None)
+    suggest(f"train {ready} --dry-run" if ready else "runs --failed --unrated", db)
 
 
 @dataset.command()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..hints import suggest
 from ..options import DEFAULT_DB, Db, folder_of, open_log
 from ..rendering import print_line, say
 
@@ -38,6 +40,7 @@ def backup(
     print_line(f"backed up {_amount(done.events, done.weights)} to {folder} ({size / 1e6:.1f} MB), and proved them")
     for name in done.missing:
         say(f"the weights of {name} are missing or damaged and are not in it; see 'grokputer doctor'")
+    suggest(f"restore {shlex.quote(str(folder))} --dry-run", db)
 
 
 def restore(
@@ -72,6 +75,7 @@ def restore(
         say(f"the log that was there, with {lost} that the backup lacks, is kept as {done.kept}")
     for name in done.backup.missing:
         say(f"the weights of {name} are neither in the backup nor here; runs cannot use it until they are")
+    suggest("verify", db)
 
 
 def _amount(events: int, weights: int) -> str:

@@ -16,6 +16,7 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import Column, print_json, print_table
 
@@ -77,6 +78,8 @@ def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         print_table(("check", "result", Column("found", wraps=24)), checks)
     if any(check.result == "fail" for check in checks):
         raise typer.Exit(1)
+    if not as_json:
+        suggest("status" if db.exists() else "init", db)
 
 
 def _check_python() -> Check:

@@ -11,6 +11,7 @@ from ....domain.evidence.terms import SHARES, is_kept
 from ....domain.settings.settings import RECIPE_SETTINGS, SETTINGS, Policy, check_setting, role_of, without_role
 from ....projections.explain.sentences import say_value
 from ..completion import offer_settings
+from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, print_table
 
@@ -114,6 +115,7 @@ def set_setting(
     print_line(f"{key} is {typed}" if recorded else f"{key} is {typed} already; nothing was recorded")
     if recorded:
         _say_who_keeps_theirs(state, key)
+    suggest(f"why {key}", db)
 
 
 @settings.command("unset")
@@ -148,6 +150,7 @@ def unset_setting(
     print_line(f"{key} is {value} again" if recorded else f"{key} is not set, it is {value}; nothing was recorded")
     if recorded:
         _say_who_keeps_theirs(state, key)
+    suggest(f"why {key}", db)
 
 
 def _say_who_keeps_theirs(state: State, key: str) -> None:
