@@ -134,9 +134,9 @@ def _print_roles(roles: list[dict[str, Any]]) -> None:
         Column("ratings"),
         Column("unattributed", rank=4),
         Column("threshold", rank=2),
-        Column("canary", wraps=10),
-        Column("verdict", rank=3, wraps=12),
-        Column("cycle", rank=1, wraps=9),
+        Column("canary", wraps=12),
+        Column("verdict", rank=3, wraps=24),
+        Column("cycle", rank=1, wraps=13),
         Column("runs"),
         Column("success"),
     )

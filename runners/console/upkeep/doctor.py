@@ -28,7 +28,7 @@ PACKAGES = {
     "msgspec": "reads events",
     "sqlite-utils": "makes the SQL tables",
     "typer": "is the command line",
-    "rich": "draws tables on a terminal",
+    "rich": "draws progress bars",
     "torch": "computes models",
     "transformers": "loads models",
     "peft": "applies adapters",
