@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...domain.events import TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.events import SessionImported, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
 from ...projections.tables.tables import TABLES, rows_of
 from ..store.log import Log
 
-TOPICS = tuple(kind.TOPIC for kind in (TaskStarted, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected))
+TOPICS = tuple(
+    kind.TOPIC for kind in (TaskStarted, SessionImported, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected)
+)
 """What a run's row follows from."""
 
 Row = dict[str, Any]
