@@ -47,9 +47,9 @@ def typed(*lines: str) -> bytes:
 
 
 def shown(path: Path, *words: object, lines: tuple[str, ...], exit_code: int = 0) -> str:
-    """What the terminal shows to a person who types the lines."""
+    """What the terminal shows to a person who types the lines, up to the hint at its end."""
     text = on_a_terminal(*words, db=path, columns=200, typed=typed(*lines), exit_code=exit_code).decode()
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n").split("\nnext: ")[0].rstrip()
 
 
 def run_of(path: Path) -> str:
@@ -86,18 +86,18 @@ def test_the_task_the_page_what_was_done_and_how_it_ended_are_shown_before_the_s
 def test_a_question_is_shown_with_its_answer_and_the_right_one_is_recorded(asked: Path) -> None:
     text = shown(asked, "run", "Capital of France?", lines=("1", "", "", "Paris, in France"))
     assert in_order(text, "task: Capital of France?", "the agent answered:", "| Paris", "stars", "the right answer")
-    assert text.rstrip().endswith("the rating is recorded and the correction is recorded")
+    assert text.endswith("the rating is recorded and the correction is recorded")
     assert events(asked)[-2:] == ["TaskRated", "TaskCorrected"]
 
 
 def test_without_a_right_answer_it_says_that_the_rating_alone_is_recorded(asked: Path) -> None:
     text = shown(asked, "run", "Capital of France?", lines=("1", "", "", ""))
-    assert text.rstrip().endswith("the rating is recorded; no correction was recorded")
+    assert text.endswith("the rating is recorded; no correction was recorded")
     assert events(asked)[-1] == "TaskRated"
 
 
 def test_a_skipped_rating_says_that_nothing_was_recorded(asked: Path) -> None:
-    assert shown(asked, "run", "Capital of France?", lines=("",)).rstrip().endswith("nothing was recorded")
+    assert shown(asked, "run", "Capital of France?", lines=("",)).endswith("nothing was recorded")
     assert events(asked)[-1] == "TaskSucceeded"
 
 
@@ -123,7 +123,7 @@ def test_actions_that_end_the_task_wrongly_begin_again(failed: Path) -> None:
 def test_actions_that_do_not_do_the_task_are_not_recorded_and_it_says_so(failed: Path) -> None:
     text = shown(failed, "correct", run_of(failed), lines=(USERNAME, ""))
     assert "the task is not done after 1 action" in text
-    assert text.rstrip().endswith("no correction was recorded")
+    assert text.endswith("no correction was recorded")
     assert "TaskCorrected" not in events(failed)
 
 
