@@ -31,6 +31,14 @@ class DamagedWeights(GrokputerError):
     """Stored weights whose hash is no longer the one recorded for them."""
 
 
+class NotProvable(GrokputerError):
+    """A model that serves adapters but does not show enough to prove that one is applied."""
+
+
+class BadPlugin(GrokputerError):
+    """A part of another package that cannot be loaded; the message names the package."""
+
+
 class BadRating(GrokputerError):
     """A rating that is not a whole number from 1 to 5."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError, UnknownAdapter
 from ...domain.page.messages import Completion, Message
+from ...domain.ports import Model
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -24,7 +25,7 @@ RETRIES = 2
 """How often a request is repeated after a lost connection, a 429 or a 5xx; the default of the ``openai`` client."""
 
 
-class RemoteModel:
+class RemoteModel(Model):
     """A model served elsewhere; safe to call from any number of threads.
 
     ``key_variable`` names the environment variable with the API key; a server that needs none does without. Raises

@@ -55,7 +55,7 @@ SETTINGS: dict[str, Setting] = {
         8, "draws for another answer where a run would do again what it has done on the same page (measured)", 0, 100
     ),
     # The model.
-    "model.backend": Setting("local", "where the model runs", choices=("local", "openai")),
+    "model.backend": Setting("local", "where the model runs: 'local', 'openai' (an endpoint), or a plug-in's name"),
     "model.base": Setting("embedded", "'embedded', a path, a Hugging Face name, or the endpoint's model name"),
     "model.revision": Setting(None, "revision of a Hugging Face model"),
     "model.quantization": Setting(
@@ -75,6 +75,8 @@ SETTINGS: dict[str, Setting] = {
     "teacher.variations": Setting(
         0, "variations of each corrected run that the teacher makes before a training", 0, 100
     ),
+    # Where the weights of adapters are kept.
+    "weights.registry": Setting("local", "'local' (a folder beside the log), or a plug-in's name"),
     # Training; the recipe's own figures are keys of their own below.
     "training.preset": Setting("default", "where the recipe's figures come from", choices=("default", "seed")),
     "training.min_examples": Setting(5, "usable examples under which a training is declined", 1),
@@ -203,7 +205,7 @@ RECIPE_SETTINGS = {f"training.{name}": FIGURES[name] for name in RECIPE_KEYS}
 
 
 FOR_ALL_ROLES = (
-    *("model.", "implicit.", "cost."),
+    *("model.", "weights.", "implicit.", "cost."),
     *("alert.webhook", "alert.email", "alert.smtp", "alert.timeout", "alert.tries", "alert.retry"),
 )
 """Settings that are of the whole system: one base is held for all roles, on one machine, and people are told once."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from ...domain.aggregates.base import Context
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import EnvironmentUnavailable, GrokputerError
-from ...domain.events import Assignment, TaskStarted
+from ...domain.events import Assignment, Capability, TaskStarted
 from ...domain.page.messages import Request
 from ...domain.ports import Environment, Model
 from ...domain.rules.roles import roles_in
@@ -112,7 +112,7 @@ class TaskRunner:
         environment with ``environment``.
         """
         page = environment.reset(task.task, task.seed)
-        underway = self.begin(task, state, pinned, id or uuid4())
+        underway = self.begin(task, environment.capabilities, state, pinned, id or uuid4())
         self.ledger.store(underway.run)
         episode = Episode(environment, page, underway.max_steps, task.role)
         fault: GrokputerError | None = None
@@ -132,8 +132,10 @@ class TaskRunner:
         self.ledger.store(underway.run)
         return underway.run
 
-    def begin(self, task: Task, state: State, pinned: Route | None, id: UUID) -> ActiveRun:
-        """The run begun; ``begin``, ``record_steps`` and ``end`` leave storing to whoever calls them."""
+    def begin(
+        self, task: Task, capabilities: Collection[Capability], state: State, pinned: Route | None, id: UUID
+    ) -> ActiveRun:
+        """The run begun, in an environment of these capabilities; ``begin``, ``record_steps`` and ``end`` store nothing."""
         routes = _routes(task, state, pinned, id)
         run, own, policy = TaskRun(id), routes[task.role], state.policy
         others: list[Assignment] = [
@@ -149,7 +151,8 @@ class TaskRunner:
             rollout=own.rollout,
             others=others,
             environment=task.environment,
-            task=self.ledger.put(task.task) if task.environment == "chat" else task.task,
+            capabilities=capabilities,
+            task=self.ledger.put(task.task) if Capability.QUESTION in capabilities else task.task,
             seed=task.seed,
             base=self.base,
             session=task.session,
@@ -235,7 +238,7 @@ def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, 
 
 def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
     """The task that a run did, None when its words were erased."""
-    words = ledger.get_content(started.task) if started.environment == "chat" else started.task
+    words = ledger.get_content(started.task) if started.is_question else started.task
     return None if words is None else Task(started.environment, words, started.seed, started.role, started.session)
 
 

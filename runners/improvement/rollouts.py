@@ -9,7 +9,7 @@ from uuid import UUID
 from ...domain.aggregates.adapter import Adapter
 from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.rollout import Rollout
-from ...domain.errors import DamagedWeights, GrokputerError, ModelError, NotPossible
+from ...domain.errors import DamagedWeights, ModelError, NotPossible, NotProvable
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from ..wiring import Services
@@ -29,20 +29,18 @@ def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:
 
 
 def _compare(parts: Services, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
-    from ...adapters.serving.local import LocalModel
-    from ...adapters.serving.proof import PROMPTS, prove_applied, read_reference
-
     parts.prepare(name)
-    if not isinstance(parts.model, LocalModel):
-        raise GrokputerError(
+    server = parts.model.adapters
+    if server is None:
+        raise NotProvable(
             f"{name} cannot be proven on an endpoint, whose logits cannot be seen; set model.backend local"
         )
-    proof = prove_applied(parts.model, name, read_reference(parts.store.path(weights)))
+    proof = server.prove(name, parts.store.path(weights))
     return (
         proof.differs,
         proof.matches,
         {
-            "prompts": len(PROMPTS),
+            "prompts": proof.prompts,
             "effect": proof.effect,
             "error": proof.error,
             "rounding": proof.base_error,
