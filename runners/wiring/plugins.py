@@ -78,9 +78,13 @@ def list_plugins(kind: Kind) -> Iterator[Plugin]:
     from importlib.metadata import entry_points
 
     for point in sorted(entry_points(group=GROUPS[kind]), key=lambda it: it.name):
-        package = point.dist
-        known = (package.metadata["Name"], package.version) if package is not None else ("unknown", "")
-        yield Plugin(kind, point.name, " ".join(map(str, known)).strip(), point)
+        yield Plugin(kind, point.name, _name_package(point), point)
+
+
+def _name_package(point: EntryPoint) -> str:
+    if point.dist is None or "Name" not in (metadata := point.dist.metadata):
+        return "unknown"
+    return f"{metadata['Name']} {metadata['Version']}" if "Version" in metadata else metadata["Name"]
 
 
 def find_plugin(kind: Kind, name: str) -> Plugin | None:

@@ -11,11 +11,13 @@ from ..store.log import adapters_folder
 from .plugins import find_plugin, list_plugins
 
 LOCAL = "local"
+OWN = (LOCAL,)
+"""The registries that come with the program. No plug-in takes the place of one."""
 
 
 def registry_names() -> list[str]:
     """The names of all registries that there are here, sorted."""
-    return sorted({LOCAL, *(it.name for it in list_plugins("registry"))})
+    return sorted({*OWN, *(it.name for it in list_plugins("registry"))})
 
 
 def open_registry(policy: Policy, log: Path) -> WeightRegistry:

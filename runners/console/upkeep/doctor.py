@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -106,11 +106,16 @@ def _check_packages() -> Iterator[Check]:
 
 def _check_plugins() -> Iterator[Check]:
     """Each part that another package offers: loaded, but not started."""
+    from ...wiring import environments, models, registries
     from ...wiring.plugins import GROUPS, list_plugins
 
+    own: dict[str, Collection[str]] = {"environment": environments.OWN, "model": models.OWN, "registry": registries.OWN}
     for kind in GROUPS:
         for plugin in list_plugins(kind):
             name = f"{kind} {plugin.name}"
+            if plugin.name in own[kind]:
+                yield Check(name, "warn", f"the one of package {plugin.package} is never used: the program has its own")
+                continue
             try:
                 plugin.load()
                 yield Check(name, "ok", f"of package {plugin.package}")
