@@ -36,7 +36,7 @@ class NotProvable(GrokputerError):
 
 
 class BadPlugin(GrokputerError):
-    """A part of another package that cannot be loaded; the message names the package."""
+    """A part of another package that is not installed or cannot be loaded; the message names the part and the package."""
 
 
 class BadRating(GrokputerError):

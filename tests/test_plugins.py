@@ -13,7 +13,7 @@ from command_line import call, document, output, refused
 from grokputer.adapters.data.dataset import TOPICS
 from grokputer.adapters.data.training_runs import collect_runs
 from grokputer.domain.aggregates.run import TaskRun
-from grokputer.domain.errors import BadPlugin, DamagedWeights, EnvironmentUnavailable, ModelError
+from grokputer.domain.errors import BadPlugin, EnvironmentUnavailable
 from grokputer.domain.events import Capability, TaskStarted
 from grokputer.domain.page.messages import Completion, Request
 from grokputer.domain.settings.settings import Policy
@@ -294,7 +294,7 @@ def test_a_backend_that_nobody_offers_is_not_set(db: Path) -> None:
 
 def test_a_backend_whose_package_is_gone_is_one_line(db: Path, site: Path) -> None:
     (site / "tiny_desk-1.5.dist-info" / "entry_points.txt").write_text("")
-    with pytest.raises(ModelError, match=r"model\.backend is 'parrot'; there are local, openai; set it to one of them"):
+    with pytest.raises(BadPlugin, match=r"model\.backend is 'parrot'; there are local, openai; set it to one of them"):
         open_model(process_new_events(Ledger.open(db)).policy)
 
 
@@ -314,7 +314,7 @@ def test_weights_lie_in_the_registry_of_another_package(db: Path, tmp_path: Path
         ref = parts.store.put(folder)
         assert parts.store.has(ref.hash) and parts.store.hashes() == [ref.hash]
         assert parts.store.path(ref.hash).parent.name == "fetched"
-    with pytest.raises(DamagedWeights, match=r"weights\.registry is 'attic'; there are local, shelf"):
+    with pytest.raises(BadPlugin, match=r"weights\.registry is 'attic'; there are local, shelf"):
         open_registry(Policy({"weights.registry": "attic"}), db)
 
 

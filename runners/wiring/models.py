@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...adapters.serving.base_model import Base
-from ...domain.errors import ModelError
+from ...domain.errors import BadPlugin, ModelError
 from ...domain.ports import Model
 from ...domain.settings.settings import Policy
 from ..extras import require
@@ -52,13 +52,15 @@ def backend_names() -> list[str]:
 
 
 def open_model(policy: Policy) -> Model:
-    """The model that the settings name, loaded. Raises ``ModelError``; ``BadPlugin`` for one that cannot be loaded."""
+    """The model that the settings name, loaded. Raises ``ModelError``, and ``BadPlugin`` for a name that there is not here and
+    for a plug-in that cannot be loaded: both say nothing of a model or an adapter.
+    """
     backend = policy.get("model.backend")
     if backend in OWN:
         return OWN[backend](policy)
     plugin = find_plugin("model", backend)
     if plugin is None:
-        raise ModelError(f"model.backend is {backend!r}; there are {', '.join(backend_names())}; set it to one of them")
+        raise BadPlugin(f"model.backend is {backend!r}; there are {', '.join(backend_names())}; set it to one of them")
     model: Model = plugin.make(policy)
     return model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...domain.errors import DamagedWeights
+from ...domain.errors import BadPlugin
 from ...domain.ports import WeightRegistry
 from ...domain.settings.settings import Policy
 from ..store.log import adapters_folder
@@ -23,8 +23,8 @@ def registry_names() -> list[str]:
 def open_registry(policy: Policy, log: Path) -> WeightRegistry:
     """The registry that the settings name, for the log at the path.
 
-    A plug-in is given the settings and a folder of this log where it may keep copies. Raises ``DamagedWeights`` for a name
-    that there is not here, ``BadPlugin`` for one that cannot be loaded.
+    A plug-in is given the settings and a folder of this log where it may keep copies. Raises ``BadPlugin`` for a name
+    that there is not here and for a plug-in that cannot be loaded: both say nothing of any weights.
     """
     from ...adapters.registry.local import WeightStore
 
@@ -34,6 +34,6 @@ def open_registry(policy: Policy, log: Path) -> WeightRegistry:
     plugin = find_plugin("registry", name)
     if plugin is None:
         there = ", ".join(registry_names())
-        raise DamagedWeights(f"weights.registry is {name!r}; there are {there}; set it to one of them")
+        raise BadPlugin(f"weights.registry is {name!r}; there are {there}; set it to one of them")
     registry: WeightRegistry = plugin.make(policy, folder / "fetched")
     return registry
