@@ -20,11 +20,11 @@ from grokputer.domain.settings.settings import Policy
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.gather import find_uncorrected
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.wiring import Services
 from grokputer.runners.wiring.environments import environment_names, open_environment
 from grokputer.runners.wiring.models import open_model
 from grokputer.runners.wiring.plugins import list_plugins
 from grokputer.runners.wiring.registries import open_registry
+from grokputer.runners.wiring.services import Services
 
 MODULE = '''
 from grokputer.domain.events import Capability

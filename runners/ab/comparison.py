@@ -28,13 +28,13 @@ from ..agent.attempts import ATTEMPTS
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..feedback.reviewer import REVIEWER, review
-from ..wiring import unknown_adapter
+from ..wiring.services import unknown_adapter
 from .results import SYSTEM_FAULTS, count_played, find_pair, load_result, next_run, session_of
 
 if TYPE_CHECKING:
     from ...projections.state.state import State
     from ..store.ledger import Ledger
-    from ..wiring import Services
+    from ..wiring.services import Services
 
 OWN_ROLE = "action"
 """The role of runs in which an adapter of another role has its turn."""

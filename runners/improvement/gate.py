@@ -33,7 +33,7 @@ from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..store.ledger import Ledger
-from ..wiring import Services
+from ..wiring.services import Services
 from .process_manager import process_new_events
 from .trainings import rebuild_dataset
 

@@ -12,7 +12,7 @@ from ...domain.aggregates.rollout import Rollout
 from ...domain.errors import DamagedWeights, ModelError, NotPossible, NotProvable
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-from ..wiring import Services
+from ..wiring.services import Services
 
 
 def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:

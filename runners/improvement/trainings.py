@@ -26,7 +26,7 @@ from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
-from ..wiring import Services, base_of, identify_base
+from ..wiring.services import Services, base_of, identify_base
 
 if TYPE_CHECKING:
     from ...adapters.serving.base_model import Base

@@ -89,7 +89,7 @@ def set_setting(
       grokputer settings set action.training.r 8 --reason "the user's figure for this role"
     """
     from ...improvement.process_manager import process_new_events
-    from ...wiring import check_part
+    from ...wiring.services import check_part
 
     ledger = open_ledger(db)
     typed = check_setting(key, value)

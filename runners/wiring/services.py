@@ -1,0 +1,164 @@
+"""The one place where concrete parts are chosen: which model, which environments, where weights lie.
+
+Parts are made when they are first asked for, so a command that only reads the log loads no model and starts no browser.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ...domain.errors import ModelError, UnknownAdapter
+from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
+from ...domain.settings.forms import KEY_VARIABLES
+from ...domain.settings.settings import SETTINGS, BadSetting, Policy
+from ...projections.explain.sentences import say_names
+from ...projections.state.state import State
+from ..extras import require
+from ..store.ledger import Ledger
+from .environments import open_environment
+from .models import backend_names, label_base, open_model
+from .models import base_of as base_of
+from .registries import open_registry, registry_names
+
+if TYPE_CHECKING:
+    from ...adapters.serving.base_model import Base
+    from ...adapters.training.job import TrainingJobSpec, TrainingResult
+
+
+PARTS = {"model.backend": backend_names, "weights.registry": registry_names}
+"""The settings that name a part, each with the names that there are here."""
+
+
+def check_part(key: str, value: object) -> None:
+    """Refuse the name of a part that neither the program nor an installed package has. Raises ``BadSetting``."""
+    if key in PARTS and value not in (names := PARTS[key]()):
+        raise BadSetting(
+            f"{key} cannot be {value!r}; there are {', '.join(names)} here; install the package that adds it"
+        )
+
+
+def identify_base(base: Base) -> str:
+    """What an adapter fits: the base's weights and how they are quantised."""
+    return base.identity()
+
+
+class Services:
+    """The model, the environments and the weight store of one log. Close it, or use it as a context."""
+
+    def __init__(self, ledger: Ledger, state: State) -> None:
+        self.ledger = ledger
+        self.state = state
+        self._model: Model | None = None
+        self._model_settings: list[object] = []
+        self._environments: dict[str, Environment] = {}
+        self._teachers: dict[tuple[str, str], Teacher] = {}
+        self._base_label: str | None = None
+
+    @property
+    def store(self) -> WeightRegistry:
+        """The weights of this log's adapters."""
+        return open_registry(self.state.policy, self.ledger.path)
+
+    @property
+    def launcher(self) -> TrainingLauncher[TrainingJobSpec, TrainingResult]:
+        """Where trainings run: in a process of this machine."""
+        from ...adapters.training.process import ProcessLauncher
+
+        return ProcessLauncher()
+
+    @property
+    def model(self) -> Model:
+        """The model that the settings name, loaded at the first call and when they change. Raises ``ModelError``."""
+        policy = self.state.policy
+        wanted = [policy.get(key) for key in SETTINGS if key.startswith("model.")]
+        if self._model is None or self._model_settings != wanted:
+            self._close_model()
+            self._model_settings, self._base_label = wanted, None
+            self._model = open_model(policy)
+        return self._model
+
+    @property
+    def base_label(self) -> str:
+        """What a run records as its base; see ``label_base``."""
+        if self._base_label is None:
+            self._base_label = label_base(self.state.policy)
+        return self._base_label
+
+    def teacher(self, policy: Policy, role: str) -> Teacher | None:
+        """The teacher that the settings name for the role, None where they name none.
+
+        Its key comes from ``GROKPUTER_TEACHER_KEY``, or where that is not set from ``OPENAI_API_KEY``.
+        """
+        endpoint, name = policy.get("teacher.endpoint", role), policy.get("teacher.model", role)
+        if endpoint is None or name is None:
+            return None
+        if (endpoint, name) not in self._teachers:
+            require("endpoint")
+            from ...adapters.serving.remote import RemoteModel
+
+            own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
+            variable = own if os.environ.get(own) else general
+            self._teachers[endpoint, name] = RemoteModel(endpoint, name, key_variable=variable)
+        return self._teachers[endpoint, name]
+
+    def environment(self, name: str) -> Environment:
+        """The named environment, started when it is first used. Raises ``EnvironmentUnavailable`` for another name."""
+        if name not in self._environments:
+            self._environments[name] = open_environment(name)
+        return self._environments[name]
+
+    def prepare(self, adapter: str | None) -> None:
+        """Make the adapter ready to be asked for, its weights checked; the bare base always is.
+
+        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base.
+        """
+        if adapter is None:
+            return
+        known = self.state.registry.adapters.get(adapter)
+        if known is None:
+            raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
+        server = self.model.adapters
+        if server is None or adapter in server.names():
+            return
+        if server.base_hash not in (None, known["base_hash"]):
+            raise ModelError(
+                f"{adapter} was trained on {known['base']} ({known['base_hash'][:19]}), which is not the base that is set "
+                "now; set model.base and model.quantization back, or promote an adapter of this base"
+            )
+        server.load(adapter, self.store.path(known["weights"]))
+
+    def make_room(self) -> None:
+        """Let go of a model that holds a GPU's memory: a training needs it. It is loaded again when it is asked for."""
+        if self._model is not None and self._model.is_on_gpu:
+            self._close_model()
+
+    def close(self) -> None:
+        """End the environments and let the model go."""
+        for environment in self._environments.values():
+            environment.close()
+        self._environments.clear()
+        for teacher in self._teachers.values():
+            teacher.close()
+        self._teachers.clear()
+        self._close_model()
+
+    def _close_model(self) -> None:
+        closing, self._model = self._model, None
+        if closing is not None:
+            closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def unknown_adapter(name: str, known: Iterable[str]) -> str:
+    """One line for an adapter that is not registered."""
+    return f"adapter {name} is not registered; {say_names(known)}; see 'grokputer adapters'"
