@@ -31,8 +31,8 @@ class DamagedWeights(GrokputerError):
     """Stored weights whose hash is no longer the one recorded for them."""
 
 
-class NotProvable(GrokputerError):
-    """A model that serves adapters but does not show enough to prove that one is applied."""
+class NotServed(GrokputerError):
+    """A model that serves no adapters, or does not show enough to prove that one is applied: it says nothing of the adapter."""
 
 
 class BadPlugin(GrokputerError):

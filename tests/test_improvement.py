@@ -44,7 +44,7 @@ DATASET: dict[str, Any] = {
 }  # fmt: skip
 RESULT: dict[str, Any] = {
     "weights": "sha256:ff", "base_hash": "sha256:00", "config_hash": "sha256:11", "dataset": "sha256:dd", "steps": 8,
-    "tokens": 4000, "examples": 30, "left_out": 0,
+    "tokens": 4000, "examples": 30, "left_out": 0, "reasons": {},
     "final_loss": 0.2, "duration_s": 12.5, "peak_memory_bytes": 10**9, "device": "cpu", "versions": {},
 }  # fmt: skip
 NUMBERS = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
@@ -321,7 +321,7 @@ def test_what_follows_is_stored_with_its_rows_and_gone_on_from_without_reading_i
 ) -> None:
     state = process_new_events(ledger)
     monkeypatch.setattr(Ledger, "changing_views", None)  # no transaction of the views' own
-    monkeypatch.setattr(improvement, "load_kept", None)  # and no state from the disk
+    monkeypatch.setattr(improvement, "load_snapshot", None)  # and no state from the disk
     for _ in range(2):
         role = ledger.get(RoleImprovement, role_id("action"))
         role.open("action", None, "try it", ledger.context("ada"))

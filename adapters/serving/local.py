@@ -132,6 +132,13 @@ class LocalModel(Model):
 
         self._do(forget)
 
+    can_load = True
+    """It loads weights of this machine."""
+
+    def serves(self, name: str) -> bool:
+        """Whether the adapter is loaded."""
+        return name in self._directories
+
     def names(self) -> list[str]:
         """The adapters that can be asked for."""
         return sorted(self._directories)

@@ -1,8 +1,8 @@
 """The interfaces to the outside world: what the system asks of a clock, a model, an environment and the rest.
 
-They are protocols: whoever implements one need not import it, and one that does inherits the defaults. Concrete parts are
-chosen in ``runners/wiring/services.py`` alone, and no other code asks which class a part is of: what not every part can do is named by
-the port itself, as ``Environment.capabilities``, ``Model.scoring`` and ``Model.adapters`` do.
+They are protocols: an implementation need not import them, and one that does inherits the defaults. ``runners/wiring`` alone
+chooses the concrete parts, and no other code asks which class a part is of. What only some parts can do, the port names:
+``Environment.capabilities``, ``Model.scoring``, ``Model.adapters``.
 """
 
 from __future__ import annotations

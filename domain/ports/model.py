@@ -124,8 +124,17 @@ class AdapterServer(Protocol):
         """The base that adapters must be trained on, as ``AdapterRegistered`` names it; None where the server decides."""
         ...
 
+    @property
+    def can_load(self) -> bool:
+        """Whether it can load weights of this machine; else adapters are loaded where it runs."""
+        ...
+
+    def serves(self, name: str) -> bool:
+        """Whether the adapter can be asked for now. It is quick, as it is asked before each step. Raises ``ModelError``."""
+        ...
+
     def names(self) -> Collection[str]:
-        """The adapters that can be asked for."""
+        """The adapters that can be asked for. Raises ``ModelError``."""
         ...
 
     def load(self, name: str, directory: Path) -> None:
@@ -142,7 +151,7 @@ class AdapterServer(Protocol):
     def prove(self, name: str, directory: Path) -> Proof:
         """The proof that the loaded adapter is applied as its trainer left it in the folder.
 
-        Raises ``DamagedWeights`` where the folder has no reference to compare with, ``NotProvable`` where the server
+        Raises ``DamagedWeights`` where the folder has no reference to compare with, ``NotServed`` where the server
         does not show enough for a proof.
         """
         ...

@@ -52,7 +52,11 @@ SETTINGS: dict[str, Setting] = {
     "run.max_tokens": Setting(256, "longest answer, tokens (chosen)", 1, 100_000),
     "run.temperature": Setting(0.0, "sampling temperature of a run, 0 is greedy", 0, 5),
     "run.retakes": Setting(
-        8, "draws for another answer where a run would do again what it has done on the same page (measured)", 0, 100
+        8,
+        "draws for another answer where a run would do again what it has done on the same page (measured); an endpoint gets "
+        "none unless set, as each is a request to pay for",
+        0,
+        100,
     ),
     # The model.
     "model.backend": Setting("local", "where the model runs: 'local', 'openai' (an endpoint), or a plug-in's name"),
@@ -255,7 +259,14 @@ class Policy:
             return f"{role}.{key}", self.changed[f"{role}.{key}"]
         if key in self.changed:
             return key, self.changed[key]
+        if key == "run.retakes" and self.is_remote:
+            return key, 0
         return key, SETTINGS[key].default if key in SETTINGS else None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model is behind an endpoint."""
+        return bool(self.get("model.backend") == "openai")
 
     @property
     def quantization(self) -> str:

@@ -21,11 +21,11 @@ from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
 from ...domain.settings.recipe import Recipe
-from ..extras import require
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
+from ..wiring.extras import require
 from ..wiring.services import Services, base_of, identify_base
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ def _complete(ledger: Ledger, parts: Services, job: TrainingJob, result: Trainin
             tokens=result.tokens,
             examples=result.examples,
             left_out=result.left_out,
+            reasons=result.reasons,
             final_loss=result.final_loss,
             duration_s=result.duration_s,
             peak_memory_bytes=result.peak_memory_bytes,

@@ -8,7 +8,7 @@ from ...domain.errors import BadPlugin, EnvironmentUnavailable
 from ...domain.events import Capability
 from ...domain.ports import Environment
 from ..environments.names import CHAT, MINIWOB
-from ..extras import require
+from .extras import require
 from .plugins import find_plugin, list_plugins
 
 

@@ -8,7 +8,7 @@ from ...adapters.serving.base_model import Base
 from ...domain.errors import BadPlugin, ModelError
 from ...domain.ports import Model
 from ...domain.settings.settings import Policy
-from ..extras import require
+from .extras import require
 from .plugins import find_plugin, list_plugins
 
 

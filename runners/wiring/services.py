@@ -10,15 +10,15 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ...domain.errors import ModelError, UnknownAdapter
+from ...domain.errors import ModelError, NotServed, UnknownAdapter
 from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.forms import KEY_VARIABLES
 from ...domain.settings.settings import SETTINGS, BadSetting, Policy
 from ...projections.explain.sentences import say_names
 from ...projections.state.state import State
-from ..extras import require
 from ..store.ledger import Ledger
 from .environments import open_environment
+from .extras import require
 from .models import backend_names, label_base, open_model
 from .models import base_of as base_of
 from .registries import open_registry, registry_names
@@ -113,20 +113,31 @@ class Services:
     def prepare(self, adapter: str | None) -> None:
         """Make the adapter ready to be asked for, its weights checked; the bare base always is.
 
-        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base.
+        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base and, where weights
+        cannot be loaded from here, for one that is not served: an endpoint may answer any name, perhaps by another model.
+        Raises ``NotServed`` where the model serves no adapters.
         """
         if adapter is None:
             return
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
-        server = self.model.adapters
-        if server is None or adapter in server.names():
+        server, trained_on = self.model.adapters, f"{known['base']} ({known['base_hash'][:19]})"
+        if server is None:
+            raise NotServed(
+                f"{adapter} cannot be asked: {self.base_label} serves no adapters; set model.backend to local"
+            )
+        if server.serves(adapter):
             return
         if server.base_hash not in (None, known["base_hash"]):
             raise ModelError(
-                f"{adapter} was trained on {known['base']} ({known['base_hash'][:19]}), which is not the base that is set "
+                f"{adapter} was trained on {trained_on}, which is not the base that is set "
                 "now; set model.base and model.quantization back, or promote an adapter of this base"
+            )
+        if not server.can_load:
+            raise ModelError(
+                f"{adapter} was trained on {trained_on}, and {self.state.policy.get('model.endpoint')} does not serve it; set "
+                "model.backend to local, or load the adapter there under its name"
             )
         server.load(adapter, self.store.path(known["weights"]))
 

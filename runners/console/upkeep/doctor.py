@@ -228,7 +228,7 @@ def _check_triggers(db: Path) -> Check:
 def _check_models(state: State) -> Iterator[Check]:
     """The model that runs use, and the teacher where one is set: there, or served by an endpoint that answers."""
     from ....domain.settings.forms import KEY_VARIABLES
-    from ...availability import check_base, check_endpoint
+    from ...wiring.availability import check_base, check_endpoint
     from ...wiring.models import ENDPOINT, LOCAL, base_of
 
     policy = state.policy

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from ..domain.errors import MissingExtra
+from ...domain.errors import MissingExtra
 
 EXTRAS = {
     "train": (
         *("torch", "transformers", "peft", "bitsandbytes", "trl"),
         *("safetensors", "accelerate", "tokenizers", "huggingface_hub"),
     ),
-    "data": ("datasets", "pyarrow"),
+    "data": ("datasets", "pyarrow", "toon_format"),
     "endpoint": ("openai",),
     "browser": ("miniwob",),
     "bench": ("matplotlib", "plotext"),
