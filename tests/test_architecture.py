@@ -70,12 +70,12 @@ PORTS = {
     if isinstance(port, type) and port.__dict__.get("_is_protocol")
     for member in vars(port)
     if not member.startswith("_")
-}
-"""What the ports name."""
+} - {"model"}
+"""What the ports name, but for a word that every library has."""
 
 ENVIRONMENTS = {"chat", "miniwob"}
 MAY_NAME_ENVIRONMENTS = ("runners/environments/", "runners/store/codec.py", "domain/settings/")
-NAME_A_PACKAGE = ("runners/extras.py", "runners/console/upkeep/doctor.py")
+NAME_A_PACKAGE = ("runners/wiring/extras.py", "runners/console/upkeep/doctor.py")
 """These name the package ``miniwob``, not the environment."""
 
 HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "openai", "accelerate"}
