@@ -228,6 +228,14 @@ def test_a_prompt_that_does_not_fit_is_one_line(model: LocalModel) -> None:
         model.complete(long)
 
 
+def test_a_prompt_that_does_not_fit_takes_no_other_of_its_batch_along(model: LocalModel) -> None:
+    fits, long = PAGES[0], [Message(role="user", content="x" * 600)]
+    first, refused, last = model.complete_many([Request(page, None, 8) for page in (fits, long, fits)])
+    assert isinstance(refused, ModelError)
+    assert isinstance(first, Completion) and isinstance(last, Completion)
+    assert first.text == last.text == model.complete(fits, max_tokens=8).text
+
+
 def test_a_base_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be loaded") as refused:
         LocalModel(Base(str(tmp_path)))
