@@ -24,6 +24,7 @@ FLOORS = {
         "errors": (),
         "durations": (),
         "merkle": (),
+        "text": ("errors",),
         "verdict": (),
         "settings": ("errors",),
         "page": ("errors",),

@@ -186,6 +186,7 @@ def start(rollout: Rollout) -> None:
         rule="threshold",
         terms={},
         unit="run",
+        edition=1,
     )
 
 

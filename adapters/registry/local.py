@@ -30,6 +30,11 @@ class WeightStore(WeightRegistry):
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.root)
+
     def put(self, directory: Path) -> WeightsRef:
         """Copy the folder's files into the store and return their hash; what is already there stays as it is.
 

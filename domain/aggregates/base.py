@@ -18,6 +18,9 @@ from ..events import Event
 ACTOR = "grokputer"
 """Who does what the program does by itself; where another acted, a person decided."""
 
+OWN_NAMES = frozenset({ACTOR, "reviewer", "bench", "demo"})
+"""Actors that are parts of the program. Every other actor is a person, whose name the log knows by a content key."""
+
 NAMESPACE = UUID("5f0b9d0e-5c3c-4a8e-9d52-6f1f0a3e7c11")
 """Ids derived from other ids live in here, so that doing a thing twice names the same aggregate twice."""
 
@@ -68,6 +71,11 @@ class Aggregate:
 
     def _apply(self, event: Event) -> None:
         """Assign what the fact says; subclasses must neither check nor raise."""
+
+    @property
+    def pending(self) -> Sequence[Event]:
+        """The events since the last call of ``collect_events``."""
+        return tuple(self._pending)
 
     def collect_events(self) -> list[Event]:
         """The events since the last call, for the ledger to store."""

@@ -2,8 +2,8 @@
 
 A fact is past tense, frozen, JSON-plain and self-sufficient: an auditor reads one without today's configuration. A topic
 is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an upcaster.
-Tasks in words, prompts, answers, comments and corrections are not in here but in the content store, under the key that the
-fact carries.
+Tasks in words, prompts, answers, comments, corrections and all else that people say or are called by are not in here but in the
+content store, under the key that the fact carries.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from .adapters import AdapterRegistered as AdapterRegistered
 from .adapters import AdapterRejected as AdapterRejected
 from .adapters import AdapterVerified as AdapterVerified
 from .adapters import GateJudged as GateJudged
+from .adapters import WeightsFound as WeightsFound
+from .adapters import WeightsMissed as WeightsMissed
 from .alerts import AlertDelivered as AlertDelivered
 from .alerts import AlertDeliveryFailed as AlertDeliveryFailed
 from .alerts import AlertEvent as AlertEvent
 from .alerts import AlertRaised as AlertRaised
+from .alerts import AlertResolved as AlertResolved
 from .alerts import DeliveryEvent as DeliveryEvent
 from .base import EVENTS as EVENTS
 from .base import Event as Event

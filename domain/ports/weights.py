@@ -20,6 +20,11 @@ class WeightsRef:
 class WeightRegistry(Protocol):
     """Adapter weights under their own hash: written once and never changed."""
 
+    @property
+    def place(self) -> str:
+        """Where the weights lie, in words for people: a folder or a URL, without a secret."""
+        ...
+
     def put(self, directory: Path) -> WeightsRef:
         """Store the folder's files and return their hash; what is already there stays as it is.
 

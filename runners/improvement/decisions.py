@@ -8,7 +8,7 @@ proof, the runs of a gate) are facts and not decisions; they are taken as they s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from ...domain.events import (
     AdapterRejected,
     AdapterRolledBack,
     AlertRaised,
+    AlertResolved,
     BreachSuppressed,
     CanaryAssessed,
     CanaryWeightSet,
@@ -38,12 +39,15 @@ from ...domain.events import (
     TrainingDeclined,
     TrainingRequested,
 )
-from ...domain.process.improvement import decide
-from ...domain.rules.routing import route
+from ...domain.process.commands import StartRollout
+from ...domain.process.improvement import decide, rollout_unit
+from ...domain.rules.routing import EDITION, route
+from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ..ab.results import load_result
 from ..store.as_of import LogAsOf
 from ..store.codec import Recorded, encode
+from ..store.content import Erasures
 from ..store.log import Log
 from .gate import ARMS, judge_rows
 from .process_manager import NAME, carry_out
@@ -64,8 +68,17 @@ DECIDED = (
     AdapterRolledBack,
     CycleClosed,
     AlertRaised,
+    AlertResolved,
 )
 """What the improvement process decides."""
+
+NOT_RECORDED: dict[type[Event], dict[str, Any]] = {
+    RolloutPaused: {"cause": ""},
+    AdapterPromoted: {"cause": ""},
+    AdapterRolledBack: {"cause": ""},
+    AlertRaised: {"by": ""},
+}
+"""Fields that earlier programs did not record, and what they are read as: such a field is not compared."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +91,16 @@ class Decision:
     """The recorded event's name; ``arm`` for the arm that a run was drawn for."""
     difference: str
     """What came of it now and not then, or then and not now; empty where both are equal to the bit."""
+    erased_at: int = 0
+    """Where it differs and rests on words that were erased after it: the position of the last such erasure. It cannot be made
+    again then, and the difference says nothing of it."""
 
 
 def decide_again(log: Log) -> Iterator[Decision]:
-    """Every decision of the log in order, each made again. Reads the whole log; writes nothing."""
+    """Every decision of the log in order, each made again. Reads the whole log; writes nothing.
+
+    Raises ``LogError`` where the log is damaged.
+    """
     again = _Again(log)
     for recorded in log.read():
         yield from again.decide(recorded)
@@ -93,6 +112,8 @@ class _Again:
     def __init__(self, log: Log) -> None:
         self.log, self.past = log, LogAsOf.open(log.path)
         self.tracked = log.tracked(NAME)
+        with log.reading() as connection:
+            self.erasures = Erasures.read(connection)
         self.state = State()
         self.decided: dict[str | None, list[Recorded]] = {}
         """The process's own decisions, by the reference of what they followed from."""
@@ -123,7 +144,7 @@ class _Again:
             case _ if position in self.expected:
                 yield Decision(position, event.TOPIC, _difference(self.expected.pop(position), event))
             case DatasetBuilt() | TrainingDeclined():
-                yield Decision(position, event.TOPIC, self._build(position, event))
+                yield self._build(position, event)
             case AdapterRejected() if event.actor == ACTOR:
                 pass  # by what was measured of its weights
             case _ if isinstance(event, DECIDED) and event.actor == ACTOR:
@@ -140,7 +161,7 @@ class _Again:
         made = self.decided.get(recorded.event.reference, [])
         before = made[0].position - 1 if made else max(recorded.position, self.latest)
         self.latest = max([self.latest, *(it.position for it in made)])
-        for command in commands:
+        for command in (_as_then(it, made, self.state.policy) for it in commands):
             self.past.until = before
             wanted = self._carry_out(command, made, recorded)
             there = [it for it in made if wanted and it.event.originator_id == wanted[0].originator_id]
@@ -200,8 +221,14 @@ class _Again:
         found = load_result(self.past, event.originator_id)
         return _differing(("verdict", "reason", "message", "numbers"), vars(found.verdict), vars(event))
 
-    def _build(self, position: int, event: DatasetBuilt | TrainingDeclined) -> str:
+    def _build(self, position: int, event: DatasetBuilt | TrainingDeclined) -> Decision:
         """The dataset, which also says whether there was enough to learn from."""
+        self.past.lacking.clear()
+        found = self._build_again(position, event)
+        erased_at = self.erasures.latest(self.past.lacking)
+        return Decision(position, event.TOPIC, found, erased_at if found and erased_at > position else 0)
+
+    def _build_again(self, position: int, event: DatasetBuilt | TrainingDeclined) -> str:
         self.past.until = position - 1
         job = self.past.get(TrainingJob, event.originator_id)
         assert job.requested is not None
@@ -212,8 +239,20 @@ class _Again:
         return _differing(("dataset", "runs"), {"dataset": built.hash, "runs": built.runs}, vars(event))
 
 
+def _as_then(command: Any, made: Sequence[Recorded], policy: Policy) -> Any:
+    """The command by the rules of the program that carried it out: a rollout keeps those that it began with."""
+    if not isinstance(command, StartRollout):
+        return command
+    begun = (it.event for it in made if it.event.originator_id == command.rollout)
+    edition = next((it.edition for it in begun if isinstance(it, RolloutStarted)), EDITION)
+    return replace(command, edition=edition, unit=rollout_unit(policy, command.role, edition))
+
+
 def _difference(now: Event, then: Event) -> str:
     """Empty where both are stored alike to the bit, but for the time, which is the clock's."""
+    if type(now) is type(then):
+        blank = {name: it for name, it in NOT_RECORDED.get(type(then), {}).items() if getattr(then, name) == it}
+        now = type(now)(**{**vars(now), **blank})
     if type(now) is type(then) and encode(now) == encode(_timed(then, now)):
         return ""
     if type(now) is not type(then):

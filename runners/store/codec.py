@@ -67,6 +67,15 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("AlertRaised", 1): _alerted_by_a_rollout,
     ("TrainingCompleted", 1): lambda state: {**state, "reasons": {}},
     ("ExamplesImported", 1): lambda state: {**state, "reasons": {}},
+    # Who decided was told by the actor alone, and nobody was told of the end of an alert.
+    ("AlertRaised", 2): lambda state: {**state, "by": ""},
+    ("RolloutPaused", 1): lambda state: {**state, "cause": ""},
+    ("AdapterPromoted", 1): lambda state: {**state, "cause": ""},
+    ("AdapterRolledBack", 1): lambda state: {**state, "cause": ""},
+    ("CanaryWeightSet", 1): lambda state: {**state, "reason": ""},
+    ("RolloutStarted", 2): lambda state: {**state, "edition": 1},
+    ("PolicyChanged", 1): lambda state: {**state, "is_unset": False},
+    ("ContentErased", 1): lambda state: {**state, "erased": ""},
 }
 """(topic, version) to the function that lifts a stored state of that version to the next."""
 
@@ -85,34 +94,31 @@ InAZone = Annotated[datetime, msgspec.Meta(tz=True)]
 def encode(event: Event) -> bytes:
     """The stored state: the event's own fields and ``v``, its class version; aggregate and version are columns.
 
-    The state is read back by the types that ``decode`` uses. Raises ``LogError`` unless that gives the same fields again.
+    The state is read back by the types that ``decode`` uses. Raises ``LogError`` unless that gives the same fields again,
+    and ``UnicodeEncodeError`` for text that is not valid Unicode.
     """
     state = {field: getattr(event, field) for field in _fields(type(event))}
     state["v"] = event.VERSION
     form = _FORMS.get(event.TOPIC) or _make_form(event.TOPIC)
     try:
-        stored = msgspec.json.encode(state)
+        stored = msgspec.json.encode(state, enc_hook=_plain)
         read = form.read(stored)
-    except (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise LogError(
-            f"{event.TOPIC} is not stored, as it could not be read back: {_complaint(state, error)}"
-        ) from None
+    except UnicodeEncodeError:
+        raise  # Text that is not valid Unicode: who stores the event names the field.
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        said = " ".join(str(error).split())
+        raise LogError(f"{event.TOPIC} is not stored, as it could not be read back: {said}") from None
     if read != state:
         changed = ", ".join(sorted(field for field in state if read[field] != state[field]))
         raise LogError(f"{event.TOPIC} is not stored: what JSON keeps of {changed} is something else")
     return stored
 
 
-def _complaint(state: dict[str, Any], error: Exception) -> str:
-    """What is wrong with the state, in one line. Text that is not Unicode is named by its field and never quoted."""
-    if not isinstance(error, UnicodeError):
-        return " ".join(str(error).split())
-    for field, value in state.items():
-        try:
-            msgspec.json.encode(value)
-        except UnicodeError:
-            return f"{field} is text that is not Unicode: it has a lone surrogate"
-    return "it has text that is not Unicode"
+def _plain(value: Any) -> str:
+    """A content key that still carries its words, as a string like any other."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"a fact cannot hold {type(value).__name__}")
 
 
 def decode(topic: str, originator_id: str, originator_version: int, state: bytes) -> Event:

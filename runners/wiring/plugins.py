@@ -27,7 +27,7 @@ GROUPS: dict[Kind, str] = {
 NEEDS: dict[Kind, tuple[str, ...]] = {
     "environment": ("capabilities", "tasks", "check_task", "reset", "act", "demonstrate", "beside", "close"),
     "model": ("complete", "complete_many", "scoring", "adapters", "is_on_gpu", "close"),
-    "registry": ("put", "path", "has", "hashes"),
+    "registry": ("place", "put", "path", "has", "hashes"),
 }
 """What a part of each kind must have: the names in its port, which gives most of them to a class that inherits it."""
 

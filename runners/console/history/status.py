@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from ....domain.durations import show_duration
 from ....domain.rules.cost import Cost
 from ....projections.explain.imported import describe_imported
 from ....projections.explain.overview import describe_role
+from ....projections.explain.words import say_alert
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import print_json, print_line, print_table, show_share, show_time
 
@@ -33,21 +35,27 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer status
       grokputer status --db events.db --json
     """
+    from ...improvement.weights import missing
     from ...store.lease import find_worker
     from ...store.states import load_state
+    from ...wiring.registries import open_registry
 
     log = open_log(db)
     state = load_state(log)
-    roles, alerts = (
-        describe_roles(log, state, find_worker(log)),
-        [alert for alert in state.alerts.rows() if alert["is_open"]],
-    )
+    roles = describe_roles(log, state, find_worker(log))
+    alerts = [say_alert(row, log.get_content) for row in state.alerts.rows() if row["is_open"]]
+    store = open_registry(state.policy, log.path)
+    gone = missing(state, store)
     if as_json:
-        print_json({"position": state.position, "roles": roles, "alerts": alerts})
+        print_json({"position": state.position, "roles": roles, "alerts": alerts, "weights_missing": gone})
         return
     _print_roles(roles)
     _print_waits(roles)
     _print_imported(roles)
+    for name, serves in gone.items():
+        print_line(
+            f"WEIGHTS MISSING: those of {name}, which is {serves}, are not in {store.place}; restore them from a backup"
+        )
     for alert in alerts[-SHOWN:]:
         print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
     if len(alerts) > SHOWN:
@@ -82,7 +90,7 @@ def at(
         "roles": describe_roles(log, state),
         "adapters": [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)],
         "settings": dict(state.settings),
-        "metrics": state.metrics.rows(),
+        "metrics": [{**row, "adapter": log.say(row["adapter"])} for row in state.metrics.rows()],
         "ratings": state.ratings.rows(),
     }
     if as_json:
@@ -93,7 +101,7 @@ def at(
     _print_imported(document["roles"])
     print_adapters(state)
     print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
-    _print_metrics(state)
+    _print_metrics(document["metrics"])
 
 
 def describe_roles(log: Log, state: State, worker: str | None = None) -> list[dict[str, Any]]:
@@ -156,10 +164,10 @@ def _row(role: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _print_metrics(state: State) -> None:
+def _print_metrics(found: list[dict[str, Any]]) -> None:
     columns = ("role", "adapter", "arm", "runs", "success", "steps", "ms", "ratings", "corrections")
     names = ("role", "adapter", "arm", "runs", "success", "mean_steps", "mean_ms", "ratings", "corrections")
-    rows = ([row[name] for name in names] for row in state.metrics.rows())
+    rows = ([row[name] for name in names] for row in found)
     print_table(columns, rows, "no runs")
 
 
@@ -177,12 +185,17 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer adapters --json
     """
     from ...store.states import load_state
+    from ...wiring.registries import open_registry
 
-    state = load_state(open_log(db))
+    log = open_log(db)
+    state = load_state(log)
+    store = open_registry(state.policy, log.path)
+    gone = {name for name, it in state.registry.adapters.items() if not store.has(it["weights"])}
     if as_json:
-        print_json([_with_cost(state, name) for name, _ in in_order(state.registry.adapters)])
+        rows = [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)]
+        print_json([{**row, "weights_missing": row["adapter"] in gone} for row in rows])
         return
-    print_adapters(state)
+    print_adapters(state, gone)
 
 
 def _with_cost(state: State, name: str) -> dict[str, Any]:
@@ -192,8 +205,8 @@ def _with_cost(state: State, name: str) -> dict[str, Any]:
     return {"adapter": name, **known, **{key: training[key] for key in ("duration_s", "peak_memory_bytes", "cost")}}
 
 
-def print_adapters(state: State) -> None:
-    """The table of adapters as of the state."""
+def print_adapters(state: State, gone: Collection[str] = ()) -> None:
+    """The table of adapters as of the state; the weights of those that are ``gone`` are not in their folder."""
     means = {(row["role"], row["adapter"]): row for row in state.ratings.rows()}
     trainings = state.registry.trainings
 
@@ -213,7 +226,7 @@ def print_adapters(state: State) -> None:
             known["parent"],
             known["lineage"],
             known["gate"] and known["gate"]["reason"],
-            known["weights"][:19],
+            "MISSING" if name in gone else known["weights"][:19],
         )
 
     columns = (

@@ -9,6 +9,7 @@ import typer
 
 from ....domain.aggregates.alert import CHANNELS
 from ....domain.durations import say_time
+from ....projections.explain.words import say_alert
 from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
 from ..rendering import Branch, print_json, print_line, print_tree, show_time
 
@@ -40,6 +41,7 @@ def list_alerts(
     log = open_log(db)
     state = load_state(log)
     shown = [row for row in state.alerts.rows() if row["is_open"] or not is_open][-limit:]
+    shown = [say_alert(row, log.get_content) for row in shown]
     if as_json:
         print_json(shown)
         return
@@ -57,7 +59,19 @@ def _describe(alert: dict[str, Any], now: datetime, tries: int) -> Branch:
     deliveries = (
         f"{channel}: {_describe_delivery(delivery, now, tries)}" for channel, delivery in alert["deliveries"].items()
     )
-    return Branch(line, [Branch(alert["message"]), *map(Branch, deliveries)])
+    return Branch(line, [Branch(alert["message"]), *map(Branch, deliveries), *_describe_end(alert, now, tries)])
+
+
+def _describe_end(alert: dict[str, Any], now: datetime, tries: int) -> list[Branch]:
+    """How the alert came to its end, and how far the word of it has come by each channel."""
+    resolved = alert["resolved"]
+    if resolved is None:
+        return []
+    deliveries = (
+        Branch(f"{channel}: {_describe_delivery(it, now, tries)}") for channel, it in resolved["deliveries"].items()
+    )
+    line = f"resolved {show_time(resolved['time'])}, at position {resolved['position']}"
+    return [Branch(line, [Branch(resolved["message"]), *deliveries])]
 
 
 def _describe_delivery(delivery: dict[str, Any], now: datetime, tries: int) -> str:
@@ -113,6 +127,7 @@ def try_channels(
         role="action",
         adapter=None,
         message=f"this is a test alert of the log {log.path.resolve().name}",
+        by="",
     )
     arrived = True
     for name in channels:
