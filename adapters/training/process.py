@@ -48,13 +48,16 @@ class ProcessTraining(LaunchedTraining[TrainingResult]):
         self.job = job
         self.notes = notes
         self.log = job.directory / "training.log"
+        self._file = job.directory / "progress.jsonl"
+        self._before = self._file.stat().st_size if self._file.exists() else 0
+        """Bytes of progress of an earlier process."""
         self._child = None if process is None else self._begin(process)
 
     def progress(self) -> Iterator[Progress | str]:
         """Each step, and notes of checkpoints and weights that cannot be used."""
         yield from self.notes
         if self._child is not None:
-            yield from _follow(self.job.directory / "progress.jsonl", self._child)
+            yield from _follow(self._file, self._before, self._child)
 
     def result(self) -> TrainingResult:
         """The finished training, once ``progress`` has ended. Raises ``TrainingError`` and ``TrainingInterrupted``."""
@@ -153,10 +156,10 @@ def _environment(job: TrainingJobSpec) -> dict[str, str]:
     }
 
 
-def _follow(file: Path, child: subprocess.Popen[bytes]) -> Iterator[Progress | str]:
-    """Each progress and each note as it is written from now on, until the child has ended."""
+def _follow(file: Path, after: int, child: subprocess.Popen[bytes]) -> Iterator[Progress | str]:
+    """Each progress and each note that stands after so many bytes, as it is written, until the child has ended."""
     with file.open("a+", encoding="utf-8") as stream:
-        stream.seek(0, os.SEEK_END)
+        stream.seek(after)
         line = ""
         while True:
             has_ended = child.poll() is not None
