@@ -24,9 +24,9 @@ from grokputer.runners.archive.erasure import Target, erase
 from grokputer.runners.archive.integrity import verify
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.feedback.ratings import record_rating
+from grokputer.runners.store.connection import connect
 from grokputer.runners.store.content import find_unnamed
 from grokputer.runners.store.ledger import Ledger, Save
-from grokputer.runners.store.log import connect
 from grokputer.runners.store.words import keep
 from story import BEGIN, Story
 

@@ -24,7 +24,8 @@ from grokputer.runners.archive.replay import replay
 from grokputer.runners.feedback.ratings import record_rating
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.trainings import dataset_for
-from grokputer.runners.store.log import Log, connect
+from grokputer.runners.store.connection import connect
+from grokputer.runners.store.log import Log
 from story import Story
 
 SECRET = "my card number is 4000 1234 and nobody shall know"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...domain.aggregates.base import ACTOR
 from ...domain.durations import say_time
@@ -43,9 +43,6 @@ from ...domain.events import (
     WeightsMissed,
 )
 from ...domain.rules.roles import GOOD_STARS
-
-if TYPE_CHECKING:
-    pass
 
 
 def describe(event: Event) -> str:
