@@ -16,6 +16,9 @@ URL = r"https?://[^\s/@?#]+(/[^\s@?#]*)?"
 ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+"
 """A mail address without a display name; no space or line break can be in it."""
 
+NAME = r"[a-z][a-z0-9_-]{0,63}"
+"""The name of a part that is looked up: our own, or a plug-in's."""
+
 STEP = r"[1-9]\d?:[1-9]\d{0,5}(\.\d+)?(:\d{1,9})?"
 """A step of a ramp: share, evidence, seconds."""
 
@@ -27,6 +30,8 @@ FORMS = {
         )
         for key, variable in KEY_VARIABLES.items()
     },
+    "model.backend": (re.compile(NAME, re.ASCII), "local, openai, or the name that a plug-in has for a backend"),
+    "weights.registry": (re.compile(NAME, re.ASCII), "local, or the name that a plug-in has for a registry"),
     "canary.ramp": (
         re.compile(rf"none|{STEP}( *, *{STEP})*", re.ASCII),
         "for each step a share in percent, the evidence it takes and, if wanted, the seconds at the share before it, as in "

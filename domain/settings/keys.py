@@ -5,7 +5,7 @@ from __future__ import annotations
 ROLES = ("action", "ocr", "decomposition", "recovery")
 
 FOR_ALL_ROLES = (
-    *("model.", "implicit.", "cost."),
+    *("model.", "weights.", "implicit.", "cost."),
     *("alert.webhook", "alert.email", "alert.smtp", "alert.timeout", "alert.tries", "alert.retry"),
 )
 """Settings that are of the whole system: one base is held for all roles, on one machine, and people are told once."""

@@ -61,7 +61,7 @@ SETTINGS: dict[str, Setting] = {
         100,
     ),
     # The model.
-    "model.backend": Setting("local", "where the model runs", choices=("local", "openai")),
+    "model.backend": Setting("local", "where the model runs: 'local', 'openai' (an endpoint), or a plug-in's name"),
     "model.base": Setting("embedded", "'embedded', a path, a Hugging Face name, or the endpoint's model name"),
     "model.revision": Setting(None, "revision of a Hugging Face model"),
     "model.quantization": Setting(
@@ -81,6 +81,8 @@ SETTINGS: dict[str, Setting] = {
     "teacher.variations": Setting(
         0, "variations of each corrected run that the teacher makes before a training", 0, 100
     ),
+    # Where the weights of adapters are kept.
+    "weights.registry": Setting("local", "'local' (a folder beside the log), or a plug-in's name"),
     # Training; the recipe's own figures are keys of their own below.
     "training.preset": Setting("default", "where the recipe's figures come from", choices=("default", "seed")),
     "training.min_examples": Setting(5, "usable examples under which a training is declined", 1),

@@ -47,7 +47,7 @@ def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bo
             continue
         found.seen += 1
         run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
-        if run["environment"] == "chat":
+        if event.is_question:
             run["task"] = log.get_content(run["task"])
         run["adapter"] = log.say(run["adapter"])
         if is_wanted(run, issues.pop(event.originator_id.hex, ())):

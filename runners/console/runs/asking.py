@@ -59,7 +59,7 @@ def show_run(ledger: Ledger, run: TaskRun) -> None:
     task, steps = task_of(ledger, run.started), list(steps_of(ledger, run))
     say("")
     say_text(f"task: {'(erased)' if task is None else task.task}")
-    if run.started.environment == "chat":
+    if run.started.is_question:
         for _, answer in steps[-1:]:
             say("the agent answered:")
             _show_lines(answer.split("\n"))
@@ -108,7 +108,7 @@ def ask_correction(ledger: Ledger, parts: Services, run: TaskRun, actor: str, be
         environment = parts.environment(run.started.environment)
         written = (
             _given(_ask("the right answer (Enter for none)"))
-            if run.started.environment == "chat"
+            if run.started.is_question
             else _ask_actions(ledger, run, environment)
         )
         if written:

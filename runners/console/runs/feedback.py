@@ -105,11 +105,11 @@ def correct(
     _require_ended(found)
     started = found.started
     assert started is not None
-    if answer is not None and started.environment != "chat":
+    if answer is not None and not started.is_question:
         raise NotPossible(
             f"run {short_id(found.id.hex)} is a task on a page; give the actions that do it, with --action"
         )
-    if answer is None and started.environment == "chat":
+    if answer is None and started.is_question:
         raise NotPossible(f"run {short_id(found.id.hex)} is a question; give the right answer with --answer")
     with Services(ledger, load_state(ledger)) as parts:
         environment = parts.environment(started.environment)

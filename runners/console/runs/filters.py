@@ -113,7 +113,7 @@ def _is_task(run: dict[str, Any], wanted: str) -> bool:
     task = run["task"]
     if task is None:
         return False
-    if run["environment"] == "chat":
+    if any(letter.isspace() for letter in task):  # a question, or a task in words
         return wanted.casefold() in task.casefold()
     return fnmatchcase(task, wanted)
 
