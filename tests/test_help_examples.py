@@ -16,6 +16,7 @@ from receivers import SECRET, Receiver
 
 from grokputer.cli import COMMANDS, app
 from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.events.runs import Capability
 from grokputer.domain.settings.settings import Policy
 from grokputer.runners.bench.bench import CANARY, LEAST_FEEDBACK
 from grokputer.runners.improvement.process_manager import process_new_events
@@ -95,6 +96,7 @@ def play(story: Story, *, is_question: bool = False) -> None:
         run.start(
             context, role="action", arm="stable", adapter=None, rollout=None, environment=environment, task=task, seed=7,
             base="embedded@sha256:00", session=None, policy={"run.max_steps": 12},
+            capabilities=(Capability.QUESTION,) if is_question else (),
         )  # fmt: skip
         for _ in range(1 if is_question else 4):
             run.take_step(

@@ -9,6 +9,7 @@ import pytest
 from command_line import call, document, output
 
 from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.events.runs import Capability
 from grokputer.runners.console.runs.filters import BadFilter, read_stars, read_time
 from story import BEGIN, Standing, Story
 
@@ -30,7 +31,7 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
         TaskRun, story.runs[0].__class__(int=7),
         lambda it: it.start(
             context, role="action", arm="pinned", adapter="lora-v7", rollout=None, environment="chat", task=question, seed=1,
-            base="tiny", session=None, policy={},
+            base="tiny", session=None, policy={}, capabilities=(Capability.QUESTION,),
         ),
     )  # fmt: skip
     ledger.close()
