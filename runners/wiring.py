@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from ..adapters.serving.remote import RemoteModel
 
 ENVIRONMENTS = ("chat", "miniwob")
+
+
+def weight_store(log: Path) -> WeightStore:
+    """The weights of a log's adapters."""
+    from ..adapters.registry.local import WeightStore
+
+    return WeightStore(adapters_folder(log) / "weights")
 
 
 def base_of(policy: Policy) -> Base:
@@ -61,9 +69,7 @@ class Services:
     @property
     def store(self) -> WeightStore:
         """The weights of this log's adapters."""
-        from ..adapters.registry.local import WeightStore
-
-        return WeightStore(adapters_folder(self.ledger.path) / "weights")
+        return weight_store(self.ledger.path)
 
     @property
     def model(self) -> Model:

@@ -10,6 +10,7 @@ import pytest
 
 from given import ID, NOON, SOMEONE, given
 from grokputer.domain.aggregates.alert import (
+    APPROVAL,
     CHANNELS,
     LONGEST_MESSAGE,
     NEXT_STEPS,
@@ -24,16 +25,19 @@ from grokputer.domain.aggregates.alert import (
     wait_s,
 )
 from grokputer.domain.events import (
+    AdapterPromoted,
     AdapterRejected,
     AdapterRolledBack,
     AlertDelivered,
     AlertDeliveryFailed,
     AlertRaised,
+    AlertResolved,
     Event,
     RatingThresholdBreached,
     RolloutPaused,
     TrainingDeclined,
     TrainingFailed,
+    WeightsMissed,
 )
 from grokputer.domain.rules.breach import Window
 from grokputer.domain.settings.settings import SETTINGS, Policy
@@ -58,6 +62,10 @@ def failed(failure: Failure = BUSY, **settings: Any) -> Callable[[Alert], None]:
 
 def event(topic: type[Event], **fields: Any) -> Event:
     return topic(originator_id=ID, originator_version=3, time=NOON, actor="grokputer", role="action", **fields)
+
+
+def by_ada(topic: type[Event], **fields: Any) -> Event:
+    return topic(originator_id=ID, originator_version=3, time=NOON, actor="ada", role="action", **fields)
 
 
 def test_an_alert_is_raised_once() -> None:
@@ -134,6 +142,7 @@ BREACH: dict[str, Any] = {
     "adapter": None, "mean": 2.4, "count": 10, "window": 50, "threshold": 3.8, "first_position": 1, "last_position": 9,
     "total": 10, "rule": "threshold", "message": "mean 2.40 of the last 10 ratings is under 3.8", "numbers": {},
 }  # fmt: skip
+BACK: dict[str, Any] = {"adapter": "lora-v2", "stable": "lora-v1"}
 EVIDENCE = "evidence for a mean under 3.8 stars: 1,003 of 1,000; mean of the latest 76 ratings 3.16"
 
 
@@ -146,17 +155,56 @@ EVIDENCE = "evidence for a mean under 3.8 stars: 1,003 of 1,000; mean of the lat
             "mean 2.40 of the last 10 ratings of the base is under 3.8",
         ),
         (event(RatingThresholdBreached, **{**BREACH, "rule": "sequential", "message": EVIDENCE}), "breach", EVIDENCE),
-        (event(AdapterRolledBack, adapter="lora-v2", stable="lora-v1", reason="success 0.60"), "canary failed", "0.60"),
-        (event(RolloutPaused, adapter="lora-v2", reason="3 of 10 runs"), "canary inconclusive", "3 of 10 runs"),
+        (event(AdapterRolledBack, **BACK, reason="success 0.60", cause="canary"), "canary failed", "success 0.60"),
+        (event(AdapterRolledBack, **BACK, reason="success 0.60", cause=""), "canary failed", "success 0.60"),
+        (by_ada(AdapterRolledBack, **BACK, reason="users complain", cause="person"), "rolled back",
+         "ada rolled lora-v2 back to lora-v1: users complain"),
+        (event(AdapterRolledBack, **BACK, reason="lora-v1 was rolled back", cause="comparison"), "rollout ended",
+         "the rollout of lora-v2 ended: lora-v1 was rolled back"),
+        (event(RolloutPaused, adapter="lora-v2", reason="3 of 10 runs", cause="undecided"), "canary inconclusive",
+         "3 of 10 runs"),
+        (event(RolloutPaused, adapter="lora-v2", reason=f"{APPROVAL} for 50 %", cause="approval"), "approval needed", "50 %"),
+        (by_ada(RolloutPaused, adapter="lora-v2", reason="no traffic", cause=""), "canary inconclusive", "no traffic"),
+        (by_ada(RolloutPaused, adapter="lora-v2", reason="no traffic", cause="person"), "rollout paused",
+         "ada paused the rollout of lora-v2: no traffic"),
+        (by_ada(AdapterPromoted, adapter="lora-v2", replaced=None, reason="a mistake", cause="forward"), "rolled forward",
+         "ada made lora-v2 live in place of the base: a mistake"),
+        (event(WeightsMissed, adapter="lora-v2", weights="sha256:ff", serves="live"), "weights missing", "which is live"),
         (event(AdapterRejected, adapter="lora-v2", reason="no gain", numbers={}), "adapter rejected", "no gain"),
         (event(TrainingFailed, reason="loss is not a number"), "training failed", "loss is not a number"),
     ],
-)
-def test_what_people_must_hear_of_says_the_numbers(fact: Event, kind: str, words: str) -> None:
+)  # fmt: skip
+def test_what_people_must_hear_of_says_the_numbers_and_who_did_it(fact: Event, kind: str, words: str) -> None:
     notice = notice_of(fact)
     assert notice is not None
-    assert (notice.kind, notice.role) == (kind, "action")
+    by = fact.actor if kind in ("rolled back", "rolled forward", "rollout paused") else "grokputer"
+    assert (notice.kind, notice.role, notice.by) == (kind, "action", by)
     assert words in notice.message
+
+
+def resolved(alert: Alert) -> None:
+    alert.resolve("ada resumed the rollout", SOMEONE)
+
+
+def test_an_alert_is_resolved_once_and_only_after_it_was_raised() -> None:
+    given(Alert, raised).when(resolved).then((AlertResolved, {"message": "ada resumed the rollout"}))
+    given(Alert, raised, resolved).when(resolved).then_nothing()
+    given(Alert).when(resolved).then_nothing()
+
+
+def test_of_the_end_of_an_alert_that_an_earlier_program_raised_nothing_is_told() -> None:
+    old = replace(NOTICE, by="")
+    given(Alert, lambda it: it.raise_(old, SOMEONE)).when(resolved).then_nothing()
+
+
+def test_the_word_that_it_is_over_is_delivered_under_an_id_of_its_own() -> None:
+    def tell(alert: Alert) -> None:
+        alert.deliver("webhook", WEBHOOK, "HTTP 204", SOMEONE, is_resolved=True)
+
+    when = given(Alert, raised, failed(), delivered, resolved).when(tell)
+    own = delivery_id(given(Alert).aggregate.id, "webhook", is_resolved=True)
+    when.then((AlertDelivered, {"delivery": own, "attempt": 1}))
+    assert own != delivery_id(given(Alert).aggregate.id, "webhook")
 
 
 def test_of_what_is_nobodys_business_nobody_hears() -> None:
@@ -176,7 +224,7 @@ def test_a_low_mean_needs_enough_ratings_of_the_live_adapter() -> None:
 
 def test_every_kind_says_what_to_do_next_with_commands_that_name_the_adapter() -> None:
     for kind in NEXT_STEPS:
-        fact = event(AlertRaised, kind=kind, severity="warning", adapter="lora-v1", message="")
+        fact = event(AlertRaised, kind=kind, severity="warning", adapter="lora-v1", message="", by="grokputer")
         assert isinstance(fact, AlertRaised)
         step = Delivery("ab", fact, 7).next_step
         assert "{" not in step and step.endswith((".", "'"))

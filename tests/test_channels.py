@@ -29,7 +29,7 @@ MESSAGE = "lora-v1 was rolled back to the base: success 0.60 of the last 20 cana
 def delivery(message: str = MESSAGE, adapter: str | None = "lora-v1") -> Delivery:
     alert = AlertRaised(
         originator_id=ID, originator_version=1, time=NOON, actor="grokputer", kind="canary failed", severity="critical",
-        role="action", adapter=adapter, message=message,
+        role="action", adapter=adapter, message=message, by="grokputer",
     )  # fmt: skip
     return Delivery("ab12", alert, 42)
 
@@ -69,6 +69,7 @@ def test_a_receiver_gets_a_signed_document_that_says_everything() -> None:
     assert document == {
         "id": "ab12", "type": "alert.canary_failed", "time": "2026-01-01T12:00:00+00:00", "severity": "critical",
         "role": "action", "adapter": "lora-v1", "message": MESSAGE, "position": 42, "reference": f"{ID}/1",
+        "by": "grokputer",
     }  # fmt: skip
 
 

@@ -72,7 +72,8 @@ def test_a_decision_by_hand_is_recorded_with_person_and_reason_and_closes_the_cy
     assert promoted["data"]["replaced"] == "lora-v1"
     [*_, closed] = lines(log, "--event", "CycleClosed")
     assert closed["data"]["outcome"] == "promoted"
-    assert "nothing was recorded" in output("rollouts", "promote", "lora-v2", "--reason", "again", db=log)
+    again = refused("rollouts", "promote", "lora-v2", "--reason", "again", db=log)
+    assert "lora-v2 is live already; lora-v2 was promoted by eve at" in again and "looked at it" in again
     assert "replaced by lora-v2" in output("why", "lora-v1", db=log)
 
 
@@ -94,7 +95,13 @@ def test_a_promotion_is_taken_back_by_hand_once(log: Path) -> None:
 def test_a_setting_is_recorded_with_old_and_new_value_and_listed(log: Path) -> None:
     output("settings", "set", "rating.threshold", "4.0", "--reason", "stricter", "--as", "eve", db=log)
     *_, changed = lines(log, "--event", "PolicyChanged")
-    assert changed["data"] == {"key": "rating.threshold", "old": 3.8, "new": 4.0, "reason": "stricter"}
+    assert changed["data"] == {
+        "key": "rating.threshold",
+        "old": 3.8,
+        "new": 4.0,
+        "reason": "stricter",
+        "is_unset": False,
+    }
     assert "nothing was recorded" in output("settings", "set", "rating.threshold", "4", db=log)
     assert "rating.threshold" in [row["key"] for row in document("settings", "--changed", db=log)]
     rows = {row["key"]: row for row in document("settings", db=log)}

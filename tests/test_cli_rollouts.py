@@ -31,7 +31,8 @@ def live(story: Story) -> str | None:
 def test_a_rollout_is_paused_resumed_and_aborted(story: Story) -> None:
     roll_out(story)
     assert "lora-v1 is paused, with 15 % of the runs" in output("rollouts", "pause", "lora-v1", db=story.path)
-    assert "nothing was recorded" in output("rollouts", "pause", "lora-v1", db=story.path)
+    again = refused("rollouts", "pause", "lora-v1", db=story.path)
+    assert "lora-v1 was paused by " in again and "; nothing was recorded" in again
     assert "lora-v1 is progressing" in output("rollouts", "resume", "lora-v1", db=story.path)
     said = output("rollouts", "abort", "lora-v1", "--reason", "wrong tasks", "--as", "ada", db=story.path)
     assert "lora-v1 is rolled back, with 0 % of the runs of role action; live is the base" in said
@@ -141,6 +142,8 @@ def test_a_rollout_under_way_is_shown_as_it_stands_now(story: Story) -> None:
         ("canary.ramp", "30", "30:3, 50:6:3600"),
         ("canary.ramp", "0:4", "30:3, 50:6:3600"),
         ("canary.ramp", "50:0", "30:3, 50:6:3600"),
+        ("canary.ramp", "30:3, 20:8", "20 % is no more than the 30 % before it"),
+        ("canary.ramp", "10:3", "no more than the first share, canary.weight_percent 15"),
         ("canary.dry_run", "success, rating", "or none"),
         ("canary.approval", "always", "one of none, promotion, every step"),
         ("routing.unit", "person", "one of run, session"),
@@ -148,3 +151,62 @@ def test_a_rollout_under_way_is_shown_as_it_stands_now(story: Story) -> None:
 )
 def test_a_setting_of_rollouts_that_makes_no_sense_is_refused(story: Story, key: str, value: str, words: str) -> None:
     assert words in refused("settings", "set", key, value, db=story.path)
+
+
+KEPT = "the rollout of lora-v1 keeps what it began with"
+
+
+@pytest.mark.parametrize(
+    ("rule", "key", "value", "is_kept"),
+    [
+        ("sequential", "canary.ramp", "30:3", True),
+        ("sequential", "canary.weight_percent", "20", True),
+        ("sequential", "action.canary.promote_at", "40", True),
+        ("sequential", "canary.bake_s", "5", True),
+        ("sequential", "routing.unit", "run", True),
+        ("sequential", "ocr.canary.promote_at", "40", False),
+        ("sequential", "canary.approval", "promotion", False),
+        ("sequential", "rating.window", "20", False),
+        ("threshold", "canary.rule", "relative", True),
+        ("threshold", "canary.weight_percent", "20", True),
+        ("threshold", "canary.min_success", "0.5", False),
+    ],
+)
+def test_a_change_says_which_rollout_under_way_keeps_what_it_began_with(
+    story: Story, rule: str, key: str, value: str, is_kept: bool
+) -> None:
+    story.set("canary.rule", rule)
+    roll_out(story)
+    before = document("rollouts", db=story.path)[0]["weight_percent"]
+    said = output("settings", "set", key, value, db=story.path)
+    assert said.startswith(f"{key} is {value}\n") or key.endswith(("_s", "_at"))
+    assert (KEPT in said) is is_kept
+    assert ("'grokputer rollouts share lora-v1'" in said) is (
+        is_kept and key in ("canary.ramp", "canary.weight_percent")
+    )
+    assert document("rollouts", db=story.path)[0]["weight_percent"] == before
+    assert (KEPT in output("settings", "unset", key, db=story.path)) is is_kept
+    output("rollouts", "abort", "lora-v1", "--reason", "done", db=story.path)
+    assert KEPT not in output("settings", "set", key, value, db=story.path)
+
+
+def test_a_setting_is_unset_and_its_history_says_so(story: Story) -> None:
+    output("settings", "set", "rating.window", "30", db=story.path)
+    said = output("settings", "unset", "rating.window", "--reason", "as it was", "--as", "ada", db=story.path)
+    assert said == "rating.window is 50 again\n"
+    assert "rating.window is not set, it is 50; nothing was recorded" in output(
+        "settings", "unset", "rating.window", db=story.path
+    )
+    assert "rating.window" not in [row["key"] for row in document("settings", "--changed", db=story.path)]
+    assert "rating.window unset by ada, from 30 back to 50: as it was" in output("why", "rating.window", db=story.path)
+    assert "rating.windows is not a setting" in refused("settings", "unset", "rating.windows", db=story.path)
+    assert document("replay", db=story.path)["is_equal"]
+
+
+def test_a_channel_that_is_unset_owes_nothing_any_more(story: Story) -> None:
+    story.set("alert.email_to", "ada@example.org")
+    roll_out(story)
+    output("rollouts", "pause", "lora-v1", db=story.path)
+    assert document("alerts", db=story.path)[-1]["deliveries"]["email"]["status"] == "owed"
+    output("settings", "unset", "alert.email_to", db=story.path)
+    assert document("alerts", db=story.path)[-1]["deliveries"]["email"]["status"] == "turned off"

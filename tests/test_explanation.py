@@ -144,6 +144,7 @@ def test_a_run_that_was_drawn_just_before_a_promotion_is_explained_by_what_was_l
 
 
 def test_a_session_is_named_where_its_runs_are_drawn_one_by_one(story: Story) -> None:
+    story.set("routing.unit", "run")
     rollout = story.prove(story.train(story.fall()))
     run = story.run(session="talk")
     [own] = draws(why(story, run.hex))

@@ -114,7 +114,7 @@ def test_a_stored_event_is_plain_json_that_stays_readable() -> None:
     event = decode("PolicyChanged", SETTINGS_ID.hex, 1, stored)
     assert isinstance(event, PolicyChanged)
     assert (event.key, event.old, event.new, event.actor) == ("rating.window", 50, 30, "ada")
-    assert json.loads(encode(event)) == json.loads(stored)
+    assert json.loads(encode(event)) == {**json.loads(stored), "is_unset": False, "v": 2}
 
 
 def test_a_rejection_from_before_there_were_numbers_still_reads() -> None:
@@ -147,22 +147,24 @@ def test_an_alert_from_when_only_rollouts_raised_them_still_reads(severity: str,
     )
     event = decode("AlertRaised", SETTINGS_ID.hex, 7, stored)
     assert isinstance(event, AlertRaised)
-    assert (event.kind, event.role, event.adapter) == (kind, "action", "lora-v1")
-    assert json.loads(encode(event))["v"] == 2
+    assert (event.kind, event.role, event.adapter, event.by) == (kind, "action", "lora-v1", "")
+    assert json.loads(encode(event))["v"] == 3
 
 
 def test_topics_are_the_ones_every_log_has() -> None:
     """A topic is never renamed; this list only ever grows."""
     assert sorted(EVENTS) == [
         "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack",
-        "AlertDelivered", "AlertDeliveryFailed", "AlertRaised",
+        "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved",
         "CanaryAssessed", "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CycleClosed",
             "CycleOpened",
         "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
-        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "ScheduleKept", "StepTaken",
+        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "ScheduleKept", "SessionImported",
+            "StepTaken",
         "TaskCorrected", "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded",
         "TrainingCompleted", "TrainingDeclined", "TrainingFailed",
         "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
+        "WeightsFound", "WeightsMissed",
     ]  # fmt: skip
 
 
@@ -171,7 +173,7 @@ def test_topics_are_the_ones_every_log_has() -> None:
     [
         ("TaskDreamt", b"{}", "upgrade grokputer"),
         ("os:system", b"{}", "does not know"),
-        ("PolicyChanged", b'{"v":2}', "version 2"),
+        ("PolicyChanged", b'{"v":99}', "version 99"),
         ("PolicyChanged", b"{", "damaged"),
         ("PolicyChanged", b'{"v":1,"key":5}', "damaged"),
     ],

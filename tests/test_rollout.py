@@ -177,6 +177,7 @@ def start(rollout: Rollout) -> None:
         rule="threshold",
         terms={},
         unit="run",
+        edition=1,
     )
 
 

@@ -97,7 +97,7 @@ def test_a_session_is_one_outcome_with_the_mean_of_its_runs(story: Story) -> Non
 
 
 def test_runs_are_single_outcomes_where_sessions_do_not_stay(story: Story) -> None:
-    rollout = roll_out(story, canary__weight_percent=50)
+    rollout = roll_out(story, canary__weight_percent=50, routing__unit="run")
     for _ in range(4):
         for _ in range(3):
             story.run(session="one and the same")

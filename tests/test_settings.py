@@ -118,7 +118,7 @@ class Older(Settings):
     """Settings of a program that did not check the figures of the recipe."""
 
     def let_in(self, key: str, value: Any, context: Context) -> None:
-        self._record(PolicyChanged, context, key=key, old=None, new=value, reason="")
+        self._record(PolicyChanged, context, key=key, old=None, new=value, reason="", is_unset=False)
 
 
 def let_in(key: str, value: Any) -> Any:
@@ -225,3 +225,63 @@ def test_every_setting_of_the_rules_makes_terms_at_both_ends_and_beyond_what_it_
     ):
         policy = Policy({key: type(setting.default)(value)})
         assert trigger_terms(policy, "action") and canary_terms(policy, "action")
+
+
+def unset(key: str) -> Any:
+    return lambda settings: settings.unset(key, "because", SOMEONE)
+
+
+@pytest.mark.parametrize(
+    ("ramp", "words"),
+    [
+        ("30:3, 20:8", "20 % is no more than the 30 % before it"),
+        ("30:3,30:8", "30 % is no more than the 30 % before it"),
+        ("20:3, 50:6, 40:9", "40 % is no more than the 50 % before it"),
+        ("30:8, 50:3", "the step to 50 % takes less evidence (3) than the one before it (8)"),
+        ("10:3", "begins with 10 %, which is no more than the first share, canary.weight_percent 15"),
+        ("15:3, 50:6", "begins with 15 %"),
+    ],
+)
+def test_a_ramp_that_does_not_rise_from_the_first_share_is_refused(ramp: str, words: str) -> None:
+    given(Settings).when(change("canary.ramp", ramp)).then_refused("canary.ramp", words)
+    given(Settings).when(change("action.canary.ramp", ramp)).then_refused("canary.ramp", words)
+
+
+def test_a_ramp_and_a_first_share_that_contradict_each_other_are_refused_whichever_comes_second() -> None:
+    ramp = change("canary.ramp", "30:3, 50:8")
+    given(Settings, ramp).when(change("canary.weight_percent", 30)).then_refused(
+        "canary.ramp 30:3, 50:8 begins with 30 %"
+    )
+    given(Settings, ramp).when(change("canary.weight_percent", 29)).then((PolicyChanged, {"new": 29}))
+    own = change("action.canary.weight_percent", 5)
+    given(Settings, own).when(change("action.canary.ramp", "10:3")).then((PolicyChanged, {"new": "10:3"}))
+    given(Settings, own, change("action.canary.ramp", "10:3")).when(unset("action.canary.weight_percent")).then_refused(
+        "canary.ramp 10:3 of role action"
+    )
+    given(Settings, change("canary.ramp", "none")).when(change("canary.weight_percent", 99)).then((PolicyChanged, {}))
+    given(Settings).when(change("canary.weight_percent", 60)).then((PolicyChanged, {}))
+
+
+def test_what_is_unset_falls_back_to_what_holds_for_all_and_that_to_the_default() -> None:
+    general, own = change("rating.window", 30), change("ocr.rating.window", 20)
+    given(Settings, general, own).when(unset("ocr.rating.window")).then(
+        (PolicyChanged, {"key": "ocr.rating.window", "old": 20, "new": 30, "is_unset": True, "reason": "because"})
+    )
+    given(Settings, general).when(unset("rating.window")).then(
+        (PolicyChanged, {"old": 30, "new": 50, "is_unset": True})
+    )
+    given(Settings, general, unset("rating.window")).when(unset("rating.window")).then_nothing()
+    given(Settings).when(unset("rating.window")).then_nothing()
+    given(Settings).when(unset("rating.windows")).then_refused("rating.windows is not a setting")
+
+
+def test_a_key_that_was_unset_follows_the_value_for_all_from_then_on() -> None:
+    settings = given(Settings, change("rating.window", 30), change("ocr.rating.window", 20), unset("ocr.rating.window"))
+    change("rating.window", 40)(settings.aggregate)
+    assert settings.aggregate.policy.get("rating.window", "ocr") == 40
+    assert settings.aggregate.changed == {"rating.window": 40}
+
+
+def test_a_figure_out_of_its_range_that_an_earlier_program_took_can_be_unset() -> None:
+    settings = given(Older, let_in("training.r", 9999))
+    settings.when(unset("training.r")).then((PolicyChanged, {"old": 9999, "new": None, "is_unset": True}))

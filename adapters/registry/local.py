@@ -71,6 +71,15 @@ class WeightStore:
             )
         return folder
 
+    def has(self, hash: str) -> bool:
+        """Whether every file of the weights is in its folder. It looks at the names alone, so it is quick; ``path`` checks."""
+        try:
+            folder = self._folder(hash)
+            sums = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+            return all((folder / line.split("  ", 1)[1]).is_file() for line in sums)
+        except (OSError, ValueError, IndexError, DamagedWeights):
+            return False
+
     def _folder(self, hash: str) -> Path:
         algorithm, _, digest = hash.partition(":")
         if algorithm != "sha256" or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):

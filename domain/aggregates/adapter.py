@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import NotPossible
-from ..events import AdapterRegistered, AdapterRejected, AdapterVerified, Event, GateJudged
+from ..events import AdapterRegistered, AdapterRejected, AdapterVerified, Event, GateJudged, WeightsFound, WeightsMissed
 from ..verdict import Verdict
 from .base import Aggregate, Context, derive_id
 
@@ -31,6 +31,8 @@ class Adapter(Aggregate):
         self.proof: AdapterVerified | None = None
         self.judged: GateJudged | None = None
         self.rejected: AdapterRejected | None = None
+        self.is_missed = False
+        """Whether its weights were not in their folder when they were last looked for."""
 
     def register(self, context: Context, **fields: Any) -> None:
         """Give the weights a name; a second time records nothing."""
@@ -80,6 +82,21 @@ class Adapter(Aggregate):
         if self.rejected is None and not has_passed:
             self._record(AdapterRejected, context, **names, reason=reason, numbers=dict(numbers or {}))
 
+    def miss(self, serves: str, context: Context) -> None:
+        """Record that its weights are gone while it serves as ``live`` or ``canary``; a second time records nothing."""
+        if not self.is_missed:
+            self._record(WeightsMissed, context, **self._names, weights=self._weights, serves=serves)
+
+    def find(self, context: Context) -> None:
+        """Record that its weights are back; where they were not missed nothing is recorded."""
+        if self.is_missed:
+            self._record(WeightsFound, context, **self._names, weights=self._weights)
+
+    @property
+    def _weights(self) -> str:
+        assert self.registered is not None
+        return self.registered.weights
+
     @property
     def _names(self) -> dict[str, str]:
         if self.registered is None:
@@ -96,3 +113,5 @@ class Adapter(Aggregate):
                 self.judged = event
             case AdapterRejected():
                 self.rejected = event
+            case WeightsMissed() | WeightsFound():
+                self.is_missed = isinstance(event, WeightsMissed)

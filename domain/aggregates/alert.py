@@ -12,19 +12,26 @@ from hashlib import sha256
 from uuid import UUID
 
 from ..events import (
+    AdapterPromoted,
     AdapterRejected,
     AdapterRolledBack,
     AlertDelivered,
     AlertDeliveryFailed,
     AlertRaised,
+    AlertResolved,
+    CycleClosed,
+    CycleOpened,
     Event,
     RatingThresholdBreached,
     RolloutPaused,
+    RolloutResumed,
     TrainingFailed,
+    WeightsFound,
+    WeightsMissed,
 )
 from ..rules.breach import Window
 from ..settings.settings import Policy
-from .base import Aggregate, Context, derive_id
+from .base import ACTOR, Aggregate, Context, derive_id
 
 CHANNELS = {"webhook": "alert.webhook", "email": "alert.email_to"}
 """Every channel, and the setting that turns it on by saying where to."""
@@ -53,9 +60,20 @@ NEXT_STEPS = {
     "training failed": "'grokputer doctor' checks the machine; then ask again with 'grokputer train {role}'.",
     "low mean": "'grokputer runs --role {role}' lists what was rated; correct what failed, or take back what was "
     "promoted last with 'grokputer rollouts rollback'.",
+    "rollout paused": "It keeps its share of the runs until a person decides: 'grokputer rollouts resume {adapter}', "
+    "'... promote {adapter}' or '... abort {adapter}'.",
+    "rolled back": "'grokputer rollouts forward {adapter}' makes it live again; 'grokputer train {role}' asks for a new one.",
+    "rolled forward": "Nothing needs to be done. 'grokputer rollouts rollback {adapter}' takes it back.",
+    "rollout ended": "'grokputer rollouts forward {adapter}' makes it live all the same; 'grokputer train {role}' asks for a "
+    "new one.",
+    "weights missing": "Put the folder back, from a backup if there is one; or send the runs elsewhere with "
+    "'grokputer rollouts rollback {adapter}'.",
     "test": "Nothing has happened; somebody tries whether alerts arrive.",
 }
 """What to do about each kind of alert."""
+
+NOTES = ("rolled forward",)
+"""Kinds that ask for nothing: they are never open, and do not end."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +85,28 @@ class Notice:
     role: str
     adapter: str | None
     message: str
+    by: str = ACTOR
+    """Who did what it is about."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """An alert on its way by one channel."""
+    """An alert on its way by one channel, or the word that it is resolved."""
 
     id: str
     alert: AlertRaised
     position: int
-    """Of the alert in the log; 0 for one that is not in it."""
+    """Of what is told in the log; 0 for what is not in it."""
+    resolved: AlertResolved | None = None
+    """That the alert is over, where this is what is told."""
+    first_id: str = ""
+    """The id under which the alert itself was sent by the channel, where this tells that it is over."""
 
     @property
     def next_step(self) -> str:
         """What to do about it, a sentence or two."""
+        if self.resolved is not None:
+            return "Nothing needs to be done about it any more."
         step = NEXT_STEPS.get(self.alert.kind, "'grokputer status' shows how things stand.")
         return step.format(adapter=self.alert.adapter, role=self.alert.role)
 
@@ -101,9 +127,9 @@ def alert_id(cause: str, kind: str, role: str) -> UUID:
     return derive_id("alert", cause, kind, role)
 
 
-def delivery_id(alert: UUID, channel: str) -> str:
-    """What the alert's delivery by the channel is known by, hex."""
-    return derive_id("delivery", alert.hex, channel).hex
+def delivery_id(alert: UUID, channel: str, *, is_resolved: bool = False) -> str:
+    """What the delivery of the alert by the channel is known by, hex; another for the word that it is resolved."""
+    return derive_id("delivery", alert.hex, channel, *(["resolved"] if is_resolved else [])).hex
 
 
 def notice_of(event: Event) -> Notice | None:
@@ -116,18 +142,61 @@ def notice_of(event: Event) -> Notice | None:
                 said = f"the ratings of {live} have fallen: {event.message}"
             return Notice("breach", "warning", event.role, event.adapter, said)
         case AdapterRolledBack():
-            said = f"{event.adapter} was rolled back to {event.stable or 'the base'}: {event.reason}"
-            return Notice("canary failed", "critical", event.role, event.adapter, said)
+            return _notice_of_end(event)
+        case RolloutPaused(cause="person"):
+            said = f"{event.actor} paused the rollout of {event.adapter}: {event.reason}"
+            return Notice("rollout paused", "warning", event.role, event.adapter, said, event.actor)
         case RolloutPaused():
             said = f"the rollout of {event.adapter} is paused: {event.reason}"
             kind = "approval needed" if event.reason.startswith(APPROVAL) else "canary inconclusive"
             return Notice(kind, "warning", event.role, event.adapter, said)
+        case AdapterPromoted(cause="forward"):
+            said = f"{event.actor} made {event.adapter} live in place of {event.replaced or 'the base'}: {event.reason}"
+            return Notice("rolled forward", "info", event.role, event.adapter, said, event.actor)
+        case WeightsMissed():
+            said = f"the weights of {event.adapter}, which is {event.serves}, are not in their folder: {event.weights}"
+            return Notice("weights missing", "critical", event.role, event.adapter, said)
         case AdapterRejected():
             said = f"{event.adapter} was rejected before any traffic: {event.reason}"
             return Notice("adapter rejected", "warning", event.role, event.adapter, said)
         case TrainingFailed():
             return Notice("training failed", "critical", event.role, None, f"a training failed: {event.reason}")
     return None
+
+
+def _notice_of_end(event: AdapterRolledBack) -> Notice:
+    """What people must hear of a rollback: a canary that failed, what a person decided, or what another decision led to."""
+    to = event.stable or "the base"
+    if event.cause == "person":
+        said = f"{event.actor} rolled {event.adapter} back to {to}: {event.reason}"
+        return Notice("rolled back", "warning", event.role, event.adapter, said, event.actor)
+    if event.cause == "comparison":
+        said = f"the rollout of {event.adapter} ended: {event.reason}"
+        return Notice("rollout ended", "warning", event.role, event.adapter, said)
+    said = f"{event.adapter} was rolled back to {to}: {event.reason}"
+    return Notice("canary failed", "critical", event.role, event.adapter, said)
+
+
+def say_end(event: Event, mean: float = 0.0) -> str:
+    """How the event brought an alert to its end, without a full stop; ``mean`` is that of the window which has recovered."""
+    match event:
+        case RolloutResumed():
+            return f"{event.actor} resumed the rollout of {event.adapter}: {event.reason}"
+        case AdapterPromoted():
+            by = "" if event.actor == ACTOR else f" by {event.actor}"
+            return f"{event.adapter} was made live{by}, in place of {event.replaced or 'the base'}: {event.reason}"
+        case AdapterRolledBack():
+            by = "" if event.actor == ACTOR else f" by {event.actor}"
+            return f"{event.adapter} was rolled back{by}: {event.reason}"
+        case RatingThresholdBreached():
+            return f"a new training for role {event.role} is requested, as ratings have fallen"
+        case CycleOpened():
+            return f"{event.actor} asked for a new training for role {event.role}: {event.reason}"
+        case CycleClosed():
+            return f"the cycle ended, {event.outcome}: {event.detail}"
+        case WeightsFound():
+            return f"the weights of {event.adapter} are in their folder again"
+    return f"the mean of the latest ratings has risen to {mean:.2f}"
 
 
 RECOVERED_BY = 0.25
@@ -165,42 +234,68 @@ class Alert(Aggregate):
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.raised: AlertRaised | None = None
+        self.is_resolved = False
         self.attempts: dict[str, int] = {}
+        """By the id of the delivery, as are those that are settled."""
         self.settled: set[str] = set()
 
     def raise_(self, notice: Notice, context: Context) -> None:
         """Record that people must look, the message as one printable line; a second time records nothing."""
         if self.raised is None:
-            line = "".join(it if it.isprintable() else " " for it in notice.message)
-            message = " ".join(line.split())[:LONGEST_MESSAGE]
-            self._record(AlertRaised, context, **{**vars(notice), "message": message})
+            self._record(AlertRaised, context, **{**vars(notice), "message": _one_line(notice.message)})
 
-    def deliver(self, channel: str, to: str, answer: str, context: Context) -> None:
-        """Record that it has arrived; after that, and after it was given up, nothing more is recorded."""
-        if channel not in self.settled:
-            attempt = self.attempts.get(channel, 0) + 1
-            fields = {"channel": channel, "to": to, "delivery": delivery_id(self.id, channel), "attempt": attempt}
+    def resolve(self, message: str, context: Context) -> None:
+        """Record that it is over, once; of an alert from before this was told nothing is recorded."""
+        if self.raised is not None and self.raised.by and not self.is_resolved:
+            self._record(AlertResolved, context, message=_one_line(message))
+
+    def deliver(self, channel: str, to: str, answer: str, context: Context, *, is_resolved: bool = False) -> None:
+        """Record that it has arrived; after that, and after it was given up, nothing more is recorded.
+
+        With ``is_resolved`` it is the word that it is over, and so for ``fail``.
+        """
+        id = delivery_id(self.id, channel, is_resolved=is_resolved)
+        if id not in self.settled:
+            fields = {"channel": channel, "to": to, "delivery": id, "attempt": self.attempts.get(id, 0) + 1}
             self._record(AlertDelivered, context, **fields, answer=answer)
 
-    def fail(self, channel: str, to: str, failure: Failure, policy: Policy, context: Context) -> None:
+    def fail(
+        self,
+        channel: str,
+        to: str,
+        failure: Failure,
+        policy: Policy,
+        context: Context,
+        *,
+        is_resolved: bool = False,
+    ) -> None:
         """Record that an attempt did not arrive, and when the next one is due: none after the last of ``alert.tries``."""
-        if channel in self.settled:
+        id = delivery_id(self.id, channel, is_resolved=is_resolved)
+        if id in self.settled:
             return
-        attempt, delivery = self.attempts.get(channel, 0) + 1, delivery_id(self.id, channel)
+        attempt = self.attempts.get(id, 0) + 1
         again: float | None = None
         if not failure.is_final and attempt < policy.get("alert.tries"):
-            own = wait_s(delivery, attempt, policy.get("alert.retry_s"))
+            own = wait_s(id, attempt, policy.get("alert.retry_s"))
             again = round(max(own, min(failure.after_s, LONGEST_WAIT_S)), 1)
-        fields = {"channel": channel, "to": to, "delivery": delivery, "attempt": attempt}
+        fields = {"channel": channel, "to": to, "delivery": id, "attempt": attempt}
         self._record(AlertDeliveryFailed, context, **fields, reason=failure.reason, again_in_s=again)
 
     def _apply(self, event: Event) -> None:
         match event:
             case AlertRaised():
                 self.raised = event
+            case AlertResolved():
+                self.is_resolved = True
             case AlertDelivered():
-                self.settled.add(event.channel)
+                self.settled.add(event.delivery)
             case AlertDeliveryFailed():
-                self.attempts[event.channel] = event.attempt
+                self.attempts[event.delivery] = event.attempt
                 if event.again_in_s is None:
-                    self.settled.add(event.channel)
+                    self.settled.add(event.delivery)
+
+
+def _one_line(text: str) -> str:
+    """The text as one printable line of ``LONGEST_MESSAGE`` characters at most."""
+    line = "".join(it if it.isprintable() else " " for it in text)
+    return " ".join(line.split())[:LONGEST_MESSAGE]

@@ -69,6 +69,11 @@ class Aggregate:
     def _apply(self, event: Event) -> None:
         """Assign what the fact says; subclasses must neither check nor raise."""
 
+    @property
+    def pending(self) -> Sequence[Event]:
+        """The events since the last call of ``collect_events``."""
+        return tuple(self._pending)
+
     def collect_events(self) -> list[Event]:
         """The events since the last call, for the ledger to store."""
         pending, self._pending = self._pending, []

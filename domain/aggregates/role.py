@@ -27,6 +27,8 @@ class RoleImprovement(Aggregate):
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.open_cycle: str | None = None
+        self.opened: RatingThresholdBreached | CycleOpened | None = None
+        """What opened the newest cycle."""
         self.latched_adapter: str | None = None
         self.is_latched = False
         self.closed_total = 0
@@ -79,8 +81,11 @@ class RoleImprovement(Aggregate):
 
     def open(self, role: str, adapter: str | None, reason: str, context: Context) -> None:
         """Begin a cycle because a person says so. Raises ``NotPossible`` while one is in flight."""
-        if self.open_cycle is not None:
-            raise NotPossible(f"role {role} has a cycle in flight; see 'grokputer status', or wait until it is closed")
+        if self.open_cycle is not None and self.opened is not None:
+            raise NotPossible(
+                f"role {role} has a cycle in flight; it was opened by {self.opened.actor} at "
+                f"{self.opened.time:%Y-%m-%d %H:%M:%S} UTC; see 'grokputer status', or wait until it is closed"
+            )
         self._record(CycleOpened, context, role=role, adapter=adapter, reason=reason)
 
     def close(self, role: str, outcome: str, detail: str, total: int, context: Context) -> None:
@@ -91,7 +96,7 @@ class RoleImprovement(Aggregate):
     def _apply(self, event: Event) -> None:
         match event:
             case RatingThresholdBreached() | CycleOpened():
-                self.open_cycle = event.reference
+                self.open_cycle, self.opened = event.reference, event
                 self.latched_adapter = event.adapter
                 self.is_latched = True
                 self.is_suppression_noted = False

@@ -14,6 +14,7 @@ from ..events import (
     CanaryAssessed,
     CanaryWeightSet,
     Event,
+    RolloutEvent,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
@@ -47,6 +48,30 @@ def is_news(verdict: Verdict, phase: str, last: Said | None) -> bool:
     return last is None or list(last) != in_short(verdict)
 
 
+DECISIONS = (RolloutStarted, RolloutPaused, RolloutResumed, AdapterPromoted, AdapterRolledBack)
+"""The facts that change the phase of a rollout."""
+
+
+def say_decision(event: RolloutEvent) -> str:
+    """What was decided of a rollout, by whom, when and why, in one line without a full stop."""
+    name, reason = event.adapter, getattr(event, "reason", "")
+    match event:
+        case RolloutPaused():
+            done = f"{name} was paused"
+        case RolloutResumed():
+            done = f"{name} was resumed"
+        case CanaryWeightSet():
+            done = f"{name} was given {event.weight_percent} % of the runs"
+        case AdapterPromoted():
+            done = f"{name} was {'rolled forward' if event.cause == 'forward' else 'promoted'}"
+        case AdapterRolledBack():
+            done = f"{name} was rolled back to {event.stable or 'the base'}"
+        case _:
+            done = f"the rollout of {name} was started"
+    why = f": {' '.join(reason.split())}" if reason else ""
+    return f"{done} by {event.actor} at {event.time:%Y-%m-%d %H:%M:%S} UTC{why}"
+
+
 class Rollout(Aggregate):
     """Phases: progressing, paused, promoted, rolled back."""
 
@@ -55,6 +80,12 @@ class Rollout(Aggregate):
         self.started: RolloutStarted | None = None
         self.phase = "none"
         self.weight_percent = 0
+        self.is_share_by_hand = False
+        """Whether a person has set its share, which the program does not raise any more."""
+        self.replaced: str | None = None
+        """What was live before the adapter: where its runs go when it is rolled back."""
+        self.latest: RolloutEvent | None = None
+        """The newest decision on its phase or, by a person, on its share."""
         self.assessed: CanaryAssessed | None = None
         self.said: Said | None = None
         """The last look since it began or was resumed."""
@@ -78,8 +109,26 @@ class Rollout(Aggregate):
     def weigh(self, weight_percent: int, context: Context) -> None:
         """Give the canary a larger share of the runs that begin from now on."""
         if self.phase == "progressing" and weight_percent > self.weight_percent:
-            shares = {"old_percent": self.weight_percent, "weight_percent": weight_percent}
-            self._record(CanaryWeightSet, context, **shares, **self._names)
+            self._set_weight(weight_percent, context)
+
+    def share(self, weight_percent: int, reason: str, context: Context) -> None:
+        """Give the canary the share that a person wants, 1 to 99 %; its ramp changes this share no more.
+
+        Raises ``NotPossible`` where the rollout is over or the share is none.
+        """
+        names = self._names
+        if self.is_over:
+            raise NotPossible(f"{names['adapter']} has no canary's share: {self.say_latest()}")
+        if not 1 <= weight_percent <= 99:
+            raise NotPossible(
+                f"a share of {weight_percent} % is none, it takes 1 to 99; 'grokputer rollouts promote' gives all, "
+                "'... abort' none"
+            )
+        self._set_weight(weight_percent, context, reason)
+
+    def _set_weight(self, weight_percent: int, context: Context, reason: str = "") -> None:
+        shares = {"old_percent": self.weight_percent, "weight_percent": weight_percent}
+        self._record(CanaryWeightSet, context, **shares, reason=reason, **self._names)
 
     def assess(self, verdict: Verdict, up_to: int, context: Context) -> None:
         """Record a look at the canary, if it says anything new: it comes after the last one, nothing has been decided, and it
@@ -104,16 +153,36 @@ class Rollout(Aggregate):
             **names,
         )
 
-    def promote(self, reason: str, context: Context) -> None:
+    def promote(self, reason: str, context: Context, *, cause: str = "person") -> None:
         """Make the adapter the stable one, with all the traffic. Raises ``NotPossible`` when it is rolled back."""
         self._require_undecided("promoted")
         if self.phase == "promoted" or self.started is None:
             return
-        names = self._names
-        self._record(CanaryWeightSet, context, old_percent=self.weight_percent, weight_percent=100, **names)
-        self._record(AdapterPromoted, context, replaced=self.started.stable, reason=reason, **names)
+        self._go_live(self.started.stable, reason, context, cause)
 
-    def roll_back(self, reason: str, context: Context, *, to: str | None = "", is_live: bool = False) -> None:
+    def forward(self, live: str | None, reason: str, context: Context) -> None:
+        """Make the adapter live after its rollout is over, in place of ``live``. Raises ``NotPossible`` before that."""
+        names = self._names
+        if not self.is_over:
+            raise NotPossible(
+                f"the rollout of {names['adapter']} is under way; give it all runs with 'grokputer rollouts promote'"
+            )
+        if live != names["adapter"]:
+            self._go_live(live, reason, context, "forward")
+
+    def _go_live(self, replaced: str | None, reason: str, context: Context, cause: str) -> None:
+        self._set_weight(100, context)
+        self._record(AdapterPromoted, context, replaced=replaced, reason=reason, cause=cause, **self._names)
+
+    def roll_back(
+        self,
+        reason: str,
+        context: Context,
+        *,
+        to: str | None = "",
+        is_live: bool = False,
+        cause: str = "person",
+    ) -> None:
         """Give all the traffic back to what was stable before, also after a promotion; a second time records nothing.
 
         ``to`` names another adapter that is to be live then, None the base. ``is_live`` says that the adapter is live, which
@@ -122,14 +191,14 @@ class Rollout(Aggregate):
         names = self._names
         if self.started is None or (self.phase == "rolled back" and not is_live):
             return
-        stable = self.started.stable if to == "" else to
-        self._record(CanaryWeightSet, context, old_percent=self.weight_percent, weight_percent=0, **names)
-        self._record(AdapterRolledBack, context, stable=stable, reason=reason, **names)
+        stable = self.replaced if to == "" else to
+        self._set_weight(0, context)
+        self._record(AdapterRolledBack, context, stable=stable, reason=reason, cause=cause, **names)
 
-    def pause(self, reason: str, context: Context) -> None:
+    def pause(self, reason: str, context: Context, *, cause: str = "person") -> None:
         """Stop deciding; the share stays as it is until a person decides."""
         if self.phase == "progressing":
-            self._record(RolloutPaused, context, reason=reason, **self._names)
+            self._record(RolloutPaused, context, reason=reason, cause=cause, **self._names)
 
     def resume(self, reason: str, context: Context) -> None:
         """Go on deciding; the next look is recorded whatever it says."""
@@ -141,7 +210,7 @@ class Rollout(Aggregate):
         names, asked = self._names, self.assessed
         weight = asked.numbers.get("next_weight_percent") if asked is not None else None
         if self.phase != "paused" or asked is None or (asked.verdict != "promote" and weight is None):
-            raise NotPossible(f"{names['adapter']} waits for no approval; see 'grokputer rollouts'")
+            raise NotPossible(f"{names['adapter']} waits for no approval; {self.say_latest()}")
         if asked.verdict == "promote":
             self.promote(reason, context)
         else:
@@ -151,14 +220,24 @@ class Rollout(Aggregate):
     def _require_undecided(self, wanted: str) -> None:
         names = self._names
         if self.is_over and self.phase != wanted:
-            raise NotPossible(f"{names['adapter']} is {self.phase} already; see 'grokputer rollouts'")
+            raise NotPossible(f"{names['adapter']} is {self.phase} already; {self.say_latest()}")
+
+    def say_latest(self) -> str:
+        """The newest decision on it in words: what was decided, by whom, when and why."""
+        if self.latest is None:
+            return f"{self._names['adapter']} has had no decision"
+        return say_decision(self.latest)
 
     def _apply(self, event: Event) -> None:
+        if isinstance(event, DECISIONS) or (isinstance(event, CanaryWeightSet) and event.reason):
+            self.latest = event
         match event:
             case RolloutStarted():
                 self.started, self.phase, self.weight_percent = event, "progressing", event.weight_percent
+                self.replaced = event.stable
             case CanaryWeightSet():
                 self.weight_percent = event.weight_percent
+                self.is_share_by_hand = self.is_share_by_hand or bool(event.reason)
             case CanaryAssessed():
                 self.assessed, self.said = event, in_short(event)
             case RolloutPaused():
@@ -166,6 +245,6 @@ class Rollout(Aggregate):
             case RolloutResumed():
                 self.phase, self.said = "progressing", None
             case AdapterPromoted():
-                self.phase = "promoted"
+                self.phase, self.replaced = "promoted", event.replaced
             case AdapterRolledBack():
                 self.phase = "rolled back"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..events import Event, PolicyChanged
+from ..settings.keys import ROLES, role_of, without_role
 from ..settings.setting import BadSetting
-from ..settings.settings import ROLES, Policy, _recipe_fault, check_setting, without_role
+from ..settings.settings import Policy, _recipe_fault, check_key, check_setting, check_together
 from .base import Aggregate, Context, derive_id
 
 SETTINGS_ID = derive_id("settings")
@@ -30,19 +31,32 @@ class Settings(Aggregate):
         Raises ``BadSetting`` for a value out of range, and for one that leaves a role without a recipe that can be trained.
         """
         typed = check_setting(key, value)
-        self._require_recipes(key, typed)
-        old = self.policy.get(without_role(key), key.partition(".")[0] if without_role(key) != key else None)
+        changed = Policy({**self.changed, key: typed})
+        self._require_recipes(changed, f"{key} cannot be {typed!r}")
+        old = self.policy.get(without_role(key), role_of(key))
         if old != typed:
-            self._record(PolicyChanged, context, key=key, old=old, new=typed, reason=reason)
+            check_together(changed, without_role(key))
+            self._record(PolicyChanged, context, key=key, old=old, new=typed, reason=reason, is_unset=False)
 
-    def _require_recipes(self, key: str, value: Any) -> None:
+    def unset(self, key: str, reason: str, context: Context) -> None:
+        """Let a role's own value fall back to that for all, and that to the default. Raises ``BadSetting``."""
+        check_key(key)
+        if key not in self.changed:
+            return
+        bare, role = without_role(key), role_of(key)
+        left = Policy({name: value for name, value in self.changed.items() if name != key})
+        self._require_recipes(left, f"{key} cannot be unset")
+        check_together(left, bare)
+        old, new = self.changed[key], left.get(bare, role)
+        self._record(PolicyChanged, context, key=key, old=old, new=new, reason=reason, is_unset=True)
+
+    def _require_recipes(self, changed: Policy, refusal: str) -> None:
         """What was at fault before may stay so: else nothing could mend two faults one after the other."""
-        changed = Policy({**self.changed, key: value})
         for role in ROLES:
             fault = _recipe_fault(changed, role)
             if fault and not _recipe_fault(self.policy, role):
-                raise BadSetting(f"{key} cannot be {value!r}: {fault}")
+                raise BadSetting(f"{refusal}: {fault}")
 
     def _apply(self, event: Event) -> None:
         if isinstance(event, PolicyChanged):
-            self.changed[event.key] = event.new
+            event.bring_up(self.changed)

@@ -13,10 +13,13 @@ from .adapters import AdapterRegistered as AdapterRegistered
 from .adapters import AdapterRejected as AdapterRejected
 from .adapters import AdapterVerified as AdapterVerified
 from .adapters import GateJudged as GateJudged
+from .adapters import WeightsFound as WeightsFound
+from .adapters import WeightsMissed as WeightsMissed
 from .alerts import AlertDelivered as AlertDelivered
 from .alerts import AlertDeliveryFailed as AlertDeliveryFailed
 from .alerts import AlertEvent as AlertEvent
 from .alerts import AlertRaised as AlertRaised
+from .alerts import AlertResolved as AlertResolved
 from .alerts import DeliveryEvent as DeliveryEvent
 from .base import EVENTS as EVENTS
 from .base import Event as Event

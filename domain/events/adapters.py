@@ -77,4 +77,20 @@ class AdapterRejected(AdapterEvent):
     Since version 2."""
 
 
+@fact("WeightsMissed")
+class WeightsMissed(AdapterEvent):
+    """The adapter serves runs, and its weights were not in their folder any more."""
+
+    weights: str
+    serves: str
+    """What it serves as: ``live`` or ``canary``."""
+
+
+@fact("WeightsFound")
+class WeightsFound(AdapterEvent):
+    """Weights that were missed are in their folder again."""
+
+    weights: str
+
+
 # --- Rollout --------------------------------------------------------------------------------------------------------

@@ -16,18 +16,30 @@ class AlertEvent(Event):
 class AlertRaised(AlertEvent):
     """Before version 2 it stood in its rollout's history, and a rollout was all that it could be about."""
 
-    VERSION = 2
+    VERSION = 3
 
     kind: str
     """A stable word: ``breach``, ``canary failed``, ``canary inconclusive``, ``approval needed``, ``adapter rejected``,
-    ``training failed``, ``low mean``. Since version 2."""
+    ``training failed``, ``low mean``, since version 2; ``rollout paused``, ``rolled back``, ``rolled forward``,
+    ``rollout ended``, ``weights missing``, since version 3."""
     severity: str
-    """``warning`` or ``critical``."""
+    """``warning`` or ``critical``, since version 3 also ``info``: nothing needs to be done."""
     role: str
     adapter: str | None
     """The adapter it is about, None for the bare base and for a training that ended without one."""
     message: str
     """One line with the numbers."""
+    by: str
+    """Who did what it is about: a person, or ``grokputer``. Empty where it was stored before version 3; people do not hear of
+    the end of such an alert."""
+
+
+@fact("AlertResolved")
+class AlertResolved(AlertEvent):
+    """What the alert is about is over; the channels that were told of it are told so."""
+
+    message: str
+    """How it came to its end, one line."""
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)

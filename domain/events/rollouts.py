@@ -17,7 +17,7 @@ class RolloutEvent(Event):
 
 @fact("RolloutStarted")
 class RolloutStarted(RolloutEvent):
-    VERSION = 2
+    VERSION = 3
 
     stable: str | None
     """The adapter that is live meanwhile; None for the bare base."""
@@ -29,12 +29,18 @@ class RolloutStarted(RolloutEvent):
     """The figures of the rule ``sequential``, fixed before any outcome is seen; empty for the others. Since version 2."""
     unit: str
     """``run`` or ``session``: what is drawn for an arm and is one outcome. Since version 2."""
+    edition: int
+    """Of the rules by which outcomes are counted (``routing.EDITION``); 1 where it was stored before version 3."""
 
 
 @fact("CanaryWeightSet")
 class CanaryWeightSet(RolloutEvent):
+    VERSION = 2
+
     old_percent: int
     weight_percent: int
+    reason: str
+    """Why a person set this share; empty where the share follows from another decision. Since version 2."""
 
 
 @fact("CanaryAssessed")
@@ -54,7 +60,12 @@ class CanaryAssessed(RolloutEvent):
 
 @fact("RolloutPaused")
 class RolloutPaused(RolloutEvent):
+    VERSION = 2
+
     reason: str
+    cause: str
+    """``person``, ``undecided`` (its canary showed nothing in time) or ``approval`` (a step waits for a person); empty where
+    it was stored before version 2."""
 
 
 @fact("RolloutResumed")
@@ -64,11 +75,21 @@ class RolloutResumed(RolloutEvent):
 
 @fact("AdapterPromoted")
 class AdapterPromoted(RolloutEvent):
+    VERSION = 2
+
     replaced: str | None
     reason: str
+    cause: str
+    """``canary`` (its canary was healthy), ``person``, or ``forward``: a person made it live after its rollout was over.
+    Empty where it was stored before version 2."""
 
 
 @fact("AdapterRolledBack")
 class AdapterRolledBack(RolloutEvent):
+    VERSION = 2
+
     stable: str | None
     reason: str
+    cause: str
+    """``canary`` (its canary was worse or failed), ``person``, or ``comparison``: what it was compared with is not live any
+    more. Empty where it was stored before version 2."""

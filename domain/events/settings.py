@@ -18,7 +18,19 @@ class ScheduleTicked(Event):
 @fact("PolicyChanged")
 class PolicyChanged(Event):
     AGGREGATE = "Settings"
+    VERSION = 2
+
     key: str
     old: Any
     new: Any
+    """What is in force after it; of a key that was unset, what it falls back to."""
     reason: str
+    is_unset: bool
+    """Whether the key has no value of its own any more. Since version 2."""
+
+    def bring_up(self, changed: dict[str, Any]) -> None:
+        """Let what was changed before hold this change too."""
+        if self.is_unset:
+            changed.pop(self.key, None)
+        else:
+            changed[self.key] = self.new

@@ -12,7 +12,7 @@ from typing import Any
 
 from .blocks import Blocks
 from .evalues import PER_RATE, Paid, rating_pay, success_pay
-from .terms import METRICS, CanaryTerms
+from .terms import METRICS, CanaryTerms, RampStep
 
 CEILING = 1e200
 """No wealth is counted beyond this: less than is due is still valid, and the numbers stay finite."""
@@ -38,10 +38,16 @@ class Evidence:
         """None yet, with this share of the runs for the canary, in 1 to 99 %."""
         return cls(terms, _blank(terms, weight_percent))
 
-    def weigh(self, weight_percent: int) -> None:
-        """From now on the canary has this share of the runs, in 1 to 99 %."""
+    def weigh(self, weight_percent: int, *, by_hand: bool = False) -> None:
+        """From now on the canary has this share of the runs, in 1 to 99 %; the ramp leaves one that was set by hand."""
         self.state["weight_percent"] = weight_percent
+        self.state["is_by_hand"] = by_hand or self.state["is_by_hand"]
         self._fewest = self.terms.fewest_matched(weight_percent)
+
+    @property
+    def ramp(self) -> tuple[RampStep, ...]:
+        """The steps that raise its share by themselves; none once a person has set the share."""
+        return () if self.state["is_by_hand"] else self.terms.ramp
 
     def extend(self) -> None:
         """Go on: as many canary outcomes again before a person is asked. What was shown so far stands."""
@@ -119,6 +125,7 @@ def _blank(terms: CanaryTerms, weight_percent: int) -> dict[str, Any]:
 
     return {
         "weight_percent": weight_percent,
+        "is_by_hand": False,
         "success": side(terms.no_worse_shifts, terms.worse_shifts),
         "rating": side(terms.no_worse_bets, terms.worse_bets),
         "most_worse": 1.0,

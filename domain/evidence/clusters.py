@@ -56,6 +56,15 @@ class RatingClusters:
             burst["others"] = 0
         return over
 
+    def pass_by(self) -> list[float]:
+        """Let an outcome of no session go by: the averages of the bursts that are over by that, the oldest first."""
+        over = []
+        for key, burst in list(self.state.items()):
+            burst["others"] += 1
+            if burst["others"] >= self._patience:
+                over.append(self._close(key))
+        return over
+
     def _close(self, key: str) -> float:
         values = self.state.pop(key)["values"].values()
         self.over.add(key)

@@ -36,7 +36,7 @@ def standing(evidence: Evidence, times: Times) -> tuple[str, str]:
     is_shown = evidence.no_worse >= terms.promote_at
     if next_weight(evidence, times) is not None:
         return "hold", "no worse so far"
-    if is_shown and any(step.weight_percent > evidence.state["weight_percent"] for step in terms.ramp):
+    if is_shown and any(step.weight_percent > evidence.state["weight_percent"] for step in evidence.ramp):
         return "hold", "pause"
     if is_shown:
         return ("promote", "no worse") if times.baked >= terms.bake_s else ("hold", "bake")
@@ -55,7 +55,7 @@ def standing(evidence: Evidence, times: Times) -> tuple[str, str]:
 def next_weight(evidence: Evidence, times: Times) -> int | None:
     """The share in percent that the canary is entitled to by its evidence and its time, None where it has no less already."""
     highest = present = evidence.state["weight_percent"]
-    for step in evidence.terms.ramp:
+    for step in evidence.ramp:
         if step.weight_percent <= present:
             continue
         if evidence.no_worse < step.evidence or times.at_share < step.pause_s:

@@ -219,6 +219,25 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+SHARES = ("canary.weight_percent", "canary.ramp")
+"""The settings of a canary's share."""
+
+_KEPT = (*SHARES, "canary.rule", "routing.unit")
+_KEPT_BY_EVIDENCE = (
+    *("canary.success_margin", "canary.rating_margin", "canary.promote_at", "canary.roll_back_at", "canary.dry_run"),
+    *("canary.max_runs", "canary.critical_limit", "canary.bake_s", "canary.give_up_s"),
+)
+
+
+def is_kept(key: str, rule: str) -> bool:
+    """Whether a rollout that began under the rule keeps the setting that was in force then, to its end.
+
+    The sequential rule keeps all of its terms: they hold only if nothing is changed because of what was seen. The plain rules
+    look at the bars in force at each look.
+    """
+    return key in _KEPT or (rule == "sequential" and key in _KEPT_BY_EVIDENCE)
+
+
 def trigger_terms(policy: Policy, role: str) -> TriggerTerms:
     """The trigger's terms as the settings in force for the role have them."""
     keys = ("rating.threshold", "rating.between_alarms", "rating.cooldown", "rating.max_backoff")

@@ -58,6 +58,7 @@ class StartRollout:
     rule: str
     terms: dict[str, Any]
     unit: str
+    edition: int
 
 
 @dataclass(frozen=True)
@@ -87,18 +88,20 @@ class PromoteAdapter:
 
 @dataclass(frozen=True)
 class RollBackAdapter:
-    """Give all the traffic back to the stable arm."""
+    """Give all the traffic back to the stable arm; ``cause`` is that of ``AdapterRolledBack``."""
 
     rollout: UUID
     reason: str
+    cause: str
 
 
 @dataclass(frozen=True)
 class PauseRollout:
-    """Leave the decision to a person."""
+    """Leave the decision to a person; ``cause`` is that of ``RolloutPaused``."""
 
     rollout: UUID
     reason: str
+    cause: str
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,14 @@ class RaiseAlert:
 
     alert: UUID
     notice: Notice
+
+
+@dataclass(frozen=True)
+class ResolveAlert:
+    """Tell those who were told of an alert that it is over, and how."""
+
+    alert: UUID
+    message: str
 
 
 @dataclass(frozen=True)
@@ -131,5 +142,6 @@ Command = (
     | RollBackAdapter
     | PauseRollout
     | RaiseAlert
+    | ResolveAlert
     | CloseCycle
 )

@@ -7,12 +7,12 @@ Every command's target has an id derived from its cause, so reacting twice to on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
 from ..aggregates.adapter import adapter_id, adapter_name
-from ..aggregates.alert import APPROVAL, alert_id, low_mean, notice_of
+from ..aggregates.alert import APPROVAL, alert_id, low_mean, notice_of, say_end
 from ..aggregates.rollout import is_news, rollout_id
 from ..aggregates.training import training_id
 from ..events import (
@@ -35,7 +35,7 @@ from ..events import (
 )
 from ..evidence.terms import canary_terms
 from ..rules.breach import Window, is_breach
-from ..rules.routing import Traffic
+from ..rules.routing import EDITION, Traffic
 from ..settings.settings import ROLES, Policy
 from ..verdict import Verdict
 from .commands import (
@@ -49,6 +49,7 @@ from .commands import (
     RegisterAdapter,
     RejectAdapter,
     RequestTraining,
+    ResolveAlert,
     RollBackAdapter,
     StartRollout,
     WeighCanary,
@@ -99,6 +100,11 @@ class Knowledge(Protocol):
         ...
 
     @property
+    def over(self) -> Sequence[tuple[UUID, str]]:
+        """The alerts that were open and are over with this very event: the id and the role of each."""
+        ...
+
+    @property
     def trainings_completed(self) -> int:
         """How many trainings have ended with weights, this one included."""
         ...
@@ -109,13 +115,14 @@ def decide(event: Event, known: Knowledge) -> list[Command]:
     return [*_alerts(event, known), *_next_commands(event, known)]
 
 
-def _alerts(event: Event, known: Knowledge) -> list[RaiseAlert]:
-    """What people must hear of it."""
+def _alerts(event: Event, known: Knowledge) -> list[Command]:
+    """What people must hear of it: what is over, then what is new."""
     notices = [notice] if (notice := notice_of(event)) is not None else []
     if isinstance(event, TaskRated):
         fallen = [lane["role"] for lane in event.lanes if known.has_fallen(lane["role"])]
         notices += [low_mean(known.window(role), known.policy) for role in fallen]
-    return [RaiseAlert(alert_id(event.reference, it.kind, it.role), it) for it in notices]
+    over = [ResolveAlert(id, say_end(event, known.window(role).mean)) for id, role in known.over]
+    return [*over, *(RaiseAlert(alert_id(event.reference, it.kind, it.role), it) for it in notices)]
 
 
 def _next_commands(event: Event, known: Knowledge) -> list[Command]:
@@ -151,11 +158,15 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             return [_roll_out(event, known)]
         case CanaryAssessed():
             return _follow(event, known)
+        case AdapterPromoted(cause="forward"):
+            reason = f"{event.replaced or 'the base'}, which it was compared with, was replaced by {event.adapter}"
+            return _end_comparisons(event.role, event.replaced, reason, known)
         case AdapterPromoted():
             total = known.ratings_in_all(event.role, event.replaced)
             return [CloseCycle(event.role, "promoted", f"{event.adapter}: {event.reason}", total)]
         case AdapterRolledBack() if known.was_live(event.originator_id):
-            return _end_comparisons(event, known)
+            reason = f"{event.adapter}, which it was held against, was rolled back"
+            return _end_comparisons(event.role, event.adapter, reason, known)
         case AdapterRolledBack():
             return [_close(event.role, "rolled back", f"{event.adapter}: {event.reason}", known)]
     return []
@@ -179,21 +190,27 @@ def _look(rollout: str, known: Knowledge) -> list[Command]:
     return [RecordVerdict(UUID(rollout), verdict, known.position)] if is_worth_a_record else []
 
 
-def _end_comparisons(event: AdapterRolledBack, known: Knowledge) -> list[Command]:
-    """The rollouts that held an adapter against the one that was taken back."""
-    reason = f"{event.adapter}, which it was held against, was rolled back"
+def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledge) -> list[Command]:
+    """End the rollouts that compared an adapter with what is not live any more."""
     return [
-        RollBackAdapter(UUID(rollout), reason)
+        RollBackAdapter(UUID(rollout), reason, "comparison")
         for rollout, lane in known.rollouts.items()
-        if lane["stable"] == event.adapter and lane["role"] == event.role
+        if lane["stable"] == stable and lane["role"] == role
     ]
 
 
 def _roll_out(event: AdapterVerified | GateJudged, known: Knowledge) -> StartRollout:
     policy, stable = known.policy, known.traffic(event.role).stable
     rule, terms = rollout_terms(policy, event.role)
-    weight, unit = policy.get("canary.weight_percent", event.role), policy.get("routing.unit", event.role)
-    return StartRollout(rollout_id(event.originator_id), event.role, event.adapter, stable, weight, rule, terms, unit)
+    weight, unit = policy.get("canary.weight_percent", event.role), rollout_unit(policy, event.role)
+    id = rollout_id(event.originator_id)
+    return StartRollout(id, event.role, event.adapter, stable, weight, rule, terms, unit, EDITION)
+
+
+def rollout_unit(policy: Policy, role: str, edition: int = EDITION) -> str:
+    """What is drawn for an arm and counts as one outcome in a rollout that starts under the rules of this edition."""
+    is_set = not policy.changed.keys().isdisjoint(("routing.unit", f"{role}.routing.unit"))
+    return "run" if edition == 1 and not is_set else str(policy.get("routing.unit", role))
 
 
 def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
@@ -207,15 +224,15 @@ def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
     weight = event.numbers.get("next_weight_percent")
     match event.verdict:
         case "promote" if approval != "none":
-            return [PauseRollout(event.originator_id, f"{APPROVAL} for the promotion: {event.message}")]
+            return [PauseRollout(event.originator_id, f"{APPROVAL} for the promotion: {event.message}", "approval")]
         case "promote":
             return [PromoteAdapter(event.originator_id, event.message)]
         case "roll back":
-            return [RollBackAdapter(event.originator_id, event.message)]
+            return [RollBackAdapter(event.originator_id, event.message, "canary")]
         case "inconclusive":
-            return [PauseRollout(event.originator_id, event.message)]
+            return [PauseRollout(event.originator_id, event.message, "undecided")]
         case "hold" if weight is not None and approval == "every step":
-            return [PauseRollout(event.originator_id, f"{APPROVAL} for {weight} %: {event.message}")]
+            return [PauseRollout(event.originator_id, f"{APPROVAL} for {weight} %: {event.message}", "approval")]
         case "hold" if weight is not None:
             return [WeighCanary(event.originator_id, weight)]
     return []

@@ -12,12 +12,14 @@ from typing import Any
 
 from ..errors import InvalidRecipe
 from .forms import FORMS
+from .keys import FOR_ALL_ROLES as FOR_ALL_ROLES
+from .keys import ROLES as ROLES
+from .keys import role_of as role_of
+from .keys import without_role as without_role
+from .ramp import complain_of_first_step, complain_of_steps
 from .recipe import FIGURES, Recipe, is_allowed, preset
 from .setting import BadSetting as BadSetting
 from .setting import Setting as Setting
-
-ROLES = ("action", "ocr", "decomposition", "recovery")
-
 
 SETTINGS: dict[str, Setting] = {
     # The trigger; the figures of the window are those of the project's user.
@@ -147,7 +149,8 @@ SETTINGS: dict[str, Setting] = {
     ),
     "canary.ramp": Setting(
         "50:4",
-        "sequential: larger shares, each with the evidence it takes and, after a second colon, seconds (chosen); or none",
+        "sequential: larger shares, each with the evidence it takes and, after a second colon, seconds (chosen); or none. The "
+        "smallest comes first, and is larger than canary.weight_percent",
     ),
     "canary.approval": Setting(
         "none",
@@ -156,8 +159,9 @@ SETTINGS: dict[str, Setting] = {
     ),
     "canary.dry_run": Setting("none", "metrics that are reported and decide nothing: success, rating, health"),
     "routing.unit": Setting(
-        "run",
-        "what is drawn for the canary and counts as one outcome: each run, or a whole session, which then stays on its adapter",
+        "session",
+        "what is drawn for the canary and counts as one outcome: a whole session, which then stays on its adapter, or each "
+        "run; a run without a session is one by itself. Runs of a session are alike: counted singly they prove too much",
         choices=("run", "session"),
     ),
     "canary.max_runs": Setting(800, "sequential: canary runs after which it is inconclusive (chosen)", 1, 1_000_000),
@@ -202,31 +206,35 @@ RECIPE_SETTINGS = {f"training.{name}": FIGURES[name] for name in RECIPE_KEYS}
 """Those settings, as the recipe declares them. Unset, a figure is the preset's own."""
 
 
-FOR_ALL_ROLES = (
-    *("model.", "implicit.", "cost."),
-    *("alert.webhook", "alert.email", "alert.smtp", "alert.timeout", "alert.tries", "alert.retry"),
-)
-"""Settings that are of the whole system: one base is held for all roles, on one machine, and people are told once."""
-
-
 def check_setting(key: str, value: Any) -> Any:
     """The value in its own type. Raises ``BadSetting`` for an unknown key or a value out of range."""
+    check_key(key)
+    bare = without_role(key)
+    if bare in FORMS and value and not FORMS[bare][0].fullmatch(str(value)):
+        raise BadSetting(f"{key} must be {FORMS[bare][1]}")  # without the value, which may be a secret
+    if bare == "canary.ramp" and value and (wrong := complain_of_steps(str(value))):
+        raise BadSetting(f"{key} cannot be {value!r}: {wrong}")
+    if bare in SETTINGS:
+        return SETTINGS[bare].check(key, value)
+    return None if value in (None, "") else RECIPE_SETTINGS[bare].check(key, value)
+
+
+def check_key(key: str) -> None:
+    """Raises ``BadSetting`` where there is no such setting, or none for one role alone."""
     bare = without_role(key)
     if bare != key and bare.startswith(FOR_ALL_ROLES):
         raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
-    if bare in FORMS and value and not FORMS[bare][0].fullmatch(str(value)):
-        raise BadSetting(f"{key} must be {FORMS[bare][1]}")  # without the value, which may be a secret
-    if bare in SETTINGS:
-        return SETTINGS[bare].check(key, value)
-    if bare in RECIPE_SETTINGS:
-        return None if value in (None, "") else RECIPE_SETTINGS[bare].check(key, value)
-    raise BadSetting(f"{key} is not a setting; see 'grokputer settings'")
+    if bare not in SETTINGS and bare not in RECIPE_SETTINGS:
+        raise BadSetting(f"{key} is not a setting; see 'grokputer settings'")
 
 
-def without_role(key: str) -> str:
-    """The key without the role that it may be set for alone."""
-    role, _, rest = key.partition(".")
-    return rest if role in ROLES else key
+def check_together(policy: Policy, bare: str) -> None:
+    """Raises ``BadSetting`` where a changed ramp, but for the default one, does not begin over the first share."""
+    for role in (None, *ROLES) if bare in ("canary.ramp", "canary.weight_percent") else ():
+        ramp, weight = policy.get("canary.ramp", role), policy.get("canary.weight_percent", role)
+        wrong = complain_of_first_step(ramp, weight) if ramp != SETTINGS["canary.ramp"].default else ""
+        if wrong:
+            raise BadSetting(f"canary.ramp {ramp}{f' of role {role}' if role else ''} {wrong}")
 
 
 def is_setting(key: str) -> bool:

@@ -172,7 +172,11 @@ def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
 def _policy_at(log: Lookup, position: int) -> Policy:
     """The settings that were in force."""
     changes = (it.event for it in log.read(1, position, (PolicyChanged.TOPIC,)))
-    return Policy({event.key: event.new for event in changes if isinstance(event, PolicyChanged)})
+    changed: dict[str, Any] = {}
+    for event in changes:
+        if isinstance(event, PolicyChanged):
+            event.bring_up(changed)
+    return Policy(changed)
 
 
 def _measured(log: Lookup, position: int, judged: GateJudged) -> list[Node]:

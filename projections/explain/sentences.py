@@ -16,6 +16,7 @@ from ...domain.events import (
     AlertDelivered,
     AlertDeliveryFailed,
     AlertRaised,
+    AlertResolved,
     CanaryAssessed,
     CanaryWeightSet,
     ComparisonConcluded,
@@ -38,6 +39,8 @@ from ...domain.events import (
     TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
+    WeightsFound,
+    WeightsMissed,
 )
 from ...domain.rules.roles import GOOD_STARS
 
@@ -70,23 +73,33 @@ def describe(event: Event) -> str:
             of = "sessions" if event.unit == "session" else "runs"
             return f"rollout started: {event.weight_percent} % of the {of}, the rest to {event.stable or 'the base'}{judged}"
         case CanaryWeightSet():
-            return f"share set from {event.old_percent} to {event.weight_percent} %"
+            why = f"{_decider(event)}: {event.reason}" if event.reason else ""
+            return f"share set from {event.old_percent} to {event.weight_percent} %{why}"
         case CanaryAssessed():
             said = f"assessed: {event.verdict} ({event.reason}): {event.message}"
             return said if event.numbers.get("rule") == "sequential" else f"{said}; {_arms(event.numbers)}"
         case RolloutPaused():
-            return f"rollout paused: {event.reason}"
+            return f"rollout paused{_decider(event)}: {event.reason}"
         case RolloutResumed():
             return f"rollout resumed{_decider(event)}: {event.reason}"
+        case AdapterPromoted(cause="forward"):
+            return f"rolled forward{_decider(event)}, in place of {event.replaced or 'the base'}: {event.reason}"
         case AdapterPromoted():
             return f"promoted{_decider(event)}, in place of {event.replaced or 'the base'}: {event.reason}"
+        case AdapterRolledBack(cause="comparison"):
+            return f"rolled back: {event.reason}"
         case AdapterRolledBack():
             return f"rolled back{_decider(event)}, to {event.stable or 'the base'}: {event.reason}"
+        case PolicyChanged(is_unset=True):
+            said = f"{event.key} unset by {event.actor}, from {say_value(event.old)} back to {say_value(event.new)}"
+            return f"{said}: {event.reason or 'no reason given'}"
         case PolicyChanged():
             said = f"{event.key} set from {say_value(event.old)} to {say_value(event.new)} by {event.actor}"
             return f"{said}: {event.reason or 'no reason given'}"
         case AlertRaised():
             return f"alert ({event.severity}), {event.kind}: {event.message}"
+        case AlertResolved():
+            return f"alert resolved: {event.message}"
         case AlertDelivered():
             return f"delivered by {event.channel} to {event.to} at attempt {event.attempt}: {event.answer}"
         case AlertDeliveryFailed():
@@ -130,6 +143,10 @@ def _describe_making(event: Event) -> str:
             )
         case GateJudged():
             return f"gate against {event.parent or 'the base'}: {event.verdict} ({event.reason}): {event.message}"
+        case WeightsMissed():
+            return f"weights missing while it is {event.serves}: {event.weights[:19]}"
+        case WeightsFound():
+            return f"weights found again: {event.weights[:19]}"
         case AdapterRejected():
             return f"rejected: {event.reason}{_proof(event.numbers)}"
         case ComparisonStarted():

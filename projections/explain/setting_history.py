@@ -45,14 +45,14 @@ def trace_setting(log: Lookup, key: str) -> Changes:
     for it in log.read(1, None, (PolicyChanged.TOPIC,)):
         event = it.event
         if isinstance(event, PolicyChanged) and without_role(event.key) == "training.preset":
-            presets[event.key] = event.new
+            event.bring_up(presets)
         if not isinstance(event, PolicyChanged) or event.key not in names:
             continue
         node = node_of(log, it)
         node.data |= {"until": None, "kept": _kept(event.key, changed)}
         if event.key in newest:
             newest[event.key].data["until"] = it.position
-        changed[event.key] = event.new
+        event.bring_up(changed)
         newest[event.key] = node
         nodes.append(node)
     for node in nodes:

@@ -42,7 +42,7 @@ class Health:
     A run counts for the rollout of each role that made a step in it. One that failed by another role's fault says nothing of
     this one; as long as nobody knows whose it was it counts against all, because a canary must not hide behind doubt. Evidence
     takes each run once, as it ended and as it was first rated: what was bet on is not taken back. Where sessions are the unit
-    it takes each as the mean of its runs, once it is over.
+    it takes each as the mean of its runs, once it is over, and a run without a session at once.
     """
 
     HANDLES = (
@@ -84,7 +84,7 @@ class Health:
         took = {arm: {"runs": 0, "ms": 0} for arm in ARMS}
         began: dict[str, Any] = {"role": event.role, "took": took, "evidence": None}
         if event.rule == "sequential":
-            began["terms"], began["unit"] = event.terms, event.unit
+            began["terms"], began["unit"], began["edition"] = event.terms, event.unit, event.edition
             began["evidence"] = Evidence.begin(CanaryTerms.from_json(event.terms), event.weight_percent).state
             began["sessions"] = {kind: {arm: {} for arm in ARMS} for kind in ("end", "rate")}
         self.state[event.originator_id.hex] = began
@@ -96,7 +96,7 @@ class Health:
         if isinstance(event, RolloutResumed):
             evidence.extend()
         elif 1 <= event.weight_percent <= MOST_PERCENT:  # all and nothing are decisions, which end it
-            evidence.weigh(event.weight_percent)
+            evidence.weigh(event.weight_percent, by_hand=bool(event.reason))
 
     def evidence(self, rollout: str) -> Evidence | None:
         """What the rollout's canary has shown; None where it is decided, or not judged by evidence."""
@@ -148,9 +148,10 @@ class Health:
         name, session = f"{lane['rollout']}/{kind}/{lane['arm']}", event.session or run
         if name not in self._remembered:
             self._remembered[name] = RecentSet(self.over, name)
-        return RatingClusters(rollout["sessions"][kind][lane["arm"]], self._remembered[name]).take(
-            session, session, run, value
-        )
+        bursts = RatingClusters(rollout["sessions"][kind][lane["arm"]], self._remembered[name])
+        if event.session is None and rollout["edition"] > 1:
+            return [*bursts.pass_by(), value]
+        return bursts.take(session, session, run, value)
 
     def latency_ms(self, rollout: str) -> dict[str, int | None]:
         """The mean time that a run of each arm took, ms; None without one."""

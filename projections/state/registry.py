@@ -21,6 +21,8 @@ from ...domain.events import (
     TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
+    WeightsFound,
+    WeightsMissed,
 )
 from ...domain.rules.cost import Prices
 
@@ -30,7 +32,7 @@ class Registry:
 
     HANDLES = (
         TrainingEvent, AdapterRegistered, AdapterVerified, GateJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
-        AdapterRolledBack,
+        AdapterRolledBack, WeightsMissed, WeightsFound,
     )  # fmt: skip
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
@@ -58,7 +60,10 @@ class Registry:
                     "registered": event.time.isoformat(),
                     "gate": None,
                     "reason": "",
+                    "is_missed": False,
                 }
+            case WeightsMissed() | WeightsFound():
+                self._adapter(event.adapter)["is_missed"] = isinstance(event, WeightsMissed)
             case AdapterVerified():
                 self._adapter(event.adapter)["status"] = "proven"
             case GateJudged():

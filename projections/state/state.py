@@ -72,7 +72,7 @@ class State:
 
     def set(self, position: int, event: PolicyChanged) -> None:
         """A setting is changed."""
-        self.settings[event.key] = event.new
+        event.bring_up(self.settings)
         self._policy = None
 
     def note_means(self, position: int, event: TaskRated) -> None:
@@ -82,7 +82,8 @@ class State:
             live = self.lanes.live(role)
             stars = [it for _, it in self._ratings(role, live).ratings]
             was_low = self.alerts.fell_at(role, live) is not None
-            self.alerts.note_mean(position, role, live, is_low(stars, role, self.policy, was_low=was_low))
+            is_now_low = is_low(stars, role, self.policy, was_low=was_low)
+            self.alerts.note_mean(position, event.reference, role, live, is_now_low)
 
     @property
     def policy(self) -> Policy:
@@ -135,7 +136,7 @@ class State:
         if lane["phase"] != "progressing":
             return False
         bake = evidence.terms.bake_s if evidence is not None else self.policy.get("canary.bake_s", lane["role"])
-        steps = evidence.terms.ramp if evidence is not None else ()
+        steps = evidence.ramp if evidence is not None else ()
         pauses = [step.pause_s for step in steps if step.weight_percent > lane["weight_percent"]]
         return bool(lane["baked_s"] < bake or lane["at_share_s"] < max(pauses, default=0.0))
 
@@ -148,6 +149,11 @@ class State:
         """Whether the rollout's adapter has been promoted, whatever became of it since."""
         lane = self.lanes.state["rollouts"].get(rollout.hex)
         return lane is not None and bool(lane["was_live"])
+
+    @property
+    def over(self) -> list[tuple[UUID, str]]:
+        """The alerts that the event which was applied last ended: the id and the role of each."""
+        return self.alerts.over(self.position)
 
     def has_fallen(self, role: str) -> bool:
         """Whether the mean of the role's window fell under ``alert.mean`` with the event that was applied last."""

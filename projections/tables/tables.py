@@ -338,7 +338,7 @@ def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) ->
         case AdapterRolledBack():
             row |= {"phase": "rolled back", "reason": event.reason, **decided}
             also = [("adapters", {"name": event.adapter, "status": "rolled back"})]
-            if event.stable is not None:
+            if event.stable is not None and event.cause != "comparison":  # that one is not live any more
                 also.append(("adapters", {"name": event.stable, "status": "live"}))
     return ([("rollouts", row)] if len(row) > 1 else []) + also
 

@@ -12,7 +12,7 @@ from ...domain.aggregates.alert import CHANNELS, Alert, Delivery, Failure, deliv
 from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.settings import SETTINGS_ID, Settings
 from ...domain.errors import ChannelNotReady
-from ...domain.events import AlertRaised
+from ...domain.events import AlertRaised, AlertResolved, Event
 from ...domain.ports import Channel
 from ...domain.settings.settings import Policy
 from ...projections.explain.sentences import describe
@@ -57,20 +57,30 @@ class AlertDispatcher:
         return channel
 
     def _attempt(self, owed: PendingDelivery, channel: Channel, policy: Policy, now: datetime) -> None:
-        alert = self.ledger.at(owed.position).event
-        assert isinstance(alert, AlertRaised)
-        id, name, to = alert.originator_id, owed.channel, channel.to
-        answer = channel.send(Delivery(delivery_id(id, name), alert, owed.position), now)
-        context = self.ledger.context(ACTOR, alert.reference)
+        told, name, to = self.ledger.at(owed.position).event, owed.channel, channel.to
+        id, is_over = told.originator_id, isinstance(told, AlertResolved)
+        answer = channel.send(self._delivery(owed, told), now)
+        context = self.ledger.context(ACTOR, told.reference)
         if isinstance(answer, Failure):
-            self.ledger.write(Alert, id, lambda it: it.fail(name, to, answer, policy, context))
+            self.ledger.write(Alert, id, lambda it: it.fail(name, to, answer, policy, context, is_resolved=is_over))
             # Another alert need not wait as long as this one, but what has just failed is left alone a little.
             self._rests[name] = now + timedelta(seconds=max(answer.after_s, policy.get("alert.retry_s")))
         else:
-            self.ledger.write(Alert, id, lambda it: it.deliver(name, to, answer, context))
+            self.ledger.write(Alert, id, lambda it: it.deliver(name, to, answer, context, is_resolved=is_over))
         self.say(f"alert at position {owed.position} {describe(self.ledger.history(id)[-1].event)}")
         if isinstance(answer, Failure) and answer.is_final:
             self._turn_off(CHANNELS[name], policy.get(CHANNELS[name]), f"{to} wants no more alerts: {answer.reason}")
+
+    def _delivery(self, owed: PendingDelivery, told: Event) -> Delivery:
+        """The alert that is told, or the word that it is resolved."""
+        id = told.originator_id
+        if not isinstance(told, AlertResolved):
+            assert isinstance(told, AlertRaised)
+            return Delivery(delivery_id(id, owed.channel), told, owed.position)
+        raised = self.ledger.history(id)[0].event
+        assert isinstance(raised, AlertRaised)
+        own, first = delivery_id(id, owed.channel, is_resolved=True), delivery_id(id, owed.channel)
+        return Delivery(own, raised, owed.position, told, first)
 
     def _turn_off(self, key: str, value: str, reason: str) -> None:
         """The receiver wants nothing more: unset the channel, unless it has been set to another meanwhile."""

@@ -83,21 +83,28 @@ class Mail:
 
     def write(self, delivery: Delivery, now: datetime) -> EmailMessage:
         """The message; whatever the alert says, its headers are those written here."""
-        alert = delivery.alert
-        text = escape_text(alert.message.rstrip("."))
+        alert, resolved = delivery.alert, delivery.resolved
         about = f"{alert.role}, {alert.adapter}" if alert.adapter else alert.role
         message = EmailMessage()
-        message["Subject"] = one_line(f"[grokputer] {alert.severity}: {alert.kind} ({about})")
+        # Mail programs show what has the same subject, and answers the first, as one thread.
+        answer = "" if resolved is None else "Re: "
+        message["Subject"] = one_line(f"{answer}[grokputer] {alert.severity}: {alert.kind} ({about})")
         message["From"], message["To"] = self.sender, ", ".join(split(self.to))
         message["Date"] = format_datetime(now)
         # The same at every attempt: a mail program that knows it already shows it once.
-        message["Message-ID"] = f"<{delivery.id}@{self.sender.rpartition('@')[2]}>"
+        domain = self.sender.rpartition("@")[2]
+        message["Message-ID"] = f"<{delivery.id}@{domain}>"
+        if resolved is not None:
+            message["In-Reply-To"] = message["References"] = f"<{delivery.first_id}@{domain}>"
         message["Auto-Submitted"] = "auto-generated"
+        told = alert if resolved is None else resolved
+        said = f"{escape_text(told.message.rstrip('.'))}."
         paragraphs = (
-            f"{text}.",
+            said if resolved is None else f"Resolved: {said}",
+            *([] if resolved is None else [f"It was: {escape_text(alert.message.rstrip('.'))}."]),
             f"What to do next: {escape_text(delivery.next_step)}",
             f"Role {alert.role}{f', adapter {escape_text(alert.adapter)}' if alert.adapter else ''}, {alert.severity}.\n"
-            f"At {alert.time:%Y-%m-%d %H:%M:%S} UTC, position {delivery.position} in the log, delivery {delivery.id}.",
+            f"At {told.time:%Y-%m-%d %H:%M:%S} UTC, position {delivery.position} in the log, delivery {delivery.id}.",
         )
         message.set_content("\n\n".join(_fill(it) for it in paragraphs) + "\n")
         return message

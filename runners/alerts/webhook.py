@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from ...domain.aggregates.alert import Delivery, Failure
 from ...domain.errors import ChannelNotReady
+from ...domain.events import AlertRaised, AlertResolved
 from ...domain.settings.settings import Policy
 from .deadline import SLACK, one_line, within
 
@@ -101,9 +102,11 @@ def _judge(status: int, retry_after: str | None, now: datetime) -> str | Failure
 def encode(delivery: Delivery) -> bytes:
     """The body, as it is signed; its fields are described in the README."""
     alert = delivery.alert
+    if delivery.resolved is not None:
+        return _encode_resolved(delivery, delivery.resolved)
     document: dict[str, Any] = {
         "id": delivery.id,
-        "type": f"alert.{alert.kind.replace(' ', '_')}",
+        "type": _type(alert),
         "time": alert.time.isoformat(),
         "severity": alert.severity,
         "role": alert.role,
@@ -113,6 +116,36 @@ def encode(delivery: Delivery) -> bytes:
         "reference": alert.reference,
         "text": f"grokputer, {alert.severity}, {alert.kind}: {alert.message.rstrip('.')}. {delivery.next_step}",
     }
+    if alert.by:
+        document["by"] = alert.by
+    return _as_bytes(document)
+
+
+def _encode_resolved(delivery: Delivery, resolved: AlertResolved) -> bytes:
+    """The body of the word that an alert is over: ``resolves`` names that alert by its ``id``, ``type`` and ``reference``."""
+    alert = delivery.alert
+    return _as_bytes(
+        {
+            "id": delivery.id,
+            "type": "alert.resolved",
+            "time": resolved.time.isoformat(),
+            "severity": "info",
+            "role": alert.role,
+            "adapter": alert.adapter,
+            "message": resolved.message,
+            "position": delivery.position,
+            "reference": resolved.reference,
+            "resolves": {"id": delivery.first_id, "type": _type(alert), "reference": alert.reference},
+            "text": f"grokputer, resolved, {alert.kind}: {resolved.message.rstrip('.')}.",
+        }
+    )
+
+
+def _type(alert: AlertRaised) -> str:
+    return f"alert.{alert.kind.replace(' ', '_')}"
+
+
+def _as_bytes(document: dict[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -8,7 +8,7 @@ proof, the runs of a gate) are facts and not decisions; they are taken as they s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from ...domain.events import (
     AdapterRejected,
     AdapterRolledBack,
     AlertRaised,
+    AlertResolved,
     BreachSuppressed,
     CanaryAssessed,
     CanaryWeightSet,
@@ -38,8 +39,10 @@ from ...domain.events import (
     TrainingDeclined,
     TrainingRequested,
 )
-from ...domain.process.improvement import decide
-from ...domain.rules.routing import route
+from ...domain.process.commands import StartRollout
+from ...domain.process.improvement import decide, rollout_unit
+from ...domain.rules.routing import EDITION, route
+from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ..ab.results import load_result
 from ..store.as_of import LogAsOf
@@ -64,8 +67,17 @@ DECIDED = (
     AdapterRolledBack,
     CycleClosed,
     AlertRaised,
+    AlertResolved,
 )
 """What the improvement process decides."""
+
+NOT_RECORDED: dict[type[Event], dict[str, Any]] = {
+    RolloutPaused: {"cause": ""},
+    AdapterPromoted: {"cause": ""},
+    AdapterRolledBack: {"cause": ""},
+    AlertRaised: {"by": ""},
+}
+"""Fields that earlier programs did not record, and what they are read as: such a field is not compared."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,7 @@ class _Again:
         made = self.decided.get(recorded.event.reference, [])
         before = made[0].position - 1 if made else max(recorded.position, self.latest)
         self.latest = max([self.latest, *(it.position for it in made)])
-        for command in commands:
+        for command in (_as_then(it, made, self.state.policy) for it in commands):
             self.past.until = before
             wanted = self._carry_out(command, made, recorded)
             there = [it for it in made if wanted and it.event.originator_id == wanted[0].originator_id]
@@ -212,8 +224,20 @@ class _Again:
         return _differing(("dataset", "runs"), {"dataset": built.hash, "runs": built.runs}, vars(event))
 
 
+def _as_then(command: Any, made: Sequence[Recorded], policy: Policy) -> Any:
+    """The command by the rules of the program that carried it out: a rollout keeps those that it began with."""
+    if not isinstance(command, StartRollout):
+        return command
+    begun = (it.event for it in made if it.event.originator_id == command.rollout)
+    edition = next((it.edition for it in begun if isinstance(it, RolloutStarted)), EDITION)
+    return replace(command, edition=edition, unit=rollout_unit(policy, command.role, edition))
+
+
 def _difference(now: Event, then: Event) -> str:
     """Empty where both are stored alike to the bit, but for the time, which is the clock's."""
+    if type(now) is type(then):
+        blank = {name: it for name, it in NOT_RECORDED.get(type(then), {}).items() if getattr(then, name) == it}
+        now = type(now)(**{**vars(now), **blank})
     if type(now) is type(then) and encode(now) == encode(_timed(then, now)):
         return ""
     if type(now) is not type(then):

@@ -19,6 +19,7 @@ from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.aggregates.rollout import Rollout
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import InvalidRecipe, LogError
+from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted
 from ...domain.process.commands import (
     CloseCycle,
     Command,
@@ -30,6 +31,7 @@ from ...domain.process.commands import (
     RegisterAdapter,
     RejectAdapter,
     RequestTraining,
+    ResolveAlert,
     RollBackAdapter,
     StartRollout,
     WeighCanary,
@@ -147,6 +149,10 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
             alert = ledger.get(Alert, command.alert)
             alert.raise_(command.notice, context)
             return alert
+        case ResolveAlert():
+            alert = ledger.get(Alert, command.alert)
+            alert.resolve(command.message, context)
+            return alert
         case StartRollout():
             rollout = ledger.get(Rollout, command.rollout)
             fields = {name: value for name, value in vars(command).items() if name != "rollout"}
@@ -157,16 +163,35 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
         case RecordVerdict():
             rollout.assess(command.verdict, command.up_to, context)
         case WeighCanary():
-            rollout.weigh(command.weight_percent, context)
+            if not rollout.is_share_by_hand:
+                rollout.weigh(command.weight_percent, context)
         case PromoteAdapter():
             if not rollout.is_over:
-                rollout.promote(command.reason, context)
+                rollout.promote(command.reason, context, cause="canary")
         case RollBackAdapter():
             if not rollout.is_over:
-                rollout.roll_back(command.reason, context)
+                rollout.roll_back(command.reason, context, cause=command.cause)
         case PauseRollout():
-            rollout.pause(command.reason, context)
+            rollout.pause(command.reason, context, cause=command.cause)
     return rollout
+
+
+LIVE = (RolloutStarted.TOPIC, AdapterPromoted.TOPIC, AdapterRolledBack.TOPIC)
+"""What changes where runs go: decisions of people that rest on this are taken anew when one of these is stored meanwhile."""
+
+
+def open_cycle(ledger: Ledger, role: str, reason: str, actor: str) -> None:
+    """Ask for a training of the role because a person says so.
+
+    Raises ``NotPossible`` while a cycle is in flight, ``InvalidRecipe`` where a setting is out of range; nothing is recorded.
+    """
+    context = ledger.context(actor)
+
+    def decide(it: RoleImprovement, state: State) -> None:
+        resolve_recipe(state.policy, role)
+        it.open(role, state.traffic(role).stable, reason, context)
+
+    ledger.write_on_state(RoleImprovement, role_id(role), lambda: process_new_events(ledger), decide, LIVE)
 
 
 def _request_training(ledger: Aggregates, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:

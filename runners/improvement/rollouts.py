@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 from uuid import UUID
 
 from ...domain.aggregates.adapter import Adapter
-from ...domain.aggregates.base import ACTOR
-from ...domain.aggregates.rollout import Rollout
+from ...domain.aggregates.base import ACTOR, Context
+from ...domain.aggregates.rollout import Rollout, say_decision
 from ...domain.errors import DamagedWeights, GrokputerError, ModelError, NotPossible
+from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutEvent
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-from ..wiring import Services
+from ..wiring import Services, weight_store
+from .process_manager import LIVE, process_new_events
 
 
 def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:
@@ -51,53 +52,140 @@ def _compare(parts: Services, name: str, weights: str) -> tuple[bool, bool, dict
     )
 
 
-WANTED = ("promote", "roll back", "abort", "pause", "resume", "approve")
+WANTED = ("promote", "roll back", "abort", "pause", "resume", "approve", "share", "forward")
 """What a person may decide of a rollout."""
+
+DONE = {
+    "promote": "promoted",
+    "roll back": "rolled back",
+    "abort": "rolled back",
+    "pause": "paused",
+    "resume": "progressing",
+}
+"""The phase in which a decision has been taken already."""
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A person's decision on an adapter's rollout: one of ``WANTED``, why and by whom."""
+
+    adapter: str
+    wanted: str
+    reason: str
+    actor: str
+    to: str | None = None
+    """With ``roll back``: what is to be live, ``base`` or an adapter that once was; None is what the adapter replaced."""
+    share: int | None = None
+    """With ``share``: percent of the runs."""
 
 
 def decide_by_hand(
-    ledger: Ledger, state: State, adapter: str, wanted: str, reason: str, actor: str, *, to: str | None = None
+    ledger: Ledger,
+    state: State,
+    adapter: str,
+    wanted: str,
+    reason: str,
+    actor: str,
+    *,
+    to: str | None = None,
+    share: int | None = None,
 ) -> None:
     """Take one of the decisions ``WANTED`` on the adapter's rollout because a person says so; recorded with who and why.
 
-    ``to`` names what is to be live after a live adapter was rolled back, ``base`` or an adapter that once was; None is what it
-    replaced. Raises ``NotPossible``.
+    It is decided on what the log says at the moment of storing: of several people at once one decides, and the others are told
+    what was decided and by whom. ``to`` and ``share`` are those of ``ByHand``. Raises ``NotPossible``.
     """
-    rollout = next((key for key, lane in state.lanes.state["rollouts"].items() if lane["adapter"] == adapter), None)
-    if rollout is None:
-        raise NotPossible(f"{adapter} has no rollout; see 'grokputer rollouts'")
+    decision = ByHand(adapter, wanted, reason, actor, to, share)
     if not reason.strip():
         raise NotPossible("a decision by hand needs its reason; give one with --reason")
-    lane, id = state.lanes.state["rollouts"][rollout], UUID(rollout)
-    is_live = state.traffic(lane["role"]).stable == adapter
-    if lane["phase"] == "promoted" and wanted == "roll back" and not is_live:
-        raise NotPossible(f"{adapter} is not live any more; roll back the adapter that is; see 'grokputer status'")
-    if wanted in ("abort", "pause", "resume", "approve") and rollout not in state.rollouts:
+    id = _find_rollout(state, decision)
+
+    def decide(it: Rollout, state: State) -> None:
+        _refuse_what_is_done(ledger, it, state, decision)
+        _carry_out(it, state, decision, ledger.context(actor, f"{id}/{it.version}"))
+
+    ledger.write_on_state(Rollout, id, lambda: process_new_events(ledger, state), decide, LIVE)
+
+
+def _find_rollout(state: State, decision: ByHand) -> UUID:
+    name = decision.adapter
+    for key, lane in state.lanes.state["rollouts"].items():
+        if lane["adapter"] == name:
+            return UUID(key)
+    known = state.registry.adapters.get(name, {"status": "", "reason": ""})
+    if known["status"] == "rejected":
+        raise NotPossible(f"{name} has no rollout: it was rejected before any traffic: {known['reason']}")
+    raise NotPossible(f"{name} has no rollout; see 'grokputer rollouts'")
+
+
+def _refuse_what_is_done(ledger: Ledger, it: Rollout, state: State, decision: ByHand) -> None:
+    """Raises ``NotPossible``, saying who has decided, where there is nothing left to decide so."""
+    name, wanted = decision.adapter, decision.wanted
+    assert it.started is not None
+    role = it.started.role
+    live = state.traffic(role).stable
+    if live == name and wanted in ("promote", "forward"):
+        raise NotPossible(f"{name} is live already; {_who_made_live(ledger, role, name)}; nothing was recorded")
+    if it.phase == "promoted" and wanted == "roll back" and live != name:
         raise NotPossible(
-            f"{adapter} is {lane['phase']} already; what is live is taken back with 'grokputer rollouts rollback'"
+            f"{name} is not live any more; roll back the adapter that is, {live or 'the base'}; "
+            f"{_who_made_live(ledger, role, live)}"
         )
-    target: dict[str, Any] = {} if to is None else {"to": _target(state, lane, adapter, to)}
-
-    def decide(it: Rollout) -> None:
-        context = ledger.context(actor, f"{id}/{it.version}")
-        match wanted:
-            case "promote":
-                it.promote(reason, context)
-            case "roll back" | "abort":
-                it.roll_back(reason, context, is_live=is_live, **target)
-            case "pause":
-                it.pause(reason, context)
-            case "resume":
-                it.resume(reason, context)
-            case "approve":
-                it.approve(reason, context)
-
-    ledger.write(Rollout, id, decide)
+    if it.phase == DONE.get(wanted) and not (wanted == "roll back" and live == name):
+        again = f"; make it live with 'grokputer rollouts forward {name}'" if wanted == "promote" else ""
+        raise NotPossible(f"{it.say_latest()}{again}; nothing was recorded")
+    if wanted == "share" and not it.is_over and it.weight_percent == decision.share:
+        raise NotPossible(f"{name} has {decision.share} % of the runs already; {it.say_latest()}; nothing was recorded")
+    if it.is_over and wanted in ("abort", "pause", "resume", "approve", "share"):
+        raise NotPossible(
+            f"{name} is {it.phase} already; {it.say_latest()}; what is live is taken back with 'grokputer rollouts rollback'"
+        )
 
 
-def _target(state: State, lane: Mapping[str, Any], adapter: str, to: str) -> str | None:
+def _carry_out(it: Rollout, state: State, decision: ByHand, context: Context) -> None:
+    reason = decision.reason
+    assert it.started is not None
+    live = state.traffic(it.started.role).stable
+    match decision.wanted:
+        case "promote":
+            it.promote(reason, context)
+        case "forward":
+            it.forward(live, reason, context)
+        case "roll back" | "abort":
+            to = "" if decision.to is None else _target(state, it.started.role, decision)
+            it.roll_back(reason, context, is_live=live == decision.adapter, to=to)
+        case "pause":
+            it.pause(reason, context)
+        case "resume":
+            it.resume(reason, context)
+        case "approve":
+            it.approve(reason, context)
+        case "share":
+            it.share(decision.share or 0, reason, context)
+
+
+def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:
+    """Raises ``DamagedWeights`` where the registered adapter is to be live and its weights are not in their folder."""
+    known = state.registry.adapters.get(adapter or "")
+    store = weight_store(ledger.path)
+    if known is not None and not store.has(known["weights"]):
+        raise DamagedWeights(f"the weights of {adapter} are not in {store.root}; restore them from a backup first")
+
+
+def _who_made_live(ledger: Ledger, role: str, name: str | None) -> str:
+    """Who made the adapter live, None the base, that is live in the role now."""
+    for it in reversed(list(ledger.read(1, None, LIVE))):
+        event = it.event
+        was_made = isinstance(event, AdapterPromoted) and event.adapter == name
+        was_given_back = isinstance(event, AdapterRolledBack) and event.stable == name and event.cause != "comparison"
+        if isinstance(event, RolloutEvent) and event.role == role and (was_made or was_given_back):
+            return say_decision(event)
+    return f"{name or 'the base'} was live before"
+
+
+def _target(state: State, role: str, decision: ByHand) -> str | None:
     """What the role's runs go to after a roll back: None for the base. Raises ``NotPossible``."""
-    role, live = lane["role"], state.traffic(lane["role"]).stable
+    adapter, to, live = decision.adapter, decision.to, state.traffic(role).stable
     if live != adapter:
         raise NotPossible(
             f"{adapter} is not live, its runs go back to {live or 'the base'}, which is; --to goes with what is live"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.errors import EnvironmentUnavailable, UnknownTask
-from ...domain.events import AlertRaised, CanaryAssessed, TrainingCompleted
+from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
 from ...projections.explain.overview import has_begun, waits_for, worker_task
 from ...projections.state.state import State
 from ..alerts.dispatcher import AlertDispatcher
@@ -29,6 +29,7 @@ from .process_manager import process_new_events
 from .rollouts import prove
 from .scheduler import ScheduleKeeper
 from .trainings import carry_on_training
+from .weights import note_missing
 
 if TYPE_CHECKING:
     from ...adapters.training.job import Progress
@@ -136,8 +137,9 @@ class Worker:
         """
         state = self.parts.state = process_new_events(self.ledger, self.parts.state)
         self._tell(state.position)
+        noted = note_missing(self.ledger, state, self.parts.store)
         delivered, kept = self._courier.step(), self._schedule.keep(state)
-        return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept
+        return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept or noted
 
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
@@ -201,16 +203,20 @@ class Worker:
             return
         self._looked = now
         self._courier.step()
-        if self._schedule.keep(process_new_events(self.ledger)):
+        state = process_new_events(self.ledger)
+        noted = note_missing(self.ledger, state, self.parts.store)
+        if self._schedule.keep(state) or noted:
             process_new_events(self.ledger)
 
     def _tell(self, until: int) -> None:
         first, self._told = self._told + 1, until
-        for recorded in self.ledger.read(first, until, (AlertRaised.TOPIC, CanaryAssessed.TOPIC)):
+        for recorded in self.ledger.read(first, until, (AlertRaised.TOPIC, AlertResolved.TOPIC, CanaryAssessed.TOPIC)):
             event = recorded.event
             if isinstance(event, AlertRaised):
                 self.reporter.say(
                     f"ALERT ({event.severity}) at position {recorded.position}, {event.kind}: {event.message}"
                 )
+            elif isinstance(event, AlertResolved):
+                self.reporter.say(f"RESOLVED at position {recorded.position}: {event.message}")
             elif isinstance(event, CanaryAssessed) and recorded.position > self._began:
                 self.reporter.say(f"{event.adapter}: {event.verdict}: {event.message}")

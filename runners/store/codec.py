@@ -52,6 +52,14 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TrainingDeclined", 1): lambda state: {**state, "up_to": 0},
     ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
     ("AlertRaised", 1): _alerted_by_a_rollout,
+    # Who decided was told by the actor alone, and nobody was told of the end of an alert.
+    ("AlertRaised", 2): lambda state: {**state, "by": ""},
+    ("RolloutPaused", 1): lambda state: {**state, "cause": ""},
+    ("AdapterPromoted", 1): lambda state: {**state, "cause": ""},
+    ("AdapterRolledBack", 1): lambda state: {**state, "cause": ""},
+    ("CanaryWeightSet", 1): lambda state: {**state, "reason": ""},
+    ("RolloutStarted", 2): lambda state: {**state, "edition": 1},
+    ("PolicyChanged", 1): lambda state: {**state, "is_unset": False},
 }
 """(topic, version) to the function that lifts a stored state of that version to the next."""
 

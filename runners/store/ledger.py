@@ -31,10 +31,11 @@ from ...domain.events import Event
 from .log import Log, content_key, explain
 from .recorder import FactMapper, LogFactory, LogRecorder
 from .schema import create_tables, is_blank, upgrade_tables
-from .writer import Work
+from .writer import Transaction, Work
 
 if TYPE_CHECKING:
     from ...domain.ports import Clock
+    from ...projections.state.state import State
 
 A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
@@ -93,6 +94,31 @@ class Ledger(Log):
             decide(aggregate)
             try:
                 self.store(aggregate)
+            except IntegrityError:
+                continue
+            return aggregate
+        raise LogError(f"{self.path} is being written by too many at once; try again")
+
+    def write_on_state(
+        self,
+        kind: type[A],
+        id: UUID,
+        look: Callable[[], State],
+        decide: Callable[[A, State], None],
+        topics: Sequence[str],
+    ) -> A:
+        """As ``write``, for a decision that rests on the state as well: ``look`` brings that to the log's end.
+
+        It is taken anew when another process has stored an event of these topics between the look and the storing, so of
+        several that decide at once each knows what those before it have decided.
+        """
+        for _ in range(RACES):
+            state = look()
+            aggregate = self.get(kind, id)
+            decide(aggregate, state)
+            own = sum(event.TOPIC in topics for event in aggregate.pending)
+            try:
+                self.store(aggregate, also=_refuse_if_stored_since(state.position, topics, own))
             except IntegrityError:
                 continue
             return aggregate
@@ -161,6 +187,18 @@ class Ledger(Log):
             return self._events.recorder.datastore.writer.do(work)
         except (sqlite3.Error, OSError) as error:
             raise explain(self.path, error) from error
+
+
+def _refuse_if_stored_since(position: int, topics: Sequence[str], own: int) -> Work[None]:
+    """Raises ``IntegrityError`` within the transaction where events of these topics but its own stand after the position."""
+    count = f"SELECT COUNT(*) FROM stored_events WHERE position > ? AND topic IN ({','.join('?' * len(topics))})"
+
+    def check(transaction: Transaction) -> None:
+        [found] = transaction.connection.execute(count, (position, *topics)).fetchone()
+        if found != own:
+            raise IntegrityError("another process has decided meanwhile")
+
+    return check
 
 
 class _Events(Application[UUID]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,21 +34,27 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer status
       grokputer status --db events.db --json
     """
+    from ...improvement.weights import missing
     from ...store.lease import find_worker
     from ...store.states import load_state
+    from ...wiring import weight_store
 
     log = open_log(db)
     state = load_state(log)
-    roles, alerts = (
-        describe_roles(log, state, find_worker(log)),
-        [alert for alert in state.alerts.rows() if alert["is_open"]],
-    )
+    roles = describe_roles(log, state, find_worker(log))
+    alerts = [alert for alert in state.alerts.rows() if alert["is_open"]]
+    store = weight_store(log.path)
+    gone = missing(state, store)
     if as_json:
-        print_json({"position": state.position, "roles": roles, "alerts": alerts})
+        print_json({"position": state.position, "roles": roles, "alerts": alerts, "weights_missing": gone})
         return
     _print_roles(roles)
     _print_waits(roles)
     _print_imported(roles)
+    for name, serves in gone.items():
+        print(
+            f"WEIGHTS MISSING: those of {name}, which is {serves}, are not in {store.root}; restore them from a backup"
+        )
     for alert in alerts[-SHOWN:]:
         print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
     if len(alerts) > SHOWN:
@@ -177,12 +184,16 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer adapters --json
     """
     from ...store.states import load_state
+    from ...wiring import weight_store
 
-    state = load_state(open_log(db))
+    log = open_log(db)
+    state, store = load_state(log), weight_store(log.path)
+    gone = {name for name, it in state.registry.adapters.items() if not store.has(it["weights"])}
     if as_json:
-        print_json([_with_cost(state, name) for name, _ in in_order(state.registry.adapters)])
+        rows = [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)]
+        print_json([{**row, "weights_missing": row["adapter"] in gone} for row in rows])
         return
-    print_adapters(state)
+    print_adapters(state, gone)
 
 
 def _with_cost(state: State, name: str) -> dict[str, Any]:
@@ -192,8 +203,8 @@ def _with_cost(state: State, name: str) -> dict[str, Any]:
     return {"adapter": name, **known, **{key: training[key] for key in ("duration_s", "peak_memory_bytes", "cost")}}
 
 
-def print_adapters(state: State) -> None:
-    """The table of adapters as of the state."""
+def print_adapters(state: State, gone: Collection[str] = ()) -> None:
+    """The table of adapters as of the state; the weights of those that are ``gone`` are not in their folder."""
     means = {(row["role"], row["adapter"]): row for row in state.ratings.rows()}
     trainings = state.registry.trainings
 
@@ -213,7 +224,7 @@ def print_adapters(state: State) -> None:
             known["parent"],
             known["lineage"],
             known["gate"] and known["gate"]["reason"],
-            known["weights"][:19],
+            "MISSING" if name in gone else known["weights"][:19],
         )
 
     columns = (

@@ -57,7 +57,19 @@ def _describe(alert: dict[str, Any], now: datetime, tries: int) -> Branch:
     deliveries = (
         f"{channel}: {_describe_delivery(delivery, now, tries)}" for channel, delivery in alert["deliveries"].items()
     )
-    return Branch(line, [Branch(alert["message"]), *map(Branch, deliveries)])
+    return Branch(line, [Branch(alert["message"]), *map(Branch, deliveries), *_describe_end(alert, now, tries)])
+
+
+def _describe_end(alert: dict[str, Any], now: datetime, tries: int) -> list[Branch]:
+    """How the alert came to its end, and how far the word of it has come by each channel."""
+    resolved = alert["resolved"]
+    if resolved is None:
+        return []
+    deliveries = (
+        Branch(f"{channel}: {_describe_delivery(it, now, tries)}") for channel, it in resolved["deliveries"].items()
+    )
+    line = f"resolved {show_time(resolved['time'])}, at position {resolved['position']}"
+    return [Branch(line, [Branch(resolved["message"]), *deliveries])]
 
 
 def _describe_delivery(delivery: dict[str, Any], now: datetime, tries: int) -> str:
@@ -113,6 +125,7 @@ def try_channels(
         role="action",
         adapter=None,
         message=f"this is a test alert of the log {log.path.resolve().name}",
+        by="",
     )
     arrived = True
     for name in channels:

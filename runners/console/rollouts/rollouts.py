@@ -113,6 +113,42 @@ def rollback(
 
 
 @rollouts.command()
+def forward(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAULT_DB) -> None:
+    """Make an adapter live whose rollout is over, as after a rollback by mistake.
+
+    It takes the place of what is live, and ends a rollout that is compared with that. Any adapter that has passed its proof
+    and its gate can be made live so.
+
+    \b
+    Examples:
+      grokputer rollouts forward lora-v2 --reason "the complaints were about the network"
+      grokputer rollouts forward lora-v1 --reason "lora-v2 is slower" --as ada
+    """
+    _decide(db, adapter, "forward", reason, by)
+
+
+@rollouts.command()
+def share(
+    adapter: AdapterName,
+    percent: Annotated[int, typer.Argument(metavar="PERCENT", min=1, max=99, help="Its share of the runs, 1 to 99 %.")],
+    reason: Reason,
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Give a canary another share of the runs that begin from now on, larger or smaller.
+
+    The rollout keeps this share until it is decided: canary.ramp does not change it any more. A session that has an arm
+    stays on it.
+
+    \b
+    Examples:
+      grokputer rollouts share lora-v2 30 --reason "little traffic this week"
+      grokputer rollouts share lora-v2 5 --reason "a demo today" --as ada
+    """
+    _decide(db, adapter, "share", reason, by, percent=percent)
+
+
+@rollouts.command()
 def abort(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAULT_DB) -> None:
     """End a rollout that is under way: its share goes back to the stable arm.
 
@@ -150,24 +186,31 @@ def resume(
     _decide(db, adapter, "resume", reason, by)
 
 
-def _decide(db: Path, adapter: str, wanted: str, reason: str, by: str | None, *, to: str | None = None) -> None:
-    """Record the decision and say what it changed. Raises ``UnknownAdapter``, ``NotPossible``."""
+def _decide(
+    db: Path,
+    adapter: str,
+    wanted: str,
+    reason: str,
+    by: str | None,
+    *,
+    to: str | None = None,
+    percent: int | None = None,
+) -> None:
+    """Record the decision and say what it changed. Raises ``UnknownAdapter``, ``NotPossible``, ``DamagedWeights``."""
     from ....domain.errors import UnknownAdapter
     from ...improvement.process_manager import process_new_events
-    from ...improvement.rollouts import decide_by_hand
+    from ...improvement.rollouts import decide_by_hand, require_weights
     from ...wiring import unknown_adapter
 
     ledger = open_ledger(db)
     state = process_new_events(ledger)
     if adapter not in state.registry.adapters:
         raise UnknownAdapter(unknown_adapter(adapter, state.registry.adapters))
-    before = ledger.position
-    decide_by_hand(ledger, state, adapter, wanted, reason, name_actor(by), to=to)
+    if wanted == "forward" or to is not None:
+        require_weights(ledger, state, adapter if wanted == "forward" else to)
+    decide_by_hand(ledger, state, adapter, wanted, reason, name_actor(by), to=to, share=percent)
     after = process_new_events(ledger)
     lane = next(it for it in after.lanes.state["rollouts"].values() if it["adapter"] == adapter)
-    if ledger.position == before:
-        print_line(f"{adapter} is {lane['phase']} already; nothing was recorded")
-    else:
-        live = after.traffic(lane["role"]).stable or "the base"
-        share = f"with {lane['weight_percent']} % of the runs of role {lane['role']}"
-        print_line(f"{adapter} is {lane['phase']}, {share}; live is {live}")
+    live = after.traffic(lane["role"]).stable or "the base"
+    of = f"with {lane['weight_percent']} % of the runs of role {lane['role']}"
+    print_line(f"{adapter} is {lane['phase']}, {of}; live is {live}")

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ....domain.aggregates.role import RoleImprovement, role_id
-from ....domain.settings.settings import resolve_recipe
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, name_actor, open_ledger
 from ..rendering import print_line, say
 
@@ -54,7 +52,7 @@ def train(
       grokputer train action --dry-run
       grokputer train action --reason "forty new corrections"
     """
-    from ...improvement.process_manager import process_new_events
+    from ...improvement.process_manager import open_cycle, process_new_events
     from ...store.states import load_state
 
     if as_json and not dry_run:
@@ -65,11 +63,7 @@ def train(
 
         preview(ledger, load_state(ledger), role, probes=probes, as_json=as_json)
         return
-    state = process_new_events(ledger)
-    resolve_recipe(state.policy, role)  # or one line says which setting is out of range, and nothing is recorded
-    live = state.traffic(role).stable
-    context = ledger.context(name_actor(by))
-    ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
+    open_cycle(ledger, role, reason, name_actor(by))
     process_new_events(ledger)
     print_line(f"a training for role {role} is requested; 'grokputer work' carries it out")
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....domain.aggregates.role import RoleImprovement, role_id
 from ....domain.errors import GrokputerError, NotPossible
 from ....projections.explain.sentences import count, short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, find_run, name_actor, open_ledger
@@ -127,7 +126,7 @@ def _retrain(ledger: Ledger, state: State, words: Words, actor: str) -> list[str
     asked = []
     for role in _trained_roles(state):
         live = state.traffic(role).stable
-        if live in words.adapters and _ask(ledger, role, live, actor):
+        if live in words.adapters and _ask(ledger, role, actor):
             asked.append(role)
     return asked
 
@@ -136,10 +135,11 @@ def _trained_roles(state: State) -> list[str]:
     return sorted({adapter["role"] for adapter in state.registry.adapters.values()})
 
 
-def _ask(ledger: Ledger, role: str, live: str | None, actor: str) -> bool:
-    context, reason = ledger.context(actor), "train without words that were erased"
+def _ask(ledger: Ledger, role: str, actor: str) -> bool:
+    from ...improvement.process_manager import open_cycle
+
     try:
-        ledger.write(RoleImprovement, role_id(role), lambda it: it.open(role, live, reason, context))
+        open_cycle(ledger, role, "train without words that were erased", actor)
     except NotPossible as error:
         say(f"no training is requested: {error}; then give 'grokputer train {role}'")
         return False

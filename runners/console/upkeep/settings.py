@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ....domain.aggregates.settings import SETTINGS_ID, Settings
-from ....domain.settings.settings import RECIPE_SETTINGS, SETTINGS, Policy, check_setting, without_role
+from ....domain.evidence.terms import SHARES, is_kept
+from ....domain.settings.settings import RECIPE_SETTINGS, SETTINGS, Policy, check_setting, role_of, without_role
+from ....projections.explain.sentences import say_value
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, print_table
 
@@ -56,7 +58,7 @@ def _rows(state: State) -> list[dict[str, Any]]:
 def _row(key: str, policy: Policy) -> dict[str, Any]:
     """The setting as it is; the default of a figure of the recipe is that of the preset in force."""
     bare = without_role(key)
-    role = None if bare == key else key.partition(".")[0]
+    role = role_of(key)
     setting = SETTINGS.get(bare) or RECIPE_SETTINGS[bare]
     default = setting.default if bare in SETTINGS else policy.preset_figure(bare, role)
     value = policy.get(bare, role)
@@ -92,9 +94,59 @@ def set_setting(
 
     ledger = open_ledger(db)
     typed = check_setting(key, value)
+    context, recorded = ledger.context(name_actor(by)), False
+
+    def decide(it: Settings) -> None:
+        nonlocal recorded
+        it.change(key, value, reason, context)
+        recorded = bool(it.pending)
+
     process_new_events(ledger)
-    before = ledger.position
-    context = ledger.context(name_actor(by))
-    ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
+    ledger.write(Settings, SETTINGS_ID, decide)
+    state = process_new_events(ledger)
+    print_line(f"{key} is {typed}" if recorded else f"{key} is {typed} already; nothing was recorded")
+    if recorded:
+        _say_who_keeps_theirs(state, key)
+
+
+@settings.command("unset")
+def unset_setting(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The setting, as 'grokputer settings' lists it.")],
+    reason: Annotated[str, typer.Option(help="Why; it is recorded with the change.")] = "",
+    by: Actor = None,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Take back what one setting was set to: from now on its default holds, or for one role what holds for all.
+
+    \b
+    Examples:
+      grokputer settings unset rating.threshold
+      grokputer settings unset action.training.r --reason "no different from the others"
+    """
+    from ...improvement.process_manager import process_new_events
+
+    ledger = open_ledger(db)
     process_new_events(ledger)
-    print_line(f"{key} is {typed}" if ledger.position > before else f"{key} is {typed} already; nothing was recorded")
+    context, recorded = ledger.context(name_actor(by)), False
+
+    def decide(it: Settings) -> None:
+        nonlocal recorded
+        it.unset(key, reason, context)
+        recorded = bool(it.pending)
+
+    ledger.write(Settings, SETTINGS_ID, decide)
+    state = process_new_events(ledger)
+    value = say_value(_row(key, state.policy)["value"])
+    print_line(f"{key} is {value} again" if recorded else f"{key} is not set, it is {value}; nothing was recorded")
+    if recorded:
+        _say_who_keeps_theirs(state, key)
+
+
+def _say_who_keeps_theirs(state: State, key: str) -> None:
+    """Name the rollouts under way that go on as they began, whatever the setting is now."""
+    bare, role = without_role(key), role_of(key)
+    for lane in state.rollouts.values():
+        if role in (None, lane["role"]) and is_kept(bare, lane["rule"]):
+            name = lane["adapter"]
+            share = f"; 'grokputer rollouts share {name}' changes its share" if bare in SHARES else ""
+            print_line(f"the rollout of {name} keeps what it began with; this counts from the next rollout on{share}")

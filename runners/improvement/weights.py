@@ -1,0 +1,52 @@
+"""Looking whether the weights that runs need are in their folder: by names alone, so it can be done every second."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ...adapters.registry.local import WeightStore
+from ...domain.aggregates.adapter import Adapter
+from ...domain.aggregates.base import ACTOR
+from ...domain.settings.settings import ROLES
+from ...projections.state.state import State
+from ..store.ledger import Ledger
+
+
+def serving(state: State) -> dict[str, str]:
+    """The adapters that runs are sent to, each with what it serves as: ``live`` or ``canary``."""
+    found: dict[str, str] = {}
+    for role in ROLES:
+        traffic = state.traffic(role)
+        if traffic.canary is not None:
+            found[traffic.canary] = "canary"
+        if traffic.stable is not None:
+            found[traffic.stable] = "live"
+    return found
+
+
+def missing(state: State, store: WeightStore) -> dict[str, str]:
+    """Those of ``serving`` whose weights are not in their folder."""
+    adapters = state.registry.adapters
+    return {name: serves for name, serves in serving(state).items() if not store.has(adapters[name]["weights"])}
+
+
+def note_missing(ledger: Ledger, state: State, store: WeightStore) -> bool:
+    """Record which weights that runs need have gone, and which are back, each once; False where nothing has changed."""
+    gone, noted = missing(state, store), False
+    for name, known in state.registry.adapters.items():
+        is_back = known["is_missed"] and name not in gone and store.has(known["weights"])
+        if is_back or (name in gone and not known["is_missed"]):
+            _note(ledger, UUID(known["id"]), gone.get(name))
+            noted = True
+    return noted
+
+
+def _note(ledger: Ledger, id: UUID, serves: str | None) -> None:
+    def decide(adapter: Adapter) -> None:
+        context = ledger.context(ACTOR, f"{id}/{adapter.version}")
+        if serves is None:
+            adapter.find(context)
+        else:
+            adapter.miss(serves, context)
+
+    ledger.write(Adapter, id, decide)
