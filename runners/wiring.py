@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Self
 from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
 from ..domain.ports import Environment, Model
 from ..domain.settings.forms import KEY_VARIABLES
-from ..domain.settings.settings import SETTINGS, Policy
+from ..domain.settings.running import ModelSettings
+from ..domain.settings.settings import Policy
 from ..projections.explain.sentences import say_names
 from ..projections.state.state import State
 from .extras import require
@@ -40,11 +41,11 @@ def base_of(policy: Policy) -> Base:
     """The base model that the settings name."""
     from ..adapters.serving.base_model import Base
 
-    name = policy.get("model.base")
+    name = policy.model.base
     return Base(
         name="" if name == "embedded" else name,
-        revision=policy.get("model.revision"),
-        trust_remote_code=policy.get("model.trust_remote_code"),
+        revision=policy.model.revision,
+        trust_remote_code=policy.model.trust_remote_code,
         quantization=policy.quantization,
     )
 
@@ -61,7 +62,7 @@ class Services:
         self.ledger = ledger
         self.state = state
         self._model: Model | None = None
-        self._model_settings: list[object] = []
+        self._model_settings: ModelSettings | None = None
         self._environments: dict[str, Environment] = {}
         self._teachers: dict[tuple[str, str], RemoteModel] = {}
         self._base_label: str | None = None
@@ -75,18 +76,18 @@ class Services:
     def model(self) -> Model:
         """The model that the settings name, loaded at the first call and when they change. Raises ``ModelError``."""
         policy = self.state.policy
-        wanted = [policy.get(key) for key in SETTINGS if key.startswith("model.")]
+        wanted = policy.model
         if self._model is None or self._model_settings != wanted:
             self._close_model()
             self._model_settings, self._base_label = wanted, None
-            if policy.get("model.backend") == "openai":
+            if policy.model.backend == "openai":
                 require("endpoint")
                 from ..adapters.serving.remote import RemoteModel
 
-                endpoint = policy.get("model.endpoint")
+                endpoint = policy.model.endpoint
                 if endpoint is None:
                     raise ModelError("model.backend is openai but model.endpoint is not set; set it to the base URL")
-                self._model = RemoteModel(endpoint, policy.get("model.base"))
+                self._model = RemoteModel(endpoint, policy.model.base)
             else:
                 require("train")
                 from ..adapters.serving.local import LocalModel
@@ -99,9 +100,9 @@ class Services:
         """What a run records as its base: the name as set and what identifies its weights."""
         if self._base_label is None:
             policy = self.state.policy
-            name = policy.get("model.base")
-            if policy.get("model.backend") == "openai":
-                self._base_label = f"{name}@{policy.get('model.endpoint')}"
+            name = policy.model.base
+            if policy.model.backend == "openai":
+                self._base_label = f"{name}@{policy.model.endpoint}"
             else:
                 self._base_label = f"{name}@{base_of(policy).fingerprint()}"
         return self._base_label
@@ -111,7 +112,7 @@ class Services:
 
         Its key comes from ``GROKPUTER_TEACHER_KEY``, or where that is not set from ``OPENAI_API_KEY``.
         """
-        endpoint, name = policy.get("teacher.endpoint", role), policy.get("teacher.model", role)
+        endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
         if endpoint is None or name is None:
             return None
         if (endpoint, name) not in self._teachers:

@@ -79,7 +79,7 @@ def share_promoted(unit: str) -> float:
 
 
 def test_a_rollout_counts_sessions_unless_told_otherwise() -> None:
-    assert [rollout_unit(Policy(), "action"), rollout_unit(Policy({"routing.unit": "run"}), "action")] == [
+    assert [rollout_unit(Policy(), "action"), rollout_unit(Policy({"canary.randomization_unit": "run"}), "action")] == [
         "session",
         "run",
     ]

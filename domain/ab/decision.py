@@ -38,7 +38,8 @@ class Bars:
     @classmethod
     def of(cls, policy: Policy, role: str) -> Bars:
         """The bars in force for the role."""
-        return cls(**{name: policy.get(f"ab.{name}", role) for name in ("stars", "points", "latency_ms", "minimum")})
+        ab = policy.ab(role)
+        return cls(ab.min_rating_gain, ab.min_success_gain_points, ab.latency_ms, ab.min_pairs)
 
     def as_numbers(self) -> dict[str, Any]:
         """JSON-plain, for the log."""

@@ -42,9 +42,9 @@ def rate_implicitly(succeeded: bool, duration_ms: int, policy: Policy) -> int:
     """The stars a run gives itself: failure 1, a success 5, 4 or 3 by how long it took (requirements of the user)."""
     if not succeeded:
         return 1
-    if duration_ms < policy.get("implicit.five_under_s") * 1000:
+    if duration_ms < policy.implicit.five_under_s * 1000:
         return 5
-    return 4 if duration_ms < policy.get("implicit.four_under_s") * 1000 else 3
+    return 4 if duration_ms < policy.implicit.four_under_s * 1000 else 3
 
 
 class TaskRun(Aggregate):

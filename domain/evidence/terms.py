@@ -55,14 +55,14 @@ class TriggerTerms(_Terms):
 
     threshold: float = 3.8
     """Mean stars, in [1, 5], under which the role is to be improved. Source: the project's user."""
-    between_alarms: float = 1000.0
+    average_run_length: float = 1000.0
     """The average run of ratings to a false alarm is at least this, whatever their distribution, as long as their mean is not
     under the threshold. The one knob: a smaller one is faster and wrong more often."""
     bets: tuple[float, ...] = (0.25, 0.5, 0.8, 1.1)
     """How much is bet on each rating being low: against a threshold of 3.8, small bets find small falls, large ones large."""
     cooldown: int = 200
     """Ratings after a closed cycle before the same adapter can breach again."""
-    most_backoff: int = 8
+    max_backoff: int = 8
     """How many times the cooldown at most, where training has not helped again and again."""
 
     def wait(self, cycles_in_vain: int) -> int:
@@ -71,7 +71,7 @@ class TriggerTerms(_Terms):
         ``cycles_in_vain`` counts the cycles since the last promotion that ended without one, 1 for the first.
         """
         doubled: int = 1 << min(max(cycles_in_vain - 1, 0), 30)
-        return self.cooldown * min(doubled, self.most_backoff)
+        return self.cooldown * min(doubled, self.max_backoff)
 
 
 @dataclass(frozen=True)
@@ -193,10 +193,10 @@ def _numbers(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
 # Bets under 1 keep every e-value above 0, and so does the detector's cut of its own.
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "threshold": _number(1, 5),
-    "between_alarms": _number(1, 1e9),
+    "average_run_length": _number(1, 1e9),
     "bets": _numbers(0.001, 10),
     "cooldown": _whole(0, LONGEST_COOLDOWN),
-    "most_backoff": _whole(1, 1_000_000),
+    "max_backoff": _whole(1, 1_000_000),
     "success_margin": _number(0, 0.9),
     "rating_margin": _number(0, 3.9),
     "promote_at": _number(1.01, 1e9),
@@ -222,10 +222,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 SHARES = ("canary.weight_percent", "canary.ramp")
 """The settings of a canary's share."""
 
-_KEPT = (*SHARES, "canary.rule", "routing.unit")
+_KEPT = (*SHARES, "canary.rule", "canary.randomization_unit")
 _KEPT_BY_EVIDENCE = (
     *("canary.success_margin", "canary.rating_margin", "canary.promote_at", "canary.roll_back_at", "canary.dry_run"),
-    *("canary.max_runs", "canary.critical_limit", "canary.bake_s", "canary.give_up_s"),
+    *("canary.max_runs", "canary.critical_limit", "canary.bake_s", "canary.deadline_s"),
 )
 
 
@@ -240,30 +240,31 @@ def is_kept(key: str, rule: str) -> bool:
 
 def trigger_terms(policy: Policy, role: str) -> TriggerTerms:
     """The trigger's terms as the settings in force for the role have them."""
-    keys = ("rating.threshold", "rating.between_alarms", "rating.cooldown", "rating.max_backoff")
-    threshold, between_alarms, cooldown, most_backoff = (policy.get(key, role) for key in keys)
-    return _trigger_terms(threshold, between_alarms, min(cooldown, LONGEST_COOLDOWN), most_backoff)
+    rating = policy.rating(role)
+    cooldown = min(rating.cooldown, LONGEST_COOLDOWN)
+    return _trigger_terms(rating.threshold, rating.average_run_length, cooldown, rating.max_backoff)
 
 
 @cache
-def _trigger_terms(threshold: float, between_alarms: float, cooldown: int, most_backoff: int) -> TriggerTerms:
+def _trigger_terms(threshold: float, average_run_length: float, cooldown: int, max_backoff: int) -> TriggerTerms:
     """Made and checked once, since each rating asks for them."""
-    return TriggerTerms(threshold, between_alarms, cooldown=cooldown, most_backoff=most_backoff)
+    return TriggerTerms(threshold, average_run_length, cooldown=cooldown, max_backoff=max_backoff)
 
 
 def canary_terms(policy: Policy, role: str) -> CanaryTerms:
     """The canary's terms as the settings in force for the role have them."""
+    canary = policy.canary(role)
     return CanaryTerms(
-        success_margin=policy.get("canary.success_margin", role),
-        rating_margin=policy.get("canary.rating_margin", role),
-        promote_at=policy.get("canary.promote_at", role),
-        roll_back_at=policy.get("canary.roll_back_at", role),
-        ramp=_ramp(policy.get("canary.ramp", role)),
-        dry_run=tuple(name for name in words(policy.get("canary.dry_run", role)) if name in METRICS),
-        most_runs=policy.get("canary.max_runs", role),
-        critical_limit=policy.get("canary.critical_limit", role),
-        bake_s=min(policy.get("canary.bake_s", role), LONGEST_S),
-        give_up_s=min(policy.get("canary.give_up_s", role), LONGEST_S),
+        success_margin=canary.success_margin,
+        rating_margin=canary.rating_margin,
+        promote_at=canary.promote_at,
+        roll_back_at=canary.roll_back_at,
+        ramp=_ramp(canary.ramp),
+        dry_run=tuple(name for name in words(canary.dry_run) if name in METRICS),
+        most_runs=canary.max_runs,
+        critical_limit=canary.critical_limit,
+        bake_s=min(canary.bake_s, LONGEST_S),
+        give_up_s=min(canary.deadline_s, LONGEST_S),
     )
 
 

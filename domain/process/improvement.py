@@ -96,7 +96,7 @@ class Knowledge(Protocol):
         ...
 
     def has_fallen(self, role: str) -> bool:
-        """Whether the mean of the role's window fell under ``alert.mean`` with this very event."""
+        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with this very event."""
         ...
 
     @property
@@ -151,7 +151,7 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             return [_close(event.role, "rejected", event.reason, known)]
         case AdapterVerified():
             # With the gate on, the worker finds the proven adapter in the log and judges it first.
-            return [] if known.policy.get("gate.enabled", event.role) else [_roll_out(event, known)]
+            return [] if known.policy.gate(event.role).enabled else [_roll_out(event, known)]
         case GateJudged():
             if event.verdict == "reject":
                 return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
@@ -202,25 +202,28 @@ def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledg
 def _roll_out(event: AdapterVerified | GateJudged, known: Knowledge) -> StartRollout:
     policy, stable = known.policy, known.traffic(event.role).stable
     rule, terms = rollout_terms(policy, event.role)
-    weight, unit = policy.get("canary.weight_percent", event.role), rollout_unit(policy, event.role)
+    weight, unit = policy.canary(event.role).weight_percent, rollout_unit(policy, event.role)
     id = rollout_id(event.originator_id)
     return StartRollout(id, event.role, event.adapter, stable, weight, rule, terms, unit, EDITION)
 
 
+UNIT = "canary.randomization_unit"
+
+
 def rollout_unit(policy: Policy, role: str, edition: int = EDITION) -> str:
     """What is drawn for an arm and counts as one outcome in a rollout that starts under the rules of this edition."""
-    is_set = not policy.changed.keys().isdisjoint(("routing.unit", f"{role}.routing.unit"))
-    return "run" if edition == 1 and not is_set else str(policy.get("routing.unit", role))
+    is_set = not policy.changed.keys().isdisjoint((UNIT, f"{role}.{UNIT}"))
+    return "run" if edition == 1 and not is_set else policy.canary(role).randomization_unit
 
 
 def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
     """The rule that a rollout which starts now is judged by to its end, and its terms where it has any."""
-    rule = policy.get("canary.rule", role)
+    rule = policy.canary(role).rule
     return rule, canary_terms(policy, role).to_json() if rule == "sequential" else {}
 
 
 def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
-    approval = known.policy.get("canary.approval", event.role)
+    approval = known.policy.canary(event.role).approval
     weight = event.numbers.get("next_weight_percent")
     match event.verdict:
         case "promote" if approval != "none":

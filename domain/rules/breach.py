@@ -31,9 +31,9 @@ class Window:
 def judge_ratings(window: Window, policy: Policy) -> Verdict:
     """``breach`` or ``hold``, by the rule in force for the role: evidence that the mean lies under the threshold, or the
     rolling mean of enough ratings under it."""
-    if policy.get("rating.rule", window.role) == "sequential":
+    if policy.rating(window.role).rule == "sequential":
         return window.evidence or Verdict("hold", "no evidence", "no rating yet", {"rule": "sequential"})
-    threshold, minimum = policy.get("rating.threshold", window.role), policy.get("rating.minimum", window.role)
+    threshold, minimum = policy.rating(window.role).threshold, policy.rating(window.role).minimum
     count = len(window.ratings)
     numbers = {"rule": "threshold", "mean": round(window.mean, 4), "count": count, "threshold": threshold}
     if count < minimum:

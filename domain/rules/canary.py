@@ -83,7 +83,7 @@ def assess_canary(
     one that misses a bar waits until the stable arm has as many runs as are needed to compare. A metric of ``canary.dry_run``
     is reported and refuses nothing.
     """
-    window, minimum = policy.get("canary.window", role), policy.get("canary.min_runs", role)
+    window, minimum = policy.canary(role).window, policy.canary(role).min_runs
     ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
     bars = _bars(ours, theirs, policy, role, rule)
     numbers = {
@@ -92,14 +92,14 @@ def assess_canary(
         "seconds": {name: round(passed, 1) for name, passed in asdict(times).items()},
         "rule": rule,
         "bars": {name: _rounded(bar) for name, (bar, _) in bars.items()},
-        "dry_run": [name for name in words(policy.get("canary.dry_run", role)) if name in bars],
+        "dry_run": [name for name in words(policy.canary(role).dry_run) if name in bars],
     }
 
     def verdict(word: str, reason: str, message: str) -> Verdict:
         return Verdict(word, reason, message, numbers)
 
-    given_up = times.waited >= policy.get("canary.give_up_s", role)
-    limit = policy.get("canary.critical_limit", role)
+    given_up = times.waited >= policy.canary(role).deadline_s
+    limit = policy.canary(role).critical_limit
     if ours.critical > limit:
         said = f"{ours.critical} of {ours.runs} canary runs ended in an error of the system, {limit} are allowed"
         return verdict("roll back", "critical", said)
@@ -121,7 +121,7 @@ def assess_canary(
     if ours.rating is None and "rating" not in numbers["dry_run"]:
         word = "inconclusive" if given_up else "hold"
         return verdict(word, "unrated", f"none of the last {ours.runs} canary runs is rated")
-    bake = policy.get("canary.bake_s", role)
+    bake = policy.canary(role).bake_s
     if times.baked < bake:
         return verdict("hold", "bake", f"healthy after {say_time(times.baked)}; promoted after {say_time(bake)}")
     rating = "none" if ours.rating is None else f"{ours.rating:.2f}"
@@ -135,9 +135,11 @@ def assess_canary(
 def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: str) -> dict[str, tuple[float, bool]]:
     """For each figure the bar, and whether reaching it is enough (so when it comes from the stable arm)."""
     bars: dict[str, tuple[float, bool]] = {
-        name: (policy.get(f"canary.min_{name}", role), False) for name in ("success", "rating", "health")
+        "success": (policy.canary(role).min_success, False),
+        "rating": (policy.canary(role).min_rating, False),
+        "health": (policy.canary(role).min_health, False),
     }
-    if rule == "relative" and ours.runs and stable.runs >= policy.get("canary.min_runs", role):
+    if rule == "relative" and ours.runs and stable.runs >= policy.canary(role).min_runs:
         lowered = {
             "success": _least_share(ours.runs, stable.success, stable.runs),
             "rating": _least_mean(ours, stable),

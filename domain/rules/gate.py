@@ -51,7 +51,7 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
     judge the failures by, which passes: ``too few``, ``nothing held out``; ``off`` where the gate was switched off.
     What worked is looked at first: an adapter that breaks things is refused for that, however much it gains.
     """
-    margin, minimum = policy.get("gate.margin", role), policy.get("gate.minimum", role)
+    margin, minimum = policy.gate(role).margin, policy.gate(role).minimum
     numbers = {"failed": asdict(failed), "worked": asdict(worked), "margin": margin, "minimum": minimum}
     sentence = "; ".join([*_say_failed(failed), *_say_worked(worked)]) or "nothing was held out"
 

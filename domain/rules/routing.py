@@ -9,8 +9,9 @@ from dataclasses import dataclass
 EDITION = 2
 """Of the rules by which a rollout's outcomes are counted; each rollout keeps the one that it began with.
 
-1: each run is drawn unless ``routing.unit`` was set; where sessions are drawn, a run without one waits like a session.
-2: sessions are drawn unless ``routing.unit`` was set to ``run``, and a run without one is an outcome at once.
+1: each run is drawn unless ``canary.randomization_unit`` was set; where sessions are drawn, a run without one waits like
+a session.
+2: sessions are drawn unless ``canary.randomization_unit`` was set to ``run``, and a run without one is an outcome at once.
 """
 
 

@@ -145,7 +145,7 @@ class History(State):
             self.ratings_given.append(Rating(position, event.stars, "stable" if is_theirs else lane["arm"]))
             window = self.window(self.role)
             if window.ratings and (is_theirs or lane["adapter"] == window.adapter):
-                threshold = self.policy.get("rating.threshold", self.role)
+                threshold = self.policy.rating(self.role).threshold
                 self.means.append(Mean(position, window.mean, len(window.ratings), threshold, window.adapter))
 
     def _look(self, position: int, verdict: Verdict) -> None:

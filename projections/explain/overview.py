@@ -133,7 +133,7 @@ def _canary(view: RoleView, canary: Canary) -> Wait:
     runs = look.numbers.get("canary", {}).get("runs", 0)
     match look.reason:
         case "few runs" if look.numbers.get("rule") != "sequential":
-            needed = view.policy.get("canary.min_runs", view.role)
+            needed = view.policy.canary(view.role).min_runs
             numbers |= {"runs": runs, "needed": needed, "missing": needed - runs}
             return Wait(RUNS, f"{_more(needed - runs, 'run')} of {place} ({runs} of {needed})", numbers)
         case "bake" | "pause":
@@ -147,7 +147,7 @@ def _canary(view: RoleView, canary: Canary) -> Wait:
 def _ratings(view: RoleView) -> Wait:
     """No cycle is in flight: enough ratings, and low ones."""
     window, policy, role = view.window, view.policy, view.role
-    threshold, held = policy.get("rating.threshold", role), len(window.ratings)
+    threshold, held = policy.rating(role).threshold, len(window.ratings)
     cooldown = cooldown_left(view.improvement, window, policy)
     numbers: dict[str, Any] = {"ratings": held, "mean": round(window.mean, 4) if held else None, "cooldown": cooldown}
     mean = f"the mean is {window.mean:.2f} of {held}" if held else "there are none yet"
@@ -155,7 +155,7 @@ def _ratings(view: RoleView) -> Wait:
         after = f"{_more(cooldown, 'rating')} after the last cycle (rating.cooldown)"
         return Wait(RATINGS, f"{after}; {mean}", numbers | {"missing": cooldown})
     if view.trigger is None:
-        minimum = policy.get("rating.minimum", role)
+        minimum = policy.rating(role).minimum
         missing = max(0, minimum - held)
         if missing:
             numbers |= {"missing": missing, "needed": minimum}
@@ -187,7 +187,7 @@ def view_role(state: State, improvement: RoleImprovement, role: str, worker: str
     """What the state and the role's aggregate, as of the same position, say of the role."""
     window, policy = state.window(role), state.policy
     trigger = None
-    if policy.get("rating.rule", role) == "sequential":
+    if policy.rating(role).rule == "sequential":
         terms = trigger_terms(policy, role)
         mean = window.mean if window.ratings and window.mean < terms.threshold else None
         least = state.triggers.ratings_to_alarm(role, window.adapter, terms, 1.0)
@@ -243,10 +243,10 @@ def describe_role(state: State, view: RoleView) -> dict[str, Any]:
         if arm != "pinned"
     ]
     imported = summarize_imported(state, role)
-    added = imported if imported is not None and policy.get("sessions.count", role) else {"sessions": 0, "succeeded": 0}
+    added = imported if imported is not None and policy.sessions(role).count else {"sessions": 0, "succeeded": 0}
     ran = sum(counts["runs"] for counts in arms) + added["sessions"]
     succeeded = sum(counts["succeeded"] for counts in arms) + added["succeeded"]
-    size, unattributed = policy.get("rating.window", role), state.ratings.unattributed(role, traffic.stable)
+    size, unattributed = policy.rating(role).window, state.ratings.unattributed(role, traffic.stable)
     return {
         "role": role,
         "live": traffic.stable,
@@ -254,8 +254,8 @@ def describe_role(state: State, view: RoleView) -> dict[str, Any]:
             "count": len(window.ratings),
             "mean": round(window.mean, 4) if window.ratings else None,
             "size": size,
-            "minimum": policy.get("rating.minimum", role),
-            "threshold": policy.get("rating.threshold", role),
+            "minimum": policy.rating(role).minimum,
+            "threshold": policy.rating(role).threshold,
             "is_breach": is_breach(window, policy),
             "unattributed": unattributed,
             **_bounds(window, state.ratings.with_unattributed(role, traffic.stable, size), succeeded < ran),

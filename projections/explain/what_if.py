@@ -141,7 +141,7 @@ class WhatIf(State):
             if rollout in self.said or not self._is_looked_at(rollout, lane, event):
                 continue
             is_ready = rollout in self._as_recorded or lane["rule"] == "sequential"
-            interval = 0.0 if is_ready else self.policy.get("canary.interval_s", lane["role"])
+            interval = 0.0 if is_ready else self.policy.canary(lane["role"]).interval_s
             before = self._looked.get(rollout)
             if before is not None and 0 <= (event.time - before).total_seconds() < interval:
                 continue

@@ -58,7 +58,7 @@ class Triggers:
         if policy is not self._policy:
             self._policy, self._terms = policy, {}
         if role not in self._terms:
-            is_ours = policy.get("rating.rule", role) == "sequential"
+            is_ours = policy.rating(role).rule == "sequential"
             self._terms[role] = trigger_terms(policy, role) if is_ours else None
         return self._terms[role]
 

@@ -25,6 +25,7 @@ from ...domain.events import (
     WeightsMissed,
 )
 from ...domain.rules.cost import Prices
+from ...domain.settings.recipe import current_figures
 
 
 class Registry:
@@ -90,7 +91,7 @@ class Registry:
                 "status": "requested",
                 "position": position,
                 "cycle": event.caused_by,
-                "lineage": event.recipe.get("lineage", "base"),
+                "lineage": current_figures(event.recipe).get("init_from", "base"),
                 "examples": None,
                 "attempts": 0,
                 "step": 0,

@@ -45,7 +45,7 @@ Hear = Callable[["State", int, Any], None]
 
 def counts_imported(policy: Policy, role: str, adapter: str | None) -> bool:
     """Whether the ratings of imported sessions count among those of the adapter: of the bare base alone, where they are to."""
-    return adapter is None and bool(policy.get("sessions.count", role))
+    return adapter is None and bool(policy.sessions(role).count)
 
 
 class State:
@@ -96,14 +96,14 @@ class State:
         """The ratings of the role's live adapter that the breach rule looks at."""
         stable, policy = self.lanes.live(role), self.policy
         window = self._ratings(role, stable)
-        if policy.get("rating.rule", role) != "sequential":
+        if policy.rating(role).rule != "sequential":
             return window
         with_imported = counts_imported(policy, role, stable)
         evidence = self.triggers.verdict(role, stable, trigger_terms(policy, role), with_imported=with_imported)
         return replace(window, evidence=evidence)
 
     def _ratings(self, role: str, adapter: str | None) -> Window:
-        size, with_imported = self.policy.get("rating.window", role), counts_imported(self.policy, role, adapter)
+        size, with_imported = self.policy.rating(role).window, counts_imported(self.policy, role, adapter)
         return self.ratings.window(role, adapter, size, with_imported=with_imported)
 
     def ratings_in_all(self, role: str, adapter: str | None) -> int:
@@ -126,7 +126,7 @@ class State:
         if (evidence := self.health.evidence(rollout)) is not None:
             return judge(evidence, times)
         canary, stable = self.health.outcomes(rollout, "canary"), self.health.outcomes(rollout, "stable")
-        rule = lane["rule"] or self.policy.get("canary.rule", lane["role"])
+        rule = lane["rule"] or self.policy.canary(lane["role"]).rule
         rule = "threshold" if rule == "sequential" else rule  # begun by a program that knew bars alone
         return assess_canary(canary, stable, times, self.policy, lane["role"], rule)
 
@@ -135,7 +135,7 @@ class State:
         lane, evidence = self.lanes.state["rollouts"][rollout], self.health.evidence(rollout)
         if lane["phase"] != "progressing":
             return False
-        bake = evidence.terms.bake_s if evidence is not None else self.policy.get("canary.bake_s", lane["role"])
+        bake = evidence.terms.bake_s if evidence is not None else self.policy.canary(lane["role"]).bake_s
         steps = evidence.ramp if evidence is not None else ()
         pauses = [step.pause_s for step in steps if step.weight_percent > lane["weight_percent"]]
         return bool(lane["baked_s"] < bake or lane["at_share_s"] < max(pauses, default=0.0))
@@ -156,7 +156,7 @@ class State:
         return self.alerts.over(self.position)
 
     def has_fallen(self, role: str) -> bool:
-        """Whether the mean of the role's window fell under ``alert.mean`` with the event that was applied last."""
+        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with the event that was applied last."""
         return self.alerts.fell_at(role, self.lanes.live(role)) == self.position
 
     @property

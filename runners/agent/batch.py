@@ -109,7 +109,7 @@ def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
         except GrokputerError as error:
             it.fault = error
     steps = []
-    answers = answer_episodes(runner.model, [(it.episode, request, retakes) for it, request, retakes in asking])
+    answers = answer_episodes(runner.model, [(it.episode, request, resamples) for it, request, resamples in asking])
     for (it, request, _), answer in zip(asking, answers, strict=True):
         try:
             if isinstance(answer, GrokputerError):

@@ -27,7 +27,7 @@ from ..store.ledger import Ledger
 from .episode import Episode, Step, is_success
 from .sampling import answer_episodes
 
-RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.retakes")
+RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.max_resamples")
 """The settings a run is shaped by, recorded with its start."""
 
 _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
@@ -53,8 +53,8 @@ class SamplingParams:
     """Of the longest answer."""
     temperature: float
     """0 is greedy."""
-    retakes: int
-    """Draws for another answer where this one would only repeat what was done."""
+    max_resamples: int
+    """Times that another answer is sampled where this one would only repeat what was done."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,13 @@ class ActiveRun:
     @property
     def max_steps(self) -> int:
         """Steps after which it is out of time."""
-        return int(self.policy.get("run.max_steps", self.task.role))
+        return self.policy.run(self.task.role).max_steps
 
     def manner(self, turn: str) -> SamplingParams:
         """How the role's turn is answered: as the run's own role answers, where it has no adapter of its own."""
         role = turn if self.routes[turn].adapter is not None else self.task.role
-        max_tokens, temperature, retakes = (
-            self.policy.get(f"run.{name}", role) for name in ("max_tokens", "temperature", "retakes")
-        )
-        return SamplingParams(self.routes[role].adapter, int(max_tokens), float(temperature), int(retakes))
+        run = self.policy.run(role)
+        return SamplingParams(self.routes[role].adapter, run.max_tokens, run.temperature, run.max_resamples)
 
 
 class TaskRunner:
@@ -118,8 +116,8 @@ class TaskRunner:
         fault: GrokputerError | None = None
         try:
             while not episode.is_over:
-                request, retakes = self.request(underway, episode)
-                [answer] = answer_episodes(self.model, [(episode, request, retakes)])
+                request, resamples = self.request(underway, episode)
+                [answer] = answer_episodes(self.model, [(episode, request, resamples)])
                 if isinstance(answer, GrokputerError):
                     raise answer
                 step = episode.take(list(request.messages), answer)
@@ -166,7 +164,7 @@ class TaskRunner:
         if manner.adapter is not None:
             self.prepare(manner.adapter)
         seed = underway.task.seed + len(episode.history)
-        return Request(episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed), manner.retakes
+        return Request(episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed), manner.max_resamples
 
     def record_steps(self, steps: Sequence[tuple[ActiveRun, Step]]) -> None:
         """Let each run take its step, what was asked and answered kept in one transaction."""

@@ -66,14 +66,14 @@ def judge(
     known = parts.state.registry.adapters[name]
     id, role, policy = UUID(known["id"]), known["role"], parts.state.policy
     up_to, held_out = _held_out(ledger, UUID(known["training"]))
-    if not policy.get("gate.enabled", role):
+    if not policy.gate(role).enabled:
         return _record(ledger, id, Verdict("pass", "off", "the gate was switched off", {}), [], up_to)
     try:
         parts.prepare(name)
     except (DamagedWeights, ModelError) as error:
         reason, context = str(error), ledger.context(ACTOR, f"{id}/1")
         return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
-    limit = policy.get("gate.runs", role)
+    limit = policy.gate(role).runs
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, parts, name, on_count, say)
     rows = [

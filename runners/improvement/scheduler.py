@@ -43,7 +43,7 @@ class ScheduleKeeper:
         if self._is_time("", CHECK_S) and self._is_missed(state):
             return "every four hours"
         for rollout, lane in state.rollouts.items():
-            interval = state.policy.get("canary.interval_s", lane["role"])
+            interval = state.policy.canary(lane["role"]).interval_s
             if self._is_time(rollout, interval) and self._is_canary_due(rollout, state):
                 return f"time has passed for {lane['adapter']}"
         return None

@@ -45,10 +45,12 @@ def collect_examples(
     """
     role, recipe, say = requested.role, Recipe.from_json(requested.recipe), _once(say)
     if requested.retries:
-        heat, exploration = (policy.get(f"training.retry_{key}", role) for key in ("temperature", "exploration"))
-        sampling = RetryPolicy(requested.parent, requested.retries, heat, exploration)
+        training = policy.training(role)
+        sampling = RetryPolicy(
+            requested.parent, requested.retries, training.retry_temperature, training.retry_exploration
+        )
         _retry(ledger, parts, requested, sampling, say)
-        if pages := policy.get("training.practice", role):
+        if pages := policy.training(role).practice:
             _practise(ledger, parts, requested, pages, sampling, say)
     teacher = parts.teacher(policy, role)
     if teacher is None:
@@ -56,8 +58,8 @@ def collect_examples(
     try:
         for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
             if run.started.environment != "chat" or recipe.teacher_answers:
-                _teach(ledger, parts, run, teacher, policy.get("teacher.tries", role), say)
-        count = policy.get("teacher.variations", role)
+                _teach(ledger, parts, run, teacher, policy.teacher(role).tries, say)
+        count = policy.teacher(role).variations
         for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
             vary(ledger, parts, run, teacher, count, say=say)
     except ModelError as error:

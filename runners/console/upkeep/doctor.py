@@ -206,16 +206,16 @@ def _check_models(state: State) -> Iterator[Check]:
     from ...wiring import base_of
 
     policy = state.policy
-    if policy.get("model.backend") == "openai":
+    if policy.model.backend == "openai":
         used = [name for name, it in state.registry.adapters.items() if it["status"] in ("live", "canary")]
-        names = [str(policy.get("model.base")), *used]
+        names = [str(policy.model.base), *used]
         key = KEY_VARIABLES["model.endpoint"]
-        yield Check("model", *check_endpoint(policy.get("model.endpoint"), names, key, "model.endpoint"))
+        yield Check("model", *check_endpoint(policy.model.endpoint, names, key, "model.endpoint"))
     else:
         yield Check("model", *check_base(base_of(policy)))
     asked = set()
     for role in ROLES:
-        endpoint, name = policy.get("teacher.endpoint", role), policy.get("teacher.model", role)
+        endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
         if endpoint is None or name is None or (endpoint, name) in asked:
             continue
         asked.add((endpoint, name))
@@ -229,7 +229,7 @@ def _check_channels(state: State) -> Iterator[Check]:
     from ....domain.aggregates.alert import CHANNELS
     from ...alerts.channels import open_channel
 
-    on = [name for name, key in CHANNELS.items() if state.policy.get(key)]
+    on = [*state.policy.channels.targets]
     if not on:
         yield Check("alerts", "ok", f"printed by 'grokputer work' alone; {' and '.join(CHANNELS.values())} are not set")
     for name in on:
