@@ -264,7 +264,7 @@ def test_a_setting_that_nobody_changed_says_so(story: Story) -> None:
     explained = why(story, "canary.bake_s")
     assert explained.roots == []
     assert explained.title.endswith("nobody has changed it")
-    rank = "training.r is 16, its default (rank of the update (the project's user)); nobody has changed it"
+    rank = "training.r is 16, its default (source: the project's user); nobody has changed it"
     assert why(story, "training.r").title == rank
 
 

@@ -74,7 +74,7 @@ class SessionSettings(Group):
 
 @dataclass(frozen=True)
 class ImplicitSettings(Group):
-    """The rating that a run gives itself. Slower successes get 3, failures 1."""
+    """The rating that a run gives itself: 5, 4, or 3; a failure gets 1."""
 
     PREFIX: ClassVar[str] = "implicit"
     IS_PER_ROLE: ClassVar[bool] = False

@@ -32,14 +32,14 @@ class Recipe(Group):
 
     PREFIX: ClassVar[str] = "training"
 
-    r: int = setting(16, "Rank of the update.", source=USER, unit="rank", low=1, high=512)
-    alpha: int = setting(32, "The update is scaled by alpha / r.", source=USER, unit="factor", low=1, high=1024)
+    r: int = setting(16, "Rank of the update.", source=USER, low=1, high=512)
+    alpha: int = setting(32, "The update is scaled by alpha / r.", source=USER, low=1, high=1024)
     # QLoRA (arXiv 2305.14314), section 5, takes a dropout of 0.05 for models of billions, as the preset seed does.
     dropout: float = setting(
         0.0,
         "Dropout on the input of the update.",
         source="measured for the embedded model: without it a quarter faster, nothing lost",
-        unit="share",
+        unit="of 1",
         low=0,
         high=0.9,
     )
@@ -56,7 +56,6 @@ class Recipe(Group):
         2e-3,
         "Highest learning rate. A model of billions wants 2e-4, as the preset seed has.",
         source="measured for the embedded model with replay",
-        unit="per step",
         low=1e-8,
         high=1.0,
     )
@@ -70,12 +69,12 @@ class Recipe(Group):
         0.0,
         "Share of all steps over which the learning rate rises from 0.",
         source="measured: a tenth makes no difference",
-        unit="share",
+        unit="of 1",
         low=0,
         high=0.9,
     )
-    weight_decay: float = setting(0.0, "Weight decay of the optimiser.", unit="per step", low=0, high=1)
-    max_grad_norm: float = setting(1.0, "Norm that the gradient is clipped to.", unit="norm", low=1e-3, high=1e3)
+    weight_decay: float = setting(0.0, "Weight decay of the optimiser.", low=0, high=1)
+    max_grad_norm: float = setting(1.0, "Norm that the gradient is clipped to.", low=1e-3, high=1e3)
     max_length: int = setting(
         2048,
         "Longest example, prompt and completion together. A longer one is left out and counted, never cut.",
@@ -111,14 +110,14 @@ class Recipe(Group):
         1 / 3,
         "Share of the dataset that repeats what already went well, against forgetting. Sets from outside come on top.",
         source=MEASURED,
-        unit="share",
+        unit="of 1",
         low=0,
         high=0.95,
     )
     public_share: float = setting(
         0.2,
         "Share of the dataset that sets from outside make up, where some were imported.",
-        unit="share",
+        unit="of 1",
         low=0,
         high=0.95,
     )
@@ -147,7 +146,7 @@ class Recipe(Group):
     held_out_share: float = setting(
         0.15,
         "Share of the task instances that are never trained on, to judge the adapter by.",
-        unit="share",
+        unit="of 1",
         low=0,
         high=LARGEST_HELD_OUT_SHARE,
     )
@@ -158,25 +157,22 @@ class Recipe(Group):
         low=1,
         high=1_000_000,
     )
-    seed: int = setting(0, "Seed of weights, order and dropout.", unit="seed", low=0, high=2**32 - 1)
+    seed: int = setting(0, "Seed of weights, order and dropout.", low=0, high=2**32 - 1)
     sft_weight: float = setting(
         1.0,
         "Weight of the supervised loss on targets, relative to the other two.",
-        unit="weight",
         low=0,
         high=1000,
     )
     kto_weight: float = setting(
         0.0,
         "Weight of KTO (arXiv 2402.01306): learn from answers that were rated good or bad, as they are.",
-        unit="weight",
         low=0,
         high=1000,
     )
     dpo_weight: float = setting(
         0.0,
         "Weight of DPO (arXiv 2305.18290): learn from pairs of a right and a failed answer to the same prompt.",
-        unit="weight",
         low=0,
         high=1000,
     )
@@ -184,7 +180,6 @@ class Recipe(Group):
         0.1,
         "How strongly KTO and DPO keep the model close to what it was.",
         source="the default of both papers (arXiv 2402.01306, 2305.18290)",
-        unit="weight",
         low=1e-4,
         high=100,
     )

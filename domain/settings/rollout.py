@@ -11,7 +11,7 @@ from .setting import USER, Group, setting
 
 @dataclass(frozen=True)
 class GateSettings(Group):
-    """The gate: a proven adapter is compared with its parent on held-out instances before any traffic."""
+    """What a proven adapter must show on held-out instances, before any traffic."""
 
     PREFIX: ClassVar[str] = "gate"
 
@@ -20,7 +20,7 @@ class GateSettings(Group):
         0.1,
         "Share of what worked that may be lost.",
         source="chosen: at 93 % success, an adapter no worse loses up to 7 % of instances picked because they worked",
-        unit="share",
+        unit="of 1",
         low=0,
         high=0.99,
     )
@@ -45,7 +45,7 @@ class GateSettings(Group):
 
 @dataclass(frozen=True)
 class AbSettings(Group):
-    """A/B: what B must show to be a go, on the same pages as A."""
+    """What B must show in a comparison with A on the same pages."""
 
     PREFIX: ClassVar[str] = "ab"
 
@@ -75,7 +75,7 @@ class AbSettings(Group):
 
 @dataclass(frozen=True)
 class CanarySettings(Group):
-    """The canary: its share of the runs, and what it must show."""
+    """The canary's share of the runs, and what it must show."""
 
     PREFIX: ClassVar[str] = "canary"
 
@@ -114,7 +114,7 @@ class CanarySettings(Group):
         0.05,
         "Rule 'sequential': success rate that the canary may be worse by.",
         source="chosen: 5 points",
-        unit="share",
+        unit="of 1",
         low=0,
         high=0.9,
     )
@@ -124,14 +124,12 @@ class CanarySettings(Group):
     promote_at: float = setting(
         20.0,
         "Rule 'sequential': evidence of being no worse that promotes. At most 1 in so many worse canaries is promoted.",
-        unit="evidence",
         low=1.01,
         high=1e9,
     )
     roll_back_at: float = setting(
         20.0,
         "Rule 'sequential': evidence of being worse that rolls back. At most 1 in so many equal canaries is rolled back.",
-        unit="evidence",
         low=1.01,
         high=1e9,
     )
@@ -183,7 +181,7 @@ class CanarySettings(Group):
         0.95,
         "Rules 'threshold' and 'relative': success rate that the canary must exceed.",
         source=USER,
-        unit="share",
+        unit="of 1",
         low=0,
         high=1,
     )
@@ -199,7 +197,7 @@ class CanarySettings(Group):
         0.97,
         "Rules 'threshold' and 'relative': share of runs without timeout or error of the system that it must exceed.",
         source=USER,
-        unit="share",
+        unit="of 1",
         low=0,
         high=1,
     )

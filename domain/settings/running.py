@@ -17,9 +17,7 @@ class RunSettings(Group):
 
     max_steps: int = setting(12, "Steps after which a run has failed with a timeout.", unit="steps", low=1, high=1000)
     max_tokens: int = setting(256, "Longest answer of the model.", unit="tokens", low=1, high=100_000)
-    temperature: float = setting(
-        0.0, "Sampling temperature; 0 takes the likeliest token.", unit="temperature", low=0, high=5
-    )
+    temperature: float = setting(0.0, "Sampling temperature; 0 takes the likeliest token.", low=0, high=5)
     max_resamples: int = setting(
         8,
         "Times that another answer is sampled where a run would repeat what it has done on the same page.",

@@ -40,13 +40,11 @@ class TrainingSettings(Group):
         low=0,
         high=1000,
     )
-    retry_temperature: float = setting(
-        0.8, "Sampling temperature of those attempts.", unit="temperature", low=0.01, high=5
-    )
+    retry_temperature: float = setting(0.8, "Sampling temperature of those attempts.", low=0.01, high=5)
     retry_exploration: float = setting(
         0.5,
         "Share of the steps in the later half of those attempts that are drawn from what the page allows.",
-        unit="share",
+        unit="of 1",
         low=0,
         high=1,
     )

@@ -30,7 +30,7 @@ LONGEST_BAKE_GAP_S = 60.0
 """Seconds between two events of the log that count for a bake at most; chosen: a clock that jumps bakes nothing."""
 
 LONGEST_WAIT_GAP_S = 4 * 3600.0
-"""The same for the time after which a rollout is given up: what lies between two looks that nothing causes."""
+"""The same for the time after which a rollout is given up; longer where ``schedule.every_s`` is."""
 
 
 class Rollouts:
@@ -50,6 +50,8 @@ class Rollouts:
         """Of the last event; None before the first."""
         self.drawn = StateShards(form=PAIRS) if drawn is None else drawn
         """The arms of the sessions that were drawn, by rollout."""
+        self.longest_wait_gap_s = LONGEST_WAIT_GAP_S
+        """What counts of a gap at most for the time after which a rollout is given up."""
         self._sessions: dict[str, StickyAssignments] = {}
         self.undecided: dict[str, dict[str, Any]] = {}
         """The rollouts under way, by their ids; at most one for each role."""
@@ -83,7 +85,7 @@ class Rollouts:
         """The seconds that the undecided rollout has had up to the last event, or up to one that came now."""
         lane, gap = self.undecided[rollout], 0.0 if now is None else self.gap(now)
         bake = min(gap, LONGEST_BAKE_GAP_S)
-        wait = min(gap, LONGEST_WAIT_GAP_S) if lane["phase"] == "progressing" else 0.0
+        wait = min(gap, self.longest_wait_gap_s) if lane["phase"] == "progressing" else 0.0
         return Times(lane["baked_s"] + bake, lane["at_share_s"] + bake, lane["waited_s"] + wait)
 
     def gap(self, now: datetime) -> float:

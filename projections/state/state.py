@@ -29,7 +29,7 @@ from .metrics import Metrics
 from .ratings import RATINGS, Ratings
 from .registry import Registry
 from .rings import KEYS, PAIRS
-from .rollouts import Rollouts
+from .rollouts import LONGEST_WAIT_GAP_S, Rollouts
 from .shards import StateShards, damaged, decode, encode
 
 VERSION = f"10/{SCHEMA}"
@@ -74,6 +74,10 @@ class State:
         """A setting is changed."""
         event.bring_up(self.settings)
         self._policy = None
+        self._follow_schedule()
+
+    def _follow_schedule(self) -> None:
+        self.lanes.longest_wait_gap_s = max(LONGEST_WAIT_GAP_S, self.policy.schedule.every_s)
 
     def note_means(self, position: int, event: TaskRated) -> None:
         """Note which windows' means are low after the rating."""
@@ -205,6 +209,7 @@ class State:
             state.health = Health(StateShards(several["health"]), outcomes, over)
             time = datetime.fromisoformat(head["time"]) if head["time"] is not None else None
             state.lanes = Rollouts(decode(saved["lanes"]), time, StateShards(several["drawn"], PAIRS))
+            state._follow_schedule()
             state.metrics = Metrics(decode(saved["metrics"]))
             state.registry, state.alerts = Registry(decode(saved["registry"])), Alerts(decode(saved["alerts"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
