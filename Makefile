@@ -1,20 +1,27 @@
-# One word each: set up and run the demo, set up and pass the tests, check the style.
+# One word each: set up and run the demo; set up and pass the tests; add the slow tests; check style and types.
 
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo test check setup clean
+.PHONY: demo test test-all check wheel setup clean
 
 demo: setup
 	$(BIN)/grokputer demo
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	$(PYTEST) -m "not slow"
+
+test-all: test wheel
+	$(PYTEST) -m slow
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p grokputer  # with its tests
+
+wheel:  # what a person has who installs the package without extras
+	PYTHON=$(PYTHON) scripts/check_wheel.sh
 
 setup: .venv/ready
 

@@ -145,7 +145,7 @@ def _improve(ledger: Ledger, world: World) -> bool:
         it.start(_after(ledger, it))
         it.complete(
             _after(ledger, it), weights=f"sha256:{adapter}", base_hash="sha256:00", config_hash="sha256:11",
-            dataset="sha256:dd", steps=80, tokens=40_000, examples=40, left_out=0, final_loss=0.1, duration_s=90.0,
+            dataset="sha256:dd", steps=80, tokens=40_000, examples=40, left_out=0, reasons={}, final_loss=0.1, duration_s=90.0,
             peak_memory_bytes=10**9, device="cpu", versions={},
         )  # fmt: skip
 

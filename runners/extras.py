@@ -15,7 +15,7 @@ EXTRAS = {
         *("torch", "transformers", "peft", "bitsandbytes", "trl"),
         *("safetensors", "accelerate", "tokenizers", "huggingface_hub"),
     ),
-    "data": ("datasets", "pyarrow"),
+    "data": ("datasets", "pyarrow", "toon_format"),
     "endpoint": ("openai",),
     "browser": ("miniwob",),
     "bench": ("matplotlib", "plotext"),

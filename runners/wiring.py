@@ -6,10 +6,10 @@ Parts are made when they are first asked for, so a command that only reads the l
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
 from ..domain.ports import Environment, Model
@@ -66,6 +66,8 @@ class Services:
         self._environments: dict[str, Environment] = {}
         self._teachers: dict[tuple[str, str], RemoteModel] = {}
         self._base_label: str | None = None
+        self._served: set[str] = set()
+        """Adapters that the endpoint was seen to serve."""
 
     @property
     def store(self) -> WeightStore:
@@ -80,7 +82,7 @@ class Services:
         if self._model is None or self._model_settings != wanted:
             self._close_model()
             self._model_settings, self._base_label = wanted, None
-            if policy.model.backend == "openai":
+            if policy.is_remote:
                 require("endpoint")
                 from ..adapters.serving.remote import RemoteModel
 
@@ -101,7 +103,7 @@ class Services:
         if self._base_label is None:
             policy = self.state.policy
             name = policy.model.base
-            if policy.model.backend == "openai":
+            if policy.is_remote:
                 self._base_label = f"{name}@{policy.model.endpoint}"
             else:
                 self._base_label = f"{name}@{base_of(policy).fingerprint()}"
@@ -143,13 +145,17 @@ class Services:
     def prepare(self, adapter: str | None) -> None:
         """Make the adapter ready to be asked for, its weights checked; the bare base always is.
 
-        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base.
+        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base, and behind an endpoint for
+        one that the endpoint does not list: any name would be answered there, perhaps by another model.
         """
         if adapter is None:
             return
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
+        if self.state.policy.is_remote:
+            self._check_served(adapter, known)
+            return
         from ..adapters.serving.local import LocalModel
 
         if isinstance(self.model, LocalModel) and adapter not in self.model.names():
@@ -159,6 +165,19 @@ class Services:
                     "now; set model.base and model.quantization back, or promote an adapter of this base"
                 )
             self.model.load(adapter, self.store.path(known["weights"]))
+
+    def _check_served(self, adapter: str, known: Mapping[str, Any]) -> None:
+        from ..adapters.serving.remote import RemoteModel
+
+        model = self.model
+        if not isinstance(model, RemoteModel) or adapter in self._served:
+            return
+        if not model.serves(adapter):
+            raise ModelError(
+                f"{adapter} was trained on {known['base']} ({known['base_hash'][:19]}), and {model.base_url} does not serve "
+                "it; set model.backend to local, or load the adapter there under its name"
+            )
+        self._served.add(adapter)
 
     def make_room(self) -> None:
         """Let go of a model that holds a GPU's memory: a training needs it. It is loaded again when it is asked for."""
@@ -178,6 +197,7 @@ class Services:
     def _close_model(self) -> None:
         closing = getattr(self._model, "close", None)
         self._model = None
+        self._served.clear()
         if closing is not None:
             closing()
 

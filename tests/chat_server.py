@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 
 class ChatServer:
-    """Serves ``/v1/chat/completions`` on a free port until it is closed. ``asked`` keeps the last message of each request,
-    ``models`` the model it was for and ``keys`` the authorization it came with."""
+    """Serves ``/v1/chat/completions`` on a free port until it is closed, and a list of the models that it ``serves``.
 
-    def __init__(self, answer: str | Callable[[str], str]) -> None:
+    ``asked`` keeps the last message of each request, ``models`` the model it was for and ``keys`` the authorization it came
+    with. An answer in bytes is a whole body, sent as it is.
+    """
+
+    def __init__(self, answer: str | bytes | Callable[[str], str | bytes], serves: Sequence[str] = ()) -> None:
         self.asked: list[str] = []
         self.models: list[str] = []
         self.keys: list[str | None] = []
@@ -25,7 +28,14 @@ class ChatServer:
                 server.asked.append(request["messages"][-1]["content"])
                 server.models.append(request["model"])
                 server.keys.append(self.headers["Authorization"])
-                body = _completion(answer if isinstance(answer, str) else answer(server.asked[-1]))
+                given = answer(server.asked[-1]) if callable(answer) else answer
+                self._send(given if isinstance(given, bytes) else completion(given))
+
+            def do_GET(self) -> None:
+                listed = [{"id": name, "object": "model"} for name in serves]
+                self._send(json.dumps({"object": "list", "data": listed}).encode())
+
+            def _send(self, body: bytes) -> None:
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -49,8 +59,9 @@ class ChatServer:
         self._server.server_close()
 
 
-def _completion(answer: str) -> bytes:
-    message = {"role": "assistant", "content": answer}
+def completion(content: object, **changes: object) -> bytes:
+    """The body of a chat completion with this content, and with other fields where they are changed."""
+    message = {"role": "assistant", "content": content}
     return json.dumps(
         {
             "id": "1",
@@ -59,5 +70,6 @@ def _completion(answer: str) -> bytes:
             "model": "tiny",
             "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
             "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6},
+            **changes,
         }
     ).encode()

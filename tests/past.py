@@ -92,7 +92,7 @@ class Past:
         }  # fmt: skip
         set_ = ExampleSet(derive_id("set", len(self.events)))
         if made_of is None:
-            set_.import_(CONTEXT, **fields, name="set.jsonl", form="alpaca", left_out=0, license="MIT")
+            set_.import_(CONTEXT, **fields, name="set.jsonl", form="alpaca", left_out=0, license="MIT", reasons={})
         else:
             set_.synthesize(CONTEXT, **fields, run=made_of.hex, teacher="big", is_verified=True)
         self.events += set_.collect_events()

@@ -78,8 +78,8 @@ def complete_training(ledger: Ledger, parts: Services, weights: str) -> UUID:
         training.start(context)
         training.complete(
             context, weights=weights, base_hash=identify_base(base_of(parts.state.policy)),
-            config_hash="sha256:11", dataset="sha256:dd", steps=8, tokens=400, examples=9, left_out=0, final_loss=0.2,
-            duration_s=1.0, peak_memory_bytes=10**9, device="cpu", versions={},
+            config_hash="sha256:11", dataset="sha256:dd", steps=8, tokens=400, examples=9, left_out=0, reasons={},
+            final_loss=0.2, duration_s=1.0, peak_memory_bytes=10**9, device="cpu", versions={},
         )  # fmt: skip
 
     ledger.write(TrainingJob, requested.event.originator_id, finish)
@@ -183,7 +183,7 @@ class Story:
             job.progress(4, 8, 0.5, self._after(job))
             job.complete(
                 self._after(job), weights=weights, base_hash="sha256:00", config_hash="sha256:11", dataset="sha256:dd",
-                steps=8, tokens=4000, examples=30, left_out=0,
+                steps=8, tokens=4000, examples=30, left_out=0, reasons={},
                 final_loss=0.25, duration_s=12.5, peak_memory_bytes=10**9, device="cpu", versions={},
             )  # fmt: skip
 

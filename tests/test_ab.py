@@ -50,7 +50,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, C
     story.ledger.close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", "none")
-        server = ChatServer(lambda prompt: press(prompt) if server.models[-1] == "lora-v1" else "CLOCK")
+        server = ChatServer(
+            lambda prompt: press(prompt) if server.models[-1] == "lora-v1" else "CLOCK", serves=["lora-v1"]
+        )
         with server:
             settings = {
                 "model.backend": "openai", "model.endpoint": server.url, "model.base": "tiny", "run.max_steps": 1,

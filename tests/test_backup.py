@@ -28,11 +28,12 @@ from grokputer.runners.store.log import Log, adapters_folder
 from grokputer.runners.store.states import load_state
 from story import change
 
+FOLLOW = "process_new_events(ledger)"
 WRITER = """
 import sys
 from pathlib import Path
 from grokputer.domain.aggregates.base import derive_id
-from grokputer.domain.settings.settings import SETTINGS_ID, Settings
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 ledger = Ledger.open(Path(sys.argv[1]))
@@ -168,7 +169,7 @@ def test_a_restored_log_is_the_one_that_was_backed_up_weights_and_all(log: Path,
 
 def test_what_a_dead_process_left_beside_a_lost_log_never_gets_into_the_restored_one(log: Path, backup: Path) -> None:
     before = events(log)
-    ended = f"import os; {WRITER.replace('follow(ledger)', 'follow(ledger) if number < 30 else os._exit(1)', 1)}"
+    ended = f"import os; {WRITER.replace(FOLLOW, f'{FOLLOW} if number < 30 else os._exit(1)')}"
     subprocess.run([sys.executable, "-c", ended, str(log), "ada"], capture_output=True, check=False)
     assert (log.parent / "events.db-wal").stat().st_size > 0
     log.unlink()

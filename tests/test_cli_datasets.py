@@ -12,6 +12,8 @@ import pytest
 from chat_server import ChatServer
 from command_line import call, count, document, lines, output, refused
 
+from grokputer.adapters.data.imports.public_set import read_public
+
 QUESTIONS = [{"instruction": f"What is {n} plus {n}?", "output": str(2 * n)} for n in range(40)]
 
 
@@ -80,6 +82,57 @@ def test_an_imported_set_is_a_fact_that_is_mixed_in_and_counts_once(log: Path, q
     output("settings", "set", "training.public_share", "0", db=log)
     assert "public" not in document("dataset", "preview", db=log)["by_source"]
     assert document("replay", db=log)["is_equal"]
+
+
+def test_an_import_says_the_license_what_was_left_out_and_what_was_not_read(log: Path, tmp_path: Path) -> None:
+    rows = [
+        {**QUESTIONS[0], "id\x1b[31m": 1},
+        QUESTIONS[0],
+        {"text": "\x1b]0;x"},
+        {**QUESTIONS[1], "output": ["a"]},
+        QUESTIONS[2],
+    ]
+    (tmp_path / "set.json").write_text(json.dumps({"license": "CC BY 4.0", "data": rows}))
+    said = output("dataset", "import", tmp_path / "set.json", db=log)
+    wanted = (
+        "instruction + output; instruction + response; prompt + completion; prompt + chosen + rejected; messages; "
+        "conversations"
+    )
+    assert said.splitlines() == [
+        "imported 2 examples from set.json (alpaca) for role action",
+        "license: CC BY 4.0",
+        "left out 3 rows:",
+        "  1 repeated",
+        "    set.json row 2: says what an earlier row says",
+        "  1 unknown form",
+        f"    set.json row 3: has text; wanted are the keys of one of these forms: {wanted}",
+        "  1 not text",
+        "    set.json row 4: 'output' is a list, not text and no turns",
+        r"keys that were not read, and in how many rows: 'id\x1b[31m' (1)",
+    ]
+    [imported] = lines(log, "--event", "ExamplesImported")
+    data = imported["data"]
+    assert (data["license"], data["left_out"]) == ("CC BY 4.0", 3)
+    assert data["reasons"] == {"repeated": 1, "unknown form": 1, "not text": 1}
+
+
+def test_a_license_that_is_given_counts_more_than_the_sets_own_and_without_any_it_is_unknown(
+    log: Path, questions: Path
+) -> None:
+    assert "license: unknown" in output("dataset", "import", questions, "--role", "ocr", db=log)
+    assert "license: CC0" in output("dataset", "import", questions, "--licence", "CC0", db=log)
+    assert [it["data"]["license"] for it in lines(log, "--event", "ExamplesImported")] == ["unknown", "CC0"]
+    assert "is not UTF-8" in refused("dataset", "import", questions, "--license", "caf\udce9", "--limit", "3", db=log)
+
+
+def test_a_dataset_goes_out_in_each_format_and_comes_back(log: Path, tmp_path: Path) -> None:
+    output("dataset", "export", tmp_path / "a.jsonl", db=log)
+    wanted = [example.completion for example in read_public(str(tmp_path / "a.jsonl"), "action").examples]
+    for name in ("b.json", "c.parquet", "d.jsonl.gz", "e.parquet.gz"):
+        assert "wrote " in output("dataset", "export", tmp_path / name, db=log)
+        assert [it.completion for it in read_public(str(tmp_path / name), "action").examples] == wanted
+    assert "end the name with .jsonl" in refused("dataset", "export", tmp_path / "f.csv", db=log)
+    assert not list(tmp_path.glob("f.*"))
 
 
 def test_a_set_that_cannot_be_read_is_refused_in_one_line(log: Path, tmp_path: Path) -> None:

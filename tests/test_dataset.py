@@ -227,6 +227,17 @@ def test_sets_from_outside_are_mixed_in_for_their_share(story: Past) -> None:
     assert dict(story.dataset(public_share=0.0).by_source) == {"correction": 8}
 
 
+def test_judged_answers_from_outside_take_no_place_of_targets_where_nothing_learns_from_them(story: Past) -> None:
+    story.run(fails=True, stars=1, corrected=[f"CLICK {n}" for n in range(8)])
+    answers = [("bad", "Go away."), ("good", "6"), ("target", "5")]
+    story.add_set(
+        [Example(({"role": "user", "content": label},), text, "public", label=label) for label, text in answers]
+    )
+    for weight, wanted in ((0.0, {"target"}), (1.0, {"bad", "good", "target"})):
+        examples = story.dataset(public_share=0.5, kto_weight=weight).examples
+        assert {it.label for it in examples if it.source == "public"} == wanted
+
+
 def test_a_set_from_outside_alone_is_no_lesson(story: Past) -> None:
     story.add_set([Example(({"role": "user", "content": "q"},), "a", "public")])
     assert story.dataset().lessons == 0

@@ -44,7 +44,10 @@ def test_the_hash_of_a_dataset_is_that_of_its_file(tmp_path: Path) -> None:
     "line",
     ["not json", "[1]", '{"messages": [], "completion": "DONE"}', '{"messages": [{"role": "user"}], "completion": "DONE"}',
      '{"messages": [{"role": "user", "content": "hi"}], "completion": ""}',
-     '{"messages": [{"role": "user", "content": "hi"}], "completion": "DONE", "label": "fine"}'],
+     '{"messages": [{"role": "user", "content": "hi"}], "completion": "DONE", "label": "fine"}',
+     '{"messages": [{"role": "user", "content": "hi"}], "completion": "DONE", "rejected": ["a"]}',
+     '{"messages": [{"role": "user", "content": "hi"}], "completion": "DONE", "step": 1e400}',
+     '{"messages": [{"role": "user", "content": "hi"}], "completion": "DONE", "x": ' + "[" * 99999 + "]" * 99999 + "}"],
 )  # fmt: skip
 def test_a_line_that_is_no_example_is_named(tmp_path: Path, line: str) -> None:
     write_examples(tmp_path / "dataset.jsonl", [PRESS])
@@ -53,3 +56,10 @@ def test_a_line_that_is_no_example_is_named(tmp_path: Path, line: str) -> None:
     with pytest.raises(InvalidExamples, match="line 2 is not an example") as refused:
         read_examples(tmp_path / "dataset.jsonl")
     assert "\n" not in str(refused.value)
+
+
+def test_null_in_a_dataset_file_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "dataset.jsonl").write_text(
+        '{"messages": [{"role": "user", "content": "hi"}], "completion": "DONE", "rejected": null, "label": null, "step": null}'
+    )
+    assert read_examples(tmp_path / "dataset.jsonl") == [Example(({"role": "user", "content": "hi"},), "DONE", "")]

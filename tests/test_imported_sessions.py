@@ -54,6 +54,7 @@ def test_a_session_becomes_a_run_with_its_steps_its_rating_and_what_was_said(db:
     run = imported(db, tmp_path)
     assert (run["task"], run["status"], run["reason"]) == (SESSION["task"], "failed", "wrong")
     assert (run["arm"], run["adapter"], run["base"]) == ("pinned", "imported:v1.2", "imported")
+    assert (run["steps"], run["prompt_tokens"], run["completion_tokens"]) == (3, None, None)
     shown = document("show", run["id"], db=db)["events"]
     assert [it["event"] for it in shown] == [
         "TaskStarted",

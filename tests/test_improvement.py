@@ -43,7 +43,7 @@ DATASET: dict[str, Any] = {
 }  # fmt: skip
 RESULT: dict[str, Any] = {
     "weights": "sha256:ff", "base_hash": "sha256:00", "config_hash": "sha256:11", "dataset": "sha256:dd", "steps": 8,
-    "tokens": 4000, "examples": 30, "left_out": 0,
+    "tokens": 4000, "examples": 30, "left_out": 0, "reasons": {},
     "final_loss": 0.2, "duration_s": 12.5, "peak_memory_bytes": 10**9, "device": "cpu", "versions": {},
 }  # fmt: skip
 NUMBERS = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}

@@ -48,7 +48,7 @@ def teach(story: Story, examples: list[dict[str, Any]], held_out: list[dict[str,
         job.start(context)
         job.complete(
             context, weights="sha256:" + training.hex, base_hash="sha256:00", config_hash="sha256:11", dataset="sha256:dd",
-            steps=8, tokens=400, examples=9, left_out=0, final_loss=0.2, duration_s=1.0, peak_memory_bytes=10**9,
+            steps=8, tokens=400, examples=9, left_out=0, reasons={}, final_loss=0.2, duration_s=1.0, peak_memory_bytes=10**9,
             device="cpu", versions={},
         )  # fmt: skip
 

@@ -119,6 +119,17 @@ def test_a_cycle_in_flight_waits_for_a_worker(training: Training | None, adapter
     assert busy.message == message.replace("run 'grokputer work'", "the worker (process 7) is at work")
 
 
+@pytest.mark.parametrize("status", ["registered", "proven"])
+def test_an_adapter_waits_for_a_person_while_the_model_is_behind_an_endpoint(status: str) -> None:
+    remote = Policy({"model.backend": "openai"})
+    training, adapter = Training("completed", 89, 24, 24), Adapter("lora-v1", status)
+    waiting = wait(improvement=role(opened), training=training, adapter=adapter, policy=remote, worker="the worker")
+    assert waiting.on == PERSON
+    assert waiting.message == (
+        "lora-v1 and a local model, as no adapter can be proven on an endpoint: 'grokputer settings set model.backend local'"
+    )
+
+
 def canary(reason: str, phase: str = "progressing", *, asks: bool = False, **numbers: Any) -> Canary:
     return Canary("lora-v2", 15, phase, Verdict("hold", reason, "as it says", numbers), asks)
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from grokputer.adapters.data.examples import Example, read_examples, write_examples
-from grokputer.adapters.data.imports import read_public, write_alpaca
+from grokputer.adapters.data.exports import write_set
+from grokputer.adapters.data.imports.public_set import read_public
 from grokputer.domain.errors import InvalidExamples
 
 ALPACA = {"instruction": "Add the numbers.", "input": "2 and 3", "output": "5"}
@@ -82,6 +83,11 @@ def test_what_the_datasets_library_loads_is_read_by_it(tmp_path: Path) -> None:
     rows.to_json(tmp_path / "folder" / "train.jsonl")
     found = [read_public(str(tmp_path / name), "action") for name in ("set.parquet", "set.csv", "saved", "folder")]
     assert [[example.completion for example in read.examples] for read in found] == [["5", "9"]] * 4
+    guessed = datasets.Dataset.from_list([{"instruction": "Zip?", "output": 2134}])
+    guessed.info.builder_name = "csv"
+    guessed.save_to_disk(tmp_path / "guessed")
+    with pytest.raises(InvalidExamples, match="guessed is made of CSV files, whose cells would be guessed"):
+        read_public(str(tmp_path / "guessed"), "action")
     (tmp_path / "broken.parquet").write_text("no parquet")
     with pytest.raises(InvalidExamples, match=r"broken\.parquet cannot be loaded") as refused:
         read_public(str(tmp_path / "broken.parquet"), "action")
@@ -90,8 +96,8 @@ def test_what_the_datasets_library_loads_is_read_by_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [('{"text": "hi"}', "row 1 of .* has text; wanted are the keys"), ("[1]", "is no object"), ("{", "line 1 is not JSON"),
-     ("[", "is not JSON"), ("", "no usable example in 0 rows"), ('{"instruction": "a", "output": ""}', "in 1 rows")],
+    [('{"text": "hi"}', "jsonl:1: has text; wanted are the keys"), ("[1]", "is no object"), ("{", "line 1 is not JSON"),
+     ("[", "is not JSON"), ("", "no usable example in 0 rows"), ('{"instruction": "a", "output": ""}', "in 1 row: ")],
 )  # fmt: skip
 def test_what_is_no_set_of_examples_is_said_in_one_line(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "set.jsonl"
@@ -114,7 +120,7 @@ def test_a_file_that_is_not_there_or_of_no_known_kind_is_said(tmp_path: Path) ->
 def test_targets_go_out_in_the_form_of_alpaca_and_come_back_with_the_same_words(tmp_path: Path) -> None:
     bad = Example(OURS.messages, "WRONG", "rated", label="bad")
     [chat] = read_public(write(tmp_path / "chat.jsonl", CHAT), "action").examples
-    assert write_alpaca(tmp_path / "out.jsonl", [OURS, bad, chat]) == 2
+    assert write_set(tmp_path / "out.jsonl", [OURS, bad, chat], "alpaca") == 2
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert rows == [
         {"instruction": "page", "input": "", "output": "CLICK"},

@@ -31,6 +31,7 @@ from grokputer.domain.events import (
     TrainingStarted,
 )
 from grokputer.domain.verdict import Verdict
+from grokputer.projections.explain.sentences import describe
 
 REQUEST: dict[str, Any] = {
     "role": "action", "base": "embedded", "revision": None, "parent": None, "recipe": {"r": 16}, "minimum_examples": 5,
@@ -42,7 +43,7 @@ DATASET: dict[str, Any] = {
 }  # fmt: skip
 RESULT: dict[str, Any] = {
     "weights": "sha256:ff", "base_hash": "sha256:00", "config_hash": "sha256:11", "dataset": "sha256:dd", "steps": 8,
-    "tokens": 4000, "examples": 30, "left_out": 0,
+    "tokens": 4000, "examples": 30, "left_out": 0, "reasons": {},
     "final_loss": 0.2, "duration_s": 12.5, "peak_memory_bytes": 10**9, "device": "cpu", "versions": {},
 }  # fmt: skip
 WEIGHTS: dict[str, Any] = {
@@ -89,6 +90,14 @@ def test_every_attempt_is_counted() -> None:
 def test_a_training_ends_once() -> None:
     given(TrainingJob, request, build, begin).when(complete).then((TrainingCompleted, RESULT))
     given(TrainingJob, request, build, begin, complete).when(complete).then_refused("is over", "TrainingCompleted")
+
+
+def test_examples_that_a_training_left_out_are_told_with_their_reasons() -> None:
+    left_out = {"left_out": 3, "reasons": {"too long": 2, "refused by the chat template": 1}}
+    [completed] = (
+        given(TrainingJob, request, build, begin).when(lambda it: it.complete(SOMEONE, **RESULT | left_out)).events
+    )
+    assert describe(completed).endswith("; 3 examples left out (2 too long, 1 refused by the chat template)")
 
 
 def test_a_training_with_too_little_to_learn_from_is_declined_with_the_reason() -> None:

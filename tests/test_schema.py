@@ -97,7 +97,7 @@ def test_a_change_without_a_new_version_is_found_and_told_what_to_do() -> None:
 
 
 def test_a_time_without_a_zone_is_damage() -> None:
-    for topic, version in (("StepTaken", 2), ("TaskSucceeded", 2)):
+    for topic, version in (("StepTaken", 2), ("StepTaken", 3), ("TaskSucceeded", 2)):
         [state, *_] = [state for it, of, state in SAMPLES if (it, of) == (topic, version)]
         naive = re.sub(rb'("time":"[^"]*?)(Z|[+]00:00)"', rb'\1"', state)
         assert naive != state

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from chat_server import ChatServer
+from chat_server import ChatServer, completion
 
 from grokputer.adapters.data.held_out import is_held_out
 from grokputer.adapters.data.training_runs import TOPICS, collect_runs
@@ -164,6 +164,34 @@ def test_a_teacher_that_makes_no_sense_adds_nothing(story: Story) -> None:
     with ChatServer("I cannot [help] with that.") as server:
         gather(story, server, teacher__variations=2)
     assert made(story) == []
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '["What is France\'s capital?\\ud83d", 7, null]',  # half a character, written as JSON writes it
+        "[" * 100_000 + "]",
+        completion("half \ud83d"),
+        completion([{"type": "image_url"}]),
+        completion("", choices=None),
+        b"null",
+    ],
+)
+def test_a_teacher_that_answers_no_text_adds_nothing_and_stops_no_training(story: Story, reply: str | bytes) -> None:
+    ask(story, PARIS, 1, "Paris")
+    ask(story, "Which city?", 1)
+    with ChatServer(reply) as server:
+        gather(story, server, teacher__variations=2)
+    assert made(story) == []
+    assert corrections(story) == [it for it in corrections(story) if it["source"] == "human"]
+
+
+def test_a_teachers_key_that_cannot_be_sent_stops_no_training(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROKPUTER_TEACHER_KEY", "sk 1")
+    ask(story, PARIS, 1)
+    with ChatServer("Paris") as server:
+        gather(story, server, training__teacher_answers=True)
+        assert server.asked == []
 
 
 def test_a_teacher_that_does_not_answer_stops_no_training_and_the_reason_is_said(story: Story) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from tiny_base import RECIPE, Trained, build_base, click_examples, job, quiet_libraries
 
-from grokputer.adapters.data.examples import dataset_hash
+from grokputer.adapters.data.examples import Example, dataset_hash
 from grokputer.adapters.registry.local import hash_directory
 from grokputer.adapters.serving.base_model import Base
 from grokputer.adapters.serving.chat_template import answer_tokens, prompt_tokens
@@ -28,6 +28,7 @@ from grokputer.adapters.training.job import TrainingJobSpec, TrainingResult
 from grokputer.adapters.training.process import train
 from grokputer.adapters.training.trainer import check_never_evaluated, make_trainer, train_job
 from grokputer.domain.errors import TrainingError
+from grokputer.domain.page.messages import Message
 from grokputer.domain.settings.recipe import Recipe
 
 SHORT = RECIPE.replace(epochs=1, checkpoint_steps=100)
@@ -252,6 +253,36 @@ def test_examples_that_are_too_long_are_left_out_and_counted(tiny_base: Path, tm
     long = dataclasses.replace(click_examples(1)[0], completion="TYPE" + "x" * 600)
     result = train_job(job(tmp_path, tiny_base, [*click_examples(8), long], SHORT))
     assert (result.examples, result.left_out) == (8, 1)
+    assert result.reasons == {"too long": 1}
+
+
+STRICT = (
+    "{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{% if message['role'] == 'user' %}<user>{{ message['content'] }}{% else %}{{ message['content'] }}<eos>"
+    "{% endif %}{% endfor %}"
+)
+"""As the templates of Mistral and Gemma check it."""
+
+
+@pytest.fixture
+def strict_base(tiny_base: Path, tmp_path: Path) -> Path:
+    """A base whose chat template takes alternating turns alone."""
+    shutil.copytree(tiny_base, tmp_path / "strict")
+    (tmp_path / "strict" / "chat_template.jinja").write_text(STRICT)
+    return tmp_path / "strict"
+
+
+def test_an_example_whose_turns_the_chat_template_refuses_is_left_out_and_counted(
+    strict_base: Path, tmp_path: Path
+) -> None:
+    ask: Message = {"role": "user", "content": "click Ok"}
+    twice = Example((ask, ask), "DONE", "public")
+    result = train_job(job(tmp_path, strict_base, [twice, *click_examples(8)], SHORT))
+    assert (result.examples, result.left_out) == (8, 1)
+    assert result.reasons == {"refused by the chat template": 1}
+    with pytest.raises(TrainingError, match=r"none of 2 examples can be learnt from: .* roles must alternate"):
+        train_job(job(tmp_path / "all", strict_base, [twice, twice], SHORT))
 
 
 def test_a_training_without_a_usable_example_fails(tiny_base: Path, tmp_path: Path) -> None:

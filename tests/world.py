@@ -185,7 +185,7 @@ class World:
         context = self.ledger.context("grokputer")
         self.ledger.write(Schedule, SCHEDULE_ID, lambda it: it.keep("tried", context))
 
-    def process_new_events(self, _: object, __: object) -> None:
+    def follow(self, _: object, __: object) -> None:
         process_new_events(self.ledger)
 
 

@@ -134,7 +134,7 @@ def build_dataset(events: Iterable[Event], content: Content, role: str, below_st
     )
     imports = [it for it in events if isinstance(it, ExamplesImported) and it.role == role]
     wanted = _fill(len(lessons) + len(replayed), recipe.public_share)
-    public = _draw_public(imports, content, wanted, selection, held_out, draw)
+    public = _draw_public(imports, content, wanted, selection, held_out, draw, is_judged=recipe.kto_weight > 0)
     examples = selection.settle([*lessons, *replayed, *public])
     targets = [it for it in examples if it.label == "target"]
     examples += selection.take(rename(targets, recipe.renamings, recipe.seed))
@@ -208,12 +208,18 @@ def _draw_public(
     selection: Selection,
     held_out: Sequence[HeldOut],
     draw: random.Random,
+    *,
+    is_judged: bool,
 ) -> list[Example]:
-    """``wanted`` examples from outside, without any that asks what a held-out question asks."""
+    """``wanted`` examples from outside, without any that asks what a held-out question asks.
+
+    Answers that are judged good or bad are drawn only where ``is_judged``: where the recipe learns from them.
+    """
     if not wanted or not imports:
         return []
     asked = {name_prompt(example) for it in held_out for example in it.examples}
-    pool = selection.take(it for it in imported_examples(imports, content) if name_prompt(it) not in asked)
+    learnt = (it for it in imported_examples(imports, content) if is_judged or it.label == "target")
+    pool = selection.take(it for it in learnt if name_prompt(it) not in asked)
     return draw.sample(pool, min(wanted, len(pool)))
 
 

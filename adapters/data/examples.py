@@ -68,18 +68,21 @@ class Example:
             raise ValueError("'messages' must be a list of {role, content}")
         if not isinstance(completion, str) or not completion:
             raise ValueError("'completion' must be the answer as text, not empty")
-        label = row.get("label", "target")
+        label = _text(row, "label", "target")
         if label not in LABELS:
             raise ValueError(f"'label' is {label!r}; it is one of {', '.join(LABELS)}")
+        step = 0 if row.get("step") is None else row["step"]
+        if not isinstance(step, int) or isinstance(step, bool):
+            raise ValueError("'step' must be a whole number")
         return Example(
             tuple(messages),
             completion,
-            str(row.get("source", "")),
-            str(row.get("role", "action")),
-            str(row.get("run_id", "")),
-            int(row.get("step", 0)),
-            str(row.get("instance", "")),
-            str(row.get("rejected", "")),
+            _text(row, "source", ""),
+            _text(row, "role", "action"),
+            _text(row, "run_id", ""),
+            step,
+            _text(row, "instance", ""),
+            _text(row, "rejected", ""),
             label,
         )
 
@@ -103,7 +106,7 @@ def read_examples(path: Path) -> list[Example]:
             continue
         try:
             examples.append(Example.from_json(json.loads(line)))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidExamples(f"dataset {path} line {number} is not an example: {error}") from error
     return examples
 
@@ -111,6 +114,16 @@ def read_examples(path: Path) -> list[Example]:
 def dataset_hash(examples: Iterable[Example]) -> str:
     """``sha256:<hex>`` of the dataset file these examples make, in this order."""
     return _hash(encode_examples(examples))
+
+
+def _text(row: dict[str, Any], key: str, absent: str) -> str:
+    """The text under the key; null is absent. Raises ``ValueError`` for anything else."""
+    value = row.get(key)
+    if value is None:
+        return absent
+    if not isinstance(value, str):
+        raise ValueError(f"{key!r} must be text")
+    return value
 
 
 def _is_message(message: object) -> bool:

@@ -1,6 +1,7 @@
 """A conversation as tokens: the one place where prompts and answers are rendered, for training and for serving.
 
-The template is the model's own. It writes the text's first token itself, so the tokenizer adds none.
+The template is the model's own. It writes the text's first token itself, so the tokenizer adds none. The template alone writes
+control tokens: a question or a page that holds the text of one is read as that text (``plain_text.py``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError
 from ...domain.page.messages import Message
+from .plain_text import break_tokens, find_seam, join_tokens, special_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -20,20 +22,24 @@ MARK = "answer"
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
     """The token ids after which the answer begins. Raises ``ModelError`` for turns that the template does not take."""
-    rendered = _render(tokenizer, messages, add_generation_prompt=True)
-    return list(tokenizer(rendered, add_special_tokens=False)["input_ids"])
+    seam = find_seam(message["content"] for message in messages)
+    turns = [
+        Message(role=it["role"], content=break_tokens(tokenizer, it["content"], seam, it["role"])) for it in messages
+    ]
+    return join_tokens(tokenizer, _render(tokenizer, turns, add_generation_prompt=True), seam)
 
 
 def answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
     """The token ids of an answer as the model is to write it after the prompt, with the token that ends its turn."""
-    return [*tokenizer(answer, add_special_tokens=False)["input_ids"], turn_end(tokenizer)]
+    seam = find_seam([answer])
+    return [*join_tokens(tokenizer, break_tokens(tokenizer, answer, seam, "assistant"), seam), turn_end(tokenizer)]
 
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> int:
     """The token that the template writes after an answer; the end of text where it writes none of its own."""
     rendered = _render(tokenizer, [{"role": "user", "content": "question"}, {"role": "assistant", "content": MARK}])
     after = tokenizer(rendered.rpartition(MARK)[2].strip(), add_special_tokens=False)["input_ids"]
-    end: int | None = after[0] if after and after[0] in _special(tokenizer) else tokenizer.eos_token_id
+    end: int | None = after[0] if after and after[0] in special_tokens(tokenizer) else tokenizer.eos_token_id
     if end is None:
         raise ModelError(
             "the model's tokenizer has no token that ends an answer; use one that was made for conversations"
@@ -75,8 +81,3 @@ def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
     if not system or not others or others[0]["role"] != "user":
         return others
     return [{"role": "user", "content": f"{system}\n\n{others[0]['content']}"}, *others[1:]]
-
-
-def _special(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    added: dict[int, Any] = tokenizer.added_tokens_decoder
-    return {*tokenizer.all_special_ids, *(token for token, it in added.items() if it.special)}

@@ -7,13 +7,13 @@ and appears in no message.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError, UnknownAdapter
 from ...domain.page.messages import Completion, Message
+from .reply import BadReply, read_models, read_reply
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -22,13 +22,15 @@ TIMEOUT_S = 60.0
 """How long an answer may take; chosen."""
 RETRIES = 2
 """How often a request is repeated after a lost connection, a 429 or a 5xx; the default of the ``openai`` client."""
+WITHOUT_LIST = (404, 405, 501)
+"""How servers say that they have no list of models."""
 
 
 class RemoteModel:
-    """A model served elsewhere; safe to call from any number of threads.
+    """A model served elsewhere; safe to call from any number of threads. Its client is loaded here, before any request.
 
     ``key_variable`` names the environment variable with the API key; a server that needs none does without. Raises
-    ``ModelError`` for a base URL that is not one.
+    ``ModelError`` for a base URL that is not one, and for a key that cannot be sent.
     """
 
     def __init__(
@@ -49,8 +51,7 @@ class RemoteModel:
         self.key_variable = key_variable
         self.timeout_s = timeout_s
         self.retries = retries
-        self._opening = threading.Lock()
-        self._opened: OpenAI | None = None
+        self._client = self._open()
 
     def complete(
         self,
@@ -74,44 +75,68 @@ class RemoteModel:
         }
         started = time.perf_counter()
         try:
-            answer = self._client().chat.completions.create(**request)
+            body = self._client.chat.completions.with_raw_response.create(**request).http_response.content
+            reply = read_reply(body)
         except openai.NotFoundError as error:
             if adapter is not None:
                 raise UnknownAdapter(
                     f"adapter {adapter} is not served by {self.base_url}; load it there first"
                 ) from error
             raise ModelError(f"model {name} is not served by {self.base_url}; its /models lists the names") from error
-        except openai.OpenAIError as error:
-            raise ModelError(f"model {name} at {self.base_url} did not answer: {self._reason(error)}") from error
-        except ValueError as error:  # a body that is not JSON
+        except BadReply as error:
             raise ModelError(
-                f"model {name} at {self.base_url} answered what cannot be read; check the base URL"
+                f"model {name} at {self.base_url} did not answer: its reply {error}; "
+                "check the base URL and that it is a chat model"
             ) from error
+        except Exception as error:  # The HTTP library raises many kinds, and each is the endpoint's fault here.
+            raise ModelError(f"model {name} at {self.base_url} did not answer: {self._reason(error)}") from error
         took_ms = round((time.perf_counter() - started) * 1000)
-        return _completion(answer, f"model {name} at {self.base_url}", took_ms)
+        return Completion(reply.text, reply.prompt_tokens, reply.completion_tokens, took_ms)
+
+    def serves(self, name: str) -> bool:
+        """Whether the server lists the name among its models; one without such a list does not. Raises ``ModelError``."""
+        import openai
+
+        try:
+            client = self._client.with_options(max_retries=0)
+            return name in read_models(client.models.with_raw_response.list().http_response.content)
+        except BadReply:
+            return False
+        except Exception as error:
+            if isinstance(error, openai.APIStatusError) and error.status_code in WITHOUT_LIST:
+                return False
+            raise ModelError(f"{self.base_url} did not list its models: {self._reason(error)}") from error
 
     def close(self) -> None:
         """Let the connections go."""
-        if self._opened is not None:
-            self._opened.close()
+        self._client.close()
 
-    def _client(self) -> OpenAI:
+    def _open(self) -> OpenAI:
         from openai import OpenAI
 
-        with self._opening:
-            if self._opened is None:
-                self._opened = OpenAI(
-                    base_url=self.base_url,
-                    api_key=os.environ.get(self.key_variable) or "none",
-                    timeout=self.timeout_s,
-                    max_retries=self.retries,
-                )
-            return self._opened
+        key = os.environ.get(self.key_variable, "").strip() or "none"
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise ModelError(
+                f"the environment variable {self.key_variable} holds no API key: it has characters that no key has"
+            )
+        try:
+            client = OpenAI(base_url=self.base_url, api_key=key, timeout=self.timeout_s, max_retries=self.retries)
+        except Exception as error:  # of several libraries: a URL that they cannot read, a proxy that is none
+            raise ModelError(
+                f"base URL '{self.base_url}' cannot be used ({type(error).__name__}); check it and the proxy variables"
+            ) from error
+        _ = (
+            client.chat.completions.with_raw_response,
+            client.models.with_raw_response,
+        )  # They are loaded when first named.
+        return client
 
     def _reason(self, error: Exception) -> str:
         """Why, in words of ours: a server's own may repeat the key."""
         import openai
 
+        if isinstance(error, UnicodeError):
+            return "the question is not Unicode; it has a lone surrogate"
         if isinstance(error, openai.APITimeoutError):
             return f"no answer within {self.timeout_s:g} s; raise the timeout or ask for fewer tokens"
         if isinstance(error, openai.APIConnectionError):
@@ -123,12 +148,3 @@ class RemoteModel:
         if isinstance(error, openai.APIStatusError):
             return f"HTTP {error.status_code}; check the model's name and the server's log"
         return type(error).__name__
-
-
-def _completion(answer: Any, source: str, took_ms: int) -> Completion:
-    choices = getattr(answer, "choices", None)
-    text = choices[0].message.content if choices and choices[0].message else None
-    if text is None:
-        raise ModelError(f"{source} answered without text; check that it is a chat model")
-    usage = answer.usage
-    return Completion(text, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, took_ms)

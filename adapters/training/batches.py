@@ -5,12 +5,14 @@ The tokens of a prompt are rendered by the function that serving uses.
 
 from __future__ import annotations
 
+import logging
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ...domain.errors import TrainingError
+from ...domain.errors import ModelError, TrainingError
 from ...domain.settings.recipe import Recipe
 from ..data.examples import Example
 from ..serving.chat_template import answer_tokens, prompt_tokens
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
+TOO_LONG = "too long"
+REFUSED = "refused by the chat template"
+"""Why an example is left out of a training: the recipe's length, and turns that the template of the model does not take, such
+as two of the user's in a row on one that is strict."""
 IGNORED = -100
 """The label of a token without loss."""
 MULTIPLE = 32
@@ -57,25 +63,40 @@ class Item:
 
 
 def tokenize(
-    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, longest: int, recipe: Recipe | None = None
+    examples: Sequence[Example],
+    tokenizer: PreTrainedTokenizerBase,
+    longest: int,
+    recipe: Recipe | None = None,
+    left_out: Counter[str] | None = None,
 ) -> list[Item]:
     """The examples that some objective of the recipe learns from and that are at most ``longest`` tokens long.
 
-    A rejected answer that is too long is left out alone. Raises ``TrainingError`` when nothing is left.
+    An example whose turns the model's chat template refuses is left out, and so is a rejected answer that is too long, alone.
+    Examples that are left out are counted by reason in ``left_out``. Raises ``TrainingError`` when nothing is left.
     """
     recipe = recipe or Recipe()
-    items = []
-    for example in examples:
+    left_out = Counter() if left_out is None else left_out
+    items, refusal = [], ""
+    for number, example in enumerate(examples, 1):
         if not is_learnt_from(example, recipe):
             continue
-        prompt, answer = prompt_tokens(tokenizer, example.messages), answer_tokens(tokenizer, example.completion)
+        try:
+            prompt = prompt_tokens(tokenizer, example.messages)
+        except ModelError as error:
+            refusal = refusal or str(error)
+            left_out[REFUSED] += 1
+            logging.getLogger(__name__).warning("example %d is left out: %s", number, error)
+            continue
+        answer = answer_tokens(tokenizer, example.completion)
         rejected = answer_tokens(tokenizer, example.rejected) if _is_pair(example, recipe) else []
         rejected = rejected if len(prompt) + len(rejected) <= longest else []
         is_useful = example.label != "target" or recipe.sft_weight > 0 or rejected
         if is_useful and len(prompt) + len(answer) <= longest:
             items.append(Item(prompt, answer, example.label, rejected))
+        else:
+            left_out[TOO_LONG] += 1
     if not items:
-        raise TrainingError(_none_left(examples, recipe, longest))
+        raise TrainingError(_none_left(examples, recipe, longest, left_out[TOO_LONG], refusal))
     return _with_unrelated(items, longest)
 
 
@@ -90,7 +111,9 @@ def _is_pair(example: Example, recipe: Recipe) -> bool:
     return recipe.dpo_weight > 0 and example.label == "target" and bool(example.rejected)
 
 
-def _none_left(examples: Sequence[Example], recipe: Recipe, longest: int) -> str:
+def _none_left(examples: Sequence[Example], recipe: Recipe, longest: int, too_long: int, refusal: str) -> str:
+    if refusal and not too_long:
+        return f"none of {len(examples)} examples can be learnt from: {refusal}"
     if any(is_learnt_from(example, recipe) for example in examples):
         return f"none of {len(examples)} examples is at most {longest} tokens long; raise max_length"
     objectives = {

@@ -26,8 +26,8 @@ WARMING_STEPS = 2
 class Estimate:
     """What a training is expected to take, and what that is known from (``basis``). None is what cannot be told.
 
-    ``examples`` are trained on, ``left_out`` are longer than the recipe allows, ``tokens`` are those of one epoch.
-    ``duration_s`` and ``peak_memory_bytes`` mean what they mean in ``TrainingResult``.
+    ``examples`` are trained on, ``left_out`` are too long or of turns that the model does not take. ``tokens`` are those of one
+    epoch. ``duration_s`` and ``peak_memory_bytes`` mean what they mean in ``TrainingResult``.
     """
 
     examples: int

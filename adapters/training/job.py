@@ -86,8 +86,9 @@ class Progress:
 class TrainingResult:
     """A finished training and what it cost.
 
-    ``examples`` were trained on and ``left_out`` were longer than the recipe allows; ``tokens`` counts those of one epoch;
-    ``duration_s`` is the time of the process that finished it, ``peak_memory_bytes`` the GPU's, or without one the process's.
+    ``examples`` were trained on and ``left_out`` were not, for the ``reasons`` that are counted (those of ``batches.py``; none
+    before there were any). ``tokens`` counts those of one epoch. ``duration_s`` is the time of the process that finished it,
+    ``peak_memory_bytes`` the GPU's, or without one the process's.
     """
 
     adapter: Path
@@ -103,6 +104,7 @@ class TrainingResult:
     final_loss: float
     device: str
     versions: dict[str, str]
+    reasons: dict[str, int] = field(default_factory=dict)
 
     @staticmethod
     def read(directory: Path) -> TrainingResult | None:

@@ -12,6 +12,7 @@ import math
 import resource
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -28,7 +29,7 @@ from ..serving.adapted_model import next_logits
 from ..serving.base_model import Base, device, positions, use_threads
 from ..serving.proof import FILE as REFERENCE
 from ..serving.proof import PROMPTS, Reference, record
-from .batches import MULTIPLE, Item, is_learnt_from, tokenize
+from .batches import MULTIPLE, Item, tokenize
 from .checkpoints import newest_whole, seal
 from .engine import load_for_training
 from .job import ASIDE, NOTE, Progress, TrainingJobSpec, TrainingResult
@@ -63,7 +64,8 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
         model, tokenizer = load_for_training(base, job.recipe)
         longest = min(job.recipe.max_length, positions(model) or job.recipe.max_length)
-        items = tokenize(examples, tokenizer, longest, job.recipe)
+        left_out: Counter[str] = Counter()
+        items = tokenize(examples, tokenizer, longest, job.recipe, left_out)
         trainer = make_trainer(model, tokenizer, items, job.recipe, job.directory)
         if job.parent is not None:
             begin_as(trainer.model, job.parent, job.recipe, base)
@@ -86,7 +88,8 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
             duration_s=round(time.monotonic() - started, 3),
             peak_memory_bytes=_peak_memory_bytes(),
             examples=len(items),
-            left_out=sum(is_learnt_from(example, job.recipe) for example in examples) - len(items),
+            left_out=left_out.total(),
+            reasons=dict(left_out),
             tokens=sum(item.tokens for item in items),
             steps=trainer.state.global_step,
             final_loss=[entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-1],

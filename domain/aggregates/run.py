@@ -74,6 +74,15 @@ class TaskRun(Aggregate):
         others = {self.role_of(step) for step in self.steps} | ({fault} if fault else set())
         return (own, *sorted(others - {own}))
 
+    @property
+    def tokens(self) -> tuple[int, int] | None:
+        """Tokens of all prompts and of all answers; None where those of a step are unknown, and without a step."""
+        counts = [(step.prompt_tokens, step.completion_tokens) for step in self.steps]
+        known = [(prompt, answer) for prompt, answer in counts if prompt is not None and answer is not None]
+        if not counts or len(known) < len(counts):
+            return None
+        return sum(prompt for prompt, _ in known), sum(answer for _, answer in known)
+
     def _belongs(self, roles: Sequence[str] = ()) -> dict[str, Any]:
         """The fields of ``RunEvent``; ``roles`` had a turn beside those that made a step."""
         assert self.started is not None
@@ -239,7 +248,10 @@ class TaskRun(Aggregate):
 
     def _require_ended(self, what: str) -> None:
         if self.ended is None:
-            raise NotPossible(f"run {self.id.hex} has not ended; it can be {what} once it has")
+            raise NotPossible(
+                f"run {self.id.hex} has not ended; it can be {what} once it has; "
+                "'grokputer work --once' ends it where its process is gone"
+            )
 
     def _apply(self, event: Event) -> None:
         match event:

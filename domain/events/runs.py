@@ -62,7 +62,7 @@ class TaskStarted(RunEvent):
 @fact("StepTaken")
 class StepTaken(Event):
     AGGREGATE = "TaskRun"
-    VERSION = 2
+    VERSION = 3
     TEXTS = ("prompt", "answer")
 
     step: int
@@ -77,8 +77,10 @@ class StepTaken(Event):
     """Why the environment could not carry the action out; empty when it could."""
     model_ms: int
     environment_ms: int
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    """None where the model did not say, or no model was asked. Since version 3; before, 0 stood for that."""
+    completion_tokens: int | None
+    """As ``prompt_tokens``. An answer that was drawn again counts each draw."""
 
 
 @fact("TaskSucceeded")

@@ -60,6 +60,8 @@ class TrainingProgressed(TrainingEvent):
 
 @fact("TrainingCompleted")
 class TrainingCompleted(TrainingEvent):
+    VERSION = 2
+
     weights: str
     """``sha256:<hex>`` of the adapter's files."""
     base_hash: str
@@ -71,13 +73,15 @@ class TrainingCompleted(TrainingEvent):
     examples: int
     """That were trained on."""
     left_out: int
-    """That were longer than the recipe allows."""
+    """That were longer than the recipe allows, or refused by the model's chat template."""
     final_loss: float
     duration_s: float
     """Of the attempt that finished it."""
     peak_memory_bytes: int
     device: str
     versions: dict[str, str]
+    reasons: dict[str, int]
+    """Examples that were left out, by reason: ``too long``, ``refused by the chat template``. Empty before version 2."""
 
 
 @fact("TrainingDeclined")

@@ -19,8 +19,10 @@ class Completion:
     """What a model answered, and what it cost."""
 
     text: str
-    prompt_tokens: int
-    completion_tokens: int
+    """Unicode, without lone surrogates."""
+    prompt_tokens: int | None
+    """None where the model does not say how many."""
+    completion_tokens: int | None
     duration_ms: int
 
 

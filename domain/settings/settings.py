@@ -122,6 +122,8 @@ class Policy:
             return f"{role}.{key}", self.changed[f"{role}.{key}"]
         if key in self.changed:
             return key, self.changed[key]
+        if key == "run.max_resamples" and self.is_remote:
+            return key, 0
         return key, SETTINGS[key].default if key in SETTINGS else None
 
     def _group(self, kind: type[G], role: str | None = None) -> G:
@@ -191,6 +193,11 @@ class Policy:
     def channels(self) -> ChannelSettings:
         """How people are alerted."""
         return self._group(ChannelSettings)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the model is behind an endpoint."""
+        return self.model.backend == "openai"
 
     @property
     def quantization(self) -> str:

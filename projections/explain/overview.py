@@ -109,6 +109,11 @@ def waits_for(view: RoleView) -> Wait:
 def _cycle(view: RoleView) -> Wait:
     """A training, a proof or the gate: what a worker does."""
     doing = f"{view.worker} is at work" if view.worker else WORK
+    if view.adapter is not None and view.policy.is_remote:
+        local = (
+            "a local model, as no adapter can be proven on an endpoint: 'grokputer settings set model.backend local'"
+        )
+        return Wait(PERSON, f"{view.adapter.name} and {local}", {"adapter": view.adapter.name})
     if view.adapter is not None:
         step = "its proof" if view.adapter.status == "registered" else "its gate"
         return Wait(WORKER, f"{view.adapter.name} and {step}: {doing}", {"adapter": view.adapter.name})
@@ -227,7 +232,7 @@ def worker_task(state: State) -> str:
             done = f", step {training['step']} of {training['steps']}" if training["steps"] else ""
             return f"training {key[:8]} for role {training['role']}{done}"
     for name, adapter in state.registry.adapters.items():
-        if adapter["status"] in ("registered", "proven"):
+        if adapter["status"] in ("registered", "proven") and not state.policy.is_remote:
             return f"the {'proof' if adapter['status'] == 'registered' else 'gate'} of {name}"
     return ""
 

@@ -130,6 +130,7 @@ def _describe_making(event: Event) -> str:
             return (
                 f"training completed: {event.steps} steps, {event.tokens} tokens, {event.duration_s:.1f} s, peak memory "
                 f"{event.peak_memory_bytes / 1e6:.0f} MB on {event.device}, loss {event.final_loss:.4f}"
+                f"{describe_left_out(event)}"
             )
         case TrainingDeclined():
             return f"training declined: {event.reason}"
@@ -167,6 +168,14 @@ def describe_session(event: SessionImported) -> str:
         times = "its times are not known"
     said = {True: "it says that it succeeded", False: "it says that it failed", None: "it does not say how it ended"}
     return f"{times}; {said[event.success]}"
+
+
+def describe_left_out(event: TrainingCompleted) -> str:
+    """How many examples were not trained on and why; empty where all were."""
+    reasons = ", ".join(f"{number} {reason}" for reason, number in event.reasons.items())
+    return (
+        f"; {count(event.left_out, 'example')} left out{f' ({reasons})' if reasons else ''}" if event.left_out else ""
+    )
 
 
 def describe_fault(event: TaskRated) -> str:

@@ -102,7 +102,7 @@ def follow_script(decide: Callable[[Page, Sequence[str]], str]) -> Actor:
     """An actor that is a scripted policy, such as a demonstration."""
 
     def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
-        return Completion(decide(page, history), 0, 0, 0)
+        return Completion(decide(page, history), None, None, 0)
 
     return act
 
@@ -113,6 +113,6 @@ def repeat_actions(actions: Sequence[str], then: Actor | None = None) -> Actor:
     def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
         if then is not None and len(history) >= len(actions):
             return then(page, history, messages)
-        return Completion(actions[len(history)], 0, 0, 0)
+        return Completion(actions[len(history)], None, None, 0)
 
     return act

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
 from ...domain.aggregates.base import Context
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import EnvironmentUnavailable, GrokputerError
+from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError
 from ...domain.events import Assignment, TaskStarted
 from ...domain.page.messages import Request
 from ...domain.ports import Environment, Model
@@ -24,8 +24,10 @@ from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ..store.ledger import Ledger
+from .abandoned import end_lost, playing
 from .episode import Episode, Step, is_success
 from .sampling import answer_episodes
+from .stopwatch import Stopwatch
 
 RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.max_resamples")
 """The settings a run is shaped by, recorded with its start."""
@@ -66,8 +68,8 @@ class ActiveRun:
     routes: Mapping[str, Route]
     """By role, the run's own first."""
     policy: Policy
-    began: float
-    """``time.perf_counter`` when it did."""
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    """How long the run takes, from its start."""
 
     @property
     def max_steps(self) -> int:
@@ -107,12 +109,17 @@ class TaskRunner:
 
         Nothing is recorded when the task is unknown or the environment cannot be had. A fault of the model or of its
         weights ends the run as failed with ``error``, which the canary's health counts as critical; one of the
-        environment with ``environment``.
+        environment with ``environment``. So does whatever else stops the run, such as Ctrl-C, and is raised again.
         """
         page = environment.reset(task.task, task.seed)
         underway = self.begin(task, state, pinned, id or uuid4())
-        self.ledger.store(underway.run)
-        episode = Episode(environment, page, underway.max_steps, task.role)
+        with playing(self.ledger, underway.run.id), self._ending_in_any_case(underway):
+            self.ledger.store(underway.run)
+            self._play(underway, Episode(environment, page, underway.max_steps, task.role))
+        return underway.run
+
+    def _play(self, underway: ActiveRun, episode: Episode) -> None:
+        """Take step after step, each stored at once, and end the run. Raises ``LogError`` where one cannot be stored."""
         fault: GrokputerError | None = None
         try:
             while not episode.is_over:
@@ -124,11 +131,23 @@ class TaskRunner:
                 self.record_steps([(underway, step)])
                 self.ledger.store(underway.run)
                 self.on_step(len(episode.history), step)
+        except LogError:
+            raise
         except GrokputerError as error:
             fault = error
         self.end(underway, episode, fault)
         self.ledger.store(underway.run)
-        return underway.run
+
+    @contextmanager
+    def _ending_in_any_case(self, underway: ActiveRun) -> Iterator[None]:
+        """Whatever is raised in the block, the run is ended where the log can be written, and the error goes on."""
+        try:
+            yield
+        except BaseException as error:
+            why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"stopped by {type(error).__name__}"
+            with suppress(LogError):  # Then a later process ends the run.
+                end_lost(self.ledger, underway.run.id, why, underway.policy, self.actor)
+            raise
 
     def begin(self, task: Task, state: State, pinned: Route | None, id: UUID) -> ActiveRun:
         """The run begun; ``begin``, ``record_steps`` and ``end`` leave storing to whoever calls them."""
@@ -153,7 +172,7 @@ class TaskRunner:
             session=task.session,
             policy=_recorded(task.role, routes, state),
         )
-        return ActiveRun(run, task, routes, policy, time.perf_counter())
+        return ActiveRun(run, task, routes, policy)
 
     def request(self, underway: ActiveRun, episode: Episode) -> tuple[Request, int]:
         """What the run asks next, the turn's adapter made ready, and how often it may think again.
@@ -162,7 +181,8 @@ class TaskRunner:
         """
         manner = underway.manner(episode.turn)
         if manner.adapter is not None:
-            self.prepare(manner.adapter)
+            with underway.watch.paused():  # Weights may be loaded now.
+                self.prepare(manner.adapter)
         seed = underway.task.seed + len(episode.history)
         return Request(episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed), manner.max_resamples
 
@@ -185,7 +205,7 @@ class TaskRunner:
     def end(self, underway: ActiveRun, episode: Episode, fault: GrokputerError | None) -> None:
         """End the run with what its last page says, or with the fault that it met."""
         run, page, policy = underway.run, episode.page, underway.policy
-        took_ms, context = round((time.perf_counter() - underway.began) * 1000), self._context(run)
+        took_ms, context = underway.watch.took_ms, self._context(run)
         if fault is not None:
             reason = "environment" if isinstance(fault, EnvironmentUnavailable) else "error"
             run.fail(reason, str(fault), took_ms, page.reward, policy, context, turn=episode.turn)

@@ -82,7 +82,12 @@ def _after(before: Completion | GrokputerError, other: Completion) -> Completion
     assert isinstance(before, Completion)
     return Completion(
         other.text,
-        before.prompt_tokens + other.prompt_tokens,
-        before.completion_tokens + other.completion_tokens,
+        _sum(before.prompt_tokens, other.prompt_tokens),
+        _sum(before.completion_tokens, other.completion_tokens),
         before.duration_ms + other.duration_ms,
     )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    """The tokens of both, None where those of one are unknown."""
+    return None if one is None or other is None else one + other

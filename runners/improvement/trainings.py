@@ -213,6 +213,7 @@ def _complete(ledger: Ledger, parts: Services, job: TrainingJob, result: Trainin
             tokens=result.tokens,
             examples=result.examples,
             left_out=result.left_out,
+            reasons=result.reasons,
             final_loss=result.final_loss,
             duration_s=result.duration_s,
             peak_memory_bytes=result.peak_memory_bytes,

@@ -16,7 +16,9 @@ from uuid import UUID
 from ...domain.errors import EnvironmentUnavailable, UnknownTask
 from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
 from ...projections.explain.overview import has_begun, waits_for, worker_task
+from ...projections.explain.sentences import describe_left_out
 from ...projections.state.state import State
+from ..agent.abandoned import GONE, end_abandoned
 from ..alerts.dispatcher import AlertDispatcher
 from ..store.lease import lease
 from ..store.ledger import Ledger
@@ -42,6 +44,9 @@ AGAIN_S = 60.0
 
 RETELL_S = 60.0
 """Seconds between two lines of an idle worker that differ in numbers alone; chosen."""
+
+ABANDONED_S = 60.0
+"""Seconds between two searches for runs whose process is gone; chosen."""
 
 NOTHING = "nothing to do: no role has ratings or a training yet; 'grokputer run' makes runs to rate"
 
@@ -125,6 +130,7 @@ class Worker:
         self.reporter = reporter
         self._looked: datetime | None = None
         self._gate_again: dict[str, float] = {}
+        self._abandoned_again = 0.0
         self._began = ledger.position
         self._told = max(0, self._began - TELLING)
         self._schedule = ScheduleKeeper(ledger)
@@ -136,10 +142,22 @@ class Worker:
         False when there was nothing.
         """
         state = self.parts.state = process_new_events(self.ledger, self.parts.state)
+        if self._end_abandoned(state):
+            state = self.parts.state = process_new_events(self.ledger, state)
         self._tell(state.position)
         noted = note_missing(self.ledger, state, self.parts.store)
         delivered, kept = self._courier.step(), self._schedule.keep(state)
         return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept or noted
+
+    def _end_abandoned(self, state: State) -> bool:
+        """End the runs that nobody plays any more: at the worker's start, and once a minute."""
+        if time.monotonic() < self._abandoned_again:
+            return False
+        self._abandoned_again = time.monotonic() + ABANDONED_S
+        ended = end_abandoned(self.ledger, state.policy)
+        for run in ended:
+            self.reporter.say(f"run {run.id.hex[:8]} has failed (environment): {GONE}")
+        return bool(ended)
 
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
@@ -153,6 +171,7 @@ class Worker:
                 elif isinstance(over, TrainingCompleted):
                     self.reporter.say(
                         f"training {key[:8]} completed in {over.duration_s:.0f} s, loss {over.final_loss:.3f}"
+                        f"{describe_left_out(over)}"
                     )
                 else:
                     self.reporter.say(f"training {key[:8]} {over.TOPIC[8:].lower()}: {over.reason}")
@@ -160,6 +179,9 @@ class Worker:
         return False
 
     def _prove(self, state: State) -> bool:
+        """Prove a new adapter; none while the model is behind an endpoint, whose logits cannot be seen."""
+        if state.policy.is_remote:
+            return False
         for name, adapter in state.registry.adapters.items():
             if adapter["status"] == "registered":
                 refused = prove(self.ledger, self.parts, name).rejected
@@ -169,6 +191,8 @@ class Worker:
 
     def _judge(self, state: State) -> bool:
         """Run the gate of a proven adapter; one that has lost its environment is tried again later."""
+        if state.policy.is_remote:
+            return False
         for name, adapter in state.registry.adapters.items():
             if adapter["status"] != "proven" or time.monotonic() < self._gate_again.get(name, 0.0):
                 continue

@@ -52,10 +52,10 @@ def collect_examples(
         _retry(ledger, parts, requested, sampling, say)
         if pages := policy.training(role).practice:
             _practise(ledger, parts, requested, pages, sampling, say)
-    teacher = parts.teacher(policy, role)
-    if teacher is None:
-        return
     try:
+        teacher = parts.teacher(policy, role)
+        if teacher is None:
+            return
         for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
             if run.started.environment != "chat" or recipe.teacher_answers:
                 _teach(ledger, parts, run, teacher, policy.teacher(role).tries, say)

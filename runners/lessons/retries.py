@@ -131,7 +131,7 @@ class _Retry:
             if draw.random() >= sampling.exploration:
                 return
             self.explored += 1
-            self.take(Completion(explore(self.episode.page, self.episode.history, draw), 0, 0, 0))
+            self.take(Completion(explore(self.episode.page, self.episode.history, draw), None, None, 0))
 
     def shorten(self) -> None:
         """Leave out of an explored success whatever it does without: one step after another is tried without, the last kept."""
@@ -149,7 +149,7 @@ class _Retry:
                 written = None if self.is_over or self.episode is None else rewrite(answer, self.episode.page)
                 if written is None or self.episode is None:
                     break
-                self._steps.append(self.episode.take(self.episode.ask(), Completion(written, 0, 0, 0)))
+                self._steps.append(self.episode.take(self.episode.ask(), Completion(written, None, None, 0)))
             else:
                 if self.has_succeeded:
                     return True
@@ -186,7 +186,7 @@ class _Retry:
         self._steps = []
         for answer in self.own:
             if not self.episode.is_over:
-                self._steps.append(self.episode.take(self.episode.ask(), Completion(answer, 0, 0, 0)))
+                self._steps.append(self.episode.take(self.episode.ask(), Completion(answer, None, None, 0)))
 
     @contextlib.contextmanager
     def _possibly_at_fault(self) -> Iterator[None]:

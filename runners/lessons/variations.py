@@ -16,6 +16,7 @@ from ...adapters.data.examples import Example, dataset_hash, encode_examples
 from ...adapters.data.held_out import is_held_out
 from ...adapters.data.selection import words
 from ...adapters.data.training_runs import PastRun
+from ...adapters.serving.reply import is_unicode
 from ...domain.aggregates.example_set import ExampleSet, example_set_id
 from ...domain.aggregates.run import LARGEST_SEED
 from ...domain.page.messages import Page
@@ -87,9 +88,9 @@ def _read_list(said: str) -> list[str]:
     found = re.search(r"\[.*\]", said, re.DOTALL)
     try:
         listed = json.loads(found.group()) if found else []
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
-    return [text for text in listed if isinstance(text, str)]
+    return [text for text in listed if isinstance(text, str) and is_unicode(text)]
 
 
 def _other_seeds(run: PastRun, environment: Environment, teacher: Model, count: int) -> list[Example]:

@@ -82,7 +82,7 @@ def record_session(ledger: Ledger, session: Session, role: str, actor: str) -> b
             for act, prompt, answer in zip(session.acts, prompts, answers, strict=True):
                 run.take_step(
                     _after(ledger, run, actor), prompt=prompt, answer=answer, error="", model_ms=act.duration_ms,
-                    environment_ms=0, prompt_tokens=0, completion_tokens=0,
+                    environment_ms=0, prompt_tokens=None, completion_tokens=None,
                 )  # fmt: skip
             _end(run, session, _after(ledger, run, actor))
             if session.stars is not None:

@@ -34,10 +34,16 @@ def _alerted_by_a_rollout(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "kind": "canary failed" if state["severity"] == "critical" else "canary inconclusive"}
 
 
+def _with_unknown_tokens(state: dict[str, Any]) -> dict[str, Any]:
+    """Nothing but a missing count made 0 tokens of a prompt: each prompt has some."""
+    return state if state["prompt_tokens"] else {**state, "prompt_tokens": None, "completion_tokens": None}
+
+
 UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     # A run had one role, which made all its steps and answered for them.
     ("TaskStarted", 1): lambda state: {**state, "others": []},
     ("StepTaken", 1): lambda state: {**state, "role": ""},
+    ("StepTaken", 2): _with_unknown_tokens,
     ("TaskSucceeded", 1): lambda state: {**state, "others": []},
     ("TaskFailed", 1): _failed_alone,
     ("TaskRated", 1): _rated_alone,
@@ -53,6 +59,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TrainingDeclined", 1): lambda state: {**state, "up_to": 0},
     ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
     ("AlertRaised", 1): _alerted_by_a_rollout,
+    ("TrainingCompleted", 1): lambda state: {**state, "reasons": {}},
+    ("ExamplesImported", 1): lambda state: {**state, "reasons": {}},
     # Who decided was told by the actor alone, and nobody was told of the end of an alert.
     ("AlertRaised", 2): lambda state: {**state, "by": ""},
     ("RolloutPaused", 1): lambda state: {**state, "cause": ""},
@@ -79,10 +87,36 @@ InAZone = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def encode(event: Event) -> bytes:
-    """The stored state: the event's own fields and ``v``, its class version; aggregate and version are columns."""
+    """The stored state: the event's own fields and ``v``, its class version; aggregate and version are columns.
+
+    The state is read back by the types that ``decode`` uses. Raises ``LogError`` unless that gives the same fields again.
+    """
     state = {field: getattr(event, field) for field in _fields(type(event))}
     state["v"] = event.VERSION
-    return msgspec.json.encode(state)
+    form = _FORMS.get(event.TOPIC) or _make_form(event.TOPIC)
+    try:
+        stored = msgspec.json.encode(state)
+        read = form.read(stored)
+    except (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise LogError(
+            f"{event.TOPIC} is not stored, as it could not be read back: {_complaint(state, error)}"
+        ) from None
+    if read != state:
+        changed = ", ".join(sorted(field for field in state if read[field] != state[field]))
+        raise LogError(f"{event.TOPIC} is not stored: what JSON keeps of {changed} is something else")
+    return stored
+
+
+def _complaint(state: dict[str, Any], error: Exception) -> str:
+    """What is wrong with the state, in one line. Text that is not Unicode is named by its field and never quoted."""
+    if not isinstance(error, UnicodeError):
+        return " ".join(str(error).split())
+    for field, value in state.items():
+        try:
+            msgspec.json.encode(value)
+        except UnicodeError:
+            return f"{field} is text that is not Unicode: it has a lone surrogate"
+    return "it has text that is not Unicode"
 
 
 def decode(topic: str, originator_id: str, originator_version: int, state: bytes) -> Event:

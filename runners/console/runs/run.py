@@ -16,6 +16,7 @@ from ....projections.explain.sentences import short_id, short_text
 from ..options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
 from ..rendering import print_json, print_line, print_text, say
 from .feedback import ask_feedback
+from .tokens import token_counts
 
 if TYPE_CHECKING:
     from ....domain.aggregates.run import TaskRun
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 BASE = "base"
 """What ``--adapter`` takes for the bare base."""
+INTERRUPTED = 130
+"""How a program that Ctrl-C ended exits, by the custom of shells."""
 
 
 def run(
@@ -66,7 +69,7 @@ def run(
     ledger = open_ledger(db)
     environment = env or ("chat" if any(letter.isspace() for letter in task) else "miniwob")
     _check_task(environment, task)
-    state = process_new_events(ledger)
+    state = _follow(ledger)
     pinned = _pin(state, adapter, role) if adapter is not None else None
     if as_of is not None:
         state, pinned = _state_then(ledger, as_of, role)
@@ -90,6 +93,18 @@ def run(
         good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
         print_line(f"{good} of {times} succeeded")
     _raise_faults(ended)
+
+
+def _follow(ledger: Ledger) -> State:
+    """The state now, in which no run is under way whose process is gone."""
+    from ...agent.abandoned import end_abandoned
+    from ...improvement.process_manager import process_new_events
+
+    state = process_new_events(ledger)
+    ended = end_abandoned(ledger, state.policy)
+    for run in ended:
+        say(f"run {short_id(run.id.hex)} was left by its process; it has failed (environment)")
+    return process_new_events(ledger, state) if ended else state
 
 
 def _check_task(environment: str, task: str) -> None:
@@ -151,7 +166,12 @@ def _runs(
         place = parts.environment(environment)
         if not is_then:  # loading takes a while, and the traffic may have changed meanwhile
             parts.state = process_new_events(ledger, parts.state)
-        yield runner.run(wanted, place, parts.state, pinned=pinned)
+        try:
+            run = runner.run(wanted, place, parts.state, pinned=pinned)
+        except KeyboardInterrupt:
+            say("interrupted; the run, if it had begun, has failed (environment) and counts for no adapter")
+            raise typer.Exit(INTERRUPTED) from None
+        yield run
 
 
 def _show_step(number: int, step: Step) -> None:
@@ -193,6 +213,7 @@ def _document(ledger: Ledger, run: TaskRun) -> dict[str, object]:
         "seconds": round(ended.duration_ms / 1000, 1),
         "reward": ended.reward,
         "implicit_stars": ended.implicit_stars,
+        **token_counts(run),
         "stars": run.ratings[-1].stars if run.ratings else None,
         "fault": run.ratings[-1].fault if run.ratings else None,
         "corrected_by": run.corrections[-1].source if run.corrections else None,

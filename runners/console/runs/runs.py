@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
 
 import typer
 
+from ....domain.aggregates.run import TaskRun
 from ....domain.events import (
     Event,
     SessionImported,
@@ -34,6 +36,7 @@ from ..options import (
     open_log,
 )
 from ..rendering import print_json, print_line, print_table, print_text, say, show_time
+from .tokens import token_counts
 
 if TYPE_CHECKING:
     from ...sessions.runs import Recorded
@@ -85,12 +88,16 @@ def list_runs(
             and (not unattributed or (run["stars"] is not None and run["stars"] < GOOD_STARS and run["fault"] is None))
         )
 
-    found = find_runs(open_log(db), limit, is_wanted)
+    log = open_log(db)
+    found = find_runs(log, limit, is_wanted)
+    for run in found.rows:
+        run |= token_counts(log.get(TaskRun, UUID(run["id"])))
     if as_json:
         print_json(found.rows)
         return
     columns = (
-        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "stars", "fault", "corrected",
+        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "tokens", "stars", "fault",
+        "corrected",
     )  # fmt: skip
     print_table(columns, (_row(run) for run in found.rows), _describe_none(found.seen, filters))
 
@@ -206,6 +213,7 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
         outcome,
         run["steps"],
         seconds,
+        None if run["prompt_tokens"] is None else f"{run['prompt_tokens']}+{run['completion_tokens']}",
         run["stars"],
         run["fault"],
         run["corrected_by"],
@@ -230,11 +238,15 @@ def show(
     log = open_log(db)
     history = log.history(find_run(log, run))
     story = [_describe(log, recorded.position, recorded.event) for recorded in history]
+    whole = TaskRun.project(history[0].event.originator_id, (recorded.event for recorded in history))
     if as_json:
-        print_json({"run": story[0]["run"], "events": [{k: v for k, v in it.items() if k != "run"} for it in story]})
+        events = [{k: v for k, v in it.items() if k != "run"} for it in story]
+        print_json({"run": story[0]["run"], **token_counts(whole), "events": events})
         return
     for recorded, entry in zip(history, story, strict=True):
         _print_entry(recorded.event, entry, full)
+    if whole.tokens is not None:
+        print_line("        {} tokens in prompts, {} in answers".format(*whole.tokens))
 
 
 def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:

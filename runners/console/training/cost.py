@@ -89,7 +89,7 @@ def _document(
 def _rows(found: Estimate, recipe: Recipe, prices: Prices) -> list[tuple[str, str | None]]:
     cost = prices.cost(found.duration_s) if found.duration_s is not None else None
     memory = f"{found.peak_memory_bytes / 1e9:.2f} GB on {found.device}" if found.peak_memory_bytes else None
-    left_out = f", {found.left_out} too long and left out" if found.left_out else ""
+    left_out = f", {found.left_out} left out as too long or refused by the chat template" if found.left_out else ""
     rent = f", {prices.per_hour:g} per hour" if prices.per_hour else ""
     return [
         ("examples", f"{found.examples}{left_out}"),

@@ -10,6 +10,7 @@ import typer
 
 from ....domain.errors import NotPossible
 from ....domain.settings.settings import ROLES, resolve_recipe
+from ....projections.explain.sentences import count as count_noun
 from ....projections.explain.sentences import short_id
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, print_table, print_text, say
@@ -17,6 +18,7 @@ from ..rendering import print_json, print_line, print_table, print_text, say
 if TYPE_CHECKING:
     from ....adapters.data.dataset import Dataset
     from ....adapters.data.examples import Example
+    from ....adapters.data.imports.public_set import PublicSet
     from ....projections.state.state import State
     from ...store.log import Log
 
@@ -90,16 +92,19 @@ def export(
     ] = "examples",
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Write that dataset to a JSON Lines file, and its manifest beside it.
+    """Write that dataset to a file, and its manifest beside it.
+
+    The end of the name says the format: .jsonl, .json, .parquet or .toon (Token-Oriented Object Notation), and with .gz after
+    it the file is compressed. The manifest's hash is that of the dataset as JSON Lines.
 
     \b
     Examples:
       grokputer dataset export action.jsonl
-      grokputer dataset export action.jsonl --form alpaca
+      grokputer dataset export action.parquet --form alpaca
     """
-    from ....adapters.data.examples import write_examples
-    from ....adapters.data.imports import write_alpaca
+    from ....adapters.data.exports import check_name, write_set
 
+    check_name(file)
     manifest = file.with_suffix(".manifest.json")
     for path in (file, manifest):
         if path.exists():
@@ -107,11 +112,7 @@ def export(
     built, _ = _build(open_log(db), role)
     if not built.examples:
         raise NotPossible(f"role {role} has no examples yet; correct some failed runs with 'grokputer correct'")
-    written = len(built.examples)
-    if form == "alpaca":
-        written = write_alpaca(file, built.examples)
-    else:
-        write_examples(file, built.examples)
+    written = write_set(file, built.examples, form)
     manifest.write_text(built.manifest() + "\n", encoding="utf-8")
     print_line(f"wrote {written} examples to {file} and the manifest to {manifest}")
 
@@ -123,29 +124,36 @@ def import_(
     ],
     role: ForRole = "action",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many examples, the first ones.")] = None,
-    license: Annotated[str | None, typer.Option(help="The terms it is under; they are recorded with it.")] = None,
+    license: Annotated[
+        str | None,
+        typer.Option("--license", "--licence", help="The terms it is under; without it those that the set says."),
+    ] = None,
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Add a public set: JSON Lines in the form of Alpaca, Dolly, chat messages or ours, or what 'datasets' loads.
+    """Add a public set: Alpaca, Dolly, ShareGPT, chat messages, prompt and completion, preferences, KTO, or ours.
 
-    Its share of a dataset is the setting training.public_share; 0 leaves all such sets out.
+    A file ends with .jsonl, .json, .csv, .tsv, .parquet, .arrow or .toon, or one of these and .gz. Rows that cannot be used are
+    left out and counted by reason. The share of a dataset is the setting training.public_share; 0 leaves all such sets out.
 
     \b
     Examples:
       grokputer dataset import alpaca.jsonl --role action --license "CC BY-NC 4.0"
       grokputer dataset import databricks/databricks-dolly-15k --role decomposition --limit 1000
     """
-    from ....adapters.data.imports import read_public
+    from ....adapters.data.imports.public_set import read_public
+    from ....adapters.data.imports.reasons import quote
     from ...lessons.imported_sets import record_import
 
     ledger = open_ledger(db)
     read = read_public(path, role, limit)
-    if not record_import(ledger, read, role, license, name_actor(by)):
-        print_line(f"these {len(read.examples)} examples are imported for role {role} already; nothing was recorded")
-        return
-    left_out = f", {read.left_out} rows left out" if read.left_out else ""
-    print_line(f"imported {len(read.examples)} examples from {read.name} ({read.form}{left_out}) for role {role}")
+    examples = count_noun(len(read.examples), "example")
+    if record_import(ledger, read, role, license, name_actor(by)):
+        print_line(f"imported {examples} from {quote(read.name)} ({read.form}) for role {role}")
+        print_line(f"license: {quote(license or read.license)}")
+    else:
+        print_line(f"{examples} of {quote(read.name)}: already imported for role {role}; nothing was recorded")
+    _print_left_out(read)
 
 
 @dataset.command()
@@ -186,6 +194,23 @@ def synthesize(
             raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
         made = [vary(ledger, parts, run, teacher, count, name_actor(by), say) for run in runs]
     print_line(f"{teacher.model} made {sum(made)} examples of {sum(map(bool, made))} of {len(runs)} corrected runs")
+
+
+def _print_left_out(read: PublicSet) -> None:
+    """Rows and keys of a set that were not read."""
+    from ....adapters.data.imports.reasons import quote
+
+    if read.left_out:
+        print_line(f"left out {count_noun(read.left_out, 'row')}:")
+    for reason, number in read.reasons.items():
+        print_line(f"  {number} {reason}")
+        for line in read.first[reason]:
+            print_line(f"    {line}")
+        if number > len(read.first[reason]):
+            print_line(f"    and {number - len(read.first[reason])} more")
+    if read.unread:
+        keys = ", ".join(f"{quote(key)} ({number})" for key, number in read.unread.items())
+        print_line(f"keys that were not read, and in how many rows: {keys}")
 
 
 def _build(log: Log, role: str) -> tuple[Dataset, State]:

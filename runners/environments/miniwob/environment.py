@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import json
+import math
 from collections import OrderedDict
 from functools import cache
 from pathlib import Path
@@ -109,9 +110,9 @@ class MiniWob:
         except PageError as error:
             self.close()
             raise EnvironmentUnavailable(f"the page of {self._task} failed: {error}; start the task again") from error
-        self._page = Page(
-            answer["task"], tuple(answer["lines"]), bool(answer["is_done"]), float(answer["reward"]), answer["error"]
-        )
+        lines = tuple(map(whole_characters, answer["lines"]))
+        task, complaint = whole_characters(answer["task"]), whole_characters(answer["error"])
+        self._page = Page(task, lines, bool(answer["is_done"]), finite(answer["reward"]), complaint)
         return self._page
 
 
@@ -150,6 +151,16 @@ class _Tabs:
         self._open.clear()
         if browser is not None:
             browser.close()
+
+
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD in place of each half of a character: strings of JavaScript may hold such, and the log may not."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def finite(reward: object) -> float:
+    """The page's reward; 0 for what is no finite number, as the page did not say that the task was done."""
+    return float(reward) if isinstance(reward, (int, float)) and math.isfinite(reward) else 0.0
 
 
 @cache

@@ -1,0 +1,95 @@
+"""Examples written to a file, in the format that the end of its name says, as dataset rows or as Alpaca's.
+
+JSON Lines is the form of a dataset whose bytes its hash is of. Parquet and TOON hold the same rows; an import reads each of
+them back.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ...domain.errors import NotPossible
+from .examples import Example
+from .imports.files import PACKED, find_end
+from .imports.toon import encode_toon
+
+Form = Literal["examples", "alpaca"]
+ENDS = (".jsonl", ".ndjson", ".json", ".parquet", ".toon")
+Row = Mapping[str, Any]
+
+
+def check_name(path: Path) -> None:
+    """Raise ``NotPossible`` where the end of the name is no format that is written."""
+    if find_end(path) not in ("", *ENDS):
+        raise NotPossible(
+            f"{path} is of no format that is written; end the name with {', '.join(ENDS)}, or these and .gz"
+        )
+
+
+def write_set(path: Path, examples: Sequence[Example], form: Form = "examples") -> int:
+    """Write the examples and return how many; as Alpaca the targets alone. Raises ``NotPossible``, ``InvalidExamples``."""
+    check_name(path)
+    rows = [example.to_json() for example in examples] if form == "examples" else list(alpaca_rows(examples))
+    content = encode_rows(rows, path)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.name.lower().endswith(PACKED) else content)
+    return len(rows)
+
+
+def encode_rows(rows: Sequence[Row], path: Path) -> bytes:
+    """The bytes of a file of that name, before it is compressed; JSON Lines where it names no format."""
+    match find_end(path):
+        case ".parquet":
+            return _encode_parquet(rows)
+        case ".toon":
+            return encode_toon(rows, str(path)).encode()
+        case ".json":
+            return f"{json.dumps(list(rows), ensure_ascii=False, indent=1)}\n".encode()
+        case _:
+            lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+            return "".join(lines).encode()
+
+
+def alpaca_rows(examples: Iterable[Example]) -> Iterable[Row]:
+    """The targets in the form of Alpaca.
+
+    The last message is the input and what comes before it the instruction; a message alone is the instruction. A conversation
+    becomes a history of questions and answers after its ``system``; one whose turns do not alternate has no such form and
+    stands in the instruction.
+    """
+    for example in examples:
+        if example.label == "target":
+            yield _alpaca_conversation(example) or _alpaca_pair(example)
+
+
+def _alpaca_pair(example: Example) -> Row:
+    *before, last = [message["content"] for message in example.messages]
+    instruction, further = ("\n\n".join(before), last) if before else (last, "")
+    return {"instruction": instruction, "input": further, "output": example.completion}
+
+
+def _alpaca_conversation(example: Example) -> Row | None:
+    system = [message["content"] for message in example.messages[:1] if message["role"] == "system"]
+    turns = example.messages[len(system) :]
+    roles = [turn["role"] for turn in turns]
+    pairs = len(turns) // 2
+    if not pairs or roles != ["user", "assistant"] * pairs + ["user"]:
+        return None
+    history = [[turns[2 * n]["content"], turns[2 * n + 1]["content"]] for n in range(pairs)]
+    row: dict[str, Any] = {"instruction": turns[-1]["content"], "input": "", "output": example.completion}
+    return row | ({"system": system[0]} if system else {}) | {"history": history}
+
+
+def _encode_parquet(rows: Sequence[Row]) -> bytes:
+    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]
+
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(table, file, compression="zstd")
+    return file.getvalue()

@@ -1,0 +1,103 @@
+"""Runs whose process is gone: they are ended, so that they can be rated and nobody waits for them.
+
+A run is recorded step by step, and a process may be killed between two steps. So each run that is being played holds a lock
+on a file of its own beside the log. The system frees the lock when the process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ...domain.aggregates.base import ACTOR
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import NotPossible
+
+if TYPE_CHECKING:
+    from ...domain.settings.settings import Policy
+    from ..store.ledger import Ledger
+    from ..store.log import Log
+
+GONE = "the process that played it has ended"
+"""Why a run that nobody plays any more has failed."""
+
+
+@contextmanager
+def playing(log: Log, run: UUID) -> Iterator[None]:
+    """Hold the run's lock in the block, in which it is recorded from its start to its end.
+
+    Raises ``NotPossible`` where another process plays the very same run, ``OSError`` where the lock cannot be made.
+    """
+    path = _lock_of(log, run)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotPossible(f"another process plays run {run.hex[:8]}; wait until it ends") from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(file)
+
+
+def is_played(log: Log, run: UUID) -> bool:
+    """Whether a process plays the run now. A lock that cannot be looked at counts as held: no live run is ever ended."""
+    path = _lock_of(log, run)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(file)
+
+
+def end_abandoned(ledger: Ledger, policy: Policy) -> list[TaskRun]:
+    """End each run that was begun and that no process plays, as failed with ``environment``; the runs that were ended.
+
+    The SQL tables must be current, as they are after ``follow``. Doing it twice ends nothing twice.
+    """
+    with ledger.reading() as connection:
+        begun = [UUID(row[0]) for row in connection.execute("SELECT id FROM runs WHERE status = 'running'")]
+    return [run for id in begun if not is_played(ledger, id) and (run := end_lost(ledger, id, GONE, policy, ACTOR))]
+
+
+def end_lost(ledger: Ledger, id: UUID, why: str, policy: Policy, actor: str) -> TaskRun | None:
+    """End the run as the log has it, as failed with ``environment``: it counts for no adapter. None where it has ended.
+
+    It took as long as from its start to its last step.
+    """
+    did_end = False
+
+    def decide(run: TaskRun) -> None:
+        nonlocal did_end
+        did_end = run.started is not None and run.ended is None
+        if run.started is not None and run.ended is None:
+            last = run.steps[-1] if run.steps else run.started
+            took_ms = max(0, round((last.time - run.started.time).total_seconds() * 1000))
+            context = ledger.context(actor, f"{run.id}/{run.version}")
+            run.fail("environment", why, took_ms, 0.0, policy, context)
+
+    run = ledger.write(TaskRun, id, decide)
+    return run if did_end else None
+
+
+def _lock_of(log: Log, run: UUID) -> Path:
+    return Path(f"{log.path.resolve()}.run-{run.hex}")
