@@ -13,6 +13,7 @@ from command_line import call, document, output
 
 from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, ScheduleTicked
 from grokputer.domain.settings.settings import Policy
+from grokputer.projections.state.state import State
 from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.scheduler import ScheduleKeeper
@@ -100,6 +101,26 @@ def test_ratings_are_looked_at_every_four_hours_though_nobody_rates(idle: Idle) 
     [breached] = idle.ledger.read(1, None, (RatingThresholdBreached.TOPIC,))
     [kept] = idle.ledger.read(1, None, (ScheduleTicked.TOPIC,))
     assert breached.event.caused_by == kept.event.reference
+
+
+def test_the_time_between_two_looks_is_a_setting(idle: Idle) -> None:
+    idle.set("schedule.every_s", 24 * HOUR)
+    assert idle.looks(EVERY_S) == 0
+    assert idle.looks(20 * HOUR) == 1
+    idle.set("schedule.every_s", 60)
+    assert idle.looks(60) == 1
+    [*_, kept] = idle.ledger.read(1, None, (ScheduleTicked.TOPIC,))
+    assert kept.event.reason == "every 60 s"  # type: ignore[attr-defined]
+
+
+def test_with_longer_pauses_between_looks_a_canary_is_still_given_up_in_time(idle: Idle) -> None:
+    idle.set("schedule.every_s", 24 * HOUR)
+    rollout = roll_out(idle, deadline_s=3 * 24 * HOUR)
+    for _ in range(4):
+        idle.looks(24 * HOUR)
+    state = process_new_events(idle.ledger)
+    assert state.rollouts[rollout]["phase"] == "paused"
+    assert State.load(state.dump()).lanes.longest_wait_gap_s == 24 * HOUR
 
 
 @pytest.mark.parametrize("rule", ["threshold", "sequential"])
