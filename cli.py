@@ -79,7 +79,7 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             raise  # A reader that stops early is nobody's fault, and typer ends quietly.
         except ModuleNotFoundError as error:
-            from .runners.extras import explain_missing_module
+            from .runners.wiring.extras import explain_missing_module
 
             missing = explain_missing_module(error)
             if missing is None:

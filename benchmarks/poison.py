@@ -41,7 +41,7 @@ from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import Reporter, Worker
 from grokputer.runners.store.lease import lease
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 
 TOLD = (DatasetBuilt, GateJudged, AdapterRejected, CanaryAssessed, CycleClosed)
 ELEMENT = re.compile(r"^.*\[\d+\]$", re.MULTILINE)

@@ -38,7 +38,7 @@ from grokputer.runners.environments.miniwob.environment import BASE_TASKS, UNSEE
 from grokputer.runners.feedback.reviewer import review
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.wiring import Services, base_of
+from grokputer.runners.wiring.services import Services, base_of
 
 RECIPES = ("", "kto_weight=1", "dpo_weight=1", "sft_weight=0,kto_weight=1")
 BELOW_STARS = 4

@@ -1,6 +1,6 @@
 """The interfaces to the outside world: what the system asks of a clock, a model and an environment.
 
-They are protocols: whoever implements one does not import it. Concrete parts are chosen in ``runners/wiring.py`` alone.
+They are protocols: an implementation need not import them. ``runners/wiring/services.py`` alone chooses the concrete parts.
 """
 
 from __future__ import annotations

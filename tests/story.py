@@ -25,7 +25,7 @@ from grokputer.domain.verdict import Verdict
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import adapters_folder
-from grokputer.runners.wiring import Services, base_of, identify_base
+from grokputer.runners.wiring.services import Services, base_of, identify_base
 
 BEGIN = datetime(2025, 3, 1, 12, tzinfo=UTC)
 PROMPT = json.dumps([{"role": "user", "content": "task: Click the button.\nbutton:Ok[1]\ndo: "}])

@@ -15,7 +15,7 @@ from grokputer.runners.agent.batch import RunSpec, run_batch
 from grokputer.runners.agent.runner import Task, TaskRunner, steps_of
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 
 
 def test_a_batch_of_runs_is_what_the_runs_are_alone_and_a_fault_is_of_one_run(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from command_line import call
 
-from grokputer.runners import availability
 from grokputer.runners.console.upkeep import doctor
+from grokputer.runners.wiring import availability
 from story import Story
 
 

@@ -19,7 +19,7 @@ from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.exploration import explore, named_words, rewrite
 from grokputer.runners.lessons.retries import RetryPolicy, correct_by_retries
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 
 LOGIN = Page(
     'Enter the username "riley" and the password "myL6a" into the text fields and press login.',

@@ -29,7 +29,7 @@ from grokputer.runners.improvement.trainings import carry_on_training
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import adapters_folder
 from grokputer.runners.store.states import load_state
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import Story
 
 SHORT = RECIPE.replace(epochs=1, checkpoint_steps=100)

@@ -31,7 +31,7 @@ from grokputer.runners.improvement.rollouts import decide_by_hand
 from grokputer.runners.improvement.worker import Reporter, Worker
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import adapters_folder
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import Ticking, complete_training
 
 SETTINGS: dict[str, Any] = {

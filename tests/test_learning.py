@@ -27,7 +27,7 @@ from grokputer.runners.feedback.reviewer import review
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import Story
 
 T = TypeVar("T")

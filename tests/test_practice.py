@@ -15,7 +15,7 @@ from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.gather import collect_examples, find_corrected
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import change
 
 SETTINGS = {

@@ -30,7 +30,7 @@ from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import Reporter, Worker
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import change, complete_training
 
 SETTINGS: dict[str, Any] = {

@@ -17,7 +17,7 @@ from grokputer.runners.feedback.corrections import correct_by_hand
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.retries import RetryPolicy, correct_by_retries
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import change
 
 TASKS = [Task("miniwob", task, seed) for task in ("click-test-2", "enter-text") for seed in (1, 2)]

@@ -20,7 +20,7 @@ from grokputer.domain.errors import ModelError
 from grokputer.domain.settings.settings import Policy, resolve_recipe
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.gather import collect_examples, find_corrected
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import Story
 
 PARIS = "Which city is the capital of France?"

@@ -29,7 +29,7 @@ from grokputer.runners.feedback.reviewer import first_difference, review
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.trainings import carry_on_training
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import Story, change
 
 TASK, SEED = "enter-text", 3

@@ -14,7 +14,7 @@ from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import Reporter, Worker
 from grokputer.runners.store.log import adapters_folder
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import Story
 
 MADE_UP = ("HeldOutJudged", "DatasetBuilt")

@@ -28,7 +28,7 @@ from grokputer.runners.improvement.worker import work
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import adapters_folder
 from grokputer.runners.store.states import load_state
-from grokputer.runners.wiring import Services
+from grokputer.runners.wiring.services import Services
 from story import change
 
 SETTINGS: dict[str, Any] = {

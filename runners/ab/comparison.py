@@ -29,13 +29,13 @@ from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..environments.miniwob.environment import page_url
 from ..feedback.reviewer import REVIEWER, review
-from ..wiring import unknown_adapter
+from ..wiring.services import unknown_adapter
 from .results import SYSTEM_FAULTS, count_played, find_pair, load_result, next_run, session_of
 
 if TYPE_CHECKING:
     from ...projections.state.state import State
     from ..store.ledger import Ledger
-    from ..wiring import Services
+    from ..wiring.services import Services
 
 ENVIRONMENT = "miniwob"
 """Where there are seeds that give the same page again, and a reward that says how it went."""

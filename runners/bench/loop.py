@@ -30,7 +30,7 @@ from ..improvement.rollouts import decide_by_hand
 from ..improvement.worker import Reporter, Worker
 from ..store.lease import lease
 from ..store.ledger import Ledger
-from ..wiring import Services
+from ..wiring.services import Services
 from .plan import Plan, Planned
 
 if TYPE_CHECKING:

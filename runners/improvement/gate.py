@@ -32,7 +32,7 @@ from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..store.ledger import Ledger
-from ..wiring import ENVIRONMENTS, Services
+from ..wiring.services import ENVIRONMENTS, Services
 from .process_manager import process_new_events
 from .trainings import rebuild_dataset
 

@@ -12,7 +12,7 @@ from ...domain.errors import DamagedWeights, GrokputerError, ModelError, NotPoss
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutEvent
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-from ..wiring import Services, weight_store
+from ..wiring.services import Services, weight_store
 from .process_manager import LIVE, process_new_events
 
 

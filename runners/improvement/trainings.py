@@ -21,12 +21,12 @@ from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
 from ...domain.settings.recipe import Recipe
-from ..extras import require
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
-from ..wiring import Services, base_of, identify_base
+from ..wiring.extras import require
+from ..wiring.services import Services, base_of, identify_base
 
 if TYPE_CHECKING:
     from ...adapters.serving.base_model import Base

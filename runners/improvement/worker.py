@@ -24,7 +24,7 @@ from ..store.lease import lease
 from ..store.ledger import Ledger
 from ..store.states import load_state
 from ..store.tail import Watch
-from ..wiring import Services
+from ..wiring.services import Services
 from .gate import judge
 from .overview import view_roles
 from .process_manager import process_new_events

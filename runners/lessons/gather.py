@@ -23,7 +23,7 @@ from ...domain.settings.recipe import Recipe
 from ...domain.settings.settings import Policy
 from ..feedback.corrections import correct_by_teacher
 from ..store.ledger import Ledger
-from ..wiring import Services
+from ..wiring.services import Services
 from .practice import practise
 from .retries import RetryPolicy, correct_by_retries
 from .variations import vary_run

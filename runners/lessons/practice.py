@@ -18,7 +18,7 @@ from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..store.ledger import Ledger
-from ..wiring import Services
+from ..wiring.services import Services
 from .retries import RetryPolicy, correct_by_retries
 
 

@@ -37,7 +37,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     from ...improvement.weights import missing
     from ...store.lease import find_worker
     from ...store.states import load_state
-    from ...wiring import weight_store
+    from ...wiring.services import weight_store
 
     log = open_log(db)
     state = load_state(log)
@@ -184,7 +184,7 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer adapters --json
     """
     from ...store.states import load_state
-    from ...wiring import weight_store
+    from ...wiring.services import weight_store
 
     log = open_log(db)
     state, store = load_state(log), weight_store(log.path)

@@ -100,7 +100,7 @@ def _compare(
     from ...feedback.reviewer import load_reviewer
     from ...improvement.process_manager import process_new_events
     from ...store.states import load_state
-    from ...wiring import Services
+    from ...wiring.services import Services
     from ..progress import CountProgress
 
     ledger = open_ledger(db)

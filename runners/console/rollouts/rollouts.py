@@ -200,7 +200,7 @@ def _decide(
     from ....domain.errors import UnknownAdapter
     from ...improvement.process_manager import process_new_events
     from ...improvement.rollouts import decide_by_hand, require_weights
-    from ...wiring import unknown_adapter
+    from ...wiring.services import unknown_adapter
 
     ledger = open_ledger(db)
     state = process_new_events(ledger)

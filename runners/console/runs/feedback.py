@@ -16,7 +16,7 @@ from ..rendering import print_line, say, say_text
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
-    from ...wiring import Services
+    from ...wiring.services import Services
 
 
 def rate(
@@ -84,7 +84,7 @@ def correct(
     from ...feedback.corrections import correct_by_demonstration, correct_by_hand
     from ...lessons.retries import RetryPolicy, correct_by_retries
     from ...store.states import load_state
-    from ...wiring import Services
+    from ...wiring.services import Services
 
     ledger = open_ledger(db)
     found = ledger.get(TaskRun, find_run(ledger, run))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ....projections.state.state import State
     from ...agent.episode import Step
     from ...store.ledger import Ledger
-    from ...wiring import Services
+    from ...wiring.services import Services
 
 BASE = "base"
 """What ``--adapter`` takes for the bare base."""
@@ -62,7 +62,7 @@ def run(
       grokputer run "What is the capital of France?" --no-feedback
     """
     from ...improvement.process_manager import process_new_events
-    from ...wiring import Services
+    from ...wiring.services import Services
 
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
@@ -121,7 +121,7 @@ def _pin(state: State, adapter: str, role: str) -> Route:
     """The route to the adapter: of the role it was trained for where that has turns in the run, else of the run's own."""
     from ....domain.rules.roles import roles_in
     from ....domain.rules.routing import Route
-    from ...wiring import unknown_adapter
+    from ...wiring.services import unknown_adapter
 
     if adapter != BASE and adapter not in state.registry.adapters:
         raise UnknownAdapter(unknown_adapter(adapter, state.registry.adapters))

@@ -11,7 +11,7 @@ from ....domain.settings.settings import resolve_recipe
 from ....projections.explain.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
 from ...lessons.gather import find_uncorrected
-from ...wiring import base_of
+from ...wiring.services import base_of
 from ..rendering import print_json, print_line, print_table, say
 
 if TYPE_CHECKING:

@@ -178,7 +178,7 @@ def synthesize(
     """
     from ...improvement.process_manager import process_new_events
     from ...lessons.gather import find_corrected, vary
-    from ...wiring import Services
+    from ...wiring.services import Services
 
     ledger = open_ledger(db)
     state = process_new_events(ledger)

@@ -202,8 +202,8 @@ def _check_triggers(db: Path) -> Check:
 def _check_models(state: State) -> Iterator[Check]:
     """The model that runs use, and the teacher where one is set: there, or served by an endpoint that answers."""
     from ....domain.settings.forms import KEY_VARIABLES
-    from ...availability import check_base, check_endpoint
-    from ...wiring import base_of
+    from ...wiring.availability import check_base, check_endpoint
+    from ...wiring.services import base_of
 
     policy = state.policy
     if policy.model.backend == "openai":

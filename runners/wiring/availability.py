@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from ..adapters.serving.base_model import Base
-from ..domain.aggregates.alert import Failure
-from .alerts.deadline import within
+from ...adapters.serving.base_model import Base
+from ...domain.aggregates.alert import Failure
+from ..alerts.deadline import within
 
 LIMIT_S = 2.0
 """Seconds that one question may take; chosen: a healthy endpoint needs a tenth of that."""

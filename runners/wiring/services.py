@@ -11,35 +11,35 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ..domain.errors import GrokputerError, ModelError, UnknownAdapter
-from ..domain.ports import Environment, Model
-from ..domain.settings.forms import KEY_VARIABLES
-from ..domain.settings.running import ModelSettings
-from ..domain.settings.settings import Policy
-from ..projections.explain.sentences import say_names
-from ..projections.state.state import State
+from ...domain.errors import GrokputerError, ModelError, UnknownAdapter
+from ...domain.ports import Environment, Model
+from ...domain.settings.forms import KEY_VARIABLES
+from ...domain.settings.running import ModelSettings
+from ...domain.settings.settings import Policy
+from ...projections.explain.sentences import say_names
+from ...projections.state.state import State
+from ..store.ledger import Ledger
+from ..store.log import adapters_folder
 from .extras import require
-from .store.ledger import Ledger
-from .store.log import adapters_folder
 
 if TYPE_CHECKING:
-    from ..adapters.registry.local import WeightStore
-    from ..adapters.serving.base_model import Base
-    from ..adapters.serving.remote import RemoteModel
+    from ...adapters.registry.local import WeightStore
+    from ...adapters.serving.base_model import Base
+    from ...adapters.serving.remote import RemoteModel
 
 ENVIRONMENTS = ("chat", "miniwob")
 
 
 def weight_store(log: Path) -> WeightStore:
     """The weights of a log's adapters."""
-    from ..adapters.registry.local import WeightStore
+    from ...adapters.registry.local import WeightStore
 
     return WeightStore(adapters_folder(log) / "weights")
 
 
 def base_of(policy: Policy) -> Base:
     """The base model that the settings name."""
-    from ..adapters.serving.base_model import Base
+    from ...adapters.serving.base_model import Base
 
     name = policy.model.base
     return Base(
@@ -84,7 +84,7 @@ class Services:
             self._model_settings, self._base_label = wanted, None
             if policy.is_remote:
                 require("endpoint")
-                from ..adapters.serving.remote import RemoteModel
+                from ...adapters.serving.remote import RemoteModel
 
                 endpoint = policy.model.endpoint
                 if endpoint is None:
@@ -92,7 +92,7 @@ class Services:
                 self._model = RemoteModel(endpoint, policy.model.base)
             else:
                 require("train")
-                from ..adapters.serving.local import LocalModel
+                from ...adapters.serving.local import LocalModel
 
                 self._model = LocalModel(base_of(policy))
         return self._model
@@ -119,7 +119,7 @@ class Services:
             return None
         if (endpoint, name) not in self._teachers:
             require("endpoint")
-            from ..adapters.serving.remote import RemoteModel
+            from ...adapters.serving.remote import RemoteModel
 
             own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
             variable = own if os.environ.get(own) else general
@@ -130,12 +130,12 @@ class Services:
         """The named environment, started when it is first used. Raises ``GrokputerError`` for another name."""
         if name not in self._environments:
             if name == "chat":
-                from .environments.chat import Chat
+                from ..environments.chat import Chat
 
                 self._environments[name] = Chat()
             elif name == "miniwob":
                 require("browser")
-                from .environments.miniwob.environment import MiniWob
+                from ..environments.miniwob.environment import MiniWob
 
                 self._environments[name] = MiniWob()
             else:
@@ -156,7 +156,7 @@ class Services:
         if self.state.policy.is_remote:
             self._check_served(adapter, known)
             return
-        from ..adapters.serving.local import LocalModel
+        from ...adapters.serving.local import LocalModel
 
         if isinstance(self.model, LocalModel) and adapter not in self.model.names():
             if known["base_hash"] != identify_base(base_of(self.state.policy)):
@@ -167,7 +167,7 @@ class Services:
             self.model.load(adapter, self.store.path(known["weights"]))
 
     def _check_served(self, adapter: str, known: Mapping[str, Any]) -> None:
-        from ..adapters.serving.remote import RemoteModel
+        from ...adapters.serving.remote import RemoteModel
 
         model = self.model
         if not isinstance(model, RemoteModel) or adapter in self._served:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from ..domain.errors import MissingExtra
+from ...domain.errors import MissingExtra
 
 EXTRAS = {
     "train": (

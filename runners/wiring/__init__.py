@@ -1,0 +1,1 @@
+"""The one place where concrete parts are chosen, what is installed, and what can be had."""
