@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .domain.errors import GrokputerError
+from .domain.errors import BadText, GrokputerError
+from .domain.text import check_text, show_fault
 
 COMMANDS = {
     "demo": "training.work",
@@ -72,6 +73,16 @@ class Commands(TyperGroup):
             found = alone
         return typer.main.get_command(found)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments. One that is not valid Unicode is refused by its name, before any of it can be recorded."""
+        for number, word in enumerate(args):
+            try:
+                check_text(word, _name_argument(args, number))
+            except BadText as error:
+                print(f"grokputer: {error}", file=sys.stderr)
+                raise typer.Exit(1) from None
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
@@ -92,6 +103,15 @@ class Commands(TyperGroup):
                 raise
             _complain(line)
             raise typer.Exit(1) from None
+
+
+def _name_argument(args: list[str], number: int) -> str:
+    """What the argument belongs to: the option before it, or with it; else its place."""
+    option, equals, _ = args[number].partition("=")
+    if option.startswith("--") and equals:
+        return option
+    before = args[number - 1] if number else ""
+    return before if before.startswith("-") and "=" not in before else f"argument {number + 1}"
 
 
 app = typer.Typer(
@@ -159,7 +179,7 @@ def _line_for(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, UnicodeEncodeError):  # an argument with bytes that are no text
         is_argument = error.encoding == "utf-8" and error.reason == "surrogates not allowed"
-        return f"{error.object!r} is not valid UTF-8; give it as text" if is_argument else None
+        return f"there is text that is not valid Unicode: {show_fault(error)}" if is_argument else None
     if not isinstance(error, OSError) or error.errno is None:
         return None
     step = OF_THE_MACHINE.get(error.errno)

@@ -90,7 +90,7 @@ def write(folder: Path, events: int, seed: int = 1) -> None:
     state, number = process_new_events(ledger), 0
     while ledger.position < events:
         clock.time += timedelta(minutes=20)
-        texts = ledger.put_all([f"{number} {text}" for text in range(TEXTS)])
+        texts = [ledger.put(f"{number} {text}") for text in range(TEXTS)]
         runs = [_run(ledger, world, state, number := number + 1, texts) for _ in range(TOGETHER)]
         ledger.store(*runs)
         state = process_new_events(ledger)

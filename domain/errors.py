@@ -71,5 +71,9 @@ class ChannelNotReady(GrokputerError):
     """A channel for alerts whose settings or secrets are missing or wrong: nothing can be sent by it."""
 
 
+class BadText(GrokputerError, ValueError):
+    """A text that is not valid Unicode, so that no file can hold it."""
+
+
 class LogError(GrokputerError):
     """The log cannot be opened, read or written."""

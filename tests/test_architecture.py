@@ -22,6 +22,7 @@ FLOORS = {
         "errors": (),
         "durations": (),
         "merkle": (),
+        "text": ("errors",),
         "verdict": (),
         "settings": ("errors",),
         "page": ("errors",),

@@ -84,7 +84,7 @@ def test_a_rollout_counts_sessions_unless_told_otherwise() -> None:
         "run",
     ]
     assert rollout_unit(Policy(), "action", edition=1) == "run"
-    assert rollout_unit(Policy({"action.routing.unit": "session"}), "action", edition=1) == "session"
+    assert rollout_unit(Policy({"action.canary.randomization_unit": "session"}), "action", edition=1) == "session"
 
 
 def test_a_canary_that_is_just_too_bad_is_promoted_as_seldom_as_promised_though_runs_of_a_session_are_alike() -> None:

@@ -23,7 +23,7 @@ from grokputer.domain.errors import LogError
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log, Unwritable, connect
 from grokputer.runners.store.writer import Transaction
-from story import Story
+from story import Story, change
 
 RUN: dict[str, Any] = {
     "role": "action", "arm": "stable", "adapter": None, "rollout": None, "environment": "miniwob", "task": "click-link",
@@ -96,9 +96,11 @@ def test_a_database_that_is_full_is_one_line_and_what_was_to_be_stored_can_be_st
 
     story.ledger.change(fill)
     with pytest.raises(Unwritable, match=r"the disk with .*events\.db is full; make room and run the command again"):
-        story.ledger.put("x" * 100_000)
+        change(story.ledger, "rating.window", 30, story.ledger.put("x" * 100_000))
     story.ledger.close()
-    assert story.ledger.get_content(story.ledger.put("x" * 100_000)) == "x" * 100_000
+    key = story.ledger.put("x" * 100_000)
+    change(story.ledger, "rating.window", 30, key)
+    assert story.ledger.get_content(str(key)) == "x" * 100_000
 
 
 # A read-only disk

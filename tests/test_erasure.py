@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from contextlib import closing
@@ -11,7 +12,9 @@ from uuid import UUID
 import pytest
 from command_line import call, document, on_a_terminal, output, refused
 
+from grokputer.domain.aggregates.base import ACTOR
 from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import LogError, NotPossible
 from grokputer.domain.events import ContentErased, TaskRated
 from grokputer.projections.explain.lineage import read_manifest
@@ -20,6 +23,7 @@ from grokputer.runners.archive.integrity import verify
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.feedback.ratings import record_rating
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.trainings import dataset_for
 from grokputer.runners.store.log import Log, connect
 from story import Story
 
@@ -89,7 +93,8 @@ def test_who_erased_what_and_why_is_on_record_and_it_is_done_once(story: Story) 
     assert SECRET.encode() in bytes_of(story.path)
     for _ in range(2):
         erase(story.ledger, Target(run=run.hex), "asked for", "bob")
-    [erased] = [it.event for it in story.ledger.read() if isinstance(it.event, ContentErased)]
+    [erased] = [story.ledger.reveal(it).event for it in story.ledger.read() if isinstance(it.event, ContentErased)]
+    assert isinstance(erased, ContentErased)
     assert (erased.actor, erased.run, erased.reason, erased.runs) == ("bob", run.hex, "asked for", 1)
     assert erased.texts == 3
 
@@ -194,3 +199,80 @@ def test_without_yes_it_asks_and_deletes_only_after_a_yes(story: Story) -> None:
     assert b"deleted" in on_a_terminal(*words, db=story.path, typed=b"y\n")
     assert SECRET.encode() not in bytes_of(story.path)
     assert "there are no words" in output(*words, db=story.path), "nothing is left to ask about"
+
+
+def build_dataset(story: Story, training: UUID) -> int:
+    """The training's dataset, built from the log as the worker builds it; the position of its fact."""
+    ledger, up_to = story.ledger, story.ledger.position
+    requested = ledger.get(TrainingJob, training).requested
+    assert requested is not None
+    built = dataset_for(ledger, requested, up_to)
+    assert built.runs
+    manifest = ledger.put(built.manifest())
+    ledger.write(
+        TrainingJob, training,
+        lambda it: it.build_dataset(
+            ledger.context(ACTOR, f"{it.id}/{it.version}"), dataset=built.hash, manifest=manifest,
+            examples=len(built.examples), by_source=dict(built.by_source), runs=built.runs, up_to=up_to,
+        ),
+    )  # fmt: skip
+    process_new_events(ledger)
+    return ledger.position
+
+
+@pytest.fixture
+def taught(story: Story) -> tuple[Story, int, UUID]:
+    """A training whose dataset was built from corrections; where, and one of its runs."""
+    runs = [story.run(succeeds=False) for _ in range(6)]
+    for run in runs:
+        story.rate(run, 2, "bob")
+        story.correct(run)
+    return story, build_dataset(story, story.ask()), runs[0]
+
+
+@pytest.mark.parametrize("whose", ["run", "person"])
+def test_decisions_that_rest_on_erased_words_are_told_and_are_no_difference(
+    taught: tuple[Story, int, UUID], whose: str
+) -> None:
+    story, built, run = taught
+    before = document("replay", "--decisions", db=story.path)
+    assert (before["is_equal"], before["different"], before["erased"]) == (True, [], [])
+    target = [run.hex] if whose == "run" else ["--person", "ada"]
+    output("forget", *target, "--reason", "asked for", db=story.path)
+    erased_at = max(it.position for it in story.ledger.read() if isinstance(it.event, ContentErased))
+    after = document("replay", "--decisions", db=story.path)
+    assert (after["is_equal"], after["different"]) == (True, [])
+    assert after["erased"] == [{"position": built, "kind": "DatasetBuilt", "erased_at": erased_at}]
+    said = output("replay", "--decisions", db=story.path)
+    assert f"at {built}, DatasetBuilt: it rests on words that were erased at {erased_at}" in said
+
+
+def test_a_dataset_that_was_forged_is_a_difference_though_other_words_were_erased(
+    taught: tuple[Story, int, UUID],
+) -> None:
+    story, _, _ = taught
+    bystander = story.run()
+    say(story, bystander, "of no training")
+    training = story.ask(role="ocr")
+    context, key = story.ledger.context(ACTOR, f"{training}/1"), story.ledger.put("{}")
+    story.ledger.write(
+        TrainingJob, training,
+        lambda it: it.build_dataset(
+            context, dataset="sha256:dd", manifest=key, examples=7, runs=6, by_source={}, up_to=story.ledger.position
+        ),
+    )  # fmt: skip
+    erase(story.ledger, Target(run=bystander.hex), "asked for", "bob")
+    found = call("replay", "--decisions", "--json", db=story.path)
+    assert found.exit_code == 1
+    assert [it["kind"] for it in json.loads(found.stdout)["different"]] == ["DatasetBuilt"]
+
+
+def test_a_dataset_that_was_built_after_the_erasure_is_made_again_to_the_bit(story: Story) -> None:
+    runs = [story.run(succeeds=False) for _ in range(6)]
+    for run in runs:
+        story.rate(run, 2, "bob")
+        story.correct(run)
+    erase(story.ledger, Target(run=runs[0].hex), "asked for", "bob")
+    build_dataset(story, story.ask())
+    found = document("replay", "--decisions", db=story.path)
+    assert (found["is_equal"], found["erased"], found["kinds"]["DatasetBuilt"]) == (True, [], {"made": 1, "equal": 1})

@@ -117,7 +117,7 @@ def test_a_mail_shows_the_text_escaped() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     alert = AlertRaised(
         originator_id=UUID(int=7), originator_version=1, time=now, actor="grokputer", kind="test", severity="warning",
-        role="action", adapter=HOSTILE, message=HOSTILE, by="",
+        role="action", adapter=HOSTILE, message=HOSTILE, by=HOSTILE,
     )  # fmt: skip
     mail = Mail("mail.example.org:25", recipients="a@example.org", sender="b@example.org", timeout_s=1.0)
     text = mail.write(Delivery("id", alert, 3), now).get_content()

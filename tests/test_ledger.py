@@ -159,8 +159,8 @@ def test_topics_are_the_ones_every_log_has() -> None:
         "CanaryAssessed", "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CycleClosed",
             "CycleOpened",
         "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
-        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "ScheduleKept", "SessionImported",
-            "StepTaken",
+        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "ScheduleKept",
+        "SessionImported", "StepTaken",
         "TaskCorrected", "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded",
         "TrainingCompleted", "TrainingDeclined", "TrainingFailed",
         "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
@@ -209,6 +209,7 @@ def test_content_is_found_by_its_key_and_its_key_does_not_give_it_away(ledger: L
 
 def test_content_that_was_changed_is_not_handed_out(ledger: Ledger) -> None:
     key = ledger.put("two plus two is four")
+    ledger.write(Settings, SETTINGS_ID, lambda it: it.change("rating.window", 20, key, ledger.context("ada")))
     ledger.change(lambda it: it.connection.execute("UPDATE content SET text = 'two plus two is five'"))
     with pytest.raises(LogError, match="not what was kept"):
         ledger.get_content(key)

@@ -32,7 +32,7 @@ from .sources import (
     replayed_examples,
     varied_examples,
 )
-from .training_runs import Content, PastRun, collect_runs
+from .training_runs import Content, PastRun, collect_runs, learning_from
 
 __all__ = ["GOOD_STARS", "TOPICS", "Dataset", "HeldOut", "build_dataset", "is_held_out"]
 
@@ -148,8 +148,9 @@ def _lessons(
     found: list[Example] = []
     for run in runs:
         if run.stars is None or run.stars < below_stars:
-            found += [] if detours.teaches(run) else corrected_examples(run, content, recipe)
-            found += varied_examples(run, content)
+            with learning_from(run):
+                found += [] if detours.teaches(run) else corrected_examples(run, content, recipe)
+                found += varied_examples(run, content)
     return found
 
 
@@ -197,7 +198,9 @@ def _draw_evenly(
     while len(found) < wanted and any(queues.values()):
         for family in sorted(queues):
             if queues[family]:
-                found += selection.take(examples_of(queues[family].pop()), copies)
+                run = queues[family].pop()
+                with learning_from(run):
+                    found += selection.take(examples_of(run), copies)
     return found[:wanted]
 
 
@@ -235,7 +238,8 @@ def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recip
         if outcome is None:
             continue
         is_failed = outcome == "failed"
-        answers = corrected_examples(run, content, recipe) if is_failed else own_examples(run, content, "replay")
+        with learning_from(run):
+            answers = corrected_examples(run, content, recipe) if is_failed else own_examples(run, content, "replay")
         it = run.started
         kept = HeldOut(run.id, it.environment, it.task, it.seed, outcome, tuple(answers), run.instance, it.role)
         found.append((run.family, kept))

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...domain.errors import InvalidExamples
 from ...domain.page.messages import Message
+from ...domain.text import show_fault
 
 ROLES = ("system", "user", "assistant")
 """Who may speak in a prompt."""
@@ -131,9 +132,20 @@ def _is_message(message: object) -> bool:
 
 
 def encode_examples(examples: Iterable[Example]) -> bytes:
-    """The bytes of the dataset file these examples make, in this order."""
-    lines = (json.dumps(example.to_json(), ensure_ascii=False, separators=(",", ":")) for example in examples)
-    return "".join(f"{line}\n" for line in lines).encode()
+    """The bytes of the dataset file these examples make, in this order.
+
+    Raises ``InvalidExamples`` where one of them is not valid Unicode, with its run.
+    """
+    return b"".join(map(_encode, examples))
+
+
+def _encode(example: Example) -> bytes:
+    line = json.dumps(example.to_json(), ensure_ascii=False, separators=(",", ":"))
+    try:
+        return f"{line}\n".encode()
+    except UnicodeEncodeError as error:
+        whose = f"run {example.run_id[:8]}" if example.run_id else "an example"
+        raise InvalidExamples(f"{whose} holds text that is not valid Unicode: {show_fault(error)}") from None
 
 
 def _hash(content: bytes) -> str:

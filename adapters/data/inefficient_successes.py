@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from .training_runs import Content, PastRun
+from .training_runs import Content, PastRun, learning_from
 
 SHOWN_BY = ("human", "reviewer")
 """Whose corrections show how a task is done; a teacher model tries until it succeeds, too."""
@@ -23,7 +23,8 @@ class Detours:
         self._longest: dict[str, int] = {}
         for run in runs:
             if run.correction is not None and run.correction.source in SHOWN_BY:
-                steps = self._corrected_way(run)
+                with learning_from(run):
+                    steps = self._corrected_way(run)
                 self._longest[run.family] = max(self._longest.get(run.family, 0), steps or 0)
 
     def took(self, run: PastRun) -> bool:

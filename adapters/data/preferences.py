@@ -12,7 +12,7 @@ from ...domain.settings.recipe import Recipe
 from .examples import Example
 from .selection import name_prompt, words
 from .sources import corrected_examples, is_bad, own_examples
-from .training_runs import Content, PastRun
+from .training_runs import Content, PastRun, learning_from
 
 
 def bad_examples(runs: Iterable[PastRun], content: Content, below_stars: int, recipe: Recipe) -> list[Example]:
@@ -20,9 +20,10 @@ def bad_examples(runs: Iterable[PastRun], content: Content, below_stars: int, re
     found: list[Example] = []
     for run in runs:
         if is_bad(run, below_stars) and run.rating is not None and run.fault in (None, run.role):
-            taken = own_examples(run, content, "rated", "bad")
             named = None if run.rating.step is None else run.rating.step - 1
-            found += find_fault(taken, corrected_examples(run, content, recipe), named)
+            with learning_from(run):
+                taken = own_examples(run, content, "rated", "bad")
+                found += find_fault(taken, corrected_examples(run, content, recipe), named)
     return found
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ...domain.errors import InvalidExamples
 from ...domain.events import (
     Event,
     ExamplesSynthesized,
@@ -66,6 +68,17 @@ class PastRun:
     def family(self) -> str:
         """What it is counted under where tasks are to have an even share; all questions in words are one family."""
         return "chat" if self.started.environment == "chat" else self.started.task
+
+
+@contextmanager
+def learning_from(run: PastRun) -> Iterator[None]:
+    """Examples are made of the run within: what none can be made of is told with the run. Raises ``InvalidExamples``."""
+    try:
+        yield
+    except InvalidExamples:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidExamples(f"run {run.id[:8]} holds text that no example can be made of: {error!r}") from None
 
 
 def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[PastRun]:

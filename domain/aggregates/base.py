@@ -18,6 +18,9 @@ from ..events import Event
 ACTOR = "grokputer"
 """Who does what the program does by itself; where another acted, a person decided."""
 
+OWN_NAMES = frozenset({ACTOR, "reviewer", "bench", "demo"})
+"""Actors that are parts of the program. Every other actor is a person, whose name the log knows by a content key."""
+
 NAMESPACE = UUID("5f0b9d0e-5c3c-4a8e-9d52-6f1f0a3e7c11")
 """Ids derived from other ids live in here, so that doing a thing twice names the same aggregate twice."""
 

@@ -22,6 +22,7 @@ class ContentErasure(Aggregate):
         texts: int,
         adapters: Sequence[str],
         reason: str,
+        erased: str,
     ) -> None:
         """Record what is deleted; the fields are those of ``ContentErased``. Raises ``NotPossible`` without a reason."""
         if not reason.strip():
@@ -35,4 +36,5 @@ class ContentErasure(Aggregate):
             texts=texts,
             adapters=tuple(adapters),
             reason=reason,
+            erased=erased,
         )

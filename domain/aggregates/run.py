@@ -26,6 +26,9 @@ SOURCES = ("human", "reviewer")
 LARGEST_SEED = 2**31 - 1
 """What every environment's generator takes."""
 
+ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
+"""What may have gone wrong, by name; own words are as good, and lie in the content store."""
+
 CORRECTION_SOURCES = ("human", "reviewer", "retry", "teacher")
 
 

@@ -2,8 +2,8 @@
 
 A fact is past tense, frozen, JSON-plain and self-sufficient: an auditor reads one without today's configuration. A topic
 is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an upcaster.
-Tasks in words, prompts, answers, comments and corrections are not in here but in the content store, under the key that the
-fact carries.
+Tasks in words, prompts, answers, comments, corrections and all else that people say or are called by are not in here but in the
+content store, under the key that the fact carries.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ class AlertRaised(AlertEvent):
     """Before version 2 it stood in its rollout's history, and a rollout was all that it could be about."""
 
     VERSION = 3
+    WORDS = ("actor", "by")
+    QUOTES = ("message",)
 
     kind: str
     """A stable word: ``breach``, ``canary failed``, ``canary inconclusive``, ``approval needed``, ``adapter rejected``,
@@ -30,13 +32,15 @@ class AlertRaised(AlertEvent):
     message: str
     """One line with the numbers."""
     by: str
-    """Who did what it is about: a person, or ``grokputer``. Empty where it was stored before version 3; people do not hear of
-    the end of such an alert."""
+    """Who did what it is about, as in ``actor``: a person, or ``grokputer``. Empty where it was stored before version 3; people
+    do not hear of the end of such an alert."""
 
 
 @fact("AlertResolved")
 class AlertResolved(AlertEvent):
     """What the alert is about is over; the channels that were told of it are told so."""
+
+    QUOTES = ("message",)
 
     message: str
     """How it came to its end, one line."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
@@ -10,6 +11,12 @@ from uuid import UUID
 
 CONTENT = "sha256:"
 """How a content key begins."""
+
+NAMES = ("actor", "adapter")
+"""The fields that hold names. Those of other fields are texts of their own, even where they are alike."""
+
+KEY = re.compile(CONTENT + "[0-9a-f]{64}")
+"""A content key; it may stand within a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -22,7 +29,8 @@ class Event:
     time: datetime
     """When it happened, UTC."""
     actor: str
-    """Who did it: a person's name, ``reviewer``, ``grokputer`` (the process itself)."""
+    """Who did it: the content key of a person's name, or one of the program's own names (``OWN_NAMES``). Events that were
+    stored before there were such keys hold the name itself."""
     caused_by: str | None = None
 
     TOPIC: ClassVar[str] = ""
@@ -30,7 +38,11 @@ class Event:
     VERSION: ClassVar[int] = 1
     FIELDS: ClassVar[frozenset[str]] = frozenset()
     TEXTS: ClassVar[tuple[str, ...]] = ()
-    """The fields that name texts of the content store by their keys."""
+    """The fields that name documents of the content store by their keys: prompts, answers, comments, datasets."""
+    WORDS: ClassVar[tuple[str, ...]] = ("actor",)
+    """The fields in which names and short texts of people stand as content keys, alone or after other words."""
+    QUOTES: ClassVar[tuple[str, ...]] = ()
+    """The fields whose sentences may quote the words of an earlier event, by their content keys."""
 
     # A dataclass's methods, once for all facts: generated for each, they would take a tenth of a reading command's time.
 
@@ -59,9 +71,25 @@ class Event:
 
     @property
     def text_keys(self) -> list[str]:
-        """The content keys that it names. A field may be without one, or say something plainly instead."""
-        named = (getattr(self, field) for field in self.TEXTS)
-        return [key for key in named if key is not None and key.startswith(CONTENT)]
+        """All content keys that it names. A field may be without one, or say something plainly instead."""
+        return [key for field in (*self.TEXTS, *self.WORDS) for key in keys_in(getattr(self, field))]
+
+
+def keys_in(value: Any) -> Iterator[str]:
+    """The content keys in a field's value, however deep."""
+    if isinstance(value, str):
+        yield from [value] if KEY.fullmatch(value) else KEY.findall(value)
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from keys_in(inner)
+    elif isinstance(value, tuple | list):
+        for inner in value:
+            yield from keys_in(inner)
+
+
+def names_in(event: Event) -> set[str]:
+    """The content keys of the names in the event: of its actor, and of the adapter where another program had it."""
+    return {key for name in NAMES for key in keys_in(getattr(event, name, None))}
 
 
 class Timestamped(Protocol):

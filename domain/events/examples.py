@@ -24,17 +24,18 @@ class ExampleSetEvent(Event):
 @fact("ExamplesImported")
 class ExamplesImported(ExampleSetEvent):
     VERSION = 2
+    WORDS = ("actor", "name", "license")
 
     name: str
-    """The file's name, or what the set is called where it is published."""
+    """Content key of the file's name, or of what the set is called where it is published."""
     form: str
     """``alpaca``, ``dolly``, ``messages``, ``sharegpt``, ``examples``, ``prompt-completion``, ``preference``, ``kto``, or
     several of these; before version 2 the first three and ``examples``."""
     left_out: int
     """Rows that gave no example."""
     license: str | None
-    """Under which terms, in the words of the person who imported it or else of the set; ``unknown`` where neither says, and
-    None before version 2."""
+    """Content key of the terms, in the words of the person who imported it or else of the set; ``unknown`` where neither says,
+    and None before version 2."""
     reasons: dict[str, int]
     """Rows that were left out, by reason: ``no answer``, ``tools``, ``repeated`` and so on. Empty before version 2."""
 

@@ -51,12 +51,16 @@ class BreachSuppressed(RoleEvent):
 class CycleOpened(RoleEvent):
     """A person asked for a training without a breach."""
 
+    WORDS = ("actor", "reason")
+
     adapter: str | None
     reason: str
 
 
 @fact("CycleClosed")
 class CycleClosed(RoleEvent):
+    QUOTES = ("detail",)
+
     outcome: str
     """``promoted``, ``rolled back``, ``rejected``, ``declined``, ``failed``."""
     detail: str

@@ -36,6 +36,7 @@ class RolloutStarted(RolloutEvent):
 @fact("CanaryWeightSet")
 class CanaryWeightSet(RolloutEvent):
     VERSION = 2
+    WORDS = ("actor", "reason")
 
     old_percent: int
     weight_percent: int
@@ -61,6 +62,7 @@ class CanaryAssessed(RolloutEvent):
 @fact("RolloutPaused")
 class RolloutPaused(RolloutEvent):
     VERSION = 2
+    WORDS = ("actor", "reason")
 
     reason: str
     cause: str
@@ -70,12 +72,15 @@ class RolloutPaused(RolloutEvent):
 
 @fact("RolloutResumed")
 class RolloutResumed(RolloutEvent):
+    WORDS = ("actor", "reason")
+
     reason: str
 
 
 @fact("AdapterPromoted")
 class AdapterPromoted(RolloutEvent):
     VERSION = 2
+    WORDS = ("actor", "reason")
 
     replaced: str | None
     reason: str
@@ -87,6 +92,7 @@ class AdapterPromoted(RolloutEvent):
 @fact("AdapterRolledBack")
 class AdapterRolledBack(RolloutEvent):
     VERSION = 2
+    WORDS = ("actor", "reason")
 
     stable: str | None
     reason: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from .base import Event, fact
 
@@ -24,13 +24,15 @@ class RunEvent(Event):
 
     AGGREGATE = "TaskRun"
     VERSION = 3
+    WORDS: ClassVar[tuple[str, ...]] = ("actor", "adapter")
 
     role: str
     """The run's own, which begins it."""
     arm: str
     """``stable`` or ``canary``; ``pinned`` for a run with an adapter chosen by hand, which counts for neither."""
     adapter: str | None
-    """The adapter's name, None for the bare base."""
+    """The adapter's name, None for the bare base; of a run that another program made ``imported`` and the content key of what
+    it called its own, after a colon."""
     rollout: str | None
     """The rollout in force when the run began, as hex id."""
     others: tuple[Assignment, ...]
@@ -48,6 +50,7 @@ class RunEvent(Event):
 @fact("TaskStarted")
 class TaskStarted(RunEvent):
     TEXTS = ("task",)
+    WORDS = ("actor", "adapter", "policy")
 
     environment: str
     task: str
@@ -94,6 +97,8 @@ class TaskSucceeded(RunEvent):
 
 @fact("TaskFailed")
 class TaskFailed(RunEvent):
+    WORDS = ("actor", "adapter", "detail")
+
     steps: int
     duration_ms: int
     reward: float
@@ -102,6 +107,7 @@ class TaskFailed(RunEvent):
     """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights: critical),
     ``environment`` (the computer to use was lost: counted for neither arm)."""
     detail: str
+    """More of it: the content key of the words; empty where there is no more to say."""
     fault: str | None
     """The role that it is known to have failed by: the only one that made a step, or whose turn it was when the model or its
     weights failed; None where that is not known, or nobody's fault. Since version 2."""
@@ -110,12 +116,14 @@ class TaskFailed(RunEvent):
 @fact("TaskRated")
 class TaskRated(RunEvent):
     TEXTS = ("comment",)
+    WORDS = ("actor", "adapter", "issues")
 
     stars: int
     """1-5."""
     source: str
     """``human`` or ``reviewer``."""
     issues: tuple[str, ...]
+    """Those of ``ISSUES`` by name, others by the content keys of the words."""
     comment: str | None
     """Content key."""
     step: int | None

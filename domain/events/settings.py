@@ -19,6 +19,7 @@ class ScheduleTicked(Event):
 class PolicyChanged(Event):
     AGGREGATE = "Settings"
     VERSION = 3
+    WORDS = ("actor", "reason")
 
     key: str
     """As it is called now; settings that were renamed had other keys before version 3."""

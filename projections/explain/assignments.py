@@ -22,6 +22,7 @@ from ...domain.rules.routing import arm_of, draw
 from ..state.rollouts import Rollouts
 from .path import trace_path
 from .tree import Lookup, Node, Placed, node_of
+from .words import reveal
 
 ROLLOUT_TOPICS = tuple(
     fact.TOPIC
@@ -43,12 +44,12 @@ SHOWN = 60
 def trace_run(log: Lookup, run: UUID) -> Node:
     """The run's start; below it, for its own role and each other that may make a step in it, why that adapter answers."""
     started = next(it for it in log.history(run) if isinstance(it.event, TaskStarted))
-    event = started.event
-    assert isinstance(event, TaskStarted)
+    assert isinstance(started.event, TaskStarted)
+    event = reveal(started.event, log.get_content)
     before = _Before(log, started.position)
     node = node_of(log, started)
     node.text = (
-        f"run {run.hex[:8]} of {_task(log, event)} started by {event.actor}, role {event.role}: {_lane(event.lanes[0])}"
+        f"run {run.hex[:8]} of {_task(log, event)} started by {node.actor}, role {event.role}: {_lane(event.lanes[0])}"
     )
     if is_imported(event.lanes[0]):
         node.text = f"run {run.hex[:8]} of {_task(log, event)} imported by {event.actor}, role {event.role}"
@@ -60,8 +61,8 @@ def trace_run(log: Lookup, run: UUID) -> Node:
 
 def _import(log: Lookup, started: Placed) -> Node:
     """That another program made the run, with what its session says."""
-    event = started.event
-    assert isinstance(event, TaskStarted)
+    assert isinstance(started.event, TaskStarted)
+    event = reveal(started.event, log.get_content)
     own = event.lanes[0]
     version = (own["adapter"] or "").removeprefix(IMPORTED).removeprefix(":")
     named = f" with its adapter {version}" if version else ""
@@ -91,6 +92,7 @@ def _explain(log: Lookup, started: Placed, lane: Assignment, before: _Before) ->
     """Why the role's steps in the run go where they go."""
     event, role, own = started.event, lane["role"], f"role {lane['role']}"
     assert isinstance(event, TaskStarted)
+    event = reveal(event, log.get_content)
     data: dict[str, Any] = {**lane}
     node = Node("Draw", started.position, "", data)
     if lane["arm"] == "pinned":

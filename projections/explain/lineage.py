@@ -34,6 +34,7 @@ from ..state.ratings import Ratings
 from ..state.state import counts_imported
 from .sentences import count
 from .tree import Lookup, Node, Placed, node_of
+from .words import ERASED
 
 
 def trace(log: Lookup, adapter: UUID) -> list[Node]:
@@ -112,8 +113,9 @@ def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
     for position, stars in window.ratings:
         event = rated[position].event
         assert isinstance(event, TaskRated)
-        stars_by.setdefault(f"{event.actor} ({event.source})", []).append(stars)
         child = node_of(log, rated[position])
+        rater = child.actor if child.actor != ERASED else f"{ERASED[:-1]} {event.actor[7:11]})"
+        stars_by.setdefault(f"{rater} ({event.source})", []).append(stars)
         child.data["run"] = event.originator_id.hex
         children.append(child)
     by_rater = {

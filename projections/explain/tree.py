@@ -11,6 +11,7 @@ from ...domain.aggregates.schedule import SCHEDULE_ID
 from ...domain.events import CanaryAssessed, Event, RatingThresholdBreached
 from .fields import own_fields
 from .sentences import describe
+from .words import reveal
 
 
 class Placed(Protocol):
@@ -82,8 +83,8 @@ class Node:
 
 def node_of(log: Lookup, it: Placed) -> Node:
     """The event as a node, in words, with the position of its cause."""
-    event = it.event
-    caused_by = find_cause(log, event)
+    event = reveal(it.event, log.get_content)
+    caused_by = find_cause(log, it.event)
     time = event.time.isoformat()
     return Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, time, caused_by)
 

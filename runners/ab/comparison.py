@@ -144,7 +144,7 @@ class _Bench:
             while (id := next_run(self.ledger, self.design, place, arm)) is not None:
                 ended = self._run(place, arm, id).ended
                 if isinstance(ended, TaskFailed) and ended.reason in SYSTEM_FAULTS:
-                    fault = ended.detail
+                    fault = self.ledger.say(ended.detail)
         runs = find_pair(self.ledger, self.design, place)
         for run in runs or ():
             self._rate(run)

@@ -108,13 +108,11 @@ def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
             asking.append((it, *runner.request(it.underway, it.episode)))
         except GrokputerError as error:
             it.fault = error
-    steps = []
     answers = answer_episodes(runner.model, [(it.episode, request, resamples) for it, request, resamples in asking])
     for (it, request, _), answer in zip(asking, answers, strict=True):
         try:
             if isinstance(answer, GrokputerError):
                 raise answer
-            steps.append((it.underway, it.episode.take(list(request.messages), answer)))
+            runner.record_step(it.underway, it.episode.take(list(request.messages), answer))
         except GrokputerError as error:
             it.fault = error
-    runner.record_steps(steps)

@@ -22,6 +22,7 @@ from ...domain.ports import Environment, Model
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import Policy
+from ...domain.text import as_text
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
@@ -128,7 +129,7 @@ class TaskRunner:
                 if isinstance(answer, GrokputerError):
                     raise answer
                 step = episode.take(list(request.messages), answer)
-                self.record_steps([(underway, step)])
+                self.record_step(underway, step)
                 self.ledger.store(underway.run)
                 self.on_step(len(episode.history), step)
         except LogError:
@@ -150,7 +151,7 @@ class TaskRunner:
             raise
 
     def begin(self, task: Task, state: State, pinned: Route | None, id: UUID) -> ActiveRun:
-        """The run begun; ``begin``, ``record_steps`` and ``end`` leave storing to whoever calls them."""
+        """The run begun; ``begin``, ``record_step`` and ``end`` leave storing to whoever calls them."""
         routes = _routes(task, state, pinned, id)
         run, own, policy = TaskRun(id), routes[task.role], state.policy
         others: list[Assignment] = [
@@ -166,7 +167,7 @@ class TaskRunner:
             rollout=own.rollout,
             others=others,
             environment=task.environment,
-            task=self.ledger.put(task.task) if task.environment == "chat" else task.task,
+            task=self.ledger.put(task.task, "the question") if task.environment == "chat" else task.task,
             seed=task.seed,
             base=self.base,
             session=task.session,
@@ -186,21 +187,19 @@ class TaskRunner:
         seed = underway.task.seed + len(episode.history)
         return Request(episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed), manner.max_resamples
 
-    def record_steps(self, steps: Sequence[tuple[ActiveRun, Step]]) -> None:
-        """Let each run take its step, what was asked and answered kept in one transaction."""
-        keys = iter(self.ledger.put_all([it for _, step in steps for it in (json.dumps(step.messages), step.answer)]))
-        for underway, step in steps:
-            underway.run.take_step(
-                self._context(underway.run),
-                role=step.role,
-                prompt=next(keys),
-                answer=next(keys),
-                error=_without_words(step.page.error),
-                model_ms=step.completion.duration_ms,
-                environment_ms=step.environment_ms,
-                prompt_tokens=step.completion.prompt_tokens,
-                completion_tokens=step.completion.completion_tokens,
-            )
+    def record_step(self, underway: ActiveRun, step: Step) -> None:
+        """Let the run take the step. Raises ``BadText`` for an answer that is not valid Unicode."""
+        underway.run.take_step(
+            self._context(underway.run),
+            role=step.role,
+            prompt=self.ledger.put(json.dumps(step.messages, ensure_ascii=False), "what the model was asked"),
+            answer=self.ledger.put(step.answer, "the model's answer"),
+            error=_without_words(step.page.error),
+            model_ms=step.completion.duration_ms,
+            environment_ms=step.environment_ms,
+            prompt_tokens=step.completion.prompt_tokens,
+            completion_tokens=step.completion.completion_tokens,
+        )
 
     def end(self, underway: ActiveRun, episode: Episode, fault: GrokputerError | None) -> None:
         """End the run with what its last page says, or with the fault that it met."""
@@ -208,7 +207,9 @@ class TaskRunner:
         took_ms, context = underway.watch.took_ms, self._context(run)
         if fault is not None:
             reason = "environment" if isinstance(fault, EnvironmentUnavailable) else "error"
-            run.fail(reason, str(fault), took_ms, page.reward, policy, context, turn=episode.turn)
+            run.fail(
+                reason, self.ledger.put(as_text(str(fault))), took_ms, page.reward, policy, context, turn=episode.turn
+            )
         elif is_success(page):
             run.succeed(took_ms, page.reward, policy, context)
         else:

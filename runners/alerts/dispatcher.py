@@ -16,6 +16,7 @@ from ...domain.events import AlertRaised, AlertResolved, Event
 from ...domain.ports import Channel
 from ...domain.settings.settings import Policy
 from ...projections.explain.sentences import describe
+from ...projections.explain.words import reveal
 from ...projections.state.alerts import PendingDelivery
 from ..store.ledger import Ledger
 from ..store.states import fold, load_state
@@ -72,15 +73,15 @@ class AlertDispatcher:
             self._turn_off(name, policy.channels.targets.get(name), f"{to} wants no more alerts: {answer.reason}")
 
     def _delivery(self, owed: PendingDelivery, told: Event) -> Delivery:
-        """The alert that is told, or the word that it is resolved."""
-        id = told.originator_id
+        """The alert that is told, or the word that it is resolved, in people's words."""
+        id, content = told.originator_id, self.ledger.get_content
         if not isinstance(told, AlertResolved):
             assert isinstance(told, AlertRaised)
-            return Delivery(delivery_id(id, owed.channel), told, owed.position)
+            return Delivery(delivery_id(id, owed.channel), reveal(told, content), owed.position)
         raised = self.ledger.history(id)[0].event
         assert isinstance(raised, AlertRaised)
         own, first = delivery_id(id, owed.channel, is_resolved=True), delivery_id(id, owed.channel)
-        return Delivery(own, raised, owed.position, told, first)
+        return Delivery(own, reveal(raised, content), owed.position, reveal(told, content), first)
 
     def _turn_off(self, channel: str, target: str | None, reason: str) -> None:
         """The receiver wants nothing more: unset the channel, unless it has been set to another meanwhile."""

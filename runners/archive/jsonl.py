@@ -18,6 +18,7 @@ from typing import BinaryIO
 import msgspec
 
 from ...domain.errors import LogError
+from ...domain.events.base import names_in
 from ...domain.merkle import Tree
 from ...projections.state.state import State
 from ..store.codec import decode
@@ -112,6 +113,8 @@ class _Reader:
         self.connection = transaction.connection
         self.head: Opening | None = None
         self.texts = self.position = 0
+        self.names: set[str] = set()
+        """The content keys of names."""
 
     def take(self, line: bytes, state: State) -> None:
         """Store the line's text or event. Raises ``ValueError`` for one that is not as it was written."""
@@ -140,6 +143,10 @@ class _Reader:
             raise LogError(
                 f"the events have the root {root[:19]}, the first line says {self.head.root[:19]}; nothing was imported"
             )
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO names SELECT text, key FROM content WHERE key = ?",
+            ((it,) for it in sorted(self.names)),
+        )
         return self.head
 
     def _begin(self, head: Opening) -> None:
@@ -168,6 +175,7 @@ class _Reader:
         if event.originator_id.hex != it.id or it.version < 1:
             raise ValueError(f"{it.id}/{it.version} is not an aggregate's id, in 32 hex digits, and a version from 1")
         self.transaction.append([(it.id, it.version, it.topic, raw)])
+        self.names.update(names_in(event))
         state.apply(it.position, event)
         if is_due(it.position):
             save_snapshot(self.connection, state)

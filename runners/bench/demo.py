@@ -67,7 +67,9 @@ def run_demo(path: Path, plan: Plan, display: Display | None = None) -> list[Sco
     play(ledger, plan, ACTOR, display or Display())
     [*_, last] = cycles_closed(ledger)
     if last.outcome != "promoted":
-        raise GrokputerError(f"the cycle ended {last.outcome}: {last.detail}; see 'grokputer log --db {ledger.path}'")
+        raise GrokputerError(
+            f"the cycle ended {last.outcome}: {ledger.say(last.detail)}; see 'grokputer log --db {ledger.path}'"
+        )
     return scores(ledger)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -63,6 +63,7 @@ def read_history(log: Log, explained: Explanation) -> History:
     history = History(explained.role, explained.rollout, keys)
     for recorded in log.read():
         history.follow(recorded.position, recorded.event)
+    history.marks = [replace(mark, text=log.say(mark.text)) for mark in history.marks]
     return history
 
 

@@ -44,6 +44,7 @@ def list_runs(log: Log, limit: int, is_wanted: Callable[[Row], bool]) -> RunList
         if is_wanted(run):
             if run["environment"] == "chat":
                 run["task"] = log.get_content(run["task"])
+            run["adapter"] = log.say(run["adapter"])
             found.rows.append(run)
         if len(found.rows) >= limit:
             break

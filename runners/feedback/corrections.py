@@ -198,14 +198,18 @@ def _lessons(steps: Sequence[Step]) -> list[CorrectedStep]:
 def _record(
     ledger: Ledger, run: TaskRun, lessons: Sequence[CorrectedStep], source: str, is_verified: bool, actor: str
 ) -> TaskRun:
-    text = json.dumps([lesson.to_json() for lesson in lessons])
+    rows = [lesson.to_json() for lesson in lessons]
     steps = sum(not lesson.is_instead for lesson in lessons)
     # Keys are salted, so the same correction is known by its text.
-    known = (it.correction for it in run.corrections if ledger.get_content(it.correction) == text)
-    key = next(known, None) or ledger.put(text)
+    known = (it.correction for it in run.corrections if _read(ledger.get_content(it.correction)) == rows)
+    key = next(known, None) or ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
     return ledger.write(TaskRun, run.id, lambda it: it.correct(source, key, steps, is_verified, context))
+
+
+def _read(correction: str | None) -> Any:
+    return None if correction is None else json.loads(correction)
 
 
 def _explain(steps: Sequence[Step], wanted: int) -> str:

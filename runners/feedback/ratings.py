@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...domain.aggregates.run import TaskRun
+from ...domain.aggregates.run import ISSUES, TaskRun
 from ...domain.errors import NotPossible
 from ...projections.explain.sentences import short_id
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
-
-
-ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
-"""The issues that are offered; own words are as good."""
 
 
 def record_rating(
@@ -26,11 +22,12 @@ def record_rating(
     step: int | None = None,
     fault: str | None = None,
 ) -> TaskRun:
-    """Record a person's rating, the comment in the content store. Raises ``NotPossible`` before anything is kept."""
+    """Record a person's rating. Raises ``NotPossible``, and ``BadText`` for words that are not valid Unicode."""
     ended = _require_ended(run)
     run.attribute(stars, step, fault)
-    key = ledger.put(comment) if comment else None
-    named = [word for word in (issue.strip() for issue in issues) if word]
+    key = ledger.put(comment, "the comment") if comment else None
+    words = filter(None, (issue.strip() for issue in issues))
+    named = [it if it in ISSUES else ledger.put(it, "the issue") for it in words]
     context = ledger.context(actor, ended.reference)
     return ledger.write(
         TaskRun, run.id, lambda it: it.rate(stars, "human", named, key, context, step=step, fault=fault)

@@ -48,6 +48,7 @@ from ...projections.state.state import State
 from ..ab.results import load_result
 from ..store.as_of import LogAsOf
 from ..store.codec import Recorded, encode
+from ..store.content import Erasures
 from ..store.log import Log
 from .gate import ARMS, judge_rows
 from .process_manager import NAME, carry_out
@@ -91,10 +92,16 @@ class Decision:
     """The recorded event's name; ``arm`` for the arm that a run was drawn for."""
     difference: str
     """What came of it now and not then, or then and not now; empty where both are equal to the bit."""
+    erased_at: int = 0
+    """Where it differs and rests on words that were erased after it: the position of the last such erasure. It cannot be made
+    again then, and the difference says nothing of it."""
 
 
 def decide_again(log: Log) -> Iterator[Decision]:
-    """Every decision of the log in order, each made again. Reads the whole log; writes nothing."""
+    """Every decision of the log in order, each made again. Reads the whole log; writes nothing.
+
+    Raises ``LogError`` where the log is damaged.
+    """
     again = _Again(log)
     for recorded in log.read():
         yield from again.decide(recorded)
@@ -106,6 +113,8 @@ class _Again:
     def __init__(self, log: Log) -> None:
         self.log, self.past = log, LogAsOf.open(log.path)
         self.tracked = log.tracked(NAME)
+        with log.reading() as connection:
+            self.erasures = Erasures.read(connection)
         self.state = State()
         self.decided: dict[str | None, list[Recorded]] = {}
         """The process's own decisions, by the reference of what they followed from."""
@@ -136,7 +145,7 @@ class _Again:
             case _ if position in self.expected:
                 yield Decision(position, event.TOPIC, _difference(self.expected.pop(position), event))
             case DatasetBuilt() | TrainingDeclined():
-                yield Decision(position, event.TOPIC, self._build(position, event))
+                yield self._build(position, event)
             case AdapterRejected() if event.actor == ACTOR:
                 pass  # by what was measured of its weights
             case _ if isinstance(event, DECIDED) and event.actor == ACTOR:
@@ -213,8 +222,14 @@ class _Again:
         found = load_result(self.past, event.originator_id)
         return _differing(("verdict", "reason", "message", "numbers"), vars(found.verdict), vars(event))
 
-    def _build(self, position: int, event: DatasetBuilt | TrainingDeclined) -> str:
+    def _build(self, position: int, event: DatasetBuilt | TrainingDeclined) -> Decision:
         """The dataset, which also says whether there was enough to learn from."""
+        self.past.lacking.clear()
+        found = self._build_again(position, event)
+        erased_at = self.erasures.latest(self.past.lacking)
+        return Decision(position, event.TOPIC, found, erased_at if found and erased_at > position else 0)
+
+    def _build_again(self, position: int, event: DatasetBuilt | TrainingDeclined) -> str:
         self.past.until = position - 1
         job = self.past.get(TrainingJob, event.originator_id)
         assert job.requested is not None

@@ -185,7 +185,7 @@ class _Bench:
         for done, run in enumerate(playing, 1):
             self.on_count(done, len(wanted))
             if isinstance(run.ended, TaskFailed) and is_lost(run.ended):
-                lost = run.ended.detail or "it was lost"
+                lost = self.ledger.say(run.ended.detail) or "it was lost"
         if lost:
             raise EnvironmentUnavailable(lost)
 

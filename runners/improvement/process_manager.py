@@ -18,7 +18,7 @@ from ...domain.aggregates.base import ACTOR, Aggregate, Context
 from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.aggregates.rollout import Rollout
 from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import InvalidRecipe, LogError
+from ...domain.errors import InvalidRecipe, LogError, NotPossible
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted
 from ...domain.process.commands import (
     CloseCycle,
@@ -181,7 +181,7 @@ LIVE = (RolloutStarted.TOPIC, AdapterPromoted.TOPIC, AdapterRolledBack.TOPIC)
 
 
 def open_cycle(ledger: Ledger, role: str, reason: str, actor: str) -> None:
-    """Ask for a training of the role because a person says so.
+    """Ask for a training of the role because a person says so; ``reason`` is the content key of the person's words, or ours.
 
     Raises ``NotPossible`` while a cycle is in flight, ``InvalidRecipe`` where a setting is out of range; nothing is recorded.
     """
@@ -191,7 +191,10 @@ def open_cycle(ledger: Ledger, role: str, reason: str, actor: str) -> None:
         resolve_recipe(state.policy, role)
         it.open(role, state.traffic(role).stable, reason, context)
 
-    ledger.write_on_state(RoleImprovement, role_id(role), lambda: process_new_events(ledger), decide, LIVE)
+    try:
+        ledger.write_on_state(RoleImprovement, role_id(role), lambda: process_new_events(ledger), decide, LIVE)
+    except NotPossible as error:
+        raise NotPossible(ledger.say(str(error))) from None  # it names who asked before, and why
 
 
 def _request_training(ledger: Aggregates, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:

@@ -67,7 +67,7 @@ DONE = {
 
 @dataclass(frozen=True)
 class ByHand:
-    """A person's decision on an adapter's rollout: one of ``WANTED``, why and by whom."""
+    """A person's decision on an adapter's rollout: one of ``WANTED``, why (the content key of the words) and by whom."""
 
     adapter: str
     wanted: str
@@ -95,16 +95,19 @@ def decide_by_hand(
     It is decided on what the log says at the moment of storing: of several people at once one decides, and the others are told
     what was decided and by whom. ``to`` and ``share`` are those of ``ByHand``. Raises ``NotPossible``.
     """
-    decision = ByHand(adapter, wanted, reason, actor, to, share)
     if not reason.strip():
         raise NotPossible("a decision by hand needs its reason; give one with --reason")
+    decision = ByHand(adapter, wanted, ledger.put(reason, "--reason"), actor, to, share)
     id = _find_rollout(state, decision)
 
     def decide(it: Rollout, state: State) -> None:
         _refuse_what_is_done(ledger, it, state, decision)
         _carry_out(it, state, decision, ledger.context(actor, f"{id}/{it.version}"))
 
-    ledger.write_on_state(Rollout, id, lambda: process_new_events(ledger, state), decide, LIVE)
+    try:
+        ledger.write_on_state(Rollout, id, lambda: process_new_events(ledger, state), decide, LIVE)
+    except NotPossible as error:
+        raise NotPossible(ledger.say(str(error))) from None  # it names who decided before, and why
 
 
 def _find_rollout(state: State, decision: ByHand) -> UUID:

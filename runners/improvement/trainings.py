@@ -18,7 +18,7 @@ from ...adapters.data.dataset import TOPICS, Dataset, build_dataset
 from ...adapters.data.examples import write_examples
 from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
+from ...domain.errors import DamagedWeights, InvalidExamples, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
 from ...domain.settings.recipe import Recipe
 from ..lessons.gather import collect_examples
@@ -61,10 +61,13 @@ def carry_on_training(
     if job.dataset is None:
         collect_examples(ledger, parts, requested, _policy_at_request(ledger, job), say)
         up_to = ledger.position
-        dataset = dataset_for(ledger, requested, up_to)
-        if dataset.lessons < requested.minimum_examples:
-            return _decline(ledger, job, dataset, up_to)
-        job = _record_dataset(ledger, job, dataset, up_to)
+        try:
+            dataset = dataset_for(ledger, requested, up_to)
+            if dataset.lessons < requested.minimum_examples:
+                return _decline(ledger, job, dataset, up_to)
+            job = _record_dataset(ledger, job, dataset, up_to)
+        except InvalidExamples as error:
+            return _fail(ledger, job, f"its dataset cannot be built: {error}; delete its words with 'grokputer forget'")
     try:
         file = _dataset_file(ledger, job, folder)
         job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
@@ -72,7 +75,7 @@ def carry_on_training(
         result = _train(ledger, parts, job, folder, file, on_progress, say)
     except TrainingInterrupted as error:
         return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)
-    except (TrainingError, DamagedWeights, OSError) as error:
+    except (TrainingError, DamagedWeights, InvalidExamples, OSError) as error:
         return _give_up(ledger, job, folder, error)
     return _complete(ledger, parts, job, result, folder)
 

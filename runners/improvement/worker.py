@@ -234,7 +234,8 @@ class Worker:
 
     def _tell(self, until: int) -> None:
         first, self._told = self._told + 1, until
-        for recorded in self.ledger.read(first, until, (AlertRaised.TOPIC, AlertResolved.TOPIC, CanaryAssessed.TOPIC)):
+        topics = (AlertRaised.TOPIC, AlertResolved.TOPIC, CanaryAssessed.TOPIC)
+        for recorded in map(self.ledger.reveal, self.ledger.read(first, until, topics)):
             event = recorded.event
             if isinstance(event, AlertRaised):
                 self.reporter.say(

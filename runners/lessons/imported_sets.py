@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...adapters.data.examples import dataset_hash, encode_examples
+from ...adapters.data.imports.public_set import UNKNOWN
 from ...domain.aggregates.example_set import ExampleSet, example_set_id
-from ...domain.errors import InvalidExamples
 
 if TYPE_CHECKING:
     from ...adapters.data.imports.public_set import PublicSet
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
 def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | None, actor: str) -> bool:
     """Record the set for the role; False when it was recorded before. The license is the set's own where none is given.
 
-    Raises ``InvalidExamples`` for a license that is no UTF-8.
+    Raises ``BadText`` for a license that is not valid Unicode.
     """
-    try:
-        (license or "").encode()
-    except UnicodeEncodeError as error:
-        raise InvalidExamples(f"the license {license!r} is not UTF-8; write it in UTF-8") from error
     dataset = dataset_hash(read.examples)
     id = example_set_id(role, dataset)
     if ledger.get(ExampleSet, id).recorded is not None:
@@ -31,11 +27,16 @@ def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | Non
         "examples": ledger.put(encode_examples(read.examples).decode()),
         "dataset": dataset,
         "count": len(read.examples),
-        "name": read.name,
+        "name": ledger.put(read.name, "the set's name"),
         "form": read.form,
         "left_out": read.left_out,
-        "license": license or read.license,
+        "license": _put_license(ledger, license or read.license),
         "reasons": dict(read.reasons),
     }
     ledger.write(ExampleSet, id, lambda it: it.import_(ledger.context(actor), **fields))
     return True
+
+
+def _put_license(ledger: Ledger, terms: str) -> str:
+    """The terms as content; ``unknown`` is no text of anybody and stays as it is."""
+    return terms if terms == UNKNOWN else ledger.put(terms, "--license")

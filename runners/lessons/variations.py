@@ -55,7 +55,7 @@ def vary_run(
     dataset = dataset_hash(made)
     fields = {
         "role": run.started.role,
-        "examples": ledger.put(encode_examples(made).decode()),
+        "examples": ledger.put(encode_examples(made).decode(), "what the teacher said"),
         "dataset": dataset,
         "count": len(made),
         "run": run.id,

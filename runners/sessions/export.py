@@ -15,6 +15,7 @@ from typing import Any
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotFound, NotPossible
 from ...domain.events import StepTaken, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.events.base import KEY
 from ...domain.rules.imported import IMPORTED
 from ..store.log import Log
 from .imports import IDS, RATING_KEYS, read_session
@@ -97,7 +98,7 @@ def _row(log: Log, run: TaskRun) -> dict[str, Any] | None:
     if (said.stars, said.comment, list(said.issues)) == (
         rating.stars,
         told.get("feedback_comment"),
-        list(rating.issues),
+        told.get("what_went_wrong", []),
     ):
         return row
     kept = {key: value for key, value in row.items() if key not in RATING_KEYS}
@@ -107,7 +108,8 @@ def _row(log: Log, run: TaskRun) -> dict[str, Any] | None:
 
 def _say_rating(log: Log, rating: TaskRated) -> dict[str, Any]:
     comment = None if rating.comment is None else log.get_content(rating.comment)
-    said = {"user_rating": rating.stars, "feedback_comment": comment, "what_went_wrong": list(rating.issues)}
+    issues = list(filter(None, (_words(log, it) for it in rating.issues)))
+    said = {"user_rating": rating.stars, "feedback_comment": comment, "what_went_wrong": issues}
     return {key: value for key, value in said.items() if value not in (None, [])}
 
 
@@ -119,7 +121,7 @@ def _build(log: Log, run: TaskRun) -> dict[str, Any] | None:
     steps = [_build_step(log, step) for step in run.steps]
     if task is None or None in steps:
         return None
-    adapter = (started.adapter or "").removeprefix(IMPORTED).removeprefix(":")
+    adapter = _words(log, (started.adapter or "").removeprefix(IMPORTED).removeprefix(":"))
     row = {
         "session_id": run.id.hex,
         "task": task,
@@ -127,9 +129,14 @@ def _build(log: Log, run: TaskRun) -> dict[str, Any] | None:
         "iterations": steps or started.policy.get(IMPORTED, {}).get("iterations", 0),
         "success": isinstance(ended, TaskSucceeded),
         "lora_version": adapter,
-        "what_went_wrong": ended.detail if isinstance(ended, TaskFailed) else "",
+        "what_went_wrong": _words(log, ended.detail) if isinstance(ended, TaskFailed) else "",
     }
-    return {key: value for key, value in row.items() if value != ""}
+    return {key: value for key, value in row.items() if value not in ("", None)}
+
+
+def _words(log: Log, field: str) -> str | None:
+    """The words that the field holds or names, None where they were erased."""
+    return log.get_content(field) if KEY.fullmatch(field) else field
 
 
 def _say_times(started: TaskStarted, duration_ms: int) -> dict[str, str]:

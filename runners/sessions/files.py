@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...domain.errors import InvalidSession
+from ...domain.text import show_fault
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 """The files that are looked into where a folder is given."""
@@ -143,7 +144,4 @@ def _check_text(where: str, path: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        lone = text[error.start].encode("unicode_escape").decode()
-        raise InvalidSession(
-            f"{where}: {path} holds half a character ({lone}, a lone surrogate); allowed is Unicode text"
-        ) from None
+        raise InvalidSession(f"{where}: {path} is not valid Unicode: {show_fault(error)}; give it in UTF-8") from None

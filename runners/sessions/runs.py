@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ...domain.aggregates.run import TaskRun
+from ...domain.aggregates.run import ISSUES, TaskRun
 from ...domain.rules.imported import IMPORTED
 from ...domain.settings.settings import Policy
 from .imports import Session
@@ -73,31 +73,38 @@ def record_session(ledger: Ledger, session: Session, role: str, actor: str) -> b
         *(json.dumps(it, ensure_ascii=False) for it in asked),
         *(it.answer for it in session.acts),
     ]
-    task, logged, *keys = ledger.put_all([*words, *([session.comment] if session.comment else [])])
+    task, logged, *keys = (ledger.put(it) for it in [*words, *([session.comment] if session.comment else [])])
+    issues = [it if it in ISSUES else ledger.put(it) for it in session.issues]
+    detail = ledger.put("; ".join(session.issues) or SAYS_FAILED)
     prompts, answers, comment = keys[: len(asked)], keys[len(asked) : 2 * len(asked)], keys[2 * len(asked) :]
 
+    is_new = False
+
     def tell(run: TaskRun) -> None:
-        if run.started is None:  # else another process was first
+        nonlocal is_new
+        is_new = run.started is None
+        if is_new:  # else another process was first
             _start(ledger, run, session, task, logged, role, actor)
             for act, prompt, answer in zip(session.acts, prompts, answers, strict=True):
                 run.take_step(
                     _after(ledger, run, actor), prompt=prompt, answer=answer, error="", model_ms=act.duration_ms,
                     environment_ms=0, prompt_tokens=None, completion_tokens=None,
                 )  # fmt: skip
-            _end(run, session, _after(ledger, run, actor))
+            _end(run, session, detail, _after(ledger, run, actor))
             if session.stars is not None:
                 said = comment[0] if comment else None
-                run.rate(session.stars, "human", session.issues, said, _after(ledger, run, actor))
+                run.rate(session.stars, "human", issues, said, _after(ledger, run, actor))
 
     ledger.write(TaskRun, session.id, tell)
-    return True
+    return is_new
 
 
 def _start(ledger: Ledger, run: TaskRun, session: Session, task: str, logged: str, role: str, actor: str) -> None:
-    told = {"lora_version": session.lora_version, "iterations": session.iterations}
+    version = session.lora_version and ledger.name_key(session.lora_version, "lora_version")
+    told = {"lora_version": version, "iterations": session.iterations}
     run.start(
         ledger.context(actor), role=role, arm="pinned", rollout=None, session=None, seed=0, environment="chat", task=task,
-        base=IMPORTED, adapter=":".join(filter(None, [IMPORTED, session.lora_version])), policy={IMPORTED: told},
+        base=IMPORTED, adapter=":".join(filter(None, [IMPORTED, version])), policy={IMPORTED: told},
     )  # fmt: skip
     began, ended = (None if it is None else it.isoformat() for it in (session.began, session.ended))
     times = tuple(None if it.began is None else it.began.isoformat() for it in session.acts)
@@ -111,12 +118,11 @@ def _start(ledger: Ledger, run: TaskRun, session: Session, task: str, logged: st
     )
 
 
-def _end(run: TaskRun, session: Session, context: Any) -> None:
+def _end(run: TaskRun, session: Session, detail: str, context: Any) -> None:
     if session.succeeded:
         run.succeed(session.duration_ms, 1.0, Policy(), context)
     else:
-        why = "; ".join(session.issues) or SAYS_FAILED
-        run.fail("wrong", why, session.duration_ms, 0.0, Policy(), context)
+        run.fail("wrong", detail, session.duration_ms, 0.0, Policy(), context)
 
 
 def _after(ledger: Ledger, run: TaskRun, actor: str) -> Any:

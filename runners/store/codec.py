@@ -71,6 +71,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("PolicyChanged", 1): lambda state: {**state, "is_unset": False},
     # Some keys were renamed; an older program would not know the new ones and pass over them.
     ("PolicyChanged", 2): lambda state: {**state, "key": current_key(state["key"])},
+    ("ContentErased", 1): lambda state: {**state, "erased": ""},
 }
 """(topic, version) to the function that lifts a stored state of that version to the next."""
 
@@ -95,7 +96,7 @@ def encode(event: Event) -> bytes:
     state["v"] = event.VERSION
     form = _FORMS.get(event.TOPIC) or _make_form(event.TOPIC)
     try:
-        stored = msgspec.json.encode(state)
+        stored = msgspec.json.encode(state, enc_hook=_plain)
         read = form.read(stored)
     except (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise LogError(
@@ -113,10 +114,17 @@ def _complaint(state: dict[str, Any], error: Exception) -> str:
         return " ".join(str(error).split())
     for field, value in state.items():
         try:
-            msgspec.json.encode(value)
+            msgspec.json.encode(value, enc_hook=_plain)
         except UnicodeError:
             return f"{field} is text that is not Unicode: it has a lone surrogate"
     return "it has text that is not Unicode"
+
+
+def _plain(value: Any) -> str:
+    """A content key that still carries its words, as a string like any other."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"a fact cannot hold {type(value).__name__}")
 
 
 def decode(topic: str, originator_id: str, originator_version: int, state: bytes) -> Event:

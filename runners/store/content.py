@@ -6,8 +6,9 @@ they were.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,20 +26,24 @@ from ...domain.events import (
     TaskRated,
     TaskStarted,
 )
-from ...domain.events.base import CONTENT
+from ...domain.events.base import keys_in
 from .codec import Recorded, decode
 from .log import BATCH, COLUMNS, check_content
 
-NAMING = {topic: kind.TEXTS for topic, kind in EVENTS.items() if kind.TEXTS}
-"""The topics of the facts that name texts, and the fields in which they do."""
+NAMING = {topic: (*kind.TEXTS, *kind.WORDS) for topic, kind in EVENTS.items()}
+"""By topic the fields in which the facts name texts."""
 
-WORDS = (TaskStarted, SessionImported, StepTaken, TaskRated, TaskCorrected, ExamplesImported, ExamplesSynthesized)
-"""The facts whose texts are somebody's words, which can be erased; the others' are figures."""
+SAID = (TaskStarted, SessionImported, StepTaken, TaskRated, TaskCorrected, ExamplesImported, ExamplesSynthesized)
+"""The facts whose documents are somebody's words, which can be erased; those of the others are figures."""
+
+
+_VALUE: Any = str | list[Any] | dict[str, Any] | None
+"""What a field that names texts may hold."""
 
 
 def _reader(topic: str) -> Callable[[bytes], Any]:
     """Reads the fields in which a fact of the topic names texts, and nothing else of it."""
-    form = msgspec.defstruct(topic, [(field, str | None, None) for field in NAMING[topic]], gc=False)
+    form = msgspec.defstruct(topic, [(field, _VALUE, None) for field in NAMING[topic]], gc=False)
     return msgspec.json.Decoder(form).decode
 
 
@@ -67,7 +72,7 @@ class Search:
         if topic not in NAMING:
             return
         try:
-            for key in keys_in(topic, state):
+            for key in named_in(topic, state):
                 self._named.setdefault(key, position)
         except (msgspec.DecodeError, UnicodeError) as error:
             raise LogError(
@@ -81,9 +86,9 @@ class Search:
         self._look()
         if not self._lacking:
             return None
-        erasures = _Erasures.read(self._connection)
+        erasures = Erasures.read(self._connection)
         for position, key in self._lacking:
-            if not erasures.cover(self._connection, _at(self._connection, position)):
+            if not erasures.cover(self._connection, _at(self._connection, position), key):
                 return position, key
         return None
 
@@ -96,43 +101,77 @@ class Search:
         self._named.clear()
 
 
-def keys_in(topic: str, state: bytes) -> Iterator[str]:
+def named_in(topic: str, state: bytes) -> Iterator[str]:
     """The keys of the texts that a stored event names, without reading more of it."""
     event = _READERS[topic](state)
     for field in NAMING[topic]:
-        key = getattr(event, field)
-        if key is not None and key.startswith(CONTENT):
-            yield key
+        yield from keys_in(getattr(event, field))
+
+
+def find_unnamed(connection: sqlite3.Connection) -> set[str]:
+    """The texts that no event names, as of one moment. Raises ``LogError``."""
+    left = {key for (key,) in connection.execute("SELECT key FROM content")}
+    for position, topic, state in connection.execute("SELECT position, topic, state FROM stored_events"):
+        if topic not in NAMING:
+            raise LogError(
+                f"the event at position {position} is {topic!r}, which this version does not know; upgrade grokputer"
+            )
+        left.difference_update(named_in(topic, state))
+    return left
 
 
 @dataclass(frozen=True)
-class _Erasures:
-    """Whose words were erased, and the position of the last time."""
+class Erasures:
+    """Which texts were erased; of erasures that do not list them, whose words, and the position of the last time."""
 
+    keys: Mapping[str, int]
+    """By key the position of its erasure."""
     runs: Mapping[str, int]
     people: Mapping[str, int]
 
     @classmethod
-    def read(cls, connection: sqlite3.Connection) -> _Erasures:
-        runs, people = dict[str, int](), dict[str, int]()
+    def read(cls, connection: sqlite3.Connection) -> Erasures:
+        keys, runs, people = dict[str, int](), dict[str, int](), dict[str, int]()
         for position, event in _select(connection, "topic = ? ORDER BY position", ContentErased.TOPIC):
             assert isinstance(event, ContentErased)
-            if event.run is not None:
+            if event.erased:
+                keys.update(dict.fromkeys(_read_list(connection, position, event.erased), position))
+            elif event.run is not None:
                 runs[event.run] = position
-            if event.person is not None:
+            elif event.person is not None:
                 people[event.person] = position
-        return cls(runs, people)
+        return cls(keys, runs, people)
 
-    def cover(self, connection: sqlite3.Connection, recorded: Recorded) -> bool:
-        """Whether the event's words were erased after it: as its run's, its actor's, or those of who began the run."""
+    def latest(self, keys: Iterable[str]) -> int:
+        """The position of the last erasure of one of the texts, 0 without any.
+
+        An erasure that does not list its texts may be of any text.
+        """
+        unlisted = max([*self.runs.values(), *self.people.values()], default=0)
+        return max((self.keys.get(key, unlisted) for key in keys), default=0)
+
+    def cover(self, connection: sqlite3.Connection, recorded: Recorded, key: str) -> bool:
+        """Whether the text was erased on record.
+
+        An erasure that does not list its texts covers those of the run, of the person and of the runs that the person began.
+        """
         event = recorded.event
-        if not isinstance(event, WORDS):
+        if key in self.keys:
+            return True
+        if not isinstance(event, SAID):
             return False
         run = event.run if isinstance(event, ExamplesSynthesized) else event.originator_id.hex
         if max(self.runs.get(run, 0), self.people.get(event.actor, 0)) > recorded.position:
             return True
         [began] = _select(connection, "originator_id = ? AND originator_version = 1", run) or [recorded]
         return self.people.get(began.event.actor, 0) > recorded.position
+
+
+def _read_list(connection: sqlite3.Connection, position: int, key: str) -> list[str]:
+    row = connection.execute("SELECT key, salt, text FROM content WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        raise LogError(f"the list of what was erased at position {position} is not there; restore it from a backup")
+    return [str(it) for it in json.loads(check_content(*row))]
 
 
 def _at(connection: sqlite3.Connection, position: int) -> Recorded:

@@ -6,7 +6,6 @@ transaction; a lost race is decided anew. Storing is the work of an ``eventsourc
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,12 +24,15 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment
 
-from ...domain.aggregates.base import Aggregate, Context
+from ...domain.aggregates.base import OWN_NAMES, Aggregate, Context
 from ...domain.errors import LogError
 from ...domain.events import Event
-from .log import Log, content_key, explain
+from ...domain.events.base import KEY
+from ...domain.text import check_text
+from .log import Log, explain
 from .recorder import FactMapper, LogFactory, LogRecorder
 from .schema import create_tables, is_blank, upgrade_tables
+from .words import Key, NameKnown, check_fields, keep, known_name, store_words, swap_key, words_of
 from .writer import Transaction, Work
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ class Ledger(Log):
         super().__init__(path, clock)
         self.followed = 0
         """Up to which position this process has reacted, at the least; what is stored of it may lie a few events behind."""
+        self._names: dict[str, Key] = {}
+        """Names that no stored event holds yet."""
         try:
             upgrade_tables(path)
             self._events = _Events({"SQLITE_DBNAME": str(path), "CREATE_TABLE": "no"})
@@ -84,8 +88,23 @@ class Ledger(Log):
             self._events.close()
 
     def context(self, actor: str, caused_by: str | None = None) -> Context:
-        """What surrounds a decision taken now."""
-        return Context(self.clock.now(), actor, caused_by)
+        """What surrounds a decision taken now. Raises ``BadText`` for a name that is not valid Unicode."""
+        return Context(self.clock.now(), self.name_key(actor), caused_by)
+
+    def name_key(self, name: str, what: str = "the name to record (--as, or your user name)") -> str:
+        """The content key of a name, the same each time. The program's own names, and keys, come back unchanged.
+
+        ``what`` names the name where it is refused. Raises ``BadText``.
+        """
+        if name in OWN_NAMES or KEY.fullmatch(name):
+            return name
+        kept = self._names.get(name)
+        if kept is None or kept.is_stored:
+            known = self._one("SELECT key FROM names WHERE name = ?", check_text(name, what))
+            if known is not None:
+                return known_name(known, name)
+            kept = self._names[name] = keep(name, is_name=True)
+        return kept
 
     def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
         """Load the aggregate, let it decide, store its events; taken anew when another process wrote it meanwhile."""
@@ -125,9 +144,11 @@ class Ledger(Log):
         raise LogError(f"{self.path} is being written by too many at once; try again")
 
     def store(self, *aggregates: Aggregate, tracking: Tracking | None = None, also: Work[None] | None = None) -> None:
-        """Store the aggregates' pending events, how far a follower is, and what else is to be done, in one transaction.
+        """Store the aggregates' pending events with the words that they name, how far a follower is, and what else is to be
+        done, in one transaction.
 
-        Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first, ``LogError``.
+        Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first, ``LogError``,
+        and ``BadText`` for an event that is not valid Unicode.
         What could not be stored is pending still, so to store the aggregate again is to try again.
         """
         collected = [(aggregate, aggregate.collect_events()) for aggregate in aggregates]
@@ -135,29 +156,37 @@ class Ledger(Log):
         if not events and tracking is None:
             return
         try:
-            self._events.record(events, tracking, also)
+            self._store(events, tracking, also)
         except BaseException as error:
             for aggregate, pending in collected:
                 aggregate.take_back(pending)
             if isinstance(error, PersistenceError):
                 raise self._explained(error) from error
+            if isinstance(error, UnicodeEncodeError):
+                for event in events:
+                    check_fields(event)
             raise
 
     def store_all(self, saves: Sequence[Save]) -> list[Exception | None]:
         """Store many in one commit. For each None once it is safe on the disk, or why it alone was not stored.
 
         That is ``IntegrityError`` where one of the versions is there already, ``LogError``, or what ``also`` raises. Raises
-        ``LogError`` where nothing can be stored. What could not be stored is pending still.
+        ``LogError`` where nothing can be stored, and ``BadText`` for an event that is not valid Unicode: then nothing is.
+        What could not be stored is pending still.
         """
         collected = [[(aggregate, aggregate.collect_events()) for aggregate in save.aggregates] for save in saves]
         events = [[event for _, pending in pairs for event in pending] for pairs in collected]
         undone = collected
         try:
-            outcomes = self._events.record_all(list(zip(events, (save.also for save in saves), strict=True)))
+            outcomes = self._store_all(list(zip(events, (save.also for save in saves), strict=True)))
             errors = [self._explained(it) if isinstance(it, Exception) else None for it in outcomes]
             undone = [pairs for pairs, error in zip(collected, errors, strict=True) if error is not None]
         except PersistenceError as error:
             raise self._explained(error) from error
+        except UnicodeEncodeError:
+            for event in chain(*events):
+                check_fields(event)
+            raise
         finally:
             for aggregate, pending in chain(*undone):
                 aggregate.take_back(pending)
@@ -168,18 +197,51 @@ class Ledger(Log):
         is_ours = isinstance(error, PersistenceError) and not isinstance(error, IntegrityError)
         return explain(self.path, error) if is_ours else error
 
-    def put(self, text: str) -> str:
-        """Keep the text under a salted hash, so that erasing it leaves nothing that a guess could be held against."""
-        return self.put_all([text])[0]
+    def _store(self, events: Sequence[Event], tracking: Tracking | None, also: Work[None] | None) -> None:
+        words = words_of(events)
+        try:
+            self._events.record(events, tracking, _with_words(words, also))
+        except NameKnown as error:
+            self._use_known(events, error)
+            self._store(events, tracking, also)
+            return
+        for key in words:
+            key.is_stored = True
 
-    def put_all(self, texts: Sequence[str]) -> list[str]:
-        """Keep each text under a salted hash of its own, all in one transaction; the keys in their order."""
-        rows = [(salt, text) for text in texts for salt in [secrets.token_bytes(16)]]
-        keys = [content_key(salt, text) for salt, text in rows]
-        if rows:
-            named = [(key, *row) for key, row in zip(keys, rows, strict=True)]
-            self.change(lambda it: it.connection.executemany("INSERT INTO content VALUES (?, ?, ?)", named))
-        return keys
+    def _store_all(self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]]) -> list[Sequence[int] | Exception]:
+        """Store each member's events and words in one commit for all, and once more those with a name that has another key."""
+        words = [words_of(events) for events, _ in batch]
+        outcomes = self._events.record_all(
+            [(events, _with_words(keys, also)) for keys, (events, also) in zip(words, batch, strict=True)]
+        )
+        again = []
+        for number, outcome in enumerate(outcomes):
+            if isinstance(outcome, NameKnown):
+                self._use_known(batch[number][0], outcome)
+                again.append(number)
+            elif not isinstance(outcome, Exception):
+                for key in words[number]:
+                    key.is_stored = True
+        if again:
+            for number, outcome in zip(again, self._store_all([batch[it] for it in again]), strict=True):
+                outcomes[number] = outcome
+        return outcomes
+
+    def _use_known(self, events: Sequence[Event], error: NameKnown) -> None:
+        for event in events:
+            swap_key(event, error.key, error.known)
+        self._names.pop(error.key.text, None)
+
+    def put(self, text: str, what: str = "a text") -> str:
+        """The content key of the text. It is stored with the first event that names the key, and never without one.
+
+        ``what`` names the text where it is refused. Raises ``BadText`` where it is not valid Unicode.
+        """
+        return keep(text, what)
+
+    def get_content(self, key: str) -> str | None:
+        """The text under the key, also before it is stored; None when it was erased. Raises ``LogError``."""
+        return key.text if isinstance(key, Key) and not key.is_stored else super().get_content(key)
 
     def change(self, work: Work[T]) -> T:
         """Do the work in a transaction of the log's writer. Raises ``LogError`` where nothing can be stored."""
@@ -199,6 +261,17 @@ def _refuse_if_stored_since(position: int, topics: Sequence[str], own: int) -> W
             raise IntegrityError("another process has decided meanwhile")
 
     return check
+
+
+def _with_words(words: Sequence[Key], also: Work[None] | None) -> Work[None]:
+    """What stores the words in the transaction of the events that name them, and then does what else is to be done."""
+
+    def store(transaction: Transaction) -> None:
+        store_words(transaction, words)
+        if also is not None:
+            also(transaction)
+
+    return store
 
 
 class _Events(Application[UUID]):

@@ -21,6 +21,7 @@ from ...domain.aggregates.base import Aggregate
 from ...domain.errors import LogError, NotFound
 from ...domain.events import EVENTS, Event, Timestamped
 from ...domain.events.base import CONTENT
+from ...projections.explain.words import ERASED, reveal, say_words
 from .codec import Recorded, decode, decode_timestamp
 from .write_lock import WriteLock
 
@@ -58,6 +59,7 @@ Row = tuple[int, str, int, str, bytes]
 """Those columns of one event."""
 
 A = TypeVar("A", bound=Aggregate)
+T = TypeVar("T")
 
 
 class SystemClock:
@@ -239,6 +241,14 @@ class Log:
         if row is None:
             return None
         return check_content(key, *row)
+
+    def reveal(self, recorded: Recorded) -> Recorded:
+        """The event with words in place of the content keys of names and short texts, ``(erased)`` where they are gone."""
+        return recorded._replace(event=reveal(recorded.event, self.get_content))
+
+    def say(self, value: T, erased: str | None = ERASED) -> T:
+        """The value, however deep, with words in place of content keys; see ``say_words``."""
+        return say_words(value, self.get_content, erased)
 
     def has_content(self, key: str) -> bool:
         """Whether there is a text under the key."""

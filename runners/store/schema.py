@@ -21,6 +21,8 @@ MOMENTS = (
     "CREATE TABLE IF NOT EXISTS moments (name TEXT NOT NULL, position INTEGER NOT NULL, state BLOB NOT NULL, "
     "PRIMARY KEY (name, position))"
 )
+NAMES = "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID"
+"""By each name the content key under which events know it: names of people, and of the adapters of other programs."""
 TABLES = (
     "CREATE TABLE IF NOT EXISTS stored_events (position INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT NOT NULL, "
     "originator_version INTEGER NOT NULL, topic TEXT NOT NULL, state BLOB NOT NULL, nodes BLOB NOT NULL, "
@@ -37,6 +39,7 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, state BLOB NOT NULL) "
     "WITHOUT ROWID",
     MOMENTS,
+    NAMES,
     # The library's own, for one row per follower.
     "CREATE TABLE IF NOT EXISTS tracking (application_name TEXT PRIMARY KEY, notification_id INTEGER) WITHOUT ROWID",
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -101,15 +104,16 @@ def _remove(file: Path) -> None:
 def upgrade_tables(path: Path) -> None:
     """Give a log that an earlier program wrote what it lacks; done once, all or nothing.
 
-    That is a node of the Merkle tree for each event, and the table of the states that are kept.
+    That is a node of the Merkle tree for each event, the table of the states that are kept, and that of people's names.
     Raises ``LogError`` for a log in which positions are missing, or which another process does not let go of;
     ``sqlite3.Error``, ``OSError``.
     """
     with closing(connect(path, "ro")) as connection:
-        if has_nodes(connection) and has_moments(connection):
+        if has_nodes(connection) and has_moments(connection) and _has_table(connection, "names"):
             return
     with closing(WriteLock(path)) as lock, lock, closing(connect(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
+        connection.execute(NAMES)
         connection.execute(MOMENTS)
         connection.execute("DELETE FROM checkpoints WHERE name LIKE 'state%'")  # where states were kept before
         if not has_nodes(connection):
@@ -127,7 +131,11 @@ def has_nodes(connection: sqlite3.Connection) -> bool:
 
 def has_moments(connection: sqlite3.Connection) -> bool:
     """Whether there is a table of the states that are kept."""
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'moments'").fetchone() is not None
+    return _has_table(connection, "moments")
+
+
+def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None
 
 
 def _grow_tree(connection: sqlite3.Connection, path: Path) -> None:

@@ -195,7 +195,7 @@ def _follow(
 def _entries(opened: Log, events: Iterable[Recorded]) -> Iterator[dict[str, Any]]:
     """The events as they are printed. A cause is mostly shortly before, so it was just read and need not be looked up."""
     positions: OrderedDict[str, int | None] = OrderedDict()
-    for recorded in events:
+    for recorded in map(opened.reveal, events):
         cause = recorded.event.caused_by
         positions[recorded.event.reference] = recorded.position
         if cause is not None and cause not in positions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import print_json, print_line, print_table, say
 
 if TYPE_CHECKING:
+    from ...improvement.decisions import Decision
     from ...store.log import Log
 
 SHOWN = 10
@@ -27,7 +28,7 @@ def replay(
 
     Says for each whether it is equal to the bit; exits with 1 when one differs. Decisions are breaches, trainings asked for,
     datasets, gates, the arms of runs, looks at a canary, promotions, roll backs, comparisons and alerts; what people decided
-    stands as it is.
+    stands as it is. A decision that rests on erased words cannot be made again: it is named, and is no difference.
 
     \b
     Examples:
@@ -58,25 +59,40 @@ def _decide_again(log: Log, as_json: bool) -> None:
     from ...improvement.decisions import decide_again
 
     counts: dict[str, list[int]] = {}
-    different = []
+    different: list[Decision] = []
+    erased: list[Decision] = []
     for decision in decide_again(log):
         count = counts.setdefault(decision.kind, [0, 0])
         count[0] += 1
         count[1] += not decision.difference
         if decision.difference:
-            different.append(decision)
+            (erased if decision.erased_at else different).append(decision)
     total = sum(made for made, _ in counts.values())
     if as_json:
         kinds = {kind: {"made": made, "equal": equal} for kind, (made, equal) in sorted(counts.items())}
-        differences = [vars(decision) for decision in different]
-        print_json({"decisions": total, "is_equal": not different, "kinds": kinds, "different": differences})
+        document: dict[str, Any] = {"decisions": total, "is_equal": not different, "kinds": kinds}
+        document["different"] = [
+            {name: vars(it)[name] for name in ("position", "kind", "difference")} for it in different
+        ]
+        document["erased"] = [{name: vars(it)[name] for name in ("position", "kind", "erased_at")} for it in erased]
+        print_json(document)
     else:
-        print_line(f"{total} decisions made again, {total - len(different)} of them equal to the bit")
+        print_line(f"{total} decisions made again, {total - len(different) - len(erased)} of them equal to the bit")
         rows = ((kind, made, equal) for kind, (made, equal) in sorted(counts.items()))
         print_table(("decision", "made", "equal"), rows, "no decisions yet; 'grokputer run' and 'rate' lead to some")
-        for it in different[:SHOWN]:
-            print_line(f"at {it.position}, {it.kind}: {it.difference}")
-        if len(different) > SHOWN:
-            print_line(f"and {len(different) - SHOWN} more; --json lists all")
+        _print_some([f"at {it.position}, {it.kind}: {it.difference}" for it in different])
+        _print_some(
+            [
+                f"at {it.position}, {it.kind}: it rests on words that were erased at {it.erased_at}, so it cannot be made again"
+                for it in erased
+            ]
+        )
     if different:
         raise typer.Exit(1)
+
+
+def _print_some(lines: list[str]) -> None:
+    for line in lines[:SHOWN]:
+        print_line(line)
+    if len(lines) > SHOWN:
+        print_line(f"and {len(lines) - SHOWN} more; --json lists all")

@@ -11,6 +11,7 @@ from ....domain.durations import show_duration
 from ....domain.rules.cost import Cost
 from ....projections.explain.imported import describe_imported
 from ....projections.explain.overview import describe_role
+from ....projections.explain.words import say_alert
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import print_json, print_line, print_table, show_share, show_time
 
@@ -42,7 +43,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     log = open_log(db)
     state = load_state(log)
     roles = describe_roles(log, state, find_worker(log))
-    alerts = [alert for alert in state.alerts.rows() if alert["is_open"]]
+    alerts = [say_alert(row, log.get_content) for row in state.alerts.rows() if row["is_open"]]
     store = weight_store(log.path)
     gone = missing(state, store)
     if as_json:
@@ -52,7 +53,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     _print_waits(roles)
     _print_imported(roles)
     for name, serves in gone.items():
-        print(
+        print_line(
             f"WEIGHTS MISSING: those of {name}, which is {serves}, are not in {store.root}; restore them from a backup"
         )
     for alert in alerts[-SHOWN:]:
@@ -89,7 +90,7 @@ def at(
         "roles": describe_roles(log, state),
         "adapters": [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)],
         "settings": dict(state.settings),
-        "metrics": state.metrics.rows(),
+        "metrics": [{**row, "adapter": log.say(row["adapter"])} for row in state.metrics.rows()],
         "ratings": state.ratings.rows(),
     }
     if as_json:
@@ -100,7 +101,7 @@ def at(
     _print_imported(document["roles"])
     print_adapters(state)
     print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
-    _print_metrics(state)
+    _print_metrics(document["metrics"])
 
 
 def describe_roles(log: Log, state: State, worker: str | None = None) -> list[dict[str, Any]]:
@@ -163,10 +164,10 @@ def _row(role: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _print_metrics(state: State) -> None:
+def _print_metrics(found: list[dict[str, Any]]) -> None:
     columns = ("role", "adapter", "arm", "runs", "success", "steps", "ms", "ratings", "corrections")
     names = ("role", "adapter", "arm", "runs", "success", "mean_steps", "mean_ms", "ratings", "corrections")
-    rows = ([row[name] for name in names] for row in state.metrics.rows())
+    rows = ([row[name] for name in names] for row in found)
     print_table(columns, rows, "no runs")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,6 +57,7 @@ def what_if(
     imagination = WhatIf(changed, {recorded.event.caused_by: recorded.position for recorded in breaches})
     moments = [it for recorded in log.read() for it in imagination.imagine(recorded.position, recorded.event)]
     moments += imagination.rest()
+    moments = [replace(it, message=log.say(it.message, None)) for it in moments]
     if as_json:
         print_json({"settings": changed, "moments": [{**vars(it), "time": it.time.isoformat()} for it in moments]})
         return

@@ -9,6 +9,7 @@ import typer
 
 from ....domain.aggregates.alert import CHANNELS
 from ....domain.durations import say_time
+from ....projections.explain.words import say_alert
 from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
 from ..rendering import Branch, print_json, print_line, print_tree, show_time
 
@@ -40,6 +41,7 @@ def list_alerts(
     log = open_log(db)
     state = load_state(log)
     shown = [row for row in state.alerts.rows() if row["is_open"] or not is_open][-limit:]
+    shown = [say_alert(row, log.get_content) for row in shown]
     if as_json:
         print_json(shown)
         return

@@ -33,8 +33,10 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
         return
     from ...store.states import load_state
 
-    state = load_state(open_log(db))
+    log = open_log(db)
+    state = load_state(log)
     lanes = [(id, _as_it_stands(state, id, lane)) for id, lane in in_order(state.lanes.state["rollouts"])]
+    lanes = [(id, {**lane, "message": log.say(lane["message"])}) for id, lane in lanes]
     if as_json:
         print_json([{"id": id, **lane} for id, lane in lanes])
         return

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....domain.aggregates.run import TaskRun, check_stars
+from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ....domain.errors import BadRating, GrokputerError, NotPossible
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, short_id
-from ...feedback.ratings import ISSUES, _require_ended, record_rating
+from ...feedback.ratings import _require_ended, record_rating
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
 from ..rendering import print_line, say, say_text
 

@@ -92,7 +92,7 @@ def run(
     elif times > 1:
         good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
         print_line(f"{good} of {times} succeeded")
-    _raise_faults(ended)
+    _raise_faults(ledger, ended)
 
 
 def _follow(ledger: Ledger) -> State:
@@ -208,7 +208,7 @@ def _document(ledger: Ledger, run: TaskRun) -> dict[str, object]:
         "adapter": started.adapter,
         "outcome": "failed" if isinstance(ended, TaskFailed) else "succeeded",
         "reason": ended.reason if isinstance(ended, TaskFailed) else None,
-        "detail": ended.detail if isinstance(ended, TaskFailed) else None,
+        "detail": ledger.say(ended.detail) if isinstance(ended, TaskFailed) else None,
         "steps": ended.steps,
         "seconds": round(ended.duration_ms / 1000, 1),
         "reward": ended.reward,
@@ -232,8 +232,8 @@ def _review(ledger: Ledger, parts: Services, run: TaskRun) -> None:
     say(f"  the reviewer gives {rating.stars} stars{describe_fault(rating)}{corrected}")
 
 
-def _raise_faults(runs: list[TaskRun]) -> None:
+def _raise_faults(ledger: Ledger, runs: list[TaskRun]) -> None:
     """Where the system itself failed, that is the user's business: the last fault, in its own words."""
     for run in reversed(runs):
         if isinstance(run.ended, TaskFailed) and run.ended.reason in ("error", "environment"):
-            raise GrokputerError(run.ended.detail)
+            raise GrokputerError(ledger.say(run.ended.detail))

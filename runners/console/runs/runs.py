@@ -236,9 +236,10 @@ def show(
       grokputer show 3fa2 --full
     """
     log = open_log(db)
-    history = log.history(find_run(log, run))
-    story = [_describe(log, recorded.position, recorded.event) for recorded in history]
-    whole = TaskRun.project(history[0].event.originator_id, (recorded.event for recorded in history))
+    recorded_history = log.history(find_run(log, run))
+    history = [log.reveal(recorded) for recorded in recorded_history]
+    story = [_describe(log, *recorded) for recorded in history]
+    whole = TaskRun.project(recorded_history[0].event.originator_id, (it.event for it in recorded_history))
     if as_json:
         events = [{k: v for k, v in it.items() if k != "run"} for it in story]
         print_json({"run": story[0]["run"], **token_counts(whole), "events": events})

@@ -63,7 +63,7 @@ def train(
 
         preview(ledger, load_state(ledger), role, probes=probes, as_json=as_json)
         return
-    open_cycle(ledger, role, reason, name_actor(by))
+    open_cycle(ledger, role, ledger.put(reason, "--reason"), name_actor(by))
     process_new_events(ledger)
     print_line(f"a training for role {role} is requested; 'grokputer work' carries it out")
 

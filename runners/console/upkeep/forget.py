@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,9 +36,10 @@ def forget(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Delete words for good: questions, prompts, answers, comments, corrections, imported examples.
+    """Delete words for good: questions, prompts, answers, comments, issues, corrections, imported examples, a person's name.
 
-    No byte of them is left in the log's files. The events stand, and so does the proof over them ('grokputer verify').
+    No byte of them is left in the log's files, and texts that no event names go with them. The events stand, and so does the
+    proof over them ('grokputer verify').
     Adapters that were trained on the words are named. Backups, exports and datasets that you made are yours to delete.
     It says how many texts they are and asks first, unless --yes is given.
 
@@ -66,6 +67,8 @@ def forget(
         _check_lineage(state)
     words = erase(ledger, target, reason, actor)
     drop_datasets(adapters_folder(ledger.path), words.trainings)
+    if actor == person and words.person is not None:
+        actor = words.person
     requested = _retrain(ledger, state, words, actor) if retrain else []
     process_new_events(ledger)
     _report(target, words, requested, as_json, "")
@@ -73,7 +76,8 @@ def forget(
 
 def _report(target: Target, words: Words, requested: list[str], as_json: bool, manner: str) -> None:
     if as_json:
-        shown = {"texts": len(words.keys), "runs": sorted(words.runs), "adapters": words.adapters}
+        shown: dict[str, Any] = {"texts": len(words.keys), "runs": sorted(words.runs), "adapters": words.adapters}
+        shown |= {"unnamed": words.unnamed, "plain_names": words.plain}
         print_json({**shown, "trainings_requested": requested})
         return
     whose = _name(target)
@@ -81,6 +85,18 @@ def _report(target: Target, words: Words, requested: list[str], as_json: bool, m
         print_line(f"there are no words of {whose}")
     else:
         print_line(f"{_count(target, words)}, {manner}deleted")
+    if words.unnamed:
+        print_line(f"{count(words.unnamed, 'text')} that no event names deleted too")
+    if words.under_way:
+        runs = ", ".join(sorted(map(short_id, words.under_way))[:5])
+        say(
+            f"not ended: {runs}; what such a run records from now on is not deleted, give the command again when it has ended"
+        )
+    if words.plain:
+        say(
+            f"{count(words.plain, 'event')} of an earlier version {'hold' if words.plain > 1 else 'holds'} the name itself, "
+            "which stays: a stored event never changes"
+        )
     if words.adapters:
         print_line(f"trained on them: {', '.join(words.adapters)}")
         if not requested and not manner:

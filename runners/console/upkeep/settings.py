@@ -125,10 +125,11 @@ def set_setting(
     ledger = open_ledger(db)
     typed, key = check_setting(key, value), _current(key)
     context, recorded = ledger.context(name_actor(by)), False
+    why = ledger.put(reason, "--reason") if reason else ""
 
     def decide(it: Settings) -> None:
         nonlocal recorded
-        it.change(key, value, reason, context)
+        it.change(key, value, why, context)
         recorded = bool(it.pending)
 
     process_new_events(ledger)
@@ -159,10 +160,11 @@ def unset_setting(
     key, ledger = _current(key), open_ledger(db)
     process_new_events(ledger)
     context, recorded = ledger.context(name_actor(by)), False
+    why = ledger.put(reason, "--reason") if reason else ""
 
     def decide(it: Settings) -> None:
         nonlocal recorded
-        it.unset(key, reason, context)
+        it.unset(key, why, context)
         recorded = bool(it.pending)
 
     ledger.write(Settings, SETTINGS_ID, decide)

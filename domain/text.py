@@ -1,0 +1,28 @@
+"""Text that every file can hold: valid Unicode, without halves of characters (lone surrogates)."""
+
+from __future__ import annotations
+
+from .errors import BadText
+
+SHOWN = 40
+"""Characters of a refused text that are shown."""
+
+
+def check_text(text: str, what: str) -> str:
+    """The text. Raises ``BadText`` where it is not valid Unicode; ``what`` names it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadText(f"{what} is not valid Unicode: {show_fault(error)}; give it in UTF-8") from None
+    return text
+
+
+def show_fault(error: UnicodeEncodeError) -> str:
+    """The text around the half of a character, in ASCII, and where it stands."""
+    begin = max(0, error.start - SHOWN // 2)
+    return f"{error.object[begin : begin + SHOWN]!a} at character {error.start + 1}"
+
+
+def as_text(text: str) -> str:
+    """The text with halves of characters as escapes, for what other programs say."""
+    return text.encode("utf-8", "backslashreplace").decode()

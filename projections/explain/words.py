@@ -1,0 +1,54 @@
+"""Events and messages as people read them: in place of each content key of a name or a short text stand its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from ...domain.events import Event
+from ...domain.events.base import CONTENT, KEY
+
+ERASED = "(erased)"
+"""Stands where words were erased."""
+
+Content = Callable[[str], str | None]
+"""The text under a content key, None when it was erased."""
+
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+
+def say_words(value: T, content: Content, erased: str | None = ERASED) -> T:
+    """The value, however deep, with words in place of content keys. Within a sentence they are one printable line.
+
+    ``erased`` stands in place of words that are not there; with None their key stays, which may be the hash of something else.
+    """
+    found: Any = value
+    if isinstance(value, str):
+        if KEY.fullmatch(value):
+            found = content(value) or erased or value
+        elif CONTENT in value:
+            found = KEY.sub(lambda it: _one_line(content(it[0]) or erased or it[0]), value)
+    elif isinstance(value, dict):
+        found = {key: say_words(inner, content, erased) for key, inner in value.items()}
+    elif isinstance(value, tuple | list):
+        found = type(value)(say_words(inner, content, erased) for inner in value)
+    return cast("T", found)
+
+
+def reveal(event: E, content: Content) -> E:
+    """The event with words in place of the content keys of names and short texts; documents stay under their keys."""
+    shown = {name: say_words(getattr(event, name), content) for name in event.WORDS}
+    shown |= {name: say_words(getattr(event, name), content, None) for name in event.QUOTES}
+    if all(getattr(event, name) == value for name, value in shown.items()):
+        return event
+    return type(event)(**{**vars(event), **shown})
+
+
+def say_alert(row: dict[str, Any], content: Content) -> dict[str, Any]:
+    """A row of the alerts with words in place of content keys."""
+    return {**say_words(row, content, None), "by": say_words(row["by"], content)}
+
+
+def _one_line(words: str) -> str:
+    return " ".join("".join(it if it.isprintable() else " " for it in words).split())

@@ -1,0 +1,116 @@
+"""Words on their way into the log: each text gets a content key, which carries it until an event that names it is stored.
+
+Nothing lies in the content store before its event does: both are stored in one transaction. A text that no event comes to name
+is never stored. This is also the one wall that every text passes: what is not valid Unicode is refused.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ...domain.events import Event
+from ...domain.text import check_text
+from .log import content_key
+from .writer import Transaction
+
+
+class Key(str):
+    """A content key that carries its words. Once they are stored it is a key like any other."""
+
+    text: str
+    salt: bytes
+    is_name: bool
+    """Whether it is the name of a person or thing: one name has one key."""
+    is_stored: bool
+
+
+class NameKnown(Exception):
+    """Another process gave the name a key first, or erased this one: ``known`` is to stand in place of ``key``."""
+
+    def __init__(self, key: Key, known: Key) -> None:
+        super().__init__(key, known)
+        self.key, self.known = key, known
+
+
+def keep(text: str, what: str = "a text", *, is_name: bool = False) -> Key:
+    """The text under a salted hash, so that erasing it leaves nothing that a guess could be compared with.
+
+    ``what`` names the text where it is refused. Raises ``BadText``.
+    """
+    check_text(text, what)
+    salt = secrets.token_bytes(16)
+    return _make(content_key(salt, text), text, salt, is_name=is_name, is_stored=False)
+
+
+def known_name(key: str, name: str) -> Key:
+    """The key under which a name is stored."""
+    return _make(key, name, b"", is_name=True, is_stored=True)
+
+
+def _make(key: str, text: str, salt: bytes, *, is_name: bool, is_stored: bool) -> Key:
+    made = Key(key)
+    made.text, made.salt, made.is_name, made.is_stored = text, salt, is_name, is_stored
+    return made
+
+
+def check_fields(event: Event) -> None:
+    """Raises ``BadText`` for a field of the event that is not valid Unicode, however deep."""
+    for name, value in vars(event).items():
+        for text in _texts_in(value):
+            check_text(text, f"{name} of {event.TOPIC}")
+
+
+def words_of(events: Iterable[Event]) -> list[Key]:
+    """The keys in the events that carry words, each once: those that are not stored yet, and all names."""
+    found = (it for event in events for value in vars(event).values() for it in _texts_in(value))
+    return list({it: it for it in found if isinstance(it, Key) and (it.is_name or not it.is_stored)}.values())
+
+
+def swap_key(event: Event, key: Key, known: Key) -> None:
+    """Put the known key in place of the other. The event is not stored yet, so it is no fact yet that changes."""
+    for name in event.WORDS:
+        vars(event)[name] = _swap(getattr(event, name), key, known)
+
+
+def store_words(transaction: Transaction, keys: Iterable[Key]) -> None:
+    """Store the words in the transaction of the events that name them.
+
+    A name that was erased meanwhile is not stored under its old key again, which earlier events hold. Raises ``NameKnown``.
+    """
+    connection = transaction.connection
+    for key in keys:
+        if key.is_name:
+            row = connection.execute("SELECT key FROM names WHERE name = ?", (key.text,)).fetchone()
+            if row is not None and row[0] != key:
+                raise NameKnown(key, known_name(row[0], key.text))
+            if row is None and key.is_stored:
+                raise NameKnown(key, keep(key.text, is_name=True))
+            connection.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (key.text, str(key)))
+        if not key.is_stored:
+            connection.execute("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", (str(key), key.salt, key.text))
+
+
+def _swap(value: Any, key: Key, known: Key) -> Any:
+    if isinstance(value, Key):
+        return known if value == key else value
+    if isinstance(value, str):
+        return value.replace(key, known)
+    if isinstance(value, dict):
+        return {name: _swap(inner, key, known) for name, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_swap(inner, key, known) for inner in value)
+    return value
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts_in(key)
+            yield from _texts_in(inner)
+    elif isinstance(value, tuple | list):
+        for inner in value:
+            yield from _texts_in(inner)
