@@ -14,6 +14,7 @@ import copy
 from typing import Any
 
 from ..verdict import Verdict
+from ..vocabulary import BreachReason, Decision
 from .terms import TriggerTerms
 
 CEILING = 1e15
@@ -104,4 +105,9 @@ class Detector:
         if mean is not None:
             message += f"; mean of the latest {count} ratings {mean:.2f}"
         is_alarm = evidence >= terms.average_run_length
-        return Verdict("breach" if is_alarm else "hold", "evidence" if is_alarm else "no evidence", message, numbers)
+        return Verdict(
+            Decision.BREACH if is_alarm else Decision.HOLD,
+            BreachReason.EVIDENCE if is_alarm else BreachReason.NO_EVIDENCE,
+            message,
+            numbers,
+        )

@@ -38,6 +38,7 @@ from ..rules.breach import Window, is_breach
 from ..rules.routing import EDITION, Traffic
 from ..settings.settings import ROLES, Policy
 from ..verdict import Verdict
+from ..vocabulary import CycleOutcome, Decision, FailureReason
 from .commands import (
     CloseCycle,
     Command,
@@ -144,16 +145,16 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             name = adapter_name(known.trainings_completed)
             return [RegisterAdapter(adapter_id(event.originator_id), name, event)]
         case TrainingDeclined():
-            return [_close(event.role, "declined", event.reason, known)]
+            return [_close(event.role, CycleOutcome.DECLINED, event.reason, known)]
         case TrainingFailed():
-            return [_close(event.role, "failed", event.reason, known)]
+            return [_close(event.role, CycleOutcome.FAILED, event.reason, known)]
         case AdapterRejected():
-            return [_close(event.role, "rejected", event.reason, known)]
+            return [_close(event.role, CycleOutcome.REJECTED, event.reason, known)]
         case AdapterVerified():
             # With the gate on, the worker finds the proven adapter in the log and judges it first.
             return [] if known.policy.gate(event.role).enabled else [_roll_out(event, known)]
         case GateJudged():
-            if event.verdict == "reject":
+            if event.verdict == Decision.REJECT:
                 return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
             return [_roll_out(event, known)]
         case CanaryAssessed():
@@ -163,18 +164,18 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             return _end_comparisons(event.role, event.replaced, reason, known)
         case AdapterPromoted():
             total = known.ratings_in_all(event.role, event.replaced)
-            return [CloseCycle(event.role, "promoted", f"{event.adapter}: {event.reason}", total)]
+            return [CloseCycle(event.role, CycleOutcome.PROMOTED, f"{event.adapter}: {event.reason}", total)]
         case AdapterRolledBack() if known.was_live(event.originator_id):
             reason = f"{event.adapter}, which it was held against, was rolled back"
             return _end_comparisons(event.role, event.adapter, reason, known)
         case AdapterRolledBack():
-            return [_close(event.role, "rolled back", f"{event.adapter}: {event.reason}", known)]
+            return [_close(event.role, CycleOutcome.ROLLED_BACK, f"{event.adapter}: {event.reason}", known)]
     return []
 
 
 def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
     """Evidence may be looked at after every outcome; the plain rules look when it is time, or after an error of the system."""
-    is_critical = isinstance(event, TaskFailed) and event.reason == "error"
+    is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
     rollouts = [lane["rollout"] for lane in event.lanes if lane["rollout"] in known.rollouts]
     return [
         look
@@ -226,21 +227,21 @@ def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
     approval = known.policy.canary(event.role).approval
     weight = event.numbers.get("next_weight_percent")
     match event.verdict:
-        case "promote" if approval != "none":
+        case Decision.PROMOTE if approval != "none":
             return [PauseRollout(event.originator_id, f"{APPROVAL} for the promotion: {event.message}", "approval")]
-        case "promote":
+        case Decision.PROMOTE:
             return [PromoteAdapter(event.originator_id, event.message)]
-        case "roll back":
+        case Decision.ROLL_BACK:
             return [RollBackAdapter(event.originator_id, event.message, "canary")]
-        case "inconclusive":
+        case Decision.INCONCLUSIVE:
             return [PauseRollout(event.originator_id, event.message, "undecided")]
-        case "hold" if weight is not None and approval == "every step":
+        case Decision.HOLD if weight is not None and approval == "every step":
             return [PauseRollout(event.originator_id, f"{APPROVAL} for {weight} %: {event.message}", "approval")]
-        case "hold" if weight is not None:
+        case Decision.HOLD if weight is not None:
             return [WeighCanary(event.originator_id, weight)]
     return []
 
 
-def _close(role: str, outcome: str, detail: str, known: Knowledge) -> CloseCycle:
+def _close(role: str, outcome: CycleOutcome, detail: str, known: Knowledge) -> CloseCycle:
     """Without a promotion: what was live before is live."""
     return CloseCycle(role, outcome, detail, known.ratings_in_all(role, known.traffic(role).stable))

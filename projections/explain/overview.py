@@ -12,6 +12,7 @@ from ...domain.rules.breach import Window, is_breach
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
+from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Arm, Decision, RolloutPhase, TrainingStatus
 from ..state.state import State
 from .imported import summarize_imported
 from .sentences import count
@@ -115,13 +116,13 @@ def _cycle(view: RoleView) -> Wait:
         )
         return Wait(PERSON, f"{view.adapter.name} and {local}", {"adapter": view.adapter.name})
     if view.adapter is not None:
-        step = "its proof" if view.adapter.status == "registered" else "its gate"
+        step = "its proof" if view.adapter.status == AdapterStatus.REGISTERED else "its gate"
         return Wait(WORKER, f"{view.adapter.name} and {step}: {doing}", {"adapter": view.adapter.name})
     if view.training is None:
         return Wait(WORKER, f"its training: {doing}")
     training = view.training
     numbers = {"position": training.position, "step": training.step, "steps": training.steps}
-    if training.status == "requested":
+    if training.status == TrainingStatus.REQUESTED:
         return Wait(WORKER, f"the training requested at {training.position}: {doing}", numbers)
     done = f", step {training.step} of {training.steps}" if training.step and training.steps else ""
     return Wait(WORKER, f"the training begun at {training.position}{done}: {doing}", numbers)
@@ -130,9 +131,9 @@ def _cycle(view: RoleView) -> Wait:
 def _canary(view: RoleView, canary: Canary) -> Wait:
     place = f"{canary.adapter} at {canary.weight_percent} %"
     look, numbers = canary.look, {"adapter": canary.adapter, "weight_percent": canary.weight_percent}
-    if canary.phase == "paused" and canary.asks:
+    if canary.phase == RolloutPhase.PAUSED and canary.asks:
         return Wait(PERSON, f"approval of {place}: 'grokputer rollouts approve {canary.adapter}'", numbers)
-    if canary.phase == "paused":
+    if canary.phase == RolloutPhase.PAUSED:
         decide = "'grokputer rollouts' with resume, promote or rollback"
         return Wait(PERSON, f"a person, as {place} is paused: {decide}", numbers)
     runs = look.numbers.get("canary", {}).get("runs", 0)
@@ -221,18 +222,18 @@ def _rollout(state: State, role: str) -> Canary | None:
         return None
     rollout = state.lanes.state["rollouts"][key]
     said = rollout["said"]
-    asks = said is not None and (said[0] == "promote" or said[2] is not None)
+    asks = said is not None and (said[0] == Decision.PROMOTE or said[2] is not None)
     return Canary(rollout["adapter"], rollout["weight_percent"], rollout["phase"], state.look(key), asks)
 
 
 def worker_task(state: State) -> str:
     """What a worker does next, or is doing: a training, a proof or a gate. Empty where there is none of them."""
     for key, training in state.registry.trainings.items():
-        if training["status"] in ("requested", "dataset built", "training"):
+        if training["status"] in OPEN_TRAININGS:
             done = f", step {training['step']} of {training['steps']}" if training["steps"] else ""
             return f"training {key[:8]} for role {training['role']}{done}"
     for name, adapter in state.registry.adapters.items():
-        if adapter["status"] in ("registered", "proven") and not state.policy.is_remote:
+        if adapter["status"] in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN) and not state.policy.is_remote:
             return f"the {'proof' if adapter['status'] == 'registered' else 'gate'} of {name}"
     return ""
 
@@ -245,7 +246,7 @@ def describe_role(state: State, view: RoleView) -> dict[str, Any]:
         counts
         for adapters in state.metrics.state.get(role, {}).values()
         for arm, counts in adapters.items()
-        if arm != "pinned"
+        if arm != Arm.PINNED
     ]
     imported = summarize_imported(state, role)
     added = imported if imported is not None and policy.sessions(role).count else {"sessions": 0, "succeeded": 0}
@@ -314,6 +315,6 @@ def _stage(view: RoleView) -> str:
         said = view.adapter.status
         return {"registered": "to be proven", "proven": "proven, at the gate"}.get(said, said)
     training = view.training
-    if training.status == "training" and training.steps:
+    if training.status == TrainingStatus.TRAINING and training.steps:
         return f"training, step {training.step} of {training.steps}"
-    return {"requested": "training requested"}.get(training.status, training.status)
+    return "training requested" if training.status == TrainingStatus.REQUESTED else training.status

@@ -29,6 +29,7 @@ from ...domain.process.improvement import rollout_terms
 from ...domain.rules.breach import is_breach
 from ...domain.settings.settings import ROLES, Policy, without_role
 from ...domain.verdict import Verdict
+from ...domain.vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase
 from ..state.state import State
 
 IMAGINED = "what-if"
@@ -132,7 +133,7 @@ class WhatIf(State):
                     at = self.breached_at.get(event.reference, position)
                     yield Moment(at, event.time, name, window.adapter, "breach", False, _message(breach))
                     if self.lanes.cycle(name) is None and event.reference not in self.breached_at:
-                        role.close(name, "declined", "nothing was trained", window.total, context)
+                        role.close(name, CycleOutcome.DECLINED, "nothing was trained", window.total, context)
                         role.collect_events()
 
     def _look(self, position: int, event: Event) -> None:
@@ -147,8 +148,12 @@ class WhatIf(State):
                 continue
             self._looked[rollout] = event.time
             verdict = self.look(rollout)
-            is_halted = rollout in self._as_recorded and lane["phase"] == "paused" and verdict.verdict != "roll back"
-            if verdict.verdict != "hold" and not is_halted:
+            is_halted = (
+                rollout in self._as_recorded
+                and lane["phase"] == RolloutPhase.PAUSED
+                and verdict.verdict != Decision.ROLL_BACK
+            )
+            if verdict.verdict != Decision.HOLD and not is_halted:
                 self.said[rollout] = self._moment(position, event, lane, verdict)
                 self._said_at[rollout] = event.reference
 
@@ -159,14 +164,14 @@ class WhatIf(State):
         if rollout not in self._as_recorded or isinstance(event, ScheduleTicked):
             return True
         assert isinstance(event, TaskRated | TaskSucceeded | TaskFailed)
-        is_critical = isinstance(event, TaskFailed) and event.reason == "error"
+        is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
         is_of_it = any(it["rollout"] == rollout for it in event.lanes)
         return is_of_it and (is_critical or lane["rule"] == "sequential")
 
     def _end(self, position: int, event: AdapterPromoted | AdapterRolledBack) -> Iterator[Moment]:
         """The recorded end of a rollout, and what is imagined of it."""
         rollout = event.originator_id.hex
-        kind = "promote" if isinstance(event, AdapterPromoted) else "roll back"
+        kind = Decision.PROMOTE if isinstance(event, AdapterPromoted) else Decision.ROLL_BACK
         yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
         said = self.said.get(rollout) or self.undecided(position, event.time, rollout)
         yield self._beside(position, event, said, kind)
@@ -176,7 +181,11 @@ class WhatIf(State):
         rollout = event.originator_id.hex
         assessed = self._assessed.get(rollout)
         is_by_rule = assessed is not None and event.caused_by == assessed.reference
-        kind = "inconclusive" if is_by_rule and assessed is not None and assessed.verdict == "inconclusive" else "pause"
+        kind = (
+            Decision.INCONCLUSIVE
+            if is_by_rule and assessed is not None and assessed.verdict == Decision.INCONCLUSIVE
+            else "pause"
+        )
         yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
         said = self.said.get(rollout)
         if rollout in self._as_recorded and said is not None and said.kind == kind:

@@ -22,6 +22,7 @@ from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Times, Verdict
+from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
 from .alerts import Alerts
 from .canaries import OUTCOMES, Health
 from .detectors import Triggers
@@ -129,7 +130,7 @@ class State:
     def _judge(self, rollout: str, lane: dict[str, Any], times: Times) -> Verdict:
         if (evidence := self.health.evidence(rollout)) is not None:
             return judge(evidence, times)
-        canary, stable = self.health.outcomes(rollout, "canary"), self.health.outcomes(rollout, "stable")
+        canary, stable = self.health.outcomes(rollout, Arm.CANARY), self.health.outcomes(rollout, Arm.STABLE)
         rule = lane["rule"] or self.policy.canary(lane["role"]).rule
         rule = "threshold" if rule == "sequential" else rule  # begun by a program that knew bars alone
         return assess_canary(canary, stable, times, self.policy, lane["role"], rule)
@@ -137,7 +138,7 @@ class State:
     def needs_time(self, rollout: str) -> bool:
         """Whether the undecided rollout waits for its bake, or for a pause of its ramp, to pass."""
         lane, evidence = self.lanes.state["rollouts"][rollout], self.health.evidence(rollout)
-        if lane["phase"] != "progressing":
+        if lane["phase"] != RolloutPhase.PROGRESSING:
             return False
         bake = evidence.terms.bake_s if evidence is not None else self.policy.canary(lane["role"]).bake_s
         steps = evidence.ramp if evidence is not None else ()
@@ -166,7 +167,7 @@ class State:
     @property
     def trainings_completed(self) -> int:
         """How many trainings have ended with weights: what the next adapter is numbered by."""
-        return sum(training["status"] == "completed" for training in self.registry.trainings.values())
+        return sum(training["status"] == TrainingStatus.COMPLETED for training in self.registry.trainings.values())
 
     def dump(self) -> dict[str, bytes]:
         """Its parts by name, JSON in the order things came: equal logs give equal bytes, and what is loaded keeps its order."""

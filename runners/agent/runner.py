@@ -23,6 +23,7 @@ from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import Policy
 from ...domain.text import as_text
+from ...domain.vocabulary import Arm, FailureReason
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
@@ -206,7 +207,7 @@ class TaskRunner:
         run, page, policy = underway.run, episode.page, underway.policy
         took_ms, context = underway.watch.took_ms, self._context(run)
         if fault is not None:
-            reason = "environment" if isinstance(fault, EnvironmentUnavailable) else "error"
+            reason = FailureReason.ENVIRONMENT if isinstance(fault, EnvironmentUnavailable) else FailureReason.ERROR
             run.fail(
                 reason, self.ledger.put(as_text(str(fault))), took_ms, page.reward, policy, context, turn=episode.turn
             )
@@ -214,7 +215,7 @@ class TaskRunner:
             run.succeed(took_ms, page.reward, policy, context)
         else:
             run.fail(
-                "wrong" if page.is_done else "timeout",
+                FailureReason.WRONG if page.is_done else FailureReason.TIMEOUT,
                 _without_words(page.error),
                 took_ms,
                 page.reward,
@@ -237,7 +238,7 @@ def _routes(task: Task, state: State, pinned: Route | None, id: UUID) -> dict[st
     if pinned is None:
         return {role: route(state.traffic(role), id.hex, task.session) for role in roles}
     pins = {pinned.role or task.role: pinned}
-    return {role: pins.get(role) or Route("pinned", state.traffic(role).stable, None) for role in roles}
+    return {role: pins.get(role) or Route(Arm.PINNED, state.traffic(role).stable, None) for role in roles}
 
 
 def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ...domain.errors import GrokputerError, LogError, ModelError
 from ...domain.events import TaskFailed, TrainingRequested
 from ...domain.settings.recipe import Recipe
 from ...domain.settings.settings import Policy
+from ...domain.vocabulary import OWN_FAULTS
 from ..feedback.corrections import correct_by_teacher
 from ..store.ledger import Ledger
 from ..wiring.services import Services
@@ -116,7 +117,7 @@ def _is_own_fault(run: PastRun) -> bool:
     """Whether it failed by what the role did, as far as anybody knows. An answer in words never fails but by its rating."""
     if run.started.environment == "chat":
         return run.ended is not None
-    is_tried = isinstance(run.ended, TaskFailed) and run.ended.reason in ("wrong", "timeout")
+    is_tried = isinstance(run.ended, TaskFailed) and run.ended.reason in OWN_FAULTS
     return is_tried and run.fault in (None, run.role)
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from ...domain.aggregates.run import ISSUES, TaskRun
 from ...domain.rules.imported import IMPORTED
 from ...domain.settings.settings import Policy
+from ...domain.vocabulary import FailureReason
 from .imports import Session
 from .steps import prompts_of
 
@@ -122,7 +123,7 @@ def _end(run: TaskRun, session: Session, detail: str, context: Any) -> None:
     if session.succeeded:
         run.succeed(session.duration_ms, 1.0, Policy(), context)
     else:
-        run.fail("wrong", detail, session.duration_ms, 0.0, Policy(), context)
+        run.fail(FailureReason.WRONG, detail, session.duration_ms, 0.0, Policy(), context)
 
 
 def _after(ledger: Ledger, run: TaskRun, actor: str) -> Any:

@@ -16,6 +16,7 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
+from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus
 from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import print_json, print_table
 
@@ -143,10 +144,10 @@ def _check_worker(db: Path, state: State) -> Check:
     """Whether a worker has the log's lease, and what waits for one."""
     import fcntl
 
-    waiting = sum(
-        it["status"] in ("requested", "dataset built", "training") for it in state.registry.trainings.values()
+    waiting = sum(it["status"] in OPEN_TRAININGS for it in state.registry.trainings.values())
+    waiting += sum(
+        it["status"] in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN) for it in state.registry.adapters.values()
     )
-    waiting += sum(it["status"] in ("registered", "proven") for it in state.registry.adapters.values())
     lease = Path(f"{db.resolve()}.lease")
     if lease.exists():
         with lease.open() as file:
@@ -207,7 +208,11 @@ def _check_models(state: State) -> Iterator[Check]:
 
     policy = state.policy
     if policy.model.backend == "openai":
-        used = [name for name, it in state.registry.adapters.items() if it["status"] in ("live", "canary")]
+        used = [
+            name
+            for name, it in state.registry.adapters.items()
+            if it["status"] in (AdapterStatus.LIVE, AdapterStatus.CANARY)
+        ]
         names = [str(policy.model.base), *used]
         key = KEY_VARIABLES["model.endpoint"]
         yield Check("model", *check_endpoint(policy.model.endpoint, names, key, "model.endpoint"))
@@ -259,4 +264,6 @@ def _check_weights(db: Path, state: State) -> Iterator[Check]:
             yield Check(name, "ok", f"{adapter['weights'][:19]}, as stored")
         except GrokputerError as error:
             # Weights that no run is sent to are a loss for the record, not for the service.
-            yield Check(name, "fail" if adapter["status"] in ("live", "canary") else "warn", str(error))
+            yield Check(
+                name, "fail" if adapter["status"] in (AdapterStatus.LIVE, AdapterStatus.CANARY) else "warn", str(error)
+            )
