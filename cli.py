@@ -79,7 +79,7 @@ class Commands(TyperGroup):
             try:
                 check_text(word, _name_argument(args, number))
             except BadText as error:
-                print(f"grokputer: {error}", file=sys.stderr)
+                _complain(str(error))
                 raise typer.Exit(1) from None
         return super().parse_args(ctx, args)
 
@@ -95,7 +95,7 @@ class Commands(TyperGroup):
             missing = explain_missing_module(error)
             if missing is None:
                 raise
-            print(f"grokputer: {missing}", file=sys.stderr)
+            _complain(str(missing))
             raise typer.Exit(1) from None
         except (GrokputerError, OSError, UnicodeEncodeError) as error:
             line = _line_for(error)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 def say_time(seconds: float) -> str:
     """As a person says it: ``90 s``, ``11 min``, ``2.8 h``, ``7.0 days``."""

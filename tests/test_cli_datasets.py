@@ -122,7 +122,9 @@ def test_a_license_that_is_given_counts_more_than_the_sets_own_and_without_any_i
     assert "license: unknown" in output("dataset", "import", questions, "--role", "ocr", db=log)
     assert "license: CC0" in output("dataset", "import", questions, "--licence", "CC0", db=log)
     assert [it["data"]["license"] for it in lines(log, "--event", "ExamplesImported")] == ["unknown", "CC0"]
-    assert "is not UTF-8" in refused("dataset", "import", questions, "--license", "caf\udce9", "--limit", "3", db=log)
+    assert "is not valid Unicode" in refused(
+        "dataset", "import", questions, "--license", "caf\udce9", "--limit", "3", db=log
+    )
 
 
 def test_a_dataset_goes_out_in_each_format_and_comes_back(log: Path, tmp_path: Path) -> None:

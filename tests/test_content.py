@@ -23,9 +23,9 @@ from grokputer.runners.archive.erasure import Target, erase
 from grokputer.runners.archive.integrity import verify
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.feedback.ratings import record_rating
+from grokputer.runners.store.connection import connect
 from grokputer.runners.store.content import find_unnamed
 from grokputer.runners.store.ledger import Ledger, Save
-from grokputer.runners.store.log import connect
 from grokputer.runners.store.words import keep
 from story import BEGIN, Story
 
@@ -123,7 +123,7 @@ def test_texts_that_an_earlier_program_left_without_an_event_go_with_the_next_er
     orphan = keep("BRAVO was never named")
     with closing(connect(story.path)) as connection:
         connection.execute("INSERT INTO content VALUES (?, ?, ?)", (str(orphan), orphan.salt, orphan.text))
-    said = output("forget", "--person", "nobody", "--reason", "clean up", db=story.path)
+    said = output("forget", "--yes", "--person", "nobody", "--reason", "clean up", db=story.path)
     assert "1 text that no event names deleted too" in said
     assert b"BRAVO" not in files_of(story.path)
     assert verify(story.ledger).fault is None
@@ -141,7 +141,7 @@ def test_what_a_person_is_called_and_said_is_gone_from_every_byte(story: Story) 
     assert NAME in output("log", db=story.path)
     assert f"set from 50 to 40 by {NAME}: {NAME} wants it" in output("why", "rating.window", db=story.path)
     before = list(story.ledger.read())
-    output("forget", "--person", NAME, "--reason", "left", "--as", "bob", db=story.path)
+    output("forget", "--yes", "--person", NAME, "--reason", "left", "--as", "bob", db=story.path)
     assert NAME.encode() not in files_of(story.path)
     assert list(story.ledger.read(1, len(before))) == before
     assert verify(story.ledger).fault is None
@@ -164,7 +164,7 @@ def test_an_erasure_names_the_person_by_a_content_key(story: Story) -> None:
 def test_a_person_who_forgets_themselves_is_not_named_by_it(story: Story) -> None:
     story.promote()
     story.rate(story.run(succeeds=False), 2, NAME)
-    output("forget", "--person", NAME, "--reason", "my wish", "--retrain", "--as", NAME, db=story.path)
+    output("forget", "--yes", "--person", NAME, "--reason", "my wish", "--retrain", "--as", NAME, db=story.path)
     assert NAME.encode() not in files_of(story.path)
 
 
@@ -179,7 +179,7 @@ def test_all_that_an_imported_session_says_can_be_forgotten(story: Story) -> Non
     [run] = document("runs", db=story.path)
     assert run["adapter"] == f"imported:for-{NAME}"
     private.unlink()
-    output("forget", run["id"], "--reason", "asked for", db=story.path)
+    output("forget", "--yes", run["id"], "--reason", "asked for", db=story.path)
     assert NAME.encode() not in files_of(story.path)
     assert verify(story.ledger).fault is None
     assert replay(story.ledger).is_equal
@@ -191,10 +191,10 @@ def test_what_another_program_called_its_adapter_stays_while_a_run_that_is_not_f
     for task in ("one", "two"):
         output("runs", "import", session(story.path.parent, task=task, lora_version="version-seven"), db=story.path)
     one, two = (run["id"] for run in document("runs", db=story.path))
-    output("forget", one, "--reason", "asked for", db=story.path)
+    output("forget", "--yes", one, "--reason", "asked for", db=story.path)
     assert document("show", two, db=story.path)["events"][0]["adapter"] == "imported:version-seven"
     assert "version-seven" in output("at", story.ledger.position, db=story.path)
-    output("forget", two, "--reason", "asked for", db=story.path)
+    output("forget", "--yes", two, "--reason", "asked for", db=story.path)
     assert verify(story.ledger).fault is None
     assert b"version-seven" not in files_of(story.path)
 
@@ -314,7 +314,7 @@ def test_a_run_that_is_under_way_can_be_forgotten_and_it_is_said_that_more_may_c
         task=story.ledger.put(f"who is {NAME}"), seed=0, base="embedded", session=None, policy={},
     )  # fmt: skip
     story.ledger.store(run)
-    result = call("forget", *target(run.id), "--reason", "asked for", db=story.path)
+    result = call("forget", "--yes", *target(run.id), "--reason", "asked for", db=story.path)
     assert f"not ended: {run.id.hex[:8]}; what such a run records from now on is not deleted" in result.stderr
     assert NAME.encode() not in files_of(story.path)
 
@@ -324,7 +324,7 @@ def test_names_that_an_earlier_program_stored_in_events_are_told_and_the_words_g
     plain = Context(BEGIN, NAME)  # as events were recorded before names had keys
     comment = story.ledger.put("in plain words")
     story.ledger.write(TaskRun, run, lambda it: it.rate(2, "human", (), comment, plain))
-    said = call("forget", "--person", NAME, "--reason", "left", db=story.path)
+    said = call("forget", "--yes", "--person", NAME, "--reason", "left", db=story.path)
     assert "1 event of an earlier version holds the name itself" in said.stderr
     assert b"in plain words" not in files_of(story.path)
     [erased] = [it.event for it in story.ledger.read() if isinstance(it.event, ContentErased)]
@@ -390,7 +390,7 @@ def test_words_of_a_decision_by_hand_are_told_in_its_alert_and_leave_the_file_wi
     with closing(connect(story.path, "ro")) as connection:
         states = b"".join(row[0] for row in connection.execute("SELECT state FROM stored_events"))
     assert not any(it.encode() in states for it in words)
-    output("forget", "--person", NAME, "--reason", "left", db=story.path)
+    output("forget", "--yes", "--person", NAME, "--reason", "left", db=story.path)
     assert not any(it.encode() in files_of(story.path) for it in words)
     assert document("alerts", db=story.path)[0]["by"] == "(erased)"
     assert verify(Ledger.open(story.path)).fault is None

@@ -20,8 +20,9 @@ from command_line import call, document, output, refused
 
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import LogError
+from grokputer.runners.store.connection import Unwritable, connect
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.log import Log, Unwritable, connect
+from grokputer.runners.store.log import Log
 from grokputer.runners.store.writer import Transaction
 from story import Story, change
 

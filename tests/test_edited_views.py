@@ -84,7 +84,8 @@ def test_the_list_of_runs_says_the_same_as_the_table_of_an_honest_log(log: Path)
     with closing(sqlite3.connect(log)) as connection:
         connection.row_factory = sqlite3.Row
         rows = [dict(row) for row in connection.execute("SELECT * FROM runs ORDER BY position DESC")]
-    assert document("runs", "--limit", 100, db=log) == rows
+    listed = document("runs", "--limit", 100, db=log)
+    assert [{key: run[key] for key in rows[0]} for run in listed] == rows
 
 
 def test_views_that_are_not_there_or_behind_are_not_edited(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from grokputer.runners.archive.replay import replay
 from grokputer.runners.feedback.ratings import record_rating
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.trainings import dataset_for
-from grokputer.runners.store.log import Log, connect
+from grokputer.runners.store.connection import connect
+from grokputer.runners.store.log import Log
 from story import Story
 
 SECRET = "my card number is 4000 1234 and nobody shall know"
@@ -238,7 +239,7 @@ def test_decisions_that_rest_on_erased_words_are_told_and_are_no_difference(
     before = document("replay", "--decisions", db=story.path)
     assert (before["is_equal"], before["different"], before["erased"]) == (True, [], [])
     target = [run.hex] if whose == "run" else ["--person", "ada"]
-    output("forget", *target, "--reason", "asked for", db=story.path)
+    output("forget", "--yes", *target, "--reason", "asked for", db=story.path)
     erased_at = max(it.position for it in story.ledger.read() if isinstance(it.event, ContentErased))
     after = document("replay", "--decisions", db=story.path)
     assert (after["is_equal"], after["different"]) == (True, [])

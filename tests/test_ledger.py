@@ -20,8 +20,9 @@ from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import LogError, NotFound
 from grokputer.domain.events import EVENTS, AdapterRejected, AlertRaised, PolicyChanged, TaskRated
 from grokputer.runners.store.codec import decode, encode
+from grokputer.runners.store.connection import connect
 from grokputer.runners.store.ledger import Ledger, Save
-from grokputer.runners.store.log import Log, connect
+from grokputer.runners.store.log import Log
 from grokputer.runners.store.schema import KEEPS_EVENTS
 from grokputer.runners.store.writer import Transaction, Work
 

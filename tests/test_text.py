@@ -153,7 +153,7 @@ def test_a_training_whose_dataset_cannot_be_built_fails_alone_and_names_the_run(
     assert declined is not None and declined.TOPIC == "TrainingDeclined", "the other role's training goes on"
     process_new_events(story.ledger)
     assert runs[0][:8] in call("dataset", "preview", db=story.path).stderr
-    output("forget", runs[0], "--reason", "no text", db=story.path)
+    output("forget", "--yes", runs[0], "--reason", "no text", db=story.path)
     assert document("dataset", db=story.path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...domain.aggregates.base import ACTOR
 from ...domain.durations import say_time
@@ -44,9 +44,6 @@ from ...domain.events import (
 )
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.recipe import current_figures
-
-if TYPE_CHECKING:
-    pass
 
 
 def describe(event: Event) -> str:

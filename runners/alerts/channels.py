@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from ...domain.ports import Channel
 from ...domain.settings.settings import Policy
-
-if TYPE_CHECKING:
-    pass
 
 
 def open_channel(name: str, policy: Policy) -> Channel:

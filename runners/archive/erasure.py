@@ -29,9 +29,10 @@ from ...domain.events import (
 )
 from ...domain.events.base import keys_in
 from ...projections.explain.provenance import TrainingUse, read_datasets
+from ..store.connection import connect
 from ..store.content import SAID, find_unnamed
 from ..store.ledger import RACES, Ledger
-from ..store.log import Log, connect
+from ..store.log import Log
 from ..store.words import keep
 from ..store.writer import Transaction
 

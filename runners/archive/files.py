@@ -6,12 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from ...domain.errors import NotPossible
-
-if TYPE_CHECKING:
-    pass
 
 
 @contextmanager

@@ -15,8 +15,9 @@ from typing import Any, Self
 
 from ...domain.errors import GrokputerError, LogError, NotFound
 from ...domain.merkle import Tree, follow_path, inclusion_path, leaf
+from ..store.connection import connect, explain
 from ..store.content import Search, check_texts
-from ..store.log import COLUMNS, Log, connect, explain
+from ..store.log import COLUMNS, Log
 from ..store.schema import has_nodes
 from ..store.writer import stored_nodes
 

@@ -22,7 +22,8 @@ from ...domain.events.base import names_in
 from ...domain.merkle import Tree
 from ...projections.state.state import State
 from ..store.codec import decode
-from ..store.log import COLUMNS, Log, check_content, connect, content_key, explain
+from ..store.connection import connect, explain
+from ..store.log import COLUMNS, Log, check_content, content_key
 from ..store.snapshots import is_due, save_snapshot
 from ..store.write_lock import WriteLock
 from ..store.writer import Transaction, read_tree

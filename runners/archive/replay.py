@@ -15,7 +15,8 @@ from itertools import islice
 from ...projections.state import state as states
 from ...projections.tables import tables
 from ...projections.tables.tables import TABLES, rows_of
-from ..store.log import Log, Unwritable, connect, explain
+from ..store.connection import Unwritable, connect, explain
+from ..store.log import Log
 from ..store.schema import MOMENTS, has_moments, upgrade_tables
 from ..store.snapshots import is_due, is_of_another_program, save_snapshot
 from ..store.tables import CHECKPOINT as TABLES_CHECKPOINT

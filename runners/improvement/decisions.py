@@ -46,10 +46,9 @@ from ...domain.settings.recipe import current_figures
 from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ..ab.results import load_result
-from ..store.as_of import LogAsOf
 from ..store.codec import Recorded, encode
 from ..store.content import Erasures
-from ..store.log import Log
+from ..store.log import Log, LogAsOf
 from .gate import ARMS, judge_rows
 from .process_manager import NAME, carry_out
 from .trainings import dataset_for

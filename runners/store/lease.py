@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ...adapters.registry.lock import WITHOUT_LIMIT, Held, hold, read_process
 from ...domain.errors import NotPossible
-from .log import Log, explain
+from .connection import explain
+from .log import Log
 
 
 def lease_of(path: Path) -> Path:

@@ -29,7 +29,8 @@ from ...domain.errors import LogError
 from ...domain.events import Event
 from ...domain.events.base import KEY
 from ...domain.text import check_text
-from .log import Log, explain
+from .connection import explain
+from .log import Log
 from .recorder import FactMapper, LogFactory, LogRecorder
 from .schema import create_tables, is_blank, upgrade_tables
 from .words import Key, NameKnown, check_fields, keep, known_name, store_words, swap_key, words_of

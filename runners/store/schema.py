@@ -10,7 +10,8 @@ from pathlib import Path
 from ...adapters.registry.files import sync
 from ...domain.errors import LogError
 from ...domain.merkle import Tree, leaf
-from .log import APPLICATION_ID, COLUMNS, beside, connect
+from .connection import beside, connect
+from .log import APPLICATION_ID, COLUMNS
 from .write_lock import WriteLock
 
 KEEPS_EVENTS = (

@@ -14,7 +14,8 @@ from typing import Any
 
 from ...domain.events import SCHEMA
 from ...projections.tables.tables import HANDLED, TABLES, Row, merge, rows_of
-from .log import Log, Unwritable, connect, explain
+from .connection import Unwritable, connect, explain
+from .log import Log
 
 CHECKPOINT = "tables"
 OF_THIS_PROGRAM = str(SCHEMA).encode()

@@ -6,7 +6,8 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from .log import Log, connect, explain
+from .connection import connect, explain
+from .log import Log
 
 POLL_S = 0.005
 """Seconds between two looks while the log is written to; chosen: a look takes microseconds."""

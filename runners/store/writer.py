@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ...domain.errors import LogError
 from ...domain.merkle import NodesAt, Tree, leaf
-from .log import connect
+from .connection import connect
 from .write_lock import WriteLock
 
 T = TypeVar("T")

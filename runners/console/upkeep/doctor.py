@@ -165,7 +165,7 @@ def _check_worker(db: Path, state: State) -> Check:
 
 
 def _check_file(db: Path) -> Check:
-    from ...store.log import connect, explain
+    from ...store.connection import connect, explain
 
     try:
         with closing(connect(db, "ro")) as connection:
@@ -188,7 +188,7 @@ def _check_file(db: Path) -> Check:
 
 
 def _check_triggers(db: Path) -> Check:
-    from ...store.log import connect
+    from ...store.connection import connect
 
     with closing(connect(db, "ro")) as connection:
         found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
