@@ -25,7 +25,7 @@ from ...domain.events import (
     TaskRated,
     TaskSucceeded,
 )
-from ...domain.process.improvement import rollout_terms
+from ...domain.process.improvement import UNIT, rollout_terms
 from ...domain.rules.breach import is_breach
 from ...domain.settings.settings import ROLES, Policy, without_role
 from ...domain.verdict import Verdict
@@ -78,8 +78,10 @@ class WhatIf(State):
     @property
     def policy(self) -> Policy:
         """The recorded settings under those that are imagined: what is imagined for all roles holds for each."""
-        kept = {key: value for key, value in self.settings.items() if without_role(key) not in self.changed}
-        return Policy({**kept, **self.changed})
+        if self._policy is None:
+            kept = {key: value for key, value in self.settings.items() if without_role(key) not in self.changed}
+            self._policy = Policy({**kept, **self.changed})
+        return self._policy
 
     def imagine(self, position: int, event: Event) -> Iterator[Moment]:
         """Take in the next event, and tell what was and what would have been decided."""
@@ -115,7 +117,8 @@ class WhatIf(State):
     def _start(self, event: RolloutStarted) -> RolloutStarted:
         """The rollout as it would have been judged; as it is recorded where nothing that is imagined bears on it."""
         rule, terms = rollout_terms(self.policy, event.role)
-        bears = any(without_role(key).startswith("canary.") for key in self.changed)
+        # Who was drawn is in the record, so another unit of randomization cannot be imagined.
+        bears = any(key.startswith("canary.") and key != UNIT for key in map(without_role, self.changed))
         if not bears or (rule == event.rule == "sequential" and terms == event.terms):
             self._as_recorded.add(event.originator_id.hex)
             return event
