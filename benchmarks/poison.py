@@ -140,7 +140,9 @@ def main() -> None:
     reporter = Reporter(display.say)
     with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as parts:
         worker = Worker(ledger, parts, reporter)
-        Poisoned(ledger, parts, worker, plan, "poison", display, TaskReviewer()).play()
+        Poisoned(
+            ledger, parts, worker, plan, "poison", display, TaskReviewer(parts.environment(plan.environment))
+        ).play()
     print(json.dumps(tell(ledger), indent=2))
 
 

@@ -117,7 +117,9 @@ class Bench:
             except TrainingError as error:
                 return Score(failed=str(error))
             name = f"{changes}/{seed}"
-            self.parts.model.load(name, adapter)  # type: ignore[attr-defined]  # the local model
+            server = self.parts.model.adapters
+            assert server is not None, "the local model serves adapters"
+            server.load(name, adapter)
             found = self.measure(name, count)
             whole.tasks = {task: whole.tasks.get(task, Count()) + it for task, it in found.tasks.items()}
             whole.examples, whole.minutes = examples, whole.minutes + minutes / len(seeds)

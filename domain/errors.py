@@ -31,6 +31,14 @@ class DamagedWeights(GrokputerError):
     """Stored weights whose hash is no longer the one recorded for them."""
 
 
+class NotServed(GrokputerError):
+    """A model that serves no adapters, or does not show enough to prove that one is applied: it says nothing of the adapter."""
+
+
+class BadPlugin(GrokputerError):
+    """A part of another package that is not installed or cannot be loaded; the message names the part and the package."""
+
+
 class BadRating(GrokputerError):
     """A rating that is not a whole number from 1 to 5."""
 

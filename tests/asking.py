@@ -8,8 +8,10 @@ from uuid import uuid4
 
 from command_line import output
 
+from given import OFFERED
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.page.messages import Completion
+from grokputer.domain.ports import Model
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.environments.chat import Chat
 from grokputer.runners.improvement.process_manager import process_new_events
@@ -18,7 +20,7 @@ from grokputer.runners.store.ledger import Ledger
 QUESTION = Task("chat", "What is the capital of France?")
 
 
-class Answering:
+class Answering(Model):
     """A model that does what it was made with, at each question."""
 
     def __init__(self, answer: Any) -> None:
@@ -54,7 +56,7 @@ def begin(ledger: Ledger) -> TaskRun:
     run = TaskRun(uuid4())
     run.start(
         ledger.context("ada"), role="action", arm="stable", adapter=None, rollout=None, environment="chat",
-        task=ledger.put("Why?"), seed=1, base="tiny", session=None, policy={},
+        capabilities=OFFERED["chat"], task=ledger.put("Why?"), seed=1, base="tiny", session=None, policy={},
     )  # fmt: skip
     ledger.store(run)
     process_new_events(ledger)

@@ -11,13 +11,19 @@ import pytest
 
 from grokputer.domain.aggregates.base import Aggregate, Context
 from grokputer.domain.errors import GrokputerError
-from grokputer.domain.events import Event
+from grokputer.domain.events import Capability, Event
 
 A = TypeVar("A", bound=Aggregate)
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SOMEONE = Context(NOON, "ada", "cause/1")
 ID = UUID(int=7)
+
+OFFERED = {
+    "chat": (Capability.QUESTION,),
+    "miniwob": (Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS),
+}
+"""What each environment offers, as its runs record."""
 
 
 class Given(Generic[A]):

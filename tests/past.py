@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from given import NOON
+from given import NOON, OFFERED
 from grokputer.adapters.data.dataset import Dataset, build_dataset
 from grokputer.adapters.data.examples import Example, dataset_hash
 from grokputer.domain.aggregates.base import Context, derive_id
@@ -56,7 +56,8 @@ class Past:
         run = TaskRun(derive_id("run", len(self.events)))
         run.start(
             CONTEXT, role=role, arm=arm, adapter=None, rollout=None, environment=environment, task=task,
-            seed=len(self.events) if seed is None else seed, base="embedded", session=None, policy={},
+            capabilities=OFFERED[environment], seed=len(self.events) if seed is None else seed, base="embedded",
+            session=None, policy={},
         )  # fmt: skip
         for number in range(steps):
             prompt = self.put(json.dumps([{"role": "user", "content": page or f"{task} {run.id} step {number}"}]))

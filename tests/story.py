@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from given import OFFERED
 from grokputer.adapters.registry.local import WeightStore
 from grokputer.domain.aggregates.adapter import Adapter, adapter_id
 from grokputer.domain.aggregates.base import ACTOR, derive_id
@@ -113,7 +114,8 @@ class Story:
         def play(run: TaskRun) -> None:
             run.start(
                 context, role="action", arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
-                task=task, seed=len(self.runs), base="embedded@sha256:00", session=session, policy={"run.max_steps": 12},
+                capabilities=OFFERED["miniwob"], task=task, seed=len(self.runs), base="embedded@sha256:00", session=session,
+                policy={"run.max_steps": 12},
             )  # fmt: skip
             run.take_step(
                 self._after(run), prompt=prompt, answer=answer, error="", model_ms=20, environment_ms=5,
@@ -171,7 +173,7 @@ class Story:
         folder = self.path.parent / f"weights-{training.hex[:6]}"
         folder.mkdir()
         (folder / "adapter_config.json").write_text(json.dumps({"training": training.hex}))
-        weights = WeightStore(adapters_folder(self.path) / "weights").add(folder).hash
+        weights = WeightStore(adapters_folder(self.path) / "weights").put(folder).hash
 
         def finish(job: TrainingJob) -> None:
             job.build_dataset(

@@ -221,7 +221,7 @@ def history(tmp_path: Path, tiny_base: Path, untrained: Path) -> Iterator[Histor
 
 def design(history: History, tasks: tuple[str, ...] = ("click-button", "click-tab"), reviewer: str = "") -> Design:
     parts = history.parts
-    return plan(parts.state, parts.base_label, BASE, "lora-v1", tasks, 3, 50, reviewer)
+    return plan(parts.state, parts.base_label, BASE, "lora-v1", ("miniwob", Finished()), tasks, 3, 50, reviewer)
 
 
 def test_killed_between_two_pairs_it_goes_on_and_runs_nothing_twice(history: History) -> None:

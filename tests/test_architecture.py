@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from grokputer.domain import ports
+
 ROOT = Path(__file__).parent.parent
 STANDARD = set(sys.stdlib_module_names)
 MAY_IMPORT = {
@@ -33,7 +35,7 @@ FLOORS = {
         "rules": ("durations", "errors", "events", "evidence", "page", "settings", "verdict", "vocabulary"),
         "aggregates": ("ab", "errors", "events", "evidence", "page", "rules", "settings", "verdict", "vocabulary"),
         "process": ("aggregates", "errors", "events", "evidence", "rules", "settings", "verdict", "vocabulary"),
-        "ports": ("aggregates", "page"),
+        "ports": ("aggregates", "errors", "events", "page"),
     },
     "projections": {"state": (), "tables": ("state",), "explain": ("state",), "bench": ()},
     "adapters": {"data": (), "registry": (), "serving": ("registry",), "training": ("data", "registry", "serving")},
@@ -44,11 +46,11 @@ FLOORS = {
         "alerts": ("store",),
         "archive": ("store",),
         "explain": ("store",),
-        "sessions": ("store",),
+        "sessions": ("environments", "store"),
         "wiring": ("alerts", "environments", "store"),
-        "feedback": ("agent", "environments", "store"),
+        "feedback": ("agent", "store"),
         "lessons": ("agent", "feedback", "store", "wiring"),
-        "ab": ("agent", "environments", "feedback", "store", "wiring"),
+        "ab": ("agent", "feedback", "store", "wiring"),
         "improvement": ("ab", "agent", "alerts", "lessons", "store", "wiring"),
         "bench": ("agent", "environments", "feedback", "improvement", "store", "wiring"),
         "console": (
@@ -60,6 +62,23 @@ FLOORS = {
 """The rooms of each of the four, from the ground up, and the neighbours that each may import."""
 
 MOST_MODULES = 15
+
+PARTS = {"LocalModel", "RemoteModel", "WeightStore", "ProcessLauncher", "MiniWob", "Chat"}
+"""The classes behind the ports."""
+
+PORTS = {
+    member
+    for port in vars(ports).values()
+    if isinstance(port, type) and port.__dict__.get("_is_protocol")
+    for member in vars(port)
+    if not member.startswith("_")
+} - {"model"}
+"""What the ports name, but for a word that every library has."""
+
+ENVIRONMENTS = {"chat", "miniwob"}
+MAY_NAME_ENVIRONMENTS = ("runners/environments/", "runners/store/codec.py", "domain/settings/")
+NAME_A_PACKAGE = ("runners/wiring/extras.py", "runners/console/upkeep/doctor.py")
+"""These name the package ``miniwob``, not the environment."""
 
 HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "openai", "accelerate"}
 
@@ -179,3 +198,51 @@ def test_modules_are_one_noun_each_and_fit_a_sitting() -> None:
         for path in modules(room):
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, f"{path.relative_to(ROOT)} is too long"
             assert not {"utils", "util", "helpers", "helper", "manager", "misc", "common"} & {path.stem}
+
+
+def calls(path: Path, *names: str) -> list[ast.Call]:
+    """The calls of these built-in functions with two arguments or more."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return [it for it in nodes if isinstance(it.func, ast.Name) and it.func.id in names and len(it.args) > 1]
+
+
+@pytest.mark.parametrize("top", MAY_IMPORT)
+def test_no_code_asks_which_class_a_part_is_of(top: str) -> None:
+    for path in modules(top):
+        for call in calls(path, "isinstance", "issubclass"):
+            named = {it.id for it in ast.walk(call.args[1]) if isinstance(it, ast.Name)}
+            assert not named & PARTS, f"{path.relative_to(ROOT)}:{call.lineno} asks for {named & PARTS}; ask the port"
+
+
+@pytest.mark.parametrize("top", MAY_IMPORT)
+def test_no_code_looks_for_a_method_that_a_port_names(top: str) -> None:
+    assert {"complete_many", "is_on_gpu", "close", "names", "load", "score", "demonstrate"} <= PORTS
+    for path in modules(top):
+        for call in calls(path, "getattr", "hasattr"):
+            name = call.args[1]
+            is_port = isinstance(name, ast.Constant) and name.value in PORTS
+            assert not is_port, (
+                f"{path.relative_to(ROOT)}:{call.lineno} looks for a method; the port has it or names it"
+            )
+
+
+@pytest.mark.parametrize("top", MAY_IMPORT)
+def test_parts_are_chosen_in_wiring_alone(top: str) -> None:
+    """Who needs one kind of part for good, such as a backup the folder of weights, may name its class."""
+    for path in modules(top):
+        place = path.relative_to(ROOT).as_posix()
+        text = path.read_text(encoding="utf-8")
+        for model in ("LocalModel", "RemoteModel"):
+            is_own = place.startswith(("adapters/serving/", "runners/wiring/"))
+            assert is_own or model not in text, f"{place} names {model}; ask for a port"
+
+
+@pytest.mark.parametrize("top", MAY_IMPORT)
+def test_no_code_compares_an_environment_by_its_name(top: str) -> None:
+    for path in modules(top):
+        place = path.relative_to(ROOT).as_posix()
+        if place.startswith(MAY_NAME_ENVIRONMENTS) or place in NAME_A_PACKAGE:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_name = isinstance(node, ast.Constant) and node.value in ENVIRONMENTS
+            assert not is_name, f"{place}:{node.lineno} names an environment; ask what it offers"  # type: ignore[attr-defined]

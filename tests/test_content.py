@@ -15,6 +15,7 @@ import pytest
 from command_line import call, document, lines, output, refused
 from eventsourcing.persistence import IntegrityError
 
+from given import OFFERED
 from grokputer.domain.aggregates.base import Context
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import ContentErased, TaskRated
@@ -311,7 +312,7 @@ def test_a_run_that_is_under_way_can_be_forgotten_and_it_is_said_that_more_may_c
     run = TaskRun(uuid4())
     run.start(
         story.ledger.context("ada"), role="action", arm="stable", adapter=None, rollout=None, environment="chat",
-        task=story.ledger.put(f"who is {NAME}"), seed=0, base="embedded", session=None, policy={},
+        capabilities=OFFERED["chat"], task=story.ledger.put(f"who is {NAME}"), seed=0, base="embedded", session=None, policy={},
     )  # fmt: skip
     story.ledger.store(run)
     result = call("forget", "--yes", *target(run.id), "--reason", "asked for", db=story.path)

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from given import OFFERED
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import BadText, LogError
 from grokputer.domain.events import Event, StepTaken, TaskFailed, TaskStarted
@@ -26,6 +27,7 @@ LANE: dict[str, Any] = {
 }  # fmt: skip
 STARTED: dict[str, Any] = {
     "environment": "chat",
+    "capabilities": OFFERED["chat"],
     "task": "sha256:aa",
     "seed": 1,
     "base": "tiny",

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from grokputer.adapters.serving.remote import RemoteModel
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import ModelError
-from grokputer.domain.events import TaskFailed
+from grokputer.domain.events import Capability, TaskFailed
 from grokputer.domain.page.messages import Completion, Page
+from grokputer.domain.ports import Environment
 from grokputer.domain.settings.settings import Policy
 from grokputer.projections.explain.overview import worker_task
 from grokputer.runners.agent import stopwatch
@@ -39,9 +40,10 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger.close()
 
 
-class Stuck:
+class Stuck(Environment):
     """A page on which nothing changes and nothing ends."""
 
+    capabilities = frozenset[Capability]()
     page = Page("Click Ok.", ("button:Ok[1]",))
 
     def reset(self, task: str, seed: int) -> Page:

@@ -19,8 +19,9 @@ from grokputer.domain.aggregates.adapter import adapter_id
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import EnvironmentUnavailable
-from grokputer.domain.events import TaskSucceeded
+from grokputer.domain.events import Capability, TaskSucceeded
 from grokputer.domain.page.messages import Page
+from grokputer.domain.ports import Environment
 from grokputer.runners.agent.batch import RunSpec, run_batch
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.archive.replay import replay
@@ -40,9 +41,10 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Finished:
+class Finished(Environment):
     """An environment that costs nothing: a page on which all is done already, so that the right answer is to say so."""
 
+    capabilities = frozenset({Capability.VERIFIES, Capability.SEEDS})
     is_lost = False
 
     def reset(self, task: str, seed: int) -> Page:
@@ -108,7 +110,7 @@ class History:
 
     def offer(self, weights: Path) -> UUID:
         """A training that ends with these weights; the id of the adapter."""
-        training = complete_training(self.ledger, self.parts, self.parts.store.add(copied(weights)).hash)
+        training = complete_training(self.ledger, self.parts, self.parts.store.put(copied(weights)).hash)
         self.parts.state = process_new_events(self.ledger)
         return adapter_id(training)
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from eventsourcing.persistence import Tracking
 
+from given import OFFERED
 from grokputer.domain.aggregates.adapter import Adapter, adapter_id
 from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.aggregates.role import RoleImprovement, role_id
@@ -67,7 +68,7 @@ def rated_run(ledger: Ledger, stars: int, number: int, *, adapter: str | None = 
     def play(run: TaskRun) -> None:
         run.start(
             context, role="action", arm=arm, adapter=adapter, rollout=None, environment="chat", task="sha256:aa", seed=0,
-            base="embedded", session=None, policy={},
+            capabilities=OFFERED["chat"], base="embedded", session=None, policy={},
         )  # fmt: skip
         run.succeed(100, 1.0, Policy(), context)
         run.rate(stars, "human", [], None, context)

@@ -95,7 +95,7 @@ class Release:
 
     def offer(self, weights: Path, folder: Path) -> None:
         """A training that a person asked for ends with these weights."""
-        complete_training(self.ledger, self.parts, self.parts.store.add(shutil.copytree(weights, folder)).hash)
+        complete_training(self.ledger, self.parts, self.parts.store.put(shutil.copytree(weights, folder)).hash)
         self.work()
 
     def lessons(self) -> list[Example]:

@@ -16,7 +16,7 @@ import pytest
 from command_line import call
 
 from grokputer.domain.errors import LogError
-from grokputer.domain.events import EVENTS, TaskRated
+from grokputer.domain.events import EVENTS, TaskRated, TaskStarted
 from grokputer.domain.settings.keys import current_key
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.process_manager import process_new_events
@@ -195,3 +195,19 @@ def test_every_fact_belongs_to_an_aggregate_and_has_a_topic_of_its_own() -> None
     for topic, cls in EVENTS.items():
         assert topic == cls.TOPIC
         assert cls.AGGREGATE
+
+
+def test_a_run_of_an_earlier_program_offers_what_its_environment_offered() -> None:
+    for topic, version, state in SAMPLES:
+        if topic == "TaskStarted" and version < 4:
+            event = decode(topic, ID, 1, state)
+            assert isinstance(event, TaskStarted)
+            question = event.environment == "chat"
+            assert (event.is_question, event.is_verified, event.is_repeatable) == (question, not question, not question)
+            assert event.capabilities == (("question",) if question else ("verifies", "seeds", "demonstrations"))
+
+
+def test_a_run_that_offers_what_no_environment_can_is_damage() -> None:
+    [*_, state] = [state for topic, version, state in SAMPLES if (topic, version) == ("TaskStarted", 4)]
+    with pytest.raises(LogError, match="is damaged"):
+        decode("TaskStarted", ID, 1, state.replace(b'"question"', b'"telepathy"'))

@@ -14,7 +14,7 @@ from tiny_base import Trained, build_base, click_examples
 from grokputer.adapters.serving.base_model import Base
 from grokputer.adapters.serving.local import LocalModel
 from grokputer.domain.errors import DamagedWeights, ModelError, UnknownAdapter
-from grokputer.domain.page.messages import Message, Request
+from grokputer.domain.page.messages import Completion, Message, Request
 
 PAGES = [example.messages for example in click_examples(8, seed=9)]
 
@@ -111,7 +111,7 @@ def test_a_batch_over_several_adapters_gives_the_answers_in_order(model: LocalMo
     requests = [Request(page, adapter, 24) for page in PAGES for adapter in ("asked", "done", None)]
     alone = [model.complete(r.messages, adapter=r.adapter, max_tokens=24) for r in requests if r.adapter]
     together = [c for c, r in zip(model.complete_many(requests), requests, strict=True) if r.adapter]
-    assert [c.text for c in together] == [c.text for c in alone]
+    assert [it.text for it in together if isinstance(it, Completion)] == [it.text for it in alone]
 
 
 def test_an_answer_ends_where_the_model_ends_it_or_where_it_must(model: LocalModel) -> None:
@@ -226,6 +226,14 @@ def test_a_prompt_that_does_not_fit_is_one_line(model: LocalModel) -> None:
     long: list[Message] = [{"role": "user", "content": "x" * 500}]
     with pytest.raises(ModelError, match="prompt of 501 tokens and 64 for the answer do not fit the model's 512"):
         model.complete(long)
+
+
+def test_a_prompt_that_does_not_fit_takes_no_other_of_its_batch_along(model: LocalModel) -> None:
+    fits, long = PAGES[0], [Message(role="user", content="x" * 600)]
+    first, refused, last = model.complete_many([Request(page, None, 8) for page in (fits, long, fits)])
+    assert isinstance(refused, ModelError)
+    assert isinstance(first, Completion) and isinstance(last, Completion)
+    assert first.text == last.text == model.complete(fits, max_tokens=8).text
 
 
 def test_a_base_that_is_not_there_is_one_line(tmp_path: Path) -> None:

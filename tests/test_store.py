@@ -21,12 +21,12 @@ def weights(directory: Path, content: bytes = b"tensors") -> Path:
 
 
 def add(root: Path, directory: Path) -> str:
-    return WeightStore(root).add(directory).hash
+    return WeightStore(root).put(directory).hash
 
 
 def test_what_was_added_comes_back_under_its_hash(tmp_path: Path) -> None:
     store = WeightStore(tmp_path / "store")
-    ref = store.add(weights(tmp_path / "new"))
+    ref = store.put(weights(tmp_path / "new"))
     assert ref.hash == hash_directory(tmp_path / "new")
     assert ref.size == len(b"tensors") + len("{}")
     assert (store.path(ref.hash) / "adapter_model.safetensors").read_bytes() == b"tensors"
@@ -34,9 +34,9 @@ def test_what_was_added_comes_back_under_its_hash(tmp_path: Path) -> None:
 
 def test_adding_twice_changes_nothing(tmp_path: Path) -> None:
     store = WeightStore(tmp_path / "store")
-    first = store.add(weights(tmp_path / "new"))
-    assert store.add(tmp_path / "new") == first
-    assert store.add(store.path(first.hash)) == first
+    first = store.put(weights(tmp_path / "new"))
+    assert store.put(tmp_path / "new") == first
+    assert store.put(store.path(first.hash)) == first
     assert [entry.name for entry in store.root.iterdir()] == [first.hash.removeprefix("sha256:")]
 
 
@@ -63,7 +63,7 @@ def test_processes_that_add_the_same_weights_at_once_agree(tmp_path: Path) -> No
 @pytest.mark.parametrize("damage", ["change", "truncate", "remove", "add", "sums"])
 def test_damage_is_one_line_that_names_hash_and_file(tmp_path: Path, damage: str) -> None:
     store = WeightStore(tmp_path / "store")
-    ref = store.add(weights(tmp_path / "new"))
+    ref = store.put(weights(tmp_path / "new"))
     file = store.path(ref.hash) / {"add": "extra.json", "sums": "SHA256SUMS"}.get(damage, "adapter_model.safetensors")
     match damage:
         case "change" | "add":
@@ -82,9 +82,9 @@ def test_damage_is_one_line_that_names_hash_and_file(tmp_path: Path, damage: str
 
 def test_adding_again_repairs_damaged_weights(tmp_path: Path) -> None:
     store = WeightStore(tmp_path / "store")
-    ref = store.add(weights(tmp_path / "new"))
+    ref = store.put(weights(tmp_path / "new"))
     (store.path(ref.hash) / "adapter_model.safetensors").write_bytes(b"")
-    assert store.add(tmp_path / "new") == ref
+    assert store.put(tmp_path / "new") == ref
     assert (store.path(ref.hash) / "adapter_model.safetensors").read_bytes() == b"tensors"
 
 
@@ -92,7 +92,7 @@ def test_adding_again_repairs_damaged_weights(tmp_path: Path) -> None:
 def test_files_that_could_run_code_are_refused(tmp_path: Path, name: str) -> None:
     (weights(tmp_path / "new") / name).write_bytes(b"")
     with pytest.raises(DamagedWeights, match=f"{name} is refused; allowed are plain files"):
-        WeightStore(tmp_path / "store").add(tmp_path / "new")
+        WeightStore(tmp_path / "store").put(tmp_path / "new")
     assert not list((tmp_path / "store").iterdir())
 
 
@@ -117,7 +117,7 @@ def test_weights_that_were_never_added_are_not_there(tmp_path: Path) -> None:
 
 def test_stored_weights_can_be_checked_with_sha256sum(tmp_path: Path) -> None:
     store = WeightStore(tmp_path / "store")
-    folder = store.path(store.add(weights(tmp_path / "new")).hash)
+    folder = store.path(store.put(weights(tmp_path / "new")).hash)
     sums = (folder / "SHA256SUMS").read_text().splitlines()
     by_hand = subprocess.run(
         [sys.executable, "-c", "import hashlib,sys; [print(hashlib.sha256(open(f,'rb').read()).hexdigest()+'  '+f) "

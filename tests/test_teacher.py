@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from chat_server import ChatServer, completion
 
+from given import OFFERED
 from grokputer.adapters.data.held_out import is_held_out
 from grokputer.adapters.data.training_runs import TOPICS, collect_runs
 from grokputer.domain.aggregates.base import derive_id
@@ -43,7 +44,7 @@ def ask(story: Story, question: str, stars: int | None, correction: str = "") ->
     def play(run: TaskRun) -> None:
         run.start(
             context, role="action", arm="stable", adapter=None, rollout=None, environment="chat", task=ledger.put(question),
-            seed=0, base="embedded", session=None, policy={},
+            capabilities=OFFERED["chat"], seed=0, base="embedded", session=None, policy={},
         )  # fmt: skip
         run.take_step(
             context, prompt=ledger.put(json.dumps(prompt)), answer=ledger.put("no idea"), error="", model_ms=1,

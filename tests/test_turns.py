@@ -17,6 +17,7 @@ from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import DamagedWeights, ModelError
 from grokputer.domain.events import TaskFailed, TaskSucceeded
 from grokputer.domain.page.messages import Completion, Message
+from grokputer.domain.ports import Model
 from grokputer.domain.rules.routing import Route
 from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.batch import RunSpec, run_batch
@@ -53,7 +54,7 @@ def right(computer: MiniWob) -> list[str]:
     return actions
 
 
-class Spoken:
+class Spoken(Model):
     """A model that answers what it was told to, in order, and remembers with which adapter and heat it was asked."""
 
     def __init__(self, answers: Sequence[str]) -> None:

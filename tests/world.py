@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from test_improvement import DATASET, NUMBERS, PASSED, RESULT
 from test_run import STEP
 
+from given import OFFERED
 from grokputer.domain.aggregates.adapter import Adapter
 from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.aggregates.run import TaskRun
@@ -112,7 +113,8 @@ class World:
         def play(run: TaskRun) -> None:
             run.start(
                 context, role=role, arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
-                task="click-link", seed=1, base="embedded", session=session, others=self.recovery(role, id.hex, session),
+                capabilities=OFFERED["miniwob"], task="click-link", seed=1, base="embedded", session=session,
+                others=self.recovery(role, id.hex, session),
                 policy={
                     "canary_weight_percent": state.traffic(role).weight_percent,
                     "recovery.canary_weight_percent": state.traffic("recovery").weight_percent,

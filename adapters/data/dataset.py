@@ -241,6 +241,7 @@ def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recip
         with learning_from(run):
             answers = corrected_examples(run, content, recipe) if is_failed else own_examples(run, content, "replay")
         it = run.started
-        kept = HeldOut(run.id, it.environment, it.task, it.seed, outcome, tuple(answers), run.instance, it.role)
+        about = (run.id, it.environment, it.task, it.seed, outcome, tuple(answers), run.instance, it.role)
+        kept = HeldOut(*about, is_repeatable=it.is_repeatable)
         found.append((run.family, kept))
     return in_turn(found)

@@ -40,6 +40,8 @@ class HeldOut:
     instance: str
     role: str = "action"
     """The run's own, which may be another than the one that the adapter is trained for."""
+    is_repeatable: bool = False
+    """Whether its environment gives the task again from any seed, and judges it."""
 
 
 def is_held_out(instance: str, share: float) -> bool:
@@ -64,7 +66,8 @@ def find_held_out(runs: Iterable[PastRun], share: float) -> frozenset[str]:
 def judge_outcome(run: PastRun, below_stars: int, good_stars: int) -> Outcome | None:
     """How the run went, None where that cannot be said.
 
-    An environment says it itself, unless a person thinks little of a success. An answer in words is as good as its rating.
+    An environment that verifies says it itself, unless a person thinks little of a success. Elsewhere, as with an answer in
+    words, a run is as good as its rating.
     A run that was lost to a fault, failed by another role's, or was pinned to an adapter by hand, says nothing of the task.
     """
     if run.ended is None or run.started.arm == "pinned":
@@ -74,7 +77,7 @@ def judge_outcome(run: PastRun, below_stars: int, good_stars: int) -> Outcome | 
         return None
     if run.fault not in (None, run.role):
         return None
-    if run.started.environment == "chat":
+    if not run.started.is_verified:
         if stars is None or below_stars <= stars < good_stars:
             return None
         return "failed" if stars < below_stars else "worked"

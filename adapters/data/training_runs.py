@@ -67,7 +67,7 @@ class PastRun:
     @property
     def family(self) -> str:
         """What it is counted under where tasks are to have an even share; all questions in words are one family."""
-        return "chat" if self.started.environment == "chat" else self.started.task
+        return self.started.environment if self.started.is_question else self.started.task
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.ended = event
             case TaskRated():
                 run.stars, run.rating = event.stars, event
-            case TaskCorrected() if event.is_verified or run.started.environment == "chat":
+            case TaskCorrected() if event.is_verified or not run.started.is_verified:
                 # Where an environment can try a correction, one that it did not try is not known to be right.
                 run.correction = _better(run.correction, event)
             case ExamplesSynthesized():
@@ -114,11 +114,11 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
 
 
 def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]) -> str:
-    if started.environment != "chat":
+    if not started.is_question:
         return f"{started.environment}/{started.task}#{started.seed}"
     words = content(started.task)
     first = started.task if words is None else asked.setdefault(" ".join(words.split()), started.task)
-    return f"chat#{first}"
+    return f"{started.environment}#{first}"
 
 
 def _better(known: TaskCorrected | None, new: TaskCorrected) -> TaskCorrected:

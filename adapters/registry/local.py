@@ -12,10 +12,11 @@ import hashlib
 import os
 import shutil
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...domain.errors import DamagedWeights
+from ...domain.ports import WeightRegistry
+from ...domain.ports import WeightsRef as WeightsRef
 from .files import sync
 
 SUMS = "SHA256SUMS"
@@ -23,21 +24,18 @@ SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".md")
 """The files that weights may consist of: none of them can carry code that runs when it is loaded."""
 
 
-@dataclass(frozen=True)
-class WeightsRef:
-    """Stored weights: ``hash`` is ``sha256:<hex>``, ``size`` is in bytes."""
-
-    hash: str
-    size: int
-
-
-class WeightStore:
+class WeightStore(WeightRegistry):
     """The weights below one folder. Any number of processes may add and read at once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def add(self, directory: Path) -> WeightsRef:
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def put(self, directory: Path) -> WeightsRef:
         """Copy the folder's files into the store and return their hash; what is already there stays as it is.
 
         A damaged copy of the same weights is replaced. Raises ``DamagedWeights`` for a folder that is empty or holds
@@ -80,9 +78,16 @@ class WeightStore:
         except (OSError, ValueError, IndexError, DamagedWeights):
             return False
 
+    def hashes(self) -> list[str]:
+        """The hashes of all weights that are there, sorted. What they hold is not read."""
+        found = self.root.iterdir() if self.root.is_dir() else ()
+        return sorted(
+            f"sha256:{folder.name}" for folder in found if (folder / SUMS).is_file() and _is_digest(folder.name)
+        )
+
     def _folder(self, hash: str) -> Path:
         algorithm, _, digest = hash.partition(":")
-        if algorithm != "sha256" or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        if algorithm != "sha256" or not _is_digest(digest):
             raise DamagedWeights(f"weights hash '{hash}' is not one; allowed is sha256: and 64 hexadecimal digits")
         return self.root / digest
 
@@ -97,6 +102,10 @@ class WeightStore:
         if not folder.is_dir():
             raise DamagedWeights(f"weights {hash} could not be written to {folder}; see whether the disk is full")
         sync(self.root)
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
 def hash_directory(directory: Path) -> str:

@@ -64,6 +64,10 @@ class Base:
             digest.update(f"{hash_file(file)}  {file.name}\n".encode())
         return f"sha256:{digest.hexdigest()}"
 
+    def identity(self) -> str:
+        """What an adapter fits: the base's weights and how they are quantised."""
+        return f"{self.fingerprint()}/{self.quantization}"
+
     def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """A freshly read model, in eval mode, on the GPU where there is one, and its tokenizer. Raises ``ModelError``."""
         import logging

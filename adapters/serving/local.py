@@ -15,9 +15,11 @@ from typing import TypeVar
 
 from ...domain.errors import DamagedWeights, GrokputerError, ModelError, UnknownAdapter
 from ...domain.page.messages import Completion, Message, Request
+from ...domain.ports import Answer, Model, Proof
 from ..registry.local import hash_directory
 from .adapted_model import AdaptedModel
 from .base_model import Base, first_line, free_gpu, use_threads
+from .proof import prove_applied, read_reference
 
 T = TypeVar("T")
 
@@ -27,8 +29,8 @@ BATCH = 16
 """Requests answered in one batch; chosen."""
 
 
-class LocalModel:
-    """The base with LoRA adapters, unmerged; safe to call from any number of threads.
+class LocalModel(Model):
+    """The base with LoRA adapters, unmerged; safe to call from any number of threads. It scores answers and serves adapters.
 
     Each request is answered on its own, so that an answer depends on nothing that happens beside it. Raises
     ``ModelError`` when the base cannot be loaded.
@@ -53,12 +55,13 @@ class LocalModel:
         request = Request(messages, adapter, max_tokens, temperature, seed)
         return self._do(lambda: self._answer([request]))[0]
 
-    def complete_many(self, requests: Sequence[Request]) -> list[Completion]:
-        """Answer all requests, those of one adapter together, in their order.
+    def complete_many(self, requests: Sequence[Request]) -> list[Answer]:
+        """Answer all requests, those of one adapter together, in their order; see ``Model.complete_many``.
 
-        Faster than one by one; in bf16 the rounding of a batch may turn a choice between two nearly equal tokens.
+        Faster than one by one; in bf16 the rounding of a batch may turn a choice between two nearly equal tokens. Where a
+        batch has no answer, its requests are asked alone, so that the one at fault takes no other along.
         """
-        answers: dict[int, Completion] = {}
+        answers: dict[int, Answer] = {}
         # Within an adapter by length, as a batch takes as long as its longest prompt.
         by_adapter = sorted(range(len(requests)), key=lambda i: (requests[i].adapter or "", _length(requests[i])))
         for _, group in groupby(by_adapter, key=lambda i: requests[i].adapter or ""):
@@ -66,8 +69,33 @@ class LocalModel:
             for start in range(0, len(members), BATCH):
                 part = members[start : start + BATCH]
                 batch = [requests[i] for i in part]
-                answers.update(zip(part, self._do(partial(self._answer, batch)), strict=True))
+                answers.update(zip(part, self._answer_or_explain(batch), strict=True))
         return [answers[i] for i in range(len(requests))]
+
+    def _answer_or_explain(self, batch: list[Request]) -> Sequence[Answer]:
+        try:
+            return self._do(partial(self._answer, batch))
+        except GrokputerError as error:
+            return super().complete_many(batch) if len(batch) > 1 else [error]
+
+    @property
+    def scoring(self) -> LocalModel:
+        """It shows its logits."""
+        return self
+
+    @property
+    def adapters(self) -> LocalModel:
+        """It serves adapters."""
+        return self
+
+    @property
+    def base_hash(self) -> str:
+        """What an adapter must have been trained on: the base's weights and how they are quantised."""
+        return self.base.identity()
+
+    def prove(self, name: str, directory: Path) -> Proof:
+        """The proof that the adapter is applied; see ``AdapterServer.prove``."""
+        return prove_applied(self, name, read_reference(directory))
 
     def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
         """The logits of the answer's first token, one for each token of the vocabulary."""
@@ -103,6 +131,13 @@ class LocalModel:
             self._model.drop(name)
 
         self._do(forget)
+
+    can_load = True
+    """It loads weights of this machine."""
+
+    def serves(self, name: str) -> bool:
+        """Whether the adapter is loaded."""
+        return name in self._directories
 
     def names(self) -> list[str]:
         """The adapters that can be asked for."""

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from ...domain.errors import DamagedWeights
 from ...domain.page.messages import Message, Page
 from ...domain.page.prompt import observe
+from ...domain.ports import Proof
 
 FILE = "reference.json"
 """Where an adapter's reference lies, beside its weights."""
@@ -32,7 +33,7 @@ NEARER = 0.5
 
 
 class Inspectable(Protocol):
-    """A model whose next-token logits can be seen."""
+    """A model whose next-token logits can be seen; a ``ScoringModel`` is one."""
 
     def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
         """The logits of the answer's first token, one for each token of the vocabulary."""
@@ -66,30 +67,6 @@ class Reference:
         return Reference(data["base"], tuple(answers))
 
 
-@dataclass(frozen=True)
-class Proof:
-    """Whether the served adapter is the trained one. Differences are root mean squares over the recorded logits."""
-
-    adapter: str
-    differs: bool
-    """The adapter's answers are not the base's."""
-    matches: bool
-    """The adapter's answers are those its trainer recorded."""
-    effect: float
-    """Served adapter against served base."""
-    error: float
-    """Served adapter against trained adapter."""
-    base_error: float
-    """Served base against the trainer's base: rounding, unless the base is another one."""
-    max_abs_difference: float
-    """The largest difference of one logit between served and trained adapter."""
-
-    @property
-    def is_applied(self) -> bool:
-        """Whether traffic may be routed to the adapter."""
-        return self.differs and self.matches
-
-
 def record(base: Sequence[Sequence[float]], trained: Sequence[Sequence[float]], fingerprint: str) -> Reference:
     """The reference from the trainer's full logits for each of ``PROMPTS``: the tokens likeliest for either model."""
     answers = []
@@ -121,6 +98,7 @@ def prove_applied(model: Inspectable, adapter: str, reference: Reference) -> Pro
         error=error,
         base_error=base_error,
         max_abs_difference=max(abs(a - b) for a, b in zip(served, of_trained, strict=True)),
+        prompts=len(PROMPTS),
     )
 
 

@@ -11,11 +11,14 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...domain.errors import ModelError, UnknownAdapter
+from ...domain.errors import ModelError, NotServed, UnknownAdapter
 from ...domain.page.messages import Completion, Message
+from ...domain.ports import Model, Proof
 from .reply import BadReply, read_models, read_reply
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from openai import OpenAI
 
 TIMEOUT_S = 60.0
@@ -26,7 +29,7 @@ WITHOUT_LIST = (404, 405, 501)
 """How servers say that they have no list of models."""
 
 
-class RemoteModel:
+class RemoteModel(Model):
     """A model served elsewhere; safe to call from any number of threads. Its client is loaded here, before any request.
 
     ``key_variable`` names the environment variable with the API key; a server that needs none does without. Raises
@@ -52,6 +55,7 @@ class RemoteModel:
         self.timeout_s = timeout_s
         self.retries = retries
         self._client = self._open()
+        self._listed: set[str] = set()
 
     def complete(
         self,
@@ -93,18 +97,51 @@ class RemoteModel:
         took_ms = round((time.perf_counter() - started) * 1000)
         return Completion(reply.text, reply.prompt_tokens, reply.completion_tokens, took_ms)
 
+    @property
+    def adapters(self) -> RemoteModel:
+        """The server may serve adapters, as models by their names."""
+        return self
+
+    base_hash = None
+    """The server knows what fits."""
+    can_load = False
+    """Adapters are loaded where the server runs."""
+
     def serves(self, name: str) -> bool:
-        """Whether the server lists the name among its models; one without such a list does not. Raises ``ModelError``."""
+        """Whether the server lists the name among its models. One that was listed is not asked for again.
+
+        Raises ``ModelError``.
+        """
+        if name not in self._listed and name in self.names():
+            self._listed.add(name)
+        return name in self._listed
+
+    def load(self, name: str, directory: Path) -> None:
+        """Raises ``ModelError``: adapters are loaded where the server runs."""
+        raise ModelError(f"{self.base_url} loads no weights of this machine; load {name} there under its name")
+
+    def unload(self, name: str) -> None:
+        """Raises ``ModelError``, as ``load`` does."""
+        raise ModelError(f"{self.base_url} is not ours to unload {name} from; do it there")
+
+    def prove(self, name: str, directory: Path) -> Proof:
+        """Raises ``NotServed``: the server does not show its logits."""
+        raise NotServed(
+            f"{name} cannot be proven at {self.base_url}, whose logits cannot be seen; set model.backend local"
+        )
+
+    def names(self) -> frozenset[str]:
+        """The models that the server lists, adapters among them; none where it has no such list. Raises ``ModelError``."""
         import openai
 
         try:
             client = self._client.with_options(max_retries=0)
-            return name in read_models(client.models.with_raw_response.list().http_response.content)
+            return frozenset(read_models(client.models.with_raw_response.list().http_response.content))
         except BadReply:
-            return False
+            return frozenset()
         except Exception as error:
             if isinstance(error, openai.APIStatusError) and error.status_code in WITHOUT_LIST:
-                return False
+                return frozenset()
             raise ModelError(f"{self.base_url} did not list its models: {self._reason(error)}") from error
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...domain.errors import TrainingError
+from ...domain.ports import Progress as Progress
 from ...domain.settings.recipe import Recipe
 from ..serving.base_model import Base
 from .checkpoints import COMPLETE
@@ -68,18 +69,6 @@ class TrainingJobSpec:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"training job {directory}/job.json cannot be read: {error}") from error
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands after an optimiser step. ``epoch`` counts from 0.0; ``loss`` is of this step."""
-
-    step: int
-    total_steps: int
-    loss: float
-    epoch: float
-    examples_per_s: float
-    elapsed_s: float
 
 
 @dataclass(frozen=True)

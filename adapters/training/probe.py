@@ -19,7 +19,7 @@ from ..registry.files import write_atomically
 from .child import main
 from .cost import Estimate, Plan, Trial, estimate_duration_s, plan_probe
 from .job import TrainingJobSpec
-from .process import train
+from .process import ProcessLauncher, train
 from .trainer import row_lengths, take_in_order
 
 PROCESS = f"{__package__}.probe"
@@ -37,7 +37,9 @@ def probe(job: TrainingJobSpec) -> Estimate:
     """
     with tempfile.TemporaryDirectory(prefix="grokputer-probe-") as folder:
         directory = Path(folder) / "job"
-        result = train(replace(job, directory=directory, dataset=job.dataset.resolve()), process=PROCESS)
+        result = train(
+            replace(job, directory=directory, dataset=job.dataset.resolve()), launcher=ProcessLauncher(PROCESS)
+        )
         measured = json.loads((directory / FILE).read_text(encoding="utf-8"))
     step_s = tuple(measured["step_s"])
     trial = Trial(step_s, result.duration_s - sum(step_s), measured["save_s"])

@@ -13,10 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
+from ...domain.ports import LaunchedTraining, TrainingLauncher
 from ..registry.files import write_atomically
 from ..registry.local import hash_directory
 from .job import NOTE, UNTOLD, Progress, TrainingJobSpec, TrainingResult
@@ -28,47 +29,85 @@ POLL_S = 0.05
 """How often the parent looks for progress; chosen."""
 
 
+class ProcessLauncher(TrainingLauncher[TrainingJobSpec, TrainingResult]):
+    """Trains in a child process that dies with this one. ``process`` is the module that is the process."""
+
+    def __init__(self, process: str = CHILD) -> None:
+        self.process = process
+
+    def start(self, job: TrainingJobSpec) -> ProcessTraining:
+        """Start the process, unless the job is finished. Raises ``TrainingError`` for a folder with another job."""
+        notes: list[str] = []
+        return ProcessTraining(job, self.process if _take_up(job, notes.append) else None, notes)
+
+
+class ProcessTraining(LaunchedTraining[TrainingResult]):
+    """A training in a child process, or one that is finished already."""
+
+    def __init__(self, job: TrainingJobSpec, process: str | None, notes: Sequence[str]) -> None:
+        self.job = job
+        self.notes = notes
+        self.log = job.directory / "training.log"
+        self._file = job.directory / "progress.jsonl"
+        self._before = self._file.stat().st_size if self._file.exists() else 0
+        """Bytes of progress of an earlier process."""
+        self._child = None if process is None else self._begin(process)
+
+    def progress(self) -> Iterator[Progress | str]:
+        """Each step, and notes of checkpoints and weights that cannot be used."""
+        yield from self.notes
+        if self._child is not None:
+            yield from _follow(self._file, self._before, self._child)
+
+    def result(self) -> TrainingResult:
+        """The finished training, once ``progress`` has ended. Raises ``TrainingError`` and ``TrainingInterrupted``."""
+        found, code = TrainingResult.read(self.job.directory), 0 if self._child is None else self._child.wait()
+        if found is None and code < 0:
+            raise TrainingInterrupted(
+                f"training in {self.job.directory} was interrupted: {_cause(code)}; see {self.log}"
+            )
+        if found is None or code != 0:
+            raise TrainingError(f"training in {self.job.directory} failed: {_cause(code)}; see {self.log}")
+        return found
+
+    def stop(self) -> None:
+        """Kill the process if it is under way."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.kill()
+            self._child.wait()
+
+    def _begin(self, process: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", process, str(self.job.directory)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=_environment(self.job),
+                start_new_session=True,
+            )
+
+
 def train(
     job: TrainingJobSpec,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     *,
     say: Callable[[str], None] = lambda line: None,
-    process: str = CHILD,
+    launcher: TrainingLauncher[TrainingJobSpec, TrainingResult] | None = None,
 ) -> TrainingResult:
-    """Train in a child process that dies with this one, and return the finished result. ``say`` is told of checkpoints and
-    weights that cannot be used.
+    """Train where the launcher does, by default in a child process, and return the finished result. ``say`` is told of
+    checkpoints and weights that cannot be used.
 
     Raises ``TrainingError`` with the reason, and ``TrainingInterrupted`` when a signal ended the child. Interrupted itself
-    (``KeyboardInterrupt`` included), the child is stopped; call
-    again to go on from its last checkpoint.
+    (``KeyboardInterrupt`` included), the training is stopped; call again to go on from its last checkpoint.
     """
-    if not _take_up(job, say):
-        finished = TrainingResult.read(job.directory)
-        if finished is not None:
-            return finished
-    log = job.directory / "training.log"
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", process, str(job.directory)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=_environment(job),
-            start_new_session=True,
-        )
+    training = (launcher or ProcessLauncher()).start(job)
     try:
-        for told in _follow(job.directory / "progress.jsonl", child):
+        for told in training.progress():
             say(told) if isinstance(told, str) else on_progress(told)
     finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
-    result = TrainingResult.read(job.directory)
-    if result is None and child.returncode < 0:
-        raise TrainingInterrupted(f"training in {job.directory} was interrupted: {_cause(child.returncode)}; see {log}")
-    if result is None or child.returncode != 0:
-        raise TrainingError(f"training in {job.directory} failed: {_cause(child.returncode)}; see {log}")
-    return result
+        training.stop()
+    return training.result()
 
 
 def _take_up(job: TrainingJobSpec, say: Callable[[str], None]) -> bool:
@@ -117,10 +156,10 @@ def _environment(job: TrainingJobSpec) -> dict[str, str]:
     }
 
 
-def _follow(file: Path, child: subprocess.Popen[bytes]) -> Iterator[Progress | str]:
-    """Each progress and each note as it is written from now on, until the child has ended."""
+def _follow(file: Path, after: int, child: subprocess.Popen[bytes]) -> Iterator[Progress | str]:
+    """Each progress and each note that stands after so many bytes, as it is written, until the child has ended."""
     with file.open("a+", encoding="utf-8") as stream:
-        stream.seek(0, os.SEEK_END)
+        stream.seek(after)
         line = ""
         while True:
             has_ended = child.poll() is not None

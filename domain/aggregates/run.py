@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 from ..errors import BadRating, NotPossible
 from ..events import (
     Assignment,
+    Capability,
     Event,
     SessionImported,
     StepTaken,
@@ -95,13 +96,24 @@ class TaskRun(Aggregate):
         own = {"role": start.role, "arm": start.arm, "adapter": start.adapter, "rollout": start.rollout}
         return {**own, "others": others, "session": start.session}
 
-    def start(self, context: Context, *, others: Sequence[Assignment] = (), **fields: Any) -> None:
-        """Begin; the fields are those of ``TaskStarted``. Raises ``NotPossible`` when it has begun."""
+    def start(
+        self,
+        context: Context,
+        *,
+        others: Sequence[Assignment] = (),
+        capabilities: Collection[Capability] = (),
+        **fields: Any,
+    ) -> None:
+        """Begin; the fields are those of ``TaskStarted``. Raises ``NotPossible`` when it has begun.
+
+        ``capabilities`` are those of the environment, in any order; by default it offers none of them.
+        """
         if self.started is not None:
             raise NotPossible(f"run {self.id.hex} has started already")
         if not 0 <= fields["seed"] <= LARGEST_SEED:
             raise NotPossible(f"{fields['seed']} is not a seed; it is a whole number from 0 to {LARGEST_SEED}")
-        self._record(TaskStarted, context, others=tuple(others), **fields)
+        offered = tuple(it for it in Capability if it in capabilities)
+        self._record(TaskStarted, context, others=tuple(others), capabilities=offered, **fields)
 
     def import_session(self, context: Context, **fields: Any) -> None:
         """Record that another program made the run; the fields are those of ``SessionImported``.

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar, TypedDict
 
 from .base import Event, fact
+
+
+class Capability(StrEnum):
+    """What an environment offers. The set is closed: a further one needs a new version of ``TaskStarted``."""
+
+    VERIFIES = "verifies"
+    """It says itself whether a task was done, so corrections can be tried and runs be judged without a person."""
+    QUESTION = "question"
+    """Its task is a question in words, and one answer in words ends it. The words lie in the content store."""
+    SEEDS = "seeds"
+    """The same task and seed give the same page again, and another seed gives another page of the task."""
+    DEMONSTRATIONS = "demonstrations"
+    """It has scripted demonstrations of some of its tasks."""
 
 
 class Assignment(TypedDict):
@@ -49,17 +63,35 @@ class RunEvent(Event):
 
 @fact("TaskStarted")
 class TaskStarted(RunEvent):
+    VERSION = 4
     TEXTS = ("task",)
     WORDS = ("actor", "adapter", "policy")
 
     environment: str
+    capabilities: tuple[Capability, ...]
+    """What the environment offered at the start, in the order of ``Capability``. Since version 4."""
     task: str
-    """The environment's task name; for ``chat`` the content key of the words."""
+    """The environment's task name; for a question the content key of the words."""
     seed: int
     base: str
     """The base model: name or path as set, and its revision or hash after an ``@``."""
     policy: dict[str, Any]
     """The settings that shaped the run: maximum steps, traffic share, temperature."""
+
+    @property
+    def is_question(self) -> bool:
+        """Whether the task is a question in words, with one answer in words."""
+        return Capability.QUESTION in self.capabilities
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the environment says itself if the task was done."""
+        return Capability.VERIFIES in self.capabilities
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the task can be done again, from the same or another seed, and is judged without a person."""
+        return self.is_verified and Capability.SEEDS in self.capabilities
 
 
 @fact("StepTaken")

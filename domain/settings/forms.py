@@ -19,6 +19,9 @@ _URL = r"https?://[^\s/@?#]+(/[^\s@?#]*)?"
 _ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+"
 """A mail address without a display name; no space or line break can be in it."""
 
+_NAME = r"[a-z][a-z0-9_-]{0,63}"
+"""The name of a part that is looked up: our own, or a plug-in's."""
+
 _STEP = r"[1-9]\d?:[1-9]\d{0,5}(\.\d+)?(:\d{1,9})?"
 """A step of a ramp: share, evidence, seconds."""
 
@@ -60,3 +63,7 @@ SERVER = Form(
     re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII),
     "a host and a port, as in mail.example.org:587",
 )
+
+BACKEND = Form(re.compile(_NAME, re.ASCII), "local, openai, or the name that a plug-in has for a backend")
+
+REGISTRY = Form(re.compile(_NAME, re.ASCII), "local, or the name that a plug-in has for a registry")

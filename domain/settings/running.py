@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .forms import MODEL_ENDPOINT, TEACHER_ENDPOINT
+from .forms import BACKEND, MODEL_ENDPOINT, REGISTRY, TEACHER_ENDPOINT
 from .setting import MEASURED, Group, setting
 
 
@@ -38,8 +38,8 @@ class ModelSettings(Group):
 
     backend: str = setting(
         "local",
-        "Where the model runs. 'local': in this process. 'openai': at an OpenAI-compatible endpoint.",
-        choices=("local", "openai"),
+        "Where the model runs. 'local': in this process. 'openai': at an OpenAI-compatible endpoint. Or a plug-in's name.",
+        form=BACKEND,
     )
     base: str = setting("embedded", "'embedded', a path, a Hugging Face name, or the endpoint's name of a model.")
     revision: str | None = setting(None, "Revision of a Hugging Face model.")
@@ -54,6 +54,16 @@ class ModelSettings(Group):
         None, "Base URL of an OpenAI-compatible endpoint. Its key comes from OPENAI_API_KEY.", form=MODEL_ENDPOINT
     )
     trust_remote_code: bool = setting(False, "Run code that comes with a model of Hugging Face.")
+
+
+@dataclass(frozen=True)
+class WeightsSettings(Group):
+    """Where the weights of adapters are kept."""
+
+    PREFIX: ClassVar[str] = "weights"
+    IS_PER_ROLE: ClassVar[bool] = False
+
+    registry: str = setting("local", "'local': a folder beside the log. Or a plug-in's name.", form=REGISTRY)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from .ramp import complain_of_first_step
 from .rating import ImplicitSettings, RatingSettings, ScheduleSettings, SessionSettings
 from .recipe import FIGURES, Recipe, preset
 from .rollout import AbSettings, CanarySettings, GateSettings
-from .running import ModelSettings, RunSettings, TeacherSettings
+from .running import ModelSettings, RunSettings, TeacherSettings, WeightsSettings
 from .setting import BadSetting as BadSetting
 from .setting import Group, declared
 from .setting import Setting as Setting
@@ -34,6 +34,7 @@ GROUPS: tuple[type[Group], ...] = (
     SessionSettings,
     RunSettings,
     ModelSettings,
+    WeightsSettings,
     TeacherSettings,
     TrainingSettings,
     CostSettings,
@@ -159,6 +160,11 @@ class Policy:
     def model(self) -> ModelSettings:
         """The base model."""
         return self._group(ModelSettings)
+
+    @property
+    def weights(self) -> WeightsSettings:
+        """Where weights are kept."""
+        return self._group(WeightsSettings)
 
     def teacher(self, role: str | None) -> TeacherSettings:
         """The role's teacher."""

@@ -17,10 +17,10 @@ from ...domain.ab.decision import Bars
 from ...domain.aggregates.comparison import Arm, Comparison, Design, Place, draw_seed
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, NotPossible, UnknownAdapter
-from ...domain.events import TaskFailed
+from ...domain.events import Capability, TaskFailed
 from ...domain.page.messages import Page
 from ...domain.page.prompt import observe
-from ...domain.ports import Reviewer
+from ...domain.ports import Environment, Reviewer
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
 from ...domain.vocabulary import Arm as RunArm
@@ -28,7 +28,6 @@ from ...projections.state.ratings import BASE
 from ..agent.attempts import ATTEMPTS
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
-from ..environments.miniwob.environment import page_url
 from ..feedback.reviewer import REVIEWER, review
 from ..wiring.services import unknown_adapter
 from .results import SYSTEM_FAULTS, count_played, find_pair, load_result, next_run, session_of
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from ...projections.state.state import State
     from ..store.ledger import Ledger
     from ..wiring.services import Services
-
-ENVIRONMENT = "miniwob"
-"""Where there are seeds that give the same page again, and a reward that says how it went."""
 
 OWN_ROLE = "action"
 """The role of runs in which an adapter of another role has its turn."""
@@ -52,18 +48,31 @@ Count = Callable[[int, int], None]
 
 
 def plan(
-    state: State, base: str, a: str, b: str, tasks: Sequence[str], episodes: int, seed: int | None, reviewer: str
+    state: State,
+    base: str,
+    a: str,
+    b: str,
+    place: tuple[str, Environment],
+    tasks: Sequence[str],
+    episodes: int,
+    seed: int | None,
+    reviewer: str,
 ) -> Design:
-    """The design of these names. Raises ``UnknownAdapter``, ``UnknownTask``, and ``NotPossible`` for what is not compared."""
+    """The design of these names, in the environment of the name. Raises ``UnknownAdapter``, ``UnknownTask``, and
+    ``NotPossible`` for what is not compared.
+    """
+    name, environment = place
+    if not {Capability.SEEDS, Capability.VERIFIES} <= environment.capabilities:
+        raise NotPossible(f"{name} does not give the same page again and judge it; compare adapters elsewhere")
     for task in tasks:
-        page_url(task)
+        environment.check_task(task)
     roles = [_role_of(state, name) for name in (a, b) if name != BASE]
     if len(set(roles)) > 1:
         raise NotPossible(f"{a} is for role {roles[0]} and {b} for role {roles[1]}; give two adapters of one role")
     one, other = (None if name == BASE else name for name in (a, b))
     first = draw_seed(one, other, tasks, episodes) if seed is None else seed
     role = roles[0] if roles else OWN_ROLE
-    return Design(one, other, role, base, ENVIRONMENT, tuple(tasks), episodes, first, reviewer)
+    return Design(one, other, role, base, name, tuple(tasks), episodes, first, reviewer)
 
 
 def _role_of(state: State, name: str) -> str:

@@ -96,7 +96,7 @@ def _begin(
     seat = next(number for number in range(len(taken) + 1) if (name, number) not in taken)
     place = environment.beside(seat)
     page = place.reset(name, wanted.task.seed)
-    underway = runner.begin(wanted.task, state, wanted.pinned, wanted.id)
+    underway = runner.begin(wanted.task, place.capabilities, state, wanted.pinned, wanted.id)
     return _Playing(underway, Episode(place, page, underway.max_steps, wanted.task.role), (name, seat))
 
 

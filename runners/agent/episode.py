@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ...domain.page.messages import Completion, Message, Page
 from ...domain.page.prompt import observe
-from ...domain.ports import Environment, Model
+from ...domain.ports import Environment, Model, Teacher
 from ...domain.rules.roles import role_of_next_step
 
 Actor = Callable[[Page, Sequence[str], Sequence[Message]], Completion]
@@ -87,7 +87,9 @@ def is_success(page: Page) -> bool:
     return page.is_done and page.reward >= 1.0
 
 
-def ask_model(model: Model, adapter: str | None, max_tokens: int, temperature: float = 0.0, seed: int = 0) -> Actor:
+def ask_model(
+    model: Model | Teacher, adapter: str | None, max_tokens: int, temperature: float = 0.0, seed: int = 0
+) -> Actor:
     """An actor that is the model, with the adapter applied."""
 
     def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:

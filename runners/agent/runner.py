@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from ...domain.aggregates.base import Context
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError
-from ...domain.events import Assignment, TaskStarted
+from ...domain.events import Assignment, Capability, TaskStarted
 from ...domain.page.messages import Request
 from ...domain.ports import Environment, Model
 from ...domain.rules.roles import roles_in
@@ -114,7 +114,7 @@ class TaskRunner:
         environment with ``environment``. So does whatever else stops the run, such as Ctrl-C, and is raised again.
         """
         page = environment.reset(task.task, task.seed)
-        underway = self.begin(task, state, pinned, id or uuid4())
+        underway = self.begin(task, environment.capabilities, state, pinned, id or uuid4())
         with playing(self.ledger, underway.run.id), self._ending_in_any_case(underway):
             self.ledger.store(underway.run)
             self._play(underway, Episode(environment, page, underway.max_steps, task.role))
@@ -151,8 +151,10 @@ class TaskRunner:
                 end_lost(self.ledger, underway.run.id, why, underway.policy, self.actor)
             raise
 
-    def begin(self, task: Task, state: State, pinned: Route | None, id: UUID) -> ActiveRun:
-        """The run begun; ``begin``, ``record_step`` and ``end`` leave storing to whoever calls them."""
+    def begin(
+        self, task: Task, capabilities: Collection[Capability], state: State, pinned: Route | None, id: UUID
+    ) -> ActiveRun:
+        """The run begun, in an environment of these capabilities; ``begin``, ``record_step`` and ``end`` store nothing."""
         routes = _routes(task, state, pinned, id)
         run, own, policy = TaskRun(id), routes[task.role], state.policy
         others: list[Assignment] = [
@@ -168,7 +170,8 @@ class TaskRunner:
             rollout=own.rollout,
             others=others,
             environment=task.environment,
-            task=self.ledger.put(task.task, "the question") if task.environment == "chat" else task.task,
+            capabilities=capabilities,
+            task=self.ledger.put(task.task, "the question") if Capability.QUESTION in capabilities else task.task,
             seed=task.seed,
             base=self.base,
             session=task.session,
@@ -255,7 +258,7 @@ def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, 
 
 def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
     """The task that a run did, None when its words were erased."""
-    words = ledger.get_content(started.task) if started.environment == "chat" else started.task
+    words = ledger.get_content(started.task) if started.is_question else started.task
     return None if words is None else Task(started.environment, words, started.seed, started.role, started.session)
 
 

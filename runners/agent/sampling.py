@@ -1,4 +1,4 @@
-"""What the model answers: many questions at a time where it can, and something else where a run would only repeat itself."""
+"""What the model answers: many questions at a time, and something else where a run would only repeat itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def answer_episodes(model: Model, asked: Sequence[Asked]) -> list[Completion | G
     One that the episode has given on such a page before led nowhere then, and would for ever: a greedy model does not think
     again. In its place another is drawn, hotter each time, until one is new or the draws are used up.
     """
-    answers, given_up = answer_all(model, [request for _, request, _ in asked]), set[int]()
+    answers, given_up = model.complete_many([request for _, request, _ in asked]), set[int]()
     for draw in range(1, max((resamples for _, _, resamples in asked), default=0) + 1):
         stuck = [
             number
@@ -38,33 +38,12 @@ def answer_episodes(model: Model, asked: Sequence[Asked]) -> list[Completion | G
         ]
         if not stuck:
             break
-        others = answer_all(model, [_hotter(asked[number][1], draw) for number in stuck])
+        others = model.complete_many([_hotter(asked[number][1], draw) for number in stuck])
         for number, other in zip(stuck, others, strict=True):
             if isinstance(other, GrokputerError):
                 given_up.add(number)  # What it has answered stands.
             else:
                 answers[number] = _after(answers[number], other)
-    return answers
-
-
-def answer_all(model: Model, requests: Sequence[Request]) -> list[Completion | GrokputerError]:
-    """Each request's answer, in batches where the model can; where one has none, its error stands in its place."""
-    together = getattr(model, "complete_many", None)
-    if together is not None and len(requests) > 1:
-        try:
-            return list(together(requests))
-        except GrokputerError:
-            pass  # One of them is at fault: asked alone, the others are answered all the same.
-    answers: list[Completion | GrokputerError] = []
-    for it in requests:
-        try:
-            answers.append(
-                model.complete(
-                    it.messages, adapter=it.adapter, max_tokens=it.max_tokens, temperature=it.temperature, seed=it.seed
-                )
-            )
-        except GrokputerError as error:
-            answers.append(error)
     return answers
 
 

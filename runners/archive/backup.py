@@ -192,7 +192,7 @@ def _add_weights(log: Path, source: WeightStore, folder: Path) -> tuple[int, tup
     wanted = {name: it["weights"] for name, it in load_state(Log.open(log)).registry.adapters.items()}
     for name, hash in wanted.items():
         try:
-            store.add(source.path(hash))
+            store.put(source.path(hash))
         except DamagedWeights:
             try:
                 store.path(hash)

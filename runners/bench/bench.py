@@ -23,7 +23,7 @@ from ...domain.errors import GrokputerError
 from ...domain.ports import Reviewer
 from ...domain.settings.settings import check_setting, current_key
 from ...projections.bench import FEEDBACKS
-from ..environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS, page_url
+from ..environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS, MiniWob
 from ..feedback.reviewer import load_reviewer
 from ..store.ledger import Ledger
 from .loop import Display, Lines, play
@@ -88,7 +88,7 @@ class Arguments:
             if feedback not in FEEDBACKS:
                 raise GrokputerError(f"{feedback!r} is no kind of feedback; there are {', '.join(FEEDBACKS)}")
         for task in (*self.tasks, *self.old_tasks):
-            page_url(task)
+            MiniWob().check_task(task)
         if both := set(self.tasks) & set(self.old_tasks):
             raise GrokputerError(
                 f"{', '.join(sorted(both))} cannot be both learnt and old; leave it out of one of them"

@@ -79,7 +79,8 @@ def play(ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Rev
     reporter = Reporter(display.say, display.progress)
     with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as parts:
         worker = Worker(ledger, parts, reporter)
-        _Loop(ledger, parts, worker, plan, actor, display, reviewer or TaskReviewer()).play()
+        reviewer = reviewer or TaskReviewer(parts.environment(plan.environment))
+        _Loop(ledger, parts, worker, plan, actor, display, reviewer).play()
 
 
 def cycles_closed(ledger: Ledger) -> list[CycleClosed]:
@@ -158,7 +159,7 @@ class _Loop:
                     review(
                         self.ledger,
                         run,
-                        self.parts.environment("miniwob"),
+                        self.parts.environment(self.plan.environment),
                         corrects=self.plan.has_corrections,
                         reviewer=self.reviewer,
                     )
@@ -173,13 +174,14 @@ class _Loop:
             if run is not None:
                 yield run
             elif id is not None:
-                wanted[it] = RunSpec(Task("miniwob", it.task, it.seed, ROLE, str(it.label)), id, pinned)
+                wanted[it] = RunSpec(Task(self.plan.environment, it.task, it.seed, ROLE, str(it.label)), id, pinned)
             else:
                 raise EnvironmentUnavailable(f"the browser was lost {ATTEMPTS} times in {it.task} with seed {it.seed}")
         if not wanted:
             return
         runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, self.actor)
-        for run in run_batch(runner, list(wanted.values()), self.parts.environment("miniwob"), self.parts.state):
+        place = self.parts.environment(self.plan.environment)
+        for run in run_batch(runner, list(wanted.values()), place, self.parts.state):
             if not is_lost(run.ended):
                 yield run
         lost = [it for it, made in wanted.items() if is_lost(self.ledger.get(TaskRun, made.id).ended)]

@@ -14,6 +14,7 @@ from uuid import UUID
 from ...domain.aggregates.base import derive_id
 from ...projections.bench import Label
 from ..environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
+from ..environments.names import MINIWOB
 
 PURPOSES = ("measure", "feedback", "canary")
 
@@ -64,6 +65,8 @@ class Plan:
     has_corrections: bool = True
     """Whether the reviewer corrects what failed, or rates alone."""
     settings: Reasoned = field(default_factory=dict)
+    environment: str = MINIWOB
+    """Whose tasks they are."""
 
     def measurements(self, cycle: int) -> list[Planned]:
         """What is measured after the cycle, each time on fresh pages, which are the same for all kinds of feedback."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from ...domain.errors import UnknownTask
+from ...domain.events import Capability
 from ...domain.page.messages import Page
+from ...domain.ports import Environment
 
 
-class Chat:
+class Chat(Environment):
     """The ``Environment`` of one question. Any answer ends it; an empty one has failed."""
+
+    capabilities = frozenset({Capability.QUESTION})
 
     def __init__(self) -> None:
         self._task = ""
+
+    def check_task(self, task: str) -> None:
+        """Any words are a task. Raises ``UnknownTask`` for none."""
+        if not task.strip():
+            raise UnknownTask("a question must not be empty; give one in quotes")
 
     def reset(self, task: str, seed: int) -> Page:
         """Ask the task; the seed changes nothing."""

@@ -42,7 +42,7 @@ def list_runs(log: Log, limit: int, is_wanted: Callable[[Row], bool]) -> RunList
         found.seen += 1
         run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
         if is_wanted(run):
-            if run["environment"] == "chat":
+            if event.is_question:
                 run["task"] = log.get_content(run["task"])
             run["adapter"] = log.say(run["adapter"])
             found.rows.append(run)

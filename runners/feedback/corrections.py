@@ -16,11 +16,10 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, NotPossible
 from ...domain.page.messages import Completion, Message, Page
 from ...domain.page.prompt import observe
-from ...domain.ports import Environment, Model, Script
+from ...domain.ports import Environment, Script, Teacher
 from ...domain.rules.roles import effective_answers
 from ..agent.episode import Actor, Step, ask_model, follow_script, is_success, play, repeat_actions
 from ..agent.runner import task_of
-from ..environments.miniwob.demonstrations import demonstrate
 from ..store.ledger import Ledger
 
 TRYING_AGAIN = 0.8
@@ -39,13 +38,14 @@ def correct_by_hand(
 ) -> TaskRun:
     """Record a person's correction: the actions that do the task from step ``first`` on, or the right answer.
 
-    Raises ``BadCorrection`` when the actions, tried in the environment, do not succeed.
+    Raises ``BadCorrection`` when the actions, tried in the environment, do not succeed. Where the environment does not judge,
+    they must only come to the episode's end, and are recorded as unverified.
     """
     if not written or not all(text.strip() for text in written):
         raise BadCorrection("a correction must not be empty; give the answer, or each action in its order")
     started = run.started
     assert started is not None
-    if started.environment == "chat":
+    if started.is_question:
         if len(written) > 1:
             raise BadCorrection(f"a question has one answer, not {len(written)}; give it as one text in quotes")
         task = task_of(ledger, started)
@@ -58,7 +58,7 @@ def correct_by_hand(
     steps = _try(ledger, run, environment, repeat_actions([*own, *written]), len(written), own)
     if not steps or not is_success(steps[-1].page):
         raise BadCorrection(f"these actions do not do the task: {_explain(steps, len(written))}; nothing was recorded")
-    return _record(ledger, run, _lessons(steps), "human", True, actor)
+    return record_lessons(ledger, run, steps, "human", actor)
 
 
 def correct_by_demonstration(
@@ -69,9 +69,12 @@ def correct_by_demonstration(
     script: Script | None = None,
     first: int = 1,
 ) -> TaskRun | None:
-    """Record the reviewer's script, or our demonstration, as a correction; None when it does not succeed either."""
+    """Record the reviewer's script, or the environment's demonstration, as a correction; None when it does not succeed.
+
+    Raises ``UnknownTask`` where the environment demonstrates no such task.
+    """
     assert run.started is not None
-    script = script or demonstrate(run.started.task)
+    script = script or environment.demonstrate(run.started.task)
     shown = play_script(ledger, run, environment, script, first)
     return None if shown is None else record_script(ledger, run, environment, script, shown, actor)
 
@@ -97,11 +100,12 @@ def record_script(
     if stuck is not None and all(lesson.role == run.roles[0] for lesson in lessons):
         way_out = play_script(ledger, run, environment, script, stuck)
         lessons += _lessons(way_out[:1]) if way_out is not None else []
-    return _record(ledger, run, lessons, "reviewer", True, actor)
+    assert run.started is not None
+    return _record(ledger, run, lessons, "reviewer", run.started.is_verified, actor)
 
 
 def correct_by_teacher(
-    ledger: Ledger, run: TaskRun, environment: Environment, teacher: Model, tries: int, actor: str, first: int = 1
+    ledger: Ledger, run: TaskRun, environment: Environment, teacher: Teacher, tries: int, actor: str, first: int = 1
 ) -> TaskRun | None:
     """Let a better model do the failed task from step ``first`` on, ``tries`` times at most; its first success corrects it.
 
@@ -110,7 +114,7 @@ def correct_by_teacher(
     """
     started = run.started
     assert started is not None
-    if started.environment == "chat":
+    if started.is_question:
         steps = _try(ledger, run, environment, ask_teacher(teacher), 1)
         is_answer = bool(steps) and is_success(steps[-1].page)
         return _record(ledger, run, _lessons(steps), "teacher", False, actor) if is_answer and tries else None
@@ -123,7 +127,7 @@ def correct_by_teacher(
     return None
 
 
-def ask_teacher(teacher: Model, temperature: float = 0.0, seed: int = 0) -> Actor:
+def ask_teacher(teacher: Teacher, temperature: float = 0.0, seed: int = 0) -> Actor:
     """An actor that is the teacher. Blanks around its answer are its manners and no part of it."""
     ask = ask_model(teacher, None, TEACHER_TOKENS, temperature, seed)
 
@@ -135,8 +139,9 @@ def ask_teacher(teacher: Model, temperature: float = 0.0, seed: int = 0) -> Acto
 
 
 def record_lessons(ledger: Ledger, run: TaskRun, steps: Sequence[Step], source: str, actor: str) -> TaskRun:
-    """Record the steps, which did the task, as the run's correction."""
-    return _record(ledger, run, _lessons(steps), source, True, actor)
+    """Record the steps, which came to a good end, as the run's correction: verified where the environment judges."""
+    assert run.started is not None
+    return _record(ledger, run, _lessons(steps), source, run.started.is_verified, actor)
 
 
 def _try(

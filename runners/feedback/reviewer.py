@@ -18,7 +18,6 @@ from ...domain.page.action import parse_action
 from ...domain.ports import Attempt, Environment, Reviewer, Script
 from ...domain.rules.roles import GOOD_STARS
 from ..agent.runner import steps_of
-from ..environments.miniwob.demonstrations import demonstrate
 from ..store.ledger import Ledger
 from .corrections import play_script, record_script
 
@@ -29,7 +28,10 @@ ISSUES = {"wrong": "wrong_action", "timeout": "timeout", "error": "system_error"
 
 
 class TaskReviewer:
-    """Rates a success 5 and a failure 1, and corrects by the scripted demonstration of the tasks that have one."""
+    """Rates a success 5 and a failure 1, and corrects by the environment's demonstration of the tasks that have one."""
+
+    def __init__(self, environment: Environment | None = None) -> None:
+        self.environment = environment
 
     def rate(self, attempt: Attempt) -> int:
         """The task's own reward decides."""
@@ -38,7 +40,7 @@ class TaskReviewer:
     def correct(self, task: str, seed: int) -> Script | None:
         """The demonstration."""
         try:
-            return demonstrate(task)
+            return None if self.environment is None else self.environment.demonstrate(task)
         except UnknownTask:
             return None  # There is none of this task: the rating is all the reviewer can say.
 
@@ -75,9 +77,10 @@ def review(
     """
     ended, started = run.ended, run.started
     assert ended is not None and started is not None
-    if started.environment == "chat":
-        raise NotPossible("the reviewer cannot judge an answer in words; rate it yourself with 'grokputer rate'")
-    reviewer = reviewer or TaskReviewer()
+    if not started.is_verified:
+        what = "an answer in words" if started.is_question else f"a run of {started.environment}, which does not judge"
+        raise NotPossible(f"the reviewer cannot judge {what}; rate it yourself with 'grokputer rate'")
+    reviewer = reviewer or TaskReviewer(environment)
     stars = check_stars(reviewer.rate(_show(ledger, run)))
     context = ledger.context(REVIEWER, ended.reference)
     issues = [ISSUES.get(ended.reason, ended.reason)] if isinstance(ended, TaskFailed) else []

@@ -2,8 +2,8 @@
 
 Instances of an environment, and further pages of the same tasks that nobody has seen, are played by both arms on the same
 seed, greedily, as pinned runs whose ids follow from adapter, instance and arm: a worker that was killed goes on where it
-was, and every number comes from recorded runs. Where there is no environment, the answers that should have been given are
-scored.
+was, and every number comes from recorded runs. Where the environment does not judge, the answers that should have been given
+are scored.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ...domain.aggregates.run import LARGEST_SEED, TaskRun
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
 from ...domain.events import TaskFailed, TaskSucceeded
+from ...domain.ports import ScoringModel
 from ...domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import ROLES, Policy
@@ -33,13 +34,12 @@ from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..store.ledger import Ledger
-from ..wiring.services import ENVIRONMENTS, Services
+from ..wiring.services import Services
 from .process_manager import process_new_events
 from .trainings import rebuild_dataset
 
 if TYPE_CHECKING:
     from ...adapters.data.held_out import HeldOut
-    from ...adapters.serving.local import LocalModel
 
 ARMS = ("adapter", "parent")
 
@@ -78,8 +78,8 @@ def judge(
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, parts, name, on_count, say)
     rows = [
-        *bench.play([held for held in chosen if is_playable(held)]),
-        *bench.score([held for held in chosen if not is_playable(held)]),
+        *bench.play([held for held in chosen if held.is_repeatable]),
+        *bench.score([held for held in chosen if not held.is_repeatable]),
     ]
     in_force = process_new_events(ledger).policy  # the bars of now: it may have taken hours
     return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
@@ -122,7 +122,7 @@ def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[Held
     """
     filled = list(chosen)
     for outcome in ("failed", "worked"):
-        known = [held for held in chosen if held.outcome == outcome and is_playable(held)]
+        known = [held for held in chosen if held.outcome == outcome and held.is_repeatable]
         for number in range(limit - len(known) if known else 0):
             like = known[number % len(known)]
             seed = derive_id("gate page", adapter.hex, outcome, number).int % LARGEST_SEED
@@ -135,15 +135,10 @@ def choose(held_out: Sequence[HeldOut], limit: int) -> Iterator[HeldOut]:
     """The first ``limit`` of each side, of those to be done again and of those to be scored; what cannot be either is not."""
     taken: dict[tuple[str, bool], int] = {}
     for held in held_out:
-        kind = (held.outcome, is_playable(held))
-        if taken.get(kind, 0) < limit and (is_playable(held) or held.examples):
+        kind = (held.outcome, held.is_repeatable)
+        if taken.get(kind, 0) < limit and (held.is_repeatable or held.examples):
             taken[kind] = taken.get(kind, 0) + 1
             yield held
-
-
-def is_playable(held: HeldOut) -> bool:
-    """Whether an environment says how a run of it ends; an answer in words is not judged by any."""
-    return held.environment in ENVIRONMENTS and held.environment != "chat"
 
 
 class _Bench:
@@ -196,11 +191,9 @@ class _Bench:
 
     def score(self, chosen: Sequence[HeldOut]) -> list[Row]:
         """How likely both arms hold the right answers for; one row for each instance that fits the model."""
-        from ...adapters.serving.local import LocalModel
-
-        model = self.parts.model
-        if not isinstance(model, LocalModel):
-            return []  # An endpoint does not show what it holds for likely.
+        model = self.parts.model.scoring
+        if model is None:
+            return []
         rows = []
         for done, held in enumerate(chosen, 1):
             try:
@@ -211,7 +204,7 @@ class _Bench:
                 self.on_count(done, len(chosen))
         return rows
 
-    def _loss(self, model: LocalModel, held: HeldOut, arm: str) -> float:
+    def _loss(self, model: ScoringModel, held: HeldOut, arm: str) -> float:
         """Mean loss of the instance's answers in nats per token."""
         adapter = self.arms[arm]
         self.parts.prepare(adapter)

@@ -8,12 +8,13 @@ from uuid import UUID
 from ...domain.aggregates.adapter import Adapter
 from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.rollout import Rollout, say_decision
-from ...domain.errors import DamagedWeights, GrokputerError, ModelError, NotPossible
+from ...domain.errors import DamagedWeights, ModelError, NotPossible
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutEvent
 from ...domain.vocabulary import AdapterStatus, RolloutPhase
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-from ..wiring.services import Services, weight_store
+from ..wiring.registries import open_registry
+from ..wiring.services import Services
 from .process_manager import LIVE, process_new_events
 
 
@@ -31,20 +32,15 @@ def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:
 
 
 def _compare(parts: Services, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
-    from ...adapters.serving.local import LocalModel
-    from ...adapters.serving.proof import PROMPTS, prove_applied, read_reference
-
     parts.prepare(name)
-    if not isinstance(parts.model, LocalModel):
-        raise GrokputerError(
-            f"{name} cannot be proven on an endpoint, whose logits cannot be seen; set model.backend local"
-        )
-    proof = prove_applied(parts.model, name, read_reference(parts.store.path(weights)))
+    server = parts.model.adapters
+    assert server is not None, "it was prepared there"
+    proof = server.prove(name, parts.store.path(weights))
     return (
         proof.differs,
         proof.matches,
         {
-            "prompts": len(PROMPTS),
+            "prompts": proof.prompts,
             "effect": proof.effect,
             "error": proof.error,
             "rounding": proof.base_error,
@@ -171,9 +167,9 @@ def _carry_out(it: Rollout, state: State, decision: ByHand, context: Context) ->
 def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:
     """Raises ``DamagedWeights`` where the registered adapter is to be live and its weights are not in their folder."""
     known = state.registry.adapters.get(adapter or "")
-    store = weight_store(ledger.path)
+    store = open_registry(state.policy, ledger.path)
     if known is not None and not store.has(known["weights"]):
-        raise DamagedWeights(f"the weights of {adapter} are not in {store.root}; restore them from a backup first")
+        raise DamagedWeights(f"the weights of {adapter} are not in {store.place}; restore them from a backup first")
 
 
 def _who_made_live(ledger: Ledger, role: str, name: str | None) -> str:

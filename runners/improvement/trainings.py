@@ -173,7 +173,8 @@ def _train(
 
     recipe = Recipe.from_json(job.requested.recipe)
     parent = _parent_weights(ledger, parts, job) if recipe.init_from == "parent" else None
-    return train(TrainingJobSpec(folder / "job", file, recipe, base, parent), progressed, say=say)
+    spec = TrainingJobSpec(folder / "job", file, recipe, base, parent)
+    return train(spec, progressed, say=say, launcher=parts.launcher)
 
 
 def _parent_weights(ledger: Ledger, parts: Services, job: TrainingJob) -> Path | None:
@@ -199,7 +200,7 @@ def _state_at_request(ledger: Ledger, job: TrainingJob) -> State:
 
 
 def _complete(ledger: Ledger, parts: Services, job: TrainingJob, result: TrainingResult, folder: Path) -> TrainingJob:
-    weights = parts.store.add(result.adapter)
+    weights = parts.store.put(result.adapter)
     assert job.requested is not None and job.dataset is not None
     config = hashlib.sha256(json.dumps(job.requested.recipe, sort_keys=True).encode()).hexdigest()
     dataset = job.dataset.dataset

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ...adapters.registry.local import WeightStore
 from ...domain.aggregates.adapter import Adapter
 from ...domain.aggregates.base import ACTOR
+from ...domain.ports import WeightRegistry
 from ...domain.settings.settings import ROLES
 from ...projections.state.state import State
 from ..store.ledger import Ledger
@@ -24,13 +24,13 @@ def serving(state: State) -> dict[str, str]:
     return found
 
 
-def missing(state: State, store: WeightStore) -> dict[str, str]:
+def missing(state: State, store: WeightRegistry) -> dict[str, str]:
     """Those of ``serving`` whose weights are not in their folder."""
     adapters = state.registry.adapters
     return {name: serves for name, serves in serving(state).items() if not store.has(adapters[name]["weights"])}
 
 
-def note_missing(ledger: Ledger, state: State, store: WeightStore) -> bool:
+def note_missing(ledger: Ledger, state: State, store: WeightRegistry) -> bool:
     """Record which weights that runs need have gone, and which are back, each once; False where nothing has changed."""
     gone, noted = missing(state, store), False
     for name, known in state.registry.adapters.items():

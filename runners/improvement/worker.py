@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...domain.errors import EnvironmentUnavailable, UnknownTask
+from ...domain.errors import EnvironmentUnavailable, NotServed, UnknownTask
 from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
 from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus
 from ...projections.explain.overview import has_begun, waits_for, worker_task
@@ -131,6 +131,8 @@ class Worker:
         self.reporter = reporter
         self._looked: datetime | None = None
         self._gate_again: dict[str, float] = {}
+        self._said: set[str] = set()
+        """What was said of adapters that wait, each line once."""
         self._abandoned_again = 0.0
         self._began = ledger.position
         self._told = max(0, self._began - TELLING)
@@ -185,7 +187,11 @@ class Worker:
             return False
         for name, adapter in state.registry.adapters.items():
             if adapter["status"] == AdapterStatus.REGISTERED:
-                refused = prove(self.ledger, self.parts, name).rejected
+                try:
+                    refused = prove(self.ledger, self.parts, name).rejected
+                except NotServed as error:
+                    self._say_once(f"{name} waits: {error}")
+                    continue
                 self.reporter.say(f"{name}: rejected: {refused.reason}" if refused else f"{name}: proven to be applied")
                 return True
         return False
@@ -200,6 +206,9 @@ class Worker:
             self.reporter.say(f"{name}: held-out instances, with it and with {adapter['parent'] or 'the base'}")
             try:
                 done = judge(self.ledger, self.parts, name, self._count, self.reporter.say)
+            except NotServed as error:
+                self._say_once(f"{name} waits: {error}")
+                continue
             except (EnvironmentUnavailable, UnknownTask) as error:
                 self._gate_again[name] = time.monotonic() + AGAIN_S
                 self.reporter.count(0, 0)  # nothing left to show of it for now
@@ -211,6 +220,11 @@ class Worker:
                 self.reporter.say(f"{name}: rejected: {done.rejected.reason}")
             return True
         return False
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self.reporter.say(line)
 
     def _progress(self, progress: Progress) -> None:
         """Show it; what is due meanwhile need not wait hours for the training's end, which goes on in its own process."""

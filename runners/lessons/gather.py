@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...adapters.data.held_out import find_held_out
@@ -19,6 +18,7 @@ from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, LogError, ModelError
 from ...domain.events import TaskFailed, TrainingRequested
+from ...domain.ports import Teacher
 from ...domain.settings.recipe import Recipe
 from ...domain.settings.settings import Policy
 from ...domain.vocabulary import OWN_FAULTS
@@ -28,10 +28,6 @@ from ..wiring.services import Services
 from .practice import practise
 from .retries import RetryPolicy, correct_by_retries
 from .variations import vary_run
-
-if TYPE_CHECKING:
-    from ...adapters.serving.remote import RemoteModel
-
 
 Say = Callable[[str], None]
 """Told, in a line, what could not be done and why."""
@@ -58,7 +54,7 @@ def collect_examples(
         if teacher is None:
             return
         for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
-            if run.started.environment != "chat" or recipe.teacher_answers:
+            if run.started.is_verified or recipe.teacher_answers:
                 _teach(ledger, parts, run, teacher, policy.teacher(role).tries, say)
         count = policy.teacher(role).variations
         for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
@@ -72,7 +68,7 @@ def vary(
     ledger: Ledger,
     parts: Services,
     run: PastRun,
-    teacher: RemoteModel,
+    teacher: Teacher,
     count: int,
     actor: str = ACTOR,
     say: Say = lambda line: None,
@@ -114,8 +110,8 @@ def _teaching_runs(ledger: Ledger, role: str, held_out_share: float) -> list[Pas
 
 
 def _is_own_fault(run: PastRun) -> bool:
-    """Whether it failed by what the role did, as far as anybody knows. An answer in words never fails but by its rating."""
-    if run.started.environment == "chat":
+    """Whether it failed by what the role did, as far as anybody knows. Where no environment judges, its rating has said so."""
+    if not run.started.is_verified:
         return run.ended is not None
     is_tried = isinstance(run.ended, TaskFailed) and run.ended.reason in OWN_FAULTS
     return is_tried and run.fault in (None, run.role)
@@ -131,7 +127,7 @@ def _retry(ledger: Ledger, parts: Services, requested: TrainingRequested, sampli
     share = Recipe.from_json(requested.recipe).held_out_share
     places: dict[str, list[PastRun]] = {}
     for run in find_uncorrected(ledger, requested.role, requested.below_stars, share):
-        if run.started.environment != "chat":
+        if run.started.is_repeatable:
             places.setdefault(run.started.environment, []).append(run)
     for name, runs in places.items():
         failed = ((ledger.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
@@ -155,7 +151,7 @@ def _practise(
     is_shown: dict[tuple[str, str], bool] = {}
     for run in _teaching_runs(ledger, requested.role, share):
         is_learnt = _is_uncorrected(run, below) or _is_corrected(run, below)
-        if is_learnt and run.started.environment != "chat" and run.started.role == requested.role:
+        if is_learnt and run.started.is_repeatable and run.started.role == requested.role:
             task = (run.started.environment, run.started.task)
             shows = run.correction is not None and run.correction.source != "retry"
             is_shown[task] = is_shown.get(task, False) or shows
@@ -168,7 +164,7 @@ def _practise(
                 practise(ledger, parts, requested, environment, tasks, pages, manner, _fault_told(say, what))
 
 
-def _teach(ledger: Ledger, parts: Services, past: PastRun, teacher: RemoteModel, tries: int, say: Say) -> None:
+def _teach(ledger: Ledger, parts: Services, past: PastRun, teacher: Teacher, tries: int, say: Say) -> None:
     run, name = ledger.get(TaskRun, UUID(past.id)), past.started.environment
     with _passing_over(say, f"the teacher cannot do failed runs of {name} again", but=(ModelError,)):
         correct_by_teacher(ledger, run, parts.environment(name), teacher, tries, ACTOR, _first_turn(past))

@@ -20,7 +20,6 @@ from ...domain.ports import Environment, Model
 from ..agent.batch import WIDTH
 from ..agent.episode import Episode, Step, is_success
 from ..agent.runner import task_of
-from ..agent.sampling import answer_all
 from ..feedback.corrections import answers_before, longest_episode, record_lessons
 from ..store.ledger import Ledger
 from .exploration import explore, rewrite
@@ -68,7 +67,7 @@ def correct_by_retries(
         for it in playing:
             it.explore(sampling)
         asking = [it for it in playing if not it.is_over]
-        answers = answer_all(model, [it.request(sampling) for it in asking])
+        answers = model.complete_many([it.request(sampling) for it in asking])
         for it, answer in zip(asking, answers, strict=True):
             it.take(answer)
         for it in [it for it in playing if it.has_succeeded]:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ...adapters.data.examples import Example, dataset_hash, encode_examples
 from ...adapters.data.held_out import is_held_out
@@ -21,14 +20,11 @@ from ...domain.aggregates.example_set import ExampleSet, example_set_id
 from ...domain.aggregates.run import LARGEST_SEED
 from ...domain.page.messages import Page
 from ...domain.page.prompt import observe
-from ...domain.ports import Environment, Model
+from ...domain.ports import Environment, Teacher
 from ...domain.settings.recipe import LARGEST_HELD_OUT_SHARE
 from ..agent.episode import is_success, play
 from ..feedback.corrections import TEACHER_TOKENS, ask_teacher
 from ..store.ledger import Ledger
-
-if TYPE_CHECKING:
-    from ...adapters.serving.remote import RemoteModel
 
 ATTEMPTS = 2
 """Other seeds that are tried for each variation wanted; chosen."""
@@ -39,16 +35,17 @@ REPHRASE = (
 )
 
 
-def vary_run(
-    ledger: Ledger, run: PastRun, environment: Environment, teacher: RemoteModel, count: int, actor: str
-) -> int:
+def vary_run(ledger: Ledger, run: PastRun, environment: Environment, teacher: Teacher, count: int, actor: str) -> int:
     """Record ``count`` variations of the corrected run's lesson, or as many as come out; how many examples they are.
 
-    A run that was varied before stays as it is. Raises ``ModelError`` when the teacher does not answer.
+    A run that was varied before stays as it is, and so does one whose task cannot be done again and judged. Raises
+    ``ModelError`` when the teacher does not answer.
     """
     if run.variations or run.correction is None:
         return 0
-    is_question = run.started.environment == "chat"
+    is_question = run.started.is_question
+    if not (is_question or run.started.is_repeatable):
+        return 0
     made = _rephrase(ledger, run, teacher, count) if is_question else _other_seeds(run, environment, teacher, count)
     if not made:
         return 0
@@ -67,7 +64,7 @@ def vary_run(
     return len(made)
 
 
-def _rephrase(ledger: Ledger, run: PastRun, teacher: Model, count: int) -> list[Example]:
+def _rephrase(ledger: Ledger, run: PastRun, teacher: Teacher, count: int) -> list[Example]:
     assert run.correction is not None
     question, kept = ledger.get_content(run.started.task), ledger.get_content(run.correction.correction)
     if question is None or kept is None:
@@ -93,7 +90,7 @@ def _read_list(said: str) -> list[str]:
     return [text for text in listed if isinstance(text, str) and is_unicode(text)]
 
 
-def _other_seeds(run: PastRun, environment: Environment, teacher: Model, count: int) -> list[Example]:
+def _other_seeds(run: PastRun, environment: Environment, teacher: Teacher, count: int) -> list[Example]:
     made: list[Example] = []
     done = 0
     max_steps = int(run.started.policy.get("run.max_steps", 12))

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...domain.aggregates.run import ISSUES, TaskRun
+from ...domain.events import Capability
 from ...domain.rules.imported import IMPORTED
 from ...domain.settings.settings import Policy
 from ...domain.vocabulary import FailureReason
+from ..environments.names import CHAT
 from .imports import Session
 from .steps import prompts_of
 
@@ -104,8 +106,9 @@ def _start(ledger: Ledger, run: TaskRun, session: Session, task: str, logged: st
     version = session.lora_version and ledger.name_key(session.lora_version, "lora_version")
     told = {"lora_version": version, "iterations": session.iterations}
     run.start(
-        ledger.context(actor), role=role, arm="pinned", rollout=None, session=None, seed=0, environment="chat", task=task,
-        base=IMPORTED, adapter=":".join(filter(None, [IMPORTED, version])), policy={IMPORTED: told},
+        ledger.context(actor), role=role, arm="pinned", rollout=None, session=None, seed=0, environment=CHAT,
+        capabilities=(Capability.QUESTION,), task=task, base=IMPORTED,
+        adapter=":".join(filter(None, [IMPORTED, version])), policy={IMPORTED: told},
     )  # fmt: skip
     began, ended = (None if it is None else it.isoformat() for it in (session.began, session.ended))
     times = tuple(None if it.began is None else it.began.isoformat() for it in session.acts)
@@ -145,6 +148,5 @@ def _find(ledger: Ledger, session: Session) -> TaskRun | None:
 def _is_another(ledger: Ledger, run: TaskRun, session: Session) -> bool:
     """Whether the run was asked for something else. One whose words were erased may be the same."""
     assert run.started is not None
-    is_in_words = run.started.environment == "chat"
-    asked = ledger.get_content(run.started.task) if is_in_words else None
+    asked = ledger.get_content(run.started.task) if run.started.is_question else None
     return asked is not None and asked != session.task

@@ -34,6 +34,12 @@ def _alerted_by_a_rollout(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "kind": "canary failed" if state["severity"] == "critical" else "canary inconclusive"}
 
 
+def _with_capabilities(state: dict[str, Any]) -> dict[str, Any]:
+    """There were two environments: questions in words, and tasks on pages that offer all else."""
+    is_question = state["environment"] == "chat"
+    return {**state, "capabilities": ["question"] if is_question else ["verifies", "seeds", "demonstrations"]}
+
+
 def _with_unknown_tokens(state: dict[str, Any]) -> dict[str, Any]:
     """Nothing but a missing count made 0 tokens of a prompt: each prompt has some."""
     return state if state["prompt_tokens"] else {**state, "prompt_tokens": None, "completion_tokens": None}
@@ -50,6 +56,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TaskCorrected", 1): lambda state: {**state, "others": []},
     # The session stood in the start alone.
     ("TaskStarted", 2): lambda state: state,
+    ("TaskStarted", 3): _with_capabilities,
     ("TaskSucceeded", 2): lambda state: {**state, "session": None},
     ("TaskFailed", 2): lambda state: {**state, "session": None},
     ("TaskRated", 2): lambda state: {**state, "session": None},

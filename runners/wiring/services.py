@@ -6,53 +6,44 @@ Parts are made when they are first asked for, so a command that only reads the l
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from ...domain.errors import GrokputerError, ModelError, UnknownAdapter
-from ...domain.ports import Environment, Model
+from ...domain.errors import ModelError, NotServed, UnknownAdapter
+from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.forms import KEY_VARIABLES
 from ...domain.settings.running import ModelSettings
-from ...domain.settings.settings import Policy
+from ...domain.settings.settings import BadSetting, Policy
 from ...projections.explain.sentences import say_names
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-from ..store.log import adapters_folder
+from .environments import open_environment
 from .extras import require
+from .models import backend_names, label_base, open_model
+from .models import base_of as base_of
+from .registries import open_registry, registry_names
 
 if TYPE_CHECKING:
-    from ...adapters.registry.local import WeightStore
     from ...adapters.serving.base_model import Base
-    from ...adapters.serving.remote import RemoteModel
-
-ENVIRONMENTS = ("chat", "miniwob")
+    from ...adapters.training.job import TrainingJobSpec, TrainingResult
 
 
-def weight_store(log: Path) -> WeightStore:
-    """The weights of a log's adapters."""
-    from ...adapters.registry.local import WeightStore
-
-    return WeightStore(adapters_folder(log) / "weights")
+PARTS = {"model.backend": backend_names, "weights.registry": registry_names}
+"""The settings that name a part, each with the names that there are here."""
 
 
-def base_of(policy: Policy) -> Base:
-    """The base model that the settings name."""
-    from ...adapters.serving.base_model import Base
-
-    name = policy.model.base
-    return Base(
-        name="" if name == "embedded" else name,
-        revision=policy.model.revision,
-        trust_remote_code=policy.model.trust_remote_code,
-        quantization=policy.quantization,
-    )
+def check_part(key: str, value: object) -> None:
+    """Refuse the name of a part that neither the program nor an installed package has. Raises ``BadSetting``."""
+    if key in PARTS and value not in (names := PARTS[key]()):
+        raise BadSetting(
+            f"{key} cannot be {value!r}; there are {', '.join(names)} here; install the package that adds it"
+        )
 
 
 def identify_base(base: Base) -> str:
     """What an adapter fits: the base's weights and how they are quantised."""
-    return f"{base.fingerprint()}/{base.quantization}"
+    return base.identity()
 
 
 class Services:
@@ -64,15 +55,20 @@ class Services:
         self._model: Model | None = None
         self._model_settings: ModelSettings | None = None
         self._environments: dict[str, Environment] = {}
-        self._teachers: dict[tuple[str, str], RemoteModel] = {}
+        self._teachers: dict[tuple[str, str], Teacher] = {}
         self._base_label: str | None = None
-        self._served: set[str] = set()
-        """Adapters that the endpoint was seen to serve."""
 
     @property
-    def store(self) -> WeightStore:
+    def store(self) -> WeightRegistry:
         """The weights of this log's adapters."""
-        return weight_store(self.ledger.path)
+        return open_registry(self.state.policy, self.ledger.path)
+
+    @property
+    def launcher(self) -> TrainingLauncher[TrainingJobSpec, TrainingResult]:
+        """Where trainings run: in a process of this machine."""
+        from ...adapters.training.process import ProcessLauncher
+
+        return ProcessLauncher()
 
     @property
     def model(self) -> Model:
@@ -82,34 +78,17 @@ class Services:
         if self._model is None or self._model_settings != wanted:
             self._close_model()
             self._model_settings, self._base_label = wanted, None
-            if policy.is_remote:
-                require("endpoint")
-                from ...adapters.serving.remote import RemoteModel
-
-                endpoint = policy.model.endpoint
-                if endpoint is None:
-                    raise ModelError("model.backend is openai but model.endpoint is not set; set it to the base URL")
-                self._model = RemoteModel(endpoint, policy.model.base)
-            else:
-                require("train")
-                from ...adapters.serving.local import LocalModel
-
-                self._model = LocalModel(base_of(policy))
+            self._model = open_model(policy)
         return self._model
 
     @property
     def base_label(self) -> str:
-        """What a run records as its base: the name as set and what identifies its weights."""
+        """What a run records as its base; see ``label_base``."""
         if self._base_label is None:
-            policy = self.state.policy
-            name = policy.model.base
-            if policy.is_remote:
-                self._base_label = f"{name}@{policy.model.endpoint}"
-            else:
-                self._base_label = f"{name}@{base_of(policy).fingerprint()}"
+            self._base_label = label_base(self.state.policy)
         return self._base_label
 
-    def teacher(self, policy: Policy, role: str) -> RemoteModel | None:
+    def teacher(self, policy: Policy, role: str) -> Teacher | None:
         """The teacher that the settings name for the role, None where they name none.
 
         Its key comes from ``GROKPUTER_TEACHER_KEY``, or where that is not set from ``OPENAI_API_KEY``.
@@ -127,61 +106,45 @@ class Services:
         return self._teachers[endpoint, name]
 
     def environment(self, name: str) -> Environment:
-        """The named environment, started when it is first used. Raises ``GrokputerError`` for another name."""
+        """The named environment, started when it is first used. Raises ``EnvironmentUnavailable`` for another name."""
         if name not in self._environments:
-            if name == "chat":
-                from ..environments.chat import Chat
-
-                self._environments[name] = Chat()
-            elif name == "miniwob":
-                require("browser")
-                from ..environments.miniwob.environment import MiniWob
-
-                self._environments[name] = MiniWob()
-            else:
-                raise GrokputerError(f"{name!r} is not an environment; there are {', '.join(ENVIRONMENTS)}")
+            self._environments[name] = open_environment(name)
         return self._environments[name]
 
     def prepare(self, adapter: str | None) -> None:
         """Make the adapter ready to be asked for, its weights checked; the bare base always is.
 
-        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base, and behind an endpoint for
-        one that the endpoint does not list: any name would be answered there, perhaps by another model.
+        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base and, where weights
+        cannot be loaded from here, for one that is not served: an endpoint may answer any name, perhaps by another model.
+        Raises ``NotServed`` where the model serves no adapters.
         """
         if adapter is None:
             return
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
-        if self.state.policy.is_remote:
-            self._check_served(adapter, known)
-            return
-        from ...adapters.serving.local import LocalModel
-
-        if isinstance(self.model, LocalModel) and adapter not in self.model.names():
-            if known["base_hash"] != identify_base(base_of(self.state.policy)):
-                raise ModelError(
-                    f"{adapter} was trained on {known['base']} ({known['base_hash'][:19]}), which is not the base that is set "
-                    "now; set model.base and model.quantization back, or promote an adapter of this base"
-                )
-            self.model.load(adapter, self.store.path(known["weights"]))
-
-    def _check_served(self, adapter: str, known: Mapping[str, Any]) -> None:
-        from ...adapters.serving.remote import RemoteModel
-
-        model = self.model
-        if not isinstance(model, RemoteModel) or adapter in self._served:
-            return
-        if not model.serves(adapter):
-            raise ModelError(
-                f"{adapter} was trained on {known['base']} ({known['base_hash'][:19]}), and {model.base_url} does not serve "
-                "it; set model.backend to local, or load the adapter there under its name"
+        server, trained_on = self.model.adapters, f"{known['base']} ({known['base_hash'][:19]})"
+        if server is None:
+            raise NotServed(
+                f"{adapter} cannot be asked: {self.base_label} serves no adapters; set model.backend to local"
             )
-        self._served.add(adapter)
+        if server.serves(adapter):
+            return
+        if server.base_hash not in (None, known["base_hash"]):
+            raise ModelError(
+                f"{adapter} was trained on {trained_on}, which is not the base that is set "
+                "now; set model.base and model.quantization back, or promote an adapter of this base"
+            )
+        if not server.can_load:
+            raise ModelError(
+                f"{adapter} was trained on {trained_on}, and {self.state.policy.model.endpoint} does not serve it; set "
+                "model.backend to local, or load the adapter there under its name"
+            )
+        server.load(adapter, self.store.path(known["weights"]))
 
     def make_room(self) -> None:
         """Let go of a model that holds a GPU's memory: a training needs it. It is loaded again when it is asked for."""
-        if getattr(self._model, "is_on_gpu", False):
+        if self._model is not None and self._model.is_on_gpu:
             self._close_model()
 
     def close(self) -> None:
@@ -195,11 +158,9 @@ class Services:
         self._close_model()
 
     def _close_model(self) -> None:
-        closing = getattr(self._model, "close", None)
-        self._model = None
-        self._served.clear()
+        closing, self._model = self._model, None
         if closing is not None:
-            closing()
+            closing.close()
 
     def __enter__(self) -> Self:
         return self

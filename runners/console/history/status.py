@@ -38,13 +38,13 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     from ...improvement.weights import missing
     from ...store.lease import find_worker
     from ...store.states import load_state
-    from ...wiring.services import weight_store
+    from ...wiring.registries import open_registry
 
     log = open_log(db)
     state = load_state(log)
     roles = describe_roles(log, state, find_worker(log))
     alerts = [say_alert(row, log.get_content) for row in state.alerts.rows() if row["is_open"]]
-    store = weight_store(log.path)
+    store = open_registry(state.policy, log.path)
     gone = missing(state, store)
     if as_json:
         print_json({"position": state.position, "roles": roles, "alerts": alerts, "weights_missing": gone})
@@ -54,7 +54,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     _print_imported(roles)
     for name, serves in gone.items():
         print_line(
-            f"WEIGHTS MISSING: those of {name}, which is {serves}, are not in {store.root}; restore them from a backup"
+            f"WEIGHTS MISSING: those of {name}, which is {serves}, are not in {store.place}; restore them from a backup"
         )
     for alert in alerts[-SHOWN:]:
         print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
@@ -185,10 +185,11 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer adapters --json
     """
     from ...store.states import load_state
-    from ...wiring.services import weight_store
+    from ...wiring.registries import open_registry
 
     log = open_log(db)
-    state, store = load_state(log), weight_store(log.path)
+    state = load_state(log)
+    store = open_registry(state.policy, log.path)
     gone = {name for name, it in state.registry.adapters.items() if not store.has(it["weights"])}
     if as_json:
         rows = [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)]

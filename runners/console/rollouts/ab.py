@@ -13,6 +13,7 @@ from ....domain.errors import NotFound
 from ....domain.events import ComparisonStarted
 from ....projections.explain.sentences import short_id
 from ....projections.state.ratings import BASE
+from ...environments.names import MINIWOB
 from ..options import DEFAULT_DB, Actor, AsJson, Db, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, say
 from .ab_report import report, show_list, tell_played
@@ -29,7 +30,8 @@ First = Annotated[
     str | None, typer.Argument(metavar="A", help="What is in use: an adapter's name, or 'base'. Without it: a list.")
 ]
 Second = Annotated[str | None, typer.Argument(metavar="B", help="What may take its place.")]
-Tasks = Annotated[str | None, typer.Option(metavar="T,U,...", help="MiniWoB++ tasks, comma separated.")]
+Tasks = Annotated[str | None, typer.Option(metavar="T,U,...", help="Tasks of the environment, comma separated.")]
+Env = Annotated[str, typer.Option(help="The environment; it must judge runs and have seeds.")]
 Episodes = Annotated[int, typer.Option(help="Pages of each task; each is done by both.")]
 Seed = Annotated[
     int | None, typer.Option(help="Of each task's first page, the others' follow; default: follows from all else.")
@@ -47,6 +49,7 @@ def ab(
     a: First = None,
     b: Second = None,
     tasks: Tasks = None,
+    env: Env = MINIWOB,
     episodes: Episodes = 20,
     seed: Seed = None,
     reviewer: Judge = None,
@@ -80,12 +83,13 @@ def ab(
             "give two adapters (or 'base') and --tasks, as in: ab base lora-v1 --tasks click-button"
         )
     else:
-        _compare(db, (a, b), tasks, episodes, seed, reviewer, name_actor(by), dry_run, as_json)
+        _compare(db, (a, b), env, tasks, episodes, seed, reviewer, name_actor(by), dry_run, as_json)
 
 
 def _compare(
     db: Path,
     names: tuple[str, str],
+    env: str,
     tasks: str,
     episodes: int,
     seed: int | None,
@@ -108,7 +112,8 @@ def _compare(
     state = load_state(ledger) if dry_run else process_new_events(ledger)
     wanted = tuple(dict.fromkeys(task for it in tasks.split(",") if (task := it.strip())))
     with Services(ledger, state) as parts:
-        design = plan(state, parts.base_label, *names, wanted, episodes, seed, named or "")
+        place = env, parts.environment(env)
+        design = plan(state, parts.base_label, *names, place, wanted, episodes, seed, named or "")
         if dry_run:
             _preview(ledger, state, design, as_json)
             return

@@ -91,11 +91,11 @@ def correct(
     _require_ended(found)
     started = found.started
     assert started is not None
-    if answer is not None and started.environment != "chat":
+    if answer is not None and not started.is_question:
         raise NotPossible(
             f"run {short_id(found.id.hex)} is a task on a page; give the actions that do it, with --action"
         )
-    if answer is None and started.environment == "chat":
+    if answer is None and started.is_question:
         raise NotPossible(f"run {short_id(found.id.hex)} is a question; give the right answer with --answer")
     with Services(ledger, load_state(ledger)) as parts:
         environment = parts.environment(started.environment)
@@ -142,7 +142,7 @@ def ask_feedback(ledger: Ledger, parts: Services, run: TaskRun) -> None:
     assert run.started is not None
     if stars >= parts.state.policy.training(run.started.role).learn_below_stars:
         return
-    written = _ask_actions(ledger, run) if run.started.environment != "chat" else [_ask("the right answer")]
+    written = [_ask("the right answer")] if run.started.is_question else _ask_actions(ledger, run)
     if any(text.strip() for text in written):
         from ...feedback.corrections import correct_by_hand
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,9 +34,12 @@ INTERRUPTED = 130
 
 
 def run(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A MiniWoB task's name, or a question in quotes.")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name, or a question in quotes.")],
     env: Annotated[
-        Literal["miniwob", "chat"] | None, typer.Option(help="Where; default: chat for words with a space in them.")
+        str | None,
+        typer.Option(
+            help="Where: miniwob, chat, or a plug-in; default: chat for words with a space in them, else miniwob."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=LARGEST_SEED, help="The page's seed; default: a random one, printed.")
@@ -63,19 +66,20 @@ def run(
       grokputer run "What is the capital of France?" --no-feedback
     """
     from ...improvement.process_manager import process_new_events
+    from ...wiring.environments import guess_environment
     from ...wiring.services import Services
 
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
     ledger = open_ledger(db)
-    environment = env or ("chat" if any(letter.isspace() for letter in task) else "miniwob")
-    _check_task(environment, task)
+    environment = env or guess_environment(task)
     state = _follow(ledger)
     pinned = _pin(state, adapter, role) if adapter is not None else None
     if as_of is not None:
         state, pinned = _state_then(ledger, as_of, role)
     first = random.randrange(1_000_000) if seed is None else seed
     with Services(ledger, state) as parts:
+        parts.environment(environment).check_task(task)  # before a model is loaded for it
         ended = []
         seeds, is_then = range(first, first + times), as_of is not None
         for run in _runs(ledger, parts, environment, task, seeds, role, session, pinned, is_then):
@@ -106,16 +110,6 @@ def _follow(ledger: Ledger) -> State:
     for run in ended:
         say(f"run {short_id(run.id.hex)} was left by its process; it has failed (environment)")
     return process_new_events(ledger, state) if ended else state
-
-
-def _check_task(environment: str, task: str) -> None:
-    """Refuse an unknown task before a model is loaded for it."""
-    if environment == "miniwob":
-        from ...environments.miniwob.environment import page_url
-
-        page_url(task)
-    elif not task.strip():
-        raise GrokputerError("a question must not be empty; give one in quotes")
 
 
 def _pin(state: State, adapter: str, role: str) -> Route:
@@ -197,7 +191,7 @@ def _document(ledger: Ledger, run: TaskRun) -> dict[str, object]:
     """The run as JSON: how it ended, what was answered to a question, and the rating it has."""
     started, ended = run.started, run.ended
     assert started is not None and ended is not None
-    is_question = started.environment == "chat" and bool(run.steps)
+    is_question = started.is_question and bool(run.steps)
     return {
         "run": run.id.hex,
         "answer": ledger.get_content(run.steps[-1].answer) if is_question else None,
@@ -226,8 +220,7 @@ def _review(ledger: Ledger, parts: Services, run: TaskRun) -> None:
     from ...feedback.reviewer import review
 
     assert run.started is not None
-    can_correct = run.started.environment == "miniwob"
-    reviewed = review(ledger, run, parts.environment("miniwob") if can_correct else None)
+    reviewed = review(ledger, run, parts.environment(run.started.environment))
     corrected = ", corrected by demonstration" if reviewed.corrections else ""
     rating = reviewed.ratings[-1]
     say(f"  the reviewer gives {rating.stars} stars{describe_fault(rating)}{corrected}")

@@ -263,7 +263,7 @@ def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
         **own_fields(event),
     }
     match event:
-        case TaskStarted() if event.environment == "chat":
+        case TaskStarted() if event.is_question:
             entry["task"] = log.get_content(event.task)
         case SessionImported():
             session = log.get_content(event.session)

@@ -41,7 +41,7 @@ OldTasks = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Tasks not to be forgotten; default: the base's ten.")
 ]
 Judge = Annotated[
-    str | None, typer.Option(metavar="MODULE:OBJECT", help="Who rates and corrects; see domain/ports.py, Reviewer.")
+    str | None, typer.Option(metavar="MODULE:OBJECT", help="Who rates and corrects; see domain/ports/reviewer.py.")
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all its logs; may be repeated.")

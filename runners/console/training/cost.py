@@ -33,7 +33,7 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         declined = "the model runs on an endpoint and cannot be trained here; set model.backend to local"
     retries = policy.training(role).retries
     again = sum(
-        run.started.environment != "chat"
+        run.started.is_repeatable
         for run in (find_uncorrected(ledger, role, below, recipe.held_out_share) if retries else ())
     )
     found = None

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -71,7 +71,14 @@ def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer doctor
       grokputer doctor --db events.db --json
     """
-    checks = [_check_python(), *_check_packages(), _check_browser(), _check_disk(db), *_check_log(db)]
+    checks = [
+        _check_python(),
+        *_check_packages(),
+        *_check_plugins(),
+        _check_browser(),
+        _check_disk(db),
+        *_check_log(db),
+    ]
     if as_json:
         print_json([check._asdict() for check in checks])
     else:
@@ -96,6 +103,25 @@ def _check_packages() -> Iterator[Check]:
                 yield Check(name, "warn", f"not installed; it {purpose}; run pip install 'grokputer[bench]' to have it")
             else:
                 yield Check(name, "fail", f"not installed; it {purpose}; run pip install {name}")
+
+
+def _check_plugins() -> Iterator[Check]:
+    """Each part that another package offers: loaded, but not started."""
+    from ...wiring import environments, models, registries
+    from ...wiring.plugins import GROUPS, list_plugins
+
+    own: dict[str, Collection[str]] = {"environment": environments.OWN, "model": models.OWN, "registry": registries.OWN}
+    for kind in GROUPS:
+        for plugin in list_plugins(kind):
+            name = f"{kind} {plugin.name}"
+            if plugin.name in own[kind]:
+                yield Check(name, "warn", f"the one of package {plugin.package} is never used: the program has its own")
+                continue
+            try:
+                plugin.load()
+                yield Check(name, "ok", f"of package {plugin.package}")
+            except GrokputerError as error:
+                yield Check(name, "warn", str(error))
 
 
 def _check_browser() -> Check:
@@ -204,16 +230,18 @@ def _check_models(state: State) -> Iterator[Check]:
     """The model that runs use, and the teacher where one is set: there, or served by an endpoint that answers."""
     from ....domain.settings.forms import KEY_VARIABLES
     from ...wiring.availability import check_base, check_endpoint
-    from ...wiring.services import base_of
+    from ...wiring.models import ENDPOINT, LOCAL, base_of
 
     policy = state.policy
-    if policy.model.backend == "openai":
+    if policy.model.backend not in (ENDPOINT, LOCAL):
+        yield Check("model", "ok", f"of the plug-in {policy.model.backend}; a run asks it")
+    elif policy.model.backend == ENDPOINT:
         used = [
             name
             for name, it in state.registry.adapters.items()
             if it["status"] in (AdapterStatus.LIVE, AdapterStatus.CANARY)
         ]
-        names = [str(policy.model.base), *used]
+        names = [policy.model.base, *used]
         key = KEY_VARIABLES["model.endpoint"]
         yield Check("model", *check_endpoint(policy.model.endpoint, names, key, "model.endpoint"))
     else:
@@ -254,10 +282,13 @@ def _check_channels(state: State) -> Iterator[Check]:
 
 
 def _check_weights(db: Path, state: State) -> Iterator[Check]:
-    from ....adapters.registry.local import WeightStore
-    from ...store.log import adapters_folder
+    from ...wiring.registries import open_registry
 
-    store = WeightStore(adapters_folder(db) / "weights")
+    try:
+        store = open_registry(state.policy, db)
+    except GrokputerError as error:
+        yield Check("weights", "fail", str(error))
+        return
     for name, adapter in state.registry.adapters.items():
         try:
             store.path(adapter["weights"])

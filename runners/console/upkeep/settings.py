@@ -121,9 +121,11 @@ def set_setting(
       grokputer settings set action.training.r 8 --reason "the user's figure for this role"
     """
     from ...improvement.process_manager import process_new_events
+    from ...wiring.services import check_part
 
     ledger = open_ledger(db)
     typed, key = check_setting(key, value), _current(key)
+    check_part(key, typed)
     context, recorded = ledger.context(name_actor(by)), False
     why = ledger.put(reason, "--reason") if reason else ""
 

@@ -15,8 +15,10 @@ from functools import cache
 from pathlib import Path
 
 from ....domain.errors import EnvironmentUnavailable, UnknownTask
+from ....domain.events import Capability
 from ....domain.page.action import VERBS, parse_action
 from ....domain.page.messages import Page
+from ....domain.ports import Environment, Script
 from ..browser import Browser, PageError, Tab
 
 BASE_TASKS = (
@@ -57,14 +59,30 @@ TABS = 32
 """How many tasks stay open at most; chosen: the base and the unseen tasks together."""
 
 
-class MiniWob:
+class MiniWob(Environment):
     """The ``Environment`` of MiniWoB++. Success is a reward of 1. The browser starts with the first episode."""
+
+    capabilities = frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
 
     def __init__(self, tabs: int = TABS) -> None:
         self._tabs = _Tabs(tabs)
         self._seat = 0
         self._task = ""
         self._page: Page | None = None
+
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks there are, in alphabetical order. Raises ``EnvironmentUnavailable`` without the package."""
+        return task_names()
+
+    def check_task(self, task: str) -> None:
+        """Raises ``UnknownTask``, naming the tasks that are close to it."""
+        page_url(task)
+
+    def demonstrate(self, task: str) -> Script:
+        """The scripted demonstration of a base or unseen task. Raises ``UnknownTask``."""
+        from .demonstrations import demonstrate
+
+        return demonstrate(task)
 
     def reset(self, task: str, seed: int) -> Page:
         """Start the task from the seed. Raises ``UnknownTask``; ``EnvironmentUnavailable`` without a browser."""

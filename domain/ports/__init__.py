@@ -1,0 +1,26 @@
+"""The interfaces to the outside world: what the system asks of a clock, a model, an environment and the rest.
+
+They are protocols: an implementation need not import them, and one that does inherits the defaults. ``runners/wiring`` alone
+chooses the concrete parts, and no other code asks which class a part is of. What only some parts can do, the port names:
+``Environment.capabilities``, ``Model.scoring``, ``Model.adapters``.
+"""
+
+from __future__ import annotations
+
+from .channel import Channel as Channel
+from .clock import Clock as Clock
+from .environment import Environment as Environment
+from .environment import Script as Script
+from .model import AdapterServer as AdapterServer
+from .model import Answer as Answer
+from .model import Model as Model
+from .model import Proof as Proof
+from .model import ScoringModel as ScoringModel
+from .model import Teacher as Teacher
+from .reviewer import Attempt as Attempt
+from .reviewer import Reviewer as Reviewer
+from .training import LaunchedTraining as LaunchedTraining
+from .training import Progress as Progress
+from .training import TrainingLauncher as TrainingLauncher
+from .weights import WeightRegistry as WeightRegistry
+from .weights import WeightsRef as WeightsRef

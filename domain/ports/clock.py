@@ -1,0 +1,14 @@
+"""The port of the clock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where the time comes from; replaced in tests."""
+
+    def now(self) -> datetime:
+        """The current time, in UTC."""
+        ...

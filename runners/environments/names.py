@@ -1,0 +1,4 @@
+"""The names of the environments that come with the program; runs record them, so they never change."""
+
+CHAT = "chat"
+MINIWOB = "miniwob"

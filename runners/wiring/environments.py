@@ -1,0 +1,61 @@
+"""The registry of environments: those of the program and those of plug-ins, found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...domain.errors import BadPlugin, EnvironmentUnavailable
+from ...domain.events import Capability
+from ...domain.ports import Environment
+from ..environments.names import CHAT, MINIWOB
+from .extras import require
+from .plugins import find_plugin, list_plugins
+
+
+def _open_chat() -> Environment:
+    from ..environments.chat import Chat
+
+    return Chat()
+
+
+def _open_miniwob() -> Environment:
+    require("browser")
+    from ..environments.miniwob.environment import MiniWob
+
+    return MiniWob()
+
+
+OWN: dict[str, Callable[[], Environment]] = {CHAT: _open_chat, MINIWOB: _open_miniwob}
+"""The environments that come with the program. No plug-in takes the place of one."""
+
+
+def environment_names() -> list[str]:
+    """The names of all environments that there are here, sorted."""
+    return sorted({*OWN, *(it.name for it in list_plugins("environment"))})
+
+
+def open_environment(name: str) -> Environment:
+    """The named environment; what it holds, such as a browser, is started when it is first used.
+
+    Raises ``EnvironmentUnavailable`` for a name that there is not here, and for a plug-in that cannot be loaded.
+    """
+    if name in OWN:
+        return OWN[name]()
+    try:
+        plugin = find_plugin("environment", name)
+        if plugin is not None:
+            environment: Environment = plugin.make()
+            if unknown := sorted(set(environment.capabilities) - set(Capability)):
+                raise BadPlugin(
+                    f"environment {name!r} of package {plugin.package} declares {', '.join(unknown)}; "
+                    f"capabilities are {', '.join(Capability)}"
+                )
+            return environment
+    except BadPlugin as error:
+        raise EnvironmentUnavailable(str(error)) from error
+    raise EnvironmentUnavailable(f"{name!r} is not an environment; there are {', '.join(environment_names())}")
+
+
+def guess_environment(task: str) -> str:
+    """Where a task is meant for that names no environment: words with a space in them are a question."""
+    return CHAT if any(letter.isspace() for letter in task) else MINIWOB

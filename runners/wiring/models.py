@@ -1,0 +1,73 @@
+"""The backends of ``model.backend``, found by name: the local model, an endpoint, and those of plug-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...adapters.serving.base_model import Base
+from ...domain.errors import BadPlugin, ModelError
+from ...domain.ports import Model
+from ...domain.settings.settings import Policy
+from .extras import require
+from .plugins import find_plugin, list_plugins
+
+
+def base_of(policy: Policy) -> Base:
+    """The base model that the settings name."""
+    name = policy.model.base
+    return Base(
+        name="" if name == "embedded" else name,
+        revision=policy.model.revision,
+        trust_remote_code=policy.model.trust_remote_code,
+        quantization=policy.quantization,
+    )
+
+
+def _open_local(policy: Policy) -> Model:
+    require("train")
+    from ...adapters.serving.local import LocalModel
+
+    return LocalModel(base_of(policy))
+
+
+def _open_endpoint(policy: Policy) -> Model:
+    require("endpoint")
+    from ...adapters.serving.remote import RemoteModel
+
+    endpoint = policy.model.endpoint
+    if endpoint is None:
+        raise ModelError("model.backend is openai but model.endpoint is not set; set it to the base URL")
+    return RemoteModel(endpoint, policy.model.base)
+
+
+LOCAL, ENDPOINT = "local", "openai"
+
+OWN: dict[str, Callable[[Policy], Model]] = {LOCAL: _open_local, ENDPOINT: _open_endpoint}
+"""The backends that come with the program. No plug-in takes the place of one."""
+
+
+def backend_names() -> list[str]:
+    """The names of all backends that there are here, sorted."""
+    return sorted({*OWN, *(it.name for it in list_plugins("model"))})
+
+
+def open_model(policy: Policy) -> Model:
+    """The model that the settings name, loaded. Raises ``ModelError``, and ``BadPlugin`` for a name that there is not here and
+    for a plug-in that cannot be loaded: both say nothing of a model or an adapter.
+    """
+    backend = policy.model.backend
+    if backend in OWN:
+        return OWN[backend](policy)
+    plugin = find_plugin("model", backend)
+    if plugin is None:
+        raise BadPlugin(f"model.backend is {backend!r}; there are {', '.join(backend_names())}; set it to one of them")
+    model: Model = plugin.make(policy)
+    return model
+
+
+def label_base(policy: Policy) -> str:
+    """What a run records as its base: the name as set, and what identifies its weights or where it is served."""
+    name, backend = policy.model.base, policy.model.backend
+    if backend == LOCAL:
+        return f"{name}@{base_of(policy).fingerprint()}"
+    return f"{name}@{policy.model.endpoint or backend}"
