@@ -106,8 +106,8 @@ def correct(
             if started.adapter is not None:
                 parts.prepare(started.adapter)
             policy, role = parts.state.policy, started.role
-            heat, exploration = (policy.get(f"training.retry_{key}", role) for key in ("temperature", "exploration"))
-            sampling = RetryPolicy(started.adapter, retry, heat, exploration)
+            training = policy.training(role)
+            sampling = RetryPolicy(started.adapter, retry, training.retry_temperature, training.retry_exploration)
             retries = correct_by_retries(ledger, [(found, 1)], environment, parts.model, sampling, name_actor(by))
             corrected = next(retries, None)
         else:
@@ -140,7 +140,7 @@ def ask_feedback(ledger: Ledger, parts: Services, run: TaskRun) -> None:
     comment = _ask("comment")
     rated = record_rating(ledger, run, stars, issues, comment or None, name_actor(None), step)
     assert run.started is not None
-    if stars >= parts.state.policy.get("training.below_stars", run.started.role):
+    if stars >= parts.state.policy.training(run.started.role).learn_below_stars:
         return
     written = [_ask("the right answer")] if run.started.is_question else _ask_actions(ledger, run)
     if any(text.strip() for text in written):
