@@ -86,7 +86,9 @@ class Commands(LogGroup):
             alone.command(cmd_name)(found)
             found = alone
         else:
-            found.info.cls = LogGroup
+            own = found.info.cls if isinstance(found.info.cls, type) else TyperGroup
+            if not issubclass(own, LogGroup):
+                found.info.cls = LogGroup if own is TyperGroup else type(own.__name__, (LogGroup, own), {})
         return typer.main.get_command(found)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

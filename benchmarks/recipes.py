@@ -2,7 +2,7 @@
 
     python benchmarks/recipes.py --rated 15 --measured 20 --seeds 0 1 2
     python benchmarks/recipes.py --recipe dpo_weight=1 --recipe sft_weight=0,kto_weight=1,learning_rate=5e-4
-    python benchmarks/recipes.py --folder bench/corrections-1 --training 2 --recipe "" --recipe detours=true
+    python benchmarks/recipes.py --folder bench/corrections-1 --training 2 --recipe "" --recipe keep_inefficient=true
 
 The base runs every task and the reviewer rates and corrects it; that log is kept, and from it an adapter is trained with every
 recipe and each seed. All are measured on the same fresh instances. A recipe is what it changes in the default one. With

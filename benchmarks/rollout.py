@@ -193,7 +193,7 @@ def sequential_trigger() -> Trigger:
 def threshold_trigger() -> Trigger:
     """The plain rule, from an empty window on."""
     policy = Policy({"rating.rule": "threshold"})
-    ratings: deque[tuple[int, int]] = deque(maxlen=policy.get("rating.window"))
+    ratings: deque[tuple[int, int]] = deque(maxlen=policy.rating(None).window)
 
     def take(stars: float) -> bool:
         ratings.append((0, int(stars)))
@@ -305,7 +305,7 @@ def watch_triggers(runs: int, seed: int, processes: int) -> None:
         "\ntrigger\n| rule | ratings to a false alarm at 3.8 | 3.9 | 4.0 | per 1,000 ratings at 3.8, with cooldown | delay |"
     )
     print("|---|---|---|---|---|---|", flush=True)
-    rests = {"sequential": TriggerTerms().cooldown, "threshold": Policy().get("rating.cooldown")}
+    rests = {"sequential": TriggerTerms().cooldown, "threshold": Policy().rating(None).cooldown}
     with Pool(processes) as pool:
         for rule, rest in rests.items():
             cells = []

@@ -5,7 +5,7 @@ canary at first, half of the runs rated. But runs come in sessions, three of the
 well or badly as a whole, in success and in stars.
 
 - ``session`` is the default: a session is drawn for an arm and counts once, as the mean of its runs.
-- ``run`` is ``routing.unit run``: each run is drawn and counts.
+- ``run`` is ``canary.randomization_unit run``: each run is drawn and counts.
 
 Of the canaries ``too bad``, which lie exactly at the margin, 5 % may be promoted at most.
 """

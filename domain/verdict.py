@@ -28,6 +28,7 @@ class Verdict:
     """A decision with its stable reason, its sentence and the numbers it rests on."""
 
     verdict: str
+    """A ``vocabulary.Decision``; of a recorded verdict, what the program that recorded it called so."""
     reason: str
     message: str
     numbers: dict[str, Any]

@@ -20,6 +20,7 @@ from ..domain.events import (
     TaskSucceeded,
     TrainingCompleted,
 )
+from ..domain.vocabulary import FailureReason
 
 GROUPS = ("unseen", "old")
 """Tasks to be learnt, and tasks that the base was made for: what must not be forgotten."""
@@ -162,4 +163,4 @@ class Learning:
 
 def is_lost(event: Event | None) -> bool:
     """Whether the run ended because the computer to use was lost: it says nothing and is made again."""
-    return isinstance(event, TaskFailed) and event.reason == "environment"
+    return isinstance(event, TaskFailed) and event.reason == FailureReason.ENVIRONMENT

@@ -24,6 +24,7 @@ MADE = "<!-- Made by scripts/reference.py. Change the declarations in the code, 
 
 GROUPS = {
     "rating": "When the ratings of a role count as fallen: see [feedback](../feedback.md) and [training](../training.md).",
+    "schedule": "How often all is looked at: see [training](../training.md).",
     "implicit": "The rating that a run gets without a person: see [feedback](../feedback.md).",
     "sessions": "What imported sessions count for: see [sessions](../sessions.md).",
     "run": "How the agent does a task: see [environments](../environments.md).",
@@ -34,7 +35,6 @@ GROUPS = {
     "gate": "The comparison before any traffic: see [rollouts](../rollouts.md#before-any-traffic).",
     "ab": "The bars of a comparison: see [rollouts](../rollouts.md#compare-two-adapters).",
     "canary": "How a new adapter is tried and judged: see [rollouts](../rollouts.md).",
-    "routing": "What is assigned to an arm: see [rollouts](../rollouts.md#sessions).",
     "alert": "When people are told, and by which channels: see [alerts](../alerts.md).",
 }
 """What each group of keys is about. A group without a line here still gets its table."""
@@ -47,20 +47,22 @@ class Declaration(NamedTuple):
     kind: str
     allowed: str
     default: Any
+    source: str
     help: str
 
 
 def declarations() -> list[Declaration]:
     """Every setting, in the order of its declaration. This function alone knows how settings are declared."""
     return [
-        Declaration(key, kind_of(it.default), it.allowed(), it.default, it.help)
-        for key, it in {**settings.SETTINGS, **settings.RECIPE_SETTINGS}.items()
+        Declaration(it.key, kind_of(it), it.allowed(), it.default, it.source, it.help)
+        for it in settings.ALL_SETTINGS.values()
     ]
 
 
-def kind_of(default: object) -> str:
-    """The kind of value in words."""
-    return {bool: "true or false", int: "whole number", float: "number"}.get(type(default), "text")
+def kind_of(setting: settings.Setting) -> str:
+    """The kind of value in words, with its unit."""
+    kind = {bool: "true or false", int: "whole number", float: "number"}.get(setting.type, "text")
+    return f"{kind}, {setting.unit}" if setting.unit else kind
 
 
 def settings_page() -> str:
@@ -73,13 +75,17 @@ def settings_page() -> str:
         "`grokputer settings` lists all settings with the values in force. `grokputer settings set KEY VALUE` changes one.",
         "Write a role before the key to change it for that role alone, as in `recovery.training.r`. The log records every",
         "change with its time, its author and its reason. *Chosen* means that no source names the value, and *measured*",
-        "that a [benchmark](../../benchmarks/README.md) does.\n",
+        "that a [benchmark](../../benchmarks/README.md) does. `grokputer settings show KEY` names the former keys of a setting",
+        "that was renamed; they are taken as well.\n",
     ]
     for group, members in groupby(sorted(rows, key=lambda row: order[_group(row)]), _group):
         lines += [f"## {group}\n", *([GROUPS[group] + "\n"] if group in GROUPS else [])]
         lines += _table(
-            ("key", "type", "takes", "default", "meaning"),
-            ((f"`{it.key}`", it.kind, _takes(it), _default(it.default), _prose(it.help)) for it in members),
+            ("key", "type", "takes", "default", "source of the default", "meaning"),
+            (
+                (f"`{it.key}`", it.kind, _takes(it), _default(it.default), _prose(it.source), _prose(it.help))
+                for it in members
+            ),
         )
     return "\n".join(lines).rstrip() + "\n"
 

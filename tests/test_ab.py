@@ -56,7 +56,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, C
         with server:
             settings = {
                 "model.backend": "openai", "model.endpoint": server.url, "model.base": "tiny", "run.max_steps": 1,
-                "ab.minimum": 5,
+                "ab.min_pairs": 5,
             }  # fmt: skip
             for key, value in settings.items():
                 output("settings", "set", key, value, db=path)
@@ -212,7 +212,7 @@ def untrained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def history(tmp_path: Path, tiny_base: Path, untrained: Path) -> Iterator[History]:
     """A log with an adapter, and an environment that costs nothing."""
     history = History(tmp_path / "events.db")
-    history.set(**SETTINGS, **{"model.base": str(tiny_base), "ab.minimum": 5})
+    history.set(**SETTINGS, **{"model.base": str(tiny_base), "ab.min_pairs": 5})
     history.offer(untrained)
     yield history
     history.parts.close()

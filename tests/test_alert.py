@@ -121,7 +121,7 @@ def test_the_jitter_is_drawn_from_id_and_attempt_and_differs_between_alerts() ->
 
 
 def test_after_the_last_try_and_a_last_word_nothing_more_is_tried() -> None:
-    given(Alert, raised).when(failed(tries=1)).then((AlertDeliveryFailed, {"attempt": 1, "again_in_s": None}))
+    given(Alert, raised).when(failed(max_attempts=1)).then((AlertDeliveryFailed, {"attempt": 1, "again_in_s": None}))
     gone = Failure("HTTP 410 Gone", is_final=True)
     given(Alert, raised).when(failed(gone)).then((AlertDeliveryFailed, {"again_in_s": None, "reason": "HTTP 410 Gone"}))
     given(Alert, raised, failed(gone)).when(delivered).then_nothing()
@@ -214,10 +214,10 @@ def test_of_what_is_nobodys_business_nobody_hears() -> None:
 def test_a_low_mean_needs_enough_ratings_of_the_live_adapter() -> None:
     assert is_low([3] * 10, "action", Policy(), was_low=False)
     assert not is_low([3] * 9, "action", Policy(), was_low=True)
-    assert not is_low([3] * 10, "action", Policy({"alert.mean": 3.0}), was_low=False)
-    assert is_low([3] * 10, "action", Policy({"alert.mean": 3.0}), was_low=True)
-    assert not is_low([3] * 10, "action", Policy({"alert.mean": 2.75}), was_low=True)
-    assert not is_low([5] * 10, "action", Policy({"alert.mean": 5.0}), was_low=True)
+    assert not is_low([3] * 10, "action", Policy({"alert.min_mean_rating": 3.0}), was_low=False)
+    assert is_low([3] * 10, "action", Policy({"alert.min_mean_rating": 3.0}), was_low=True)
+    assert not is_low([3] * 10, "action", Policy({"alert.min_mean_rating": 2.75}), was_low=True)
+    assert not is_low([5] * 10, "action", Policy({"alert.min_mean_rating": 5.0}), was_low=True)
     low = Window("action", "lora-v1", tuple((number, 3) for number in range(10)), 10)
     assert low_mean(low, Policy()).message == "mean 3.00 of the last 10 ratings of lora-v1 is under 3.5"
 

@@ -146,7 +146,7 @@ def test_a_rollout_under_way_is_shown_as_it_stands_now(story: Story) -> None:
         ("canary.ramp", "10:3", "no more than the first share, canary.weight_percent 15"),
         ("canary.dry_run", "success, rating", "or none"),
         ("canary.approval", "always", "one of none, promotion, every step"),
-        ("routing.unit", "person", "one of run, session"),
+        ("canary.randomization_unit", "person", "one of run, session"),
     ],
 )
 def test_a_setting_of_rollouts_that_makes_no_sense_is_refused(story: Story, key: str, value: str, words: str) -> None:
@@ -163,7 +163,7 @@ KEPT = "the rollout of lora-v1 keeps what it began with"
         ("sequential", "canary.weight_percent", "20", True),
         ("sequential", "action.canary.promote_at", "40", True),
         ("sequential", "canary.bake_s", "5", True),
-        ("sequential", "routing.unit", "run", True),
+        ("sequential", "canary.randomization_unit", "run", True),
         ("sequential", "ocr.canary.promote_at", "40", False),
         ("sequential", "canary.approval", "promotion", False),
         ("sequential", "rating.window", "20", False),

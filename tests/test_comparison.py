@@ -225,7 +225,7 @@ def test_of_arms_that_are_alike_at_most_one_in_37_comparisons_says_go(number: in
 
 
 def test_bars_are_settings_of_the_role() -> None:
-    policy = Policy({"action.ab.points": 50.0, "ab.minimum": 5})
+    policy = Policy({"action.ab.min_success_gain_points": 50.0, "ab.min_pairs": 5})
     assert Bars.of(policy, "action") == Bars(0.3, 50.0, 500, 5)
     assert str(Bars.of(policy, "ocr")) == "+0.3 stars or +10 points of success, and less than 500 ms slower"
 

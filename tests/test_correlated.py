@@ -79,12 +79,12 @@ def share_promoted(unit: str) -> float:
 
 
 def test_a_rollout_counts_sessions_unless_told_otherwise() -> None:
-    assert [rollout_unit(Policy(), "action"), rollout_unit(Policy({"routing.unit": "run"}), "action")] == [
+    assert [rollout_unit(Policy(), "action"), rollout_unit(Policy({"canary.randomization_unit": "run"}), "action")] == [
         "session",
         "run",
     ]
     assert rollout_unit(Policy(), "action", edition=1) == "run"
-    assert rollout_unit(Policy({"action.routing.unit": "session"}), "action", edition=1) == "session"
+    assert rollout_unit(Policy({"action.canary.randomization_unit": "session"}), "action", edition=1) == "session"
 
 
 def test_a_canary_that_is_just_too_bad_is_promoted_as_seldom_as_promised_though_runs_of_a_session_are_alike() -> None:

@@ -90,7 +90,7 @@ def test_a_receiver_that_never_takes_it_is_given_up_and_the_courier_says_so(ledg
     said: list[str] = []
     with Receiver(500) as receiver:
         change(ledger, "alert.webhook", receiver.url)
-        change(ledger, "alert.tries", 3)
+        change(ledger, "alert.max_attempts", 3)
         raise_one(ledger)
         courier = AlertDispatcher(ledger, said.append)
         for _ in range(10):

@@ -172,22 +172,22 @@ def test_of_two_answers_to_one_prompt_the_more_trusted_ones_is_taught(
 def test_what_differs_by_white_space_alone_is_the_same_example(story: Past) -> None:
     story.run(fails=True, stars=1, page="a  page\n", corrected=["CLICK ok "])
     story.run(fails=True, stars=1, page="a page", corrected=["CLICK  ok"])
-    assert completions(story.dataset(copies=1)) == ["CLICK ok "]
+    assert completions(story.dataset(max_duplicates=1)) == ["CLICK ok "]
 
 
 def test_a_lesson_that_many_runs_gave_comes_as_often_up_to_a_limit(story: Past) -> None:
     for number in range(5):
         story.run(f"same-{number}", fails=True, stars=1, page="always the same page", corrected=["CLICK same"])
     story.run("other", fails=True, stars=1, corrected=["CLICK other"])
-    assert Counter(completions(story.dataset(copies=3))) == {"CLICK same": 3, "CLICK other": 1}
-    assert story.dataset(copies=3).runs == 4  # each copy says which run it is from
+    assert Counter(completions(story.dataset(max_duplicates=3))) == {"CLICK same": 3, "CLICK other": 1}
+    assert story.dataset(max_duplicates=3).runs == 4  # each copy says which run it is from
 
 
 def test_a_good_step_is_replayed_as_often_as_runs_took_it_up_to_the_limit(story: Past) -> None:
     for number in range(5):
         story.run(f"good-{number}", stars=5, steps=1, page="always the same page")
     story.run("bad", fails=True, stars=1, corrected=["CLICK 1", "CLICK 2", "CLICK 3"])
-    assert Counter(completions(story.dataset(replay_share=0.5, copies=2)))["CLICK 0"] == 2
+    assert Counter(completions(story.dataset(replay_share=0.5, max_duplicates=2)))["CLICK 0"] == 2
 
 
 def test_a_good_run_that_did_otherwise_than_a_correction_says_is_not_replayed(story: Past) -> None:

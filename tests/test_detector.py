@@ -104,7 +104,7 @@ def test_however_long_it_goes_on_the_numbers_stay_finite() -> None:
 
 def test_the_cooldown_doubles_with_each_cycle_that_did_not_help_up_to_eightfold() -> None:
     assert [TriggerTerms().wait(cycles) for cycles in range(7)] == [200, 200, 400, 800, 1600, 1600, 1600]
-    assert TriggerTerms(cooldown=10, most_backoff=3).wait(100) == 30
+    assert TriggerTerms(cooldown=10, max_backoff=3).wait(100) == 30
 
 
 def test_terms_survive_json_and_refuse_what_they_do_not_know() -> None:

@@ -62,4 +62,4 @@ def test_a_way_whose_length_nobody_knows_any_more_sets_no_bound(story: Past) -> 
 def test_who_wants_to_learn_from_detours_too_may(story: Past) -> None:
     story.run(fails=True, stars=1, corrected=SHOWN, corrected_from=1)
     story.run(fails=True, stars=1, corrected=[f"CLICK {n}" for n in range(9)], corrected_from=1, source="retry")
-    assert dict(story.dataset(detours=True).by_source) == {"correction": 2, "retry": 9}
+    assert dict(story.dataset(keep_inefficient=True).by_source) == {"correction": 2, "retry": 9}

@@ -214,19 +214,21 @@ def test_a_stuck_run_of_an_endpoint_asks_once_a_step_unless_more_was_set(ledger:
     task = Task("miniwob", "click-button")
     for retakes, asked in ((None, 4), (8, 4 + 3 * 8), (2, 4 + 3 * 2)):
         if retakes is not None:
-            change(ledger, "run.retakes", retakes)
+            change(ledger, "run.max_resamples", retakes)
         change(ledger, "run.max_steps", 4)
         model = Answering(lambda: Completion("CLICK", 1, 1, 1))
         run = runner(ledger, model).run(task, Stuck(), process_new_events(ledger))
         assert model.asked == asked
         assert run.started is not None
-        assert run.started.policy["run.retakes"] == (retakes or 0)
+        assert run.started.policy["run.max_resamples"] == (retakes or 0)
 
 
 def test_a_model_on_this_machine_draws_again_as_ever() -> None:
-    assert Policy().get("run.retakes", "action") == 8
-    assert Policy({"model.backend": "openai", "recovery.run.retakes": 3}).get("run.retakes", "recovery") == 3
-    assert Policy({"model.backend": "openai", "recovery.run.retakes": 3}).get("run.retakes", "action") == 0
+    assert Policy().get("run.max_resamples", "action") == 8
+    assert (
+        Policy({"model.backend": "openai", "recovery.run.max_resamples": 3}).get("run.max_resamples", "recovery") == 3
+    )
+    assert Policy({"model.backend": "openai", "recovery.run.max_resamples": 3}).get("run.max_resamples", "action") == 0
 
 
 # --- adapters behind an endpoint -------------------------------------------------------------------------------------

@@ -267,3 +267,13 @@ def test_terms_refuse_what_would_not_hold() -> None:
         CanaryTerms(ramp=(RampStep(50, 4.0), RampStep(25, 2.0)))
     with pytest.raises(InvalidTerms, match="promote_at cannot be nan"):
         CanaryTerms(promote_at=float("nan"))
+    with pytest.raises(InvalidTerms, match=r"promote_at cannot be \(20\.0,\); it takes one value"):
+        CanaryTerms.from_json({"promote_at": [20.0]})
+    with pytest.raises(InvalidTerms, match=r"no_worse_bets cannot be \(\); it takes numbers from"):
+        CanaryTerms(no_worse_bets=())
+    with pytest.raises(InvalidTerms, match="ramp cannot be '50:4'; it takes several values"):
+        CanaryTerms.from_json({"ramp": "50:4"})
+    with pytest.raises(InvalidTerms, match="ramp cannot be"):
+        CanaryTerms.from_json({"ramp": [{"weight_percent": "50", "evidence": 4.0}]})
+    with pytest.raises(InvalidTerms, match="dry_run cannot be"):
+        CanaryTerms(dry_run=("success", "rating"))

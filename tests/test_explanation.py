@@ -144,7 +144,7 @@ def test_a_run_that_was_drawn_just_before_a_promotion_is_explained_by_what_was_l
 
 
 def test_a_session_is_named_where_its_runs_are_drawn_one_by_one(story: Story) -> None:
-    story.set("routing.unit", "run")
+    story.set("canary.randomization_unit", "run")
     rollout = story.prove(story.train(story.fall()))
     run = story.run(session="talk")
     [own] = draws(why(story, run.hex))
@@ -153,7 +153,7 @@ def test_a_session_is_named_where_its_runs_are_drawn_one_by_one(story: Story) ->
 
 
 def test_a_session_that_stays_is_explained_by_its_first_run(story: Story) -> None:
-    story.set("routing.unit", "session")
+    story.set("canary.randomization_unit", "session")
     rollout = story.prove(story.train(story.fall()))
     first, second = story.run(session="talk"), story.run(session="talk")
     drawn, kept = draws(why(story, first.hex))[0], draws(why(story, second.hex))[0]
@@ -264,7 +264,7 @@ def test_a_setting_that_nobody_changed_says_so(story: Story) -> None:
     explained = why(story, "canary.bake_s")
     assert explained.roots == []
     assert explained.title.endswith("nobody has changed it")
-    rank = "training.r is 16, its default (rank of the update (the project's user)); nobody has changed it"
+    rank = "training.r is 16, its default (source: the project's user); nobody has changed it"
     assert why(story, "training.r").title == rank
 
 

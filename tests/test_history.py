@@ -85,7 +85,7 @@ class History(RuleBasedStateMachine):
 
     @rule(unit=st.sampled_from(["run", "session"]))
     def count_by(self, unit: str) -> None:
-        self.story.set("routing.unit", unit)
+        self.story.set("canary.randomization_unit", unit)
 
     @precondition(lambda self: len(self.story.runs) > 1)
     @rule()

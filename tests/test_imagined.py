@@ -32,6 +32,12 @@ def test_the_settings_in_force_lead_to_what_was_recorded(story: Story) -> None:
     assert sorted(moments(story)[:2]) == [("breach", False), ("breach", True)]
 
 
+@pytest.mark.parametrize("key", ["canary.randomization_unit", "routing.unit"])
+def test_another_unit_of_randomization_leaves_all_as_it_was_recorded(story: Story, key: str) -> None:
+    """Who was drawn is in the record; both names of the setting mean the same."""
+    assert moments(story, "--set", f"{key}=run") == moments(story)
+
+
 def test_a_lower_threshold_would_not_have_breached(story: Story) -> None:
     assert ("breach", False) not in moments(story, "--threshold", "1.5")
 

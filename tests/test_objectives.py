@@ -283,7 +283,7 @@ def weights_in(folder: Path) -> dict[str, Any]:
 
 
 def test_an_adapter_with_a_parent_begins_as_the_parent(trained: Trained, tiny_base: Path, tmp_path: Path) -> None:
-    recipe = RECIPE.replace(lineage="parent", epochs=1, learning_rate=1e-8)
+    recipe = RECIPE.replace(init_from="parent", epochs=1, learning_rate=1e-8)
     spec = replace(job(tmp_path, tiny_base, click_examples(8), recipe), parent=trained.done.adapter)
     (spec.directory / "job.json").write_text(json.dumps(spec.to_json()))
     grown = train_job(TrainingJobSpec.read(spec.directory))
@@ -306,12 +306,12 @@ def test_what_judged_answers_are_measured_from_is_the_parent(trained: Trained, t
 @pytest.mark.parametrize(
     ("changes", "said"),
     [({"r": 8}, "r 16 and alpha 32 on 14 layers, the recipe has r 8"), ({"alpha": 16}, "r 16 and alpha 16"),
-     ({"target": "attention"}, "on 8; set training.lineage to base")],
+     ({"target": "attention"}, "on 8; set training.init_from to base")],
 )  # fmt: skip
 def test_a_parent_of_another_shape_is_refused(
     changes: dict[str, Any], said: str, trained: Trained, tiny_base: Path, tmp_path: Path
 ) -> None:
-    recipe = RECIPE.replace(lineage="parent", **changes)
+    recipe = RECIPE.replace(init_from="parent", **changes)
     spec = replace(job(tmp_path, tiny_base, click_examples(8), recipe), parent=trained.done.adapter)
     with pytest.raises(TrainingError, match=said):
         train_job(spec)
@@ -320,5 +320,5 @@ def test_a_parent_of_another_shape_is_refused(
 def test_a_parent_of_another_base_is_refused(trained: Trained, tmp_path: Path) -> None:
     other = build_base(tmp_path / "base", fill=0.5)
     spec = replace(job(tmp_path, other, click_examples(8)), parent=trained.done.adapter)
-    with pytest.raises(TrainingError, match=r"was trained on another base; set training\.lineage to base"):
+    with pytest.raises(TrainingError, match=r"was trained on another base; set training\.init_from to base"):
         train_job(spec)

@@ -77,7 +77,7 @@ def test_a_run_leads_to_every_adapter_that_was_trained_on_it_and_to_no_other(sto
 
 
 def test_an_adapter_that_went_on_from_anothers_weights_was_trained_on_its_examples_too(story: Story) -> None:
-    story.set("training.lineage", "parent")
+    story.set("training.init_from", "parent")
     run, other = story.run(), story.run()
     first = teach(story, [example(run, 0, "sha256:aa01")])
     end_cycle(story, first)

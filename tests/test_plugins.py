@@ -92,7 +92,7 @@ class Parrot(Model):
     """Says the last line that it is shown."""
 
     def __init__(self, policy):
-        self.says = policy.get("model.base")
+        self.says = policy.model.base
 
     def complete(self, messages, *, adapter=None, max_tokens=64, temperature=0.0, seed=0):
         return Completion(self.says, 3, 2, 1)

@@ -15,7 +15,6 @@ from grokputer.adapters.training.process import train
 from grokputer.domain.errors import ModelError, NotServed, TrainingError
 from grokputer.domain.page.messages import Completion, Message, Request
 from grokputer.domain.ports import LaunchedTraining, Model, Progress, TrainingLauncher
-from grokputer.domain.settings.settings import SETTINGS
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import Reporter, Worker
 from grokputer.runners.wiring.services import Services
@@ -51,7 +50,7 @@ def test_an_adapter_waits_where_the_model_serves_none_and_is_not_rejected(tmp_pa
     story.train(story.ask())
     with Services(story.ledger, process_new_events(story.ledger)) as parts:
         parts._model, parts._base_label = Echo(), "echo"
-        parts._model_settings = [parts.state.policy.get(key) for key in SETTINGS if key.startswith("model.")]
+        parts._model_settings = parts.state.policy.model
         worker = Worker(story.ledger, parts, Reporter(said.append))
         while worker.step():
             pass

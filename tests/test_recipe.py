@@ -48,7 +48,7 @@ def test_a_recipe_survives_json() -> None:
         ("batch", True, "a whole number"),
         ("packing", 1, "true or false"),
         ("beta", 0.0, "0.0001 to 100"),
-        ("lineage", "uncle", "base, parent"),
+        ("init_from", "uncle", "base, parent"),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_key_value_and_range(key: str, value: object, allowed: str) -> None:

@@ -35,7 +35,7 @@ from story import change, complete_training
 
 SETTINGS: dict[str, Any] = {
     "run.max_tokens": 24, "run.max_steps": 3, "training.retries": 0, "training.epochs": 6, "training.held_out_share": 0.0,
-    "gate.enabled": False, "rating.between_alarms": 50.0, "canary.weight_percent": 40, "canary.ramp": "60:3",
+    "gate.enabled": False, "rating.average_run_length": 50.0, "canary.weight_percent": 40, "canary.ramp": "60:3",
     "canary.success_margin": 0.2, "canary.bake_s": 0, "canary.interval_s": 0,
 }  # fmt: skip
 """Little traffic: the rules are the default ones, at bars that a hundred runs can reach."""

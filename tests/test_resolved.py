@@ -143,7 +143,7 @@ def test_the_end_is_told_after_the_alert_and_not_where_the_alert_never_arrived(s
     assert [type for type, _ in told(receiver)] == ["alert.rollout_paused"] * 2 + ["alert.resolved"]
     with Receiver(500) as receiver:
         story.set("alert.webhook", receiver.url)
-        story.set("alert.tries", 1)
+        story.set("alert.max_attempts", 1)
         decide(story, "pause")
         decide(story, "resume")
         deliver(story)

@@ -12,12 +12,16 @@ import pytest
 from command_line import call, document, output
 
 from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, ScheduleTicked
+from grokputer.domain.settings.settings import Policy
+from grokputer.projections.state.state import State
 from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.scheduler import LOOK_S, ScheduleKeeper
+from grokputer.runners.improvement.scheduler import ScheduleKeeper
 from story import Standing, Story
 
 HOUR = 3600.0
+EVERY_S = Policy().schedule.every_s
+EVERY_S = Policy().schedule.every_s
 YEAR = 365 * 24 * HOUR
 
 
@@ -76,16 +80,16 @@ def test_an_empty_log_needs_no_look(tmp_path: Path) -> None:
 
 
 def test_a_look_that_was_missed_is_caught_up_once(idle: Idle) -> None:
-    assert idle.looks(LOOK_S - 1) == 0
-    assert idle.looks(30 * LOOK_S) == 1
+    assert idle.looks(EVERY_S - 1) == 0
+    assert idle.looks(30 * EVERY_S) == 1
     assert idle.looks(1) == 0
 
 
 def test_a_clock_that_was_set_back_costs_one_look_and_no_other(idle: Idle) -> None:
-    assert idle.looks(LOOK_S) == 1
+    assert idle.looks(EVERY_S) == 1
     assert idle.looks(-YEAR) == 1
     assert idle.looks(1, 3) == 0
-    assert idle.looks(LOOK_S) == 1
+    assert idle.looks(EVERY_S) == 1
 
 
 def test_ratings_are_looked_at_every_four_hours_though_nobody_rates(idle: Idle) -> None:
@@ -93,10 +97,30 @@ def test_ratings_are_looked_at_every_four_hours_though_nobody_rates(idle: Idle) 
         idle.rate(idle.run(), 4)
     idle.set("rating.threshold", 4.5)
     assert idle.count(RatingThresholdBreached.TOPIC) == 0
-    idle.looks(LOOK_S)
+    idle.looks(EVERY_S)
     [breached] = idle.ledger.read(1, None, (RatingThresholdBreached.TOPIC,))
     [kept] = idle.ledger.read(1, None, (ScheduleTicked.TOPIC,))
     assert breached.event.caused_by == kept.event.reference
+
+
+def test_the_time_between_two_looks_is_a_setting(idle: Idle) -> None:
+    idle.set("schedule.every_s", 24 * HOUR)
+    assert idle.looks(EVERY_S) == 0
+    assert idle.looks(20 * HOUR) == 1
+    idle.set("schedule.every_s", 60)
+    assert idle.looks(60) == 1
+    [*_, kept] = idle.ledger.read(1, None, (ScheduleTicked.TOPIC,))
+    assert kept.event.reason == "every 60 s"  # type: ignore[attr-defined]
+
+
+def test_with_longer_pauses_between_looks_a_canary_is_still_given_up_in_time(idle: Idle) -> None:
+    idle.set("schedule.every_s", 24 * HOUR)
+    rollout = roll_out(idle, deadline_s=3 * 24 * HOUR)
+    for _ in range(4):
+        idle.looks(24 * HOUR)
+    state = process_new_events(idle.ledger)
+    assert state.rollouts[rollout]["phase"] == "paused"
+    assert State.load(state.dump()).lanes.longest_wait_gap_s == 24 * HOUR
 
 
 @pytest.mark.parametrize("rule", ["threshold", "sequential"])
@@ -121,19 +145,19 @@ def test_a_clock_that_jumps_neither_ends_a_bake_nor_gives_a_canary_up(idle: Idle
     assert idle.said()[-1] == ("hold", "bake")
     lane = process_new_events(idle.ledger).lanes.state["rollouts"][rollout]
     assert lane["baked_s"] <= 60
-    assert lane["waited_s"] <= LOOK_S
+    assert lane["waited_s"] <= EVERY_S
 
 
 def test_a_starved_canary_is_given_up_after_a_week_and_its_rollout_paused(idle: Idle) -> None:
     rollout = roll_out(idle, rule="sequential")
     idle.traffic(4)
     week = 7 * 24 * HOUR
-    idle.looks(LOOK_S, int(week / LOOK_S) - 1)
+    idle.looks(EVERY_S, int(week / EVERY_S) - 1)
     assert idle.said()[-1][0] == "hold"
-    idle.looks(LOOK_S)
+    idle.looks(EVERY_S)
     assert idle.said()[-1] == ("inconclusive", "time")
     assert process_new_events(idle.ledger).lanes.state["rollouts"][rollout]["phase"] == "paused"
-    assert idle.looks(LOOK_S, 3) == 3  # the looks go on, the canary keeps its share
+    assert idle.looks(EVERY_S, 3) == 3  # the looks go on, the canary keeps its share
     assert idle.said()[-1] == ("inconclusive", "time")
 
 
@@ -258,7 +282,7 @@ def test_a_breach_found_at_a_scheduled_look_leads_to_the_last_of_its_ratings(idl
     for _ in range(10):
         idle.rate(idle.run(), 4)
     idle.set("rating.threshold", 4.5)
-    idle.looks(LOOK_S)
+    idle.looks(EVERY_S)
     idle.prove(idle.train(idle.training()))
     nodes = list(walk(document("why", "lora-v1", db=idle.path)["tree"]))
     [breached] = (it for it in nodes if it["kind"] == "RatingThresholdBreached")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from typing import Any
 
@@ -15,7 +16,9 @@ from grokputer.domain.events import PolicyChanged
 from grokputer.domain.evidence.terms import canary_terms, trigger_terms
 from grokputer.domain.rules.routing import Route, Traffic, route
 from grokputer.domain.settings.recipe import Recipe
+from grokputer.domain.settings.setting import USER
 from grokputer.domain.settings.settings import (
+    ALL_SETTINGS,
     RECIPE_SETTINGS,
     SETTINGS,
     BadSetting,
@@ -140,10 +143,69 @@ def test_a_bad_value_that_an_older_program_let_in_is_named_with_its_setting_and_
     assert "ocr.training.packing is 'yes', and takes true or false" in str(caught.value)
 
 
-def test_every_default_is_allowed_by_its_own_setting() -> None:
-    for key, setting in SETTINGS.items():
-        assert setting.check(key, setting.default) == setting.default
-        assert setting.help
+@pytest.mark.parametrize("key", ALL_SETTINGS)
+def test_every_setting_declares_type_range_default_source_and_help(key: str) -> None:
+    setting = ALL_SETTINGS[key]
+    assert setting.key == key
+    assert setting.default is None or type(setting.default) is setting.type
+    assert setting.check(key, setting.default) == setting.default
+    assert (
+        setting.source.startswith(("chosen", "measured", "the project's user"))
+        or "arXiv" in setting.source
+        or (key in ("cost.price_per_kwh", "alert.timeout_s"))
+    )
+    assert setting.help[0].isupper() or setting.help[0] == "'"
+    assert setting.help.endswith(".") and "\n" not in setting.help
+    is_number = setting.type in (int, float)
+    assert is_number == math.isfinite(setting.low), "a number has a lowest value; nothing else has one"
+    assert not (setting.choices and setting.form) and (not setting.choices or setting.type is str)
+    if key.endswith(("_s", "_ms", "_percent", "_watts")):
+        assert setting.unit in ("seconds", "milliseconds", "percent", "watts")
+
+
+def test_a_group_holds_the_values_in_force_for_the_role_by_typed_fields() -> None:
+    policy = Policy({"canary.min_runs": 20, "ocr.canary.min_runs": 5, "model.base": "org/big"})
+    assert [policy.canary(role).min_runs for role in ("ocr", "action")] == [5, 20]
+    assert (policy.canary("ocr").window, policy.model.base, policy.run("ocr").max_steps) == (20, "org/big", 12)
+    assert policy.channels.targets == {}
+    assert Policy({"alert.webhook": "env"}).channels.targets == {"webhook": "env"}
+
+
+def test_every_figure_that_the_user_gave_is_a_setting_with_that_default() -> None:
+    given_by_user = {
+        "rating.threshold": 3.8,
+        "rating.window": 50,
+        "rating.minimum": 10,
+        "schedule.every_s": 4 * 3600,
+        "implicit.five_under_s": 10,
+        "implicit.four_under_s": 30,
+        "training.min_examples": 5,
+        "training.learn_below_stars": 4,
+        "training.r": 16,
+        "training.alpha": 32,
+        "training.max_length": 2048,
+        "ab.min_rating_gain": 0.3,
+        "ab.min_success_gain_points": 10,
+        "ab.latency_ms": 500,
+        "canary.weight_percent": 15,
+        "canary.bake_s": 600,
+        "canary.interval_s": 30,
+        "canary.critical_limit": 0,
+        "canary.window": 20,
+        "canary.min_runs": 10,
+        "canary.min_success": 0.95,
+        "canary.min_rating": 3.5,
+        "canary.min_health": 0.97,
+        "alert.min_mean_rating": 3.5,
+    }
+    named = {key: it.default for key, it in ALL_SETTINGS.items() if it.source.startswith(USER)}
+    assert named == given_by_user
+
+
+def test_a_setting_for_all_roles_is_refused_for_one() -> None:
+    for key in ("schedule.every_s", "implicit.five_under_s", "alert.max_attempts", "cost.currency"):
+        given(Settings).when(change(f"action.{key}", 60)).then_refused(f"set {key}")
+    given(Settings).when(change("action.alert.min_mean_rating", 3)).then((PolicyChanged, {}))
 
 
 def test_without_a_rollout_every_run_is_stable() -> None:

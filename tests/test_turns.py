@@ -88,7 +88,7 @@ class Cold(Spoken):
 def ledger(tmp_path: Path) -> Ledger:
     """A log of runs that may say the same again and again."""
     ledger = Ledger.create(tmp_path / "events.db")
-    change(ledger, "run.retakes", 0)
+    change(ledger, "run.max_resamples", 0)
     return ledger
 
 
@@ -96,7 +96,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def story(tmp_path: Path) -> Story:
     """A log in which role recovery has an adapter of its own, and role action has none."""
     story = Story(tmp_path / "events.db")
-    story.set("run.retakes", 0)
+    story.set("run.max_resamples", 0)
     story.run()
     story.run()
     story.assess(story.prove(story.train(story.ask(role="recovery"))), "promote")
@@ -193,7 +193,7 @@ def play_both_ways(ledger: Ledger, computer: MiniWob, answers: Sequence[str]) ->
 def test_instead_of_doing_the_same_again_on_the_same_page_another_answer_is_drawn(
     ledger: Ledger, computer: MiniWob, right: list[str]
 ) -> None:
-    change(ledger, "run.retakes", 2)
+    change(ledger, "run.max_resamples", 2)
     for run, model in play_both_ways(ledger, computer, [NONSENSE, NONSENSE, NONSENSE, *right]):
         assert [ledger.get_content(step.answer) for step in run.steps] == [NONSENSE, *right]
         assert [round(heat, 1) for _, heat in model.asked] == [0, 0, 0.8, 0.9, 0]
@@ -202,7 +202,7 @@ def test_instead_of_doing_the_same_again_on_the_same_page_another_answer_is_draw
 
 
 def test_when_the_draws_are_used_up_the_run_repeats_itself(ledger: Ledger, computer: MiniWob, right: list[str]) -> None:
-    change(ledger, "run.retakes", 1)
+    change(ledger, "run.max_resamples", 1)
     for run, _ in play_both_ways(ledger, computer, [NONSENSE, NONSENSE, NONSENSE, *right]):
         assert [ledger.get_content(step.answer) for step in run.steps] == [NONSENSE, NONSENSE, *right]
 
@@ -210,7 +210,7 @@ def test_when_the_draws_are_used_up_the_run_repeats_itself(ledger: Ledger, compu
 def test_what_was_answered_stands_where_no_other_answer_can_be_had(
     ledger: Ledger, computer: MiniWob, right: list[str]
 ) -> None:
-    change(ledger, "run.retakes", 3)
+    change(ledger, "run.max_resamples", 3)
     model = Cold([NONSENSE, NONSENSE, *right])
     run = runner(ledger, model).run(Task("miniwob", TASK, SEED), computer, process_new_events(ledger))
     assert [ledger.get_content(step.answer) for step in run.steps] == [NONSENSE, NONSENSE, *right]
@@ -221,7 +221,7 @@ def test_what_was_answered_stands_where_no_other_answer_can_be_had(
 def test_the_same_answer_on_a_page_that_has_changed_is_no_repetition(
     ledger: Ledger, computer: MiniWob, right: list[str]
 ) -> None:
-    change(ledger, "run.retakes", 2)
+    change(ledger, "run.max_resamples", 2)
     other = right[0] + "x"
     for run, model in play_both_ways(ledger, computer, [right[0], other, right[0], right[1]]):
         assert len(model.asked) == len(run.steps) == 4

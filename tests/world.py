@@ -58,7 +58,7 @@ MANNERS = st.fixed_dictionaries(
         "canary.rule": st.sampled_from(["sequential", "sequential", "threshold", "relative"]),
         "canary.approval": st.sampled_from(["none", "none", "promotion", "every step"]),
         "canary.dry_run": st.sampled_from(["none", "none", "rating", "success"]),
-        "routing.unit": st.sampled_from(["run", "session"]),
+        "canary.randomization_unit": st.sampled_from(["run", "session"]),
     }
 )
 """How each log decides."""
@@ -66,7 +66,8 @@ MANNERS = st.fixed_dictionaries(
 PLAIN = {"rating.rule": "threshold", "canary.rule": "threshold"}
 
 QUICK = {
-    "rating.minimum": 3, "rating.cooldown": 4, "rating.between_alarms": 5.0, "canary.weight_percent": 40, "canary.min_runs": 2,
+    "rating.minimum": 3, "rating.cooldown": 4, "rating.average_run_length": 5.0, "canary.weight_percent": 40,
+    "canary.min_runs": 2,
     "canary.promote_at": 2.0, "canary.roll_back_at": 2.0, "canary.ramp": "60:1.3", "canary.max_runs": 6,
 }  # fmt: skip
 """Settings under which a few runs are enough to decide by."""

@@ -124,12 +124,14 @@ def build_dataset(events: Iterable[Event], content: Content, role: str, below_st
     runs = [run for run in every_run if run.instance not in kept_back]
     held_out = _hold_out([run for run in every_run if run.instance in kept_back], content, below_stars, recipe)
     draw = random.Random(recipe.seed)
-    selection, detours = Selection(), Detours([] if recipe.detours else runs, content)
-    lessons = selection.take(_lessons(runs, detours, content, below_stars, recipe), recipe.copies)
+    selection, detours = Selection(), Detours([] if recipe.keep_inefficient else runs, content)
+    lessons = selection.take(_lessons(runs, detours, content, below_stars, recipe), recipe.max_duplicates)
     lessons += _judged(runs, content, below_stars, recipe, selection, draw)
     good = [run for run in runs if is_good(run, GOOD_STARS) and not detours.took(run)]
     wanted = _fill(len(lessons), recipe.replay_share)
-    replayed = _draw_evenly(good, lambda run: replayed_examples(run, content), wanted, selection, draw, recipe.copies)
+    replayed = _draw_evenly(
+        good, lambda run: replayed_examples(run, content), wanted, selection, draw, recipe.max_duplicates
+    )
     imports = [it for it in events if isinstance(it, ExamplesImported) and it.role == role]
     wanted = _fill(len(lessons) + len(replayed), recipe.public_share)
     public = _draw_public(imports, content, wanted, selection, held_out, draw, is_judged=recipe.kto_weight > 0)
@@ -163,12 +165,17 @@ def _judged(
     """What was rated, as it was done: the steps at fault in what was bad, and as many steps of what was good."""
     if not recipe.kto_weight:
         return []
-    bad = selection.take(bad_examples(runs, content, below_stars, recipe), recipe.copies)
+    bad = selection.take(bad_examples(runs, content, below_stars, recipe), recipe.max_duplicates)
     good = [run for run in runs if is_good(run, GOOD_STARS)]
     return [
         *bad,
         *_draw_evenly(
-            good, lambda run: own_examples(run, content, "rated", "good"), len(bad), selection, draw, recipe.copies
+            good,
+            lambda run: own_examples(run, content, "rated", "good"),
+            len(bad),
+            selection,
+            draw,
+            recipe.max_duplicates,
         ),
     ]
 

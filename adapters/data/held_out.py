@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...domain.events import TaskFailed, TaskSucceeded
+from ...domain.vocabulary import OWN_FAULTS
 from .examples import Example
 from .training_runs import PastRun
 
@@ -72,7 +73,7 @@ def judge_outcome(run: PastRun, below_stars: int, good_stars: int) -> Outcome | 
     if run.ended is None or run.started.arm == "pinned":
         return None
     stars = run.stars
-    if isinstance(run.ended, TaskFailed) and run.ended.reason not in ("wrong", "timeout"):
+    if isinstance(run.ended, TaskFailed) and run.ended.reason not in OWN_FAULTS:
         return None
     if run.fault not in (None, run.role):
         return None

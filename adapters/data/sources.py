@@ -14,6 +14,7 @@ from typing import Any
 from ...domain.events import ExamplesImported, TaskFailed
 from ...domain.rules.roles import effective_answers
 from ...domain.settings.recipe import Recipe
+from ...domain.vocabulary import OWN_FAULTS
 from .examples import Example
 from .selection import name_prompt, words
 from .training_runs import Content, PastRun
@@ -89,7 +90,7 @@ def is_good(run: PastRun, good_stars: int) -> bool:
 
 def is_bad(run: PastRun, below_stars: int) -> bool:
     """Whether the run was rated badly, and not for a fault of the system."""
-    lost = isinstance(run.ended, TaskFailed) and run.ended.reason not in ("wrong", "timeout")
+    lost = isinstance(run.ended, TaskFailed) and run.ended.reason not in OWN_FAULTS
     return run.stars is not None and run.stars < below_stars and not lost
 
 

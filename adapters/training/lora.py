@@ -85,13 +85,13 @@ def begin_as(model: Any, parent: Path, recipe: Recipe, base: Base) -> None:
     except Exception as error:  # safetensors raises kinds of its own
         raise TrainingError(f"parent adapter in {parent} cannot be read: {first_line(error)}") from error
     if read_reference(parent).base != base.fingerprint():
-        raise TrainingError(f"parent adapter in {parent} was trained on another base; set training.lineage to base")
+        raise TrainingError(f"parent adapter in {parent} was trained on another base; set training.init_from to base")
     fresh = {name.replace(".default.", "."): it for name, it in model.named_parameters() if it.requires_grad}
     same_shapes = {name: it.shape for name, it in fresh.items()} == {name: it.shape for name, it in weights.items()}
     if not same_shapes or config["lora_alpha"] != recipe.alpha:
         raise TrainingError(
             f"parent adapter in {parent} has r {config['r']} and alpha {config['lora_alpha']} on {len(weights) // 2} layers, "
-            f"the recipe has r {recipe.r} and alpha {recipe.alpha} on {len(fresh) // 2}; set training.lineage to base, or "
+            f"the recipe has r {recipe.r} and alpha {recipe.alpha} on {len(fresh) // 2}; set training.init_from to base, or "
             "training.r, training.alpha and training.target to the parent's"
         )
     for name, parameter in fresh.items():

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..settings.settings import Policy
 from ..verdict import Verdict
+from ..vocabulary import ComparisonReason, Decision
 from .paired import PairedEstimate
 from .pairs import Summary
 
@@ -38,7 +39,8 @@ class Bars:
     @classmethod
     def of(cls, policy: Policy, role: str) -> Bars:
         """The bars in force for the role."""
-        return cls(**{name: policy.get(f"ab.{name}", role) for name in ("stars", "points", "latency_ms", "minimum")})
+        ab = policy.ab(role)
+        return cls(ab.min_rating_gain, ab.min_success_gain_points, ab.latency_ms, ab.min_pairs)
 
     def as_numbers(self) -> dict[str, Any]:
         """JSON-plain, for the log."""
@@ -128,28 +130,42 @@ def count_pairs(pairs: int) -> str:
     return "1 pair" if pairs == 1 else f"{pairs} pairs"
 
 
-def _find(pairs: int, gains: Sequence[Measured], latency: Sequence[Measured], bars: Bars) -> tuple[str, str, str]:
+def _find(
+    pairs: int, gains: Sequence[Measured], latency: Sequence[Measured], bars: Bars
+) -> tuple[Decision, ComparisonReason, str]:
     """The verdict, its reason, and in words what it follows from."""
     if pairs < bars.minimum:
-        return "inconclusive", "few pairs", f"{bars.minimum} are needed to say anything"
+        return Decision.INCONCLUSIVE, ComparisonReason.FEW_PAIRS, f"{bars.minimum} are needed to say anything"
     if worse := [it.name for it in gains if it.is_worse]:
-        return "no-go", "worse", f"worse in {' and '.join(worse)}, beyond chance"
+        return Decision.NO_GO, ComparisonReason.WORSE, f"worse in {' and '.join(worse)}, beyond chance"
     if any(it.figure.low >= it.bar for it in latency):
-        return "no-go", "slower", f"slower by {bars.latency_ms:g} ms or more, beyond chance"
+        return Decision.NO_GO, ComparisonReason.SLOWER, f"slower by {bars.latency_ms:g} ms or more, beyond chance"
     if better := [it.name for it in gains if it.is_gain]:
         how = f"better in {' and '.join(better)}, by the bar and beyond chance"
         if all(it.is_ruled_out for it in latency):
-            return "go", "better", f"{how}, and not {bars.latency_ms:g} ms slower"
+            return Decision.GO, ComparisonReason.BETTER, f"{how}, and not {bars.latency_ms:g} ms slower"
         needed = _needed(pairs, max(it.times_to_pass for it in latency))
-        return "inconclusive", "latency", f"{how}, but it may be {bars.latency_ms:g} ms slower; {needed}"
+        return (
+            Decision.INCONCLUSIVE,
+            ComparisonReason.LATENCY,
+            f"{how}, but it may be {bars.latency_ms:g} ms slower; {needed}",
+        )
     if all(it.is_ruled_out for it in gains):
-        return "no-go", "no gain", f"a gain of {' or '.join(it.told_bar for it in gains)} is ruled out"
+        return (
+            Decision.NO_GO,
+            ComparisonReason.NO_GAIN,
+            f"a gain of {' or '.join(it.told_bar for it in gains)} is ruled out",
+        )
     if reached := [it for it in gains if it.is_reached]:
         unclear = [it.times_to_pass for it in latency if not it.is_ruled_out]
         needed = _needed(pairs, max([min(it.times_to_show for it in reached), *unclear]))
-        return "inconclusive", "undecided", f"the bar is reached, but chance may have done it; {needed}"
+        return (
+            Decision.INCONCLUSIVE,
+            ComparisonReason.UNDECIDED,
+            f"the bar is reached, but chance may have done it; {needed}",
+        )
     needed = _needed(pairs, max(it.times_to_pass for it in gains))
-    return "inconclusive", "undecided", f"the bar is neither reached nor ruled out; {needed}"
+    return Decision.INCONCLUSIVE, ComparisonReason.UNDECIDED, f"the bar is neither reached nor ruled out; {needed}"
 
 
 def _gains(summary: Summary, bars: Bars) -> Sequence[Measured]:

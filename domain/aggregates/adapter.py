@@ -9,6 +9,7 @@ from uuid import UUID
 from ..errors import NotPossible
 from ..events import AdapterRegistered, AdapterRejected, AdapterVerified, Event, GateJudged, WeightsFound, WeightsMissed
 from ..verdict import Verdict
+from ..vocabulary import Decision
 from .base import Aggregate, Context, derive_id
 
 
@@ -78,7 +79,7 @@ class Adapter(Aggregate):
     def reject(self, reason: str, context: Context, numbers: Mapping[str, Any] | None = None) -> None:
         """Refuse it before any traffic. One that has passed the gate is not refused any more: its rollout decides."""
         names = self._names
-        has_passed = self.judged is not None and self.judged.verdict == "pass"
+        has_passed = self.judged is not None and self.judged.verdict == Decision.PASS
         if self.rejected is None and not has_passed:
             self._record(AdapterRejected, context, **names, reason=reason, numbers=dict(numbers or {}))
 

@@ -200,22 +200,22 @@ def say_end(event: Event, mean: float = 0.0) -> str:
 
 
 RECOVERED_BY = 0.25
-"""Stars over ``alert.mean`` from which a mean that was low is low no more; chosen: one that wavers about it alerts once."""
+"""Stars over the setting from which a mean that was low is low no more; chosen: one that wavers about it alerts once."""
 
 
 def is_low(stars: Sequence[int], role: str, policy: Policy, *, was_low: bool) -> bool:
-    """Whether the mean of enough ratings lies under ``alert.mean``, or has not risen enough since it did."""
-    if len(stars) < policy.get("rating.minimum", role):
+    """Whether the mean of enough ratings lies under ``alert.min_mean_rating``, or has not risen enough since it did."""
+    if len(stars) < policy.rating(role).minimum:
         return False
-    bar = policy.get("alert.mean", role)
+    bar = policy.alert(role).min_mean_rating
     return bool(sum(stars) / len(stars) < (min(bar + RECOVERED_BY, 5) if was_low else bar))
 
 
 def low_mean(window: Window, policy: Policy) -> Notice:
-    """What people must hear when the mean of the window has fallen under ``alert.mean``."""
+    """What people must hear when the mean of the window has fallen under ``alert.min_mean_rating``."""
     said = (
         f"mean {window.mean:.2f} of the last {len(window.ratings)} ratings of {window.adapter or 'the base'} "
-        f"is under {policy.get('alert.mean', window.role):g}"
+        f"is under {policy.alert(window.role).min_mean_rating:g}"
     )
     return Notice("low mean", "critical", window.role, window.adapter, said)
 
@@ -269,14 +269,14 @@ class Alert(Aggregate):
         *,
         is_resolved: bool = False,
     ) -> None:
-        """Record that an attempt did not arrive, and when the next one is due: none after the last of ``alert.tries``."""
+        """Record that an attempt did not arrive, and when the next is due: none after ``alert.max_attempts``."""
         id = delivery_id(self.id, channel, is_resolved=is_resolved)
         if id in self.settled:
             return
         attempt = self.attempts.get(id, 0) + 1
         again: float | None = None
-        if not failure.is_final and attempt < policy.get("alert.tries"):
-            own = wait_s(id, attempt, policy.get("alert.retry_s"))
+        if not failure.is_final and attempt < policy.channels.max_attempts:
+            own = wait_s(id, attempt, policy.channels.retry_s)
             again = round(max(own, min(failure.after_s, LONGEST_WAIT_S)), 1)
         fields = {"channel": channel, "to": to, "delivery": id, "attempt": attempt}
         self._record(AlertDeliveryFailed, context, **fields, reason=failure.reason, again_in_s=again)

@@ -9,6 +9,7 @@ from ..events import BreachSuppressed, CycleClosed, CycleOpened, Event, RatingTh
 from ..evidence.terms import trigger_terms
 from ..rules.breach import Window, judge_ratings
 from ..settings.settings import Policy
+from ..vocabulary import CycleOutcome, Decision
 from .base import Aggregate, Context, derive_id
 
 
@@ -39,7 +40,7 @@ class RoleImprovement(Aggregate):
     def look(self, window: Window, policy: Policy, context: Context) -> None:
         """Look at the window after a rating, and record a breach once per crossing, or once that one was suppressed."""
         verdict = judge_ratings(window, policy)
-        if verdict.verdict != "breach":
+        if verdict.verdict != Decision.BREACH:
             return
         reason = self._reason_to_suppress(window, policy)
         if reason is None:
@@ -51,12 +52,12 @@ class RoleImprovement(Aggregate):
                 adapter=window.adapter,
                 mean=round(window.mean, 4),
                 count=len(window.ratings),
-                window=policy.get("rating.window", window.role),
-                threshold=policy.get("rating.threshold", window.role),
+                window=policy.rating(window.role).window,
+                threshold=policy.rating(window.role).threshold,
                 first_position=first,
                 last_position=last,
                 total=window.total,
-                rule=policy.get("rating.rule", window.role),
+                rule=policy.rating(window.role).rule,
                 message=verdict.message,
                 numbers=verdict.numbers,
             )
@@ -105,5 +106,5 @@ class RoleImprovement(Aggregate):
             case CycleClosed():
                 self.open_cycle = None
                 self.closed_total = event.total
-                self.cycles_in_vain = 0 if event.outcome == "promoted" else self.cycles_in_vain + 1
+                self.cycles_in_vain = 0 if event.outcome == CycleOutcome.PROMOTED else self.cycles_in_vain + 1
                 self.is_suppression_noted = False

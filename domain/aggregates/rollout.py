@@ -20,6 +20,7 @@ from ..events import (
     RolloutStarted,
 )
 from ..verdict import Verdict
+from ..vocabulary import Decision, RolloutPhase
 from .base import Aggregate, Context, derive_id
 
 
@@ -41,9 +42,9 @@ def is_news(verdict: Verdict, phase: str, last: Said | None) -> bool:
     """Whether a look says anything new: nothing has been decided, and it does not hold for the same reason as the last one
     (None: there was none), unless it asks for another share. Of a paused rollout the one thing that is new is that it must be
     rolled back."""
-    if phase == "paused":
-        return verdict.verdict == "roll back" and (last is None or last[0] != "roll back")
-    if phase != "progressing" or (last is not None and last[0] != "hold"):
+    if phase == RolloutPhase.PAUSED:
+        return verdict.verdict == Decision.ROLL_BACK and (last is None or last[0] != Decision.ROLL_BACK)
+    if phase != RolloutPhase.PROGRESSING or (last is not None and last[0] != Decision.HOLD):
         return False
     return last is None or list(last) != in_short(verdict)
 
@@ -99,7 +100,7 @@ class Rollout(Aggregate):
     @property
     def is_over(self) -> bool:
         """Whether it has been decided."""
-        return self.phase in ("promoted", "rolled back")
+        return self.phase in (RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK)
 
     def start(self, context: Context, **fields: Any) -> None:
         """Send the share to the canary; the fields are those of ``RolloutStarted``. A second time records nothing."""
@@ -108,7 +109,7 @@ class Rollout(Aggregate):
 
     def weigh(self, weight_percent: int, context: Context) -> None:
         """Give the canary a larger share of the runs that begin from now on."""
-        if self.phase == "progressing" and weight_percent > self.weight_percent:
+        if self.phase == RolloutPhase.PROGRESSING and weight_percent > self.weight_percent:
             self._set_weight(weight_percent, context)
 
     def share(self, weight_percent: int, reason: str, context: Context) -> None:
@@ -156,7 +157,7 @@ class Rollout(Aggregate):
     def promote(self, reason: str, context: Context, *, cause: str = "person") -> None:
         """Make the adapter the stable one, with all the traffic. Raises ``NotPossible`` when it is rolled back."""
         self._require_undecided("promoted")
-        if self.phase == "promoted" or self.started is None:
+        if self.phase == RolloutPhase.PROMOTED or self.started is None:
             return
         self._go_live(self.started.stable, reason, context, cause)
 
@@ -189,7 +190,7 @@ class Rollout(Aggregate):
         one that was rolled back may be again.
         """
         names = self._names
-        if self.started is None or (self.phase == "rolled back" and not is_live):
+        if self.started is None or (self.phase == RolloutPhase.ROLLED_BACK and not is_live):
             return
         stable = self.replaced if to == "" else to
         self._set_weight(0, context)
@@ -197,21 +198,21 @@ class Rollout(Aggregate):
 
     def pause(self, reason: str, context: Context, *, cause: str = "person") -> None:
         """Stop deciding; the share stays as it is until a person decides."""
-        if self.phase == "progressing":
+        if self.phase == RolloutPhase.PROGRESSING:
             self._record(RolloutPaused, context, reason=reason, cause=cause, **self._names)
 
     def resume(self, reason: str, context: Context) -> None:
         """Go on deciding; the next look is recorded whatever it says."""
-        if self.phase == "paused":
+        if self.phase == RolloutPhase.PAUSED:
             self._record(RolloutResumed, context, reason=reason, **self._names)
 
     def approve(self, reason: str, context: Context) -> None:
         """Let it take the step that it was paused before, to the promotion or to a larger share. Raises ``NotPossible``."""
         names, asked = self._names, self.assessed
         weight = asked.numbers.get("next_weight_percent") if asked is not None else None
-        if self.phase != "paused" or asked is None or (asked.verdict != "promote" and weight is None):
+        if self.phase != RolloutPhase.PAUSED or asked is None or (asked.verdict != Decision.PROMOTE and weight is None):
             raise NotPossible(f"{names['adapter']} waits for no approval; {self.say_latest()}")
-        if asked.verdict == "promote":
+        if asked.verdict == Decision.PROMOTE:
             self.promote(reason, context)
         else:
             self.resume(reason, context)
@@ -233,7 +234,7 @@ class Rollout(Aggregate):
             self.latest = event
         match event:
             case RolloutStarted():
-                self.started, self.phase, self.weight_percent = event, "progressing", event.weight_percent
+                self.started, self.phase, self.weight_percent = event, RolloutPhase.PROGRESSING, event.weight_percent
                 self.replaced = event.stable
             case CanaryWeightSet():
                 self.weight_percent = event.weight_percent
@@ -241,10 +242,10 @@ class Rollout(Aggregate):
             case CanaryAssessed():
                 self.assessed, self.said = event, in_short(event)
             case RolloutPaused():
-                self.phase = "paused"
+                self.phase = RolloutPhase.PAUSED
             case RolloutResumed():
-                self.phase, self.said = "progressing", None
+                self.phase, self.said = RolloutPhase.PROGRESSING, None
             case AdapterPromoted():
-                self.phase, self.replaced = "promoted", event.replaced
+                self.phase, self.replaced = RolloutPhase.PROMOTED, event.replaced
             case AdapterRolledBack():
-                self.phase = "rolled back"
+                self.phase = RolloutPhase.ROLLED_BACK

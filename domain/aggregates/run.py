@@ -21,16 +21,17 @@ from ..events import (
 )
 from ..rules.roles import GOOD_STARS
 from ..settings.settings import Policy
+from ..vocabulary import CorrectionSource, FailureReason, RatingSource
 from .base import Aggregate, Context
 
-SOURCES = ("human", "reviewer")
+SOURCES = tuple(RatingSource)
 LARGEST_SEED = 2**31 - 1
 """What every environment's generator takes."""
 
 ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
 """What may have gone wrong, by name; own words are as good, and lie in the content store."""
 
-CORRECTION_SOURCES = ("human", "reviewer", "retry", "teacher")
+CORRECTION_SOURCES = tuple(CorrectionSource)
 
 
 def check_stars(stars: Any) -> int:
@@ -46,9 +47,9 @@ def rate_implicitly(succeeded: bool, duration_ms: int, policy: Policy) -> int:
     """The stars a run gives itself: failure 1, a success 5, 4 or 3 by how long it took (requirements of the user)."""
     if not succeeded:
         return 1
-    if duration_ms < policy.get("implicit.five_under_s") * 1000:
+    if duration_ms < policy.implicit.five_under_s * 1000:
         return 5
-    return 4 if duration_ms < policy.get("implicit.four_under_s") * 1000 else 3
+    return 4 if duration_ms < policy.implicit.four_under_s * 1000 else 3
 
 
 class TaskRun(Aggregate):
@@ -162,7 +163,7 @@ class TaskRun(Aggregate):
         """
         self._require_running()
         fault = self.roles[0] if len(self.roles) == 1 else None
-        if reason == "error":
+        if reason == FailureReason.ERROR:
             fault = turn or fault
         self._record(
             TaskFailed,
@@ -172,7 +173,7 @@ class TaskRun(Aggregate):
             reward=reward,
             reason=reason,
             detail=detail,
-            fault=None if reason == "environment" else fault,
+            fault=None if reason == FailureReason.ENVIRONMENT else fault,
             implicit_stars=rate_implicitly(False, duration_ms, policy),
             **self._belongs([fault] if fault else []),
         )

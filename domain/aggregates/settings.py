@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..events import Event, PolicyChanged
-from ..settings.keys import ROLES, role_of, without_role
+from ..settings.keys import ROLES, current_key, role_of, without_role
 from ..settings.setting import BadSetting
 from ..settings.settings import Policy, _recipe_fault, check_key, check_setting, check_together
 from .base import Aggregate, Context, derive_id
@@ -26,11 +26,11 @@ class Settings(Aggregate):
         return Policy(dict(self.changed))
 
     def change(self, key: str, value: Any, reason: str, context: Context) -> None:
-        """Set the key. Setting what is in force already records nothing.
+        """Set the key, by its name of today or an earlier one. Setting what is in force already records nothing.
 
         Raises ``BadSetting`` for a value out of range, and for one that leaves a role without a recipe that can be trained.
         """
-        typed = check_setting(key, value)
+        typed, key = check_setting(key, value), current_key(key)
         changed = Policy({**self.changed, key: typed})
         self._require_recipes(changed, f"{key} cannot be {typed!r}")
         old = self.policy.get(without_role(key), role_of(key))
@@ -41,6 +41,7 @@ class Settings(Aggregate):
     def unset(self, key: str, reason: str, context: Context) -> None:
         """Let a role's own value fall back to that for all, and that to the default. Raises ``BadSetting``."""
         check_key(key)
+        key = current_key(key)
         if key not in self.changed:
             return
         bare, role = without_role(key), role_of(key)

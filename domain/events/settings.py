@@ -18,10 +18,11 @@ class ScheduleTicked(Event):
 @fact("PolicyChanged")
 class PolicyChanged(Event):
     AGGREGATE = "Settings"
-    VERSION = 2
+    VERSION = 3
     WORDS = ("actor", "reason")
 
     key: str
+    """As it is called now; settings that were renamed had other keys before version 3."""
     old: Any
     new: Any
     """What is in force after it; of a key that was unset, what it falls back to."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..vocabulary import Arm
 from .terms import CanaryTerms
 
 WAITING_PER_MORE = 12
@@ -41,7 +42,7 @@ class Blocks:
         waiting.append(outcome)
         if len(waiting) > self._terms.kept:
             given_way = waiting.pop(0)
-            if arm == "stable":
+            if arm == Arm.STABLE:
                 self._use((given_way,))
 
     def next(self, fewest: int) -> Block | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..vocabulary import Arm
 from .blocks import Blocks
 from .evalues import PER_RATE, Paid, rating_pay, success_pay
 from .terms import METRICS, CanaryTerms, RampStep
@@ -17,7 +18,7 @@ from .terms import METRICS, CanaryTerms, RampStep
 CEILING = 1e200
 """No wealth is counted beyond this: less than is due is still valid, and the numbers stay finite."""
 
-ARMS = ("canary", "stable")
+ARMS = (Arm.CANARY, Arm.STABLE)
 
 
 class Evidence:

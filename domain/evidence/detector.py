@@ -14,6 +14,7 @@ import copy
 from typing import Any
 
 from ..verdict import Verdict
+from ..vocabulary import BreachReason, Decision
 from .terms import TriggerTerms
 
 CEILING = 1e15
@@ -60,7 +61,7 @@ class Detector:
 
     @property
     def evidence(self) -> float:
-        """That the mean lies under the threshold, 0 and more; the alarm is at ``between_alarms``."""
+        """That the mean lies under the threshold, 0 and more; the alarm is at ``average_run_length``."""
         wealth = self.state["wealth"]
         mean: float = sum(wealth) / len(wealth)
         return mean
@@ -68,7 +69,7 @@ class Detector:
     @property
     def is_alarm(self) -> bool:
         """Whether the evidence reaches the alarm now."""
-        return self.evidence >= self.terms.between_alarms
+        return self.evidence >= self.terms.average_run_length
 
     def ratings_to_alarm(self, stars: float) -> int | None:
         """How many further ratings of so many stars would raise the alarm; None where ``FORESEEN`` would not.
@@ -92,14 +93,21 @@ class Detector:
         numbers = {
             "rule": "sequential",
             "evidence": round(evidence, 4),
-            "alarm": terms.between_alarms,
+            "alarm": terms.average_run_length,
             "threshold": terms.threshold,
             "ratings": self.state["count"],
             "latest": count if mean is not None else 0,
             "latest_mean": None if mean is None else round(mean, 4),
         }
-        message = f"evidence for a mean under {terms.threshold:g} stars: {evidence:,.0f} of {terms.between_alarms:,.0f}"
+        message = (
+            f"evidence for a mean under {terms.threshold:g} stars: {evidence:,.0f} of {terms.average_run_length:,.0f}"
+        )
         if mean is not None:
             message += f"; mean of the latest {count} ratings {mean:.2f}"
-        is_alarm = evidence >= terms.between_alarms
-        return Verdict("breach" if is_alarm else "hold", "evidence" if is_alarm else "no evidence", message, numbers)
+        is_alarm = evidence >= terms.average_run_length
+        return Verdict(
+            Decision.BREACH if is_alarm else Decision.HOLD,
+            BreachReason.EVIDENCE if is_alarm else BreachReason.NO_EVIDENCE,
+            message,
+            numbers,
+        )

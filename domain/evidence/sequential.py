@@ -11,10 +11,11 @@ from typing import Any
 
 from ..durations import say_time
 from ..verdict import Times, Verdict
+from ..vocabulary import CanaryReason, Decision
 from .canary import Evidence
 
 
-def standing(evidence: Evidence, times: Times) -> tuple[str, str]:
+def standing(evidence: Evidence, times: Times) -> tuple[Decision, CanaryReason]:
     """The verdict and its reason, without the sentence: what ``judge`` decides by.
 
     ====================  ==========================================================================================
@@ -30,26 +31,30 @@ def standing(evidence: Evidence, times: Times) -> tuple[str, str]:
     """
     terms, canary = evidence.terms, evidence.state["canary"]
     if canary["critical"] > terms.critical_limit:
-        return "roll back", "critical"
+        return Decision.ROLL_BACK, CanaryReason.CRITICAL
     if evidence.worse >= terms.roll_back_at:
-        return "roll back", "worse"
+        return Decision.ROLL_BACK, CanaryReason.WORSE
     is_shown = evidence.no_worse >= terms.promote_at
     if next_weight(evidence, times) is not None:
-        return "hold", "no worse so far"
+        return Decision.HOLD, CanaryReason.NO_WORSE_SO_FAR
     if is_shown and any(step.weight_percent > evidence.state["weight_percent"] for step in evidence.ramp):
-        return "hold", "pause"
+        return Decision.HOLD, CanaryReason.PAUSE
     if is_shown:
-        return ("promote", "no worse") if times.baked >= terms.bake_s else ("hold", "bake")
+        return (
+            (Decision.PROMOTE, CanaryReason.NO_WORSE)
+            if times.baked >= terms.bake_s
+            else (Decision.HOLD, CanaryReason.BAKE)
+        )
     if canary["runs"] - evidence.state["extended_at"] >= terms.most_runs:
-        return "inconclusive", "most runs"
+        return Decision.INCONCLUSIVE, CanaryReason.MOST_RUNS
     if times.waited >= terms.give_up_s:
-        return "inconclusive", "time"
+        return Decision.INCONCLUSIVE, CanaryReason.TIME
     if not evidence.state["success"]["blocks_seen"]:
-        return "hold", "few runs"
+        return Decision.HOLD, CanaryReason.FEW_RUNS
     is_unrated = not canary["rated"] and "rating" not in terms.dry_run
     if is_unrated and ("success" in terms.dry_run or evidence.success_no_worse >= terms.promote_at):
-        return "hold", "unrated"
-    return "hold", "evidence"
+        return Decision.HOLD, CanaryReason.UNRATED
+    return Decision.HOLD, CanaryReason.EVIDENCE
 
 
 def next_weight(evidence: Evidence, times: Times) -> int | None:
@@ -129,23 +134,23 @@ def _say_worse(evidence: Evidence) -> tuple[str, ...]:
     return (f"evidence for worse: {_say(evidence.worse)} of {evidence.terms.roll_back_at:g}",)
 
 
-def _say_more(evidence: Evidence, reason: str, times: Times) -> str:
+def _say_more(evidence: Evidence, reason: CanaryReason, times: Times) -> str:
     terms = evidence.terms
     match reason:
-        case "critical":
+        case CanaryReason.CRITICAL:
             count = evidence.state["canary"]["critical"]
             return f"; {count} of them ended in an error of the system, {terms.critical_limit} are allowed"
-        case "pause":
+        case CanaryReason.PAUSE:
             return (
                 f"; shown, and a larger share comes first, after a pause; {say_time(times.at_share)} of it have passed"
             )
-        case "bake":
+        case CanaryReason.BAKE:
             return f"; shown after {say_time(times.baked)}, promoted after {say_time(terms.bake_s)}"
-        case "most runs":
+        case CanaryReason.MOST_RUNS:
             return f"; neither is shown after {terms.most_runs} canary runs"
-        case "time":
+        case CanaryReason.TIME:
             return f"; neither is shown after {say_time(times.waited)}"
-        case "no worse so far":
+        case CanaryReason.NO_WORSE_SO_FAR:
             return f"; enough for {next_weight(evidence, times)} % of the runs"
     return ""
 

@@ -8,13 +8,27 @@ when a rollout starts are its terms to the end. Defaults without another source 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from ..errors import InvalidTerms
-from ..settings.settings import Policy
+from ..settings.setting import CHOSEN, Setting
+from ..settings.settings import SETTINGS, Policy
+
+
+def _of(key: str) -> Any:
+    """A figure that is a setting, with its default and its range. Terms are recorded, so the range may only grow."""
+    return dataclasses.field(default=SETTINGS[key].default, metadata={"setting": SETTINGS[key]})
+
+
+def _figure(default: float | tuple[float, ...], low: float, high: float) -> Any:
+    """A figure that only a program sets, or several of them in the range."""
+    kind = type(default[0] if isinstance(default, tuple) else default)
+    return dataclasses.field(
+        default=default, metadata={"setting": Setting(default, "", CHOSEN, low=low, high=high, type=kind)}
+    )
 
 
 @dataclass(frozen=True)
@@ -23,14 +37,18 @@ class _Terms:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            check, allowed = _CHECKS[field.name]
-            value = getattr(self, field.name)
-            try:
-                is_allowed = check(value)
-            except TypeError:
-                is_allowed = False
-            if not is_allowed:
-                raise InvalidTerms(f"{field.name} cannot be {value!r}; it takes {allowed}")
+            value, is_several = getattr(self, field.name), isinstance(field.default, tuple)
+            setting: Setting | None = field.metadata.get("setting")
+            if isinstance(value, tuple) != is_several:
+                self._refuse(field.name, "several values" if is_several else "one value")
+            several = value if is_several else (value,)
+            if setting is not None and not (several and all(map(setting.takes, several))):
+                self._refuse(
+                    field.name, setting.allowed().replace("a number", "numbers") if is_several else setting.allowed()
+                )
+
+    def _refuse(self, name: str, allowed: str) -> NoReturn:
+        raise InvalidTerms(f"{name} cannot be {getattr(self, name)!r}; it takes {allowed}")
 
     def to_json(self) -> dict[str, Any]:
         """Every figure by name, as plain JSON values."""
@@ -53,16 +71,16 @@ class _Terms:
 class TriggerTerms(_Terms):
     """How falling ratings are detected. Raises ``InvalidTerms`` when made with a figure outside its range."""
 
-    threshold: float = 3.8
+    threshold: float = _of("rating.threshold")
     """Mean stars, in [1, 5], under which the role is to be improved. Source: the project's user."""
-    between_alarms: float = 1000.0
+    average_run_length: float = _of("rating.average_run_length")
     """The average run of ratings to a false alarm is at least this, whatever their distribution, as long as their mean is not
     under the threshold. The one knob: a smaller one is faster and wrong more often."""
-    bets: tuple[float, ...] = (0.25, 0.5, 0.8, 1.1)
+    bets: tuple[float, ...] = _figure((0.25, 0.5, 0.8, 1.1), 0.001, 10)
     """How much is bet on each rating being low: against a threshold of 3.8, small bets find small falls, large ones large."""
-    cooldown: int = 200
+    cooldown: int = _of("rating.cooldown")
     """Ratings after a closed cycle before the same adapter can breach again."""
-    most_backoff: int = 8
+    max_backoff: int = _figure(8, 1, 1_000_000)
     """How many times the cooldown at most, where training has not helped again and again."""
 
     def wait(self, cycles_in_vain: int) -> int:
@@ -71,7 +89,7 @@ class TriggerTerms(_Terms):
         ``cycles_in_vain`` counts the cycles since the last promotion that ended without one, 1 for the first.
         """
         doubled: int = 1 << min(max(cycles_in_vain - 1, 0), 30)
-        return self.cooldown * min(doubled, self.most_backoff)
+        return self.cooldown * min(doubled, self.max_backoff)
 
 
 @dataclass(frozen=True)
@@ -96,48 +114,52 @@ class CanaryTerms(_Terms):
     as the stable arm is rolled back with one of at most ``1 / roll_back_at``, by Ville's inequality.
     """
 
-    success_margin: float = 0.05
+    success_margin: float = _of("canary.success_margin")
     """Success rate that a canary may be worse by, in [0, 1)."""
-    rating_margin: float = 0.4
+    rating_margin: float = _of("canary.rating_margin")
     """Mean stars that a canary may be worse by, in [0, 4)."""
-    promote_at: float = 20.0
+    promote_at: float = _of("canary.promote_at")
     """Evidence, of success and of rating each, that it is no worse than its margin: 1 in 20 is wrong at most."""
-    roll_back_at: float = 20.0
+    roll_back_at: float = _of("canary.roll_back_at")
     """Evidence that it is worse."""
     ramp: tuple[RampStep, ...] = (RampStep(50, 4.0),)
     """The steps of its share, lowest first."""
     dry_run: tuple[str, ...] = ()
     """The metrics that are reported and decide nothing; not all of them."""
-    most_runs: int = 800
+    most_runs: int = _of("canary.max_runs")
     """Canary outcomes after which a person must decide. The evidence stays good: a person may ask for as many again."""
-    critical_limit: int = 0
+    critical_limit: int = _of("canary.critical_limit")
     """Errors of the system that a canary may have; one more rolls it back at once. Source: the project's user."""
-    bake_s: float = 600.0
+    bake_s: float = _of("canary.bake_s")
     """Seconds before it may be promoted. Source: the project's user. Time is no evidence, only a minimum."""
-    give_up_s: float = 604_800.0
+    give_up_s: float = _of("canary.deadline_s")
     """Seconds after which a person must decide; a week."""
-    prior_rate: float = 0.95
+    prior_rate: float = _figure(0.95, 0, 1)
     """What the stable arm's success is taken for before it is seen, in [0, 1]; the bar of the plain rule. It costs speed where
     it is far off and never validity."""
-    prior_runs: float = 50.0
+    prior_runs: float = _figure(50.0, 1, 1e6)
     """How many outcomes that counts for."""
-    no_worse_shifts: tuple[float, ...] = (0.0, 0.03, -0.015)
+    no_worse_shifts: tuple[float, ...] = _figure((0.0, 0.03, -0.015), -0.9, 0.9)
     """Canaries that are bet on against a worse one: their success rate less the stable arm's."""
-    worse_shifts: tuple[float, ...] = (-0.05, -0.1, -0.2, -0.4)
+    worse_shifts: tuple[float, ...] = _figure((-0.05, -0.1, -0.2, -0.4), -0.9, 0)
     """Canaries that are bet on against an equal one."""
-    no_worse_bets: tuple[float, ...] = (0.25, 0.5, 0.8)
+    no_worse_bets: tuple[float, ...] = _figure((0.25, 0.5, 0.8), 0.001, 0.99)
     """How much is bet, of 1, on the canary's rating above the stable arm's less the margin."""
-    worse_bets: tuple[float, ...] = (0.3, 0.6, 0.9)
+    worse_bets: tuple[float, ...] = _figure((0.3, 0.6, 0.9), 0.001, 0.99)
     """How much is bet, of 1, on the canary's rating under the stable arm's."""
-    least_matched: int = 4
+    least_matched: int = _figure(4, 1, 24)
     """Stable outcomes that each canary outcome is held against at least, where the stable arm has that many more runs."""
-    most_matched: int = 6
+    most_matched: int = _figure(6, 1, 24)
     """And at most."""
-    kept: int = 24
+    kept: int = _figure(24, 24, 1000)
     """Outcomes of an arm that wait for some of the other at most, the newest: both arms are compared at the same time."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not all(map(_is_step, self.ramp)) or list(self.ramp) != sorted(self.ramp, key=_order):
+            self._refuse("ramp", "steps of a share from 1 to 99 % and evidence of at least 1, the lowest first")
+        if not all(name in METRICS for name in self.dry_run) or {*METRICS} == {*self.dry_run}:
+            self._refuse("dry_run", f"some of {', '.join(METRICS)}, not all")
         if self.least_matched > self.most_matched:
             raise InvalidTerms(
                 f"least_matched cannot be {self.least_matched}; it takes at most {self.most_matched}, what most_matched is"
@@ -161,13 +183,17 @@ def _listed(values: tuple[Any, ...]) -> list[Any]:
     return [dataclasses.asdict(each) if isinstance(each, RampStep) else each for each in values]
 
 
-def _is_ramp(steps: Any) -> bool:
-    for step in steps:
-        if not isinstance(step, RampStep) or not 1 <= step.weight_percent <= 99:
-            return False
-        if not (step.evidence >= 1 and step.pause_s >= 0):
-            return False
-    return list(steps) == sorted(steps, key=lambda step: (step.weight_percent, step.evidence))
+def _is_step(step: object) -> bool:
+    if not isinstance(step, RampStep):
+        return False
+    numbers = (step.weight_percent, step.evidence, step.pause_s)
+    if not all(isinstance(number, (int, float)) for number in numbers):
+        return False
+    return 1 <= step.weight_percent <= 99 and step.evidence >= 1 and step.pause_s >= 0
+
+
+def _order(step: RampStep) -> tuple[int, float]:
+    return step.weight_percent, step.evidence
 
 
 LONGEST_COOLDOWN = 1_000_000
@@ -175,57 +201,13 @@ LONGEST_S = 1e12
 """More than anybody waits for. A log may hold settings from before there were such limits: they are cut, and still load."""
 
 
-def _number(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: low <= value <= high, f"a number from {low:g} to {high:g}"
-
-
-def _whole(low: int, high: int) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: isinstance(value, int) and low <= value <= high, f"a whole number from {low} to {high}"
-
-
-def _numbers(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
-    return (
-        lambda values: len(values) > 0 and all(low <= value <= high for value in values),
-        f"numbers from {low:g} to {high:g}",
-    )
-
-
-# Bets under 1 keep every e-value above 0, and so does the detector's cut of its own.
-_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "threshold": _number(1, 5),
-    "between_alarms": _number(1, 1e9),
-    "bets": _numbers(0.001, 10),
-    "cooldown": _whole(0, LONGEST_COOLDOWN),
-    "most_backoff": _whole(1, 1_000_000),
-    "success_margin": _number(0, 0.9),
-    "rating_margin": _number(0, 3.9),
-    "promote_at": _number(1.01, 1e9),
-    "roll_back_at": _number(1.01, 1e9),
-    "ramp": (_is_ramp, "steps of a share from 1 to 99 % and evidence of at least 1, the lowest first"),
-    "dry_run": (lambda names: set(names) < set(METRICS), f"some of {', '.join(METRICS)}, not all"),
-    "most_runs": _whole(1, 1_000_000),
-    "critical_limit": _whole(0, 1_000_000),
-    "bake_s": _number(0, LONGEST_S),
-    "give_up_s": _number(0, LONGEST_S),
-    "prior_rate": _number(0, 1),
-    "prior_runs": _number(1, 1e6),
-    "no_worse_shifts": _numbers(-0.9, 0.9),
-    "worse_shifts": _numbers(-0.9, 0),
-    "no_worse_bets": _numbers(0.001, 0.99),
-    "worse_bets": _numbers(0.001, 0.99),
-    "least_matched": _whole(1, 24),
-    "most_matched": _whole(1, 24),
-    "kept": _whole(24, 1000),
-}
-
-
 SHARES = ("canary.weight_percent", "canary.ramp")
 """The settings of a canary's share."""
 
-_KEPT = (*SHARES, "canary.rule", "routing.unit")
+_KEPT = (*SHARES, "canary.rule", "canary.randomization_unit")
 _KEPT_BY_EVIDENCE = (
     *("canary.success_margin", "canary.rating_margin", "canary.promote_at", "canary.roll_back_at", "canary.dry_run"),
-    *("canary.max_runs", "canary.critical_limit", "canary.bake_s", "canary.give_up_s"),
+    *("canary.max_runs", "canary.critical_limit", "canary.bake_s", "canary.deadline_s"),
 )
 
 
@@ -240,30 +222,31 @@ def is_kept(key: str, rule: str) -> bool:
 
 def trigger_terms(policy: Policy, role: str) -> TriggerTerms:
     """The trigger's terms as the settings in force for the role have them."""
-    keys = ("rating.threshold", "rating.between_alarms", "rating.cooldown", "rating.max_backoff")
-    threshold, between_alarms, cooldown, most_backoff = (policy.get(key, role) for key in keys)
-    return _trigger_terms(threshold, between_alarms, min(cooldown, LONGEST_COOLDOWN), most_backoff)
+    rating = policy.rating(role)
+    cooldown = min(rating.cooldown, LONGEST_COOLDOWN)
+    return _trigger_terms(rating.threshold, rating.average_run_length, cooldown, rating.max_backoff)
 
 
 @cache
-def _trigger_terms(threshold: float, between_alarms: float, cooldown: int, most_backoff: int) -> TriggerTerms:
+def _trigger_terms(threshold: float, average_run_length: float, cooldown: int, max_backoff: int) -> TriggerTerms:
     """Made and checked once, since each rating asks for them."""
-    return TriggerTerms(threshold, between_alarms, cooldown=cooldown, most_backoff=most_backoff)
+    return TriggerTerms(threshold, average_run_length, cooldown=cooldown, max_backoff=max_backoff)
 
 
 def canary_terms(policy: Policy, role: str) -> CanaryTerms:
     """The canary's terms as the settings in force for the role have them."""
+    canary = policy.canary(role)
     return CanaryTerms(
-        success_margin=policy.get("canary.success_margin", role),
-        rating_margin=policy.get("canary.rating_margin", role),
-        promote_at=policy.get("canary.promote_at", role),
-        roll_back_at=policy.get("canary.roll_back_at", role),
-        ramp=_ramp(policy.get("canary.ramp", role)),
-        dry_run=tuple(name for name in words(policy.get("canary.dry_run", role)) if name in METRICS),
-        most_runs=policy.get("canary.max_runs", role),
-        critical_limit=policy.get("canary.critical_limit", role),
-        bake_s=min(policy.get("canary.bake_s", role), LONGEST_S),
-        give_up_s=min(policy.get("canary.give_up_s", role), LONGEST_S),
+        success_margin=canary.success_margin,
+        rating_margin=canary.rating_margin,
+        promote_at=canary.promote_at,
+        roll_back_at=canary.roll_back_at,
+        ramp=_ramp(canary.ramp),
+        dry_run=tuple(name for name in words(canary.dry_run) if name in METRICS),
+        most_runs=canary.max_runs,
+        critical_limit=canary.critical_limit,
+        bake_s=min(canary.bake_s, LONGEST_S),
+        give_up_s=min(canary.deadline_s, LONGEST_S),
     )
 
 

@@ -10,6 +10,7 @@ from ..aggregates.alert import Notice
 from ..events import TrainingCompleted
 from ..rules.breach import Window
 from ..verdict import Verdict
+from ..vocabulary import CycleOutcome
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class CloseCycle:
     """End the role's cycle with what came of it."""
 
     role: str
-    outcome: str
+    outcome: CycleOutcome
     detail: str
     total: int
 

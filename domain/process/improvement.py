@@ -38,6 +38,7 @@ from ..rules.breach import Window, is_breach
 from ..rules.routing import EDITION, Traffic
 from ..settings.settings import ROLES, Policy
 from ..verdict import Verdict
+from ..vocabulary import CycleOutcome, Decision, FailureReason
 from .commands import (
     CloseCycle,
     Command,
@@ -96,7 +97,7 @@ class Knowledge(Protocol):
         ...
 
     def has_fallen(self, role: str) -> bool:
-        """Whether the mean of the role's window fell under ``alert.mean`` with this very event."""
+        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with this very event."""
         ...
 
     @property
@@ -144,16 +145,16 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             name = adapter_name(known.trainings_completed)
             return [RegisterAdapter(adapter_id(event.originator_id), name, event)]
         case TrainingDeclined():
-            return [_close(event.role, "declined", event.reason, known)]
+            return [_close(event.role, CycleOutcome.DECLINED, event.reason, known)]
         case TrainingFailed():
-            return [_close(event.role, "failed", event.reason, known)]
+            return [_close(event.role, CycleOutcome.FAILED, event.reason, known)]
         case AdapterRejected():
-            return [_close(event.role, "rejected", event.reason, known)]
+            return [_close(event.role, CycleOutcome.REJECTED, event.reason, known)]
         case AdapterVerified():
             # With the gate on, the worker finds the proven adapter in the log and judges it first.
-            return [] if known.policy.get("gate.enabled", event.role) else [_roll_out(event, known)]
+            return [] if known.policy.gate(event.role).enabled else [_roll_out(event, known)]
         case GateJudged():
-            if event.verdict == "reject":
+            if event.verdict == Decision.REJECT:
                 return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
             return [_roll_out(event, known)]
         case CanaryAssessed():
@@ -163,18 +164,18 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             return _end_comparisons(event.role, event.replaced, reason, known)
         case AdapterPromoted():
             total = known.ratings_in_all(event.role, event.replaced)
-            return [CloseCycle(event.role, "promoted", f"{event.adapter}: {event.reason}", total)]
+            return [CloseCycle(event.role, CycleOutcome.PROMOTED, f"{event.adapter}: {event.reason}", total)]
         case AdapterRolledBack() if known.was_live(event.originator_id):
             reason = f"{event.adapter}, which it was held against, was rolled back"
             return _end_comparisons(event.role, event.adapter, reason, known)
         case AdapterRolledBack():
-            return [_close(event.role, "rolled back", f"{event.adapter}: {event.reason}", known)]
+            return [_close(event.role, CycleOutcome.ROLLED_BACK, f"{event.adapter}: {event.reason}", known)]
     return []
 
 
 def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
     """Evidence may be looked at after every outcome; the plain rules look when it is time, or after an error of the system."""
-    is_critical = isinstance(event, TaskFailed) and event.reason == "error"
+    is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
     rollouts = [lane["rollout"] for lane in event.lanes if lane["rollout"] in known.rollouts]
     return [
         look
@@ -202,42 +203,45 @@ def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledg
 def _roll_out(event: AdapterVerified | GateJudged, known: Knowledge) -> StartRollout:
     policy, stable = known.policy, known.traffic(event.role).stable
     rule, terms = rollout_terms(policy, event.role)
-    weight, unit = policy.get("canary.weight_percent", event.role), rollout_unit(policy, event.role)
+    weight, unit = policy.canary(event.role).weight_percent, rollout_unit(policy, event.role)
     id = rollout_id(event.originator_id)
     return StartRollout(id, event.role, event.adapter, stable, weight, rule, terms, unit, EDITION)
 
 
+UNIT = "canary.randomization_unit"
+
+
 def rollout_unit(policy: Policy, role: str, edition: int = EDITION) -> str:
     """What is drawn for an arm and counts as one outcome in a rollout that starts under the rules of this edition."""
-    is_set = not policy.changed.keys().isdisjoint(("routing.unit", f"{role}.routing.unit"))
-    return "run" if edition == 1 and not is_set else str(policy.get("routing.unit", role))
+    is_set = not policy.changed.keys().isdisjoint((UNIT, f"{role}.{UNIT}"))
+    return "run" if edition == 1 and not is_set else policy.canary(role).randomization_unit
 
 
 def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
     """The rule that a rollout which starts now is judged by to its end, and its terms where it has any."""
-    rule = policy.get("canary.rule", role)
+    rule = policy.canary(role).rule
     return rule, canary_terms(policy, role).to_json() if rule == "sequential" else {}
 
 
 def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
-    approval = known.policy.get("canary.approval", event.role)
+    approval = known.policy.canary(event.role).approval
     weight = event.numbers.get("next_weight_percent")
     match event.verdict:
-        case "promote" if approval != "none":
+        case Decision.PROMOTE if approval != "none":
             return [PauseRollout(event.originator_id, f"{APPROVAL} for the promotion: {event.message}", "approval")]
-        case "promote":
+        case Decision.PROMOTE:
             return [PromoteAdapter(event.originator_id, event.message)]
-        case "roll back":
+        case Decision.ROLL_BACK:
             return [RollBackAdapter(event.originator_id, event.message, "canary")]
-        case "inconclusive":
+        case Decision.INCONCLUSIVE:
             return [PauseRollout(event.originator_id, event.message, "undecided")]
-        case "hold" if weight is not None and approval == "every step":
+        case Decision.HOLD if weight is not None and approval == "every step":
             return [PauseRollout(event.originator_id, f"{APPROVAL} for {weight} %: {event.message}", "approval")]
-        case "hold" if weight is not None:
+        case Decision.HOLD if weight is not None:
             return [WeighCanary(event.originator_id, weight)]
     return []
 
 
-def _close(role: str, outcome: str, detail: str, known: Knowledge) -> CloseCycle:
+def _close(role: str, outcome: CycleOutcome, detail: str, known: Knowledge) -> CloseCycle:
     """Without a promotion: what was live before is live."""
     return CloseCycle(role, outcome, detail, known.ratings_in_all(role, known.traffic(role).stable))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..settings.settings import Policy
 from ..verdict import Verdict
+from ..vocabulary import BreachReason, Decision
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,20 @@ class Window:
 def judge_ratings(window: Window, policy: Policy) -> Verdict:
     """``breach`` or ``hold``, by the rule in force for the role: evidence that the mean lies under the threshold, or the
     rolling mean of enough ratings under it."""
-    if policy.get("rating.rule", window.role) == "sequential":
-        return window.evidence or Verdict("hold", "no evidence", "no rating yet", {"rule": "sequential"})
-    threshold, minimum = policy.get("rating.threshold", window.role), policy.get("rating.minimum", window.role)
+    if policy.rating(window.role).rule == "sequential":
+        return window.evidence or Verdict(
+            Decision.HOLD, BreachReason.NO_EVIDENCE, "no rating yet", {"rule": "sequential"}
+        )
+    threshold, minimum = policy.rating(window.role).threshold, policy.rating(window.role).minimum
     count = len(window.ratings)
     numbers = {"rule": "threshold", "mean": round(window.mean, 4), "count": count, "threshold": threshold}
     if count < minimum:
-        return Verdict("hold", "few ratings", f"{count} of the {minimum} ratings needed", numbers)
+        return Verdict(Decision.HOLD, BreachReason.FEW_RATINGS, f"{count} of the {minimum} ratings needed", numbers)
     is_under = window.mean < threshold
     said = f"mean {window.mean:.2f} of the last {count} ratings is {'under' if is_under else 'not under'} {threshold:g}"
-    return Verdict("breach" if is_under else "hold", "mean", said, numbers)
+    return Verdict(Decision.BREACH if is_under else Decision.HOLD, BreachReason.MEAN, said, numbers)
 
 
 def is_breach(window: Window, policy: Policy) -> bool:
     """Whether the rule in force says so."""
-    return judge_ratings(window, policy).verdict == "breach"
+    return judge_ratings(window, policy).verdict == Decision.BREACH

@@ -12,6 +12,7 @@ from ..durations import say_time
 from ..evidence.terms import words
 from ..settings.settings import Policy
 from ..verdict import Times, Verdict
+from ..vocabulary import CanaryReason, Decision
 
 SIGNIFICANCE = 0.05
 """How often an arm that is no worse may look significantly worse in one look; chosen, the usual."""
@@ -83,7 +84,7 @@ def assess_canary(
     one that misses a bar waits until the stable arm has as many runs as are needed to compare. A metric of ``canary.dry_run``
     is reported and refuses nothing.
     """
-    window, minimum = policy.get("canary.window", role), policy.get("canary.min_runs", role)
+    window, minimum = policy.canary(role).window, policy.canary(role).min_runs
     ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
     bars = _bars(ours, theirs, policy, role, rule)
     numbers = {
@@ -92,23 +93,25 @@ def assess_canary(
         "seconds": {name: round(passed, 1) for name, passed in asdict(times).items()},
         "rule": rule,
         "bars": {name: _rounded(bar) for name, (bar, _) in bars.items()},
-        "dry_run": [name for name in words(policy.get("canary.dry_run", role)) if name in bars],
+        "dry_run": [name for name in words(policy.canary(role).dry_run) if name in bars],
     }
 
-    def verdict(word: str, reason: str, message: str) -> Verdict:
+    def verdict(word: Decision, reason: CanaryReason, message: str) -> Verdict:
         return Verdict(word, reason, message, numbers)
 
-    given_up = times.waited >= policy.get("canary.give_up_s", role)
-    limit = policy.get("canary.critical_limit", role)
+    given_up = times.waited >= policy.canary(role).deadline_s
+    limit = policy.canary(role).critical_limit
     if ours.critical > limit:
         said = f"{ours.critical} of {ours.runs} canary runs ended in an error of the system, {limit} are allowed"
-        return verdict("roll back", "critical", said)
+        return verdict(Decision.ROLL_BACK, CanaryReason.CRITICAL, said)
     if ours.runs < minimum:
         if given_up:
             return verdict(
-                "inconclusive", "no data", f"{ours.runs} canary runs in {say_time(times.waited)}; {minimum} are needed"
+                Decision.INCONCLUSIVE,
+                CanaryReason.NO_DATA,
+                f"{ours.runs} canary runs in {say_time(times.waited)}; {minimum} are needed",
             )
-        return verdict("hold", "few runs", f"{ours.runs} of the {minimum} canary runs needed")
+        return verdict(Decision.HOLD, CanaryReason.FEW_RUNS, f"{ours.runs} of the {minimum} canary runs needed")
     for name, value in (("success", ours.success), ("rating", ours.rating), ("health", ours.health)):
         bar, is_inclusive = bars[name]
         if value is None or value > bar or (is_inclusive and value >= bar) or name in numbers["dry_run"]:
@@ -116,18 +119,22 @@ def assess_canary(
         said = f"canary {name} {value:.3f} is {'below' if is_inclusive else 'not above'} {bar:.3f}"
         if theirs.runs < minimum and rule == "relative":
             wanted = f"; of the {minimum} stable runs to compare it with there are {theirs.runs}"
-            return verdict("inconclusive" if given_up else "hold", "few stable runs", said + wanted)
-        return verdict("roll back", name, f"{said} over its last {ours.runs} runs")
+            return verdict(
+                Decision.INCONCLUSIVE if given_up else Decision.HOLD, CanaryReason.FEW_STABLE_RUNS, said + wanted
+            )
+        return verdict(Decision.ROLL_BACK, CanaryReason(name), f"{said} over its last {ours.runs} runs")
     if ours.rating is None and "rating" not in numbers["dry_run"]:
-        word = "inconclusive" if given_up else "hold"
-        return verdict(word, "unrated", f"none of the last {ours.runs} canary runs is rated")
-    bake = policy.get("canary.bake_s", role)
+        word = Decision.INCONCLUSIVE if given_up else Decision.HOLD
+        return verdict(word, CanaryReason.UNRATED, f"none of the last {ours.runs} canary runs is rated")
+    bake = policy.canary(role).bake_s
     if times.baked < bake:
-        return verdict("hold", "bake", f"healthy after {say_time(times.baked)}; promoted after {say_time(bake)}")
+        return verdict(
+            Decision.HOLD, CanaryReason.BAKE, f"healthy after {say_time(times.baked)}; promoted after {say_time(bake)}"
+        )
     rating = "none" if ours.rating is None else f"{ours.rating:.2f}"
     return verdict(
-        "promote",
-        "healthy",
+        Decision.PROMOTE,
+        CanaryReason.HEALTHY,
         f"success {ours.success:.3f}, rating {rating}, health {ours.health:.3f} over the last {ours.runs} canary runs",
     )
 
@@ -135,9 +142,11 @@ def assess_canary(
 def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: str) -> dict[str, tuple[float, bool]]:
     """For each figure the bar, and whether reaching it is enough (so when it comes from the stable arm)."""
     bars: dict[str, tuple[float, bool]] = {
-        name: (policy.get(f"canary.min_{name}", role), False) for name in ("success", "rating", "health")
+        "success": (policy.canary(role).min_success, False),
+        "rating": (policy.canary(role).min_rating, False),
+        "health": (policy.canary(role).min_health, False),
     }
-    if rule == "relative" and ours.runs and stable.runs >= policy.get("canary.min_runs", role):
+    if rule == "relative" and ours.runs and stable.runs >= policy.canary(role).min_runs:
         lowered = {
             "success": _least_share(ours.runs, stable.success, stable.runs),
             "rating": _least_mean(ours, stable),

@@ -42,10 +42,10 @@ class Prices:
     def of(policy: Policy) -> Prices:
         """The prices that the settings name."""
         return Prices(
-            policy.get("cost.power_watts"),
-            policy.get("cost.price_per_kwh"),
-            policy.get("cost.price_per_hour"),
-            policy.get("cost.currency"),
+            policy.cost.power_watts,
+            policy.cost.price_per_kwh,
+            policy.cost.price_per_hour,
+            policy.cost.currency,
         )
 
     def cost(self, duration_s: float) -> Cost:

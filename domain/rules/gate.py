@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 from ..settings.settings import Policy
 from ..verdict import Verdict
+from ..vocabulary import Decision, GateReason
 
 
 @dataclass(frozen=True)
@@ -51,26 +52,34 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
     judge the failures by, which passes: ``too few``, ``nothing held out``; ``off`` where the gate was switched off.
     What worked is looked at first: an adapter that breaks things is refused for that, however much it gains.
     """
-    margin, minimum = policy.get("gate.margin", role), policy.get("gate.minimum", role)
+    margin, minimum = policy.gate(role).margin, policy.gate(role).minimum
     numbers = {"failed": asdict(failed), "worked": asdict(worked), "margin": margin, "minimum": minimum}
     sentence = "; ".join([*_say_failed(failed), *_say_worked(worked)]) or "nothing was held out"
 
-    def judgement(verdict: str, reason: str, more: str) -> Verdict:
+    def judgement(verdict: Decision, reason: GateReason, more: str) -> Verdict:
         return Verdict(verdict, reason, sentence + more, numbers)
 
     lost = _lost(worked, margin, minimum)
     if lost:
-        return judgement("reject", "lost", f": {lost}")
+        return judgement(Decision.REJECT, GateReason.LOST, f": {lost}")
     counts = [counted.instances for counted in (failed.runs, failed.losses)]
     if not any(counts):
-        return judgement("pass", "nothing held out", ": without held-out failures, the canary alone decides")
+        return judgement(
+            Decision.PASS, GateReason.NOTHING_HELD_OUT, ": without held-out failures, the canary alone decides"
+        )
     if max(counts) < minimum:
-        return judgement("pass", "too few", f": {minimum} failures are needed to judge by, the canary alone decides")
+        return judgement(
+            Decision.PASS, GateReason.TOO_FEW, f": {minimum} failures are needed to judge by, the canary alone decides"
+        )
     if failed.runs.instances >= minimum and failed.runs.adapter <= failed.runs.parent:
-        return judgement("reject", "no gain", ": it must succeed on more of the failures than its parent")
+        return judgement(
+            Decision.REJECT, GateReason.NO_GAIN, ": it must succeed on more of the failures than its parent"
+        )
     if failed.losses.instances >= minimum and failed.losses.adapter >= failed.losses.parent:
-        return judgement("reject", "no gain", ": its loss on the failures must be lower than its parent's")
-    return judgement("pass", "better", "")
+        return judgement(
+            Decision.REJECT, GateReason.NO_GAIN, ": its loss on the failures must be lower than its parent's"
+        )
+    return judgement(Decision.PASS, GateReason.BETTER, "")
 
 
 def _lost(worked: HeldOutResult, margin: float, minimum: int) -> str:

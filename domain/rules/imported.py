@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..events import Assignment
+from ..vocabulary import Arm
 
 IMPORTED = "imported"
 """The base of such a run, and the beginning of its adapter's name. Numbered adapters of this program never begin so."""
@@ -11,4 +12,4 @@ IMPORTED = "imported"
 def is_imported(lane: Assignment) -> bool:
     """Whether another program made the steps of the lane."""
     adapter = lane["adapter"] or ""
-    return lane["arm"] == "pinned" and (adapter == IMPORTED or adapter.startswith(f"{IMPORTED}:"))
+    return lane["arm"] == Arm.PINNED and (adapter == IMPORTED or adapter.startswith(f"{IMPORTED}:"))

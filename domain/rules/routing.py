@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..vocabulary import Arm
+
 EDITION = 2
 """Of the rules by which a rollout's outcomes are counted; each rollout keeps the one that it began with.
 
-1: each run is drawn unless ``routing.unit`` was set; where sessions are drawn, a run without one waits like a session.
-2: sessions are drawn unless ``routing.unit`` was set to ``run``, and a run without one is an outcome at once.
+1: each run is drawn unless ``canary.randomization_unit`` was set; where sessions are drawn, a run without one waits like
+a session.
+2: sessions are drawn unless ``canary.randomization_unit`` was set to ``run``, and a run without one is an outcome at once.
 """
 
 
@@ -44,11 +47,11 @@ def route(traffic: Traffic, run: str, session: str | None = None) -> Route:
     rollout's id is part of the hash, so each rollout draws anew; all of it is in the log, so each draw can be done again.
     """
     if traffic.canary is None or traffic.rollout is None:
-        return Route("stable", traffic.stable, None)
+        return Route(Arm.STABLE, traffic.stable, None)
     drawn_before = None if session is None or traffic.sessions is None else traffic.sessions.get(session)
     seed = run if session is None or traffic.sessions is None else session
     arm = drawn_before or arm_of(draw(traffic.rollout, seed), traffic.weight_percent)
-    return Route(arm, traffic.canary if arm == "canary" else traffic.stable, traffic.rollout)
+    return Route(arm, traffic.canary if arm == Arm.CANARY else traffic.stable, traffic.rollout)
 
 
 def draw(rollout: str, seed: str) -> float:
@@ -59,4 +62,4 @@ def draw(rollout: str, seed: str) -> float:
 
 def arm_of(drawn: float, weight_percent: int) -> str:
     """The arm that the draw falls on while the canary has this share."""
-    return "canary" if drawn * 100 < weight_percent else "stable"
+    return Arm.CANARY if drawn * 100 < weight_percent else Arm.STABLE

@@ -6,14 +6,13 @@ written into the log with the training that it belongs to, so it is plain JSON a
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import InvalidRecipe
-from .setting import Setting
+from .keys import RENAMED
+from .setting import MEASURED, USER, Group, Setting, declared, setting
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 """The projections that ``target="attention"`` adapts, by the names that Llama-like models give them."""
@@ -24,143 +23,177 @@ ROLE_RANKS = {"ocr": 16, "action": 8, "decomposition": 16, "recovery": 12}
 LARGEST_HELD_OUT_SHARE = 0.5
 
 
-def _figure(
-    default: Any, help: str, low: float = -math.inf, high: float = math.inf, choices: tuple[str, ...] = ()
-) -> Any:
-    """A field of the recipe that is declared as a setting."""
-    return dataclasses.field(default=default, metadata={"setting": Setting(default, help, low, high, choices)})
-
-
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Group):
     """The hyperparameters of one training. The defaults are the preset ``default``; ``FIGURES`` says what each means.
 
     Raises ``InvalidRecipe`` when made with a value outside its range.
     """
 
-    r: int = _figure(16, "rank of the update (the project's user)", 1, 512)
-    alpha: int = _figure(32, "the update is scaled by alpha / r (the project's user)", 1, 1024)
+    PREFIX: ClassVar[str] = "training"
+
+    r: int = setting(16, "Rank of the update.", source=USER, low=1, high=512)
+    alpha: int = setting(32, "The update is scaled by alpha / r.", source=USER, low=1, high=1024)
     # QLoRA (arXiv 2305.14314), section 5, takes a dropout of 0.05 for models of billions, as the preset seed does.
-    dropout: float = _figure(
+    dropout: float = setting(
         0.0,
-        "dropout on the input of the update (measured for the embedded model: without it a quarter faster, nothing lost)",
-        0,
-        0.9,
+        "Dropout on the input of the update.",
+        source="measured for the embedded model: without it a quarter faster, nothing lost",
+        unit="of 1",
+        low=0,
+        high=0.9,
     )
-    target: str = _figure(
+    target: str = setting(
         "all-linear",
-        "layers that are adapted: all linear ones, or attention's q, k, v, o (QLoRA, section 4, and measured)",
+        "Layers that are adapted: all linear ones, or attention's q, k, v, o.",
+        source="QLoRA (arXiv 2305.14314), section 4, and measured",
         choices=("attention", "all-linear"),
     )
-    epochs: int = _figure(4, "times that the dataset is gone through (chosen)", 1, 1000)
-    batch: int = _figure(4, "examples per forward pass (chosen)", 1, 4096)
-    accumulation: int = _figure(4, "forward passes per optimiser step (chosen)", 1, 4096)
-    learning_rate: float = _figure(
+    epochs: int = setting(4, "Times that the dataset is gone through.", unit="epochs", low=1, high=1000)
+    batch: int = setting(4, "Examples per forward pass.", unit="examples", low=1, high=4096)
+    accumulation: int = setting(4, "Forward passes per optimiser step.", unit="passes", low=1, high=4096)
+    learning_rate: float = setting(
         2e-3,
-        "highest learning rate (measured for the embedded model with replay; a model of billions wants 2e-4, as the preset "
-        "seed has)",
-        1e-8,
-        1.0,
+        "Highest learning rate. A model of billions wants 2e-4, as the preset seed has.",
+        source="measured for the embedded model with replay",
+        low=1e-8,
+        high=1.0,
     )
-    schedule: str = _figure(
+    schedule: str = setting(
         "linear",
-        "how the learning rate falls to 0 over the steps; 'constant': it does not (chosen)",
+        "How the learning rate falls to 0 over the steps. 'constant': it does not.",
         choices=("linear", "cosine", "constant"),
     )
     # The update starts at zero by itself, and of a training of five steps the first would be lost.
-    warmup_ratio: float = _figure(
+    warmup_ratio: float = setting(
         0.0,
-        "share of all steps over which the learning rate rises from 0 (measured: a tenth makes no difference)",
-        0,
-        0.9,
+        "Share of all steps over which the learning rate rises from 0.",
+        source="measured: a tenth makes no difference",
+        unit="of 1",
+        low=0,
+        high=0.9,
     )
-    weight_decay: float = _figure(0.0, "weight decay of the optimiser (chosen)", 0, 1)
-    max_grad_norm: float = _figure(1.0, "norm that the gradient is clipped to (chosen)", 1e-3, 1e3)
-    max_length: int = _figure(
+    weight_decay: float = setting(0.0, "Weight decay of the optimiser.", low=0, high=1)
+    max_grad_norm: float = setting(1.0, "Norm that the gradient is clipped to.", low=1e-3, high=1e3)
+    max_length: int = setting(
         2048,
-        "tokens of prompt and completion; a longer example is left out and counted, never cut (the project's user)",
-        16,
-        1_048_576,
+        "Longest example, prompt and completion together. A longer one is left out and counted, never cut.",
+        source=USER,
+        unit="tokens",
+        low=16,
+        high=1_048_576,
     )
-    packing: bool = _figure(
-        False,
-        "several examples share one sequence and never see each other; with KTO or DPO none do (chosen)",
+    packing: bool = setting(
+        False, "Several examples share one sequence and never see each other. With KTO or DPO none do."
     )
-    quantization: str = _figure(
+    quantization: str = setting(
         "nf4",
-        "'nf4': 4-bit base with double quantisation and bf16 compute (QLoRA); 'none': bf16 base (LoRA)",
+        "'nf4': 4-bit base with double quantisation and bf16 compute. 'none': bf16 base (LoRA).",
+        source="QLoRA (arXiv 2305.14314)",
         choices=("nf4", "none"),
     )
-    gradient_checkpointing: bool = _figure(
-        False, "recompute activations, a fifth slower, for models that do not fit otherwise (chosen)"
+    gradient_checkpointing: bool = setting(
+        False,
+        "Compute activations again instead of keeping them: a fifth slower, for models that do not fit otherwise.",
     )
-    optimizer: str = _figure(
+    optimizer: str = setting(
         "adamw",
-        "'paged_adamw_8bit': a quarter of AdamW's state, moved aside when a GPU's memory runs short (QLoRA, section 3)",
+        "'paged_adamw_8bit': a quarter of AdamW's state, moved aside when a GPU's memory runs short (QLoRA, section 3).",
         choices=("adamw", "paged_adamw_8bit"),
     )
-    engine: str = _figure(
+    engine: str = setting(
         "trl",
-        "'unsloth': its kernels in place of those of transformers, where it is installed and there is an NVIDIA GPU",
+        "'unsloth': its kernels in place of those of transformers, where it is installed and there is an NVIDIA GPU.",
         choices=("trl", "unsloth"),
     )
-    replay_share: float = _figure(
+    replay_share: float = setting(
         1 / 3,
-        "share of the dataset that repeats what already went well, against forgetting (measured); sets from outside come on "
-        "top",
-        0,
-        0.95,
+        "Share of the dataset that repeats what already went well, against forgetting. Sets from outside come on top.",
+        source=MEASURED,
+        unit="of 1",
+        low=0,
+        high=0.95,
     )
-    public_share: float = _figure(
-        0.2, "share of the dataset that sets from outside make up, where some were imported (chosen)", 0, 0.95
+    public_share: float = setting(
+        0.2,
+        "Share of the dataset that sets from outside make up, where some were imported.",
+        unit="of 1",
+        low=0,
+        high=0.95,
     )
-    teacher_answers: bool = _figure(
-        False, "learn from a teacher's answers to questions in words, too, though nobody can check them (chosen)"
+    teacher_answers: bool = setting(
+        False, "Learn from a teacher's answers to questions in words, too, though no program can check them."
     )
     # A page that looks the same each time would be one example among hundreds, however often it went wrong.
-    copies: int = _figure(
-        8, "times at most that the same prompt and answer come, where as many runs gave them (measured)", 1, 1000
+    max_duplicates: int = setting(
+        8,
+        "Times at most that the same prompt and answer come, where as many runs gave them.",
+        source=MEASURED,
+        unit="examples",
+        low=1,
+        high=1000,
     )
     # Measured: 82.4 % of the unseen tasks with them and 85.1 % without, the mean of three datasets.
-    detours: bool = _figure(
+    keep_inefficient: bool = setting(
         False,
-        "learn from own successes that took more steps than any correction that showed their task, too (measured: worse)",
+        "Learn from own successes, too, that took more steps than any correction that showed their task.",
+        source="measured: worse with them",
     )
-    renamings: int = _figure(0, "times that each target comes again with other names for things (chosen)", 0, 100)
+    renamings: int = setting(
+        0, "Times that each target comes again with other names for things.", unit="times", low=0, high=100
+    )
     # Where it is raised later, instances that earlier adapters were trained on are held out too.
-    held_out_share: float = _figure(
+    held_out_share: float = setting(
         0.15,
-        "share of the task instances that are never trained on, to judge the adapter by (chosen)",
-        0,
-        LARGEST_HELD_OUT_SHARE,
+        "Share of the task instances that are never trained on, to judge the adapter by.",
+        unit="of 1",
+        low=0,
+        high=LARGEST_HELD_OUT_SHARE,
     )
-    checkpoint_steps: int = _figure(
-        25, "optimiser steps between two checkpoints, from which a killed training goes on (chosen)", 1, 1_000_000
+    checkpoint_steps: int = setting(
+        25,
+        "Optimiser steps between two checkpoints, from which a killed training goes on.",
+        unit="steps",
+        low=1,
+        high=1_000_000,
     )
-    seed: int = _figure(0, "seed of weights, order and dropout", 0, 2**32 - 1)
-    sft_weight: float = _figure(
-        1.0, "weight of the supervised loss on targets, relative to the other two (chosen)", 0, 1000
+    seed: int = setting(0, "Seed of weights, order and dropout.", low=0, high=2**32 - 1)
+    sft_weight: float = setting(
+        1.0,
+        "Weight of the supervised loss on targets, relative to the other two.",
+        low=0,
+        high=1000,
     )
-    kto_weight: float = _figure(
-        0.0, "weight of KTO: answers that were rated good or bad, as they are (arXiv 2402.01306)", 0, 1000
+    kto_weight: float = setting(
+        0.0,
+        "Weight of KTO (arXiv 2402.01306): learn from answers that were rated good or bad, as they are.",
+        low=0,
+        high=1000,
     )
-    dpo_weight: float = _figure(
-        0.0, "weight of DPO: pairs of a right and a failed answer to the same prompt (arXiv 2305.18290)", 0, 1000
+    dpo_weight: float = setting(
+        0.0,
+        "Weight of DPO (arXiv 2305.18290): learn from pairs of a right and a failed answer to the same prompt.",
+        low=0,
+        high=1000,
     )
-    beta: float = _figure(
-        0.1, "how strongly KTO and DPO hold the model to what it was (both papers' default)", 1e-4, 100
+    beta: float = setting(
+        0.1,
+        "How strongly KTO and DPO keep the model close to what it was.",
+        source="the default of both papers (arXiv 2402.01306, 2305.18290)",
+        low=1e-4,
+        high=100,
     )
-    lineage: str = _figure(
+    init_from: str = setting(
         "base",
-        "'base': a fresh adapter; 'parent': the weights begin as those of the adapter that is live",
+        "'base': a fresh adapter. 'parent': the weights begin as those of the adapter that is live.",
         choices=("base", "parent"),
     )
 
     def __post_init__(self) -> None:
-        for key, setting in FIGURES.items():
-            value = getattr(self, key)
-            if not is_allowed(key, value):
-                raise InvalidRecipe(f"recipe setting '{key}' has value {value!r}; it takes {setting.allowed()}")
+        for name, figure in FIGURES.items():
+            value = getattr(self, name)
+            if not figure.takes(value):
+                raise InvalidRecipe(f"recipe setting '{name}' has value {value!r}; it takes {figure.allowed()}")
         if not self.sft_weight + self.kto_weight + self.dpo_weight > 0:
             raise InvalidRecipe(
                 "recipe settings 'sft_weight', 'kto_weight' and 'dpo_weight' are all 0; give one of them a weight above 0"
@@ -173,7 +206,7 @@ class Recipe:
 
     def replace(self, **changes: Any) -> Recipe:
         """A copy with some settings changed. Raises ``InvalidRecipe`` for an unknown one or a value out of range."""
-        return Recipe.from_json({**self.to_json(), **changes})
+        return Recipe.from_json({**self.to_json(), **current_figures(changes)})
 
     def to_json(self) -> dict[str, Any]:
         """Every setting by name, as plain JSON values."""
@@ -181,15 +214,30 @@ class Recipe:
 
     @staticmethod
     def from_json(settings: Mapping[str, Any]) -> Recipe:
-        """The recipe with these settings and the defaults for the rest. Raises ``InvalidRecipe``."""
-        for key in settings:
-            if key not in FIGURES:
-                raise InvalidRecipe(f"recipe setting '{key}' does not exist; the settings are {', '.join(FIGURES)}")
-        return Recipe(**settings)
+        """The recipe with these settings and the defaults for the rest. Names of earlier versions mean today's.
+
+        Raises ``InvalidRecipe``.
+        """
+        figures = current_figures(settings)
+        for name in figures:
+            if name not in FIGURES:
+                raise InvalidRecipe(f"recipe setting '{name}' does not exist; the settings are {', '.join(FIGURES)}")
+        return Recipe(**figures)
 
 
-FIGURES: dict[str, Setting] = {field.name: field.metadata["setting"] for field in dataclasses.fields(Recipe)}
+FIGURES: dict[str, Setting] = declared(Recipe)
 """Each figure of the recipe by its name, with default, range and help."""
+
+_RENAMED = {
+    old.removeprefix("training."): new.removeprefix("training.")
+    for old, new in RENAMED.items()
+    if new.removeprefix("training.") in FIGURES
+}
+
+
+def current_figures(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's figures as a training recorded them, by the names that they have now."""
+    return {_RENAMED.get(name, name): value for name, value in recorded.items()}
 
 
 def preset(name: str, role: str | None = None) -> Recipe:
@@ -212,11 +260,3 @@ def preset(name: str, role: str | None = None) -> Recipe:
         quantization="nf4",
         gradient_checkpointing=True,  # not the user's: 8 billion parameters at these figures fit 24 GB with it alone
     )
-
-
-def is_allowed(name: str, value: object) -> bool:
-    """Whether a recipe takes the value for the figure: it has the figure's own type and lies in its range."""
-    setting = FIGURES[name]
-    if isinstance(setting.default, float) and type(value) is int:
-        value = float(value)
-    return type(value) is type(setting.default) and setting.holds(value)

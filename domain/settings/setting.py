@@ -1,15 +1,29 @@
-"""One setting: its default, its range or choices, its help, and the check of a value."""
+"""One setting's declaration, its check of a value, and the groups of settings that code reads by typed fields.
+
+Each setting is declared once, as a field of a frozen dataclass. Checks, listings, help and documents are made from that.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import GrokputerError
 
+USER = "the project's user"
+CHOSEN = "chosen"
+MEASURED = "measured"
+"""The sources that most defaults have. A reason may follow one after a colon."""
+
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 """What a setting that is true or false may be written as."""
+
+TYPES = {"bool": bool, "int": int, "float": float, "str": str, "str | None": str}
+"""The types of a setting, by how its field is annotated."""
 
 
 class BadSetting(GrokputerError):
@@ -17,14 +31,35 @@ class BadSetting(GrokputerError):
 
 
 @dataclass(frozen=True)
+class Form:
+    """What a text must look like: a pattern, and the same in words. ``complain`` says what else is wrong, if anything."""
+
+    pattern: re.Pattern[str]
+    words: str
+    complain: Callable[[str], str] = lambda _: ""
+
+
+@dataclass(frozen=True)
 class Setting:
-    """One setting. ``choices`` or the range ``low..high`` (inclusive) bound it; ``None`` is allowed where it is the default."""
+    """One setting. ``choices``, a ``form`` or the range ``low..high`` (inclusive) bound its values.
+
+    ``None`` is allowed where it is the default.
+    """
 
     default: Any
     help: str
+    source: str
+    """Where the default comes from: ``chosen``, ``measured``, a paper, the project's user."""
+    unit: str = ""
+    """What a number counts; empty where it is not a number."""
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
+    form: Form | None = None
+    key: str = ""
+    type: type = str
+    is_per_role: bool = True
+    """Whether one role alone may have a value of its own."""
 
     def check(self, key: str, value: Any) -> Any:
         """The value in the setting's own type. Raises ``BadSetting`` with the key, the value and what is allowed."""
@@ -32,45 +67,84 @@ class Setting:
             if self.default is None:
                 return None
             raise BadSetting(f"{key} must not be empty; it takes {self.allowed()}")
+        if self.form is not None and not self.form.pattern.fullmatch(str(value)):
+            raise BadSetting(f"{key} must be {self.form.words}")  # without the value, which may be a secret
         try:
             typed = self._convert(value)
         except (TypeError, ValueError, OverflowError):
             raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}") from None
-        if not self.holds(typed):
+        if not self.takes(typed):
             raise BadSetting(f"{key} cannot be {value!r}; it takes {self.allowed()}")
+        if self.form is not None and (wrong := self.form.complain(typed)):
+            raise BadSetting(f"{key} cannot be {value!r}: {wrong}")
         return typed
 
-    def holds(self, typed: Any) -> bool:
-        """Whether a value of the setting's own type is one of its choices or lies in its range. NaN does not."""
+    def takes(self, value: object) -> bool:
+        """Whether the value has the setting's own type and is one of its choices or in its range. NaN is not.
+
+        A whole number is a float too; true and false are no numbers.
+        """
+        if self.type is float and type(value) is int:
+            value = float(value)
+        if type(value) is not self.type:
+            return False
         if self.choices:
-            return typed in self.choices
-        is_number = isinstance(typed, (int, float))
-        return not is_number or (math.isfinite(typed) and self.low <= typed <= self.high)
+            return value in self.choices
+        return not isinstance(value, (int, float)) or (math.isfinite(value) and self.low <= value <= self.high)
 
     def _convert(self, value: Any) -> Any:
-        if isinstance(self.default, bool):
+        if self.type is bool:
             if str(value).lower() not in WORDS:
                 raise ValueError(value)
             return WORDS[str(value).lower()]
-        if isinstance(self.default, (int, float)) and isinstance(value, bool):
+        if self.type is str:
+            return str(value)
+        if isinstance(value, bool):
             raise TypeError(value)
-        if isinstance(self.default, int):
-            if float(value) != int(float(value)):
-                raise ValueError(value)
-            return int(float(value))
-        if isinstance(self.default, float):
-            return float(value)
-        return str(value)
+        number = float(value)
+        if self.type is float:
+            return number
+        if number != int(number):
+            raise ValueError(value)
+        return int(number)
 
     def allowed(self) -> str:
         """In words: what values it takes."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        if isinstance(self.default, bool):
+        if self.type is bool:
             return "true or false"
-        if isinstance(self.default, (int, float)):
-            kind, form = ("a whole number", ".0f") if isinstance(self.default, int) else ("a number", "g")
-            if self.high == math.inf:
-                return kind if self.low == -math.inf else f"{kind} of at least {self.low:{form}}"
-            return f"{kind} from {self.low:{form}} to {self.high:{form}}"
-        return "any text"
+        if self.type is str:
+            return self.form.words if self.form is not None else "any text"
+        kind, form = ("a whole number", ".0f") if self.type is int else ("a number", "g")
+        if self.high == math.inf:
+            return kind if self.low == -math.inf else f"{kind} of at least {self.low:{form}}"
+        return f"{kind} from {self.low:{form}} to {self.high:{form}}"
+
+
+def setting(default: Any, help: str, *, source: str = CHOSEN, **bounds: Any) -> Any:
+    """A field of a group that is a setting; ``bounds`` are the other fields of ``Setting``."""
+    return dataclasses.field(default=default, metadata={"setting": Setting(default, help, source, **bounds)})
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings of one subject, as typed fields that hold the values in force."""
+
+    PREFIX: ClassVar[str]
+    """The keys begin with it."""
+    IS_PER_ROLE: ClassVar[bool] = True
+    """Whether one role alone may have values of its own."""
+
+
+def declared(group: type[Group]) -> dict[str, Setting]:
+    """The settings of the group by the names of its fields."""
+    return {
+        field.name: dataclasses.replace(
+            field.metadata["setting"],
+            key=f"{group.PREFIX}.{field.name}",
+            type=TYPES[str(field.type)],
+            is_per_role=group.IS_PER_ROLE,
+        )
+        for field in dataclasses.fields(group)
+    }

@@ -19,6 +19,7 @@ from ...domain.events import (
 )
 from ...domain.rules.imported import IMPORTED, is_imported
 from ...domain.rules.routing import arm_of, draw
+from ...domain.vocabulary import Arm
 from ..state.rollouts import Rollouts
 from .path import trace_path
 from .tree import Lookup, Node, Placed, node_of
@@ -95,7 +96,7 @@ def _explain(log: Lookup, started: Placed, lane: Assignment, before: _Before) ->
     event = reveal(event, log.get_content)
     data: dict[str, Any] = {**lane}
     node = Node("Draw", started.position, "", data)
-    if lane["arm"] == "pinned":
+    if lane["arm"] == Arm.PINNED:
         within = f", in session {event.session}" if event.session else ""
         node.text = f"{own}: pinned to {_name(lane['adapter'])} by {event.actor}{within}; no draw was made"
         node.children = [trace_path(log, lane["adapter"], started.position)] if lane["adapter"] else []
@@ -109,7 +110,7 @@ def _explain(log: Lookup, started: Placed, lane: Assignment, before: _Before) ->
     drawn, begin = _draw(log, started, lane, before)
     data |= drawn
     node.text = f"{own}: {_say(drawn)}: {_lane(lane)}"
-    if lane["arm"] == "canary" and lane["adapter"] is not None:
+    if lane["arm"] == Arm.CANARY and lane["adapter"] is not None:
         node.children = [trace_path(log, lane["adapter"], begin[0].position - 1), *begin]
     else:
         node.children = [*begin, *_live(log, role, lane["adapter"], before)]

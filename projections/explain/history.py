@@ -28,6 +28,7 @@ from ...domain.events import (
 from ...domain.rules.imported import is_imported
 from ...domain.rules.roles import lanes_counted
 from ...domain.verdict import Verdict
+from ...domain.vocabulary import Arm
 from ..state.state import State, counts_imported
 from .sentences import describe
 
@@ -140,12 +141,12 @@ class History(State):
     def _rate(self, position: int, event: TaskRated) -> None:
         for lane in lanes_counted(event):
             is_theirs = is_imported(lane) and counts_imported(self.policy, self.role, self.lanes.live(self.role))
-            if lane["role"] != self.role or (lane["arm"] == "pinned" and not is_theirs):
+            if lane["role"] != self.role or (lane["arm"] == Arm.PINNED and not is_theirs):
                 continue
             self.ratings_given.append(Rating(position, event.stars, "stable" if is_theirs else lane["arm"]))
             window = self.window(self.role)
             if window.ratings and (is_theirs or lane["adapter"] == window.adapter):
-                threshold = self.policy.get("rating.threshold", self.role)
+                threshold = self.policy.rating(self.role).threshold
                 self.means.append(Mean(position, window.mean, len(window.ratings), threshold, window.adapter))
 
     def _look(self, position: int, verdict: Verdict) -> None:

@@ -34,7 +34,7 @@ def summarize_imported(state: State, role: str) -> dict[str, Any] | None:
 
 
 def _why_not_counted(state: State, role: str) -> list[str]:
-    if not state.policy.get("sessions.count", role):
+    if not state.policy.sessions(role).count:
         return [f"{role}.sessions.count is false ('grokputer settings set {role}.sessions.count true')"]
     live = state.lanes.live(role)
     return [] if live is None else [f"{live} is live, and they count for the base alone"]

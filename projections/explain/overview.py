@@ -12,6 +12,7 @@ from ...domain.rules.breach import Window, is_breach
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
+from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Arm, Decision, RolloutPhase, TrainingStatus
 from ..state.state import State
 from .imported import summarize_imported
 from .sentences import count
@@ -115,13 +116,13 @@ def _cycle(view: RoleView) -> Wait:
         )
         return Wait(PERSON, f"{view.adapter.name} and {local}", {"adapter": view.adapter.name})
     if view.adapter is not None:
-        step = "its proof" if view.adapter.status == "registered" else "its gate"
+        step = "its proof" if view.adapter.status == AdapterStatus.REGISTERED else "its gate"
         return Wait(WORKER, f"{view.adapter.name} and {step}: {doing}", {"adapter": view.adapter.name})
     if view.training is None:
         return Wait(WORKER, f"its training: {doing}")
     training = view.training
     numbers = {"position": training.position, "step": training.step, "steps": training.steps}
-    if training.status == "requested":
+    if training.status == TrainingStatus.REQUESTED:
         return Wait(WORKER, f"the training requested at {training.position}: {doing}", numbers)
     done = f", step {training.step} of {training.steps}" if training.step and training.steps else ""
     return Wait(WORKER, f"the training begun at {training.position}{done}: {doing}", numbers)
@@ -130,15 +131,15 @@ def _cycle(view: RoleView) -> Wait:
 def _canary(view: RoleView, canary: Canary) -> Wait:
     place = f"{canary.adapter} at {canary.weight_percent} %"
     look, numbers = canary.look, {"adapter": canary.adapter, "weight_percent": canary.weight_percent}
-    if canary.phase == "paused" and canary.asks:
+    if canary.phase == RolloutPhase.PAUSED and canary.asks:
         return Wait(PERSON, f"approval of {place}: 'grokputer rollouts approve {canary.adapter}'", numbers)
-    if canary.phase == "paused":
+    if canary.phase == RolloutPhase.PAUSED:
         decide = "'grokputer rollouts' with resume, promote or rollback"
         return Wait(PERSON, f"a person, as {place} is paused: {decide}", numbers)
     runs = look.numbers.get("canary", {}).get("runs", 0)
     match look.reason:
         case "few runs" if look.numbers.get("rule") != "sequential":
-            needed = view.policy.get("canary.min_runs", view.role)
+            needed = view.policy.canary(view.role).min_runs
             numbers |= {"runs": runs, "needed": needed, "missing": needed - runs}
             return Wait(RUNS, f"{_more(needed - runs, 'run')} of {place} ({runs} of {needed})", numbers)
         case "bake" | "pause":
@@ -152,7 +153,7 @@ def _canary(view: RoleView, canary: Canary) -> Wait:
 def _ratings(view: RoleView) -> Wait:
     """No cycle is in flight: enough ratings, and low ones."""
     window, policy, role = view.window, view.policy, view.role
-    threshold, held = policy.get("rating.threshold", role), len(window.ratings)
+    threshold, held = policy.rating(role).threshold, len(window.ratings)
     cooldown = cooldown_left(view.improvement, window, policy)
     numbers: dict[str, Any] = {"ratings": held, "mean": round(window.mean, 4) if held else None, "cooldown": cooldown}
     mean = f"the mean is {window.mean:.2f} of {held}" if held else "there are none yet"
@@ -160,7 +161,7 @@ def _ratings(view: RoleView) -> Wait:
         after = f"{_more(cooldown, 'rating')} after the last cycle (rating.cooldown)"
         return Wait(RATINGS, f"{after}; {mean}", numbers | {"missing": cooldown})
     if view.trigger is None:
-        minimum = policy.get("rating.minimum", role)
+        minimum = policy.rating(role).minimum
         missing = max(0, minimum - held)
         if missing:
             numbers |= {"missing": missing, "needed": minimum}
@@ -192,7 +193,7 @@ def view_role(state: State, improvement: RoleImprovement, role: str, worker: str
     """What the state and the role's aggregate, as of the same position, say of the role."""
     window, policy = state.window(role), state.policy
     trigger = None
-    if policy.get("rating.rule", role) == "sequential":
+    if policy.rating(role).rule == "sequential":
         terms = trigger_terms(policy, role)
         mean = window.mean if window.ratings and window.mean < terms.threshold else None
         least = state.triggers.ratings_to_alarm(role, window.adapter, terms, 1.0)
@@ -221,18 +222,18 @@ def _rollout(state: State, role: str) -> Canary | None:
         return None
     rollout = state.lanes.state["rollouts"][key]
     said = rollout["said"]
-    asks = said is not None and (said[0] == "promote" or said[2] is not None)
+    asks = said is not None and (said[0] == Decision.PROMOTE or said[2] is not None)
     return Canary(rollout["adapter"], rollout["weight_percent"], rollout["phase"], state.look(key), asks)
 
 
 def worker_task(state: State) -> str:
     """What a worker does next, or is doing: a training, a proof or a gate. Empty where there is none of them."""
     for key, training in state.registry.trainings.items():
-        if training["status"] in ("requested", "dataset built", "training"):
+        if training["status"] in OPEN_TRAININGS:
             done = f", step {training['step']} of {training['steps']}" if training["steps"] else ""
             return f"training {key[:8]} for role {training['role']}{done}"
     for name, adapter in state.registry.adapters.items():
-        if adapter["status"] in ("registered", "proven") and not state.policy.is_remote:
+        if adapter["status"] in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN) and not state.policy.is_remote:
             return f"the {'proof' if adapter['status'] == 'registered' else 'gate'} of {name}"
     return ""
 
@@ -245,13 +246,13 @@ def describe_role(state: State, view: RoleView) -> dict[str, Any]:
         counts
         for adapters in state.metrics.state.get(role, {}).values()
         for arm, counts in adapters.items()
-        if arm != "pinned"
+        if arm != Arm.PINNED
     ]
     imported = summarize_imported(state, role)
-    added = imported if imported is not None and policy.get("sessions.count", role) else {"sessions": 0, "succeeded": 0}
+    added = imported if imported is not None and policy.sessions(role).count else {"sessions": 0, "succeeded": 0}
     ran = sum(counts["runs"] for counts in arms) + added["sessions"]
     succeeded = sum(counts["succeeded"] for counts in arms) + added["succeeded"]
-    size, unattributed = policy.get("rating.window", role), state.ratings.unattributed(role, traffic.stable)
+    size, unattributed = policy.rating(role).window, state.ratings.unattributed(role, traffic.stable)
     return {
         "role": role,
         "live": traffic.stable,
@@ -259,8 +260,8 @@ def describe_role(state: State, view: RoleView) -> dict[str, Any]:
             "count": len(window.ratings),
             "mean": round(window.mean, 4) if window.ratings else None,
             "size": size,
-            "minimum": policy.get("rating.minimum", role),
-            "threshold": policy.get("rating.threshold", role),
+            "minimum": policy.rating(role).minimum,
+            "threshold": policy.rating(role).threshold,
             "is_breach": is_breach(window, policy),
             "unattributed": unattributed,
             **_bounds(window, state.ratings.with_unattributed(role, traffic.stable, size), succeeded < ran),
@@ -314,6 +315,6 @@ def _stage(view: RoleView) -> str:
         said = view.adapter.status
         return {"registered": "to be proven", "proven": "proven, at the gate"}.get(said, said)
     training = view.training
-    if training.status == "training" and training.steps:
+    if training.status == TrainingStatus.TRAINING and training.steps:
         return f"training, step {training.step} of {training.steps}"
-    return {"requested": "training requested"}.get(training.status, training.status)
+    return "training requested" if training.status == TrainingStatus.REQUESTED else training.status

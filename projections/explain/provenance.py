@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from ...domain.events import AdapterRegistered, DatasetBuilt, TrainingRequested
+from ...domain.settings.recipe import current_figures
 from .lineage import read_manifest
 from .sentences import count
 from .tree import Lookup, Node
@@ -45,7 +46,7 @@ def read_datasets(log: Lookup) -> list[TrainingUse]:
     for it in log.read(1, None, topics):
         match it.event:
             case TrainingRequested() as event:
-                goes_on = event.recipe.get("lineage") == "parent"
+                goes_on = current_figures(event.recipe).get("init_from") == "parent"
                 parents[event.originator_id] = event.parent if goes_on else None
             case DatasetBuilt() as event:
                 built[event.originator_id] = (it.position, event)

@@ -43,6 +43,7 @@ from ...domain.events import (
     WeightsMissed,
 )
 from ...domain.rules.roles import GOOD_STARS
+from ...domain.settings.recipe import current_figures
 
 
 def describe(event: Event) -> str:
@@ -109,7 +110,7 @@ def _describe_making(event: Event) -> str:
     """The events from a training's request to the adapter's proof."""
     match event:
         case TrainingRequested():
-            goes_on = event.recipe.get("lineage") == "parent" and event.parent is not None
+            goes_on = current_figures(event.recipe).get("init_from") == "parent" and event.parent is not None
             begins = f"going on from {event.parent}" if goes_on else "anew from the base"
             live = f"adapter {event.parent or 'none'} live"
             return f"training requested on {event.base}, {live}, {begins}: {_recipe(event.recipe)}"

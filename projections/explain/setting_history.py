@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...domain.events import PolicyChanged
-from ...domain.settings.settings import RECIPE_SETTINGS, ROLES, SETTINGS, Policy, without_role
+from ...domain.settings.settings import ALL_SETTINGS, RECIPE_SETTINGS, ROLES, Policy, without_role
 from .sentences import say_value
 from .tree import Lookup, Node, node_of
 
@@ -24,10 +24,10 @@ class Changes:
     @property
     def title(self) -> str:
         """The setting as it is, in one line."""
-        setting = {**SETTINGS, **RECIPE_SETTINGS}.get(without_role(self.key))
+        setting = ALL_SETTINGS.get(without_role(self.key))
         said = f"{self.key} is {say_value(self.value)}"
         said += ", its default" if self.value == self.default else f"; its default is {say_value(self.default)}"
-        said += f" ({setting.help.rstrip('.')})" if setting is not None else ""
+        said += f" (source: {setting.source})" if setting is not None else ""
         return said if self.nodes else f"{said}; nobody has changed it"
 
 

@@ -25,10 +25,11 @@ from ...domain.events import (
     TaskRated,
     TaskSucceeded,
 )
-from ...domain.process.improvement import rollout_terms
+from ...domain.process.improvement import UNIT, rollout_terms
 from ...domain.rules.breach import is_breach
 from ...domain.settings.settings import ROLES, Policy, without_role
 from ...domain.verdict import Verdict
+from ...domain.vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase
 from ..state.state import State
 
 IMAGINED = "what-if"
@@ -77,8 +78,10 @@ class WhatIf(State):
     @property
     def policy(self) -> Policy:
         """The recorded settings under those that are imagined: what is imagined for all roles holds for each."""
-        kept = {key: value for key, value in self.settings.items() if without_role(key) not in self.changed}
-        return Policy({**kept, **self.changed})
+        if self._policy is None:
+            kept = {key: value for key, value in self.settings.items() if without_role(key) not in self.changed}
+            self._policy = Policy({**kept, **self.changed})
+        return self._policy
 
     def imagine(self, position: int, event: Event) -> Iterator[Moment]:
         """Take in the next event, and tell what was and what would have been decided."""
@@ -114,7 +117,8 @@ class WhatIf(State):
     def _start(self, event: RolloutStarted) -> RolloutStarted:
         """The rollout as it would have been judged; as it is recorded where nothing that is imagined bears on it."""
         rule, terms = rollout_terms(self.policy, event.role)
-        bears = any(without_role(key).startswith("canary.") for key in self.changed)
+        # Who was drawn is in the record, so another unit of randomization cannot be imagined.
+        bears = any(key.startswith("canary.") and key != UNIT for key in map(without_role, self.changed))
         if not bears or (rule == event.rule == "sequential" and terms == event.terms):
             self._as_recorded.add(event.originator_id.hex)
             return event
@@ -132,7 +136,7 @@ class WhatIf(State):
                     at = self.breached_at.get(event.reference, position)
                     yield Moment(at, event.time, name, window.adapter, "breach", False, _message(breach))
                     if self.lanes.cycle(name) is None and event.reference not in self.breached_at:
-                        role.close(name, "declined", "nothing was trained", window.total, context)
+                        role.close(name, CycleOutcome.DECLINED, "nothing was trained", window.total, context)
                         role.collect_events()
 
     def _look(self, position: int, event: Event) -> None:
@@ -141,14 +145,18 @@ class WhatIf(State):
             if rollout in self.said or not self._is_looked_at(rollout, lane, event):
                 continue
             is_ready = rollout in self._as_recorded or lane["rule"] == "sequential"
-            interval = 0.0 if is_ready else self.policy.get("canary.interval_s", lane["role"])
+            interval = 0.0 if is_ready else self.policy.canary(lane["role"]).interval_s
             before = self._looked.get(rollout)
             if before is not None and 0 <= (event.time - before).total_seconds() < interval:
                 continue
             self._looked[rollout] = event.time
             verdict = self.look(rollout)
-            is_halted = rollout in self._as_recorded and lane["phase"] == "paused" and verdict.verdict != "roll back"
-            if verdict.verdict != "hold" and not is_halted:
+            is_halted = (
+                rollout in self._as_recorded
+                and lane["phase"] == RolloutPhase.PAUSED
+                and verdict.verdict != Decision.ROLL_BACK
+            )
+            if verdict.verdict != Decision.HOLD and not is_halted:
                 self.said[rollout] = self._moment(position, event, lane, verdict)
                 self._said_at[rollout] = event.reference
 
@@ -159,14 +167,14 @@ class WhatIf(State):
         if rollout not in self._as_recorded or isinstance(event, ScheduleTicked):
             return True
         assert isinstance(event, TaskRated | TaskSucceeded | TaskFailed)
-        is_critical = isinstance(event, TaskFailed) and event.reason == "error"
+        is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
         is_of_it = any(it["rollout"] == rollout for it in event.lanes)
         return is_of_it and (is_critical or lane["rule"] == "sequential")
 
     def _end(self, position: int, event: AdapterPromoted | AdapterRolledBack) -> Iterator[Moment]:
         """The recorded end of a rollout, and what is imagined of it."""
         rollout = event.originator_id.hex
-        kind = "promote" if isinstance(event, AdapterPromoted) else "roll back"
+        kind = Decision.PROMOTE if isinstance(event, AdapterPromoted) else Decision.ROLL_BACK
         yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
         said = self.said.get(rollout) or self.undecided(position, event.time, rollout)
         yield self._beside(position, event, said, kind)
@@ -176,7 +184,11 @@ class WhatIf(State):
         rollout = event.originator_id.hex
         assessed = self._assessed.get(rollout)
         is_by_rule = assessed is not None and event.caused_by == assessed.reference
-        kind = "inconclusive" if is_by_rule and assessed is not None and assessed.verdict == "inconclusive" else "pause"
+        kind = (
+            Decision.INCONCLUSIVE
+            if is_by_rule and assessed is not None and assessed.verdict == Decision.INCONCLUSIVE
+            else "pause"
+        )
         yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
         said = self.said.get(rollout)
         if rollout in self._as_recorded and said is not None and said.kind == kind:

@@ -1,4 +1,4 @@
-"""Alerts: which are raised and still open, what each channel owes of them, and which means lie under ``alert.mean``."""
+"""Alerts: which are raised and still open, what each channel owes of them, and which means are low."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Alerts:
         return self._over[1] if self._over[0] == position else []
 
     def fell_at(self, role: str, adapter: str | None) -> int | None:
-        """The position of the rating with which the version's mean fell under ``alert.mean``; None while it is not low."""
+        """The position of the rating with which the version's mean fell too low; None while it is not."""
         found: int | None = self.state["low"].get(role, {}).get(adapter or BASE)
         return found
 
@@ -147,7 +147,7 @@ class Alerts:
     def _raise(self, position: int, event: AlertRaised, policy: Policy) -> None:
         # A channel that is turned on later owes nothing of what was raised before; nor does any what stands in a
         # rollout's history, which is from before there were channels.
-        on = [channel for channel, key in CHANNELS.items() if policy.get(key) and event.originator_version == 1]
+        on = [*policy.channels.targets] if event.originator_version == 1 else []
         expected = self.state["expected"].pop(event.originator_id.hex, None)
         is_over = event.kind in NOTES or (expected is not None and not expected["is_open"])
         self.state["raised"][str(position)] = {
@@ -170,7 +170,7 @@ class Alerts:
         on = [
             channel
             for channel, delivery in alert["deliveries"].items()
-            if delivery["status"] in ("owed", "delivered") and policy.get(CHANNELS[channel])
+            if delivery["status"] in ("owed", "delivered") and channel in policy.channels.targets
         ]
         alert["resolved"] = {
             "position": position,

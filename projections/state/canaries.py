@@ -21,13 +21,14 @@ from ...domain.evidence.canary import Evidence
 from ...domain.evidence.clusters import RatingClusters
 from ...domain.evidence.terms import CanaryTerms
 from ...domain.rules.canary import Outcome
+from ...domain.vocabulary import Arm, FailureReason
 from .rings import KEYS, RecentSet, RingBuffer
 from .shards import StateShards
 
 KEPT = 1000
 """Outcomes kept per arm; a verdict looks at the newest ones."""
 
-ARMS = ("canary", "stable")
+ARMS = (Arm.CANARY, Arm.STABLE)
 
 OUTCOMES = list[tuple[str, dict[str, Any]]]
 """The form of a part of an arm's outcomes: the run and how it went."""
@@ -110,7 +111,7 @@ class Health:
     def _end(self, position: int, event: TaskSucceeded | TaskFailed, lane: Assignment) -> None:
         reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)
         rollout = self.state.get(lane["rollout"] or "")
-        if reason == "environment" or rollout is None or lane["arm"] not in ARMS:
+        if reason == FailureReason.ENVIRONMENT or rollout is None or lane["arm"] not in ARMS:
             return  # A lost browser says nothing of the adapter.
         outcome = {"position": position, "reason": reason, "stars": {}, "faults": {"": fault}}
         self._arm(lane["rollout"] or "", lane["arm"]).append((event.originator_id.hex, outcome))
@@ -119,7 +120,7 @@ class Health:
         rollout["took"][lane["arm"]]["runs"] += 1
         rollout["took"][lane["arm"]]["ms"] += event.duration_ms
         if (evidence := self.evidence(lane["rollout"] or "")) is not None:
-            if reason == "error":
+            if reason == FailureReason.ERROR:
                 evidence.fail_critically(lane["arm"])
             for success in self._units("end", event, lane, float(reason == "")):
                 evidence.end(lane["arm"], success)
@@ -180,8 +181,8 @@ class Health:
             Outcome(
                 position=entry["position"],
                 succeeded=entry["reason"] == "",
-                is_healthy=entry["reason"] not in ("timeout", "error"),
-                is_critical=entry["reason"] == "error",
+                is_healthy=entry["reason"] not in (FailureReason.TIMEOUT, FailureReason.ERROR),
+                is_critical=entry["reason"] == FailureReason.ERROR,
                 stars=sum(entry["stars"].values()) / len(entry["stars"]) if entry["stars"] else None,
             )
             for _, entry in recent

@@ -12,6 +12,7 @@ from ...domain.rules.imported import IMPORTED, is_imported
 from ...domain.rules.roles import lanes_counted
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
+from ...domain.vocabulary import Arm, Decision
 from .ratings import name_version
 from .rings import KEYS, RecentSet
 from .shards import StateShards
@@ -45,7 +46,7 @@ class Triggers:
         match event:
             case TaskRated():
                 for lane in lanes_counted(event):
-                    is_counted = lane["arm"] != "pinned" or is_imported(lane)
+                    is_counted = lane["arm"] != Arm.PINNED or is_imported(lane)
                     if is_counted and (terms := self._terms_of(lane["role"], policy)) is not None:
                         self._rate(event, lane, terms)
             case AdapterPromoted():
@@ -58,7 +59,7 @@ class Triggers:
         if policy is not self._policy:
             self._policy, self._terms = policy, {}
         if role not in self._terms:
-            is_ours = policy.get("rating.rule", role) == "sequential"
+            is_ours = policy.rating(role).rule == "sequential"
             self._terms[role] = trigger_terms(policy, role) if is_ours else None
         return self._terms[role]
 
@@ -98,10 +99,10 @@ class Triggers:
         running = self._run(name_version(role, adapter), terms)
         own = (Detector(terms) if running is None else running[1]).verdict()
         imported = self._run(name_version(role, IMPORTED), terms) if with_imported else None
-        if imported is None or own.verdict == "breach":
+        if imported is None or own.verdict == Decision.BREACH:
             return own
         theirs = imported[1].verdict()
-        return theirs if running is None or theirs.verdict == "breach" else own
+        return theirs if running is None or theirs.verdict == Decision.BREACH else own
 
     def ratings_to_alarm(self, role: str, adapter: str | None, terms: TriggerTerms, stars: float) -> int | None:
         """How many further ratings of so many stars, one a session, would make a breach; None where too many to foresee.

@@ -8,6 +8,7 @@ from ...domain.events import AdapterPromoted, Assignment, Event, TaskFailed, Tas
 from ...domain.rules.breach import Window
 from ...domain.rules.imported import IMPORTED, is_imported
 from ...domain.rules.roles import lanes_counted
+from ...domain.vocabulary import Arm
 from .rings import Record, RingBuffer
 from .shards import StateShards
 
@@ -47,11 +48,11 @@ class Ratings:
         match event:
             case TaskRated():
                 for lane in event.lanes:
-                    if lane["arm"] != "pinned" or is_imported(lane):
+                    if lane["arm"] != Arm.PINNED or is_imported(lane):
                         self._rate(position, event, lane)
             case TaskSucceeded() | TaskFailed():
                 for lane in lanes_counted(event):
-                    if lane["arm"] != "pinned":
+                    if lane["arm"] != Arm.PINNED:
                         implicit = self._of(lane["role"], lane["adapter"])["implicit"]
                         implicit["count"] += 1
                         implicit["sum"] += event.implicit_stars

@@ -25,6 +25,8 @@ from ...domain.events import (
     WeightsMissed,
 )
 from ...domain.rules.cost import Prices
+from ...domain.settings.recipe import current_figures
+from ...domain.vocabulary import AdapterStatus, TrainingStatus
 
 
 class Registry:
@@ -48,7 +50,7 @@ class Registry:
                 self.state["adapters"][event.adapter] = {
                     "id": event.originator_id.hex,
                     "role": event.role,
-                    "status": "registered",
+                    "status": AdapterStatus.REGISTERED,
                     "weights": event.weights,
                     "dataset": event.dataset,
                     "base": event.base,
@@ -65,32 +67,32 @@ class Registry:
             case WeightsMissed() | WeightsFound():
                 self._adapter(event.adapter)["is_missed"] = isinstance(event, WeightsMissed)
             case AdapterVerified():
-                self._adapter(event.adapter)["status"] = "proven"
+                self._adapter(event.adapter)["status"] = AdapterStatus.PROVEN
             case GateJudged():
                 judged = {"verdict": event.verdict, "reason": event.reason, "message": event.message}
-                self._adapter(event.adapter).update(status="judged", gate={**judged, "position": position})
+                self._adapter(event.adapter).update(status=AdapterStatus.JUDGED, gate={**judged, "position": position})
             case AdapterRejected():
-                self._adapter(event.adapter).update(status="rejected", reason=event.reason)
+                self._adapter(event.adapter).update(status=AdapterStatus.REJECTED, reason=event.reason)
             case RolloutStarted():
-                self._adapter(event.adapter)["status"] = "canary"
+                self._adapter(event.adapter)["status"] = AdapterStatus.CANARY
             case AdapterPromoted():
                 if event.replaced is not None:
-                    self._adapter(event.replaced)["status"] = "replaced"
-                self._adapter(event.adapter)["status"] = "live"
+                    self._adapter(event.replaced)["status"] = AdapterStatus.REPLACED
+                self._adapter(event.adapter)["status"] = AdapterStatus.LIVE
             case AdapterRolledBack():
-                if self._adapter(event.adapter)["status"] == "live" and event.stable is not None:
-                    self._adapter(event.stable)["status"] = "live"
-                self._adapter(event.adapter)["status"] = "rolled back"
+                if self._adapter(event.adapter)["status"] == AdapterStatus.LIVE and event.stable is not None:
+                    self._adapter(event.stable)["status"] = AdapterStatus.LIVE
+                self._adapter(event.adapter)["status"] = AdapterStatus.ROLLED_BACK
 
     def _train(self, position: int, event: TrainingEvent) -> None:
         key = event.originator_id.hex
         if isinstance(event, TrainingRequested):
             self.state["trainings"][key] = {
                 "role": event.role,
-                "status": "requested",
+                "status": TrainingStatus.REQUESTED,
                 "position": position,
                 "cycle": event.caused_by,
-                "lineage": event.recipe.get("lineage", "base"),
+                "lineage": current_figures(event.recipe).get("init_from", "base"),
                 "examples": None,
                 "attempts": 0,
                 "step": 0,
@@ -103,17 +105,17 @@ class Registry:
         training = self.state["trainings"][key]
         match event:
             case DatasetBuilt():
-                training["status"], training["examples"] = "dataset built", event.examples
+                training["status"], training["examples"] = TrainingStatus.DATASET_BUILT, event.examples
             case TrainingStarted():
-                training["status"], training["attempts"] = "training", event.attempt
+                training["status"], training["attempts"] = TrainingStatus.TRAINING, event.attempt
             case TrainingProgressed():
                 training["step"], training["steps"] = event.step, event.steps
             case TrainingCompleted():
-                training["status"], training["step"] = "completed", event.steps
+                training["status"], training["step"] = TrainingStatus.COMPLETED, event.steps
             case TrainingDeclined():
-                training["status"], training["reason"] = "declined", event.reason
+                training["status"], training["reason"] = TrainingStatus.DECLINED, event.reason
             case TrainingFailed():
-                training["status"], training["reason"] = "failed", event.reason
+                training["status"], training["reason"] = TrainingStatus.FAILED, event.reason
 
     def charge(self, completed: TrainingCompleted, prices: Prices) -> None:
         """Note what the training took, at the prices in force when it was completed."""

@@ -23,6 +23,7 @@ from ...domain.events import (
 )
 from ...domain.rules.routing import Traffic
 from ...domain.verdict import Times
+from ...domain.vocabulary import RolloutPhase
 from .rings import PAIRS, StickyAssignments
 from .shards import StateShards
 
@@ -30,7 +31,7 @@ LONGEST_BAKE_GAP_S = 60.0
 """Seconds between two events of the log that count for a bake at most; chosen: a clock that jumps bakes nothing."""
 
 LONGEST_WAIT_GAP_S = 4 * 3600.0
-"""The same for the time after which a rollout is given up: what lies between two looks that nothing causes."""
+"""The same for the time after which a rollout is given up; longer where ``schedule.every_s`` is."""
 
 
 class Rollouts:
@@ -50,6 +51,8 @@ class Rollouts:
         """Of the last event; None before the first."""
         self.drawn = StateShards(form=PAIRS) if drawn is None else drawn
         """The arms of the sessions that were drawn, by rollout."""
+        self.longest_wait_gap_s = LONGEST_WAIT_GAP_S
+        """What counts of a gap at most for the time after which a rollout is given up."""
         self._sessions: dict[str, StickyAssignments] = {}
         self.undecided: dict[str, dict[str, Any]] = {}
         """The rollouts under way, by their ids; at most one for each role."""
@@ -83,7 +86,7 @@ class Rollouts:
         """The seconds that the undecided rollout has had up to the last event, or up to one that came now."""
         lane, gap = self.undecided[rollout], 0.0 if now is None else self.gap(now)
         bake = min(gap, LONGEST_BAKE_GAP_S)
-        wait = min(gap, LONGEST_WAIT_GAP_S) if lane["phase"] == "progressing" else 0.0
+        wait = min(gap, self.longest_wait_gap_s) if lane["phase"] == RolloutPhase.PROGRESSING else 0.0
         return Times(lane["baked_s"] + bake, lane["at_share_s"] + bake, lane["waited_s"] + wait)
 
     def gap(self, now: datetime) -> float:
@@ -112,7 +115,7 @@ class Rollouts:
                 "stable": event.stable,
                 "rule": event.rule,
                 "unit": event.unit,
-                "phase": "progressing",
+                "phase": RolloutPhase.PROGRESSING,
                 "weight_percent": event.weight_percent,
                 "started": event.time.isoformat(),
                 "position": position,
@@ -136,20 +139,20 @@ class Rollouts:
                 rollout["said"] = in_short(event)
                 rollout["assessed"] = event.time.isoformat()
             case RolloutPaused():
-                rollout["phase"] = "paused"
+                rollout["phase"] = RolloutPhase.PAUSED
             case RolloutResumed():
-                rollout["phase"], rollout["waited_s"], rollout["said"] = "progressing", 0.0, None
+                rollout["phase"], rollout["waited_s"], rollout["said"] = RolloutPhase.PROGRESSING, 0.0, None
             case AdapterPromoted():
-                rollout["phase"], rollout["message"], rollout["was_live"] = "promoted", event.reason, True
+                rollout["phase"], rollout["message"], rollout["was_live"] = RolloutPhase.PROMOTED, event.reason, True
                 role["stable"] = event.adapter
             case AdapterRolledBack():
-                rollout["phase"], rollout["message"] = "rolled back", event.reason
+                rollout["phase"], rollout["message"] = RolloutPhase.ROLLED_BACK, event.reason
                 if role["stable"] == event.adapter:  # a person took the promotion back
                     role["stable"] = event.stable
                     for other in self.state["rollouts"].values():
                         if (other["role"], other["adapter"]) == (event.role, event.stable):
-                            other["phase"], other["weight_percent"] = "promoted", 100  # live again
-        if rollout["phase"] in ("promoted", "rolled back"):
+                            other["phase"], other["weight_percent"] = RolloutPhase.PROMOTED, 100  # live again
+        if rollout["phase"] in (RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK):
             self.sessions(key).clear()
             del self._sessions[key]
             if role["rollout"] == key:

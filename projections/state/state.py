@@ -22,6 +22,7 @@ from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Times, Verdict
+from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
 from .alerts import Alerts
 from .canaries import OUTCOMES, Health
 from .detectors import Triggers
@@ -29,7 +30,7 @@ from .metrics import Metrics
 from .ratings import RATINGS, Ratings
 from .registry import Registry
 from .rings import KEYS, PAIRS
-from .rollouts import Rollouts
+from .rollouts import LONGEST_WAIT_GAP_S, Rollouts
 from .shards import StateShards, damaged, decode, encode
 
 VERSION = f"10/{SCHEMA}"
@@ -45,7 +46,7 @@ Hear = Callable[["State", int, Any], None]
 
 def counts_imported(policy: Policy, role: str, adapter: str | None) -> bool:
     """Whether the ratings of imported sessions count among those of the adapter: of the bare base alone, where they are to."""
-    return adapter is None and bool(policy.get("sessions.count", role))
+    return adapter is None and bool(policy.sessions(role).count)
 
 
 class State:
@@ -74,6 +75,10 @@ class State:
         """A setting is changed."""
         event.bring_up(self.settings)
         self._policy = None
+        self._follow_schedule()
+
+    def _follow_schedule(self) -> None:
+        self.lanes.longest_wait_gap_s = max(LONGEST_WAIT_GAP_S, self.policy.schedule.every_s)
 
     def note_means(self, position: int, event: TaskRated) -> None:
         """Note which windows' means are low after the rating."""
@@ -96,14 +101,14 @@ class State:
         """The ratings of the role's live adapter that the breach rule looks at."""
         stable, policy = self.lanes.live(role), self.policy
         window = self._ratings(role, stable)
-        if policy.get("rating.rule", role) != "sequential":
+        if policy.rating(role).rule != "sequential":
             return window
         with_imported = counts_imported(policy, role, stable)
         evidence = self.triggers.verdict(role, stable, trigger_terms(policy, role), with_imported=with_imported)
         return replace(window, evidence=evidence)
 
     def _ratings(self, role: str, adapter: str | None) -> Window:
-        size, with_imported = self.policy.get("rating.window", role), counts_imported(self.policy, role, adapter)
+        size, with_imported = self.policy.rating(role).window, counts_imported(self.policy, role, adapter)
         return self.ratings.window(role, adapter, size, with_imported=with_imported)
 
     def ratings_in_all(self, role: str, adapter: str | None) -> int:
@@ -125,17 +130,17 @@ class State:
     def _judge(self, rollout: str, lane: dict[str, Any], times: Times) -> Verdict:
         if (evidence := self.health.evidence(rollout)) is not None:
             return judge(evidence, times)
-        canary, stable = self.health.outcomes(rollout, "canary"), self.health.outcomes(rollout, "stable")
-        rule = lane["rule"] or self.policy.get("canary.rule", lane["role"])
+        canary, stable = self.health.outcomes(rollout, Arm.CANARY), self.health.outcomes(rollout, Arm.STABLE)
+        rule = lane["rule"] or self.policy.canary(lane["role"]).rule
         rule = "threshold" if rule == "sequential" else rule  # begun by a program that knew bars alone
         return assess_canary(canary, stable, times, self.policy, lane["role"], rule)
 
     def needs_time(self, rollout: str) -> bool:
         """Whether the undecided rollout waits for its bake, or for a pause of its ramp, to pass."""
         lane, evidence = self.lanes.state["rollouts"][rollout], self.health.evidence(rollout)
-        if lane["phase"] != "progressing":
+        if lane["phase"] != RolloutPhase.PROGRESSING:
             return False
-        bake = evidence.terms.bake_s if evidence is not None else self.policy.get("canary.bake_s", lane["role"])
+        bake = evidence.terms.bake_s if evidence is not None else self.policy.canary(lane["role"]).bake_s
         steps = evidence.ramp if evidence is not None else ()
         pauses = [step.pause_s for step in steps if step.weight_percent > lane["weight_percent"]]
         return bool(lane["baked_s"] < bake or lane["at_share_s"] < max(pauses, default=0.0))
@@ -156,13 +161,13 @@ class State:
         return self.alerts.over(self.position)
 
     def has_fallen(self, role: str) -> bool:
-        """Whether the mean of the role's window fell under ``alert.mean`` with the event that was applied last."""
+        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with the event that was applied last."""
         return self.alerts.fell_at(role, self.lanes.live(role)) == self.position
 
     @property
     def trainings_completed(self) -> int:
         """How many trainings have ended with weights: what the next adapter is numbered by."""
-        return sum(training["status"] == "completed" for training in self.registry.trainings.values())
+        return sum(training["status"] == TrainingStatus.COMPLETED for training in self.registry.trainings.values())
 
     def dump(self) -> dict[str, bytes]:
         """Its parts by name, JSON in the order things came: equal logs give equal bytes, and what is loaded keeps its order."""
@@ -205,6 +210,7 @@ class State:
             state.health = Health(StateShards(several["health"]), outcomes, over)
             time = datetime.fromisoformat(head["time"]) if head["time"] is not None else None
             state.lanes = Rollouts(decode(saved["lanes"]), time, StateShards(several["drawn"], PAIRS))
+            state._follow_schedule()
             state.metrics = Metrics(decode(saved["metrics"]))
             state.registry, state.alerts = Registry(decode(saved["registry"])), Alerts(decode(saved["alerts"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:

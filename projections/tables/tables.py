@@ -40,6 +40,7 @@ from ...domain.events import (
     TrainingFailed,
     TrainingRequested,
 )
+from ...domain.vocabulary import AdapterStatus, RolloutPhase
 from .comparisons import COMPARISONS, row_of_comparison
 
 TABLES: dict[str, dict[str, type]] = {
@@ -307,10 +308,10 @@ def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) ->
                 "role": event.role,
                 "adapter": event.adapter,
                 "stable": event.stable,
-                "phase": "progressing",
+                "phase": RolloutPhase.PROGRESSING,
                 "weight_percent": event.weight_percent,
             }
-            also = [("adapters", {"name": event.adapter, "status": "canary"})]
+            also = [("adapters", {"name": event.adapter, "status": AdapterStatus.CANARY})]
         case CanaryWeightSet():
             row["weight_percent"] = event.weight_percent
         case CanaryAssessed():
@@ -329,17 +330,20 @@ def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) ->
                 )
             ]
         case RolloutPaused() | RolloutResumed():
-            row |= {"phase": "paused" if isinstance(event, RolloutPaused) else "progressing", "reason": event.reason}
+            row |= {
+                "phase": RolloutPhase.PAUSED if isinstance(event, RolloutPaused) else RolloutPhase.PROGRESSING,
+                "reason": event.reason,
+            }
         case AdapterPromoted():
-            row |= {"phase": "promoted", "reason": event.reason, **decided}
-            also = [("adapters", {"name": event.adapter, "status": "live"})]
+            row |= {"phase": RolloutPhase.PROMOTED, "reason": event.reason, **decided}
+            also = [("adapters", {"name": event.adapter, "status": AdapterStatus.LIVE})]
             if event.replaced is not None:
-                also.append(("adapters", {"name": event.replaced, "status": "replaced"}))
+                also.append(("adapters", {"name": event.replaced, "status": AdapterStatus.REPLACED}))
         case AdapterRolledBack():
-            row |= {"phase": "rolled back", "reason": event.reason, **decided}
-            also = [("adapters", {"name": event.adapter, "status": "rolled back"})]
+            row |= {"phase": RolloutPhase.ROLLED_BACK, "reason": event.reason, **decided}
+            also = [("adapters", {"name": event.adapter, "status": AdapterStatus.ROLLED_BACK})]
             if event.stable is not None and event.cause != "comparison":  # that one is not live any more
-                also.append(("adapters", {"name": event.stable, "status": "live"}))
+                also.append(("adapters", {"name": event.stable, "status": AdapterStatus.LIVE}))
     return ([("rollouts", row)] if len(row) > 1 else []) + also
 
 

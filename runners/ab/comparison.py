@@ -23,6 +23,7 @@ from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Reviewer
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
+from ...domain.vocabulary import Arm as RunArm
 from ...projections.state.ratings import BASE
 from ..agent.attempts import ATTEMPTS
 from ..agent.batch import RunSpec, run_batch
@@ -165,7 +166,7 @@ class _Bench:
         adapter = design.a if arm == "a" else design.b
         role = OWN_ROLE if design.role in roles_in(OWN_ROLE) else design.role
         task = Task(design.environment, place.task, place.seed, role, session_of(design.id))
-        wanted = [RunSpec(task, id, Route("pinned", adapter, None, design.role))]
+        wanted = [RunSpec(task, id, Route(RunArm.PINNED, adapter, None, design.role))]
         try:
             [run] = run_batch(self.runner, wanted, self.environment, self.parts.state, width=1)
         except IntegrityError:

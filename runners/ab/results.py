@@ -15,12 +15,13 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import ComparisonConcluded, ComparisonStarted, TaskFailed, TaskStarted, TaskSucceeded
 from ...domain.verdict import Verdict
+from ...domain.vocabulary import FailureReason
 from ..agent.attempts import ATTEMPTS, attempts
 
 if TYPE_CHECKING:
     from ..store.log import Log
 
-SYSTEM_FAULTS = ("error", "environment")
+SYSTEM_FAULTS = (FailureReason.ERROR, FailureReason.ENVIRONMENT)
 """What a run fails by that is made again; see ``TaskFailed``."""
 
 
@@ -78,7 +79,7 @@ def next_run(log: Log, design: Design, place: Place, arm: Arm) -> UUID | None:
 def find_pair(log: Log, design: Design, place: Place) -> tuple[TaskRun, TaskRun] | None:
     """A's and B's run of the page; None where one is missing, or neither could be made for an error of the system."""
     a, b = _find_run(log, design, place, "a"), _find_run(log, design, place, "b")
-    if a is None or b is None or _fault(a) == _fault(b) == "error":
+    if a is None or b is None or _fault(a) == _fault(b) == FailureReason.ERROR:
         return None
     return a, b
 
@@ -88,7 +89,7 @@ def _find_run(log: Log, design: Design, place: Place, arm: Arm) -> TaskRun | Non
     made = [run for run, _ in attempts(log, partial(design.run_id, place, arm)) if run is not None]
     good = [run for run in made if _fault(run) not in SYSTEM_FAULTS]
     if not good and len(made) == ATTEMPTS:
-        good = [run for run in made if _fault(run) == "error"]
+        good = [run for run in made if _fault(run) == FailureReason.ERROR]
     return good[-1] if good else None
 
 

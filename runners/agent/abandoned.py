@@ -17,6 +17,7 @@ from uuid import UUID
 from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
+from ...domain.vocabulary import FailureReason
 
 if TYPE_CHECKING:
     from ...domain.settings.settings import Policy
@@ -93,7 +94,7 @@ def end_lost(ledger: Ledger, id: UUID, why: str, policy: Policy, actor: str) -> 
             last = run.steps[-1] if run.steps else run.started
             took_ms = max(0, round((last.time - run.started.time).total_seconds() * 1000))
             context = ledger.context(actor, f"{run.id}/{run.version}")
-            run.fail("environment", why, took_ms, 0.0, policy, context)
+            run.fail(FailureReason.ENVIRONMENT, why, took_ms, 0.0, policy, context)
 
     run = ledger.write(TaskRun, id, decide)
     return run if did_end else None

@@ -108,7 +108,7 @@ def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
             asking.append((it, *runner.request(it.underway, it.episode)))
         except GrokputerError as error:
             it.fault = error
-    answers = answer_episodes(runner.model, [(it.episode, request, retakes) for it, request, retakes in asking])
+    answers = answer_episodes(runner.model, [(it.episode, request, resamples) for it, request, resamples in asking])
     for (it, request, _), answer in zip(asking, answers, strict=True):
         try:
             if isinstance(answer, GrokputerError):

@@ -23,6 +23,7 @@ from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import Policy
 from ...domain.text import as_text
+from ...domain.vocabulary import Arm, FailureReason
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
@@ -30,7 +31,7 @@ from .episode import Episode, Step, is_success
 from .sampling import answer_episodes
 from .stopwatch import Stopwatch
 
-RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.retakes")
+RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.max_resamples")
 """The settings a run is shaped by, recorded with its start."""
 
 _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
@@ -56,8 +57,8 @@ class SamplingParams:
     """Of the longest answer."""
     temperature: float
     """0 is greedy."""
-    retakes: int
-    """Draws for another answer where this one would only repeat what was done."""
+    max_resamples: int
+    """Times that another answer is sampled where this one would only repeat what was done."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,13 @@ class ActiveRun:
     @property
     def max_steps(self) -> int:
         """Steps after which it is out of time."""
-        return int(self.policy.get("run.max_steps", self.task.role))
+        return self.policy.run(self.task.role).max_steps
 
     def manner(self, turn: str) -> SamplingParams:
         """How the role's turn is answered: as the run's own role answers, where it has no adapter of its own."""
         role = turn if self.routes[turn].adapter is not None else self.task.role
-        max_tokens, temperature, retakes = (
-            self.policy.get(f"run.{name}", role) for name in ("max_tokens", "temperature", "retakes")
-        )
-        return SamplingParams(self.routes[role].adapter, int(max_tokens), float(temperature), int(retakes))
+        run = self.policy.run(role)
+        return SamplingParams(self.routes[role].adapter, run.max_tokens, run.temperature, run.max_resamples)
 
 
 class TaskRunner:
@@ -126,8 +125,8 @@ class TaskRunner:
         fault: GrokputerError | None = None
         try:
             while not episode.is_over:
-                request, retakes = self.request(underway, episode)
-                [answer] = answer_episodes(self.model, [(episode, request, retakes)])
+                request, resamples = self.request(underway, episode)
+                [answer] = answer_episodes(self.model, [(episode, request, resamples)])
                 if isinstance(answer, GrokputerError):
                     raise answer
                 step = episode.take(list(request.messages), answer)
@@ -190,7 +189,7 @@ class TaskRunner:
             with underway.watch.paused():  # Weights may be loaded now.
                 self.prepare(manner.adapter)
         seed = underway.task.seed + len(episode.history)
-        return Request(episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed), manner.retakes
+        return Request(episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed), manner.max_resamples
 
     def record_step(self, underway: ActiveRun, step: Step) -> None:
         """Let the run take the step. Raises ``BadText`` for an answer that is not valid Unicode."""
@@ -211,7 +210,7 @@ class TaskRunner:
         run, page, policy = underway.run, episode.page, underway.policy
         took_ms, context = underway.watch.took_ms, self._context(run)
         if fault is not None:
-            reason = "environment" if isinstance(fault, EnvironmentUnavailable) else "error"
+            reason = FailureReason.ENVIRONMENT if isinstance(fault, EnvironmentUnavailable) else FailureReason.ERROR
             run.fail(
                 reason, self.ledger.put(as_text(str(fault))), took_ms, page.reward, policy, context, turn=episode.turn
             )
@@ -219,7 +218,7 @@ class TaskRunner:
             run.succeed(took_ms, page.reward, policy, context)
         else:
             run.fail(
-                "wrong" if page.is_done else "timeout",
+                FailureReason.WRONG if page.is_done else FailureReason.TIMEOUT,
                 _without_words(page.error),
                 took_ms,
                 page.reward,
@@ -242,7 +241,7 @@ def _routes(task: Task, state: State, pinned: Route | None, id: UUID) -> dict[st
     if pinned is None:
         return {role: route(state.traffic(role), id.hex, task.session) for role in roles}
     pins = {pinned.role or task.role: pinned}
-    return {role: pins.get(role) or Route("pinned", state.traffic(role).stable, None) for role in roles}
+    return {role: pins.get(role) or Route(Arm.PINNED, state.traffic(role).stable, None) for role in roles}
 
 
 def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, Any]:

@@ -30,11 +30,11 @@ def answer_episodes(model: Model, asked: Sequence[Asked]) -> list[Completion | G
     again. In its place another is drawn, hotter each time, until one is new or the draws are used up.
     """
     answers, given_up = model.complete_many([request for _, request, _ in asked]), set[int]()
-    for draw in range(1, max((retakes for _, _, retakes in asked), default=0) + 1):
+    for draw in range(1, max((resamples for _, _, resamples in asked), default=0) + 1):
         stuck = [
             number
-            for number, (episode, _, retakes) in enumerate(asked)
-            if draw <= retakes and number not in given_up and _is_repeated(episode, answers[number])
+            for number, (episode, _, resamples) in enumerate(asked)
+            if draw <= resamples and number not in given_up and _is_repeated(episode, answers[number])
         ]
         if not stuck:
             break

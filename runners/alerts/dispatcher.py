@@ -65,12 +65,12 @@ class AlertDispatcher:
         if isinstance(answer, Failure):
             self.ledger.write(Alert, id, lambda it: it.fail(name, to, answer, policy, context, is_resolved=is_over))
             # Another alert need not wait as long as this one, but what has just failed is left alone a little.
-            self._rests[name] = now + timedelta(seconds=max(answer.after_s, policy.get("alert.retry_s")))
+            self._rests[name] = now + timedelta(seconds=max(answer.after_s, policy.channels.retry_s))
         else:
             self.ledger.write(Alert, id, lambda it: it.deliver(name, to, answer, context, is_resolved=is_over))
         self.say(f"alert at position {owed.position} {describe(self.ledger.history(id)[-1].event)}")
         if isinstance(answer, Failure) and answer.is_final:
-            self._turn_off(CHANNELS[name], policy.get(CHANNELS[name]), f"{to} wants no more alerts: {answer.reason}")
+            self._turn_off(name, policy.channels.targets.get(name), f"{to} wants no more alerts: {answer.reason}")
 
     def _delivery(self, owed: PendingDelivery, told: Event) -> Delivery:
         """The alert that is told, or the word that it is resolved, in people's words."""
@@ -83,12 +83,12 @@ class AlertDispatcher:
         own, first = delivery_id(id, owed.channel, is_resolved=True), delivery_id(id, owed.channel)
         return Delivery(own, reveal(raised, content), owed.position, reveal(told, content), first)
 
-    def _turn_off(self, key: str, value: str, reason: str) -> None:
+    def _turn_off(self, channel: str, target: str | None, reason: str) -> None:
         """The receiver wants nothing more: unset the channel, unless it has been set to another meanwhile."""
-        context = self.ledger.context(ACTOR)
+        key, context = CHANNELS[channel], self.ledger.context(ACTOR)
 
         def turn_off(settings: Settings) -> None:
-            if settings.policy.get(key) == value:
+            if settings.policy.channels.targets.get(channel) == target:
                 settings.change(key, None, reason, context)
 
         self.ledger.write(Settings, SETTINGS_ID, turn_off)

@@ -52,14 +52,14 @@ class Mail:
     @classmethod
     def from_settings(cls, policy: Policy, environment: Mapping[str, str]) -> Self:
         """The mail that is set. Raises ``ChannelNotReady`` where something it needs is missing."""
-        recipients, server = policy.get("alert.email_to"), policy.get("alert.smtp")
+        recipients, server = policy.channels.email_to, policy.channels.smtp
         if recipients is None:
             raise ChannelNotReady("no e-mail is set; set alert.email_to to one or more addresses")
         if server is None:
             raise ChannelNotReady("alert.smtp is not set; set it to the mail server, as in mail.example.org:587")
         if not 1 <= int(server.rpartition(":")[2]) <= 65_535:
             raise ChannelNotReady(f"alert.smtp is {server}, which has no such port; there are 1 to 65535")
-        user, security = policy.get("alert.smtp_user"), policy.get("alert.smtp_security")
+        user, security = policy.channels.smtp_user, policy.channels.smtp_security
         password = environment.get(PASSWORD_VARIABLE, "")
         if user is not None and security == "none":
             raise ChannelNotReady(
@@ -71,10 +71,10 @@ class Mail:
         return cls(
             server,
             recipients=recipients,
-            sender=policy.get("alert.email_from") or split(recipients)[0],
+            sender=policy.channels.email_from or split(recipients)[0],
             security=security,
             login=(user, password) if user is not None else None,
-            timeout_s=policy.get("alert.timeout_s"),
+            timeout_s=policy.channels.timeout_s,
         )
 
     def send(self, delivery: Delivery, now: datetime) -> str | Failure:

@@ -44,7 +44,7 @@ class Webhook:
     @classmethod
     def from_settings(cls, policy: Policy, environment: Mapping[str, str]) -> Self:
         """The webhook that is set. Raises ``ChannelNotReady`` where a URL or a secret is missing or is none."""
-        url = policy.get("alert.webhook")
+        url = policy.channels.webhook
         if url is None:
             raise ChannelNotReady("no webhook is set; set alert.webhook to a URL, or to env")
         is_secret = url == "env"
@@ -56,7 +56,7 @@ class Webhook:
         if not is_url(url):
             raise ChannelNotReady(f"{source} is not a URL; it is http:// or https:// with a host and perhaps a path")
         keys = read_keys(environment.get(SECRET_VARIABLE, ""))
-        return cls(url, keys, to=to, timeout_s=policy.get("alert.timeout_s"))
+        return cls(url, keys, to=to, timeout_s=policy.channels.timeout_s)
 
     def send(self, delivery: Delivery, now: datetime) -> str | Failure:
         """Post it, once; see ``Channel.send``. Redirects are not followed: the setting is what says where alerts go."""

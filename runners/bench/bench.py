@@ -21,7 +21,7 @@ from typing import Any
 from ...adapters.training.child import die_with
 from ...domain.errors import GrokputerError
 from ...domain.ports import Reviewer
-from ...domain.settings.settings import check_setting
+from ...domain.settings.settings import check_setting, current_key
 from ...projections.bench import FEEDBACKS
 from ..environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS, MiniWob
 from ..feedback.reviewer import load_reviewer
@@ -107,7 +107,7 @@ class Arguments:
             key, equals, value = pair.partition("=")
             if not equals:
                 raise GrokputerError(f"{pair!r} is no setting; give key=value, as in training.retries=4")
-            found[key] = (check_setting(key, value), "asked for on the command line")
+            found[current_key(key)] = (check_setting(key, value), "asked for on the command line")
         return found
 
     def plan(self, feedback: str, seed: int) -> Plan:

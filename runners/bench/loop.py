@@ -19,6 +19,7 @@ from ...domain.events import CycleClosed, TaskSucceeded
 from ...domain.ports import Reviewer
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import ROLES
+from ...domain.vocabulary import Arm
 from ...projections.bench import is_lost
 from ...projections.explain.escaping import escape_text
 from ..agent.attempts import ATTEMPTS, find_run
@@ -136,7 +137,7 @@ class _Loop:
 
     def _measure(self, cycle: int) -> None:
         """Runs pinned to the live adapter, unrated: they measure and count in no window."""
-        live = Route("pinned", self.parts.state.traffic(ROLE).stable, None)
+        live = Route(Arm.PINNED, self.parts.state.traffic(ROLE).stable, None)
         planned = self.plan.measurements(cycle)
         runs = self.display.track(self._runs(planned, live), len(planned), "measured")
         good = sum(isinstance(run.ended, TaskSucceeded) for run in runs)

@@ -11,7 +11,7 @@ from uuid import UUID
 from ...domain.aggregates.base import ACTOR
 from ...domain.errors import NotFound
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted, TaskStarted
-from ...domain.settings.settings import RECIPE_SETTINGS, ROLES, SETTINGS, is_setting, without_role
+from ...domain.settings.settings import ALL_SETTINGS, ROLES, current_key, is_setting, without_role
 from ...projections.explain.assignments import trace_run
 from ...projections.explain.history import History
 from ...projections.explain.lineage import trace
@@ -47,7 +47,7 @@ def explain(log: Log, state: State, name: str) -> Explanation:
     if name in state.registry.adapters:
         return _adapter(log, state, name)
     if is_setting(name):
-        return _setting(log, name)
+        return _setting(log, current_key(name))
     runs, rollouts = log.ids_like(name, TaskStarted.TOPIC), log.ids_like(name, RolloutStarted.TOPIC)
     if not runs + rollouts:
         raise NotFound(_unknown(state, name))
@@ -118,8 +118,7 @@ def _rollout(log: Log, state: State, rollout: str) -> Explanation:
 
 def _unknown(state: State, name: str) -> str:
     """One line: what there is, and where to look."""
-    keys = [*SETTINGS, *RECIPE_SETTINGS]
-    close = difflib.get_close_matches(without_role(name), keys, n=1)
+    close = difflib.get_close_matches(without_role(name), ALL_SETTINGS, n=1)
     meant = f" (close to it: {close[0]})" if close else ""
     return (
         f"{name!r} is no adapter ({say_names(state.registry.adapters)}), no setting{meant}, "

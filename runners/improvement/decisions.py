@@ -42,6 +42,7 @@ from ...domain.events import (
 from ...domain.process.commands import StartRollout
 from ...domain.process.improvement import decide, rollout_unit
 from ...domain.rules.routing import EDITION, route
+from ...domain.settings.recipe import current_figures
 from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ..ab.results import load_result
@@ -252,6 +253,7 @@ def _difference(now: Event, then: Event) -> str:
     if type(now) is type(then):
         blank = {name: it for name, it in NOT_RECORDED.get(type(then), {}).items() if getattr(then, name) == it}
         now = type(now)(**{**vars(now), **blank})
+    then = _by_current_names(then)
     if type(now) is type(then) and encode(now) == encode(_timed(then, now)):
         return ""
     if type(now) is not type(then):
@@ -259,6 +261,13 @@ def _difference(now: Event, then: Event) -> str:
     return (
         _differing([name for name in vars(then) if name != "time"], vars(now), vars(then)) or "it is stored otherwise"
     )
+
+
+def _by_current_names(event: Event) -> Event:
+    """The event, with a recipe's figures called what they are called now."""
+    if not isinstance(event, TrainingRequested):
+        return event
+    return TrainingRequested(**{**vars(event), "recipe": current_figures(event.recipe)})
 
 
 def _caused(now: Event, then: Event, occasion: str) -> Event:

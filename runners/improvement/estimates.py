@@ -62,7 +62,7 @@ def _newest_like(log: Log, policy: Policy, recipe: Recipe) -> TrainingCompleted 
         before.append(event)
         requested = before[0]
         if isinstance(event, TrainingCompleted) and len(before) == 3 and isinstance(requested, TrainingRequested):
-            base = (policy.get("model.base"), policy.get("model.revision"))
+            base = (policy.model.base, policy.model.revision)
             if (requested.base, requested.revision) == base and Recipe.from_json(requested.recipe) == recipe:
                 found = event
     return found

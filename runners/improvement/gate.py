@@ -27,6 +27,7 @@ from ...domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import ROLES, Policy
 from ...domain.verdict import Verdict
+from ...domain.vocabulary import Arm, Decision, GateReason
 from ...projections.bench import is_lost
 from ...projections.state.state import State
 from ..agent.attempts import find_run
@@ -66,14 +67,14 @@ def judge(
     known = parts.state.registry.adapters[name]
     id, role, policy = UUID(known["id"]), known["role"], parts.state.policy
     up_to, held_out = _held_out(ledger, UUID(known["training"]))
-    if not policy.get("gate.enabled", role):
-        return _record(ledger, id, Verdict("pass", "off", "the gate was switched off", {}), [], up_to)
+    if not policy.gate(role).enabled:
+        return _record(ledger, id, Verdict(Decision.PASS, GateReason.OFF, "the gate was switched off", {}), [], up_to)
     try:
         parts.prepare(name)
     except (DamagedWeights, ModelError) as error:
         reason, context = str(error), ledger.context(ACTOR, f"{id}/1")
         return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
-    limit = policy.get("gate.runs", role)
+    limit = policy.gate(role).runs
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, parts, name, on_count, say)
     rows = [
@@ -173,7 +174,7 @@ class _Bench:
                 run, id = self._find(held, arm)
                 if run is None and id is not None:
                     task = Task(environment, held.task, held.seed, held.role, self.session)
-                    wanted.append(RunSpec(task, id, Route("pinned", adapter, None, self.role)))
+                    wanted.append(RunSpec(task, id, Route(Arm.PINNED, adapter, None, self.role)))
         runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, ACTOR)
         lost = ""
         playing = run_batch(runner, wanted, self.parts.environment(environment), self.state)

@@ -202,17 +202,17 @@ def _request_training(ledger: Aggregates, command: RequestTraining, policy: Poli
     job = ledger.get(TrainingJob, command.training)
     if job.requested is not None:
         return job
-    minimum = policy.get("training.min_examples", command.role)
+    minimum = policy.training(command.role).min_examples
     job.request(
         context,
         role=command.role,
-        base=policy.get("model.base", command.role),
-        revision=policy.get("model.revision", command.role),
+        base=policy.model.base,
+        revision=policy.model.revision,
         parent=command.parent,
         recipe=policy.recipe_figures(command.role),
         minimum_examples=minimum,
-        below_stars=policy.get("training.below_stars", command.role),
-        retries=policy.get("training.retries", command.role),
+        below_stars=policy.training(command.role).learn_below_stars,
+        retries=policy.training(command.role).retries,
     )
     try:
         resolve_recipe(policy, command.role)

@@ -10,6 +10,7 @@ from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.rollout import Rollout, say_decision
 from ...domain.errors import DamagedWeights, ModelError, NotPossible
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutEvent
+from ...domain.vocabulary import AdapterStatus, RolloutPhase
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from ..wiring.registries import open_registry
@@ -52,11 +53,11 @@ WANTED = ("promote", "roll back", "abort", "pause", "resume", "approve", "share"
 """What a person may decide of a rollout."""
 
 DONE = {
-    "promote": "promoted",
-    "roll back": "rolled back",
-    "abort": "rolled back",
-    "pause": "paused",
-    "resume": "progressing",
+    "promote": RolloutPhase.PROMOTED,
+    "roll back": RolloutPhase.ROLLED_BACK,
+    "abort": RolloutPhase.ROLLED_BACK,
+    "pause": RolloutPhase.PAUSED,
+    "resume": RolloutPhase.PROGRESSING,
 }
 """The phase in which a decision has been taken already."""
 
@@ -112,7 +113,7 @@ def _find_rollout(state: State, decision: ByHand) -> UUID:
         if lane["adapter"] == name:
             return UUID(key)
     known = state.registry.adapters.get(name, {"status": "", "reason": ""})
-    if known["status"] == "rejected":
+    if known["status"] == AdapterStatus.REJECTED:
         raise NotPossible(f"{name} has no rollout: it was rejected before any traffic: {known['reason']}")
     raise NotPossible(f"{name} has no rollout; see 'grokputer rollouts'")
 
@@ -125,7 +126,7 @@ def _refuse_what_is_done(ledger: Ledger, it: Rollout, state: State, decision: By
     live = state.traffic(role).stable
     if live == name and wanted in ("promote", "forward"):
         raise NotPossible(f"{name} is live already; {_who_made_live(ledger, role, name)}; nothing was recorded")
-    if it.phase == "promoted" and wanted == "roll back" and live != name:
+    if it.phase == RolloutPhase.PROMOTED and wanted == "roll back" and live != name:
         raise NotPossible(
             f"{name} is not live any more; roll back the adapter that is, {live or 'the base'}; "
             f"{_who_made_live(ledger, role, live)}"

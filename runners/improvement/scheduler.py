@@ -1,4 +1,4 @@
-"""Keeping the schedule: a look at all ratings every four hours, and at a canary when the time alone says something new.
+"""Keeping the schedule: a look at all ratings every ``schedule.every_s``, and at a canary when time alone says something new.
 
 What is due is told from the log and the state, so a time that was missed is caught up once by the next worker. Each look is
 an event, and what follows from it follows as from any other: whatever was decided can be decided again from the log.
@@ -11,13 +11,10 @@ import time
 from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.rollout import is_news
 from ...domain.aggregates.schedule import SCHEDULE_ID, Schedule
-from ...projections.state.rollouts import LONGEST_BAKE_GAP_S, LONGEST_WAIT_GAP_S
+from ...domain.durations import say_time
+from ...projections.state.rollouts import LONGEST_BAKE_GAP_S
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-
-LOOK_S = LONGEST_WAIT_GAP_S
-"""Seconds between two looks that nothing causes; four hours, the project's user."""
-
 
 CHECK_S = 60.0
 """Seconds after which a worker looks at the clock again; chosen."""
@@ -40,10 +37,11 @@ class ScheduleKeeper:
         return reason is not None
 
     def _due(self, state: State) -> str | None:
-        if self._is_time("", CHECK_S) and self._is_missed(state):
-            return "every four hours"
+        every_s = state.policy.schedule.every_s
+        if self._is_time("", min(CHECK_S, every_s)) and self._is_missed(state, every_s):
+            return f"every {say_time(every_s)}"
         for rollout, lane in state.rollouts.items():
-            interval = state.policy.get("canary.interval_s", lane["role"])
+            interval = state.policy.canary(lane["role"]).interval_s
             if self._is_time(rollout, interval) and self._is_canary_due(rollout, state):
                 return f"time has passed for {lane['adapter']}"
         return None
@@ -56,13 +54,13 @@ class ScheduleKeeper:
         self._looked[name] = now
         return True
 
-    def _is_missed(self, state: State) -> bool:
+    def _is_missed(self, state: State, every_s: float) -> bool:
         """Whether the last look, or else the log's beginning, is too long ago, or lies ahead because the clock was set back."""
         if not state.position:
             return False
         kept = self.ledger.last(SCHEDULE_ID) or self.ledger.at(1)
         since = (self.ledger.clock.now() - kept.event.time).total_seconds()
-        return since >= LOOK_S or since < 0
+        return since >= every_s or since < 0
 
     def _is_canary_due(self, rollout: str, state: State) -> bool:
         """Whether a look now would say something new, or the time that it needs would else not count."""

@@ -172,7 +172,7 @@ def _train(
             )
 
     recipe = Recipe.from_json(job.requested.recipe)
-    parent = _parent_weights(ledger, parts, job) if recipe.lineage == "parent" else None
+    parent = _parent_weights(ledger, parts, job) if recipe.init_from == "parent" else None
     spec = TrainingJobSpec(folder / "job", file, recipe, base, parent)
     return train(spec, progressed, say=say, launcher=parts.launcher)
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from ...domain.errors import EnvironmentUnavailable, NotServed, UnknownTask
 from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
+from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus
 from ...projections.explain.overview import has_begun, waits_for, worker_task
 from ...projections.explain.sentences import describe_left_out
 from ...projections.state.state import State
@@ -163,7 +164,7 @@ class Worker:
 
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
-            if training["status"] in ("requested", "dataset built", "training"):
+            if training["status"] in OPEN_TRAININGS:
                 again = " again, from its last checkpoint" if training["attempts"] else ""
                 self.reporter.say(f"training {key[:8]} for role {training['role']}{again}")
                 job = carry_on_training(self.ledger, self.parts, UUID(key), self._progress, self.reporter.say)
@@ -185,7 +186,7 @@ class Worker:
         if state.policy.is_remote:
             return False
         for name, adapter in state.registry.adapters.items():
-            if adapter["status"] == "registered":
+            if adapter["status"] == AdapterStatus.REGISTERED:
                 try:
                     refused = prove(self.ledger, self.parts, name).rejected
                 except NotServed as error:
@@ -200,7 +201,7 @@ class Worker:
         if state.policy.is_remote:
             return False
         for name, adapter in state.registry.adapters.items():
-            if adapter["status"] != "proven" or time.monotonic() < self._gate_again.get(name, 0.0):
+            if adapter["status"] != AdapterStatus.PROVEN or time.monotonic() < self._gate_again.get(name, 0.0):
                 continue
             self.reporter.say(f"{name}: held-out instances, with it and with {adapter['parent'] or 'the base'}")
             try:

@@ -21,6 +21,7 @@ from ...domain.events import TaskFailed, TrainingRequested
 from ...domain.ports import Teacher
 from ...domain.settings.recipe import Recipe
 from ...domain.settings.settings import Policy
+from ...domain.vocabulary import OWN_FAULTS
 from ..feedback.corrections import correct_by_teacher
 from ..store.ledger import Ledger
 from ..wiring.services import Services
@@ -41,10 +42,12 @@ def collect_examples(
     """
     role, recipe, say = requested.role, Recipe.from_json(requested.recipe), _once(say)
     if requested.retries:
-        heat, exploration = (policy.get(f"training.retry_{key}", role) for key in ("temperature", "exploration"))
-        sampling = RetryPolicy(requested.parent, requested.retries, heat, exploration)
+        training = policy.training(role)
+        sampling = RetryPolicy(
+            requested.parent, requested.retries, training.retry_temperature, training.retry_exploration
+        )
         _retry(ledger, parts, requested, sampling, say)
-        if pages := policy.get("training.practice", role):
+        if pages := policy.training(role).practice:
             _practise(ledger, parts, requested, pages, sampling, say)
     try:
         teacher = parts.teacher(policy, role)
@@ -52,8 +55,8 @@ def collect_examples(
             return
         for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
             if run.started.is_verified or recipe.teacher_answers:
-                _teach(ledger, parts, run, teacher, policy.get("teacher.tries", role), say)
-        count = policy.get("teacher.variations", role)
+                _teach(ledger, parts, run, teacher, policy.teacher(role).tries, say)
+        count = policy.teacher(role).variations
         for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
             vary(ledger, parts, run, teacher, count, say=say)
     except ModelError as error:
@@ -110,7 +113,7 @@ def _is_own_fault(run: PastRun) -> bool:
     """Whether it failed by what the role did, as far as anybody knows. Where no environment judges, its rating has said so."""
     if not run.started.is_verified:
         return run.ended is not None
-    is_tried = isinstance(run.ended, TaskFailed) and run.ended.reason in ("wrong", "timeout")
+    is_tried = isinstance(run.ended, TaskFailed) and run.ended.reason in OWN_FAULTS
     return is_tried and run.fault in (None, run.role)
 
 

@@ -14,6 +14,7 @@ from ...domain.aggregates.run import LARGEST_SEED, TaskRun
 from ...domain.errors import GrokputerError
 from ...domain.events import TaskFailed, TrainingRequested
 from ...domain.rules.routing import Route
+from ...domain.vocabulary import OWN_FAULTS, Arm
 from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
@@ -40,7 +41,7 @@ def practise(
     """
     place = parts.environment(environment)
     runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, ACTOR)
-    route, training = Route("pinned", sampling.adapter, None, requested.role), requested.originator_id.hex
+    route, training = Route(Arm.PINNED, sampling.adapter, None, requested.role), requested.originator_id.hex
     played, wanted = [], []
     for name in tasks:
         for page in range(pages):
@@ -57,4 +58,4 @@ def practise(
 
 
 def _has_failed(run: TaskRun) -> bool:
-    return isinstance(run.ended, TaskFailed) and run.ended.reason in ("wrong", "timeout")
+    return isinstance(run.ended, TaskFailed) and run.ended.reason in OWN_FAULTS

@@ -13,6 +13,7 @@ from ...domain.aggregates.run import ISSUES, TaskRun
 from ...domain.events import Capability
 from ...domain.rules.imported import IMPORTED
 from ...domain.settings.settings import Policy
+from ...domain.vocabulary import FailureReason
 from ..environments.names import CHAT
 from .imports import Session
 from .steps import prompts_of
@@ -125,7 +126,7 @@ def _end(run: TaskRun, session: Session, detail: str, context: Any) -> None:
     if session.succeeded:
         run.succeed(session.duration_ms, 1.0, Policy(), context)
     else:
-        run.fail("wrong", detail, session.duration_ms, 0.0, Policy(), context)
+        run.fail(FailureReason.WRONG, detail, session.duration_ms, 0.0, Policy(), context)
 
 
 def _after(ledger: Ledger, run: TaskRun, actor: str) -> Any:

@@ -17,6 +17,7 @@ import msgspec
 from ...domain.errors import LogError
 from ...domain.events import EVENTS, Event, Timestamped
 from ...domain.rules.roles import GOOD_STARS
+from ...domain.settings.keys import current_key
 
 
 def _rated_alone(state: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +76,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("CanaryWeightSet", 1): lambda state: {**state, "reason": ""},
     ("RolloutStarted", 2): lambda state: {**state, "edition": 1},
     ("PolicyChanged", 1): lambda state: {**state, "is_unset": False},
+    # Some keys were renamed; an older program would not know the new ones and pass over them.
+    ("PolicyChanged", 2): lambda state: {**state, "key": current_key(state["key"])},
     ("ContentErased", 1): lambda state: {**state, "erased": ""},
 }
 """(topic, version) to the function that lifts a stored state of that version to the next."""

@@ -14,11 +14,11 @@ from .plugins import find_plugin, list_plugins
 
 def base_of(policy: Policy) -> Base:
     """The base model that the settings name."""
-    name = policy.get("model.base")
+    name = policy.model.base
     return Base(
         name="" if name == "embedded" else name,
-        revision=policy.get("model.revision"),
-        trust_remote_code=policy.get("model.trust_remote_code"),
+        revision=policy.model.revision,
+        trust_remote_code=policy.model.trust_remote_code,
         quantization=policy.quantization,
     )
 
@@ -34,10 +34,10 @@ def _open_endpoint(policy: Policy) -> Model:
     require("endpoint")
     from ...adapters.serving.remote import RemoteModel
 
-    endpoint = policy.get("model.endpoint")
+    endpoint = policy.model.endpoint
     if endpoint is None:
         raise ModelError("model.backend is openai but model.endpoint is not set; set it to the base URL")
-    return RemoteModel(endpoint, policy.get("model.base"))
+    return RemoteModel(endpoint, policy.model.base)
 
 
 LOCAL, ENDPOINT = "local", "openai"
@@ -55,7 +55,7 @@ def open_model(policy: Policy) -> Model:
     """The model that the settings name, loaded. Raises ``ModelError``, and ``BadPlugin`` for a name that there is not here and
     for a plug-in that cannot be loaded: both say nothing of a model or an adapter.
     """
-    backend = policy.get("model.backend")
+    backend = policy.model.backend
     if backend in OWN:
         return OWN[backend](policy)
     plugin = find_plugin("model", backend)
@@ -67,7 +67,7 @@ def open_model(policy: Policy) -> Model:
 
 def label_base(policy: Policy) -> str:
     """What a run records as its base: the name as set, and what identifies its weights or where it is served."""
-    name, backend = policy.get("model.base"), policy.get("model.backend")
+    name, backend = policy.model.base, policy.model.backend
     if backend == LOCAL:
         return f"{name}@{base_of(policy).fingerprint()}"
-    return f"{name}@{policy.get('model.endpoint') or backend}"
+    return f"{name}@{policy.model.endpoint or backend}"

@@ -28,7 +28,7 @@ def open_registry(policy: Policy, log: Path) -> WeightRegistry:
     """
     from ...adapters.registry.local import WeightStore
 
-    name, folder = policy.get("weights.registry"), adapters_folder(log)
+    name, folder = policy.weights.registry, adapters_folder(log)
     if name == LOCAL:
         return WeightStore(folder / "weights")
     plugin = find_plugin("registry", name)

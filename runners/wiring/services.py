@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Self
 from ...domain.errors import ModelError, NotServed, UnknownAdapter
 from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.forms import KEY_VARIABLES
-from ...domain.settings.settings import SETTINGS, BadSetting, Policy
+from ...domain.settings.running import ModelSettings
+from ...domain.settings.settings import BadSetting, Policy
 from ...projections.explain.sentences import say_names
 from ...projections.state.state import State
 from ..store.ledger import Ledger
@@ -52,7 +53,7 @@ class Services:
         self.ledger = ledger
         self.state = state
         self._model: Model | None = None
-        self._model_settings: list[object] = []
+        self._model_settings: ModelSettings | None = None
         self._environments: dict[str, Environment] = {}
         self._teachers: dict[tuple[str, str], Teacher] = {}
         self._base_label: str | None = None
@@ -73,7 +74,7 @@ class Services:
     def model(self) -> Model:
         """The model that the settings name, loaded at the first call and when they change. Raises ``ModelError``."""
         policy = self.state.policy
-        wanted = [policy.get(key) for key in SETTINGS if key.startswith("model.")]
+        wanted = policy.model
         if self._model is None or self._model_settings != wanted:
             self._close_model()
             self._model_settings, self._base_label = wanted, None
@@ -92,7 +93,7 @@ class Services:
 
         Its key comes from ``GROKPUTER_TEACHER_KEY``, or where that is not set from ``OPENAI_API_KEY``.
         """
-        endpoint, name = policy.get("teacher.endpoint", role), policy.get("teacher.model", role)
+        endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
         if endpoint is None or name is None:
             return None
         if (endpoint, name) not in self._teachers:
@@ -136,7 +137,7 @@ class Services:
             )
         if not server.can_load:
             raise ModelError(
-                f"{adapter} was trained on {trained_on}, and {self.state.policy.get('model.endpoint')} does not serve it; set "
+                f"{adapter} was trained on {trained_on}, and {self.state.policy.model.endpoint} does not serve it; set "
                 "model.backend to local, or load the adapter there under its name"
             )
         server.load(adapter, self.store.path(known["weights"]))

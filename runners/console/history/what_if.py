@@ -10,7 +10,7 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.events import RatingThresholdBreached
-from ....domain.settings.settings import check_setting
+from ....domain.settings.settings import check_setting, current_key
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table
@@ -114,4 +114,4 @@ def _changed(
         if not equals:
             raise GrokputerError(f"{pair!r} is no setting; give key=value, as in canary.promote_at=100")
         wanted[key] = value
-    return {key: check_setting(key, value) for key, value in wanted.items()}
+    return {current_key(key): check_setting(key, value) for key, value in wanted.items()}

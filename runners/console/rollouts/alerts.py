@@ -49,7 +49,7 @@ def list_alerts(
     if not shown:
         print_line("no alerts")
     for row in shown:
-        print_tree(_describe(row, log.clock.now(), state.policy.get("alert.tries")))
+        print_tree(_describe(row, log.clock.now(), state.policy.channels.max_attempts))
     about = [row["adapter"] for row in shown if row["is_open"] and row["adapter"] in state.registry.adapters]
     suggest(f"why {about[-1]}" if about else "status", db)
 
@@ -116,7 +116,7 @@ def try_channels(
 
     log = open_log(db)
     policy = load_state(log).policy
-    channels = [it for it, key in CHANNELS.items() if policy.get(key) and channel in (None, it)]
+    channels = [it for it in policy.channels.targets if channel in (None, it)]
     if not channels:
         keys = [CHANNELS[channel]] if channel else CHANNELS.values()
         raise ChannelNotReady(f"no channel to try; set {' or '.join(keys)}, see 'grokputer settings'")
@@ -139,7 +139,7 @@ def try_channels(
             opened = open_channel(name, policy)
             to, answer = opened.to, opened.send(delivery, alert.time)
         except ChannelNotReady as error:
-            to, answer = policy.get(CHANNELS[name]), Failure(str(error))
+            to, answer = policy.channels.targets[name], Failure(str(error))
         if isinstance(answer, Failure):
             arrived = False
             print_line(f"{name} to {to}: NOT delivered: {answer.reason}")

@@ -45,7 +45,7 @@ def ask_feedback(ledger: Ledger, parts: Services, run: TaskRun, actor: str) -> N
     if rated is None:
         return
     assert run.started is not None
-    if rated.ratings[-1].stars < parts.state.policy.get("training.below_stars", run.started.role):
+    if rated.ratings[-1].stars < parts.state.policy.training(run.started.role).learn_below_stars:
         ask_correction(ledger, parts, rated, actor, "the rating is recorded")
     else:
         say("the rating is recorded")

@@ -120,8 +120,8 @@ def correct(
             if started.adapter is not None:
                 parts.prepare(started.adapter)
             policy, role = parts.state.policy, started.role
-            heat, exploration = (policy.get(f"training.retry_{key}", role) for key in ("temperature", "exploration"))
-            sampling = RetryPolicy(started.adapter, retry, heat, exploration)
+            training = policy.training(role)
+            sampling = RetryPolicy(started.adapter, retry, training.retry_temperature, training.retry_exploration)
             retries = correct_by_retries(ledger, [(found, 1)], environment, parts.model, sampling, name_actor(by))
             corrected = next(retries, None)
         else:

@@ -12,6 +12,7 @@ import typer
 from ....domain.aggregates.run import LARGEST_SEED
 from ....domain.errors import GrokputerError, UnknownAdapter
 from ....domain.events import TaskFailed
+from ....domain.vocabulary import Arm
 from ....projections.explain.sentences import short_id, short_text
 from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
@@ -130,9 +131,9 @@ def _pin(state: State, adapter: str, role: str) -> Route:
     if adapter != BASE and adapter not in state.registry.adapters:
         raise UnknownAdapter(unknown_adapter(adapter, state.registry.adapters))
     if adapter == BASE:
-        return Route("pinned", None, None)
+        return Route(Arm.PINNED, None, None)
     of = state.registry.adapters[adapter]["role"]
-    return Route("pinned", adapter, None, of if of in roles_in(role) else role)
+    return Route(Arm.PINNED, adapter, None, of if of in roles_in(role) else role)
 
 
 def _state_then(ledger: Ledger, moment: str, role: str) -> tuple[State, Route]:
@@ -143,7 +144,7 @@ def _state_then(ledger: Ledger, moment: str, role: str) -> tuple[State, Route]:
     then = load_state(ledger, find_position(ledger, moment))
     live = then.traffic(role).stable
     say(f"as of position {then.position}: {live or BASE} was live")
-    return then, Route("pinned", live, None)
+    return then, Route(Arm.PINNED, live, None)
 
 
 def _runs(

@@ -178,7 +178,7 @@ def import_(
     state = process_new_events(ledger)
     print_line(f"imported {done.new} sessions as runs of role {role}; {done.there} were there already")
     _say_what_was_left(done)
-    if done.new and not state.policy.get("sessions.count", role):
+    if done.new and not state.policy.sessions(role).count:
         say(f"they count in no ratings; to count them for the base: grokputer settings set {role}.sessions.count true")
 
 

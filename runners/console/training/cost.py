@@ -25,13 +25,13 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     """Show recipe, dataset, and what the training would take: tried out on this machine, or by what is in the log."""
     policy = state.policy
     recipe = resolve_recipe(policy, role)
-    below, minimum = policy.get("training.below_stars", role), policy.get("training.min_examples", role)
+    below, minimum = policy.training(role).learn_below_stars, policy.training(role).min_examples
     events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
     dataset = build_dataset(events, ledger.get_content, role, below, recipe)
     declined = f"{dataset.lessons} usable examples, {minimum} are needed" if dataset.lessons < minimum else None
-    if policy.get("model.backend") == "openai":
+    if policy.model.backend == "openai":
         declined = "the model runs on an endpoint and cannot be trained here; set model.backend to local"
-    retries = policy.get("training.retries", role)
+    retries = policy.training(role).retries
     again = sum(
         run.started.is_repeatable
         for run in (find_uncorrected(ledger, role, below, recipe.held_out_share) if retries else ())
@@ -45,7 +45,7 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
             if probes
             else estimate_from_history(ledger, policy, dataset, recipe)
         )
-    pages = policy.get("training.practice", role) if retries else 0
+    pages = policy.training(role).practice if retries else 0
     if as_json:
         tried_first = {"runs": again, "times": retries, "practice_pages": pages}
         print_json(_document(role, recipe, dataset, declined, found, Prices.of(policy)) | {"tried_first": tried_first})

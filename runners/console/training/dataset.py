@@ -57,7 +57,7 @@ def list_datasets(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     rows = []
     for role in ROLES:
         built, state = _build(log, role)
-        rows.append(_document(built, role, state.policy.get("training.min_examples", role)))
+        rows.append(_document(built, role, state.policy.training(role).min_examples))
     if as_json:
         print_json(rows)
         return
@@ -88,7 +88,7 @@ def preview(
     if source is not None and not chosen:
         there = ", ".join(sorted(built.by_source)) or "none"
         raise NotPossible(f"no example of the dataset is of source {source!r}; its sources: {there}")
-    minimum = state.policy.get("training.min_examples", role)
+    minimum = state.policy.training(role).min_examples
     if as_json:
         print_json(_document(built, role, minimum) | {"shown": [it.to_json() for it in chosen[:limit]]})
         return
@@ -197,7 +197,7 @@ def synthesize(
 
     ledger = open_ledger(db)
     state = process_new_events(ledger)
-    below, share = state.policy.get("training.below_stars", role), resolve_recipe(state.policy, role).held_out_share
+    below, share = state.policy.training(role).learn_below_stars, resolve_recipe(state.policy, role).held_out_share
     runs = [run for run in find_corrected(ledger, role, below, share) if not run.variations]
     runs = runs[-limit:] if limit is not None else runs
     if dry_run:
@@ -235,7 +235,7 @@ def _build(log: Log, role: str) -> tuple[Dataset, State]:
 
     state = load_state(log)
     events = (recorded.event for recorded in log.read(1, None, TOPICS))
-    below = state.policy.get("training.below_stars", role)
+    below = state.policy.training(role).learn_below_stars
     return build_dataset(events, log.get_content, role, below, resolve_recipe(state.policy, role)), state
 
 

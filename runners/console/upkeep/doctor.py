@@ -16,6 +16,7 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
+from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import Column, print_json, print_table
@@ -172,10 +173,10 @@ def _check_worker(db: Path, state: State) -> Check:
     """Whether a worker has the log's lease, and what waits for one."""
     import fcntl
 
-    waiting = sum(
-        it["status"] in ("requested", "dataset built", "training") for it in state.registry.trainings.values()
+    waiting = sum(it["status"] in OPEN_TRAININGS for it in state.registry.trainings.values())
+    waiting += sum(
+        it["status"] in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN) for it in state.registry.adapters.values()
     )
-    waiting += sum(it["status"] in ("registered", "proven") for it in state.registry.adapters.values())
     lease = Path(f"{db.resolve()}.lease")
     if lease.exists():
         with lease.open() as file:
@@ -235,18 +236,22 @@ def _check_models(state: State) -> Iterator[Check]:
     from ...wiring.models import ENDPOINT, LOCAL, base_of
 
     policy = state.policy
-    if policy.get("model.backend") not in (ENDPOINT, LOCAL):
-        yield Check("model", "ok", f"of the plug-in {policy.get('model.backend')}; a run asks it")
-    elif policy.get("model.backend") == ENDPOINT:
-        used = [name for name, it in state.registry.adapters.items() if it["status"] in ("live", "canary")]
-        names = [str(policy.get("model.base")), *used]
+    if policy.model.backend not in (ENDPOINT, LOCAL):
+        yield Check("model", "ok", f"of the plug-in {policy.model.backend}; a run asks it")
+    elif policy.model.backend == ENDPOINT:
+        used = [
+            name
+            for name, it in state.registry.adapters.items()
+            if it["status"] in (AdapterStatus.LIVE, AdapterStatus.CANARY)
+        ]
+        names = [policy.model.base, *used]
         key = KEY_VARIABLES["model.endpoint"]
-        yield Check("model", *check_endpoint(policy.get("model.endpoint"), names, key, "model.endpoint"))
+        yield Check("model", *check_endpoint(policy.model.endpoint, names, key, "model.endpoint"))
     else:
         yield Check("model", *check_base(base_of(policy)))
     asked = set()
     for role in ROLES:
-        endpoint, name = policy.get("teacher.endpoint", role), policy.get("teacher.model", role)
+        endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
         if endpoint is None or name is None or (endpoint, name) in asked:
             continue
         asked.add((endpoint, name))
@@ -260,7 +265,7 @@ def _check_channels(state: State) -> Iterator[Check]:
     from ....domain.aggregates.alert import CHANNELS
     from ...alerts.channels import open_channel
 
-    on = [name for name, key in CHANNELS.items() if state.policy.get(key)]
+    on = [*state.policy.channels.targets]
     if not on:
         yield Check("alerts", "ok", f"printed by 'grokputer work' alone; {' and '.join(CHANNELS.values())} are not set")
     for name in on:
@@ -293,4 +298,6 @@ def _check_weights(db: Path, state: State) -> Iterator[Check]:
             yield Check(name, "ok", f"{adapter['weights'][:19]}, as stored")
         except GrokputerError as error:
             # Weights that no run is sent to are a loss for the record, not for the service.
-            yield Check(name, "fail" if adapter["status"] in ("live", "canary") else "warn", str(error))
+            yield Check(
+                name, "fail" if adapter["status"] in (AdapterStatus.LIVE, AdapterStatus.CANARY) else "warn", str(error)
+            )

@@ -133,10 +133,10 @@ def _confirm(target: Target, words: Words) -> None:
 
 def _check_lineage(state: State) -> None:
     for role in _trained_roles(state):
-        if state.policy.get("training.lineage", role) == "parent":
+        if state.policy.recipe_figures(role)["init_from"] == "parent":
             raise GrokputerError(
-                f"trainings of role {role} go on from the live adapter, which would keep what it learnt; set training.lineage "
-                "to base first"
+                f"trainings of role {role} go on from the live adapter, which would keep what it learnt; set "
+                "training.init_from to base first"
             )
 
 

@@ -5,35 +5,61 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ....domain.aggregates.settings import SETTINGS_ID, Settings
 from ....domain.evidence.terms import SHARES, is_kept
-from ....domain.settings.settings import RECIPE_SETTINGS, SETTINGS, Policy, check_setting, role_of, without_role
+from ....domain.settings.settings import check_key, check_setting, current_key, role_of, without_role
 from ....projections.explain.sentences import say_value
-from ..completion import offer_settings
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_line, print_table
+from ..rendering import print_json, print_line, say
+from .settings_listing import choose, complete_key, print_rows, print_setting, setting_row, setting_rows
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
 
-settings = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+class SettingsGroup(TyperGroup):
+    """Takes a first word that is no command for what to list: ``settings canary`` is ``settings --only canary``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What is left of the arguments after the options."""
+        for number, word in enumerate(args):
+            is_value = number > 0 and args[number - 1] in ("--db", "--only")
+            if is_value or word.startswith("-"):
+                continue
+            if word not in self.commands:
+                args = ["--only", word, *args[:number], *args[number + 1 :]]
+            break
+        return super().parse_args(ctx, args)
+
+
+settings = typer.Typer(cls=SettingsGroup, invoke_without_command=True, add_completion=False, rich_markup_mode=None)
+
+Key = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="The setting, as 'grokputer settings' lists it.", autocompletion=complete_key),
+]
 
 
 @settings.callback()
 def list_settings(
     context: typer.Context,
+    only: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Only those whose key begins so; the word alone will do.")
+    ] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Only those that were changed.")] = False,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """List the settings, or set one.
+    """List the settings, or show, set or unset one.
 
     A key may be set for one role alone by writing the role before it, as in action.training.r.
 
     \b
     Examples:
+      grokputer settings canary
       grokputer settings --changed
       grokputer settings set rating.threshold 4.0 --reason "stricter since the release"
     """
@@ -41,48 +67,46 @@ def list_settings(
         return
     from ...store.states import load_state
 
-    state = load_state(open_log(db))
-    rows = [row for row in _rows(state) if row["is_changed"] or not changed]
+    rows = choose(setting_rows(load_state(open_log(db)).policy), only)
+    rows = [row for row in rows if row["is_changed"] or not changed]
     if as_json:
         print_json(rows)
-        return
-    columns = ("setting", "value", "default", "takes", "help")
-    print_table(columns, (list(row.values())[:5] for row in rows), "all settings are at their defaults")
+    else:
+        print_rows(rows, "nothing is set" if only else "all settings are at their defaults")
 
 
-def _rows(state: State) -> list[dict[str, Any]]:
-    """One row per setting, then per recipe figure, then per setting of one role alone."""
-    policy = state.policy
-    keys = [*SETTINGS, *RECIPE_SETTINGS, *(key for key in sorted(policy.changed) if without_role(key) != key)]
-    return [_row(key, policy) for key in keys]
+@settings.command("show")
+def show_setting(key: Key, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Show all about one setting: what it does, its value, range and default, and where the default comes from.
+
+    \b
+    Examples:
+      grokputer settings show canary.weight_percent
+      grokputer settings show action.training.r --json
+    """
+    from ...store.states import load_state
+
+    check_key(key)
+    key = _current(key)
+    policy = load_state(open_log(db)).policy
+    row = setting_row(key, policy)
+    if as_json:
+        print_json(row)
+    else:
+        print_setting(row, policy)
 
 
-def _row(key: str, policy: Policy) -> dict[str, Any]:
-    """The setting as it is; the default of a figure of the recipe is that of the preset in force."""
-    bare = without_role(key)
-    role = role_of(key)
-    setting = SETTINGS.get(bare) or RECIPE_SETTINGS[bare]
-    default = setting.default if bare in SETTINGS else policy.preset_figure(bare, role)
-    value = policy.get(bare, role)
-    help = setting.help if role is None else f"for role {role} alone: {setting.help}"
-    return {
-        "key": key,
-        "value": default if value is None else value,
-        "default": default,
-        "takes": setting.allowed(),
-        "help": help,
-        "is_changed": key in policy.changed,
-    }
+def _current(key: str) -> str:
+    """The key as it is called now; say so where that is another."""
+    now = current_key(key)
+    if now != key:
+        say(f"{key} was renamed; it is {now} now")
+    return now
 
 
 @settings.command("set")
 def set_setting(
-    key: Annotated[
-        str,
-        typer.Argument(
-            metavar="KEY", help="The setting, as 'grokputer settings' lists it.", autocompletion=offer_settings
-        ),
-    ],
+    key: Key,
     value: Annotated[
         str, typer.Argument(metavar="VALUE", help="Its new value; '' for none where that is the default.")
     ],
@@ -101,7 +125,7 @@ def set_setting(
     from ...wiring.services import check_part
 
     ledger = open_ledger(db)
-    typed = check_setting(key, value)
+    typed, key = check_setting(key, value), _current(key)
     check_part(key, typed)
     context, recorded = ledger.context(name_actor(by)), False
     why = ledger.put(reason, "--reason") if reason else ""
@@ -122,7 +146,7 @@ def set_setting(
 
 @settings.command("unset")
 def unset_setting(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The setting, as 'grokputer settings' lists it.")],
+    key: Key,
     reason: Annotated[str, typer.Option(help="Why; it is recorded with the change.")] = "",
     by: Actor = None,
     db: Db = DEFAULT_DB,
@@ -136,7 +160,8 @@ def unset_setting(
     """
     from ...improvement.process_manager import process_new_events
 
-    ledger = open_ledger(db)
+    check_key(key)
+    key, ledger = _current(key), open_ledger(db)
     process_new_events(ledger)
     context, recorded = ledger.context(name_actor(by)), False
     why = ledger.put(reason, "--reason") if reason else ""
@@ -148,7 +173,7 @@ def unset_setting(
 
     ledger.write(Settings, SETTINGS_ID, decide)
     state = process_new_events(ledger)
-    value = say_value(_row(key, state.policy)["value"])
+    value = say_value(setting_row(key, state.policy)["value"])
     print_line(f"{key} is {value} again" if recorded else f"{key} is not set, it is {value}; nothing was recorded")
     if recorded:
         _say_who_keeps_theirs(state, key)

@@ -1,0 +1,100 @@
+"""Settings of ratings: when falling ratings are a breach, what a run rates itself, and how often all is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .setting import USER, Group, setting
+
+
+@dataclass(frozen=True)
+class RatingSettings(Group):
+    """When the ratings of a role's live adapter start a training."""
+
+    PREFIX: ClassVar[str] = "rating"
+
+    rule: str = setting(
+        "sequential",
+        "How a breach is found. 'sequential': evidence that the mean is under the threshold, valid at any look. 'threshold': "
+        "the rolling mean of the window is under it.",
+        choices=("sequential", "threshold"),
+    )
+    threshold: float = setting(
+        3.8, "Mean rating under which the role is to be improved.", source=USER, unit="stars", low=1, high=5
+    )
+    average_run_length: float = setting(
+        1000.0,
+        "Rule 'sequential': ratings between two false alarms, on average and at least. A smaller number finds a fall sooner "
+        "and is wrong more often.",
+        unit="ratings",
+        low=1,
+        high=1e9,
+    )
+    window: int = setting(
+        50, "Ratings in the window of the rolling mean.", source=USER, unit="ratings", low=1, high=1000
+    )
+    minimum: int = setting(
+        10,
+        "Ratings that the rolling mean needs before it says anything.",
+        source=USER,
+        unit="ratings",
+        low=1,
+        high=1000,
+    )
+    cooldown: int = setting(
+        200,
+        "Ratings after a closed cycle before the same adapter can breach again.",
+        unit="ratings",
+        low=0,
+        high=1_000_000,
+    )
+    max_backoff: int = setting(
+        8,
+        "The cooldown doubles with each cycle that ends without a promotion, up to so many times its length.",
+        unit="times",
+        low=1,
+        high=1000,
+    )
+
+
+@dataclass(frozen=True)
+class SessionSettings(Group):
+    """Sessions that another program recorded."""
+
+    PREFIX: ClassVar[str] = "sessions"
+
+    count: bool = setting(
+        False,
+        "Count imported sessions as runs and ratings of the bare base. They count in its window while no adapter is live, "
+        "which can lead to a training, and in status.",
+        source="chosen: they judge another program's model",
+    )
+
+
+@dataclass(frozen=True)
+class ImplicitSettings(Group):
+    """The rating that a run gives itself: 5, 4, or 3; a failure gets 1."""
+
+    PREFIX: ClassVar[str] = "implicit"
+    IS_PER_ROLE: ClassVar[bool] = False
+
+    five_under_s: float = setting(10.0, "A success faster than this gets 5.", source=USER, unit="seconds", low=0)
+    four_under_s: float = setting(30.0, "A success faster than this gets 4.", source=USER, unit="seconds", low=0)
+
+
+@dataclass(frozen=True)
+class ScheduleSettings(Group):
+    """Looks at ratings and canaries that no run causes."""
+
+    PREFIX: ClassVar[str] = "schedule"
+    IS_PER_ROLE: ClassVar[bool] = False
+
+    every_s: float = setting(
+        14_400.0,
+        "Time between two looks at the ratings of all roles and at all canaries.",
+        source=f"{USER}: four hours",
+        unit="seconds",
+        low=60,
+        high=604_800,
+    )

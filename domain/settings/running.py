@@ -1,0 +1,90 @@
+"""Settings of running: how a run is made, the model that makes it, and the teacher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .forms import BACKEND, MODEL_ENDPOINT, REGISTRY, TEACHER_ENDPOINT
+from .setting import MEASURED, Group, setting
+
+
+@dataclass(frozen=True)
+class RunSettings(Group):
+    """How a run is made."""
+
+    PREFIX: ClassVar[str] = "run"
+
+    max_steps: int = setting(12, "Steps after which a run has failed with a timeout.", unit="steps", low=1, high=1000)
+    max_tokens: int = setting(256, "Longest answer of the model.", unit="tokens", low=1, high=100_000)
+    temperature: float = setting(0.0, "Sampling temperature; 0 takes the likeliest token.", low=0, high=5)
+    max_resamples: int = setting(
+        8,
+        "Times that another answer is sampled where a run would repeat what it has done on the same page. An endpoint is asked "
+        "for none unless this is set, as each is a request to pay for.",
+        source=MEASURED,
+        unit="answers",
+        low=0,
+        high=100,
+    )
+
+
+@dataclass(frozen=True)
+class ModelSettings(Group):
+    """The base model, one for all roles."""
+
+    PREFIX: ClassVar[str] = "model"
+    IS_PER_ROLE: ClassVar[bool] = False
+
+    backend: str = setting(
+        "local",
+        "Where the model runs. 'local': in this process. 'openai': at an OpenAI-compatible endpoint. Or a plug-in's name.",
+        form=BACKEND,
+    )
+    base: str = setting("embedded", "'embedded', a path, a Hugging Face name, or the endpoint's name of a model.")
+    revision: str | None = setting(None, "Revision of a Hugging Face model.")
+    quantization: str = setting(
+        "auto",
+        "How the base is held, and adapters with it. 'nf4': 4 bits. 'none': bf16. 'auto': 'nf4' for all models but the "
+        "embedded one, whose 10 MB are no burden.",
+        source="measured: the embedded model is better and faster unquantised",
+        choices=("auto", "nf4", "none"),
+    )
+    endpoint: str | None = setting(
+        None, "Base URL of an OpenAI-compatible endpoint. Its key comes from OPENAI_API_KEY.", form=MODEL_ENDPOINT
+    )
+    trust_remote_code: bool = setting(False, "Run code that comes with a model of Hugging Face.")
+
+
+@dataclass(frozen=True)
+class WeightsSettings(Group):
+    """Where the weights of adapters are kept."""
+
+    PREFIX: ClassVar[str] = "weights"
+    IS_PER_ROLE: ClassVar[bool] = False
+
+    registry: str = setting("local", "'local': a folder beside the log. Or a plug-in's name.", form=REGISTRY)
+
+
+@dataclass(frozen=True)
+class TeacherSettings(Group):
+    """A better model that is asked what should have been done."""
+
+    PREFIX: ClassVar[str] = "teacher"
+
+    endpoint: str | None = setting(
+        None,
+        "Base URL of the teacher's OpenAI-compatible endpoint. Its key comes from GROKPUTER_TEACHER_KEY.",
+        form=TEACHER_ENDPOINT,
+    )
+    model: str | None = setting(None, "The teacher's name at its endpoint.")
+    tries: int = setting(
+        2, "Attempts of the teacher at each failed task without a correction.", unit="attempts", low=0, high=100
+    )
+    variations: int = setting(
+        0,
+        "Variations of each corrected run that the teacher makes before a training.",
+        unit="variations",
+        low=0,
+        high=100,
+    )

@@ -1,0 +1,71 @@
+"""Settings of training: what is learnt from, and what it costs. The recipe's own figures are in ``recipe``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .setting import USER, Group, setting
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Group):
+    """What a training learns from."""
+
+    PREFIX: ClassVar[str] = "training"
+
+    preset: str = setting(
+        "default",
+        "Where the recipe's figures come from where they are not set. 'seed': the figures of the project's user. 'default': "
+        "those that measured better.",
+        choices=("default", "seed"),
+    )
+    min_examples: int = setting(
+        5, "Usable examples under which a training is declined.", source=USER, unit="examples", low=1
+    )
+    learn_below_stars: int = setting(
+        4, "Runs rated under this are learnt from.", source=USER, unit="stars", low=2, high=5
+    )
+    retries: int = setting(
+        2,
+        "Sampled attempts at each failed task without a correction. Successes become targets.",
+        unit="attempts",
+        low=0,
+        high=100,
+    )
+    practice: int = setting(
+        0,
+        "Fresh pages of each task that failed, played before a training. Failures there get training.retries.",
+        unit="pages",
+        low=0,
+        high=1000,
+    )
+    retry_temperature: float = setting(0.8, "Sampling temperature of those attempts.", low=0.01, high=5)
+    retry_exploration: float = setting(
+        0.5,
+        "Share of the steps in the later half of those attempts that are drawn from what the page allows.",
+        unit="of 1",
+        low=0,
+        high=1,
+    )
+
+
+@dataclass(frozen=True)
+class CostSettings(Group):
+    """What a training costs: the estimate before it and the account after it."""
+
+    PREFIX: ClassVar[str] = "cost"
+    IS_PER_ROLE: ClassVar[bool] = False
+
+    power_watts: float = setting(
+        100.0,
+        "Power of the machine while it trains.",
+        source="chosen: a desktop without a GPU",
+        unit="watts",
+        low=0,
+    )
+    price_per_kwh: float = setting(
+        0.29, "Price of energy.", source="households in the EU, 2024, Eurostat", unit="currency per kWh", low=0
+    )
+    price_per_hour: float = setting(0.0, "Rent of the machine, 0 for one's own.", unit="currency per hour", low=0)
+    currency: str = setting("EUR", "The currency of the prices.")
