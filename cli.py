@@ -8,8 +8,8 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -53,7 +53,21 @@ COMMANDS = {
 """Each command and the module of ``runners/console`` that it is in, in the order of the help."""
 
 
-class Commands(TyperGroup):
+class LogGroup(TyperGroup):
+    """Commands below a command: a log that is named before one of them is the log of that one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that was asked for, with ``--db`` put before what is given to it; given after it, that counts."""
+        name, command, rest = super().resolve_command(ctx, args)
+        source = ctx.get_parameter_source("db")
+        if source is None or source.name != "COMMANDLINE":
+            return name, command, rest
+        if command is None or not any("--db" in it.opts for it in command.params):
+            ctx.fail(f"'{name}' takes no --db")
+        return name, command, ["--db", str(ctx.params["db"]), *rest]
+
+
+class Commands(LogGroup):
     """The commands, with errors that are the user's business as one line on stderr and exit 1; bugs keep their trace."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -71,6 +85,10 @@ class Commands(TyperGroup):
             alone = typer.Typer(add_completion=False, rich_markup_mode=None)
             alone.command(cmd_name)(found)
             found = alone
+        else:
+            own = found.info.cls if isinstance(found.info.cls, type) else TyperGroup
+            if not issubclass(own, LogGroup):
+                found.info.cls = LogGroup if own is TyperGroup else type(own.__name__, (LogGroup, own), {})
         return typer.main.get_command(found)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -136,6 +154,7 @@ def grokputer(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    db: Annotated[Path | None, typer.Option("--db", metavar="PATH", help="The log, as after the command.")] = None,
 ) -> None:
     """An agent that uses a computer, is rated for it, and trains itself on what went wrong.
 
@@ -190,9 +209,9 @@ def _line_for(error: Exception) -> str | None:
 
 
 def _complain(line: str) -> None:
-    from .projections.explain.escaping import escape_text
+    from .runners.console.rendering import say
 
-    print(f"grokputer: {escape_text(' '.join(line.split()))}", file=sys.stderr)
+    say(f"grokputer: {' '.join(line.split())}")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -165,10 +166,13 @@ class Story:
         [*_, newest] = self.ledger.read(1, None, ("TrainingRequested",))
         return newest.event.originator_id
 
-    def train(self, training: UUID, attempts: int = 1) -> UUID:
-        """The training completes, with weights in the store; the adapter that is registered for it."""
+    def train(self, training: UUID, attempts: int = 1, also: Sequence[dict[str, Any]] = ()) -> UUID:
+        """The training completes, with weights in the store; the adapter that is registered for it.
+
+        ``also`` are further rows of its dataset's manifest.
+        """
         manifest = [{"source": "correction", "run": run.hex, "step": 0} for run in self.runs[:6]]
-        manifest += [{"source": "replay", "run": self.runs[0].hex, "step": 0}]
+        manifest += [{"source": "replay", "run": self.runs[0].hex, "step": 0}, *also]
         key = self.ledger.put(json.dumps(manifest))
         folder = self.path.parent / f"weights-{training.hex[:6]}"
         folder.mkdir()

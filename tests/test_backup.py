@@ -113,9 +113,9 @@ def test_a_backup_is_a_log_with_its_weights_that_any_command_reads(log: Path, ba
     assert subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=backup, capture_output=True).returncode == 0
 
 
-def test_a_backup_never_replaces_another_and_needs_a_folder_to_lie_in(log: Path, backup: Path) -> None:
+def test_a_backup_never_replaces_another_and_lies_in_no_file(log: Path, backup: Path) -> None:
     assert "is there already; a backup never replaces another" in refused("backup", backup, db=log)
-    assert "no folder" in refused("backup", backup / "none" / "b", db=log)
+    assert "name a folder" in refused("backup", log / "none" / "b", db=log)
 
 
 def test_a_backup_of_what_writers_write_meanwhile_is_of_one_moment_and_they_go_on(log: Path, tmp_path: Path) -> None:

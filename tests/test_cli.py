@@ -53,10 +53,37 @@ def test_a_wrong_option_is_a_usage_error_and_exits_with_2(log: Path) -> None:
     assert call("nonsense").exit_code == 2
 
 
-def test_a_log_named_before_the_subcommand_is_not_silently_ignored(log: Path) -> None:
-    result = call("rollouts", "--db", log, "promote", "lora-v2", "--reason", "x")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--db", "{}", "status"],
+        ["--db", "{}", "rollouts", "promote", "lora-v2", "--reason", "x"],
+        ["rollouts", "--db", "{}", "promote", "lora-v2", "--reason", "x"],
+        ["--db", "none.db", "rollouts", "--db", "other.db", "promote", "lora-v2", "--reason", "x", "--db", "{}"],
+        ["--db", "{}", "runs"],
+    ],
+    ids=" ".join,
+)
+def test_a_log_named_before_the_command_is_its_log(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GROKPUTER_DB", "elsewhere.db")
+    shown = output(*(word.format(log) for word in words))
+    assert "lora-v" in shown
+    assert not (tmp_path / "elsewhere.db").exists()
+
+
+def test_a_log_named_before_a_command_that_has_none_is_refused(log: Path) -> None:
+    result = call("--db", log, "bench", "learn")
     assert result.exit_code == 2
-    assert "give --db after promote" in result.stderr
+    assert "'bench' takes no --db" in result.stderr
+
+
+def test_who_decides_is_named_by_as_or_by_actor(log: Path) -> None:
+    for option in ("--as", "--actor"):
+        output("settings", "set", "rating.window", 40 + len(option), option, "eve", db=log)
+        assert json.loads(output("log", "--limit", 1, "--json", db=log))["actor"] == "eve"
 
 
 READING = (

@@ -191,7 +191,7 @@ def test_why_prints_the_tree_with_positions_and_as_json_nested(log: Path) -> Non
     ):
         assert words in shown
     assert "replaced" not in shown
-    below = [line.lstrip("│├└─ ").split()[0] for line in shown.splitlines()[1:]]
+    below = [line.lstrip("│├└─ ").split()[0] for line in shown.splitlines()[2:]]
     assert all(position.isdecimal() for position in below)
     assert "stars for run" not in shown
     assert output("why", "lora-v1", "--ratings", db=log).count("stars for run") == 10

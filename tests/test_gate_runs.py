@@ -262,7 +262,7 @@ def test_answers_in_words_are_judged_by_their_loss(tmp_path: Path, tiny_base: Pa
 
 def test_a_wrong_correction_of_an_environments_task_is_refused_and_never_a_target(history: History) -> None:
     [run] = history.run("miniwob", range(200, 201))
-    with pytest.raises(BadCorrection, match="nothing was recorded"):
+    with pytest.raises(BadCorrection, match="no correction was recorded"):
         correct_by_hand(history.ledger, run, Finished(), ["CLICKbutton:Ok[1]"], "mallory")
     assert history.ledger.get(TaskRun, run.id).corrections == []
 

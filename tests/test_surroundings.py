@@ -90,7 +90,7 @@ def test_an_argument_that_is_no_text_is_one_line(log: Path) -> None:
     assert shown.stderr.decode().count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [("log", "export", "{}/no/such/file"), ("log", "import", "{}/none.jsonl")])
+@pytest.mark.parametrize("words", [("log", "export", "{}/events.db/no/file"), ("log", "import", "{}/none.jsonl")])
 def test_a_file_that_cannot_be_opened_is_one_line_that_names_it(
     log: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:

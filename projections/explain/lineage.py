@@ -148,13 +148,14 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
         places = {run: log.position_of(f"{UUID(run)}/1") for run in runs if run}
         named = ", ".join(f"{run[:8]} at {place}" for run, place in sorted(places.items(), key=lambda it: it[1] or 0))
         text = f"{source}: {count(sum(runs.values()), 'example')}"
-        text += f" from {count(len(places), 'run')}: {named}" if places else ""
+        brief = text = text + (f" from {count(len(places), 'run')}" if places else "")
+        text += f": {named}" if places else ""
         data = {
             "source": source,
             "examples": sum(runs.values()),
             "runs": [{"run": run, "position": place, "examples": runs[run]} for run, place in places.items()],
         }
-        nodes.append(Node("Source", position, text, data))
+        nodes.append(Node("Source", position, text, data, brief=brief))
     return nodes
 
 

@@ -259,6 +259,9 @@ def short_id(id: str) -> str:
 
 
 def short_text(text: str, length: int = 60) -> str:
-    """The text on one line, cut at ``length`` characters."""
+    """The text on one line of at most ``length`` characters, cut after a whole word where one ends in its latter half."""
     line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 1] + "…"
+    if len(line) <= length:
+        return line
+    end = line.rfind(" ", length // 2, length)
+    return line[: end if end > 0 else length - 1] + "…"

@@ -66,6 +66,8 @@ class Node:
     caused_by: int | None = None
     """The position of the event that led to it."""
     children: list[Node] = field(default_factory=list)
+    brief: str = ""
+    """The text without the list of runs in it; empty where it has none."""
 
     def to_json(self) -> dict[str, Any]:
         """The node and all below it, JSON-plain."""

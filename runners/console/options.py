@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +14,7 @@ import typer
 from ...domain.aggregates.base import ACTOR
 from ...domain.errors import GrokputerError, NotFound
 from ...projections.explain.sentences import short_text
+from .completion import offer_runs
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
@@ -21,11 +24,13 @@ DEFAULT_DB = Path("events.db")
 
 Db = Annotated[Path, typer.Option("--db", envvar="GROKPUTER_DB", help="The log.", metavar="PATH")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Actor = Annotated[str | None, typer.Option("--as", help="Who this is recorded as; default: your user name.")]
+Actor = Annotated[str | None, typer.Option("--as", "--actor", help="Who this is recorded as; default: your user name.")]
 RunPrefix = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="The run's id, or as much of its beginning as is unique, four characters or more."
+        metavar="RUN",
+        help="The run's id, or as much of its beginning as is unique, four characters or more.",
+        autocompletion=offer_runs,
     ),
 ]
 Role = Literal["action", "ocr", "decomposition", "recovery"]
@@ -49,14 +54,23 @@ def open_ledger(db: Path) -> Ledger:
     return Ledger.open(db)
 
 
+@contextmanager
+def folder_of(path: Path) -> Iterator[None]:
+    """The folder that the path is in is there within the block; where the block fails, what was made for it is taken away."""
+    missing = [it for it in path.absolute().parents if not it.exists()]
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # it is no longer empty, so somebody uses it
+                folder.rmdir()
+        raise
+
+
 def is_for_subcommand(context: typer.Context) -> bool:
-    """Whether a subcommand follows. It has a ``--db`` of its own, so one given before it would be silently lost."""
-    if context.invoked_subcommand is None:
-        return False
-    source = context.get_parameter_source("db")
-    if source is not None and source.name == "COMMANDLINE":
-        raise typer.BadParameter(f"give --db after {context.invoked_subcommand}")
-    return True
+    """Whether a subcommand follows, so that there is nothing to list. ``cli.LogGroup`` hands a ``--db`` on to it."""
+    return context.invoked_subcommand is not None
 
 
 def name_actor(given: str | None) -> str:

@@ -1,23 +1,32 @@
 """How things are printed: tables, trees and JSON on stdout, everything said in passing on stderr.
 
-On a terminal Rich draws; where stdout is piped or a file, the same rows are plain aligned text that nothing needs
-to be loaded for, without colour and never cut. All text is escaped here, since it may come from a page, a model or a
-stranger: a command prints by these functions alone.
+On a terminal text is laid out in its width, broken between words, and a few words have a colour that can be read on a light
+and on a dark ground. Where stdout is piped or a file, the same rows are plain aligned text with every column. All text is
+escaped here, since it may come from a page, a model or a stranger: a command prints by these functions alone.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ...projections.explain.escaping import escape_text
+from .tables import Column, Line, as_time, lay_out, lay_out_plainly, show_time, wrap
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+__all__ = ["Column", "as_time", "show_time"]
+"""What commands need of the tables beside what is here."""
+
+NARROWEST = 20
+"""Columns of a terminal that is laid out for at least; chosen: below that no word fits."""
 
 
 @dataclass
@@ -33,9 +42,14 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def terminal_width() -> int:
+    """Columns of the terminal, or of what $COLUMNS says it is."""
+    return max(NARROWEST, shutil.get_terminal_size().columns)
+
+
 def print_line(text: object = "", *, flush: bool = False) -> None:
     """Print one line on stdout; a line break within the text is shown as an escape."""
-    print(escape_text(str(text)), flush=flush)
+    _write(str(text), sys.stdout, flush)
 
 
 def print_text(text: str, indent: str = "") -> None:
@@ -46,13 +60,25 @@ def print_text(text: str, indent: str = "") -> None:
 
 def say(line: object) -> None:
     """Tell on stderr what is being done, in one line."""
-    print(escape_text(str(line)), file=sys.stderr)
+    _write(str(line), sys.stderr)
 
 
-def say_text(text: str) -> None:
-    """Show text of several lines on stderr."""
+def say_text(text: str, indent: str = "") -> None:
+    """Show text of several lines on stderr, each after the indent."""
     for line in _lines(text):
-        say(line)
+        say(f"{indent}{line}")
+
+
+def _write(text: str, to: TextIO, flush: bool = False) -> None:
+    """The text, escaped, on one line; on a terminal on as many as its width takes, further ones a little to the right."""
+    line = escape_text(text)
+    if not to.isatty():
+        print(line, file=to, flush=flush)
+        return
+    width = terminal_width()
+    indent = " " * min(len(line) - len(line.lstrip(" ")) + 2, width // 2)
+    for part in wrap(line, width, indent):
+        print(part, file=to, flush=flush)
 
 
 def as_text(line: str, style: str = "") -> Text:
@@ -87,49 +113,28 @@ def to_json(document: Any, indent: int | None = None) -> str:
     return written
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "nothing yet") -> None:
-    """Print the rows under their columns; numbers stand to the right, None is a dash, no rows are ``empty``."""
-    cells = [[_text(value) for value in row] for row in rows]
-    if not cells:
-        print_line(empty)
-        return
-    numeric = [all(_is_number(row[index]) for row in cells) for index in range(len(columns))]
-    if not is_terminal():
-        _print_plain([[escape_text(name) for name in columns], *cells], numeric)
-        return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[Any]], empty: str = "nothing yet") -> None:
+    """Print the rows under their columns; numbers stand to the right, None is a dash, no rows are ``empty``.
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name, is_numeric in zip(columns, numeric, strict=True):
-        table.add_column(as_text(name), justify="right" if is_numeric else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*(as_text(cell, _STYLES.get(cell, "")) for cell in row))
-    Console().print(table)
+    A cell that is a ``datetime`` is shown as long as there is room for. On a terminal columns are left out by their ranks.
+    """
+    given, found = [it if isinstance(it, Column) else Column(it) for it in columns], [*rows]
+    if not found:
+        print_line(empty)
+    elif is_terminal():
+        for line in lay_out(given, found, terminal_width(), datetime.now(UTC)):
+            print(_paint(line).rstrip(" "))
+    else:
+        for line in lay_out_plainly(given, found):
+            print("  ".join(line.cells).rstrip(" "))
 
 
 def print_tree(root: Branch) -> None:
     """Print the line and, below it, what hangs from it."""
-    if not is_terminal():
-        print_line(root.line)
-        _print_branches(root.branches, "")
-        return
-    from rich.console import Console
-    from rich.tree import Tree
-
-    def grow(tree: Tree, branches: Sequence[Branch]) -> Tree:
-        for branch in branches:
-            grow(tree.add(as_text(branch.line)), branch.branches)
-        return tree
-
-    Console().print(grow(Tree(as_text(root.line, "bold")), root.branches))
-
-
-def show_time(time: datetime | str) -> str:
-    """The time in the reader's own zone, to the second."""
-    moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    begin, end = (BOLD, PLAIN) if is_terminal() and has_colours() else ("", "")
+    for line in _fold(escape_text(root.line), ""):
+        print(f"{begin}{line}{end}")
+    _print_branches(root.branches, "")
 
 
 def show_share(share: float | None) -> str | None:
@@ -137,51 +142,51 @@ def show_share(share: float | None) -> str | None:
     return None if share is None else f"{share * 100:.1f} %"
 
 
-_STYLES = {
-    "ok": "green",
-    "equal": "green",
-    "live": "green",
-    "promoted": "green",
-    "succeeded": "green",
-    "warn": "yellow",
-    "paused": "yellow",
-    "canary": "yellow",
-    "fail": "bold red",
-    "differs": "bold red",
-    "rejected": "red",
-    "rolled back": "red",
+def has_colours() -> bool:
+    """Whether the terminal shows colours and the user wants them (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
+GOOD, UNSURE, BAD = 28, 130, 160
+"""Green, orange and red of the 256 colours that stand out from white and from black alike."""
+COLOURS = {
+    **dict.fromkeys(("ok", "equal", "live", "promoted", "succeeded"), GOOD),
+    **dict.fromkeys(("warn", "paused", "canary"), UNSURE),
+    **dict.fromkeys(("fail", "failed", "differs", "rejected", "rolled back"), BAD),
 }
-"""The colours of words that stand for a state."""
+"""The colours of words that stand for a state. No word is told by its colour alone."""
+
+
+def _paint(line: Line) -> str:
+    """The line with its colours, where the terminal has any."""
+    if not has_colours():
+        return "  ".join(line.cells)
+    if line.is_heading:
+        return f"{BOLD}{'  '.join(line.cells).rstrip(' ')}{PLAIN}"
+    cells = (
+        f"\x1b[38;5;{COLOURS[state]}m{cell}{PLAIN}" if state in COLOURS else cell
+        for cell, state in zip(line.cells, line.states, strict=True)
+    )
+    return "  ".join(cells)
 
 
 def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").split("\n")
 
 
-def _text(value: Any) -> str:
-    if value is None or value == "":
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else escape_text(str(value))
-
-
-def _is_number(cell: str) -> bool:
-    return cell == "-" or cell.removesuffix(" %").replace(".", "", 1).lstrip("-").isdecimal()
-
-
-def _print_plain(rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    widths = [max(len(row[index]) for row in rows) for index in range(len(numeric))]
-    for row in rows:
-        cells = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        )
-        print_line("  ".join(cells).rstrip())
+def _fold(line: str, prefix: str) -> list[str]:
+    """The escaped line in what the prefix leaves of the terminal's width; whole where stdout is none."""
+    return wrap(line, max(NARROWEST, terminal_width() - len(prefix)), "  ") if is_terminal() else [line]
 
 
 def _print_branches(branches: Sequence[Branch], indent: str) -> None:
     for branch in branches:
         is_last = branch is branches[-1]
-        print_line(f"{indent}{'└── ' if is_last else '├── '}{branch.line}")
-        _print_branches(branch.branches, indent + ("    " if is_last else "│   "))
+        below = indent + ("    " if is_last else "│   ")
+        hangs = "│ " if branch.branches else "  "
+        first, *more = _fold(escape_text(branch.line), below)
+        print(f"{indent}{'└── ' if is_last else '├── '}{first}")
+        for part in more:
+            print(f"{below}{hangs}{part.lstrip(' ')}")
+        _print_branches(branch.branches, below)

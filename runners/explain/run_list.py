@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...domain.events import TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.events import SessionImported, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
 from ...projections.tables.tables import TABLES, rows_of
 from ..store.log import Log
 
-TOPICS = tuple(kind.TOPIC for kind in (TaskStarted, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected))
+TOPICS = tuple(
+    kind.TOPIC for kind in (TaskStarted, SessionImported, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected)
+)
 """What a run's row follows from."""
 
 Row = dict[str, Any]
@@ -25,15 +27,19 @@ class RunList:
     seen: int = 0
 
 
-def list_runs(log: Log, limit: int, is_wanted: Callable[[Row], bool]) -> RunList:
+def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bool]) -> RunList:
     """The newest runs that are wanted, at most so many; a question is there in words, None where they were erased.
 
-    The log is read backwards, so a run is complete at its start and the search ends as soon as there are enough.
+    ``is_wanted`` is given the run and the issues of all its ratings. The log is read backwards, so a run is complete at its
+    start and the search ends as soon as there are enough.
     Raises ``LogError``.
     """
     found = RunList()
     later: dict[str, Row] = {}
+    issues: dict[str, list[str]] = {}
     for position, event in log.read_back(TOPICS):
+        if isinstance(event, TaskRated):
+            issues.setdefault(event.originator_id.hex, []).extend(map(log.say, event.issues))
         for table, row in rows_of(position, event):
             if table == "runs":
                 later[row["id"]] = {**row, **later.get(row["id"], {})}
@@ -41,10 +47,10 @@ def list_runs(log: Log, limit: int, is_wanted: Callable[[Row], bool]) -> RunList
             continue
         found.seen += 1
         run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
-        if is_wanted(run):
-            if event.is_question:
-                run["task"] = log.get_content(run["task"])
-            run["adapter"] = log.say(run["adapter"])
+        if event.is_question:
+            run["task"] = log.get_content(run["task"])
+        run["adapter"] = log.say(run["adapter"])
+        if is_wanted(run, issues.pop(event.originator_id.hex, ())):
             found.rows.append(run)
         if len(found.rows) >= limit:
             break

@@ -57,7 +57,9 @@ def correct_by_hand(
     own = answers_before(ledger, run, first)
     steps = _try(ledger, run, environment, repeat_actions([*own, *written]), len(written), own)
     if not steps or not is_success(steps[-1].page):
-        raise BadCorrection(f"these actions do not do the task: {_explain(steps, len(written))}; nothing was recorded")
+        raise BadCorrection(
+            f"these actions do not do the task: {_explain(steps, len(written))}; no correction was recorded"
+        )
     return record_lessons(ledger, run, steps, "human", actor)
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
-from ..rendering import print_json, print_line, print_table, show_time
+from ..rendering import Column, print_json, print_line, print_table, show_time
 
 Moment = Annotated[str, typer.Argument(metavar="POSITION|TIME", help="A position, or an ISO 8601 time or date.")]
 
@@ -40,4 +41,6 @@ def diff(earlier: Moment, later: Moment, db: Db = DEFAULT_DB, as_json: AsJson = 
     print_line(f"from position {first}, {times[0]}, to {last}, {times[1]}: {last - first} events")
     if events:
         print_line(", ".join(f"{count} {topic}" for topic, count in events.most_common()))
-    print_table(("what", "before", "after"), ((it.what, it.before, it.after) for it in changes), "nothing that counts")
+    columns = (Column("what", wraps=12), Column("before", wraps=12), Column("after", wraps=12))
+    print_table(columns, ((it.what, it.before, it.after) for it in changes), "nothing that counts")
+    suggest(f"log --after {first} --limit 20", db)

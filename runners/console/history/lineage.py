@@ -8,6 +8,8 @@ import typer
 
 from ....domain.errors import NotFound
 from ....projections.explain.tree import Node
+from ..completion import offer_taught
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import Branch, print_json, print_tree
 
@@ -20,7 +22,9 @@ def lineage(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="An adapter, the beginning of a run's id or of an example's hash, or a task instance."
+            metavar="NAME",
+            help="An adapter, the beginning of a run's id or of an example's hash, or a task instance.",
+            autocompletion=offer_taught,
         ),
     ],
     db: Db = DEFAULT_DB,
@@ -34,7 +38,7 @@ def lineage(
     \b
     Examples:
       grokputer lineage 3fa2
-      grokputer lineage miniwob/click-color#7
+      grokputer lineage "miniwob/click-color#7"
       grokputer lineage sha256:32b09b55
       grokputer lineage lora-v1 --json
     """
@@ -55,6 +59,10 @@ def lineage(
         print_json({**document, "tree": [node.to_json() for node in nodes]})
         return
     print_tree(Branch(title, [_branch(node) for node in nodes]))
+    run = document.get("run")
+    adapters = [node.data["adapter"] for node in nodes if node.data.get("adapter")]
+    named = document.get("adapter") or next(iter(adapters), None)
+    suggest(f"why {named}" if named else f"show {run[:8]}" if run else "adapters", db)
 
 
 def _forward(log: Log, datasets: list[TrainingUse], name: str) -> tuple[dict[str, Any], list[Node]]:

@@ -17,8 +17,10 @@ from ....domain.events import EVENTS
 from ....projections.explain.fields import own_fields
 from ....projections.explain.sentences import short_id, short_text
 from ...archive.files import write_whole
-from ..options import DEFAULT_DB, Db, is_for_subcommand, open_log
-from ..rendering import print_json_line, print_line, print_table, say, show_time
+from ..completion import offer_events
+from ..hints import suggest
+from ..options import DEFAULT_DB, Db, folder_of, is_for_subcommand, open_log
+from ..rendering import Column, as_time, print_json_line, print_line, print_table, say, show_time
 
 if TYPE_CHECKING:
     from ...store.codec import Recorded
@@ -44,7 +46,10 @@ def list_events(
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many: the newest, or with --after the first after it.")
     ] = None,
-    event: Annotated[list[str] | None, typer.Option(help="Only events of this name; may be given again.")] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(help="Only events of this name; may be given again.", autocompletion=offer_events),
+    ] = None,
     id: Annotated[str, typer.Option(metavar="PREFIX", help="Only events of aggregates whose id begins so.")] = "",
     db: Db = DEFAULT_DB,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
@@ -77,8 +82,18 @@ def list_events(
             else:
                 print_line(_line(entry), flush=follow)
         return
-    columns = ("position", "time", "event", "id", "version", "caused by", "actor", "data")
+    columns = (
+        Column("position"),
+        Column("time", rank=2),
+        Column("event"),
+        Column("id"),
+        Column("version", rank=4),
+        Column("caused by", rank=3),
+        Column("actor", rank=2, wraps=8),
+        Column("data", rank=1, wraps=24),
+    )
     print_table(columns, (_row(entry) for entry in entries), "no such events")
+    suggest("log --follow", db)
 
 
 @log.command()
@@ -104,7 +119,7 @@ def export(
     if file == "-":
         done = export_log(opened, sys.stdout.buffer)
     else:
-        with write_whole(Path(file)) as out:
+        with folder_of(Path(file)), write_whole(Path(file)) as out:
             done = export_log(opened, out)
     say(
         f"wrote {done.events} events and {done.content} texts; adapter weights are not part of a log, see 'grokputer backup'"
@@ -129,7 +144,11 @@ def import_(
     from ...store.ledger import Ledger
     from ...store.log import adapters_folder
 
-    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines, _removing_if_new(db):
+    with (
+        nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines,
+        folder_of(db),
+        _removing_if_new(db),
+    ):
         done = import_log(Ledger.create(db), lines)
     print_line(f"imported {done.events} events and {done.content} texts into {db}")
     say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(db)}")
@@ -221,14 +240,15 @@ def _entry(recorded: Recorded, caused_by: int | None) -> dict[str, Any]:
 
 
 def _line(entry: dict[str, Any]) -> str:
-    return "  ".join("-" if cell is None else str(cell) for cell in _row(entry))
+    position, time, *rest = _row(entry)
+    return "  ".join("-" if cell is None else str(cell) for cell in (position, show_time(time), *rest))
 
 
 def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
     data = ", ".join(f"{key}={value}" for key, value in entry["data"].items() if value not in (None, "", (), {}))
     return (
         entry["position"],
-        show_time(entry["time"]),
+        as_time(entry["time"]),
         entry["event"],
         short_id(entry["id"]),
         entry["version"],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import DEFAULT_DB, AsJson, Db, open_log
+from ..hints import suggest
+from ..options import DEFAULT_DB, AsJson, Db, folder_of, open_log
 from ..rendering import print_json, print_line
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ def verify(
         print_line(found.fault)
     if found.fault is not None or edited:
         raise typer.Exit(1)
+    if not as_json:
+        suggest("replay --decisions", db)
 
 
 def prove(
@@ -94,8 +98,10 @@ def prove(
     if out is None:
         print_json(proof.to_json())
         return
-    out.write_text(json.dumps(proof.to_json(), indent=2) + "\n")
+    with folder_of(out):
+        out.write_text(json.dumps(proof.to_json(), indent=2) + "\n")
     print_line(f"proof of event {position} for the head {proof.head} is in {out}")
+    suggest(f"verify --proof {shlex.quote(str(out))}")
 
 
 def _check_proof(path: Path, heads: Sequence[Head], as_json: bool) -> None:

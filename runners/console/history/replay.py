@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import print_json, print_line, print_table, say
 
@@ -53,6 +54,8 @@ def replay(
         print_table(("view", "result"), ((view, "equal" if same else "differs") for view, same in found.equal.items()))
     if not found.is_equal:
         raise typer.Exit(1)
+    if not as_json:
+        suggest("verify", db)
 
 
 def _decide_again(log: Log, as_json: bool) -> None:

@@ -10,10 +10,11 @@ import typer
 from ....domain.durations import show_duration
 from ....domain.rules.cost import Cost
 from ....projections.explain.imported import describe_imported
-from ....projections.explain.overview import describe_role
+from ....projections.explain.overview import PERSON, RATINGS, WORKER, describe_role
 from ....projections.explain.words import say_alert
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
-from ..rendering import print_json, print_line, print_table, show_share, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table, show_share, show_time
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -49,8 +50,9 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"position": state.position, "roles": roles, "alerts": alerts, "weights_missing": gone})
         return
-    _print_roles(roles)
     _print_waits(roles)
+    print_line()
+    _print_roles(roles)
     _print_imported(roles)
     for name, serves in gone.items():
         print_line(
@@ -60,6 +62,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
     if len(alerts) > SHOWN:
         print_line(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
+    suggest(_next_step(roles), db)
 
 
 def at(
@@ -102,6 +105,18 @@ def at(
     print_adapters(state)
     print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
     _print_metrics(document["metrics"])
+    suggest(f"diff {position} {log.position}" if position < log.position else "status", db)
+
+
+def _next_step(roles: list[dict[str, Any]]) -> str:
+    """What moves the first role that waits: its worker, a person's decision, or ratings."""
+    begun = [role for role in roles if role["has_begun"] or role["runs"]]
+    if not begun:
+        return "run click-button"
+    steps = {WORKER: "work --once", PERSON: "rollouts", RATINGS: "runs --unrated"}
+    order = (PERSON, WORKER, RATINGS)
+    waits = sorted((role["waits_for"]["on"] for role in begun), key=lambda it: order.index(it) if it in order else 9)
+    return steps.get(waits[0], "rollouts")
 
 
 def describe_roles(log: Log, state: State, worker: str | None = None) -> list[dict[str, Any]]:
@@ -113,17 +128,17 @@ def describe_roles(log: Log, state: State, worker: str | None = None) -> list[di
 
 def _print_roles(roles: list[dict[str, Any]]) -> None:
     columns = (
-        "role",
-        "live",
-        "mean",
-        "ratings",
-        "unattributed",
-        "threshold",
-        "canary",
-        "verdict",
-        "cycle",
-        "runs",
-        "success",
+        Column("role"),
+        Column("live"),
+        Column("mean"),
+        Column("ratings"),
+        Column("unattributed", rank=4),
+        Column("threshold", rank=2),
+        Column("canary", wraps=12),
+        Column("verdict", rank=3, wraps=24),
+        Column("cycle", rank=1, wraps=13),
+        Column("runs"),
+        Column("success"),
     )
     print_table(columns, (_row(role) for role in roles))
 
@@ -165,7 +180,13 @@ def _row(role: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _print_metrics(found: list[dict[str, Any]]) -> None:
-    columns = ("role", "adapter", "arm", "runs", "success", "steps", "ms", "ratings", "corrections")
+    columns = (
+        *("role", "adapter", "arm", "runs", "success"),
+        Column("steps", rank=2),
+        Column("ms", rank=2),
+        Column("ratings"),
+        Column("corrections", rank=1),
+    )
     names = ("role", "adapter", "arm", "runs", "success", "mean_steps", "mean_ms", "ratings", "corrections")
     rows = ([row[name] for name in names] for row in found)
     print_table(columns, rows, "no runs")
@@ -196,6 +217,8 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         print_json([{**row, "weights_missing": row["adapter"] in gone} for row in rows])
         return
     print_adapters(state, gone)
+    names = list(state.registry.adapters)
+    suggest(f"why {names[-1]}" if names else "status", db)
 
 
 def _with_cost(state: State, name: str) -> dict[str, Any]:
@@ -216,7 +239,7 @@ def print_adapters(state: State, gone: Collection[str] = ()) -> None:
             name,
             known["role"],
             known["status"],
-            show_time(known["registered"]),
+            as_time(known["registered"]),
             known["position"],
             trainings[known["training"]]["examples"],
             show_duration(trainings[known["training"]]["duration_s"]),
@@ -230,20 +253,20 @@ def print_adapters(state: State, gone: Collection[str] = ()) -> None:
         )
 
     columns = (
-        "adapter",
-        "role",
-        "status",
-        "registered",
-        "position",
-        "examples",
-        "trained",
-        "cost",
-        "ratings",
-        "mean",
-        "parent",
-        "trained on from",
-        "gate",
-        "weights",
+        Column("adapter"),
+        Column("role"),
+        Column("status", wraps=8),
+        Column("registered", rank=1),
+        Column("position", rank=4),
+        Column("examples", rank=3),
+        Column("trained", rank=3, wraps=6),
+        Column("cost", rank=4, wraps=8),
+        Column("ratings", rank=1),
+        Column("mean"),
+        Column("parent", rank=2),
+        Column("trained on from", rank=5),
+        Column("gate", rank=2, wraps=10),
+        Column("weights", rank=6),
     )
     rows = (row(name, known) for name, known in in_order(state.registry.adapters))
     print_table(columns, rows, "no adapters yet; a training makes one")

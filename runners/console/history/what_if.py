@@ -11,8 +11,9 @@ import typer
 from ....domain.errors import GrokputerError
 from ....domain.events import RatingThresholdBreached
 from ....domain.settings.settings import check_setting, current_key
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import print_json, print_line, print_table, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from ....projections.explain.what_if import Moment
@@ -63,12 +64,21 @@ def what_if(
         return
     said = ", ".join(f"{key} = {value}" for key, value in changed.items())
     print_line(f"With {said}:" if said else "With the recorded settings, as the rules are today:")
-    columns = ("position", "time", "role", "adapter", "recorded", "imagined", "said")
+    columns = (
+        Column("position"),
+        Column("time", rank=2),
+        Column("role", rank=1),
+        Column("adapter"),
+        Column("recorded"),
+        Column("imagined"),
+        Column("said", rank=1, wraps=24),
+    )
     rows = _rows(moments)
     print_table(columns, rows, "no breach and no canary, neither recorded nor imagined")
     alone = sum(None in row[4:6] for row in rows)
     if not changed and rows:
         print_line("all as it was recorded" if not alone else f"{alone} of {len(rows)} stand alone; {ALONE}")
+    suggest("settings --changed", db)
 
 
 def _rows(moments: Sequence[Moment]) -> list[tuple[Any, ...]]:
@@ -80,7 +90,7 @@ def _rows(moments: Sequence[Moment]) -> list[tuple[Any, ...]]:
     return [
         (
             position,
-            show_time(alike[0].time.isoformat()),
+            as_time(alike[0].time),
             role,
             adapter or "base",
             kind if alike[0].is_recorded else None,

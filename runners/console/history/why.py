@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ....domain.errors import NotPossible
-from ....domain.events import PolicyChanged, TaskRated, TaskStarted
+from ....domain.events import CanaryAssessed, PolicyChanged, TaskRated, TaskStarted, TrainingProgressed
+from ....projections.explain.sentences import count
 from ....projections.explain.tree import Node
-from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import Branch, print_json, print_tree, say, show_time
+from ...explain.answers import answer
+from ..completion import offer_explained
+from ..hints import suggest
+from ..options import DEFAULT_DB, AsJson, Db, folder_of, open_log
+from ..rendering import Branch, as_time, print_json, print_line, print_tree, say, show_time
+from ..tables import show_short_time
 
 DATED = (PolicyChanged.TOPIC, TaskStarted.TOPIC)
 """What is shown with its time: changes and runs are looked for by when they were."""
 
+REPEATED = (TrainingProgressed.TOPIC, CanaryAssessed.TOPIC)
+"""Events of which there may be hundreds, one like the other."""
+
 
 def why(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="An adapter, a setting, or the beginning of a run's or rollout's id.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="An adapter, a setting, or the beginning of a run's or rollout's id.",
+            autocompletion=offer_explained,
+        ),
     ],
     ratings: Annotated[bool, typer.Option("--ratings", help="With every rating of the window.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="With every rating, run, checkpoint and look at the canary, each by itself.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write it as one page, with curves; it must not be there yet."),
@@ -29,15 +46,15 @@ def why(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Explain an adapter, a rollout, a run's adapter or a setting, each line with its position in the log.
+    """Explain an adapter, a rollout, a run's adapter or a setting: in one sentence, then in the events that led to it.
 
     Of an adapter: ratings, breach, dataset, training, proof, gate, canary and decision. Of a run: the draw that gave it its
-    adapter. Of a setting: who changed it, when and why. The page adds the ratings, what each look at the canary rested on, and
-    the adapters' descent; it needs no network.
+    adapter. Of a setting: who changed it, when and why. Each line begins with its position in the log. The page adds the
+    ratings, what each look at the canary rested on, and the adapters' descent; it needs no network.
 
     \b
     Examples:
-      grokputer why lora-v1 --ratings --json
+      grokputer why lora-v1 --full
       grokputer why 3fa2
       grokputer why rating.threshold
       grokputer why lora-v1 --html lora-v1.html
@@ -53,25 +70,53 @@ def why(
         from ...explain.explanation import read_history
         from ...explain.page import render
 
-        html.write_text(render(found, read_history(log, found), with_ratings=ratings), encoding="utf-8")
+        page = render(found, read_history(log, found), with_ratings=full or ratings)
+        with folder_of(html):
+            html.write_text(page, encoding="utf-8")
         say(f"wrote {html}")
     if as_json:
         print_json(found.to_json())
     elif html is None:
+        now = log.clock.now()
+        print_line(answer(found.about, found.roots, lambda time: show_short_time(as_time(time), now)))
         roots = found.roots
         if len(roots) == 1 and roots[0].text == found.title:
-            line, roots = _line(roots[0]), roots[0].children
+            line, roots = _line(roots[0], full), roots[0].children
         else:
             line = found.title
-        print_tree(Branch(line, [_branch(root, ratings) for root in roots]))
+        print_tree(Branch(line, _branches(roots, full or ratings, full)))
+        suggest(_next_step(found.about), db)
 
 
-def _branch(node: Node, with_ratings: bool) -> Branch:
-    """The node as a line; the single ratings are left out unless asked for."""
-    shown = [child for child in node.children if with_ratings or child.kind != TaskRated.TOPIC]
-    return Branch(_line(node), [_branch(child, with_ratings) for child in shown])
+def _next_step(about: Mapping[str, Any]) -> str:
+    """Where there is more to see of what was explained."""
+    if "run" in about:
+        return f"show {about['run'][:8]}"
+    return "settings --changed" if "setting" in about else f"lineage {about['adapter']}"
 
 
-def _line(node: Node) -> str:
+def _branches(nodes: Sequence[Node], with_ratings: bool, full: bool) -> list[Branch]:
+    """The nodes as lines. Without ``full`` the last of several events that are alike stands for them."""
+    shown = [node for node in nodes if with_ratings or node.kind != TaskRated.TOPIC]
+    branches, alike = [], 0
+    for at, node in enumerate(shown):
+        is_last = at + 1 == len(shown)
+        if not (full or is_last or node.children) and _is_alike(node, shown[at + 1]):
+            alike += 1
+            continue
+        line = _line(node, full) + (f" ({count(alike, 'event')} like it before)" if alike else "")
+        branches.append(Branch(line, _branches(node.children, with_ratings, full)))
+        alike = 0
+    return branches
+
+
+def _is_alike(node: Node, following: Node) -> bool:
+    """Whether both are checkpoints, or looks that decided nothing: then the later one says what the earlier one said."""
+    if node.kind != following.kind or node.kind not in REPEATED:
+        return False
+    return node.kind == TrainingProgressed.TOPIC or node.data["verdict"] == following.data["verdict"] == "hold"
+
+
+def _line(node: Node, full: bool) -> str:
     time = f"{show_time(node.time)}  " if node.kind in DATED else ""
-    return f"{node.position}  {time}{node.text}"
+    return f"{node.position}  {time}{node.text if full else node.brief or node.text}"

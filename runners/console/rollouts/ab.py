@@ -14,6 +14,8 @@ from ....domain.events import ComparisonStarted
 from ....projections.explain.sentences import short_id
 from ....projections.state.ratings import BASE
 from ...environments.names import MINIWOB
+from ..completion import offer_arms
+from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, say
 from .ab_report import report, show_list, tell_played
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from ...store.log import Log
 
 First = Annotated[
-    str | None, typer.Argument(metavar="A", help="What is in use: an adapter's name, or 'base'. Without it: a list.")
+    str | None,
+    typer.Argument(
+        metavar="A", help="What is in use: an adapter's name, or 'base'. Without it: a list.", autocompletion=offer_arms
+    ),
 ]
-Second = Annotated[str | None, typer.Argument(metavar="B", help="What may take its place.")]
+Second = Annotated[str | None, typer.Argument(metavar="B", help="What may take its place.", autocompletion=offer_arms)]
 Tasks = Annotated[str | None, typer.Option(metavar="T,U,...", help="Tasks of the environment, comma separated.")]
 Env = Annotated[str, typer.Option(help="The environment; it must judge runs and have seeds.")]
 Episodes = Annotated[int, typer.Option(help="Pages of each task; each is done by both.")]
@@ -77,7 +82,9 @@ def ab(
         log = open_log(db)
         report(log, _find(log, a), as_json)
     elif a is None:
-        show_list(open_log(db), as_json)
+        has_some = show_list(open_log(db), as_json)
+        if not as_json:
+            suggest("ab --from-log" if has_some else "adapters", db)
     elif b is None or tasks is None:
         raise typer.BadParameter(
             "give two adapters (or 'base') and --tasks, as in: ab base lora-v1 --tasks click-button"

@@ -10,15 +10,15 @@ from ....domain.ab.decision import count_pairs
 from ....domain.events import ComparisonConcluded, ComparisonStarted
 from ....projections.explain.sentences import short_id, short_text
 from ....projections.state.ratings import BASE
-from ..rendering import print_json, print_line, print_table, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from ...ab.results import ComparisonResult
     from ...store.log import Log
 
 
-def show_list(log: Log, as_json: bool) -> None:
-    """All comparisons, oldest first."""
+def show_list(log: Log, as_json: bool) -> bool:
+    """All comparisons, oldest first; whether there are any."""
     known: dict[UUID, dict[str, Any]] = {}
     for recorded in log.read(1, None, (ComparisonStarted.TOPIC, ComparisonConcluded.TOPIC)):
         event = recorded.event
@@ -37,11 +37,11 @@ def show_list(log: Log, as_json: bool) -> None:
             known[event.originator_id] |= {"verdict": event.verdict, "reason": event.reason}
     if as_json:
         print_json(list(known.values()))
-        return
+        return bool(known)
     rows = (
         (
             short_id(it["comparison"]),
-            show_time(it["started"]),
+            as_time(it["started"]),
             it["a"] or BASE,
             it["b"] or BASE,
             it["pairs"],
@@ -50,8 +50,17 @@ def show_list(log: Log, as_json: bool) -> None:
         )
         for it in known.values()
     )
-    columns = ("comparison", "started", "a", "b", "pairs", "verdict", "tasks")
+    columns = (
+        Column("comparison"),
+        Column("started", rank=2),
+        Column("a"),
+        Column("b"),
+        Column("pairs", rank=1),
+        Column("verdict", wraps=10),
+        Column("tasks", rank=1, wraps=16),
+    )
     print_table(columns, rows, "no comparisons yet; start one with 'grokputer ab base lora-v1 --tasks click-button'")
+    return bool(known)
 
 
 def report(log: Log, id: UUID, as_json: bool) -> None:
@@ -91,7 +100,9 @@ def _document(found: ComparisonResult) -> dict[str, Any]:
 def _print(found: ComparisonResult) -> None:
     numbers, started, concluded = found.verdict.numbers, found.started, found.concluded
     a, b = started.a or BASE, started.b or BASE
-    print_table(("", a, b, "difference", "95 %", "bar"), _figures(numbers), "no pairs yet")
+    print_table(
+        ("", a, b, "difference", Column("95 %", wraps=8), Column("bar", wraps=8)), _figures(numbers), "no pairs yet"
+    )
     columns = ("task", "pairs", a, b, "stars", "ms")
     if numbers["tasks"]:
         print_table(columns, (_task_row(task) for task in numbers["tasks"]))

@@ -10,6 +10,7 @@ import typer
 from ....domain.aggregates.alert import CHANNELS
 from ....domain.durations import say_time
 from ....projections.explain.words import say_alert
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
 from ..rendering import Branch, print_json, print_line, print_tree, show_time
 
@@ -49,6 +50,8 @@ def list_alerts(
         print_line("no alerts")
     for row in shown:
         print_tree(_describe(row, log.clock.now(), state.policy.channels.max_attempts))
+    about = [row["adapter"] for row in shown if row["is_open"] and row["adapter"] in state.registry.adapters]
+    suggest(f"why {about[-1]}" if about else "status", db)
 
 
 def _describe(alert: dict[str, Any], now: datetime, tries: int) -> Branch:

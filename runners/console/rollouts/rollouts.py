@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..completion import offer_adapters, offer_arms
+from ..hints import suggest
 from ..history.status import in_order
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_line, print_table, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
 
 rollouts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
-AdapterName = Annotated[str, typer.Argument(metavar="ADAPTER", help="The adapter's name, such as lora-v1.")]
+AdapterName = Annotated[
+    str, typer.Argument(metavar="ADAPTER", help="The adapter's name, such as lora-v1.", autocompletion=offer_adapters)
+]
 Reason = Annotated[str, typer.Option(help="Why; it is recorded with the decision.")]
 
 
@@ -40,7 +44,17 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     if as_json:
         print_json([{"id": id, **lane} for id, lane in lanes])
         return
-    columns = ("adapter", "role", "phase", "share", "against", "started", "position", "verdict", "said")
+    columns = (
+        Column("adapter"),
+        Column("role"),
+        Column("phase", wraps=6),
+        Column("share"),
+        Column("against", rank=3),
+        Column("started", rank=2),
+        Column("position", rank=4),
+        Column("verdict", rank=1, wraps=12),
+        Column("said", rank=2, wraps=24),
+    )
     rows = (
         (
             lane["adapter"],
@@ -48,7 +62,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
             lane["phase"],
             f"{lane['weight_percent']} %",
             lane["stable"] or "base",
-            show_time(lane["started"]),
+            as_time(lane["started"]),
             lane["position"],
             f"{lane['verdict']} ({lane['reason']})" if lane["reason"] else lane["verdict"],
             lane["message"],
@@ -56,6 +70,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
         for _, lane in lanes
     )
     print_table(columns, rows, "no rollouts yet; a proven adapter gets one")
+    suggest(f"why {lanes[-1][1]['adapter']}" if lanes else "status", db)
 
 
 def _as_it_stands(state: State, id: str, lane: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +114,11 @@ def rollback(
     reason: Reason,
     to: Annotated[
         str | None,
-        typer.Option(metavar="ADAPTER", help="What is to be live instead: an adapter that once was, or base."),
+        typer.Option(
+            metavar="ADAPTER",
+            help="What is to be live instead: an adapter that once was, or base.",
+            autocompletion=offer_arms,
+        ),
     ] = None,
     by: Actor = None,
     db: Db = DEFAULT_DB,
@@ -216,3 +235,4 @@ def _decide(
     live = after.traffic(lane["role"]).stable or "the base"
     of = f"with {lane['weight_percent']} % of the runs of role {lane['role']}"
     print_line(f"{adapter} is {lane['phase']}, {of}; live is {live}")
+    suggest(f"why {adapter}", db)

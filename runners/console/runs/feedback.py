@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
-from ....domain.errors import BadRating, GrokputerError, NotPossible
+from ....domain.errors import GrokputerError, NotPossible
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, short_id
 from ...feedback.ratings import _require_ended, record_rating
+from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
-from ..rendering import print_line, say, say_text
+from ..rendering import print_line, say
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
-    from ...wiring.services import Services
 
 
 def rate(
     run: RunPrefix,
-    stars: Annotated[str, typer.Argument(metavar="STARS", help="A whole number from 1 (bad) to 5 (good).")],
+    stars: Annotated[
+        str | None,
+        typer.Argument(metavar="[STARS]", help="A whole number from 1 (bad) to 5 (good); asked for at a terminal."),
+    ] = None,
     comment: Annotated[str | None, typer.Option(help="In your own words.")] = None,
     issue: Annotated[
         list[str] | None, typer.Option(help=f"What went wrong: {', '.join(ISSUES)} or own words; may be given again.")
@@ -34,13 +39,16 @@ def rate(
     """Rate a run that has ended. A later rating by the same person counts instead of the earlier.
 
     A low rating counts for the role of the step that went wrong. Where several roles made steps and none is named, it counts
-    for none of them.
+    for none of them. Without STARS the run is shown first, and then asked about.
 
     \b
     Examples:
       grokputer rate 3fa2 5
       grokputer rate 3fa2 2 --step 3 --issue wrong_action --comment "clicked Cancel"
     """
+    if stars is None:
+        _ask_to_rate(db, run, by, any(it is not None for it in (comment, issue, step, role)))
+        return
     number = check_stars(stars)
     ledger = open_ledger(db)
     found = ledger.get(TaskRun, find_run(ledger, run))
@@ -50,6 +58,7 @@ def rate(
     print_line(f"{short_id(found.id.hex)} is rated {number}{describe_fault(given)}")
     if given.stars < GOOD_STARS and given.fault is None:
         say("it counts for no role; name the step that went wrong with --step, or the role with --role")
+    suggest(f"correct {short_id(found.id.hex)}" if given.stars < GOOD_STARS else "status", db)
 
 
 def correct(
@@ -70,6 +79,8 @@ def correct(
 ) -> None:
     """Say what should have been done. Actions are carried out first, and recorded only when they do the task.
 
+    At a terminal, without an answer or actions, the page is shown and each action is carried out as it is typed.
+
     \b
     Examples:
       grokputer correct 3fa2 --answer "Paris"
@@ -77,6 +88,9 @@ def correct(
       grokputer correct 3fa2 --step 4 --action "CLICKbutton:Back[2]" --action "CLICKbutton:Ok[6]"
     """
     ways = [answer is not None, bool(action), demonstrate, retry > 0]
+    if not any(ways) and step == 1 and sys.stdin.isatty():
+        _ask_to_correct(db, run, by)
+        return
     if sum(ways) != 1:
         raise typer.BadParameter("give exactly one of --answer, --action, --demonstrate and --retry")
     if step > 1 and not (action or demonstrate):
@@ -119,78 +133,41 @@ def correct(
         raise GrokputerError(f"{tried} did not do the task of {short_id(found.id.hex)}; nothing was recorded")
     latest = corrected.corrections[-1]
     print_line(f"{short_id(found.id.hex)} is corrected ({latest.source}, {latest.steps} steps)")
+    suggest("dataset", db)
+
+
+def _ask_to_rate(db: Path, prefix: str, by: str | None, has_options: bool) -> None:
+    """Show the run and ask for its rating."""
+    from .asking import ask_rating, show_run
+
+    if has_options or not sys.stdin.isatty():
+        raise typer.BadParameter("give the stars, 1 to 5, as in: grokputer rate 3fa2 4")
+    ledger = open_ledger(db)
+    found = ledger.get(TaskRun, find_run(ledger, prefix))
+    _require_ended(found)
+    show_run(ledger, found)
+    rated = ask_rating(ledger, found, name_actor(by))
+    _follow(ledger)
+    if rated is not None:
+        print_line(f"{short_id(found.id.hex)} is rated {rated.ratings[-1].stars}{describe_fault(rated.ratings[-1])}")
+
+
+def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
+    """Show the run and ask for what was right."""
+    from ...store.states import load_state
+    from ...wiring.services import Services
+    from .asking import ask_correction, show_run
+
+    ledger = open_ledger(db)
+    found = ledger.get(TaskRun, find_run(ledger, prefix))
+    _require_ended(found)
+    show_run(ledger, found)
+    with Services(ledger, load_state(ledger)) as parts:
+        ask_correction(ledger, parts, found, name_actor(by))
+    _follow(ledger)
 
 
 def _follow(ledger: Ledger) -> None:
     from ...improvement.process_manager import process_new_events
 
     process_new_events(ledger)
-
-
-def ask_feedback(ledger: Ledger, parts: Services, run: TaskRun) -> None:
-    """Ask the person at the terminal for stars, issues and a comment, and after a low rating for what was right.
-
-    Where several roles made steps, a low rating is followed by the question which step went wrong.
-    """
-    stars = _ask_stars()
-    if stars is None:
-        return
-    step = _ask_step(run) if stars < GOOD_STARS and len(run.roles) > 1 else None
-    issues = _ask(f"issues, comma separated ({', '.join(ISSUES)} or own words)").split(",")
-    comment = _ask("comment")
-    rated = record_rating(ledger, run, stars, issues, comment or None, name_actor(None), step)
-    assert run.started is not None
-    if stars >= parts.state.policy.training(run.started.role).learn_below_stars:
-        return
-    written = [_ask("the right answer")] if run.started.is_question else _ask_actions(ledger, run)
-    if any(text.strip() for text in written):
-        from ...feedback.corrections import correct_by_hand
-
-        try:
-            correct_by_hand(ledger, rated, parts.environment(run.started.environment), written, name_actor(None))
-        except GrokputerError as error:
-            say(f"grokputer: {error}")
-
-
-def _ask_stars() -> int | None:
-    while True:
-        given = _ask("stars, 1 to 5 (Enter skips)")
-        if not given:
-            return None
-        try:
-            return check_stars(given)
-        except BadRating as error:
-            say(str(error))
-
-
-def _ask_step(run: TaskRun) -> int | None:
-    """The step that went wrong, None where the person cannot say."""
-    while True:
-        given = _ask(f"the step that went wrong, 1 to {len(run.steps)} (Enter if unknown)")
-        if not given:
-            return None
-        try:
-            run.require_step(int(given))
-        except ValueError:
-            say(f"{given} is not a step; give its number")
-        except NotPossible as error:
-            say(str(error))
-        else:
-            return int(given)
-
-
-def _ask_actions(ledger: Ledger, run: TaskRun) -> list[str]:
-    """The right actions, with the page before the first of them in sight."""
-    from ...agent.runner import steps_of
-
-    for messages, _ in list(steps_of(ledger, run))[:1]:
-        say_text(messages[-1]["content"])
-    actions: list[str] = []
-    while given := _ask(f"right action {len(actions) + 1} (Enter ends)"):
-        actions.append(given)
-    return actions
-
-
-def _ask(question: str) -> str:
-    answer: str = typer.prompt(question, default="", show_default=False, err=True)
-    return answer.strip()

@@ -14,9 +14,11 @@ from ....domain.errors import GrokputerError, UnknownAdapter
 from ....domain.events import TaskFailed
 from ....domain.vocabulary import Arm
 from ....projections.explain.sentences import short_id, short_text
+from ..completion import offer_arms, offer_tasks
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
 from ..rendering import print_json, print_line, print_text, say
-from .feedback import ask_feedback
+from .asking import ask_feedback
 from .tokens import token_counts
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ INTERRUPTED = 130
 
 
 def run(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's name, or a question in quotes.")],
+    task: Annotated[
+        str,
+        typer.Argument(metavar="TASK", help="A task's name, or a question in quotes.", autocompletion=offer_tasks),
+    ],
     env: Annotated[
         str | None,
         typer.Option(
@@ -44,7 +49,9 @@ def run(
     seed: Annotated[
         int | None, typer.Option(min=0, max=LARGEST_SEED, help="The page's seed; default: a random one, printed.")
     ] = None,
-    adapter: Annotated[str | None, typer.Option(help="Pin the run to this adapter, or to 'base'.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Pin the run to this adapter, or to 'base'.", autocompletion=offer_arms)
+    ] = None,
     as_of: Annotated[
         str | None, typer.Option(metavar="POSITION|TIME", help="Run with the adapter and settings live then.")
     ] = None,
@@ -89,7 +96,7 @@ def run(
             if reviewer:
                 _review(ledger, parts, run)
             elif not no_feedback and sys.stdin.isatty():
-                ask_feedback(ledger, parts, run)
+                ask_feedback(ledger, parts, run, name_actor(None))
             process_new_events(ledger)
     if as_json:
         documents = [_document(ledger, ledger.get(type(run), run.id)) for run in ended]
@@ -98,6 +105,9 @@ def run(
         good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
         print_line(f"{good} of {times} succeeded")
     _raise_faults(ledger, ended)
+    if not as_json:
+        is_rated = bool(ledger.get(type(ended[-1]), ended[-1].id).ratings)
+        suggest("status" if is_rated else f"rate {short_id(ended[-1].id.hex)}", db)
 
 
 def _follow(ledger: Ledger) -> State:

@@ -22,6 +22,8 @@ from ....domain.events import (
 )
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, describe_session, short_id, short_text
+from ..completion import offer_arms, offer_tasks
+from ..hints import suggest
 from ..options import (
     DEFAULT_DB,
     Actor,
@@ -30,12 +32,13 @@ from ..options import (
     Role,
     RunPrefix,
     find_run,
+    folder_of,
     is_for_subcommand,
     name_actor,
     open_ledger,
     open_log,
 )
-from ..rendering import print_json, print_line, print_table, print_text, say, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table, print_text, say, show_time
 from .tokens import token_counts
 
 if TYPE_CHECKING:
@@ -57,6 +60,23 @@ def list_runs(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Only of this task, * for any letters; or questions that have these words.", autocompletion=offer_tasks
+        ),
+    ] = None,
+    arm: Annotated[Literal["stable", "canary", "pinned"] | None, typer.Option(help="Only of this arm.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Only with this adapter, or 'base'.", autocompletion=offer_arms)
+    ] = None,
+    stars: Annotated[str | None, typer.Option(metavar="N|N..M", help="Only rated so, 1 to 5.")] = None,
+    issue: Annotated[str | None, typer.Option(help="Only with a rating that names this issue.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only of this session.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only begun at or after it; 2h is 2 hours ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at or before it.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
     unrated: Annotated[bool, typer.Option("--unrated", help="Only ended ones that nobody has rated.")] = False,
     unattributed: Annotated[
@@ -70,36 +90,51 @@ def list_runs(
     \b
     Examples:
       grokputer runs --failed --unrated
-      grokputer runs --unattributed
+      grokputer runs --task "click-*" --stars 1..2 --since 7d
+      grokputer runs --adapter lora-v1 --arm canary --issue wrong_action
       grokputer runs --role action --limit 100 --json
     """
     if is_for_subcommand(context):
         return
     from ...explain.run_list import list_runs as find_runs
-
-    filters = [f"--role {role}"] * (role is not None) + ["--failed"] * failed
-    filters += ["--unrated"] * unrated + ["--unattributed"] * unattributed
-
-    def is_wanted(run: dict[str, Any]) -> bool:
-        return (
-            (role is None or run["role"] == role)
-            and (not failed or run["status"] == "failed")
-            and (not unrated or (run["stars"] is None and run["status"] != "running"))
-            and (not unattributed or (run["stars"] is not None and run["stars"] < GOOD_STARS and run["fault"] is None))
-        )
+    from .filters import choose
 
     log = open_log(db)
-    found = find_runs(log, limit, is_wanted)
+    filters = choose(
+        role=role, task=task, arm=arm, adapter=adapter, stars=stars, issue=issue, session=session, since=since, until=until,
+        failed=failed, unrated=unrated, unattributed=unattributed, now=log.clock.now(),
+    )  # fmt: skip
+    found = find_runs(log, limit, filters)
     for run in found.rows:
         run |= token_counts(log.get(TaskRun, UUID(run["id"])))
     if as_json:
         print_json(found.rows)
         return
     columns = (
-        "run", "started", "task", "seed", "arm", "adapter", "outcome", "steps", "seconds", "tokens", "stars", "fault",
-        "corrected",
-    )  # fmt: skip
-    print_table(columns, (_row(run) for run in found.rows), _describe_none(found.seen, filters))
+        Column("run"),
+        Column("started", rank=1),
+        Column("task", wraps=16),
+        Column("seed", rank=4),
+        Column("arm", rank=3),
+        Column("adapter"),
+        Column("outcome", wraps=9),
+        Column("steps", rank=3),
+        Column("seconds", rank=5),
+        Column("tokens", rank=6),
+        Column("stars"),
+        Column("fault", rank=2, wraps=8),
+        Column("corrected", rank=2),
+    )
+    print_table(columns, (_row(run) for run in found.rows), _describe_none(found.seen, filters.words))
+    suggest(_next_step(found.rows), db)
+
+
+def _next_step(rows: list[dict[str, Any]]) -> str:
+    """The newest run that nobody has rated is to be rated, else the newest is to be seen."""
+    unrated = (run for run in rows if run["stars"] is None and run["status"] != "running")
+    for run in unrated:
+        return f"rate {short_id(run['id'])}"
+    return f"show {short_id(rows[0]['id'])}" if rows else "run click-button"
 
 
 def _describe_none(seen: int, filters: list[str]) -> str:
@@ -165,7 +200,9 @@ def export(
     """
     from ...sessions.export import export_sessions
 
-    done = export_sessions(open_log(db), folder, role)
+    log = open_log(db)
+    with folder_of(folder):
+        done = export_sessions(log, folder, role)
     print_line(f"wrote {done.written} sessions to {folder}")
     if len(done.roles) > 1:
         say(
@@ -205,8 +242,8 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
     outcome = f"{run['status']} ({run['reason']})" if run["reason"] else run["status"]
     return (
         short_id(run["id"]),
-        show_time(run["started"]),
-        ERASED if run["task"] is None else short_text(run["task"], 40),
+        as_time(run["started"]),
+        ERASED if run["task"] is None else short_text(run["task"], 60),
         run["seed"],
         run["arm"],
         run["adapter"] or "base",
@@ -248,6 +285,9 @@ def show(
         _print_entry(recorded.event, entry, full)
     if whole.tokens is not None:
         print_line("        {} tokens in prompts, {} in answers".format(*whole.tokens))
+    id = short_id(story[0]["run"])
+    is_low = bool(whole.ratings) and whole.ratings[-1].stars < GOOD_STARS and not whole.corrections
+    suggest(f"rate {id}" if whole.ended and not whole.ratings else f"correct {id}" if is_low else f"why {id}", db)
 
 
 def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:

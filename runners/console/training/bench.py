@@ -32,7 +32,12 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where its logs an
 Feedback = Annotated[str, typer.Option(help="Kinds of feedback, comma separated.")]
 Seeds = Annotated[int, typer.Option(min=1, help="How often each is played, with seeds 1, 2, ...")]
 Cycles = Annotated[int, typer.Option(min=1, help="Trainings, one after another.")]
-Episodes = Annotated[int, typer.Option(min=1, help="Rated runs in each cycle, those of the canary included.")]
+Episodes = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="Rated runs in each cycle, those of the canary included: 50 or more, or 20 with --no-canary."
+    ),
+]
 Measured = Annotated[int, typer.Option(min=1, help="Runs of each task, before the first and after each cycle.")]
 Tasks = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="MiniWoB++ tasks to learn; default: the 16 unseen ones.")

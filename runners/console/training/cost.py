@@ -12,7 +12,7 @@ from ....projections.explain.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
 from ...lessons.gather import find_uncorrected
 from ...wiring.services import base_of
-from ..rendering import print_json, print_line, print_table, say
+from ..rendering import Column, print_json, print_line, print_table, say
 
 if TYPE_CHECKING:
     from ....adapters.training.cost import Estimate
@@ -50,7 +50,7 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         tried_first = {"runs": again, "times": retries, "practice_pages": pages}
         print_json(_document(role, recipe, dataset, declined, found, Prices.of(policy)) | {"tried_first": tried_first})
         return
-    print_table(("recipe", "value"), recipe.to_json().items())
+    print_table(("recipe", Column("value", wraps=16)), recipe.to_json().items())
     sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
     print_line(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
     if again:
@@ -63,7 +63,7 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     if found is None:
         print_line(f"it would be declined: {declined}")
         return
-    print_table(("it would take", "about"), _rows(found, recipe, Prices.of(policy)))
+    print_table(("it would take", Column("about", wraps=16)), _rows(found, recipe, Prices.of(policy)))
     print_line(f"known from: {found.basis}")
 
 

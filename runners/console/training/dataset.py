@@ -12,8 +12,20 @@ from ....domain.errors import NotPossible
 from ....domain.settings.settings import ROLES, resolve_recipe
 from ....projections.explain.sentences import count as count_noun
 from ....projections.explain.sentences import short_id
-from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_line, print_table, print_text, say
+from ..hints import suggest
+from ..options import (
+    DEFAULT_DB,
+    Actor,
+    AsJson,
+    Db,
+    Role,
+    folder_of,
+    is_for_subcommand,
+    name_actor,
+    open_ledger,
+    open_log,
+)
+from ..rendering import Column, print_json, print_line, print_table, print_text, say
 
 if TYPE_CHECKING:
     from ....adapters.data.dataset import Dataset
@@ -49,9 +61,11 @@ def list_datasets(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     if as_json:
         print_json(rows)
         return
-    columns = ("role", "examples", "lessons", "needed", "runs", "held out")
+    columns = ("role", "examples", "lessons", "needed", Column("runs", rank=1), Column("held out", rank=1))
     shown = ("role", "examples", "lessons", "minimum", "runs")
     print_table(columns, ([*(row[name] for name in shown), sum(row["held_out"].values())] for row in rows))
+    ready = next((row["role"] for row in rows if row["lessons"] >= row["minimum"]), None)
+    suggest(f"train {ready} --dry-run" if ready else "runs --failed --unrated", db)
 
 
 @dataset.command()
@@ -66,7 +80,7 @@ def preview(
 
     \b
     Examples:
-      grokputer dataset preview --source teacher --limit 10
+      grokputer dataset preview --source correction --limit 10
       grokputer dataset preview --role ocr --json
     """
     built, state = _build(open_log(db), role)
@@ -112,8 +126,9 @@ def export(
     built, _ = _build(open_log(db), role)
     if not built.examples:
         raise NotPossible(f"role {role} has no examples yet; correct some failed runs with 'grokputer correct'")
-    written = write_set(file, built.examples, form)
-    manifest.write_text(built.manifest() + "\n", encoding="utf-8")
+    with folder_of(file):
+        written = write_set(file, built.examples, form)
+        manifest.write_text(built.manifest() + "\n", encoding="utf-8")
     print_line(f"wrote {written} examples to {file} and the manifest to {manifest}")
 
 
@@ -252,7 +267,7 @@ def _print_counts(built: Dataset, role: str, minimum: int) -> None:
     ]
     rows += [("rejected answer", "known", document["pairs"])] if document["pairs"] else []
     rows += [("held out", f"runs that {outcome}", count) for outcome, count in document["held_out"].items()]
-    print_table(("", "", "examples"), rows, "nothing to learn from yet")
+    print_table(("", Column("", wraps=16), "examples"), rows, "nothing to learn from yet")
 
 
 def _print_example(example: Example) -> None:

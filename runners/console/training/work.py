@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, name_actor, open_ledger
+from ..hints import suggest
+from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, folder_of, name_actor, open_ledger
 from ..rendering import print_line, say
 
 
@@ -23,8 +24,10 @@ def init(db: Db = DEFAULT_DB) -> None:
     from ...store.schema import is_blank
 
     is_new = is_blank(db)
-    position = Ledger.create(db).position
+    with folder_of(db):
+        position = Ledger.create(db).position
     print_line(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
+    suggest("status" if position else "run click-button", db)
 
 
 def train(
@@ -62,10 +65,13 @@ def train(
         from .cost import preview
 
         preview(ledger, load_state(ledger), role, probes=probes, as_json=as_json)
+        if not as_json:
+            suggest(f"train {role}", db)
         return
     open_cycle(ledger, role, ledger.put(reason, "--reason"), name_actor(by))
     process_new_events(ledger)
     print_line(f"a training for role {role} is requested; 'grokputer work' carries it out")
+    suggest("work --once", db)
 
 
 def work(
@@ -98,6 +104,7 @@ def work(
         carry_out(ledger, once=once, reporter=reporter, waits=not no_wait)
     except KeyboardInterrupt:
         say("stopped; the next worker goes on from the log")
+    suggest("status", db)
 
 
 def demo(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..options import DEFAULT_DB, Db, open_log
+from ..hints import suggest
+from ..options import DEFAULT_DB, Db, folder_of, open_log
 from ..rendering import print_line, say
 
 
@@ -30,11 +33,14 @@ def backup(
     """
     from ...archive.backup import back_up
 
-    done = back_up(open_log(db), folder, with_weights=weights)
+    log = open_log(db)
+    with folder_of(folder):
+        done = back_up(log, folder, with_weights=weights)
     size = sum(it.stat().st_size for it in folder.rglob("*") if it.is_file())
     print_line(f"backed up {_amount(done.events, done.weights)} to {folder} ({size / 1e6:.1f} MB), and proved them")
     for name in done.missing:
         say(f"the weights of {name} are missing or damaged and are not in it; see 'grokputer doctor'")
+    suggest(f"restore {shlex.quote(str(folder))} --dry-run", db)
 
 
 def restore(
@@ -58,7 +64,8 @@ def restore(
     """
     from ...archive.backup import restore as bring_back
 
-    done = bring_back(folder, db, force=force, dry_run=dry_run)
+    with nullcontext() if dry_run else folder_of(db):
+        done = bring_back(folder, db, force=force, dry_run=dry_run)
     lost = "events that cannot be counted" if done.lost is None else f"{done.lost} events"
     if dry_run:
         print_line(f"{folder} is whole: {done.backup.events} events; {db} holds {lost} that it lacks")
@@ -68,6 +75,7 @@ def restore(
         say(f"the log that was there, with {lost} that the backup lacks, is kept as {done.kept}")
     for name in done.backup.missing:
         say(f"the weights of {name} are neither in the backup nor here; runs cannot use it until they are")
+    suggest("verify", db)
 
 
 def _amount(events: int, weights: int) -> str:

@@ -17,8 +17,9 @@ import typer
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus
+from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
-from ..rendering import print_json, print_table
+from ..rendering import Column, print_json, print_table
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -28,7 +29,7 @@ PACKAGES = {
     "msgspec": "reads events",
     "sqlite-utils": "makes the SQL tables",
     "typer": "is the command line",
-    "rich": "draws tables on a terminal",
+    "rich": "draws progress bars",
     "torch": "computes models",
     "transformers": "loads models",
     "peft": "applies adapters",
@@ -82,9 +83,11 @@ def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     if as_json:
         print_json([check._asdict() for check in checks])
     else:
-        print_table(("check", "result", "found"), checks)
+        print_table(("check", "result", Column("found", wraps=24)), checks)
     if any(check.result == "fail" for check in checks):
         raise typer.Exit(1)
+    if not as_json:
+        suggest("status" if db.exists() else "init", db)
 
 
 def _check_python() -> Check:

@@ -9,6 +9,7 @@ import typer
 
 from ....domain.errors import GrokputerError, NotPossible
 from ....projections.explain.sentences import count, short_id
+from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, find_run, name_actor, open_ledger
 from ..rendering import print_json, print_line, say
 
@@ -72,6 +73,8 @@ def forget(
     requested = _retrain(ledger, state, words, actor) if retrain else []
     process_new_events(ledger)
     _report(target, words, requested, as_json, "")
+    if not as_json:
+        suggest("verify", db)
 
 
 def _report(target: Target, words: Words, requested: list[str], as_json: bool, manner: str) -> None:

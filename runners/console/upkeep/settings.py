@@ -11,6 +11,7 @@ from ....domain.aggregates.settings import SETTINGS_ID, Settings
 from ....domain.evidence.terms import SHARES, is_kept
 from ....domain.settings.settings import check_key, check_setting, current_key, role_of, without_role
 from ....projections.explain.sentences import say_value
+from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, say
 from .settings_listing import choose, complete_key, print_rows, print_setting, setting_row, setting_rows
@@ -140,6 +141,7 @@ def set_setting(
     print_line(f"{key} is {typed}" if recorded else f"{key} is {typed} already; nothing was recorded")
     if recorded:
         _say_who_keeps_theirs(state, key)
+    suggest(f"why {key}", db)
 
 
 @settings.command("unset")
@@ -175,6 +177,7 @@ def unset_setting(
     print_line(f"{key} is {value} again" if recorded else f"{key} is not set, it is {value}; nothing was recorded")
     if recorded:
         _say_who_keeps_theirs(state, key)
+    suggest(f"why {key}", db)
 
 
 def _say_who_keeps_theirs(state: State, key: str) -> None:

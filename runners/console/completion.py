@@ -1,0 +1,114 @@
+"""What a shell completes: names of adapters, settings, tasks and roles, and the newest runs. It reads, and never fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..store.log import Log
+
+NEWEST = 20
+"""Runs that are offered; chosen: what a person has in mind is among the latest."""
+
+Offers = Callable[[typer.Context, str], list[str]]
+
+
+def _offering(find: Callable[[Path], Iterator[str]]) -> Offers:
+    """A completion by what is found for the log that the command line names: nothing at all where anything goes wrong."""
+
+    def offer(context: typer.Context, incomplete: str) -> list[str]:
+        try:
+            with redirect_stderr(StringIO()):  # a shell shows what a completion says in the middle of the line
+                return [name for name in find(_log_of(context)) if name.startswith(incomplete)]
+        except Exception:  # of a log that is not there, damaged or newer there is nothing to offer
+            return []
+
+    return offer
+
+
+def _log_of(context: typer.Context) -> Path:
+    """The log that is named before or after the command, else by the environment."""
+    from .options import DEFAULT_DB
+
+    at: Any = context
+    while at is not None:
+        if at.params.get("db") is not None:
+            return Path(at.params["db"])
+        at = at.parent
+    return Path(os.environ.get("GROKPUTER_DB") or DEFAULT_DB)
+
+
+def _open(path: Path) -> Log:
+    from ..store.log import Log
+
+    return Log.open(path)
+
+
+def _adapters(path: Path) -> Iterator[str]:
+    from ...domain.events import AdapterRegistered
+
+    for it in _open(path).read(1, None, (AdapterRegistered.TOPIC,)):
+        if isinstance(it.event, AdapterRegistered):
+            yield it.event.adapter
+
+
+def _runs(path: Path) -> Iterator[str]:
+    from ...domain.events import TaskStarted
+    from ...projections.explain.sentences import short_id
+
+    newest = [short_id(it.event.originator_id.hex) for it in _open(path).newest(NEWEST, (TaskStarted.TOPIC,), "")]
+    return reversed(newest)
+
+
+def _settings(path: Path) -> Iterator[str]:
+    from ...domain.settings.settings import RECIPE_SETTINGS, SETTINGS
+
+    yield from SETTINGS
+    yield from RECIPE_SETTINGS
+
+
+def _tasks(path: Path) -> Iterator[str]:
+    from ..environments.miniwob.environment import task_names
+
+    yield from task_names()
+
+
+def _events(path: Path) -> Iterator[str]:
+    from ...domain.events import EVENTS
+
+    yield from EVENTS
+
+
+def _with_base(path: Path) -> Iterator[str]:
+    yield "base"
+    yield from _adapters(path)
+
+
+def _explained(path: Path) -> Iterator[str]:
+    """What 'why' takes: adapters and settings, and runs where there is a log."""
+    yield from _settings(path)
+    if path.exists():
+        yield from _adapters(path)
+        yield from _runs(path)
+
+
+def _taught(path: Path) -> Iterator[str]:
+    yield from _adapters(path)
+    yield from _runs(path)
+
+
+offer_adapters = _offering(_adapters)
+offer_arms = _offering(_with_base)
+offer_runs = _offering(_runs)
+offer_settings = _offering(_settings)
+offer_tasks = _offering(_tasks)
+offer_events = _offering(_events)
+offer_explained = _offering(_explained)
+offer_taught = _offering(_taught)

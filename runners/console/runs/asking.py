@@ -1,0 +1,233 @@
+"""What a person at the terminal is asked about a run: first the run is shown, then its rating, then what was right.
+
+Each action of a correction is carried out as it is typed, so the person sees what came of it. At the end it says what was
+recorded and what was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
+from ....domain.errors import BadRating, GrokputerError, NotPossible
+from ....domain.events import TaskFailed
+from ....domain.page.action import parse_action, write_action
+from ....domain.rules.roles import GOOD_STARS
+from ....projections.explain.sentences import count
+from ...feedback.ratings import record_rating
+from ..rendering import say, say_text
+
+if TYPE_CHECKING:
+    from ....domain.page.messages import Page
+    from ....domain.ports import Environment
+    from ...store.ledger import Ledger
+    from ...wiring.services import Services
+
+PAGE_LINES = 40
+"""Lines of a page or an answer that are shown; chosen: with the questions below it that fills a large terminal."""
+
+FORMS = (
+    ("CLICK and an element's whole line", "CLICKbutton:Ok[6]"),
+    ("TYPE, the line, and then the text", "TYPEinput.text#name[3]Bob"),
+    ("SELECT and the line of an option", "SELECToption:Red[4]"),
+    ("DONE, where no button ends the task", "DONE"),
+)
+"""What an action looks like, for a reader who has never written one."""
+
+
+def ask_feedback(ledger: Ledger, parts: Services, run: TaskRun, actor: str) -> None:
+    """Show the run, ask for its rating, and after a low one for what was right."""
+    show_run(ledger, run)
+    rated = ask_rating(ledger, run, actor)
+    if rated is None:
+        return
+    assert run.started is not None
+    if rated.ratings[-1].stars < parts.state.policy.training(run.started.role).learn_below_stars:
+        ask_correction(ledger, parts, rated, actor, "the rating is recorded")
+    else:
+        say("the rating is recorded")
+
+
+def show_run(ledger: Ledger, run: TaskRun) -> None:
+    """The task, the page as it was, what the agent did there, and how it ended."""
+    from ...agent.runner import steps_of, task_of
+
+    assert run.started is not None
+    task, steps = task_of(ledger, run.started), list(steps_of(ledger, run))
+    say("")
+    say_text(f"task: {'(erased)' if task is None else task.task}")
+    if run.started.is_question:
+        for _, answer in steps[-1:]:
+            say("the agent answered:")
+            _show_lines(answer.split("\n"))
+    else:
+        if steps:
+            asked, *page = steps[0][0][-1]["content"].rstrip("\n").split("\n")
+            say(f"  {asked.removeprefix('task: ')}")
+            say("the page as it was:")
+            _show_lines([line for line in page if line.strip() != "do:" and line != asked])
+        say("what the agent did:")
+        for taken in run.steps:
+            said = ledger.get_content(taken.answer)
+            error = f"   ({taken.error})" if taken.error else ""
+            say(f"  {taken.step:>2}  {'(erased)' if said is None else said}{error}")
+    if run.ended is not None:
+        reason = f"failed ({run.ended.reason})" if isinstance(run.ended, TaskFailed) else "succeeded"
+        say(f"it {reason} after {count(run.ended.steps, 'step')}")
+    say("")
+
+
+def ask_rating(ledger: Ledger, run: TaskRun, actor: str) -> TaskRun | None:
+    """The run with the rating that the person gave, which is recorded; None where the question was skipped.
+
+    Where several roles made steps, a low rating is followed by the question which step went wrong.
+    """
+    stars = _ask_stars()
+    if stars is None:
+        say("nothing was recorded")
+        return None
+    step = _ask_step(run) if stars < GOOD_STARS and len(run.roles) > 1 else None
+    issues = _ask(f"issues, comma separated ({', '.join(ISSUES)} or own words)").split(",")
+    comment = _ask("comment")
+    return record_rating(ledger, run, stars, issues, comment or None, actor, step)
+
+
+def ask_correction(ledger: Ledger, parts: Services, run: TaskRun, actor: str, before: str = "") -> None:
+    """Ask for what was right and record it; ``before`` says what was recorded already.
+
+    An interruption loses the correction alone. Raises ``typer.Abort`` then, and for an input that has ended.
+    """
+    from ...feedback.corrections import correct_by_hand
+
+    assert run.started is not None
+    recorded, is_done = before, False
+    try:
+        environment = parts.environment(run.started.environment)
+        written = (
+            _given(_ask("the right answer (Enter for none)"))
+            if run.started.is_question
+            else _ask_actions(ledger, run, environment)
+        )
+        if written:
+            correct_by_hand(ledger, run, environment, written, actor)
+            is_done, recorded = True, " and ".join(filter(None, (before, "the correction is recorded")))
+    except GrokputerError as error:
+        say(f"the correction could not be recorded: {error}")
+    finally:
+        say(recorded if is_done else "; ".join(filter(None, (before, "no correction was recorded"))))
+
+
+def _given(answer: str) -> list[str]:
+    return [answer] if answer else []
+
+
+def _ask_stars() -> int | None:
+    while True:
+        given = _ask("stars, 1 (bad) to 5 (good), Enter skips")
+        if not given:
+            return None
+        try:
+            return check_stars(given)
+        except BadRating as error:
+            say(str(error))
+
+
+def _ask_step(run: TaskRun) -> int | None:
+    """The step that went wrong, None where the person cannot say."""
+    while True:
+        given = _ask(f"the step that went wrong, 1 to {len(run.steps)} (Enter if unknown)")
+        if not given:
+            return None
+        try:
+            run.require_step(int(given))
+        except ValueError:
+            say(f"{given} is not a step; give its number")
+        except NotPossible as error:
+            say(str(error))
+        else:
+            return int(given)
+
+
+def _ask_actions(ledger: Ledger, run: TaskRun, environment: Environment) -> list[str]:
+    """Actions that do the task, each carried out as it is typed; empty where the person gave up."""
+    from ...agent.episode import is_success
+    from ...agent.runner import task_of
+
+    assert run.started is not None
+    task = task_of(ledger, run.started)
+    if task is None:
+        raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
+    page = environment.reset(task.task, task.seed)
+    _show_forms(page)
+    actions: list[str] = []
+    while given := _ask(f"right action {len(actions) + 1} (Enter ends)"):
+        fault = _fault(given, page)
+        if fault:
+            say(fault)
+            continue
+        after = environment.act(given)
+        if after.error:
+            say(f"that could not be done: {after.error}; it changed nothing, so write another")
+        elif is_success(after):
+            say("that does the task")
+            return [*actions, given]
+        elif after.is_done:
+            say(f"that ended the task, and it is not done (reward {after.reward:g}); begin again with action 1")
+            actions, page = [], environment.reset(task.task, task.seed)
+        else:
+            actions.append(given)
+            if after.lines != page.lines:
+                say("the page now:")
+                _show_lines(after.lines)
+            page = after
+    if actions:
+        say(f"the task is not done after {count(len(actions), 'action')}, and what does not do it is not taught")
+    return []
+
+
+def _fault(given: str, page: Page) -> str:
+    """What is wrong with the action as it is written, and how it is written; empty where nothing is."""
+    action = parse_action(given)
+    if action is None:
+        return f"{given!r} is no action; write CLICK, TYPE or SELECT and an element's whole line, as in {example(page)}"
+    if action.verb != "DONE" and not 1 <= action.number <= len(page.lines):
+        return (
+            f"no element has number [{action.number}]; the page has [1] to [{len(page.lines)}], as in {example(page)}"
+        )
+    if action.verb == "TYPE" and not action.text:
+        return f"TYPE takes a text after the element's number, as in {given}Bob"
+    return ""
+
+
+def example(page: Page) -> str:
+    """An action that can be written for this page: a text for its first field, else a click on its first button or line."""
+    field = next((line for line in page.lines if line.startswith(("input.text", "textarea"))), None)
+    button = next((line for line in page.lines if line.startswith("button")), None)
+    if button is None and field is not None:
+        return write_action("TYPE", field, "some text")
+    return write_action("CLICK", button or page.lines[0]) if page.lines else "DONE"
+
+
+def _show_forms(page: Page) -> None:
+    """The form of an action, and the page that the first one is for."""
+    say("give the actions that do the task, one a line:")
+    for meaning, form in FORMS:
+        say(f"  {meaning:<36} {form}")
+    say(f"on this page, for example: {example(page)}")
+    say("the page:")
+    _show_lines(page.lines)
+
+
+def _show_lines(lines: Sequence[str]) -> None:
+    for line in lines[:PAGE_LINES]:
+        say(f"  | {line}")
+    if len(lines) > PAGE_LINES:
+        say(f"  (and {len(lines) - PAGE_LINES} lines more; 'grokputer show RUN --full' shows all)")
+
+
+def _ask(question: str) -> str:
+    answer: str = typer.prompt(question, default="", show_default=False, err=True)
+    return answer.strip()
