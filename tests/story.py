@@ -103,10 +103,16 @@ class Story:
         change(self.ledger, key, value, reason)
 
     def run(
-        self, *, task: str = "click-button", succeeds: bool = True, reason: str = "wrong", session: str | None = None
+        self,
+        *,
+        task: str = "click-button",
+        succeeds: bool = True,
+        reason: str = "wrong",
+        session: str | None = None,
+        id: UUID | None = None,
     ) -> UUID:
         """A run of one step on the arm its session falls on."""
-        id = derive_id("story", len(self.runs))
+        id = id or derive_id("story", len(self.runs))
         self.runs.append(id)
         lane = route(process_new_events(self.ledger).traffic("action"), id.hex, session)
         context = self.ledger.context("ada")

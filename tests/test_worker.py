@@ -247,7 +247,7 @@ def test_weights_that_were_damaged_on_disk_are_refused_and_the_adapter_rejected(
         run_and_review(rolled_out, parts, 12, 100)
     failures = [r.event for r in rolled_out.read(1, None, ("TaskFailed",)) if vars(r.event)["reason"] == "error"]
     assert failures
-    assert "damaged" in vars(failures[0])["detail"]
+    assert "damaged" in rolled_out.say(vars(failures[0])["detail"])
     work(rolled_out, once=True)
     assert load_state(rolled_out).traffic("action").stable is None
     alerts = [vars(recorded.event)["kind"] for recorded in rolled_out.read(1, None, ("AlertRaised",))]

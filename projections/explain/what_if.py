@@ -67,8 +67,8 @@ class WhatIf(State):
         self.roles = {role: RoleImprovement(role_id(role)) for role in ROLES}
         self.said: dict[str, Moment] = {}
         """By rollout, what was said of its canary first, since it began or was resumed, that ends or pauses it."""
-        self._said_at: dict[str, str] = {}
-        """By rollout, the event after which that was said."""
+        self._said_at: dict[str, tuple[int, str]] = {}
+        """By rollout, the position and the reference of the event after which that was said."""
         self._assessed: dict[str, CanaryAssessed] = {}
         """By rollout, the record's last look."""
         self._as_recorded: set[str] = set()
@@ -158,7 +158,7 @@ class WhatIf(State):
             )
             if verdict.verdict != Decision.HOLD and not is_halted:
                 self.said[rollout] = self._moment(position, event, lane, verdict)
-                self._said_at[rollout] = event.reference
+                self._said_at[rollout] = (position, event.reference)
 
     def _is_looked_at(self, rollout: str, lane: Mapping[str, Any], event: Event) -> bool:
         """Whether a look follows from the event, as ``domain.improvement`` has it where the canary is judged as recorded."""
@@ -199,7 +199,9 @@ class WhatIf(State):
         assessed = self._assessed.get(event.originator_id.hex)
         if assessed is None or event.caused_by != assessed.reference or said.kind != kind:
             return said
-        is_same = self._said_at.get(event.originator_id.hex) in (assessed.caused_by, assessed.reference)
+        after, reference = self._said_at.get(event.originator_id.hex, (0, ""))
+        # Earlier programs named the event after which they looked as the look's cause.
+        is_same = after == assessed.up_to or reference in (assessed.caused_by, assessed.reference)
         return replace(said, position=position) if is_same else said
 
     def undecided(self, position: int, time: datetime, rollout: str) -> Moment:

@@ -58,8 +58,8 @@ BY_FEEDBACK: dict[str, Reasoned] = {
     "ratings": {"training.retries": (8, "own successes in further tries are the only targets")},
     "preferences": {
         "training.retries": (0, "ratings alone, no targets"),
-        "training.sft_weight": (0.0, "ratings alone, no targets"),
         "training.kto_weight": (1.0, "good and bad answers as they were rated"),
+        "training.sft_weight": (0.0, "ratings alone, no targets"),
     },
 }
 """What each kind of feedback sets, with the reason that the log records."""
