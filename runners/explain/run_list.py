@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...domain.events import TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.events import CorrectionWithdrawn, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
 from ...projections.tables.tables import TABLES, rows_of
 from ..store.log import Log
 
-TOPICS = tuple(kind.TOPIC for kind in (TaskStarted, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected))
+_FACTS = (TaskStarted, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected, CorrectionWithdrawn)
+TOPICS = tuple(kind.TOPIC for kind in _FACTS)
 """What a run's row follows from."""
 
 Row = dict[str, Any]

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
+from ....domain.aggregates.run import ISSUES, check_stars
 from ....domain.errors import BadRating, GrokputerError, NotPossible
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, short_id
-from ...feedback.ratings import _require_ended, record_rating
+from ..hints import describe_error
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
 from ..rendering import print_line, say, say_text
 
 if TYPE_CHECKING:
+    from ....domain.aggregates.run import TaskRun
     from ...store.ledger import Ledger
     from ...wiring.services import Services
 
@@ -41,13 +42,21 @@ def rate(
       grokputer rate 3fa2 5
       grokputer rate 3fa2 2 --step 3 --issue wrong_action --comment "clicked Cancel"
     """
-    number = check_stars(stars)
+    from ...use_cases.ratings import rate as record
+
+    check_stars(stars)
     ledger = open_ledger(db)
-    found = ledger.get(TaskRun, find_run(ledger, run))
-    rated = record_rating(ledger, found, number, issue or [], comment, name_actor(by), step, role)
-    _follow(ledger)
-    given = rated.ratings[-1]
-    print_line(f"{short_id(found.id.hex)} is rated {number}{describe_fault(given)}")
+    given = record(
+        ledger,
+        find_run(ledger, run),
+        stars,
+        actor=name_actor(by),
+        issues=issue or [],
+        comment=comment,
+        step=step,
+        fault=role,
+    )
+    print_line(f"{short_id(given.run.hex)} is rated {given.stars}{describe_fault(given.event)}")
     if given.stars < GOOD_STARS and given.fault is None:
         say("it counts for no role; name the step that went wrong with --step, or the role with --role")
 
@@ -62,69 +71,56 @@ def correct(
         bool, typer.Option("--demonstrate", help="Correct it by the scripted demonstration.")
     ] = False,
     retry: Annotated[int, typer.Option(min=0, help="Try again with sampling, at most so often; a success counts.")] = 0,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take back the latest correction: no later dataset uses it.")
+    ] = False,
     step: Annotated[
-        int, typer.Option(min=1, help="Keep what the run did before this step and correct it from there.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, help="Keep what the run did before this step and correct it from there; or whose answer it is."
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="With --withdraw: why; it is recorded.")] = "",
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Say what should have been done. Actions are carried out first, and recorded only when they do the task.
+    """Say what should have been done, or take that back. Actions are tried first, and recorded only when they do the task.
 
     \b
     Examples:
       grokputer correct 3fa2 --answer "Paris"
       grokputer correct 3fa2 --action "TYPEinput.text#name[3]Bob" --action "CLICKbutton:Ok[6]"
+      grokputer correct 3fa2 --withdraw --reason "it was the wrong page"
       grokputer correct 3fa2 --step 4 --action "CLICKbutton:Back[2]" --action "CLICKbutton:Ok[6]"
     """
-    ways = [answer is not None, bool(action), demonstrate, retry > 0]
+    ways = [answer is not None, bool(action), demonstrate, retry > 0, withdraw]
     if sum(ways) != 1:
-        raise typer.BadParameter("give exactly one of --answer, --action, --demonstrate and --retry")
-    if step > 1 and not (action or demonstrate):
-        raise typer.BadParameter("--step goes with --action or --demonstrate")
-    from ...feedback.corrections import correct_by_demonstration, correct_by_hand
-    from ...lessons.retries import RetryPolicy, correct_by_retries
-    from ...store.states import load_state
-    from ...wiring.services import Services
+        raise typer.BadParameter("give exactly one of --answer, --action, --demonstrate, --retry and --withdraw")
+    if step is not None and (retry or withdraw):
+        raise typer.BadParameter("--step goes with --answer, --action or --demonstrate")
+    if reason and not withdraw:
+        raise typer.BadParameter("--reason goes with --withdraw")
+    from ...use_cases import corrections as use_case
 
-    ledger = open_ledger(db)
-    found = ledger.get(TaskRun, find_run(ledger, run))
-    _require_ended(found)
-    started = found.started
-    assert started is not None
-    if answer is not None and not started.is_question:
-        raise NotPossible(
-            f"run {short_id(found.id.hex)} is a task on a page; give the actions that do it, with --action"
+    ledger, actor = open_ledger(db), name_actor(by)
+    id = find_run(ledger, run)
+    if withdraw:
+        withdrawn = use_case.withdraw_correction(ledger, id, reason=reason, actor=actor)
+        left = withdrawn.corrected_by
+        print_line(
+            f"the correction ({withdrawn.source}) of {short_id(id.hex)} is withdrawn; "
+            + (f"the one before it ({left}) stands" if left else "no correction of the run stands")
         )
-    if answer is None and started.is_question:
-        raise NotPossible(f"run {short_id(found.id.hex)} is a question; give the right answer with --answer")
-    with Services(ledger, load_state(ledger)) as parts:
-        environment = parts.environment(started.environment)
-        corrected: TaskRun | None
-        if demonstrate:
-            corrected = correct_by_demonstration(ledger, found, environment, name_actor(by), first=step)
-        elif retry:
-            if started.adapter is not None:
-                parts.prepare(started.adapter)
-            policy, role = parts.state.policy, started.role
-            training = policy.training(role)
-            sampling = RetryPolicy(started.adapter, retry, training.retry_temperature, training.retry_exploration)
-            retries = correct_by_retries(ledger, [(found, 1)], environment, parts.model, sampling, name_actor(by))
-            corrected = next(retries, None)
-        else:
-            written = [answer] if answer is not None else action or []
-            corrected = correct_by_hand(ledger, found, environment, written, name_actor(by), first=step)
-    _follow(ledger)
-    if corrected is None:
-        tried = "the demonstration" if demonstrate else f"none of {retry} attempts"
-        raise GrokputerError(f"{tried} did not do the task of {short_id(found.id.hex)}; nothing was recorded")
-    latest = corrected.corrections[-1]
-    print_line(f"{short_id(found.id.hex)} is corrected ({latest.source}, {latest.steps} steps)")
-
-
-def _follow(ledger: Ledger) -> None:
-    from ...improvement.process_manager import process_new_events
-
-    process_new_events(ledger)
+        return
+    way: use_case.Way = use_case.Demonstration(step or 1)
+    if answer is not None:
+        way = use_case.Answer(answer, step)
+    elif action:
+        way = use_case.Actions(tuple(action), step or 1)
+    elif retry:
+        way = use_case.Retries(retry)
+    given = use_case.correct(ledger, id, way, actor=actor)
+    print_line(f"{short_id(id.hex)} is corrected ({given.source}, {given.steps} steps)")
 
 
 def ask_feedback(ledger: Ledger, parts: Services, run: TaskRun) -> None:
@@ -132,24 +128,31 @@ def ask_feedback(ledger: Ledger, parts: Services, run: TaskRun) -> None:
 
     Where several roles made steps, a low rating is followed by the question which step went wrong.
     """
+    from ...use_cases.corrections import Actions, Answer, correct
+    from ...use_cases.ratings import rate
+
     stars = _ask_stars()
     if stars is None:
         return
     step = _ask_step(run) if stars < GOOD_STARS and len(run.roles) > 1 else None
     issues = _ask(f"issues, comma separated ({', '.join(ISSUES)} or own words)").split(",")
     comment = _ask("comment")
-    rated = record_rating(ledger, run, stars, issues, comment or None, name_actor(None), step)
+    rate(ledger, run.id, stars, actor=name_actor(None), issues=issues, comment=comment or None, step=step)
     assert run.started is not None
     if stars >= parts.state.policy.training(run.started.role).learn_below_stars:
         return
-    written = [_ask("the right answer")] if run.started.is_question else _ask_actions(ledger, run)
-    if any(text.strip() for text in written):
-        from ...feedback.corrections import correct_by_hand
-
+    way: Answer | Actions
+    if run.started.is_question:
+        way = Answer(_ask("the right answer"))
+        is_given = bool(way.text)
+    else:
+        way = Actions(tuple(_ask_actions(ledger, run)))
+        is_given = bool(way.actions)
+    if is_given:
         try:
-            correct_by_hand(ledger, rated, parts.environment(run.started.environment), written, name_actor(None))
+            correct(ledger, run.id, way, actor=name_actor(None), parts=parts)
         except GrokputerError as error:
-            say(f"grokputer: {error}")
+            say(f"grokputer: {describe_error(error)}")
 
 
 def _ask_stars() -> int | None:
