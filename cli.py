@@ -176,7 +176,7 @@ OF_A_FILE = {
 def _line_for(error: Exception) -> str | None:
     """What the user is told of the error; None where it is a bug, which keeps its trace."""
     if isinstance(error, GrokputerError):
-        from .runners.console.hints import describe_error
+        from .runners.console.error_lines import describe_error
 
         return describe_error(error)
     if isinstance(error, UnicodeEncodeError):  # an argument with bytes that are no text

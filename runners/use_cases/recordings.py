@@ -130,6 +130,8 @@ class RunRecorder:
 
     def _make(self, runs: Sequence[ProgramRun], state: State) -> list[tuple[TaskRun, bool]]:
         """Each run, and whether it is new; one that is given twice is made once."""
+        for name in {it.environment for it in runs}:  # once each: plug-ins are looked for on the disk
+            _check_environment(name)
         made: dict[UUID, TaskRun] = {}
         found, actor = [], self._ledger.name_key(self._actor)  # looked up once for the batch
         raters = {it.rated_by: self._ledger.name_key(it.rated_by) for it in runs if it.rated_by}
@@ -149,7 +151,7 @@ def _tell(ledger: Ledger, run: TaskRun, it: ProgramRun, state: State, actor: str
     arm, adapter = _place(state, require_role(it.role), it.adapter)
     run.start(
         ledger.context(actor), role=it.role, arm=arm, adapter=adapter, rollout=None, session=it.session, seed=0,
-        environment=_check_environment(it.environment),
+        environment=it.environment,
         capabilities=(Capability.QUESTION,), task=ledger.put(it.task, "the task"), base=RECORDED,
         policy={RECORDED: True},
     )  # fmt: skip
@@ -187,13 +189,12 @@ def _place(state: State, role: str, adapter: str | None) -> tuple[Arm, str | Non
     return (Arm.STABLE if state.traffic(role).stable == adapter else Arm.PINNED), adapter
 
 
-def _check_environment(name: str) -> str:
-    """The name. It stands in the log for good, so it is a plain word. Raises ``NotPossible``."""
+def _check_environment(name: str) -> None:
+    """Raises ``NotPossible`` unless the name is a plain word, as it stands in the log for good, and not taken."""
     if name in environment_names():
         raise NotPossible(f"{name} is an environment of Grokputer itself; give the name of the program's own")
     if not NAME.fullmatch(name):
         raise NotPossible(f"{name!r} is no name of an environment; give up to 64 letters, digits, '.', '_' or '-'")
-    return name
 
 
 def _messages(prompt: str | Sequence[Message]) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from ....domain.aggregates.run import ISSUES, check_stars
 from ....domain.errors import BadRating, GrokputerError, NotPossible
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, short_id
-from ..hints import describe_error
+from ..error_lines import describe_error
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
 from ..rendering import print_line, say, say_text
 
