@@ -195,7 +195,9 @@ OF_A_FILE = {
 def _line_for(error: Exception) -> str | None:
     """What the user is told of the error; None where it is a bug, which keeps its trace."""
     if isinstance(error, GrokputerError):
-        return str(error)
+        from .runners.console.error_lines import describe_error
+
+        return describe_error(error)
     if isinstance(error, UnicodeEncodeError):  # an argument with bytes that are no text
         is_argument = error.encoding == "utf-8" and error.reason == "surrogates not allowed"
         return f"there is text that is not valid Unicode: {show_fault(error)}" if is_argument else None

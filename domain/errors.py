@@ -1,10 +1,45 @@
-"""Every error a user can cause or meet, each one line: what, the value, what is allowed, what to do next."""
+"""Every error a user can cause or meet, each one line: what, the value, what is allowed, what to do next.
+
+An error says what is wrong in words that are true for every caller. What to do next is a ``Hint``, because a command line, an
+HTTP server and a Python program each say that in their own terms.
+"""
 
 from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Hint(StrEnum):
+    """What the user can do next. The names are stable: programs may compare them."""
+
+    GIVE_ACTOR = "give_actor"
+    GIVE_REASON = "give_reason"
+    NAME_RUN_OR_PERSON = "name_run_or_person"
+    SEE_RUNS = "see_runs"
+    SEE_ADAPTERS = "see_adapters"
+    SEE_ROLLOUTS = "see_rollouts"
+    SEE_STATUS = "see_status"
+    SEE_SETTINGS = "see_settings"
+    END_RUN = "end_run"
+    PROMOTE = "promote"
+    RATE = "rate"
+    ROLL_BACK_LIVE = "roll_back_live"
+    ROLL_FORWARD = "roll_forward"
+    TRAIN_LATER = "train_later"
+    GIVE_ANSWER = "give_answer"
+    GIVE_ACTIONS = "give_actions"
+    MAKE_LOG = "make_log"
 
 
 class GrokputerError(Exception):
     """The base of all errors that are the user's business; the CLI prints its message and exits 1."""
+
+    def __init__(self, message: str = "", *, hint: Hint | None = None, about: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+        """What can be done next, None where the message says all."""
+        self.about = about
+        """The name of the thing that the hint is about, such as an adapter."""
 
 
 class MissingExtra(GrokputerError):

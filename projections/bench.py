@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from ..domain.events import (
+    CorrectionWithdrawn,
     CycleClosed,
     Event,
     TaskCorrected,
@@ -112,7 +113,10 @@ class Learning:
 
     TOPICS = tuple(
         kind.TOPIC
-        for kind in (TaskStarted, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected, TrainingCompleted, CycleClosed)
+        for kind in (
+            *(TaskStarted, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected, CorrectionWithdrawn),
+            *(TrainingCompleted, CycleClosed),
+        )
     )
     """The facts it looks at."""
 
@@ -133,6 +137,10 @@ class Learning:
             case TaskCorrected():
                 if event.originator_id in self._labels:
                     self.current.corrections[event.originator_id] = event.source
+            case CorrectionWithdrawn():
+                self.current.corrections.pop(event.originator_id, None)
+                if event.corrected_by is not None:
+                    self.current.corrections[event.originator_id] = event.corrected_by
             case TrainingCompleted():
                 self.current.training_s += event.duration_s
             case CycleClosed() if event.role == self.role:

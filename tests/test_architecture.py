@@ -52,10 +52,25 @@ FLOORS = {
         "lessons": ("agent", "feedback", "store", "wiring"),
         "ab": ("agent", "feedback", "store", "wiring"),
         "improvement": ("ab", "agent", "alerts", "lessons", "store", "wiring"),
-        "bench": ("agent", "environments", "feedback", "improvement", "store", "wiring"),
+        "use_cases": (
+            *(
+                "ab",
+                "agent",
+                "archive",
+                "environments",
+                "explain",
+                "feedback",
+                "improvement",
+                "lessons",
+                "sessions",
+                "store",
+            ),
+            "wiring",
+        ),
+        "bench": ("agent", "environments", "feedback", "improvement", "store", "use_cases", "wiring"),
         "console": (
             *("ab", "agent", "alerts", "archive", "bench", "environments", "explain"),
-            *("feedback", "improvement", "lessons", "sessions", "store", "wiring"),
+            *("feedback", "improvement", "lessons", "sessions", "store", "use_cases", "wiring"),
         ),
     },
 }
@@ -181,6 +196,29 @@ def test_no_module_loads_a_machine_learning_library_when_it_is_imported(room: st
     for path in paths:
         loaded = {name.split(".")[0] for name in imports(path, only_at_import=True)}
         assert not loaded & HEAVY, f"{path.relative_to(ROOT)} loads {loaded & HEAVY}"
+
+
+def test_importing_the_package_loads_none_of_it() -> None:
+    program = "import sys, grokputer; print([it for it in sys.modules if it.startswith('grokputer.')])"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/")
+    assert shown.stdout.strip() == "[]"
+
+
+def test_the_python_api_stands_on_the_use_cases_and_not_on_the_command_line() -> None:
+    for name in imports(ROOT / "api.py"):
+        assert not name.startswith(("runners.console", "cli")), f"api.py imports {name}"
+
+
+def test_the_command_line_leaves_recording_to_the_use_cases() -> None:
+    for path in modules("runners/console"):
+        assert "runners.improvement.process_manager" not in imports(path), f"{path.relative_to(ROOT)} follows by itself"
+        text = path.read_text(encoding="utf-8")
+        assert not [word for word in ("ledger.write(", "ledger.store(", "ledger.put(") if word in text], path
+
+
+def test_no_use_case_imports_a_machine_learning_library_or_the_command_line() -> None:
+    for path in modules("runners/use_cases"):
+        assert not {"typer", "rich", *HEAVY} & {name.split(".")[0] for name in imports(path)}, path
 
 
 def test_reading_the_log_loads_none_either() -> None:

@@ -278,7 +278,7 @@ import sys
 from pathlib import Path
 from uuid import UUID
 from grokputer.domain.aggregates.run import TaskRun
-from grokputer.runners.console.runs.feedback import record_rating
+from grokputer.runners.feedback.ratings import record_rating
 from grokputer.runners.store.ledger import Ledger
 
 ledger = Ledger.open(Path(sys.argv[1]))

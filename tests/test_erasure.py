@@ -182,7 +182,7 @@ def test_on_the_command_line_it_is_one_run_or_one_person_and_a_reason(story: Sto
     run = story.run(succeeds=False)
     assert "name a run, or a person" in refused("forget", "--reason", "x", db=story.path)
     assert "name a run, or a person" in refused("forget", run.hex, "--person", "ada", "--reason", "x", db=story.path)
-    assert "give --reason" in refused("forget", run.hex, db=story.path)
+    assert "give one with --reason" in refused("forget", run.hex, db=story.path)
     assert "there are no words of eve" in output("forget", "--person", "eve", "--reason", "x", db=story.path)
     assert call("forget", "ffff", "--reason", "x", db=story.path).exit_code == 1
 

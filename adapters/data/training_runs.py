@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ...domain.errors import InvalidExamples
 from ...domain.events import (
+    CorrectionWithdrawn,
     Event,
     ExamplesSynthesized,
     StepTaken,
@@ -18,7 +19,10 @@ from ...domain.events import (
     TaskSucceeded,
 )
 
-_FACTS = (TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected, ExamplesSynthesized)
+_FACTS = (
+    *(TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected, CorrectionWithdrawn),
+    ExamplesSynthesized,
+)
 TOPICS = tuple(cls.TOPIC for cls in _FACTS)
 """The facts that runs are gathered from."""
 
@@ -33,7 +37,7 @@ Content = Callable[[str], str | None]
 class PastRun:
     """One run that the role made steps in, as the role sees it: ``steps`` are its own alone.
 
-    ``id`` is hex; ``stars`` is the latest rating, ``correction`` the one that counts.
+    ``id`` is hex; ``stars`` is the latest rating.
     """
 
     id: str
@@ -48,9 +52,15 @@ class PastRun:
     stars: int | None = None
     rating: TaskRated | None = None
     """The latest."""
-    correction: TaskCorrected | None = None
+    corrections: list[TaskCorrected] = field(default_factory=list)
+    """Those that stand and may be learnt from."""
     variations: list[ExamplesSynthesized] = field(default_factory=list)
     """What a teacher made of it."""
+
+    @property
+    def correction(self) -> TaskCorrected | None:
+        """The one that counts: the most trusted, among equals the latest."""
+        return min(reversed(self.corrections), key=lambda it: TRUSTED.index(it.source), default=None)
 
     @property
     def fault(self) -> str | None:
@@ -66,7 +76,7 @@ class PastRun:
 
     @property
     def family(self) -> str:
-        """What it is counted under where tasks are to have an even share; all questions in words are one family."""
+        """What it is counted under where tasks have an even share; all tasks in words of one environment are one family."""
         return self.started.environment if self.started.is_question else self.started.task
 
 
@@ -107,7 +117,11 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.stars, run.rating = event.stars, event
             case TaskCorrected() if event.is_verified or not run.started.is_verified:
                 # Where an environment can try a correction, one that it did not try is not known to be right.
-                run.correction = _better(run.correction, event)
+                run.corrections.append(event)
+            case CorrectionWithdrawn():
+                run.corrections = [it for it in run.corrections if it.reference != event.correction]
+                # What a teacher made of the correction teaches the same.
+                run.variations = [it for it in run.variations if it.caused_by != event.correction]
             case ExamplesSynthesized():
                 run.variations.append(event)
     return [run for run in runs.values() if run.steps or run.started.role == role]
@@ -117,10 +131,9 @@ def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]
     if not started.is_question:
         return f"{started.environment}/{started.task}#{started.seed}"
     words = content(started.task)
-    first = started.task if words is None else asked.setdefault(" ".join(words.split()), started.task)
+    first = (
+        started.task
+        if words is None
+        else asked.setdefault(f"{started.environment} {' '.join(words.split())}", started.task)
+    )
     return f"{started.environment}#{first}"
-
-
-def _better(known: TaskCorrected | None, new: TaskCorrected) -> TaskCorrected:
-    """The more trusted one; among equals the latest counts."""
-    return known if known is not None and TRUSTED.index(known.source) < TRUSTED.index(new.source) else new

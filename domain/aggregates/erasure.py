@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import NotPossible
+from ..errors import Hint, NotPossible
 from ..events import ContentErased
 from .base import Aggregate, Context
 
@@ -26,7 +26,7 @@ class ContentErasure(Aggregate):
     ) -> None:
         """Record what is deleted; the fields are those of ``ContentErased``. Raises ``NotPossible`` without a reason."""
         if not reason.strip():
-            raise NotPossible("an erasure is on record for good, so it needs a reason; give --reason")
+            raise NotPossible("an erasure is on record for good, so it needs a reason", hint=Hint.GIVE_REASON)
         self._record(
             ContentErased,
             context,

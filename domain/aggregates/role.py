@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ..errors import NotPossible
+from ..errors import Hint, NotPossible
 from ..events import BreachSuppressed, CycleClosed, CycleOpened, Event, RatingThresholdBreached
 from ..evidence.terms import trigger_terms
 from ..rules.breach import Window, judge_ratings
@@ -85,7 +85,8 @@ class RoleImprovement(Aggregate):
         if self.open_cycle is not None and self.opened is not None:
             raise NotPossible(
                 f"role {role} has a cycle in flight; it was opened by {self.opened.actor} at "
-                f"{self.opened.time:%Y-%m-%d %H:%M:%S} UTC; see 'grokputer status', or wait until it is closed"
+                f"{self.opened.time:%Y-%m-%d %H:%M:%S} UTC; wait until it is closed",
+                hint=Hint.SEE_STATUS,
             )
         self._record(CycleOpened, context, role=role, adapter=adapter, reason=reason)
 

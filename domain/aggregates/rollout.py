@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from ..errors import NotPossible
+from ..errors import Hint, NotPossible
 from ..events import (
     AdapterPromoted,
     AdapterRolledBack,
@@ -122,8 +122,7 @@ class Rollout(Aggregate):
             raise NotPossible(f"{names['adapter']} has no canary's share: {self.say_latest()}")
         if not 1 <= weight_percent <= 99:
             raise NotPossible(
-                f"a share of {weight_percent} % is none, it takes 1 to 99; 'grokputer rollouts promote' gives all, "
-                "'... abort' none"
+                f"a share of {weight_percent} % is none, it takes 1 to 99; to promote the adapter gives all, to abort none"
             )
         self._set_weight(weight_percent, context, reason)
 
@@ -166,7 +165,7 @@ class Rollout(Aggregate):
         names = self._names
         if not self.is_over:
             raise NotPossible(
-                f"the rollout of {names['adapter']} is under way; give it all runs with 'grokputer rollouts promote'"
+                f"the rollout of {names['adapter']} is under way", hint=Hint.PROMOTE, about=names["adapter"]
             )
         if live != names["adapter"]:
             self._go_live(live, reason, context, "forward")

@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from ..errors import BadRating, NotPossible
+from ..errors import BadRating, Hint, NotPossible
 from ..events import (
     Assignment,
     Capability,
+    CorrectionWithdrawn,
     Event,
     SessionImported,
     StepTaken,
@@ -64,6 +65,7 @@ class TaskRun(Aggregate):
         self.ended: TaskSucceeded | TaskFailed | None = None
         self.ratings: list[TaskRated] = []
         self.corrections: list[TaskCorrected] = []
+        """Those that stand: a correction that was withdrawn is none of them."""
 
     def role_of(self, step: StepTaken) -> str:
         """Who made the step."""
@@ -239,7 +241,7 @@ class TaskRun(Aggregate):
             raise NotPossible(f"run {self.id.hex[:8]} has no step {step}; {has}")
 
     def correct(self, source: str, correction: str, steps: int, is_verified: bool, context: Context) -> None:
-        """Record what should have been done. The same correction twice is recorded once."""
+        """Record what should have been done. The same correction twice is recorded once, unless it was withdrawn between."""
         self._require_ended("corrected")
         if source not in CORRECTION_SOURCES:
             raise NotPossible(
@@ -257,6 +259,21 @@ class TaskRun(Aggregate):
             **self._belongs(),
         )
 
+    def withdraw_correction(self, reason: str, context: Context) -> None:
+        """Take back the latest correction that stands: no dataset uses it from now on. Raises ``NotPossible`` without one."""
+        if not self.corrections:
+            raise NotPossible(f"run {self.id.hex[:8]} has no correction that could be withdrawn")
+        *others, latest = self.corrections
+        self._record(
+            CorrectionWithdrawn,
+            context,
+            correction=latest.reference,
+            source=latest.source,
+            corrected_by=others[-1].source if others else None,
+            reason=reason,
+            **self._belongs(),
+        )
+
     def _require_running(self) -> TaskStarted:
         if self.started is None or self.ended is not None:
             raise NotPossible(f"run {self.id.hex} is not under way")
@@ -264,10 +281,7 @@ class TaskRun(Aggregate):
 
     def _require_ended(self, what: str) -> None:
         if self.ended is None:
-            raise NotPossible(
-                f"run {self.id.hex} has not ended; it can be {what} once it has; "
-                "'grokputer work --once' ends it where its process is gone"
-            )
+            raise NotPossible(f"run {self.id.hex} has not ended; it can be {what} once it has", hint=Hint.END_RUN)
 
     def _apply(self, event: Event) -> None:
         match event:
@@ -283,3 +297,5 @@ class TaskRun(Aggregate):
                 self.ratings.append(event)
             case TaskCorrected():
                 self.corrections.append(event)
+            case CorrectionWithdrawn():
+                self.corrections = [it for it in self.corrections if it.reference != event.correction]

@@ -46,6 +46,7 @@ from .rollouts import RolloutResumed as RolloutResumed
 from .rollouts import RolloutStarted as RolloutStarted
 from .runs import Assignment as Assignment
 from .runs import Capability as Capability
+from .runs import CorrectionWithdrawn as CorrectionWithdrawn
 from .runs import RunEvent as RunEvent
 from .runs import StepTaken as StepTaken
 from .runs import TaskCorrected as TaskCorrected

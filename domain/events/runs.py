@@ -175,3 +175,18 @@ class TaskCorrected(RunEvent):
     steps: int
     is_verified: bool
     """Whether the correction was carried out in the environment and succeeded."""
+
+
+@fact("CorrectionWithdrawn")
+class CorrectionWithdrawn(RunEvent):
+    VERSION = 1
+    WORDS = ("actor", "adapter", "reason")
+
+    correction: str
+    """The reference of the ``TaskCorrected`` that is used in no dataset from now on."""
+    source: str
+    """That correction's source."""
+    corrected_by: str | None
+    """The source of the latest correction that still stands, None where none does."""
+    reason: str
+    """Content key of why; empty where no reason was given."""

@@ -8,6 +8,9 @@ from ..vocabulary import Arm
 IMPORTED = "imported"
 """The base of such a run, and the beginning of its adapter's name. Numbered adapters of this program never begin so."""
 
+RECORDED = "recorded"
+"""Stands among a run's settings, and for its base, where another program made the run and recorded it here as it went."""
+
 
 def is_imported(lane: Assignment) -> bool:
     """Whether another program made the steps of the lane."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..errors import InvalidRecipe
+from ..errors import Hint, InvalidRecipe
 from .alert import AlertSettings, ChannelSettings
 from .keys import ROLES as ROLES
 from .keys import current_key as current_key
@@ -74,7 +74,7 @@ def check_key(key: str) -> Setting:
     bare = without_role(current_key(key))
     found = ALL_SETTINGS.get(bare)
     if found is None:
-        raise BadSetting(f"{key} is not a setting; see 'grokputer settings'")
+        raise BadSetting(f"{key} is not a setting", hint=Hint.SEE_SETTINGS)
     if role_of(key) and not found.is_per_role:
         raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
     return found

@@ -17,10 +17,11 @@ from ...domain.events import (
     SessionImported,
     TaskStarted,
 )
-from ...domain.rules.imported import IMPORTED, is_imported
+from ...domain.rules.imported import IMPORTED, RECORDED, is_imported
 from ...domain.rules.routing import arm_of, draw
 from ...domain.vocabulary import Arm
 from ..state.rollouts import Rollouts
+from .lineage import trace_corrections
 from .path import trace_path
 from .tree import Lookup, Node, Placed, node_of
 from .words import reveal
@@ -43,7 +44,10 @@ SHOWN = 60
 
 
 def trace_run(log: Lookup, run: UUID) -> Node:
-    """The run's start; below it, for its own role and each other that may make a step in it, why that adapter answers."""
+    """The run's start; below it why each role's adapter answers, then its corrections.
+
+    The roles are its own and each other that may make a step in it.
+    """
     started = next(it for it in log.history(run) if isinstance(it.event, TaskStarted))
     assert isinstance(started.event, TaskStarted)
     event = reveal(started.event, log.get_content)
@@ -55,8 +59,9 @@ def trace_run(log: Lookup, run: UUID) -> Node:
     if is_imported(event.lanes[0]):
         node.text = f"run {run.hex[:8]} of {_task(log, event)} imported by {event.actor}, role {event.role}"
         node.children = [_import(log, started)]
-        return node
-    node.children = [_explain(log, started, lane, before) for lane in event.lanes]
+    else:
+        node.children = [_explain(log, started, lane, before) for lane in event.lanes]
+    node.children += trace_corrections(log, run)
     return node
 
 
@@ -100,6 +105,9 @@ def _explain(log: Lookup, started: Placed, lane: Assignment, before: _Before) ->
         within = f", in session {event.session}" if event.session else ""
         node.text = f"{own}: pinned to {_name(lane['adapter'])} by {event.actor}{within}; no draw was made"
         node.children = [trace_path(log, lane["adapter"], started.position)] if lane["adapter"] else []
+        return node
+    if RECORDED in event.policy:
+        node.text = f"{own}: another program made it with {_name(lane['adapter'])}; no draw was made"
         return node
     if lane["rollout"] is None:
         node.text = f"{own}: no rollout was under way, so all runs went to {_name(lane['adapter'])}"

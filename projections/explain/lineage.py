@@ -7,7 +7,7 @@ and that one under the event that caused it. The ratings, which a breach names b
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +18,14 @@ from ...domain.events import (
     AdapterPromoted,
     AdapterRegistered,
     ComparisonStarted,
+    CorrectionWithdrawn,
     CycleClosed,
     DatasetBuilt,
     Event,
     GateJudged,
     PolicyChanged,
     RatingThresholdBreached,
+    TaskCorrected,
     TaskRated,
     TrainingCompleted,
     TrainingRequested,
@@ -34,7 +36,13 @@ from ..state.ratings import Ratings
 from ..state.state import counts_imported
 from .sentences import count
 from .tree import Lookup, Node, Placed, node_of
-from .words import ERASED
+from .words import ERASED, reveal
+
+SOURCES = {"human": "correction"}
+"""How a dataset calls what a correction of this source teaches; the others it calls by the source itself."""
+
+Withdrawals = Mapping[str, Sequence[tuple[int, CorrectionWithdrawn]]]
+"""The withdrawals of a run's corrections, each with its position, by the run's hex id."""
 
 
 def trace(log: Lookup, adapter: UUID) -> list[Node]:
@@ -143,13 +151,16 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
     for row in read_manifest(manifest)["examples"]:
         runs = examples.setdefault(row["source"], {})
         runs[row["run"]] = runs.get(row["run"], 0) + 1
-    nodes = []
+    nodes, withdrawals = [], find_withdrawals(log)
     for source, runs in sorted(examples.items()):
         places = {run: log.position_of(f"{UUID(run)}/1") for run in runs if run}
         named = ", ".join(f"{run[:8]} at {place}" for run, place in sorted(places.items(), key=lambda it: it[1] or 0))
         text = f"{source}: {count(sum(runs.values()), 'example')}"
-        brief = text = text + (f" from {count(len(places), 'run')}" if places else "")
-        text += f": {named}" if places else ""
+        brief = text + (f" from {count(len(places), 'run')}" if places else "")
+        text = brief + (f": {named}" if places else "")
+        withdrawn = [run for run in places if withdrawn_after(withdrawals, run, source, position)]
+        since = f"; withdrawn since: {', '.join(run[:8] for run in withdrawn)}" if withdrawn else ""
+        brief, text = brief + since, text + since
         data = {
             "source": source,
             "examples": sum(runs.values()),
@@ -227,3 +238,36 @@ def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:
             node.text = f"replaced by {event.adapter}; see 'grokputer why {event.adapter}'"
             return [node]
     return []
+
+
+def find_withdrawals(log: Lookup) -> Withdrawals:
+    """All withdrawals of the log, with names in words."""
+    found: dict[str, list[tuple[int, CorrectionWithdrawn]]] = {}
+    for it in log.read(1, None, (CorrectionWithdrawn.TOPIC,)):
+        if isinstance(it.event, CorrectionWithdrawn):
+            event = reveal(it.event, log.get_content)
+            found.setdefault(event.originator_id.hex, []).append((it.position, event))
+    return found
+
+
+def withdrawn_after(
+    withdrawals: Withdrawals, run: str, source: str, position: int
+) -> tuple[int, CorrectionWithdrawn] | None:
+    """The first withdrawal, after the position, of what the run's examples of this source came from; None without one."""
+    for at, event in withdrawals.get(run, ()):
+        if at > position and SOURCES.get(event.source, event.source) == source:
+            return at, event
+    return None
+
+
+def trace_corrections(log: Lookup, run: UUID) -> list[Node]:
+    """A node for each correction of the run, and below it its withdrawal."""
+    nodes: dict[str, Node] = {}
+    for it in log.history(run):
+        if isinstance(it.event, TaskCorrected):
+            nodes[it.event.reference] = node_of(log, it)
+        elif isinstance(it.event, CorrectionWithdrawn) and it.event.correction in nodes:
+            corrected = nodes[it.event.correction]
+            corrected.text += ", withdrawn"
+            corrected.children.append(node_of(log, it))
+    return list(nodes.values())

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from ...domain.events import AdapterRegistered, DatasetBuilt, TrainingRequested
 from ...domain.settings.recipe import current_figures
-from .lineage import read_manifest
+from .lineage import Withdrawals, find_withdrawals, read_manifest, withdrawn_after
 from .sentences import count
 from .tree import Lookup, Node
 
@@ -129,7 +129,8 @@ def trace_back(log: Lookup, datasets: Sequence[TrainingUse], adapter: str) -> li
     if it.examples is None:
         nodes = [Node("Erased", it.position, "what it was trained on was erased", {"training": it.training})]
     else:
-        nodes = [_source(log, it, source) for source in sorted({row["source"] for row in it.examples})]
+        withdrawals = find_withdrawals(log)
+        nodes = [_source(log, it, source, withdrawals) for source in sorted({row["source"] for row in it.examples})]
     if it.goes_on_from is not None:
         text = f"went on from the weights of {it.goes_on_from}, and so from its examples"
         below = trace_back(log, datasets, it.goes_on_from)
@@ -137,12 +138,18 @@ def trace_back(log: Lookup, datasets: Sequence[TrainingUse], adapter: str) -> li
     return nodes
 
 
-def _source(log: Lookup, taught: TrainingUse, source: str) -> Node:
+def _source(log: Lookup, taught: TrainingUse, source: str, withdrawals: Withdrawals) -> Node:
     by_run: dict[str, list[Row]] = {}
     for row in taught.examples or ():
         if row["source"] == source:
             by_run.setdefault(row["run"], []).append(row)
     children = [_run(log, taught.position, run, rows) for run, rows in by_run.items()]
+    for child in children:
+        withdrawn = withdrawn_after(withdrawals, child.data["run"], source, taught.position)
+        if withdrawn is not None:
+            at, event = withdrawn
+            child.text += f", withdrawn at position {at} by {event.actor}"
+            child.data["withdrawn"] = at
     children.sort(key=lambda child: child.position)
     total, runs = sum(map(len, by_run.values())), sum(map(bool, by_run))
     text = f"{source}: {count(total, 'example')}" + (f" from {count(runs, 'run')}" if runs else "")

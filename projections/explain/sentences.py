@@ -21,6 +21,7 @@ from ...domain.events import (
     CanaryWeightSet,
     ComparisonConcluded,
     ComparisonStarted,
+    CorrectionWithdrawn,
     CycleClosed,
     CycleOpened,
     DatasetBuilt,
@@ -32,6 +33,7 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
     SessionImported,
+    TaskCorrected,
     TaskRated,
     TrainingCompleted,
     TrainingDeclined,
@@ -53,6 +55,14 @@ def describe(event: Event) -> str:
             issues = f", {', '.join(event.issues)}" if event.issues else ""
             run = event.originator_id.hex[:8]
             return f"{event.stars} stars for run {run} by {event.actor} ({event.source}){issues}{describe_fault(event)}"
+        case TaskCorrected():
+            verified = "verified" if event.is_verified else "not verified"
+            return f"run {event.originator_id.hex[:8]} corrected by {event.actor} ({event.source}, {verified})"
+        case CorrectionWithdrawn():
+            return (
+                f"correction ({event.source}) of run {event.originator_id.hex[:8]} withdrawn by {event.actor}; no dataset "
+                "uses it from now on"
+            )
         case SessionImported():
             return f"session of another program, {describe_session(event)}"
         case RatingThresholdBreached() if event.rule == "sequential":

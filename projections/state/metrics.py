@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...domain.events import Assignment, Event, TaskCorrected, TaskFailed, TaskRated, TaskSucceeded
+from ...domain.events import Assignment, CorrectionWithdrawn, Event, TaskCorrected, TaskFailed, TaskRated, TaskSucceeded
 from ...domain.rules.roles import lanes_counted
 from .ratings import BASE
 
@@ -15,7 +15,7 @@ from .ratings import BASE
 class Metrics:
     """Fold of run counts. Everything counted is a whole number, so a replay is equal to the bit."""
 
-    HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskCorrected)
+    HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskCorrected, CorrectionWithdrawn)
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
@@ -31,6 +31,8 @@ class Metrics:
                     self._of(lane)["ratings"] += 1
             case TaskCorrected():
                 self._of(event.lanes[0])["corrections"] += 1
+            case CorrectionWithdrawn():
+                self._of(event.lanes[0])["corrections"] -= 1
 
     def _end(self, event: TaskSucceeded | TaskFailed, counts: dict[str, Any]) -> None:
         counts["runs"] += 1

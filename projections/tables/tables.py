@@ -1,4 +1,4 @@
-"""Tables for SQL users: one row per run, rating, training, adapter, rollout, look at a canary and comparison.
+"""Tables for SQL users: one row per run, rating, correction, training, adapter, rollout, look at a canary and comparison.
 
 They lie in the log's own file and hold nothing the log does not say; drop them and they are built again. Each event
 becomes a partial row, and rows of one key are merged, so the order of the log is all that matters.
@@ -20,6 +20,7 @@ from ...domain.events import (
     CanaryAssessed,
     CanaryWeightSet,
     ComparisonEvent,
+    CorrectionWithdrawn,
     DatasetBuilt,
     Event,
     GateJudged,
@@ -42,6 +43,7 @@ from ...domain.events import (
 )
 from ...domain.vocabulary import AdapterStatus, RolloutPhase
 from .comparisons import COMPARISONS, row_of_comparison
+from .corrections import CORRECTIONS, row_of_correction, row_of_withdrawal
 
 TABLES: dict[str, dict[str, type]] = {
     "runs": {
@@ -83,6 +85,7 @@ TABLES: dict[str, dict[str, type]] = {
         "fault": str,
         "issues": str,
     },
+    "corrections": CORRECTIONS,
     "trainings": {
         "id": str,
         "position": int,
@@ -226,8 +229,12 @@ def _rows_of_rating(position: int, event: TaskRated, key: str, time: str) -> lis
     return [("runs", {"id": key, "stars": event.stars, "fault": event.fault}), ("ratings", rating)]
 
 
-def _row_of_correction(position: int, event: TaskCorrected, key: str, time: str) -> list[Row]:
-    return [("runs", {"id": key, "corrected_by": event.source})]
+def _rows_of_correction(position: int, event: TaskCorrected, key: str, time: str) -> list[Row]:
+    return [("runs", {"id": key, "corrected_by": event.source}), ("corrections", row_of_correction(position, event))]
+
+
+def _rows_of_withdrawal(position: int, event: CorrectionWithdrawn, key: str, time: str) -> list[Row]:
+    return [("runs", {"id": key, "corrected_by": event.corrected_by}), ("corrections", row_of_withdrawal(event))]
 
 
 def _row_of_comparison(position: int, event: ComparisonEvent, key: str, time: str) -> list[Row]:
@@ -355,7 +362,8 @@ _ROWS: dict[type | tuple[type, ...], Rows] = {
     SessionImported: _row_of_session,
     (TaskSucceeded, TaskFailed): _row_of_end,
     TaskRated: _rows_of_rating,
-    TaskCorrected: _row_of_correction,
+    TaskCorrected: _rows_of_correction,
+    CorrectionWithdrawn: _rows_of_withdrawal,
     TrainingEvent: _rows_of_training,
     AdapterEvent: _rows_of_adapter,
     RolloutEvent: _rows_of_rollout,

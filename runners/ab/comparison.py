@@ -16,7 +16,7 @@ from eventsourcing.persistence import IntegrityError
 from ...domain.ab.decision import Bars
 from ...domain.aggregates.comparison import Arm, Comparison, Design, Place, draw_seed
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import GrokputerError, NotPossible, UnknownAdapter
+from ...domain.errors import GrokputerError, Hint, NotPossible, UnknownAdapter
 from ...domain.events import Capability, TaskFailed
 from ...domain.page.messages import Page
 from ...domain.page.prompt import observe
@@ -78,7 +78,7 @@ def plan(
 def _role_of(state: State, name: str) -> str:
     known = state.registry.adapters
     if name not in known:
-        raise UnknownAdapter(unknown_adapter(name, known))
+        raise UnknownAdapter(unknown_adapter(name, known), hint=Hint.SEE_ADAPTERS)
     if known[name]["status"] == "rejected":
         raise NotPossible(f"{name} was rejected ({known[name]['reason']}); only what may get traffic is compared")
     role: str = known[name]["role"]

@@ -198,7 +198,7 @@ class TaskRunner:
             role=step.role,
             prompt=self.ledger.put(json.dumps(step.messages, ensure_ascii=False), "what the model was asked"),
             answer=self.ledger.put(step.answer, "the model's answer"),
-            error=_without_words(step.page.error),
+            error=without_words(step.page.error),
             model_ms=step.completion.duration_ms,
             environment_ms=step.environment_ms,
             prompt_tokens=step.completion.prompt_tokens,
@@ -219,7 +219,7 @@ class TaskRunner:
         else:
             run.fail(
                 FailureReason.WRONG if page.is_done else FailureReason.TIMEOUT,
-                _without_words(page.error),
+                without_words(page.error),
                 took_ms,
                 page.reward,
                 policy,
@@ -230,7 +230,7 @@ class TaskRunner:
         return self.ledger.context(self.actor, f"{run.id}/{run.version}")
 
 
-def _without_words(error: str) -> str:
+def without_words(error: str) -> str:
     """What the log keeps of an error: an answer that it quotes lies beside the log, from where it can be erased."""
     return _QUOTED.sub("it", error)
 

@@ -87,7 +87,7 @@ class Search:
         self._learn_names()
         if target.person is not None:
             # A log of an earlier program has names without keys: then a new key stands for the person, with no text.
-            self.found.person = min(self.found.names, default=str(keep(target.person, "--person")))
+            self.found.person = min(self.found.names, default=str(keep(target.person, "the person's name")))
 
     def go_on(self, connection: sqlite3.Connection | None = None) -> bool:
         """See the events up to the log's end; whether they name more words of the target.
@@ -206,7 +206,7 @@ def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> bool:
     erasure = ContentErasure(uuid4())
     erasure.erase(
         ledger.context(actor), run=target.run, person=words.person, runs=len(words.runs), texts=len(keys),
-        adapters=words.adapters, reason=ledger.put(reason, "--reason") if reason.strip() else "",
+        adapters=words.adapters, reason=ledger.put(reason, "the reason") if reason.strip() else "",
         erased=ledger.put(json.dumps(listed)),
     )  # fmt: skip
 

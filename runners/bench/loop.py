@@ -11,9 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.aggregates.run import TaskRun
-from ...domain.aggregates.settings import SETTINGS_ID, Settings
 from ...domain.errors import EnvironmentUnavailable, GrokputerError
 from ...domain.events import CycleClosed, TaskSucceeded
 from ...domain.ports import Reviewer
@@ -27,10 +25,12 @@ from ..agent.batch import WIDTH, RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..feedback.reviewer import REVIEWER, TaskReviewer, review
 from ..improvement.process_manager import process_new_events
-from ..improvement.rollouts import decide_by_hand
 from ..improvement.worker import Reporter, Worker
 from ..store.lease import lease
 from ..store.ledger import Ledger
+from ..use_cases.rollouts import RolloutDecision, promote, roll_back
+from ..use_cases.settings import change_setting
+from ..use_cases.trainings import request_training
 from ..wiring.services import Services
 from .plan import Plan, Planned
 
@@ -128,8 +128,7 @@ class _Loop:
             self._measure(cycle)
 
     def _set(self, key: str, value: Any, reason: str) -> None:
-        context = self.ledger.context(self.actor)
-        self.ledger.write(Settings, SETTINGS_ID, lambda it: it.change(key, value, reason, context))
+        change_setting(self.ledger, key, value, reason=reason, actor=self.actor)
         self.display.say(f"{key} = {value}: {reason}")
         self.parts.state = process_new_events(self.ledger, self.parts.state)
 
@@ -207,12 +206,11 @@ class _Loop:
         self.display.say(f"the cycle is closed: {closed[-1].outcome} ({closed[-1].detail})")
 
     def _open(self, cycle: int) -> None:
-        live, window = self.parts.state.traffic(ROLE).stable, self.parts.state.window(ROLE)
+        window = self.parts.state.window(ROLE)
         reason = (
             f"cycle {cycle} of the plan: no breach, the mean of the last {len(window.ratings)} is {window.mean:.2f}"
         )
-        context = self.ledger.context(self.actor)
-        self.ledger.write(RoleImprovement, role_id(ROLE), lambda it: it.open(ROLE, live, reason, context))
+        request_training(self.ledger, ROLE, reason=reason, actor=self.actor)
         self.display.say(reason)
 
     def _work(self) -> None:
@@ -224,14 +222,14 @@ class _Loop:
         """Let everything through that has passed the gate, also an adapter of a role beside this one."""
         for role in ROLES:
             if self.parts.state.traffic(role).canary is not None:
-                self._decide(role, "promote", "the plan has no canary: it measures what training and gate let through")
+                self._decide(role, promote, "the plan has no canary: it measures what training and gate let through")
 
     def _roll_out(self, cycle: int) -> None:
         self.display.phase("Canary: a share of the runs goes to the adapter")
         for _ in self.display.track(self._canary_runs(cycle), self.plan.canary, "canary"):
             pass
         if self.parts.state.traffic(ROLE).canary is not None:
-            self._decide(ROLE, "roll back", f"the canary was not decided within {self.plan.canary} rated runs")
+            self._decide(ROLE, roll_back, f"the canary was not decided within {self.plan.canary} rated runs")
 
     def _canary_runs(self, cycle: int) -> Iterator[TaskRun]:
         """Rated runs, with a look at the canary after every few, until it is decided."""
@@ -242,8 +240,8 @@ class _Loop:
             if self.parts.state.traffic(ROLE).canary is None:
                 return
 
-    def _decide(self, role: str, wanted: str, reason: str) -> None:
+    def _decide(self, role: str, decide: Callable[..., RolloutDecision], reason: str) -> None:
         canary = self.parts.state.traffic(role).canary
         assert canary is not None
-        decide_by_hand(self.ledger, self.parts.state, canary, wanted, reason, self.actor)
+        decide(self.ledger, canary, reason=reason, actor=self.actor)
         self.parts.state = process_new_events(self.ledger, self.parts.state)

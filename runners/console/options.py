@@ -11,8 +11,7 @@ from uuid import UUID
 
 import typer
 
-from ...domain.aggregates.base import ACTOR
-from ...domain.errors import GrokputerError, NotFound
+from ...domain.errors import GrokputerError
 from ...projections.explain.sentences import short_text
 from .completion import offer_runs
 
@@ -74,39 +73,17 @@ def is_for_subcommand(context: typer.Context) -> bool:
 
 
 def name_actor(given: str | None) -> str:
-    """Who decides: the name given, else the user's, else ``user`` where the system knows none.
+    """Who decides: the name given with ``--as``, else the user's. Raises ``NotPossible`` for the program's own name."""
+    from ..use_cases.actors import name_actor as name
 
-    Raises ``GrokputerError`` for the program's own name: what it decides by itself must be told from what people decide.
-    """
-    import getpass
-
-    name = (given or "").strip()
-    if name == ACTOR:
-        raise GrokputerError(f"{name} is the program's own name; give another with --as")
-    if name:
-        return name
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        return "user"
-    return f"user {user}" if user == ACTOR else user
+    return name(given)
 
 
 def find_run(log: Log, prefix: str) -> UUID:
-    """The id of the one run that begins so. Raises ``NotFound`` for none, more than one, or too short a beginning."""
-    from ..store.log import SHORTEST
+    """The id of the one run that begins so. Raises ``NotFound``."""
+    from ..use_cases.lookups import find_run as find
 
-    if len(prefix.strip().replace("-", "")) < SHORTEST:
-        raise NotFound(
-            f"{prefix!r} is too short for a run; give {SHORTEST} characters of its id or more, see 'grokputer runs'"
-        )
-    found = log.ids_like(prefix, "TaskStarted")
-    if not found:
-        raise NotFound(f"no run begins with {short_text(prefix, 40)!r}; see 'grokputer runs'")
-    if len(found) > 1:
-        candidates = ", ".join(id[: len(prefix) + 6] for id in sorted(found)[:5])
-        raise NotFound(f"more than one run begins with {prefix!r}: {candidates}; give more of the id")
-    return UUID(found[0])
+    return find(log, prefix)
 
 
 def find_position(log: Log, moment: str) -> int:

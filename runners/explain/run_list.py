@@ -6,13 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...domain.events import SessionImported, TaskCorrected, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.events import (
+    CorrectionWithdrawn,
+    SessionImported,
+    TaskCorrected,
+    TaskFailed,
+    TaskRated,
+    TaskStarted,
+    TaskSucceeded,
+)
 from ...projections.tables.tables import TABLES, rows_of
 from ..store.log import Log
 
-TOPICS = tuple(
-    kind.TOPIC for kind in (TaskStarted, SessionImported, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected)
+_FACTS = (
+    *(TaskStarted, SessionImported, TaskSucceeded, TaskFailed),
+    *(TaskRated, TaskCorrected, CorrectionWithdrawn),
 )
+TOPICS = tuple(kind.TOPIC for kind in _FACTS)
 """What a run's row follows from."""
 
 Row = dict[str, Any]

@@ -34,12 +34,14 @@ class BadCorrection(GrokputerError):
 
 
 def correct_by_hand(
-    ledger: Ledger, run: TaskRun, environment: Environment, written: Sequence[str], actor: str, first: int = 1
+    ledger: Ledger, run: TaskRun, environment: Environment | None, written: Sequence[str], actor: str, first: int = 1
 ) -> TaskRun:
     """Record a person's correction: the actions that do the task from step ``first`` on, or the right answer.
 
     Raises ``BadCorrection`` when the actions, tried in the environment, do not succeed. Where the environment does not judge,
     they must only come to the episode's end, and are recorded as unverified.
+    The environment is None where another program did the task: then the answer is that of step ``first``, or where that is 0 of
+    the only step.
     """
     if not written or not all(text.strip() for text in written):
         raise BadCorrection("a correction must not be empty; give the answer, or each action in its order")
@@ -48,12 +50,12 @@ def correct_by_hand(
     if started.is_question:
         if len(written) > 1:
             raise BadCorrection(f"a question has one answer, not {len(written)}; give it as one text in quotes")
-        task = task_of(ledger, started)
-        if task is None:
-            raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
-        page = environment.reset(task.task, task.seed)
-        lesson = CorrectedStep(observe(page, []), written[0], started.role)
+        lesson = _answer(ledger, run, environment, written[0], first)
         return _record(ledger, run, [lesson], "human", False, actor)
+    if environment is None:
+        raise NotPossible(
+            f"{started.environment} is not an environment of this program, so no action can be tried in it"
+        )
     own = answers_before(ledger, run, first)
     steps = _try(ledger, run, environment, repeat_actions([*own, *written]), len(written), own)
     if not steps or not is_success(steps[-1].page):
@@ -61,6 +63,29 @@ def correct_by_hand(
             f"these actions do not do the task: {_explain(steps, len(written))}; no correction was recorded"
         )
     return record_lessons(ledger, run, steps, "human", actor)
+
+
+def _answer(ledger: Ledger, run: TaskRun, environment: Environment | None, text: str, number: int) -> CorrectedStep:
+    """The lesson that a right answer to a task in words teaches."""
+    assert run.started is not None
+    if environment is None:
+        return _answer_step(ledger, run, text, number)
+    task = task_of(ledger, run.started)
+    if task is None:
+        raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
+    return CorrectedStep(observe(environment.reset(task.task, task.seed), []), text, run.started.role)
+
+
+def _answer_step(ledger: Ledger, run: TaskRun, text: str, number: int) -> CorrectedStep:
+    """The lesson of one step that another program made: to what it asked there, the right answer."""
+    if not number and len(run.steps) > 1:
+        raise NotPossible(f"run {run.id.hex[:8]} has {len(run.steps)} steps; name the step that the answer is for")
+    run.require_step(number or 1)
+    step = run.steps[(number or 1) - 1]
+    prompt = ledger.get_content(step.prompt)
+    if prompt is None:
+        raise NotPossible(f"the words of run {run.id.hex} were erased; it cannot be corrected")
+    return CorrectedStep(json.loads(prompt), text, run.role_of(step))
 
 
 def correct_by_demonstration(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ...domain.aggregates.run import ISSUES, TaskRun
-from ...domain.errors import NotPossible
+from ...domain.errors import Hint, NotPossible
 from ...projections.explain.sentences import short_id
 
 if TYPE_CHECKING:
@@ -23,18 +24,26 @@ def record_rating(
     fault: str | None = None,
 ) -> TaskRun:
     """Record a person's rating. Raises ``NotPossible``, and ``BadText`` for words that are not valid Unicode."""
-    ended = _require_ended(run)
+    ended = require_ended(run)
     run.attribute(stars, step, fault)
     key = ledger.put(comment, "the comment") if comment else None
-    words = filter(None, (issue.strip() for issue in issues))
-    named = [it if it in ISSUES else ledger.put(it, "the issue") for it in words]
+    named = keep_issues(ledger, issues)
     context = ledger.context(actor, ended.reference)
     return ledger.write(
         TaskRun, run.id, lambda it: it.rate(stars, "human", named, key, context, step=step, fault=fault)
     )
 
 
-def _require_ended(run: TaskRun) -> Any:
+def keep_issues(ledger: Ledger, issues: Iterable[str]) -> list[str]:
+    """The issues as an event names them: those of ``ISSUES`` by name, others by the content keys of the words."""
+    words = filter(None, (issue.strip() for issue in issues))
+    return [it if it in ISSUES else ledger.put(it, "the issue") for it in words]
+
+
+def require_ended(run: TaskRun) -> Any:
+    """How the run ended. Raises ``NotPossible`` where it has not."""
     if run.ended is None:
-        raise NotPossible(f"run {short_id(run.id.hex)} has not ended; it can be rated and corrected once it has")
+        raise NotPossible(
+            f"run {short_id(run.id.hex)} has not ended; it can be rated and corrected once it has", hint=Hint.END_RUN
+        )
     return run.ended

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ...domain.aggregates.run import TaskRun, check_stars
-from ...domain.errors import GrokputerError, NotPossible, UnknownTask
+from ...domain.errors import GrokputerError, Hint, NotPossible, UnknownTask
 from ...domain.events import TaskFailed, TaskSucceeded
 from ...domain.page.action import parse_action
 from ...domain.ports import Attempt, Environment, Reviewer, Script
@@ -79,7 +79,7 @@ def review(
     assert ended is not None and started is not None
     if not started.is_verified:
         what = "an answer in words" if started.is_question else f"a run of {started.environment}, which does not judge"
-        raise NotPossible(f"the reviewer cannot judge {what}; rate it yourself with 'grokputer rate'")
+        raise NotPossible(f"the reviewer cannot judge {what}", hint=Hint.RATE)
     reviewer = reviewer or TaskReviewer(environment)
     stars = check_stars(reviewer.rate(_show(ledger, run)))
     context = ledger.context(REVIEWER, ended.reference)

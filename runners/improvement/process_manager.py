@@ -194,7 +194,7 @@ def open_cycle(ledger: Ledger, role: str, reason: str, actor: str) -> None:
     try:
         ledger.write_on_state(RoleImprovement, role_id(role), lambda: process_new_events(ledger), decide, LIVE)
     except NotPossible as error:
-        raise NotPossible(ledger.say(str(error))) from None  # it names who asked before, and why
+        raise NotPossible(ledger.say(str(error)), hint=error.hint) from None  # it names who asked before, and why
 
 
 def _request_training(ledger: Aggregates, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:

@@ -8,7 +8,7 @@ from uuid import UUID
 from ...domain.aggregates.adapter import Adapter
 from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.rollout import Rollout, say_decision
-from ...domain.errors import DamagedWeights, ModelError, NotPossible
+from ...domain.errors import DamagedWeights, Hint, ModelError, NotPossible
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutEvent
 from ...domain.vocabulary import AdapterStatus, RolloutPhase
 from ...projections.state.state import State
@@ -86,15 +86,16 @@ def decide_by_hand(
     *,
     to: str | None = None,
     share: int | None = None,
-) -> None:
-    """Take one of the decisions ``WANTED`` on the adapter's rollout because a person says so; recorded with who and why.
+) -> Rollout:
+    """Take one of the decisions ``WANTED`` on the adapter's rollout because a person says so; the rollout then.
 
-    It is decided on what the log says at the moment of storing: of several people at once one decides, and the others are told
-    what was decided and by whom. ``to`` and ``share`` are those of ``ByHand``. Raises ``NotPossible``.
+    Recorded with who and why. It is decided on what the log says at the moment of storing: of several people at once one
+    decides, and the others are told what was decided and by whom. ``to`` and ``share`` are those of ``ByHand``.
+    Raises ``NotPossible``.
     """
     if not reason.strip():
-        raise NotPossible("a decision by hand needs its reason; give one with --reason")
-    decision = ByHand(adapter, wanted, ledger.put(reason, "--reason"), actor, to, share)
+        raise NotPossible("a decision by hand needs its reason", hint=Hint.GIVE_REASON)
+    decision = ByHand(adapter, wanted, ledger.put(reason, "the reason"), actor, to, share)
     id = _find_rollout(state, decision)
 
     def decide(it: Rollout, state: State) -> None:
@@ -102,9 +103,10 @@ def decide_by_hand(
         _carry_out(it, state, decision, ledger.context(actor, f"{id}/{it.version}"))
 
     try:
-        ledger.write_on_state(Rollout, id, lambda: process_new_events(ledger, state), decide, LIVE)
+        return ledger.write_on_state(Rollout, id, lambda: process_new_events(ledger, state), decide, LIVE)
     except NotPossible as error:
-        raise NotPossible(ledger.say(str(error))) from None  # it names who decided before, and why
+        # It names who decided before, and why.
+        raise NotPossible(ledger.say(str(error)), hint=error.hint, about=error.about) from None
 
 
 def _find_rollout(state: State, decision: ByHand) -> UUID:
@@ -115,7 +117,7 @@ def _find_rollout(state: State, decision: ByHand) -> UUID:
     known = state.registry.adapters.get(name, {"status": "", "reason": ""})
     if known["status"] == AdapterStatus.REJECTED:
         raise NotPossible(f"{name} has no rollout: it was rejected before any traffic: {known['reason']}")
-    raise NotPossible(f"{name} has no rollout; see 'grokputer rollouts'")
+    raise NotPossible(f"{name} has no rollout", hint=Hint.SEE_ROLLOUTS)
 
 
 def _refuse_what_is_done(ledger: Ledger, it: Rollout, state: State, decision: ByHand) -> None:
@@ -132,14 +134,12 @@ def _refuse_what_is_done(ledger: Ledger, it: Rollout, state: State, decision: By
             f"{_who_made_live(ledger, role, live)}"
         )
     if it.phase == DONE.get(wanted) and not (wanted == "roll back" and live == name):
-        again = f"; make it live with 'grokputer rollouts forward {name}'" if wanted == "promote" else ""
-        raise NotPossible(f"{it.say_latest()}{again}; nothing was recorded")
+        hint = Hint.ROLL_FORWARD if wanted == "promote" else None
+        raise NotPossible(f"{it.say_latest()}; nothing was recorded", hint=hint, about=name)
     if wanted == "share" and not it.is_over and it.weight_percent == decision.share:
         raise NotPossible(f"{name} has {decision.share} % of the runs already; {it.say_latest()}; nothing was recorded")
     if it.is_over and wanted in ("abort", "pause", "resume", "approve", "share"):
-        raise NotPossible(
-            f"{name} is {it.phase} already; {it.say_latest()}; what is live is taken back with 'grokputer rollouts rollback'"
-        )
+        raise NotPossible(f"{name} is {it.phase} already; {it.say_latest()}", hint=Hint.ROLL_BACK_LIVE)
 
 
 def _carry_out(it: Rollout, state: State, decision: ByHand, context: Context) -> None:
@@ -188,9 +188,9 @@ def _target(state: State, role: str, decision: ByHand) -> str | None:
     adapter, to, live = decision.adapter, decision.to, state.traffic(role).stable
     if live != adapter:
         raise NotPossible(
-            f"{adapter} is not live, its runs go back to {live or 'the base'}, which is; --to goes with what is live"
+            f"{adapter} is not live, its runs go back to {live or 'the base'}, which is; only what is live goes back to another"
         )
     choices = ["base", *(name for name in state.lanes.once_live(role) if name != adapter)]
     if to not in choices:
-        raise NotPossible(f"{to} has never been live in role {role}; --to takes {', '.join(choices)}")
+        raise NotPossible(f"{to} has never been live in role {role}; it can go back to {', '.join(choices)}")
     return None if to == "base" else to

@@ -18,6 +18,7 @@ from ...domain.errors import LogError
 from ...domain.events import (
     EVENTS,
     ContentErased,
+    CorrectionWithdrawn,
     ExamplesImported,
     ExamplesSynthesized,
     SessionImported,
@@ -33,7 +34,10 @@ from .log import BATCH, COLUMNS, check_content
 NAMING = {topic: (*kind.TEXTS, *kind.WORDS) for topic, kind in EVENTS.items()}
 """By topic the fields in which the facts name texts."""
 
-SAID = (TaskStarted, SessionImported, StepTaken, TaskRated, TaskCorrected, ExamplesImported, ExamplesSynthesized)
+SAID = (
+    *(TaskStarted, SessionImported, StepTaken, TaskRated, TaskCorrected, CorrectionWithdrawn),
+    *(ExamplesImported, ExamplesSynthesized),
+)
 """The facts whose documents are somebody's words, which can be erased; those of the others are figures."""
 
 

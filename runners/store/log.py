@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
 from ...domain.aggregates.base import Aggregate
-from ...domain.errors import LogError, NotFound
+from ...domain.errors import Hint, LogError, NotFound
 from ...domain.events import EVENTS, Event, Timestamped
 from ...domain.events.base import CONTENT
 from ...projections.explain.words import ERASED, reveal, say_words
@@ -76,7 +76,7 @@ class Log:
     def open(cls, path: Path, clock: Clock | None = None) -> Self:
         """The log at the path. Raises ``LogError`` when there is none, or the file is not a log."""
         if not path.exists():
-            raise LogError(f"no log at {path}; make one with 'grokputer init', or name one with --db")
+            raise LogError(f"no log at {path}", hint=Hint.MAKE_LOG)
         if path.is_dir():
             raise LogError(f"{path} is a folder, not a log; name a file with --db")
         try:

@@ -173,4 +173,4 @@ class Services:
 
 def unknown_adapter(name: str, known: Iterable[str]) -> str:
     """One line for an adapter that is not registered."""
-    return f"adapter {name} is not registered; {say_names(known)}; see 'grokputer adapters'"
+    return f"adapter {name} is not registered; {say_names(known)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -54,7 +55,7 @@ def lineage(
         document, nodes = _forward(log, datasets, name)
         [(kind, id)] = document.items()
         title = f"{kind} {id[:8] if kind == 'run' else id}"
-        title += "" if nodes else ": no training has used it"
+        title += "" if any(node.kind != "TaskCorrected" for node in nodes) else ": no training has used it"
     if as_json:
         print_json({**document, "tree": [node.to_json() for node in nodes]})
         return
@@ -67,6 +68,7 @@ def lineage(
 
 def _forward(log: Log, datasets: list[TrainingUse], name: str) -> tuple[dict[str, Any], list[Node]]:
     """What was named, as ``{kind: id}``, and the trainings that it was in. Raises ``NotFound``."""
+    from ....projections.explain.lineage import trace_corrections
     from ....projections.explain.provenance import find_examples, has_instance, trace_forward
 
     if has_instance(datasets, name):
@@ -84,7 +86,10 @@ def _forward(log: Log, datasets: list[TrainingUse], name: str) -> tuple[dict[str
         )
     [(kind, id)] = found
     key = "run" if kind == "run" else "hash"
-    return {kind: id}, trace_forward(datasets, lambda row: row.get(key) == id)
+    nodes = trace_forward(datasets, lambda row: row.get(key) == id)
+    if kind == "run":
+        nodes += [node for node in trace_corrections(log, UUID(id)) if node.children]
+    return {kind: id}, nodes
 
 
 def _branch(node: Node) -> Branch:

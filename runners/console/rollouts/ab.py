@@ -107,16 +107,16 @@ def _compare(
 ) -> None:
     from rich.console import Console
 
-    from ...ab.comparison import compare, plan
+    from ...ab.comparison import plan
     from ...feedback.reviewer import load_reviewer
-    from ...improvement.process_manager import process_new_events
     from ...store.states import load_state
+    from ...use_cases.comparisons import play_comparison
     from ...wiring.services import Services
     from ..progress import CountProgress
 
     ledger = open_ledger(db)
     reviewer = load_reviewer(named) if named is not None else None
-    state = load_state(ledger) if dry_run else process_new_events(ledger)
+    state = load_state(ledger)
     wanted = tuple(dict.fromkeys(task for it in tasks.split(",") if (task := it.strip())))
     with Services(ledger, state) as parts:
         place = env, parts.environment(env)
@@ -127,14 +127,13 @@ def _compare(
         say(f"{names[0]} and {names[1]} on {count_pairs(design.pairs)} of pages, comparison {short_id(design.id.hex)}")
         progress = CountProgress(Console(stderr=True))
         try:
-            compare(ledger, parts, design, actor, reviewer, progress)
+            play_comparison(ledger, parts, design, actor=actor, reviewer=reviewer, progress=progress)
         except KeyboardInterrupt:
             progress.close()
             say("stopped; the same command goes on from the log")
             raise typer.Exit(130) from None
         finally:
             progress.close()
-            process_new_events(ledger)
     report(ledger, design.id, as_json)
 
 

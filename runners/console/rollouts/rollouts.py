@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ from ..rendering import Column, as_time, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
+    from ...store.ledger import Ledger
+    from ...use_cases.rollouts import RolloutDecision
 
 rollouts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
@@ -91,7 +94,9 @@ def promote(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEF
       grokputer rollouts promote lora-v1 --reason "looked at 40 runs by hand"
       grokputer rollouts promote lora-v1 --reason "agreed in review" --as ada
     """
-    _decide(db, adapter, "promote", reason, by)
+    from ...use_cases import rollouts as use_case
+
+    _decide(db, lambda it: use_case.promote(it, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -105,7 +110,9 @@ def approve(
       grokputer rollouts approve lora-v1
       grokputer rollouts approve lora-v1 --reason "reviewed on Monday" --as ada
     """
-    _decide(db, adapter, "approve", reason, by)
+    from ...use_cases import rollouts as use_case
+
+    _decide(db, lambda it: use_case.approve(it, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -130,7 +137,9 @@ def rollback(
       grokputer rollouts rollback lora-v2 --reason "clicks Cancel on every dialog"
       grokputer rollouts rollback lora-v3 --to lora-v1 --reason "both are worse" --as ada
     """
-    _decide(db, adapter, "roll back", reason, by, to=to)
+    from ...use_cases import rollouts as use_case
+
+    _decide(db, lambda it: use_case.roll_back(it, adapter, reason=reason, actor=name_actor(by), to=to))
 
 
 @rollouts.command()
@@ -145,7 +154,9 @@ def forward(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEF
       grokputer rollouts forward lora-v2 --reason "the complaints were about the network"
       grokputer rollouts forward lora-v1 --reason "lora-v2 is slower" --as ada
     """
-    _decide(db, adapter, "forward", reason, by)
+    from ...use_cases import rollouts as use_case
+
+    _decide(db, lambda it: use_case.roll_forward(it, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -166,7 +177,9 @@ def share(
       grokputer rollouts share lora-v2 30 --reason "little traffic this week"
       grokputer rollouts share lora-v2 5 --reason "a demo today" --as ada
     """
-    _decide(db, adapter, "share", reason, by, percent=percent)
+    from ...use_cases import rollouts as use_case
+
+    _decide(db, lambda it: use_case.set_share(it, adapter, percent, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -178,7 +191,9 @@ def abort(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAU
       grokputer rollouts abort lora-v2 --reason "trained on the wrong tasks"
       grokputer rollouts abort lora-v2 --reason "a better one is ready" --as ada
     """
-    _decide(db, adapter, "abort", reason, by)
+    from ...use_cases import rollouts as use_case
+
+    _decide(db, lambda it: use_case.abort(it, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -190,7 +205,9 @@ def pause(adapter: AdapterName, reason: Reason = "paused by a person", by: Actor
       grokputer rollouts pause lora-v1
       grokputer rollouts pause lora-v1 --reason "the site is down today"
     """
-    _decide(db, adapter, "pause", reason, by)
+    from ...use_cases import rollouts as use_case
+
+    _decide(db, lambda it: use_case.pause(it, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -204,35 +221,14 @@ def resume(
       grokputer rollouts resume lora-v1
       grokputer rollouts resume lora-v1 --reason "traffic is back"
     """
-    _decide(db, adapter, "resume", reason, by)
+    from ...use_cases import rollouts as use_case
+
+    _decide(db, lambda it: use_case.resume(it, adapter, reason=reason, actor=name_actor(by)))
 
 
-def _decide(
-    db: Path,
-    adapter: str,
-    wanted: str,
-    reason: str,
-    by: str | None,
-    *,
-    to: str | None = None,
-    percent: int | None = None,
-) -> None:
-    """Record the decision and say what it changed. Raises ``UnknownAdapter``, ``NotPossible``, ``DamagedWeights``."""
-    from ....domain.errors import UnknownAdapter
-    from ...improvement.process_manager import process_new_events
-    from ...improvement.rollouts import decide_by_hand, require_weights
-    from ...wiring.services import unknown_adapter
-
-    ledger = open_ledger(db)
-    state = process_new_events(ledger)
-    if adapter not in state.registry.adapters:
-        raise UnknownAdapter(unknown_adapter(adapter, state.registry.adapters))
-    if wanted == "forward" or to is not None:
-        require_weights(ledger, state, adapter if wanted == "forward" else to)
-    decide_by_hand(ledger, state, adapter, wanted, reason, name_actor(by), to=to, share=percent)
-    after = process_new_events(ledger)
-    lane = next(it for it in after.lanes.state["rollouts"].values() if it["adapter"] == adapter)
-    live = after.traffic(lane["role"]).stable or "the base"
-    of = f"with {lane['weight_percent']} % of the runs of role {lane['role']}"
-    print_line(f"{adapter} is {lane['phase']}, {of}; live is {live}")
-    suggest(f"why {adapter}", db)
+def _decide(db: Path, decide: Callable[[Ledger], RolloutDecision]) -> None:
+    """Take the decision and say what it changed. Raises ``UnknownAdapter``, ``NotPossible``, ``DamagedWeights``."""
+    done = decide(open_ledger(db))
+    of = f"with {done.weight_percent} % of the runs of role {done.role}"
+    print_line(f"{done.adapter} is {done.phase}, {of}; live is {done.live or 'the base'}")
+    suggest(f"why {done.adapter}", db)

@@ -17,13 +17,15 @@ from ....domain.events import TaskFailed
 from ....domain.page.action import parse_action, write_action
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import count
-from ...feedback.ratings import record_rating
+from ..error_lines import describe_error
 from ..rendering import say, say_text
 
 if TYPE_CHECKING:
     from ....domain.page.messages import Page
     from ....domain.ports import Environment
     from ...store.ledger import Ledger
+    from ...use_cases.corrections import Way
+    from ...use_cases.ratings import Rating
     from ...wiring.services import Services
 
 PAGE_LINES = 40
@@ -45,8 +47,8 @@ def ask_feedback(ledger: Ledger, parts: Services, run: TaskRun, actor: str) -> N
     if rated is None:
         return
     assert run.started is not None
-    if rated.ratings[-1].stars < parts.state.policy.training(run.started.role).learn_below_stars:
-        ask_correction(ledger, parts, rated, actor, "the rating is recorded")
+    if rated.stars < parts.state.policy.training(run.started.role).learn_below_stars:
+        ask_correction(ledger, parts, run, actor, "the rating is recorded")
     else:
         say("the rating is recorded")
 
@@ -80,11 +82,13 @@ def show_run(ledger: Ledger, run: TaskRun) -> None:
     say("")
 
 
-def ask_rating(ledger: Ledger, run: TaskRun, actor: str) -> TaskRun | None:
-    """The run with the rating that the person gave, which is recorded; None where the question was skipped.
+def ask_rating(ledger: Ledger, run: TaskRun, actor: str) -> Rating | None:
+    """The rating that the person gave, which is recorded; None where the question was skipped.
 
     Where several roles made steps, a low rating is followed by the question which step went wrong.
     """
+    from ...use_cases.ratings import rate
+
     stars = _ask_stars()
     if stars is None:
         say("nothing was recorded")
@@ -92,7 +96,7 @@ def ask_rating(ledger: Ledger, run: TaskRun, actor: str) -> TaskRun | None:
     step = _ask_step(run) if stars < GOOD_STARS and len(run.roles) > 1 else None
     issues = _ask(f"issues, comma separated ({', '.join(ISSUES)} or own words)").split(",")
     comment = _ask("comment")
-    return record_rating(ledger, run, stars, issues, comment or None, actor, step)
+    return rate(ledger, run.id, stars, actor=actor, issues=issues, comment=comment or None, step=step)
 
 
 def ask_correction(ledger: Ledger, parts: Services, run: TaskRun, actor: str, before: str = "") -> None:
@@ -100,28 +104,31 @@ def ask_correction(ledger: Ledger, parts: Services, run: TaskRun, actor: str, be
 
     An interruption loses the correction alone. Raises ``typer.Abort`` then, and for an input that has ended.
     """
-    from ...feedback.corrections import correct_by_hand
+    from ...use_cases.corrections import correct
 
     assert run.started is not None
     recorded, is_done = before, False
     try:
-        environment = parts.environment(run.started.environment)
-        written = (
-            _given(_ask("the right answer (Enter for none)"))
-            if run.started.is_question
-            else _ask_actions(ledger, run, environment)
-        )
-        if written:
-            correct_by_hand(ledger, run, environment, written, actor)
+        way = _ask_way(ledger, parts, run)
+        if way is not None:
+            correct(ledger, run.id, way, actor=actor, parts=parts)
             is_done, recorded = True, " and ".join(filter(None, (before, "the correction is recorded")))
     except GrokputerError as error:
-        say(f"the correction could not be recorded: {error}")
+        say(f"the correction could not be recorded: {describe_error(error)}")
     finally:
         say(recorded if is_done else "; ".join(filter(None, (before, "no correction was recorded"))))
 
 
-def _given(answer: str) -> list[str]:
-    return [answer] if answer else []
+def _ask_way(ledger: Ledger, parts: Services, run: TaskRun) -> Way | None:
+    """What was right, None where the person gave nothing."""
+    from ...use_cases.corrections import Actions, Answer
+
+    assert run.started is not None
+    if run.started.is_question:
+        answer = _ask("the right answer (Enter for none)")
+        return Answer(answer) if answer else None
+    actions = _ask_actions(ledger, run, parts.environment(run.started.environment))
+    return Actions(tuple(actions)) if actions else None
 
 
 def _ask_stars() -> int | None:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
-from ....domain.errors import GrokputerError, NotPossible
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import describe_fault, short_id
-from ...feedback.ratings import _require_ended, record_rating
+from ...feedback.ratings import require_ended
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
 from ..rendering import print_line, say
-
-if TYPE_CHECKING:
-    from ...store.ledger import Ledger
 
 
 def rate(
@@ -49,16 +45,24 @@ def rate(
     if stars is None:
         _ask_to_rate(db, run, by, any(it is not None for it in (comment, issue, step, role)))
         return
-    number = check_stars(stars)
+    from ...use_cases.ratings import rate as record
+
+    check_stars(stars)
     ledger = open_ledger(db)
-    found = ledger.get(TaskRun, find_run(ledger, run))
-    rated = record_rating(ledger, found, number, issue or [], comment, name_actor(by), step, role)
-    _follow(ledger)
-    given = rated.ratings[-1]
-    print_line(f"{short_id(found.id.hex)} is rated {number}{describe_fault(given)}")
+    given = record(
+        ledger,
+        find_run(ledger, run),
+        stars,
+        actor=name_actor(by),
+        issues=issue or [],
+        comment=comment,
+        step=step,
+        fault=role,
+    )
+    print_line(f"{short_id(given.run.hex)} is rated {given.stars}{describe_fault(given.event)}")
     if given.stars < GOOD_STARS and given.fault is None:
         say("it counts for no role; name the step that went wrong with --step, or the role with --role")
-    suggest(f"correct {short_id(found.id.hex)}" if given.stars < GOOD_STARS else "status", db)
+    suggest(f"correct {short_id(given.run.hex)}" if given.stars < GOOD_STARS else "status", db)
 
 
 def correct(
@@ -71,13 +75,20 @@ def correct(
         bool, typer.Option("--demonstrate", help="Correct it by the scripted demonstration.")
     ] = False,
     retry: Annotated[int, typer.Option(min=0, help="Try again with sampling, at most so often; a success counts.")] = 0,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take back the latest correction: no later dataset uses it.")
+    ] = False,
     step: Annotated[
-        int, typer.Option(min=1, help="Keep what the run did before this step and correct it from there.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, help="Keep what the run did before this step and correct it from there; or whose answer it is."
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="With --withdraw: why; it is recorded.")] = "",
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Say what should have been done. Actions are carried out first, and recorded only when they do the task.
+    """Say what should have been done, or take that back. Actions are tried first, and recorded only when they do the task.
 
     At a terminal, without an answer or actions, the page is shown and each action is carried out as it is typed.
 
@@ -85,54 +96,40 @@ def correct(
     Examples:
       grokputer correct 3fa2 --answer "Paris"
       grokputer correct 3fa2 --action "TYPEinput.text#name[3]Bob" --action "CLICKbutton:Ok[6]"
+      grokputer correct 3fa2 --withdraw --reason "it was the wrong page"
       grokputer correct 3fa2 --step 4 --action "CLICKbutton:Back[2]" --action "CLICKbutton:Ok[6]"
     """
-    ways = [answer is not None, bool(action), demonstrate, retry > 0]
-    if not any(ways) and step == 1 and sys.stdin.isatty():
+    ways = [answer is not None, bool(action), demonstrate, retry > 0, withdraw]
+    if not any(ways) and step is None and sys.stdin.isatty():
         _ask_to_correct(db, run, by)
         return
     if sum(ways) != 1:
-        raise typer.BadParameter("give exactly one of --answer, --action, --demonstrate and --retry")
-    if step > 1 and not (action or demonstrate):
-        raise typer.BadParameter("--step goes with --action or --demonstrate")
-    from ...feedback.corrections import correct_by_demonstration, correct_by_hand
-    from ...lessons.retries import RetryPolicy, correct_by_retries
-    from ...store.states import load_state
-    from ...wiring.services import Services
+        raise typer.BadParameter("give exactly one of --answer, --action, --demonstrate, --retry and --withdraw")
+    if step is not None and (retry or withdraw):
+        raise typer.BadParameter("--step goes with --answer, --action or --demonstrate")
+    if reason and not withdraw:
+        raise typer.BadParameter("--reason goes with --withdraw")
+    from ...use_cases import corrections as use_case
 
-    ledger = open_ledger(db)
-    found = ledger.get(TaskRun, find_run(ledger, run))
-    _require_ended(found)
-    started = found.started
-    assert started is not None
-    if answer is not None and not started.is_question:
-        raise NotPossible(
-            f"run {short_id(found.id.hex)} is a task on a page; give the actions that do it, with --action"
+    ledger, actor = open_ledger(db), name_actor(by)
+    id = find_run(ledger, run)
+    if withdraw:
+        withdrawn = use_case.withdraw_correction(ledger, id, reason=reason, actor=actor)
+        left = withdrawn.corrected_by
+        print_line(
+            f"the correction ({withdrawn.source}) of {short_id(id.hex)} is withdrawn; "
+            + (f"the one before it ({left}) stands" if left else "no correction of the run stands")
         )
-    if answer is None and started.is_question:
-        raise NotPossible(f"run {short_id(found.id.hex)} is a question; give the right answer with --answer")
-    with Services(ledger, load_state(ledger)) as parts:
-        environment = parts.environment(started.environment)
-        corrected: TaskRun | None
-        if demonstrate:
-            corrected = correct_by_demonstration(ledger, found, environment, name_actor(by), first=step)
-        elif retry:
-            if started.adapter is not None:
-                parts.prepare(started.adapter)
-            policy, role = parts.state.policy, started.role
-            training = policy.training(role)
-            sampling = RetryPolicy(started.adapter, retry, training.retry_temperature, training.retry_exploration)
-            retries = correct_by_retries(ledger, [(found, 1)], environment, parts.model, sampling, name_actor(by))
-            corrected = next(retries, None)
-        else:
-            written = [answer] if answer is not None else action or []
-            corrected = correct_by_hand(ledger, found, environment, written, name_actor(by), first=step)
-    _follow(ledger)
-    if corrected is None:
-        tried = "the demonstration" if demonstrate else f"none of {retry} attempts"
-        raise GrokputerError(f"{tried} did not do the task of {short_id(found.id.hex)}; nothing was recorded")
-    latest = corrected.corrections[-1]
-    print_line(f"{short_id(found.id.hex)} is corrected ({latest.source}, {latest.steps} steps)")
+        return
+    way: use_case.Way = use_case.Demonstration(step or 1)
+    if answer is not None:
+        way = use_case.Answer(answer, step)
+    elif action:
+        way = use_case.Actions(tuple(action), step or 1)
+    elif retry:
+        way = use_case.Retries(retry)
+    given = use_case.correct(ledger, id, way, actor=actor)
+    print_line(f"{short_id(id.hex)} is corrected ({given.source}, {given.steps} steps)")
     suggest("dataset", db)
 
 
@@ -144,12 +141,11 @@ def _ask_to_rate(db: Path, prefix: str, by: str | None, has_options: bool) -> No
         raise typer.BadParameter("give the stars, 1 to 5, as in: grokputer rate 3fa2 4")
     ledger = open_ledger(db)
     found = ledger.get(TaskRun, find_run(ledger, prefix))
-    _require_ended(found)
+    require_ended(found)
     show_run(ledger, found)
     rated = ask_rating(ledger, found, name_actor(by))
-    _follow(ledger)
     if rated is not None:
-        print_line(f"{short_id(found.id.hex)} is rated {rated.ratings[-1].stars}{describe_fault(rated.ratings[-1])}")
+        print_line(f"{short_id(found.id.hex)} is rated {rated.stars}{describe_fault(rated.event)}")
 
 
 def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
@@ -160,14 +156,7 @@ def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
 
     ledger = open_ledger(db)
     found = ledger.get(TaskRun, find_run(ledger, prefix))
-    _require_ended(found)
+    require_ended(found)
     show_run(ledger, found)
     with Services(ledger, load_state(ledger)) as parts:
         ask_correction(ledger, parts, found, name_actor(by))
-    _follow(ledger)
-
-
-def _follow(ledger: Ledger) -> None:
-    from ...improvement.process_manager import process_new_events
-
-    process_new_events(ledger)

@@ -11,6 +11,7 @@ import typer
 
 from ....domain.aggregates.run import TaskRun
 from ....domain.events import (
+    CorrectionWithdrawn,
     Event,
     SessionImported,
     StepTaken,
@@ -168,17 +169,15 @@ def import_(
       grokputer runs import session.json
       grokputer runs import sessions/ more.jsonl --role decomposition
     """
-    from ...improvement.process_manager import process_new_events
     from ...sessions.imports import read_sessions
-    from ...sessions.runs import record_sessions
+    from ...use_cases.sessions import import_sessions
 
     ledger, actor = open_ledger(db), name_actor(by)
-    sessions = read_sessions(paths)
-    done = record_sessions(ledger, sessions, role, actor)
-    state = process_new_events(ledger)
+    found = import_sessions(ledger, read_sessions(paths), role=role, actor=actor)
+    done = found.sessions
     print_line(f"imported {done.new} sessions as runs of role {role}; {done.there} were there already")
     _say_what_was_left(done)
-    if done.new and not state.policy.sessions(role).count:
+    if done.new and not found.are_counted:
         say(f"they count in no ratings; to count them for the base: grokputer settings set {role}.sessions.count true")
 
 
@@ -277,6 +276,10 @@ def show(
     history = [log.reveal(recorded) for recorded in recorded_history]
     story = [_describe(log, *recorded) for recorded in history]
     whole = TaskRun.project(recorded_history[0].event.originator_id, (it.event for it in recorded_history))
+    withdrawn = {it.event.correction for it in history if isinstance(it.event, CorrectionWithdrawn)}
+    for recorded, entry in zip(history, story, strict=True):
+        if isinstance(recorded.event, TaskCorrected):
+            entry["is_withdrawn"] = recorded.event.reference in withdrawn
     if as_json:
         events = [{k: v for k, v in it.items() if k != "run"} for it in story]
         print_json({"run": story[0]["run"], **token_counts(whole), "events": events})
@@ -360,9 +363,14 @@ def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
                 print_text(entry["comment"], WORDS)
         case TaskCorrected():
             verified = "verified" if entry["is_verified"] else "not verified"
-            print_line(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified})")
+            withdrawn = ", withdrawn" if entry["is_withdrawn"] else ""
+            print_line(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified}{withdrawn})")
             for answer in entry["correction"] or [ERASED]:
                 print_text(answer, WORDS)
+        case CorrectionWithdrawn():
+            print_line(f"{begin}correction ({entry['source']}) withdrawn by {entry['actor']}")
+            if entry["reason"] != "":
+                print_text(entry["reason"], WORDS)
 
 
 def _print_words(words: str | None, begin: str, end: str = "") -> None:

@@ -158,12 +158,12 @@ def import_(
     """
     from ....adapters.data.imports.public_set import read_public
     from ....adapters.data.imports.reasons import quote
-    from ...lessons.imported_sets import record_import
+    from ...use_cases.example_sets import import_examples
 
     ledger = open_ledger(db)
     read = read_public(path, role, limit)
     examples = count_noun(len(read.examples), "example")
-    if record_import(ledger, read, role, license, name_actor(by)):
+    if import_examples(ledger, read, role=role, license=license, actor=name_actor(by)).is_new:
         print_line(f"imported {examples} from {quote(read.name)} ({read.form}) for role {role}")
         print_line(f"license: {quote(license or read.license)}")
     else:
@@ -191,24 +191,16 @@ def synthesize(
       grokputer dataset synthesize --dry-run
       grokputer dataset synthesize --role action --count 5
     """
-    from ...improvement.process_manager import process_new_events
-    from ...lessons.gather import find_corrected, vary
-    from ...wiring.services import Services
+    from ...use_cases.example_sets import find_unvaried, synthesize_examples
 
     ledger = open_ledger(db)
-    state = process_new_events(ledger)
-    below, share = state.policy.training(role).learn_below_stars, resolve_recipe(state.policy, role).held_out_share
-    runs = [run for run in find_corrected(ledger, role, below, share) if not run.variations]
-    runs = runs[-limit:] if limit is not None else runs
     if dry_run:
-        print_line(f"{len(runs)} corrected runs would be varied, {count} times each at most")
+        print_line(
+            f"{len(find_unvaried(ledger, role, limit))} corrected runs would be varied, {count} times each at most"
+        )
         return
-    with Services(ledger, state) as parts:
-        teacher = parts.teacher(state.policy, role)
-        if teacher is None:
-            raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
-        made = [vary(ledger, parts, run, teacher, count, name_actor(by), say) for run in runs]
-    print_line(f"{teacher.model} made {sum(made)} examples of {sum(map(bool, made))} of {len(runs)} corrected runs")
+    made = synthesize_examples(ledger, role, count=count, limit=limit, actor=name_actor(by), say=say)
+    print_line(f"{made.teacher} made {made.examples} examples of {made.runs} of {made.asked} corrected runs")
 
 
 def _print_left_out(read: PublicSet) -> None:

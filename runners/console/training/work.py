@@ -55,8 +55,8 @@ def train(
       grokputer train action --dry-run
       grokputer train action --reason "forty new corrections"
     """
-    from ...improvement.process_manager import open_cycle, process_new_events
     from ...store.states import load_state
+    from ...use_cases.trainings import request_training
 
     if as_json and not dry_run:
         raise typer.BadParameter("--json goes with --dry-run")
@@ -68,8 +68,7 @@ def train(
         if not as_json:
             suggest(f"train {role}", db)
         return
-    open_cycle(ledger, role, ledger.put(reason, "--reason"), name_actor(by))
-    process_new_events(ledger)
+    request_training(ledger, role, reason=reason, actor=name_actor(by))
     print_line(f"a training for role {role} is requested; 'grokputer work' carries it out")
     suggest("work --once", db)
 

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ....domain.errors import GrokputerError, NotPossible
+from ....domain.errors import Hint, NotPossible
 from ....projections.explain.sentences import count, short_id
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, find_run, name_actor, open_ledger
 from ..rendering import print_json, print_line, say
 
 if TYPE_CHECKING:
-    from ....projections.state.state import State
     from ...archive.erasure import Target, Words
-    from ...store.ledger import Ledger
+    from ...use_cases.erasures import Erasure
 
 
 def forget(
@@ -49,45 +48,52 @@ def forget(
       grokputer forget 3fa2 --reason "asked for by the user" --yes
       grokputer forget --person bob --reason "left the team" --retrain
     """
-    from ...archive.erasure import Target, drop_datasets, erase, find_words
-    from ...improvement.process_manager import process_new_events
-    from ...store.log import adapters_folder
+    from ...archive.erasure import Target
+    from ...use_cases import erasures as use_case
 
     if (run is None) == (person is None):
-        raise GrokputerError("name a run, or a person with --person, and not both; see 'grokputer runs'")
+        raise NotPossible(
+            "the words of a run or of a person are deleted; name one of them", hint=Hint.NAME_RUN_OR_PERSON
+        )
     ledger = open_ledger(db)
     target = Target(find_run(ledger, run).hex if run is not None else None, person)
-    actor = name_actor(by)
     if dry_run:
-        _report(target, find_words(ledger, target), [], as_json, "would be ")
+        _report(target, use_case.preview_erasure(ledger, target), as_json, "would be ")
         return
     if reason.strip() and not yes:
-        _confirm(target, find_words(ledger, target))
-    state = process_new_events(ledger)
-    if retrain:
-        _check_lineage(state)
-    words = erase(ledger, target, reason, actor)
-    drop_datasets(adapters_folder(ledger.path), words.trainings)
-    if actor == person and words.person is not None:
-        actor = words.person
-    requested = _retrain(ledger, state, words, actor) if retrain else []
-    process_new_events(ledger)
-    _report(target, words, requested, as_json, "")
+        _confirm(target, use_case.preview_erasure(ledger, target).words)
+    done = use_case.forget(ledger, target, reason=reason, actor=name_actor(by), retrain=retrain)
+    _report(target, done, as_json, "")
     if not as_json:
         suggest("verify", db)
 
 
-def _report(target: Target, words: Words, requested: list[str], as_json: bool, manner: str) -> None:
+def _report(target: Target, done: Erasure, as_json: bool, manner: str) -> None:
+    words = done.words
     if as_json:
         shown: dict[str, Any] = {"texts": len(words.keys), "runs": sorted(words.runs), "adapters": words.adapters}
         shown |= {"unnamed": words.unnamed, "plain_names": words.plain}
-        print_json({**shown, "trainings_requested": requested})
+        print_json({**shown, "trainings_requested": done.requested})
         return
-    whose = _name(target)
     if not words.keys:
-        print_line(f"there are no words of {whose}")
+        print_line(f"there are no words of {_name(target)}")
     else:
         print_line(f"{_count(target, words)}, {manner}deleted")
+    _print_left(words)
+    if words.adapters:
+        print_line(f"trained on them: {', '.join(words.adapters)}")
+        if not done.requested and not manner:
+            say(
+                "what they learnt is in their weights; ask for a training without them with --retrain or 'grokputer train'"
+            )
+    for role, why in done.refused.items():
+        say(f"no training is requested: {why}; then give 'grokputer train {role}'")
+    for role in done.requested:
+        print_line(f"a training for role {role} without them is requested; 'grokputer work' carries it out")
+
+
+def _print_left(words: Words) -> None:
+    """What goes beside the words, and what stays."""
     if words.unnamed:
         print_line(f"{count(words.unnamed, 'text')} that no event names deleted too")
     if words.under_way:
@@ -100,14 +106,6 @@ def _report(target: Target, words: Words, requested: list[str], as_json: bool, m
             f"{count(words.plain, 'event')} of an earlier version {'hold' if words.plain > 1 else 'holds'} the name itself, "
             "which stays: a stored event never changes"
         )
-    if words.adapters:
-        print_line(f"trained on them: {', '.join(words.adapters)}")
-        if not requested and not manner:
-            say(
-                "what they learnt is in their weights; ask for a training without them with --retrain or 'grokputer train'"
-            )
-    for role in requested:
-        print_line(f"a training for role {role} without them is requested; 'grokputer work' carries it out")
 
 
 def _name(target: Target) -> str:
@@ -129,37 +127,3 @@ def _confirm(target: Target, words: Words) -> None:
     say(f"{_count(target, words)}, will be deleted for good")
     if not typer.confirm("delete them?", err=True):
         raise NotPossible("nothing was deleted")
-
-
-def _check_lineage(state: State) -> None:
-    for role in _trained_roles(state):
-        if state.policy.recipe_figures(role)["init_from"] == "parent":
-            raise GrokputerError(
-                f"trainings of role {role} go on from the live adapter, which would keep what it learnt; set "
-                "training.init_from to base first"
-            )
-
-
-def _retrain(ledger: Ledger, state: State, words: Words, actor: str) -> list[str]:
-    """Ask for a training of each role whose live adapter was trained on the words."""
-    asked = []
-    for role in _trained_roles(state):
-        live = state.traffic(role).stable
-        if live in words.adapters and _ask(ledger, role, actor):
-            asked.append(role)
-    return asked
-
-
-def _trained_roles(state: State) -> list[str]:
-    return sorted({adapter["role"] for adapter in state.registry.adapters.values()})
-
-
-def _ask(ledger: Ledger, role: str, actor: str) -> bool:
-    from ...improvement.process_manager import open_cycle
-
-    try:
-        open_cycle(ledger, role, "train without words that were erased", actor)
-    except NotPossible as error:
-        say(f"no training is requested: {error}; then give 'grokputer train {role}'")
-        return False
-    return True

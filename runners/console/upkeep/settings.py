@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ....domain.aggregates.settings import SETTINGS_ID, Settings
-from ....domain.evidence.terms import SHARES, is_kept
-from ....domain.settings.settings import check_key, check_setting, current_key, role_of, without_role
+from ....domain.evidence.terms import SHARES
+from ....domain.settings.settings import check_key, current_key, without_role
 from ....projections.explain.sentences import say_value
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
@@ -17,7 +16,7 @@ from ..rendering import print_json, print_line, say
 from .settings_listing import choose, complete_key, print_rows, print_setting, setting_row, setting_rows
 
 if TYPE_CHECKING:
-    from ....projections.state.state import State
+    from ...use_cases.settings import SettingChange
 
 
 class SettingsGroup(TyperGroup):
@@ -121,26 +120,13 @@ def set_setting(
       grokputer settings set rating.threshold 4.0
       grokputer settings set action.training.r 8 --reason "the user's figure for this role"
     """
-    from ...improvement.process_manager import process_new_events
-    from ...wiring.services import check_part
+    from ...use_cases.settings import change_setting
 
-    ledger = open_ledger(db)
-    typed, key = check_setting(key, value), _current(key)
-    check_part(key, typed)
-    context, recorded = ledger.context(name_actor(by)), False
-    why = ledger.put(reason, "--reason") if reason else ""
-
-    def decide(it: Settings) -> None:
-        nonlocal recorded
-        it.change(key, value, why, context)
-        recorded = bool(it.pending)
-
-    process_new_events(ledger)
-    ledger.write(Settings, SETTINGS_ID, decide)
-    state = process_new_events(ledger)
-    print_line(f"{key} is {typed}" if recorded else f"{key} is {typed} already; nothing was recorded")
-    if recorded:
-        _say_who_keeps_theirs(state, key)
+    key = _current(key)
+    change = change_setting(open_ledger(db), key, value, reason=reason, actor=name_actor(by))
+    is_new = change.position is not None
+    print_line(f"{key} is {change.new}" if is_new else f"{key} is {change.new} already; nothing was recorded")
+    _say_who_keeps_theirs(change)
     suggest(f"why {key}", db)
 
 
@@ -158,33 +144,21 @@ def unset_setting(
       grokputer settings unset rating.threshold
       grokputer settings unset action.training.r --reason "no different from the others"
     """
-    from ...improvement.process_manager import process_new_events
+    from ...use_cases.settings import unset_setting
 
     check_key(key)
-    key, ledger = _current(key), open_ledger(db)
-    process_new_events(ledger)
-    context, recorded = ledger.context(name_actor(by)), False
-    why = ledger.put(reason, "--reason") if reason else ""
-
-    def decide(it: Settings) -> None:
-        nonlocal recorded
-        it.unset(key, why, context)
-        recorded = bool(it.pending)
-
-    ledger.write(Settings, SETTINGS_ID, decide)
-    state = process_new_events(ledger)
-    value = say_value(setting_row(key, state.policy)["value"])
-    print_line(f"{key} is {value} again" if recorded else f"{key} is not set, it is {value}; nothing was recorded")
-    if recorded:
-        _say_who_keeps_theirs(state, key)
+    key = _current(key)
+    change = unset_setting(open_ledger(db), key, reason=reason, actor=name_actor(by))
+    value = say_value(change.new)
+    is_new = change.position is not None
+    print_line(f"{key} is {value} again" if is_new else f"{key} is not set, it is {value}; nothing was recorded")
+    _say_who_keeps_theirs(change)
     suggest(f"why {key}", db)
 
 
-def _say_who_keeps_theirs(state: State, key: str) -> None:
+def _say_who_keeps_theirs(change: SettingChange) -> None:
     """Name the rollouts under way that go on as they began, whatever the setting is now."""
-    bare, role = without_role(key), role_of(key)
-    for lane in state.rollouts.values():
-        if role in (None, lane["role"]) and is_kept(bare, lane["rule"]):
-            name = lane["adapter"]
-            share = f"; 'grokputer rollouts share {name}' changes its share" if bare in SHARES else ""
-            print_line(f"the rollout of {name} keeps what it began with; this counts from the next rollout on{share}")
+    for name in change.not_for:
+        is_share = without_role(change.key) in SHARES
+        share = f"; 'grokputer rollouts share {name}' changes its share" if is_share else ""
+        print_line(f"the rollout of {name} keeps what it began with; this counts from the next rollout on{share}")

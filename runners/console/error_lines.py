@@ -1,0 +1,33 @@
+"""What to do next, in the command line's words."""
+
+from __future__ import annotations
+
+from ...domain.errors import GrokputerError, Hint
+
+HINTS: dict[Hint, str] = {
+    Hint.GIVE_ACTOR: "give another with --as",
+    Hint.GIVE_REASON: "give one with --reason",
+    Hint.NAME_RUN_OR_PERSON: "name a run, or a person with --person",
+    Hint.SEE_RUNS: "see 'grokputer runs'",
+    Hint.SEE_ADAPTERS: "see 'grokputer adapters'",
+    Hint.SEE_ROLLOUTS: "see 'grokputer rollouts'",
+    Hint.SEE_STATUS: "see 'grokputer status'",
+    Hint.SEE_SETTINGS: "see 'grokputer settings'",
+    Hint.END_RUN: "'grokputer work --once' ends it where its process is gone",
+    Hint.PROMOTE: "give it all runs with 'grokputer rollouts promote {about}'",
+    Hint.RATE: "rate it yourself with 'grokputer rate'",
+    Hint.ROLL_BACK_LIVE: "what is live is taken back with 'grokputer rollouts rollback'",
+    Hint.ROLL_FORWARD: "make it live with 'grokputer rollouts forward {about}'",
+    Hint.TRAIN_LATER: "then give 'grokputer train {about}'",
+    Hint.GIVE_ANSWER: "give it with --answer",
+    Hint.GIVE_ACTIONS: "give each with --action",
+    Hint.MAKE_LOG: "make one with 'grokputer init', or name one with --db",
+}
+"""How the command line says each hint."""
+
+
+def describe_error(error: GrokputerError) -> str:
+    """The error in one line, with what to do next."""
+    if error.hint is None:
+        return str(error)
+    return f"{error}; {HINTS[error.hint].format(about=error.about)}"

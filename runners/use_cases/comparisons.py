@@ -1,0 +1,24 @@
+"""Playing an A/B comparison of two adapters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..ab.comparison import compare
+from ..improvement.process_manager import process_new_events
+
+if TYPE_CHECKING:
+    from ...domain.aggregates.comparison import Design
+    from ...domain.ports import Reviewer
+    from ..store.ledger import Ledger
+    from ..wiring.services import Services
+
+
+def play_comparison(
+    ledger: Ledger, parts: Services, design: Design, *, actor: str, reviewer: Reviewer | None, progress: Any
+) -> None:
+    """Play the pairs of the design that are not played yet, and conclude. One that is stopped goes on from the log."""
+    try:
+        compare(ledger, parts, design, actor, reviewer, progress)
+    finally:
+        process_new_events(ledger)

@@ -1,0 +1,158 @@
+"""Correcting a run, and taking a correction back."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import GrokputerError, Hint, NotPossible
+from ...domain.events import CorrectionWithdrawn
+from ...domain.rules.imported import RECORDED
+from ...projections.explain.sentences import short_id
+from ..feedback.corrections import correct_by_demonstration, correct_by_hand
+from ..feedback.ratings import require_ended
+from ..improvement.process_manager import process_new_events
+from ..lessons.retries import RetryPolicy, correct_by_retries
+from ..store.states import load_state
+from ..wiring.services import Services
+from .decisions import position_of_newest
+from .lookups import require_run
+
+if TYPE_CHECKING:
+    from ...domain.ports import Environment
+    from ..store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The right answer to a task in words: of the one step, or of the step that is named."""
+
+    text: str
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class Actions:
+    """The actions that do the task, in their order; before step ``first`` the run's own are kept."""
+
+    actions: tuple[str, ...]
+    first: int = 1
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """The scripted demonstration of the task, from step ``first`` on."""
+
+    first: int = 1
+
+
+@dataclass(frozen=True)
+class Retries:
+    """Own attempts with sampling, at most so many; the first success is the correction."""
+
+    attempts: int
+
+
+Way = Answer | Actions | Demonstration | Retries
+"""How a run is corrected."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A correction as it counts now."""
+
+    run: UUID
+    position: int
+    """Of the newest correction; the same correction given twice is recorded once."""
+    source: str
+    """``human``, ``reviewer`` or ``retry``."""
+    steps: int
+    is_verified: bool
+    """Whether it was tried and did the task."""
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """A correction that no dataset uses from now on."""
+
+    run: UUID
+    position: int
+    source: str
+    """Of the correction that was withdrawn."""
+    corrected_by: str | None
+    """The source of the latest correction that still stands, None without one."""
+
+
+def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, parts: Services | None = None) -> Correction:
+    """Record what should have been done. Actions are carried out first, and recorded only where they do the task.
+
+    With ``parts`` the environments and the model that are open already are used.
+    Raises ``NotFound``, ``NotPossible``, ``BadCorrection`` for what does not do the task, and ``GrokputerError`` where neither
+    demonstration nor attempts did it; nothing is recorded then.
+    """
+    found = require_run(ledger, run)
+    require_ended(found)
+    _check_way(found, way)
+    with nullcontext(parts) if parts is not None else Services(ledger, load_state(ledger)) as services:
+        corrected = _carry_out(ledger, found, way, services, actor)
+    process_new_events(ledger)
+    if corrected is None:
+        tried = f"none of {way.attempts} attempts" if isinstance(way, Retries) else "the demonstration"
+        raise GrokputerError(f"{tried} did not do the task of {short_id(run.hex)}; nothing was recorded")
+    latest = corrected.corrections[-1]
+    position = ledger.position_of(latest.reference)
+    assert position is not None
+    return Correction(run, position, latest.source, latest.steps, latest.is_verified)
+
+
+def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: str) -> Withdrawal:
+    """Take back the run's latest correction: no dataset that is built from now on uses it.
+
+    An adapter that was trained on it keeps what it learnt. Raises ``NotFound``, and ``NotPossible`` where no correction stands.
+    """
+    require_run(ledger, run)
+    context, why = ledger.context(actor), ledger.put(reason, "the reason") if reason.strip() else ""
+    found = ledger.write(TaskRun, run, lambda it: it.withdraw_correction(why, context))
+    position = position_of_newest(ledger, found)
+    process_new_events(ledger)
+    withdrawn = ledger.at(position).event
+    assert isinstance(withdrawn, CorrectionWithdrawn)
+    return Withdrawal(run, position, withdrawn.source, withdrawn.corrected_by)
+
+
+def _check_way(run: TaskRun, way: Way) -> None:
+    """Raises ``NotPossible`` where a task of this kind is corrected in another way."""
+    assert run.started is not None
+    if run.started.is_question and not isinstance(way, Answer):
+        raise NotPossible(f"run {short_id(run.id.hex)} is a question; give the right answer", hint=Hint.GIVE_ANSWER)
+    if not run.started.is_question and isinstance(way, Answer):
+        raise NotPossible(
+            f"run {short_id(run.id.hex)} is a task on a page; give the actions that do it", hint=Hint.GIVE_ACTIONS
+        )
+
+
+def _carry_out(ledger: Ledger, run: TaskRun, way: Way, parts: Services, actor: str) -> TaskRun | None:
+    assert run.started is not None
+    is_recorded = RECORDED in run.started.policy
+    place = None if is_recorded else parts.environment(run.started.environment)
+    if isinstance(way, Answer):
+        return correct_by_hand(ledger, run, place, [way.text], actor, first=way.step or 0)
+    assert place is not None  # what is not in words is a task of an environment of this program
+    if isinstance(way, Actions):
+        return correct_by_hand(ledger, run, place, way.actions, actor, first=way.first)
+    if isinstance(way, Demonstration):
+        return correct_by_demonstration(ledger, run, place, actor, first=way.first)
+    return _retry(ledger, run, way, parts, place, actor)
+
+
+def _retry(
+    ledger: Ledger, run: TaskRun, way: Retries, parts: Services, place: Environment, actor: str
+) -> TaskRun | None:
+    assert run.started is not None
+    parts.prepare(run.started.adapter)
+    training = parts.state.policy.training(run.started.role)
+    sampling = RetryPolicy(run.started.adapter, way.attempts, training.retry_temperature, training.retry_exploration)
+    return next(correct_by_retries(ledger, [(run, 1)], place, parts.model, sampling, actor), None)

@@ -1,0 +1,77 @@
+"""Forgetting the words of a run or of a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...domain.errors import NotPossible
+from ..archive.erasure import Target, Words, drop_datasets, erase, find_words
+from ..improvement.process_manager import open_cycle, process_new_events
+from ..store.log import adapters_folder
+
+if TYPE_CHECKING:
+    from ...projections.state.state import State
+    from ..store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What was deleted, or would be."""
+
+    words: Words
+    requested: tuple[str, ...] = ()
+    """The roles for which a training without the words was requested."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """The roles for which none could be requested, each with why."""
+
+
+def preview_erasure(ledger: Ledger, target: Target) -> Erasure:
+    """What ``forget`` would delete now. Nothing is recorded."""
+    return Erasure(find_words(ledger, target))
+
+
+def forget(ledger: Ledger, target: Target, *, reason: str, actor: str, retrain: bool = False) -> Erasure:
+    """Delete the target's words for good, and with ``retrain`` request a training of each live adapter that learnt from them.
+
+    Raises ``NotPossible`` without a reason, and with ``retrain`` where trainings go on from the live adapter, which would keep
+    what it learnt.
+    """
+    state = process_new_events(ledger)
+    if retrain:
+        _check_lineage(state)
+    words = erase(ledger, target, reason, actor)
+    drop_datasets(adapters_folder(ledger.path), words.trainings)
+    if actor == target.person and words.person is not None:
+        actor = words.person  # else the request would store the name again
+    requested, refused = _retrain(ledger, state, words, actor) if retrain else ((), {})
+    process_new_events(ledger)
+    return Erasure(words, requested, refused)
+
+
+def _check_lineage(state: State) -> None:
+    for role in _trained_roles(state):
+        if state.policy.recipe_figures(role)["init_from"] == "parent":
+            raise NotPossible(
+                f"trainings of role {role} go on from the live adapter, which would keep what it learnt; set "
+                "training.init_from to base first"
+            )
+
+
+def _retrain(ledger: Ledger, state: State, words: Words, actor: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    requested, refused = [], {}
+    for role in _trained_roles(state):
+        live = state.traffic(role).stable
+        if live not in words.adapters:
+            continue
+        try:
+            open_cycle(ledger, role, "train without words that were erased", actor)
+        except NotPossible as error:
+            refused[role] = str(error)
+        else:
+            requested.append(role)
+    return tuple(requested), refused
+
+
+def _trained_roles(state: State) -> list[str]:
+    return sorted({adapter["role"] for adapter in state.registry.adapters.values()})

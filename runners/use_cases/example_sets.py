@@ -1,0 +1,77 @@
+"""Adding sets of examples: from outside, or by a teacher who varies what was corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...domain.errors import NotPossible
+from ...domain.settings.settings import resolve_recipe
+from ..improvement.process_manager import process_new_events
+from ..lessons.gather import find_corrected, vary
+from ..lessons.imported_sets import record_import
+from ..wiring.services import Services
+from .lookups import require_role
+
+if TYPE_CHECKING:
+    from ...adapters.data.imports.public_set import PublicSet
+    from ...adapters.data.training_runs import PastRun
+    from ..store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class ExampleImport:
+    """What became of the set."""
+
+    role: str
+    examples: int
+    is_new: bool
+    """False where the set was imported before, and nothing was recorded."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What a teacher made of corrected runs."""
+
+    role: str
+    teacher: str
+    """The teacher's model."""
+    examples: int
+    runs: int
+    """The runs that were varied."""
+    asked: int
+    """The runs that the teacher was asked to vary."""
+
+
+def import_examples(ledger: Ledger, read: PublicSet, *, role: str, license: str | None, actor: str) -> ExampleImport:
+    """Record the set for the role's datasets."""
+    is_new = record_import(ledger, read, require_role(role), license, actor)
+    process_new_events(ledger)
+    return ExampleImport(role, len(read.examples), is_new)
+
+
+def find_unvaried(ledger: Ledger, role: str, limit: int | None = None) -> list[PastRun]:
+    """The corrected runs of the role that no teacher has varied yet; the newest, at most so many."""
+    policy = process_new_events(ledger).policy
+    below, share = policy.training(require_role(role)).learn_below_stars, resolve_recipe(policy, role).held_out_share
+    runs = [run for run in find_corrected(ledger, role, below, share) if not run.variations]
+    return runs[-limit:] if limit is not None else runs
+
+
+def synthesize_examples(
+    ledger: Ledger, role: str, *, count: int, limit: int | None, actor: str, say: Callable[[str], None]
+) -> Synthesis:
+    """Let the role's teacher vary each run that was corrected, ``count`` times at most; ``say`` is told what cannot be varied.
+
+    Raises ``NotPossible`` where no teacher is set, ``ModelError`` where the teacher does not answer.
+    """
+    runs = find_unvaried(ledger, role, limit)
+    state = process_new_events(ledger)
+    with Services(ledger, state) as parts:
+        teacher = parts.teacher(state.policy, role)
+        if teacher is None:
+            raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
+        made = [vary(ledger, parts, run, teacher, count, actor, say) for run in runs]
+    process_new_events(ledger)
+    return Synthesis(role, teacher.model, sum(made), sum(map(bool, made)), len(runs))

@@ -1,0 +1,193 @@
+"""How things stand, now or at a moment, as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ...domain.errors import NotFound
+from ...projections.explain.overview import Wait, describe_role, waits_for
+from ...projections.explain.words import say_alert
+from ..explain.run_list import list_runs
+from ..improvement.overview import view_roles
+from ..store.lease import find_worker
+from ..store.states import load_state
+from .lookups import require_role
+
+if TYPE_CHECKING:
+    from ..store.log import Log
+
+
+@dataclass(frozen=True)
+class CanaryStatus:
+    """The rollout under way in a role, and what a look at its canary says."""
+
+    adapter: str
+    weight_percent: int
+    phase: str
+    verdict: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RoleStatus:
+    """How one role stands."""
+
+    role: str
+    live: str | None
+    """The adapter that serves the role's runs, None for the base."""
+    mean: float | None
+    """Of the ratings in the window, None without any."""
+    ratings: int
+    """How many ratings are in the window."""
+    canary: CanaryStatus | None
+    stage: str | None
+    """How far the cycle in flight is, None without one."""
+    waits_for: Wait
+    runs: int
+    success: float | None
+    """The share of its runs that succeeded, None without any."""
+
+
+@dataclass(frozen=True)
+class AdapterStatus:
+    """What is known of one adapter."""
+
+    name: str
+    role: str
+    status: str
+    parent: str | None
+    training: UUID
+    weights: str
+    """The hash of its weights."""
+    position: int
+    """Of its registration."""
+
+
+@dataclass(frozen=True)
+class AlertStatus:
+    """One alert."""
+
+    position: int
+    kind: str
+    severity: str
+    role: str
+    adapter: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How everything stands as of a position."""
+
+    position: int
+    time: datetime | None
+    """Of the event at the position; None in an empty log."""
+    roles: tuple[RoleStatus, ...]
+    adapters: tuple[AdapterStatus, ...]
+    settings: dict[str, Any]
+    """Those that were changed."""
+    alerts: tuple[AlertStatus, ...]
+    """Those that nothing has dealt with yet."""
+
+    def role(self, name: str) -> RoleStatus:
+        """How the role of this name stands. Raises ``NotFound``."""
+        require_role(name)
+        return next(it for it in self.roles if it.role == name)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run in a list."""
+
+    id: str
+    position: int
+    started: str
+    """When, ISO 8601."""
+    role: str
+    environment: str
+    task: str | None
+    """None where its words were erased."""
+    arm: str
+    adapter: str | None
+    session: str | None
+    status: str
+    """``running``, ``succeeded`` or ``failed``."""
+    reason: str | None
+    steps: int | None
+    duration_ms: int | None
+    stars: int | None
+    fault: str | None
+    corrected_by: str | None
+
+
+def view_status(log: Log, position: int | None = None) -> Status:
+    """How everything stands now, or stood at the position."""
+    state = load_state(log, position)
+    worker = find_worker(log) if position is None else None
+    roles = tuple(
+        _role(log.say(describe_role(state, view)), waits_for(view)) for view in view_roles(log, state, worker)
+    )
+    adapters = tuple(
+        AdapterStatus(name, it["role"], it["status"], it["parent"], UUID(it["training"]), it["weights"], it["position"])
+        for name, it in state.registry.adapters.items()
+    )
+    alerts = tuple(_alert(say_alert(row, log.get_content)) for row in state.alerts.rows() if row["is_open"])
+    time = log.at(state.position).event.time if state.position else None
+    return Status(state.position, time, roles, adapters, dict(state.settings), alerts)
+
+
+def find_position(log: Log, moment: int | datetime) -> int:
+    """The position: as it is given, or of the last event that is not later than the time. Raises ``NotFound``."""
+    last = log.position
+    if isinstance(moment, datetime):
+        position = log.position_at(moment)
+        if not position:
+            raise NotFound(f"{moment.isoformat()} is before the log begins")
+        return position
+    if not 1 <= moment <= last:
+        raise NotFound(f"no event at position {moment}; the log has 1 to {last}")
+    return moment
+
+
+def summarize_runs(
+    log: Log, limit: int, *, role: str | None = None, failed: bool = False, unrated: bool = False
+) -> list[RunSummary]:
+    """The newest runs, at most so many: of the role, those that failed, those that ended and that nobody rated."""
+    if role is not None:
+        require_role(role)
+
+    def is_wanted(run: dict[str, Any], _: Sequence[str]) -> bool:
+        return (
+            (role is None or run["role"] == role)
+            and (not failed or run["status"] == "failed")
+            and (not unrated or (run["stars"] is None and run["status"] != "running"))
+        )
+
+    names = [field.name for field in fields(RunSummary)]
+    rows = list_runs(log, limit, is_wanted).rows
+    return [RunSummary(**{name: row[name] for name in names} | {"adapter": log.say(row["adapter"])}) for row in rows]
+
+
+def _role(found: dict[str, Any], wait: Wait) -> RoleStatus:
+    window, canary, cycle = found["window"], found["canary"], found["cycle"]
+    names = [field.name for field in fields(CanaryStatus)]
+    return RoleStatus(
+        role=found["role"],
+        live=found["live"],
+        mean=window["mean"],
+        ratings=window["count"],
+        canary=None if canary is None else CanaryStatus(**{name: canary[name] for name in names}),
+        stage=None if cycle is None else cycle["stage"],
+        waits_for=wait,
+        runs=found["runs"],
+        success=found["success"],
+    )
+
+
+def _alert(row: dict[str, Any]) -> AlertStatus:
+    return AlertStatus(**{field.name: row[field.name] for field in fields(AlertStatus)})

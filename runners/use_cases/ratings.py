@@ -1,0 +1,71 @@
+"""Rating a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ...domain.aggregates.run import check_stars
+from ..feedback import reviewer
+from ..feedback.ratings import record_rating
+from ..improvement.process_manager import process_new_events
+from .decisions import position_of_newest
+from .lookups import require_run
+
+if TYPE_CHECKING:
+    from ...domain.aggregates.run import TaskRun
+    from ...domain.events import TaskRated
+    from ..store.ledger import Ledger
+    from ..wiring.services import Services
+
+
+@dataclass(frozen=True)
+class Rating:
+    """A rating that was recorded."""
+
+    run: UUID
+    position: int
+    stars: int
+    step: int | None
+    """The step that went wrong, where it was named."""
+    fault: str | None
+    """The role that a low rating counts for. None for a good rating, and for a low one that counts for no role."""
+    event: TaskRated
+    """As it stands in the log."""
+
+
+def rate(
+    ledger: Ledger,
+    run: UUID,
+    stars: Any,
+    *,
+    actor: str,
+    issues: Sequence[str] = (),
+    comment: str | None = None,
+    step: int | None = None,
+    fault: str | None = None,
+) -> Rating:
+    """Rate a run that has ended. A later rating by the same person counts instead of the earlier.
+
+    ``stars`` is a whole number from 1 to 5. ``step`` names the step that went wrong, ``fault`` the role at fault: a low rating
+    counts for that role alone. Raises ``BadRating``, ``NotFound``, ``NotPossible``.
+    """
+    number = check_stars(stars)
+    rated = record_rating(ledger, require_run(ledger, run), number, list(issues), comment, actor, step, fault)
+    position = position_of_newest(ledger, rated)
+    process_new_events(ledger)
+    event = rated.ratings[-1]
+    return Rating(run, position, event.stars, event.step, event.fault, event)
+
+
+def review(ledger: Ledger, parts: Services, run: TaskRun) -> TaskRun:
+    """Let the reviewer rate the ended run from its reward, and correct a low one by demonstration; the run as it is then.
+
+    Raises ``NotPossible`` for a task in words, which the reviewer cannot judge.
+    """
+    assert run.started is not None
+    reviewed = reviewer.review(ledger, run, parts.environment(run.started.environment))
+    process_new_events(ledger)
+    return reviewed

@@ -1,0 +1,211 @@
+"""Recording runs that another program made: its steps, how they ended, and what people said of them, many at a time.
+
+The program names its own environment, and says which adapter made the run if it knows. Where that adapter, or the base, is
+what is live in the role, the run counts as the role's traffic: its rating is in the window that a breach is looked for in.
+It counts for no arm of a canary, because no draw of this log sent it anywhere. A run of another adapter is pinned, as one with
+``--adapter`` is. A run of which the program does not say what made it is like an imported session: it counts for the base
+where ``sessions.count`` says so, and for nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from uuid import UUID, uuid4
+
+from eventsourcing.persistence import IntegrityError
+
+from ...domain.aggregates.base import derive_id
+from ...domain.aggregates.run import TaskRun, check_stars
+from ...domain.errors import Hint, LogError, NotPossible, UnknownAdapter
+from ...domain.events import Capability
+from ...domain.rules.imported import IMPORTED, RECORDED
+from ...domain.vocabulary import Arm, FailureReason
+from ..agent.runner import without_words
+from ..feedback.ratings import keep_issues
+from ..improvement.process_manager import process_new_events
+from ..store.ledger import RACES
+from ..wiring.environments import environment_names
+from ..wiring.services import unknown_adapter
+from .decisions import position_of_newest
+from .lookups import require_role
+
+if TYPE_CHECKING:
+    from ...domain.aggregates.base import Context
+    from ...domain.page.messages import Message
+    from ...projections.state.state import State
+    from ..store.ledger import Ledger
+
+UNKNOWN: Literal["unknown"] = "unknown"
+"""For ``adapter``: the program does not say what made the run."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+REASONS = tuple(FailureReason)
+
+
+@dataclass(frozen=True)
+class ProgramStep:
+    """One step: what a model was asked, and what it answered."""
+
+    prompt: str | Sequence[Message]
+    """What was asked: words, or a conversation as messages with ``role`` and ``content``."""
+    answer: str
+    error: str = ""
+    """Why the answer could not be carried out; empty where it could."""
+    duration_ms: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class ProgramRun:
+    """One run of another program, from its start to its rating."""
+
+    environment: str
+    """What the program calls where it works, such as ``support``."""
+    task: str
+    """What was asked for, in words."""
+    steps: Sequence[ProgramStep] = ()
+    succeeded: bool = True
+    reason: str = "wrong"
+    """Of a failure: ``wrong``, ``timeout``, ``error`` (of the model) or ``environment`` (of the rest of the program)."""
+    detail: str = ""
+    """More on a failure, in words."""
+    role: str = "action"
+    adapter: str | None = UNKNOWN
+    """The adapter that made the run, None for the base, ``UNKNOWN`` where that is not known."""
+    session: str | None = None
+    duration_ms: int = 0
+    stars: int | None = None
+    """The rating, 1 to 5; None where nobody rated the run."""
+    comment: str | None = None
+    issues: Sequence[str] = ()
+    fault_step: int | None = None
+    """The step that went wrong, from 1."""
+    rated_by: str | None = None
+    """Who rated; None for the one who records."""
+    id: str | None = None
+    """The program's own id of the run. A run with an id is recorded once, however often it is given."""
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run that was recorded."""
+
+    run: UUID
+    position: int
+    """Of its newest event."""
+    is_new: bool
+    """False where a run with this id was there, and nothing was recorded."""
+
+
+class RunRecorder:
+    """Records runs on one log. It remembers the state that it went on to, so that a batch does not read it again."""
+
+    def __init__(self, ledger: Ledger, actor: str) -> None:
+        self._ledger = ledger
+        self._actor = actor
+        self._state: State | None = None
+
+    def record(self, runs: Sequence[ProgramRun]) -> list[RecordedRun]:
+        """Record all the runs in one transaction, all or none; what was recorded of each, in their order.
+
+        Raises ``NotPossible``, ``BadRating``, ``BadText``, ``NotFound`` and ``UnknownAdapter`` for a run that cannot be
+        recorded, and ``LogError``.
+        """
+        self._state = process_new_events(self._ledger, self._state)
+        for _ in range(RACES):
+            made = self._make(runs, self._state)
+            new = {run.id: run for run, is_new in made if is_new}
+            try:
+                self._ledger.store(*new.values())
+            except IntegrityError:
+                continue  # another process has recorded one of them meanwhile
+            self._state = process_new_events(self._ledger, self._state)
+            return [RecordedRun(run.id, position_of_newest(self._ledger, run), is_new) for run, is_new in made]
+        raise LogError(f"{self._ledger.path} is being written by too many at once; try again")
+
+    def _make(self, runs: Sequence[ProgramRun], state: State) -> list[tuple[TaskRun, bool]]:
+        """Each run, and whether it is new; one that is given twice is made once."""
+        for name in {it.environment for it in runs}:  # once each: plug-ins are looked for on the disk
+            _check_environment(name)
+        made: dict[UUID, TaskRun] = {}
+        found, actor = [], self._ledger.name_key(self._actor)  # looked up once for the batch
+        raters = {it.rated_by: self._ledger.name_key(it.rated_by) for it in runs if it.rated_by}
+        for it in runs:
+            id = uuid4() if it.id is None else derive_id("recorded", it.environment, it.id)
+            run = made[id] if id in made else TaskRun(id) if it.id is None else self._ledger.get(TaskRun, id)
+            is_new = run.started is None
+            if is_new:
+                _tell(self._ledger, run, it, state, actor, raters.get(it.rated_by or "", actor))
+            made[id] = run
+            found.append((run, is_new))
+        return found
+
+
+def _tell(ledger: Ledger, run: TaskRun, it: ProgramRun, state: State, actor: str, rater: str) -> None:
+    """Let the run go through all that the program says of it."""
+    arm, adapter = _place(state, require_role(it.role), it.adapter)
+    run.start(
+        ledger.context(actor), role=it.role, arm=arm, adapter=adapter, rollout=None, session=it.session, seed=0,
+        environment=it.environment,
+        capabilities=(Capability.QUESTION,), task=ledger.put(it.task, "the task"), base=RECORDED,
+        policy={RECORDED: True},
+    )  # fmt: skip
+    for step in it.steps:
+        run.take_step(
+            _after(ledger, run, actor),
+            prompt=ledger.put(json.dumps(_messages(step.prompt), ensure_ascii=False), "the prompt"),
+            answer=ledger.put(step.answer, "the answer"),
+            error=without_words(step.error),
+            model_ms=step.duration_ms,
+            environment_ms=0,
+            prompt_tokens=step.prompt_tokens,
+            completion_tokens=step.completion_tokens,
+        )
+    if it.succeeded:
+        run.succeed(it.duration_ms, 1.0, state.policy, _after(ledger, run, actor))
+    elif it.reason in REASONS:
+        detail = ledger.put(it.detail, "the detail") if it.detail else ""
+        run.fail(FailureReason(it.reason), detail, it.duration_ms, 0.0, state.policy, _after(ledger, run, actor))
+    else:
+        raise NotPossible(f"a run cannot fail for {it.reason!r}; it fails for {', '.join(REASONS)}")
+    if it.stars is not None:
+        comment = ledger.put(it.comment, "the comment") if it.comment else None
+        context = _after(ledger, run, rater)
+        run.rate(check_stars(it.stars), "human", keep_issues(ledger, it.issues), comment, context, step=it.fault_step)
+
+
+def _place(state: State, role: str, adapter: str | None) -> tuple[Arm, str | None]:
+    """The arm and the adapter of a run that such an adapter made."""
+    if adapter == UNKNOWN:
+        return Arm.PINNED, IMPORTED
+    known = state.registry.adapters
+    if adapter is not None and adapter not in known:
+        raise UnknownAdapter(unknown_adapter(adapter, known), hint=Hint.SEE_ADAPTERS)
+    return (Arm.STABLE if state.traffic(role).stable == adapter else Arm.PINNED), adapter
+
+
+def _check_environment(name: str) -> None:
+    """Raises ``NotPossible`` unless the name is a plain word, as it stands in the log for good, and not taken."""
+    if name in environment_names():
+        raise NotPossible(f"{name} is an environment of Grokputer itself; give the name of the program's own")
+    if not NAME.fullmatch(name):
+        raise NotPossible(f"{name!r} is no name of an environment; give up to 64 letters, digits, '.', '_' or '-'")
+
+
+def _messages(prompt: str | Sequence[Message]) -> list[dict[str, str]]:
+    """The prompt as a conversation. Raises ``NotPossible`` for another form."""
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    rows = [dict(it) for it in prompt if isinstance(it, Mapping)]
+    if len(rows) < len(prompt) or not all(isinstance(row.get(key), str) for row in rows for key in ("role", "content")):
+        raise NotPossible("a prompt is words, or a list of messages that each have a role and a content in words")
+    return [{"role": str(row["role"]), "content": str(row["content"])} for row in rows]
+
+
+def _after(ledger: Ledger, run: TaskRun, actor: str) -> Context:
+    return ledger.context(actor, f"{run.id}/{run.version}")

@@ -1,0 +1,99 @@
+"""A person's decisions on the rollout of an adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...domain.errors import Hint, UnknownAdapter
+from ..improvement.process_manager import process_new_events
+from ..improvement.rollouts import decide_by_hand, require_weights
+from ..wiring.services import unknown_adapter
+from .decisions import position_of_newest
+
+if TYPE_CHECKING:
+    from ..store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class RolloutDecision:
+    """How the rollout and its role's traffic stand after the decision."""
+
+    adapter: str
+    role: str
+    phase: str
+    """``progressing``, ``paused``, ``promoted`` or ``rolled back``."""
+    weight_percent: int
+    """The adapter's share of the role's runs, in percent."""
+    live: str | None
+    """What is live in the role, None for the base."""
+    position: int
+    """Of the decision's event."""
+
+
+def promote(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
+    """Give the adapter all runs of its role, whatever its canary has shown. Raises as all decisions here do:
+
+    ``UnknownAdapter``; ``NotPossible`` for a decision that the rollout's state does not allow, that was taken already, or
+    without a reason; ``DamagedWeights`` where the weights of what is to be live are missing.
+    """
+    return _decide(ledger, adapter, "promote", reason, actor)
+
+
+def roll_back(ledger: Ledger, adapter: str, *, reason: str, actor: str, to: str | None = None) -> RolloutDecision:
+    """Take the adapter's runs away, and give them to what was live before, or to the adapter ``to`` (or ``base``)."""
+    return _decide(ledger, adapter, "roll back", reason, actor, to=to)
+
+
+def roll_forward(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
+    """Make an adapter live whose rollout is over, as after a rollback by mistake."""
+    return _decide(ledger, adapter, "forward", reason, actor)
+
+
+def abort(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
+    """End a rollout that is under way; its share goes back to the stable arm."""
+    return _decide(ledger, adapter, "abort", reason, actor)
+
+
+def pause(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
+    """Stop deciding on the rollout; its canary keeps its share."""
+    return _decide(ledger, adapter, "pause", reason, actor)
+
+
+def resume(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
+    """Let a paused rollout go on."""
+    return _decide(ledger, adapter, "resume", reason, actor)
+
+
+def approve(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
+    """Let the rollout take the step that waits for approval: a larger share, or the promotion."""
+    return _decide(ledger, adapter, "approve", reason, actor)
+
+
+def set_share(ledger: Ledger, adapter: str, percent: int, *, reason: str, actor: str) -> RolloutDecision:
+    """Give the canary another share of the runs that begin from now on, 1 to 99 percent."""
+    return _decide(ledger, adapter, "share", reason, actor, share=percent)
+
+
+def _decide(
+    ledger: Ledger,
+    adapter: str,
+    wanted: str,
+    reason: str,
+    actor: str,
+    *,
+    to: str | None = None,
+    share: int | None = None,
+) -> RolloutDecision:
+    state = process_new_events(ledger)
+    known = state.registry.adapters
+    if adapter not in known:
+        raise UnknownAdapter(unknown_adapter(adapter, known), hint=Hint.SEE_ADAPTERS)
+    if wanted == "forward" or to is not None:
+        require_weights(ledger, state, adapter if wanted == "forward" else to)
+    decided = decide_by_hand(ledger, state, adapter, wanted, reason, actor, to=to, share=share)
+    position = position_of_newest(ledger, decided)
+    after = process_new_events(ledger)
+    lane = next(it for it in after.lanes.state["rollouts"].values() if it["adapter"] == adapter)
+    live = after.traffic(lane["role"]).stable
+    return RolloutDecision(adapter, lane["role"], lane["phase"], lane["weight_percent"], live, position)

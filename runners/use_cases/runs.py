@@ -1,0 +1,161 @@
+"""Running tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import Hint, UnknownAdapter
+from ...domain.events import TaskFailed
+from ...domain.rules.roles import roles_in
+from ...domain.rules.routing import Route
+from ...domain.vocabulary import Arm
+from ...projections.explain.sentences import say_names
+from ..agent.abandoned import end_abandoned
+from ..improvement.process_manager import process_new_events
+from ..store.states import load_state
+
+if TYPE_CHECKING:
+    from ...projections.state.state import State
+    from ..agent.episode import Step
+    from ..store.ledger import Ledger
+    from ..store.log import Log
+    from ..wiring.services import Services
+
+BASE = "base"
+"""What names the bare base where an adapter may be named."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run went, and what people say of it so far."""
+
+    run: UUID
+    task: str | None
+    """The task's name, or its words; None where they were erased."""
+    seed: int
+    role: str
+    roles: tuple[str, ...]
+    """The roles that had a turn, the run's own first."""
+    arm: str
+    adapter: str | None
+    """None for the base."""
+    succeeded: bool
+    reason: str | None
+    """Why it failed: ``wrong``, ``timeout``, ``error`` or ``environment``."""
+    detail: str | None
+    answer: str | None
+    """The last answer to a task in words."""
+    steps: int
+    duration_ms: int
+    reward: float
+    implicit_stars: int
+    prompt_tokens: int | None
+    """None where they are not known."""
+    completion_tokens: int | None
+    stars: int | None
+    fault: str | None
+    corrected_by: str | None
+
+
+@dataclass(frozen=True)
+class TaskRequest:
+    """What is to be run, how often, and with which adapter."""
+
+    environment: str
+    task: str
+    seeds: Sequence[int]
+    role: str = "action"
+    session: str | None = None
+    adapter: str | None = None
+    """An adapter, or ``base``, that the runs are pinned to; None where the traffic decides."""
+    as_of: int | None = None
+    """The position whose adapter and settings are used instead."""
+
+
+def choose_route(ledger: Ledger, state: State, wanted: TaskRequest) -> tuple[State, Route | None]:
+    """The state that decides, and the route that the runs are pinned to; None where the traffic decides.
+
+    An adapter makes the turns of the role it was trained for, where that role has turns in the run. Raises ``UnknownAdapter``.
+    """
+    if wanted.as_of is not None:
+        then = load_state(ledger, wanted.as_of)
+        return then, Route(Arm.PINNED, then.traffic(wanted.role).stable, None)
+    if wanted.adapter is None:
+        return state, None
+    if wanted.adapter == BASE:
+        return state, Route(Arm.PINNED, None, None)
+    known = state.registry.adapters
+    if wanted.adapter not in known:
+        raise UnknownAdapter(f"adapter {wanted.adapter} is not registered; {say_names(known)}", hint=Hint.SEE_ADAPTERS)
+    of = known[wanted.adapter]["role"]
+    return state, Route(Arm.PINNED, wanted.adapter, None, of if of in roles_in(wanted.role) else wanted.role)
+
+
+def end_lost_runs(ledger: Ledger) -> tuple[State, list[TaskRun]]:
+    """The state now, in which no run is under way whose process is gone; and the runs that were ended for that."""
+    state = process_new_events(ledger)
+    ended = end_abandoned(ledger, state.policy)
+    return (process_new_events(ledger, state) if ended else state), ended
+
+
+def run_tasks(
+    ledger: Ledger,
+    parts: Services,
+    wanted: TaskRequest,
+    pinned: Route | None,
+    *,
+    actor: str,
+    on_start: Callable[[int], None] = lambda seed: None,
+    on_step: Callable[[int, Step], None] = lambda number, step: None,
+) -> Iterator[TaskRun]:
+    """Run the task with each seed in turn, and yield each run once it has ended and was followed.
+
+    Raises ``UnknownTask`` for a task that the environment has not.
+    """
+    from ..agent.runner import Task, TaskRunner
+
+    parts.environment(wanted.environment).check_task(wanted.task)  # before a model is loaded for it
+    runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, actor, on_step)
+    for seed in wanted.seeds:
+        on_start(seed)
+        task = Task(wanted.environment, wanted.task, seed, wanted.role, wanted.session)
+        place = parts.environment(wanted.environment)
+        if wanted.as_of is None:  # loading takes a while, and the traffic may have changed meanwhile
+            parts.state = process_new_events(ledger, parts.state)
+        run = runner.run(task, place, parts.state, pinned=pinned)
+        process_new_events(ledger)
+        yield run
+
+
+def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
+    """How the ended run went."""
+    started, ended = run.started, run.ended
+    assert started is not None and ended is not None
+    failed = ended if isinstance(ended, TaskFailed) else None
+    prompt_tokens, completion_tokens = run.tokens or (None, None)
+    return RunOutcome(
+        run=run.id,
+        task=log.get_content(started.task) if started.is_question else started.task,
+        seed=started.seed,
+        role=started.role,
+        roles=run.roles,
+        arm=started.arm,
+        adapter=log.say(started.adapter),
+        succeeded=failed is None,
+        reason=failed.reason if failed else None,
+        detail=log.say(failed.detail) if failed else None,
+        answer=log.get_content(run.steps[-1].answer) if started.is_question and run.steps else None,
+        steps=ended.steps,
+        duration_ms=ended.duration_ms,
+        reward=ended.reward,
+        implicit_stars=ended.implicit_stars,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        stars=run.ratings[-1].stars if run.ratings else None,
+        fault=run.ratings[-1].fault if run.ratings else None,
+        corrected_by=run.corrections[-1].source if run.corrections else None,
+    )

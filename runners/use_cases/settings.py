@@ -1,0 +1,69 @@
+"""Changing a setting, and taking the change back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...domain.aggregates.settings import SETTINGS_ID, Settings
+from ...domain.evidence.terms import is_kept
+from ...domain.settings.keys import role_of, without_role
+from ...domain.settings.settings import RECIPE_SETTINGS, check_setting, current_key
+from ..improvement.process_manager import process_new_events
+from ..wiring.services import check_part
+from .decisions import store_decision
+
+if TYPE_CHECKING:
+    from ...projections.state.state import State
+    from ..store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class SettingChange:
+    """What a setting was and is."""
+
+    key: str
+    old: Any
+    new: Any
+    """The value in force; None where the setting has no value."""
+    position: int | None
+    """None where the setting was so already, and nothing was recorded."""
+    not_for: tuple[str, ...]
+    """Adapters whose rollout is under way and keeps the value that it began with."""
+
+
+def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", actor: str) -> SettingChange:
+    """Set the key from now on. The value may be text, as a person types it. Raises ``BadSetting``."""
+    check_part(key, check_setting(key, value))
+    return _decide(ledger, key, actor, lambda it, context: it.change(key, value, _keep(ledger, reason), context))
+
+
+def unset_setting(ledger: Ledger, key: str, *, reason: str = "", actor: str) -> SettingChange:
+    """Let the key's default hold again, or for one role what holds for all. Raises ``BadSetting``."""
+    return _decide(ledger, key, actor, lambda it, context: it.unset(key, _keep(ledger, reason), context))
+
+
+def _decide(ledger: Ledger, key: str, actor: str, decide: Callable[[Settings, Any], None]) -> SettingChange:
+    key = current_key(key)
+    before, context = process_new_events(ledger), ledger.context(actor)
+    _, position = store_decision(ledger, Settings, SETTINGS_ID, lambda it: decide(it, context))
+    after = process_new_events(ledger)
+    kept = _rollouts_that_keep(after, key) if position is not None else ()
+    return SettingChange(key, _value(before, key), _value(after, key), position, kept)
+
+
+def _keep(ledger: Ledger, reason: str) -> str:
+    return ledger.put(reason, "the reason") if reason else ""
+
+
+def _value(state: State, key: str) -> Any:
+    bare, role = without_role(key), role_of(key)
+    value = state.policy.get(bare, role)
+    return state.policy.preset_figure(bare, role) if value is None and bare in RECIPE_SETTINGS else value
+
+
+def _rollouts_that_keep(state: State, key: str) -> tuple[str, ...]:
+    bare, role = without_role(key), role_of(key)
+    lanes = state.rollouts.values()
+    return tuple(it["adapter"] for it in lanes if role in (None, it["role"]) and is_kept(bare, it["rule"]))

@@ -1,0 +1,41 @@
+"""Requesting a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ...domain.aggregates.role import role_id
+from ...domain.aggregates.training import training_id
+from ...domain.events import CycleOpened
+from ..improvement.process_manager import open_cycle, process_new_events
+from .lookups import require_role
+
+if TYPE_CHECKING:
+    from ..store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class RequestedTraining:
+    """A training that was requested. A worker carries it out."""
+
+    role: str
+    training: UUID
+    position: int
+    """Of the event that opened the cycle."""
+    live: str | None
+    """The adapter that was live when it was requested, None for the base."""
+
+
+def request_training(ledger: Ledger, role: str, *, reason: str, actor: str) -> RequestedTraining:
+    """Open a cycle of the role, so that the next worker trains an adapter, without waiting for ratings to fall.
+
+    Raises ``NotPossible`` while a cycle of the role is in flight, and ``InvalidRecipe`` where the settings make no recipe that
+    can be trained.
+    """
+    open_cycle(ledger, require_role(role), ledger.put(reason, "the reason"), actor)
+    process_new_events(ledger)
+    opened = next(it for it in reversed(ledger.history(role_id(role))) if isinstance(it.event, CycleOpened))
+    assert isinstance(opened.event, CycleOpened)
+    return RequestedTraining(role, training_id(opened.event.reference), opened.position, opened.event.adapter)
