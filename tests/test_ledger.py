@@ -156,15 +156,13 @@ def test_topics_are_the_ones_every_log_has() -> None:
     """A topic is never renamed; this list only ever grows."""
     assert sorted(EVENTS) == [
         "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack",
-        "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved",
-        "CanaryAssessed", "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CycleClosed",
-            "CycleOpened",
-        "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized", "HeldOutJudged", "PolicyChanged",
-        "RatingThresholdBreached", "RolloutPaused", "RolloutResumed", "RolloutStarted", "ScheduleKept",
-        "SessionImported", "StepTaken",
-        "TaskCorrected", "TaskFailed", "TaskRated", "TaskStarted", "TaskSucceeded",
-        "TrainingCompleted", "TrainingDeclined", "TrainingFailed",
-        "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
+        "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "CanaryAssessed",
+        "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",
+        "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",
+        "HeldOutJudged", "PolicyChanged", "RatingThresholdBreached", "RolloutPaused", "RolloutResumed",
+        "RolloutStarted", "ScheduleKept", "SessionImported", "StepTaken", "TaskCorrected", "TaskFailed",
+        "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined",
+        "TrainingFailed", "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
         "WeightsFound", "WeightsMissed",
     ]  # fmt: skip
 
