@@ -231,7 +231,7 @@ def test_a_missing_log_a_folder_and_a_foreign_file_are_one_line_each(tmp_path: P
     sqlite3.connect(foreign).execute("CREATE TABLE t (x)").connection.close()
     text.write_text("this is no database at all, but a text of some length " * 20)
     for path, word in (
-        (tmp_path / "none.db", "grokputer init"),
+        (tmp_path / "none.db", "no log at"),
         (tmp_path, "folder"),
         (foreign, "not a log"),
         (text, "not a"),
