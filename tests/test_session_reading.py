@@ -53,6 +53,14 @@ def test_the_screen_of_a_step_is_the_page_of_its_prompt(db: Path, tmp_path: Path
     assert third == [*second, ("assistant", "CLICK Ok again")]
 
 
+def test_a_prompt_that_is_plain_text_is_one_message_of_the_user(db: Path, tmp_path: Path) -> None:
+    run = import_one(
+        db, tmp_path, {"task": "Sort", "iterations": [{"prompt": "Which folder?", "response": "Documents"}]}
+    )
+    [step] = steps_of(run)
+    assert (asked(step), step["answer"]) == ([("user", "Which folder?")], "Documents")
+
+
 def test_times_of_the_session_and_of_its_steps_are_kept(db: Path, tmp_path: Path) -> None:
     session = {
         "task": "Press Ok",

@@ -148,8 +148,11 @@ class _Steps:
         return self.values.text("iterations[].content", value)
 
     def _prompt(self, value: Any) -> tuple[Message, ...] | None:
+        """The messages that the model was given; plain text is one message of the user."""
         if value is None:
             return None
+        if isinstance(value, str):
+            return ({"role": "user", "content": value},)
         rows = self.values.items(f"iterations[].{PROMPT}", value, "messages")
         roles = ("system", "user", "assistant")
         for row in rows:
