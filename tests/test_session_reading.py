@@ -275,6 +275,6 @@ def test_the_words_of_a_session_are_erased_with_its_run(db: Path, tmp_path: Path
     run = import_one(
         db, tmp_path, {"session_id": "for-zebrafish", "task": "Write to Zebrafish", "host": "zebrafish-desk"}
     )
-    output("forget", run["id"], "--reason", "asked for", db=db)
+    output("forget", "--yes", run["id"], "--reason", "asked for", db=db)
     assert b"zebrafish" not in db.read_bytes().lower()
     assert "imported" in output("show", run["id"], db=db)
