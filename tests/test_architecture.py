@@ -163,6 +163,16 @@ def test_no_room_imports_a_room_above_it(top: str) -> None:
         seen.add(room)
 
 
+def test_no_two_modules_import_each_other_however_long_the_way_round() -> None:
+    paths = [path for top in MAY_IMPORT for path in modules(top)]
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    imported = {name: {it for it in imports(path) if it in names and it != name} for name, path in names.items()}
+    while imported:  # take away what imports nothing that is left, until nothing can be taken
+        done = {name for name, found in imported.items() if not found & imported.keys()}
+        assert done, f"these modules import each other: {sorted(imported)}"
+        imported = {name: found for name, found in imported.items() if name not in done}
+
+
 def test_no_room_has_more_modules_on_its_own_floor_than_a_reader_takes_in() -> None:
     for top in MAY_IMPORT:
         for folder in {path.parent for path in modules(top)}:

@@ -14,6 +14,9 @@ import typer
 if TYPE_CHECKING:
     from ..store.log import Log
 
+DEFAULT_DB = Path("events.db")
+"""The log that is meant where neither the command line nor the environment names one: in the current folder."""
+
 NEWEST = 20
 """Runs that are offered; chosen: what a person has in mind is among the latest."""
 
@@ -35,8 +38,6 @@ def _offering(find: Callable[[Path], Iterator[str]]) -> Offers:
 
 def _log_of(context: typer.Context) -> Path:
     """The log that is named before or after the command, else by the environment."""
-    from .options import DEFAULT_DB
-
     at: Any = context
     while at is not None:
         if at.params.get("db") is not None:

@@ -13,13 +13,12 @@ import typer
 
 from ...domain.errors import GrokputerError
 from ...projections.explain.sentences import short_text
+from .completion import DEFAULT_DB as DEFAULT_DB
 from .completion import offer_runs
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
     from ..store.log import Log
-
-DEFAULT_DB = Path("events.db")
 
 Db = Annotated[Path, typer.Option("--db", envvar="GROKPUTER_DB", help="The log.", metavar="PATH")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
