@@ -76,6 +76,7 @@ def retry(parts: Services, failed: list[TaskRun], attempts: int, exploration: fl
     return list(correct_by_retries(parts.ledger, [(run, 1) for run in failed], place, parts.model, sampling, "ada"))
 
 
+@pytest.mark.slow
 def test_a_task_that_the_model_never_does_by_itself_is_done_by_exploring_in_as_few_steps_as_it_takes(
     parts: Services,
 ) -> None:

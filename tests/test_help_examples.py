@@ -55,6 +55,7 @@ NOT_RUN = {
 
 BEFORE = {
     "verify --proof": ["grokputer prove 57 --out event.json"],
+    "correct 3fa2 --withdraw": ["grokputer correct 3fa2 --answer Paris"],
     "restore": ["grokputer backup backups/monday"],
     "log import": ["grokputer log export events.jsonl"],
     "rollouts resume": ["grokputer rollouts pause lora-v1"],
@@ -70,6 +71,7 @@ LOGS = {
     "rollouts rollback lora-v3": "three",
     "rollouts forward": "three",
     "correct 3fa2 --answer": "question",
+    "correct 3fa2 --withdraw": "question",
     "train action --reason": "question",
 }
 """The log that examples which begin so are for; all others are for the usual one."""

@@ -227,6 +227,7 @@ def test_a_reviewer_of_ones_own_rates_and_corrects_and_is_believed_only_where_it
     assert [len(ledger.get(TaskRun, run.id).corrections) for run in reviewed] == [1, 0]
 
 
+@pytest.mark.slow
 def test_loops_are_played_beside_each_other_and_reported_together(tmp_path: Path, tiny_base: Path) -> None:
     values = {
         "model.base": tiny_base, "run.max_steps": 1, "run.max_tokens": 8, "training.retries": 0, "training.epochs": 1,
