@@ -77,7 +77,7 @@ def test_the_list_of_settings_shows_default_range_and_help_of_every_figure(breac
     }
     assert shown.items() <= rows["training.r"].items()
     assert (rows["ocr.training.r"]["default"], rows["ocr.training.r"]["takes"]) == (16, "a whole number from 1 to 512")
-    assert rows["ocr.training.r"]["help"].startswith("for role ocr alone: rank")
+    assert rows["ocr.training.r"]["help"].startswith("For role ocr alone. Rank")
     assert all(row["takes"] and row["help"] for row in rows.values())
     output("settings", "set", "training.preset", "seed", db=breached.path)
     seeded = {row["key"]: row for row in document("settings", db=breached.path)}
