@@ -16,22 +16,21 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
-from .domain.errors import GrokputerError, NotPossible
-from .runners.archive.erasure import Target
-from .runners.explain.explanation import Explanation, explain
-from .runners.improvement.process_manager import process_new_events
-from .runners.store.codec import Recorded
-from .runners.store.ledger import Ledger
-from .runners.store.states import load_state
-from .runners.use_cases import corrections, erasures, overview, ratings, rollouts, runs, settings, trainings
-from .runners.use_cases.actors import name_actor
-from .runners.use_cases.lookups import find_run
-from .runners.use_cases.recordings import UNKNOWN, ProgramRun, ProgramStep, RecordedRun, RunRecorder
-from .runners.wiring.environments import guess_environment
-from .runners.wiring.services import Services
+from grokputer.domain.errors import GrokputerError, NotPossible
+from grokputer.runners.archive.erasure import Target
+from grokputer.runners.explain.explanation import Explanation, explain
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.codec import Recorded
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.states import load_state
+from grokputer.runners.use_cases import corrections, erasures, overview, ratings, rollouts, runs, settings, trainings
+from grokputer.runners.use_cases.lookups import find_run, name_actor
+from grokputer.runners.use_cases.recordings import UNKNOWN, ProgramRun, ProgramStep, RecordedRun, RunRecorder
+from grokputer.runners.wiring.environments import guess_environment
+from grokputer.runners.wiring.services import Services
 
 if TYPE_CHECKING:
-    from .domain.ports import Clock
+    from grokputer.domain.ports import Clock
 
 RunId = UUID | str
 """A run: its id, or the beginning of its id in hex digits, four or more."""

@@ -22,8 +22,8 @@ from grokputer.adapters.registry.local import WeightStore
 from grokputer.domain.errors import GrokputerError, LogError, NotPossible
 from grokputer.runners.archive.backup import back_up, prove, restore
 from grokputer.runners.archive.replay import replay
-from grokputer.runners.store.lease import lease
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.locks import lease
 from grokputer.runners.store.log import Log, adapters_folder
 from grokputer.runners.store.states import load_state
 from story import change

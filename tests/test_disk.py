@@ -305,7 +305,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from command_line import call
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.write_lock import lock_of
+from grokputer.runners.store.locks import lock_of
 path = Path(sys.argv[2])
 Ledger.create(path).close()
 class Probe:

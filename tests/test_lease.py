@@ -15,13 +15,13 @@ import pytest
 
 from grokputer.adapters.registry.lock import Held, hold, holder_entry, read_holder, write_holder
 from grokputer.domain.errors import LogError, NotPossible
-from grokputer.runners.store.lease import lease, lease_of
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.locks import lease, lease_of
 
 HOLD = """
 import sys
 from pathlib import Path
-from grokputer.runners.store.lease import lease
+from grokputer.runners.store.locks import lease
 from grokputer.runners.store.log import Log
 sys.argv = ["grokputer", "work", "--private"]
 with lease(Log(Path(sys.stdin.readline().strip()))):

@@ -14,7 +14,7 @@ from grokputer.domain.events import Assignment, RatingThresholdBreached
 from grokputer.domain.settings.settings import Policy
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import RETELL_S, Idle, work
-from grokputer.runners.store.lease import find_worker, lease, lease_of
+from grokputer.runners.store.locks import find_worker, lease, lease_of
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.states import load_state
 from story import Story

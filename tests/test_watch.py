@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from grokputer.runners.store.locks import WriteLock
 from grokputer.runners.store.tail import Watch
-from grokputer.runners.store.write_lock import WriteLock
 from story import Story
 
 

@@ -16,8 +16,8 @@ from command_line import call, output, refused
 
 from grokputer.domain.errors import LogError
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.locks import WriteLock, lock_of
 from grokputer.runners.store.log import Log
-from grokputer.runners.store.write_lock import WriteLock, lock_of
 from grokputer.runners.store.writer import Writer
 from story import Story
 
@@ -61,7 +61,7 @@ def story(tmp_path: Path) -> Story:
 
 @pytest.fixture
 def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grokputer.runners.store.write_lock.WAIT_S", 0.05)
+    monkeypatch.setattr("grokputer.runners.store.locks.WAIT_S", 0.05)
 
 
 @pytest.mark.usefixtures("_short_wait")

@@ -17,8 +17,8 @@ import pytest
 
 from grokputer.domain.merkle import Tree, leaf
 from grokputer.runners.store.connection import connect
+from grokputer.runners.store.locks import WriteLock
 from grokputer.runners.store.schema import create_tables
-from grokputer.runners.store.write_lock import WriteLock
 from grokputer.runners.store.writer import Row, Transaction, Writer, read_tree
 
 

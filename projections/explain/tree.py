@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
 
 from ...domain.aggregates.schedule import SCHEDULE_ID
-from ...domain.events import CanaryAssessed, Event, RatingThresholdBreached
-from .fields import own_fields
+from ...domain.events import EVENTS, CanaryAssessed, Event, RatingThresholdBreached
 from .sentences import describe
 from .words import reveal
 
@@ -109,3 +110,14 @@ def walk(roots: Iterable[Node]) -> Iterator[Node]:
     for node in roots:
         yield node
         yield from walk(node.children)
+
+
+def own_fields(event: Event) -> dict[str, Any]:
+    """The fields that only this kind of event has; what every event carries is left out."""
+    return {name: getattr(event, name) for name in _own_names(event.TOPIC)}
+
+
+@cache
+def _own_names(topic: str) -> tuple[str, ...]:
+    common = {field.name for field in dataclasses.fields(Event)}
+    return tuple(field.name for field in dataclasses.fields(EVENTS[topic]) if field.name not in common)

@@ -21,11 +21,10 @@ from ...adapters.registry.local import SUMS, WeightStore
 from ...adapters.registry.lock import Held, hold
 from ...domain.errors import DamagedWeights, LogError, NotPossible
 from ..store.connection import connect, explain, uri
-from ..store.lease import lease
+from ..store.locks import lease, lock_of
 from ..store.log import Log, adapters_folder
 from ..store.schema import upgrade_tables
 from ..store.states import load_state
-from ..store.write_lock import lock_of
 from .integrity import verify
 from .replay import replay
 

@@ -23,9 +23,9 @@ from ...domain.merkle import Tree
 from ...projections.state.state import State
 from ..store.codec import decode
 from ..store.connection import connect, explain
+from ..store.locks import WriteLock
 from ..store.log import COLUMNS, Log, check_content, content_key
 from ..store.snapshots import is_due, save_snapshot
-from ..store.write_lock import WriteLock
 from ..store.writer import Transaction, read_tree
 
 FORM = 1

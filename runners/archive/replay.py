@@ -16,6 +16,7 @@ from ...projections.state import state as states
 from ...projections.tables import tables
 from ...projections.tables.tables import TABLES, rows_of
 from ..store.connection import Unwritable, connect, explain
+from ..store.locks import WriteLock
 from ..store.log import Log
 from ..store.schema import MOMENTS, has_moments, upgrade_tables
 from ..store.snapshots import is_due, is_of_another_program, save_snapshot
@@ -30,7 +31,6 @@ from ..store.tables import (
     update_tables,
     write_rows,
 )
-from ..store.write_lock import WriteLock
 
 DIFFERENT_MOMENTS = (
     "SELECT 1 FROM main.moments AS it LEFT JOIN rebuilt.moments AS other USING (name, position) "

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ...domain.errors import GrokputerError
-from ..store.lease import lease
 from ..store.ledger import Ledger
+from ..store.locks import lease
 from ..store.log import Log, adapters_folder
 from .loop import Display, cycles_closed, play
 from .plan import SHORT_ANSWERS, Plan, Reasoned

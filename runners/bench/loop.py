@@ -26,8 +26,8 @@ from ..agent.runner import Task, TaskRunner
 from ..feedback.reviewer import REVIEWER, TaskReviewer, review
 from ..improvement.process_manager import process_new_events
 from ..improvement.worker import Reporter, Worker
-from ..store.lease import lease
 from ..store.ledger import Ledger
+from ..store.locks import lease
 from ..use_cases.rollouts import RolloutDecision, promote, roll_back
 from ..use_cases.settings import change_setting
 from ..use_cases.trainings import request_training

@@ -73,7 +73,7 @@ def is_for_subcommand(context: typer.Context) -> bool:
 
 def name_actor(given: str | None) -> str:
     """Who decides: the name given with ``--as``, else the user's. Raises ``NotPossible`` for the program's own name."""
-    from ..use_cases.actors import name_actor as name
+    from ..use_cases.lookups import name_actor as name
 
     return name(given)
 

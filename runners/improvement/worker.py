@@ -21,8 +21,8 @@ from ...projections.explain.sentences import describe_left_out
 from ...projections.state.state import State
 from ..agent.abandoned import GONE, end_abandoned
 from ..alerts.dispatcher import AlertDispatcher
-from ..store.lease import lease
 from ..store.ledger import Ledger
+from ..store.locks import lease
 from ..store.states import load_state
 from ..store.tail import Watch
 from ..wiring.services import Services

@@ -22,7 +22,7 @@ from ...domain.events.base import CONTENT
 from ...projections.explain.words import ERASED, reveal, say_words
 from .codec import Recorded, decode, decode_timestamp
 from .connection import connect, explain, is_as_it_lies, is_folder_writable
-from .write_lock import WriteLock
+from .locks import WriteLock
 
 if TYPE_CHECKING:
     from ...domain.ports import Clock

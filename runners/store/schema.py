@@ -11,8 +11,8 @@ from ...adapters.registry.files import sync
 from ...domain.errors import LogError
 from ...domain.merkle import Tree, leaf
 from .connection import beside, connect
+from .locks import WriteLock
 from .log import APPLICATION_ID, COLUMNS
-from .write_lock import WriteLock
 
 KEEPS_EVENTS = (
     "CREATE TRIGGER IF NOT EXISTS log_keeps_events BEFORE UPDATE ON stored_events "

@@ -11,7 +11,7 @@ from typing import TypeVar
 from ...domain.errors import LogError
 from ...domain.merkle import NodesAt, Tree, leaf
 from .connection import connect
-from .write_lock import WriteLock
+from .locks import WriteLock
 
 T = TypeVar("T")
 Row = tuple[str, int, str, bytes]

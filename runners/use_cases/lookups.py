@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import Hint, NotFound
+from ...domain.errors import Hint, NotFound, NotPossible
 from ...domain.events import TaskStarted
 from ...domain.settings.settings import ROLES
 from ...projections.explain.sentences import short_text
@@ -44,3 +46,20 @@ def require_role(role: str) -> str:
     if role not in ROLES:
         raise NotFound(f"{role!r} is no role; there are {', '.join(ROLES)}")
     return role
+
+
+def name_actor(given: str | None) -> str:
+    """Who decides: the name given, else the user's, else ``user`` where the system knows none.
+
+    Raises ``NotPossible`` for the program's own name: what it decides by itself must be told from what people decide.
+    """
+    name = (given or "").strip()
+    if name == ACTOR:
+        raise NotPossible(f"{name} is the program's own name", hint=Hint.GIVE_ACTOR)
+    if name:
+        return name
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        return "user"
+    return f"user {user}" if user == ACTOR else user

@@ -13,7 +13,7 @@ from ...projections.explain.overview import Wait, describe_role, waits_for
 from ...projections.explain.words import say_alert
 from ..explain.run_list import list_runs
 from ..improvement.overview import view_roles
-from ..store.lease import find_worker
+from ..store.locks import find_worker
 from ..store.states import load_state
 from .lookups import require_role
 

@@ -14,8 +14,8 @@ import typer
 
 from ....domain.errors import NotFound
 from ....domain.events import EVENTS
-from ....projections.explain.fields import own_fields
 from ....projections.explain.sentences import short_id, short_text
+from ....projections.explain.tree import own_fields
 from ...archive.files import write_whole
 from ..completion import offer_events
 from ..hints import suggest
@@ -157,7 +157,7 @@ def import_(
 @contextmanager
 def _removing_if_new(db: Path) -> Iterator[None]:
     """Where the block fails, the log that it began is removed again; one that was there stays."""
-    from ...store.write_lock import lock_of
+    from ...store.locks import lock_of
 
     is_new = not db.exists()
     try:

@@ -37,7 +37,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer status --db events.db --json
     """
     from ...improvement.weights import missing
-    from ...store.lease import find_worker
+    from ...store.locks import find_worker
     from ...store.states import load_state
     from ...wiring.registries import open_registry
 

@@ -295,7 +295,7 @@ def show(
 
 def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
     """The event with its content in words; content that was erased is None."""
-    from ....projections.explain.fields import own_fields
+    from ....projections.explain.tree import own_fields
 
     entry = {
         "run": event.originator_id.hex,

@@ -1,8 +1,8 @@
-"""The lock that a process holds while it writes to the log: on a file beside it, freed by the system when the process dies.
+"""The locks of a log, each on a file beside it: the write lock, and the lease of the one worker.
 
-SQLite's own waiting is by sleeping and trying again, and of four busy writers one may wait for seconds. The kernel keeps those
-who wait for this lock in a queue. Measured with four busy processes: the longest wait was 16 ms, and 140 ms by trying again
-every millisecond.
+The system frees both when their process dies. SQLite itself waits by sleeping and trying again, so of four busy writers one
+may wait for seconds. The kernel keeps the processes that wait for the write lock in a queue. Measured with four busy processes:
+the longest wait was 16 ms, and 140 ms by trying again every millisecond.
 """
 
 from __future__ import annotations
@@ -10,10 +10,17 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...adapters.registry.lock import holder_entry, read_holder, write_holder
-from ...domain.errors import LogError
+from ...adapters.registry.lock import WITHOUT_LIMIT, Held, hold, holder_entry, read_holder, read_process, write_holder
+from ...domain.errors import LogError, NotPossible
+from .connection import explain
+
+if TYPE_CHECKING:
+    from .log import Log
 
 WAIT_S = 30.0
 """Seconds to wait for another process's write; chosen: a commit takes milliseconds, a busy disk seconds."""
@@ -113,3 +120,46 @@ class _Waiter(threading.Thread):
         with self._mutex:
             self._is_wanted = self.done.is_set()
             return self._is_wanted
+
+
+def lease_of(path: Path) -> Path:
+    """The file that is held."""
+    return Path(f"{path.resolve()}.lease")
+
+
+def find_worker(log: Log) -> str | None:
+    """The worker at work on the log, ``the worker (process 4711)``, or None.
+
+    The lock itself is not tried: a worker that begins at that moment would not get it.
+    """
+    process = read_process(lease_of(log.path))
+    return None if process is None else f"the worker (process {process})"
+
+
+@contextmanager
+def lease(
+    log: Log,
+    say: Callable[[str], None] = lambda line: None,
+    *,
+    task: Callable[[], str] = lambda: "",
+    waits: bool = True,
+) -> Iterator[None]:
+    """Hold the log's lease until the block ends; where another worker has it, say so and wait.
+
+    ``task`` tells what that worker is doing. The system frees the lease when its holder dies. Raises ``NotPossible``
+    instead of waiting where ``waits`` is off, and ``LogError`` where the file cannot be made.
+    """
+    file = lease_of(log.path)
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold(file))
+        except Held as holder:
+            doing = task()
+            other = f"another worker ({holder}) is at work on {log.path}{': ' if doing else ''}{doing}"
+            if not waits:
+                raise NotPossible(f"{other}; wait until it ends") from None
+            say(f"{other}; waiting for it")
+            held.enter_context(hold(file, WITHOUT_LIMIT))
+        except OSError as error:
+            raise explain(log.path, error) from error
+        yield
