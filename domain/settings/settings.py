@@ -74,7 +74,8 @@ def check_key(key: str) -> Setting:
     bare = without_role(current_key(key))
     found = ALL_SETTINGS.get(bare)
     if found is None:
-        raise BadSetting(f"{key} is not a setting", hint=Hint.SEE_SETTINGS)
+        shown = key if key.isprintable() else ascii(key)  # halves of characters and line breaks are no part of a line
+        raise BadSetting(f"{shown} is not a setting", hint=Hint.SEE_SETTINGS)
     if role_of(key) and not found.is_per_role:
         raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
     return found
