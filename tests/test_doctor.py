@@ -201,22 +201,27 @@ def test_a_downloaded_hub_model_is_found_without_asking(
 
 
 def test_every_package_that_the_program_requires_is_checked_with_what_it_is_for() -> None:
-    needed = {re.split(r"[^\w.-]", it)[0] for it in requires("grokputer") or () if "extra ==" not in it}
-    assert needed == set(doctor.PACKAGES)
+    required = [it for it in requires("grokputer") or () if not it.startswith("grokputer")]
+    names = {it: re.split(r"[^\w.-]", it)[0] for it in required}
+    assert {names[it] for it in required if "extra ==" not in it} == set(doctor.PACKAGES)
+    extras = {names[it]: found[1] for it in required if (found := re.search(r"extra == ['\"](\w+)", it))}
+    brought = {name: extra for name, extra in extras.items() if extra not in ("all", "test")}
+    assert brought == {name: extra for name, (extra, _) in doctor.EXTRAS.items()}
 
 
 def test_a_package_that_is_missing_is_named_with_its_purpose_and_the_command(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def look(name: str) -> str:
-        if name in ("datasets", "plotext"):
+        if name in ("filelock", "datasets", "plotext"):
             raise PackageNotFoundError(name)
         return version(name)
 
     monkeypatch.setattr(doctor, "version", look)
     found = diagnose(story)
-    assert found["datasets"] == ("fail", "not installed; it imports training data; run pip install datasets")
-    assert found["plotext"][0] == "warn" and "grokputer[bench]" in found["plotext"][1]
+    assert found["filelock"] == ("fail", "not installed; it keeps two workers apart; run pip install filelock")
+    assert found["datasets"][0] == "warn" and "it imports training data" in found["datasets"][1]
+    assert "grokputer[data]" in found["datasets"][1] and "grokputer[bench]" in found["plotext"][1]
 
 
 def test_the_worker_is_seen_and_what_waits_for_one(story: Story) -> None:

@@ -17,6 +17,7 @@ import typer
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus
+from ...wiring.extras import install_command
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import Column, print_json, print_table
@@ -30,21 +31,26 @@ PACKAGES = {
     "sqlite-utils": "makes the SQL tables",
     "typer": "is the command line",
     "rich": "draws progress bars",
-    "torch": "computes models",
-    "transformers": "loads models",
-    "peft": "applies adapters",
-    "bitsandbytes": "holds base weights in 4 bits",
-    "trl": "trains adapters",
-    "datasets": "imports training data",
-    "safetensors": "stores weights",
-    "openai": "asks models behind an endpoint",
     "httpx2": "sends alerts to a webhook",
-    "miniwob": "has the tasks on pages",
+    "filelock": "keeps two workers apart",
 }
 """What is installed with the program and what for; only versions are read, because importing some takes seconds."""
 
-EXTRAS = {"matplotlib": "draws the curve of 'grokputer bench'", "plotext": "draws that curve in a terminal"}
-"""What comes with ``grokputer[bench]`` alone."""
+EXTRAS = {
+    "torch": ("train", "computes models"),
+    "transformers": ("train", "loads models"),
+    "peft": ("train", "applies adapters"),
+    "bitsandbytes": ("train", "holds base weights in 4 bits"),
+    "trl": ("train", "trains adapters"),
+    "safetensors": ("train", "stores weights"),
+    "datasets": ("data", "imports training data"),
+    "toon-format": ("data", "reads and writes TOON files"),
+    "openai": ("endpoint", "asks models behind an endpoint"),
+    "miniwob": ("browser", "has the tasks on pages"),
+    "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),
+    "plotext": ("bench", "draws that curve in a terminal"),
+}
+"""What an extra brings, by package: the extra, and what the package is for."""
 
 ROOM_GB = 2.0
 """Free disk space under which the doctor warns; chosen: a training's checkpoints of the embedded model many times over."""
@@ -98,14 +104,17 @@ def _check_python() -> Check:
 
 
 def _check_packages() -> Iterator[Check]:
-    for name, purpose in {**PACKAGES, **EXTRAS}.items():
-        try:
-            yield Check(name, "ok", f"{version(name)}, {purpose}")
-        except PackageNotFoundError:
-            if name in EXTRAS:
-                yield Check(name, "warn", f"not installed; it {purpose}; run pip install 'grokputer[bench]' to have it")
-            else:
-                yield Check(name, "fail", f"not installed; it {purpose}; run pip install {name}")
+    for name, purpose in PACKAGES.items():
+        yield _check_package(name, purpose, "fail", f"pip install {name}")
+    for name, (extra, purpose) in EXTRAS.items():
+        yield _check_package(name, purpose, "warn", f"{install_command(extra)} to have it")
+
+
+def _check_package(name: str, purpose: str, otherwise: str, command: str) -> Check:
+    try:
+        return Check(name, "ok", f"{version(name)}, {purpose}")
+    except PackageNotFoundError:
+        return Check(name, otherwise, f"not installed; it {purpose}; run {command}")
 
 
 def _check_plugins() -> Iterator[Check]:
