@@ -7,7 +7,7 @@ write meanwhile: what is compared is of the positions that the live views had re
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -139,14 +139,6 @@ def _attach(connection: sqlite3.Connection) -> None:
     for statement in table_statements().values():
         connection.execute(statement.replace("CREATE TABLE ", "CREATE TABLE rebuilt.", 1))
     connection.execute(MOMENTS.replace("moments", "rebuilt.moments", 1))
-
-
-def _columns_in_sql(columns: Mapping[str, type]) -> str:
-    """The table's columns, of which the first is the key."""
-    kinds = {str: "TEXT", int: "INTEGER", float: "FLOAT"}
-    return ", ".join(
-        f"[{name}] {kinds[kind]}{' PRIMARY KEY' * (not at)}" for at, (name, kind) in enumerate(columns.items())
-    )
 
 
 def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> states.State:

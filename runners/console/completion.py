@@ -108,7 +108,6 @@ def _taught(path: Path) -> Iterator[str]:
 offer_adapters = _offering(_adapters)
 offer_arms = _offering(_with_base)
 offer_runs = _offering(_runs)
-offer_settings = _offering(_settings)
 offer_tasks = _offering(_tasks)
 offer_events = _offering(_events)
 offer_explained = _offering(_explained)

@@ -6,15 +6,14 @@ What an event says of a row is laid over what is there, so a table is a matter o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from functools import cache
 from itertools import islice
 from typing import Any
 
 from ...domain.events import SCHEMA
 from ...projections.tables.tables import HANDLED, TABLES, Row, merge, rows_of
-from .connection import Unwritable, connect, explain
 from .log import Log
 
 CHECKPOINT = "tables"
@@ -51,27 +50,6 @@ def prepare_tables(log: Log) -> None:
     with log.reading() as connection:
         if not _is_of_this_program(load_checkpoint(connection, CHECKPOINT)):
             table_statements()
-
-
-@contextmanager
-def current_tables(log: Log) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write, on which the SQL tables say what the log says up to its end. Raises ``LogError``.
-
-    The tables are brought up first; where the log cannot be written, a copy in memory is, which stands for them there.
-    """
-    try:
-        if not are_tables_current(log):
-            update_tables(log)
-        is_behind = False
-    except Unwritable:
-        is_behind = True
-    try:
-        with closing(connect(log.path, "ro")) as connection:
-            if is_behind:
-                _copy_tables(log, connection)
-            yield connection
-    except sqlite3.Error as error:
-        raise explain(log.path, error) from error
 
 
 def _copy_tables(log: Log, connection: sqlite3.Connection) -> None:

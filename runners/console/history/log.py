@@ -133,7 +133,7 @@ def import_(
 ) -> None:
     """Make a log of an exported one: the same events at the same positions, to the byte, all of them or none.
 
-    The log must be new or empty. Each event is decoded and each text held against its hash before anything is kept.
+    The log must be new or empty. Each event is decoded and each text is checked by its hash before anything is kept.
 
     \b
     Examples:

@@ -198,7 +198,7 @@ def in_order(known: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]
 
 
 def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """List the adapters and what became of each.
+    """List the adapters and the status of each.
 
     \b
     Examples:

@@ -214,7 +214,7 @@ def pause(adapter: AdapterName, reason: Reason = "paused by a person", by: Actor
 def resume(
     adapter: AdapterName, reason: Reason = "looked at by a person", by: Actor = None, db: Db = DEFAULT_DB
 ) -> None:
-    """Let a paused rollout go on: its canary is looked at again, and has its time and its runs anew.
+    """Let a paused rollout go on: its canary is judged again, with its full time and runs ahead.
 
     \b
     Examples:

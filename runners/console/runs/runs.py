@@ -53,6 +53,24 @@ WORDS = " " * 8
 """Stands before each line of what somebody wrote, so that it is never taken for a line of the program's own."""
 
 
+COLUMNS = (
+    Column("run"),
+    Column("started", rank=1),
+    Column("task", wraps=16),
+    Column("seed", rank=4),
+    Column("arm", rank=3),
+    Column("adapter"),
+    Column("outcome", wraps=9),
+    Column("steps", rank=3),
+    Column("seconds", rank=5),
+    Column("tokens", rank=6),
+    Column("stars"),
+    Column("fault", rank=2, wraps=8),
+    Column("corrected", rank=2),
+)
+"""Of the list of runs; on a narrow terminal a higher rank goes first."""
+
+
 runs = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
 
@@ -79,7 +97,7 @@ def list_runs(
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at or before it.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
-    unrated: Annotated[bool, typer.Option("--unrated", help="Only ended ones that nobody has rated.")] = False,
+    unrated: Annotated[bool, typer.Option("--unrated", help="Only ended runs without a rating.")] = False,
     unattributed: Annotated[
         bool, typer.Option("--unattributed", help="Only those with a low rating that counts for no role yet.")
     ] = False,
@@ -111,22 +129,7 @@ def list_runs(
     if as_json:
         print_json(found.rows)
         return
-    columns = (
-        Column("run"),
-        Column("started", rank=1),
-        Column("task", wraps=16),
-        Column("seed", rank=4),
-        Column("arm", rank=3),
-        Column("adapter"),
-        Column("outcome", wraps=9),
-        Column("steps", rank=3),
-        Column("seconds", rank=5),
-        Column("tokens", rank=6),
-        Column("stars"),
-        Column("fault", rank=2, wraps=8),
-        Column("corrected", rank=2),
-    )
-    print_table(columns, (_row(run) for run in found.rows), _describe_none(found.seen, filters.words))
+    print_table(COLUMNS, (_row(run) for run in found.rows), _describe_none(found.seen, filters.words))
     suggest(_next_step(found.rows), db)
 
 

@@ -23,7 +23,7 @@ def backup(
 ) -> None:
     """Copy the log and its adapters' weights to a folder, while runs and training go on, and prove the copy.
 
-    Every event is decoded, every text and weight held against its hash, and every view computed again. The copy is itself
+    Every event is decoded, every text and weight checked by its hash, and every view computed again. The copy is itself
     a log: any reading command takes FOLDER/events.db. Unfinished trainings are not in it; they begin anew.
 
     \b
