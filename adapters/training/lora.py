@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import TrainingError
 from ...domain.settings.recipe import ATTENTION, Recipe
-from ..serving.base_model import Base, first_line
+from ..serving.base_model import Base, compute_dtype, first_line
 from ..serving.proof import read_reference
 
 if TYPE_CHECKING:
@@ -63,10 +63,8 @@ def widen(model: Any) -> None:
 
 
 def round_off(model: Any) -> None:
-    """Make the adapter's weights bf16: the numbers the forward pass multiplied by, and what is saved and served."""
-    import torch
-
-    _cast(model, torch.bfloat16)
+    """Make the adapter's weights what the forward pass multiplied by, bf16 or fp16: so they are saved and served."""
+    _cast(model, compute_dtype())
 
 
 def _cast(model: Any, dtype: Any) -> None:
