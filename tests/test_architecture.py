@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from grokputer.domain import ports
 
-ROOT = Path(__file__).parent.parent
 STANDARD = set(sys.stdlib_module_names)
 MAY_IMPORT = {
     "domain": {"domain"},

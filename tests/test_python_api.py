@@ -9,11 +9,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 import grokputer
 from grokputer import ProgramRun, ProgramStep
 
-PAGE = Path(__file__).parent.parent / "docs" / "python-api.md"
+PAGE = ROOT / "docs" / "python-api.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
