@@ -35,6 +35,7 @@ if "TMPDIR" not in os.environ and can_hold_the_tests(MEMORY):
 LONGEST = {
     "test_worker",
     "test_training",
+    "test_stopped_trainings",
     "test_learning",
     "test_objectives",
     "test_failed_trainings",
