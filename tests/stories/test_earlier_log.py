@@ -50,7 +50,7 @@ def test_a_rollout_that_began_by_runs_without_being_told_to_counts_runs_to_its_e
     assert [(it.unit, it.edition) for it in started] == [("run", 1), ("run", 1), ("run", 1), ("session", 1)]
 
 
-def test_of_alerts_that_an_earlier_program_raised_no_end_is_told(ledger: Ledger) -> None:
+def test_alerts_of_an_earlier_program_are_not_resolved(ledger: Ledger) -> None:
     before = fold(ledger, State()).alerts.rows()
     assert {row["kind"] for row in before} >= {"canary inconclusive", "canary failed", "low mean"}
     decide_by_hand(ledger, process_new_events(ledger), "lora-v3", "roll back", "tried", "ada")

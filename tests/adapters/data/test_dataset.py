@@ -76,7 +76,7 @@ def test_neither_failures_nor_unrated_runs_nor_steps_that_went_wrong_are_replaye
     assert dict(story.dataset(replay_share=0.5).by_source) == {"correction": 1}
 
 
-def test_a_step_of_a_good_run_that_could_not_be_carried_out_is_replayed_as_what_was_done_there_instead(
+def test_a_failed_step_of_a_good_run_is_replayed_as_the_step_that_followed_it(
     story: Past,
 ) -> None:
     story.run(fails=True, stars=1, corrected=["CLICK right"])

@@ -53,13 +53,13 @@ def test_where_no_person_and_no_reviewer_has_shown_a_task_nothing_is_a_detour(st
     assert taught(story.dataset(replay_share=0.9), "replay") == 1
 
 
-def test_a_way_whose_length_nobody_knows_any_more_sets_no_bound(story: Past) -> None:
+def test_a_demonstration_of_unknown_length_sets_no_bound(story: Past) -> None:
     story.run(fails=True, stars=1, corrected=SHOWN)  # begins on a page that the run never saw
     story.run(stars=5, steps=9)
     assert taught(story.dataset(replay_share=0.9), "replay") == 1
 
 
-def test_who_wants_to_learn_from_detours_too_may(story: Past) -> None:
+def test_learning_from_detours_can_be_switched_on(story: Past) -> None:
     story.run(fails=True, stars=1, corrected=SHOWN, corrected_from=1)
     story.run(fails=True, stars=1, corrected=[f"CLICK {n}" for n in range(9)], corrected_from=1, source="retry")
     assert dict(story.dataset(keep_inefficient=True).by_source) == {"correction": 2, "retry": 9}

@@ -84,7 +84,7 @@ def test_bytes_marks_and_line_ends_of_windows_change_nothing(tmp_path: Path) -> 
 )  # fmt: skip
 @pytest.mark.parametrize("indent", [None, 1])
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
-def test_one_document_is_a_list_or_an_object_however_it_is_laid_out(
+def test_one_document_is_a_list_or_an_object_in_any_layout(
     tmp_path: Path, name: str, indent: int | None, document: Any
 ) -> None:
     (tmp_path / name).write_text(json.dumps(document, indent=indent))

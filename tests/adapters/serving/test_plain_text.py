@@ -109,7 +109,7 @@ def test_any_content_without_a_control_token_has_the_tokens_that_it_always_had(c
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from([*CONTROL, "<|", "<", "start|>", "x", " ", "\n", "<<|stop|>", "stop"])))
-def test_a_page_writes_no_control_token_whatever_it_says(kind: str, parts: list[str]) -> None:
+def test_no_text_of_a_page_becomes_a_control_token(kind: str, parts: list[str]) -> None:
     tokenizer, content = small(kind), "".join(parts)
     tokens = prompt_tokens(tokenizer, ask(content))
     assert count_control(tokenizer, tokens) == count_control(tokenizer, prompt_tokens(tokenizer, ask("x")))

@@ -159,6 +159,6 @@ def test_a_server_that_does_not_run_is_an_error() -> None:
     model.close()
 
 
-def test_a_base_url_that_is_none_is_refused() -> None:
+def test_an_invalid_base_url_is_refused() -> None:
     with pytest.raises(ModelError, match="allowed is http:// or https://"):
         RemoteModel("api.x.ai/v1", "grok")

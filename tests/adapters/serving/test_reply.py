@@ -100,6 +100,6 @@ def test_half_a_character_on_a_page_is_replaced_and_a_whole_one_kept() -> None:
 
 
 @pytest.mark.parametrize("reward", [None, float("nan"), float("inf"), "1", [1]])
-def test_a_reward_that_is_no_number_is_none(reward: object) -> None:
+def test_a_reward_that_is_not_a_number_is_0(reward: object) -> None:
     assert finite(reward) == 0.0
     assert finite(-1) == -1.0

@@ -104,7 +104,7 @@ def test_a_full_disk_fails_the_training_and_leaves_no_adapter(tiny_base: Path, t
     assert not (spec.directory / "adapter").exists()
 
 
-def test_a_killed_training_leaves_no_adapter_and_ends_as_if_it_had_not_been_killed_though_its_newest_checkpoint_was_changed(
+def test_a_killed_training_resumes_before_a_damaged_checkpoint_and_ends_with_the_same_adapter(
     tiny_base: Path, tmp_path: Path
 ) -> None:
     recipe = RECIPE.replace(epochs=4)  # 32 steps

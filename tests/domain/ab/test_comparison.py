@@ -92,7 +92,7 @@ def pair(a: ArmResult, b: ArmResult, task: str = "click-button") -> Pair:
     return Pair(task, 7, a, b)
 
 
-def test_a_pair_is_rated_by_whoever_rated_both_people_before_the_reviewer() -> None:
+def test_a_pair_is_rated_by_people_who_rated_both_runs_else_by_the_reviewer() -> None:
     assert pair(half(reviewer=1), half(reviewer=5)).stars == (1, 5)
     assert pair(half(reviewer=1, ada=4), half(reviewer=5, ada=2)).stars == (4, 2)
     assert pair(half(ada=4, bob=5), half(ada=2, bob=2)).stars == (4.5, 2)
@@ -167,7 +167,7 @@ def test_a_verdict_follows_from_the_pairs(them: list[Pair], word: str, reason: s
     assert (found.verdict, found.reason) == (word, reason), found.message
 
 
-def test_stars_alone_can_make_a_go_and_success_alone_where_nobody_rated() -> None:
+def test_stars_alone_can_make_a_go_and_success_alone_without_ratings() -> None:
     nicer = [pair(half(ada=3), half(ada=4 + number % 2)) for number in range(20)]
     assert verdict(nicer).reason == "better"
     assert "better in rating, by" in verdict(nicer).message

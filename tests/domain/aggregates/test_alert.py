@@ -192,7 +192,7 @@ def test_an_alert_is_resolved_once_and_only_after_it_was_raised() -> None:
     given(Alert).when(resolved).then_nothing()
 
 
-def test_of_the_end_of_an_alert_that_an_earlier_program_raised_nothing_is_told() -> None:
+def test_the_end_of_an_alert_of_an_earlier_program_is_not_recorded() -> None:
     old = replace(NOTICE, by="")
     given(Alert, lambda it: it.raise_(old, SOMEONE)).when(resolved).then_nothing()
 
@@ -207,7 +207,7 @@ def test_the_word_that_it_is_over_is_delivered_under_an_id_of_its_own() -> None:
     assert own != delivery_id(given(Alert).aggregate.id, "webhook")
 
 
-def test_of_what_is_nobodys_business_nobody_hears() -> None:
+def test_a_declined_training_raises_no_alert() -> None:
     assert notice_of(event(TrainingDeclined, reason="too little", examples=2, minimum=5, up_to=9)) is None
 
 

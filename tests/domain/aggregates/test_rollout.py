@@ -286,7 +286,7 @@ def test_an_approval_lets_the_step_be_taken_that_was_asked_for() -> None:
     )
 
 
-def test_nothing_is_approved_that_nobody_asked_for() -> None:
+def test_nothing_is_approved_without_a_request() -> None:
     given(Rollout, start).when(approve).then_refused("lora-v2", "waits for no approval")
     given(Rollout, start, assessed("inconclusive", "time"), pause).when(approve).then_refused("waits for no approval")
 

@@ -87,7 +87,7 @@ def test_a_rollout_counts_sessions_unless_told_otherwise() -> None:
     assert rollout_unit(Policy({"action.canary.randomization_unit": "session"}), "action", edition=1) == "session"
 
 
-def test_a_canary_that_is_just_too_bad_is_promoted_as_seldom_as_promised_though_runs_of_a_session_are_alike() -> None:
+def test_a_canary_that_is_just_too_bad_is_rarely_promoted_though_runs_of_a_session_are_alike() -> None:
     promised = 1 / PROMOTE_AT
     within_chance = promised + 2 * math.sqrt(promised * (1 - promised) / ROLLOUTS)
     assert share_promoted(rollout_unit(Policy(), "action")) <= within_chance
@@ -95,7 +95,7 @@ def test_a_canary_that_is_just_too_bad_is_promoted_as_seldom_as_promised_though_
 
 
 @pytest.mark.parametrize(("edition", "counted"), [(1, 0), (EDITION, 5)])
-def test_runs_without_a_session_count_at_once_but_in_rollouts_that_began_under_the_rules_before(
+def test_runs_without_a_session_count_at_once_except_in_rollouts_of_the_first_edition(
     edition: int, counted: int
 ) -> None:
     health = Health()

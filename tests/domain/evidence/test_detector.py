@@ -40,7 +40,7 @@ def test_one_rating_pays_each_bet_by_how_far_it_lies_under_the_threshold() -> No
 
 @pytest.mark.parametrize("shares", [(0.7, 0.0, 0.0, 0.0, 0.3), (0.1, 0.1, 0.1, 0.3, 0.4), (0.0, 0.2, 0.2, 0.2, 0.4)])
 @pytest.mark.parametrize("threshold", [2.2, 3.8, 1.0])
-def test_the_evidence_is_on_average_the_number_of_ratings_at_most_wherever_the_mean_is_not_under_the_threshold(
+def test_average_evidence_is_at_most_the_number_of_ratings_while_the_mean_is_not_too_low(
     shares: Sequence[float], threshold: float
 ) -> None:
     mean = sum(star * share for star, share in enumerate(shares, 1))
@@ -98,7 +98,7 @@ def test_no_threshold_and_no_ratings_bring_the_evidence_under_zero(threshold: fl
     assert min(fed(ratings, TriggerTerms(threshold=threshold)).state["wealth"]) >= 0
 
 
-def test_however_long_it_goes_on_the_numbers_stay_finite() -> None:
+def test_the_numbers_stay_finite_after_thousands_of_outcomes() -> None:
     assert json.loads(json.dumps(fed([1] * 5000).state))["wealth"][0] == 1e15
 
 
@@ -132,7 +132,7 @@ def test_a_rating_that_is_changed_within_its_session_counts_with_its_newer_stars
     assert bursts.take("ada", "tuesday", "run-3", 4) == [4]
 
 
-def test_a_session_that_nobody_goes_on_with_is_over_after_some_ratings_of_others() -> None:
+def test_a_session_without_new_ratings_is_over_after_some_ratings_of_others() -> None:
     bursts = RatingClusters(patience=3)
     bursts.take("ada", "monday", "run-1", 2)
     closed = [bursts.take("ben", f"session-{n}", "run", 5) for n in range(4)]

@@ -50,7 +50,7 @@ def all_blocks(rate: int, size: int, terms: CanaryTerms = TERMS) -> list[list[Pa
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_success_block_pays_at_most_1_on_average_for_every_pair_of_rates_that_is_worse_by_the_margin(
+def test_a_success_block_pays_at_most_1_on_average_for_canaries_worse_by_the_margin(
     size: int,
 ) -> None:
     count = len(TERMS.no_worse_shifts)
@@ -62,7 +62,7 @@ def test_a_success_block_pays_at_most_1_on_average_for_every_pair_of_rates_that_
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_success_block_against_an_equal_canary_pays_at_most_1_for_every_canary_that_is_no_worse(size: int) -> None:
+def test_a_bet_that_the_canary_is_worse_pays_at_most_1_for_canaries_that_are_no_worse(size: int) -> None:
     count = len(TERMS.no_worse_shifts)
     for rate in RATES:
         table = all_blocks(rate, size)
@@ -110,7 +110,7 @@ def test_a_rating_block_pays_exactly_1_at_its_margin_and_less_beyond(size: int) 
         assert max(average(1.0, stable, "worse")) <= 1 + ROUNDING
 
 
-def test_all_of_a_small_rollout_counted_out_pays_at_most_1_however_its_bets_follow_what_was_seen() -> None:
+def test_a_small_rollout_counted_out_pays_at_most_1_though_bets_follow_earlier_outcomes() -> None:
     arms = ["stable", "canary", "stable", "stable", "canary", "canary", "stable"]
     terms = CanaryTerms(prior_rate=0.5, prior_runs=1)  # so that the first outcomes already sway the later bets
     for stable in (0.05, 0.5, 0.95, 1.0):
@@ -246,7 +246,7 @@ def test_the_order_within_a_block_changes_no_bit(stable: list[float], canary: fl
     assert paid(stable) == paid(stable[::-1])
 
 
-def test_however_long_it_goes_on_the_numbers_stay_finite() -> None:
+def test_the_numbers_stay_finite_after_thousands_of_outcomes() -> None:
     evidence = Evidence.begin(TERMS, 50)
     for _ in range(3000):
         for arm, success, stars in (("stable", 0, 1), ("canary", 1, 5)):

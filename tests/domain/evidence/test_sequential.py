@@ -76,7 +76,7 @@ def test_before_there_is_anything_to_compare_it_holds() -> None:
     assert verdict(Evidence.begin(CanaryTerms(), 15)) == ("hold", "few runs")
 
 
-def test_runs_that_nobody_rates_hold_however_good_they_are() -> None:
+def test_unrated_runs_hold_even_if_all_succeed() -> None:
     assert verdict(rollout(400, stars=None)) == ("hold", "unrated")
 
 

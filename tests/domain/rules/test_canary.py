@@ -70,7 +70,7 @@ def test_a_window_smaller_than_the_runs_that_are_needed_grows_to_them() -> None:
     assert verdict([GOOD] * 30, min_runs=30) == ("promote", "healthy")
 
 
-def test_runs_that_nobody_rated_hold() -> None:
+def test_unrated_runs_hold_the_canary() -> None:
     assert verdict([UNRATED] * 10) == ("hold", "unrated")
     assert verdict([UNRATED] * 10, elapsed=WEEK) == ("inconclusive", "unrated")
 
@@ -91,7 +91,7 @@ def test_the_more_runs_the_less_is_put_down_to_chance() -> None:
     assert verdict(many, stable, rule="relative", window=1000) == ("roll back", "success")
 
 
-def test_one_timeout_in_twenty_is_not_held_against_a_canary_beside_an_arm_with_few() -> None:
+def test_one_timeout_in_twenty_does_not_fail_a_canary_beside_an_arm_with_few() -> None:
     stable = [GOOD] * 109 + [LATE]
     assert verdict([GOOD] * 19 + [LATE], stable, rule="relative", min_success=0.9) == ("promote", "healthy")
     assert verdict([GOOD] * 17 + [LATE] * 3, stable, rule="relative", min_success=0.8) == ("roll back", "health")

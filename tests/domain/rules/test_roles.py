@@ -112,7 +112,7 @@ def test_weights_that_fail_are_the_fault_of_the_role_whose_turn_it_was() -> None
     given(TaskRun, start, act).when(lose_weights).then((TaskFailed, {"fault": "recovery", "lanes": (OWN, RECOVERY)}))
 
 
-def test_a_lost_browser_is_nobodys_fault() -> None:
+def test_a_lost_browser_is_no_roles_fault() -> None:
     def lose_browser(run: TaskRun) -> None:
         run.fail("environment", "the browser ended", 900, 0.0, Policy(), SOMEONE, turn="action")
 
@@ -132,7 +132,7 @@ def test_a_role_may_be_put_at_fault_without_naming_a_step() -> None:
     of_two_roles().when(rate(2, fault="recovery")).then((TaskRated, {"step": None, "fault": "recovery"}))
 
 
-def test_without_a_word_a_low_rating_is_the_only_roles_and_of_two_roles_nobodys() -> None:
+def test_an_unattributed_low_rating_counts_for_the_only_role_and_for_none_of_two() -> None:
     of_one_role().when(rate(1)).then((TaskRated, {"fault": "action"}))
     of_two_roles().when(rate(1)).then((TaskRated, {"fault": None}))
 
@@ -184,7 +184,7 @@ def test_a_low_rating_counts_for_the_role_at_fault_alone() -> None:
     assert lanes_counted(rated) == (RECOVERY,)
 
 
-def test_a_low_rating_that_nobody_attributed_counts_for_no_role_and_is_counted_apart() -> None:
+def test_an_unattributed_low_rating_counts_for_no_role_and_is_counted_apart() -> None:
     ratings, *_ = told(act, recover, fail, rate(1))
     assert windows(ratings) == {"action": [], "recovery": []}
     assert ratings.unattributed("action", "lora-v2") == ratings.unattributed("recovery", "lora-v3") == 1
@@ -263,9 +263,7 @@ def test_a_run_stored_before_steps_had_roles_reads_as_one_of_its_own_role() -> N
 
 
 @pytest.mark.parametrize(("topic", "changed"), [("TaskRated", {"stars": 5}), ("TaskFailed", {"reason": "environment"})])
-def test_what_was_stored_of_a_good_run_or_a_lost_browser_reads_as_nobodys_fault(
-    topic: str, changed: dict[str, Any]
-) -> None:
+def test_stored_good_runs_and_lost_browsers_read_as_no_roles_fault(topic: str, changed: dict[str, Any]) -> None:
     event = read(topic, 4, **changed)
     assert isinstance(event, TaskRated | TaskFailed)
     assert event.fault is None

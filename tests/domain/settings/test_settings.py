@@ -87,7 +87,7 @@ def test_every_figure_of_the_recipe_can_be_set() -> None:
         ("training.quantization", "nf4", "not a setting"),
     ],
 )
-def test_a_figure_of_the_recipe_out_of_range_is_refused_whoever_sets_it(key: str, value: Any, word: str) -> None:
+def test_a_recipe_value_out_of_range_is_refused_from_every_source(key: str, value: Any, word: str) -> None:
     given(Settings).when(change(key, value)).then_refused(key, word)
 
 
@@ -220,7 +220,7 @@ def test_the_canary_gets_its_share_and_a_session_keeps_its_arm() -> None:
     assert arms == [route(traffic, f"session {number}").arm for number in range(10_000)]
 
 
-def test_another_rollout_draws_its_sessions_anew() -> None:
+def test_another_rollout_draws_its_sessions_again() -> None:
     one, other = (
         [route(Traffic(None, "a", key, 50), str(number)).arm for number in range(200)] for key in ("ab12", "cd34")
     )
@@ -309,7 +309,7 @@ def test_a_ramp_that_does_not_rise_from_the_first_share_is_refused(ramp: str, wo
     given(Settings).when(change("action.canary.ramp", ramp)).then_refused("canary.ramp", words)
 
 
-def test_a_ramp_and_a_first_share_that_contradict_each_other_are_refused_whichever_comes_second() -> None:
+def test_a_ramp_and_a_first_share_that_contradict_each_other_are_refused_in_either_order() -> None:
     ramp = change("canary.ramp", "30:3, 50:8")
     given(Settings, ramp).when(change("canary.weight_percent", 30)).then_refused(
         "canary.ramp 30:3, 50:8 begins with 30 %"

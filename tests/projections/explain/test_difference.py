@@ -52,7 +52,7 @@ def test_all_of_a_log_differs_from_nothing(tmp_path: Path) -> None:
     assert kinds == {"setting", "role", "rollout", "adapter", "training", "ratings", "runs", "alert"}
 
 
-def test_a_moment_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_position_and_an_unreadable_time_are_refused(tmp_path: Path) -> None:
     story = Story(tmp_path / "events.db")
     assert "no event at position 99" in refused("diff", 1, 99, db=story.path)
     assert "neither a position nor a time" in refused("diff", "yesterday", 1, db=story.path)

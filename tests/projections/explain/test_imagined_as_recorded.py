@@ -38,7 +38,7 @@ def is_by_the_rule(moment: Moment) -> bool:
 
 @RULES
 @given(HAPPENINGS, MANNERS)
-def test_without_another_setting_each_decision_by_a_rule_is_imagined_where_and_as_it_was_recorded(
+def test_without_another_setting_what_if_repeats_each_decision_by_a_rule(
     happenings: list[tuple[str, object, object]], manner: dict[str, str]
 ) -> None:
     with world_after(happenings, manner) as ledger:

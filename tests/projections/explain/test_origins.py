@@ -93,7 +93,7 @@ def test_an_adapter_that_went_on_from_anothers_weights_was_trained_on_its_exampl
     assert back[1].children[0].children[0].data["run"] == run.hex
 
 
-def test_an_adapter_that_began_anew_from_the_base_inherits_nothing(story: Story) -> None:
+def test_an_adapter_trained_from_the_base_inherits_nothing(story: Story) -> None:
     run, other = story.run(), story.run()
     first = teach(story, [example(run, 0, "sha256:aa01")])
     end_cycle(story, first)

@@ -12,7 +12,7 @@ from grokputer.projections.state.shards import StateShards
 SAVED = {"a": b'{"x": 1}', "b": b"[2]"}
 
 
-def test_a_part_that_nobody_asks_for_stays_as_it_was_saved() -> None:
+def test_a_part_that_is_not_read_stays_as_it_was_saved() -> None:
     parts = StateShards(SAVED, Any)
     assert parts["b"] == [2]
     assert parts.dump() == SAVED

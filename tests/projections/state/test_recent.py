@@ -32,7 +32,7 @@ def saved(parts: StateShards) -> StateShards:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["add", "add", "add", "take out", "save"]), st.sampled_from('abc"'))))
-def test_they_are_what_a_list_would_hold_however_often_they_are_saved(doings: list[tuple[str, str]]) -> None:
+def test_a_saved_ring_buffer_equals_a_list_of_the_newest_records(doings: list[tuple[str, str]]) -> None:
     parts, held, number = StateShards(form=FORM), list[Record](), 0
     mine = RingBuffer(parts, "x", KEPT)
     RingBuffer(parts, "xy", KEPT).append(("another", 0))

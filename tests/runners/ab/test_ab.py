@@ -284,7 +284,7 @@ def test_a_browser_that_is_lost_stops_the_comparison_and_it_goes_on_later(histor
     assert found.verdict.numbers["left_out"] == 3
 
 
-def test_an_error_that_both_arms_meet_stops_it_and_is_held_against_neither(history: History) -> None:
+def test_an_error_of_both_arms_stops_the_comparison_and_counts_for_neither(history: History) -> None:
     history.set(**{"run.max_tokens": 100_000})
     wanted = design(history)
     with pytest.raises(GrokputerError, match="once that is mended, the same command goes on"):

@@ -87,7 +87,7 @@ def test_control_c_in_the_middle_of_a_request_is_one_line_and_exit_130(tmp_path:
     assert (run["status"], run["reason"]) == ("failed", "environment")
 
 
-def test_the_next_worker_ends_a_run_that_nobody_plays_and_says_so(ledger: Ledger) -> None:
+def test_the_next_worker_ends_an_abandoned_run_and_says_so(ledger: Ledger) -> None:
     run, said = begin(ledger), list[str]()
     work(ledger, once=True, reporter=Reporter(say=said.append))
     work(ledger, once=True, reporter=Reporter(say=said.append))

@@ -99,7 +99,7 @@ REPLIES = st.one_of(ANY.map(lambda body: json.dumps(body).encode()), NEARLY, st.
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(REPLIES)
-def test_whatever_is_replied_the_run_ends_and_the_log_reads(
+def test_the_run_ends_and_the_log_can_be_read_after_any_reply(
     ledger: Ledger, served: tuple[list[bytes], RemoteModel], body: bytes
 ) -> None:
     served[0].append(body)

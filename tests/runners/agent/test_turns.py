@@ -334,7 +334,7 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     assert replay(ledger).is_equal
 
 
-def test_who_rates_is_told_whom_it_counts_for_and_what_counts_for_nobody_is_listed(
+def test_a_rating_says_for_which_role_it_counts_and_ratings_without_a_role_are_listed(
     ledger: Ledger, computer: MiniWob, right: list[str]
 ) -> None:
     change(ledger, "run.max_steps", 2)

@@ -102,7 +102,7 @@ def test_a_url_that_is_a_secret_comes_from_the_environment_and_is_named_nowhere(
     [(500, "HTTP 500 Internal Server Error", False), (404, "HTTP 404 Not Found", False), (410, "HTTP 410 Gone", True),
      (302, "redirects are not followed", False), (599, "HTTP 599", False)],
 )  # fmt: skip
-def test_what_is_no_success_is_a_failure_that_says_the_status(status: int, words: str, is_final: bool) -> None:
+def test_a_status_other_than_success_is_a_failure_that_names_it(status: int, words: str, is_final: bool) -> None:
     with Receiver(status, headers={"Location": "http://127.0.0.1:1/"}) as receiver:
         answer = webhook(receiver.url).send(delivery(), NOON)
     assert isinstance(answer, Failure)
@@ -125,7 +125,7 @@ def test_the_wait_that_a_busy_receiver_asks_for_is_handed_on() -> None:
         assert webhook(receiver.url).send(delivery(), NOON) == Failure("HTTP 429 Too Many Requests", 77.0)
 
 
-def test_a_receiver_that_lets_one_wait_is_left_after_the_limit_even_one_that_answers_a_byte_at_a_time() -> None:
+def test_a_slow_receiver_fails_at_the_time_limit_even_if_it_answers_byte_by_byte() -> None:
     ends = threading.Event()
 
     def wait() -> None:

@@ -68,7 +68,7 @@ def test_a_mean_that_recovers_and_falls_again_alerts_again(ledger: Ledger) -> No
     assert [row["is_open"] for row in load_state(ledger).alerts.rows()] == [False, True]
 
 
-def test_a_mean_that_fell_before_a_promotion_alerts_anew_when_that_is_taken_back(ledger: Ledger) -> None:
+def test_a_mean_that_fell_before_a_promotion_alerts_again_after_its_rollback(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
     assess(ledger, rollout, "promote")
     ledger.write(Rollout, rollout, lambda it: it.roll_back("not as good as it seemed", ledger.context("ada")))
@@ -162,7 +162,7 @@ def open_kinds(ledger: Ledger) -> list[str]:
     return [row["kind"] for row in load_state(ledger).alerts.rows() if row["is_open"]]
 
 
-def test_reacting_again_and_replaying_history_alert_nobody(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processing_again_and_replaying_send_no_alert(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROKPUTER_WEBHOOK_SECRET", SECRET)
     with Receiver() as receiver:
         change(ledger, "alert.webhook", receiver.url)

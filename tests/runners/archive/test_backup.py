@@ -289,7 +289,7 @@ def test_views_that_are_behind_are_brought_up_in_the_copy_and_the_log_stays_as_i
     assert log.read_bytes() == before
 
 
-def test_what_is_no_backup_is_named(log: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_backup_is_refused_by_name(log: Path, tmp_path: Path) -> None:
     assert "is not a backup; give a folder" in refused("restore", tmp_path, db=log)
     assert "is not a backup; give a folder" in refused("restore", log, db=log)
 
@@ -365,7 +365,7 @@ def test_wherever_the_swap_ends_one_of_the_two_logs_is_in_place(
     assert not log.samefile(log.parent / "events.db.replaced-1")
 
 
-def test_nobody_reads_or_writes_the_log_at_the_moment_it_is_replaced(
+def test_no_process_reads_or_writes_the_log_while_it_is_replaced(
     log: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = []

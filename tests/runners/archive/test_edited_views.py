@@ -69,7 +69,7 @@ def test_a_kept_state_that_was_edited_is_named(long: Path, tmp_path: Path) -> No
     assert call("verify", "--json", db=log).exit_code == 1
 
 
-def test_the_list_of_runs_shows_what_follows_from_the_log_whatever_the_table_says(log: Path) -> None:
+def test_the_list_of_runs_shows_the_log_and_not_an_edited_table(log: Path) -> None:
     before = [output("runs", *words, db=log) for words in ([], ["--failed"], ["--unrated"], ["--json"])]
     edit(
         log,

@@ -163,7 +163,7 @@ def test_the_command_line_exports_to_a_file_or_a_pipe_and_imports_from_both(log:
     assert call("log", "--db", log, "export", "-").stdout_bytes == file.read_bytes()
 
 
-def test_a_file_that_is_none_and_a_log_that_is_full_are_one_line_each(log: Path, tmp_path: Path) -> None:
+def test_a_missing_file_and_an_import_into_a_used_log_are_one_line_each(log: Path, tmp_path: Path) -> None:
     assert "No such file" in refused("log", "import", tmp_path / "none.jsonl", db=tmp_path / "new.db")
     call("log", "export", tmp_path / "out.jsonl", db=log)
     assert "events already; import into a new log" in refused("log", "import", tmp_path / "out.jsonl", db=log)

@@ -95,7 +95,7 @@ def test_all_that_an_imported_session_says_can_be_forgotten(story: Story) -> Non
     assert run["adapter"] == "imported:(erased)"
 
 
-def test_what_another_program_called_its_adapter_stays_while_a_run_that_is_not_forgotten_had_it(story: Story) -> None:
+def test_the_name_of_another_programs_adapter_stays_while_a_remaining_run_has_it(story: Story) -> None:
     for task in ("one", "two"):
         output("runs", "import", session(story.path.parent, task=task, lora_version="version-seven"), db=story.path)
     one, two = (run["id"] for run in document("runs", db=story.path))

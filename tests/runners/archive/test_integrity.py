@@ -143,7 +143,7 @@ def test_a_text_that_is_not_what_was_kept_is_found(log: Log) -> None:
     assert "is not what was kept" in fault.reason
 
 
-def test_a_text_that_is_gone_though_nobody_erased_it_is_found_where_it_was_named_first(log: Log) -> None:
+def test_a_text_missing_without_an_erasure_is_found_where_it_was_named_first(log: Log) -> None:
     rated = [it for it in log.read() if isinstance(it.event, TaskRated)]
     second, third = (it.event.text_keys[0] for it in rated[1:])
     tamper(log, f"DELETE FROM content WHERE key IN ('{second}', '{third}')")

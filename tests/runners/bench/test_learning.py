@@ -126,7 +126,7 @@ def test_a_folder_without_logs_is_one_line(tmp_path: Path) -> None:
     assert "no log of a benchmark" in refusal("bench", "learn", "--from-log", tmp_path)
 
 
-def test_measured_pages_are_the_same_for_all_feedback_fresh_each_cycle_and_never_those_of_feedback() -> None:
+def test_every_kind_of_feedback_is_measured_on_the_same_pages_which_are_new_each_cycle() -> None:
     arguments = Arguments()
     plans = [arguments.plan(feedback, 1) for feedback in ("corrections", "ratings", "preferences")]
     pages = [[(it.task, it.seed) for it in plan.measurements(2)] for plan in plans]

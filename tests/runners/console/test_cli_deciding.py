@@ -34,7 +34,7 @@ def test_a_rating_is_recorded_with_its_person_issues_and_comment(log: Path) -> N
 
 
 @pytest.mark.parametrize("stars", ["0", "6", "x", "3.5", ""])
-def test_a_rating_that_is_none_is_refused(log: Path, stars: str) -> None:
+def test_a_rating_that_is_not_1_to_5_is_refused(log: Path, stars: str) -> None:
     run = document("runs", "--unrated", db=log)[0]["id"]
     assert "is not a rating; give a whole number of stars from 1 to 5" in refused("rate", run, stars, db=log)
 

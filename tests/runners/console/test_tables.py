@@ -78,7 +78,7 @@ def test_a_wider_terminal_shows_more_columns(
     assert column in wide
 
 
-def test_what_is_piped_has_every_column_whatever_the_terminal(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_piped_output_has_every_column_on_any_terminal(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = set()
     for columns in ("20", "80", "300"):
         monkeypatch.setenv("COLUMNS", columns)

@@ -260,7 +260,7 @@ def test_a_setting_of_one_role_is_told_with_the_one_for_all(story: Story) -> Non
     assert len(why(story, "recovery.rating.threshold").roots) == 1
 
 
-def test_a_setting_that_nobody_changed_says_so(story: Story) -> None:
+def test_a_setting_that_was_never_changed_says_so(story: Story) -> None:
     explained = why(story, "canary.bake_s")
     assert explained.roots == []
     assert explained.title.endswith("nobody has changed it")

@@ -66,7 +66,7 @@ def test_what_was_withdrawn_can_be_recorded_again() -> None:
     )
 
 
-def test_no_dataset_learns_from_a_withdrawn_correction_and_a_retrained_run_is_uncorrected_again(story: Story) -> None:
+def test_a_withdrawn_correction_is_in_no_dataset_and_its_run_is_uncorrected_again(story: Story) -> None:
     story.correct(story.run(succeeds=False))
     assert _learnt(story) == ["human"]
     withdraw(story)

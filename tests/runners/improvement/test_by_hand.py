@@ -80,7 +80,7 @@ def topics(ledger: Ledger) -> Counter[str]:
         ("forward", ["promote", "roll back"], None, None, "AdapterPromoted", 1),
     ],
 )
-def test_of_three_people_who_decide_the_same_at_once_one_decides_and_the_others_are_told_who(
+def test_if_three_people_decide_at_once_one_decides_and_the_others_learn_who_did(
     story: Story, wanted: str, before: list[str], to: str | None, share: int | None, topic: str, alerts: int
 ) -> None:
     for earlier in before:
@@ -104,7 +104,7 @@ def test_a_training_that_three_people_ask_for_at_once_is_asked_for_once(tmp_path
     assert all(f"it was opened by {winner} at " in said for said in told.values())
 
 
-def test_what_is_decided_on_a_live_adapter_is_decided_anew_when_another_was_made_live_meanwhile(story: Story) -> None:
+def test_a_decision_on_a_live_adapter_is_refused_if_another_became_live_meanwhile(story: Story) -> None:
     decide_by_hand(story.ledger, process_new_events(story.ledger), "lora-v1", "promote", "good", "ada")
     process_new_events(story.ledger)
     story.prove(story.train(story.ask()))

@@ -165,7 +165,7 @@ def test_a_run_that_lost_its_browser_judges_neither_arm(ledger: Ledger) -> None:
     assert state.metrics.rows()[-1]["failures"] == {"environment": 1}
 
 
-def test_a_resumed_rollout_gets_its_time_anew(ledger: Ledger) -> None:
+def test_a_resumed_rollout_gets_its_whole_time_again(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
     paused = dict(assess(ledger, rollout, "inconclusive").lanes.state["rollouts"][rollout.hex])
     ledger.write(Rollout, rollout, lambda it: it.resume("more traffic", ledger.context("ada")))

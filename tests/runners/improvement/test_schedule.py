@@ -92,7 +92,7 @@ def test_a_clock_that_was_set_back_costs_one_look_and_no_other(idle: Idle) -> No
     assert idle.looks(EVERY_S) == 1
 
 
-def test_ratings_are_looked_at_every_four_hours_though_nobody_rates(idle: Idle) -> None:
+def test_ratings_are_judged_every_four_hours_without_a_new_rating(idle: Idle) -> None:
     for _ in range(10):
         idle.rate(idle.run(), 4)
     idle.set("rating.threshold", 4.5)
@@ -124,7 +124,7 @@ def test_with_longer_pauses_between_looks_a_canary_is_still_given_up_in_time(idl
 
 
 @pytest.mark.parametrize("rule", ["threshold", "sequential"])
-def test_a_bake_goes_on_while_nobody_runs_anything(idle: Idle, rule: str) -> None:
+def test_a_bake_goes_on_without_any_run(idle: Idle, rule: str) -> None:
     roll_out(idle, rule=rule, promote_at=2.0, bake_s=150)
     idle.traffic(60)
     idle.look()

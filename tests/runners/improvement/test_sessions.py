@@ -26,14 +26,14 @@ def test_each_run_is_drawn_by_its_own_id_though_it_is_part_of_a_session() -> Non
     assert arms == [route(CANARY, f"run {number}").arm for number in range(2000)]
 
 
-def test_where_sessions_stay_all_runs_of_one_are_drawn_alike_and_those_without_one_by_themselves() -> None:
+def test_all_runs_of_a_session_get_one_arm_and_runs_without_a_session_are_drawn_singly() -> None:
     sticky = Traffic("lora-v1", "lora-v2", "ab12", 15, sessions={})
     for session in range(200):
         assert len({route(sticky, f"run {number}", f"session {session}").arm for number in range(5)}) == 1
     assert len({route(sticky, f"run {number}").arm for number in range(200)}) == 2
 
 
-def test_a_session_that_was_drawn_stays_whatever_becomes_of_the_shares() -> None:
+def test_a_session_keeps_its_arm_when_the_shares_change() -> None:
     pinned = {"calm": "stable", "bold": "canary"}
     for weight in (1, 50, 99):
         traffic = Traffic("lora-v1", "lora-v2", "ab12", weight, sessions=pinned)

@@ -63,7 +63,7 @@ def test_reading_commands_say_which_weights_are_missing(story: Story, adapter: s
 
 
 @pytest.mark.parametrize("what", ["the folder", "one file", "the list of files", "all folders"])
-def test_whatever_is_missing_of_them_is_noticed(story: Story, what: str) -> None:
+def test_missing_folders_files_and_lists_of_weights_are_noticed(story: Story, what: str) -> None:
     own = folder(story, "lora-v1")
     match what:
         case "the folder":

@@ -77,7 +77,7 @@ def retry(parts: Services, failed: list[TaskRun], attempts: int, exploration: fl
 
 
 @pytest.mark.slow
-def test_a_task_that_the_model_never_does_by_itself_is_done_by_exploring_in_as_few_steps_as_it_takes(
+def test_exploring_finds_the_shortest_solution_of_a_task_that_the_model_never_solves(
     parts: Services,
 ) -> None:
     runner = TaskRunner(parts.ledger, parts.model, parts.prepare, parts.base_label, "ada")

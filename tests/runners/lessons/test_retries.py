@@ -96,7 +96,7 @@ def test_what_never_succeeds_is_not_corrected(parts: Services) -> None:
     assert all(not parts.ledger.get(TaskRun, run.id).corrections for run in runs)
 
 
-def test_a_run_that_cannot_be_tried_again_stops_a_person_and_the_trainer_goes_on_and_is_told_why(
+def test_a_run_that_cannot_be_retried_is_an_error_for_a_person_and_skipped_by_the_trainer(
     parts: Services,
 ) -> None:
     runs = fail(parts)

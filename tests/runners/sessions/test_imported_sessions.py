@@ -80,7 +80,7 @@ def test_each_fact_names_the_one_before_it_as_its_cause(db: Path, tmp_path: Path
     assert [it["caused_by"] for it in lines(db)] == [None, 1, 2, 3, 4, 5, 6]
 
 
-def test_a_session_is_imported_once_however_often_it_is_given(db: Path, tmp_path: Path) -> None:
+def test_a_session_that_is_imported_again_stays_one_run(db: Path, tmp_path: Path) -> None:
     other = {**SESSION, "host": "desk"}
     file = write(tmp_path, SESSION, other, SESSION, name="all.jsonl")
     assert "imported 2 sessions as runs of role action; 1 were there already" in output("runs", "import", file, db=db)

@@ -41,7 +41,7 @@ def action(db: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def test_as_long_as_nobody_says_so_they_do_not_count_and_status_says_what_they_lack(db: Path) -> None:
+def test_imported_sessions_do_not_count_by_default_and_status_says_why(db: Path) -> None:
     give(db, 20, 2)
     give(db, 5, None)
     found = action(db)
@@ -93,7 +93,7 @@ def test_the_sequential_rule_counts_them_too(db: Path) -> None:
     assert action(db)["window"]["is_breach"]
 
 
-def test_they_count_beside_ratings_of_the_base_in_the_order_of_the_log_and_never_for_an_adapter(tmp_path: Path) -> None:
+def test_imported_sessions_count_with_ratings_of_the_base_and_never_for_an_adapter(tmp_path: Path) -> None:
     story = Story(tmp_path / "events.db")
     story.set("sessions.count", True)
     story.set("rating.window", 3)

@@ -69,7 +69,7 @@ def test_a_process_that_is_killed_leaves_no_text_that_no_event_names(story: Stor
     assert unnamed(story.path) == set()
 
 
-def test_three_imports_of_the_same_sessions_at_once_leave_each_session_once_and_nothing_unnamed(story: Story) -> None:
+def test_three_imports_of_the_same_sessions_at_once_store_each_session_once(story: Story) -> None:
     file = story.path.parent / "sessions.jsonl"
     rows = [
         {"task": f"Ask BRAVO number {number}", "user_rating": 2, "feedback_comment": "BRAVO"} for number in range(6)

@@ -186,7 +186,7 @@ def test_an_event_from_the_future_or_a_damaged_one_is_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_decision_that_lost_a_race_is_taken_anew(ledger: Ledger) -> None:
+def test_a_decision_that_lost_a_race_is_decided_again(ledger: Ledger) -> None:
     threads = [threading.Thread(target=change, args=(ledger, 100 + number)) for number in range(8)]
     for thread in threads:
         thread.start()

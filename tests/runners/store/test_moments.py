@@ -65,7 +65,7 @@ def test_what_did_not_change_is_not_kept_again() -> None:
 
 
 @pytest.mark.usefixtures("often")
-def test_a_kept_state_that_is_not_what_the_log_says_is_named_and_mended_and_one_that_is_lost_is_made() -> None:
+def test_a_replay_names_and_mends_a_changed_snapshot_and_makes_a_lost_one() -> None:
     with world_after(SOME_RUNS) as ledger:
         kept = rows(ledger)
         damage = (
@@ -88,7 +88,7 @@ def test_a_kept_state_that_is_not_what_the_log_says_is_named_and_mended_and_one_
 
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("head", [b"{}", b"[]", b"null", b'{"version":"99","form":2}', b'{"version":1}'])
-def test_a_head_of_another_form_is_no_traceback_and_replay_makes_it_anew(head: bytes) -> None:
+def test_a_head_of_another_form_is_one_line_and_replay_repairs_it(head: bytes) -> None:
     with world_after(SOME_RUNS) as ledger:
         kept = rows(ledger)
         ledger.change(lambda it: it.connection.execute("UPDATE moments SET state = ? WHERE name = 'head'", (head,)))
@@ -99,7 +99,7 @@ def test_a_head_of_another_form_is_no_traceback_and_replay_makes_it_anew(head: b
 
 
 @pytest.mark.usefixtures("often")
-def test_states_that_are_lost_under_one_who_goes_on_from_what_he_knows_are_kept_again_as_they_were() -> None:
+def test_snapshots_lost_while_a_process_goes_on_from_its_own_state_are_saved_again() -> None:
     with world_after(SOME_RUNS[:4]) as ledger:
         known = process_new_events(ledger)
         spoil(ledger, "DELETE FROM moments WHERE position > 5")
@@ -129,7 +129,7 @@ def test_what_is_kept_while_a_replay_mends_is_not_lost() -> None:
 
 
 @pytest.mark.usefixtures("often")
-def test_states_that_another_program_kept_are_made_anew_and_are_no_difference() -> None:
+def test_snapshots_of_another_program_are_rebuilt_and_count_as_no_difference() -> None:
     with world_after(SOME_RUNS) as ledger:
         kept = rows(ledger)
         other = "UPDATE moments SET state = replace(state, '\"version\":\"', '\"version\":\"9') WHERE name = 'head'"
@@ -142,7 +142,7 @@ def test_states_that_another_program_kept_are_made_anew_and_are_no_difference() 
             assert not isinstance(done, Replay) or done.is_equal
 
 
-def test_a_log_of_a_program_without_kept_states_is_read_as_it_is_and_gets_them_when_it_is_replayed() -> None:
+def test_a_log_without_snapshots_is_read_and_gets_them_when_it_is_replayed() -> None:
     with world_after(SOME_RUNS) as ledger:
         ledger.change(lambda it: it.connection.execute("DROP TABLE moments"))
         for read in (Log.open(ledger.path), Ledger.open(ledger.path)):

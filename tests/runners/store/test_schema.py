@@ -183,7 +183,7 @@ def test_views_that_a_later_program_saved_hide_nothing_from_this_one(log: Path, 
     assert "does not know; upgrade grokputer" in result.stderr
 
 
-def test_views_of_an_earlier_program_are_made_anew_and_are_no_difference(log: Path) -> None:
+def test_views_of_an_earlier_program_are_rebuilt_and_count_as_no_difference(log: Path) -> None:
     with sqlite3.connect(log) as connection:
         keep_head(connection, 5, "0")
         connection.execute("UPDATE checkpoints SET state = '' WHERE name = 'tables'")

@@ -120,7 +120,7 @@ def test_a_session_that_is_not_valid_unicode_is_located_and_nothing_is_imported(
     assert count(story.path) == before
 
 
-def test_what_is_put_beside_the_log_passes_one_wall_whoever_puts_it(story: Story) -> None:
+def test_every_text_beside_the_log_must_be_valid_unicode(story: Story) -> None:
     with pytest.raises(BadText, match="the comment is not valid Unicode"):
         story.ledger.put("half \ud83d", "the comment")
     with pytest.raises(BadText, match="not valid Unicode"):

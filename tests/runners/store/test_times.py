@@ -33,7 +33,7 @@ def write(path: Path, seconds: list[float]) -> Log:
     times=st.lists(st.integers(0, 6).map(lambda half: half / 2), min_size=1, max_size=12),
     wanted=st.integers(-1, 7).map(lambda half: half / 2),
 )
-def test_a_time_names_the_last_event_that_is_not_later_in_whatever_order_the_times_are(
+def test_a_time_names_the_last_event_that_is_not_later_though_times_are_out_of_order(
     tmp_path_factory: pytest.TempPathFactory, times: list[float], wanted: float
 ) -> None:
     log = write(tmp_path_factory.mktemp("times") / "events.db", times)
@@ -49,7 +49,7 @@ def test_after_the_clock_was_set_back_a_time_names_an_event_of_after_it(tmp_path
     assert "before the log begins" in refused("at", (BEGIN - timedelta(seconds=1)).isoformat(), db=log.path)
 
 
-def test_a_time_that_is_ahead_of_a_clock_that_was_set_back_is_answered_where_the_log_has_later_ones(
+def test_a_time_ahead_of_the_clock_is_answered_if_the_log_has_later_events(
     tmp_path: Path,
 ) -> None:
     ahead = (datetime.now(UTC) + timedelta(days=30) - BEGIN).total_seconds()

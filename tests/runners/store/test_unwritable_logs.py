@@ -90,7 +90,7 @@ def test_a_log_whose_last_events_are_still_in_the_journal_is_refused_with_what_t
     assert "cannot be read safely" in shown.stderr and "events.db-wal" in shown.stderr
 
 
-def test_a_log_that_another_user_changes_meanwhile_is_read_anew(
+def test_a_log_that_another_user_changes_meanwhile_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     story = Story(tmp_path / "events.db")

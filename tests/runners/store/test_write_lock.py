@@ -110,7 +110,7 @@ def test_a_lock_that_was_waited_for_in_vain_is_free_once_its_holder_lets_go(stor
         it.close()
 
 
-def test_those_who_wait_get_the_lock_one_after_the_other(tmp_path: Path) -> None:
+def test_waiting_writers_get_the_lock_in_turn(tmp_path: Path) -> None:
     inside: list[int] = []
     most: list[int] = []
 
@@ -131,7 +131,7 @@ def test_those_who_wait_get_the_lock_one_after_the_other(tmp_path: Path) -> None
     assert most == [1] * 120
 
 
-def test_a_log_is_locked_alike_by_whatever_link_it_is_reached(tmp_path: Path) -> None:
+def test_a_log_has_the_same_lock_through_every_link_to_it(tmp_path: Path) -> None:
     Ledger.create(tmp_path / "events.db").close()
     (tmp_path / "link.db").symlink_to(tmp_path / "events.db")
     assert lock_of(tmp_path / "link.db") == lock_of(tmp_path / "events.db")

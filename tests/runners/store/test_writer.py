@@ -119,7 +119,7 @@ def stop(*_: object) -> None:
     raise Stopped
 
 
-def test_a_thread_that_is_stopped_while_it_waits_for_another_writer_stores_nothing_and_stops_no_other(
+def test_a_thread_stopped_while_it_waits_for_a_writer_stores_nothing_and_stops_no_other(
     path: Path, writer: Writer
 ) -> None:
     holder, before = WriteLock(path), signal.signal(signal.SIGALRM, stop)
@@ -200,9 +200,7 @@ writer.do(die)
 """
 
 
-def test_a_process_that_is_killed_within_its_transaction_leaves_nothing_of_it_and_lets_the_lock_go(
-    path: Path, writer: Writer
-) -> None:
+def test_a_process_killed_within_its_transaction_stores_nothing_and_frees_the_lock(path: Path, writer: Writer) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd="/", check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     assert writer.do(append(row(2))) == [2]
@@ -222,7 +220,7 @@ def test_a_member_for_which_there_is_no_room_fails_alone(path: Path, writer: Wri
     assert check_tree(path) == 4
 
 
-def test_a_disk_that_fails_a_commit_fails_the_whole_batch_and_the_next_is_stored_when_there_is_room(
+def test_a_full_disk_fails_the_whole_batch_and_the_next_batch_is_stored_when_there_is_room(
     path: Path, writer: Writer
 ) -> None:
     """A limit on the size of files stands in for the disk: it fails as the write-ahead log is written, so at the commit."""

@@ -202,7 +202,7 @@ def test_a_task_that_the_environment_has_not_is_refused_before_anything_is_recor
     assert Ledger.open(db).position == before
 
 
-def test_a_question_of_another_environment_is_kept_in_words_beside_the_log_and_corrected_by_an_answer(db: Path) -> None:
+def test_a_question_of_a_plugin_environment_is_content_and_is_corrected_by_an_answer(db: Path) -> None:
     id = run(db, "Who wrote it?", "--env", "quiz")
     event = started(db, id)
     assert event.task.startswith("sha256:")
@@ -270,7 +270,7 @@ def test_a_name_that_two_packages_offer_is_refused_with_both(site: Path) -> None
         open_environment("desk")
 
 
-def test_a_name_that_nobody_offers_is_told_with_those_that_there_are() -> None:
+def test_an_unknown_name_is_refused_with_the_names_that_exist() -> None:
     with pytest.raises(EnvironmentUnavailable, match=r"'moon' is not an environment; there are chat, desk, dreamer"):
         open_environment("moon")
 
@@ -287,7 +287,7 @@ def test_the_doctor_lists_each_part_and_what_is_wrong_with_it(db: Path) -> None:
     assert checks["model parrot"]["result"] == checks["registry shelf"]["result"] == "ok"
 
 
-def test_a_backend_that_nobody_offers_is_not_set(db: Path) -> None:
+def test_an_unknown_backend_is_not_set(db: Path) -> None:
     said = refused("settings", "set", "model.backend", "lcoal", db=db)
     assert "model.backend cannot be 'lcoal'; there are local, openai, parrot here" in said
 

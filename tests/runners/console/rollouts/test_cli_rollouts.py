@@ -97,7 +97,7 @@ def test_an_adapter_that_is_live_again_can_be_rolled_back_again(story: Story) ->
     assert live(story) is None
 
 
-def test_nobody_decides_in_the_programs_own_name(story: Story) -> None:
+def test_no_person_decides_in_the_programs_own_name(story: Story) -> None:
     roll_out(story)
     said = refused("rollouts", "pause", "lora-v1", "--as", "grokputer", db=story.path)
     assert "grokputer is the program's own name" in said
@@ -112,7 +112,7 @@ def test_a_rollback_to_what_was_never_live_is_refused_with_what_was(story: Story
     assert "lora-v9 has never been live in role action; it can go back to base" in said
 
 
-def test_rolling_back_what_is_live_ends_the_rollout_that_was_held_against_it(story: Story) -> None:
+def test_rolling_back_the_live_adapter_ends_the_rollout_that_was_compared_with_it(story: Story) -> None:
     roll_out(story)
     output("rollouts", "promote", "lora-v1", "--reason", "good", db=story.path)
     roll_out(story)

@@ -71,7 +71,7 @@ def in_order(text: str, *words: str) -> bool:
     return True
 
 
-def test_the_task_the_page_what_was_done_and_how_it_ended_are_shown_before_the_stars_are_asked_for(
+def test_the_task_the_page_the_steps_and_the_end_are_shown_before_a_rating_is_asked_for(
     failed: Path,
 ) -> None:
     text = shown(failed, "rate", run_of(failed)[:8], lines=("2", "", "wrong_action", "did nothing"))
