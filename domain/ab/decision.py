@@ -1,8 +1,10 @@
 """Go or no-go: whether B is so much better than A, at bars set before the first run, that it should take A's place.
 
 The bar must be reached by what was seen, and chance must not explain it: the interval of the difference leaves out zero. So of
-two arms that do equally well, B is a go in at most one of twenty comparisons, and in one of 37 where the stars follow from
-success. An arm that is better in one figure and, beyond chance, worse in the other is no go. What can still be either is
+two arms that do equally well, B is a go in about one of twenty comparisons. Where the stars follow from success, B is a go in
+about one of 37, and in one of 25 at most (21 pairs, of which all differ).
+
+An arm that is better in one figure and, beyond chance, worse in the other is no go. What can still be either is
 *inconclusive*, and the sentence says how many pairs would tell.
 """
 
