@@ -13,7 +13,7 @@ PEOPLE = "human"
 """The source of a rating by a person."""
 
 MOST_STARS = 4
-"""How much the stars of two runs can differ, from 1 to 5."""
+"""The largest difference between the stars of two runs, 1 to 5."""
 
 Rater = tuple[str, str]
 """Source and actor of a rating."""
@@ -25,9 +25,9 @@ class ArmResult:
 
     succeeded: bool
     latency_ms: int
-    """What its steps took, the model's answers and the environment together."""
+    """Total time of its steps, the model's answers and the environment together."""
     stars: Mapping[Rater, int] = field(default_factory=dict)
-    """What each rater said last."""
+    """The latest stars of each rater."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Pair:
 
     @property
     def raters(self) -> Sequence[Rater]:
-        """Who is believed: the people who rated both, else the reviewer who did. Nobody else's word compares them."""
+        """The raters whose stars count: the people who rated both runs, else the reviewer who rated both."""
         both = sorted(self.a.stars.keys() & self.b.stars.keys())
         return [it for it in both if it[0] == PEOPLE] or both
 
     @property
     def stars(self) -> tuple[float, float] | None:
-        """Each arm's mean stars, by those raters; None where nobody rated both."""
+        """Each arm's mean stars, in [1, 5], by those raters; None where no rater rated both runs."""
         raters = self.raters
         if not raters:
             return None
@@ -55,7 +55,7 @@ class Pair:
 
     @property
     def latencies(self) -> tuple[float, float]:
-        """Each arm's, in milliseconds."""
+        """Each arm's latency, in milliseconds."""
         return self.a.latency_ms, self.b.latency_ms
 
     @property
@@ -66,25 +66,26 @@ class Pair:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the pairs come to. A figure is None where there are too few pairs to tell how far it spreads."""
+    """The totals over all pairs. A metric is None where too few pairs show its spread."""
 
     pairs: int
     success: PairedEstimate | None
     """Shares in [0, 1]."""
     stars: PairedEstimate | None
-    """Mean stars, in [1, 5], over the pairs of which somebody rated both runs."""
+    """Mean stars, in [1, 5], over the pairs of which one rater rated both runs."""
     latency: PairedEstimate | None
     """Milliseconds a run."""
     latency_of: str
-    """``done by both``: a run that fails at its first click is not fast. ``all`` where too few pairs are."""
+    """``done by both``: a run that fails at its first click is not fast. ``all`` where both arms did too few pairs."""
     by_people: int
-    """Pairs whose stars are people's."""
+    """Pairs whose stars came from people."""
     tasks: Sequence[Mapping[str, Any]]
     """For each task its pairs, and both arms' successes, mean stars and mean milliseconds."""
 
     @classmethod
     def of(cls, pairs: Sequence[Pair], minimum: int) -> Summary:
-        """The figures over the pairs; ``minimum`` of them must be done by both for their latency to stand for it."""
+        """The totals over the pairs. Latency is that of the pairs which both arms did, where there are at least
+        ``minimum``."""
         done = [it for it in pairs if it.is_done_by_both]
         timed = done if len(done) >= minimum else pairs
         return cls(
