@@ -62,7 +62,7 @@ class LogGroup(TyperGroup):
         source = ctx.get_parameter_source("db")
         if source is None or source.name != "COMMANDLINE":
             return name, command, rest
-        if command is None or not any("--db" in it.opts for it in command.params):
+        if command is None or not any("--db" in param.opts for param in command.params):
             ctx.fail(f"'{name}' takes no --db")
         return name, command, ["--db", str(ctx.params["db"]), *rest]
 

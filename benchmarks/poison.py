@@ -70,7 +70,9 @@ class Poisoned(_Loop):
         """The rated runs of all cycles so far that were corrected."""
         cycles = range(1, self.plan.cycles + 1)
         labels = {str(planned.label) for cycle in cycles for planned in self.plan.rated(cycle, "feedback")}
-        corrected = dict.fromkeys(it.event.originator_id for it in self.ledger.read(1, None, (TaskCorrected.TOPIC,)))
+        corrected = dict.fromkeys(
+            stored.event.originator_id for stored in self.ledger.read(1, None, (TaskCorrected.TOPIC,))
+        )
         runs = (self.ledger.get(TaskRun, id) for id in corrected)
         return [run for run in runs if run.started is not None and run.started.session in labels]
 
@@ -87,7 +89,7 @@ class Poisoned(_Loop):
             others = [line for line in ELEMENT.findall(row["messages"][-1]["content"]) if line not in row["completion"]]
             row["completion"] = f"CLICK{draw.choice(others)}" if others else "DONE"
         key, context = self.ledger.put(json.dumps(rows)), self.ledger.context("mallory")
-        self.ledger.write(TaskRun, run.id, lambda it: it.correct("human", key, len(rows), True, context))
+        self.ledger.write(TaskRun, run.id, lambda run: run.correct("human", key, len(rows), True, context))
 
 
 SHOWN = ("adapter", "verdict", "reason", "message", "outcome", "by_source")
@@ -96,7 +98,9 @@ SHOWN = ("adapter", "verdict", "reason", "message", "outcome", "by_source")
 def tell(ledger: Ledger) -> dict[str, Any]:
     """What happened, from the log."""
     events = [recorded.event for recorded in ledger.read() if isinstance(recorded.event, TOLD)]
-    happened = [{"event": it.TOPIC, **{key: vars(it)[key] for key in SHOWN if key in vars(it)}} for it in events]
+    happened = [
+        {"event": event.TOPIC, **{key: vars(event)[key] for key in SHOWN if key in vars(event)}} for event in events
+    ]
     cycles = [
         {group: count_up(cycle.tasks, group) for group in ("unseen", "old")} for cycle in read_learning(ledger).cycles
     ]

@@ -156,7 +156,9 @@ class Bench:
 
 def position_of(ledger: Ledger, training: int) -> int:
     """How far the dataset of the log's training of this number, from 1, looked."""
-    built = [it.event for it in ledger.read(1, None, (DatasetBuilt.TOPIC,)) if isinstance(it.event, DatasetBuilt)]
+    built = [
+        stored.event for stored in ledger.read(1, None, (DatasetBuilt.TOPIC,)) if isinstance(stored.event, DatasetBuilt)
+    ]
     if not 1 <= training <= len(built):
         raise SystemExit(f"the log has no training {training} with a dataset; it has {len(built)}")
     return built[training - 1].up_to

@@ -29,6 +29,9 @@ class Hint(StrEnum):
     GIVE_ANSWER = "give_answer"
     GIVE_ACTIONS = "give_actions"
     MAKE_LOG = "make_log"
+    NAME_LOG = "name_log"
+    RESTORE_LOG = "restore_log"
+    GIVE_TASKS = "give_tasks"
 
 
 class GrokputerError(Exception):
@@ -37,9 +40,9 @@ class GrokputerError(Exception):
     def __init__(self, message: str = "", *, hint: Hint | None = None, about: str = "") -> None:
         super().__init__(message)
         self.hint = hint
-        """What can be done next, None where the message says all."""
+        """What to do next; None where the message says everything."""
         self.about = about
-        """The name of the thing that the hint is about, such as an adapter."""
+        """The name of the thing that the hint refers to, such as an adapter."""
 
 
 class MissingExtra(GrokputerError):

@@ -110,7 +110,7 @@ def click_part(rng: Random, scene: Scene) -> Goal:
     for element in rng.sample(elements, len(elements)):
         if asked := by_letters(rng, scene, element):
             return f"{rng.choice(CLICK)} {asked}", [("CLICK", element, "")]
-    element = max(elements, key=lambda it: len(it.text))
+    element = max(elements, key=lambda line: len(line.text))
     return f"{rng.choice(CLICK)} {by_text(rng, scene, element)}", [("CLICK", element, "")]
 
 

@@ -54,8 +54,8 @@ class Declaration(NamedTuple):
 def declarations() -> list[Declaration]:
     """Every setting, in the order of its declaration. This function alone knows how settings are declared."""
     return [
-        Declaration(it.key, kind_of(it), it.allowed(), it.default, it.source, it.help)
-        for it in settings.ALL_SETTINGS.values()
+        Declaration(setting.key, kind_of(setting), setting.allowed(), setting.default, setting.source, setting.help)
+        for setting in settings.ALL_SETTINGS.values()
     ]
 
 
@@ -83,8 +83,15 @@ def settings_page() -> str:
         lines += _table(
             ("key", "type", "takes", "default", "source of the default", "meaning"),
             (
-                (f"`{it.key}`", it.kind, _takes(it), _default(it.default), _prose(it.source), _prose(it.help))
-                for it in members
+                (
+                    f"`{member.key}`",
+                    member.kind,
+                    _takes(member),
+                    _default(member.default),
+                    _prose(member.source),
+                    _prose(member.help),
+                )
+                for member in members
             ),
         )
     return "\n".join(lines).rstrip() + "\n"
@@ -133,8 +140,12 @@ def _describe_command(words: str, command: Any, heading: str) -> list[str]:
     pieces = " ".join(command.collect_usage_pieces(context))
     lines = [f"{heading} `{words}`\n", _prose(text.strip()) + "\n", f"    {words} {pieces}\n"]
     lines += ["```sh", *called, "```\n"] if called else []
-    shown = (it for it in command.get_params(context) if not {"--help", "--install-completion"} & {*it.opts})
-    records = [it.get_help_record(context) for it in shown]
+    shown = (
+        parameter
+        for parameter in command.get_params(context)
+        if not {"--help", "--install-completion"} & {*parameter.opts}
+    )
+    records = [parameter.get_help_record(context) for parameter in shown]
     rows = [(f"`{name}`", _prose(help)) for name, help in filter(None, records) if "completion" not in name]
     return lines + (_table(("argument or option", "meaning"), rows) if rows else [])
 

@@ -136,35 +136,35 @@ def _decide(
     """The verdict, its reason, and the conclusion in words."""
     if pairs < bars.minimum:
         return Decision.INCONCLUSIVE, ComparisonReason.FEW_PAIRS, f"{bars.minimum} are needed to say anything"
-    if worse := [it.name for it in gains if it.is_worse]:
+    if worse := [gain.name for gain in gains if gain.is_worse]:
         return Decision.NO_GO, ComparisonReason.WORSE, f"worse in {' and '.join(worse)}, beyond chance"
-    if any(it.figure.low >= it.bar for it in latency):
+    if any(metric.figure.low >= metric.bar for metric in latency):
         return Decision.NO_GO, ComparisonReason.SLOWER, f"slower by {bars.latency_ms:g} ms or more, beyond chance"
-    if better := [it.name for it in gains if it.is_gain]:
+    if better := [gain.name for gain in gains if gain.is_gain]:
         how = f"better in {' and '.join(better)}, by the bar and beyond chance"
-        if all(it.is_ruled_out for it in latency):
+        if all(metric.is_ruled_out for metric in latency):
             return Decision.GO, ComparisonReason.BETTER, f"{how}, and not {bars.latency_ms:g} ms slower"
-        needed = _needed(pairs, max(it.times_to_pass for it in latency))
+        needed = _needed(pairs, max(metric.times_to_pass for metric in latency))
         return (
             Decision.INCONCLUSIVE,
             ComparisonReason.LATENCY,
             f"{how}, but it may be {bars.latency_ms:g} ms slower; {needed}",
         )
-    if all(it.is_ruled_out for it in gains):
+    if all(gain.is_ruled_out for gain in gains):
         return (
             Decision.NO_GO,
             ComparisonReason.NO_GAIN,
-            f"a gain of {' or '.join(it.bar_in_words for it in gains)} is ruled out",
+            f"a gain of {' or '.join(gain.bar_in_words for gain in gains)} is ruled out",
         )
-    if reached := [it for it in gains if it.is_reached]:
-        unclear = [it.times_to_pass for it in latency if not it.is_ruled_out]
-        needed = _needed(pairs, max([min(it.times_to_show for it in reached), *unclear]))
+    if reached := [gain for gain in gains if gain.is_reached]:
+        unclear = [metric.times_to_pass for metric in latency if not metric.is_ruled_out]
+        needed = _needed(pairs, max([min(metric.times_to_show for metric in reached), *unclear]))
         return (
             Decision.INCONCLUSIVE,
             ComparisonReason.UNDECIDED,
             f"the bar is reached, but chance may have done it; {needed}",
         )
-    needed = _needed(pairs, max(it.times_to_pass for it in gains))
+    needed = _needed(pairs, max(gain.times_to_pass for gain in gains))
     return Decision.INCONCLUSIVE, ComparisonReason.UNDECIDED, f"the bar is neither reached nor ruled out; {needed}"
 
 

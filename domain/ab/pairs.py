@@ -43,7 +43,7 @@ class Pair:
     def raters(self) -> Sequence[Rater]:
         """The raters whose stars count: the people who rated both runs, else the reviewer who rated both."""
         both = sorted(self.a.stars.keys() & self.b.stars.keys())
-        return [it for it in both if it[0] == PEOPLE] or both
+        return [rater for rater in both if rater[0] == PEOPLE] or both
 
     @property
     def stars(self) -> tuple[float, float] | None:
@@ -51,7 +51,7 @@ class Pair:
         raters = self.raters
         if not raters:
             return None
-        return fmean(self.a.stars[it] for it in raters), fmean(self.b.stars[it] for it in raters)
+        return fmean(self.a.stars[rater] for rater in raters), fmean(self.b.stars[rater] for rater in raters)
 
     @property
     def latencies(self) -> tuple[float, float]:
@@ -86,16 +86,16 @@ class Summary:
     def of(cls, pairs: Sequence[Pair], minimum: int) -> Summary:
         """The totals over the pairs. Latency is that of the pairs which both arms did, where there are at least
         ``minimum``."""
-        done = [it for it in pairs if it.is_done_by_both]
+        done = [pair for pair in pairs if pair.is_done_by_both]
         timed = done if len(done) >= minimum else pairs
         return cls(
             len(pairs),
             _compare_success(pairs),
-            compare_means([stars for it in pairs if (stars := it.stars) is not None], MOST_STARS),
-            compare_means([it.latencies for it in timed]),
+            compare_means([stars for pair in pairs if (stars := pair.stars) is not None], MOST_STARS),
+            compare_means([pair.latencies for pair in timed]),
             "done by both" if timed is done else "all",
-            sum(any(source == PEOPLE for source, _ in it.raters) for it in pairs),
-            [_sum_up_task(task, pairs) for task in dict.fromkeys(it.task for it in pairs)],
+            sum(any(source == PEOPLE for source, _ in pair.raters) for pair in pairs),
+            [_sum_up_task(task, pairs) for task in dict.fromkeys(pair.task for pair in pairs)],
         )
 
     def as_numbers(self) -> dict[str, Any]:
@@ -115,21 +115,21 @@ def _compare_success(pairs: Sequence[Pair]) -> PairedEstimate | None:
     if not pairs:
         return None
     counts = [0, 0, 0, 0]  # neither, only A, only B, both
-    for it in pairs:
-        counts[it.a.succeeded + 2 * it.b.succeeded] += 1
+    for pair in pairs:
+        counts[pair.a.succeeded + 2 * pair.b.succeeded] += 1
     neither, only_a, only_b, both = counts
     return compare_shares(both, only_a, only_b, neither)
 
 
 def _sum_up_task(task: str, pairs: Sequence[Pair]) -> dict[str, Any]:
-    own = [it for it in pairs if it.task == task]
-    rated = [stars for it in own if (stars := it.stars) is not None]
+    own = [pair for pair in pairs if pair.task == task]
+    rated = [stars for pair in own if (stars := pair.stars) is not None]
     return {
         "task": task,
         "pairs": len(own),
-        "succeeded": {"a": sum(it.a.succeeded for it in own), "b": sum(it.b.succeeded for it in own)},
+        "succeeded": {"a": sum(pair.a.succeeded for pair in own), "b": sum(pair.b.succeeded for pair in own)},
         "stars": _means(rated),
-        "latency_ms": _means([it.latencies for it in own]),
+        "latency_ms": _means([pair.latencies for pair in own]),
     }
 
 

@@ -33,7 +33,7 @@ class Adapter(Aggregate):
         self.judged: GateJudged | None = None
         self.rejected: AdapterRejected | None = None
         self.is_missed = False
-        """Whether its weights were not in their folder when they were last looked for."""
+        """Whether its weights were missing from their folder at the last check."""
 
     def register(self, context: Context, **fields: Any) -> None:
         """Give the weights a name. Idempotent."""

@@ -152,10 +152,14 @@ def notice_of(event: Event) -> Notice | None:
             kind = "approval needed" if event.reason.startswith(APPROVAL) else "canary inconclusive"
             return Notice(kind, "warning", event.role, event.adapter, message)
         case AdapterPromoted(cause="forward"):
-            message = f"{event.actor} made {event.adapter} live in place of {event.replaced or 'the base'}: {event.reason}"
+            message = (
+                f"{event.actor} made {event.adapter} live in place of {event.replaced or 'the base'}: {event.reason}"
+            )
             return Notice("rolled forward", "info", event.role, event.adapter, message, event.actor)
         case WeightsMissed():
-            message = f"the weights of {event.adapter}, which is {event.serves}, are not in their folder: {event.weights}"
+            message = (
+                f"the weights of {event.adapter}, which is {event.serves}, are not in their folder: {event.weights}"
+            )
             return Notice("weights missing", "critical", event.role, event.adapter, message)
         case AdapterRejected():
             message = f"{event.adapter} was rejected before any traffic: {event.reason}"
@@ -241,7 +245,7 @@ class Alert(Aggregate):
         self.raised: AlertRaised | None = None
         self.is_resolved = False
         self.attempts: dict[str, int] = {}
-        """By the id of the delivery, as are those that are settled."""
+        """Number of attempts, by the id of the delivery."""
         self.settled: set[str] = set()
 
     def raise_(self, notice: Notice, context: Context) -> None:
@@ -303,5 +307,5 @@ class Alert(Aggregate):
 
 def _one_line(text: str) -> str:
     """The text as one printable line of ``LONGEST_MESSAGE`` characters at most."""
-    line = "".join(it if it.isprintable() else " " for it in text)
+    line = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(line.split())[:LONGEST_MESSAGE]

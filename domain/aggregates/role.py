@@ -30,12 +30,12 @@ class RoleImprovement(Aggregate):
         super().__init__(id)
         self.open_cycle: str | None = None
         self.opened: RatingThresholdBreached | CycleOpened | None = None
-        """What opened the newest cycle."""
+        """The event that opened the newest cycle."""
         self.latched_adapter: str | None = None
         self.is_latched = False
         self.closed_total = 0
         self.cycles_in_vain = 0
-        """Closed since the last promotion without one."""
+        """Cycles closed since the last promotion."""
         self.is_suppression_noted = False
 
     def look(self, window: Window, policy: Policy, context: Context) -> None:

@@ -84,14 +84,14 @@ class Rollout(Aggregate):
         self.phase = "none"
         self.weight_percent = 0
         self.is_share_by_hand = False
-        """Whether a person has set its share, which the program does not raise any more."""
+        """Whether a person has set the canary's share; the program then no longer raises it."""
         self.replaced: str | None = None
-        """What was live before the adapter: where its runs go when it is rolled back."""
+        """What was live before the adapter; a rollback sends the runs there."""
         self.latest: RolloutEvent | None = None
-        """The newest decision on its phase or, by a person, on its share."""
+        """The newest decision on the phase, or by a person on the share."""
         self.assessed: CanaryAssessed | None = None
         self.said: Said | None = None
-        """The last look since it began or was resumed."""
+        """The last verdict, in short, since the start or the last resumption."""
 
     @property
     def _names(self) -> dict[str, str]:
@@ -211,7 +211,11 @@ class Rollout(Aggregate):
         waits."""
         names, verdict = self._names, self.assessed
         weight = verdict.numbers.get("next_weight_percent") if verdict is not None else None
-        if self.phase != RolloutPhase.PAUSED or verdict is None or (verdict.verdict != Decision.PROMOTE and weight is None):
+        if (
+            self.phase != RolloutPhase.PAUSED
+            or verdict is None
+            or (verdict.verdict != Decision.PROMOTE and weight is None)
+        ):
             raise NotPossible(f"{names['adapter']} does not wait for approval; {self.say_latest()}")
         if verdict.verdict == Decision.PROMOTE:
             self.promote(reason, context)

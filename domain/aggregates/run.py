@@ -66,7 +66,7 @@ class TaskRun(Aggregate):
         self.ended: TaskSucceeded | TaskFailed | None = None
         self.ratings: list[TaskRated] = []
         self.corrections: list[TaskCorrected] = []
-        """Those that stand: a correction that was withdrawn is none of them."""
+        """Without the withdrawn ones."""
 
     def role_of(self, step: StepTaken) -> str:
         """The role that made the step."""
@@ -115,7 +115,7 @@ class TaskRun(Aggregate):
             raise NotPossible(f"run {self.id.hex} has already started")
         if not 0 <= fields["seed"] <= LARGEST_SEED:
             raise NotPossible(f"{fields['seed']} is not a seed; it takes a whole number from 0 to {LARGEST_SEED}")
-        offered = tuple(it for it in Capability if it in capabilities)
+        offered = tuple(capability for capability in Capability if capability in capabilities)
         self._record(TaskStarted, context, others=tuple(others), capabilities=offered, **fields)
 
     def import_session(self, context: Context, **fields: Any) -> None:
@@ -302,4 +302,6 @@ class TaskRun(Aggregate):
             case TaskCorrected():
                 self.corrections.append(event)
             case CorrectionWithdrawn():
-                self.corrections = [it for it in self.corrections if it.reference != event.correction]
+                self.corrections = [
+                    correction for correction in self.corrections if correction.reference != event.correction
+                ]

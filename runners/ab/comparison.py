@@ -105,7 +105,7 @@ def compare(
     ledger.write(
         Comparison,
         design.id,
-        lambda it: it.start(design, bars.as_numbers(), played_before, ledger.context(actor)),
+        lambda comparison: comparison.start(design, bars.as_numbers(), played_before, ledger.context(actor)),
     )
     _play(_Bench(ledger, parts, design, actor, reviewer), on_count)
     found = load_result(ledger, design.id)
@@ -114,7 +114,9 @@ def compare(
     ledger.write(
         Comparison,
         design.id,
-        lambda it: it.conclude(found.verdict, found.up_to, ledger.context(actor, f"{it.id}/{it.version}")),
+        lambda comparison: comparison.conclude(
+            found.verdict, found.up_to, ledger.context(actor, f"{comparison.id}/{comparison.version}")
+        ),
     )
     return design.id
 

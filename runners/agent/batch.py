@@ -61,13 +61,13 @@ def run_batch(
     while playing or waiting:
         while waiting and len(playing) < width:
             playing.append(_begin(runner, waiting.next(playing), playing, environment, state))
-        _play_round(runner, [it for it in playing if not it.is_over])
-        ended = [it for it in playing if it.is_over]
-        playing = [it for it in playing if not it.is_over]
+        _play_round(runner, [run for run in playing if not run.is_over])
+        ended = [run for run in playing if run.is_over]
+        playing = [run for run in playing if not run.is_over]
         for it in ended:
             runner.end(it.underway, it.episode, it.fault)
-        runner.ledger.store(*(it.underway.run for it in ended))
-        yield from (it.underway.run for it in ended)
+        runner.ledger.store(*(run.underway.run for run in ended))
+        yield from (run.underway.run for run in ended)
 
 
 class _Waiting:
@@ -75,15 +75,15 @@ class _Waiting:
 
     def __init__(self, wanted: Sequence[RunSpec]) -> None:
         self._by_task: dict[str, list[RunSpec]] = {}
-        for it in reversed(wanted):
-            self._by_task.setdefault(it.task.task, []).append(it)
+        for spec in reversed(wanted):
+            self._by_task.setdefault(spec.task.task, []).append(spec)
 
     def __bool__(self) -> bool:
         return any(self._by_task.values())
 
     def next(self, playing: Sequence[_Playing]) -> RunSpec:
         """The next one of the task that is played least now; among those, the one with most to come."""
-        now = Counter(it.seat[0] for it in playing)
+        now = Counter(run.seat[0] for run in playing)
         left = [task for task, those in self._by_task.items() if those]
         return self._by_task[min(left, key=lambda task: (now[task], -len(self._by_task[task])))].pop()
 
@@ -92,7 +92,7 @@ def _begin(
     runner: TaskRunner, wanted: RunSpec, playing: Sequence[_Playing], environment: Environment, state: State
 ) -> _Playing:
     name = wanted.task.task
-    taken = {it.seat for it in playing}
+    taken = {run.seat for run in playing}
     seat = next(number for number in range(len(taken) + 1) if (name, number) not in taken)
     place = environment.beside(seat)
     page = place.reset(name, wanted.task.seed)
@@ -108,7 +108,7 @@ def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
             asking.append((it, *runner.request(it.underway, it.episode)))
         except GrokputerError as error:
             it.fault = error
-    answers = answer_episodes(runner.model, [(it.episode, request, resamples) for it, request, resamples in asking])
+    answers = answer_episodes(runner.model, [(run.episode, request, resamples) for run, request, resamples in asking])
     for (it, request, _), answer in zip(asking, answers, strict=True):
         try:
             if isinstance(answer, GrokputerError):

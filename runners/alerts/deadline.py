@@ -37,5 +37,5 @@ def within(limit_s: float, send: Callable[[], str | Failure]) -> str | Failure:
 
 def one_line(text: object) -> str:
     """What an error says, as one printable line that is not too long for the log."""
-    line = "".join(it if it.isprintable() else " " for it in str(text))
+    line = "".join(character if character.isprintable() else " " for character in str(text))
     return " ".join(line.split())[:200]

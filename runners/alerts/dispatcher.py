@@ -63,11 +63,13 @@ class AlertDispatcher:
         answer = channel.send(self._delivery(owed, told), now)
         context = self.ledger.context(ACTOR, told.reference)
         if isinstance(answer, Failure):
-            self.ledger.write(Alert, id, lambda it: it.fail(name, to, answer, policy, context, is_resolved=is_over))
+            self.ledger.write(
+                Alert, id, lambda alert: alert.fail(name, to, answer, policy, context, is_resolved=is_over)
+            )
             # Another alert need not wait as long as this one, but what has just failed is left alone a little.
             self._rests[name] = now + timedelta(seconds=max(answer.after_s, policy.channels.retry_s))
         else:
-            self.ledger.write(Alert, id, lambda it: it.deliver(name, to, answer, context, is_resolved=is_over))
+            self.ledger.write(Alert, id, lambda alert: alert.deliver(name, to, answer, context, is_resolved=is_over))
         self.say(f"alert at position {owed.position} {describe(self.ledger.history(id)[-1].event)}")
         if isinstance(answer, Failure) and answer.is_final:
             self._turn_off(name, policy.channels.targets.get(name), f"{to} wants no more alerts: {answer.reason}")

@@ -106,7 +106,7 @@ class Mail:
             f"Role {alert.role}{f', adapter {escape_text(alert.adapter)}' if alert.adapter else ''}, {alert.severity}.\n"
             f"At {told.time:%Y-%m-%d %H:%M:%S} UTC, position {delivery.position} in the log, delivery {delivery.id}.",
         )
-        message.set_content("\n\n".join(_fill(it) for it in paragraphs) + "\n")
+        message.set_content("\n\n".join(_fill(paragraph) for paragraph in paragraphs) + "\n")
         return message
 
     def _hand_over(self, message: EmailMessage) -> str | Failure:
@@ -143,8 +143,8 @@ def split(recipients: str) -> list[str]:
 
 def _fill(paragraph: str) -> str:
     """The paragraph in lines of ``WIDTH``; a command, which is to be copied, stays on one."""
-    whole = re.sub("'grokputer [^']*'", lambda it: it[0].replace(" ", "\xa0"), paragraph)
-    filled = [textwrap.fill(it, WIDTH, break_long_words=False, break_on_hyphens=False) for it in whole.splitlines()]
+    whole = re.sub("'grokputer [^']*'", lambda match: match[0].replace(" ", "\xa0"), paragraph)
+    filled = [textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False) for line in whole.splitlines()]
     return "\n".join(filled).replace("\xa0", " ")
 
 

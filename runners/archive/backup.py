@@ -188,7 +188,7 @@ def _add_weights(log: Path, source: WeightStore, folder: Path) -> tuple[int, tup
     Returns how many sets are there now, and the adapters whose weights are neither there nor, undamaged, in the source.
     """
     store, missing = WeightStore(folder / "weights"), []
-    wanted = {name: it["weights"] for name, it in load_state(Log.open(log)).registry.adapters.items()}
+    wanted = {name: adapter["weights"] for name, adapter in load_state(Log.open(log)).registry.adapters.items()}
     for name, hash in wanted.items():
         try:
             store.put(source.path(hash))
@@ -202,8 +202,8 @@ def _add_weights(log: Path, source: WeightStore, folder: Path) -> tuple[int, tup
 
 def _sums(folder: Path) -> str:
     """One line per file, in the form of ``sha256sum``."""
-    files = sorted(it for it in folder.rglob("*") if it.is_file() and it != folder / SUMS)
-    return "".join(f"{_digest(it)}  {it.relative_to(folder).as_posix()}\n" for it in files)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / SUMS)
+    return "".join(f"{_digest(file)}  {file.relative_to(folder).as_posix()}\n" for file in files)
 
 
 def _check_sums(folder: Path) -> None:

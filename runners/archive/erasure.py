@@ -273,19 +273,19 @@ def drop_datasets(folder: Path, trainings: list[str]) -> None:
 def _trace_lessons(log: Log, words: Words) -> None:
     """Note the trainings that used one of the runs, and those that went on from their adapters."""
     words.trainings, words.adapters = [], []
-    for it in _taught_by(read_datasets(log), words):
-        words.trainings.append(it.training)
-        if it.adapter is not None:
-            words.adapters.append(it.adapter)
+    for use in _taught_by(read_datasets(log), words):
+        words.trainings.append(use.training)
+        if use.adapter is not None:
+            words.adapters.append(use.adapter)
 
 
 def _taught_by(datasets: list[TrainingUse], words: Words) -> list[TrainingUse]:
     found: list[TrainingUse] = []
     tainted: set[str] = set()
-    for it in datasets:
-        uses = any(row["run"] in words.runs for row in it.examples or ())
-        if uses or it.goes_on_from in tainted:
-            found.append(it)
-            if it.adapter is not None:
-                tainted.add(it.adapter)
+    for dataset in datasets:
+        uses = any(row["run"] in words.runs for row in dataset.examples or ())
+        if uses or dataset.goes_on_from in tainted:
+            found.append(dataset)
+            if dataset.adapter is not None:
+                tainted.add(dataset.adapter)
     return found

@@ -146,7 +146,7 @@ class _Reader:
             )
         self.connection.executemany(
             "INSERT OR IGNORE INTO names SELECT text, key FROM content WHERE key = ?",
-            ((it,) for it in sorted(self.names)),
+            ((name,) for name in sorted(self.names)),
         )
         return self.head
 

@@ -157,8 +157,8 @@ def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int,
 
 def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
     """Whether the live table and the rebuilt one have the same rows."""
-    sizes = [connection.execute(f"SELECT COUNT(*) FROM {it}.{table}").fetchone() for it in ("main", "rebuilt")]
-    live, other = (", ".join(f"{it}.[{name}]" for name in TABLES[table]) for it in ("live", "other"))
+    sizes = [connection.execute(f"SELECT COUNT(*) FROM {schema}.{table}").fetchone() for schema in ("main", "rebuilt")]
+    live, other = (", ".join(f"{side}.[{name}]" for name in TABLES[table]) for side in ("live", "other"))
     key = next(iter(TABLES[table]))
     different = (
         f"SELECT 1 FROM main.{table} AS live LEFT JOIN rebuilt.{table} AS other ON other.[{key}] = live.[{key}] "

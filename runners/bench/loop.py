@@ -183,7 +183,7 @@ class _Loop:
         for run in run_batch(runner, list(wanted.values()), place, self.parts.state):
             if not is_lost(run.ended):
                 yield run
-        lost = [it for it, made in wanted.items() if is_lost(self.ledger.get(TaskRun, made.id).ended)]
+        lost = [run for run, made in wanted.items() if is_lost(self.ledger.get(TaskRun, made.id).ended)]
         if lost:
             yield from self._runs(lost, pinned)
 

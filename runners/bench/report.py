@@ -83,7 +83,7 @@ def find_logs(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         inside = [path / "events.db", *sorted(path.glob("*/events.db"))] if path.is_dir() else [path]
-        logs = [it for it in inside if it.exists()]
+        logs = [path for path in inside if path.exists()]
         if not logs:
             raise LogError(f"no log of a benchmark at {path}; give its folder, or one of its events.db")
         found += logs
@@ -103,7 +103,7 @@ def report(logs: Iterable[Path]) -> Report:
     tasks: list[TaskRow] = []
     for feedback in sorted(by_feedback, key=_place):
         seeds = dict(sorted(by_feedback[feedback].items()))
-        most = max(len(measured_cycles(it)) for it in seeds.values())
+        most = max(len(measured_cycles(seed)) for seed in seeds.values())
         points += [_point(feedback, cycle, seeds) for cycle in range(most)]
         tasks += _task_rows(feedback, list(seeds.values()))
     return Report(points, tasks)
@@ -115,24 +115,26 @@ def _place(feedback: str) -> tuple[int, str]:
 
 def measured_tasks(learning: Learning) -> list[tuple[str, str]]:
     """Group and name of each task that was measured, those to be learnt first."""
-    return sorted(learning.cycles[0].tasks, key=lambda it: (GROUPS.index(it[0]), it[1]))
+    return sorted(learning.cycles[0].tasks, key=lambda key: (GROUPS.index(key[0]), key[1]))
 
 
 def measured_cycles(learning: Learning) -> range:
     """The cycles that were measured in full: as often as the base was before any feedback."""
     wanted = sum(count.runs for count in learning.cycles[0].tasks.values())
     full = 0
-    while full < len(learning.cycles) and sum(it.runs for it in learning.cycles[full].tasks.values()) >= wanted > 0:
+    while full < len(learning.cycles) and sum(task.runs for task in learning.cycles[full].tasks.values()) >= wanted > 0:
         full += 1
     return range(full)
 
 
 def _point(feedback: str, cycle: int, by_seed: dict[int, Learning]) -> Point:
     those = {seed: it for seed, it in by_seed.items() if cycle in measured_cycles(it)}
-    so_far = [it.cycles[: cycle + 1] for it in those.values()]
+    so_far = [learning.cycles[: cycle + 1] for learning in those.values()]
     shares = {
         group: [
-            count.share if count.runs else None for it in those.values() for count in [it.cycles[cycle].group(group)]
+            count.share if count.runs else None
+            for learning in those.values()
+            for count in [learning.cycles[cycle].group(group)]
         ]
         for group in GROUPS
     }
@@ -142,22 +144,22 @@ def _point(feedback: str, cycle: int, by_seed: dict[int, Learning]) -> Point:
         tuple(those),
         shares["unseen"],
         shares["old"],
-        rated=[sum(len(it.rated) for it in cycles) for cycles in so_far],
-        corrected=[sum(it.corrected("human", "reviewer", "teacher") for it in cycles) for cycles in so_far],
-        own=[sum(it.corrected("retry") for it in cycles) for cycles in so_far],
-        training_s=[sum(it.training_s for it in cycles) for cycles in so_far],
+        rated=[sum(len(cycle.rated) for cycle in cycles) for cycles in so_far],
+        corrected=[sum(cycle.corrected("human", "reviewer", "teacher") for cycle in cycles) for cycles in so_far],
+        own=[sum(cycle.corrected("retry") for cycle in cycles) for cycles in so_far],
+        training_s=[sum(cycle.training_s for cycle in cycles) for cycles in so_far],
         outcomes=[cycles[-1].outcome for cycles in so_far],
     )
 
 
 def _task_rows(feedback: str, learnings: Sequence[Learning]) -> list[TaskRow]:
-    last = min(len(measured_cycles(it)) for it in learnings) - 1
+    last = min(len(measured_cycles(learning)) for learning in learnings) - 1
     if last < 0:
         return []
     rows = []
     for group, task in measured_tasks(learnings[0]):
         before, after = (
-            sum((it.cycles[cycle].tasks.get((group, task), Count()) for it in learnings), Count())
+            sum((learning.cycles[cycle].tasks.get((group, task), Count()) for learning in learnings), Count())
             for cycle in (0, last)
         )
         rows.append(TaskRow(feedback, task, group, last, before, after))
@@ -258,7 +260,11 @@ def as_document(found: Report) -> dict[str, Any]:
 
 
 def _count(count: Count) -> dict[str, Any]:
-    return {"good": count.good, "runs": count.runs, "interval": [round(it, 4) for it in wilson(count.good, count.runs)]}
+    return {
+        "good": count.good,
+        "runs": count.runs,
+        "interval": [round(bound, 4) for bound in wilson(count.good, count.runs)],
+    }
 
 
 def _markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -22,6 +22,9 @@ HINTS: dict[Hint, str] = {
     Hint.GIVE_ANSWER: "give it with --answer",
     Hint.GIVE_ACTIONS: "give each with --action",
     Hint.MAKE_LOG: "make one with 'grokputer init', or name one with --db",
+    Hint.NAME_LOG: "name another with --db",
+    Hint.RESTORE_LOG: "restore it from a backup, or name another with --db",
+    Hint.GIVE_TASKS: "give some with --tasks",
 }
 """How the command line says each hint."""
 

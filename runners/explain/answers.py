@@ -52,7 +52,7 @@ def answer(about: Mapping[str, Any], roots: Sequence[Node], show: Show) -> str:
 def _adapter(about: Mapping[str, Any], nodes: Sequence[Node], show: Show) -> str:
     """How the adapter, or the rollout of it, stands, and by what."""
     name = about["adapter"]
-    own = sorted((node for node in nodes if node.data.get("adapter") == name), key=lambda it: it.position)
+    own = sorted((node for node in nodes if node.data.get("adapter") == name), key=lambda item: item.position)
     kinds = {kind.TOPIC for kind in DECISIVE}
     last = next((node for node in reversed(own) if node.kind in kinds), None)
     if last is None:
@@ -84,7 +84,7 @@ def _decision(name: str, last: Node, own: Sequence[Node], show: Show) -> str:
         case RolloutPaused.TOPIC:
             return f"The rollout of {name} was paused on {when}{by}, and waits for a person: {reason}"
         case RolloutStarted.TOPIC | RolloutResumed.TOPIC:
-            looks = [it for it in own if it.kind == CanaryAssessed.TOPIC]
+            looks = [event for event in own if event.kind == CanaryAssessed.TOPIC]
             so_far = f"; the last look said {looks[-1].data['verdict']}: {_message(looks[-1])}" if looks else ""
             return f"{name} is a canary since {when}, and nothing is decided yet{so_far}"
         case GateJudged.TOPIC:
@@ -96,10 +96,10 @@ def _decision(name: str, last: Node, own: Sequence[Node], show: Show) -> str:
 
 def _why(promoted: Node, own: Sequence[Node]) -> str:
     """The numbers of the look that the program promoted by; empty where a person decided, or there are none."""
-    looks = [it for it in own if it.kind == CanaryAssessed.TOPIC and it.position < promoted.position]
+    looks = [event for event in own if event.kind == CanaryAssessed.TOPIC and event.position < promoted.position]
     if promoted.actor != ACTOR or not looks or looks[-1].data["verdict"] != "promote":
         return ""
-    begun = [it for it in own if it.kind == RolloutStarted.TOPIC and it.position < promoted.position]
+    begun = [event for event in own if event.kind == RolloutStarted.TOPIC and event.position < promoted.position]
     stable = (begun[-1].data["stable"] if begun else None) or "base"
     canary, other = (_succeeded(looks[-1].data["numbers"].get(arm) or {}) for arm in ("canary", "stable"))
     if canary is None:
@@ -159,8 +159,10 @@ def _run(about: Mapping[str, Any], root: Node, show: Show) -> str:
 def _setting(about: Mapping[str, Any], nodes: Sequence[Node], show: Show) -> str:
     """Who set it last, from what and why."""
     key, value = about["setting"], say_value(about["value"])
-    in_force = [it for it in nodes if it.kind == PolicyChanged.TOPIC and it.data["until"] is None]
-    exact = [it for it in in_force if it.data["key"] == key] or [it for it in in_force if key.endswith(it.data["key"])]
+    in_force = [node for node in nodes if node.kind == PolicyChanged.TOPIC and node.data["until"] is None]
+    exact = [node for node in in_force if node.data["key"] == key] or [
+        node for node in in_force if key.endswith(node.data["key"])
+    ]
     if not exact:
         return f"{key} is {value}, its default: no person has changed it."
     last = exact[-1]

@@ -69,7 +69,9 @@ def draw(chart: Chart) -> str:
         return 100 * (x - left) / (right - left)
 
     def down(y: float) -> float:
-        low, high, y = (math.log(it) if chart.is_log else it for it in (chart.low, chart.high, max(y, chart.low)))
+        low, high, y = (
+            math.log(value) if chart.is_log else value for value in (chart.low, chart.high, max(y, chart.low))
+        )
         return 100 * (1 - (min(y, high) - low) / (high - low))
 
     grid = "".join(f'<path class="grid" d="M0 {down(y):.2f}H100"/>' for y, _ in chart.ticks)

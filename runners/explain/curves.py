@@ -45,11 +45,15 @@ def draw_ratings(history: History, anchors: Collection[int]) -> str:
     given = history.ratings_given
     if not given:
         return ""
-    shown = [it for it in history.means if it.count >= FEWEST]
-    pieces = [[(it.position, it.mean) for it in of_one] for _, of_one in groupby(shown, key=lambda it: it.adapter)]
-    thresholds = [(it.position, it.threshold) for it in history.means]
-    dots = {arm: [(it.position, it.stars) for it in given if it.arm == arm] for arm in ("stable", "canary")}
-    places = [*(it.position for it in given), *(it.position for it in history.marks)]
+    shown = [mean for mean in history.means if mean.count >= FEWEST]
+    pieces = [
+        [(mean.position, mean.mean) for mean in of_one] for _, of_one in groupby(shown, key=lambda mean: mean.adapter)
+    ]
+    thresholds = [(mean.position, mean.threshold) for mean in history.means]
+    dots = {
+        arm: [(rating.position, rating.stars) for rating in given if rating.arm == arm] for arm in ("stable", "canary")
+    }
+    places = [*(rating.position for rating in given), *(rating.position for rating in history.marks)]
     window = history.policy.rating(history.role).window
     lines = [
         Line("a rating", "quiet", [dots["stable"]], is_dots=True),
@@ -70,9 +74,11 @@ def draw_looks(history: History, anchors: Collection[int]) -> str:
     """What each look at the canary rested on, after every event that changed it; empty where there was none."""
     tones = [TONES.get(verdict.verdict, "") for verdict in history.verdicts]
     flags = [_flag(mark, tone, anchors) for mark, tone in zip(history.looks_recorded, tones, strict=True)]
-    points = [(it.position, it.verdict.numbers) for it in history.looks]
-    points += [(mark.position, it.numbers) for mark, it in zip(history.looks_recorded, history.verdicts, strict=True)]
-    points.sort(key=lambda it: it[0])
+    points = [(look.position, look.verdict.numbers) for look in history.looks]
+    points += [
+        (mark.position, look.numbers) for mark, look in zip(history.looks_recorded, history.verdicts, strict=True)
+    ]
+    points.sort(key=lambda point: point[0])
     if not points:
         return ""
     span = (points[0][0], max(points[-1][0], points[0][0] + 1))
@@ -114,9 +120,9 @@ def _evidence(points: Numbers, flags: Sequence[Flag], span: tuple[int, int]) -> 
 def _metric(name: str, points: Numbers, flags: Sequence[Flag], span: tuple[int, int]) -> Chart | None:
     """One figure of both arms and the bar it was held against; None where neither arm has it."""
     title, low, high, ticks = METRICS[name]
-    canary = _pick(points, lambda it: (it.get("canary") or {}).get(name))
-    stable = _pick(points, lambda it: (it.get("stable") or {}).get(name))
-    bar = _pick(points, lambda it: (it.get("bars") or {}).get(name))
+    canary = _pick(points, lambda numbers: (numbers.get("canary") or {}).get(name))
+    stable = _pick(points, lambda numbers: (numbers.get("stable") or {}).get(name))
+    bar = _pick(points, lambda numbers: (numbers.get("bars") or {}).get(name))
     if not canary and not stable:
         return None
     lines = [Line("canary", "c4", [canary]), Line("stable", "c1", [stable]), Line("bar", "c2", [bar], is_dashed=True)]

@@ -233,11 +233,15 @@ def _record(
     rows = [lesson.to_json() for lesson in lessons]
     steps = sum(not lesson.is_instead for lesson in lessons)
     # Keys are salted, so the same correction is known by its text.
-    known = (it.correction for it in run.corrections if _read(ledger.get_content(it.correction)) == rows)
+    known = (
+        correction.correction
+        for correction in run.corrections
+        if _read(ledger.get_content(correction.correction)) == rows
+    )
     key = next(known, None) or ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
-    return ledger.write(TaskRun, run.id, lambda it: it.correct(source, key, steps, is_verified, context))
+    return ledger.write(TaskRun, run.id, lambda run: run.correct(source, key, steps, is_verified, context))
 
 
 def _read(correction: str | None) -> Any:

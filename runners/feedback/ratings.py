@@ -30,14 +30,14 @@ def record_rating(
     named = keep_issues(ledger, issues)
     context = ledger.context(actor, ended.reference)
     return ledger.write(
-        TaskRun, run.id, lambda it: it.rate(stars, "human", named, key, context, step=step, fault=fault)
+        TaskRun, run.id, lambda run: run.rate(stars, "human", named, key, context, step=step, fault=fault)
     )
 
 
 def keep_issues(ledger: Ledger, issues: Iterable[str]) -> list[str]:
     """The issues as an event names them: those of ``ISSUES`` by name, others by the content keys of the words."""
     words = filter(None, (issue.strip() for issue in issues))
-    return [it if it in ISSUES else ledger.put(it, "the issue") for it in words]
+    return [word if word in ISSUES else ledger.put(word, "the issue") for word in words]
 
 
 def require_ended(run: TaskRun) -> Any:

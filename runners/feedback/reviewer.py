@@ -87,7 +87,7 @@ def review(
     step = None
     if corrects and stars < GOOD_STARS and environment is not None:
         step = _correct(ledger, run, environment, reviewer)
-    return ledger.write(TaskRun, run.id, lambda it: it.rate(stars, REVIEWER, issues, None, context, step=step))
+    return ledger.write(TaskRun, run.id, lambda run: run.rate(stars, REVIEWER, issues, None, context, step=step))
 
 
 def _correct(ledger: Ledger, run: TaskRun, environment: Environment, reviewer: Reviewer) -> int | None:

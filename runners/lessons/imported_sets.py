@@ -33,7 +33,7 @@ def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | Non
         "license": _put_license(ledger, license or read.license),
         "reasons": dict(read.reasons),
     }
-    ledger.write(ExampleSet, id, lambda it: it.import_(ledger.context(actor), **fields))
+    ledger.write(ExampleSet, id, lambda examples: examples.import_(ledger.context(actor), **fields))
     return True
 
 

@@ -61,20 +61,23 @@ def correct_by_retries(
     playing: list[_Retry] = []
     while True:
         for run, first in islice(waiting, width - len(playing)):
-            playing.append(_Retry(ledger, run, first, environment, {it.seat for it in playing}))
+            playing.append(_Retry(ledger, run, first, environment, {attempt.seat for attempt in playing}))
         if not playing:
             return
         for it in playing:
             it.explore(sampling)
-        asking = [it for it in playing if not it.is_over]
-        answers = model.complete_many([it.request(sampling) for it in asking])
+        asking = [attempt for attempt in playing if not attempt.is_over]
+        answers = model.complete_many([attempt.request(sampling) for attempt in asking])
         for it, answer in zip(asking, answers, strict=True):
             it.take(answer)
-        for it in [it for it in playing if it.has_succeeded]:
+        for it in [attempt for attempt in playing if attempt.has_succeeded]:
             it.shorten()
             yield record_lessons(ledger, it.run, it.lessons, "retry", actor)
-        before, playing = playing, [it for it in playing if not it.has_succeeded and it.goes_on(sampling.attempts)]
-        for fault in (it.fault for it in before if it.fault is not None):
+        before, playing = (
+            playing,
+            [attempt for attempt in playing if not attempt.has_succeeded and attempt.goes_on(sampling.attempts)],
+        )
+        for fault in (attempt.fault for attempt in before if attempt.fault is not None):
             if on_fault is None:
                 raise fault
             on_fault(fault)

@@ -60,7 +60,9 @@ def vary_run(ledger: Ledger, run: PastRun, environment: Environment, teacher: Te
         "is_verified": not is_question,
     }
     context = ledger.context(actor, run.correction.reference)
-    ledger.write(ExampleSet, example_set_id(run.started.role, dataset), lambda it: it.synthesize(context, **fields))
+    ledger.write(
+        ExampleSet, example_set_id(run.started.role, dataset), lambda examples: examples.synthesize(context, **fields)
+    )
     return len(made)
 
 

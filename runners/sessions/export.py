@@ -90,7 +90,7 @@ def _row(log: Log, run: TaskRun) -> dict[str, Any] | None:
     if run.imported is not None and logged is None:
         return None
     row = _build(log, run) if logged is None else json.loads(logged)
-    rating = next((it for it in reversed(run.ratings) if it.source == "human"), None)
+    rating = next((candidate for candidate in reversed(run.ratings) if candidate.source == "human"), None)
     if row is None or rating is None:
         return row
     said = read_session("", row)
@@ -108,7 +108,7 @@ def _row(log: Log, run: TaskRun) -> dict[str, Any] | None:
 
 def _say_rating(log: Log, rating: TaskRated) -> dict[str, Any]:
     comment = None if rating.comment is None else log.get_content(rating.comment)
-    issues = list(filter(None, (_words(log, it) for it in rating.issues)))
+    issues = list(filter(None, (_words(log, issue) for issue in rating.issues)))
     said = {"user_rating": rating.stars, "feedback_comment": comment, "what_went_wrong": issues}
     return {key: value for key, value in said.items() if value not in (None, [])}
 

@@ -51,7 +51,9 @@ def show_value(value: Any) -> str:
     """The value as JSON on one line, cut where it is long, with what no screen should get written as escapes."""
     text = value.text if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False, default=str)
     cut = f"{text[:SHOWN]}…" if len(text) > SHOWN else text
-    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in cut)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in cut
+    )
 
 
 def _files(path: Path) -> list[Path]:

@@ -74,10 +74,10 @@ def record_session(ledger: Ledger, session: Session, role: str, actor: str) -> b
         session.task,
         logged,
         *(json.dumps(it, ensure_ascii=False) for it in asked),
-        *(it.answer for it in session.acts),
+        *(act.answer for act in session.acts),
     ]
     task, logged, *keys = (ledger.put(it) for it in [*words, *([session.comment] if session.comment else [])])
-    issues = [it if it in ISSUES else ledger.put(it) for it in session.issues]
+    issues = [issue if issue in ISSUES else ledger.put(issue) for issue in session.issues]
     detail = ledger.put("; ".join(session.issues) or SAYS_FAILED)
     prompts, answers, comment = keys[: len(asked)], keys[len(asked) : 2 * len(asked)], keys[2 * len(asked) :]
 
@@ -110,8 +110,8 @@ def _start(ledger: Ledger, run: TaskRun, session: Session, task: str, logged: st
         capabilities=(Capability.QUESTION,), task=task, base=IMPORTED,
         adapter=":".join(filter(None, [IMPORTED, version])), policy={IMPORTED: told},
     )  # fmt: skip
-    began, ended = (None if it is None else it.isoformat() for it in (session.began, session.ended))
-    times = tuple(None if it.began is None else it.began.isoformat() for it in session.acts)
+    began, ended = (None if moment is None else moment.isoformat() for moment in (session.began, session.ended))
+    times = tuple(None if act.began is None else act.began.isoformat() for act in session.acts)
     run.import_session(
         _after(ledger, run, actor),
         session=logged,

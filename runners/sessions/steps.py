@@ -142,9 +142,9 @@ class _Steps:
     def _content(self, value: Any) -> str | None:
         if isinstance(value, list):
             parts = [it.get("text") if isinstance(it, dict) and it.get("type") == "text" else None for it in value]
-            if not all(isinstance(it, str) for it in parts):
+            if not all(isinstance(part, str) for part in parts):
                 self.values.refuse("iterations[].content", value, "text, or a list of parts that are text")
-            value = "\n".join(str(it) for it in parts)
+            value = "\n".join(str(part) for part in parts)
         return self.values.text("iterations[].content", value)
 
     def _prompt(self, value: Any) -> tuple[Message, ...] | None:

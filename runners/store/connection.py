@@ -44,7 +44,7 @@ def is_folder_writable(path: Path) -> bool:
 def is_as_it_lies(path: Path) -> bool:
     """Whether the log can be read without the files beside it: all that was committed is in the one file."""
     journals = (path.resolve().with_name(f"{path.resolve().name}{end}") for end in ("-wal", "-journal"))
-    return not any(it.exists() and it.stat().st_size for it in journals)
+    return not any(journal.exists() and journal.stat().st_size for journal in journals)
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
@@ -126,5 +126,5 @@ def _advice(path: Path) -> str:
     folder = path.resolve().parent
     if folder.exists() and os.statvfs(folder).f_flag & os.ST_RDONLY:
         return "its file system is read-only, so copy the log and the files beside it to another"
-    closed = next((it for it in (path, folder) if it.exists() and not os.access(it, os.W_OK)), None)
+    closed = next((place for place in (path, folder) if place.exists() and not os.access(place, os.W_OK)), None)
     return "check its permissions" if closed is None else f"this user may not write {closed}, so check its permissions"

@@ -180,7 +180,7 @@ class Ledger(Log):
         undone = collected
         try:
             outcomes = self._store_all(list(zip(events, (save.also for save in saves), strict=True)))
-            errors = [self._explained(it) if isinstance(it, Exception) else None for it in outcomes]
+            errors = [self._explained(outcome) if isinstance(outcome, Exception) else None for outcome in outcomes]
             undone = [pairs for pairs, error in zip(collected, errors, strict=True) if error is not None]
         except PersistenceError as error:
             raise self._explained(error) from error
@@ -300,4 +300,4 @@ class _Events(Application[UUID]):
     def record_all(self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]]) -> list[Sequence[int] | Exception]:
         """Store each member's events in one commit for all; each one's positions or its error."""
         to_stored = self.mapper.to_stored_event
-        return self.recorder.insert_all([([to_stored(it) for it in events], also) for events, also in batch])
+        return self.recorder.insert_all([([to_stored(event) for event in events], also) for events, also in batch])

@@ -180,7 +180,7 @@ class Log:
 
     def get(self, kind: type[A], id: UUID) -> A:
         """The aggregate as the log has it, or a blank one."""
-        return kind.project(id, (it.event for it in self.history(id)))
+        return kind.project(id, (stored.event for stored in self.history(id)))
 
     def last(self, id: UUID) -> Recorded | None:
         """The newest event of one aggregate, None without any."""
@@ -355,4 +355,4 @@ class LogAsOf(Log):
 
     def history(self, id: UUID) -> list[Recorded]:
         """All events of one aggregate up to then."""
-        return [it for it in super().history(id) if self.until is None or it.position <= self.until]
+        return [stored for stored in super().history(id) if self.until is None or stored.position <= self.until]

@@ -78,7 +78,7 @@ class LogRecorder(SQLiteProcessRecorder):
 
         with _translated():
             outcomes = self.datastore.writer.do_all([work(*member) for member in batch])
-        return [_translate(it) if isinstance(it, sqlite3.Error) else it for it in outcomes]
+        return [_translate(outcome) if isinstance(outcome, sqlite3.Error) else outcome for outcome in outcomes]
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Store how far a follower is. Raises ``IntegrityError`` when it is further already."""
@@ -142,7 +142,9 @@ def _translate(error: sqlite3.Error | OSError) -> PersistenceError:
 
 
 def _rows(stored_events: Sequence[StoredEvent]) -> list[Row]:
-    return [(_hex(it.originator_id), it.originator_version, it.topic, it.state) for it in stored_events]
+    return [
+        (_hex(stored.originator_id), stored.originator_version, stored.topic, stored.state) for stored in stored_events
+    ]
 
 
 def _hex(id: UUID | str) -> str:

@@ -91,15 +91,17 @@ def is_blank(path: Path) -> bool:
     try:
         with closing(connect(path, "ro")) as connection:
             tables: int = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-            marks = [connection.execute(f"PRAGMA {it}").fetchone()[0] for it in ("application_id", "user_version")]
+            marks = [
+                connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in ("application_id", "user_version")
+            ]
     except sqlite3.Error:
         return False
     return not tables and marks == [0, 0]
 
 
 def _remove(file: Path) -> None:
-    for it in (file, *beside(file)):
-        it.unlink(missing_ok=True)
+    for leftover in (file, *beside(file)):
+        leftover.unlink(missing_ok=True)
 
 
 def upgrade_tables(path: Path) -> None:

@@ -31,7 +31,7 @@ OWN: dict[str, Callable[[], Environment]] = {CHAT: _open_chat, MINIWOB: _open_mi
 
 def environment_names() -> list[str]:
     """The names of all environments that there are here, sorted."""
-    return sorted({*OWN, *(it.name for it in list_plugins("environment"))})
+    return sorted({*OWN, *(plugin.name for plugin in list_plugins("environment"))})
 
 
 def open_environment(name: str) -> Environment:

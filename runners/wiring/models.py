@@ -48,7 +48,7 @@ OWN: dict[str, Callable[[Policy], Model]] = {LOCAL: _open_local, ENDPOINT: _open
 
 def backend_names() -> list[str]:
     """The names of all backends that there are here, sorted."""
-    return sorted({*OWN, *(it.name for it in list_plugins("model"))})
+    return sorted({*OWN, *(plugin.name for plugin in list_plugins("model"))})
 
 
 def open_model(policy: Policy) -> Model:

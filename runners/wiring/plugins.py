@@ -77,7 +77,7 @@ def list_plugins(kind: Kind) -> Iterator[Plugin]:
     """All parts of the kind that installed packages offer, by name. Nothing of the packages is loaded."""
     from importlib.metadata import entry_points
 
-    for point in sorted(entry_points(group=GROUPS[kind]), key=lambda it: it.name):
+    for point in sorted(entry_points(group=GROUPS[kind]), key=lambda plugin: plugin.name):
         yield Plugin(kind, point.name, _name_package(point), point)
 
 
@@ -89,8 +89,8 @@ def _name_package(point: EntryPoint) -> str:
 
 def find_plugin(kind: Kind, name: str) -> Plugin | None:
     """The part of this name, None where no package offers one. Raises ``BadPlugin`` where several packages do."""
-    found = [it for it in list_plugins(kind) if it.name == name]
-    if len({it.package for it in found}) > 1:
-        packages = " and ".join(it.package for it in found)
+    found = [plugin for plugin in list_plugins(kind) if plugin.name == name]
+    if len({plugin.package for plugin in found}) > 1:
+        packages = " and ".join(plugin.package for plugin in found)
         raise BadPlugin(f"{kind} {name!r} is offered by {packages}; uninstall all but one of them")
     return found[0] if found else None

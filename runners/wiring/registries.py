@@ -17,7 +17,7 @@ OWN = (LOCAL,)
 
 def registry_names() -> list[str]:
     """The names of all registries that there are here, sorted."""
-    return sorted({*OWN, *(it.name for it in list_plugins("registry"))})
+    return sorted({*OWN, *(plugin.name for plugin in list_plugins("registry"))})
 
 
 def open_registry(policy: Policy, log: Path) -> WeightRegistry:
