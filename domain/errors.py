@@ -30,7 +30,16 @@ class Hint(StrEnum):
     GIVE_ACTIONS = "give_actions"
     MAKE_LOG = "make_log"
     NAME_LOG = "name_log"
+    NAME_OTHER_LOG = "name_other_log"
     RESTORE_LOG = "restore_log"
+    VERIFY_LOG = "verify_log"
+    WRITE_ONCE = "write_once"
+    EXPORT_LOG = "export_log"
+    NAME_NEW_LOG = "name_new_log"
+    FORCE_RESTORE = "force_restore"
+    GIVE_BACKUP = "give_backup"
+    GIVE_HEAD = "give_head"
+    MAKE_PROOF = "make_proof"
     GIVE_TASKS = "give_tasks"
 
 

@@ -49,30 +49,6 @@ chosen."""
 LONGEST_MESSAGE = 1000
 """Characters of a message; chosen: webhooks should stay far under 20 kB."""
 
-NEXT_STEPS = {
-    "breach": "A training is requested. 'grokputer work' carries it out, 'grokputer status' shows how far it is.",
-    "canary failed": "All runs go to what was live before. 'grokputer why {adapter}' shows what it was judged by; "
-    "correcting failed runs makes the next training better.",
-    "canary inconclusive": "It keeps its share of the runs until you decide: 'grokputer rollouts resume {adapter}', "
-    "'... promote {adapter}' or '... abort {adapter}'.",
-    "approval needed": "It keeps its share of the runs until you decide: 'grokputer rollouts approve {adapter}' or "
-    "'... abort {adapter}'.",
-    "adapter rejected": "No run was sent to it. 'grokputer why {adapter}' shows the numbers.",
-    "training failed": "'grokputer doctor' checks the machine; then ask again with 'grokputer train {role}'.",
-    "low mean": "'grokputer runs --role {role}' lists what was rated; correct what failed, or take back what was "
-    "promoted last with 'grokputer rollouts rollback'.",
-    "rollout paused": "It keeps its share of the runs until a person decides: 'grokputer rollouts resume {adapter}', "
-    "'... promote {adapter}' or '... abort {adapter}'.",
-    "rolled back": "'grokputer rollouts forward {adapter}' makes it live again; 'grokputer train {role}' asks for a new one.",
-    "rolled forward": "Nothing needs to be done. 'grokputer rollouts rollback {adapter}' takes it back.",
-    "rollout ended": "'grokputer rollouts forward {adapter}' makes it live all the same; 'grokputer train {role}' asks for a "
-    "new one.",
-    "weights missing": "Put the folder back, from a backup if there is one; or send the runs elsewhere with "
-    "'grokputer rollouts rollback {adapter}'.",
-    "test": "Nothing has happened; somebody tries whether alerts arrive.",
-}
-"""What to do about each kind of alert."""
-
 NOTES = ("rolled forward",)
 """Kinds that need no action: such an alert is never open and never resolved."""
 
@@ -102,14 +78,6 @@ class Delivery:
     """The end of the alert, where that is what is sent."""
     first_id: str = ""
     """Where the end of the alert is sent: the id under which this channel sent the alert."""
-
-    @property
-    def next_step(self) -> str:
-        """What to do about it, a sentence or two."""
-        if self.resolved is not None:
-            return "Nothing needs to be done about it any more."
-        step = NEXT_STEPS.get(self.alert.kind, "'grokputer status' shows how things stand.")
-        return step.format(adapter=self.alert.adapter, role=self.alert.role)
 
 
 @dataclass(frozen=True)
