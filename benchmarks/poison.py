@@ -63,7 +63,7 @@ class Poisoned(_Loop):
         hit = self._choose(runs, draw)
         for run in hit:
             self._poison(run, draw)
-        self.parts.state = process_new_events(self.ledger)
+        self.services.state = process_new_events(self.ledger)
         self.display.say(f"{len(hit)} of {len(runs)} corrected runs were poisoned")
 
     def _corrected_runs(self) -> list[TaskRun]:
@@ -142,10 +142,10 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     ledger, display = Ledger.create(asked.out / "events.db"), Lines()
     reporter = Reporter(display.say)
-    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as parts:
-        worker = Worker(ledger, parts, reporter)
+    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as services:
+        worker = Worker(ledger, services, reporter)
         Poisoned(
-            ledger, parts, worker, plan, "poison", display, TaskReviewer(parts.environment(plan.environment))
+            ledger, services, worker, plan, "poison", display, TaskReviewer(services.environment(plan.environment))
         ).play()
     print(json.dumps(tell(ledger), indent=2))
 

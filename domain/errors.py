@@ -41,6 +41,12 @@ class Hint(StrEnum):
     GIVE_HEAD = "give_head"
     MAKE_PROOF = "make_proof"
     GIVE_TASKS = "give_tasks"
+    SEE_NAMES = "see_names"
+    SEE_LOG = "see_log"
+    SEE_STATUS_OF = "see_status_of"
+    RUN_BENCH = "run_bench"
+    RESUME_BENCH = "resume_bench"
+    START_BENCH = "start_bench"
 
 
 class GrokputerError(Exception):

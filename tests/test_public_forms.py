@@ -155,7 +155,7 @@ LEFT: list[tuple[str, Any, str, str]] = [
     ("weight 0 alone", {"messages": [USER, {**ANSWER, "weight": 0}]}, "weight 0", "every answer has weight 0"),
     ("half a weight", {"messages": [USER, {**ANSWER, "weight": 0.5}]}, "label", "has weight 0.5; a weight is 0 or 1"),
     ("another label", {**GOOD, "label": "positive"}, "label", "'label' is positive; it is true, false, or one of target, good"),
-    ("a label of weight 0", {"messages": [USER, {**ANSWER, "weight": 0}], "label": False}, "weight 0", "every answer has weight 0"),
+    ("a label of weight 0", {"messages": [USER, {**ANSWER, "weight": 0}], "label": False}, "weight 0", "has weight 0"),
     ("chosen alone", {"prompt": "Two?", "chosen": "2", "rejected": None}, "no answer", "has 'chosen' without 'rejected'"),
     ("chosen as rejected", {"prompt": "Two?", "chosen": "2", "rejected": " 2"}, "ambiguous", "are the same"),
     ("rejected and a label", {"messages": [USER, ANSWER], "rejected": "3", "label": False}, "ambiguous",

@@ -91,7 +91,7 @@ def _role_of(state: State, name: str) -> str:
 
 def compare(
     ledger: Ledger,
-    parts: Services,
+    services: Services,
     design: Design,
     actor: str,
     reviewer: Reviewer | None = None,
@@ -104,14 +104,14 @@ def compare(
     """
     if ledger.get(Comparison, design.id).concluded is not None:
         return design.id
-    _warm_up(parts, design)
-    bars, played_before = Bars.of(parts.state.policy, design.role), count_played(ledger, design)
+    _warm_up(services, design)
+    bars, played_before = Bars.of(services.state.policy, design.role), count_played(ledger, design)
     ledger.write(
         Comparison,
         design.id,
         lambda comparison: comparison.start(design, bars.as_numbers(), played_before, ledger.context(actor)),
     )
-    _play(_Bench(ledger, parts, design, actor, reviewer), on_count)
+    _play(_Bench(ledger, services, design, actor, reviewer), on_count)
     result = load_result(ledger, design.id)
     if not result.pairs:
         raise GrokputerError(f"no page was done by both arms; each lost its browser or met an error {ATTEMPTS} times")
@@ -125,13 +125,13 @@ def compare(
     return design.id
 
 
-def _warm_up(parts: Services, design: Design) -> None:
+def _warm_up(services: Services, design: Design) -> None:
     """Let each arm answer once, unrecorded, so that loading time does not count as latency."""
     for adapter in (design.a, design.b):
-        parts.prepare(adapter)
+        services.prepare(adapter)
     page = Page("Click Ok.", ("button:Ok[1]",))
     for adapter in (design.a, design.b):
-        parts.model.complete(observe(page, []), adapter=adapter, max_tokens=1)
+        services.model.complete(observe(page, []), adapter=adapter, max_tokens=1)
 
 
 def _play(bench: _Bench, on_count: Count) -> None:
@@ -148,10 +148,12 @@ def _play(bench: _Bench, on_count: Count) -> None:
 class _Bench:
     """The two arms and the tools to run them."""
 
-    def __init__(self, ledger: Ledger, parts: Services, design: Design, actor: str, reviewer: Reviewer | None) -> None:
-        self.ledger, self.parts, self.design, self.reviewer = ledger, parts, design, reviewer
-        self.runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, actor)
-        self.environment = parts.environment(design.environment)
+    def __init__(
+        self, ledger: Ledger, services: Services, design: Design, actor: str, reviewer: Reviewer | None
+    ) -> None:
+        self.ledger, self.services, self.design, self.reviewer = ledger, services, design, reviewer
+        self.runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, actor)
+        self.environment = services.environment(design.environment)
 
     def play(self, place: Place) -> str:
         """Make and rate the page's missing runs; the fault that prevents the pair's comparison, empty without one."""
@@ -174,7 +176,7 @@ class _Bench:
         task = Task(design.environment, place.task, place.seed, role, session_of(design.id))
         specs = [RunSpec(task, id, Route(RunArm.PINNED, adapter, None, design.role))]
         try:
-            [run] = run_batch(self.runner, specs, self.environment, self.parts.state, width=1)
+            [run] = run_batch(self.runner, specs, self.environment, self.services.state, width=1)
         except IntegrityError:
             raise NotPossible("another process is running the same comparison; wait until it ends") from None
         return run

@@ -34,6 +34,12 @@ HINTS: dict[Hint, str] = {
     Hint.MAKE_PROOF: "make one with 'grokputer prove POSITION'",
     Hint.RESTORE_LOG: "restore it from a backup, or name another with --db",
     Hint.GIVE_TASKS: "give some with --tasks",
+    Hint.SEE_NAMES: "see 'grokputer adapters', 'settings', 'runs' or 'rollouts'",
+    Hint.SEE_LOG: "see 'grokputer log --db {about}'",
+    Hint.SEE_STATUS_OF: "see 'grokputer status --db {about}'",
+    Hint.RUN_BENCH: "'grokputer bench learn' makes some",
+    Hint.RESUME_BENCH: "continue it with --resume, or give another --out",
+    Hint.START_BENCH: "start one without --resume",
 }
 """How the command line says each hint."""
 

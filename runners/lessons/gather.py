@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 def collect_examples(
-    ledger: Ledger, parts: Services, requested: TrainingRequested, policy: Policy, say: Say = lambda line: None
+    ledger: Ledger, services: Services, requested: TrainingRequested, policy: Policy, say: Say = lambda line: None
 ) -> None:
     """Correct failed runs where possible, then vary the corrections.
 
@@ -46,19 +46,19 @@ def collect_examples(
         sampling = RetryPolicy(
             requested.parent, requested.retries, training.retry_temperature, training.retry_exploration
         )
-        _retry(ledger, parts, requested, sampling, say)
+        _retry(ledger, services, requested, sampling, say)
         if pages := policy.training(role).practice:
-            _practise(ledger, parts, requested, pages, sampling, say)
+            _practise(ledger, services, requested, pages, sampling, say)
     try:
-        teacher = parts.teacher(policy, role)
+        teacher = services.teacher(policy, role)
         if teacher is None:
             return
         for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
             if run.started.is_verified or recipe.teacher_answers:
-                _teach(ledger, parts, run, teacher, policy.teacher(role).tries, say)
+                _teach(ledger, services, run, teacher, policy.teacher(role).tries, say)
         count = policy.teacher(role).variations
         for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
-            vary(ledger, parts, run, teacher, count, say=say)
+            vary(ledger, services, run, teacher, count, say=say)
     except ModelError as error:
         # The other corrections can still be learnt from.
         say(f"the teacher is not asked again before this training: {error}")
@@ -66,7 +66,7 @@ def collect_examples(
 
 def vary(
     ledger: Ledger,
-    parts: Services,
+    services: Services,
     run: PastRun,
     teacher: Teacher,
     count: int,
@@ -80,7 +80,7 @@ def vary(
     """
     environment = run.started.environment
     with _skip_on_error(say, f"the teacher cannot vary runs of {environment} here", but=(ModelError,)):
-        return vary_run(ledger, run, parts.environment(environment), teacher, count, actor)
+        return vary_run(ledger, run, services.environment(environment), teacher, count, actor)
     return 0
 
 
@@ -123,7 +123,7 @@ def _first_turn(run: PastRun) -> int:
     return 1 if run.started.role == run.role else run.steps[0].step
 
 
-def _retry(ledger: Ledger, parts: Services, requested: TrainingRequested, sampling: RetryPolicy, say: Say) -> None:
+def _retry(ledger: Ledger, services: Services, requested: TrainingRequested, sampling: RetryPolicy, say: Say) -> None:
     """Let the model retry failed runs, in each environment that is available here."""
     share = Recipe.from_json(requested.recipe).held_out_share
     places: dict[str, list[PastRun]] = {}
@@ -134,14 +134,14 @@ def _retry(ledger: Ledger, parts: Services, requested: TrainingRequested, sampli
         failed = ((ledger.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
         problem = f"failed runs of {name} are not tried again"
         with _skip_on_error(say, problem):
-            parts.prepare(requested.parent)
-            place, report = parts.environment(name), _reporter(say, problem)
-            for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, on_fault=report):
+            services.prepare(requested.parent)
+            place, report = services.environment(name), _reporter(say, problem)
+            for _ in correct_by_retries(ledger, failed, place, services.model, sampling, ACTOR, on_fault=report):
                 pass
 
 
 def _practise(
-    ledger: Ledger, parts: Services, requested: TrainingRequested, pages: int, sampling: RetryPolicy, say: Say
+    ledger: Ledger, services: Services, requested: TrainingRequested, pages: int, sampling: RetryPolicy, say: Say
 ) -> None:
     """Let the model practise the tasks of the runs that are learnt from, in each environment that is available here.
 
@@ -163,14 +163,14 @@ def _practise(
             )
             problem = f"tasks of {environment} are not practised"
             with _skip_on_error(say, problem):
-                parts.prepare(requested.parent)
-                practise(ledger, parts, requested, environment, tasks, pages, retries, _reporter(say, problem))
+                services.prepare(requested.parent)
+                practise(ledger, services, requested, environment, tasks, pages, retries, _reporter(say, problem))
 
 
-def _teach(ledger: Ledger, parts: Services, past: PastRun, teacher: Teacher, tries: int, say: Say) -> None:
+def _teach(ledger: Ledger, services: Services, past: PastRun, teacher: Teacher, tries: int, say: Say) -> None:
     run, name = ledger.get(TaskRun, UUID(past.id)), past.started.environment
     with _skip_on_error(say, f"the teacher cannot do failed runs of {name} again", but=(ModelError,)):
-        correct_by_teacher(ledger, run, parts.environment(name), teacher, tries, ACTOR, _first_turn(past))
+        correct_by_teacher(ledger, run, services.environment(name), teacher, tries, ACTOR, _first_turn(past))
 
 
 @contextmanager

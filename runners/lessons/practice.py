@@ -25,7 +25,7 @@ from .retries import RetryPolicy, correct_by_retries
 
 def practise(
     ledger: Ledger,
-    parts: Services,
+    services: Services,
     requested: TrainingRequested,
     environment: str,
     tasks: Sequence[str],
@@ -38,8 +38,8 @@ def practise(
     A run that exists already, because the worker was killed, is not made again. ``on_fault`` gets the reason where a
     run cannot be tried again. Raises ``EnvironmentUnavailable``, ``UnknownTask``, ``ModelError``.
     """
-    place = parts.environment(environment)
-    runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, ACTOR)
+    place = services.environment(environment)
+    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, ACTOR)
     route, training = Route(Arm.PINNED, sampling.adapter, None, requested.role), requested.originator_id.hex
     played, specs = [], []
     for name in tasks:
@@ -50,9 +50,9 @@ def practise(
             elif id is not None:
                 seed = derive_id("practice page", training, environment, name, page).int % LARGEST_SEED
                 specs.append(RunSpec(Task(environment, name, seed, requested.role), id, route))
-    played += run_batch(runner, specs, place, parts.state)
+    played += run_batch(runner, specs, place, services.state)
     failed = [(run, 1) for run in played if not run.corrections and _has_failed(run)]
-    for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, on_fault=on_fault):
+    for _ in correct_by_retries(ledger, failed, place, services.model, sampling, ACTOR, on_fault=on_fault):
         pass
 
 
