@@ -1,8 +1,8 @@
-"""The improvement process: which commands follow from an event. Pure: it reads what is known and answers with commands.
+"""The improvement process: which commands follow from an event. Pure: it reads the state and returns commands.
 
     rating -> breach -> training -> adapter -> proof -> gate -> rollout -> verdict -> promotion or rollback -> cycle closed
 
-Every command's target has an id derived from its cause, so reacting twice to one event does a thing once.
+The id of every command's target is derived from its cause, so handling an event twice has the effect of once.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from .commands import (
 
 
 class Knowledge(Protocol):
-    """What is known at the event's own position; the process asks for nothing later and nothing else."""
+    """The state at the event's own position; the process reads nothing later and nothing else."""
 
     @property
     def policy(self) -> Policy:
@@ -70,7 +70,7 @@ class Knowledge(Protocol):
         ...
 
     def ratings_in_all(self, role: str, adapter: str | None) -> int:
-        """How many ratings the adapter, None for the base, has had in the role."""
+        """How many ratings the adapter, None for the base, has received in the role."""
         ...
 
     def traffic(self, role: str) -> Traffic:
@@ -84,8 +84,8 @@ class Knowledge(Protocol):
 
     @property
     def rollouts(self) -> Mapping[str, Mapping[str, Any]]:
-        """The undecided rollouts by id: ``role``, ``adapter``, ``stable``, ``rule``, ``phase``, and what the last look
-        ``said``."""
+        """The undecided rollouts by id: ``role``, ``adapter``, ``stable``, ``rule``, ``phase``, and the last verdict in
+        short (``said``)."""
         ...
 
     def look(self, rollout: str) -> Verdict:
@@ -93,21 +93,21 @@ class Knowledge(Protocol):
         ...
 
     def was_live(self, rollout: UUID) -> bool:
-        """Whether the rollout's adapter has been promoted, whatever became of it since."""
+        """Whether the rollout's adapter was ever promoted."""
         ...
 
     def has_fallen(self, role: str) -> bool:
-        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with this very event."""
+        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with this event."""
         ...
 
     @property
     def over(self) -> Sequence[tuple[UUID, str]]:
-        """The alerts that were open and are over with this very event: the id and the role of each."""
+        """The alerts that this event ends: the id and the role of each."""
         ...
 
     @property
     def trainings_completed(self) -> int:
-        """How many trainings have ended with weights, this one included."""
+        """How many trainings have completed, this one included."""
         ...
 
 
@@ -117,20 +117,20 @@ def decide(event: Event, known: Knowledge) -> list[Command]:
 
 
 def _alerts(event: Event, known: Knowledge) -> list[Command]:
-    """What people must hear of it: what is over, then what is new."""
+    """The alerts that the event ends, then those that it raises."""
     notices = [notice] if (notice := notice_of(event)) is not None else []
     if isinstance(event, TaskRated):
-        fallen = [lane["role"] for lane in event.lanes if known.has_fallen(lane["role"])]
+        fallen = [each["role"] for each in event.lanes if known.has_fallen(each["role"])]
         notices += [low_mean(known.window(role), known.policy) for role in fallen]
     over = [ResolveAlert(id, say_end(event, known.window(role).mean)) for id, role in known.over]
-    return [*over, *(RaiseAlert(alert_id(event.reference, it.kind, it.role), it) for it in notices)]
+    return [*over, *(RaiseAlert(alert_id(event.reference, notice.kind, notice.role), notice) for notice in notices)]
 
 
 def _next_commands(event: Event, known: Knowledge) -> list[Command]:
-    """What it leads to in the cycle."""
+    """The next commands of the cycle."""
     match event:
         case TaskRated():
-            windows = [known.window(lane["role"]) for lane in event.lanes]
+            windows = [known.window(assignment["role"]) for assignment in event.lanes]
             breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
             return [*breaches, *_look_after(event, known)]
         case TaskSucceeded() | TaskFailed():
@@ -151,14 +151,14 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
         case AdapterRejected():
             return [_close(event.role, CycleOutcome.REJECTED, event.reason, known)]
         case AdapterVerified():
-            # With the gate on, the worker finds the proven adapter in the log and judges it first.
+            # With the gate on, the worker finds the proven adapter in the log, and the gate comes first.
             return [] if known.policy.gate(event.role).enabled else [_roll_out(event, known)]
         case GateJudged():
             if event.verdict == Decision.REJECT:
                 return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
             return [_roll_out(event, known)]
         case CanaryAssessed():
-            return _follow(event, known)
+            return _after_verdict(event, known)
         case AdapterPromoted(cause="forward"):
             reason = f"{event.replaced or 'the base'}, which it was compared with, was replaced by {event.adapter}"
             return _end_comparisons(event.role, event.replaced, reason, known)
@@ -174,29 +174,29 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
 
 
 def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
-    """Evidence may be looked at after every outcome; the plain rules look when it is time, or after an error of the system."""
+    """Evidence is judged after every outcome; the plain rules at scheduled times, or after a critical error."""
     is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
-    rollouts = [lane["rollout"] for lane in event.lanes if lane["rollout"] in known.rollouts]
+    rollouts = [each["rollout"] for each in event.lanes if each["rollout"] in known.rollouts]
     return [
         look
-        for it in rollouts
-        if it and (is_critical or known.rollouts[it]["rule"] == "sequential")
-        for look in _look(it, known)
+        for rollout in rollouts
+        if rollout and (is_critical or known.rollouts[rollout]["rule"] == "sequential")
+        for look in _look(rollout, known)
     ]
 
 
 def _look(rollout: str, known: Knowledge) -> list[Command]:
-    verdict, lane = known.look(rollout), known.rollouts[rollout]
-    is_worth_a_record = is_news(verdict, lane["phase"], lane["said"])
+    verdict, rollout_row = known.look(rollout), known.rollouts[rollout]
+    is_worth_a_record = is_news(verdict, rollout_row["phase"], rollout_row["said"])
     return [RecordVerdict(UUID(rollout), verdict, known.position)] if is_worth_a_record else []
 
 
 def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledge) -> list[Command]:
-    """End the rollouts that compared an adapter with what is not live any more."""
+    """End the rollouts that compare an adapter with one that is no longer live."""
     return [
         RollBackAdapter(UUID(rollout), reason, "comparison")
-        for rollout, lane in known.rollouts.items()
-        if lane["stable"] == stable and lane["role"] == role
+        for rollout, row in known.rollouts.items()
+        if row["stable"] == stable and row["role"] == role
     ]
 
 
@@ -212,18 +212,18 @@ UNIT = "canary.randomization_unit"
 
 
 def rollout_unit(policy: Policy, role: str, edition: int = EDITION) -> str:
-    """What is drawn for an arm and counts as one outcome in a rollout that starts under the rules of this edition."""
+    """The randomization unit of a rollout that starts under the rules of this edition: ``run`` or ``session``."""
     is_set = not policy.changed.keys().isdisjoint((UNIT, f"{role}.{UNIT}"))
     return "run" if edition == 1 and not is_set else policy.canary(role).randomization_unit
 
 
 def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
-    """The rule that a rollout which starts now is judged by to its end, and its terms where it has any."""
+    """The rule of a rollout that starts now, kept to its end, and its terms where the rule has any."""
     rule = policy.canary(role).rule
     return rule, canary_terms(policy, role).to_json() if rule == "sequential" else {}
 
 
-def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
+def _after_verdict(event: CanaryAssessed, known: Knowledge) -> list[Command]:
     approval = known.policy.canary(event.role).approval
     weight = event.numbers.get("next_weight_percent")
     match event.verdict:
@@ -243,5 +243,5 @@ def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
 
 
 def _close(role: str, outcome: CycleOutcome, detail: str, known: Knowledge) -> CloseCycle:
-    """Without a promotion: what was live before is live."""
+    """Close a cycle without a promotion: the live adapter stays."""
     return CloseCycle(role, outcome, detail, known.ratings_in_all(role, known.traffic(role).stable))

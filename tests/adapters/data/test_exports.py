@@ -95,7 +95,7 @@ def test_a_conversation_goes_out_as_alpaca_with_its_history_and_comes_back(tmp_p
 
 
 def test_a_format_that_is_not_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(NotPossible, match=r"set\.csv is of no format that is written; end the name with \.jsonl"):
+    with pytest.raises(NotPossible, match=r"set\.csv has no suffix of an export format; it takes \.jsonl"):
         write_set(tmp_path / "set.csv", [])
 
 

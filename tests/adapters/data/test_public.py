@@ -96,7 +96,7 @@ def test_what_the_datasets_library_loads_is_read_by_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [('{"text": "hi"}', "jsonl:1: has text; wanted are the keys"), ("[1]", "is no object"), ("{", "line 1 is not JSON"),
+    [('{"text": "hi"}', "jsonl:1: has text; it needs the keys"), ("[1]", "is not an object"), ("{", "line 1 is not JSON"),
      ("[", "is not JSON"), ("", "no usable example in 0 rows"), ('{"instruction": "a", "output": ""}', "in 1 row: ")],
 )  # fmt: skip
 def test_a_file_that_is_no_set_of_examples_is_refused_in_one_line(tmp_path: Path, content: str, said: str) -> None:

@@ -114,7 +114,7 @@ def _first(document: Any) -> list[Any]:
         ("a.csv", b"", "no usable example in 0 rows"),
         ("a.csv", b'instruction,output\na,"b\n', "a.csv line 2 is not CSV"),
         ("a.csv", b"output,Output\na,b\n", "names a column twice"),
-        ("a.csv", b"instruction;output\na;b\n", r"a\.csv:2: has instruction;output; wanted"),
+        ("a.csv", b"instruction;output\na;b\n", r"a\.csv:2: has instruction;output; it needs"),
         ("a.parquet", b"PAR1 no parquet", "a.parquet cannot be loaded as Parquet"),
         ("a.parquet", b"PAR1\x1b]0;x\x07" + b"\x0e" * 99 + b"PAR1", "a.parquet cannot be loaded as Parquet"),
         ("a.arrow", b"no arrow", "a.arrow cannot be loaded as Arrow"),

@@ -106,7 +106,7 @@ def test_links_and_folders_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hash", ["lora-v1", "sha256:../../etc", "sha256:" + "g" * 64])
 def test_a_text_that_is_not_a_hash_is_refused(tmp_path: Path, hash: str) -> None:
-    with pytest.raises(DamagedWeights, match="allowed is sha256: and 64 hexadecimal digits"):
+    with pytest.raises(DamagedWeights, match="it takes sha256: and 64 hexadecimal digits"):
         WeightStore(tmp_path).path(hash)
 
 

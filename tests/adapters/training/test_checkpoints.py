@@ -63,14 +63,14 @@ def garble_seal(folder: Path) -> None:
 
 
 DAMAGES: list[tuple[Callable[[Path], None], str]] = [
-    (cut, "optimizer.pt is not what was written"),
-    (empty, "adapter_model.safetensors is not what was written"),
-    (flip, "adapter_model.safetensors is not what was written"),
+    (cut, "optimizer.pt was changed"),
+    (empty, "adapter_model.safetensors was changed"),
+    (flip, "adapter_model.safetensors was changed"),
     (remove, "optimizer.pt is missing"),
-    (add, "pytorch_model.bin is not what was written"),
-    (unseal, "it was not written to its end"),
-    (empty_seal, "nothing says what its files were"),
-    (cut_seal, "optimizer.pt is not what was written"),
+    (add, "pytorch_model.bin was changed"),
+    (unseal, "it is incomplete"),
+    (empty_seal, "its list of files is empty"),
+    (cut_seal, "optimizer.pt was changed"),
     (garble_seal, "its file complete cannot be read"),
 ]
 
@@ -82,7 +82,7 @@ def test_the_newest_whole_checkpoint_is_used_and_a_damaged_newer_one_removed_and
     damage(job / "checkpoint-12")
     lines: list[str] = []
     assert newest_whole(job, lines.append) == job / "checkpoint-8"
-    assert lines == [f"checkpoint-12 cannot be used: {fault}; the training goes on from checkpoint-8"]
+    assert lines == [f"checkpoint-12 cannot be used: {fault}; the training continues from checkpoint-8"]
     assert not (job / "checkpoint-12").exists()
 
 
@@ -92,7 +92,7 @@ def test_without_a_whole_checkpoint_the_training_goes_on_from_the_beginning(job:
     lines: list[str] = []
     assert newest_whole(job, lines.append) is None
     assert [line.split(" ")[0] for line in lines] == ["checkpoint-12", "checkpoint-8", "checkpoint-4"]
-    assert all(line.endswith("the training goes on from the beginning") for line in lines)
+    assert all(line.endswith("the training continues from the beginning") for line in lines)
 
 
 def test_whole_checkpoints_are_used_without_a_word(job: Path) -> None:

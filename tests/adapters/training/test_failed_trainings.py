@@ -91,7 +91,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_named_and_half_a_checkpoint_is_removed(tiny_base: Path, small_disk: Path) -> None:
     spec = job(small_disk, tiny_base, click_examples(8), SHORT)
-    assert "see whether the disk is full" in why_it_failed(spec)
+    assert "check whether the disk is full" in why_it_failed(spec)
     assert not list(spec.directory.glob("checkpoint-*"))
 
 

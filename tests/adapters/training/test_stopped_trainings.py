@@ -98,7 +98,7 @@ def test_a_full_disk_fails_the_training_and_leaves_no_adapter(tiny_base: Path, t
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert code == 1
-    with pytest.raises(TrainingError, match=r"File too large.*; see whether the disk is full") as failed:
+    with pytest.raises(TrainingError, match=r"File too large.*; check whether the disk is full") as failed:
         TrainingResult.read(spec.directory)
     assert "\n" not in str(failed.value)
     assert not (spec.directory / "adapter").exists()
@@ -131,8 +131,8 @@ def test_a_killed_training_resumes_before_a_damaged_checkpoint_and_ends_with_the
     whole = train_job(job(tmp_path / "whole", tiny_base, click_examples(64), recipe))
     before = reached - 4
     place = f"checkpoint-{before}" if before else "the beginning"
-    assert f"checkpoint-{reached} cannot be used: adapter_model.safetensors is not what was written" in lines[0]
-    assert lines[0].endswith(f"the training goes on from {place}")
+    assert f"checkpoint-{reached} cannot be used: adapter_model.safetensors was changed" in lines[0]
+    assert lines[0].endswith(f"the training continues from {place}")
     assert steps == list(range(before + 1, 33))
     assert resumed.adapter_hash == whole.adapter_hash
 

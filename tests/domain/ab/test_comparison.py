@@ -274,10 +274,10 @@ def test_a_larger_comparison_is_on_other_pages() -> None:
     ("change", "words"),
     [
         ({"b": None}, "base cannot be compared with itself"),
-        ({"tasks": ()}, "no task"),
-        ({"episodes": 0}, "from 1 to 10000"),
-        ({"seed": -1}, "from 0 to 2147483644"),
-        ({"seed": 2**31 - 3}, "from 0 to 2147483644"),
+        ({"tasks": ()}, "at least one task"),
+        ({"episodes": 0}, "takes 1 to 10000"),
+        ({"seed": -1}, "takes 0 to 2147483644"),
+        ({"seed": 2**31 - 3}, "takes 0 to 2147483644"),
     ],
 )
 def test_what_compares_nothing_is_refused(change: dict[str, Any], words: str) -> None:

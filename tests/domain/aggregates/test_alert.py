@@ -13,7 +13,6 @@ from grokputer.domain.aggregates.alert import (
     APPROVAL,
     CHANNELS,
     LONGEST_MESSAGE,
-    NEXT_STEPS,
     Alert,
     Delivery,
     Failure,
@@ -41,6 +40,7 @@ from grokputer.domain.events import (
 )
 from grokputer.domain.rules.breach import Window
 from grokputer.domain.settings.settings import SETTINGS, Policy
+from grokputer.runners.alerts.next_steps import NEXT_STEPS, next_step
 
 NOTICE = Notice("canary failed", "critical", "action", "lora-v1", "lora-v1 was rolled back: success 0.60")
 WEBHOOK = "https://example.org/alerts"
@@ -226,7 +226,7 @@ def test_every_kind_says_what_to_do_next_with_commands_that_name_the_adapter() -
     for kind in NEXT_STEPS:
         fact = event(AlertRaised, kind=kind, severity="warning", adapter="lora-v1", message="", by="grokputer")
         assert isinstance(fact, AlertRaised)
-        step = Delivery("ab", fact, 7).next_step
+        step = next_step(Delivery("ab", fact, 7))
         assert "{" not in step and step.endswith((".", "'"))
 
 

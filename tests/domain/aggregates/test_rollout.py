@@ -233,7 +233,7 @@ def test_a_promotion_can_be_taken_back_which_makes_the_one_before_stable_again()
 
 
 def test_what_was_rolled_back_is_not_promoted_after_all() -> None:
-    given(Rollout, start, roll_back).when(promote).then_refused("lora-v2", "rolled back already")
+    given(Rollout, start, roll_back).when(promote).then_refused("lora-v2", "already rolled back")
     given(Rollout).when(promote).then_refused("has not started")
 
 
@@ -287,8 +287,10 @@ def test_an_approval_lets_the_step_be_taken_that_was_asked_for() -> None:
 
 
 def test_nothing_is_approved_without_a_request() -> None:
-    given(Rollout, start).when(approve).then_refused("lora-v2", "waits for no approval")
-    given(Rollout, start, assessed("inconclusive", "time"), pause).when(approve).then_refused("waits for no approval")
+    given(Rollout, start).when(approve).then_refused("lora-v2", "does not wait for approval")
+    given(Rollout, start, assessed("inconclusive", "time"), pause).when(approve).then_refused(
+        "does not wait for approval"
+    )
 
 
 def test_a_live_adapter_is_rolled_back_to_any_that_once_was_live() -> None:

@@ -39,7 +39,7 @@ def rate(stars: Any) -> Any:
 
 def test_a_run_starts_once() -> None:
     given(TaskRun).when(start).then((TaskStarted, START))
-    given(TaskRun, start).when(start).then_refused("has started already")
+    given(TaskRun, start).when(start).then_refused("has already started")
 
 
 @pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1])
@@ -54,9 +54,9 @@ def test_a_session_is_imported_right_after_the_start_and_once() -> None:
         run.import_session(SOMEONE, **fields)
 
     given(TaskRun, start).when(import_session).then((SessionImported, fields))
-    given(TaskRun, start, import_session).when(import_session).then_refused("past its start")
-    given(TaskRun, start, step).when(import_session).then_refused("past its start")
-    given(TaskRun).when(import_session).then_refused("is not under way")
+    given(TaskRun, start, import_session).when(import_session).then_refused("already has steps")
+    given(TaskRun, start, step).when(import_session).then_refused("already has steps")
+    given(TaskRun).when(import_session).then_refused("is not running")
 
 
 @pytest.mark.parametrize("stars", ["٣", "³", "0_3", "03", " 3", "+3", "3.0", 3.0, True, 0, 6, "", None])
@@ -81,7 +81,7 @@ def test_a_failure_says_why_and_is_worth_one_star() -> None:
 
 
 def test_nothing_happens_to_a_run_after_its_end_but_ratings_and_corrections() -> None:
-    given(TaskRun, start, succeed).when(step).then_refused("not under way")
+    given(TaskRun, start, succeed).when(step).then_refused("not running")
     given(TaskRun, start, succeed).when(rate(5)).then((TaskRated, {"stars": 5, "issues": ("imprecise",)}))
 
 

@@ -112,7 +112,7 @@ def test_terms_survive_json_and_refuse_what_they_do_not_know() -> None:
     assert TriggerTerms.from_json(json.loads(json.dumps(terms.to_json()))) == terms
     with pytest.raises(InvalidTerms, match=r"^threshold cannot be 7; it takes a number from 1 to 5$"):
         TriggerTerms(threshold=7)
-    with pytest.raises(InvalidTerms, match=r"^speed is none of the terms, which are threshold, "):
+    with pytest.raises(InvalidTerms, match=r"^speed is not a term; the terms are threshold, "):
         TriggerTerms.from_json({"speed": 1})
 
 

@@ -261,7 +261,7 @@ def test_terms_refuse_what_would_not_hold() -> None:
         InvalidTerms, match=r"^no_worse_bets cannot be \(1\.2,\); it takes numbers from 0\.001 to 0\.99$"
     ):
         CanaryTerms(no_worse_bets=(1.2,))
-    with pytest.raises(InvalidTerms, match=r"^least_matched cannot be 5; it takes at most 3"):
+    with pytest.raises(InvalidTerms, match=r"^least_matched cannot be 5; it takes at most most_matched, 3"):
         CanaryTerms(least_matched=5, most_matched=3)
     with pytest.raises(InvalidTerms, match="ramp cannot be"):
         CanaryTerms(ramp=(RampStep(50, 4.0), RampStep(25, 2.0)))

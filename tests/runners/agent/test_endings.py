@@ -289,7 +289,7 @@ def test_a_key_that_cannot_be_sent_is_refused_before_a_run_without_being_shown(
     monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setitem(os.environ, "OPENAI_API_KEY", key)
-    with pytest.raises(ModelError, match="the environment variable OPENAI_API_KEY holds no API key") as refused:
+    with pytest.raises(ModelError, match="the environment variable OPENAI_API_KEY is not an API key") as refused:
         RemoteModel("http://127.0.0.1:9/v1", "tiny")
     assert key not in str(refused.value)
 

@@ -114,7 +114,7 @@ def test_a_backup_is_a_log_with_its_weights_that_any_command_reads(log: Path, ba
 
 
 def test_a_backup_never_replaces_another_and_lies_in_no_file(log: Path, backup: Path) -> None:
-    assert "is there already; a backup never replaces another" in refused("backup", backup, db=log)
+    assert "exists already; a backup never replaces another" in refused("backup", backup, db=log)
     assert "name a folder" in refused("backup", log / "none" / "b", db=log)
 
 
@@ -246,7 +246,7 @@ def test_a_single_byte_that_changed_is_found_before_anything_is_replaced(
 
 def test_a_log_whose_sums_are_right_is_proven_all_the_same(log: Path, tmp_path: Path) -> None:
     for statement, said in (
-        ("UPDATE content SET text = 'other' WHERE key = (SELECT MIN(key) FROM content)", "not what was kept"),
+        ("UPDATE content SET text = 'other' WHERE key = (SELECT MIN(key) FROM content)", "does not match its key"),
         (
             "DROP TRIGGER log_keeps_events; UPDATE stored_events SET state = '{}' WHERE position = 9",
             "not the one that was",

@@ -128,7 +128,7 @@ def test_while_another_process_reads_it_says_that_bytes_may_be_left_and_finishes
     reader = connect(story.path, "ro")
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM stored_events").fetchone()
-    with pytest.raises(LogError, match="give the same command again"):
+    with pytest.raises(LogError, match="repeat the erasure"):
         erase(story.ledger, Target(run=run.hex), "asked for", "bob")
     reader.close()
     erase(story.ledger, Target(run=run.hex), "asked for", "bob")

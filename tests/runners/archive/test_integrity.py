@@ -140,7 +140,7 @@ def test_a_text_that_is_not_what_was_kept_is_found(log: Log) -> None:
     tamper(log, "UPDATE content SET text = 'very well' WHERE text = 'well, well'")
     fault = verify(log).fault
     assert fault is not None
-    assert "is not what was kept" in fault.reason
+    assert "does not match its key" in fault.reason
 
 
 def test_a_text_missing_without_an_erasure_is_found_where_it_was_named_first(log: Log) -> None:
@@ -150,7 +150,7 @@ def test_a_text_missing_without_an_erasure_is_found_where_it_was_named_first(log
     fault = verify(log).fault
     assert fault is not None
     assert fault.position == rated[1].position
-    assert fault.reason == f"its text {second[:19]} is not there, and nobody erased it; restore it from a backup"
+    assert fault.reason == f"its text {second[:19]} is missing, and it was not erased; restore the log from a backup"
 
 
 def test_a_fact_whose_texts_cannot_be_read_is_one_line_also_where_the_tree_fits_it(log: Log) -> None:
@@ -194,7 +194,7 @@ def test_every_event_can_be_proven_without_the_log_and_no_other(log: Log) -> Non
 
 def test_a_log_without_a_tree_says_how_it_gets_one(log: Log) -> None:
     tamper(log, "ALTER TABLE stored_events DROP COLUMN nodes")
-    with pytest.raises(LogError, match="the next command that writes gives it one"):
+    with pytest.raises(LogError, match="the next command that writes adds them"):
         verify(log)
 
 
@@ -210,5 +210,5 @@ def test_on_the_command_line_a_fault_is_one_line_and_an_exit_code(log: Log, tmp_
     assert "is not a head" in call("verify", "--head", "latest", db=log.path).stderr
     tamper(log, EDIT)
     found = call("verify", db=log.path)
-    assert (found.exit_code, found.stdout) == (1, "at position 5: the event is not the one that was stored there\n")
+    assert (found.exit_code, found.stdout) == (1, "at position 5: the event differs from the one stored there\n")
     assert json.loads(call("verify", "--json", db=log.path).stdout)["fault"]["position"] == 5

@@ -292,7 +292,7 @@ def test_the_command_writes_the_page_and_says_where(log: Path) -> None:
 
 
 def test_a_page_is_never_written_over_a_file_that_is_there(log: Path) -> None:
-    assert "is there already; give another name" in refused("why", "lora-v1", "--html", log, db=log)
+    assert "exists already; give another name" in refused("why", "lora-v1", "--html", log, db=log)
 
 
 def test_the_command_explains_runs_settings_and_rollouts_as_text_and_as_json(log: Path) -> None:

@@ -87,7 +87,7 @@ def test_on_a_full_disk_a_command_that_writes_is_refused_with_the_next_step(stor
     run = story.run().hex
     with full_disk(story.path):
         line = refused("rate", run, 4, db=story.path)
-    assert "see whether its disk is full, over a limit or failing, run the command again" in line
+    assert "check whether its disk is full, over a limit or failing, and run the command again" in line
     assert call("rate", run, 4, db=story.path).exit_code == 0
 
 
@@ -337,5 +337,5 @@ def test_no_other_writer_waits_while_the_libraries_for_the_first_tables_are_load
 
 
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(LogError, match=r"no folder .* to keep the log in"):
+    with pytest.raises(LogError, match=r"no folder .* for the log"):
         Ledger.create(tmp_path / "none" / "events.db")

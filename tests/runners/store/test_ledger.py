@@ -210,7 +210,7 @@ def test_content_that_was_changed_is_not_handed_out(ledger: Ledger) -> None:
     key = ledger.put("two plus two is four")
     ledger.write(Settings, SETTINGS_ID, lambda it: it.change("rating.window", 20, key, ledger.context("ada")))
     ledger.change(lambda it: it.connection.execute("UPDATE content SET text = 'two plus two is five'"))
-    with pytest.raises(LogError, match="not what was kept"):
+    with pytest.raises(LogError, match="does not match its key"):
         ledger.get_content(key)
 
 

@@ -62,7 +62,7 @@ def test_what_has_no_rollout_or_is_not_live_any_more_is_not_rolled_back(story: S
 def test_a_promotion_that_needs_approval_waits_for_it(story: Story) -> None:
     story.set("canary.approval", "promotion")
     roll_out(story)
-    assert "waits for no approval" in refused("rollouts", "approve", "lora-v1", db=story.path)
+    assert "does not wait for approval" in refused("rollouts", "approve", "lora-v1", db=story.path)
     [rollout] = document("rollouts", db=story.path)
     story.assess(UUID(rollout["id"]), "promote")
     [paused] = document("rollouts", db=story.path)

@@ -57,7 +57,7 @@ def test_a_dataset_is_exported_with_its_manifest_and_never_over_another(log: Pat
     manifest = json.loads((tmp_path / "out.manifest.json").read_text())
     assert manifest["dataset"] == "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
     assert len(manifest["examples"]) == len(file.read_text().splitlines())
-    assert "is there already; give another name" in refused("dataset", "export", file, db=log)
+    assert "exists already; give another name" in refused("dataset", "export", file, db=log)
     assert "no examples yet" in refused("dataset", "export", tmp_path / "ocr.jsonl", "--role", "ocr", db=log)
     output("dataset", "export", tmp_path / "alpaca.jsonl", "--form", "alpaca", db=log)
     assert set(json.loads((tmp_path / "alpaca.jsonl").read_text().splitlines()[0])) == {
@@ -103,11 +103,11 @@ def test_an_import_says_the_license_what_was_left_out_and_what_was_not_read(log:
         "license: CC BY 4.0",
         "left out 3 rows:",
         "  1 repeated",
-        "    set.json row 2: says what an earlier row says",
+        "    set.json row 2: repeats an earlier row",
         "  1 unknown form",
-        f"    set.json row 3: has text; wanted are the keys of one of these forms: {wanted}",
+        f"    set.json row 3: has text; it needs the keys of one of these forms: {wanted}",
         "  1 not text",
-        "    set.json row 4: 'output' is a list, not text and no turns",
+        "    set.json row 4: 'output' is a list, neither text nor turns",
         r"keys that were not read, and in how many rows: 'id\x1b[31m' (1)",
     ]
     [imported] = lines(log, "--event", "ExamplesImported")
