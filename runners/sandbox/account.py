@@ -28,7 +28,7 @@ class Account(NamedTuple):
 
 
 def worker() -> Account:
-    """Who commands run as. Root keeps rights inside a user namespace that no limit takes away: over /proc/sys, over processes."""
+    """Who commands run as. Root would keep rights inside a user namespace: over /proc/sys, and over the limit on processes."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), False)
     number = FIRST_USER + os.getpid() % USERS
@@ -58,6 +58,7 @@ def limiter(limits: Limits, account: Account, *, is_supervised: bool = False) ->
             _, hard = resource.getrlimit(kind)
             most = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(kind, (most, most))
+        os.umask(0o022)
         os.nice(5)
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")

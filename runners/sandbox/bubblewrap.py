@@ -1,4 +1,4 @@
-"""A sandbox by bubblewrap: namespaces of its own, a root of read-only system folders, one writable folder, an empty environment.
+"""A sandbox by bubblewrap: own namespaces, a root of read-only system folders, one writable folder, an empty environment.
 
 Three things are not obvious, and each was a hole. As root, ``/proc/sys`` can be written in there, and no limit on processes
 holds: so the command runs as another user. ``--clearenv`` leaves ``/proc/1/environ``, which is the environment of bubblewrap

@@ -34,7 +34,9 @@ def find_sandbox() -> Sandbox:
     What was found stands for as long as the process lives; where none was found, the next call looks again.
     """
     if not sys.platform.startswith("linux"):
-        raise EnvironmentUnavailable("commands can be kept in a sandbox on Linux alone; run them there, or in a container")
+        raise EnvironmentUnavailable(
+            "commands can be kept in a sandbox on Linux alone; run them there, or in a container"
+        )
     faults = []
     for kind in KINDS:
         sandbox = kind()
@@ -58,4 +60,3 @@ def probe(sandbox: Sandbox) -> str:
     if outcome.code == 0:
         return ""
     return f"{sandbox.name} does not keep a command in its folder"
-

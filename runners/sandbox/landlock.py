@@ -94,7 +94,7 @@ def _start(folder: Path, command: str, limits: Limits, is_read_only: bool, tell:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what the command runs still, and wait until all is gone. The launcher itself ends when nothing is left to wait for."""
+    """Kill what the command runs still, and wait until all is gone. The launcher ends when nothing is left to wait for."""
     until = time.monotonic() + END_S
     while process.poll() is None and time.monotonic() < until:
         waiting, found = [process.pid], list[int]()

@@ -1,4 +1,4 @@
-"""A program by itself: it carries out one command in a sandbox by sandlock, ends all that the command left, and tells the exit code.
+"""A program by itself: it carries out one command in a sandbox by sandlock, ends all that it left, and tells the exit code.
 
 It is started with an empty environment, takes what it needs as JSON in its first argument, and imports nothing of this package.
 It stays root no longer than it takes to load its libraries, which may lie where no other user can read.

@@ -202,7 +202,9 @@ def _fault(given: str, page: Page) -> str:
     """What is wrong with the action as it is written, and how it is written; empty where nothing is."""
     action = parse_action(given, page.verbs)
     if action is None:
-        form = "RUN and one command line" if "RUN" in page.verbs else "CLICK, TYPE or SELECT and an element's whole line"
+        form = (
+            "RUN and one command line" if "RUN" in page.verbs else "CLICK, TYPE or SELECT and an element's whole line"
+        )
         return f"{given!r} is no action; write {form}, as in {example(page)}"
     if action.verb not in ("DONE", "RUN") and not 1 <= action.number <= len(page.lines):
         return (
@@ -214,7 +216,7 @@ def _fault(given: str, page: Page) -> str:
 
 
 def example(page: Page) -> str:
-    """An action that can be written for this page: a command, a text for its first field, else a click on its first button or line."""
+    """An action that can be written for this page: a command, a text for its first field, or a click."""
     if "RUN" in page.verbs:
         return write_command("ls")
     field = next((line for line in page.lines if line.startswith(("input.text", "textarea"))), None)
