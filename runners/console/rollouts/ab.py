@@ -9,11 +9,10 @@ import typer
 
 from ....domain.ab.decision import Bars, count_pairs
 from ....domain.durations import show_duration
-from ....domain.errors import NotFound
+from ....domain.errors import NotFound, NotPossible
 from ....domain.events import ComparisonStarted
 from ....projections.explain.sentences import short_id
 from ....projections.state.ratings import BASE
-from ...environments.names import MINIWOB
 from ..completion import offer_arms
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, name_actor, open_ledger, open_log
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from ....projections.state.state import State
     from ...store.ledger import Ledger
     from ...store.log import Log
+    from ...wiring.services import Services
 
 First = Annotated[
     str | None,
@@ -36,7 +36,10 @@ First = Annotated[
 ]
 Second = Annotated[str | None, typer.Argument(metavar="B", help="What may take its place.", autocompletion=offer_arms)]
 Tasks = Annotated[str | None, typer.Option(metavar="T,U,...", help="Tasks of the environment, comma separated.")]
-Env = Annotated[str, typer.Option(help="The environment; it must judge runs and have seeds.")]
+Env = Annotated[
+    str | None,
+    typer.Option(help="The environment; it must judge runs and have seeds; default: the one that has the tasks."),
+]
 Episodes = Annotated[int, typer.Option(help="Pages of each task; each is done by both.")]
 Seed = Annotated[
     int | None, typer.Option(help="Of each task's first page, the others' follow; default: follows from all else.")
@@ -54,7 +57,7 @@ def ab(
     a: First = None,
     b: Second = None,
     tasks: Tasks = None,
-    env: Env = MINIWOB,
+    env: Env = None,
     episodes: Episodes = 20,
     seed: Seed = None,
     reviewer: Judge = None,
@@ -96,7 +99,7 @@ def ab(
 def _compare(
     db: Path,
     names: tuple[str, str],
-    env: str,
+    env: str | None,
     tasks: str,
     episodes: int,
     seed: int | None,
@@ -119,6 +122,7 @@ def _compare(
     state = load_state(ledger)
     wanted = tuple(dict.fromkeys(task for it in tasks.split(",") if (task := it.strip())))
     with Services(ledger, state) as parts:
+        env, wanted = _locate(parts, env, wanted)
         place = env, parts.environment(env)
         design = plan(state, parts.base_label, *names, place, wanted, episodes, seed, named or "")
         if dry_run:
@@ -135,6 +139,19 @@ def _compare(
         finally:
             progress.close()
     report(ledger, design.id, as_json)
+
+
+def _locate(parts: Services, env: str | None, tasks: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The environment of the tasks, and their names there. Raises ``NotPossible`` where they are of several."""
+    if env is not None:
+        return env, tasks
+    located = [parts.locate(task) for task in tasks]
+    names = sorted({place for place, _ in located})
+    if len(names) != 1:
+        raise NotPossible(
+            f"the tasks are of {' and '.join(names) or 'no environment'}; compare on those of one, see --env"
+        )
+    return names[0], tuple(task for _, task in located)
 
 
 def _preview(ledger: Ledger, state: State, design: Design, as_json: bool) -> None:
