@@ -78,7 +78,7 @@ def in_turn(ledger: Ledger) -> tuple[list[float], list[float]]:
         took.append(milliseconds(cause))
         direct.append(milliseconds(partial(twice, ledger)))
         process_new_events(ledger, state)
-        training = next(id for id, it in state.registry.trainings.items() if it["status"] == "requested")
+        training = next(it.id for it in state.registry.trainings.values() if it.status == "requested")
         job = ledger.get(TrainingJob, UUID(training))
         job.decline("too little", 0, 5, ledger.position, ledger.context("grokputer"))
 
@@ -87,7 +87,7 @@ def in_turn(ledger: Ledger) -> tuple[list[float], list[float]]:
             process_new_events(ledger, state)
 
         took.append(milliseconds(decline))
-        assert state.lanes.cycle("action") is None
+        assert state.rollouts.cycle("action") is None
     return direct, took
 
 

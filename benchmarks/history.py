@@ -130,10 +130,10 @@ def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[st
 def _improve(ledger: Ledger, world: World) -> bool:
     """A training that was asked for ends, and its adapter passes proof and gate; False when there is none."""
     trainings = process_new_events(ledger).registry.trainings
-    waiting = [id for id, it in trainings.items() if it["status"] == "requested"]
+    waiting = [it.id for it in trainings.values() if it.status == "requested"]
     if not waiting:
         return False
-    job, adapter = UUID(waiting[0]), f"lora-v{sum(it['status'] == 'completed' for it in trainings.values()) + 1}"
+    job, adapter = UUID(waiting[0]), f"lora-v{sum(it.status == 'completed' for it in trainings.values()) + 1}"
     world.train(adapter)
     manifest = ledger.put(json.dumps([]))
 

@@ -184,8 +184,8 @@ def test_adapters_are_let_through_and_refused_by_what_they_do_on_held_out_instan
     assert (second["verdict"], second["reason"], second["parent"]) == ("reject", "lost", "lora-v1")
     assert worked["adapter"] == 0 and worked["parent"] == worked["instances"] >= 8
     known = history.parts.state.registry.adapters["lora-v2"]
-    assert known["status"] == "rejected"
-    assert known["reason"].endswith("still do, against 24: 24 lost, at most 2 of 24 may be")
+    assert known.status == "rejected"
+    assert known.reason.endswith("still do, against 24: 24 lost, at most 2 of 24 may be")
     assert history.parts.state.traffic("action").stable == "lora-v1"
     assert history.parts.state.ratings.window("action", "lora-v2", 50).ratings == ()
     assert replay(history.ledger).is_equal
@@ -215,7 +215,7 @@ def test_a_gate_that_loses_its_environment_is_tried_again_later(
     Finished.is_lost = True
     history.work()
     assert "tried again later, its environment cannot be had: the browser was lost" in history.said[-1]
-    assert history.parts.state.registry.adapters["lora-v1"]["status"] == "proven"
+    assert history.parts.state.registry.adapters["lora-v1"].status == "proven"
     Finished.is_lost = False
     history.work()
     assert history.judgement()["reason"] == "better"
@@ -229,7 +229,7 @@ def test_an_adapter_whose_weights_are_damaged_before_the_gate_is_rejected(histor
     weights.chmod(0o644)
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     history.work()
-    assert history.parts.state.registry.adapters["lora-v1"]["status"] == "rejected"
+    assert history.parts.state.registry.adapters["lora-v1"].status == "rejected"
 
 
 def test_a_gate_switched_off_after_the_proof_passes_and_says_so(history: History) -> None:

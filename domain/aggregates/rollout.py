@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from ..errors import Hint, NotPossible
@@ -29,24 +28,29 @@ def rollout_id(adapter: UUID) -> UUID:
     return derive_id("rollout", adapter.hex)
 
 
-Said = Sequence[str | int | None]
-"""A look at the canary in short: the verdict, the reason, and the larger share that it asks for, if any."""
+class ShortLook(NamedTuple):
+    """A look at a canary in short: two looks that are equal in short say the same."""
+
+    verdict: str
+    reason: str
+    next_weight_percent: int | None
+    """The larger share that the look asks for, if any."""
 
 
-def in_short(look: Verdict | CanaryAssessed) -> Said:
+def in_short(look: Verdict | CanaryAssessed) -> ShortLook:
     """What makes the look another than the last."""
-    return [look.verdict, look.reason, look.numbers.get("next_weight_percent")]
+    return ShortLook(look.verdict, look.reason, look.numbers.get("next_weight_percent"))
 
 
-def is_news(verdict: Verdict, phase: str, last: Said | None) -> bool:
+def is_news(verdict: Verdict, phase: str, last: ShortLook | None) -> bool:
     """Whether a look says anything new: nothing has been decided, and it does not hold for the same reason as the last one
     (None: there was none), unless it asks for another share. Of a paused rollout the one thing that is new is that it must be
     rolled back."""
     if phase == RolloutPhase.PAUSED:
-        return verdict.verdict == Decision.ROLL_BACK and (last is None or last[0] != Decision.ROLL_BACK)
-    if phase != RolloutPhase.PROGRESSING or (last is not None and last[0] != Decision.HOLD):
+        return verdict.verdict == Decision.ROLL_BACK and (last is None or last.verdict != Decision.ROLL_BACK)
+    if phase != RolloutPhase.PROGRESSING or (last is not None and last.verdict != Decision.HOLD):
         return False
-    return last is None or list(last) != in_short(verdict)
+    return last is None or last != in_short(verdict)
 
 
 DECISIONS = (RolloutStarted, RolloutPaused, RolloutResumed, AdapterPromoted, AdapterRolledBack)
@@ -88,7 +92,7 @@ class Rollout(Aggregate):
         self.latest: RolloutEvent | None = None
         """The newest decision on its phase or, by a person, on its share."""
         self.assessed: CanaryAssessed | None = None
-        self.said: Said | None = None
+        self.said: ShortLook | None = None
         """The last look since it began or was resumed."""
 
     @property

@@ -23,6 +23,7 @@ from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Reviewer
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
+from ...domain.vocabulary import AdapterStatus
 from ...domain.vocabulary import Arm as RunArm
 from ...projections.state.ratings import BASE
 from ..agent.attempts import ATTEMPTS
@@ -79,10 +80,9 @@ def _role_of(state: State, name: str) -> str:
     known = state.registry.adapters
     if name not in known:
         raise UnknownAdapter(unknown_adapter(name, known), hint=Hint.SEE_ADAPTERS)
-    if known[name]["status"] == "rejected":
-        raise NotPossible(f"{name} was rejected ({known[name]['reason']}); only what may get traffic is compared")
-    role: str = known[name]["role"]
-    return role
+    if known[name].status == AdapterStatus.REJECTED:
+        raise NotPossible(f"{name} was rejected ({known[name].reason}); only what may get traffic is compared")
+    return known[name].role
 
 
 def compare(

@@ -188,7 +188,7 @@ def _add_weights(log: Path, source: WeightStore, folder: Path) -> tuple[int, tup
     Returns how many sets are there now, and the adapters whose weights are neither there nor, undamaged, in the source.
     """
     store, missing = WeightStore(folder / "weights"), []
-    wanted = {name: it["weights"] for name, it in load_state(Log.open(log)).registry.adapters.items()}
+    wanted = {name: adapter.weights for name, adapter in load_state(Log.open(log)).registry.adapters.items()}
     for name, hash in wanted.items():
         try:
             store.put(source.path(hash))

@@ -191,7 +191,7 @@ class _Loop:
 
     def _improve(self, cycle: int) -> None:
         """Bring the role's cycle to its end: what the breach has asked for, or what is asked for now."""
-        if self.parts.state.lanes.cycle(ROLE) is None:
+        if self.parts.state.rollouts.cycle(ROLE) is None:
             self._open(cycle)
         self._work()
         if not self.plan.canary:

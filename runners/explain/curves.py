@@ -50,7 +50,7 @@ def draw_ratings(history: History, anchors: Collection[int]) -> str:
     thresholds = [(it.position, it.threshold) for it in history.means]
     dots = {arm: [(it.position, it.stars) for it in given if it.arm == arm] for arm in ("stable", "canary")}
     places = [*(it.position for it in given), *(it.position for it in history.marks)]
-    window = history.policy.rating(history.role).window
+    window = history.state.policy.rating(history.role).window
     lines = [
         Line("a rating", "quiet", [dots["stable"]], is_dots=True),
         Line("of a canary's run", "c4", [dots["canary"]], is_dots=True),

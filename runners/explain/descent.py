@@ -70,17 +70,18 @@ def _edge(member: Member, above: int, row: int, columns: Sequence[int]) -> str:
 
 def _words(member: Member, is_focus: bool) -> str:
     training = member.training
-    said = [f"{training['examples']} examples" if training.get("examples") is not None else "no dataset"]
-    if training.get("duration_s") is not None:
-        said.append(f"trained in {show_duration(training['duration_s'])}")
+    examples, duration_s = (training.examples, training.duration_s) if training is not None else (None, None)
+    facts = ["no dataset" if examples is None else f"{examples} examples"]
+    if duration_s is not None:
+        facts.append(f"trained in {show_duration(duration_s)}")
     if member.parent is not None:
-        said.append(f"{'on from' if member.goes_on else 'anew, while live was'} {member.parent}")
+        facts.append(f"{'on from' if member.goes_on else 'anew, while live was'} {member.parent}")
     if member.gate:
-        said.append(f"gate: {member.gate}")
+        facts.append(f"gate: {member.gate}")
     name = member.name or "training without an adapter"
     tone = TONES.get(member.status, "")
     status = f'<span class="{tone}">{escape_html(member.status)}</span> <span class="quiet">{member.position}</span>'
     opening = f'<li class="{"focus" if is_focus else ""}" title="{escape_html(member.reason)}">'
     return (
-        f'{opening}<p><b>{escape_html(name)}</b> {status}</p><p class="quiet">{escape_html(", ".join(said))}</p></li>'
+        f'{opening}<p><b>{escape_html(name)}</b> {status}</p><p class="quiet">{escape_html(", ".join(facts))}</p></li>'
     )

@@ -44,6 +44,7 @@ from ...domain.process.improvement import decide, rollout_unit
 from ...domain.rules.routing import EDITION, route
 from ...domain.settings.recipe import current_figures
 from ...domain.settings.settings import Policy
+from ...domain.vocabulary import Arm
 from ...projections.state.state import State
 from ..ab.results import load_result
 from ..store.codec import Recorded, encode
@@ -182,21 +183,22 @@ class _Again:
 
     def _arms(self, position: int, event: TaskStarted) -> Iterator[Decision]:
         """The arm of each role that was drawn: by the share that the run began with."""
-        for lane in event.lanes:
-            rollout = self.state.rollouts.get(lane["rollout"] or "")
-            if lane["arm"] == "pinned" or rollout is None or not rollout["rule"]:
+        for assignment in event.lanes:
+            rollout, role = self.state.undecided.get(assignment["rollout"] or ""), assignment["role"]
+            if assignment["arm"] == Arm.PINNED or rollout is None or not rollout.rule:
                 continue  # nothing was drawn; or by an older program
-            own = "" if lane["role"] == event.role else f"{lane['role']}."
-            weight = event.policy.get(f"{own}canary_weight_percent", rollout["weight_percent"])
-            traffic = replace(self.state.traffic(lane["role"]), weight_percent=weight)
+            own = "" if role == event.role else f"{role}."
+            weight: int = event.policy.get(f"{own}canary_weight_percent", rollout.weight_percent)
+            traffic = replace(self.state.traffic(role), weight_percent=weight)
             drawn = route(traffic, event.originator_id.hex, event.session)
-            told = f"{drawn.arm} with {drawn.adapter or 'the base'}"
-            is_same = (drawn.arm, drawn.adapter) == (lane["arm"], lane["adapter"])
+            now = f"{drawn.arm} with {drawn.adapter or 'the base'}"
+            recorded = (assignment["arm"], assignment["adapter"])
+            is_same = (drawn.arm, drawn.adapter) == recorded
             if not is_same and traffic.sessions:
                 # One of a session's runs that were begun side by side, before the other was known.
                 first = route(replace(traffic, sessions={}), event.originator_id.hex, event.session)
-                is_same = (first.arm, first.adapter) == (lane["arm"], lane["adapter"])
-            yield Decision(position, "arm", "" if is_same else f"now {told}, then {lane['arm']}")
+                is_same = (first.arm, first.adapter) == recorded
+            yield Decision(position, "arm", "" if is_same else f"now {now}, then {assignment['arm']}")
 
     def _judge(self, position: int, event: GateJudged) -> str:
         """The gate, from its runs as the log has them and its losses as they were measured."""

@@ -25,11 +25,10 @@ from ...domain.events import TaskFailed, TaskSucceeded
 from ...domain.ports import ScoringModel
 from ...domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
-from ...domain.settings.settings import ROLES, Policy
+from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm, Decision, GateReason
 from ...projections.bench import is_lost
-from ...projections.state.state import State
 from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
@@ -65,8 +64,8 @@ def judge(
     kept, and asked again it goes on.
     """
     known = parts.state.registry.adapters[name]
-    id, role, policy = UUID(known["id"]), known["role"], parts.state.policy
-    up_to, held_out = _held_out(ledger, UUID(known["training"]))
+    id, role, policy = known.uuid, known.role, parts.state.policy
+    up_to, held_out = _held_out(ledger, UUID(known.training))
     if not policy.gate(role).enabled:
         return _record(ledger, id, Verdict(Decision.PASS, GateReason.OFF, "the gate was switched off", {}), [], up_to)
     try:
@@ -147,12 +146,11 @@ class _Bench:
     def __init__(self, ledger: Ledger, parts: Services, name: str, on_count: Count, say: Callable[[str], None]) -> None:
         known = parts.state.registry.adapters[name]
         self.ledger, self.parts, self.on_count, self.say = ledger, parts, on_count, say
-        self.id, self.role, self.session = UUID(known["id"]), known["role"], f"gate/{name}"
-        self.arms: dict[str, str | None] = {"adapter": name, "parent": known["parent"]}
+        self.id, self.role, self.session = known.uuid, known.role, f"gate/{name}"
+        self.arms: dict[str, str | None] = {"adapter": name, "parent": known.parent}
         # Greedy, whatever traffic gets: what is compared are the weights, not the luck of the draw. Only where a run would
         # repeat itself an answer is drawn, as in traffic, by the page's seed: the same again when it is done again.
-        self.state = State.load(parts.state.dump())
-        self.state.settings |= {f"{role}.run.temperature": 0.0 for role in ROLES}
+        self.state = parts.state.imagine({"run.temperature": 0.0})
 
     def play(self, chosen: Sequence[HeldOut]) -> list[Row]:
         """Do the instances again, those that a killed worker did not come to; one row for each, from the log."""

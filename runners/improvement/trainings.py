@@ -183,7 +183,7 @@ def _parent_weights(ledger: Ledger, parts: Services, job: TrainingJob) -> Path |
     if job.requested.parent is None:
         return None
     adapters = _state_at_request(ledger, job).registry.adapters
-    return parts.store.path(adapters[job.requested.parent]["weights"])
+    return parts.store.path(adapters[job.requested.parent].weights)
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:

@@ -11,6 +11,7 @@ from uuid import UUID
 from ...domain.errors import NotFound
 from ...projections.explain.overview import Wait, describe_role, waits_for
 from ...projections.explain.words import say_alert
+from ...projections.state.alerts import Alert
 from ..explain.run_list import list_runs
 from ..improvement.overview import view_roles
 from ..store.locks import find_worker
@@ -133,10 +134,18 @@ def view_status(log: Log, position: int | None = None) -> Status:
         _role(log.say(describe_role(state, view)), waits_for(view)) for view in view_roles(log, state, worker)
     )
     adapters = tuple(
-        AdapterStatus(name, it["role"], it["status"], it["parent"], UUID(it["training"]), it["weights"], it["position"])
-        for name, it in state.registry.adapters.items()
+        AdapterStatus(
+            adapter.name,
+            adapter.role,
+            adapter.status,
+            adapter.parent,
+            UUID(adapter.training),
+            adapter.weights,
+            adapter.position,
+        )
+        for adapter in state.registry.adapters.values()
     )
-    alerts = tuple(_alert(say_alert(row, log.get_content)) for row in state.alerts.rows() if row["is_open"])
+    alerts = tuple(_alert(say_alert(alert, log.get_content)) for alert in state.alerts.open())
     time = log.at(state.position).event.time if state.position else None
     return Status(state.position, time, roles, adapters, dict(state.settings), alerts)
 
@@ -189,5 +198,5 @@ def _role(found: dict[str, Any], wait: Wait) -> RoleStatus:
     )
 
 
-def _alert(row: dict[str, Any]) -> AlertStatus:
-    return AlertStatus(**{field.name: row[field.name] for field in fields(AlertStatus)})
+def _alert(alert: Alert) -> AlertStatus:
+    return AlertStatus(alert.position, alert.kind, alert.severity, alert.role, alert.adapter, alert.message)

@@ -91,7 +91,7 @@ def choose_route(ledger: Ledger, state: State, wanted: TaskRequest) -> tuple[Sta
     known = state.registry.adapters
     if wanted.adapter not in known:
         raise UnknownAdapter(f"adapter {wanted.adapter} is not registered; {say_names(known)}", hint=Hint.SEE_ADAPTERS)
-    of = known[wanted.adapter]["role"]
+    of = known[wanted.adapter].role
     return state, Route(Arm.PINNED, wanted.adapter, None, of if of in roles_in(wanted.role) else wanted.role)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ....domain.durations import show_duration
-from ....domain.rules.cost import Cost
 from ....projections.explain.imported import describe_imported
 from ....projections.explain.overview import PERSON, RATINGS, WORKER, describe_role
 from ....projections.explain.words import say_alert
@@ -17,6 +16,7 @@ from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table, show_share, show_time
 
 if TYPE_CHECKING:
+    from ....projections.state.registry import Adapter
     from ....projections.state.state import State
     from ...store.log import Log
 
@@ -44,11 +44,12 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     log = open_log(db)
     state = load_state(log)
     roles = describe_roles(log, state, find_worker(log))
-    alerts = [say_alert(row, log.get_content) for row in state.alerts.rows() if row["is_open"]]
+    alerts = [say_alert(alert, log.get_content) for alert in state.alerts.open()]
     store = open_registry(state.policy, log.path)
     gone = missing(state, store)
     if as_json:
-        print_json({"position": state.position, "roles": roles, "alerts": alerts, "weights_missing": gone})
+        document = {"position": state.position, "roles": roles, "alerts": [alert.to_json() for alert in alerts]}
+        print_json({**document, "weights_missing": gone})
         return
     _print_waits(roles)
     print_line()
@@ -59,7 +60,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
             f"WEIGHTS MISSING: those of {name}, which is {serves}, are not in {store.place}; restore them from a backup"
         )
     for alert in alerts[-SHOWN:]:
-        print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
+        print_line(f"ALERT ({alert.severity}) at position {alert.position}, {alert.kind}: {alert.message}")
     if len(alerts) > SHOWN:
         print_line(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
     suggest(_next_step(roles), db)
@@ -91,7 +92,7 @@ def at(
         "position": position,
         "time": time.isoformat(),
         "roles": describe_roles(log, state),
-        "adapters": [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)],
+        "adapters": [_with_cost(state, adapter) for adapter in state.registry.adapters.values()],
         "settings": dict(state.settings),
         "metrics": [{**row, "adapter": log.say(row["adapter"])} for row in state.metrics.rows()],
         "ratings": state.ratings.rows(),
@@ -192,11 +193,6 @@ def _print_metrics(found: list[dict[str, Any]]) -> None:
     print_table(columns, rows, "no runs")
 
 
-def in_order(known: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """The entries by their positions: a saved state has them in the order of their keys."""
-    return sorted(known.items(), key=lambda entry: entry[1]["position"])
-
-
 def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """List the adapters and the status of each.
 
@@ -211,9 +207,9 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     log = open_log(db)
     state = load_state(log)
     store = open_registry(state.policy, log.path)
-    gone = {name for name, it in state.registry.adapters.items() if not store.has(it["weights"])}
+    gone = {name for name, adapter in state.registry.adapters.items() if not store.has(adapter.weights)}
     if as_json:
-        rows = [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)]
+        rows = [_with_cost(state, adapter) for adapter in state.registry.adapters.values()]
         print_json([{**row, "weights_missing": row["adapter"] in gone} for row in rows])
         return
     print_adapters(state, gone)
@@ -221,35 +217,34 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     suggest(f"why {names[-1]}" if names else "status", db)
 
 
-def _with_cost(state: State, name: str) -> dict[str, Any]:
-    """The adapter as the registry has it, with what its training took and cost."""
-    known = state.registry.adapters[name]
-    training = state.registry.trainings[known["training"]]
-    return {"adapter": name, **known, **{key: training[key] for key in ("duration_s", "peak_memory_bytes", "cost")}}
+def _with_cost(state: State, adapter: Adapter) -> dict[str, Any]:
+    """The adapter as the registry has it, with what its training took and cost, JSON-plain."""
+    fields, training = adapter.to_json(), state.registry.trainings[adapter.training].to_json()
+    took = {key: training[key] for key in ("duration_s", "peak_memory_bytes", "cost")}
+    return {"adapter": fields.pop("name"), **fields, **took}
 
 
 def print_adapters(state: State, gone: Collection[str] = ()) -> None:
     """The table of adapters as of the state; the weights of those that are ``gone`` are not in their folder."""
-    means = {(row["role"], row["adapter"]): row for row in state.ratings.rows()}
     trainings = state.registry.trainings
 
-    def row(name: str, known: dict[str, Any]) -> tuple[Any, ...]:
-        rated = means.get((known["role"], name), {"ratings": 0, "mean": None})
+    def row(adapter: Adapter) -> tuple[Any, ...]:
+        rated, training = state.ratings.sums(adapter.role, adapter.name), trainings[adapter.training]
         return (
-            name,
-            known["role"],
-            known["status"],
-            as_time(known["registered"]),
-            known["position"],
-            trainings[known["training"]]["examples"],
-            show_duration(trainings[known["training"]]["duration_s"]),
-            Cost(**trainings[known["training"]]["cost"]).price,
-            rated["ratings"],
-            rated["mean"],
-            known["parent"],
-            known["lineage"],
-            known["gate"] and known["gate"]["reason"],
-            "MISSING" if name in gone else known["weights"][:19],
+            adapter.name,
+            adapter.role,
+            adapter.status,
+            as_time(adapter.registered),
+            adapter.position,
+            training.examples,
+            None if training.duration_s is None else show_duration(training.duration_s),
+            training.cost and training.cost.price,
+            rated.count,
+            rated.mean,
+            adapter.parent,
+            adapter.lineage,
+            adapter.gate and adapter.gate.reason,
+            "MISSING" if adapter.name in gone else adapter.weights[:19],
         )
 
     columns = (
@@ -268,5 +263,4 @@ def print_adapters(state: State, gone: Collection[str] = ()) -> None:
         Column("gate", rank=2, wraps=10),
         Column("weights", rank=6),
     )
-    rows = (row(name, known) for name, known in in_order(state.registry.adapters))
-    print_table(columns, rows, "no adapters yet; a training makes one")
+    print_table(columns, map(row, state.registry.adapters.values()), "no adapters yet; a training makes one")
