@@ -299,3 +299,11 @@ def test_the_poison_that_passes_is_the_one_that_does_no_harm(history: History, p
     judged = history.judgement()
     assert (judged["verdict"], judged["parent"]) == ("pass", None)
     assert judged["numbers"]["failed"]["runs"]["parent"] == 0
+
+
+def test_the_gate_answers_greedily_though_traffic_is_sampled(history: History) -> None:
+    history.set(**{"run.temperature": 0.9, "action.run.temperature": 0.7})
+    history.work()
+    started = [vars(it.event) for it in history.ledger.read(1, None, ("TaskStarted",))]
+    temperatures = {it["policy"]["run.temperature"] for it in started if it["session"] == "gate/lora-v1"}
+    assert temperatures == {0.0}
