@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -117,7 +117,7 @@ class WhatIf:
             return event
         return RolloutStarted(**{**vars(event), "rule": rule, "terms": terms})
 
-    def _breaches(self, position: int, event: Event, roles: Any) -> Iterator[Moment]:
+    def _breaches(self, position: int, event: Event, roles: Iterable[str]) -> Iterator[Moment]:
         context = Context(event.time, IMAGINED, event.reference)
         for name in roles:
             role, window, policy = self.roles[name], self.state.window(name), self.state.policy

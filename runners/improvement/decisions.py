@@ -8,7 +8,7 @@ proof, the runs of a gate) are facts and not decisions; they are taken as they s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -39,7 +39,7 @@ from ...domain.events import (
     TrainingDeclined,
     TrainingRequested,
 )
-from ...domain.process.commands import StartRollout
+from ...domain.process.commands import Command, StartRollout
 from ...domain.process.improvement import decide, rollout_unit
 from ...domain.rules.routing import EDITION, route
 from ...domain.settings.recipe import current_figures
@@ -50,7 +50,7 @@ from ..ab.results import load_result
 from ..store.codec import Recorded, encode
 from ..store.content import Erasures
 from ..store.log import Log, LogAsOf
-from .gate import ARMS, judge_rows
+from .gate import Row, judge_rows
 from .process_manager import NAME, carry_out
 from .trainings import dataset_for
 
@@ -171,13 +171,13 @@ class _Again:
             if len(wanted) > len(there) and not self._is_done_later(command, recorded):
                 yield Decision(recorded.position, wanted[len(there)].TOPIC, "it follows now, and is not in the log")
 
-    def _carry_out(self, command: Any, made: list[Recorded], cause: Recorded) -> list[Event]:
+    def _carry_out(self, command: Command, made: list[Recorded], cause: Recorded) -> list[Event]:
         time = made[0].event.time if made else cause.event.time
         context = Context(time, ACTOR, cause.event.reference)
         return carry_out(self.past, command, self.state.policy, context).collect_events()
 
-    def _is_done_later(self, command: Any, cause: Recorded) -> bool:
-        """Whether somebody else was first: by the end of the log there is nothing left to do."""
+    def _is_done_later(self, command: Command, cause: Recorded) -> bool:
+        """Whether another process was first: by the end of the log there is nothing left to do."""
         self.past.until = None
         return not self._carry_out(command, [], cause)
 
@@ -207,10 +207,11 @@ class _Again:
         measured = self.log.get_content(event.measured)
         if measured is None:
             return "what was measured is not in the content store any more"
-        rows = json.loads(measured)
+        rows: list[Row] = json.loads(measured)
         for row in rows:
             if row["by"] == "runs":
-                row["succeeded"] = {arm: isinstance(self._run(row[arm]).ended, TaskSucceeded) for arm in ARMS}
+                runs = {"adapter": self._run(row["adapter"]), "parent": self._run(row["parent"])}
+                row["succeeded"] = {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()}
         judged = judge_rows(rows, self.state.policy, event.role)
         return _differing(("verdict", "reason", "message", "numbers"), vars(judged), vars(event))
 
@@ -241,7 +242,7 @@ class _Again:
         return _differing(("dataset", "runs"), {"dataset": built.hash, "runs": built.runs}, vars(event))
 
 
-def _as_then(command: Any, made: Sequence[Recorded], policy: Policy) -> Any:
+def _as_then(command: Command, made: Sequence[Recorded], policy: Policy) -> Command:
     """The command by the rules of the program that carried it out: a rollout keeps those that it began with."""
     if not isinstance(command, StartRollout):
         return command
@@ -283,11 +284,11 @@ def _timed(event: Event, like: Event) -> Event:
     return type(event)(**{**vars(event), "time": like.time})
 
 
-def _differing(names: Any, now: dict[str, Any], then: dict[str, Any]) -> str:
+def _differing(names: Iterable[str], now: dict[str, Any], then: dict[str, Any]) -> str:
     """Which of the figures differ, with both values; compared as they are stored."""
-    found = []
+    differing = []
     for name in names:
         one, other = (json.loads(json.dumps(it[name], default=str)) for it in (now, then))
         if one != other:
-            found.append(f"{name}: now {str(one)[:80]}, then {str(other)[:80]}")
-    return "; ".join(found)
+            differing.append(f"{name}: now {str(one)[:80]}, then {str(other)[:80]}")
+    return "; ".join(differing)

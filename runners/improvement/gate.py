@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 from uuid import UUID
 
 from ...domain.aggregates.adapter import Adapter
@@ -42,11 +42,40 @@ if TYPE_CHECKING:
 
 ARMS = ("adapter", "parent")
 
-Row = dict[str, Any]
-"""What was measured on one instance, as it is recorded."""
+
+class PlayedRow(TypedDict):
+    """How both arms did on one instance that was played, as it is recorded."""
+
+    outcome: str
+    """Of the run that the instance comes from: ``failed`` or ``worked``."""
+    by: Literal["runs"]
+    instance: str
+    is_fresh: bool
+    """Whether no recorded run was of this instance."""
+    adapter: str
+    """The run of the arm."""
+    parent: str
+    succeeded: dict[str, bool]
+    """By arm."""
+
+
+class ScoredRow(TypedDict):
+    """The losses of both arms on the right answers of one instance, as they are recorded."""
+
+    outcome: str
+    by: Literal["loss"]
+    instance: str
+    is_fresh: bool
+    adapter: float
+    """The mean loss of the arm, nats per token."""
+    parent: float
+
+
+Row = PlayedRow | ScoredRow
+"""What was measured on one instance."""
 
 Count = Callable[[int, int], None]
-"""Told how many runs or answers are done, and of how many."""
+"""Called with how many runs or answers are done, and of how many."""
 
 
 def judge(
@@ -56,12 +85,12 @@ def judge(
     on_count: Count = lambda done, total: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Adapter:
-    """Hold the proven adapter against its parent and record what came of it: the judgement, or a rejection.
+    """Compare the proven adapter with its parent and record the result: the judgement, or a rejection.
 
-    ``say`` is told which instances could not be scored, and why.
+    ``say`` is called with the instances that could not be scored, and why.
 
     Raises ``EnvironmentUnavailable`` or ``UnknownTask`` when an environment was lost or has a task no more: what was run is
-    kept, and asked again it goes on.
+    kept, and the next call goes on.
     """
     known = parts.state.registry.adapters[name]
     id, role, policy = known.uuid, known.role, parts.state.policy
@@ -76,7 +105,7 @@ def judge(
     limit = policy.gate(role).runs
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, parts, name, on_count, say)
-    rows = [
+    rows: list[Row] = [
         *bench.play([held for held in chosen if held.is_repeatable]),
         *bench.score([held for held in chosen if not held.is_repeatable]),
     ]
@@ -105,12 +134,16 @@ def _record(ledger: Ledger, id: UUID, judgement: Verdict, rows: Sequence[Row], u
 
 def sum_up(rows: Sequence[Row], outcome: str) -> HeldOutResult:
     """The counts and means over the rows of one side."""
-    played = [row for row in rows if row["outcome"] == outcome and row["by"] == "runs"]
-    scored = [row for row in rows if row["outcome"] == outcome and row["by"] == "loss"]
+    played = [row for row in rows if row["by"] == "runs" and row["outcome"] == outcome]
+    scored = [row for row in rows if row["by"] == "loss" and row["outcome"] == outcome]
     succeeded = {arm: sum(row["succeeded"][arm] for row in played) for arm in ARMS}
-    losses = {arm: fmean(row[arm] for row in scored) if scored else 0.0 for arm in ARMS}
     fresh = sum(row["is_fresh"] for row in played)
-    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), Losses(len(scored), **losses))
+    losses = Losses(
+        len(scored),
+        adapter=fmean(row["adapter"] for row in scored) if scored else 0.0,
+        parent=fmean(row["parent"] for row in scored) if scored else 0.0,
+    )
+    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), losses)
 
 
 def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[HeldOut]:
@@ -152,17 +185,24 @@ class _Bench:
         # repeat itself an answer is drawn, as in traffic, by the page's seed: the same again when it is done again.
         self.state = parts.state.imagine({"run.temperature": 0.0})
 
-    def play(self, chosen: Sequence[HeldOut]) -> list[Row]:
+    def play(self, chosen: Sequence[HeldOut]) -> list[PlayedRow]:
         """Do the instances again, those that a killed worker did not come to; one row for each, from the log."""
         for environment in dict.fromkeys(held.environment for held in chosen):
             self._play_missing([held for held in chosen if held.environment == environment], environment)
-        rows = []
+        rows = list[PlayedRow]()
         for held in chosen:
             runs = {arm: run for arm in ARMS if (run := self._find(held, arm)[0]) is not None}
             if len(runs) == len(ARMS):
-                succeeded = {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()}
-                ids = {arm: run.id.hex for arm, run in runs.items()}
-                rows.append({**_about(held, "runs"), **ids, "succeeded": succeeded})
+                row: PlayedRow = {
+                    "outcome": held.outcome,
+                    "by": "runs",
+                    "instance": held.instance,
+                    "is_fresh": not held.run_id,
+                    "adapter": runs["adapter"].id.hex,
+                    "parent": runs["parent"].id.hex,
+                    "succeeded": {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()},
+                }
+                rows.append(row)
         return rows
 
     def _play_missing(self, chosen: Sequence[HeldOut], environment: str) -> None:
@@ -187,15 +227,23 @@ class _Bench:
         """The arm's run of the instance, else the id that it is to have; neither where it was begun in vain too often."""
         return find_run(self.ledger, partial(derive_id, "gate", self.id.hex, held.instance, arm))
 
-    def score(self, chosen: Sequence[HeldOut]) -> list[Row]:
+    def score(self, chosen: Sequence[HeldOut]) -> list[ScoredRow]:
         """How likely both arms hold the right answers for; one row for each instance that fits the model."""
         model = self.parts.model.scoring
         if model is None:
             return []
-        rows = []
+        rows = list[ScoredRow]()
         for done, held in enumerate(chosen, 1):
             try:
-                rows.append({**_about(held, "loss"), **{arm: self._loss(model, held, arm) for arm in ARMS}})
+                row: ScoredRow = {
+                    "outcome": held.outcome,
+                    "by": "loss",
+                    "instance": held.instance,
+                    "is_fresh": not held.run_id,
+                    "adapter": self._loss(model, held, "adapter"),
+                    "parent": self._loss(model, held, "parent"),
+                }
+                rows.append(row)
             except (ModelError, DamagedWeights) as error:
                 self.say(f"{held.instance} does not count for the gate: {error}")
             finally:
@@ -208,7 +256,3 @@ class _Bench:
         self.parts.prepare(adapter)
         scores = [model.score(example.messages, example.completion, adapter=adapter) for example in held.examples]
         return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)
-
-
-def _about(held: HeldOut, by: str) -> Row:
-    return {"outcome": held.outcome, "by": by, "instance": held.instance, "is_fresh": not held.run_id}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...domain.errors import NotFound
-from ...projections.explain.overview import Wait, describe_role, waits_for
+from ...projections.explain.overview import Wait
+from ...projections.explain.summary import RoleSummary, summarize_role
 from ...projections.explain.words import say_alert
 from ...projections.state.alerts import Alert
 from ..explain.run_list import list_runs
@@ -130,9 +131,7 @@ def view_status(log: Log, position: int | None = None) -> Status:
     """How everything stands now, or stood at the position."""
     state = load_state(log, position)
     worker = find_worker(log) if position is None else None
-    roles = tuple(
-        _role(log.say(describe_role(state, view)), waits_for(view)) for view in view_roles(log, state, worker)
-    )
+    roles = tuple(_role(summarize_role(state, view), log.say) for view in view_roles(log, state, worker))
     adapters = tuple(
         AdapterStatus(
             adapter.name,
@@ -182,19 +181,27 @@ def summarize_runs(
     return [RunSummary(**{name: row[name] for name in names} | {"adapter": log.say(row["adapter"])}) for row in rows]
 
 
-def _role(found: dict[str, Any], wait: Wait) -> RoleStatus:
-    window, canary, cycle = found["window"], found["canary"], found["cycle"]
-    names = [field.name for field in fields(CanaryStatus)]
+def _role(summary: RoleSummary, say: Callable[[str], str]) -> RoleStatus:
+    canary, cycle = summary.canary, summary.cycle
     return RoleStatus(
-        role=found["role"],
-        live=found["live"],
-        mean=window["mean"],
-        ratings=window["count"],
-        canary=None if canary is None else CanaryStatus(**{name: canary[name] for name in names}),
-        stage=None if cycle is None else cycle["stage"],
-        waits_for=wait,
-        runs=found["runs"],
-        success=found["success"],
+        role=summary.role,
+        live=summary.live,
+        mean=summary.window.mean,
+        ratings=summary.window.count,
+        canary=None
+        if canary is None
+        else CanaryStatus(
+            canary.adapter,
+            canary.weight_percent,
+            canary.phase,
+            canary.verdict,
+            canary.reason,
+            say(canary.message),
+        ),
+        stage=None if cycle is None else cycle.stage,
+        waits_for=summary.waits_for,
+        runs=summary.runs,
+        success=summary.success,
     )
 
 

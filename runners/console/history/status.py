@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ....domain.durations import show_duration
+from ....domain.vocabulary import RolloutPhase
 from ....projections.explain.imported import describe_imported
-from ....projections.explain.overview import PERSON, RATINGS, WORKER, describe_role
+from ....projections.explain.overview import PERSON, RATINGS, WORKER
+from ....projections.explain.summary import RoleSummary, summarize_role
 from ....projections.explain.words import say_alert
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
@@ -43,12 +45,16 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 
     log = open_log(db)
     state = load_state(log)
-    roles = describe_roles(log, state, find_worker(log))
+    roles = summarize_roles(log, state, find_worker(log))
     alerts = [say_alert(alert, log.get_content) for alert in state.alerts.open()]
     store = open_registry(state.policy, log.path)
     gone = missing(state, store)
     if as_json:
-        document = {"position": state.position, "roles": roles, "alerts": [alert.to_json() for alert in alerts]}
+        document = {
+            "position": state.position,
+            "roles": [role.to_json() for role in roles],
+            "alerts": [alert.to_json() for alert in alerts],
+        }
         print_json({**document, "weights_missing": gone})
         return
     _print_waits(roles)
@@ -88,10 +94,11 @@ def at(
     position = find_position(log, moment)
     state = load_state(log, position)
     time = log.at(position).event.time
+    roles = summarize_roles(log, state)
     document: dict[str, Any] = {
         "position": position,
         "time": time.isoformat(),
-        "roles": describe_roles(log, state),
+        "roles": [role.to_json() for role in roles],
         "adapters": [_with_cost(state, adapter) for adapter in state.registry.adapters.values()],
         "settings": dict(state.settings),
         "metrics": [{**row, "adapter": log.say(row["adapter"])} for row in state.metrics.rows()],
@@ -101,33 +108,33 @@ def at(
         print_json(document)
         return
     print_line(f"at position {position}, {show_time(time)}")
-    _print_roles(document["roles"])
-    _print_imported(document["roles"])
+    _print_roles(roles)
+    _print_imported(roles)
     print_adapters(state)
     print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
     _print_metrics(document["metrics"])
     suggest(f"diff {position} {log.position}" if position < log.position else "status", db)
 
 
-def _next_step(roles: list[dict[str, Any]]) -> str:
+def _next_step(roles: Sequence[RoleSummary]) -> str:
     """What moves the first role that waits: its worker, a person's decision, or ratings."""
-    begun = [role for role in roles if role["has_begun"] or role["runs"]]
+    begun = [role for role in roles if role.has_begun or role.runs]
     if not begun:
         return "run click-button"
     steps = {WORKER: "work --once", PERSON: "rollouts", RATINGS: "runs --unrated"}
     order = (PERSON, WORKER, RATINGS)
-    waits = sorted((role["waits_for"]["on"] for role in begun), key=lambda it: order.index(it) if it in order else 9)
+    waits = sorted((role.waits_for.on for role in begun), key=lambda on: order.index(on) if on in order else 9)
     return steps.get(waits[0], "rollouts")
 
 
-def describe_roles(log: Log, state: State, worker: str | None = None) -> list[dict[str, Any]]:
-    """One document per role, JSON-plain."""
+def summarize_roles(log: Log, state: State, worker: str | None = None) -> list[RoleSummary]:
+    """How each role stands."""
     from ...improvement.overview import view_roles
 
-    return [describe_role(state, view) for view in view_roles(log, state, worker)]
+    return [summarize_role(state, view) for view in view_roles(log, state, worker)]
 
 
-def _print_roles(roles: list[dict[str, Any]]) -> None:
+def _print_roles(roles: Sequence[RoleSummary]) -> None:
     columns = (
         Column("role"),
         Column("live"),
@@ -144,39 +151,39 @@ def _print_roles(roles: list[dict[str, Any]]) -> None:
     print_table(columns, (_row(role) for role in roles))
 
 
-def _print_waits(roles: list[dict[str, Any]]) -> None:
+def _print_waits(roles: Sequence[RoleSummary]) -> None:
     """What each role that has anything waits for, and what its mean leaves out."""
-    begun = [role for role in roles if role["has_begun"] or role["runs"]]
+    begun = [role for role in roles if role.has_begun or role.runs]
     for role in begun:
-        print_line(f"{role['role']} waits for {role['waits_for']['message']}")
-        if role["window"]["note"]:
-            print_line(f"{role['role']}, its mean: {role['window']['note']}")
+        print_line(f"{role.role} waits for {role.waits_for.message}")
+        if role.window.note:
+            print_line(f"{role.role}, its mean: {role.window.note}")
     if not begun:
         print_line("no role has runs yet; 'grokputer run' makes some")
 
 
-def _print_imported(roles: list[dict[str, Any]]) -> None:
+def _print_imported(roles: Sequence[RoleSummary]) -> None:
     """Whether the imported sessions count, and what they lack, a line for each role that has some."""
     for role in roles:
-        if role["imported"] is not None:
-            print_line(describe_imported(role["role"], role["imported"]))
+        if role.imported is not None:
+            print_line(describe_imported(role.role, role.imported))
 
 
-def _row(role: dict[str, Any]) -> tuple[Any, ...]:
-    window, canary, cycle = role["window"], role["canary"], role["cycle"]
-    paused = " (paused)" if canary and canary["phase"] == "paused" else ""
+def _row(role: RoleSummary) -> tuple[Any, ...]:
+    window, canary, cycle = role.window, role.canary, role.cycle
+    paused = " (paused)" if canary and canary.phase == RolloutPhase.PAUSED else ""
     return (
-        role["role"],
-        role["live"] or "base",
-        None if window["mean"] is None else f"{window['mean']:.2f}",
-        window["count"],
-        window["unattributed"] or None,
-        window["threshold"],
-        f"{canary['adapter']} {canary['weight_percent']} %{paused}" if canary else None,
-        f"{canary['verdict']} ({canary['reason']}): {canary['message']}" if canary else None,
-        f"{cycle['stage']} (since {cycle['position']})" if cycle else role["last_outcome"],
-        role["runs"],
-        show_share(role["success"]),
+        role.role,
+        role.live or "base",
+        None if window.mean is None else f"{window.mean:.2f}",
+        window.count,
+        window.unattributed or None,
+        window.threshold,
+        f"{canary.adapter} {canary.weight_percent} %{paused}" if canary else None,
+        f"{canary.verdict} ({canary.reason}): {canary.message}" if canary else None,
+        f"{cycle.stage} (since {cycle.position})" if cycle else role.last_outcome,
+        role.runs,
+        show_share(role.success),
     )
 
 
