@@ -1,7 +1,7 @@
-"""The Python API: ``grokputer.open`` gives a log, whose methods do what the commands of the same names do.
+"""The Python API: ``grokputer.open`` returns a log, whose methods correspond to the commands of the same names.
 
-Each method returns a typed value and raises ``GrokputerError``, or one of its kinds, for what is the caller's business. A log
-belongs to the thread that opened it.
+Each method returns a typed value and raises ``GrokputerError``, or a subclass, for errors of the caller. A log belongs
+to the thread that opened it.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
     from grokputer.domain.ports import Clock
 
 RunId = UUID | str
-"""A run: its id, or the beginning of its id in hex digits, four or more."""
+"""A run: its id, or at least the first four hex digits of it."""
 
 
 class WrongThread(GrokputerError):
-    """A log was used by another thread than the one that opened it."""
+    """A log was used by a thread that did not open it."""
 
 
 def open(path: str | Path, *, create: bool = False, actor: str | None = None, clock: Clock | None = None) -> OpenLog:
-    """Open the log at the path; with ``create``, make it where there is none.
+    """Open the log at the path; with ``create``, create it where it does not exist.
 
-    ``actor`` is whom decisions are recorded as; None for the user's name. Raises ``LogError``.
+    ``actor`` is the person that decisions are recorded for; None for the user's name. Raises ``LogError``.
     """
-    found = Path(path)
-    return OpenLog(Ledger.create(found, clock) if create else Ledger.open(found, clock), name_actor(actor))
+    location = Path(path)
+    return OpenLog(Ledger.create(location, clock) if create else Ledger.open(location, clock), name_actor(actor))
 
 
 class OpenLog:
-    """One log, opened for reading and writing by one thread. Close it, or use it as a context.
+    """One log, opened for reading and writing by one thread. Close it, or use it as a context manager.
 
-    Another thread opens the log anew: any number of threads and processes may write to one log. A method that is called from
-    another thread than the one that opened it raises ``WrongThread``.
+    Another thread opens its own: any number of threads and processes may write to one log. A method called from a
+    thread that did not open it raises ``WrongThread``.
     """
 
     def __init__(self, ledger: Ledger, actor: str) -> None:
@@ -75,7 +75,7 @@ class OpenLog:
         return self._open_ledger
 
     def close(self) -> None:
-        """Let the log, and a model that ran tasks, go. Closing twice is closing once."""
+        """Close the log, and a model that ran tasks. Idempotent."""
         if self._open_ledger is None:
             return
         ledger = self._ledger
@@ -92,8 +92,6 @@ class OpenLog:
     ) -> None:
         self.close()
 
-    # --- runs ---
-
     def run(
         self,
         task: str,
@@ -105,31 +103,32 @@ class OpenLog:
         adapter: str | None = None,
         as_of: int | datetime | None = None,
     ) -> runs.RunOutcome:
-        """Run the task with the model that the settings name, and return how it went.
+        """Run the task with the model in the settings, and return the outcome.
 
-        ``environment`` is ``chat`` for a task with a blank in it and ``miniwob`` for another, unless it is named. ``adapter``
-        pins the run to an adapter or to ``base``; ``as_of`` to what was live then. Without either the traffic decides.
+        By default ``environment`` is ``chat`` for a task with a space in it, else ``miniwob``. ``adapter`` pins the run
+        to an adapter or to ``base``; ``as_of`` pins it to the adapter that was live then. Without either, the traffic
+        decides.
         """
         ledger = self._ledger
         place = environment or guess_environment(task)
         seeds = [random.randrange(1_000_000) if seed is None else seed]
         then = None if as_of is None else overview.find_position(ledger, as_of)
-        wanted = runs.TaskRequest(place, task, seeds, role, session, adapter, then)
-        state, pinned = runs.choose_route(ledger, process_new_events(ledger), wanted)
+        request = runs.TaskRequest(place, task, seeds, role, session, adapter, then)
+        state, pinned = runs.choose_route(ledger, process_new_events(ledger), request)
         if self._services is None:
             self._services = Services(ledger, state)
         self._services.state = state
-        [run] = runs.run_tasks(ledger, self._services, wanted, pinned, actor=self._actor)
+        [run] = runs.run_tasks(ledger, self._services, request, pinned, actor=self._actor)
         return runs.outcome_of(ledger, run)
 
     def record(self, run: ProgramRun) -> RecordedRun:
-        """Record a run that another program made; see ``batch`` for many."""
-        self._ledger  # noqa: B018  (the right thread, and open)
+        """Record a run that another program made; use ``batch`` for many."""
+        self._ledger  # noqa: B018  (checks the thread, and that the log is open)
         [recorded] = self._recorder.record([run])
         return recorded
 
     def batch(self) -> Batch:
-        """A context in which runs of another program are collected, to be recorded in one transaction at its end."""
+        """A context manager that collects runs of another program, and records them in one transaction at its end."""
         self._ledger  # noqa: B018
         return Batch(self)
 
@@ -144,7 +143,7 @@ class OpenLog:
         fault: str | None = None,
         actor: str | None = None,
     ) -> ratings.Rating:
-        """Rate a run that has ended, 1 to 5. ``step`` names the step that went wrong, ``fault`` the role at fault."""
+        """Rate an ended run, 1 to 5 stars. ``step`` names the step that went wrong, ``fault`` the role at fault."""
         by = self._name(actor)
         return ratings.rate(
             self._ledger, self._find(run), stars, actor=by, issues=issues, comment=comment, step=step, fault=fault
@@ -159,9 +158,9 @@ class OpenLog:
         step: int | None = None,
         actor: str | None = None,
     ) -> corrections.Correction:
-        """Say what should have been done: the right ``answer`` to a task in words, or the ``actions`` that do a task.
+        """Correct an ended run: give the right ``answer`` to a task in words, or the ``actions`` that do a task.
 
-        ``step`` is the step that the answer is for, or from which the actions correct the run.
+        ``step`` is the step that the answer is for, or the first step that the actions replace.
         """
         if (answer is None) == (not actions):
             raise NotPossible("a correction is either an answer or actions; give one of them")
@@ -171,27 +170,25 @@ class OpenLog:
         return corrections.correct(self._ledger, self._find(run), way, actor=self._name(actor))
 
     def withdraw(self, run: RunId, *, reason: str = "", actor: str | None = None) -> corrections.Withdrawal:
-        """Take back the run's latest correction: no dataset that is built from now on uses it."""
+        """Withdraw the run's latest correction: no later dataset uses it."""
         return corrections.withdraw_correction(self._ledger, self._find(run), reason=reason, actor=self._name(actor))
 
-    # --- improvement ---
-
     def train(self, role: str = "action", *, reason: str, actor: str | None = None) -> trainings.RequestedTraining:
-        """Request a training; a worker carries it out."""
+        """Request a training; a worker runs it."""
         return trainings.request_training(self._ledger, role, reason=reason, actor=self._name(actor))
 
     def set(self, key: str, value: Any, *, reason: str = "", actor: str | None = None) -> settings.SettingChange:
-        """Change a setting from now on."""
+        """Change a setting."""
         return settings.change_setting(self._ledger, key, value, reason=reason, actor=self._name(actor))
 
     def unset(self, key: str, *, reason: str = "", actor: str | None = None) -> settings.SettingChange:
-        """Let the setting's default hold again."""
+        """Remove the value of a setting, so that its default applies again."""
         return settings.unset_setting(self._ledger, key, reason=reason, actor=self._name(actor))
 
     @property
     def rollouts(self) -> Rollouts:
-        """The decisions on rollouts."""
-        self._ledger  # noqa: B018  (the right thread, and open)
+        """Decisions on rollouts."""
+        self._ledger  # noqa: B018  (checks the thread, and that the log is open)
         return Rollouts(self)
 
     def forget(
@@ -205,44 +202,41 @@ class OpenLog:
     ) -> erasures.Erasure:
         """Delete the words of a run or of a person for good."""
         if (run is None) == (person is None):
-            raise NotPossible("words are those of a run or of a person; name one of them")
+            raise NotPossible("the words of a run or of a person can be deleted; give either run or person")
         target = Target(None if run is None else self._find(run).hex, person)
         return erasures.forget(self._ledger, target, reason=reason, actor=self._name(actor), retrain=retrain)
 
-    # --- reading ---
-
     @property
     def position(self) -> int:
-        """The position of the newest event, 0 in an empty log."""
+        """The position of the newest event; 0 in an empty log."""
         return self._ledger.position
 
     def status(self) -> overview.Status:
-        """How everything stands now."""
+        """The present status of all roles, adapters and rollouts."""
         return overview.view_status(self._ledger)
 
     def state_at(self, moment: int | datetime) -> overview.Status:
-        """How everything stood at a position, or at a time: after the last event that is not later. Raises ``NotFound``."""
+        """The status at a position, or at a time: after the last event that is not later. Raises ``NotFound``."""
         return overview.view_status(self._ledger, overview.find_position(self._ledger, moment))
 
     def runs(
         self, limit: int = 20, *, role: str | None = None, failed: bool = False, unrated: bool = False
     ) -> list[overview.RunSummary]:
-        """The newest runs, at most so many."""
+        """The newest runs, at most ``limit``."""
         return overview.summarize_runs(self._ledger, limit, role=role, failed=failed, unrated=unrated)
 
     def why(self, name: str) -> Explanation:
-        """Why an adapter, a rollout, a run or a setting is as it is: the tree of causes. Raises ``NotFound``."""
+        """The explanation of an adapter, a rollout, a run or a setting: its tree of causes. Raises ``NotFound``."""
         return explain(self._ledger, load_state(self._ledger), name)
 
     def events(self, first: int = 1, last: int | None = None, topics: Sequence[str] = ()) -> Iterator[Recorded]:
-        """The events from one position to another, in order; with topics, those alone. Names and short texts are in words."""
+        """The events between two positions, inclusive, in order; with topics only those. Content keys of names and
+        short texts are replaced by the texts."""
         return map(self._ledger.reveal, self._ledger.read(first, last, topics))
 
     def text(self, key: str) -> str | None:
-        """The words under a content key of an event, such as a prompt or an answer; None where they were erased."""
+        """The text under a content key of an event, such as a prompt or an answer; None where it was erased."""
         return self._ledger.get_content(key)
-
-    # --- names ---
 
     def _find(self, run: RunId) -> UUID:
         return run if isinstance(run, UUID) else find_run(self._ledger, run)
@@ -252,7 +246,7 @@ class OpenLog:
 
 
 class Rollouts:
-    """A person's decisions on the rollouts of a log's adapters; each raises ``NotPossible`` where it is not allowed."""
+    """A person's decisions on rollouts; each method raises ``NotPossible`` where it is not allowed."""
 
     def __init__(self, log: OpenLog) -> None:
         self._log = log
@@ -262,42 +256,42 @@ class Rollouts:
         return rollouts.promote(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
 
     def roll_back(self, adapter: str, *, reason: str, to: str | None = None) -> rollouts.RolloutDecision:
-        """Take the adapter's runs away, and give them to what was live before, or to ``to``."""
+        """Take the adapter's runs away, and give them to the adapter that was live before, or to ``to``."""
         return rollouts.roll_back(self._log._ledger, adapter, reason=reason, actor=self._log._actor, to=to)
 
     def roll_forward(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
-        """Make an adapter live whose rollout is over."""
+        """Make an adapter live after its rollout is over."""
         return rollouts.roll_forward(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
 
     def abort(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
-        """End a rollout that is under way."""
+        """End an undecided rollout."""
         return rollouts.abort(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
 
     def pause(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
-        """Stop deciding on the rollout."""
+        """Stop automatic decisions on the rollout."""
         return rollouts.pause(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
 
     def resume(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
-        """Let a paused rollout go on."""
+        """Continue automatic decisions on a paused rollout."""
         return rollouts.resume(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
 
     def approve(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
-        """Let the rollout take the step that waits for approval."""
+        """Take the step that waits for approval."""
         return rollouts.approve(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
 
     def set_share(self, adapter: str, percent: int, *, reason: str) -> rollouts.RolloutDecision:
-        """Give the canary another share of the runs, 1 to 99 percent."""
+        """Set the canary's share of the runs, 1 to 99 percent."""
         return rollouts.set_share(self._log._ledger, adapter, percent, reason=reason, actor=self._log._actor)
 
 
 @dataclass
 class Batch:
-    """Runs of another program that are recorded together. Where the block raises, none of them is recorded."""
+    """Runs of another program that are recorded together. If the block raises, none of them is recorded."""
 
     _log: OpenLog
     _runs: list[ProgramRun] = field(default_factory=list)
     recorded: tuple[RecordedRun, ...] = ()
-    """What was recorded, in the order of the runs; empty until the block has ended."""
+    """The recorded runs, in order; empty until the block has ended."""
 
     def record(self, run: ProgramRun) -> None:
         """Add a run to the batch."""

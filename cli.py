@@ -1,6 +1,6 @@
-"""The command line: it finds the command that was asked for and turns what is the user's business into one line.
+"""The command line: it finds the command and turns errors that concern the user into one line.
 
-A command's module is imported when it is called or when help lists it, so each pays for what it needs and no more.
+A command's module is imported when the command is called or when help lists it, so start-up stays fast.
 """
 
 from __future__ import annotations
@@ -50,49 +50,49 @@ COMMANDS = {
     "restore": "upkeep.backup",
     "doctor": "upkeep.doctor",
 }
-"""Each command and the module of ``runners/console`` that it is in, in the order of the help."""
+"""Each command and its module in ``runners/console``, in the order of the help."""
 
 
 class LogGroup(TyperGroup):
-    """Commands below a command: a log that is named before one of them is the log of that one."""
+    """A group of subcommands; ``--db`` before a subcommand also applies to it."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that was asked for, with ``--db`` put before what is given to it; given after it, that counts."""
+        """The subcommand, with the group's ``--db`` put before its arguments; a later ``--db`` wins."""
         name, command, rest = super().resolve_command(ctx, args)
         source = ctx.get_parameter_source("db")
         if source is None or source.name != "COMMANDLINE":
             return name, command, rest
-        if command is None or not any("--db" in it.opts for it in command.params):
-            ctx.fail(f"'{name}' takes no --db")
+        if command is None or not any("--db" in param.opts for param in command.params):
+            ctx.fail(f"'{name}' does not take --db")
         return name, command, ["--db", str(ctx.params["db"]), *rest]
 
 
 class Commands(LogGroup):
-    """The commands, with errors that are the user's business as one line on stderr and exit 1; bugs keep their trace."""
+    """All commands. Errors that concern the user become one line on stderr and exit code 1; bugs keep their traceback."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names."""
+        """The names of the commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of this name, None when there is none."""
+        """The command of this name; None when there is none."""
         if cmd_name not in COMMANDS:
             return None
-        found = getattr(
+        command = getattr(
             import_module(f".runners.console.{COMMANDS[cmd_name]}", __package__), cmd_name.replace("-", "_")
         )
-        if not isinstance(found, typer.Typer):
-            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-            alone.command(cmd_name)(found)
-            found = alone
+        if not isinstance(command, typer.Typer):
+            single = typer.Typer(add_completion=False, rich_markup_mode=None)
+            single.command(cmd_name)(command)
+            command = single
         else:
-            own = found.info.cls if isinstance(found.info.cls, type) else TyperGroup
-            if not issubclass(own, LogGroup):
-                found.info.cls = LogGroup if own is TyperGroup else type(own.__name__, (LogGroup, own), {})
-        return typer.main.get_command(found)
+            kind = command.info.cls if isinstance(command.info.cls, type) else TyperGroup
+            if not issubclass(kind, LogGroup):
+                command.info.cls = LogGroup if kind is TyperGroup else type(kind.__name__, (LogGroup, kind), {})
+        return typer.main.get_command(command)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """The arguments. One that is not valid Unicode is refused by its name, before any of it can be recorded."""
+        """The arguments. One that is not valid Unicode is refused by its name, before anything is recorded."""
         for number, word in enumerate(args):
             try:
                 check_text(word, _name_argument(args, number))
@@ -102,11 +102,11 @@ class Commands(LogGroup):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            raise  # A reader that stops early is nobody's fault, and typer ends quietly.
+            raise  # a reader that stops early is no error, and typer ends quietly
         except ModuleNotFoundError as error:
             from .runners.wiring.extras import explain_missing_module
 
@@ -124,7 +124,7 @@ class Commands(LogGroup):
 
 
 def _name_argument(args: list[str], number: int) -> str:
-    """What the argument belongs to: the option before it, or with it; else its place."""
+    """The name of the argument: its option, else its place."""
     option, equals, _ = args[number].partition("=")
     if option.startswith("--") and equals:
         return option
@@ -156,7 +156,7 @@ def grokputer(
     ] = False,
     db: Annotated[Path | None, typer.Option("--db", metavar="PATH", help="The log, as after the command.")] = None,
 ) -> None:
-    """An agent that uses a computer, is rated for it, and trains itself on what went wrong.
+    """An agent that uses a computer, is rated by people, and trains itself on its failures.
 
     Everything is recorded in one log (--db, $GROKPUTER_DB, or events.db in this folder).
 
@@ -168,15 +168,15 @@ def grokputer(
 
 
 OF_THE_MACHINE = {
-    errno.ENOSPC: "make room and give the command again",
-    errno.EDQUOT: "make room and give the command again",
+    errno.ENOSPC: "make room and run the command again",
+    errno.EDQUOT: "make room and run the command again",
     errno.EFBIG: "the file would be larger than it may be (ulimit -f); raise the limit",
     errno.EROFS: "the file system is read-only; name a place that can be written",
-    errno.EIO: "the disk failed; look at it before anything is written",
+    errno.EIO: "the disk failed; check it before you write to it",
     errno.EMFILE: "close other programs or raise the limit (ulimit -n)",
     errno.ENFILE: "close other programs or raise the limit (ulimit -n)",
 }
-"""Errors that come from the machine, whatever the program does, and what to do next."""
+"""Errors of the machine, independent of the program, and what to do next."""
 OF_A_FILE = {
     errno.ENOENT: "check the name",
     errno.EACCES: "check its permissions, or name another",
@@ -189,18 +189,18 @@ OF_A_FILE = {
     errno.ELOOP: "check its links",
     errno.ETXTBSY: "try again when nothing uses it",
 }
-"""Errors that are the user's business where they name a file, and what to do next."""
+"""Errors that concern the user if they name a file, and what to do next."""
 
 
 def _line_for(error: Exception) -> str | None:
-    """What the user is told of the error; None where it is a bug, which keeps its trace."""
+    """The line for the user; None for a bug, which keeps its traceback."""
     if isinstance(error, GrokputerError):
         from .runners.console.error_lines import describe_error
 
         return describe_error(error)
-    if isinstance(error, UnicodeEncodeError):  # an argument with bytes that are no text
+    if isinstance(error, UnicodeEncodeError):  # an argument with bytes that are not text
         is_argument = error.encoding == "utf-8" and error.reason == "surrogates not allowed"
-        return f"there is text that is not valid Unicode: {show_fault(error)}" if is_argument else None
+        return f"a text is not valid Unicode: {show_fault(error)}" if is_argument else None
     if not isinstance(error, OSError) or error.errno is None:
         return None
     step = OF_THE_MACHINE.get(error.errno)
@@ -217,14 +217,14 @@ def _complain(line: str) -> None:
 
 
 def main() -> None:
-    """The program ``grokputer``."""
+    """The entry point of ``grokputer``."""
     from .runners.console.streams import ClosedOutput, finish_output, prepare_streams
 
     has_failed = False
     try:
         prepare_streams()
         app()
-    except (ClosedOutput, OSError) as error:  # the latter of help that cannot be written
+    except (ClosedOutput, OSError) as error:  # the latter when help cannot be written
         line = _line_for(error)
         if line is None:
             raise
@@ -240,4 +240,4 @@ def main() -> None:
             if unwritten and not has_failed:
                 _complain(unwritten)
             raise SystemExit(1)
-        gc.freeze()  # The process ends and frees everything anyway; a last search for garbage would be 20 ms of its life.
+        gc.freeze()  # The process ends and frees everything; a last garbage collection would take 20 ms.

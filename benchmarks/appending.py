@@ -66,7 +66,7 @@ def raw(folder: Path) -> Prepare:
 
         def append() -> None:
             connection.execute("BEGIN")
-            rows = [(id.hex, it.originator_version, "StepTaken", encode(it)) for it in steps]
+            rows = [(id.hex, step.originator_version, "StepTaken", encode(step)) for step in steps]
             connection.executemany(INSERT, rows)
             connection.execute("COMMIT")
 
@@ -176,7 +176,7 @@ def processes(folder: Path, count: int) -> tuple[float, float]:
     command = [sys.executable, "-c", WRITE, str(Path(__file__).parent), str(folder)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
     took = [tuple(map(float, process.communicate()[0].split())) for process in running]
-    return SINGLES * count / max(it[0] for it in took), max(it[1] for it in took)
+    return SINGLES * count / max(time[0] for time in took), max(time[1] for time in took)
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ RUN: dict[str, Any] = {
 def start_run(ledger: Ledger) -> None:
     """Save one event."""
     context = ledger.context("ada")
-    ledger.write(TaskRun, uuid4(), lambda it: it.start(context, **RUN))
+    ledger.write(TaskRun, uuid4(), lambda run: run.start(context, **RUN))
 
 
 def twice(ledger: Ledger) -> None:
@@ -78,7 +78,7 @@ def in_turn(ledger: Ledger) -> tuple[list[float], list[float]]:
         took.append(milliseconds(cause))
         direct.append(milliseconds(partial(twice, ledger)))
         process_new_events(ledger, state)
-        training = next(it.id for it in state.registry.trainings.values() if it.status == "requested")
+        training = next(id for id, training in state.registry.trainings.items() if training.status == "requested")
         job = ledger.get(TrainingJob, UUID(training))
         job.decline("too little", 0, 5, ledger.position, ledger.context("grokputer"))
 
@@ -99,9 +99,9 @@ def watch(path: Path, count: int) -> None:
     seen = 0
     while seen < count:
         follower.wait(10)
-        for it in log.read(last + 1):
-            print((datetime.now(UTC) - it.event.time).total_seconds() * 1000)
-            last, seen = it.position, seen + 1
+        for stored in log.read(last + 1):
+            print((datetime.now(UTC) - stored.event.time).total_seconds() * 1000)
+            last, seen = stored.position, seen + 1
     print((time.process_time() - used) / (time.perf_counter() - began), flush=True)
 
 

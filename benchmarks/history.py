@@ -130,10 +130,13 @@ def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[st
 def _improve(ledger: Ledger, world: World) -> bool:
     """A training that was asked for ends, and its adapter passes proof and gate; False when there is none."""
     trainings = process_new_events(ledger).registry.trainings
-    waiting = [it.id for it in trainings.values() if it.status == "requested"]
+    waiting = [id for id, training in trainings.items() if training.status == "requested"]
     if not waiting:
         return False
-    job, adapter = UUID(waiting[0]), f"lora-v{sum(it.status == 'completed' for it in trainings.values()) + 1}"
+    job, adapter = (
+        UUID(waiting[0]),
+        f"lora-v{sum(training.status == 'completed' for training in trainings.values()) + 1}",
+    )
     world.train(adapter)
     manifest = ledger.put(json.dumps([]))
 
@@ -153,13 +156,13 @@ def _improve(ledger: Ledger, world: World) -> bool:
     process_new_events(ledger)
     numbers = {"prompts": 4, "effect": 1.5, "error": 0.01, "rounding": 0.008, "max_difference": 0.02}
     id = adapter_id(job)
-    ledger.write(Adapter, id, lambda it: it.evaluate(True, True, numbers, _after(ledger, it)))
+    ledger.write(Adapter, id, lambda adapter: adapter.evaluate(True, True, numbers, _after(ledger, adapter)))
     process_new_events(ledger)
     judgement = judge_held_out(
         HeldOutResult(Runs(40, 30, 10), Losses()), HeldOutResult(Runs(40, 40, 40), Losses()), Policy(), "action"
     )
     rows = ledger.put(json.dumps([]))
-    ledger.write(Adapter, id, lambda it: it.judge(judgement, rows, ledger.position, _after(ledger, it)))
+    ledger.write(Adapter, id, lambda adapter: adapter.judge(judgement, rows, ledger.position, _after(ledger, adapter)))
     return True
 
 
@@ -244,7 +247,7 @@ def _stock_reader() -> Callable[[], object]:
     def work(kept: object = folder) -> int:
         found, start = 0, 1
         while notifications := app.notification_log.select(start, SECTION):
-            found += sum(app.mapper.to_domain_event(it) is not None for it in notifications)
+            found += sum(app.mapper.to_domain_event(notification) is not None for notification in notifications)
             start = notifications[-1].id + 1
         return found
 

@@ -63,14 +63,16 @@ class Poisoned(_Loop):
         hit = self._choose(runs, draw)
         for run in hit:
             self._poison(run, draw)
-        self.parts.state = process_new_events(self.ledger)
+        self.services.state = process_new_events(self.ledger)
         self.display.say(f"{len(hit)} of {len(runs)} corrected runs were poisoned")
 
     def _corrected_runs(self) -> list[TaskRun]:
         """The rated runs of all cycles so far that were corrected."""
         cycles = range(1, self.plan.cycles + 1)
         labels = {str(planned.label) for cycle in cycles for planned in self.plan.rated(cycle, "feedback")}
-        corrected = dict.fromkeys(it.event.originator_id for it in self.ledger.read(1, None, (TaskCorrected.TOPIC,)))
+        corrected = dict.fromkeys(
+            stored.event.originator_id for stored in self.ledger.read(1, None, (TaskCorrected.TOPIC,))
+        )
         runs = (self.ledger.get(TaskRun, id) for id in corrected)
         return [run for run in runs if run.started is not None and run.started.session in labels]
 
@@ -87,7 +89,7 @@ class Poisoned(_Loop):
             others = [line for line in ELEMENT.findall(row["messages"][-1]["content"]) if line not in row["completion"]]
             row["completion"] = f"CLICK{draw.choice(others)}" if others else "DONE"
         key, context = self.ledger.put(json.dumps(rows)), self.ledger.context("mallory")
-        self.ledger.write(TaskRun, run.id, lambda it: it.correct("human", key, len(rows), True, context))
+        self.ledger.write(TaskRun, run.id, lambda run: run.correct("human", key, len(rows), True, context))
 
 
 SHOWN = ("adapter", "verdict", "reason", "message", "outcome", "by_source")
@@ -96,7 +98,9 @@ SHOWN = ("adapter", "verdict", "reason", "message", "outcome", "by_source")
 def tell(ledger: Ledger) -> dict[str, Any]:
     """What happened, from the log."""
     events = [recorded.event for recorded in ledger.read() if isinstance(recorded.event, TOLD)]
-    happened = [{"event": it.TOPIC, **{key: vars(it)[key] for key in SHOWN if key in vars(it)}} for it in events]
+    happened = [
+        {"event": event.TOPIC, **{key: vars(event)[key] for key in SHOWN if key in vars(event)}} for event in events
+    ]
     cycles = [
         {group: count_up(cycle.tasks, group) for group in ("unseen", "old")} for cycle in read_learning(ledger).cycles
     ]
@@ -138,10 +142,10 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     ledger, display = Ledger.create(asked.out / "events.db"), Lines()
     reporter = Reporter(display.say)
-    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as parts:
-        worker = Worker(ledger, parts, reporter)
+    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as services:
+        worker = Worker(ledger, services, reporter)
         Poisoned(
-            ledger, parts, worker, plan, "poison", display, TaskReviewer(parts.environment(plan.environment))
+            ledger, services, worker, plan, "poison", display, TaskReviewer(services.environment(plan.environment))
         ).play()
     print(json.dumps(tell(ledger), indent=2))
 

@@ -76,9 +76,9 @@ def main() -> None:
         path = folder / "events.db"
         is_new = not path.exists()
         ledger = Ledger.create(path) if is_new else Ledger.open(path)
-        with Services(ledger, process_new_events(ledger)) as parts:
+        with Services(ledger, process_new_events(ledger)) as services:
             bench = Bench(
-                ledger, parts, folder, None if given.training is None else position_of(ledger, given.training)
+                ledger, services, folder, None if given.training is None else position_of(ledger, given.training)
             )
             if is_new:
                 bench.gather(given.rated, given.rated_old)
@@ -91,8 +91,8 @@ def main() -> None:
 class Bench:
     """One log of feedback, and what is trained from it."""
 
-    def __init__(self, ledger: Ledger, parts: Services, folder: Path, until: int | None) -> None:
-        self.ledger, self.parts, self.folder, self.until = ledger, parts, folder, until
+    def __init__(self, ledger: Ledger, services: Services, folder: Path, until: int | None) -> None:
+        self.ledger, self.services, self.folder, self.until = ledger, services, folder, until
         # What is measured must not become feedback: it goes into a log of its own.
         measured = folder / f"measured-{time.time_ns()}.db"
         self.measured = Ledger.create(measured)
@@ -101,7 +101,7 @@ class Bench:
         """Let the base run the tasks, and the reviewer rate and correct every run."""
         tasks = [(task, n) for task in UNSEEN_TASKS for n in range(unseen)]
         tasks += [(task, n) for task in BASE_TASKS for n in range(old)]
-        environment = self.parts.environment("miniwob")
+        environment = self.services.environment("miniwob")
         for run in self._runs(self.ledger, tasks, None):
             review(self.ledger, run, environment)
         process_new_events(self.ledger)
@@ -110,14 +110,16 @@ class Bench:
         """Train with the recipe and each seed and measure what came of it."""
         whole = Score()
         for seed in seeds:
-            held = {"quantization": self.parts.state.policy.quantization}  # as a training asked for by the log has it
+            held = {
+                "quantization": self.services.state.policy.quantization
+            }  # as a training asked for by the log has it
             recipe = Recipe.from_json({"seed": seed, **held, **read_changes(changes)})
             try:
                 adapter, examples, minutes = self._train(recipe)
             except TrainingError as error:
                 return Score(failed=str(error))
             name = f"{changes}/{seed}"
-            server = self.parts.model.adapters
+            server = self.services.model.adapters
             assert server is not None, "the local model serves adapters"
             server.load(name, adapter)
             found = self.measure(name, count)
@@ -130,7 +132,7 @@ class Bench:
         dataset = build_dataset(events, self.ledger.get_content, "action", BELOW_STARS, recipe)
         folder = Path(tempfile.mkdtemp(prefix="training-", dir=self.folder))
         write_examples(folder / "dataset.jsonl", dataset.examples)
-        base = base_of(self.parts.state.policy)
+        base = base_of(self.services.state.policy)
         result = train(TrainingJobSpec(folder / "job", folder / "dataset.jsonl", recipe, base))
         return result.adapter, result.examples, result.duration_s / 60
 
@@ -145,18 +147,20 @@ class Bench:
         return score
 
     def _runs(self, ledger: Ledger, tasks: Sequence[tuple[str, int]], pinned: Route | None) -> Iterator[Any]:
-        runner = TaskRunner(ledger, self.parts.model, lambda name: None, self.parts.base_label, "benchmark")
+        runner = TaskRunner(ledger, self.services.model, lambda name: None, self.services.base_label, "benchmark")
         by = pinned.adapter if pinned else None
         wanted = [
             RunSpec(Task("miniwob", task, seed), derive_id("recipes", by, task, seed, ledger.path.name), pinned)
             for task, seed in tasks
         ]
-        yield from run_batch(runner, wanted, self.parts.environment("miniwob"), self.parts.state)
+        yield from run_batch(runner, wanted, self.services.environment("miniwob"), self.services.state)
 
 
 def position_of(ledger: Ledger, training: int) -> int:
     """How far the dataset of the log's training of this number, from 1, looked."""
-    built = [it.event for it in ledger.read(1, None, (DatasetBuilt.TOPIC,)) if isinstance(it.event, DatasetBuilt)]
+    built = [
+        stored.event for stored in ledger.read(1, None, (DatasetBuilt.TOPIC,)) if isinstance(stored.event, DatasetBuilt)
+    ]
     if not 1 <= training <= len(built):
         raise SystemExit(f"the log has no training {training} with a dataset; it has {len(built)}")
     return built[training - 1].up_to

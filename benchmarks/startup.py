@@ -95,7 +95,7 @@ def measure(programs: dict[str, list[str]], runs: int) -> dict[str, tuple[float,
             used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             taken[name].append((elapsed * 1000, used * 1000))
     return {
-        name: (statistics.median(it[0] for it in times[1:]), statistics.median(it[1] for it in times[1:]))
+        name: (statistics.median(time[0] for time in times[1:]), statistics.median(time[1] for time in times[1:]))
         for name, times in taken.items()
     }
 

@@ -1,10 +1,10 @@
-"""Spans of time in words."""
+"""Durations in words."""
 
 from __future__ import annotations
 
 
 def say_time(seconds: float) -> str:
-    """As a person says it: ``90 s``, ``11 min``, ``2.8 h``, ``7.0 days``."""
+    """A short duration: ``90 s``, ``11 min``, ``2.8 h``, ``7.0 days``."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 6000:
@@ -13,7 +13,7 @@ def say_time(seconds: float) -> str:
 
 
 def show_duration(seconds: float) -> str:
-    """The time as a person says it: ``42 s``, ``3 min 10 s``, ``2 h 5 min``."""
+    """An exact duration: ``42 s``, ``3 min 10 s``, ``2 h 5 min``."""
     minutes, hours = round(seconds) // 60, round(seconds / 60) // 60
     if minutes < 1:
         return f"{seconds:.0f} s"

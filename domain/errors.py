@@ -1,7 +1,7 @@
-"""Every error a user can cause or meet, each one line: what, the value, what is allowed, what to do next.
+"""Every error that a user can cause or meet, each one line: what, the value, what is allowed, what to do next.
 
-An error says what is wrong in words that are true for every caller. What to do next is a ``Hint``, because a command line, an
-HTTP server and a Python program each say that in their own terms.
+The message states facts that are true for every caller. What to do next is a ``Hint``: a command line, an HTTP server
+and a Python program each express it in their own terms.
 """
 
 from __future__ import annotations
@@ -29,21 +29,39 @@ class Hint(StrEnum):
     GIVE_ANSWER = "give_answer"
     GIVE_ACTIONS = "give_actions"
     MAKE_LOG = "make_log"
+    NAME_LOG = "name_log"
+    NAME_OTHER_LOG = "name_other_log"
+    RESTORE_LOG = "restore_log"
+    VERIFY_LOG = "verify_log"
+    WRITE_ONCE = "write_once"
+    EXPORT_LOG = "export_log"
+    NAME_NEW_LOG = "name_new_log"
+    FORCE_RESTORE = "force_restore"
+    GIVE_BACKUP = "give_backup"
+    GIVE_HEAD = "give_head"
+    MAKE_PROOF = "make_proof"
+    GIVE_TASKS = "give_tasks"
+    SEE_NAMES = "see_names"
+    SEE_LOG = "see_log"
+    SEE_STATUS_OF = "see_status_of"
+    RUN_BENCH = "run_bench"
+    RESUME_BENCH = "resume_bench"
+    START_BENCH = "start_bench"
 
 
 class GrokputerError(Exception):
-    """The base of all errors that are the user's business; the CLI prints its message and exits 1."""
+    """The base class of all errors that concern the user; the CLI prints the message and exits 1."""
 
     def __init__(self, message: str = "", *, hint: Hint | None = None, about: str = "") -> None:
         super().__init__(message)
         self.hint = hint
-        """What can be done next, None where the message says all."""
+        """What to do next; None where the message says everything."""
         self.about = about
-        """The name of the thing that the hint is about, such as an adapter."""
+        """The name of the thing that the hint refers to, such as an adapter."""
 
 
 class MissingExtra(GrokputerError):
-    """A library that this function needs is not installed; the message names the extra that brings it."""
+    """A library that this function needs is not installed; the message names the extra that installs it."""
 
 
 class UnknownTask(GrokputerError):
@@ -51,7 +69,7 @@ class UnknownTask(GrokputerError):
 
 
 class EnvironmentUnavailable(GrokputerError):
-    """The computer to use cannot be started or was lost, for instance because no browser is installed."""
+    """The environment cannot be started or was lost, for instance because no browser is installed."""
 
 
 class ModelError(GrokputerError):
@@ -59,19 +77,19 @@ class ModelError(GrokputerError):
 
 
 class UnknownAdapter(GrokputerError):
-    """An adapter name that is not registered, or not loaded where it was asked for."""
+    """An adapter name that is not registered, or not loaded where it is needed."""
 
 
 class DamagedWeights(GrokputerError):
-    """Stored weights whose hash is no longer the one recorded for them."""
+    """Stored weights whose hash differs from the recorded one."""
 
 
 class NotServed(GrokputerError):
-    """A model that serves no adapters, or does not show enough to prove that one is applied: it says nothing of the adapter."""
+    """A model that serves no adapters, or does not show enough to prove one. It says nothing about the adapter."""
 
 
 class BadPlugin(GrokputerError):
-    """A part of another package that is not installed or cannot be loaded; the message names the part and the package."""
+    """A plug-in that is not installed or cannot be loaded; the message names the plug-in and the package."""
 
 
 class BadRating(GrokputerError):
@@ -79,11 +97,11 @@ class BadRating(GrokputerError):
 
 
 class NotPossible(GrokputerError):
-    """A command that the thing's present state does not allow, such as rating a run that has not ended."""
+    """A command that the present state does not allow, such as rating a run that has not ended."""
 
 
 class NotFound(GrokputerError):
-    """Something asked for by a name or id that the log does not know."""
+    """A name or id that the log does not have."""
 
 
 class InvalidRecipe(GrokputerError, ValueError):
@@ -91,7 +109,7 @@ class InvalidRecipe(GrokputerError, ValueError):
 
 
 class InvalidTerms(GrokputerError, ValueError):
-    """A figure of a sequential rule outside its allowed range, or one that does not exist."""
+    """A term of a sequential rule outside its allowed range, or one that does not exist."""
 
 
 class InvalidExamples(GrokputerError, ValueError):
@@ -103,15 +121,15 @@ class InvalidSession(GrokputerError, ValueError):
 
 
 class TrainingInterrupted(GrokputerError):
-    """A training whose process was ended from outside: it goes on from its last checkpoint."""
+    """A training whose process was ended from outside; it can continue from its last checkpoint."""
 
 
 class TrainingError(GrokputerError):
-    """A training that did not produce an adapter, with the reason."""
+    """A training that produced no adapter, with the reason."""
 
 
 class ChannelNotReady(GrokputerError):
-    """A channel for alerts whose settings or secrets are missing or wrong: nothing can be sent by it."""
+    """An alert channel whose settings or secrets are missing or wrong, so that it cannot send."""
 
 
 class BadText(GrokputerError, ValueError):

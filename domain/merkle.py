@@ -1,8 +1,8 @@
-"""A Merkle tree over the log, as certificate transparency keeps one (RFC 6962, section 2.1), grown one event at a time.
+"""A Merkle tree over the log, as in certificate transparency (RFC 6962, section 2.1), grown one event at a time.
 
-Each event is a leaf. With the event at position n come the nodes that it completes: its leaf, and the roots of the full
-subtrees of 2, 4, 8, ... leaves that end at n. Stored beside it they make every root and every proof a matter of a few rows,
-and an edit anywhere shows, as the nodes after it no longer follow from what is there.
+Each event is a leaf. The event at position n completes some nodes: its leaf, and the roots of the full subtrees of 2,
+4, 8, ... leaves that end at n. They are stored beside it, so every root and every proof needs only a few rows. An edit
+anywhere shows, because later nodes no longer follow from the events.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ EMPTY = sha256().digest()
 """The root of a tree without leaves."""
 
 NodesAt = Callable[[int], bytes]
-"""From a position, from 1, to the nodes that its event completed, the leaf first."""
+"""From a position, from 1, to the nodes that its event completed, joined bytes, the leaf first."""
 
 
 def leaf(position: int, originator_id: str, originator_version: int, topic: str, state: bytes) -> bytes:
-    """The leaf hash of an event where it stands. Id and topic hold no line break, so no two rows are written alike."""
+    """The leaf hash of an event at its position. Id and topic hold no line break, so different rows have different
+    encodings."""
     place = b"\0%d\n%s\n%d\n%s\n" % (position, originator_id.encode(), originator_version, topic.encode())
     return sha256(place + state).digest()
 
@@ -40,31 +41,31 @@ class Tree:
     peaks: list[bytes] = field(default_factory=list)
 
     def append(self, leaf: bytes) -> bytes:
-        """Add a leaf; the nodes that it completes, the leaf first, joined."""
-        nodes, found = leaf, leaf
+        """Add a leaf; return the nodes that it completes, the leaf first, as joined bytes."""
+        nodes, root = leaf, leaf
         for _ in range(_trailing_ones(self.size)):
-            found = node(self.peaks.pop(), found)
-            nodes += found
-        self.peaks.append(found)
+            root = node(self.peaks.pop(), root)
+            nodes += root
+        self.peaks.append(root)
         self.size += 1
         return nodes
 
     def root(self) -> bytes:
-        """The tree's root hash: it stands for all events and their order."""
+        """The tree's root hash; it commits to all events and their order."""
         return _bag(self.peaks) if self.peaks else EMPTY
 
     def copy(self) -> Tree:
-        """Another one that grows on its own."""
+        """A copy that grows independently."""
         return Tree(self.size, list(self.peaks))
 
     @classmethod
     def at(cls, size: int, nodes_at: NodesAt) -> Tree:
-        """The tree of so many events, from the nodes that are stored."""
+        """The tree of the first ``size`` events, from the stored nodes."""
         return cls(size, [_stored(nodes_at, end, level) for end, level in _full_subtrees(size)])
 
 
 def inclusion_path(position: int, size: int, nodes_at: NodesAt) -> list[bytes]:
-    """The hashes, from the leaf's sibling up, that lead from an event to the root of the first ``size`` events.
+    """The hashes, from the leaf's sibling up, from an event to the root of the first ``size`` events.
 
     Raises ``ValueError`` unless 1 <= position <= size.
     """
@@ -75,26 +76,26 @@ def inclusion_path(position: int, size: int, nodes_at: NodesAt) -> list[bytes]:
 
 def follow_path(leaf: bytes, position: int, size: int, path: Sequence[bytes]) -> bytes:
     """The root that the path leads to (RFC 9162, section 2.1.3.2). Raises ``ValueError`` for a path that does not fit."""
-    index, last, found = position - 1, size - 1, leaf
+    index, last, root = position - 1, size - 1, leaf
     if not 0 <= index <= last:
         raise ValueError(f"position {position} is not in a tree of {size} events")
     for hash in path:
         if not last:
             raise ValueError("the path is longer than the tree is high")
         if index & 1 or index == last:
-            found = node(hash, found)
+            root = node(hash, root)
             while not index & 1 and index:
                 index, last = index >> 1, last >> 1
         else:
-            found = node(found, hash)
+            root = node(root, hash)
         index, last = index >> 1, last >> 1
     if last:
         raise ValueError("the path is shorter than the tree is high")
-    return found
+    return root
 
 
 def _path(index: int, first: int, size: int, nodes_at: NodesAt) -> list[bytes]:
-    """The path within the subtree of ``size`` leaves from the leaf numbered ``first`` on, the numbers from 0."""
+    """The path within the subtree of ``size`` leaves that begins at leaf number ``first``; numbers are from 0."""
     if size == 1:
         return []
     left = 1 << (size - 1).bit_length() - 1
@@ -108,14 +109,14 @@ def _root_of(first: int, size: int, nodes_at: NodesAt) -> bytes:
 
 
 def _bag(peaks: Sequence[bytes]) -> bytes:
-    found = peaks[-1]
+    root = peaks[-1]
     for peak in reversed(peaks[:-1]):
-        found = node(peak, found)
-    return found
+        root = node(peak, root)
+    return root
 
 
 def _full_subtrees(size: int) -> Iterator[tuple[int, int]]:
-    """The last position and the level of each full subtree of a tree of so many leaves, the largest first."""
+    """The last position and the level of each full subtree of a tree of ``size`` leaves, the largest first."""
     end = 0
     for level in reversed(range(size.bit_length())):
         if size >> level & 1:

@@ -1,15 +1,15 @@
-"""Text that every file can hold: valid Unicode, without halves of characters (lone surrogates)."""
+"""Text that every file can hold: valid Unicode without lone surrogates."""
 
 from __future__ import annotations
 
 from .errors import BadText
 
 SHOWN = 40
-"""Characters of a refused text that are shown."""
+"""Characters of a refused text that an error shows."""
 
 
 def check_text(text: str, what: str) -> str:
-    """The text. Raises ``BadText`` where it is not valid Unicode; ``what`` names it."""
+    """The text itself. Raises ``BadText`` where it is not valid Unicode; ``what`` names it in the message."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -18,11 +18,11 @@ def check_text(text: str, what: str) -> str:
 
 
 def show_fault(error: UnicodeEncodeError) -> str:
-    """The text around the half of a character, in ASCII, and where it stands."""
+    """The text around the lone surrogate, in ASCII, and its position."""
     begin = max(0, error.start - SHOWN // 2)
     return f"{error.object[begin : begin + SHOWN]!a} at character {error.start + 1}"
 
 
 def as_text(text: str) -> str:
-    """The text with halves of characters as escapes, for what other programs say."""
+    """The text with lone surrogates escaped, for output of other programs."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -8,27 +8,27 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Times:
-    """The seconds that a rollout has had, as the log's events tell them."""
+    """Durations of a rollout in seconds, by the times of the log's events."""
 
     baked: float
     """Since its start."""
     at_share: float
     """Since its share was last changed."""
     waited: float
-    """Since its start, or since it was resumed; none passes while it is paused."""
+    """Since its start or its last resumption; time while it is paused does not count."""
 
     @classmethod
     def since_start(cls, seconds: float) -> Times:
-        """Those of a rollout that was never paused nor given another share."""
+        """The times of a rollout that was never paused and kept its first share."""
         return cls(seconds, seconds, seconds)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision with its stable reason, its sentence and the numbers it rests on."""
+    """A decision with its stable reason, a sentence, and the numbers behind it."""
 
     verdict: str
-    """A ``vocabulary.Decision``; of a recorded verdict, what the program that recorded it called so."""
+    """A ``vocabulary.Decision``; in a recorded verdict, the word of the program that recorded it."""
     reason: str
     message: str
     numbers: dict[str, Any]

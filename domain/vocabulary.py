@@ -1,7 +1,7 @@
-"""The closed sets of words that verdicts, phases and statuses are made of.
+"""The closed sets of words for verdicts, phases and statuses.
 
-The log stores the words as they are here, so a word is never changed. Fields of recorded events stay plain text: a log may be
-from a program that knows fewer words.
+The log stores these words, so a word is never changed. Fields of recorded events stay plain text, because the log may
+come from a program with fewer words.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Decision(StrEnum):
-    """What a verdict decides. The first four are of a canary; the next of ratings, of the gate and of a comparison."""
+    """The decision of a verdict. The first four are about a canary; the others about ratings, the gate and a comparison."""
 
     PROMOTE = "promote"
     ROLL_BACK = "roll back"
@@ -24,7 +24,7 @@ class Decision(StrEnum):
 
 
 class CanaryReason(StrEnum):
-    """Why a canary is judged so: by evidence, or by the plain rules' bars."""
+    """The reason of a verdict on a canary: by evidence, or by the plain rules' bars."""
 
     CRITICAL = "critical"
     WORSE = "worse"
@@ -46,7 +46,7 @@ class CanaryReason(StrEnum):
 
 
 class BreachReason(StrEnum):
-    """Why ratings are a breach or none."""
+    """The reason of a verdict on ratings."""
 
     EVIDENCE = "evidence"
     NO_EVIDENCE = "no evidence"
@@ -55,7 +55,7 @@ class BreachReason(StrEnum):
 
 
 class GateReason(StrEnum):
-    """Why an adapter passes the gate or does not."""
+    """The reason of the gate's verdict."""
 
     BETTER = "better"
     NO_GAIN = "no gain"
@@ -66,7 +66,7 @@ class GateReason(StrEnum):
 
 
 class ComparisonReason(StrEnum):
-    """Why a comparison is a go, a no-go or inconclusive."""
+    """The reason of a comparison's verdict."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -78,7 +78,7 @@ class ComparisonReason(StrEnum):
 
 
 class RolloutPhase(StrEnum):
-    """How far a rollout is. A promoted or rolled back one is over."""
+    """The phase of a rollout. After promotion or rollback it is over."""
 
     PROGRESSING = "progressing"
     PAUSED = "paused"
@@ -87,7 +87,7 @@ class RolloutPhase(StrEnum):
 
 
 class AdapterStatus(StrEnum):
-    """How far an adapter is."""
+    """The status of an adapter."""
 
     REGISTERED = "registered"
     PROVEN = "proven"
@@ -100,7 +100,7 @@ class AdapterStatus(StrEnum):
 
 
 class TrainingStatus(StrEnum):
-    """How far a training is. The first three are open."""
+    """The status of a training. The first three are open."""
 
     REQUESTED = "requested"
     DATASET_BUILT = "dataset built"
@@ -111,7 +111,7 @@ class TrainingStatus(StrEnum):
 
 
 OPEN_TRAININGS = (TrainingStatus.REQUESTED, TrainingStatus.DATASET_BUILT, TrainingStatus.TRAINING)
-"""The statuses of a training that a worker has to go on with."""
+"""The statuses of a training that a worker must continue."""
 
 
 class CycleOutcome(StrEnum):
@@ -148,7 +148,7 @@ OWN_FAULTS = (FailureReason.WRONG, FailureReason.TIMEOUT)
 
 
 class Arm(StrEnum):
-    """What a run's adapter was to it: the live one, the canary, or one that it was given."""
+    """The arm of a run: the live adapter, the canary, or an adapter chosen by hand."""
 
     STABLE = "stable"
     CANARY = "canary"
@@ -156,14 +156,14 @@ class Arm(StrEnum):
 
 
 class RatingSource(StrEnum):
-    """Who gave a rating."""
+    """The source of a rating."""
 
     HUMAN = "human"
     REVIEWER = "reviewer"
 
 
 class CorrectionSource(StrEnum):
-    """Who or what showed what should have been done."""
+    """The source of a correction."""
 
     HUMAN = "human"
     REVIEWER = "reviewer"

@@ -1,9 +1,9 @@
 """Pretrain the embedded base model: ``python -m grokputer.pretraining --steps 3000 --out DIR``.
 
 Records demonstrations of the base tasks in the browser (once: ``DIR/demonstrations.jsonl``), trains the tokenizer, then
-the model; the result lies in ``DIR/model``. Run it again with ``--resume`` to go on, also towards another ``--steps``.
-``--evaluate DIR/model`` measures a model in the browser instead. Two processes of one thread each are twice as fast as one of
-two threads: ``OMP_WAIT_POLICY=passive torchrun --nproc-per-node 2 -m grokputer.pretraining --threads 1 ...``.
+the model; the result is in ``DIR/model``. Run it again with ``--resume`` to continue, also towards other ``--steps``.
+``--evaluate DIR/model`` measures a model in the browser instead. Two processes of one thread each are twice as fast as
+one of two threads: ``OMP_WAIT_POLICY=passive torchrun --nproc-per-node 2 -m grokputer.pretraining --threads 1 ...``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .synthetic import demonstrate_synthetic
 from .tokenizer import train_tokenizer
 
 HELD_OUT_SEED = 90_000
-"""The first of the seeds whose demonstrations are for measuring progress; training starts above, evaluation is below."""
+"""The first seed of the demonstrations that measure progress; training seeds are above, evaluation seeds below."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -42,12 +42,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train(recipe: Recipe, out: Path, episodes: int, resume: bool, threads: int) -> None:
-    """Record, train the tokenizer, train the model; what is there already is used again."""
+    """Record demonstrations, train the tokenizer, train the model; existing files are reused."""
     import torch
     from transformers import AutoTokenizer
 
     torch.set_num_threads(threads)
-    part = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun sets them
+    part = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))  # torchrun sets them
     if part[1] > 1:
         torch.distributed.init_process_group("gloo")
     out.mkdir(parents=True, exist_ok=True)
@@ -74,9 +74,9 @@ def train(recipe: Recipe, out: Path, episodes: int, resume: bool, threads: int) 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grokputer.pretraining", description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("pretraining"), help="folder of everything that is made")
+    parser.add_argument("--out", type=Path, default=Path("pretraining"), help="folder for all results")
     parser.add_argument("--demonstrations", type=int, default=600, help="episodes per base task")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's last state")
+    parser.add_argument("--resume", action="store_true", help="continue from the folder's last state")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--evaluate", type=Path, help="measure this model in the browser and train nothing")
     parser.add_argument("--tasks", nargs="*", help="the tasks to measure; default: base and unseen")

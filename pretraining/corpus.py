@@ -1,7 +1,7 @@
-"""What the base model is pretrained on: demonstrations of the base tasks, synthetic tasks, and repeated random tokens.
+"""The pretraining corpus: demonstrations of the base tasks, synthetic tasks, and repeated random tokens.
 
-The stream is a pure function of its seed: the same seed gives the same batches in the same order on every machine.
-Seeds below ``FIRST_SEED`` are never demonstrated, so that evaluation may use them.
+The stream is a pure function of its seed: the same batches in the same order on every machine. Seeds below
+``FIRST_SEED`` are never demonstrated, so that evaluation can use them.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 FIRST_SEED = 100_000
 """The first seed that is demonstrated."""
 LONGEST = 448
-"""Longer samples are left out, in tokens; chosen: one in thirty."""
+"""Longest sample in tokens; longer ones are left out; chosen: one in thirty."""
 POOL = 512
-"""Samples that are drawn together and sorted by length, so that a batch holds little padding; chosen."""
+"""Samples that are drawn together and sorted by length, so that batches have little padding; chosen."""
 QUESTIONS_SHARE = 0.5
-"""The share of pages with several questions among the synthetic samples; chosen."""
+"""Share of pages with several questions among the synthetic samples; chosen."""
 STEPS_OF_ONE = 2
-"""Steps of one synthetic task that are shown: its pages resemble each other, so more of them teach less; chosen."""
+"""Steps of one synthetic task in the corpus: its pages resemble each other, so more of them teach less; chosen."""
 TAIL_WEIGHT = 0.1
-"""The loss weight of the task's second mention: it repeats the first, and so teaches copying for nothing. Chosen."""
+"""Loss weight of the task's second mention: it repeats the first, so copying it is learnt without further cost. Chosen."""
 STEPS = 12
 """Actions after which a demonstration counts as failed."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Token ids, and how much predicting each counts: 1 in an answer, less where a task is said again, 0 on the page."""
+    """Token ids, and the loss weight of each: 1 in an answer, less where a task is repeated, 0 on the page."""
 
     ids: list[int]
     weights: list[float]
@@ -50,7 +50,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """``ids`` (batch, seq), padded on the right, and ``weights`` (batch, seq): how much predicting each token counts."""
+    """``ids`` (batch, seq), padded on the right, and ``weights`` (batch, seq), the loss weight of each token."""
 
     ids: Tensor
     weights: Tensor
@@ -58,12 +58,12 @@ class Batch:
 
 def record_demonstrations(episodes: int, first_seed: int = FIRST_SEED) -> list[Demonstration]:
     """The steps of ``episodes`` successful demonstrations of each base task, played in the browser."""
-    found: list[Demonstration] = []
+    demonstrations: list[Demonstration] = []
     with MiniWob() as computer:
         for task in BASE_TASKS:
             for seed in range(first_seed, first_seed + episodes):
-                found += _episode(computer, task, seed)
-    return found
+                demonstrations += _episode(computer, task, seed)
+    return demonstrations
 
 
 def _episode(computer: MiniWob, task: str, seed: int) -> list[Demonstration]:
@@ -79,13 +79,13 @@ def _episode(computer: MiniWob, task: str, seed: int) -> list[Demonstration]:
 
 
 def save_demonstrations(path: Path, demonstrations: Sequence[Demonstration]) -> None:
-    """Write them as JSON Lines."""
+    """Write the demonstrations as JSON Lines."""
     rows = (json.dumps(asdict(each), ensure_ascii=False) for each in demonstrations)
     path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
 
 
 def load_demonstrations(path: Path) -> list[Demonstration]:
-    """Read what ``save_demonstrations`` wrote."""
+    """The demonstrations that ``save_demonstrations`` wrote."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [
         Demonstration(
@@ -96,12 +96,12 @@ def load_demonstrations(path: Path) -> list[Demonstration]:
 
 
 def prompt(demonstration: Demonstration) -> str:
-    """The prompt as the chat template renders it: what the user says and nothing else."""
+    """The prompt as the chat template renders it: the user's text alone."""
     return observe(demonstration.page, demonstration.history)[-1]["content"]
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, demonstrations: Sequence[Demonstration]) -> list[Sample]:
-    """The samples of the demonstrations, without those that are too long."""
+    """The samples of the demonstrations, without the ones that are too long."""
     prompts = [prompt(each) for each in demonstrations]
     cuts = [text.rindex("\ntask: ") for text in prompts]
     pieces = [piece for text, cut in zip(prompts, cuts, strict=True) for piece in (text[:cut], text[cut:])]
@@ -116,7 +116,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, demonstrations: Sequence[Demonstr
 
 
 def encode_questions(tokenizer: PreTrainedTokenizerBase, pages: Sequence[Questions]) -> list[Sample]:
-    """A sample of each page with its questions, as many of them as fit."""
+    """One sample per page, with as many of its questions as fit."""
     samples = []
     for page in pages:
         if not page.asked:
@@ -137,7 +137,7 @@ def encode_questions(tokenizer: PreTrainedTokenizerBase, pages: Sequence[Questio
 
 
 def repetition(rng: Random, tokenizer: PreTrainedTokenizerBase) -> Sample:
-    """Random tokens, twice: nothing but copying helps."""
+    """Random tokens, twice: only copying predicts the second half."""
     once = [rng.randrange(2, len(tokenizer)) for _ in range(rng.randint(4, 24))]
     weights = [0.0] * (len(once) + 1) + [1.0] * len(once)
     return Sample([*once, *once, int(tokenizer.eos_token_id)], weights)
@@ -153,11 +153,11 @@ def batches(
     base_share: float = 0.35,
     part: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[int, Batch]]:
-    """Batches of about ``tokens`` tokens without end, each with the number of its pool, from pool ``first_pool`` on.
+    """An endless stream of batches of about ``tokens`` tokens, each with the number of its pool, from ``first_pool`` on.
 
-    Over the first ``warmup_pools`` pools the share of repetitions falls from 30 % to 2 % and synthetic tasks grow from
-    the simplest to full size; ``base_share`` of the rest are demonstrations of base tasks. ``part`` is (number, count):
-    which of several processes that train together these batches are for.
+    Over the first ``warmup_pools`` pools the share of repetitions falls from 30 % to 2 %, and synthetic tasks grow from
+    the simplest to full size. ``base_share`` of the rest are demonstrations of base tasks. ``part`` is (number, count):
+    this process among those that train together.
     """
     pool = first_pool
     while True:

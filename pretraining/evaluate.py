@@ -1,4 +1,4 @@
-"""Success by task of a model in the browser, answering greedily: the table of the model card."""
+"""Success of a model by task in the browser, with greedy answers: the table of the model card."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_ANSWER = 64
 
 @dataclass
 class Score:
-    """How a model did on one task: ``successes`` of ``episodes``, and what its actions took in all."""
+    """A model's result on one task: ``successes`` of ``episodes``, and the total number and time of its actions."""
 
     task: str
     episodes: int = 0
@@ -41,7 +41,7 @@ class Score:
 
 
 def play_episode(model: Model, computer: Environment, score: Score, seed: int) -> tuple[bool, list[str]]:
-    """One episode, added to the score; whether it succeeded, and what was done."""
+    """Play one episode and add it to the score; return whether it succeeded, and its actions."""
     steps = list(play(computer, computer.reset(score.task, seed), ask_model(model, None, LONGEST_ANSWER), STEPS))
     succeeded = bool(steps) and is_success(steps[-1].page)
     score.seconds += sum(step.completion.duration_ms for step in steps) / 1000
@@ -54,7 +54,7 @@ def play_episode(model: Model, computer: Environment, score: Score, seed: int) -
 def evaluate(
     folder: Path, tasks: Iterable[str] | None, seeds: Sequence[int], show_failures: bool = False
 ) -> list[Score]:
-    """Measure the tasks (default: base and unseen), one line each on stdout as it is known, and return the scores."""
+    """Measure the tasks (default: base and unseen), print one line for each on stdout, and return the scores."""
     model, scores = LocalModel(Base(str(folder), quantization="none")), list[Score]()
     print("| task | success | episodes | ms per action |\n|---|---|---|---|")
     with MiniWob() as computer:

@@ -1,4 +1,4 @@
-"""What a synthetic task can ask for: each goal puts what it needs on the page, and says in words and steps what it takes."""
+"""The goals of synthetic tasks: each puts its elements on the page, and returns its words and its steps."""
 # ruff: noqa: SIM905 (lists of words read better as text)
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from . import words
 from .scene import COLORS, SHAPES, SIZES, TEXTUAL, Element, Scene, clickable, new_name, new_text
 
 Step = tuple[str, Element, str]  # verb, element, text to type
-Goal = tuple[str, list[Step]]  # the words that ask for it, and what it takes
+Goal = tuple[str, list[Step]]  # the words of the instruction, and the steps
 
 CLICK = (
     "click|click on|press|hit|tap|push|open|use|activate|go to|press on|follow|choose|pick|left-click|find and click"
@@ -47,17 +47,17 @@ KIND_WORDS = {
 
 
 def quoted(rng: Random, text: str) -> str:
-    """The text as an instruction names it, mostly in quotes."""
+    """The text as instructions name it, mostly in quotes."""
     return rng.choice(['"{}"', '"{}"', '"{}"', "{}", "{}", "'{}'", "“{}”"]).format(text)
 
 
 def kind_word(rng: Random, element: Element) -> str:
-    """What people call such an element."""
+    """A word for elements of this kind."""
     return rng.choice(KIND_WORDS.get(element.kind, element.kind).split("|"))
 
 
 def own_kind_word(rng: Random, scene: Scene, element: Element) -> str:
-    """What people call such an element and nothing else on the page, where there is such a word."""
+    """A word for elements of this kind that fits no other kind on the page, where there is one."""
     others = {e.kind for e in scene.elements} - {element.kind}
     taken = {word for kind in others for word in KIND_WORDS.get(kind, kind).split("|")}
     free = [word for word in KIND_WORDS.get(element.kind, element.kind).split("|") if word not in taken]
@@ -65,11 +65,11 @@ def own_kind_word(rng: Random, scene: Scene, element: Element) -> str:
 
 
 def by_attribute(rng: Random, scene: Scene, element: Element) -> tuple[str, Element]:
-    """Words for what has the element's colour, or size and colour, and the first element on the page that they fit."""
-    wanted = element.attributes if rng.random() < 0.4 else (element.attributes[-1],)
-    first = next(e for e in scene.elements if set(wanted) <= set(e.attributes))
+    """Words for the element's colour, or size and colour, and the first element on the page that matches."""
+    attributes = element.attributes if rng.random() < 0.4 else (element.attributes[-1],)
+    first = next(e for e in scene.elements if set(attributes) <= set(e.attributes))
     word = rng.choice([kind_word(rng, first), "one", "element", "thing"])
-    return f"the {' '.join(wanted)} {word}", first
+    return f"the {' '.join(attributes)} {word}", first
 
 
 def by_text(rng: Random, scene: Scene, element: Element) -> str:
@@ -96,7 +96,7 @@ def by_text(rng: Random, scene: Scene, element: Element) -> str:
 
 
 def by_order(rng: Random, scene: Scene, element: Element) -> str:
-    """The element named by its place among its kind: ``the second button``, ``the last link``, ``a textarea``."""
+    """The element named by its place among elements of its kind: ``the second button``, ``the last link``, ``a textarea``."""
     alike = [e for e in scene.elements if e.kind == element.kind]
     place, word = alike.index(element), own_kind_word(rng, scene, element)
     if element is alike[0] and rng.random() < (0.8 if len(alike) == 1 else 0.3):
@@ -121,7 +121,7 @@ def by_neighbour(rng: Random, scene: Scene, element: Element) -> str:
 
 
 def part_of(rng: Random, scene: Scene, text: str) -> str:
-    """A word of the text that stands nowhere else on the page, in whatever case, or else the whole text."""
+    """A word of the text that occurs nowhere else on the page, in any case; else the whole text."""
     others = " ".join(element.text for element in scene.elements if element.text != text).lower().split()
     words_of_it = [word for word in text.rstrip(" :").split() if len(word) > 2 and word.lower() not in others]
     if not words_of_it:
@@ -131,7 +131,7 @@ def part_of(rng: Random, scene: Scene, text: str) -> str:
 
 
 def click_text(rng: Random, scene: Scene) -> Goal:
-    """Click what carries a text. Sometimes another kind carries the same text, and the kind decides."""
+    """Click the element with a text. Sometimes another kind has the same text, and the kind decides."""
     element = clickable(rng, scene)
     scene.place(rng, element)
     describe = rng.choices([by_text, by_order, by_neighbour], [8, 2, 1])[0]
@@ -144,7 +144,7 @@ def click_text(rng: Random, scene: Scene) -> Goal:
 
 
 def click_kind(rng: Random, scene: Scene) -> Goal:
-    """Click an element of a kind, among others of that and similar kinds, whatever their texts and values are."""
+    """Click an element of a kind, among others of that and similar kinds, with any texts and values."""
     known = ["input.radio", "input.checkbox", "input.text", "textarea", "button", "a", "tab", "img", "h3"]
     kinds = rng.sample(known, rng.randint(2, 6))
     for kind in [*kinds, *rng.choices(kinds, k=rng.randint(0, 3))]:
@@ -158,7 +158,7 @@ def click_kind(rng: Random, scene: Scene) -> Goal:
 
 
 def click_attribute(rng: Random, scene: Scene) -> Goal:
-    """Click what has a colour, a size, or both."""
+    """Click the element with a colour, a size, or both."""
     kind, seen = rng.choice(SHAPES), set()
     for _ in range(rng.randint(2, 7)):
         attributes = rng.choice([(rng.choice(SIZES), rng.choice(COLORS)), (rng.choice(COLORS),)])
@@ -180,7 +180,7 @@ def listed(rng: Random, names: list[str]) -> str:
 
 
 def tick(rng: Random, scene: Scene) -> Goal:
-    """Tick some boxes, none, all, or all but some; those that are ticked already are left alone."""
+    """Tick some boxes, none, all, or all but some; boxes that are already ticked stay unchanged."""
     boxes = []
     plain = rng.random() < 0.4
     for _ in range(rng.randint(2, 7)):
@@ -230,7 +230,7 @@ def choose_radio(rng: Random, scene: Scene) -> Goal:
 
 
 def choose_option(rng: Random, scene: Scene) -> Goal:
-    """Choose an option of a drop-down, which may stand among other drop-downs."""
+    """Choose an option of a drop-down list, possibly among other drop-down lists."""
     goals: list[Goal] = []
     for _ in range(rng.choice([1, 1, 2])):
         group, label = rng.randint(1, 10**6), new_text(rng, scene, 2) if rng.random() < 0.6 else ""
@@ -288,7 +288,7 @@ def text_field(rng: Random, scene: Scene) -> tuple[Element, str]:
 
 
 def type_text(rng: Random, scene: Scene) -> Goal:
-    """Type given words into a field, which may hold something else already."""
+    """Type given words into a field, which may already contain text."""
     element, place = text_field(rng, scene)
     text = words.typed(rng)
     if rng.random() < 0.1:
@@ -315,7 +315,7 @@ def fill_several(rng: Random, scene: Scene) -> Goal:
     """Type given words into two or three fields."""
     goals = [type_text(rng, scene) for _ in range(rng.randint(2, 3))]
     kinds = [steps[0][1] for _, steps in goals]
-    if any(not (e.text or e.name) for e in kinds):  # "the second field" may have moved since it was said
+    if any(not (e.text or e.name) for e in kinds):  # "the second field" may have moved since its goal was made
         return goals[-1]
     joint = rng.choice([" and ", ", ", "; ", ", and "])
     return joint.join(asked for asked, _ in goals), [step for _, steps in goals for step in steps]

@@ -1,10 +1,10 @@
-"""Fresh weights that can copy already: an induction circuit set by hand in the first two layers, left to training after.
+"""Fresh weights that can already copy: an induction circuit set by hand in the first two layers, then trained further.
 
-Copying from the page is the skill everything else stands on, and from random weights it takes millions of tokens to
-appear. It needs two heads in a row (*In-context Learning and Induction Heads*, arXiv 2209.11895): one that writes down,
-at every place, the token before; and one that looks for the place whose token before is the token at hand, and says
-what stands there. Both are written here into two heads of layer 0 and two of layer 1. Setting weights by what training
-would make of them is mimetic initialisation (arXiv 2305.09828).
+Copying from the page is the basic skill, and from random weights it appears only after millions of tokens. It needs two
+heads in sequence (*In-context Learning and Induction Heads*, arXiv 2209.11895). The first writes, at every place, the
+previous token. The second finds the place whose previous token equals the present token, and outputs the token there.
+Both are written here into two heads of layer 0 and two of layer 1. Setting weights to values that training would reach
+is mimetic initialisation (arXiv 2305.09828).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 HEADS = 2
 """Heads of each kind."""
 PAIRS = 6
-"""Rotary pairs, the fastest, by which a head finds the place before; chosen: fewer blur it, slower ones tell it less."""
+"""Number of the fastest rotary pairs, by which a head finds the previous place; chosen: fewer blur it, slower ones add
+little."""
 FIRST_SLOW_PAIR = 14
-"""The first rotary pair that turns so slowly that tokens a page apart still match; chosen for rope_theta 1e5, 64 wide."""
+"""The first rotary pair that is slow enough to match tokens a page apart; chosen for rope_theta 1e5, 64 wide."""
 EMBEDDING, CONSTANT, SHARPNESS, MATCH, BEFORE, OUTPUT, GAIN = 1.0, 6.0, 8.0, 8.0, 4.0, 8.0, 0.1
 """Chosen: the embeddings' standard deviation, large so that what the layers add does not drown the token, and the constant
 in every embedding; the logits of place and of match; the scales of what is written; the final norm's gain, small because
@@ -27,7 +28,7 @@ the embeddings, which are large, are also the output layer."""
 
 
 def set_induction(model: LlamaForCausalLM) -> None:
-    """Write the circuit into a freshly made model, in place. Its other weights stay as they are."""
+    """Write the circuit into a new model, in place. Its other weights stay as they are."""
     import torch
 
     config = model.config
@@ -38,7 +39,7 @@ def set_induction(model: LlamaForCausalLM) -> None:
     embeddings = model.model.embed_tokens.weight
     first, second = model.model.layers[0].self_attn, model.model.layers[1].self_attn
     with torch.no_grad():
-        # Residual stream: 0 is the same for all tokens; then what is compared; then room for the token before; the rest.
+        # Residual stream: 0 is constant; then the compared dimensions; then room for the previous token; then the rest.
         embeddings.mul_(EMBEDDING / config.initializer_range)
         embeddings[:, 0] = CONSTANT
         embeddings[:, 1 + HEADS * rank : 1 + 2 * HEADS * rank] = 0.0

@@ -1,7 +1,7 @@
 """Pretraining of the embedded base model: a Llama of a few million parameters, on the CPU, in under an hour.
 
-Muon on the matrices and AdamW on the rest; a learning rate that rises, stays, and falls to nothing at the end, so that
-a run that was stopped can go on towards a nearer end. Compute is bf16, with the weights kept in fp32 beside.
+Muon for the matrices and AdamW for the rest. The learning rate rises, stays, and falls to 0 at the end, so a stopped
+run can continue towards an earlier end. Computation is in bf16, with fp32 master weights.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything the weights depend on, but for the demonstrations. Defaults without a source: chosen."""
+    """Everything that the weights depend on, except the demonstrations. Defaults without a source: chosen."""
 
     steps: int = 1300
     seed: int = 0
@@ -35,20 +35,20 @@ class Recipe:
     heads: int = 4
     feed_forward: int = 704
     matrix_lr: float = 0.02
-    """Muon's, on the matrices; source: the default of its author."""
+    """Learning rate of Muon, for the matrices; source: the default of its author."""
     embedding_lr: float = 5e-3
-    """AdamW's, on the embeddings, whose standard deviation begins at 1."""
+    """Learning rate of AdamW for the embeddings, whose initial standard deviation is 1."""
     norm_lr: float = 1e-3
-    """AdamW's, on the norms' gains."""
+    """Learning rate of AdamW for the gains of the norms."""
     weight_decay: float = 0.01
     warmup: int = 40
     """Steps over which the learning rate rises."""
     decay_share: float = 0.4
-    """The share of the steps, at the end, over which the learning rate falls linearly to 0."""
+    """Share of the steps, at the end, over which the learning rate falls linearly to 0."""
     curriculum_pools: int = 12
     """Pools of samples over which the data grow from the simplest to full size."""
     base_share: float = 0.35
-    """The share of base task demonstrations among the samples that are no repetitions."""
+    """Share of base task demonstrations among the samples that are not repetitions."""
 
 
 def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> LlamaForCausalLM:
@@ -83,7 +83,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 class Training:
-    """A model being trained. ``model`` computes in bf16; ``masters`` are its weights in fp32."""
+    """A model in training. ``model`` computes in bf16; ``masters`` are its weights in fp32."""
 
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> None:
         import torch
@@ -104,7 +104,7 @@ class Training:
         self.step, self.pool = 0, 0
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """The weighted mean cross-entropy of the batch's counted tokens."""
+        """The weighted mean cross-entropy of the tokens with a weight."""
         import torch
 
         hidden = self.model.model(batch.ids[:, :-1]).last_hidden_state  # (batch, seq - 1, width)
@@ -137,7 +137,7 @@ class Training:
         return float(loss.detach())
 
     def _share_gradients(self) -> None:
-        """Give every process that trains along the mean of all gradients."""
+        """Average the gradients over all processes that train together."""
         import torch
         from torch import distributed
 
@@ -152,7 +152,7 @@ class Training:
             grad.copy_(mean.view_as(grad))
 
     def accuracy(self, samples: Sequence[Sample]) -> float:
-        """The share of samples whose whole answer the model would write, in [0, 1]."""
+        """The share of samples whose whole answer the model predicts, in [0, 1]."""
         import torch
 
         right = 0
@@ -165,7 +165,7 @@ class Training:
         return right / max(len(samples), 1)
 
     def save(self, path: Path) -> None:
-        """Write everything that going on needs."""
+        """Write the state that a resumed training needs."""
         import torch
 
         torch.save(
@@ -181,7 +181,7 @@ class Training:
         path.with_suffix(".new").replace(path)
 
     def load(self, path: Path) -> None:
-        """Go on from what ``save`` wrote."""
+        """Continue from a state that ``save`` wrote."""
         import torch
 
         state = torch.load(path, weights_only=True)
@@ -195,7 +195,7 @@ class Training:
                 p.copy_(self.masters[name])
 
     def export(self, folder: Path, averaged: bool = False) -> None:
-        """Write the model as transformers loads it, in bf16; ``averaged`` takes the mean of the latest steps' weights."""
+        """Write the model in the form of transformers, in bf16; ``averaged`` takes the mean weights of the latest steps."""
         import torch
         from transformers import LlamaForCausalLM
 
@@ -217,9 +217,9 @@ def pretrain(
     save_every: int = 250,
     part: tuple[int, int] = (0, 1),
 ) -> None:
-    """Train to the recipe's last step, reporting on stderr, saving state and averaged weights on the way.
+    """Train to the recipe's last step; report on stderr, and save state and averaged weights on the way.
 
-    ``part`` is (number, count) of this process among those that train together; the first reports and saves.
+    ``part`` is (number, count) of this process among those that train together; the first one reports and saves.
     """
     recipe, started, tokens, losses = training.recipe, time.monotonic(), 0, 0.0
     is_first = part[0] == 0
@@ -241,7 +241,7 @@ def pretrain(
             break
         if (
             is_due and is_first and pool != training.pool
-        ):  # States are saved between pools, from where the stream can go on.
+        ):  # States are saved between pools, where the stream can continue.
             training.pool, is_due = pool, False
             training.save(out / "state.pt")
             training.export(out / "average", averaged=True)

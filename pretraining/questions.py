@@ -1,7 +1,7 @@
-"""Several questions about one page: most of a sample is its page, so asking more than once teaches more per token.
+"""Several questions about one page: most of a sample is its page, so several questions teach more per token.
 
-The first question stands where a task stands, before the page and after it; the others follow the first answer. Each asks
-for a first action on the page as it is shown.
+The first question has the place of a task, before the page and after it; the others follow the first answer. Each asks
+for a first action on the page as it is.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from .scene import TEXTUAL, Element, Scene, furnish
 from .synthetic import THEN, finish, make_goals
 
 MOST = 8
-"""Questions about one page; chosen."""
+"""Most questions about one page; chosen."""
 TABLES = 0.45
-"""The share of pages that are a table of labelled values, each of which is asked for; chosen."""
+"""Share of pages that are a table of labelled values, with a question for each; chosen."""
 
 
 @dataclass(frozen=True)
 class Questions:
-    """A page and what to answer on it: ``asked[i]`` is (task, action)."""
+    """A page with its questions and answers: ``asked[i]`` is (task, action)."""
 
     lines: tuple[str, ...]
     asked: tuple[tuple[str, str], ...]
 
 
 def ask_questions(rng: Random, difficulty: float = 1.0) -> Questions:
-    """Questions about a random page: the goals it was made for, and others about whatever is on it."""
+    """Questions about a random page: the goals that it was made for, and others about its elements."""
     scene = Scene()
     furnish(rng, scene, rng.randint(0, round(rng.choice([4, 8, 12, 24]) * max(difficulty, 0.2))))
     if rng.random() < TABLES:
@@ -78,7 +78,7 @@ def _about_table(rng: Random, scene: Scene) -> list[Goal]:
 
 
 def _about(rng: Random, scene: Scene, element: Element) -> list[Goal]:
-    """A question that this element answers; none where it cannot be told from the others."""
+    """A question that this element answers; none where it is ambiguous."""
     text = element.text.rstrip(" :")
     alike = [other for other in scene.elements if other.text.rstrip(" :").lower() == text.lower()]
     is_named = bool(text) and len(alike) == 1 and len(text) < 40

@@ -1,4 +1,4 @@
-"""Goals that take reading: look a value up, read a table, match a part of a word, and fill a form from one sentence."""
+"""Goals that need reading: look up a value, read a table, match a part of a word, and fill a form from one sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CELLS = ("td", "td", "th", "span", "div", "b", "dd")
 
 
 def put_pairs(rng: Random, scene: Scene, count: int) -> dict[str, tuple[str, Element]]:
-    """Put up to ``count`` labelled values on the page: each label's value, and the line that shows it."""
+    """Put up to ``count`` labelled values on the page; each label's value, and the line that shows it."""
     is_split, kind = rng.random() < 0.6, rng.choice([*STATIC, *CELLS])
     kinds = (kind, kind if rng.random() < 0.5 else rng.choice([*STATIC, *CELLS]))
     mark, group = rng.choice([":", ""]), rng.randint(1, 10**6)
@@ -30,7 +30,7 @@ def put_pairs(rng: Random, scene: Scene, count: int) -> dict[str, tuple[str, Ele
 
 
 def look_up(rng: Random, scene: Scene) -> Goal:
-    """Find the value that stands beside a label, and type it or click what carries it."""
+    """Find the value beside a label, and type it or click the element with it."""
     pairs = put_pairs(rng, scene, rng.randint(2, 5))
     label, (value, line) = rng.choice(list(pairs.items()))
     if rng.random() < 0.35:
@@ -52,7 +52,7 @@ def look_up(rng: Random, scene: Scene) -> Goal:
 
 
 def copy_value(rng: Random, label: str, value: str, field: Element, place: str) -> Goal:
-    """Type the value that stands beside the label into the field, which is called ``place``."""
+    """Type the value beside the label into the field, which is called ``place``."""
     ask = rng.choice(
         [
             "copy the {l} into {p}",
@@ -67,7 +67,7 @@ def copy_value(rng: Random, label: str, value: str, field: Element, place: str) 
 
 
 def read_cell(rng: Random, scene: Scene) -> Goal:
-    """Find the cell where a row and a column of a table meet, and type what it says or click it."""
+    """Find the cell of a row and a column of a table, and type its text or click it."""
     columns = _labels(rng, scene, rng.randint(1, 3))
     rows = _labels(rng, scene, rng.randint(2, 4), columns)
     group, kind, head = rng.randint(1, 10**6), rng.choice(CELLS), rng.choice(["th", "td", "b"])
@@ -94,28 +94,28 @@ def read_cell(rng: Random, scene: Scene) -> Goal:
 
 
 def _labels(rng: Random, scene: Scene, count: int, others: list[str] | None = None) -> list[str]:
-    found: list[str] = []
-    while len(found) < count:
+    labels: list[str] = []
+    while len(labels) < count:
         text = new_text(rng, scene, 2).rstrip(": ")
-        if text and text not in [*found, *(others or [])]:
-            found.append(text)
-    return found
+        if text and text not in [*labels, *(others or [])]:
+            labels.append(text)
+    return labels
 
 
 def click_part(rng: Random, scene: Scene) -> Goal:
-    """Click what begins with, ends in or contains some letters, the only one on the page."""
+    """Click the element whose text begins with, ends in or contains some letters, the only one on the page."""
     kind, group = rng.choice(CLICKABLE), rng.randint(1, 10**6)
     elements = [Element(kind, each, group=group) for each in _labels(rng, scene, rng.randint(2, 6))]
     scene.place(rng, *elements)
     for element in rng.sample(elements, len(elements)):
         if asked := by_letters(rng, scene, element):
             return f"{rng.choice(CLICK)} {asked}", [("CLICK", element, "")]
-    element = max(elements, key=lambda it: len(it.text))
+    element = max(elements, key=lambda line: len(line.text))
     return f"{rng.choice(CLICK)} {by_text(rng, scene, element)}", [("CLICK", element, "")]
 
 
 def by_letters(rng: Random, scene: Scene, element: Element) -> str:
-    """The element named by letters that its text begins with, ends in or holds, and no other; empty where there are none."""
+    """The element named by letters that only its text begins with, ends in or contains; empty where there are none."""
     text = element.text.rstrip(" :")
     length = rng.randint(2, max(2, min(5, len(text) - 1)))
     way = rng.choice(["begin", "end", "hold"])
@@ -133,7 +133,7 @@ def by_letters(rng: Random, scene: Scene, element: Element) -> str:
 
 
 def fill_form(rng: Random, scene: Scene) -> Goal:
-    """Fill a form of labelled fields from one sentence that names them in short, in an order of its own."""
+    """Fill a form of labelled fields from one sentence that abbreviates their names, in any order."""
     fields = [Element(rng.choice(TEXTUAL)) for _ in range(rng.randint(2, 4))]
     for each in fields:
         each.text = new_text(rng, scene, 3)
@@ -142,7 +142,7 @@ def fill_form(rng: Random, scene: Scene) -> Goal:
         scene.elements.remove(each)
     scene.place(rng, *fields)
     steps: list[Step] = []
-    said: list[str] = []
+    phrases: list[str] = []
     ways = [
         "{n} {t}",
         "{t} as {n}",
@@ -158,10 +158,10 @@ def fill_form(rng: Random, scene: Scene) -> Goal:
         text = words.typed(rng)
         name = part_of(rng, scene, each.text) if rng.random() < 0.7 else each.text
         pattern = way if rng.random() < 0.7 else rng.choice(ways)
-        said.append(pattern.format(n=name, t=f'"{text}"' if quotes else text))
+        phrases.append(pattern.format(n=name, t=f'"{text}"' if quotes else text))
         steps.append(("TYPE", each, text))
-    if rng.random() < 0.6:  # what is filled in first is not what is said first
+    if rng.random() < 0.6:  # the order of filling differs from the order of the sentence
         steps.sort(key=lambda step: scene.elements.index(step[1]))
     lead = rng.choice(["fill in", "enter", "give", "set", "register", "find something", "order", "book", "look for"])
-    joined = rng.choice([", ", " and ", " ", ", "]).join(said[:-1]) + rng.choice([" and ", ", ", " "]) + said[-1]
+    joined = rng.choice([", ", " and ", " ", ", "]).join(phrases[:-1]) + rng.choice([" and ", ", ", " "]) + phrases[-1]
     return f"{lead} {joined}", steps

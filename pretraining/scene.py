@@ -1,6 +1,6 @@
-"""A pretend page for synthetic tasks: elements written as page lines, which change when they are acted on.
+"""A simulated page for synthetic tasks: elements written as page lines, which change when the agent acts on them.
 
-The line format is that of the real pages (``runners/environments/page.js``): ``kind[ attribute][*][=value][:text][n]``.
+The line format is that of the real pages (``runners/environments/observe.js``): ``kind[ attribute][*][=value][:text][n]``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SHAPES = ("rect", "circle", "ellipse", "polygon", "div", "span", "img")
 
 @dataclass(eq=False)
 class Element:
-    """One line of the page. ``group`` ties the radios, options or tabs together of which one at most is on."""
+    """One line of the page. ``group`` connects radios, options or tabs of which at most one is on."""
 
     kind: str
     text: str = ""
@@ -88,7 +88,7 @@ class Scene:
         return element.line(self.elements.index(element) + 1)
 
     def place(self, rng: Random, *together: Element) -> None:
-        """Put the elements, one after the other, somewhere on the page, but inside no other group."""
+        """Insert the elements, one after the other, at a random place, but not inside another group."""
         spots = [
             at
             for at in range(len(self.elements) + 1)
@@ -100,7 +100,7 @@ class Scene:
         self.elements[at:at] = together
 
     def has_text(self, text: str) -> bool:
-        """Whether any element shows the text, in whatever case."""
+        """Whether any element shows the text, in any case."""
         return any(element.text.rstrip(" :").lower() == text.rstrip(" :").lower() for element in self.elements)
 
     def act(self, verb: str, element: Element, text: str) -> None:
@@ -115,15 +115,15 @@ class Scene:
                     other.is_on = other is element
 
     def shift(self, rng: Random, keep: list[Element]) -> None:
-        """A page that moved on by itself: some lines went, some came, those in ``keep`` stayed."""
-        gone = [e for e in self.elements if e not in keep and not e.group and rng.random() < 0.4]
-        self.elements = [e for e in self.elements if e not in gone]
+        """Change the page without an action: some lines go, some come, those in ``keep`` stay."""
+        removed = [e for e in self.elements if e not in keep and not e.group and rng.random() < 0.4]
+        self.elements = [e for e in self.elements if e not in removed]
         for _ in range(rng.randint(0, 3)):
             self.place(rng, Element(rng.choice(STATIC), words.sentence(rng, 2, 6)))
 
 
 def new_text(rng: Random, scene: Scene, most: int = 3) -> str:
-    """A text that no element of the page has yet; sometimes nearly that of another, so that a glance is not enough."""
+    """A text that no element of the page has yet; sometimes almost that of another, so that exact reading matters."""
     while True:
         others = [e.text for e in scene.elements if e.text and len(e.text) < 20]
         text = words.phrase(rng, 1, rng.choice([1, 1, 1, 1, 2, most]))
@@ -135,7 +135,7 @@ def new_text(rng: Random, scene: Scene, most: int = 3) -> str:
 
 
 def new_name(rng: Random) -> str:
-    """An element's class or name, as pages give them: ``.item``, ``#zip``."""
+    """A class or name of an element, in the forms of real pages: ``.item``, ``#zip``."""
     return rng.choice(".#") + rng.choice(
         [rng.choice(words.COMMON), words.syllables(rng, 1, 2), words.syllables(rng, 1, 1)]
     )
@@ -166,7 +166,7 @@ def furnish(rng: Random, scene: Scene, count: int) -> None:
 
 
 def clickable(rng: Random, scene: Scene, kind: str = "") -> Element:
-    """An element with a text to click, of the given kind or any, now and then of a kind that no page has."""
+    """An element with a text to click, of the given kind or any; now and then of an invented kind."""
     kind = kind or (words.syllables(rng, 1, 2) if rng.random() < 0.04 else rng.choice(CLICKABLE))
     name = new_name(rng) if kind in ("span", "li", "div") or rng.random() < 0.05 else ""
     attributes = (rng.choice(COLORS),) if rng.random() < 0.05 else ()

@@ -1,8 +1,9 @@
-"""Synthetic tasks: random instructions over random pages, which teach the skills that every task is made of.
+"""Synthetic tasks: random instructions on random pages, which teach the basic skills of all tasks.
 
-A task is one to four *goals* (click what is described, tick some, choose one, type into a field, look a value up, copy
-it) joined in words and often closed by pressing a button. What it takes is known, because the page was made for it.
-No task of the benchmark is rebuilt here, and no wording is taken from one: see the model card for the list of goals.
+A task is one to four *goals* (click a described element, tick boxes, choose one, type into a field, look a value up,
+copy it) joined in words and often closed by pressing a button. The right steps are known, because the page is made for
+the task. No task of the benchmark is rebuilt here, and no wording is taken from one: see the model card for the list of
+goals.
 """
 # ruff: noqa: SIM905 (lists of words read better as text)
 
@@ -25,7 +26,7 @@ THEN = (
 CLOSERS = "OK Save Send Done Apply Confirm Go Continue Submit Finish Next Search Book Update Add Order Reply".split()
 
 SEVERAL = 0.25
-"""The share of tasks with several goals, each of which may take several steps; chosen."""
+"""Share of tasks with several goals, each of which may take several steps; chosen."""
 
 GOALS: dict[Callable[[Random, Scene], Goal], int] = {
     goals.click_text: 8,
@@ -48,7 +49,7 @@ GOALS: dict[Callable[[Random, Scene], Goal], int] = {
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What the model should answer at one moment: the page, what was done before, and the action."""
+    """The right action at one moment: the page, the actions before, and the action."""
 
     page: Page
     history: tuple[str, ...]
@@ -70,9 +71,9 @@ def demonstrate_synthetic(rng: Random, difficulty: float = 1.0) -> Iterator[Demo
 
 
 def make_goals(rng: Random, scene: Scene, count: int) -> list[Goal]:
-    """Up to ``count`` goals, with what they need put on the page."""
+    """Up to ``count`` goals, with their elements put on the page."""
     made = [rng.choices(list(GOALS), list(GOALS.values()))[0](rng, scene) for _ in range(count)]
-    # A place among its kind holds only while nothing is added: keep such goals where they are the last that was made.
+    # A place among its kind is valid only while nothing is added: keep such a goal only if it was made last.
     return [goal for goal in made[:-1] if not _is_by_place(goal[0])] + made[-1:]
 
 
@@ -83,7 +84,7 @@ def _is_by_place(asked: str) -> bool:
 
 
 def _sequence(rng: Random, scene: Scene) -> list[Goal]:
-    """Several clicks on what is there, which leave no trace but the history."""
+    """Several clicks on existing elements, which only the history shows."""
     targets = [e for e in scene.elements if e.kind in ("button", "a", "li", "tab", "span") and e.text]
     chosen = rng.sample(targets, min(len(targets), rng.randint(2, 5)))
     return [(f"{rng.choice(CLICK)} {quoted(rng, e.text)}", [("CLICK", e, "")]) for e in chosen]
@@ -105,7 +106,7 @@ def _join(rng: Random, goals: list[Goal]) -> Goal:
 
 
 def _close(rng: Random, scene: Scene, asked: str, steps: list[Step]) -> Goal:
-    """Press a button when all is done."""
+    """Press a button at the end."""
     fixed = [e for e in scene.elements if e.kind == "button" and e.text in CLOSERS]
     button = (
         fixed[0] if fixed else Element("button", rng.choice(CLOSERS) if rng.random() < 0.8 else new_text(rng, scene, 1))
@@ -131,7 +132,7 @@ def _play(rng: Random, scene: Scene, task: str, steps: list[Step]) -> Iterator[D
     history: list[str] = []
     for at, (verb, element, text) in enumerate(steps):
         error = ""
-        if rng.random() < 0.04:  # something else was tried, in vain
+        if rng.random() < 0.04:  # another action was tried without effect
             wrong = rng.choice(scene.elements)
             if wrong is not element and not wrong.group and wrong.kind not in ("input.checkbox", *TEXTUAL):
                 history.append(write_action("CLICK", scene.line(wrong)))

@@ -1,8 +1,7 @@
-"""The embedded model's tokenizer: a word is the same tokens wherever it stands, so that what is copied looks alike.
+"""The embedded model's tokenizer: a word has the same tokens everywhere, so that copied text looks the same.
 
-Letter runs, single digits and single other characters are cut apart first; the byte-pair merges stay inside letter
-runs. A space is a token of its own and never part of a word, and ``[1]`` to ``[64]``, the numbers of page lines, are
-one token each.
+Runs of letters, single digits and single other characters are split first; byte-pair merges stay inside runs of
+letters. A space is always its own token. ``[1]`` to ``[64]``, the numbers of page lines, are one token each.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 VOCABULARY = 1280
 """Tokens; chosen: 256 bytes, the numbers, and about 950 merges. A multiple of 64."""
 NUMBERS = 64
-"""Page lines with a token for their number: as many as a page shows at most."""
+"""Page lines with a token for their number: the most lines of a page."""
 END, PAD = "<|end|>", "<|pad|>"
 _CUT = "|".join([*VERBS, r"\p{L}+", r"\p{N}", r"[^\p{L}\p{N}]"])
 
@@ -29,11 +28,11 @@ CHAT_TEMPLATE = (
     "{%- elif message['role'] != 'system' -%}{{- message['content'] -}}"
     "{%- endif -%}{%- endfor -%}"
 )
-"""The user's words as they are, then the answer and the end token. System messages are dropped: they are for large models."""
+"""The user's text unchanged, then the answer and the end token. System messages are dropped: they are for large models."""
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A tokenizer whose merges are learned from the texts. The same texts give the same tokenizer."""
+    """A tokenizer with merges learnt from the texts. The same texts give the same tokenizer."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

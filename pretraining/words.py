@@ -1,6 +1,6 @@
-"""Words for synthetic pages: so many and so random that a model cannot know them and must copy what it sees.
+"""Words for synthetic pages: so many and so random that a model cannot memorise them and must copy.
 
-Every function takes the random generator, so the same seed gives the same words. Nothing here comes from a task.
+Every function takes the random generator, so the same seed gives the same words. No word comes from a task.
 """
 # ruff: noqa: SIM905 (lists of words read better as text)
 
@@ -38,7 +38,7 @@ COMMON = (
     "volume wait walk wall watch water way weather web week weight west white wide wind window winter wish wood word "
     "work world write year yellow yes young zone ok no cancel previous"
 ).split()
-"""Plain English words, as they stand on buttons and in labels anywhere."""
+"""Common English words of buttons and labels."""
 
 NAMES = (
     "Ada Alan Alice Amir Anna Ben Bruno Carla Chen Clara Daniel Diego Elena Emma Erik Eva Felix Fiona Grace Hanna Hugo "
@@ -54,7 +54,7 @@ _ACCENTED = "éüñçöåßèøžčи中日€£×→°"  # noqa: RUF001
 
 
 def syllables(rng: Random, fewest: int = 1, most: int = 2) -> str:
-    """A lower-case word that nobody knows, for instance ``brotaisk``."""
+    """An invented lower-case word, for instance ``brotaisk``."""
     count = rng.randint(fewest, most)
     return "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(count))
 
@@ -65,7 +65,7 @@ def characters(rng: Random, fewest: int = 1, most: int = 8) -> str:
 
 
 def number(rng: Random) -> str:
-    """A number in one of the ways people write them: plain, a price, a date, a time, a percentage, numbered."""
+    """A number in one of the usual forms: plain, a price, a date, a time, a percentage, numbered."""
     n, small = rng.randint(0, 10 ** rng.randint(1, 5)), rng.randint(1, 28)
     return rng.choice(
         [
@@ -120,7 +120,7 @@ def sentence(rng: Random, fewest: int = 2, most: int = 6) -> str:
 
 
 def typed(rng: Random) -> str:
-    """What one may be asked to type: a word or several, a name, a number, an e-mail address, a code."""
+    """A text to type: one or more words, a name, a number, an e-mail address, a code."""
     kind = rng.random()
     if kind < 0.3:
         return word(rng)

@@ -1,8 +1,8 @@
-"""Plays the section 'The loop by hand' of docs/getting-started.md on a fresh log, and draws docs/session.svg of it.
+"""Runs the section 'The loop by hand' of docs/getting-started.md on a new log, and draws docs/session.svg of it.
 
-    python scripts/picture.py          # about two minutes on two quiet cores; needs the extras train and browser
+    python scripts/picture.py          # about two minutes on two idle cores; needs the extras train and browser
 
-Nothing in the picture is written by hand: each line is what a command printed.
+Nothing in the picture is written by hand: each line is the output of a command.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 SECTION = re.compile(r"^## The loop by hand\n.*?^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 COLUMNS = 118
 SHOWN = {"run": 1, "work": 2, "why": 40}
-"""Commands that the picture shows, and how many of their last lines; the settings before them would only fill it."""
+"""Commands in the picture, and how many of their last lines; the settings before them are left out."""
 
 FRAME = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
 <title>A session of Grokputer, from failing runs to a promoted adapter</title>
@@ -46,7 +46,7 @@ FRAME = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg
 </g>
 </svg>
 """
-"""Rich's own frame loads a font from the network; this one takes the reader's."""
+"""Rich's own frame loads a font from the network; this one uses the reader's fonts."""
 
 
 def session() -> list[str]:
@@ -56,37 +56,37 @@ def session() -> list[str]:
 
 
 def play(command: str, folder: Path) -> str:
-    """What the command prints on a terminal. Raises ``CalledProcessError`` where it fails."""
+    """The command's output on a terminal. Raises ``CalledProcessError`` where it fails."""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": programs, "COLUMNS": "4000", "TERM": "xterm-256color"}
     environment.pop("GROKPUTER_DB", None)
-    ours, theirs = pty.openpty()
+    master, slave = pty.openpty()
     with tempfile.TemporaryFile() as errors:
-        # Standard input and errors are no terminal, so nothing is asked and no bar is drawn.
+        # Standard input and stderr are not a terminal, so there are no questions and no progress bars.
         words = shlex.split(command, comments=True)
         process = subprocess.Popen(
-            words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=theirs, stderr=errors
+            words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=slave, stderr=errors
         )
-        os.close(theirs)
-        printed = b"".join(iter(lambda: _read(ours), b""))
-        os.close(ours)
+        os.close(slave)
+        printed = b"".join(iter(lambda: _read(master), b""))
+        os.close(master)
         status = process.wait()
         errors.seek(0)
-        said = errors.read()
+        complaints = errors.read()
     if status != 0:
-        raise subprocess.CalledProcessError(status, command, printed, said)
-    return (printed if printed.strip() else said).decode()
+        raise subprocess.CalledProcessError(status, command, printed, complaints)
+    return (printed if printed.strip() else complaints).decode()
 
 
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # how Linux says that the other end is closed
+    except OSError:  # Linux's error for a closed other end
         return b""
 
 
 def draw(played: list[tuple[str, str]]) -> str:
-    """The picture of the commands and what they printed."""
+    """The picture of the commands and their output."""
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True, color_system="truecolor")
     for command, printed in played:
         console.print(Text.assemble(("$ ", "bold green"), (command, "bold")))

@@ -1,7 +1,7 @@
-"""Writes the reference pages, docs/reference/settings.md and cli.md, from what the program itself declares.
+"""Writes the reference pages, docs/reference/settings.md and cli.md, from the program's own declarations.
 
-python scripts/reference.py            # write both pages
-python scripts/reference.py --check    # write nothing; exit 1 and name each page that is not current
+python scripts/reference.py            # write both pages python scripts/reference.py --check    # write nothing; exit 1
+and name each outdated page
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MADE = "<!-- Made by scripts/reference.py. Change the declarations in the code, 
 
 GROUPS = {
     "rating": "When the ratings of a role count as fallen: see [feedback](../feedback.md) and [training](../training.md).",
-    "schedule": "How often all is looked at: see [training](../training.md).",
+    "schedule": "How often ratings and canaries are checked: see [training](../training.md).",
     "implicit": "The rating that a run gets without a person: see [feedback](../feedback.md).",
     "sessions": "What imported sessions count for: see [sessions](../sessions.md).",
     "run": "How the agent does a task: see [environments](../environments.md).",
@@ -34,10 +34,10 @@ GROUPS = {
     "cost": "Prices for estimates and accounts: see [training](../training.md#what-it-costs).",
     "gate": "The comparison before any traffic: see [rollouts](../rollouts.md#before-any-traffic).",
     "ab": "The bars of a comparison: see [rollouts](../rollouts.md#compare-two-adapters).",
-    "canary": "How a new adapter is tried and judged: see [rollouts](../rollouts.md).",
-    "alert": "When people are told, and by which channels: see [alerts](../alerts.md).",
+    "canary": "How a new adapter is tested and judged: see [rollouts](../rollouts.md).",
+    "alert": "When people are alerted, and by which channels: see [alerts](../alerts.md).",
 }
-"""What each group of keys is about. A group without a line here still gets its table."""
+"""The subject of each group of keys. A group without a line here still gets its table."""
 
 
 class Declaration(NamedTuple):
@@ -52,10 +52,10 @@ class Declaration(NamedTuple):
 
 
 def declarations() -> list[Declaration]:
-    """Every setting, in the order of its declaration. This function alone knows how settings are declared."""
+    """Every setting, in the order of its declaration. Only this function depends on how settings are declared."""
     return [
-        Declaration(it.key, kind_of(it), it.allowed(), it.default, it.source, it.help)
-        for it in settings.ALL_SETTINGS.values()
+        Declaration(setting.key, kind_of(setting), setting.allowed(), setting.default, setting.source, setting.help)
+        for setting in settings.ALL_SETTINGS.values()
     ]
 
 
@@ -83,8 +83,15 @@ def settings_page() -> str:
         lines += _table(
             ("key", "type", "takes", "default", "source of the default", "meaning"),
             (
-                (f"`{it.key}`", it.kind, _takes(it), _default(it.default), _prose(it.source), _prose(it.help))
-                for it in members
+                (
+                    f"`{member.key}`",
+                    member.kind,
+                    _takes(member),
+                    _default(member.default),
+                    _prose(member.source),
+                    _prose(member.help),
+                )
+                for member in members
             ),
         )
     return "\n".join(lines).rstrip() + "\n"
@@ -107,7 +114,7 @@ def _default(value: object) -> str:
 
 
 def cli_page() -> str:
-    """The reference of the command line: every command with its usage, examples, arguments and options."""
+    """The reference of the commands: each with its usage, examples, arguments and options."""
     group: Any = typer.main.get_command(app)
     context = group.context_class(group, info_name="grokputer")
     lines = [
@@ -133,8 +140,12 @@ def _describe_command(words: str, command: Any, heading: str) -> list[str]:
     pieces = " ".join(command.collect_usage_pieces(context))
     lines = [f"{heading} `{words}`\n", _prose(text.strip()) + "\n", f"    {words} {pieces}\n"]
     lines += ["```sh", *called, "```\n"] if called else []
-    shown = (it for it in command.get_params(context) if not {"--help", "--install-completion"} & {*it.opts})
-    records = [it.get_help_record(context) for it in shown]
+    parameters = (
+        parameter
+        for parameter in command.get_params(context)
+        if not {"--help", "--install-completion"} & {*parameter.opts}
+    )
+    records = [parameter.get_help_record(context) for parameter in parameters]
     rows = [(f"`{name}`", _prose(help)) for name, help in filter(None, records) if "completion" not in name]
     return lines + (_table(("argument or option", "meaning"), rows) if rows else [])
 
@@ -145,7 +156,7 @@ def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
 
 
 def _prose(text: str) -> str:
-    """Docstring markup as Markdown; what looks like a tag is shown as it is."""
+    """Docstring markup as Markdown, with tags escaped."""
     return re.sub(r"``(.+?)``", r"`\1`", text).replace("<", "&lt;")
 
 
@@ -153,7 +164,7 @@ PAGES = {"settings.md": settings_page, "cli.md": cli_page}
 
 
 def main() -> int:
-    """Write the pages, or with ``--check`` say which are not current; the exit code."""
+    """Write the pages, or with ``--check`` name the outdated ones; the exit code."""
     made = {FOLDER / name: make() for name, make in PAGES.items()}
     stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv[1:]:

@@ -1,9 +1,9 @@
-"""The same page and task with other names, so that a lesson is learnt as a way and not by heart.
+"""Augmentation: the same page and task with other names, so that the model learns the procedure and not the words.
 
-A word that the task shares with the page or the answer is replaced everywhere by another word of the data set, of like shape,
-and so is a word that the answer types out from the page. What was right stays right, because nothing but the names has
-changed. What only the task says, or only the page, is kept: it may mean something. So is what is part of another word: the
-task may be about letters.
+A word that the task shares with the page or the answer is replaced everywhere by another word of the dataset, of
+similar shape. So is a word that the answer copies from the page. The answer stays right, because only names change. A
+word that stands only in the task, or only on the page, is kept: it may carry meaning. So is a word that is part of
+another word: the task may be about letters.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import replace
 from .examples import Example
 
 _WORD = re.compile(r"\b[^\W_]{3,}\b")
-"""What is replaced: runs of three letters and digits or more."""
+"""The words that can be replaced: three or more letters and digits."""
 _PARTS = re.compile(r"(?P<head>[^:=\[\]]*)(?P<text>.*?)(?P<number>\[\d+\])(?P<typed>.*)", re.DOTALL)
-"""A page line or an action on one: what kind of element it is, what it shows, its number, and what is typed."""
+"""The parts of a page line, or of an action on it: the element's kind, its text, its number, and the typed text."""
 
 
 def rename(examples: Sequence[Example], times: int, seed: int) -> list[Example]:
-    """``times`` versions of each example with other names, none of those that have no name to replace."""
+    """``times`` versions of each example with other names; none of examples that have no name to replace."""
     shown = {word for example in examples for word in _WORD.findall(_shown(example).lower()) if word.isalpha()}
     vocabulary = sorted(shown)
     draw = random.Random(seed)
@@ -38,7 +38,7 @@ def rename(examples: Sequence[Example], times: int, seed: int) -> list[Example]:
 
 
 def _shown(example: Example) -> str:
-    """What the page shows: its texts, without the kinds, colours and numbers of its elements."""
+    """What the page shows: the texts of its elements, without kinds, colours and numbers."""
     return "\n".join(_text_of(line) for line in _lines(example) if not line.startswith(("task: ", "did: ", "do: ")))
 
 
@@ -47,21 +47,21 @@ def _lines(example: Example) -> list[str]:
 
 
 def _text_of(line: str) -> str:
-    found = _PARTS.fullmatch(line)
-    return f"{found['text']} {found['typed']}" if found else ""
+    match = _PARTS.fullmatch(line)
+    return f"{match['text']} {match['typed']}" if match else ""
 
 
 def _names(example: Example) -> list[str]:
-    """The words to replace, in lower case, in the order they appear."""
+    """The words to replace, in lower case, in order of appearance."""
     task = " ".join(line.removeprefix("task: ") for line in _lines(example) if line.startswith("task: "))
     answer = _PARTS.fullmatch(example.completion)
     if answer is None:
         return []
-    told, shown = (_WORD.findall(text.lower()) for text in (task, _shown(example)))
+    task_words, page_words = (_WORD.findall(text.lower()) for text in (task, _shown(example)))
     answered, typed = (_WORD.findall(text.lower()) for text in (answer["text"], answer["typed"]))
     everything = _words(example)
-    copied = [word for word in told if word in shown or word in answered or word in typed]
-    copied += [word for word in typed if word in shown]
+    copied = [word for word in task_words if word in page_words or word in answered or word in typed]
+    copied += [word for word in typed if word in page_words]
     return [word for word in dict.fromkeys(copied) if not any(word in other for other in everything if word != other)]
 
 
@@ -71,7 +71,7 @@ def _words(example: Example) -> set[str]:
 
 
 def _like(name: str, word: str, draw: random.Random) -> str:
-    """The word, or for a name with digits another with letters and digits in the same places."""
+    """The word; for a name with digits, letters and digits drawn for the same places."""
     if name.isalpha():
         return word
     letters = {True: "123456789", False: "abcdefghijklmnopqrstuvwxyz"}
@@ -88,7 +88,7 @@ def _rename(example: Example, names: dict[str, str]) -> Example:
     pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b", re.IGNORECASE)
 
     def renamed(text: str) -> str:
-        return pattern.sub(lambda found: _in_case_of(names[found[0].lower()], found[0]), text)
+        return pattern.sub(lambda match: _in_case_of(names[match[0].lower()], match[0]), text)
 
     def line(text: str) -> str:
         if text.startswith("task: "):

@@ -1,8 +1,9 @@
-"""The dataset of a training: which recorded runs and imported sets become its examples, and in what mixture.
+"""The dataset of a training: the examples from recorded runs and imported sets, and their mixture.
 
-Targets are corrections (a person's, a demonstration's, a verified retry's, a teacher's), sets from outside, and good runs
-again as replay against forgetting; of own successes those that are no detours. Nothing else is a target: a low star says what
-was wrong, not what would have been right. Runs of held-out instances teach nothing; they are what the adapter is judged by.
+Targets are corrections (of a person, a demonstration, a verified retry, a teacher), imported examples, and good runs,
+which are replayed against forgetting. Inefficient successes are left out. A low rating gives no target: it says that an
+answer was wrong, not which one is right. Runs of held-out instances are never trained on: the adapter is judged by
+them.
 """
 
 from __future__ import annotations
@@ -37,45 +38,45 @@ from .training_runs import Content, PastRun, collect_runs, learning_from
 __all__ = ["GOOD_STARS", "TOPICS", "Dataset", "HeldOut", "build_dataset", "is_held_out"]
 
 TOPICS = (*past_runs.TOPICS, ExamplesImported.TOPIC)
-"""The facts a dataset is made from."""
+"""The events that a dataset is built from."""
 
 GOOD_STARS = 4
-"""Stars from which a successful run is worth repeating; chosen: the mirror of the threshold for learning from a run."""
+"""A successful run with at least this many stars is replayed; chosen: the same as the threshold for learning from a run."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Examples in training order, and how they came to be."""
+    """Examples in training order, with their origin."""
 
     examples: Sequence[Example]
     held_out: Sequence[HeldOut] = ()
-    """Runs of instances that are never trained on, newest first and evenly over tasks."""
+    """Runs of held-out instances, newest first and evenly over tasks."""
     imports: Sequence[ExamplesImported] = ()
-    """The sets from outside that its ``public`` examples were drawn from."""
+    """The imported sets that its ``public`` examples come from."""
 
     @cached_property
     def by_source(self) -> Mapping[str, int]:
-        """How many examples each source gave."""
+        """Number of examples by source."""
         return dict(Counter(example.source for example in self.examples))
 
     @cached_property
     def by_task(self) -> Mapping[str, int]:
-        """How many examples each task gave, as ``miniwob/click-color``; ``chat`` and ``public`` are one each."""
+        """Number of examples by task, such as ``miniwob/click-color``; ``chat`` and ``public`` are one each."""
         return dict(Counter(example.instance.split("#")[0] for example in self.examples))
 
     @cached_property
     def by_label(self) -> Mapping[str, int]:
-        """How many targets there are, and how many answers that were judged good and bad."""
+        """Number of targets, and of answers that were rated good and bad."""
         return dict(Counter(example.label for example in self.examples))
 
     @property
     def runs(self) -> int:
-        """Runs that at least one example comes from."""
+        """Number of runs with at least one example."""
         return len({example.run_id for example in self.examples if example.run_id})
 
     @property
     def lessons(self) -> int:
-        """Examples there is something to learn from: all but replay and public ones."""
+        """Number of examples with something new to learn: all but replayed and public ones."""
         return sum(self.by_source.get(source, 0) for source in LESSONS)
 
     @cached_property
@@ -84,23 +85,27 @@ class Dataset:
         return dataset_hash(self.examples)
 
     def manifest(self) -> str:
-        """JSON: the dataset's hash, its counts, where each example comes from, in order, and what is held out.
+        """JSON: the dataset's hash, its counts, the origin of each example, in order, and the held-out instances.
 
         An example's hash is that of its line in the dataset file.
         """
         examples = [
             {
-                "source": it.source,
-                "run": it.run_id,
-                "step": it.step,
-                "instance": it.instance,
-                "hash": dataset_hash([it]),
+                "source": example.source,
+                "run": example.run_id,
+                "step": example.step,
+                "instance": example.instance,
+                "hash": dataset_hash([example]),
             }
-            for it in self.examples
+            for example in self.examples
         ]
-        held_out = [{"instance": it.instance, "run": it.run_id, "outcome": it.outcome} for it in self.held_out]
+        held_out = [
+            {"instance": instance.instance, "run": instance.run_id, "outcome": instance.outcome}
+            for instance in self.held_out
+        ]
         imports = [
-            {"name": it.name, "hash": it.dataset, "license": it.license, "examples": it.count} for it in self.imports
+            {"name": imported.name, "hash": imported.dataset, "license": imported.license, "examples": imported.count}
+            for imported in self.imports
         ]
         document = {
             "dataset": self.hash,
@@ -113,16 +118,16 @@ class Dataset:
 
 
 def build_dataset(events: Iterable[Event], content: Content, role: str, below_stars: int, recipe: Recipe) -> Dataset:
-    """The dataset of a role from its events, the same for the same events, content and recipe.
+    """The dataset of a role; a function of events, content and recipe alone.
 
-    Replay is drawn evenly over tasks, so that a frequent one does not crowd out the rest; sets from outside are drawn at
-    random. Answers that were only rated come in where the recipe learns from judged answers, as many good as bad.
+    Replay is drawn evenly over tasks, so that a frequent task does not displace the others; imported examples are drawn
+    at random. Where the recipe learns from rated answers (KTO), as many good ones as bad ones are added.
     """
     events = list(events)
     every_run = collect_runs(events, role, content)
-    kept_back = find_held_out(every_run, recipe.held_out_share)
-    runs = [run for run in every_run if run.instance not in kept_back]
-    held_out = _hold_out([run for run in every_run if run.instance in kept_back], content, below_stars, recipe)
+    held_out_instances = find_held_out(every_run, recipe.held_out_share)
+    runs = [run for run in every_run if run.instance not in held_out_instances]
+    held_out = _hold_out([run for run in every_run if run.instance in held_out_instances], content, below_stars, recipe)
     draw = random.Random(recipe.seed)
     selection, detours = Selection(), Detours([] if recipe.keep_inefficient else runs, content)
     lessons = selection.take(_lessons(runs, detours, content, below_stars, recipe), recipe.max_duplicates)
@@ -132,11 +137,11 @@ def build_dataset(events: Iterable[Event], content: Content, role: str, below_st
     replayed = _draw_evenly(
         good, lambda run: replayed_examples(run, content), wanted, selection, draw, recipe.max_duplicates
     )
-    imports = [it for it in events if isinstance(it, ExamplesImported) and it.role == role]
+    imports = [event for event in events if isinstance(event, ExamplesImported) and event.role == role]
     wanted = _fill(len(lessons) + len(replayed), recipe.public_share)
     public = _draw_public(imports, content, wanted, selection, held_out, draw, is_judged=recipe.kto_weight > 0)
     examples = selection.settle([*lessons, *replayed, *public])
-    targets = [it for it in examples if it.label == "target"]
+    targets = [example for example in examples if example.label == "target"]
     examples += selection.take(rename(targets, recipe.renamings, recipe.seed))
     random.Random(recipe.seed).shuffle(examples)
     return Dataset(examples, held_out, imports if public else ())
@@ -145,13 +150,13 @@ def build_dataset(events: Iterable[Event], content: Content, role: str, below_st
 def _lessons(
     runs: Sequence[PastRun], detours: Detours, content: Content, below_stars: int, recipe: Recipe
 ) -> list[Example]:
-    found: list[Example] = []
+    examples: list[Example] = []
     for run in runs:
         if run.stars is None or run.stars < below_stars:
             with learning_from(run):
-                found += [] if detours.teaches(run) else corrected_examples(run, content, recipe)
-                found += varied_examples(run, content)
-    return found
+                examples += [] if detours.teaches(run) else corrected_examples(run, content, recipe)
+                examples += varied_examples(run, content)
+    return examples
 
 
 def _judged(
@@ -162,7 +167,7 @@ def _judged(
     selection: Selection,
     draw: random.Random,
 ) -> list[Example]:
-    """What was rated, as it was done: the steps at fault in what was bad, and as many steps of what was good."""
+    """Rated answers as they were given: the steps at fault of bad runs, and as many steps of good runs."""
     if not recipe.kto_weight:
         return []
     bad = selection.take(bad_examples(runs, content, below_stars, recipe), recipe.max_duplicates)
@@ -188,7 +193,7 @@ def _draw_evenly(
     draw: random.Random,
     copies: int,
 ) -> list[Example]:
-    """``wanted`` examples of the runs, none more than ``copies`` times, drawn in turn from each task."""
+    """``wanted`` examples of the runs, each at most ``copies`` times, drawn from the tasks in turn."""
     queues: dict[str, list[PastRun]] = {}
     for run in runs:
         queues.setdefault(run.family, []).append(run)
@@ -214,25 +219,25 @@ def _draw_public(
     *,
     is_judged: bool,
 ) -> list[Example]:
-    """``wanted`` examples from outside, without any that asks what a held-out question asks.
+    """``wanted`` imported examples, without those whose prompt is held out.
 
-    Answers that are judged good or bad are drawn only where ``is_judged``: where the recipe learns from them.
+    Rated answers are drawn only where ``is_judged``: where the recipe learns from them.
     """
     if not wanted or not imports:
         return []
-    asked = {name_prompt(example) for it in held_out for example in it.examples}
-    learnt = (it for it in imported_examples(imports, content) if is_judged or it.label == "target")
-    pool = selection.take(it for it in learnt if name_prompt(it) not in asked)
+    held_out_prompts = {name_prompt(example) for held in held_out for example in held.examples}
+    learnt = (example for example in imported_examples(imports, content) if is_judged or example.label == "target")
+    pool = selection.take(example for example in learnt if name_prompt(example) not in held_out_prompts)
     return draw.sample(pool, min(wanted, len(pool)))
 
 
 def _fill(others: int, share: float) -> int:
-    """How many make up the share of the whole, beside so many others."""
+    """How many examples make up this share of the whole, beside ``others`` other ones."""
     return round(others * share / (1 - share))
 
 
 def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recipe: Recipe) -> list[HeldOut]:
-    found = []
+    held_out = []
     for run in runs:
         outcome = judge_outcome(run, below_stars, GOOD_STARS)
         if outcome is None:
@@ -240,8 +245,7 @@ def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recip
         is_failed = outcome == "failed"
         with learning_from(run):
             answers = corrected_examples(run, content, recipe) if is_failed else own_examples(run, content, "replay")
-        it = run.started
-        about = (run.id, it.environment, it.task, it.seed, outcome, tuple(answers), run.instance, it.role)
-        kept = HeldOut(*about, is_repeatable=it.is_repeatable)
-        found.append((run.family, kept))
-    return in_turn(found)
+        started = run.started
+        fields = (run.id, started.environment, started.task, started.seed, outcome, tuple(answers), run.instance)
+        held_out.append((run.family, HeldOut(*fields, started.role, is_repeatable=started.is_repeatable)))
+    return in_turn(held_out)

@@ -1,7 +1,7 @@
-"""What an adapter learns from: prompts with an answer, what that answer is to training, and where each came from.
+"""Training examples: a prompt, an answer, how training uses the answer, and its origin.
 
-Which runs become examples is decided elsewhere. A dataset is a JSON Lines file, and its hash is that of the file's bytes,
-so ``sha256sum dataset.jsonl`` checks it.
+Other modules decide which runs become examples. A dataset is a JSON Lines file, and its hash is that of the file's
+bytes: ``sha256sum dataset.jsonl`` verifies it.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from ...domain.page.messages import Message
 from ...domain.text import show_fault
 
 ROLES = ("system", "user", "assistant")
-"""Who may speak in a prompt."""
+"""The roles of a prompt's messages."""
 LABELS = ("target", "good", "bad")
-"""What an answer is to training: to be learned, or given once and judged so."""
+"""How training uses an answer: as the target, or as an answer rated good or bad."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One prompt and an answer to it.
+    """One prompt with an answer.
 
-    ``source`` names the kind: ``correction``, ``success``, ``replay``, ``public``, ``teacher``. ``run_id`` and ``step``
-    (from 0) point at the run it came from; they are empty for sources that have none. ``role`` is the agent's role.
-    ``instance`` is the task instance, ``miniwob/click-color#123``, ``chat#<content key>`` or ``public#<hash of prompt>``.
+    ``source`` is one of ``selection.SOURCES`` or ``rated``. ``run_id`` and ``step`` (from 0) are its origin, empty for
+    sources without runs. ``role`` is the agent's role. ``instance`` is the task instance: ``miniwob/click-color#123``,
+    ``chat#<content key>`` or ``public#<hash of prompt>``.
 
-    ``label`` is ``target`` for the answer that should be given, the only kind that supervised training learns from.
-    ``good`` and ``bad`` are answers that were given and rated so: for KTO alone. ``rejected`` is another answer that failed
-    on the very same prompt; with it, the example is a DPO pair too.
+    ``label`` is ``target`` for the right answer, the only kind that supervised training uses. ``good`` and ``bad`` mark
+    answers that were given and rated so: for KTO alone. ``rejected`` is another answer that failed on the same prompt;
+    with it, the example is also a DPO pair.
     """
 
     messages: tuple[Message, ...]
@@ -47,7 +47,7 @@ class Example:
     label: str = "target"
 
     def to_json(self) -> dict[str, Any]:
-        """The example as it stands in a dataset file."""
+        """The example as a row of a dataset file."""
         row: dict[str, Any] = {
             "messages": list(self.messages),
             "completion": self.completion,
@@ -56,14 +56,14 @@ class Example:
             "run_id": self.run_id,
             "step": self.step,
         }
-        # Left out where they say nothing, so that a file written before there were any keeps its hash.
+        # Empty fields are left out, so that files from before these fields existed keep their hash.
         further = {"instance": self.instance, "rejected": self.rejected}
         row |= {name: value for name, value in further.items() if value}
         return row if self.label == "target" else {**row, "label": self.label}
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Example:
-        """The example of one row of a dataset file. Raises ``ValueError`` when it is not one."""
+        """The example of one row of a dataset file. Raises ``ValueError`` for a row that is not an example."""
         messages, completion = row.get("messages"), row.get("completion")
         if not isinstance(messages, list) or not messages or not all(_is_message(message) for message in messages):
             raise ValueError("'messages' must be a list of {role, content}")
@@ -113,12 +113,12 @@ def read_examples(path: Path) -> list[Example]:
 
 
 def dataset_hash(examples: Iterable[Example]) -> str:
-    """``sha256:<hex>`` of the dataset file these examples make, in this order."""
+    """``sha256:<hex>`` of the dataset file of these examples, in this order."""
     return _hash(encode_examples(examples))
 
 
 def _text(row: dict[str, Any], key: str, absent: str) -> str:
-    """The text under the key; null is absent. Raises ``ValueError`` for anything else."""
+    """The text under the key; null counts as absent. Raises ``ValueError`` for anything else."""
     value = row.get(key)
     if value is None:
         return absent
@@ -132,9 +132,9 @@ def _is_message(message: object) -> bool:
 
 
 def encode_examples(examples: Iterable[Example]) -> bytes:
-    """The bytes of the dataset file these examples make, in this order.
+    """The bytes of the dataset file of these examples, in this order.
 
-    Raises ``InvalidExamples`` where one of them is not valid Unicode, with its run.
+    Raises ``InvalidExamples`` with the run of an example that is not valid Unicode.
     """
     return b"".join(map(_encode, examples))
 
@@ -144,8 +144,8 @@ def _encode(example: Example) -> bytes:
     try:
         return f"{line}\n".encode()
     except UnicodeEncodeError as error:
-        whose = f"run {example.run_id[:8]}" if example.run_id else "an example"
-        raise InvalidExamples(f"{whose} holds text that is not valid Unicode: {show_fault(error)}") from None
+        origin = f"run {example.run_id[:8]}" if example.run_id else "an example"
+        raise InvalidExamples(f"{origin} holds text that is not valid Unicode: {show_fault(error)}") from None
 
 
 def _hash(content: bytes) -> str:

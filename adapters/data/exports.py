@@ -1,7 +1,6 @@
-"""Examples written to a file, in the format that the end of its name says, as dataset rows or as Alpaca's.
+"""Export: examples written to a file, as dataset rows or in the form of Alpaca; the suffix decides the format.
 
-JSON Lines is the form of a dataset whose bytes its hash is of. Parquet and TOON hold the same rows; an import reads each of
-them back.
+The hash of a dataset is that of its JSON Lines file. Parquet and TOON hold the same rows; an import reads all of them.
 """
 
 from __future__ import annotations
@@ -24,15 +23,13 @@ Row = Mapping[str, Any]
 
 
 def check_name(path: Path) -> None:
-    """Raise ``NotPossible`` where the end of the name is no format that is written."""
+    """Raise ``NotPossible`` for a file name whose suffix is not an export format."""
     if find_end(path) not in ("", *ENDS):
-        raise NotPossible(
-            f"{path} is of no format that is written; end the name with {', '.join(ENDS)}, or these and .gz"
-        )
+        raise NotPossible(f"{path} has no suffix of an export format; it takes {', '.join(ENDS)}, each also with .gz")
 
 
 def write_set(path: Path, examples: Sequence[Example], form: Form = "examples") -> int:
-    """Write the examples and return how many; as Alpaca the targets alone. Raises ``NotPossible``, ``InvalidExamples``."""
+    """Write the examples and return how many; as Alpaca only the targets. Raises ``NotPossible``, ``InvalidExamples``."""
     check_name(path)
     rows = [example.to_json() for example in examples] if form == "examples" else list(alpaca_rows(examples))
     content = encode_rows(rows, path)
@@ -41,7 +38,7 @@ def write_set(path: Path, examples: Sequence[Example], form: Form = "examples") 
 
 
 def encode_rows(rows: Sequence[Row], path: Path) -> bytes:
-    """The bytes of a file of that name, before it is compressed; JSON Lines where it names no format."""
+    """The bytes of a file with that name, before compression; JSON Lines where the suffix names no format."""
     match find_end(path):
         case ".parquet":
             return _encode_parquet(rows)
@@ -57,9 +54,9 @@ def encode_rows(rows: Sequence[Row], path: Path) -> bytes:
 def alpaca_rows(examples: Iterable[Example]) -> Iterable[Row]:
     """The targets in the form of Alpaca.
 
-    The last message is the input and what comes before it the instruction; a message alone is the instruction. A conversation
-    becomes a history of questions and answers after its ``system``; one whose turns do not alternate has no such form and
-    stands in the instruction.
+    The last message is the input, the messages before it are the instruction; a single message is the instruction. A
+    conversation becomes a history of questions and answers after its ``system``. One whose turns do not alternate has
+    no such form, and goes into the instruction.
     """
     for example in examples:
         if example.label == "target":

@@ -1,7 +1,7 @@
-"""Detours: own successes that took more steps than anybody needed who showed how the task is done.
+"""Inefficient successes: retries that succeeded in more steps than every demonstration of their task.
 
-An agent that tries until it succeeds has mostly wandered; taught to do so, it wanders. Where nobody has shown a task, all that
-succeeds is as good as any.
+An agent that tries until it succeeds has mostly wandered, and a model trained on wandering wanders. Where a task has no
+demonstration, every success counts as efficient.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from .training_runs import Content, PastRun, learning_from
 
 SHOWN_BY = ("human", "reviewer")
-"""Whose corrections show how a task is done; a teacher model tries until it succeeds, too."""
+"""The sources of corrections that demonstrate a task; a teacher model also tries until it succeeds."""
 
 
 class Detours:
-    """The longest way to each task's end that was shown, and what is longer."""
+    """The longest demonstration of each task, and the runs that are longer."""
 
     def __init__(self, runs: Iterable[PastRun], content: Content) -> None:
         self._content = content
@@ -28,11 +28,11 @@ class Detours:
                 self._longest[run.family] = max(self._longest.get(run.family, 0), steps or 0)
 
     def took(self, run: PastRun) -> bool:
-        """Whether the run took one."""
+        """Whether the run took more steps than the longest demonstration."""
         return self._is_longer(run, run.steps_done)
 
     def teaches(self, run: PastRun) -> bool:
-        """Whether the run was corrected by one: by an own success in another try."""
+        """Whether the run's correction, a success of a retry, took more steps than the longest demonstration."""
         if run.correction is None or run.correction.source != "retry":
             return False
         return self._is_longer(run, self._corrected_way(run) or 0)
@@ -41,17 +41,17 @@ class Detours:
         return 0 < self._longest.get(run.family, 0) < steps
 
     def _corrected_way(self, run: PastRun) -> int | None:
-        """The steps of the corrected run that could be carried out: those before the correction, and its own.
+        """The steps of the corrected run that were carried out: those before the correction, and its own.
 
-        A way out that was shown beside it, for who recovers, counts as one of its own. None where the role has no step with the
-        page that it begins with, or a text was erased.
+        Steps of another role inside the correction count too. None where no step of the role has the page that the
+        correction begins with, or a text was erased.
         """
         assert run.correction is not None
-        kept = self._content(run.correction.correction)
-        rows = json.loads(kept) if kept is not None else []
+        text = self._content(run.correction.correction)
+        rows = json.loads(text) if text is not None else []
         for step in run.steps if rows else ():
             prompt = self._content(step.prompt)
             if prompt is not None and json.loads(prompt) == rows[0]["messages"]:
-                before = sum(not it.error for it in run.way if it.step < step.step)
+                before = sum(not earlier.error for earlier in run.way if earlier.step < step.step)
                 return before + run.correction.steps
         return None

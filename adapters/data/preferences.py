@@ -1,7 +1,7 @@
-"""What ratings say of the steps that were taken: answers judged bad, for KTO. They are never targets.
+"""Answers that ratings judge bad, for KTO. They are never targets.
 
-A rating is of a whole run, and most steps of a failed run may have been right. So only the step at fault is judged bad, where
-it is known; and what the correction does too is never.
+A rating is about a whole run, and most steps of a failed run may have been right. So only the step at fault is judged
+bad, where it is known. A step that agrees with the correction is never judged bad.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from .training_runs import Content, PastRun, learning_from
 
 
 def bad_examples(runs: Iterable[PastRun], content: Content, below_stars: int, recipe: Recipe) -> list[Example]:
-    """The steps at fault of the runs that were rated under ``below_stars``, unless another role was at fault."""
-    found: list[Example] = []
+    """The steps at fault in the runs rated under ``below_stars``, unless another role was at fault."""
+    bad: list[Example] = []
     for run in runs:
         if is_bad(run, below_stars) and run.rating is not None and run.fault in (None, run.role):
             named = None if run.rating.step is None else run.rating.step - 1
             with learning_from(run):
-                taken = own_examples(run, content, "rated", "bad")
-                found += find_fault(taken, corrected_examples(run, content, recipe), named)
-    return found
+                own = own_examples(run, content, "rated", "bad")
+                bad += find_fault(own, corrected_examples(run, content, recipe), named)
+    return bad
 
 
 def find_fault(taken: Sequence[Example], corrected: Sequence[Example], named: int | None) -> list[Example]:
-    """The steps at fault: the one that was ``named`` (from 0), else the first that parted from the correction, else all.
+    """The steps at fault: the ``named`` one (from 0), else the first that differs from the correction, else all.
 
-    A step that does what the correction does is at fault in none of these cases.
+    A step that agrees with the correction is never among them.
     """
     right = {name_prompt(example): words(example.completion) for example in corrected}
-    wrong = [it for it in taken if words(it.completion) != right.get(name_prompt(it))]
+    wrong = [example for example in taken if words(example.completion) != right.get(name_prompt(example))]
     if named is not None:
-        return [it for it in wrong if it.step == named]
-    parted = [it for it in wrong if name_prompt(it) in right]
-    return parted[:1] or wrong
+        return [example for example in wrong if example.step == named]
+    diverging = [answer for answer in wrong if name_prompt(answer) in right]
+    return diverging[:1] or wrong

@@ -1,6 +1,6 @@
-"""Which examples go into a dataset beside each other: none too often, and no word against a more trusted one.
+"""Selection of examples: no duplicates beyond a limit, and no target that contradicts a more trusted one.
 
-What differs by white space alone is the same.
+Differences in white space are ignored.
 """
 
 from __future__ import annotations
@@ -12,44 +12,46 @@ from collections.abc import Iterable
 from .examples import Example
 
 SOURCES = ("correction", "reviewer", "retry", "teacher", "public", "replay", "renamed")
-"""Who says what is right, the most trusted first: a person, the reviewer's demonstration, an own success on another try, a
-teacher model, a set from outside, a good run again, and any of these
-with other names. What was only judged (``rated``) is no target and has no place here."""
+"""The sources of targets, the most trusted first: a person's correction, the reviewer's demonstration, a success of a
+retry, a teacher model, an imported set, a good run that is replayed, and renamed copies of all these. An answer that
+was only rated (``rated``) is not a target and has no place here."""
 
-Said = tuple[str, str]
-"""A prompt and an answer."""
+PromptAnswer = tuple[str, str]
+"""A prompt and an answer, white space normalised."""
 
 
 class Selection:
-    """The examples taken so far, as far as later ones are held against them."""
+    """The examples selected so far, as far as later ones depend on them."""
 
     def __init__(self) -> None:
         self._ranks: dict[str, int] = {}
-        self._taken: Counter[tuple[Said, str]] = Counter()
-        self._praised: set[Said] = set()
+        self._taken: Counter[tuple[PromptAnswer, str]] = Counter()
+        self._praised: set[PromptAnswer] = set()
 
     def take(self, examples: Iterable[Example], copies: int = 1) -> list[Example]:
-        """Take those that have not been said ``copies`` times yet, the most trusted first, and return them.
+        """Select the examples that do not exceed ``copies`` equal ones, the most trusted first, and return them.
 
-        Of equal answers to one prompt the most trusted source's is taken, and one that knows a rejected answer before one
-        that does not. A target for a prompt to which a more trusted source has given a target is left.
+        Of equal answers to one prompt, the most trusted source's is selected, and one with a rejected answer before one
+        without. A target is dropped where a more trusted source has another target for the same prompt.
         """
-        ordered = sorted(examples, key=lambda it: (_rank(it), not it.rejected))
+        ordered = sorted(examples, key=lambda example: (_rank(example), not example.rejected))
         return [example for example in ordered if self._is_wanted(example, copies)]
 
     def settle(self, examples: Iterable[Example]) -> list[Example]:
-        """The examples without those that call an answer bad which another one taken gives or calls good."""
-        return [it for it in examples if it.label != "bad" or _said(it) not in self._praised]
+        """The examples without bad answers that a selected example has as its target or labels good."""
+        return [
+            example for example in examples if example.label != "bad" or _prompt_answer(example) not in self._praised
+        ]
 
     def _is_wanted(self, example: Example, copies: int) -> bool:
-        said = _said(example)
-        if self._taken[said, example.label] >= copies:
+        pair = _prompt_answer(example)
+        if self._taken[pair, example.label] >= copies:
             return False
-        if example.label == "target" and self._ranks.setdefault(said[0], _rank(example)) < _rank(example):
+        if example.label == "target" and self._ranks.setdefault(pair[0], _rank(example)) < _rank(example):
             return False
-        self._taken[said, example.label] += 1
+        self._taken[pair, example.label] += 1
         if example.label != "bad":
-            self._praised.add(said)
+            self._praised.add(pair)
         return True
 
 
@@ -57,15 +59,15 @@ def _rank(example: Example) -> int:
     return SOURCES.index(example.source) if example.source in SOURCES else len(SOURCES)
 
 
-def _said(example: Example) -> Said:
+def _prompt_answer(example: Example) -> PromptAnswer:
     return name_prompt(example), words(example.completion)
 
 
 def name_prompt(example: Example) -> str:
-    """The example's prompt, the same for prompts that differ by white space alone."""
+    """The example's prompt as a key; prompts that differ only in white space have the same key."""
     return json.dumps([[message["role"], words(message["content"])] for message in example.messages])
 
 
 def words(text: str) -> str:
-    """The text with one blank between words."""
+    """The text with single spaces between words."""
     return " ".join(text.split())

@@ -1,1 +1,1 @@
-"""Where adapter weights lie: immutable, under their own hash."""
+"""Storage of adapter weights: immutable, under their own hash."""

@@ -1,5 +1,5 @@
-"""Files written whole, and hashes of files: those of large ones are remembered, so that a base model of many gigabytes is
-read once and not at every start."""
+"""Atomic file writes, and hashes of files. Hashes of large files are cached, so that a base model of many gigabytes is
+not read again at every start."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import os
 from pathlib import Path
 
 LARGE = 256_000_000
-"""Bytes from which a file's hash is remembered; chosen: it takes a second or so to compute."""
+"""Bytes from which a file's hash is cached; chosen: computing it takes about a second."""
 
 
 def hash_file(file: Path) -> str:
-    """The file's sha256, in hex. A remembered one holds while path, size and both times of change are the same."""
+    """The file's SHA-256, in hex. A cached hash is valid while path, size and both change times stay the same."""
     stat = file.stat()
     if stat.st_size < LARGE:
         return _read(file)
@@ -21,7 +21,7 @@ def hash_file(file: Path) -> str:
     known = _load(memory)
     key = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}"
     if key not in known:
-        # Of a file that was changed, the older hash is forgotten.
+        # Drop the older hash of a changed file.
         known = {other: hash for other, hash in known.items() if not other.startswith(f"{file.resolve()}:")}
         known[key] = _read(file)
         _save(memory, known)
@@ -29,7 +29,7 @@ def hash_file(file: Path) -> str:
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write the file so that it has the whole text or does not change."""
+    """Write the file so that it has either the whole text or its old content."""
     aside = file.with_name(f".{file.name}.aside")
     with aside.open("w", encoding="utf-8") as stream:
         stream.write(text)
@@ -39,7 +39,7 @@ def write_atomically(file: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or a folder's names, to the disk."""
+    """Flush a file, or a folder's directory entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -53,7 +53,7 @@ def _read(file: Path) -> str:
 
 
 def _memory() -> Path:
-    """Where hashes are remembered: the user's cache, by the XDG base directory specification."""
+    """The cache file: in the user's cache folder, by the XDG base directory specification."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(folder) / "grokputer" / "file-hashes.json"
 
@@ -71,4 +71,4 @@ def _save(memory: Path, known: dict[str, str]) -> None:
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(memory, json.dumps(known, indent=1))
     except OSError:
-        return  # Then it is computed again next time.
+        return  # Without a cache it is computed again next time.

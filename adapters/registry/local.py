@@ -1,7 +1,7 @@
-"""Adapter weights under their own hash: written once, never changed, checked at every load.
+"""Adapter weights under their own hash: written once, never changed, verified at every load.
 
-Each set of weights is a flat folder ``<root>/<hex>`` with a ``SHA256SUMS`` in the form of ``sha256sum``; its own SHA-256
-is the name of the folder. So the weights can be checked by hand: ``cd <root>/<hex> && sha256sum -c SHA256SUMS``.
+Each set of weights is a flat folder ``<root>/<hex>`` with a ``SHA256SUMS`` in the form of ``sha256sum``, whose own
+SHA-256 is the folder's name. So weights can be verified by hand: ``cd <root>/<hex> && sha256sum -c SHA256SUMS``.
 Weights that could run code when loaded (pickles) are refused.
 """
 
@@ -21,11 +21,11 @@ from .files import sync
 
 SUMS = "SHA256SUMS"
 SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".md")
-"""The files that weights may consist of: none of them can carry code that runs when it is loaded."""
+"""The allowed files of weights: none of them can run code when loaded."""
 
 
 class WeightStore(WeightRegistry):
-    """The weights below one folder. Any number of processes may add and read at once."""
+    """Weights in the subfolders of one folder. Any number of processes may add and read at once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -36,7 +36,7 @@ class WeightStore(WeightRegistry):
         return str(self.root)
 
     def put(self, directory: Path) -> WeightsRef:
-        """Copy the folder's files into the store and return their hash; what is already there stays as it is.
+        """Copy the folder's files into the store; return their hash and size. Idempotent.
 
         A damaged copy of the same weights is replaced. Raises ``DamagedWeights`` for a folder that is empty or holds
         anything but plain files of ``SUFFIXES``.
@@ -57,20 +57,20 @@ class WeightStore(WeightRegistry):
         return ref
 
     def path(self, hash: str) -> Path:
-        """The folder of the weights, every byte of it checked. Raises ``DamagedWeights``."""
+        """The folder of the weights, every byte verified. Raises ``DamagedWeights``."""
         folder = self._folder(hash)
         if not folder.is_dir():
             raise DamagedWeights(f"weights {hash} are not in {self.root}; restore them from a backup or train again")
         damaged = _damaged_file(folder, hash)
         if damaged:
             raise DamagedWeights(
-                f"weights {hash} are damaged: {damaged} is not what was stored; restore {folder} from a backup, add the "
+                f"weights {hash} are damaged: {damaged} differs from what was stored; restore {folder} from a backup, add the "
                 "adapter again or train a new one"
             )
         return folder
 
     def has(self, hash: str) -> bool:
-        """Whether every file of the weights is in its folder. It looks at the names alone, so it is quick; ``path`` checks."""
+        """Whether every file of the weights is in its folder. Quick, because it checks names only; ``path`` verifies."""
         try:
             folder = self._folder(hash)
             sums = (folder / SUMS).read_text(encoding="utf-8").splitlines()
@@ -79,28 +79,28 @@ class WeightStore(WeightRegistry):
             return False
 
     def hashes(self) -> list[str]:
-        """The hashes of all weights that are there, sorted. What they hold is not read."""
-        found = self.root.iterdir() if self.root.is_dir() else ()
+        """The hashes of all stored weights, sorted. File contents are not read."""
+        folders = self.root.iterdir() if self.root.is_dir() else ()
         return sorted(
-            f"sha256:{folder.name}" for folder in found if (folder / SUMS).is_file() and _is_digest(folder.name)
+            f"sha256:{folder.name}" for folder in folders if (folder / SUMS).is_file() and _is_digest(folder.name)
         )
 
     def _folder(self, hash: str) -> Path:
         algorithm, _, digest = hash.partition(":")
         if algorithm != "sha256" or not _is_digest(digest):
-            raise DamagedWeights(f"weights hash '{hash}' is not one; allowed is sha256: and 64 hexadecimal digits")
+            raise DamagedWeights(f"'{hash}' is not a weights hash; it takes sha256: and 64 hexadecimal digits")
         return self.root / digest
 
     def _place(self, incoming: Path, hash: str) -> None:
-        """Make the finished folder visible at once, unless the same weights are there already."""
+        """Make the finished folder visible atomically, unless the same weights are stored already."""
         folder = self._folder(hash)
         if folder.is_dir() and _damaged_file(folder, hash):
             shutil.rmtree(folder, ignore_errors=True)
-        # Renaming onto a folder that is not empty fails: another process was first, with the same bytes.
+        # Renaming onto a folder that is not empty fails: another process has stored the same bytes.
         with contextlib.suppress(OSError):
             os.rename(incoming, folder)
         if not folder.is_dir():
-            raise DamagedWeights(f"weights {hash} could not be written to {folder}; see whether the disk is full")
+            raise DamagedWeights(f"weights {hash} could not be written to {folder}; check whether the disk is full")
         sync(self.root)
 
 
@@ -114,7 +114,7 @@ def hash_directory(directory: Path) -> str:
 
 
 def _files(directory: Path) -> list[Path]:
-    """The plain files of the folder but ``SHA256SUMS``, by name."""
+    """The folder's plain files without ``SHA256SUMS``, by name."""
     if not directory.is_dir():
         raise DamagedWeights(f"weights folder {directory} does not exist; give a folder with adapter_model.safetensors")
     files = sorted((file for file in directory.iterdir() if file.name != SUMS), key=lambda file: file.name)
@@ -131,7 +131,7 @@ def _sums(directory: Path) -> bytes:
 
 
 def _damaged_file(folder: Path, hash: str) -> str | None:
-    """The name of the first file that is not as stored, or None when all are."""
+    """The name of the first file that differs from what was stored; None when none does."""
     try:
         recorded = (folder / SUMS).read_bytes()
     except OSError:
@@ -139,13 +139,13 @@ def _damaged_file(folder: Path, hash: str) -> str | None:
     if _hash(recorded) != hash:
         return SUMS
     expected = {name: digest for digest, name in (line.split("  ", 1) for line in recorded.decode().splitlines())}
-    found = {file.name: file for file in folder.iterdir() if file.name != SUMS}
-    for name in sorted(expected | found):
+    present = {file.name: file for file in folder.iterdir() if file.name != SUMS}
+    for name in sorted(expected | present):
         if (
             name not in expected
-            or name not in found
-            or not found[name].is_file()
-            or _digest(found[name]) != expected[name]
+            or name not in present
+            or not present[name].is_file()
+            or _digest(present[name]) != expected[name]
         ):
             return name
     return None
@@ -161,7 +161,7 @@ def _hash(content: bytes) -> str:
 
 
 def _flush(directory: Path) -> None:
-    """Bring files and folder to the disk, so that the rename never shows a name before its bytes."""
+    """Flush files and folder to the disk, so that the rename never shows a name before its bytes."""
     for file in directory.iterdir():
         sync(file)
     sync(directory)

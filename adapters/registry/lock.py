@@ -1,6 +1,6 @@
-"""Locks between processes: a file that one process at a time holds, and that the system frees when that process ends.
+"""Locks between processes: a file that one process at a time holds; the system releases it when that process ends.
 
-The holder writes into the file who it is, so that a process that waits can say for whom.
+The holder writes its identity into the file, so that a waiting process can name it.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 POLL_S = 0.1
-"""Seconds between two tries of ``hold``; chosen: what it guards takes seconds to hours."""
+"""Seconds between two attempts of ``hold``; chosen: the guarded work takes seconds to hours."""
 
 WITHOUT_LIMIT = -1.0
-"""For ``hold``: wait as long as it takes."""
+"""For ``hold``: wait without a limit."""
 
 _ENTRY_BYTES = 200
-"""Every holder writes so many bytes, so that no part of an earlier, longer entry is left; chosen."""
+"""Length of a holder's entry, always the same, so that no part of an earlier entry remains; chosen."""
 
 
 class Held(Exception):
-    """Another process holds the lock; the message says which."""
+    """Another process holds the lock; the message names it."""
 
 
 @contextmanager
 def hold(file: Path, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock on the file, which is made where it is missing, until the block ends.
+    """Hold the lock on the file until the block ends; the file is created where it is missing.
 
-    Waits at most so many seconds, polling. Raises ``Held``, and ``OSError`` where the file cannot be made.
+    Waits at most ``wait_s`` seconds. Raises ``Held``, and ``OSError`` where the file cannot be created.
     """
     from filelock import FileLock, Timeout
 
@@ -47,26 +47,26 @@ def hold(file: Path, wait_s: float = 0.0) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            os.truncate(file, 0)  # no process holds it from here on
+            os.truncate(file, 0)  # the lock is free from here on
         lock.release()
 
 
 def holder_entry() -> bytes:
-    """What this process writes into a lock file that it holds; when it did, the file's own time says."""
+    """The entry of this process for a lock file. The file's own modification time is the time of locking."""
     entry = f"{os.getpid()} ({_command()}) on {platform.node()}".encode(errors="replace")
     return entry[: _ENTRY_BYTES - 1].ljust(_ENTRY_BYTES - 1) + b"\n"
 
 
 def write_holder(descriptor: int, entry: bytes) -> None:
-    """Write into the open lock file that this process holds it, from now on."""
+    """Write the entry into the open lock file."""
     with suppress(OSError):  # a full disk: the lock is held all the same
         os.pwrite(descriptor, entry, 0)
 
 
 def read_holder(file: Path) -> str:
-    """Who holds the lock, as it is said in a message: ``process 4711 (grokputer work) on …, since … UTC``.
+    """The holder of the lock, for a message: ``process 4711 (grokputer work) on …, since … UTC``.
 
-    The process may have ended since; an empty file's holder is ``another process``.
+    The process may have ended since; an empty file gives ``another process``.
     """
     try:
         entry = file.read_bytes()[:_ENTRY_BYTES].decode(errors="replace")
@@ -78,7 +78,7 @@ def read_holder(file: Path) -> str:
 
 
 def read_process(file: Path) -> int | None:
-    """The id of the process that holds the lock; None where no process is named, or the named one has ended."""
+    """The id of the process that holds the lock; None where the file names none, or that process has ended."""
     try:
         process = int(file.read_text(encoding="utf-8").split()[0])
         os.kill(process, 0)
@@ -90,7 +90,7 @@ def read_process(file: Path) -> int | None:
 
 
 def _command() -> str:
-    """The program and its subcommand. Other arguments may be somebody's words, which must not stay in a file."""
+    """The program and its subcommand. Other arguments may be private text, which must not stay in a file."""
     program, *arguments = [Path(sys.argv[0] if sys.argv else "").name or "python", *sys.argv[1:2]]
     is_ours = program.startswith("grokputer") and arguments and re.fullmatch("[a-z-]{1,20}", arguments[0])
     return f"{program} {arguments[0]}" if is_ours else program

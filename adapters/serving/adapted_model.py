@@ -1,7 +1,6 @@
-"""The base with several LoRA adapters in memory, one of them applied at a time, never merged.
+"""The base with several LoRA adapters in memory; one is applied at a time, never merged.
 
-PEFT keeps the active adapter as state of the whole model: whoever uses this does one thing after the other, as
-``serving.py`` does.
+PEFT keeps the active adapter as state of the whole model, so calls must not overlap; ``local.py`` serialises them.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class AdaptedModel:
-    """The base and its resident adapters. Not for two threads at once. Raises ``ModelError`` when it cannot be loaded."""
+    """The base and its resident adapters. Not thread-safe. Raises ``ModelError`` when the base cannot be loaded."""
 
     def __init__(self, base: Base, resident: int) -> None:
         self.model, self.tokenizer = base.load_for_serving()
@@ -40,7 +39,7 @@ class AdaptedModel:
         return name in self.slots
 
     def bring(self, name: str, directory: Path) -> None:
-        """Read the adapter into memory, the least recently used one making room."""
+        """Load the adapter into memory; the least recently used one is removed if there is no room."""
         while len(self.slots) >= self.resident:
             self.drop(next(iter(self.slots)))
         self.count += 1
@@ -54,18 +53,18 @@ class AdaptedModel:
         self.slots[name] = slot
 
     def drop(self, name: str) -> None:
-        """Free the adapter's memory, if it has any."""
+        """Free the adapter's memory, if it is loaded."""
         slot = self.slots.pop(name, None)
         if slot is not None:
             self._delete(slot)
 
     def apply(self, name: str | None) -> None:
-        """From now on, the model is the base with exactly this adapter, or the bare base."""
+        """Apply exactly this adapter to the base; None applies none."""
         if name is not None:
             self.slots.move_to_end(name)
         if self.peft is None or name == self.applied:
             return
-        self.applied = ""  # none of both, should this fail
+        self.applied = ""  # unknown, should this fail
         tuner = self.peft.base_model
         if name is None:
             tuner.disable_adapter_layers()
@@ -75,7 +74,7 @@ class AdaptedModel:
         self.applied = name
 
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
-        """The answers of the model as it is applied, in one batch. Raises ``ModelError`` for a prompt that does not fit."""
+        """The answers with the applied adapter, in one batch. Raises ``ModelError`` for a prompt that does not fit."""
         started = time.perf_counter()
         prompts = [self._prompt(request.messages, request.max_tokens) for request in requests]
         choose = [sampler(r.temperature, r.seed) if r.temperature > 0 else greedy for r in requests]
@@ -91,14 +90,15 @@ class AdaptedModel:
         return next_logits(self.model, self.tokenizer, messages)
 
     def score(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
-        """The log-probability of the answer with its end, in nats, and its tokens. Raises ``ModelError`` if it does not fit."""
+        """The log-probability of the answer with its end token, in nats, and its number of tokens. Raises
+        ``ModelError`` if it does not fit."""
         import torch
 
         written = answer_tokens(self.tokenizer, answer)
         prompt = self._prompt(messages, len(written))
         ids = torch.tensor([prompt + written], device=self.model.device)
         with torch.inference_mode():
-            # Each token is foretold one place before its own.
+            # The logits at each place predict the next token.
             logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=len(written) + 1).logits[0, :-1]
             chosen = logits.float().log_softmax(-1).gather(-1, ids[0, -len(written) :, None])  # (tokens, 1)
         return float(chosen.sum()), len(written)
@@ -107,7 +107,7 @@ class AdaptedModel:
         prompt = prompt_tokens(self.tokenizer, messages)
         room = positions(self.model)
         if max_tokens < 1:
-            raise ModelError(f"max_tokens is {max_tokens}; allowed is 1 and more")
+            raise ModelError(f"max_tokens is {max_tokens}; it takes 1 or more")
         if room is not None and len(prompt) + max_tokens > room:
             raise ModelError(
                 f"prompt of {len(prompt)} tokens and {max_tokens} for the answer do not fit the model's {room}; shorten it"
@@ -115,7 +115,7 @@ class AdaptedModel:
         return prompt
 
     def _text(self, tokens: Sequence[int]) -> str:
-        # Some tokenizers would tidy blanks away that an action needs.
+        # Some tokenizers would remove spaces that an action needs.
         text = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return str(text)
 
@@ -129,7 +129,7 @@ class AdaptedModel:
         self.applied = ""
         if self.peft is None:
             with warnings.catch_warnings():
-                # PEFT asks transformers for something by a name that is going away.
+                # PEFT uses a deprecated name of transformers.
                 warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
                 self.peft = PeftModel(self.model, config, slot, autocast_adapter_dtype=False)
         else:
@@ -147,7 +147,7 @@ class AdaptedModel:
     def _delete(self, slot: str) -> None:
         self.applied = ""
         others = [other for other in self.peft.peft_config if other != slot]
-        if others:  # PEFT cannot do without an active adapter
+        if others:  # PEFT needs an active adapter
             self.peft.base_model.set_adapter(others[0], inference_mode=True)
             self.peft.delete_adapter(slot)
         else:

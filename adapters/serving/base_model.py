@@ -1,6 +1,6 @@
-"""The base model: which one, and loaded how, for training and for serving alike.
+"""The base model: which one it is, and how it is loaded, for training and serving alike.
 
-Only safetensors are read, and a model's own code only where it is asked for.
+Only safetensors are read, and a model's own code only where a setting allows it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from ...domain.errors import ModelError
 from ..registry.files import hash_file
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = Path(__file__).parents[1] / "base"
-"""The model that comes with the package."""
+"""The model in this package."""
 UNPACK_BELOW = 2_000_000_000
-"""Parameters below which a CPU serves unpacked weights, 2 bytes each instead of half a one; chosen: 4 GB."""
+"""Parameters below which a CPU serves unpacked weights, 2 bytes each instead of half a byte; chosen: 4 GB."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Base:
     """A causal language model with attention layers and a chat template.
 
     ``name`` is a folder or a Hugging Face name, empty for the embedded model; ``revision`` is the commit of the latter.
-    ``quantization`` is ``nf4`` or ``none`` (bf16). An adapter is served on the base it was trained on, quantised the
-    same way: merged or moved elsewhere, its outputs differ.
+    ``quantization`` is ``nf4`` or ``none`` (bf16). An adapter is served on the base that it was trained on, quantised
+    the same way: merged, or on another base, its outputs differ.
     """
 
     name: str = ""
@@ -39,12 +40,12 @@ class Base:
 
     @property
     def location(self) -> str:
-        """What transformers is asked to load: a folder or a Hugging Face name."""
+        """What transformers loads: a folder or a Hugging Face name."""
         return self.name or str(EMBEDDED)
 
     @property
     def is_local(self) -> bool:
-        """Whether the model lies on this machine."""
+        """Whether the model is on this machine."""
         return Path(self.location).is_dir()
 
     def to_json(self) -> dict[str, Any]:
@@ -52,9 +53,9 @@ class Base:
         return asdict(self)
 
     def fingerprint(self) -> str:
-        """What identifies the base: ``sha256:<hex>`` of a local one's weights, shape and tokens, else ``name@commit``.
+        """The base's identity: ``sha256:<hex>`` of a local model's weights, shape and tokens, else ``name@commit``.
 
-        Of a Hugging Face name that was not downloaded yet the commit is unknown; the revision stands in its place.
+        For a Hugging Face model that is not downloaded yet the commit is unknown, and the revision takes its place.
         """
         if not self.is_local:
             return f"{self.name}@{_commit(self.name, self.revision)}"
@@ -65,18 +66,18 @@ class Base:
         return f"sha256:{digest.hexdigest()}"
 
     def identity(self) -> str:
-        """What an adapter fits: the base's weights and how they are quantised."""
+        """The base's fingerprint and quantization, which an adapter must match."""
         return f"{self.fingerprint()}/{self.quantization}"
 
     def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """A freshly read model, in eval mode, on the GPU where there is one, and its tokenizer. Raises ``ModelError``."""
+        """A freshly loaded model in eval mode, on the GPU where there is one, and its tokenizer. Raises ``ModelError``."""
         import logging
 
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel it can do without
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns about an optional kernel
         import torch
 
         if not torch.cuda.is_available():
-            # bitsandbytes would load the compiler, for kernels that no CPU uses: a second and 40 MB.
+            # Without this, bitsandbytes loads a compiler for kernels that no CPU uses: a second and 40 MB.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
         import transformers
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -87,7 +88,7 @@ class Base:
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=compute_dtype(),
         )
         source: dict[str, Any] = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
         try:
@@ -95,12 +96,12 @@ class Base:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 self.location,
                 **source,
-                dtype=torch.bfloat16,
+                dtype=compute_dtype(),
                 use_safetensors=True,
                 device_map={"": device()},
                 quantization_config=nf4 if self.quantization == "nf4" else None,
             )
-        except Exception as error:  # transformers raises many kinds, and each is the user's business here
+        except Exception as error:  # transformers raises many kinds, and all concern the user here
             raise ModelError(f"base model {self.location} cannot be loaded: {first_line(error)}") from error
         if not tokenizer.chat_template:
             raise ModelError(
@@ -114,10 +115,10 @@ class Base:
         return model.eval(), tokenizer
 
     def load_for_serving(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """The loaded model, its 4-bit weights unpacked to bf16 where there is no GPU and the model is small.
+        """The loaded model; its 4-bit weights are unpacked to bf16 where there is no GPU and the model is small.
 
-        They are the very numbers that the 4-bit layers multiply by, so the answers are the same to the bit; unpacked once
-        instead of in every pass they come in half the time. Raises ``ModelError``.
+        The unpacked numbers are those that the 4-bit layers multiply by, so the answers are the same bit for bit.
+        Unpacking them once, instead of in every pass, halves the time. Raises ``ModelError``.
         """
         model, tokenizer = self.load()
         if model.device.type == "cpu" and model.num_parameters() < UNPACK_BELOW:
@@ -126,7 +127,7 @@ class Base:
 
 
 def _commit(name: str, revision: str | None) -> str:
-    """The commit that the revision was when it was downloaded: a branch's name says nothing of the weights."""
+    """The commit that was downloaded for the revision: a branch's name does not identify weights."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     branch = revision or "main"
@@ -135,7 +136,7 @@ def _commit(name: str, revision: str | None) -> str:
 
 
 def _unpack(model: Any) -> None:
-    """Replace each 4-bit layer by a bf16 one with the numbers it stands for."""
+    """Replace each 4-bit layer by a bf16 layer with the same numbers."""
     import torch
     from bitsandbytes.functional import dequantize_4bit
     from bitsandbytes.nn.modules import Linear4bit
@@ -144,24 +145,36 @@ def _unpack(model: Any) -> None:
         if isinstance(layer, Linear4bit):
             packed: Any = layer.weight
             plain = torch.nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
-            weight = dequantize_4bit(packed.data, packed.quant_state).to(torch.bfloat16)
+            weight = dequantize_4bit(packed.data, packed.quant_state).to(compute_dtype())
             plain.weight = torch.nn.Parameter(weight, requires_grad=False)
             plain.bias = layer.bias
             model.set_submodule(name, plain.eval())
-    # PEFT would take the layers for 4-bit ones still.
+    # Otherwise PEFT would still treat the layers as 4-bit.
     model.is_loaded_in_4bit = False
     model.is_quantized = False
 
 
 def device() -> str:
-    """Where models live: ``cuda:0`` where there is a GPU, else ``cpu``."""
+    """The device of models: ``cuda:0`` where there is a GPU, else ``cpu``."""
     import torch
 
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
+def compute_dtype() -> torch.dtype:
+    """What models are held and multiplied in: bf16, or fp16 on a GPU that has no bf16, such as a T4 or a V100.
+
+    fp16 has the finer steps and the smaller range, so a training in it scales its loss.
+    """
+    import torch
+
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    return torch.bfloat16
+
+
 def free_gpu() -> None:
-    """Give memory that a dropped model had back to the GPU, for other processes: torch would keep it."""
+    """Return unused GPU memory, which torch would otherwise keep, to other processes."""
     import gc
 
     import torch
@@ -171,8 +184,8 @@ def free_gpu() -> None:
 
 
 def use_threads(count: int) -> None:
-    """Compute with this many CPU threads, unless ``OMP_NUM_THREADS`` says otherwise. It holds for the calling thread."""
-    # Read when torch is loaded: threads that wait by spinning take the cores from whoever else is computing.
+    """Compute with this many CPU threads, unless ``OMP_NUM_THREADS`` is set. Applies to the calling thread."""
+    # Read when torch is loaded: threads that spin while they wait take cores from other processes.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
@@ -181,12 +194,12 @@ def use_threads(count: int) -> None:
 
 
 def positions(model: PreTrainedModel) -> int | None:
-    """The most tokens that the model has positions for, None where it does not say."""
-    found: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return found
+    """The most tokens that the model has positions for; None where its configuration does not say."""
+    maximum: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return maximum
 
 
 def first_line(error: BaseException) -> str:
-    """The error's first line with words in it, for a message that must be one line."""
+    """The first line of the error with words in it, for one-line messages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

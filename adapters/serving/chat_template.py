@@ -1,7 +1,8 @@
-"""A conversation as tokens: the one place where prompts and answers are rendered, for training and for serving.
+"""A conversation as tokens: the one place that renders prompts and answers, for training and serving.
 
-The template is the model's own. It writes the text's first token itself, so the tokenizer adds none. The template alone writes
-control tokens: a question or a page that holds the text of one is read as that text (``plain_text.py``).
+The template is the model's own. It writes the first token of the text itself, so the tokenizer adds none. Only the
+template writes control tokens: a question or a page that contains the text of one is tokenized as plain text
+(``plain_text.py``).
 """
 
 from __future__ import annotations
@@ -17,26 +18,27 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MARK = "answer"
-"""What the answer says where only the template around it is looked at."""
+"""The answer's text where only the template around it matters."""
 
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
-    """The token ids after which the answer begins. Raises ``ModelError`` for turns that the template does not take."""
+    """The token ids before the answer. Raises ``ModelError`` for turns that the template refuses."""
     seam = find_seam(message["content"] for message in messages)
     turns = [
-        Message(role=it["role"], content=break_tokens(tokenizer, it["content"], seam, it["role"])) for it in messages
+        Message(role=message["role"], content=break_tokens(tokenizer, message["content"], seam, message["role"]))
+        for message in messages
     ]
     return join_tokens(tokenizer, _render(tokenizer, turns, add_generation_prompt=True), seam)
 
 
 def answer_tokens(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
-    """The token ids of an answer as the model is to write it after the prompt, with the token that ends its turn."""
+    """The token ids of an answer after the prompt, with the token that ends its turn."""
     seam = find_seam([answer])
     return [*join_tokens(tokenizer, break_tokens(tokenizer, answer, seam, "assistant"), seam), turn_end(tokenizer)]
 
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token that the template writes after an answer; the end of text where it writes none of its own."""
+    """The token that the template writes after an answer; the end-of-text token where it writes none."""
     rendered = _render(tokenizer, [{"role": "user", "content": "question"}, {"role": "assistant", "content": MARK}])
     after = tokenizer(rendered.rpartition(MARK)[2].strip(), add_special_tokens=False)["input_ids"]
     end: int | None = after[0] if after and after[0] in special_tokens(tokenizer) else tokenizer.eos_token_id
@@ -48,7 +50,7 @@ def turn_end(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """The token ids that end an answer: the template's, the tokenizer's and those of the model's generation config."""
+    """The token ids that end an answer: those of the template, the tokenizer and the model's generation config."""
     configured = model.generation_config.eos_token_id if model.generation_config else None
     several = configured if isinstance(configured, list) else [configured]
     tokens = [*several, tokenizer.eos_token_id, turn_end(tokenizer)]
@@ -56,13 +58,13 @@ def stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> f
 
 
 def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], **options: Any) -> str:
-    """The conversation as text. A system turn goes to the first user's where the template has none (Gemma, Mistral)."""
+    """The conversation as text. Where the template has no system turn (Gemma, Mistral), it moves into the first user turn."""
     turns = [{"role": message["role"], "content": message["content"]} for message in messages]
     refusal = None
     for attempt in (turns, _without_system(turns)):
         try:
             return _apply(tokenizer, attempt, options)
-        except Exception as error:  # the template's own refusal, of a kind of the template engine's
+        except Exception as error:  # the template's refusal, an exception of the template engine
             refusal = error
     raise ModelError(
         f"the model's chat template does not take these turns: {' '.join(str(refusal).split())}"
@@ -70,7 +72,7 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], **o
 
 
 def _apply(tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]], options: dict[str, Any]) -> str:
-    # Templates that know no thinking take no notice; thoughts would use up an action's tokens.
+    # Templates without a thinking mode ignore the option; thoughts would use up an action's tokens.
     rendered: Any = tokenizer.apply_chat_template(turns, tokenize=False, enable_thinking=False, **options)
     return str(rendered)
 

@@ -1,8 +1,8 @@
-"""Writing answers token by token: a batch of prompts with a key-value cache, several tokens per pass where they can be guessed.
+"""Decoding: a batch of prompts with a key-value cache, and several tokens per pass where they can be guessed.
 
-Most actions repeat a line of the page, so what followed the same words in the prompt is guessed to follow again, checked in
-one pass, and kept as far as it is what the model would have written (prompt lookup, a form of speculative decoding,
-arXiv 2211.17192). The answer is the same as without; it comes in a fraction of the passes.
+Most actions repeat a line of the page. So the tokens that followed the same words in the prompt are guessed, verified
+in one pass, and kept as far as the model would have written them (prompt lookup, a form of speculative decoding, arXiv
+2211.17192). The answer is unchanged, in a fraction of the passes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 GUESS = 8
 """Tokens guessed per pass; chosen: a page line has about 5 to 12."""
 SUFFIX = 3
-"""Tokens of the longest suffix that is looked up; chosen."""
+"""Longest suffix, in tokens, that is looked up; chosen."""
 
 Choose = Callable[["Tensor"], int]
-"""Picks the next token from its logits (vocab,)."""
+"""A function from the logits (vocab,) to the next token."""
 
 
 def decode(
@@ -32,8 +32,8 @@ def decode(
 ) -> list[list[int]]:
     """The tokens that answer each prompt, without the stop token, at most ``limits[i]`` of them.
 
-    For models with attention layers alone. Rejected guesses stay in the cache, masked; a layer that sees a window of the
-    newest tokens would count them as part of it, so for models with such layers nothing is guessed.
+    For models with attention layers only. Rejected guesses stay in the cache, masked. A layer with a sliding window
+    would count them as part of its window, so nothing is guessed for models with such layers.
     """
     import torch
     from transformers import DynamicCache
@@ -52,19 +52,19 @@ def decode(
         for answer, row in zip(answers, logits, strict=True):
             answer.read(row)
         writing = answers
-        while going_on := [row for row, answer in enumerate(writing) if not answer.is_done]:
-            if len(going_on) <= len(writing) / 2:
-                # One that runs on would else carry all the others along to its end.
-                cache.batch_select_indices(torch.tensor(going_on, device=model.device))
-                writing, mask = [writing[row] for row in going_on], mask[going_on]
+        while active := [row for row, answer in enumerate(writing) if not answer.is_done]:
+            if len(active) <= len(writing) / 2:
+                # Drop finished rows, so that a long answer does not compute all rows to its end.
+                cache.batch_select_indices(torch.tensor(active, device=model.device))
+                writing, mask = [writing[row] for row in active], mask[active]
             blocks = [answer.next_block() for answer in writing]
             width = max(map(len, blocks))
             ids = torch.tensor([block + [0] * (width - len(block)) for block in blocks])
             positions = torch.tensor([[answer.length - 1] for answer in writing]) + torch.arange(width)
             unread = torch.tensor([[int(i < len(block)) for i in range(width)] for block in blocks])
             logits = _forward(model, cache, ids, torch.cat([mask, unread], -1), positions, last=width)
-            kept = [answer.read(row) for answer, row in zip(writing, logits, strict=True)]
-            mask = torch.cat([mask, torch.tensor([[int(i < count) for i in range(width)] for count in kept])], -1)
+            accepted = [answer.read(row) for answer, row in zip(writing, logits, strict=True)]
+            mask = torch.cat([mask, torch.tensor([[int(i < count) for i in range(width)] for count in accepted])], -1)
     return [answer.written for answer in answers]
 
 
@@ -74,7 +74,7 @@ def greedy(logits: Tensor) -> int:
 
 
 def sampler(temperature: float, seed: int) -> Choose:
-    """Draws tokens at a temperature, the same ones for the same seed."""
+    """A function that draws tokens at the temperature, the same ones for the same seed."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -98,7 +98,7 @@ def _forward(
 
 
 class _Answer:
-    """One answer being written: the prompt, what was written, and the guesses that wait to be checked."""
+    """One answer in progress: the prompt, the tokens so far, and the guesses to verify."""
 
     def __init__(self, prompt: Sequence[int], limit: int, choose: Choose, stop: frozenset[int], guess: int) -> None:
         self.guess = guess
@@ -119,17 +119,17 @@ class _Answer:
         return self.tokens[self.prompt_length :]
 
     def next_block(self) -> list[int]:
-        """The tokens of the next pass: the newest one and the guesses; none when the answer is done."""
+        """The tokens of the next pass: the newest one and the guesses; empty when the answer is done."""
         if self.is_done:
             return []
-        room = self.limit - len(self.written) - 1  # a pass writes one token more than it has right guesses
+        room = self.limit - len(self.written) - 1  # a pass writes one token more than its right guesses
         self.guesses = _lookup(self.tokens, min(self.guess, room))
         return [self.tokens[-1], *self.guesses]
 
     def read(self, logits: Tensor) -> int:
-        """Write the next tokens, from logits (1 + guesses or more, vocab), while the guesses hold.
+        """Append the next tokens, from logits (1 + guesses or more, vocab), while the guesses are right.
 
-        Returns how many tokens of the block belong to the text.
+        Returns how many tokens of the block belong to the answer.
         """
         if self.is_done:
             return 0
@@ -145,7 +145,7 @@ class _Answer:
 
 
 def _lookup(tokens: list[int], count: int) -> list[int]:
-    """Up to ``count`` tokens that followed the latest earlier place with the same suffix, the longest suffix first."""
+    """Up to ``count`` tokens after the latest earlier occurrence of the suffix, the longest suffix first."""
     for size in range(SUFFIX, 0, -1):
         suffix = tokens[-size:]
         for start in range(len(tokens) - size - 1, -1, -1):

@@ -1,7 +1,7 @@
-"""A model that answers on this machine: one base, many adapters, and the right one for each request.
+"""A model on this machine: one base, many adapters, and the right one for each request.
 
-PEFT keeps the active adapter as state of the whole model, and two threads that switch it get each other's answers without
-an error. So one thread owns the model, everything is done by it in order, and each piece of work says its adapter.
+PEFT keeps the active adapter as state of the whole model. Two threads that switch it would get each other's answers
+without an error. So one thread owns the model and does all work in order, and each piece of work names its adapter.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .proof import prove_applied, read_reference
 T = TypeVar("T")
 
 RESIDENT = 6
-"""Adapters kept in memory: loading and switching slow down with each one more. Source: measured, 4 to 8."""
+"""Adapters in memory: each further one slows down loading and switching. Source: measured, 4 to 8."""
 BATCH = 16
 """Requests answered in one batch; chosen."""
 
 
 class LocalModel(Model):
-    """The base with LoRA adapters, unmerged; safe to call from any number of threads. It scores answers and serves adapters.
+    """The base with unmerged LoRA adapters. Thread-safe. It scores answers and serves adapters.
 
-    Each request is answered on its own, so that an answer depends on nothing that happens beside it. Raises
-    ``ModelError`` when the base cannot be loaded.
+    Each request is answered independently, so an answer does not depend on requests beside it. Raises ``ModelError``
+    when the base cannot be loaded.
     """
 
     def __init__(self, base: Base | None = None, *, resident: int = RESIDENT, threads: int = 1) -> None:
@@ -56,13 +56,13 @@ class LocalModel(Model):
         return self._do(lambda: self._answer([request]))[0]
 
     def complete_many(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answer all requests, those of one adapter together, in their order; see ``Model.complete_many``.
+        """Answer all requests, batched by adapter; see ``Model.complete_many``.
 
-        Faster than one by one; in bf16 the rounding of a batch may turn a choice between two nearly equal tokens. Where a
-        batch has no answer, its requests are asked alone, so that the one at fault takes no other along.
+        Faster than one by one. In bf16, the rounding of a batch may change the choice between two nearly equal tokens.
+        When a batch fails, its requests are repeated singly, so that only the faulty one fails.
         """
         answers: dict[int, Answer] = {}
-        # Within an adapter by length, as a batch takes as long as its longest prompt.
+        # Within an adapter by length, because a batch takes as long as its longest prompt.
         by_adapter = sorted(range(len(requests)), key=lambda i: (requests[i].adapter or "", _length(requests[i])))
         for _, group in groupby(by_adapter, key=lambda i: requests[i].adapter or ""):
             members = list(group)
@@ -80,17 +80,17 @@ class LocalModel(Model):
 
     @property
     def scoring(self) -> LocalModel:
-        """It shows its logits."""
+        """This model: it exposes its logits."""
         return self
 
     @property
     def adapters(self) -> LocalModel:
-        """It serves adapters."""
+        """This model: it serves adapters."""
         return self
 
     @property
     def base_hash(self) -> str:
-        """What an adapter must have been trained on: the base's weights and how they are quantised."""
+        """The base's weights and quantization, which an adapter must have been trained on."""
         return self.base.identity()
 
     def prove(self, name: str, directory: Path) -> Proof:
@@ -98,15 +98,16 @@ class LocalModel(Model):
         return prove_applied(self, name, read_reference(directory))
 
     def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
-        """The logits of the answer's first token, one for each token of the vocabulary."""
+        """The logits of the answer's first token: one per token of the vocabulary."""
         return self._do(lambda: self._with_adapter(adapter, lambda: self._model.next_logits(messages)))
 
     def score(self, messages: Sequence[Message], answer: str, *, adapter: str | None = None) -> tuple[float, int]:
-        """The log-probability of the answer with its end, in nats, and its tokens. Raises ``ModelError`` if it does not fit."""
+        """The log-probability of the answer with its end token, in nats, and its number of tokens. Raises
+        ``ModelError`` if it does not fit."""
         return self._do(lambda: self._with_adapter(adapter, lambda: self._model.score(messages, answer)))
 
     def load(self, name: str, directory: Path) -> None:
-        """Make the adapter in the folder answer to the name, from now on, also where the name had another one.
+        """Load the adapter in the folder under the name; it replaces another adapter of that name.
 
         Raises ``DamagedWeights`` for a folder that holds anything but weights, ``ModelError`` when they do not fit.
         """
@@ -123,7 +124,7 @@ class LocalModel(Model):
         self._do(swap)
 
     def unload(self, name: str) -> None:
-        """Forget the adapter. Raises ``UnknownAdapter``."""
+        """Remove the adapter. Raises ``UnknownAdapter``."""
 
         def forget() -> None:
             self._find(name)
@@ -140,11 +141,11 @@ class LocalModel(Model):
         return name in self._directories
 
     def names(self) -> list[str]:
-        """The adapters that can be asked for."""
+        """The loaded adapters, sorted."""
         return sorted(self._directories)
 
     def close(self) -> None:
-        """Finish what is asked and let the model go; it answers no more."""
+        """Finish queued work and free the model; it answers no more."""
         self._owner.shutdown()
         is_on_gpu = self.is_on_gpu
         del self._model
@@ -153,11 +154,11 @@ class LocalModel(Model):
 
     @property
     def is_on_gpu(self) -> bool:
-        """Whether it holds a GPU's memory."""
+        """Whether it occupies GPU memory."""
         return self._model.model.device.type == "cuda"
 
     def _do(self, work: Callable[[], T]) -> T:
-        """Let the owner thread do it, after what was asked before."""
+        """Run the work in the owner thread, after earlier work."""
         try:
             return self._owner.submit(work).result()
         except GrokputerError:
@@ -172,7 +173,7 @@ class LocalModel(Model):
         return self._directories[name]
 
     def _with_adapter(self, adapter: str | None, work: Callable[[], T]) -> T:
-        """Do the work with the adapter applied, read again from its folder if it had to make room. Owner thread only."""
+        """Do the work with the adapter applied; an adapter that was removed from memory is loaded again. Owner thread only."""
         if adapter is not None:
             directory, hash = self._find(adapter)
             if not self._model.has(adapter):

@@ -1,9 +1,9 @@
-"""Text that stays text: what a person or a page wrote never becomes a control token of the model.
+"""Plain text stays plain: text of a person or a page never becomes a control token of the model.
 
-A tokenizer reads ``<|end|>`` as the token that ends a turn, wherever it stands: a page that shows it could end the user's turn
-and go on in another's name. So the text of each control token within a content is broken: a seam, a character that the
-conversation does not have, goes into it before the template is rendered. At the seams the rendered text is cut, and the
-pieces are tokenized one by one. Content without such text has no seam, and its tokens are what they always were.
+A tokenizer reads ``<|end|>`` anywhere as the token that ends a turn. So a page that shows it could end the user's turn
+and continue as another speaker. To prevent that, the text of each control token in a content is broken by a seam: a
+character that the conversation does not contain. The template is then rendered, the text is cut at the seams, and the
+pieces are tokenized one by one. Content without such text has no seam, and its tokens do not change.
 """
 
 from __future__ import annotations
@@ -19,33 +19,31 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SEAMS = tuple(map(chr, (*range(0xFDD0, 0xFDF0), *range(0xE000, 0xF900))))
-"""Characters that no text should have: Unicode's noncharacters for internal use, then those for private use."""
+"""Candidates for the seam: Unicode's noncharacters for internal use, then the characters for private use."""
 _CODE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _LITERAL = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 def find_seam(contents: Iterable[str]) -> str:
-    """A character that none of the contents has. Raises ``ModelError`` where they have all of ``SEAMS``."""
-    there = set().union(*contents)
-    seam = next((it for it in SEAMS if it not in there), None)
+    """A character that no content contains. Raises ``ModelError`` where they contain all of ``SEAMS``."""
+    present = set().union(*contents)
+    seam = next((seam for seam in SEAMS if seam not in present), None)
     if seam is None:
-        raise ModelError(
-            "the conversation has every character that is for internal use; remove one of U+FDD0 to U+F8FF"
-        )
+        raise ModelError("the conversation contains every character for internal use; remove one of U+FDD0 to U+F8FF")
     return seam
 
 
 def break_tokens(tokenizer: PreTrainedTokenizerBase, content: str, seam: str, role: str) -> str:
-    """The content with seams in it, so that no piece between them is read as a control token.
+    """The content with seams, so that no piece between them is read as a control token.
 
-    A turn of the ``assistant`` may have the marks that its template writes without making them special, as ``<think>``: they
-    are the model's own way of writing. Raises ``ModelError`` for a character that the tokenizer knows as a control token alone.
+    A turn of the ``assistant`` may contain marks that its template writes as ordinary text, such as ``<think>``: the
+    model itself writes them. Raises ``ModelError`` for a character that the tokenizer knows only as a control token.
     """
     control = _control_of(tokenizer).without_marks if role == "assistant" else _control_of(tokenizer).all
     pieces, rest = [], content
     while (end := _end_of_first(tokenizer, rest, control)) is not None:
         if control.texts is not None and control.texts.fullmatch(rest[:1]):
-            raise ModelError(f"the model's tokenizer knows U+{ord(rest[0]):04X} as a control token alone; remove it")
+            raise ModelError(f"the model's tokenizer knows U+{ord(rest[0]):04X} only as a control token; remove it")
         cut = max(1, end - 1)
         pieces.append(rest[:cut])
         rest = rest[cut:]
@@ -53,7 +51,7 @@ def break_tokens(tokenizer: PreTrainedTokenizerBase, content: str, seam: str, ro
 
 
 def join_tokens(tokenizer: PreTrainedTokenizerBase, rendered: str, seam: str) -> list[int]:
-    """The token ids of the rendered text, in which no text goes over a seam."""
+    """The token ids of the rendered text; no token crosses a seam."""
     first, *others = rendered.split(seam)
     tokens = _tokens(tokenizer, first)
     for piece in others:
@@ -62,28 +60,28 @@ def join_tokens(tokenizer: PreTrainedTokenizerBase, rendered: str, seam: str) ->
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """The tokenizer's special tokens, ids to texts."""
+    """The tokenizer's special tokens, from id to text."""
     added: dict[int, Any] = tokenizer.added_tokens_decoder
     named = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
-    return {**dict(named), **{token: it.content for token, it in added.items() if it.special}}
+    return {**dict(named), **{id: token.content for id, token in added.items() if token.special}}
 
 
 class _Control(NamedTuple):
-    """Control tokens: how their texts are found, and their ids."""
+    """Control tokens: a pattern of their texts, and their ids."""
 
     texts: re.Pattern[str] | None
     ids: frozenset[int]
 
     @classmethod
     def of(cls, tokens: Mapping[int, str], unknown: frozenset[int | None]) -> _Control:
-        """Those tokens. A token that stands for unknown characters is no sign of a control token."""
+        """The control tokens without the token for unknown characters, which is no sign of a control token."""
         longest_first = sorted(filter(None, tokens.values()), key=len, reverse=True)
         texts = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         return cls(texts, frozenset(tokens) - unknown)
 
 
 class _Controls(NamedTuple):
-    """What a tokenizer reads as control tokens, and the same without the marks of its template that are not special."""
+    """A tokenizer's control tokens, with and without the marks of its template that are not special."""
 
     made_for: tuple[object, int]
     all: _Control
@@ -98,7 +96,8 @@ def _control_of(tokenizer: PreTrainedTokenizerBase) -> _Controls:
     known = _KNOWN.get(tokenizer)
     if known is None or known.made_for != made_for:
         special, written = special_tokens(tokenizer), _literals(made_for[0])
-        marks = {token: it.content for token, it in tokenizer.added_tokens_decoder.items() if it.content in written}
+        added = tokenizer.added_tokens_decoder.items()
+        marks = {id: token.content for id, token in added if token.content in written}
         model: Any = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
         unknown = frozenset(
             {tokenizer.unk_token_id, tokenizer.convert_tokens_to_ids(getattr(model, "unk_token", None) or "")}
@@ -109,14 +108,14 @@ def _control_of(tokenizer: PreTrainedTokenizerBase) -> _Controls:
 
 
 def _literals(template: str) -> str:
-    """What the template may write by itself: the text around its code, and the strings within."""
+    """The text that the template writes by itself: the text around its code, and the string literals in it."""
     return "\n".join(
         [_CODE.sub("\n", template), *(text for code in _CODE.findall(template) for text in _LITERAL.findall(code))]
     )
 
 
 def _end_of_first(tokenizer: PreTrainedTokenizerBase, text: str, control: _Control) -> int | None:
-    """Where the first control token in the text ends, None where there is none."""
+    """The end of the first control token in the text; None where there is none."""
     match = control.texts.search(text) if control.texts else None
     if match is not None:
         return match.start() + min(2, len(match.group()))
@@ -125,7 +124,7 @@ def _end_of_first(tokenizer: PreTrainedTokenizerBase, text: str, control: _Contr
     low, high = (
         0,
         len(text),
-    )  # A normalizer makes a token of another spelling: up to ``high`` there is one, up to ``low`` none.
+    )  # A normalizer may turn other spellings into a token: up to ``high`` there is one, up to ``low`` none.
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _has_control(tokenizer, text[:middle], control) else (middle, high)
@@ -137,7 +136,7 @@ def _has_control(tokenizer: PreTrainedTokenizerBase, text: str, control: _Contro
 
 
 def _has_spellings(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether a token's text may be spelled in other ways; one that does not say so may."""
+    """Whether a token's text may have other spellings; a tokenizer without a known normalizer may have them."""
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     return backend is None or backend.normalizer is not None
 
@@ -147,7 +146,7 @@ def _tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def _tokens_after(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """The token ids of a text that goes on from other text: some tokenizers begin each text, and only that, with a blank."""
+    """The token ids of a text that continues other text: some tokenizers put a space before the beginning of each text."""
     end, token = tokenizer.eos_token, tokenizer.eos_token_id
     tokens = _tokens(tokenizer, f"{end}{text}") if end and not text[:1].isspace() else []
     return tokens[1:] if tokens[:1] == [token] else _tokens(tokenizer, text)

@@ -1,9 +1,9 @@
-"""Proof, before any traffic, that an adapter is really applied: it is served as its trainer left it, and it is not the base.
+"""Proof, before any traffic, that an adapter is applied: served, it equals what its trainer left, and differs from the base.
 
-The trainer records what the base and the trained model answer to fixed prompts, from the very model it trained. The server
-is asked the same. What base and base differ by is rounding (training and serving multiply 4-bit weights by different
-kernels); it is the yardstick for what trained and served may differ by. The prompts are invented: nobody's words travel
-with an adapter.
+The trainer records the logits of base and trained model for fixed prompts, from the model that it trained. The served
+model gets the same prompts. The difference between the two bases is rounding (training and serving multiply 4-bit
+weights by different kernels); it limits the allowed difference between trained and served adapter. The prompts are
+invented: no user's text travels with an adapter.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ from ...domain.page.prompt import observe
 from ...domain.ports import Proof
 
 FILE = "reference.json"
-"""Where an adapter's reference lies, beside its weights."""
+"""File of an adapter's reference, beside its weights."""
 TOP = 64
 """Logits recorded per prompt and model; chosen."""
 ROUNDING = 1 / 256
-"""The least difference of logits that is not taken for rounding, as a share of their spread: what bf16 rounds to."""
+"""Differences of logits up to this share of their spread count as rounding: the precision of bf16."""
 SLACK = 3.0
-"""Served and trained may differ by this many times what base and base differ by; chosen."""
+"""Served and trained adapter may differ by this many times the difference of the bases; chosen."""
 NEARER = 0.5
-"""Served and trained may differ by this share of what served and base differ by; chosen: a wrong adapter is farther off."""
+"""Served and trained adapter may differ by this share of the difference between served adapter and base; chosen: a
+wrong adapter is farther off."""
 
 
 class Inspectable(Protocol):
-    """A model whose next-token logits can be seen; a ``ScoringModel`` is one."""
+    """A model that exposes next-token logits; a ``ScoringModel`` is one."""
 
     def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
-        """The logits of the answer's first token, one for each token of the vocabulary."""
+        """The logits of the answer's first token: one per token of the vocabulary."""
         ...
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the trainer saw for one prompt: the logits of some tokens, of the base and with the adapter."""
+    """What the trainer recorded for one prompt: the logits of some tokens, for the base and with the adapter."""
 
     tokens: tuple[int, ...]
     base: tuple[float, ...]
@@ -51,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reference:
-    """The trainer's answers to ``PROMPTS``, and the fingerprint of the base they were made on."""
+    """The trainer's answers to ``PROMPTS``, and the fingerprint of its base."""
 
     base: str
     answers: tuple[Answer, ...]
@@ -62,13 +63,13 @@ class Reference:
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Reference:
-        """The reference that ``to_json`` made."""
+        """The reference from the output of ``to_json``."""
         answers = (Answer(tuple(a["tokens"]), tuple(a["base"]), tuple(a["trained"])) for a in data["answers"])
         return Reference(data["base"], tuple(answers))
 
 
 def record(base: Sequence[Sequence[float]], trained: Sequence[Sequence[float]], fingerprint: str) -> Reference:
-    """The reference from the trainer's full logits for each of ``PROMPTS``: the tokens likeliest for either model."""
+    """The reference from the trainer's full logits for each of ``PROMPTS``: the likeliest tokens of either model."""
     answers = []
     for of_base, of_trained in zip(base, trained, strict=True):
         tokens = sorted({*_top(of_base), *_top(of_trained)})
@@ -77,7 +78,7 @@ def record(base: Sequence[Sequence[float]], trained: Sequence[Sequence[float]], 
 
 
 def prove_applied(model: Inspectable, adapter: str, reference: Reference) -> Proof:
-    """Compare the served adapter with the served base and with what its trainer recorded."""
+    """The comparison of the served adapter with the served base and with its trainer's record."""
     base: list[float] = []
     served: list[float] = []
     of_base: list[float] = []
@@ -103,7 +104,7 @@ def prove_applied(model: Inspectable, adapter: str, reference: Reference) -> Pro
 
 
 def read_reference(directory: Path) -> Reference:
-    """The reference that lies beside an adapter's weights. Raises ``DamagedWeights`` when there is none to be read."""
+    """The reference beside an adapter's weights. Raises ``DamagedWeights`` when it is missing or unreadable."""
     file = directory / FILE
     try:
         return Reference.from_json(json.loads(file.read_text(encoding="utf-8")))
@@ -136,4 +137,4 @@ PROMPTS: tuple[tuple[Message, ...], ...] = (
     _prompt("Choose blue from the list.", "select:red[1]", "option:red[2]", "option:blue[3]", "button:Submit[4]"),
     _prompt("Open the second tab.", "a:Tab 1[1]", "a:Tab 2[2]", "a:Tab 3[3]", "p:Nothing to see here.[4]"),
 )
-"""What trainer and server are asked. Never changed: recorded references are compared with it by position."""
+"""The prompts of trainer and server. Never changed: recorded references are compared by position."""

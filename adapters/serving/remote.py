@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible endpoint: xAI, OpenAI, vLLM, Ollama and whatever speaks ``/chat/completions``.
+"""A model behind an OpenAI-compatible endpoint: xAI, OpenAI, vLLM, Ollama and any server of ``/chat/completions``.
 
 Where the server serves adapters, as vLLM does, an adapter is a model name there. The API key comes from the environment
 and appears in no message.
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 TIMEOUT_S = 60.0
-"""How long an answer may take; chosen."""
+"""Time limit of an answer; chosen."""
 RETRIES = 2
-"""How often a request is repeated after a lost connection, a 429 or a 5xx; the default of the ``openai`` client."""
+"""Retries after a lost connection, a 429 or a 5xx; the default of the ``openai`` client."""
 WITHOUT_LIST = (404, 405, 501)
-"""How servers say that they have no list of models."""
+"""Status codes of servers without a list of models."""
 
 
 class RemoteModel(Model):
-    """A model served elsewhere; safe to call from any number of threads. Its client is loaded here, before any request.
+    """A model behind an endpoint. Thread-safe. The client is loaded at construction, before any request.
 
-    ``key_variable`` names the environment variable with the API key; a server that needs none does without. Raises
-    ``ModelError`` for a base URL that is not one, and for a key that cannot be sent.
+    ``key_variable`` names the environment variable with the API key; it may be unset for a server without keys. Raises
+    ``ModelError`` for an invalid base URL, and for a key that cannot be sent.
     """
 
     def __init__(
@@ -46,9 +46,7 @@ class RemoteModel(Model):
         retries: int = RETRIES,
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
-            raise ModelError(
-                f"base URL '{base_url}' is not one; allowed is http:// or https://, as in https://api.x.ai/v1"
-            )
+            raise ModelError(f"'{base_url}' is not a base URL; it takes http:// or https://, as in https://api.x.ai/v1")
         self.base_url = base_url
         self.model = model
         self.key_variable = key_variable
@@ -66,7 +64,7 @@ class RemoteModel(Model):
         temperature: float = 0.0,
         seed: int = 0,
     ) -> Completion:
-        """The server's answer; see ``Model.complete``. An adapter the server does not know raises ``UnknownAdapter``."""
+        """The server's answer; see ``Model.complete``. Raises ``UnknownAdapter`` where the server does not know the adapter."""
         import openai
 
         name = adapter or self.model
@@ -92,26 +90,23 @@ class RemoteModel(Model):
                 f"model {name} at {self.base_url} did not answer: its reply {error}; "
                 "check the base URL and that it is a chat model"
             ) from error
-        except Exception as error:  # The HTTP library raises many kinds, and each is the endpoint's fault here.
+        except Exception as error:  # The HTTP library raises many kinds, and all are the endpoint's fault here.
             raise ModelError(f"model {name} at {self.base_url} did not answer: {self._reason(error)}") from error
         took_ms = round((time.perf_counter() - started) * 1000)
         return Completion(reply.text, reply.prompt_tokens, reply.completion_tokens, took_ms)
 
     @property
     def adapters(self) -> RemoteModel:
-        """The server may serve adapters, as models by their names."""
+        """This model: the server may serve adapters as models by their names."""
         return self
 
     base_hash = None
-    """The server knows what fits."""
+    """The server decides what fits."""
     can_load = False
     """Adapters are loaded where the server runs."""
 
     def serves(self, name: str) -> bool:
-        """Whether the server lists the name among its models. One that was listed is not asked for again.
-
-        Raises ``ModelError``.
-        """
+        """Whether the server lists the name among its models; cached once it does. Raises ``ModelError``."""
         if name not in self._listed and name in self.names():
             self._listed.add(name)
         return name in self._listed
@@ -121,17 +116,17 @@ class RemoteModel(Model):
         raise ModelError(f"{self.base_url} loads no weights of this machine; load {name} there under its name")
 
     def unload(self, name: str) -> None:
-        """Raises ``ModelError``, as ``load`` does."""
-        raise ModelError(f"{self.base_url} is not ours to unload {name} from; do it there")
+        """Raises ``ModelError``: adapters are unloaded where the server runs."""
+        raise ModelError(f"{self.base_url} cannot unload {name} from here; unload it there")
 
     def prove(self, name: str, directory: Path) -> Proof:
-        """Raises ``NotServed``: the server does not show its logits."""
+        """Raises ``NotServed``: the server does not expose logits."""
         raise NotServed(
-            f"{name} cannot be proven at {self.base_url}, whose logits cannot be seen; set model.backend local"
+            f"{name} cannot be proven at {self.base_url}, which does not expose its logits; set model.backend local"
         )
 
     def names(self) -> frozenset[str]:
-        """The models that the server lists, adapters among them; none where it has no such list. Raises ``ModelError``."""
+        """The models that the server lists, adapters among them; empty where it has no list. Raises ``ModelError``."""
         import openai
 
         try:
@@ -145,7 +140,7 @@ class RemoteModel(Model):
             raise ModelError(f"{self.base_url} did not list its models: {self._reason(error)}") from error
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._client.close()
 
     def _open(self) -> OpenAI:
@@ -154,22 +149,22 @@ class RemoteModel(Model):
         key = os.environ.get(self.key_variable, "").strip() or "none"
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise ModelError(
-                f"the environment variable {self.key_variable} holds no API key: it has characters that no key has"
+                f"the environment variable {self.key_variable} is not an API key: it has characters that no key has"
             )
         try:
             client = OpenAI(base_url=self.base_url, api_key=key, timeout=self.timeout_s, max_retries=self.retries)
-        except Exception as error:  # of several libraries: a URL that they cannot read, a proxy that is none
+        except Exception as error:  # of several libraries: an unreadable URL, an invalid proxy
             raise ModelError(
                 f"base URL '{self.base_url}' cannot be used ({type(error).__name__}); check it and the proxy variables"
             ) from error
         _ = (
             client.chat.completions.with_raw_response,
             client.models.with_raw_response,
-        )  # They are loaded when first named.
+        )  # Loaded at first access.
         return client
 
     def _reason(self, error: Exception) -> str:
-        """Why, in words of ours: a server's own may repeat the key."""
+        """The reason in this program's own words: a server's message may repeat the key."""
         import openai
 
         if isinstance(error, UnicodeError):

@@ -1,7 +1,7 @@
-"""What an endpoint replied, read as an answer: its text and what it cost.
+"""An endpoint's reply, read as an answer with its text and token counts.
 
-A reply is another program's word and may be of any shape. What is no answer is refused with the reason, in words of this
-program alone: a server's own may repeat a key or steer a terminal.
+A reply comes from another program and may have any shape. An invalid one is refused with a reason in this program's own
+words: the server's text may repeat a key or control a terminal.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_TOKENS = 10**12
-"""A count over this is no count; chosen: more than any model reads, and small enough to be summed and stored."""
+"""A larger count is invalid; chosen: more than any model reads, and small enough to be summed and stored."""
 
 
 class BadReply(ValueError):
-    """A reply that is no answer; the message goes on after ``its reply``."""
+    """An invalid reply; the message continues the words ``its reply``."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. ``text`` is Unicode without lone surrogates; a count that was not given, or is none, is None."""
+    """An answer. ``text`` is Unicode without lone surrogates; a missing or invalid count is None."""
 
     text: str
     prompt_tokens: int | None
@@ -39,19 +39,19 @@ def read_reply(body: bytes) -> Reply:
 def read_models(body: bytes) -> set[str]:
     """The names in the body of a list of models. Raises ``BadReply``."""
     listed = read_json(body).get("data")
-    names = (it.get("id") for it in listed if isinstance(it, dict)) if isinstance(listed, list) else ()
+    names = (entry.get("id") for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
     return {name for name in names if isinstance(name, str)}
 
 
 def read_json(body: bytes) -> dict[str, Any]:
     """The JSON object in the body. Raises ``BadReply``."""
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         raise BadReply("is not JSON" if body.strip() else "is empty") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise BadReply("is not a JSON object")
-    return found
+    return value
 
 
 def is_unicode(text: str) -> bool:

@@ -1,1 +1,1 @@
-"""Training an adapter in a process of its own: the job, the trainer, its objective and its cost."""
+"""Training an adapter in its own process: the job, the trainer, its objective and its cost."""

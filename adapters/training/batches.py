@@ -1,6 +1,6 @@
-"""Examples as token ids, and batches of them: which answers an objective learns from, and which beside which.
+"""Examples as token ids, and batches of them: which answers an objective learns from.
 
-The tokens of a prompt are rendered by the function that serving uses.
+Prompts are rendered by the same function as in serving.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 
 TOO_LONG = "too long"
 REFUSED = "refused by the chat template"
-"""Why an example is left out of a training: the recipe's length, and turns that the template of the model does not take, such
-as two of the user's in a row on one that is strict."""
+"""Reasons why an example is left out: longer than the recipe allows, or with turns that the model's chat template
+refuses, such as two user turns in a row."""
 IGNORED = -100
 """The label of a token without loss."""
 MULTIPLE = 32
-"""A padded batch is a multiple of this wide. On a CPU each new shape of a batch costs memory that is kept: 16 MB with the
-embedded model, measured, and a gigabyte and more over a training of pages of all lengths; chosen."""
+"""The width of a padded batch is a multiple of this. On a CPU each new batch shape costs memory that is not freed: 16
+MB with the embedded model, measured, more than a gigabyte over a training with pages of all lengths; chosen."""
 
 
 @dataclass(frozen=True)
 class Item:
     """One example as token ids. ``rejected`` and ``unrelated`` are empty where the example has none.
 
-    ``unrelated`` is another judged answer to this item's prompt: KTO measures by it how far the model has moved in general.
+    ``unrelated`` is another judged answer for this item's prompt: KTO uses it to measure how far the model has moved in
+    general.
     """
 
     prompt: list[int]
@@ -47,7 +48,7 @@ class Item:
 
     @property
     def row(self) -> dict[str, list[int]]:
-        """Input ids and labels as supervised training takes them; -100 is a token without loss."""
+        """Input ids and labels for supervised training; -100 marks a token without loss."""
         return {"input_ids": self.prompt + self.answer, "labels": [IGNORED] * len(self.prompt) + self.answer}
 
     @property
@@ -58,7 +59,7 @@ class Item:
     @property
     def tokens(self) -> int:
         """Tokens of all its sequences."""
-        answers = [it for it in (self.answer, self.rejected, self.unrelated) if it]
+        answers = [part for part in (self.answer, self.rejected, self.unrelated) if part]
         return len(self.prompt) * len(answers) + sum(map(len, answers))
 
 
@@ -69,10 +70,10 @@ def tokenize(
     recipe: Recipe | None = None,
     left_out: Counter[str] | None = None,
 ) -> list[Item]:
-    """The examples that some objective of the recipe learns from and that are at most ``longest`` tokens long.
+    """The examples that an objective of the recipe uses and that are at most ``longest`` tokens long.
 
-    An example whose turns the model's chat template refuses is left out, and so is a rejected answer that is too long, alone.
-    Examples that are left out are counted by reason in ``left_out``. Raises ``TrainingError`` when nothing is left.
+    An example whose turns the chat template refuses is left out; a rejected answer that is too long is dropped alone.
+    ``left_out`` counts examples left out by reason. Raises ``TrainingError`` when nothing is left.
     """
     recipe = recipe or Recipe()
     left_out = Counter() if left_out is None else left_out
@@ -101,7 +102,7 @@ def tokenize(
 
 
 def is_learnt_from(example: Example, recipe: Recipe) -> bool:
-    """Whether an objective that has a weight learns from the example."""
+    """Whether an objective with a weight uses the example."""
     if example.label != "target":
         return recipe.kto_weight > 0
     return recipe.sft_weight > 0 or _is_pair(example, recipe)
@@ -113,7 +114,7 @@ def _is_pair(example: Example, recipe: Recipe) -> bool:
 
 def _none_left(examples: Sequence[Example], recipe: Recipe, longest: int, too_long: int, refusal: str) -> str:
     if refusal and not too_long:
-        return f"none of {len(examples)} examples can be learnt from: {refusal}"
+        return f"none of {len(examples)} examples can be used: {refusal}"
     if any(is_learnt_from(example, recipe) for example in examples):
         return f"none of {len(examples)} examples is at most {longest} tokens long; raise max_length"
     objectives = {
@@ -121,14 +122,16 @@ def _none_left(examples: Sequence[Example], recipe: Recipe, longest: int, too_lo
         "good and bad answers (kto_weight)": recipe.kto_weight,
         "rejected answers (dpo_weight)": recipe.dpo_weight,
     }
-    wanted = ", ".join(what for what, weight in objectives.items() if weight > 0)
-    return f"none of {len(examples)} examples is of what is learnt from: {wanted}; give another objective a weight"
+    used = ", ".join(name for name, weight in objectives.items() if weight > 0)
+    return (
+        f"none of {len(examples)} examples fits the objectives with a weight: {used}; give another objective a weight"
+    )
 
 
 def _with_unrelated(items: Sequence[Item], longest: int) -> list[Item]:
-    """Give each judged item the answer of the judged item before it, the first that of the last.
+    """Give each judged item the answer of the judged item before it; the first gets that of the last.
 
-    Source: KTO (arXiv 2402.01306), section 4, shifts the answers within a batch; a shift over the whole dataset is as
+    Source: KTO (arXiv 2402.01306), section 4, shifts the answers within a batch. A shift over the whole dataset is as
     unrelated, needs no fixed order, and lets the reference be computed beforehand.
     """
     judged = [number for number, item in enumerate(items) if item.label != "target"]
@@ -140,10 +143,11 @@ def _with_unrelated(items: Sequence[Item], longest: int) -> list[Item]:
 
 
 def collate(items: Sequence[Item], index: Sequence[int], padding: int) -> dict[str, Tensor]:
-    """The batch of these items, ``index`` being their places in the dataset.
+    """The batch of these items; ``index`` are their places in the dataset.
 
     Shapes: ``input_ids``, ``attention_mask`` and ``labels`` (batch + pairs, seq): the answers, then the rejected ones;
-    ``unrelated_*`` (shifted, seq); ``is_*`` (batch,); ``chosen`` (pairs,) and ``shifted`` (shifted,) are places in the batch.
+    ``unrelated_*`` (shifted, seq); ``is_*`` (batch,); ``chosen`` (pairs,) and ``shifted`` (shifted,) are places in the
+    batch.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""Checkpoints of a training: the folders ``checkpoint-N`` of its job, each used only while every byte is as it was written.
+"""Checkpoints of a training: the folders ``checkpoint-N`` of its job; each is used only if every byte is as written.
 
-Each holds a file ``complete`` in the form of ``sha256sum``, written last: first the other files are brought to the disk. So a
-checkpoint that a kill or a power cut left in pieces, or that was changed later, is told from a whole one.
+Each holds a file ``complete`` in the form of ``sha256sum``. It is written last, after the other files are on the disk.
+So a checkpoint that a kill or a power cut left incomplete, or that was changed later, is recognised.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from ..registry.files import sync, write_atomically
 
 COMPLETE = "complete"
-"""The file that says that the checkpoint is whole, and the SHA-256 of its other files."""
+"""The file that marks a checkpoint as complete, with the SHA-256 of its other files."""
 
 
 def seal(checkpoint: Path) -> None:
-    """Bring the checkpoint's files to the disk, then say that it is whole."""
+    """Flush the checkpoint's files to the disk, then mark it as complete."""
     files = _files(checkpoint)
     for file in files.values():
         sync(file)
@@ -29,9 +29,9 @@ def seal(checkpoint: Path) -> None:
 
 
 def newest_whole(job: Path, say: Callable[[str], None] = lambda line: None) -> Path | None:
-    """The newest whole checkpoint of the job, None where there is none.
+    """The newest complete checkpoint of the job; None where there is none.
 
-    Newer ones, which are in pieces or were changed, are removed; one line each says why.
+    Newer ones, incomplete or changed, are removed; ``say`` gets one line with the reason for each.
     """
     faults = []
     newest = None
@@ -44,34 +44,34 @@ def newest_whole(job: Path, say: Callable[[str], None] = lambda line: None) -> P
     place = newest.name if newest is not None else "the beginning"
     for checkpoint, fault in faults:
         shutil.rmtree(checkpoint, ignore_errors=True)
-        say(f"{checkpoint.name} cannot be used: {fault}; the training goes on from {place}")
+        say(f"{checkpoint.name} cannot be used: {fault}; the training continues from {place}")
     return newest
 
 
 def find_fault(checkpoint: Path) -> str:
-    """Why the checkpoint is not as it was written, empty where it is."""
+    """Why the checkpoint differs from what was written; empty where it does not."""
     try:
         lines = (checkpoint / COMPLETE).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        return "it was not written to its end"
+        return "it is incomplete"
     except (OSError, ValueError):
         return f"its file {COMPLETE} cannot be read"
-    written = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    recorded = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     files = _files(checkpoint)
-    if not written:
-        return "nothing says what its files were"
-    for name in sorted(written | files):
+    if not recorded:
+        return "its list of files is empty"
+    for name in sorted(recorded | files):
         if name not in files:
             return f"{name} is missing"
-        if name not in written or _hash(files[name]) != written[name]:
-            return f"{name} is not what was written"
+        if name not in recorded or _hash(files[name]) != recorded[name]:
+            return f"{name} was changed"
     return ""
 
 
 def _files(checkpoint: Path) -> dict[str, Path]:
-    """The files by their names in the checkpoint, without the one that says that it is whole."""
-    found = {file.relative_to(checkpoint).as_posix(): file for file in checkpoint.rglob("*") if not file.is_dir()}
-    return {name: file for name, file in sorted(found.items()) if name not in (COMPLETE, f".{COMPLETE}.aside")}
+    """The files by their names in the checkpoint, without the marker."""
+    files = {file.relative_to(checkpoint).as_posix(): file for file in checkpoint.rglob("*") if not file.is_dir()}
+    return {name: file for name, file in sorted(files.items()) if name not in (COMPLETE, f".{COMPLETE}.aside")}
 
 
 def _step(checkpoint: Path) -> int:
@@ -80,7 +80,7 @@ def _step(checkpoint: Path) -> int:
 
 
 def _hash(file: Path) -> str:
-    """Read each time: a remembered hash would not notice a disk that lost a bit."""
+    """Never cached: a cached hash would not notice a disk that lost a bit."""
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

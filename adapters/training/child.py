@@ -1,6 +1,6 @@
 """The training process: ``python -m grokputer.adapters.training.child JOB_DIR``.
 
-``process.py`` starts it. It ends with its parent.
+``process.py`` starts it. It ends when its parent ends.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from ..serving.base_model import first_line
 from .job import UNTOLD, TrainingJobSpec, discard_unfinished
 
 PARENT_POLL_S = 0.5
-"""How often the parent is looked for where the kernel does not tell; chosen."""
+"""Seconds between two checks of the parent, where the kernel does not report its end; chosen."""
 NO_MEMORY = ("out of memory", "allocate memory", "bad_alloc", "failed to map segment")
-"""How torch says it on a GPU and on a CPU, the C++ library, and the loader of libraries."""
+"""Words of out-of-memory errors: of torch on a GPU and on a CPU, of the C++ library, and of the library loader."""
 NO_DISK = ("os error", "file write failed", "inline_container")
-"""How safetensors and torch say that a file could not be written."""
+"""Words of safetensors and torch for a file that could not be written."""
 
 
 def die_with(parent: int) -> None:
-    """End this process when its parent, whose process id it is given, does: nobody computes for no one."""
+    """End this process when its parent, given by its process id, ends."""
     if sys.platform == "linux":
         import ctypes
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we asked
+        if os.getppid() != parent:  # it ended before the request
             os._exit(1)
     else:
         watch_parent(parent)
@@ -55,7 +55,7 @@ def watch_parent(parent: int) -> None:
 
 
 def main(directory: Path, prepare: Callable[[Any], None] | None = None) -> int:
-    """The child: train the job in the folder and write its result. Returns the exit code; ``prepare`` as in ``train_job``."""
+    """Train the job in the folder and write its result. Returns the exit code; ``prepare`` as in ``train_job``."""
     if parent := int(os.environ.get("GROKPUTER_PARENT", "0")):
         die_with(parent)
     try:
@@ -64,9 +64,9 @@ def main(directory: Path, prepare: Callable[[Any], None] | None = None) -> int:
         result: dict[str, Any] = asdict(train_job(TrainingJobSpec.read(directory), prepare))
         del result["adapter"]
         code = 0
-    except Exception as error:  # whatever it is, the parent is told, and the log has its traceback
+    except Exception as error:  # any error: the parent gets the reason, the log the traceback
         traceback.print_exc()
-        discard_unfinished(directory)  # also because a full disk has then room for the reason
+        discard_unfinished(directory)  # a full disk then has room for the reason
         result = {"error": reason(error)}
         code = 1
     try:
@@ -78,14 +78,14 @@ def main(directory: Path, prepare: Callable[[Any], None] | None = None) -> int:
 
 
 def reason(error: BaseException) -> str:
-    """One line that says why a training failed."""
-    said = str(error).lower()
-    if isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY):
+    """One line: why a training failed."""
+    message = str(error).lower()
+    if isinstance(error, MemoryError) or any(words in message for words in NO_MEMORY):
         return (
             f"out of memory ({first_line(error)}); use a smaller batch, max_length or rank, or gradient_checkpointing"
         )
-    if isinstance(error, OSError) or any(words in said for words in NO_DISK):
-        return f"{first_line(error)}; see whether the disk is full"
+    if isinstance(error, OSError) or any(words in message for words in NO_DISK):
+        return f"{first_line(error)}; check whether the disk is full"
     return first_line(error) if isinstance(error, GrokputerError) else f"{type(error).__name__}: {first_line(error)}"
 
 

@@ -1,7 +1,7 @@
-"""What a training will take, told before it: steps, time and memory.
+"""The expected cost of a training, before it starts: steps, time and memory.
 
-How fast a machine computes is in no formula, so a few steps of the very training are tried on it (``probe.py``), and here
-they are scaled up. Pure arithmetic: nothing here imports torch.
+A machine's speed cannot be computed. So a few steps of the actual training are run on it (``probe.py``) and scaled up
+here. Pure arithmetic: this module imports no torch.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .length_sampler import arrange
 TYPICAL_STEPS = 4
 """Optimiser steps that a probe times; chosen: a few seconds on the embedded model."""
 WARMING_STEPS = 2
-"""Steps at most that meet each width of a batch for the first time; chosen."""
+"""Most steps that warm up one batch width each; chosen."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training is expected to take, and what that is known from (``basis``). None is what cannot be told.
+    """The expected cost of a training, and how it was measured (``basis``). None where it is unknown.
 
-    ``examples`` are trained on, ``left_out`` are too long or of turns that the model does not take. ``tokens`` are those of one
-    epoch. ``duration_s`` and ``peak_memory_bytes`` mean what they mean in ``TrainingResult``.
+    ``examples`` are trained on; ``left_out`` are too long, or have turns that the model refuses. ``tokens`` are those
+    of one epoch. ``duration_s`` and ``peak_memory_bytes`` are as in ``TrainingResult``.
     """
 
     examples: int
@@ -46,10 +46,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which rows a probe trains on, and what the whole training is beside it.
+    """The rows that a probe trains on, and the size of the whole training.
 
-    ``order`` has ``untimed`` steps, that warm up and then meet the longest rows, and the typical ones after them.
-    ``step_tokens`` are theirs, padding included, and ``mean_tokens`` those of a step of the whole training.
+    ``order`` has ``untimed`` steps, which warm up and then take the longest rows, and after them the typical ones.
+    ``step_tokens`` are the tokens of these steps, with padding; ``mean_tokens`` those of a mean step of the whole
+    training.
     """
 
     order: tuple[int, ...]
@@ -61,7 +62,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Trial:
-    """The seconds of a probe's steps as planned, fewer where time ran out, and of what it did beside them.
+    """The seconds of a probe's steps as planned, fewer where time ran out, and of everything else.
 
     ``fixed_s`` is for libraries, base model, dataset, reference and one saved checkpoint, which alone took ``save_s``.
     """
@@ -72,21 +73,21 @@ class Trial:
 
 
 def optimiser_steps(rows: int, recipe: Recipe) -> int:
-    """Steps of the whole training: what the trainer makes of so many rows."""
+    """Optimiser steps of the whole training, as the trainer counts them."""
     batches = math.ceil(rows / recipe.batch)
     return math.ceil(recipe.epochs * math.ceil(batches / recipe.accumulation))
 
 
 def batch_tokens(lengths: Sequence[int], *, is_padded: bool) -> int:
-    """Tokens computed for one forward pass: each row as wide as the longest needs, unless they lie end to end."""
+    """Tokens computed in one forward pass: each row as wide as the longest, unless rows are packed end to end."""
     return len(lengths) * math.ceil(max(lengths) / MULTIPLE) * MULTIPLE if is_padded else sum(lengths)
 
 
 def plan_probe(lengths: Sequence[int], recipe: Recipe, typical: int = TYPICAL_STEPS) -> Plan:
-    """Plan a probe for rows of these lengths, which are trained on in the order of ``order.py``.
+    """The plan of a probe for rows of these lengths, which are trained on in the order of ``length_sampler.py``.
 
-    Typical are forward passes at even distances among all those of one epoch, ordered by their tokens: their mean is the
-    epoch's to within little, which a few random ones' is not.
+    The typical forward passes are evenly spaced among all those of one epoch, sorted by their tokens. So their mean is
+    close to the epoch's; that of a few random ones is not.
     """
     rows = arrange(lengths, recipe.batch, recipe.seed, epoch=0)
     batches = [rows[start : start + recipe.batch] for start in range(0, len(rows), recipe.batch)]
@@ -96,12 +97,14 @@ def plan_probe(lengths: Sequence[int], recipe: Recipe, typical: int = TYPICAL_ST
         return batch_tokens([lengths[row] for row in batch], is_padded=not recipe.packing)
 
     mean_tokens = recipe.epochs * sum(map(tokens, batches)) / steps
-    # Whole batches alone, so that the order falls into the very batches that were meant.
-    whole = sorted((it for it in batches if len(it) == recipe.batch), key=tokens) or [_fill(rows, recipe.batch)]
+    # Full batches only, so that the order falls into exactly the planned batches.
+    whole = sorted((batch for batch in batches if len(batch) == recipe.batch), key=tokens) or [
+        _fill(rows, recipe.batch)
+    ]
     drawn = typical * recipe.accumulation
     spread = [whole[(2 * i + 1) * len(whole) // (2 * drawn)] for i in range(drawn)]
     timed = [spread[step::typical] for step in range(typical)]
-    # Each width is slow the first time, in a short probe more often than in the whole training.
+    # Each width is slow the first time, which matters more in a short probe than in the whole training.
     of_each_width = list({tokens(batch): batch for batch in spread}.values())[: WARMING_STEPS * recipe.accumulation]
     warming = -(-len(of_each_width) // recipe.accumulation)
     first = [of_each_width[i % len(of_each_width)] for i in range(warming * recipe.accumulation)]
@@ -117,10 +120,10 @@ def plan_probe(lengths: Sequence[int], recipe: Recipe, typical: int = TYPICAL_ST
 
 
 def estimate_duration_s(plan: Plan, trial: Trial, recipe: Recipe) -> float:
-    """The seconds of the whole training: what is done once, and its steps at the typical ones' median time for a token.
+    """Seconds of the whole training: the fixed part, and its steps at the median time per token of the typical ones.
 
-    The median, because whatever else the machine does for a moment is not of the training. The longest rows are there for the
-    memory's peak alone. What the first steps took longer than their like is done once.
+    The median excludes disturbances by other processes. The longest rows only serve to measure peak memory. The extra
+    time of the first steps counts once.
     """
     timed = list(zip(trial.step_s, plan.step_tokens, strict=False))[plan.untimed :]
     per_token = median(seconds / tokens for seconds, tokens in timed)
@@ -132,7 +135,7 @@ def estimate_duration_s(plan: Plan, trial: Trial, recipe: Recipe) -> float:
 
 
 def scale(measured: Estimate, examples: int, recipe: Recipe) -> Estimate:
-    """The estimate for another number of examples like the measured ones, under the same recipe: in proportion."""
+    """The estimate for another number of similar examples under the same recipe, in proportion."""
     share = examples / measured.examples
 
     def scaled(value: int | None) -> int | None:
@@ -146,5 +149,5 @@ def scale(measured: Estimate, examples: int, recipe: Recipe) -> Estimate:
 
 
 def _fill(rows: Sequence[int], count: int) -> list[int]:
-    """So many rows, repeated where there are too few."""
+    """``count`` rows, repeated where there are too few."""
     return [rows[i % len(rows)] for i in range(count)]

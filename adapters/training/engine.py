@@ -1,7 +1,6 @@
-"""What computes a training: transformers and TRL, or with ``unsloth`` its own faster kernels for the same model.
+"""The engine of a training: transformers and TRL, or ``unsloth`` with its own faster kernels for the same model.
 
-``unsloth`` is no dependency: it is used where somebody installed it. It needs an NVIDIA GPU, and this project's tests, which
-have none, have never run it.
+``unsloth`` is no dependency: it is used where it is installed. It needs an NVIDIA GPU, so this project's tests do not run it.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MLP = ("gate_proj", "up_proj", "down_proj")
-"""The other linear layers of the Llama-like models that unsloth knows."""
+"""The other linear layers of the Llama-like models that unsloth supports."""
 
 
 def load_for_training(base: Base, recipe: Recipe) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A freshly read base and its tokenizer; from ``unsloth`` it has a fresh adapter already. Raises ``TrainingError``."""
+    """A freshly loaded base and its tokenizer; with ``unsloth`` it already has a fresh adapter. Raises ``TrainingError``."""
     if recipe.engine == "trl":
         return base.load()
     if find_spec("unsloth") is None:
@@ -31,14 +30,14 @@ def load_for_training(base: Base, recipe: Recipe) -> tuple[PreTrainedModel, PreT
         )
     if device() == "cpu":
         raise TrainingError("training.engine is unsloth, which needs an NVIDIA GPU; set training.engine to trl")
-    fast: Any = import_module("unsloth").FastLanguageModel  # before transformers is: it changes what that imports
+    fast: Any = import_module("unsloth").FastLanguageModel  # before transformers: it changes what that imports
     model, tokenizer = fast.from_pretrained(
         model_name=base.location,
         revision=base.revision,
         trust_remote_code=base.trust_remote_code,
         max_seq_length=recipe.max_length,
         load_in_4bit=recipe.quantization == "nf4",
-        use_exact_model_name=True,  # not an upload of its own in its place: the adapter is served on this base
+        use_exact_model_name=True,  # not unsloth's own upload: the adapter is served on this base
     )
     adapted = fast.get_peft_model(
         model,

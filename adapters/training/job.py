@@ -1,12 +1,12 @@
-"""A training job as it lies in its folder: what to train, how far it is, what came of it.
+"""A training job in its folder: what to train, its progress, its result.
 
-Parent and child know each other by these files alone::
+Parent and child communicate by these files only::
 
     job.json         what to train: base, recipe, dataset
     progress.jsonl   one line per optimiser step, and notes for people
-    training.log     what the libraries said
-    checkpoint-N/    where a killed training goes on, if it is whole
-    adapter/         the weights, whole or absent
+    training.log     output of the libraries
+    checkpoint-N/    where a killed training continues, if complete
+    adapter/         the weights, complete or absent
     result.json      written last: the measured cost, or {"error": reason}
 """
 
@@ -26,9 +26,9 @@ from ..serving.base_model import Base
 from .checkpoints import COMPLETE
 
 ASIDE = ".adapter.aside"
-"""Where the weights are written before they are whole and become ``adapter/``."""
+"""Folder for the weights until they are complete and become ``adapter/``."""
 NOTE = "note"
-"""What a line of ``progress.jsonl`` has that is no progress: a sentence for people."""
+"""The key of a line of ``progress.jsonl`` that is a sentence for people."""
 UNTOLD = 74
 """Exit code of a trainer that could not write its result; ``EX_IOERR`` of sysexits.h."""
 
@@ -37,9 +37,9 @@ UNTOLD = 74
 class TrainingJobSpec:
     """One training: its folder, its dataset (JSON Lines of ``Example``), the base and the recipe.
 
-    The recipe's quantisation holds for the base. ``parent`` is the weights folder that the adapter begins as, None for a fresh
-    adapter. A folder with a finished training of the same job is not trained again;
-    one with a checkpoint goes on from there.
+    The recipe's quantization applies to the base. ``parent`` is the weights folder that the adapter starts from, None
+    for a fresh adapter. A folder with a finished training of the same job is not trained again; one with a checkpoint
+    is continued.
     """
 
     directory: Path
@@ -49,8 +49,8 @@ class TrainingJobSpec:
     parent: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """What ``job.json`` says."""
-        # Relative, so that a job that was begun goes on where its folder was moved to.
+        """The content of ``job.json``."""
+        # Relative, so that a job can continue after its folder was moved.
         paths = {"dataset": self.dataset, "parent": self.parent}
         relative = {name: os.path.relpath(path, self.directory) for name, path in paths.items() if path is not None}
         return {**relative, "recipe": self.recipe.to_json(), "base": self.base.to_json()}
@@ -73,10 +73,10 @@ class TrainingJobSpec:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A finished training and what it cost.
+    """A finished training and its cost.
 
-    ``examples`` were trained on and ``left_out`` were not, for the ``reasons`` that are counted (those of ``batches.py``; none
-    before there were any). ``tokens`` counts those of one epoch. ``duration_s`` is the time of the process that finished it,
+    ``examples`` were trained on, ``left_out`` were not, with ``reasons`` counted (those of ``batches.py``; empty in
+    older results). ``tokens`` counts one epoch. ``duration_s`` is the time of the process that finished it,
     ``peak_memory_bytes`` the GPU's, or without one the process's.
     """
 
@@ -97,7 +97,7 @@ class TrainingResult:
 
     @staticmethod
     def read(directory: Path) -> TrainingResult | None:
-        """The result in a job's folder, or None while there is none. Raises ``TrainingError`` with a failed one's reason."""
+        """The result in a job's folder; None while there is none. Raises ``TrainingError`` with a failed one's reason."""
         try:
             data = json.loads((directory / "result.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -110,7 +110,7 @@ class TrainingResult:
 
 
 def discard_unfinished(directory: Path) -> None:
-    """Remove what was not written to its end."""
+    """Remove incomplete checkpoints and weights."""
     for folder in directory.glob("checkpoint-*"):
         if not (folder / COMPLETE).exists():
             shutil.rmtree(folder, ignore_errors=True)

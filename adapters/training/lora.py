@@ -1,4 +1,4 @@
-"""The trained weights themselves: how they begin, in which precision they are kept, and how they are rounded at the end."""
+"""The adapter's weights: their initial values, their precision in training, and their final rounding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import TrainingError
 from ...domain.settings.recipe import ATTENTION, Recipe
-from ..serving.base_model import Base, first_line
+from ..serving.base_model import Base, compute_dtype, first_line
 from ..serving.proof import read_reference
 
 if TYPE_CHECKING:
@@ -20,19 +20,19 @@ CONFIG = "adapter_config.json"
 
 
 def configure_lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
-    """PEFT's configuration of a fresh adapter, which changes nothing yet.
+    """PEFT's configuration of a fresh adapter, which does not change outputs yet.
 
-    Raises ``TrainingError`` when the model has not all the layers that are to be adapted.
+    Raises ``TrainingError`` when the model lacks a layer that the recipe adapts.
     """
     from peft import LoraConfig
 
-    found = linear_layers(model)
-    wanted = set(ATTENTION) if recipe.target == "attention" else set()
-    if not found or not wanted <= found:
+    layers = linear_layers(model)
+    required = set(ATTENTION) if recipe.target == "attention" else set()
+    if not layers or not required <= layers:
         raise TrainingError(
-            f"target {recipe.target} adapts the layers {', '.join(ATTENTION) if wanted else 'that are linear'}, and this model "
-            f"has {', '.join(sorted(found)) or 'none'}; "
-            + ("set training.target to all-linear" if found else "use another")
+            f"target {recipe.target} adapts the layers {', '.join(ATTENTION) if required else 'that are linear'}, but this "
+            f"model has {', '.join(sorted(layers)) or 'none'}; "
+            + ("set training.target to all-linear" if layers else "use another")
         )
 
     return LoraConfig(
@@ -46,27 +46,25 @@ def configure_lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
 
 
 def linear_layers(model: Any) -> set[str]:
-    """The names, within a block, of the layers that a LoRA can adapt; all but the one that makes the logits."""
+    """The names, within a block, of the layers that a LoRA can adapt: all but the one that computes the logits."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
     head = model.get_output_embeddings()
-    layers = ((name, it) for name, it in model.named_modules() if isinstance(it, (torch.nn.Linear, Conv1D)))
-    return {name.rpartition(".")[2] for name, it in layers if it is not head}
+    layers = ((name, module) for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D)))
+    return {name.rpartition(".")[2] for name, layer in layers if layer is not head}
 
 
 def widen(model: Any) -> None:
-    """Keep the adapter's weights in fp32: TRL makes them bf16, where an update smaller than 1/256 of a weight is lost."""
+    """Keep the adapter's weights in fp32: TRL makes them bf16, which loses updates smaller than 1/256 of a weight."""
     import torch
 
     _cast(model, torch.float32)
 
 
 def round_off(model: Any) -> None:
-    """Make the adapter's weights bf16: the numbers the forward pass multiplied by, and what is saved and served."""
-    import torch
-
-    _cast(model, torch.bfloat16)
+    """Round the adapter's weights to bf16, or fp16: the numbers of the forward pass, which are saved and served."""
+    _cast(model, compute_dtype())
 
 
 def _cast(model: Any, dtype: Any) -> None:
@@ -76,18 +74,24 @@ def _cast(model: Any, dtype: Any) -> None:
 
 
 def begin_as(model: Any, parent: Path, recipe: Recipe, base: Base) -> None:
-    """Make the model's fresh adapter the parent's. Raises ``TrainingError`` when that is of another shape or base."""
+    """Copy the parent's weights into the model's fresh adapter. Raises ``TrainingError`` when shape or base differ."""
     from safetensors.torch import load_file
 
     try:
         config = json.loads((parent / CONFIG).read_text(encoding="utf-8"))
         weights = load_file(parent / WEIGHTS)
-    except Exception as error:  # safetensors raises kinds of its own
+    except Exception as error:  # safetensors raises its own kinds
         raise TrainingError(f"parent adapter in {parent} cannot be read: {first_line(error)}") from error
     if read_reference(parent).base != base.fingerprint():
         raise TrainingError(f"parent adapter in {parent} was trained on another base; set training.init_from to base")
-    fresh = {name.replace(".default.", "."): it for name, it in model.named_parameters() if it.requires_grad}
-    same_shapes = {name: it.shape for name, it in fresh.items()} == {name: it.shape for name, it in weights.items()}
+    fresh = {
+        name.replace(".default.", "."): parameter
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    same_shapes = {name: weight.shape for name, weight in fresh.items()} == {
+        name: weight.shape for name, weight in weights.items()
+    }
     if not same_shapes or config["lora_alpha"] != recipe.alpha:
         raise TrainingError(
             f"parent adapter in {parent} has r {config['r']} and alpha {config['lora_alpha']} on {len(weights) // 2} layers, "

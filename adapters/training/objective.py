@@ -1,12 +1,12 @@
-"""Learning from answers that were judged: KTO and DPO beside the supervised loss, in one weighted sum.
+"""Learning from judged answers: KTO and DPO beside the supervised loss, in one weighted sum.
 
-TRL's own trainers each know one kind of row: its DPO trainer pairs, its KTO trainer judged answers in a fixed order. A mix
-over all of them is what a log of runs gives, so the three terms are computed here, over TRL's supervised trainer, whose
-fused head gives the log-probabilities.
+TRL's own trainers each take one kind of row: its DPO trainer pairs, its KTO trainer judged answers in a fixed order. A
+log of runs gives a mix of all. So the three terms are computed here, over TRL's supervised trainer, whose fused head
+gives the log-probabilities.
 
-The reference of both preference losses is the model as training begins: a fresh adapter changes nothing, so it is the base;
-with a parent it is the parent. Its log-probabilities are computed once, before the first step, in training mode without
-dropout: nothing is ever evaluated (see ``check_never_evaluated``), and a resumed training computes the same ones again.
+The reference of both preference losses is the model at the start of the training: with a fresh adapter the base, with a
+parent the parent. Its log-probabilities are computed once, before the first step, in training mode without dropout.
+Nothing is ever evaluated (see ``check_never_evaluated``), and a resumed training computes the same values again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Weights:
-    """What each term counts for. ``good`` and ``bad`` even out unequal numbers of the two within KTO."""
+    """The weight of each term. ``good`` and ``bad`` balance unequal numbers of the two within KTO."""
 
     sft: float
     kto: float
@@ -37,7 +37,7 @@ class Weights:
 
     @staticmethod
     def of(recipe: Recipe, items: Sequence[Item]) -> Weights:
-        """The recipe's weights, with the rarer of good and bad raised to the other's.
+        """The recipe's weights; the rarer of good and bad is raised to the other's total.
 
         Source: KTO (arXiv 2402.01306), equation 8, whose ratio of the two sides is kept at 1.
         """
@@ -67,11 +67,11 @@ class LogProbs:
 
 
 def joint_loss(policy: LogProbs, reference: LogProbs, batch: dict[str, Tensor], weights: Weights) -> Tensor:
-    """The weighted sum of the three losses, each a mean over the optimiser step that the batch is a part of.
+    """The weighted sum of the three losses, each a mean over the optimiser step that the batch is part of.
 
-    ``batch["counts"]`` (3,) holds what each is a mean of, in the whole step: target tokens, judged answers, pairs. Sources:
-    DPO, arXiv 2305.18290, equation 7; KTO, arXiv 2402.01306, equation 7; the supervised term beside them, which keeps the
-    chosen answer likely while the margin grows, arXiv 2404.19733, equation 1.
+    ``batch["counts"]`` (3,) holds the denominators for the whole step: target tokens, judged answers, pairs. Sources:
+    DPO, arXiv 2305.18290, equation 7; KTO, arXiv 2402.01306, equation 7; the supervised term beside them, which keeps
+    the chosen answer likely while the margin grows, arXiv 2404.19733, equation 1.
     """
     import torch
     from torch.nn.functional import logsigmoid
@@ -91,7 +91,7 @@ def joint_loss(policy: LogProbs, reference: LogProbs, batch: dict[str, Tensor], 
 
 
 def log_probs(model: Any, batch: dict[str, Tensor]) -> LogProbs:
-    """What the model with TRL's fused head thinks of the batch's answers; the unrelated ones without gradient."""
+    """The log-probabilities of the batch's answers, by the model with TRL's fused head; the unrelated ones without gradient."""
     import torch
 
     names = ("input_ids", "attention_mask", "labels")
@@ -112,19 +112,20 @@ def log_probs(model: Any, batch: dict[str, Tensor]) -> LogProbs:
 
 @contextlib.contextmanager
 def without_dropout(model: Any) -> Iterator[None]:
-    """The model as it is in training, but for chance: dropout is switched off, and 4-bit layers stay in training mode."""
+    """The model in training mode without randomness: dropout is off, and 4-bit layers stay in training mode."""
     from bitsandbytes.nn.modules import Linear4bit
 
     model.train()
     for module in model.modules():
-        if not isinstance(module, Linear4bit):  # attention drops out by a mode of its own, without a layer for it
+        if not isinstance(module, Linear4bit):  # attention reads its own mode for dropout, without a layer
             module.training = False
     yield
     model.train()
 
 
 def make_mixed_trainer(items: Sequence[Item], recipe: Recipe, **parts: Any) -> SFTTrainer:
-    """TRL's supervised trainer with the joint loss over these items. ``parts`` are its own but for data and collator.
+    """TRL's supervised trainer with the joint loss over these items. ``parts`` are its other arguments, without data
+    and collator.
 
     ``remember_reference`` must be called before it trains.
     """
@@ -137,33 +138,33 @@ def make_mixed_trainer(items: Sequence[Item], recipe: Recipe, **parts: Any) -> S
 
     class MixedTrainer(SFTTrainer):
         reference: Tensor
-        """What the model thought of each item before it was trained: (items, 3), zero where there is no such answer."""
+        """Log-probabilities before training (items, 3): answer, rejected, unrelated; zero where there is no such answer."""
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: Any = False, num_items_in_batch: Any = None
         ) -> Any:
-            known = self.reference[inputs["index"]]  # (batch, 3)
-            before = LogProbs(known[:, 0], known[inputs["chosen"], 1], known[inputs["shifted"], 2])
+            rows = self.reference[inputs["index"]]  # (batch, 3)
+            before = LogProbs(rows[:, 0], rows[inputs["chosen"], 1], rows[inputs["shifted"], 2])
             counts = inputs["counts"] if num_items_in_batch is None else num_items_in_batch
             return joint_loss(log_probs(model, inputs), before, {**inputs, "counts": counts}, weights)
 
         def _get_num_items_in_batch(self, batch_samples: Any, device: Any) -> Any:
             return sum(batch["counts"] for batch in batch_samples).to(device)
 
-    def bring(rows: Sequence[dict[str, int]]) -> dict[str, Tensor]:
+    def collate_rows(rows: Sequence[dict[str, int]]) -> dict[str, Tensor]:
         places = [row["index"] for row in rows]
         return collate([items[place] for place in places], places, padding)
 
     parts["args"].remove_unused_columns = False
     parts["args"].dataset_kwargs = {"skip_prepare_dataset": True}
     rows = Dataset.from_list([{"index": place} for place in range(len(items))])
-    trainer: Any = MixedTrainer(train_dataset=rows, data_collator=bring, **parts)
-    trainer.loss_is_scaled_for_ga = True  # ``counts`` are those of all batches of an optimiser step
+    trainer: Any = MixedTrainer(train_dataset=rows, data_collator=collate_rows, **parts)
+    trainer.loss_is_scaled_for_ga = True  # ``counts`` cover all batches of an optimiser step
     return cast("SFTTrainer", trainer)
 
 
 def remember_reference(trainer: Any) -> None:
-    """Let the mixed trainer compute what the model, as it is now, thinks of every answer."""
+    """Compute the reference: the log-probability of every answer under the model as it is now."""
     import torch
 
     rows, size = trainer.train_dataset, trainer.args.per_device_train_batch_size
@@ -172,9 +173,9 @@ def remember_reference(trainer: Any) -> None:
         for start in range(0, len(rows), size):
             batch = trainer.data_collator([rows[place] for place in range(start, min(start + size, len(rows)))])
             batch = {name: tensor.to(trainer.args.device) for name, tensor in batch.items()}
-            thought = log_probs(trainer.model, batch)
+            probabilities = log_probs(trainer.model, batch)
             index = batch["index"]
-            reference[index, 0] = thought.answer
-            reference[index[batch["chosen"]], 1] = thought.rejected
-            reference[index[batch["shifted"]], 2] = thought.unrelated
+            reference[index, 0] = probabilities.answer
+            reference[index[batch["chosen"]], 1] = probabilities.rejected
+            reference[index[batch["shifted"]], 2] = probabilities.unrelated
     trainer.reference = reference

@@ -1,7 +1,7 @@
-"""A probe: a few steps of a training, in a process of its own, to know what the whole of it will take on this machine.
+"""A probe: a few steps of a training, in their own process, to measure the cost of the whole on this machine.
 
-It is the training itself (``trainer.py``) on chosen rows in a folder that is thrown away; nothing of it is kept but the
-times and the memory. ``python -m grokputer.adapters.training.probe JOB_DIR`` is the process.
+It runs the actual trainer (``trainer.py``) on selected rows in a temporary folder, and keeps only times and memory.
+``python -m grokputer.adapters.training.probe JOB_DIR`` is the process.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from .trainer import row_lengths, take_in_order
 PROCESS = f"{__package__}.probe"
 """The module that is the probe's process."""
 FILE = "probe.json"
-"""What the process leaves in its folder beside a training's result."""
+"""The file with the measurements, in the probe's folder."""
 LIMIT_S = 30.0
-"""Seconds of training after which a probe begins no further step, once it has timed one; chosen."""
+"""Seconds of training after which a probe starts no further step, once it has timed one; chosen."""
 
 
 def probe(job: TrainingJobSpec) -> Estimate:
-    """Try the training and tell what the whole of it will take. The job's folder is left alone.
+    """The estimated cost of the training, from a few steps of it. The job's folder is not changed.
 
-    Raises ``TrainingError`` with the reason when it cannot be trained, memory that is too small included.
+    Raises ``TrainingError`` with the reason when it cannot be trained, insufficient memory included.
     """
     with tempfile.TemporaryDirectory(prefix="grokputer-probe-") as folder:
         directory = Path(folder) / "job"
@@ -52,12 +52,12 @@ def probe(job: TrainingJobSpec) -> Estimate:
         estimate_duration_s(plan, trial, job.recipe),
         result.peak_memory_bytes,
         result.device,
-        f"{len(step_s)} steps tried on this machine",
+        f"{len(step_s)} steps measured on this machine",
     )
 
 
 def shorten(trainer: Any, recipe: Recipe, directory: Path) -> None:
-    """Make a trainer that is about to begin a probe: planned rows in their order, timed steps, one checkpoint."""
+    """Turn a trainer that is about to start into a probe: planned rows in their order, timed steps, one checkpoint."""
     from transformers import TrainerCallback
 
     class Timing(TrainerCallback):

@@ -1,8 +1,8 @@
-"""Training an adapter in a process of its own, and the parent's side of it.
+"""Training an adapter in its own process, seen from the parent.
 
-A process of its own, because the base must be freshly loaded and never evaluated (bitsandbytes repacks 4-bit weights on a
-CPU at the first evaluation, and gradients through them are silently wrong afterwards), and because whatever happens to it
-leaves the parent standing. ``job.py`` says what lies in the job's folder; ``child.py`` is the process.
+The process is separate for two reasons. The base must be freshly loaded and never evaluated: on a CPU, bitsandbytes
+repacks 4-bit weights at the first evaluation, and gradients through them are then silently wrong. And a crash of the
+process does not affect the parent. ``job.py`` describes the job's folder; ``child.py`` is the process.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ..registry.local import hash_directory
 from .job import NOTE, UNTOLD, Progress, TrainingJobSpec, TrainingResult
 
 CHILD = f"{__package__}.child"
-"""The module that is the training process."""
+"""The module of the training process."""
 
 POLL_S = 0.05
-"""How often the parent looks for progress; chosen."""
+"""Seconds between two checks for progress; chosen."""
 
 
 class ProcessLauncher(TrainingLauncher[TrainingJobSpec, TrainingResult]):
-    """Trains in a child process that dies with this one. ``process`` is the module that is the process."""
+    """Trains in a child process that ends with this one. ``process`` is the module of the child."""
 
     def __init__(self, process: str = CHILD) -> None:
         self.process = process
@@ -42,7 +42,7 @@ class ProcessLauncher(TrainingLauncher[TrainingJobSpec, TrainingResult]):
 
 
 class ProcessTraining(LaunchedTraining[TrainingResult]):
-    """A training in a child process, or one that is finished already."""
+    """A training in a child process, or a finished one."""
 
     def __init__(self, job: TrainingJobSpec, process: str | None, notes: Sequence[str]) -> None:
         self.job = job
@@ -54,24 +54,24 @@ class ProcessTraining(LaunchedTraining[TrainingResult]):
         self._child = None if process is None else self._begin(process)
 
     def progress(self) -> Iterator[Progress | str]:
-        """Each step, and notes of checkpoints and weights that cannot be used."""
+        """Each step, and notes about checkpoints and weights that cannot be used."""
         yield from self.notes
         if self._child is not None:
             yield from _follow(self._file, self._before, self._child)
 
     def result(self) -> TrainingResult:
         """The finished training, once ``progress`` has ended. Raises ``TrainingError`` and ``TrainingInterrupted``."""
-        found, code = TrainingResult.read(self.job.directory), 0 if self._child is None else self._child.wait()
-        if found is None and code < 0:
+        result, code = TrainingResult.read(self.job.directory), 0 if self._child is None else self._child.wait()
+        if result is None and code < 0:
             raise TrainingInterrupted(
                 f"training in {self.job.directory} was interrupted: {_cause(code)}; see {self.log}"
             )
-        if found is None or code != 0:
+        if result is None or code != 0:
             raise TrainingError(f"training in {self.job.directory} failed: {_cause(code)}; see {self.log}")
-        return found
+        return result
 
     def stop(self) -> None:
-        """Kill the process if it is under way."""
+        """Kill the process if it is running."""
         if self._child is not None and self._child.poll() is None:
             self._child.kill()
             self._child.wait()
@@ -95,26 +95,26 @@ def train(
     say: Callable[[str], None] = lambda line: None,
     launcher: TrainingLauncher[TrainingJobSpec, TrainingResult] | None = None,
 ) -> TrainingResult:
-    """Train where the launcher does, by default in a child process, and return the finished result. ``say`` is told of
-    checkpoints and weights that cannot be used.
+    """Train with the launcher, by default in a child process, and return the finished result.
 
-    Raises ``TrainingError`` with the reason, and ``TrainingInterrupted`` when a signal ended the child. Interrupted itself
-    (``KeyboardInterrupt`` included), the training is stopped; call again to go on from its last checkpoint.
+    ``say`` gets notes about checkpoints and weights that cannot be used. Raises ``TrainingError`` with the reason, and
+    ``TrainingInterrupted`` when a signal ended the child. If this call is interrupted (``KeyboardInterrupt`` included),
+    it stops the training; call again to continue from the last checkpoint.
     """
     training = (launcher or ProcessLauncher()).start(job)
     try:
-        for told in training.progress():
-            say(told) if isinstance(told, str) else on_progress(told)
+        for update in training.progress():
+            say(update) if isinstance(update, str) else on_progress(update)
     finally:
         training.stop()
     return training.result()
 
 
 def _take_up(job: TrainingJobSpec, say: Callable[[str], None]) -> bool:
-    """Write the job into its folder; True when it still has to be trained. Raises ``TrainingError`` if it has another."""
+    """Write the job into its folder; True when it still has to be trained. Raises ``TrainingError`` if it holds another job."""
     job.directory.mkdir(parents=True, exist_ok=True)
     file = job.directory / "job.json"
-    # Compared as read: a job that was begun before the recipe had a further setting is the same with its default.
+    # Compared after reading, so that a job from before a new recipe setting equals one with its default.
     if file.exists() and TrainingJobSpec.read(job.directory).to_json() != job.to_json():
         raise TrainingError(f"folder {job.directory} holds another training job; give an empty folder")
     write_atomically(file, json.dumps(job.to_json(), indent=1))
@@ -124,9 +124,7 @@ def _take_up(job: TrainingJobSpec, say: Callable[[str], None]) -> bool:
         (job.directory / "result.json").unlink()  # failed before: try again
         return True
     if finished is not None and not _is_whole(finished):
-        say(
-            f"the finished weights in {finished.adapter} are not what was written; they are made from the last checkpoint"
-        )
+        say(f"the finished weights in {finished.adapter} were changed; they are made again from the last checkpoint")
         (job.directory / "result.json").unlink()
         return True
     return finished is None
@@ -140,9 +138,9 @@ def _is_whole(result: TrainingResult) -> bool:
 
 
 def _environment(job: TrainingJobSpec) -> dict[str, str]:
-    """The child's environment: no telemetry, no network where the base lies on this machine, and one GPU.
+    """The child's environment: no telemetry, no network for a local base, and one GPU.
 
-    Of several GPUs transformers would put a copy of the model on each. Segments that grow keep memory from being cut up.
+    With several GPUs, transformers would put a copy of the model on each. Growing segments reduce memory fragmentation.
     """
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if job.base.is_local else {}
@@ -157,7 +155,7 @@ def _environment(job: TrainingJobSpec) -> dict[str, str]:
 
 
 def _follow(file: Path, after: int, child: subprocess.Popen[bytes]) -> Iterator[Progress | str]:
-    """Each progress and each note that stands after so many bytes, as it is written, until the child has ended."""
+    """The progress and notes after this many bytes of the file, as they are written, until the child ends."""
     with file.open("a+", encoding="utf-8") as stream:
         stream.seek(after)
         line = ""
@@ -166,8 +164,8 @@ def _follow(file: Path, after: int, child: subprocess.Popen[bytes]) -> Iterator[
             while part := stream.readline():
                 line += part
                 if line.endswith("\n"):
-                    found = json.loads(line)
-                    yield str(found[NOTE]) if NOTE in found else Progress(**found)
+                    update = json.loads(line)
+                    yield str(update[NOTE]) if NOTE in update else Progress(**update)
                     line = ""
             if has_ended:
                 return
@@ -180,5 +178,5 @@ def _cause(returncode: int) -> str:
     if returncode < 0:
         return f"its process was ended by {signal.Signals(-returncode).name}"
     if returncode == UNTOLD:
-        return "its result could not be written; see whether the disk is full"
+        return "its result could not be written; check whether the disk is full"
     return f"its process ended with exit code {returncode} and without a result"

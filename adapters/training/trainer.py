@@ -1,6 +1,6 @@
-"""What the training process does: QLoRA with TRL on a freshly loaded base that is never evaluated.
+"""The training itself: QLoRA with TRL on a freshly loaded base that is never evaluated.
 
-The loss is of the answer's tokens alone. Runs only in the child process, ``child.py``.
+The loss covers the answer's tokens only. Runs only in the child process, ``child.py``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..registry.files import sync, write_atomically
 from ..registry.local import hash_directory
 from ..registry.lock import Held, hold
 from ..serving.adapted_model import next_logits
-from ..serving.base_model import Base, device, positions, use_threads
+from ..serving.base_model import Base, compute_dtype, device, positions, use_threads
 from ..serving.proof import FILE as REFERENCE
 from ..serving.proof import PROMPTS, Reference, record
 from .batches import MULTIPLE, Item, tokenize
@@ -44,20 +44,20 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "trl")
 LOCK_WAIT_S = 15.0
-"""How long a trainer that lost its parent is waited for to end; chosen: many times what it takes."""
+"""Seconds to wait for the end of a trainer that lost its parent; chosen: far more than it takes."""
 SHORT = 512
-"""Tokens up to which plain attention is computed on a CPU, not the fused kernel: a fifth faster for pages of 150 tokens,
-measured, while its memory grows with the square of the length; chosen."""
+"""Length in tokens up to which a CPU computes plain attention, not the fused kernel: a fifth faster for pages of 150
+tokens, measured, but its memory grows with the square of the length; chosen."""
 
 
 def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None) -> TrainingResult:
-    """Train, write ``adapter/`` and return the result. Raises ``TrainingError`` and whatever the libraries raise.
+    """Train, write ``adapter/`` and return the result. Raises ``TrainingError`` and the errors of the libraries.
 
-    ``prepare`` is given the trainer before it begins.
+    ``prepare`` gets the trainer before it starts.
     """
     started = time.monotonic()
     with _sole_trainer(job.directory):
-        shutil.rmtree(job.directory / "adapter", ignore_errors=True)  # a finished one would have a result beside it
+        shutil.rmtree(job.directory / "adapter", ignore_errors=True)  # without a result beside it, it is not finished
         checkpoint = newest_whole(job.directory, lambda line: _write_line(job.directory, {NOTE: line}))
         use_threads(2)
         examples = read_examples(job.dataset)
@@ -123,7 +123,7 @@ def make_trainer(
 
 @contextlib.contextmanager
 def plain_attention(model: PreTrainedModel, items: Sequence[Item]) -> Iterator[None]:
-    """The model with the attention that is fastest for these items here; afterwards that which it is served with."""
+    """The model with the fastest attention for these items on this device; restored afterwards."""
     served = model.config._attn_implementation
     if device() == "cpu" and max(item.longest for item in items) <= SHORT:
         model.set_attn_implementation("eager")
@@ -132,12 +132,12 @@ def plain_attention(model: PreTrainedModel, items: Sequence[Item]) -> Iterator[N
 
 
 def take_in_order(trainer: Any, order: Order | range) -> None:
-    """Let the trainer take the rows at these places, in this order; with ``set_epoch`` it is another one each epoch."""
-    trainer._get_train_sampler = lambda dataset=None: order  # transformers means it to be overridden
+    """Make the trainer take the rows at these places, in this order; with ``set_epoch`` in another order each epoch."""
+    trainer._get_train_sampler = lambda dataset=None: order  # transformers provides it for overriding
 
 
 def row_lengths(trainer: Any) -> list[int]:
-    """Tokens of each row that the trainer takes; of all its sequences where the collator makes several of one."""
+    """Tokens of each row that the trainer takes; all its sequences where the collator makes several of one."""
     rows = trainer.train_dataset
     if "input_ids" in rows.column_names:
         return [len(ids) for ids in rows["input_ids"]]
@@ -146,7 +146,8 @@ def row_lengths(trainer: Any) -> list[int]:
 
 
 def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
-    """The recipe as TRL takes it."""
+    """The recipe as TRL's arguments."""
+    import torch
     from trl.trainer.sft_config import SFTConfig
 
     return SFTConfig(
@@ -163,10 +164,11 @@ def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
         packing=recipe.packing,
         pad_to_multiple_of=None if recipe.packing else MULTIPLE,
         gradient_checkpointing=recipe.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},  # the reentrant kind asks for gradients of the input
+        gradient_checkpointing_kwargs={"use_reentrant": False},  # the reentrant kind needs gradients of the input
         **_optimizer(recipe),
         seed=recipe.seed,
-        bf16=True,
+        bf16=compute_dtype() == torch.bfloat16,
+        fp16=compute_dtype() == torch.float16,  # with loss scaling
         use_cpu=device() == "cpu",
         save_steps=recipe.checkpoint_steps,
         save_total_limit=2,
@@ -179,12 +181,12 @@ def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
 
 
 def _optimizer(recipe: Recipe) -> dict[str, Any]:
-    """Nothing for ``adamw``, which is the default of transformers, so that its best implementation here is taken."""
+    """Empty for ``adamw``: the default of transformers then picks the best implementation here."""
     return {} if recipe.optimizer == "adamw" else {"optim": recipe.optimizer}
 
 
 def _report(directory: Path, items: int, recipe: Recipe) -> Any:
-    """The callback that writes progress, stops at a loss that is no number, and marks whole checkpoints."""
+    """The callback that writes progress, stops at a loss that is not finite, and marks complete checkpoints."""
     from transformers import TrainerCallback
 
     class Report(TrainerCallback):
@@ -195,9 +197,9 @@ def _report(directory: Path, items: int, recipe: Recipe) -> Any:
             logs: dict[str, float] = kwargs["logs"]
             if "loss" not in logs:
                 return
-            for what, value in (("loss", logs["loss"]), ("gradient's norm", logs.get("grad_norm", 0.0))):
+            for name, value in (("loss", logs["loss"]), ("gradient's norm", logs.get("grad_norm", 0.0))):
                 if not math.isfinite(value):
-                    raise TrainingError(f"the {what} is {value} at step {state.global_step}; lower the learning rate")
+                    raise TrainingError(f"the {name} is {value} at step {state.global_step}; lower the learning rate")
             elapsed = time.monotonic() - self.started
             examples = (state.global_step - self.first) * items * recipe.epochs / state.max_steps
             progress = Progress(
@@ -217,13 +219,13 @@ def _report(directory: Path, items: int, recipe: Recipe) -> Any:
 
 
 def _write_line(directory: Path, line: dict[str, Any]) -> None:
-    """Tell the parent."""
+    """Report a line to the parent."""
     with (directory / "progress.jsonl").open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(line) + "\n")
 
 
 def check_never_evaluated(model: Any) -> None:
-    """Raise ``TrainingError`` when the 4-bit weights were repacked for inference: the gradients were wrong."""
+    """Raise ``TrainingError`` when the 4-bit weights were repacked for inference: the gradients were wrong then."""
     for module in model.modules():
         if getattr(getattr(getattr(module, "weight", None), "quant_state", None), "packing_format_for_cpu", False):
             raise TrainingError(
@@ -232,25 +234,25 @@ def check_never_evaluated(model: Any) -> None:
 
 
 def _reference(model: Any, tokenizer: PreTrainedTokenizerBase, base: Base) -> Reference:
-    """What base and trained model answer, computed the way training did: only dropout is switched off."""
+    """The reference of base and trained model, computed as in training with dropout off."""
     import torch
 
     model.gradient_checkpointing_disable()
-    with without_dropout(model), torch.autocast(device().split(":")[0], torch.bfloat16):
+    with without_dropout(model), torch.autocast(device().split(":")[0], compute_dtype()):
         trained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
         with model.disable_adapter():
             untrained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
     if not all(map(math.isfinite, itertools.chain(*trained))):
-        raise TrainingError("the trained weights give answers that are no numbers; lower the learning rate")
+        raise TrainingError("the trained weights give outputs that are not finite; lower the learning rate")
     return record(untrained, trained, base.fingerprint())
 
 
 def _save(model: Any, base: Base, reference: Reference, directory: Path) -> None:
-    """Write ``adapter/``, whole or not at all."""
+    """Write ``adapter/``, complete or not at all."""
     aside = directory / ASIDE
     shutil.rmtree(aside, ignore_errors=True)
     config = model.peft_config["default"]
-    # A folder's path says nothing elsewhere, and would give the same weights another hash.
+    # A local path means nothing elsewhere, and would change the hash of the same weights.
     config.base_model_name_or_path = Path(base.location).name if base.is_local else base.name
     config.revision = base.revision
     config.target_modules = sorted(config.target_modules)
@@ -274,9 +276,9 @@ def _peak_memory_bytes() -> int:
 
 @contextlib.contextmanager
 def _sole_trainer(directory: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the kernel lets go when this process ends. Raises ``TrainingError``.
+    """Hold the folder's lock, which the kernel releases when this process ends. Raises ``TrainingError``.
 
-    A trainer whose parent was killed may hold it for a moment still; it is waited for.
+    A trainer whose parent was killed may still hold it for a moment, so this waits.
     """
     try:
         with hold(directory / ".lock", LOCK_WAIT_S):

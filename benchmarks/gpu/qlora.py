@@ -106,7 +106,7 @@ def measure(shape: Shape, method: str, steps: int) -> dict[str, Any]:
     use_threads(2)
     libraries = _peak_bytes()
     model = build(shape, is_nf4=method == "nf4")
-    weights = sum(it.numel() * it.element_size() for it in model.parameters())
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     recipe = preset("seed").replace(
         batch=shape.batch, accumulation=shape.accumulation, max_length=shape.length, packing=False, epochs=1
     )
@@ -120,7 +120,7 @@ def measure(shape: Shape, method: str, steps: int) -> dict[str, Any]:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     tokens = steps * shape.batch * shape.accumulation * shape.length
-    trained = sum(it.numel() for it in trainer.model.parameters() if it.requires_grad)
+    trained = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
     return {
         "trained": trained,
         "weights_bytes": weights,

@@ -1,9 +1,12 @@
-"""Go or no-go: whether B is so much better than A, at bars set before the first run, that it should take A's place.
+"""Go or no-go: whether adapter B is enough better than adapter A to replace it, by bars set before the first run.
 
-The bar must be reached by what was seen, and chance must not explain it: the interval of the difference leaves out zero. So of
-two arms that do equally well, B is a go in at most one of twenty comparisons, and in one of 37 where the stars follow from
-success. An arm that is better in one figure and, beyond chance, worse in the other is no go. What can still be either is
-*inconclusive*, and the sentence says how many pairs would tell.
+
+The measured gain must reach the bar, and the interval of the difference must exclude zero. So of two arms that do equally
+well, B is a go in about one of twenty comparisons. Where the stars follow from success, B is a go in about one of 37, and in
+one of 25 at most (21 pairs, of which all differ).
+
+An arm that is better in one metric and significantly worse in the other is a no-go. Anything undecided is *inconclusive*,
+and the sentence says how many pairs would decide.
 """
 
 from __future__ import annotations
@@ -20,21 +23,21 @@ from .paired import PairedEstimate
 from .pairs import Summary
 
 MOST_PAIRS = 10_000
-"""Pairs that nobody runs: a difference that takes more is as good as on its bar; chosen."""
+"""More pairs than a comparison can have in practice: a difference that needs more counts as equal to its bar; chosen."""
 
 
 @dataclass(frozen=True)
 class Bars:
-    """What B must show; see the settings ``ab.*``."""
+    """The bars that B must reach; see the settings ``ab.*``."""
 
     stars: float
-    """Mean stars that B must be better by, or ..."""
+    """Mean stars by which B must be better, or ..."""
     points: float
-    """... percentage points of success."""
+    """... percentage points of success by which B must be better."""
     latency_ms: float
-    """Milliseconds a run; B must be slower by less."""
+    """Milliseconds a run; B must be slower by less than this."""
     minimum: int
-    """Pairs under which nothing is said."""
+    """Fewest pairs for a decision."""
 
     @classmethod
     def of(cls, policy: Policy, role: str) -> Bars:
@@ -54,51 +57,51 @@ class Bars:
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure beside its bar, and how both are told."""
+    """A metric beside its bar, with what is needed to print both."""
 
     name: str
     figure: PairedEstimate
     bar: float
-    """In the figure's own unit, as all of it is."""
+    """In the metric's own unit, as ``figure`` is."""
     scale: float
-    """What it is told in, of that unit."""
+    """The printed number is the metric times this."""
     digits: int
     unit: str
     of_arm: str
-    """The unit of one arm's mean."""
+    """The printed unit of one arm's mean."""
 
     @property
     def is_reached(self) -> bool:
-        """Whether what was seen is as much as the bar."""
+        """Whether the measured difference is at least the bar."""
         return self.figure.difference >= self.bar - 1e-9
 
     @property
     def is_gain(self) -> bool:
-        """Whether the bar is reached, and not by chance."""
+        """Whether the bar is reached, and chance does not explain the difference."""
         return self.is_reached and self.figure.low > 0
 
     @property
     def is_worse(self) -> bool:
-        """Whether B has less of it, beyond chance."""
+        """Whether B is significantly worse."""
         return self.figure.high < 0
 
     @property
     def is_ruled_out(self) -> bool:
-        """Whether a difference as large as the bar is."""
+        """Whether a difference as large as the bar lies outside the interval."""
         return self.figure.high < self.bar
 
     @property
     def times_to_show(self) -> float:
-        """How many times as many pairs would leave out zero, for a figure whose bar is reached."""
+        """How many times as many pairs would exclude zero, for a metric whose bar is reached."""
         return _times(self.figure.difference - self.figure.low, self.figure.difference)
 
     @property
     def times_to_pass(self) -> float:
-        """How many times as many pairs would leave out the bar, on whichever side of it the difference lies."""
+        """How many times as many pairs would exclude the bar, whichever side of it the difference lies on."""
         return _times(self.figure.high - self.figure.difference, abs(self.bar - self.figure.difference))
 
     @property
-    def told_bar(self) -> str:
+    def bar_in_words(self) -> str:
         """The bar in words."""
         return f"{self.bar * self.scale:g}{self.unit}"
 
@@ -114,14 +117,14 @@ class Measured:
 def judge(summary: Summary, bars: Bars) -> Verdict:
     """Go, no-go or inconclusive.
 
-    Reasons of a go: ``better``. Of a no-go: ``worse`` or ``slower``, beyond chance, or ``no gain``: both bars are ruled out. Of
-    an inconclusive one: ``few pairs``, ``undecided``, and ``latency`` for a B that is better but may be too slow. Stars of
-    fewer pairs than ``minimum`` say nothing, and success alone decides.
+    Reasons of a go: ``better``. Of a no-go: ``worse`` or ``slower``, both beyond chance, or ``no gain``: both bars
+    are ruled out. Of an inconclusive verdict: ``few pairs``, ``undecided``, and ``latency`` for a B that is better
+    but may be too slow. Stars of fewer pairs than ``minimum`` are ignored, and success alone decides.
     """
     gains, latency = _gains(summary, bars), _latency(summary, bars)
-    word, reason, found = _find(summary.pairs, gains, latency, bars)
-    told = "; ".join(str(it) for it in (*gains, *latency))
-    message = f"{found}: {told}; over {count_pairs(summary.pairs)}" if told else found
+    word, reason, conclusion = _decide(summary.pairs, gains, latency, bars)
+    figures = "; ".join(str(metric) for metric in (*gains, *latency))
+    message = f"{conclusion}: {figures}; over {count_pairs(summary.pairs)}" if figures else conclusion
     return Verdict(word, reason, message, summary.as_numbers() | {"bars": bars.as_numbers()})
 
 
@@ -130,52 +133,52 @@ def count_pairs(pairs: int) -> str:
     return "1 pair" if pairs == 1 else f"{pairs} pairs"
 
 
-def _find(
+def _decide(
     pairs: int, gains: Sequence[Measured], latency: Sequence[Measured], bars: Bars
 ) -> tuple[Decision, ComparisonReason, str]:
-    """The verdict, its reason, and in words what it follows from."""
+    """The verdict, its reason, and the conclusion in words."""
     if pairs < bars.minimum:
         return Decision.INCONCLUSIVE, ComparisonReason.FEW_PAIRS, f"{bars.minimum} are needed to say anything"
-    if worse := [it.name for it in gains if it.is_worse]:
+    if worse := [gain.name for gain in gains if gain.is_worse]:
         return Decision.NO_GO, ComparisonReason.WORSE, f"worse in {' and '.join(worse)}, beyond chance"
-    if any(it.figure.low >= it.bar for it in latency):
+    if any(metric.figure.low >= metric.bar for metric in latency):
         return Decision.NO_GO, ComparisonReason.SLOWER, f"slower by {bars.latency_ms:g} ms or more, beyond chance"
-    if better := [it.name for it in gains if it.is_gain]:
+    if better := [gain.name for gain in gains if gain.is_gain]:
         how = f"better in {' and '.join(better)}, by the bar and beyond chance"
-        if all(it.is_ruled_out for it in latency):
+        if all(metric.is_ruled_out for metric in latency):
             return Decision.GO, ComparisonReason.BETTER, f"{how}, and not {bars.latency_ms:g} ms slower"
-        needed = _needed(pairs, max(it.times_to_pass for it in latency))
+        needed = _needed(pairs, max(metric.times_to_pass for metric in latency))
         return (
             Decision.INCONCLUSIVE,
             ComparisonReason.LATENCY,
             f"{how}, but it may be {bars.latency_ms:g} ms slower; {needed}",
         )
-    if all(it.is_ruled_out for it in gains):
+    if all(gain.is_ruled_out for gain in gains):
         return (
             Decision.NO_GO,
             ComparisonReason.NO_GAIN,
-            f"a gain of {' or '.join(it.told_bar for it in gains)} is ruled out",
+            f"a gain of {' or '.join(gain.bar_in_words for gain in gains)} is ruled out",
         )
-    if reached := [it for it in gains if it.is_reached]:
-        unclear = [it.times_to_pass for it in latency if not it.is_ruled_out]
-        needed = _needed(pairs, max([min(it.times_to_show for it in reached), *unclear]))
+    if reached := [gain for gain in gains if gain.is_reached]:
+        unclear = [metric.times_to_pass for metric in latency if not metric.is_ruled_out]
+        needed = _needed(pairs, max([min(metric.times_to_show for metric in reached), *unclear]))
         return (
             Decision.INCONCLUSIVE,
             ComparisonReason.UNDECIDED,
             f"the bar is reached, but chance may have done it; {needed}",
         )
-    needed = _needed(pairs, max(it.times_to_pass for it in gains))
+    needed = _needed(pairs, max(gain.times_to_pass for gain in gains))
     return Decision.INCONCLUSIVE, ComparisonReason.UNDECIDED, f"the bar is neither reached nor ruled out; {needed}"
 
 
 def _gains(summary: Summary, bars: Bars) -> Sequence[Measured]:
     """Success, and stars where enough pairs are rated."""
-    found = []
+    metrics = []
     if summary.success is not None:
-        found.append(Measured("success", summary.success, bars.points / 100, 100, 1, " points", " %"))
+        metrics.append(Measured("success", summary.success, bars.points / 100, 100, 1, " points", " %"))
     if summary.stars is not None and summary.stars.pairs >= bars.minimum:
-        found.append(Measured("rating", summary.stars, bars.stars, 1, 2, " stars", ""))
-    return found
+        metrics.append(Measured("rating", summary.stars, bars.stars, 1, 2, " stars", ""))
+    return metrics
 
 
 def _latency(summary: Summary, bars: Bars) -> Sequence[Measured]:
@@ -185,12 +188,13 @@ def _latency(summary: Summary, bars: Bars) -> Sequence[Measured]:
 
 
 def _times(half: float, gap: float) -> float:
-    """How many times as many pairs make an interval's half as short as the gap: it shrinks with their square root."""
+    """How many times as many pairs shrink the interval's half to the gap; it shrinks with the square root of the
+    pairs."""
     return (half / gap) ** 2 if gap > 1e-9 else math.inf
 
 
 def _needed(pairs: int, times: float) -> str:
-    """In words, rounded up to two figures."""
+    """The number of pairs needed, in words, rounded up to two figures."""
     if pairs * times > MOST_PAIRS:
         return f"more than {MOST_PAIRS} pairs would be needed to tell, so near is it to the bar"
     needed = max(math.ceil(pairs * times), pairs + 1)

@@ -1,15 +1,15 @@
-"""What a share of so many runs tells: the interval in which the true share lies."""
+"""The confidence interval of a share: where the true share lies, given so many successes in so many runs."""
 
 from __future__ import annotations
 
 import math
 
 Z = 1.96
-"""Standard errors that a normal mean exceeds in one of twenty cases, on both sides together."""
+"""Standard errors that a normal mean exceeds in one of twenty cases, both sides together."""
 
 
 def wilson(good: int, runs: int, z: float = Z) -> tuple[float, float]:
-    """The interval of the share, in [0, 1]; all of it when there are no runs.
+    """The 95 % interval of the share, in [0, 1]; (0, 1) when there are no runs.
 
     Source: Wilson (1927), the score interval, as recommended by Brown, Cai and DasGupta (2001) for small samples.
     """

@@ -13,7 +13,7 @@ PEOPLE = "human"
 """The source of a rating by a person."""
 
 MOST_STARS = 4
-"""How much the stars of two runs can differ, from 1 to 5."""
+"""The largest difference between the stars of two runs, 1 to 5."""
 
 Rater = tuple[str, str]
 """Source and actor of a rating."""
@@ -25,9 +25,9 @@ class ArmResult:
 
     succeeded: bool
     latency_ms: int
-    """What its steps took, the model's answers and the environment together."""
+    """Total time of its steps, the model's answers and the environment together."""
     stars: Mapping[Rater, int] = field(default_factory=dict)
-    """What each rater said last."""
+    """The latest stars of each rater."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class Pair:
 
     @property
     def raters(self) -> Sequence[Rater]:
-        """Who is believed: the people who rated both, else the reviewer who did. Nobody else's word compares them."""
+        """The raters whose stars count: the people who rated both runs, else the reviewer who rated both."""
         both = sorted(self.a.stars.keys() & self.b.stars.keys())
-        return [it for it in both if it[0] == PEOPLE] or both
+        return [rater for rater in both if rater[0] == PEOPLE] or both
 
     @property
     def stars(self) -> tuple[float, float] | None:
-        """Each arm's mean stars, by those raters; None where nobody rated both."""
+        """Each arm's mean stars, in [1, 5], by those raters; None where no rater rated both runs."""
         raters = self.raters
         if not raters:
             return None
-        return fmean(self.a.stars[it] for it in raters), fmean(self.b.stars[it] for it in raters)
+        return fmean(self.a.stars[rater] for rater in raters), fmean(self.b.stars[rater] for rater in raters)
 
     @property
     def latencies(self) -> tuple[float, float]:
-        """Each arm's, in milliseconds."""
+        """Each arm's latency, in milliseconds."""
         return self.a.latency_ms, self.b.latency_ms
 
     @property
@@ -66,35 +66,36 @@ class Pair:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the pairs come to. A figure is None where there are too few pairs to tell how far it spreads."""
+    """The totals over all pairs. A metric is None where too few pairs show its spread."""
 
     pairs: int
     success: PairedEstimate | None
     """Shares in [0, 1]."""
     stars: PairedEstimate | None
-    """Mean stars, in [1, 5], over the pairs of which somebody rated both runs."""
+    """Mean stars, in [1, 5], over the pairs of which one rater rated both runs."""
     latency: PairedEstimate | None
     """Milliseconds a run."""
     latency_of: str
-    """``done by both``: a run that fails at its first click is not fast. ``all`` where too few pairs are."""
+    """``done by both``: a run that fails at its first click is not fast. ``all`` where both arms did too few pairs."""
     by_people: int
-    """Pairs whose stars are people's."""
+    """Pairs whose stars came from people."""
     tasks: Sequence[Mapping[str, Any]]
     """For each task its pairs, and both arms' successes, mean stars and mean milliseconds."""
 
     @classmethod
     def of(cls, pairs: Sequence[Pair], minimum: int) -> Summary:
-        """The figures over the pairs; ``minimum`` of them must be done by both for their latency to stand for it."""
-        done = [it for it in pairs if it.is_done_by_both]
+        """The totals over the pairs. Latency is that of the pairs which both arms did, where there are at least
+        ``minimum``."""
+        done = [pair for pair in pairs if pair.is_done_by_both]
         timed = done if len(done) >= minimum else pairs
         return cls(
             len(pairs),
             _compare_success(pairs),
-            compare_means([stars for it in pairs if (stars := it.stars) is not None], MOST_STARS),
-            compare_means([it.latencies for it in timed]),
+            compare_means([stars for pair in pairs if (stars := pair.stars) is not None], MOST_STARS),
+            compare_means([pair.latencies for pair in timed]),
             "done by both" if timed is done else "all",
-            sum(any(source == PEOPLE for source, _ in it.raters) for it in pairs),
-            [_sum_up_task(task, pairs) for task in dict.fromkeys(it.task for it in pairs)],
+            sum(any(source == PEOPLE for source, _ in pair.raters) for pair in pairs),
+            [_sum_up_task(task, pairs) for task in dict.fromkeys(pair.task for pair in pairs)],
         )
 
     def as_numbers(self) -> dict[str, Any]:
@@ -114,21 +115,21 @@ def _compare_success(pairs: Sequence[Pair]) -> PairedEstimate | None:
     if not pairs:
         return None
     counts = [0, 0, 0, 0]  # neither, only A, only B, both
-    for it in pairs:
-        counts[it.a.succeeded + 2 * it.b.succeeded] += 1
+    for pair in pairs:
+        counts[pair.a.succeeded + 2 * pair.b.succeeded] += 1
     neither, only_a, only_b, both = counts
     return compare_shares(both, only_a, only_b, neither)
 
 
 def _sum_up_task(task: str, pairs: Sequence[Pair]) -> dict[str, Any]:
-    own = [it for it in pairs if it.task == task]
-    rated = [stars for it in own if (stars := it.stars) is not None]
+    own = [pair for pair in pairs if pair.task == task]
+    rated = [stars for pair in own if (stars := pair.stars) is not None]
     return {
         "task": task,
         "pairs": len(own),
-        "succeeded": {"a": sum(it.a.succeeded for it in own), "b": sum(it.b.succeeded for it in own)},
+        "succeeded": {"a": sum(pair.a.succeeded for pair in own), "b": sum(pair.b.succeeded for pair in own)},
         "stars": _means(rated),
-        "latency_ms": _means([it.latencies for it in own]),
+        "latency_ms": _means([pair.latencies for pair in own]),
     }
 
 

@@ -1,1 +1,1 @@
-"""The aggregates: each decides on its own history and records events."""
+"""The aggregates: each makes its decisions from its own history, and records them as events."""

@@ -1,4 +1,4 @@
-"""An adapter: trained LoRA weights under a name, proven to be applied and held against its parent before any traffic."""
+"""An adapter: trained LoRA weights under a name. It is proven and compared with its parent before it gets traffic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def adapter_name(number: int) -> str:
 
 
 class Adapter(Aggregate):
-    """States: registered, proven, judged on what was held out; or rejected on the way."""
+    """States: registered, proven, judged by the gate; or rejected at any of these."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
@@ -33,17 +33,19 @@ class Adapter(Aggregate):
         self.judged: GateJudged | None = None
         self.rejected: AdapterRejected | None = None
         self.is_missed = False
-        """Whether its weights were not in their folder when they were last looked for."""
+        """Whether its weights were missing from their folder at the last check."""
 
     def register(self, context: Context, **fields: Any) -> None:
-        """Give the weights a name; a second time records nothing."""
+        """Give the weights a name. Idempotent."""
         if self.registered is None:
             self._record(AdapterRegistered, context, **fields)
 
     def evaluate(self, differs: bool, matches: bool, numbers: Mapping[str, Any], context: Context) -> None:
-        """Judge the proof: rejected unless its outputs differ from the base's and are those its trainer recorded.
+        """Judge the proof: reject the adapter unless its outputs differ from the base's and equal those its trainer
+        recorded.
 
-        ``numbers`` are the fields of ``AdapterVerified`` beside the names. A second time records nothing.
+        ``numbers`` are the fields of ``AdapterVerified`` beside the names. Idempotent. Raises ``NotPossible`` before
+        the registration.
         """
         names = self._names
         if self.proof is not None or self.rejected is not None:
@@ -56,7 +58,7 @@ class Adapter(Aggregate):
             self._record(AdapterVerified, context, **names, **numbers)
 
     def judge(self, judgement: Verdict, measured: str, up_to: int, context: Context) -> None:
-        """Record the gate's judgement; a second time records nothing. Raises ``NotPossible`` before the proof."""
+        """Record the gate's verdict. Idempotent. Raises ``NotPossible`` before the proof."""
         names = self._names
         if self.proof is None:
             raise NotPossible(f"{names['adapter']} is not proven yet; its proof comes before the gate")
@@ -77,19 +79,20 @@ class Adapter(Aggregate):
         )
 
     def reject(self, reason: str, context: Context, numbers: Mapping[str, Any] | None = None) -> None:
-        """Refuse it before any traffic. One that has passed the gate is not refused any more: its rollout decides."""
+        """Refuse the adapter before any traffic. After it has passed the gate this records nothing: its rollout
+        decides."""
         names = self._names
         has_passed = self.judged is not None and self.judged.verdict == Decision.PASS
         if self.rejected is None and not has_passed:
             self._record(AdapterRejected, context, **names, reason=reason, numbers=dict(numbers or {}))
 
     def miss(self, serves: str, context: Context) -> None:
-        """Record that its weights are gone while it serves as ``live`` or ``canary``; a second time records nothing."""
+        """Record that its weights are missing while it serves as ``live`` or ``canary``. Idempotent."""
         if not self.is_missed:
             self._record(WeightsMissed, context, **self._names, weights=self._weights, serves=serves)
 
     def find(self, context: Context) -> None:
-        """Record that its weights are back; where they were not missed nothing is recorded."""
+        """Record that missing weights are back. Idempotent."""
         if self.is_missed:
             self._record(WeightsFound, context, **self._names, weights=self._weights)
 

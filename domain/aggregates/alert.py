@@ -1,7 +1,7 @@
-"""An alert: what people must hear of, raised once, and told by each channel until it has arrived or is given up.
+"""An alert: raised once for people to see, then sent by each channel until it is delivered or given up.
 
-A channel that is on when an alert is raised owes its delivery. One attempt follows another with a growing wait between
-them, so an alert arrives at least once, and always under the same id.
+Each channel that is on when an alert is raised delivers it. Attempts repeat with growing waits. So an alert arrives
+at least once, always under the same id.
 """
 
 from __future__ import annotations
@@ -34,51 +34,28 @@ from ..settings.settings import Policy
 from .base import ACTOR, Aggregate, Context, derive_id
 
 CHANNELS = {"webhook": "alert.webhook", "email": "alert.email_to"}
-"""Every channel, and the setting that turns it on by saying where to."""
+"""Every channel, and the setting that turns it on by naming its target."""
 
 APPROVAL = "approval is needed"
-"""What the reason of a rollout that was paused for it begins with."""
+"""The reason of a rollout that waits for approval begins with this."""
 
 GROWTH = 4
-"""Each wait between attempts is this many times the last; chosen: ten attempts from ten seconds on take three days."""
+"""Factor between one wait and the next; chosen: ten attempts that begin with ten seconds take three days."""
 LONGEST_WAIT_S = 86_400.0
-"""A day: the longest wait of the example schedule of Standard Webhooks 1.0.0, "Deliverability and reliability"."""
+"""One day: the longest wait of the example schedule of Standard Webhooks 1.0.0, "Deliverability and reliability"."""
 JITTER = 0.25
-"""A wait is up to this share shorter or longer, so that what failed together is not repeated together; chosen."""
+"""A wait is up to this share shorter or longer, so that deliveries that failed together are not retried together;
+chosen."""
 LONGEST_MESSAGE = 1000
 """Characters of a message; chosen: webhooks should stay far under 20 kB."""
 
-NEXT_STEPS = {
-    "breach": "A training is requested. 'grokputer work' carries it out, 'grokputer status' shows how far it is.",
-    "canary failed": "All runs go to what was live before. 'grokputer why {adapter}' shows what it was judged by; "
-    "correcting failed runs makes the next training better.",
-    "canary inconclusive": "It keeps its share of the runs until you decide: 'grokputer rollouts resume {adapter}', "
-    "'... promote {adapter}' or '... abort {adapter}'.",
-    "approval needed": "It keeps its share of the runs until you decide: 'grokputer rollouts approve {adapter}' or "
-    "'... abort {adapter}'.",
-    "adapter rejected": "No run was sent to it. 'grokputer why {adapter}' shows the numbers.",
-    "training failed": "'grokputer doctor' checks the machine; then ask again with 'grokputer train {role}'.",
-    "low mean": "'grokputer runs --role {role}' lists what was rated; correct what failed, or take back what was "
-    "promoted last with 'grokputer rollouts rollback'.",
-    "rollout paused": "It keeps its share of the runs until a person decides: 'grokputer rollouts resume {adapter}', "
-    "'... promote {adapter}' or '... abort {adapter}'.",
-    "rolled back": "'grokputer rollouts forward {adapter}' makes it live again; 'grokputer train {role}' asks for a new one.",
-    "rolled forward": "Nothing needs to be done. 'grokputer rollouts rollback {adapter}' takes it back.",
-    "rollout ended": "'grokputer rollouts forward {adapter}' makes it live all the same; 'grokputer train {role}' asks for a "
-    "new one.",
-    "weights missing": "Put the folder back, from a backup if there is one; or send the runs elsewhere with "
-    "'grokputer rollouts rollback {adapter}'.",
-    "test": "Nothing has happened; somebody tries whether alerts arrive.",
-}
-"""What to do about each kind of alert."""
-
 NOTES = ("rolled forward",)
-"""Kinds that ask for nothing: they are never open, and do not end."""
+"""Kinds that need no action: such an alert is never open and never resolved."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """What people must hear of; the fields are those of ``AlertRaised``."""
+    """What an alert says; the fields are those of ``AlertRaised``."""
 
     kind: str
     severity: str
@@ -86,99 +63,97 @@ class Notice:
     adapter: str | None
     message: str
     by: str = ACTOR
-    """Who did what it is about."""
+    """Actor of the event that the alert is about."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """An alert on its way by one channel, or the word that it is resolved."""
+    """An alert, or the news that it is resolved, as one channel sends it."""
 
     id: str
     alert: AlertRaised
     position: int
-    """Of what is told in the log; 0 for what is not in it."""
+    """Log position of the event that is sent; 0 where it is not in the log."""
     resolved: AlertResolved | None = None
-    """That the alert is over, where this is what is told."""
+    """The end of the alert, where that is what is sent."""
     first_id: str = ""
-    """The id under which the alert itself was sent by the channel, where this tells that it is over."""
-
-    @property
-    def next_step(self) -> str:
-        """What to do about it, a sentence or two."""
-        if self.resolved is not None:
-            return "Nothing needs to be done about it any more."
-        step = NEXT_STEPS.get(self.alert.kind, "'grokputer status' shows how things stand.")
-        return step.format(adapter=self.alert.adapter, role=self.alert.role)
+    """Where the end of the alert is sent: the id under which this channel sent the alert."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt did not arrive."""
+    """Why an attempt failed."""
 
     reason: str
     after_s: float = 0.0
-    """Seconds that the receiver asks to be left alone."""
+    """Seconds that the receiver asks to wait."""
     is_final: bool = False
-    """Whether it says that it wants nothing more at all."""
+    """Whether the receiver wants no further attempt."""
 
 
 def alert_id(cause: str, kind: str, role: str) -> UUID:
-    """The one alert of this kind that the event with this reference leads to."""
+    """The id of the one alert of this kind that the event with this reference causes."""
     return derive_id("alert", cause, kind, role)
 
 
 def delivery_id(alert: UUID, channel: str, *, is_resolved: bool = False) -> str:
-    """What the delivery of the alert by the channel is known by, hex; another for the word that it is resolved."""
+    """The id, hex, of the alert's delivery by the channel; the news that it is resolved has another one."""
     return derive_id("delivery", alert.hex, channel, *(["resolved"] if is_resolved else [])).hex
 
 
 def notice_of(event: Event) -> Notice | None:
-    """What people must hear of the event, None for most; a low mean is no event's alone (``low_mean``)."""
+    """What people are told about the event; None for most events. A low mean has its own function, ``low_mean``."""
     match event:
         case RatingThresholdBreached():
             live = event.adapter or "the base"
-            said = f"mean {event.mean:.2f} of the last {event.count} ratings of {live} is under {event.threshold:g}"
+            message = f"mean {event.mean:.2f} of the last {event.count} ratings of {live} is under {event.threshold:g}"
             if event.rule == "sequential":
-                said = f"the ratings of {live} have fallen: {event.message}"
-            return Notice("breach", "warning", event.role, event.adapter, said)
+                message = f"the ratings of {live} have fallen: {event.message}"
+            return Notice("breach", "warning", event.role, event.adapter, message)
         case AdapterRolledBack():
             return _notice_of_end(event)
         case RolloutPaused(cause="person"):
-            said = f"{event.actor} paused the rollout of {event.adapter}: {event.reason}"
-            return Notice("rollout paused", "warning", event.role, event.adapter, said, event.actor)
+            message = f"{event.actor} paused the rollout of {event.adapter}: {event.reason}"
+            return Notice("rollout paused", "warning", event.role, event.adapter, message, event.actor)
         case RolloutPaused():
-            said = f"the rollout of {event.adapter} is paused: {event.reason}"
+            message = f"the rollout of {event.adapter} is paused: {event.reason}"
             kind = "approval needed" if event.reason.startswith(APPROVAL) else "canary inconclusive"
-            return Notice(kind, "warning", event.role, event.adapter, said)
+            return Notice(kind, "warning", event.role, event.adapter, message)
         case AdapterPromoted(cause="forward"):
-            said = f"{event.actor} made {event.adapter} live in place of {event.replaced or 'the base'}: {event.reason}"
-            return Notice("rolled forward", "info", event.role, event.adapter, said, event.actor)
+            message = (
+                f"{event.actor} made {event.adapter} live in place of {event.replaced or 'the base'}: {event.reason}"
+            )
+            return Notice("rolled forward", "info", event.role, event.adapter, message, event.actor)
         case WeightsMissed():
-            said = f"the weights of {event.adapter}, which is {event.serves}, are not in their folder: {event.weights}"
-            return Notice("weights missing", "critical", event.role, event.adapter, said)
+            message = (
+                f"the weights of {event.adapter}, which is {event.serves}, are not in their folder: {event.weights}"
+            )
+            return Notice("weights missing", "critical", event.role, event.adapter, message)
         case AdapterRejected():
-            said = f"{event.adapter} was rejected before any traffic: {event.reason}"
-            return Notice("adapter rejected", "warning", event.role, event.adapter, said)
+            message = f"{event.adapter} was rejected before any traffic: {event.reason}"
+            return Notice("adapter rejected", "warning", event.role, event.adapter, message)
         case TrainingFailed():
             return Notice("training failed", "critical", event.role, None, f"a training failed: {event.reason}")
     return None
 
 
 def _notice_of_end(event: AdapterRolledBack) -> Notice:
-    """What people must hear of a rollback: a canary that failed, what a person decided, or what another decision led to."""
+    """What people are told about a rollback: by the canary's verdict, by a person, or because another decision ended
+    it."""
     to = event.stable or "the base"
     if event.cause == "person":
-        said = f"{event.actor} rolled {event.adapter} back to {to}: {event.reason}"
-        return Notice("rolled back", "warning", event.role, event.adapter, said, event.actor)
+        message = f"{event.actor} rolled {event.adapter} back to {to}: {event.reason}"
+        return Notice("rolled back", "warning", event.role, event.adapter, message, event.actor)
     if event.cause == "comparison":
-        said = f"the rollout of {event.adapter} ended: {event.reason}"
-        return Notice("rollout ended", "warning", event.role, event.adapter, said)
-    said = f"{event.adapter} was rolled back to {to}: {event.reason}"
-    return Notice("canary failed", "critical", event.role, event.adapter, said)
+        message = f"the rollout of {event.adapter} ended: {event.reason}"
+        return Notice("rollout ended", "warning", event.role, event.adapter, message)
+    message = f"{event.adapter} was rolled back to {to}: {event.reason}"
+    return Notice("canary failed", "critical", event.role, event.adapter, message)
 
 
 def say_end(event: Event, mean: float = 0.0) -> str:
-    """How the event brought an alert to its end, without a full stop; ``mean`` is that of the window which has recovered."""
+    """How the event ended an alert, without a full stop; ``mean`` is the window's, in stars, for an alert about a low
+    mean."""
     match event:
         case RolloutResumed():
             return f"{event.actor} resumed the rollout of {event.adapter}: {event.reason}"
@@ -200,11 +175,12 @@ def say_end(event: Event, mean: float = 0.0) -> str:
 
 
 RECOVERED_BY = 0.25
-"""Stars over the setting from which a mean that was low is low no more; chosen: one that wavers about it alerts once."""
+"""Stars above the setting at which a low mean counts as recovered; chosen: a mean that varies around the bar alerts
+once."""
 
 
 def is_low(stars: Sequence[int], role: str, policy: Policy, *, was_low: bool) -> bool:
-    """Whether the mean of enough ratings lies under ``alert.min_mean_rating``, or has not risen enough since it did."""
+    """Whether the mean of enough ratings is under ``alert.min_mean_rating``; once low, until it has recovered."""
     if len(stars) < policy.rating(role).minimum:
         return False
     bar = policy.alert(role).min_mean_rating
@@ -212,47 +188,49 @@ def is_low(stars: Sequence[int], role: str, policy: Policy, *, was_low: bool) ->
 
 
 def low_mean(window: Window, policy: Policy) -> Notice:
-    """What people must hear when the mean of the window has fallen under ``alert.min_mean_rating``."""
-    said = (
+    """What people are told when the mean of the window has fallen under ``alert.min_mean_rating``."""
+    message = (
         f"mean {window.mean:.2f} of the last {len(window.ratings)} ratings of {window.adapter or 'the base'} "
         f"is under {policy.alert(window.role).min_mean_rating:g}"
     )
-    return Notice("low mean", "critical", window.role, window.adapter, said)
+    return Notice("low mean", "critical", window.role, window.adapter, message)
 
 
 def wait_s(delivery: str, attempt: int, first_s: float) -> float:
-    """Seconds from the failed attempt (from 1) to the next: growing, with a jitter that is drawn from id and attempt."""
+    """Seconds from the failed attempt (from 1) to the next: growing, with a jitter that is derived from id and
+    attempt."""
     drawn = int.from_bytes(sha256(f"{delivery}/{attempt}".encode()).digest()[:4]) / 2**32
     # The exponent is bounded: a float has no 4 ** 1000.
-    longer: float = min(first_s * GROWTH ** min(attempt - 1, 60), LONGEST_WAIT_S)
-    return longer * (1 - JITTER + 2 * JITTER * drawn)
+    wait: float = min(first_s * GROWTH ** min(attempt - 1, 60), LONGEST_WAIT_S)
+    return wait * (1 - JITTER + 2 * JITTER * drawn)
 
 
 class Alert(Aggregate):
-    """Raised once; then, for each channel that owes it, attempts until it is delivered or given up."""
+    """Raised once; then each channel attempts its delivery until it arrives or is given up."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.raised: AlertRaised | None = None
         self.is_resolved = False
         self.attempts: dict[str, int] = {}
-        """By the id of the delivery, as are those that are settled."""
+        """Number of attempts, by the id of the delivery."""
         self.settled: set[str] = set()
 
     def raise_(self, notice: Notice, context: Context) -> None:
-        """Record that people must look, the message as one printable line; a second time records nothing."""
+        """Record the alert, its message as one printable line. Idempotent."""
         if self.raised is None:
             self._record(AlertRaised, context, **{**vars(notice), "message": _one_line(notice.message)})
 
     def resolve(self, message: str, context: Context) -> None:
-        """Record that it is over, once; of an alert from before this was told nothing is recorded."""
+        """Record that the alert is over. Idempotent. An alert stored before version 3 of ``AlertRaised`` is not
+        resolved."""
         if self.raised is not None and self.raised.by and not self.is_resolved:
             self._record(AlertResolved, context, message=_one_line(message))
 
     def deliver(self, channel: str, to: str, answer: str, context: Context, *, is_resolved: bool = False) -> None:
-        """Record that it has arrived; after that, and after it was given up, nothing more is recorded.
+        """Record that the delivery arrived. After that, and after it was given up, nothing more is recorded.
 
-        With ``is_resolved`` it is the word that it is over, and so for ``fail``.
+        With ``is_resolved`` it is the delivery of the news that the alert is over; so too for ``fail``.
         """
         id = delivery_id(self.id, channel, is_resolved=is_resolved)
         if id not in self.settled:
@@ -269,17 +247,17 @@ class Alert(Aggregate):
         *,
         is_resolved: bool = False,
     ) -> None:
-        """Record that an attempt did not arrive, and when the next is due: none after ``alert.max_attempts``."""
+        """Record that an attempt failed, and when the next is due: None after ``alert.max_attempts``."""
         id = delivery_id(self.id, channel, is_resolved=is_resolved)
         if id in self.settled:
             return
         attempt = self.attempts.get(id, 0) + 1
-        again: float | None = None
+        next_in_s: float | None = None
         if not failure.is_final and attempt < policy.channels.max_attempts:
-            own = wait_s(id, attempt, policy.channels.retry_s)
-            again = round(max(own, min(failure.after_s, LONGEST_WAIT_S)), 1)
+            delay = wait_s(id, attempt, policy.channels.retry_s)
+            next_in_s = round(max(delay, min(failure.after_s, LONGEST_WAIT_S)), 1)
         fields = {"channel": channel, "to": to, "delivery": id, "attempt": attempt}
-        self._record(AlertDeliveryFailed, context, **fields, reason=failure.reason, again_in_s=again)
+        self._record(AlertDeliveryFailed, context, **fields, reason=failure.reason, again_in_s=next_in_s)
 
     def _apply(self, event: Event) -> None:
         match event:
@@ -297,5 +275,5 @@ class Alert(Aggregate):
 
 def _one_line(text: str) -> str:
     """The text as one printable line of ``LONGEST_MESSAGE`` characters at most."""
-    line = "".join(it if it.isprintable() else " " for it in text)
+    line = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(line.split())[:LONGEST_MESSAGE]

@@ -1,8 +1,7 @@
-"""The base of all aggregates: decide in public, apply in private.
+"""The base class of all aggregates: public methods decide, private ones apply.
 
-A command method checks and raises; applying a fact only assigns and never raises, so that stored history always loads,
-however the rules have changed since. The clock, the actor and the cause come in with each command, because nothing in here
-may read them.
+A command method checks and raises. Applying an event only assigns and never raises, so stored history always loads,
+even after the rules have changed. Time, actor and cause come in with each command, because the domain reads no clock.
 """
 
 from __future__ import annotations
@@ -16,23 +15,23 @@ from uuid import UUID, uuid5
 from ..events import Event
 
 ACTOR = "grokputer"
-"""Who does what the program does by itself; where another acted, a person decided."""
+"""The actor of what the program does by itself; any other actor is a person or a part named in ``OWN_NAMES``."""
 
 OWN_NAMES = frozenset({ACTOR, "reviewer", "bench", "demo"})
 """Actors that are parts of the program. Every other actor is a person, whose name the log knows by a content key."""
 
 NAMESPACE = UUID("5f0b9d0e-5c3c-4a8e-9d52-6f1f0a3e7c11")
-"""Ids derived from other ids live in here, so that doing a thing twice names the same aggregate twice."""
+"""Namespace of derived ids, so that repeating a command names the same aggregate again."""
 
 
 def derive_id(*parts: object) -> UUID:
-    """The id that these parts always give: what makes a command's effect happen once."""
+    """The id that is always derived from these parts. It makes commands idempotent."""
     return uuid5(NAMESPACE, "/".join(str(part) for part in parts))
 
 
 @dataclass(frozen=True)
 class Context:
-    """What surrounds a decision: when, who, and which event led to it."""
+    """Time, actor and cause of a decision."""
 
     time: datetime
     actor: str
@@ -40,7 +39,7 @@ class Context:
 
 
 class Aggregate:
-    """A thing with a history: its state is what its events say."""
+    """An object whose state follows from its events."""
 
     def __init__(self, id: UUID) -> None:
         self.id = id
@@ -49,7 +48,7 @@ class Aggregate:
 
     @classmethod
     def project(cls, id: UUID, events: Iterable[Event]) -> Self:
-        """The aggregate of this id after these events, all that it has had."""
+        """The aggregate of this id after these events, which must be all of its history."""
         aggregate = cls(id)
         for event in events:
             aggregate._apply(event)
@@ -70,7 +69,7 @@ class Aggregate:
         self._pending.append(event)
 
     def _apply(self, event: Event) -> None:
-        """Assign what the fact says; subclasses must neither check nor raise."""
+        """Assign what the event says; subclasses must neither check nor raise."""
 
     @property
     def pending(self) -> Sequence[Event]:
@@ -83,5 +82,5 @@ class Aggregate:
         return pending
 
     def take_back(self, events: Sequence[Event]) -> None:
-        """Hold collected events pending again, as they could not be stored."""
+        """Make collected events pending again, because they could not be stored."""
         self._pending[:0] = events

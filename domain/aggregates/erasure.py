@@ -1,4 +1,5 @@
-"""An erasure: words of a run or a person are deleted from the content store, and why is on record."""
+"""An erasure: texts of a run or a person are deleted from the content store, and the log keeps the fact and the
+reason."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from .base import Aggregate, Context
 
 
 class ContentErasure(Aggregate):
-    """One deletion; it happens once."""
+    """One deletion of texts."""
 
     def erase(
         self,
@@ -24,7 +25,7 @@ class ContentErasure(Aggregate):
         reason: str,
         erased: str,
     ) -> None:
-        """Record what is deleted; the fields are those of ``ContentErased``. Raises ``NotPossible`` without a reason."""
+        """Record the deletion; the fields are those of ``ContentErased``. Raises ``NotPossible`` without a reason."""
         if not reason.strip():
             raise NotPossible("an erasure is on record for good, so it needs a reason", hint=Hint.GIVE_REASON)
         self._record(

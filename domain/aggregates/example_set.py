@@ -1,4 +1,4 @@
-"""A set of examples that no run of ours gave: imported from outside, or made by a teacher."""
+"""A set of examples that no run of this log produced: imported from outside, or made by a teacher."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from .base import Aggregate, Context, derive_id
 
 
 def example_set_id(role: str, dataset: str) -> UUID:
-    """The one set of a role with this hash: the same file imported again is the same set."""
+    """The id of the role's set with this hash: the same file imported again is the same set."""
     return derive_id("examples", role, dataset)
 
 
 class ExampleSet(Aggregate):
-    """It is recorded once and never changes."""
+    """Recorded once; it never changes."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.recorded: ExamplesImported | ExamplesSynthesized | None = None
 
     def import_(self, context: Context, **fields: Any) -> None:
-        """Record a set from outside; the fields are those of ``ExamplesImported``. A second time records nothing."""
+        """Record a set from outside; the fields are those of ``ExamplesImported``. Idempotent."""
         if self.recorded is None:
             self._record(ExamplesImported, context, **fields)
 
     def synthesize(self, context: Context, **fields: Any) -> None:
-        """Record what a teacher made; the fields are those of ``ExamplesSynthesized``. A second time records nothing."""
+        """Record a set that a teacher made; the fields are those of ``ExamplesSynthesized``. Idempotent."""
         if self.recorded is None:
             self._record(ExamplesSynthesized, context, **fields)
 

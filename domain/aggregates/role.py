@@ -1,4 +1,4 @@
-"""When ratings have fallen: by evidence, or by the plain rule of a rolling mean; and what keeps either from its own echo."""
+"""A role's improvement: its ratings are judged, a breach opens a cycle, and a latch prevents repeated breaches."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ def role_id(role: str) -> UUID:
 
 
 class RoleImprovement(Aggregate):
-    """What a role is going through: at most one cycle in flight, latched after a breach until there is news.
+    """The improvement state of a role: at most one open cycle, and a latch after each breach.
 
-    The latch opens again when another adapter version is live, or when ``rating.cooldown`` more ratings have come since
-    the cycle closed (else a declined training would be the last); twice as many after each cycle that did not help.
+    The latch opens when another adapter version is live, or when ``rating.cooldown`` more ratings have come since the
+    cycle closed. Without the second condition a declined training would be the last one. The cooldown doubles after
+    each cycle that ends without a promotion.
     """
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.open_cycle: str | None = None
         self.opened: RatingThresholdBreached | CycleOpened | None = None
-        """What opened the newest cycle."""
+        """The event that opened the newest cycle."""
         self.latched_adapter: str | None = None
         self.is_latched = False
         self.closed_total = 0
         self.cycles_in_vain = 0
-        """Closed since the last promotion without one."""
+        """Cycles closed since the last promotion."""
         self.is_suppression_noted = False
 
     def look(self, window: Window, policy: Policy, context: Context) -> None:
-        """Look at the window after a rating, and record a breach once per crossing, or once that one was suppressed."""
+        """Judge the window after a rating. A breach is recorded once per crossing; a suppressed one is recorded once
+        too."""
         verdict = judge_ratings(window, policy)
         if verdict.verdict != Decision.BREACH:
             return
@@ -81,17 +83,17 @@ class RoleImprovement(Aggregate):
         return None if waited >= trigger_terms(policy, window.role).wait(self.cycles_in_vain) else "cooldown"
 
     def open(self, role: str, adapter: str | None, reason: str, context: Context) -> None:
-        """Begin a cycle because a person says so. Raises ``NotPossible`` while one is in flight."""
+        """Open a cycle at a person's request. Raises ``NotPossible`` while one is open."""
         if self.open_cycle is not None and self.opened is not None:
             raise NotPossible(
-                f"role {role} has a cycle in flight; it was opened by {self.opened.actor} at "
-                f"{self.opened.time:%Y-%m-%d %H:%M:%S} UTC; wait until it is closed",
+                f"role {role} already has an open cycle, opened by {self.opened.actor} at "
+                f"{self.opened.time:%Y-%m-%d %H:%M:%S} UTC; it must close first",
                 hint=Hint.SEE_STATUS,
             )
         self._record(CycleOpened, context, role=role, adapter=adapter, reason=reason)
 
     def close(self, role: str, outcome: str, detail: str, total: int, context: Context) -> None:
-        """End the cycle in flight; without one this records nothing."""
+        """Close the open cycle; without one this records nothing."""
         if self.open_cycle is not None:
             self._record(CycleClosed, context, role=role, outcome=outcome, detail=detail, total=total)
 

@@ -1,4 +1,4 @@
-"""A rollout: an adapter on a share of the traffic until it is promoted or rolled back."""
+"""A rollout: an adapter serves a share of the traffic until it is promoted or rolled back."""
 
 from __future__ import annotations
 
@@ -24,28 +24,30 @@ from .base import Aggregate, Context, derive_id
 
 
 def rollout_id(adapter: UUID) -> UUID:
-    """The one rollout of an adapter."""
+    """The id of an adapter's one rollout."""
     return derive_id("rollout", adapter.hex)
 
 
-class ShortLook(NamedTuple):
-    """A look at a canary in short: two looks that are equal in short say the same."""
+class ShortVerdict(NamedTuple):
+    """A verdict on the canary in short."""
 
     verdict: str
     reason: str
     next_weight_percent: int | None
-    """The larger share that the look asks for, if any."""
+    """The larger share that the verdict asks for, if any."""
 
 
-def in_short(look: Verdict | CanaryAssessed) -> ShortLook:
-    """What makes the look another than the last."""
-    return ShortLook(look.verdict, look.reason, look.numbers.get("next_weight_percent"))
+def in_short(look: Verdict | CanaryAssessed) -> ShortVerdict:
+    """What distinguishes one verdict on the canary from the next."""
+    return ShortVerdict(look.verdict, look.reason, look.numbers.get("next_weight_percent"))
 
 
-def is_news(verdict: Verdict, phase: str, last: ShortLook | None) -> bool:
-    """Whether a look says anything new: nothing has been decided, and it does not hold for the same reason as the last one
-    (None: there was none), unless it asks for another share. Of a paused rollout the one thing that is new is that it must be
-    rolled back."""
+def is_news(verdict: Verdict, phase: str, last: ShortVerdict | None) -> bool:
+    """Whether a verdict on the canary must be recorded, given the last one (None: there was none).
+
+    A progressing rollout records a verdict that differs from the last in decision, reason or wanted share, until one
+    decides. A paused rollout records only that the canary must be rolled back.
+    """
     if phase == RolloutPhase.PAUSED:
         return verdict.verdict == Decision.ROLL_BACK and (last is None or last.verdict != Decision.ROLL_BACK)
     if phase != RolloutPhase.PROGRESSING or (last is not None and last.verdict != Decision.HOLD):
@@ -54,27 +56,27 @@ def is_news(verdict: Verdict, phase: str, last: ShortLook | None) -> bool:
 
 
 DECISIONS = (RolloutStarted, RolloutPaused, RolloutResumed, AdapterPromoted, AdapterRolledBack)
-"""The facts that change the phase of a rollout."""
+"""The events that change the phase of a rollout."""
 
 
 def say_decision(event: RolloutEvent) -> str:
-    """What was decided of a rollout, by whom, when and why, in one line without a full stop."""
+    """What was decided about a rollout, by whom, when and why, in one line without a full stop."""
     name, reason = event.adapter, getattr(event, "reason", "")
     match event:
         case RolloutPaused():
-            done = f"{name} was paused"
+            outcome = f"{name} was paused"
         case RolloutResumed():
-            done = f"{name} was resumed"
+            outcome = f"{name} was resumed"
         case CanaryWeightSet():
-            done = f"{name} was given {event.weight_percent} % of the runs"
+            outcome = f"{name} was given {event.weight_percent} % of the runs"
         case AdapterPromoted():
-            done = f"{name} was {'rolled forward' if event.cause == 'forward' else 'promoted'}"
+            outcome = f"{name} was {'rolled forward' if event.cause == 'forward' else 'promoted'}"
         case AdapterRolledBack():
-            done = f"{name} was rolled back to {event.stable or 'the base'}"
+            outcome = f"{name} was rolled back to {event.stable or 'the base'}"
         case _:
-            done = f"the rollout of {name} was started"
+            outcome = f"the rollout of {name} was started"
     why = f": {' '.join(reason.split())}" if reason else ""
-    return f"{done} by {event.actor} at {event.time:%Y-%m-%d %H:%M:%S} UTC{why}"
+    return f"{outcome} by {event.actor} at {event.time:%Y-%m-%d %H:%M:%S} UTC{why}"
 
 
 class Rollout(Aggregate):
@@ -86,14 +88,14 @@ class Rollout(Aggregate):
         self.phase = "none"
         self.weight_percent = 0
         self.is_share_by_hand = False
-        """Whether a person has set its share, which the program does not raise any more."""
+        """Whether a person has set the canary's share; the program then no longer raises it."""
         self.replaced: str | None = None
-        """What was live before the adapter: where its runs go when it is rolled back."""
+        """What was live before the adapter; a rollback sends the runs there."""
         self.latest: RolloutEvent | None = None
-        """The newest decision on its phase or, by a person, on its share."""
+        """The newest decision on the phase, or by a person on the share."""
         self.assessed: CanaryAssessed | None = None
-        self.said: ShortLook | None = None
-        """The last look since it began or was resumed."""
+        self.said: ShortVerdict | None = None
+        """The last verdict, in short, since the start or the last resumption."""
 
     @property
     def _names(self) -> dict[str, str]:
@@ -103,30 +105,30 @@ class Rollout(Aggregate):
 
     @property
     def is_over(self) -> bool:
-        """Whether it has been decided."""
+        """Whether it is promoted or rolled back."""
         return self.phase in (RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK)
 
     def start(self, context: Context, **fields: Any) -> None:
-        """Send the share to the canary; the fields are those of ``RolloutStarted``. A second time records nothing."""
+        """Give the canary its first share; the fields are those of ``RolloutStarted``. Idempotent."""
         if self.started is None:
             self._record(RolloutStarted, context, **fields)
 
     def weigh(self, weight_percent: int, context: Context) -> None:
-        """Give the canary a larger share of the runs that begin from now on."""
+        """Raise the canary's share of the runs that begin from now on."""
         if self.phase == RolloutPhase.PROGRESSING and weight_percent > self.weight_percent:
             self._set_weight(weight_percent, context)
 
     def share(self, weight_percent: int, reason: str, context: Context) -> None:
-        """Give the canary the share that a person wants, 1 to 99 %; its ramp changes this share no more.
+        """Set the canary's share by hand, 1 to 99 %; the ramp no longer changes it.
 
-        Raises ``NotPossible`` where the rollout is over or the share is none.
+        Raises ``NotPossible`` where the rollout is over or the share is out of range.
         """
         names = self._names
         if self.is_over:
-            raise NotPossible(f"{names['adapter']} has no canary's share: {self.say_latest()}")
+            raise NotPossible(f"{names['adapter']} is no longer a canary: {self.say_latest()}")
         if not 1 <= weight_percent <= 99:
             raise NotPossible(
-                f"a share of {weight_percent} % is none, it takes 1 to 99; to promote the adapter gives all, to abort none"
+                f"a canary's share cannot be {weight_percent} %; it takes 1 to 99; promoting gives 100 %, aborting gives 0 %"
             )
         self._set_weight(weight_percent, context, reason)
 
@@ -135,11 +137,10 @@ class Rollout(Aggregate):
         self._record(CanaryWeightSet, context, **shares, reason=reason, **self._names)
 
     def assess(self, verdict: Verdict, up_to: int, context: Context) -> None:
-        """Record a look at the canary, if it says anything new: it comes after the last one, nothing has been decided, and it
-        does not hold for the same reason, unless it asks for another share. While it is paused only what rolls it back is
-        recorded.
+        """Record a verdict on the canary if it comes after the last one and is news (``is_news``).
 
-        Its cause is the rollout's start, so causes lead back to the training; ``up_to`` says after which event it was made.
+        Its cause is the rollout's start, so causes lead back to the training; ``up_to`` is the log position that it
+        was made after.
         """
         names = self._names
         assert self.started is not None
@@ -158,7 +159,7 @@ class Rollout(Aggregate):
         )
 
     def promote(self, reason: str, context: Context, *, cause: str = "person") -> None:
-        """Make the adapter the stable one, with all the traffic. Raises ``NotPossible`` when it is rolled back."""
+        """Make the adapter live, with all the traffic. Raises ``NotPossible`` when it is rolled back."""
         self._require_undecided("promoted")
         if self.phase == RolloutPhase.PROMOTED or self.started is None:
             return
@@ -187,10 +188,10 @@ class Rollout(Aggregate):
         is_live: bool = False,
         cause: str = "person",
     ) -> None:
-        """Give all the traffic back to what was stable before, also after a promotion; a second time records nothing.
+        """Return all traffic to what was live before, also after a promotion. Idempotent.
 
-        ``to`` names another adapter that is to be live then, None the base. ``is_live`` says that the adapter is live, which
-        one that was rolled back may be again.
+        ``to`` names another adapter to make live instead; None is the base. ``is_live`` says that the adapter is
+        live: one that was rolled back can be live again.
         """
         names = self._names
         if self.started is None or (self.phase == RolloutPhase.ROLLED_BACK and not is_live):
@@ -200,22 +201,27 @@ class Rollout(Aggregate):
         self._record(AdapterRolledBack, context, stable=stable, reason=reason, cause=cause, **names)
 
     def pause(self, reason: str, context: Context, *, cause: str = "person") -> None:
-        """Stop deciding; the share stays as it is until a person decides."""
+        """Stop automatic decisions; the share stays until a person decides."""
         if self.phase == RolloutPhase.PROGRESSING:
             self._record(RolloutPaused, context, reason=reason, cause=cause, **self._names)
 
     def resume(self, reason: str, context: Context) -> None:
-        """Go on deciding; the next look is recorded whatever it says."""
+        """Continue automatic decisions; the next verdict is recorded whatever it says."""
         if self.phase == RolloutPhase.PAUSED:
             self._record(RolloutResumed, context, reason=reason, **self._names)
 
     def approve(self, reason: str, context: Context) -> None:
-        """Let it take the step that it was paused before, to the promotion or to a larger share. Raises ``NotPossible``."""
-        names, asked = self._names, self.assessed
-        weight = asked.numbers.get("next_weight_percent") if asked is not None else None
-        if self.phase != RolloutPhase.PAUSED or asked is None or (asked.verdict != Decision.PROMOTE and weight is None):
-            raise NotPossible(f"{names['adapter']} waits for no approval; {self.say_latest()}")
-        if asked.verdict == Decision.PROMOTE:
+        """Take the step that waits for approval: the promotion or a larger share. Raises ``NotPossible`` where none
+        waits."""
+        names, verdict = self._names, self.assessed
+        weight = verdict.numbers.get("next_weight_percent") if verdict is not None else None
+        if (
+            self.phase != RolloutPhase.PAUSED
+            or verdict is None
+            or (verdict.verdict != Decision.PROMOTE and weight is None)
+        ):
+            raise NotPossible(f"{names['adapter']} does not wait for approval; {self.say_latest()}")
+        if verdict.verdict == Decision.PROMOTE:
             self.promote(reason, context)
         else:
             self.resume(reason, context)
@@ -224,12 +230,12 @@ class Rollout(Aggregate):
     def _require_undecided(self, wanted: str) -> None:
         names = self._names
         if self.is_over and self.phase != wanted:
-            raise NotPossible(f"{names['adapter']} is {self.phase} already; {self.say_latest()}")
+            raise NotPossible(f"{names['adapter']} is already {self.phase}; {self.say_latest()}")
 
     def say_latest(self) -> str:
-        """The newest decision on it in words: what was decided, by whom, when and why."""
+        """The newest decision in words: what, by whom, when and why."""
         if self.latest is None:
-            return f"{self._names['adapter']} has had no decision"
+            return f"{self._names['adapter']} has no decision yet"
         return say_decision(self.latest)
 
     def _apply(self, event: Event) -> None:

@@ -27,16 +27,17 @@ from .base import Aggregate, Context
 
 SOURCES = tuple(RatingSource)
 LARGEST_SEED = 2**31 - 1
-"""What every environment's generator takes."""
+"""The largest seed that every environment's generator takes."""
 
 ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
-"""What may have gone wrong, by name; own words are as good, and lie in the content store."""
+"""Names of common issues. Other words are allowed, and are kept in the content store."""
 
 CORRECTION_SOURCES = tuple(CorrectionSource)
 
 
 def check_stars(stars: Any) -> int:
-    """The rating as a number. Raises ``BadRating`` unless it is a whole number from 1 to 5, or one of these digits as text."""
+    """The rating as a whole number. Raises ``BadRating`` unless it is a whole number from 1 to 5, or one of these
+    digits as text."""
     if isinstance(stars, str) and stars in tuple("12345"):
         return int(stars)
     if not isinstance(stars, int) or isinstance(stars, bool) or not 1 <= stars <= 5:
@@ -45,7 +46,7 @@ def check_stars(stars: Any) -> int:
 
 
 def rate_implicitly(succeeded: bool, duration_ms: int, policy: Policy) -> int:
-    """The stars a run gives itself: failure 1, a success 5, 4 or 3 by how long it took (requirements of the user)."""
+    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: the project's user."""
     if not succeeded:
         return 1
     if duration_ms < policy.implicit.five_under_s * 1000:
@@ -65,16 +66,16 @@ class TaskRun(Aggregate):
         self.ended: TaskSucceeded | TaskFailed | None = None
         self.ratings: list[TaskRated] = []
         self.corrections: list[TaskCorrected] = []
-        """Those that stand: a correction that was withdrawn is none of them."""
+        """Without the withdrawn ones."""
 
     def role_of(self, step: StepTaken) -> str:
-        """Who made the step."""
+        """The role that made the step."""
         assert self.started is not None
         return step.role or self.started.role
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles that had a turn, the run's own first; of a run that is under way, so far."""
+        """The roles that made a step so far, the run's own first."""
         assert self.started is not None
         own = self.started.role
         fault = self.ended.fault if isinstance(self.ended, TaskFailed) else None
@@ -83,7 +84,7 @@ class TaskRun(Aggregate):
 
     @property
     def tokens(self) -> tuple[int, int] | None:
-        """Tokens of all prompts and of all answers; None where those of a step are unknown, and without a step."""
+        """Tokens of all prompts and of all answers; None where a step's are unknown, and without a step."""
         counts = [(step.prompt_tokens, step.completion_tokens) for step in self.steps]
         known = [(prompt, answer) for prompt, answer in counts if prompt is not None and answer is not None]
         if not counts or len(known) < len(counts):
@@ -91,10 +92,10 @@ class TaskRun(Aggregate):
         return sum(prompt for prompt, _ in known), sum(answer for _, answer in known)
 
     def _belongs(self, roles: Sequence[str] = ()) -> dict[str, Any]:
-        """The fields of ``RunEvent``; ``roles`` had a turn beside those that made a step."""
+        """The fields of ``RunEvent``; ``roles`` are added to the roles that made a step."""
         assert self.started is not None
         start, had_turn = self.started, {*self.roles, *roles}
-        others = tuple(lane for lane in start.others if lane["role"] in had_turn)
+        others = tuple(assignment for assignment in start.others if assignment["role"] in had_turn)
         own = {"role": start.role, "arm": start.arm, "adapter": start.adapter, "rollout": start.rollout}
         return {**own, "others": others, "session": start.session}
 
@@ -106,37 +107,38 @@ class TaskRun(Aggregate):
         capabilities: Collection[Capability] = (),
         **fields: Any,
     ) -> None:
-        """Begin; the fields are those of ``TaskStarted``. Raises ``NotPossible`` when it has begun.
+        """Start the run; the fields are those of ``TaskStarted``. Raises ``NotPossible`` when it has started.
 
-        ``capabilities`` are those of the environment, in any order; by default it offers none of them.
+        ``capabilities`` are those of the environment, in any order; by default none.
         """
         if self.started is not None:
-            raise NotPossible(f"run {self.id.hex} has started already")
+            raise NotPossible(f"run {self.id.hex} has already started")
         if not 0 <= fields["seed"] <= LARGEST_SEED:
-            raise NotPossible(f"{fields['seed']} is not a seed; it is a whole number from 0 to {LARGEST_SEED}")
-        offered = tuple(it for it in Capability if it in capabilities)
+            raise NotPossible(f"{fields['seed']} is not a seed; it takes a whole number from 0 to {LARGEST_SEED}")
+        offered = tuple(capability for capability in Capability if capability in capabilities)
         self._record(TaskStarted, context, others=tuple(others), capabilities=offered, **fields)
 
     def import_session(self, context: Context, **fields: Any) -> None:
         """Record that another program made the run; the fields are those of ``SessionImported``.
 
-        Raises ``NotPossible`` once there is more than the start.
+        Raises ``NotPossible`` once the run has steps.
         """
         self._require_running()
         if self.steps or self.imported is not None:
-            raise NotPossible(f"run {self.id.hex} is past its start; a session is imported right after it")
+            raise NotPossible(f"run {self.id.hex} already has steps; a session is imported before its first step")
         self._record(SessionImported, context, **fields)
 
     def take_step(self, context: Context, *, role: str | None = None, **fields: Any) -> None:
-        """Record one step of the run's own role or of the one given; the fields are those of ``StepTaken`` but its number."""
+        """Record one step, by the run's own role or the one given; the fields are those of ``StepTaken`` without its
+        number."""
         started = self._require_running()
-        may = [lane["role"] for lane in started.lanes]
-        if role is not None and role not in may:
-            raise NotPossible(f"role {role} has no lane in run {self.id.hex}; {' and '.join(may)} have")
+        allowed = [assignment["role"] for assignment in started.lanes]
+        if role is not None and role not in allowed:
+            raise NotPossible(f"role {role} cannot make a step in run {self.id.hex}; {' and '.join(allowed)} can")
         self._record(StepTaken, context, step=len(self.steps) + 1, role=role or started.role, **fields)
 
     def succeed(self, duration_ms: int, reward: float, policy: Policy, context: Context) -> None:
-        """End it as a success."""
+        """End the run as a success."""
         self._require_running()
         self._record(
             TaskSucceeded,
@@ -159,7 +161,7 @@ class TaskRun(Aggregate):
         *,
         turn: str | None = None,
     ) -> None:
-        """End it as a failure: ``wrong``, ``timeout``, ``error`` or ``environment``.
+        """End the run as a failure: ``wrong``, ``timeout``, ``error`` or ``environment``.
 
         ``turn`` is the role whose turn it was when the model or its weights failed.
         """
@@ -191,10 +193,11 @@ class TaskRun(Aggregate):
         step: int | None = None,
         fault: str | None = None,
     ) -> None:
-        """Rate the ended run. A later rating by the same person replaces the earlier one in no mean: both are facts.
+        """Rate the ended run. A later rating by the same person does not replace the earlier one in any mean: both
+        are facts.
 
-        A low rating is attributed to the role of the ``step`` that went wrong, or to the role named as ``fault``; where
-        neither is given, to the one that the run itself is known to have failed by, if any.
+        A low rating is attributed to the role of the ``step`` that went wrong, or to the role named as ``fault``.
+        Where neither is given, it is attributed to the role that the run is known to have failed by, if any.
         """
         number = check_stars(stars)
         self._require_ended("rated")
@@ -213,7 +216,8 @@ class TaskRun(Aggregate):
         )
 
     def attribute(self, stars: int, step: int | None, fault: str | None) -> str | None:
-        """The role that such a rating is attributed to. Raises ``NotPossible`` for a step or role that this run has not."""
+        """The role that such a rating is attributed to. Raises ``NotPossible`` for a step or role that this run does
+        not have."""
         if stars >= GOOD_STARS:
             if step is not None or fault is not None:
                 raise NotPossible(
@@ -235,13 +239,13 @@ class TaskRun(Aggregate):
         return self.roles[0] if len(self.roles) == 1 else None
 
     def require_step(self, step: int) -> None:
-        """Raises ``NotPossible`` where the run has no such step."""
+        """Raise ``NotPossible`` where the run has no such step."""
         if not 1 <= step <= len(self.steps):
             has = f"its steps are 1 to {len(self.steps)}" if self.steps else "it has none"
             raise NotPossible(f"run {self.id.hex[:8]} has no step {step}; {has}")
 
     def correct(self, source: str, correction: str, steps: int, is_verified: bool, context: Context) -> None:
-        """Record what should have been done. The same correction twice is recorded once, unless it was withdrawn between."""
+        """Record a correction. Idempotent, unless the same correction was withdrawn in between."""
         self._require_ended("corrected")
         if source not in CORRECTION_SOURCES:
             raise NotPossible(
@@ -260,9 +264,9 @@ class TaskRun(Aggregate):
         )
 
     def withdraw_correction(self, reason: str, context: Context) -> None:
-        """Take back the latest correction that stands: no dataset uses it from now on. Raises ``NotPossible`` without one."""
+        """Withdraw the latest correction: no later dataset uses it. Raises ``NotPossible`` without one."""
         if not self.corrections:
-            raise NotPossible(f"run {self.id.hex[:8]} has no correction that could be withdrawn")
+            raise NotPossible(f"run {self.id.hex[:8]} has no correction to withdraw")
         *others, latest = self.corrections
         self._record(
             CorrectionWithdrawn,
@@ -276,12 +280,12 @@ class TaskRun(Aggregate):
 
     def _require_running(self) -> TaskStarted:
         if self.started is None or self.ended is not None:
-            raise NotPossible(f"run {self.id.hex} is not under way")
+            raise NotPossible(f"run {self.id.hex} is not running")
         return self.started
 
     def _require_ended(self, what: str) -> None:
         if self.ended is None:
-            raise NotPossible(f"run {self.id.hex} has not ended; it can be {what} once it has", hint=Hint.END_RUN)
+            raise NotPossible(f"run {self.id.hex} has not ended; it can be {what} after that", hint=Hint.END_RUN)
 
     def _apply(self, event: Event) -> None:
         match event:
@@ -298,4 +302,6 @@ class TaskRun(Aggregate):
             case TaskCorrected():
                 self.corrections.append(event)
             case CorrectionWithdrawn():
-                self.corrections = [it for it in self.corrections if it.reference != event.correction]
+                self.corrections = [
+                    correction for correction in self.corrections if correction.reference != event.correction
+                ]

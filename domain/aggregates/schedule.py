@@ -1,4 +1,4 @@
-"""The schedule: when ratings and canaries are looked at though nothing has happened to them."""
+"""The schedule: regular checks of ratings and canaries that no run causes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ SCHEDULE_ID = derive_id("schedule")
 
 
 class Schedule(Aggregate):
-    """The times that were kept, one after another."""
+    """The scheduled checks, one after another."""
 
     def keep(self, reason: str, context: Context) -> None:
-        """Record that it is time for a look."""
+        """Record that a scheduled check is due."""
         self._record(ScheduleTicked, context, reason=reason)

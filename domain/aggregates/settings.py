@@ -14,7 +14,7 @@ SETTINGS_ID = derive_id("settings")
 
 
 class Settings(Aggregate):
-    """All settings, one aggregate: changes have one order."""
+    """All settings in one aggregate, so that changes have one order."""
 
     def __init__(self, id: Any) -> None:
         super().__init__(id)
@@ -26,9 +26,9 @@ class Settings(Aggregate):
         return Policy(dict(self.changed))
 
     def change(self, key: str, value: Any, reason: str, context: Context) -> None:
-        """Set the key, by its name of today or an earlier one. Setting what is in force already records nothing.
+        """Set the key, by its current or an earlier name. A value that is already in force records nothing.
 
-        Raises ``BadSetting`` for a value out of range, and for one that leaves a role without a recipe that can be trained.
+        Raises ``BadSetting`` for a value out of range, and for one that leaves a role without a valid recipe.
         """
         typed, key = check_setting(key, value), current_key(key)
         changed = Policy({**self.changed, key: typed})
@@ -39,7 +39,8 @@ class Settings(Aggregate):
             self._record(PolicyChanged, context, key=key, old=old, new=typed, reason=reason, is_unset=False)
 
     def unset(self, key: str, reason: str, context: Context) -> None:
-        """Let a role's own value fall back to that for all, and that to the default. Raises ``BadSetting``."""
+        """Remove the value: a role's own falls back to that for all roles, that one to the default. Raises
+        ``BadSetting``."""
         check_key(key)
         key = current_key(key)
         if key not in self.changed:
@@ -52,7 +53,8 @@ class Settings(Aggregate):
         self._record(PolicyChanged, context, key=key, old=old, new=new, reason=reason, is_unset=True)
 
     def _require_recipes(self, changed: Policy, refusal: str) -> None:
-        """What was at fault before may stay so: else nothing could mend two faults one after the other."""
+        """Refuse a change that makes a recipe invalid. A fault from before may stay, so that two faults can be mended
+        one by one."""
         for role in ROLES:
             fault = _recipe_fault(changed, role)
             if fault and not _recipe_fault(self.policy, role):

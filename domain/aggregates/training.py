@@ -20,12 +20,12 @@ from .base import Aggregate, Context, derive_id
 
 
 def training_id(cycle: str) -> UUID:
-    """The one training of a cycle; ``cycle`` is the reference of the event that opened it."""
+    """The id of a cycle's one training; ``cycle`` is the reference of the event that opened it."""
     return derive_id("training", cycle)
 
 
 class TrainingJob(Aggregate):
-    """States: requested, dataset built, started (again after an interruption), over."""
+    """States: requested, dataset built, started (again after each interruption), over."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
@@ -41,31 +41,31 @@ class TrainingJob(Aggregate):
         return self.requested.role
 
     def request(self, context: Context, **fields: Any) -> None:
-        """Ask for it; a second time records nothing."""
+        """Request the training. Idempotent."""
         if self.requested is None:
             self._record(TrainingRequested, context, **fields)
 
     def build_dataset(self, context: Context, **fields: Any) -> None:
-        """Record the dataset; a second time records nothing, because a job trains on one dataset."""
+        """Record the dataset. Idempotent, because a job trains on one dataset."""
         self._require_open()
         if self.dataset is None:
             self._record(DatasetBuilt, context, role=self.role, **fields)
 
     def decline(self, reason: str, examples: int, minimum: int, up_to: int, context: Context) -> None:
-        """End it: too little to learn from in the log up to the position."""
+        """End it because the log up to ``up_to`` has too few examples."""
         self._require_open()
         numbers = {"examples": examples, "minimum": minimum, "up_to": up_to}
         self._record(TrainingDeclined, context, role=self.role, reason=reason, **numbers)
 
     def start(self, context: Context) -> None:
-        """Record an attempt; each one after the first goes on from the last checkpoint."""
+        """Record an attempt; each later one continues from the last checkpoint."""
         self._require_open()
         if self.dataset is None:
             raise NotPossible(f"training {self.id.hex} has no dataset yet")
         self._record(TrainingStarted, context, role=self.role, attempt=self.attempts + 1)
 
     def progress(self, step: int, steps: int, loss: float, context: Context) -> None:
-        """Record how far it is, at the end of an epoch or so."""
+        """Record the progress at the end of an epoch."""
         self._require_open()
         self._record(TrainingProgressed, context, role=self.role, step=step, steps=steps, loss=loss)
 

@@ -1,9 +1,9 @@
-"""Every event the log can hold. This module re-exports all of them; their definitions are grouped by aggregate.
+"""Every event that the log can hold. This module re-exports all event classes; they are defined in one module per aggregate.
 
-A fact is past tense, frozen, JSON-plain and self-sufficient: an auditor reads one without today's configuration. A topic
-is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an upcaster.
-Tasks in words, prompts, answers, comments, corrections and all else that people say or are called by are not in here but in the
-content store, under the key that the fact carries.
+An event is in the past tense, frozen, JSON-plain and self-sufficient: an auditor can read one without today's
+configuration. A topic is never renamed and a field never changes its meaning; a new meaning is a new ``VERSION`` and an
+upcaster. Texts and names of people (tasks in words, prompts, answers, comments, corrections) are not in events. They
+are in the content store, under the key that the event carries.
 """
 
 from __future__ import annotations
@@ -67,5 +67,5 @@ from .trainings import TrainingRequested as TrainingRequested
 from .trainings import TrainingStarted as TrainingStarted
 
 SCHEMA = sum(kind.VERSION for kind in EVENTS.values())
-"""What this program can read, as one number: it grows with every new fact and every new version of one. A view that was
-computed by a program of another schema may rest on facts that this one does not know."""
+"""The version of the event schema that this program reads, as one number; it grows with every new event and every new
+version of one. State saved by a program with another schema may depend on events that this program does not know."""

@@ -1,4 +1,4 @@
-"""The facts of an adapter, from its weights to the end of its rollout; see ``events.py``, where every fact is had from."""
+"""The events of an adapter: registration, proof, gate, rejection, and missing weights."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from .base import Event, fact
-
-# --- Adapter --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -32,39 +30,41 @@ class AdapterRegistered(AdapterEvent):
 
 @fact("AdapterEvaluated")
 class AdapterVerified(AdapterEvent):
-    """The proof that serving applies the adapter: other outputs than the base's, the trainer's own to within rounding."""
+    """The proof that serving applies the adapter: its outputs differ from the base's, and equal the trainer's within
+    rounding."""
 
     prompts: int
     effect: float
-    """Root mean square difference of the served adapter's logits from the served base's, on the fixed prompts."""
+    """Root mean square difference between the logits of the served adapter and the served base, on the fixed prompts."""
     error: float
-    """The same of the served adapter's from the trainer's own."""
+    """Root mean square difference between the logits of the served adapter and the trainer's adapter."""
     rounding: float
-    """The same of the served base's from the trainer's base: what rounding alone makes."""
+    """Root mean square difference between the logits of the served base and the trainer's base: the effect of rounding
+    alone."""
     max_difference: float
-    """Largest difference of one logit between served and trained."""
+    """Largest difference of one logit between served and trained adapter."""
 
 
 @fact("HeldOutJudged")
 class GateJudged(AdapterEvent):
-    """The gate before traffic: the proven adapter and its parent on instances that nobody trained on."""
+    """The gate's verdict before any traffic: the proven adapter against its parent, on instances that were never trained on."""
 
     TEXTS = ("measured",)
 
     parent: str | None
-    """The adapter it was held against, None for the bare base."""
+    """The adapter that it was compared with; None for the bare base."""
     verdict: str
     """``pass`` or ``reject``."""
     reason: str
     """A stable word: ``better``, ``no gain``, ``lost``, ``too few``, ``nothing held out``, ``off``."""
     message: str
     numbers: dict[str, Any]
-    """``failed`` and ``worked``: for each, instances and both arms' successes (``runs``) and mean losses in nats per token
-    (``losses``); ``margin`` and ``minimum``, the bars they were held against."""
+    """``failed`` and ``worked``: for each, the instances, both arms' successes (``runs``) and mean losses in nats per
+    token (``losses``). ``margin`` and ``minimum``: the bars."""
     measured: str
-    """Content key: for each instance how it once ended, and the runs or the losses of both arms, JSON."""
+    """Content key: for each instance its original outcome, and the runs or the losses of both arms, JSON."""
     up_to: int
-    """The log position up to which the dataset looked at runs, and the held-out instances come from."""
+    """The log position up to which runs were read for the dataset and the held-out instances."""
 
 
 @fact("AdapterRejected")
@@ -73,24 +73,21 @@ class AdapterRejected(AdapterEvent):
 
     reason: str
     numbers: dict[str, Any]
-    """What it was refused on: those of the proof or of the gate; empty where it could not be served at all.
-    Since version 2."""
+    """The numbers of the proof or of the gate behind the rejection; empty where the adapter could not be served. Since
+    version 2."""
 
 
 @fact("WeightsMissed")
 class WeightsMissed(AdapterEvent):
-    """The adapter serves runs, and its weights were not in their folder any more."""
+    """The adapter serves runs, and its weights are missing from their folder."""
 
     weights: str
     serves: str
-    """What it serves as: ``live`` or ``canary``."""
+    """``live`` or ``canary``."""
 
 
 @fact("WeightsFound")
 class WeightsFound(AdapterEvent):
-    """Weights that were missed are in their folder again."""
+    """Missing weights are in their folder again."""
 
     weights: str
-
-
-# --- Rollout --------------------------------------------------------------------------------------------------------

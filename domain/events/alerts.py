@@ -1,4 +1,4 @@
-"""The facts of an alert: that it was raised, and how telling people of it went; see ``events.py``."""
+"""The events of an alert: raised, delivered or not, and resolved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class AlertEvent(Event):
 
 @fact("AlertRaised")
 class AlertRaised(AlertEvent):
-    """Before version 2 it stood in its rollout's history, and a rollout was all that it could be about."""
+    """Something that people should look at. Before version 2 this event was part of its rollout's history."""
 
     VERSION = 3
     WORDS = ("actor", "by")
@@ -25,25 +25,25 @@ class AlertRaised(AlertEvent):
     ``training failed``, ``low mean``, since version 2; ``rollout paused``, ``rolled back``, ``rolled forward``,
     ``rollout ended``, ``weights missing``, since version 3."""
     severity: str
-    """``warning`` or ``critical``, since version 3 also ``info``: nothing needs to be done."""
+    """``warning`` or ``critical``; since version 3 also ``info``: no action is needed."""
     role: str
     adapter: str | None
-    """The adapter it is about, None for the bare base and for a training that ended without one."""
+    """The adapter that the alert is about; None for the bare base and for a training without an adapter."""
     message: str
     """One line with the numbers."""
     by: str
-    """Who did what it is about, as in ``actor``: a person, or ``grokputer``. Empty where it was stored before version 3; people
-    do not hear of the end of such an alert."""
+    """Actor of the event that the alert is about: a person, or ``grokputer``. Empty in events stored before version 3;
+    such an alert is never resolved."""
 
 
 @fact("AlertResolved")
 class AlertResolved(AlertEvent):
-    """What the alert is about is over; the channels that were told of it are told so."""
+    """The reason for the alert is gone; the channels that sent the alert send this too."""
 
     QUOTES = ("message",)
 
     message: str
-    """How it came to its end, one line."""
+    """How it ended, one line."""
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -51,9 +51,9 @@ class DeliveryEvent(AlertEvent):
     channel: str
     """``webhook`` or ``email``."""
     to: str
-    """The URL or the addresses as set; the name of the environment's variable where the URL is a secret."""
+    """The URL or the addresses as set; the name of the environment variable where the URL is a secret."""
     delivery: str
-    """The id that was sent with it, hex: the same at every attempt, so that a receiver knows it again."""
+    """The id that was sent with it, hex: the same at every attempt, so that a receiver can deduplicate."""
     attempt: int
     """From 1."""
 
@@ -61,11 +61,11 @@ class DeliveryEvent(AlertEvent):
 @fact("AlertDelivered")
 class AlertDelivered(DeliveryEvent):
     answer: str
-    """What the receiver said, such as ``HTTP 204``."""
+    """The receiver's answer, such as ``HTTP 204``."""
 
 
 @fact("AlertDeliveryFailed")
 class AlertDeliveryFailed(DeliveryEvent):
     reason: str
     again_in_s: float | None
-    """Seconds from now to the next attempt; None where it was given up."""
+    """Seconds until the next attempt; None where the delivery was given up."""

@@ -1,4 +1,4 @@
-"""What a fact is: a frozen record with a stable topic, kept in a closed registry."""
+"""The event base class: a frozen record with a stable topic, kept in a closed registry."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 from uuid import UUID
 
 CONTENT = "sha256:"
-"""How a content key begins."""
+"""The beginning of every content key."""
 
 NAMES = ("actor", "adapter")
-"""The fields that hold names. Those of other fields are texts of their own, even where they are alike."""
+"""The fields that hold names. Names in other fields get content keys of their own, even where the text is equal."""
 
 KEY = re.compile(CONTENT + "[0-9a-f]{64}")
-"""A content key; it may stand within a sentence."""
+"""A content key; a sentence may contain one."""
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Event:
-    """What every fact carries. ``caused_by`` is the reference of the event that led to it, None where a person began."""
+    """The fields of every event. ``caused_by`` is the reference of the event that caused it; None where a person began."""
 
     originator_id: UUID
     originator_version: int
-    """Its place in its aggregate's history, from 1."""
+    """Its number in its aggregate's history, from 1."""
     time: datetime
     """When it happened, UTC."""
     actor: str
-    """Who did it: the content key of a person's name, or one of the program's own names (``OWN_NAMES``). Events that were
-    stored before there were such keys hold the name itself."""
+    """Who did it: the content key of a person's name, or one of the program's own names (``OWN_NAMES``). Events from
+    before such keys hold the name itself."""
     caused_by: str | None = None
 
     TOPIC: ClassVar[str] = ""
@@ -38,16 +38,16 @@ class Event:
     VERSION: ClassVar[int] = 1
     FIELDS: ClassVar[frozenset[str]] = frozenset()
     TEXTS: ClassVar[tuple[str, ...]] = ()
-    """The fields that name documents of the content store by their keys: prompts, answers, comments, datasets."""
+    """The fields with content keys of documents: prompts, answers, comments, datasets."""
     WORDS: ClassVar[tuple[str, ...]] = ("actor",)
-    """The fields in which names and short texts of people stand as content keys, alone or after other words."""
+    """The fields with content keys of names and short texts of people, alone or inside a sentence."""
     QUOTES: ClassVar[tuple[str, ...]] = ()
-    """The fields whose sentences may quote the words of an earlier event, by their content keys."""
+    """The fields whose sentences may quote texts of an earlier event by their content keys."""
 
-    # A dataclass's methods, once for all facts: generated for each, they would take a tenth of a reading command's time.
+    # A dataclass's methods, written once for all events: generated for each class, they take a tenth of a reading command.
 
     def __init__(self, **values: Any) -> None:
-        """Raises ``TypeError`` unless every field has a value and every value a field."""
+        """Raises ``TypeError`` unless the names of the values are exactly the fields."""
         values.setdefault("caused_by", None)
         if values.keys() != self.FIELDS:
             wrong = ", ".join(sorted(values.keys() ^ self.FIELDS))
@@ -66,17 +66,17 @@ class Event:
 
     @property
     def reference(self) -> str:
-        """What ``caused_by`` of its consequences says: ``<aggregate id>/<version>``."""
+        """The event's address in ``caused_by`` of its consequences: ``<aggregate id>/<version>``."""
         return f"{self.originator_id}/{self.originator_version}"
 
     @property
     def text_keys(self) -> list[str]:
-        """All content keys that it names. A field may be without one, or say something plainly instead."""
+        """All content keys in the event's text and word fields; a field may hold none."""
         return [key for field in (*self.TEXTS, *self.WORDS) for key in keys_in(getattr(self, field))]
 
 
 def keys_in(value: Any) -> Iterator[str]:
-    """The content keys in a field's value, however deep."""
+    """The content keys in a field's value, at any depth."""
     if isinstance(value, str):
         yield from [value] if KEY.fullmatch(value) else KEY.findall(value)
     elif isinstance(value, dict):
@@ -88,12 +88,12 @@ def keys_in(value: Any) -> Iterator[str]:
 
 
 def names_in(event: Event) -> set[str]:
-    """The content keys of the names in the event: of its actor, and of the adapter where another program had it."""
+    """The content keys of the names in the event: its actor's, and the adapter's where another program named it."""
     return {key for name in NAMES for key in keys_in(getattr(event, name, None))}
 
 
 class Timestamped(Protocol):
-    """What a fact is to those whom nothing else of it concerns."""
+    """An event of which only the time is read."""
 
     @property
     def time(self) -> datetime:
@@ -102,14 +102,14 @@ class Timestamped(Protocol):
 
 
 EVENTS: dict[str, type[Event]] = {}
-"""The closed registry: topic to class. A topic that is not in here is never imported, only refused."""
+"""The closed registry: topic to class. An unknown topic is refused, never imported."""
 
 E = TypeVar("E", bound=type[Event])
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def fact(topic: str) -> Callable[[E], E]:
-    """Make the class a frozen fact under a topic of its own, which stays when the class is renamed or moved."""
+    """Make the class a frozen event under a topic, which stays when the class is renamed or moved."""
 
     def register(cls: E) -> E:
         dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)(cls)  # in place: it stays the same class

@@ -1,4 +1,4 @@
-"""The facts of a comparison of two adapters. ``events.py`` has them on its page with all the others."""
+"""The events of a comparison of two adapters."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class ComparisonEvent(Event):
     role: str
     """The role whose steps the two adapters make."""
     a: str | None
-    """The adapter that the other is held against; None for the bare base."""
+    """The adapter to compare with; None for the bare base."""
     b: str | None
-    """The adapter that may take its place; None for the bare base."""
+    """The adapter that may replace it; None for the bare base."""
 
 
 @fact("ComparisonStarted")
@@ -26,15 +26,15 @@ class ComparisonStarted(ComparisonEvent):
     environment: str
     tasks: tuple[str, ...]
     episodes: int
-    """Pages of each task, each done by both arms: pairs of a task."""
+    """Pages of each task, each done by both arms: the task's pairs."""
     seed: int
-    """Of each task's first page; the others' follow."""
+    """Seed of each task's first page; the others count up from it."""
     reviewer: str
-    """Who rates every run besides people: ``module:object``, or empty for the environment's own."""
+    """The reviewer that rates every run beside people: ``module:object``, or empty for the environment's own."""
     bars: dict[str, Any]
-    """What B must show, set before the first run: ``stars``, ``points``, ``latency_ms``, and the ``minimum`` of pairs."""
+    """The bars for B, set before the first run: ``stars``, ``points``, ``latency_ms``, and ``minimum`` pairs."""
     played_before: int
-    """How many of the pages the log had runs of already: an adapter may have been trained on them."""
+    """Number of these pages that the log already had runs of: an adapter may have been trained on them."""
 
 
 @fact("ComparisonConcluded")
@@ -45,6 +45,6 @@ class ComparisonConcluded(ComparisonEvent):
     """A stable word: ``better``; ``worse``, ``slower``, ``no gain``; ``few pairs``, ``undecided``, ``latency``."""
     message: str
     numbers: dict[str, Any]
-    """Of each figure both arms' means, their difference and its interval, in all and task by task; and the bars."""
+    """For each metric both arms' means, their difference and its interval, in all and by task; and the bars."""
     up_to: int
-    """The log position up to which ratings were looked at."""
+    """The log position up to which ratings were read."""

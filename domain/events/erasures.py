@@ -1,4 +1,4 @@
-"""The fact that words were erased; see ``events.py``."""
+"""The event that texts were erased."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .base import Event, fact
 
 @fact("ContentErased")
 class ContentErased(Event):
-    """Texts of the content store were deleted for good. The events that named them stand, and so does the proof."""
+    """Texts of the content store were deleted for good. The events that named them remain, and so do all proofs."""
 
     AGGREGATE = "ContentErasure"
     VERSION = 2
@@ -15,17 +15,17 @@ class ContentErased(Event):
     WORDS = ("actor", "person", "reason")
 
     run: str | None
-    """The run whose words were erased, hex; None where it was all of a person's."""
+    """The run whose texts were erased, hex; None where a person's texts were."""
     person: str | None
-    """Whose words were erased, everywhere: the content key of the name, which was erased with them; None where it was one
+    """The person whose texts were erased: the content key of the name, which was erased too; None where it was one
     run's. Before version 2 the name itself."""
     runs: int
-    """Runs that lost words."""
+    """Runs that lost texts."""
     texts: int
     """Texts that were deleted."""
     adapters: tuple[str, ...]
-    """The adapters that were trained on them, directly or by going on from such a one."""
+    """The adapters that were trained on these texts, or continue such an adapter."""
     reason: str
-    """Content key of why."""
+    """Content key of the reason."""
     erased: str
-    """Content key of the keys of those texts, a JSON list; empty where it was stored before version 2."""
+    """Content key of the list of erased keys, JSON; empty before version 2."""

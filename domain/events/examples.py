@@ -1,4 +1,4 @@
-"""The facts of examples that no run of ours gave. ``events.py`` has them on its page with all the others."""
+"""The events of examples that no run of this log produced."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ class ExamplesImported(ExampleSetEvent):
     WORDS = ("actor", "name", "license")
 
     name: str
-    """Content key of the file's name, or of what the set is called where it is published."""
+    """Content key of the file's name, or of the set's published name."""
     form: str
     """``alpaca``, ``dolly``, ``messages``, ``sharegpt``, ``examples``, ``prompt-completion``, ``preference``, ``kto``, or
     several of these; before version 2 the first three and ``examples``."""
     left_out: int
-    """Rows that gave no example."""
+    """Rows without a usable example."""
     license: str | None
-    """Content key of the terms, in the words of the person who imported it or else of the set; ``unknown`` where neither says,
-    and None before version 2."""
+    """Content key of the license terms, given at the import or by the set; ``unknown`` where neither states them, None
+    before version 2."""
     reasons: dict[str, int]
-    """Rows that were left out, by reason: ``no answer``, ``tools``, ``repeated`` and so on. Empty before version 2."""
+    """Rows left out, by reason: ``no answer``, ``tools``, ``repeated`` and so on. Empty before version 2."""
 
 
 @fact("ExamplesSynthesized")
 class ExamplesSynthesized(ExampleSetEvent):
-    """What a teacher model made of a run that was corrected: its question in other words, or its task from other seeds."""
+    """Examples that a teacher model made from a corrected run: its question in other words, or its task from other seeds."""
 
     run: str
     """The run's id, hex."""
     teacher: str
     """The teacher's model name."""
     is_verified: bool
-    """Whether each was carried out in the environment and succeeded."""
+    """Whether each example was carried out in the environment and succeeded."""

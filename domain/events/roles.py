@@ -1,4 +1,4 @@
-"""The events of a role: its ratings fell, and its improvement cycle."""
+"""The events of a role: breaches of its ratings, and its improvement cycles."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class RatingThresholdBreached(RoleEvent):
     VERSION = 2
 
     adapter: str | None
-    """The adapter version whose ratings these are."""
+    """The adapter version that received the ratings; None for the bare base."""
     mean: float
-    """Of the window, in [1, 5]."""
+    """Mean of the window, in [1, 5]."""
     count: int
     window: int
     threshold: float
     first_position: int
-    """Of the window's first rating in the log."""
+    """Log position of the window's first rating."""
     last_position: int
     total: int
-    """Ratings this adapter version has had in all, for the cooldown."""
+    """All ratings of this adapter version so far, for the cooldown."""
     rule: str
     """``sequential`` or ``threshold``. Since version 2."""
     message: str
-    """What the rule says, with its numbers; empty where it was stored before version 2."""
+    """The rule's verdict with its numbers; empty before version 2."""
     numbers: dict[str, Any]
-    """What it rests on. Since version 2."""
+    """The numbers behind the verdict. Since version 2."""
 
 
 @fact("TriggerSuppressed")
@@ -49,7 +49,7 @@ class BreachSuppressed(RoleEvent):
 
 @fact("CycleOpened")
 class CycleOpened(RoleEvent):
-    """A person asked for a training without a breach."""
+    """A person requested a training without a breach."""
 
     WORDS = ("actor", "reason")
 
@@ -65,4 +65,4 @@ class CycleClosed(RoleEvent):
     """``promoted``, ``rolled back``, ``rejected``, ``declined``, ``failed``."""
     detail: str
     total: int
-    """Ratings the adapter version live before had had by then."""
+    """Ratings that the adapter version live before had received by then."""

@@ -1,4 +1,4 @@
-"""The events of a rollout: an adapter on a share of the traffic."""
+"""The events of a rollout: an adapter serves a share of the traffic."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ class RolloutStarted(RolloutEvent):
     VERSION = 3
 
     stable: str | None
-    """The adapter that is live meanwhile; None for the bare base."""
+    """The adapter that stays live meanwhile; None for the bare base."""
     weight_percent: int
     rule: str
-    """What it is judged by to its end: ``sequential``, ``threshold`` or ``relative``; empty where it was stored before version
-    2: then by the rule that was set at each look."""
+    """The rule that judges it to its end: ``sequential``, ``threshold`` or ``relative``. Empty before version 2: then
+    the rule set at each look."""
     terms: dict[str, Any]
-    """The figures of the rule ``sequential``, fixed before any outcome is seen; empty for the others. Since version 2."""
+    """The terms of the rule ``sequential``, fixed before any outcome; empty for the other rules. Since version 2."""
     unit: str
-    """``run`` or ``session``: what is drawn for an arm and is one outcome. Since version 2."""
+    """The randomization unit: ``run`` or ``session``. It is assigned to an arm as a whole and counts as one outcome.
+    Since version 2."""
     edition: int
-    """Of the rules by which outcomes are counted (``routing.EDITION``); 1 where it was stored before version 3."""
+    """Edition of the rules that count outcomes (``routing.EDITION``); 1 before version 3."""
 
 
 @fact("CanaryWeightSet")
@@ -41,7 +42,7 @@ class CanaryWeightSet(RolloutEvent):
     old_percent: int
     weight_percent: int
     reason: str
-    """Why a person set this share; empty where the share follows from another decision. Since version 2."""
+    """Why a person set this share; empty where it follows from another decision. Since version 2."""
 
 
 @fact("CanaryAssessed")
@@ -49,14 +50,14 @@ class CanaryAssessed(RolloutEvent):
     verdict: str
     """``promote``, ``roll back``, ``hold`` or ``inconclusive``."""
     reason: str
-    """A stable word. By the bars: ``healthy``, ``success``, ``rating``, ``health``, ``no data``, ``few stable runs``; by
-    evidence: ``no worse``, ``no worse so far``, ``pause``, ``worse``, ``evidence``, ``most runs``, ``time``; by either:
-    ``critical``, ``few runs``, ``unrated``, ``bake``."""
+    """A stable word. By the bars: ``healthy``, ``success``, ``rating``, ``health``, ``no data``, ``few stable runs``.
+    By evidence: ``no worse``, ``no worse so far``, ``pause``, ``worse``, ``evidence``, ``most runs``, ``time``. By
+    either: ``critical``, ``few runs``, ``unrated``, ``bake``."""
     message: str
     numbers: dict[str, Any]
-    """Both arms' counts and means and the bars they were held against."""
+    """Both arms' counts and means, and the bars."""
     up_to: int
-    """The log position of the event that was looked after: everything up to it counts, and nothing later."""
+    """The log position up to which events count for this verdict."""
 
 
 @fact("RolloutPaused")
@@ -66,8 +67,7 @@ class RolloutPaused(RolloutEvent):
 
     reason: str
     cause: str
-    """``person``, ``undecided`` (its canary showed nothing in time) or ``approval`` (a step waits for a person); empty where
-    it was stored before version 2."""
+    """``person``, ``undecided`` (no decision in time) or ``approval`` (a step waits for a person); empty before version 2."""
 
 
 @fact("RolloutResumed")
@@ -85,8 +85,8 @@ class AdapterPromoted(RolloutEvent):
     replaced: str | None
     reason: str
     cause: str
-    """``canary`` (its canary was healthy), ``person``, or ``forward``: a person made it live after its rollout was over.
-    Empty where it was stored before version 2."""
+    """``canary`` (its canary was healthy), ``person``, or ``forward``: a person made it live after its rollout was
+    over. Empty before version 2."""
 
 
 @fact("AdapterRolledBack")
@@ -97,5 +97,5 @@ class AdapterRolledBack(RolloutEvent):
     stable: str | None
     reason: str
     cause: str
-    """``canary`` (its canary was worse or failed), ``person``, or ``comparison``: what it was compared with is not live any
-    more. Empty where it was stored before version 2."""
+    """``canary`` (its canary was worse or failed), ``person``, or ``comparison``: the adapter that it was compared with
+    is no longer live. Empty before version 2."""

@@ -10,53 +10,53 @@ from .base import Event, fact
 
 
 class Capability(StrEnum):
-    """What an environment offers. The set is closed: a further one needs a new version of ``TaskStarted``."""
+    """What an environment offers. The set is closed: another member needs a new version of ``TaskStarted``."""
 
     VERIFIES = "verifies"
-    """It says itself whether a task was done, so corrections can be tried and runs be judged without a person."""
+    """It decides whether a task was done, so corrections can be tested and runs judged without a person."""
     QUESTION = "question"
-    """Its task is a question in words, and one answer in words ends it. The words lie in the content store."""
+    """Its task is a question in words, and one answer in words ends it. The words are in the content store."""
     SEEDS = "seeds"
-    """The same task and seed give the same page again, and another seed gives another page of the task."""
+    """The same task and seed give the same page; another seed gives another page of the task."""
     DEMONSTRATIONS = "demonstrations"
     """It has scripted demonstrations of some of its tasks."""
 
 
 class Assignment(TypedDict):
-    """Where the steps of one role in a run go; the fields are those of ``RunEvent``."""
+    """The arm and the adapter that make the steps of one role in a run; the fields are those of ``RunEvent``."""
 
     role: str
     arm: str
     adapter: str | None
-    """None where the role has no adapter of its own: then the run's own lane makes its steps."""
+    """None where the role has no adapter of its own: then the run's own assignment makes its steps."""
     rollout: str | None
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class RunEvent(Event):
-    """A fact of a run. Its roles, arms and adapters stand in every fact that is counted, so counting needs no join."""
+    """An event of a run. Each counted event repeats roles, arms and adapters, so counting needs no joins."""
 
     AGGREGATE = "TaskRun"
     VERSION = 3
     WORDS: ClassVar[tuple[str, ...]] = ("actor", "adapter")
 
     role: str
-    """The run's own, which begins it."""
+    """The run's own role, which makes its first step."""
     arm: str
-    """``stable`` or ``canary``; ``pinned`` for a run with an adapter chosen by hand, which counts for neither."""
+    """``stable`` or ``canary``; ``pinned`` for a run whose adapter was chosen by hand, which counts for neither."""
     adapter: str | None
-    """The adapter's name, None for the bare base; of a run that another program made ``imported`` and the content key of what
-    it called its own, after a colon."""
+    """The adapter's name; None for the bare base. For a run of another program: ``imported``, with the content key of
+    that program's own name for it after a colon."""
     rollout: str | None
     """The rollout in force when the run began, as hex id."""
     others: tuple[Assignment, ...]
-    """The lanes of the other roles that made a step; at the start, of those that may make one. Since version 2."""
+    """The assignments of the other roles that made a step; in ``TaskStarted``, of those that may make one. Since version 2."""
     session: str | None
-    """The conversation that it is part of, if any. Since version 3 in every fact of a run, before in its start alone."""
+    """The conversation that the run is part of, if any. Since version 3 in every event of a run, before in its start alone."""
 
     @property
     def lanes(self) -> tuple[Assignment, ...]:
-        """The run's own lane and those of the other roles."""
+        """The assignments of the run's own role and of the other roles."""
         own: Assignment = {"role": self.role, "arm": self.arm, "adapter": self.adapter, "rollout": self.rollout}
         return (own, *self.others)
 
@@ -71,12 +71,12 @@ class TaskStarted(RunEvent):
     capabilities: tuple[Capability, ...]
     """What the environment offered at the start, in the order of ``Capability``. Since version 4."""
     task: str
-    """The environment's task name; for a question the content key of the words."""
+    """The environment's task name; for a question the content key of its words."""
     seed: int
     base: str
     """The base model: name or path as set, and its revision or hash after an ``@``."""
     policy: dict[str, Any]
-    """The settings that shaped the run: maximum steps, traffic share, temperature."""
+    """The settings that apply to the run: maximum steps, traffic share, temperature."""
 
     @property
     def is_question(self) -> bool:
@@ -85,12 +85,12 @@ class TaskStarted(RunEvent):
 
     @property
     def is_verified(self) -> bool:
-        """Whether the environment says itself if the task was done."""
+        """Whether the environment decides if the task was done."""
         return Capability.VERIFIES in self.capabilities
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether the task can be done again, from the same or another seed, and is judged without a person."""
+        """Whether the task can be repeated, from the same or another seed, and judged without a person."""
         return self.is_verified and Capability.SEEDS in self.capabilities
 
 
@@ -103,19 +103,19 @@ class StepTaken(Event):
     step: int
     """From 1."""
     role: str
-    """Who made it; empty where it was stored before version 2: then the run's own role did."""
+    """The role that made the step; empty before version 2: then the run's own role."""
     prompt: str
     """Content key of the messages, JSON."""
     answer: str
-    """Content key of what the model answered."""
+    """Content key of the model's answer."""
     error: str
-    """Why the environment could not carry the action out; empty when it could."""
+    """Why the environment could not carry out the action; empty when it could."""
     model_ms: int
     environment_ms: int
     prompt_tokens: int | None
-    """None where the model did not say, or no model was asked. Since version 3; before, 0 stood for that."""
+    """None where the model did not report it, or no model was asked. Since version 3; before, 0 stood for that."""
     completion_tokens: int | None
-    """As ``prompt_tokens``. An answer that was drawn again counts each draw."""
+    """As ``prompt_tokens``. Where answers were resampled, the sum over all samples."""
 
 
 @fact("TaskSucceeded")
@@ -124,7 +124,7 @@ class TaskSucceeded(RunEvent):
     duration_ms: int
     reward: float
     implicit_stars: int
-    """The implicit rating, 3-5: its own series, never mixed with people's."""
+    """The implicit rating, 3 to 5: a series of its own, never mixed with people's."""
 
 
 @fact("TaskFailed")
@@ -136,13 +136,13 @@ class TaskFailed(RunEvent):
     reward: float
     implicit_stars: int
     reason: str
-    """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights: critical),
-    ``environment`` (the computer to use was lost: counted for neither arm)."""
+    """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights:
+    critical), ``environment`` (the environment was lost: counted for neither arm)."""
     detail: str
-    """More of it: the content key of the words; empty where there is no more to say."""
+    """Content key of a longer explanation; empty where there is none."""
     fault: str | None
-    """The role that it is known to have failed by: the only one that made a step, or whose turn it was when the model or its
-    weights failed; None where that is not known, or nobody's fault. Since version 2."""
+    """The role at fault: the only one that made a step, or the one whose turn it was when the model or its weights
+    failed. None where that is unknown, or no role is at fault. Since version 2."""
 
 
 @fact("TaskRated")
@@ -151,17 +151,17 @@ class TaskRated(RunEvent):
     WORDS = ("actor", "adapter", "issues")
 
     stars: int
-    """1-5."""
+    """1 to 5."""
     source: str
     """``human`` or ``reviewer``."""
     issues: tuple[str, ...]
-    """Those of ``ISSUES`` by name, others by the content keys of the words."""
+    """Names from ``ISSUES``, or content keys of other words."""
     comment: str | None
-    """Content key."""
+    """Content key; None without a comment."""
     step: int | None
-    """The step that went wrong, where it was named. Since version 2."""
+    """The step that went wrong, where the rating names one. Since version 2."""
     fault: str | None
-    """The role that a low rating is attributed to; None for a good one, and where nobody knows. Since version 2."""
+    """The role that a low rating is attributed to; None for a good rating, and where it is unknown. Since version 2."""
 
 
 @fact("TaskCorrected")
@@ -169,7 +169,7 @@ class TaskCorrected(RunEvent):
     TEXTS = ("correction",)
 
     source: str
-    """``human``, ``reviewer`` (a scripted demonstration), ``retry`` (an own success), ``teacher``."""
+    """``human``, ``reviewer`` (a scripted demonstration), ``retry`` (a success of a later attempt), ``teacher``."""
     correction: str
     """Content key of the steps: JSON list of ``{"messages": [...], "completion": "..."}``."""
     steps: int
@@ -183,10 +183,10 @@ class CorrectionWithdrawn(RunEvent):
     WORDS = ("actor", "adapter", "reason")
 
     correction: str
-    """The reference of the ``TaskCorrected`` that is used in no dataset from now on."""
+    """The reference of the ``TaskCorrected``, which no later dataset uses."""
     source: str
     """That correction's source."""
     corrected_by: str | None
-    """The source of the latest correction that still stands, None where none does."""
+    """The source of the latest correction that remains; None where none does."""
     reason: str
-    """Content key of why; empty where no reason was given."""
+    """Content key of the reason; empty where none was given."""

@@ -1,4 +1,4 @@
-"""The fact that a run is a session of another program, and what that program logged of it."""
+"""The event that a run is an imported session of another program."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from .base import Event, fact
 
 @fact("SessionImported")
 class SessionImported(Event):
-    """Stands right after the ``TaskStarted`` of a run that was imported; the events' own times are those of the import."""
+    """Follows the ``TaskStarted`` of an imported run. The events' own times are those of the import."""
 
     AGGREGATE = "TaskRun"
     TEXTS = ("session",)
 
     session: str
-    """Content key of the session as the other program logged it: JSON, one object."""
+    """Content key of the session as the other program logged it: one JSON object."""
     started: str | None
-    """When the session began, ISO 8601, UTC; None where it does not say."""
+    """When the session began, ISO 8601, UTC; None where it is not logged."""
     ended: str | None
-    """When the session ended, likewise."""
+    """When the session ended, ISO 8601, UTC; None where it is not logged."""
     step_times: tuple[str | None, ...]
-    """When each step began, likewise, in the order of the steps."""
+    """When each step began, in the order of the steps: ISO 8601, UTC, or None."""
     success: bool | None
-    """What the session itself says of its outcome; None where it says nothing."""
+    """The outcome that the session itself states; None where it states none."""

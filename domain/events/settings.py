@@ -9,7 +9,7 @@ from .base import Event, fact
 
 @fact("ScheduleKept")
 class ScheduleTicked(Event):
-    """It was time to look at the ratings of all roles and at all canaries, though nothing happened to them."""
+    """A scheduled check of all roles' ratings and of all canaries was due."""
 
     AGGREGATE = "Schedule"
     reason: str
@@ -22,16 +22,16 @@ class PolicyChanged(Event):
     WORDS = ("actor", "reason")
 
     key: str
-    """As it is called now; settings that were renamed had other keys before version 3."""
+    """Its current name; settings that were renamed had other keys before version 3."""
     old: Any
     new: Any
-    """What is in force after it; of a key that was unset, what it falls back to."""
+    """The value in force afterwards; for a key that was unset, the value that it falls back to."""
     reason: str
     is_unset: bool
-    """Whether the key has no value of its own any more. Since version 2."""
+    """Whether the key's own value was removed. Since version 2."""
 
     def bring_up(self, changed: dict[str, Any]) -> None:
-        """Let what was changed before hold this change too."""
+        """Apply this change to the dictionary of changed settings."""
         if self.is_unset:
             changed.pop(self.key, None)
         else:

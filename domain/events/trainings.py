@@ -20,14 +20,14 @@ class TrainingRequested(TrainingEvent):
     """The base model as set: ``embedded``, a path or a Hugging Face name."""
     revision: str | None
     parent: str | None
-    """The adapter live when it was requested."""
+    """The adapter that was live at the request; None for the bare base."""
     recipe: dict[str, Any]
-    """The whole resolved recipe."""
+    """The resolved recipe, with all its figures."""
     minimum_examples: int
     below_stars: int
-    """Runs rated under this are the ones to learn from."""
+    """Runs rated under this are learnt from."""
     retries: int
-    """Sampled attempts at each failed task that nobody corrected."""
+    """Sampled attempts at each failed task without a correction."""
 
 
 @fact("DatasetBuilt")
@@ -37,18 +37,18 @@ class DatasetBuilt(TrainingEvent):
     dataset: str
     """Hash of the examples."""
     manifest: str
-    """Content key: for each example its source, run, step, instance and hash, and what is held out."""
+    """Content key: for each example its source, run, step, instance and hash; and the held-out instances."""
     examples: int
     by_source: dict[str, int]
     runs: int
     up_to: int
-    """The log position up to which runs were looked at."""
+    """The log position up to which runs were read."""
 
 
 @fact("TrainingStarted")
 class TrainingStarted(TrainingEvent):
     attempt: int
-    """From 1; a training that was interrupted is started again and goes on from its last checkpoint."""
+    """From 1; an interrupted training starts again and continues from its last checkpoint."""
 
 
 @fact("TrainingProgressed")
@@ -69,19 +69,19 @@ class TrainingCompleted(TrainingEvent):
     dataset: str
     steps: int
     tokens: int
-    """Of one epoch, prompts and answers."""
+    """Tokens of one epoch, prompts and answers."""
     examples: int
-    """That were trained on."""
+    """Examples that were trained on."""
     left_out: int
-    """That were longer than the recipe allows, or refused by the model's chat template."""
+    """Examples that were too long for the recipe, or refused by the model's chat template."""
     final_loss: float
     duration_s: float
-    """Of the attempt that finished it."""
+    """Duration of the attempt that finished it."""
     peak_memory_bytes: int
     device: str
     versions: dict[str, str]
     reasons: dict[str, int]
-    """Examples that were left out, by reason: ``too long``, ``refused by the chat template``. Empty before version 2."""
+    """Examples left out, by reason: ``too long``, ``refused by the chat template``. Empty before version 2."""
 
 
 @fact("TrainingDeclined")
@@ -92,7 +92,7 @@ class TrainingDeclined(TrainingEvent):
     examples: int
     minimum: int
     up_to: int
-    """The log position up to which runs were looked at; 0 where it was stored before version 2."""
+    """The log position up to which runs were read; 0 before version 2."""
 
 
 @fact("TrainingFailed")

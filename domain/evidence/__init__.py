@@ -1,1 +1,1 @@
-"""Sequential evidence (e-values): canaries and rating triggers that stay valid at any stopping time."""
+"""Sequential evidence (e-values): verdicts on canaries and ratings that are valid at any stopping time."""

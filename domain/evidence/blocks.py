@@ -1,7 +1,7 @@
-"""Which outcomes are compared: each of the canary's with a few of the stable arm's from the same time, each used once.
+"""Matching: each canary outcome is compared with a few stable outcomes of the same time, and each outcome is used once.
 
-Composed like this, neither the share of the traffic, nor a canary that gets few runs, nor a drift of both arms tilts the
-comparison. Which outcomes form a block depends on how many there are, never on what they are.
+Matched like this, neither the traffic share, nor a canary with few runs, nor a drift of both arms biases the
+comparison. The size of a block depends on how many outcomes wait, never on their values.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from ..vocabulary import Arm
 from .terms import CanaryTerms
 
 WAITING_PER_MORE = 12
-"""A block takes one stable outcome more for so many that wait. Chosen by simulation: taking all that there are leaves the next
-canary outcomes with few or none, and what a block tells grows ever less with its size."""
+"""A block takes one more stable outcome for each this many that wait. Chosen by simulation: taking all leaves few or
+none for the next canary outcomes, and each further outcome adds less to a block."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One canary outcome and the stable ones it is held against, all in [0, 1]."""
+    """One canary outcome and the stable outcomes that it is compared with, all in [0, 1]."""
 
     canary: float
     stable: tuple[float, ...]
-    """At least one, in order of size: equal blocks are equal, whatever came first."""
+    """At least one, sorted: equal blocks are equal, whatever the order of arrival."""
     rate: float
-    """The stable arm's mean over what was used before, so that the bet is made before its outcomes are seen."""
+    """The stable arm's mean over the outcomes used before, so that the bet is made before its outcomes are seen."""
 
 
 class Blocks:
@@ -37,16 +37,17 @@ class Blocks:
         self.state: dict[str, Any] = state if state is not None else blank
 
     def take(self, arm: str, outcome: float) -> None:
-        """Let an outcome of the ``canary`` or the ``stable`` arm wait; the oldest that waits gives way to it."""
+        """Add an outcome of the ``canary`` or the ``stable`` arm to the waiting ones; beyond the limit the oldest is
+        dropped."""
         waiting = self.state[arm]
         waiting.append(outcome)
         if len(waiting) > self._terms.kept:
-            given_way = waiting.pop(0)
+            oldest = waiting.pop(0)
             if arm == Arm.STABLE:
-                self._use((given_way,))
+                self._use((oldest,))
 
     def next(self, fewest: int) -> Block | None:
-        """The next block, if a canary outcome waits and at least ``fewest`` stable ones do."""
+        """The next block, if a canary outcome and at least ``fewest`` stable outcomes wait."""
         canary, stable = self.state["canary"], self.state["stable"]
         if not canary or len(stable) < fewest:
             return None

@@ -1,8 +1,8 @@
-"""What the canary has shown: evidence that it is no worse than the stable arm, and evidence that it is worse.
+"""The evidence about a canary: that it is no worse than the stable arm, and that it is worse.
 
-Each is the wealth of a few bets, multiplied over blocks and averaged. It holds at every moment, however often it is looked at
-and however the traffic is split, as long as outcomes are drawn run by run (or come as one average per session where sessions
-stay on one arm) and the terms stay as they were at the start.
+Each is the wealth of a few bets, multiplied over blocks and averaged. It is valid at any stopping time and for any
+traffic split, under two conditions: outcomes are assigned run by run (or count as one average per session, where
+sessions stay on one arm), and the terms stay as they were at the start.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from .evalues import PER_RATE, Paid, rating_pay, success_pay
 from .terms import METRICS, CanaryTerms, RampStep
 
 CEILING = 1e200
-"""No wealth is counted beyond this: less than is due is still valid, and the numbers stay finite."""
+"""Wealth is capped here. Too small a value is still valid evidence, and the numbers stay finite."""
 
 ARMS = (Arm.CANARY, Arm.STABLE)
 
 
 class Evidence:
-    """Fold of both arms' outcomes. ``state`` is JSON-plain and all there is: what is loaded goes on to the same bits."""
+    """Fold of both arms' outcomes. ``state`` is JSON-plain and complete: a loaded state continues bit for bit."""
 
     def __init__(self, terms: CanaryTerms, state: dict[str, Any]) -> None:
-        """Go on from what was saved, under the terms that it began with."""
+        """Continue from a saved state, under the terms that it began with."""
         self.terms = terms
         self.state = state
         self._fewest = terms.fewest_matched(self.state["weight_percent"])
@@ -36,30 +36,30 @@ class Evidence:
 
     @classmethod
     def begin(cls, terms: CanaryTerms, weight_percent: int) -> Evidence:
-        """None yet, with this share of the runs for the canary, in 1 to 99 %."""
+        """Evidence without outcomes, at this canary share, 1 to 99 %."""
         return cls(terms, _blank(terms, weight_percent))
 
     def weigh(self, weight_percent: int, *, by_hand: bool = False) -> None:
-        """From now on the canary has this share of the runs, in 1 to 99 %; the ramp leaves one that was set by hand."""
+        """Set the canary's share, 1 to 99 %; the ramp no longer changes a share that was set by hand."""
         self.state["weight_percent"] = weight_percent
         self.state["is_by_hand"] = by_hand or self.state["is_by_hand"]
         self._fewest = self.terms.fewest_matched(weight_percent)
 
     @property
     def ramp(self) -> tuple[RampStep, ...]:
-        """The steps that raise its share by themselves; none once a person has set the share."""
+        """The steps that still raise its share automatically; none once a person has set the share."""
         return () if self.state["is_by_hand"] else self.terms.ramp
 
     def extend(self) -> None:
-        """Go on: as many canary outcomes again before a person is asked. What was shown so far stands."""
+        """Allow as many canary outcomes again before a person must decide. The evidence so far is kept."""
         self.state["extended_at"] = self.state["canary"]["runs"]
 
     def fail_critically(self, arm: str) -> None:
-        """Count an error of the system on the arm, beside how its run ended."""
+        """Count a critical error of the arm, beside its run's outcome."""
         self.state[arm]["critical"] += 1
 
     def end(self, arm: str, success: float) -> None:
-        """Count how a run of the ``canary`` or ``stable`` arm ended: 1 for a success, 0 for anything else.
+        """Count the outcome of a run of the ``canary`` or ``stable`` arm: 1 for a success, 0 for anything else.
 
         Where sessions are the unit, the mean over the session's runs.
         """
@@ -72,7 +72,7 @@ class Evidence:
             self._settle(self.state["success"], paid)
 
     def rate(self, arm: str, stars: float) -> None:
-        """Count a run's rating, or the mean of a burst of them, in [1, 5]. A run counts once."""
+        """Count a run's rating, or the mean of a cluster of ratings, in [1, 5]. A run counts once."""
         counts = self.state[arm]
         counts["rated"] += 1
         counts["stars"] += stars
@@ -81,7 +81,7 @@ class Evidence:
             self._settle(self.state["rating"], rating_pay(self.terms, block.canary, block.stable))
 
     def _settle(self, side: dict[str, Any], paid: Paid) -> None:
-        """Let the bets grow or shrink by what the block paid, and remember the most that all together have reached."""
+        """Multiply the bets by what the block paid, and keep the maximum of their mean."""
         _grow(side["no_worse"], paid.no_worse)
         _grow(side["worse"], paid.worse)
         side["blocks_seen"] += 1
@@ -91,25 +91,25 @@ class Evidence:
 
     @property
     def success_no_worse(self) -> float:
-        """The most evidence there has been that the canary's success is no worse than the margin allows; 1 is none."""
+        """Maximum so far of the evidence that the canary's success is no worse than the margin allows; 1 is no evidence."""
         most: float = self.state["success"]["most_no_worse"]
         return most
 
     @property
     def rating_no_worse(self) -> float:
-        """The most evidence there has been that its rating is no worse than the margin allows; 1 is none."""
+        """Maximum so far of the evidence that its rating is no worse than the margin allows; 1 is no evidence."""
         most: float = self.state["rating"]["most_no_worse"]
         return most
 
     @property
     def no_worse(self) -> float:
-        """The least of all that decide: each must be shown."""
+        """The minimum over the deciding metrics: each of them must be shown."""
         least: float = min(self.state[name]["most_no_worse"] for name in self._deciding)
         return least
 
     @property
     def worse(self) -> float:
-        """The most evidence there has been that the canary is worse, by all that decides together; 1 is none."""
+        """Maximum so far of the evidence that the canary is worse, over all deciding metrics; 1 is no evidence."""
         most: float = self.state["most_worse"]
         return most
 

@@ -1,7 +1,8 @@
-"""What belongs together counts once: outcomes of one rater in one session are averaged before they are evidence.
+"""Clusters: the outcomes of one rater in one session are averaged, and count once as evidence.
 
-The sequential rules hold for outcomes that say something new each. Ten ratings that a person gives in a row, in one mood
-or of one conversation, do not: fed one by one, they bring the average run to a false alarm from thousands down to hundreds.
+The sequential rules assume that each outcome brings new information. Ten ratings that a person gives in a row, in one
+mood or about one conversation, do not. Fed one by one, they reduce the average run to a false alarm from thousands to
+hundreds.
 """
 
 from __future__ import annotations
@@ -9,39 +10,39 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 MAX_INTERLEAVED = 10
-"""Outcomes of others after which a burst is over; chosen: a few, so that the last one of a rater is not waited for long. A
-count and not a time, so that a clock that is wrong changes nothing."""
+"""Outcomes of other sources after which a cluster is closed; chosen: few, so that a rater's last cluster does not wait
+long. A count and not a duration, so that a wrong clock changes nothing."""
 
 
 class ClosedClusters(Protocol):
-    """The bursts that are over, which are not counted again: a set, or something that forgets what is long ago."""
+    """The keys of closed clusters, whose outcomes no longer count: a set, or one with bounded memory."""
 
     def __contains__(self, key: str) -> bool: ...
 
     def add(self, key: str) -> None:
-        """Remember one."""
+        """Remember a closed cluster."""
 
 
 class RatingClusters:
-    """Fold of outcomes into averages, one for each source and session: what comes once its burst is over counts no more.
+    """Fold of outcomes into averages, one per source and session; outcomes after a cluster is closed do not count.
 
-    The source is who or what the outcomes have in common: the rater of ratings; the session itself, where a whole session is
-    on one arm of a rollout and is the unit of evidence. At most ``patience`` bursts and one are open at a time.
+    The source is what the outcomes have in common: for ratings the rater; for a rollout by session, the session itself.
+    At most ``patience + 1`` clusters are open at a time.
     """
 
     def __init__(
         self, state: dict[str, Any] | None = None, over: ClosedClusters | None = None, patience: int = MAX_INTERLEAVED
     ) -> None:
         self.state: dict[str, Any] = state if state is not None else {}
-        """Those that are open."""
+        """The open clusters."""
         self.over: ClosedClusters = set[str]() if over is None else over
         self._patience = patience
 
     def take(self, source: str, session: str, item: str, value: float) -> list[float]:
-        """Add one outcome, and return the averages of the bursts that are over by that, the oldest first.
+        """Add one outcome; return the averages of the clusters that this closes, oldest first.
 
-        A burst is over when its source goes on to another session, or after ``patience`` outcomes of others. An ``item`` that
-        comes again within its burst counts once, with the newer value: a rating was changed.
+        A cluster closes when its source moves to another session, or after ``patience`` outcomes of other sources. An
+        ``item`` that comes again within its cluster counts once, with the newer value: its rating was changed.
         """
         own, over = f"{source}/{session}", []
         for key, burst in list(self.state.items()):
@@ -57,7 +58,7 @@ class RatingClusters:
         return over
 
     def pass_by(self) -> list[float]:
-        """Let an outcome of no session go by: the averages of the bursts that are over by that, the oldest first."""
+        """Count an outcome without a session; return the averages of the clusters that this closes, oldest first."""
         over = []
         for key, burst in list(self.state.items()):
             burst["others"] += 1

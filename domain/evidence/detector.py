@@ -1,11 +1,11 @@
-"""When ratings have fallen, by evidence: a betting Shiryaev-Roberts e-detector.
+"""Detecting that ratings have fallen, by evidence: a betting Shiryaev-Roberts e-detector.
 
-Against each rating is bet that the mean lies under the threshold; the wealth of all who began to bet at some time is the
-evidence. For any ratings with a mean not under the threshold it grows by at most 1 per rating on average, so the average run
-to a false alarm at ``A`` is at least ``A``, with nothing to calibrate.
+Bets are placed on each rating that the mean is under the threshold; the evidence is the wealth of all bettors, who
+start at different times. For ratings with a mean not under the threshold it grows by at most 1 per rating on average.
+So the average run to a false alarm at ``A`` is at least ``A``, without calibration.
 
-Source: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection" (2022), sections 2
-and 3; the mixture over bets is their section 3.3.
+Source: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection" (2022),
+sections 2 and 3; the mixture over bets is their section 3.3.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from ..vocabulary import BreachReason, Decision
 from .terms import TriggerTerms
 
 CEILING = 1e15
-"""Evidence is not counted beyond this: less than is due is still valid, and the numbers stay finite."""
+"""Evidence is capped here. Too small a value is still valid evidence, and the numbers stay finite."""
 
 LEAST_FACTOR = 0.05
-"""What a bet loses at most leaves this of it; the bets that would lose more are cut. Only thresholds under 1.55 stars do."""
+"""The share of a bet that its worst loss must leave; larger bets are cut. This matters only for thresholds under 1.55 stars."""
 
 
 FORESEEN = 1000
-"""Further ratings at most that an alarm is foreseen over; chosen: a few milliseconds."""
+"""Most further ratings in the forecast of an alarm; chosen: a few milliseconds."""
 
 
 class Detector:
-    """Fold of ratings since the adapter went live. It starts anew at promotion and when a cycle closes (``Detector(terms)``).
+    """Fold of ratings since the adapter went live. A promotion or a closed cycle starts a new one (``Detector(terms)``).
 
-    ``state`` is JSON-plain and all there is: what is loaded goes on to the same bits.
+    ``state`` is JSON-plain and complete: a loaded state continues bit for bit.
     """
 
     def __init__(self, terms: TriggerTerms, state: dict[str, Any] | None = None) -> None:
@@ -43,7 +43,7 @@ class Detector:
         self.state: dict[str, Any] = state if state is not None else blank
 
     def take(self, stars: float) -> None:
-        """Add one rating, or one average of a burst, in [1, 5]."""
+        """Add one rating, or the average of a cluster, in [1, 5]."""
         surprise = self._target - (stars - 1) / 4
         wealth = self.state["wealth"]
         for index, bet in enumerate(self._bets):
@@ -53,7 +53,7 @@ class Detector:
         self._date(stars, surprise)
 
     def _date(self, stars: float, surprise: float) -> None:
-        """Keep from where on a single bet would have paid best: where the fall seems to have begun (Page's CUSUM)."""
+        """Track since when a single bet would have paid best: the estimated start of the fall (Page's CUSUM)."""
         fall = self.state["fall"]
         best, count, total = fall if fall[0] > 1 else (1.0, 0, 0.0)
         grown = best * (1 + self._bets[0] * surprise)
@@ -61,7 +61,7 @@ class Detector:
 
     @property
     def evidence(self) -> float:
-        """That the mean lies under the threshold, 0 and more; the alarm is at ``average_run_length``."""
+        """Evidence that the mean is under the threshold, 0 or more; the alarm is at ``average_run_length``."""
         wealth = self.state["wealth"]
         mean: float = sum(wealth) / len(wealth)
         return mean
@@ -72,9 +72,9 @@ class Detector:
         return self.evidence >= self.terms.average_run_length
 
     def ratings_to_alarm(self, stars: float) -> int | None:
-        """How many further ratings of so many stars would raise the alarm; None where ``FORESEEN`` would not.
+        """How many further ratings of ``stars`` would raise the alarm; None where ``FORESEEN`` would not.
 
-        Ratings that are not under the threshold raise none but a false one.
+        Ratings that are not under the threshold would raise only a false alarm, so they give None.
         """
         if stars >= self.terms.threshold and not self.is_alarm:
             return None
@@ -86,7 +86,7 @@ class Detector:
         return None
 
     def verdict(self) -> Verdict:
-        """``breach`` or ``hold``, with ``evidence`` or ``no evidence`` for its reason."""
+        """``breach`` or ``hold``, with the reason ``evidence`` or ``no evidence``."""
         terms, evidence = self.terms, self.evidence
         grown, count, total = self.state["fall"]
         mean = total / count if grown > 1 else None

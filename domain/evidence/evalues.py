@@ -1,13 +1,13 @@
-"""What one block says: a canary outcome against a few outcomes of the stable arm, as e-values.
+"""The e-values of one block: a canary outcome against a few outcomes of the stable arm.
 
-An e-value of a null hypothesis is 0 or more and at most 1 on average, whichever of the null's cases is true; a large one is
-evidence against it. Multiplied over blocks they are a bet's wealth, which under the null exceeds ``x`` at any time with a
-probability of at most ``1 / x`` (Ville's inequality), however often one looks.
+An e-value of a null hypothesis is 0 or more, and at most 1 on average under every case of the null. A large one is
+evidence against the null. The product over blocks is a bet's wealth. Under the null it ever exceeds ``x`` with a
+probability of at most ``1 / x`` (Ville's inequality), at any number of looks.
 
 Only ``+ - * /`` is used here, so the same outcomes give the same bits on every machine.
 
-Sources: Turner, Ly and Grunwald, "Generic E-variables for exact sequential k-sample tests that allow for optional stopping"
-(2021); Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (2023).
+Sources: Turner, Ly and Grunwald, "Generic E-variables for exact sequential k-sample tests that allow for optional
+stopping" (2021); Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (2023).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from functools import lru_cache
 from .terms import CanaryTerms
 
 HALVINGS = 60
-"""Of an interval shorter than 1: what is left is under the spacing of floating-point numbers."""
+"""Halvings of an interval shorter than 1: the rest is below the spacing of floating-point numbers."""
 
 LEAST_RATE = 0.001
-"""Alternatives stay so far from 0 and 1: there, one surprise would be infinite evidence."""
+"""Alternatives keep this distance from 0 and 1: there, one surprise would be infinite evidence."""
 
 PER_RATE = 1000
-"""Stable rates are rounded to thousandths. Any rate gives an e-value, so this costs nothing but spares most of the work: a few
-thousand projections are all there are."""
+"""Stable rates are rounded to thousandths. Any rate gives a valid e-value, and only a few thousand projections must be
+computed."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SuccessBet:
     stable: float
     """The stable arm's, in (0, 1)."""
     slope: float
-    """Above 0 against a canary that is worse, under 0 against one that is as good."""
+    """Positive against a canary that is worse, negative against one that is as good."""
 
     def value(self, canary: float, stable: Sequence[float]) -> float:
         """The e-value of a block of outcomes in [0, 1]; for 0 and 1 alone it is a likelihood ratio."""
@@ -58,9 +58,10 @@ class SuccessBet:
 def project(canary: float, stable: float, margin: float, matched: int) -> SuccessBet:
     """The bet on rates ``canary`` and ``stable`` against all pairs that lie ``margin`` apart or more (stable less canary).
 
-    Its null's point is the reverse information projection: of the pairs ``(c, s)`` with ``s - c = margin`` the one with the
-    least ``KL(canary || c) + matched * KL(stable || s)``, which is convex in ``s``; found by halving on its derivative. It
-    makes the bet grow fastest where the alternative is true (Turner, Ly and Grunwald, section 3). All in (0, 1).
+    Its null point is the reverse information projection: of the pairs ``(c, s)`` with ``s - c = margin`` the one with
+    the least ``KL(canary || c) + matched * KL(stable || s)``. This is convex in ``s``; bisection of its derivative
+    finds it. The bet then grows fastest where the alternative is true (Turner, Ly and Grunwald, section 3). All rates
+    are in (0, 1).
     """
     low, high = sorted((canary + margin, stable))
     low, high = max(low, margin), min(high, 1.0)
@@ -75,7 +76,7 @@ def project(canary: float, stable: float, margin: float, matched: int) -> Succes
 
 
 def _pull(rate: float, null: float) -> float:
-    """Minus the derivative of ``KL(rate || null)`` by ``null``: above 0 where the null should be larger."""
+    """Minus the derivative of ``KL(rate || null)`` by ``null``: positive where the null should be larger."""
     if null <= 0:
         return float("inf")
     return (rate - null) / (null * (1 - null)) if null < 1 else float("-inf")
@@ -83,7 +84,7 @@ def _pull(rate: float, null: float) -> float:
 
 @dataclass(frozen=True)
 class Paid:
-    """What one block pays for every bet: against a canary that is worse by the margin, and against one that is as good."""
+    """The factors that one block pays for every bet: against a canary worse by the margin, and against one that is as good."""
 
     no_worse: tuple[float, ...]
     worse: tuple[float, ...]
@@ -94,9 +95,9 @@ Pay = Callable[[int, float, tuple[float, ...]], Paid]
 
 @lru_cache(maxsize=8)
 def success_pay(terms: CanaryTerms) -> Pay:
-    """The function from a stable rate in thousandths, a canary outcome and its stable outcomes, sorted, to what they pay.
+    """The function from a stable rate in thousandths, a canary outcome and its sorted stable outcomes to the factors paid.
 
-    What it has answered it keeps: most blocks are among a few thousand.
+    Answers are cached: most blocks are among a few thousand.
     """
 
     @lru_cache(maxsize=4096)
@@ -118,7 +119,7 @@ def success_pay(terms: CanaryTerms) -> Pay:
 
 
 def _bet(rate: int, shift: float, margin: float, matched: int) -> SuccessBet:
-    """The bet on a canary ``shift`` from the stable rate. Where that lies in the null, its slope has the wrong sign."""
+    """The bet on a canary ``shift`` from the stable rate. Where that point lies in the null, its slope has the wrong sign."""
     stable = _inside(rate / PER_RATE)
     return project(_inside(stable + shift), stable, margin, matched)
 
@@ -128,7 +129,8 @@ def _inside(rate: float) -> float:
 
 
 def rating_pay(terms: CanaryTerms, canary: float, stable: Sequence[float]) -> Paid:
-    """What a block of ratings pays, as shares of the scale in [0, 1]: linear in the difference, so e-values for any ratings."""
+    """The factors that a block of ratings pays, ratings scaled to [0, 1]: linear in the difference, so e-values for any
+    ratings."""
     difference = canary - sum(stable) / len(stable)
     margin = terms.rating_margin / 4
     return Paid(

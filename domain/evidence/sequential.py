@@ -1,7 +1,7 @@
-"""The sequential rule's verdict on a canary: promote, hold, roll back or inconclusive, valid whenever one looks.
+"""The sequential rule's verdict on a canary: promote, hold, roll back or inconclusive; valid at any stopping time.
 
-To be promoted, a canary must have shown that it is no worse than the stable arm by more than a margin, in success and in
-rating. To be rolled back, it must have shown that it is worse. What has shown neither by the end, a person decides.
+To be promoted, a canary must show that it is no worse than the stable arm by more than a margin, in success and in
+rating. It is rolled back once it is shown to be worse. Where neither is shown by the end, a person decides.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from .canary import Evidence
 
 
 def standing(evidence: Evidence, times: Times) -> tuple[Decision, CanaryReason]:
-    """The verdict and its reason, without the sentence: what ``judge`` decides by.
+    """The decision and its reason, without the sentence of ``judge``.
 
-    ====================  ==========================================================================================
-    roll back             ``critical`` error of the system, or ``worse``
-    promote               ``no worse``
-    inconclusive          ``most runs`` or ``time``: neither was shown by the end
-    hold                  ``no worse so far``: enough for a larger share, see ``next_weight``; ``pause``: shown, but a
-                          step of the ramp waits; ``bake``: shown, but too early; ``few runs``: nothing to compare yet;
-                          ``unrated``: only ratings are wanting, and there are none; ``evidence``
-    ====================  ==========================================================================================
+        ====================  ==========================================================================================
+        roll back             ``critical`` error of the system, or ``worse``
+        promote               ``no worse``
+        inconclusive          ``most runs`` or ``time``: neither was shown by the end
+        hold                  ``no worse so far``: enough for a larger share, see ``next_weight``; ``pause``: shown, but a
+                              step of the ramp waits; ``bake``: shown, but too early; ``few runs``: nothing to compare yet;
+                              ``unrated``: only ratings are missing, and there are none; ``evidence``
+        ====================  ==========================================================================================
 
-    A canary that has ever been shown to be worse is not promoted.
+    A canary that was ever shown to be worse is not promoted.
     """
     terms, canary = evidence.terms, evidence.state["canary"]
     if canary["critical"] > terms.critical_limit:
@@ -58,7 +58,7 @@ def standing(evidence: Evidence, times: Times) -> tuple[Decision, CanaryReason]:
 
 
 def next_weight(evidence: Evidence, times: Times) -> int | None:
-    """The share in percent that the canary is entitled to by its evidence and its time, None where it has no less already."""
+    """The larger share, in percent, that evidence and time now allow the canary; None where they allow no more."""
     highest = present = evidence.state["weight_percent"]
     for step in evidence.ramp:
         if step.weight_percent <= present:

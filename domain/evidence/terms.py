@@ -1,8 +1,8 @@
-"""What the sequential rules are played by: every figure of the trigger and of the canary, fixed before any outcome is seen.
+"""The terms of the sequential rules: every figure of the trigger and of the canary, fixed before any outcome is seen.
 
-The rules hold however often one looks, as long as nothing here is changed because of what was seen: the terms in force
-when a rollout starts are its terms to the end. Defaults without another source were chosen by simulation
-(``benchmarks/rollout.py`` measures what they lead to).
+The rules are valid at any stopping time as long as no figure is changed because of outcomes. So the terms in force when
+a rollout starts are its terms to the end. Defaults without another source were chosen by simulation
+(``benchmarks/rollout.py`` measures their effect).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ..settings.settings import SETTINGS, Policy
 
 
 def _of(key: str) -> Any:
-    """A figure that is a setting, with its default and its range. Terms are recorded, so the range may only grow."""
+    """A figure that is a setting, with its default and range. Terms are recorded, so the range may only grow."""
     return dataclasses.field(default=SETTINGS[key].default, metadata={"setting": SETTINGS[key]})
 
 
 def _figure(default: float | tuple[float, ...], low: float, high: float) -> Any:
-    """A figure that only a program sets, or several of them in the range."""
+    """A figure, or several of them, that only a program sets, with its range."""
     kind = type(default[0] if isinstance(default, tuple) else default)
     return dataclasses.field(
         default=default, metadata={"setting": Setting(default, "", CHOSEN, low=low, high=high, type=kind)}
@@ -33,7 +33,7 @@ def _figure(default: float | tuple[float, ...], low: float, high: float) -> Any:
 
 @dataclass(frozen=True)
 class _Terms:
-    """Reading, writing and checking, alike for both. Sequences are tuples, so that terms are hashable."""
+    """Reading, writing and checking for both kinds of terms. Sequences are tuples, so that terms are hashable."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -63,30 +63,30 @@ class _Terms:
         known = [field.name for field in dataclasses.fields(cls)]
         for key in figures:
             if key not in known:
-                raise InvalidTerms(f"{key} is none of the terms, which are {', '.join(known)}")
+                raise InvalidTerms(f"{key} is not a term; the terms are {', '.join(known)}")
         return cls(**{key: _tupled(value) for key, value in figures.items()})
 
 
 @dataclass(frozen=True)
 class TriggerTerms(_Terms):
-    """How falling ratings are detected. Raises ``InvalidTerms`` when made with a figure outside its range."""
+    """How falling ratings are detected. Raises ``InvalidTerms`` for a figure outside its range."""
 
     threshold: float = _of("rating.threshold")
-    """Mean stars, in [1, 5], under which the role is to be improved. Source: the project's user."""
+    """Mean stars, in [1, 5], under which the role needs improvement. Source: the project's user."""
     average_run_length: float = _of("rating.average_run_length")
-    """The average run of ratings to a false alarm is at least this, whatever their distribution, as long as their mean is not
-    under the threshold. The one knob: a smaller one is faster and wrong more often."""
+    """Lower bound of the average run of ratings to a false alarm, whatever their distribution, while their mean is not
+    under the threshold. The one parameter to tune: a smaller value is faster and wrong more often."""
     bets: tuple[float, ...] = _figure((0.25, 0.5, 0.8, 1.1), 0.001, 10)
-    """How much is bet on each rating being low: against a threshold of 3.8, small bets find small falls, large ones large."""
+    """Stake on each rating being low: at a threshold of 3.8, small stakes find small falls, large stakes large ones."""
     cooldown: int = _of("rating.cooldown")
     """Ratings after a closed cycle before the same adapter can breach again."""
     max_backoff: int = _figure(8, 1, 1_000_000)
-    """How many times the cooldown at most, where training has not helped again and again."""
+    """Largest multiple of the cooldown, after repeated trainings without success."""
 
     def wait(self, cycles_in_vain: int) -> int:
-        """Ratings to wait after a closed cycle: the cooldown, doubled for each cycle before it that did not help either.
+        """Ratings to wait after a closed cycle: the cooldown, doubled for each further cycle without a promotion.
 
-        ``cycles_in_vain`` counts the cycles since the last promotion that ended without one, 1 for the first.
+        ``cycles_in_vain`` counts the cycles that ended without a promotion since the last promotion, from 1.
         """
         doubled: int = 1 << min(max(cycles_in_vain - 1, 0), 30)
         return self.cooldown * min(doubled, self.max_backoff)
@@ -94,65 +94,66 @@ class TriggerTerms(_Terms):
 
 @dataclass(frozen=True)
 class RampStep:
-    """The share that a canary gets once its evidence of being no worse has reached so much."""
+    """The share that a canary gets once its evidence of being no worse has reached ``evidence``."""
 
     weight_percent: int
     evidence: float
     pause_s: float = 0.0
-    """Seconds at the share before it, at least."""
+    """Least seconds at the share before it."""
 
 
 METRICS = ("success", "rating")
-"""What a canary is compared by."""
+"""The metrics that compare a canary."""
 
 
 @dataclass(frozen=True)
 class CanaryTerms(_Terms):
-    """What a canary must show, and when it is given up. Raises ``InvalidTerms``.
+    """What a canary must show, and when a person must decide. Raises ``InvalidTerms``.
 
-    A canary that is worse by a margin is promoted with a probability of at most ``1 / promote_at``, and one that is as good
-    as the stable arm is rolled back with one of at most ``1 / roll_back_at``, by Ville's inequality.
+    A canary that is worse by a margin is promoted with a probability of at most ``1 / promote_at``, and one that is as
+    good as the stable arm is rolled back with one of at most ``1 / roll_back_at``, by Ville's inequality.
     """
 
     success_margin: float = _of("canary.success_margin")
-    """Success rate that a canary may be worse by, in [0, 1)."""
+    """Success rate by which a canary may be worse, in [0, 1)."""
     rating_margin: float = _of("canary.rating_margin")
-    """Mean stars that a canary may be worse by, in [0, 4)."""
+    """Mean stars by which a canary may be worse, in [0, 4)."""
     promote_at: float = _of("canary.promote_at")
-    """Evidence, of success and of rating each, that it is no worse than its margin: 1 in 20 is wrong at most."""
+    """Evidence required that it is no worse than its margin, in success and in rating each; at most 1 promotion in this
+    many is wrong."""
     roll_back_at: float = _of("canary.roll_back_at")
-    """Evidence that it is worse."""
+    """Evidence required that it is worse."""
     ramp: tuple[RampStep, ...] = (RampStep(50, 4.0),)
     """The steps of its share, lowest first."""
     dry_run: tuple[str, ...] = ()
-    """The metrics that are reported and decide nothing; not all of them."""
+    """The metrics that are reported and decide nothing; never all of them."""
     most_runs: int = _of("canary.max_runs")
-    """Canary outcomes after which a person must decide. The evidence stays good: a person may ask for as many again."""
+    """Canary outcomes after which a person must decide. The evidence stays valid: a person may allow as many again."""
     critical_limit: int = _of("canary.critical_limit")
-    """Errors of the system that a canary may have; one more rolls it back at once. Source: the project's user."""
+    """Critical errors that a canary may have; one more rolls it back at once. Source: the project's user."""
     bake_s: float = _of("canary.bake_s")
-    """Seconds before it may be promoted. Source: the project's user. Time is no evidence, only a minimum."""
+    """Least seconds before a promotion. Source: the project's user. Time is no evidence, only a minimum."""
     give_up_s: float = _of("canary.deadline_s")
     """Seconds after which a person must decide; a week."""
     prior_rate: float = _figure(0.95, 0, 1)
-    """What the stable arm's success is taken for before it is seen, in [0, 1]; the bar of the plain rule. It costs speed where
-    it is far off and never validity."""
+    """Assumed success rate of the stable arm before its outcomes are seen, in [0, 1]; the bar of the plain rule. A
+    wrong value costs speed, never validity."""
     prior_runs: float = _figure(50.0, 1, 1e6)
-    """How many outcomes that counts for."""
+    """Number of outcomes that the assumption counts for."""
     no_worse_shifts: tuple[float, ...] = _figure((0.0, 0.03, -0.015), -0.9, 0.9)
-    """Canaries that are bet on against a worse one: their success rate less the stable arm's."""
+    """Alternatives of the bets against a worse canary: its success rate less the stable arm's."""
     worse_shifts: tuple[float, ...] = _figure((-0.05, -0.1, -0.2, -0.4), -0.9, 0)
-    """Canaries that are bet on against an equal one."""
+    """Alternatives of the bets against an equal canary: its success rate less the stable arm's."""
     no_worse_bets: tuple[float, ...] = _figure((0.25, 0.5, 0.8), 0.001, 0.99)
-    """How much is bet, of 1, on the canary's rating above the stable arm's less the margin."""
+    """Stakes, of 1, on the canary's rating above the stable arm's less the margin."""
     worse_bets: tuple[float, ...] = _figure((0.3, 0.6, 0.9), 0.001, 0.99)
-    """How much is bet, of 1, on the canary's rating under the stable arm's."""
+    """Stakes, of 1, on the canary's rating under the stable arm's."""
     least_matched: int = _figure(4, 1, 24)
-    """Stable outcomes that each canary outcome is held against at least, where the stable arm has that many more runs."""
+    """Fewest stable outcomes per canary outcome, where the stable arm has that many more runs."""
     most_matched: int = _figure(6, 1, 24)
-    """And at most."""
+    """Most stable outcomes per canary outcome."""
     kept: int = _figure(24, 24, 1000)
-    """Outcomes of an arm that wait for some of the other at most, the newest: both arms are compared at the same time."""
+    """Most outcomes of an arm that wait for the other arm, the newest: both arms are compared at the same time."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -162,13 +163,13 @@ class CanaryTerms(_Terms):
             self._refuse("dry_run", f"some of {', '.join(METRICS)}, not all")
         if self.least_matched > self.most_matched:
             raise InvalidTerms(
-                f"least_matched cannot be {self.least_matched}; it takes at most {self.most_matched}, what most_matched is"
+                f"least_matched cannot be {self.least_matched}; it takes at most most_matched, {self.most_matched}"
             )
 
     def fewest_matched(self, weight_percent: int) -> int:
-        """Stable outcomes that a canary outcome waits for while the canary has this share: one fewer than come meanwhile.
+        """Stable outcomes that a canary outcome waits for at this share: one fewer than come meanwhile.
 
-        4 at 15 %, 1 at 50 %. Waiting for as many as come, or more, the canary's outcomes would queue up.
+        4 at 15 %, 1 at 50 %. If it waited for as many as come, or more, canary outcomes would queue up.
         """
         return max(1, min(self.least_matched, (100 - weight_percent) // weight_percent - 1))
 
@@ -198,7 +199,7 @@ def _order(step: RampStep) -> tuple[int, float]:
 
 LONGEST_COOLDOWN = 1_000_000
 LONGEST_S = 1e12
-"""More than anybody waits for. A log may hold settings from before there were such limits: they are cut, and still load."""
+"""Longer than any rollout. An old log may hold larger settings: they are cut, so that it still loads."""
 
 
 SHARES = ("canary.weight_percent", "canary.ramp")
@@ -212,16 +213,16 @@ _KEPT_BY_EVIDENCE = (
 
 
 def is_kept(key: str, rule: str) -> bool:
-    """Whether a rollout that began under the rule keeps the setting that was in force then, to its end.
+    """Whether a rollout under this rule keeps, to its end, the value that the setting had at its start.
 
-    The sequential rule keeps all of its terms: they hold only if nothing is changed because of what was seen. The plain rules
-    look at the bars in force at each look.
+    The sequential rule keeps all of its terms: they are valid only if nothing is changed because of outcomes. The plain
+    rules use the bars in force at each look.
     """
     return key in _KEPT or (rule == "sequential" and key in _KEPT_BY_EVIDENCE)
 
 
 def trigger_terms(policy: Policy, role: str) -> TriggerTerms:
-    """The trigger's terms as the settings in force for the role have them."""
+    """The trigger's terms from the settings in force for the role."""
     rating = policy.rating(role)
     cooldown = min(rating.cooldown, LONGEST_COOLDOWN)
     return _trigger_terms(rating.threshold, rating.average_run_length, cooldown, rating.max_backoff)
@@ -229,12 +230,12 @@ def trigger_terms(policy: Policy, role: str) -> TriggerTerms:
 
 @cache
 def _trigger_terms(threshold: float, average_run_length: float, cooldown: int, max_backoff: int) -> TriggerTerms:
-    """Made and checked once, since each rating asks for them."""
+    """Cached, because each rating needs them."""
     return TriggerTerms(threshold, average_run_length, cooldown=cooldown, max_backoff=max_backoff)
 
 
 def canary_terms(policy: Policy, role: str) -> CanaryTerms:
-    """The canary's terms as the settings in force for the role have them."""
+    """The canary's terms from the settings in force for the role."""
     canary = policy.canary(role)
     return CanaryTerms(
         success_margin=canary.success_margin,
@@ -251,14 +252,14 @@ def canary_terms(policy: Policy, role: str) -> CanaryTerms:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of ``success, rating``, none of ``none``."""
+    """The words of a list such as ``success, rating``; empty for ``none``."""
     return () if text == "none" else tuple(word.strip() for word in text.split(","))
 
 
 def _ramp(steps: str) -> tuple[RampStep, ...]:
-    """The steps of ``30:3, 50:6:3600``, the smallest share first; none takes less evidence than the one before it."""
-    found: list[RampStep] = []
+    """The steps of ``30:3, 50:6:3600``, the smallest share first; each takes at least the evidence of the one before it."""
+    ramp: list[RampStep] = []
     for weight, evidence, *pause in sorted((step.split(":") for step in words(steps)), key=lambda step: int(step[0])):
-        least = max(float(evidence), found[-1].evidence if found else 1.0)
-        found.append(RampStep(int(weight), least, *(float(seconds) for seconds in pause)))
-    return tuple(found)
+        least = max(float(evidence), ramp[-1].evidence if ramp else 1.0)
+        ramp.append(RampStep(int(weight), least, *(float(seconds) for seconds in pause)))
+    return tuple(ramp)

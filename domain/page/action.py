@@ -1,13 +1,13 @@
-"""What the agent may do, and how an action is written.
+"""Actions: what the agent can do, and how an action is written.
 
-An action is one line: ``VERB`` followed by the element's whole line, which ends with its number. Repeating the line
-makes copying from the page the one skill a small model needs, and makes every logged action readable without its page::
+An action is one line: ``VERB`` followed by the element's whole line, which ends with its number. Copying the line is
+then the one skill that a small model needs, and every logged action can be read without its page::
 
     CLICKbutton:Ok[6]
     TYPEinput.text#name[3]Bob
 
-``CLICK`` presses the element. ``TYPE`` replaces the element's value with the text after the number. ``SELECT`` makes the
-``option`` line the chosen one of its list. ``DONE`` ends the episode where a task has no button that does.
+``CLICK`` presses the element. ``TYPE`` replaces the element's value with the text after the number. ``SELECT`` chooses
+the ``option`` line in its list. ``DONE`` ends the episode where a task has no button for that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PATTERN = re.compile(r"(CLICK|TYPE|SELECT)(.*?)\[(\d+)\](.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Action:
-    """One action: ``number`` is the element's, from 1; ``text`` is what TYPE types."""
+    """One action: ``number`` is the element's, from 1; ``text`` is the text that TYPE types."""
 
     verb: str
     number: int = 0
@@ -30,7 +30,7 @@ class Action:
 
 
 def parse_action(written: str) -> Action | None:
-    """Read an action as the model wrote it, or None when it is not one. The number decides; the line is for the reader."""
+    """The action that the model wrote; None when it is not one. The number decides; the line is for the reader."""
     written = written.strip()
     if written == "DONE":
         return Action("DONE")
@@ -44,5 +44,5 @@ def parse_action(written: str) -> Action | None:
 
 
 def write_action(verb: str, line: str, text: str = "") -> str:
-    """Write an action on the element whose page line is given: ``write_action("CLICK", "button:Ok[6]")``."""
+    """An action on the element with this page line: ``write_action("CLICK", "button:Ok[6]")``."""
     return f"{verb}{line}{text}"

@@ -1,4 +1,4 @@
-"""A page line read into its parts: `kind*=value:text[number]`, as `observe.js` writes it."""
+"""A page line and its fields: `kind*=value:text[number]`, as `observe.js` writes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LINE = re.compile(r"(?P<kind>[^=:*\[]+)(?P<is_on>\*?)(?:=(?P<value>.*?))?(?::(?
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a page in its parts; ``written`` is the whole line."""
+    """The fields of one page line; ``written`` is the whole line."""
 
     written: str
     kind: str
@@ -22,7 +22,7 @@ class Line:
 
 
 def read(page: Page, kind: str = "") -> list[Line]:
-    """The page's lines whose kind begins with the one given (``input.text``, not ``input.te``)."""
+    """The page's lines whose kind begins with the given words: ``input`` matches ``input.text``, ``input.te`` does not."""
     parsed = ((written, _LINE.fullmatch(written)) for written in page.lines)
     lines = [
         Line(written, match["kind"], bool(match["is_on"]), match["value"] or "", match["text"] or "")

@@ -1,4 +1,4 @@
-"""What passes between the agent and a model: pages, messages, requests and completions."""
+"""The data that agent and model exchange: pages, messages, requests and completions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 
 
 class Message(TypedDict):
-    """One turn of a conversation, in the form every chat template and every OpenAI-compatible endpoint takes."""
+    """One turn of a conversation, in the form of chat templates and OpenAI-compatible endpoints."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -16,19 +16,19 @@ class Message(TypedDict):
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model answered, and what it cost."""
+    """A model's answer and its cost."""
 
     text: str
     """Unicode, without lone surrogates."""
     prompt_tokens: int | None
-    """None where the model does not say how many."""
+    """None where the model does not report it."""
     completion_tokens: int | None
     duration_ms: int
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question of many, with the arguments of ``Model.complete``."""
+    """One request to a model, with the arguments of ``Model.complete``."""
 
     messages: Sequence[Message]
     adapter: str | None = None
@@ -39,12 +39,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Page:
-    """What the agent sees at one moment: the task in words, one line per element, and how the episode stands.
+    """What the agent sees at one moment: the task in words, one line per element, and the state of the episode.
 
-    ``lines[i]`` ends with its number ``[i + 1]``; an action names its element by repeating the line.
-    ``reward`` is the task's own raw reward, 1.0 for success; it is meaningful once ``is_done``.
-    ``error`` says in words why the last action could not be carried out (empty when it could).
-    ``is_question`` marks a task in words with no page at all: it is asked as it stands.
+    ``lines[i]`` ends with its number ``[i + 1]``; an action names its element by repeating the line. ``reward`` is the
+    task's own raw reward, 1.0 for success; it is valid once ``is_done``. ``error`` says in words why the last action
+    could not be carried out; empty when it could. ``is_question`` marks a task in words without a page: its words are
+    the whole prompt.
     """
 
     task: str

@@ -1,6 +1,7 @@
-"""How a page becomes a prompt: the one function that serving, the dataset and pretraining all use.
+"""How a page becomes a prompt: the one function for serving, the dataset and pretraining.
 
-Training and serving prompts that differ by a token are a silent fault, so nothing else in the project renders a prompt.
+A difference of one token between training prompts and serving prompts would be a silent fault. So no other code renders
+prompts.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ INSTRUCTIONS = (
 )
 
 HISTORY = 6
-"""How many of the latest actions are shown; chosen: the longest base task needs five."""
+"""Number of the latest actions in a prompt; chosen: the longest base task needs five."""
 LONGEST_ACTION = 300
-"""Characters of a past action that are shown, so that an answer which ran on does not crowd the page out; chosen."""
+"""Most characters of a past action in a prompt, so that an overlong answer does not displace the page; chosen."""
 
 
 def observe(page: Page, history: Sequence[str]) -> list[Message]:
     """The messages that ask for the next action.
 
-    The task stands before the page, so that every line can be read in its light, and again at the end, next to the
-    answer. The embedded model's chat template leaves the system message out.
+    The task stands before the page, as context for every line, and again at the end, next to the answer. The embedded
+    model's chat template omits the system message.
     """
     if page.is_question:
         return [{"role": "user", "content": page.task}]

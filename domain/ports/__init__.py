@@ -1,8 +1,8 @@
-"""The interfaces to the outside world: what the system asks of a clock, a model, an environment and the rest.
+"""The interfaces to the outside world: a clock, a model, an environment and so on.
 
-They are protocols: an implementation need not import them, and one that does inherits the defaults. ``runners/wiring`` alone
-chooses the concrete parts, and no other code asks which class a part is of. What only some parts can do, the port names:
-``Environment.capabilities``, ``Model.scoring``, ``Model.adapters``.
+They are protocols: an implementation need not import them, and one that inherits them gets the defaults. Only
+``runners/wiring`` chooses implementations, and no other code tests the class of one. What only some implementations can
+do is a member of the port: ``Environment.capabilities``, ``Model.scoring``, ``Model.adapters``.
 """
 
 from __future__ import annotations

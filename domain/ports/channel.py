@@ -1,4 +1,4 @@
-"""The port of a channel by which people hear of alerts."""
+"""The port of an alert channel."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..aggregates.alert import Delivery, Failure
 
 
 class Channel(Protocol):
-    """A way by which people hear of alerts."""
+    """A channel that sends alerts to people."""
 
     @property
     def to(self) -> str:
-        """Whom or where it reaches, in the log's words: no secret is in it."""
+        """The addresses or the URL, as in the log: without secrets."""
         ...
 
     def send(self, delivery: Delivery, now: datetime) -> str | Failure:
-        """Send it, once, within ``alert.timeout_s``: what the receiver said, or why it did not arrive. Raises nothing."""
+        """Send it once, within ``alert.timeout_s``; the receiver's answer, or why it failed. Raises nothing."""
         ...

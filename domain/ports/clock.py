@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the time comes from; replaced in tests."""
+    """The source of the time; replaced in tests."""
 
     def now(self) -> datetime:
         """The current time, in UTC."""

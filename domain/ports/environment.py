@@ -1,4 +1,4 @@
-"""The port of an environment: a computer to use."""
+"""The port of an environment: a computer that the agent uses."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from ..events import Capability
 from ..page.messages import Page
 
 Script = Callable[[Page, Sequence[str]], str]
-"""A policy written down: the action that follows, given the page and the actions so far."""
+"""A scripted policy: from the page and the actions so far to the next action."""
 
 
 class Environment(Protocol):
-    """A computer to use. One episode at a time: reset, then act until the page is done.
+    """A computer that the agent uses. One episode at a time: reset, then act until the page is done.
 
-    What it offers beside that is declared in ``capabilities``, recorded with each run, and asked for there.
+    ``capabilities`` declares what else it can do; they are recorded with each run.
     """
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it offers: always the same, known before anything is started."""
+        """Its capabilities: constant, and known before anything is started."""
         ...
 
     def tasks(self) -> Sequence[str]:
-        """The names of its tasks, sorted; empty where any words are a task."""
+        """The names of its tasks, sorted; empty where any text is a task."""
         return ()
 
     def check_task(self, task: str) -> None:
-        """Refuse a task before anything is started for it. Raises ``UnknownTask``, naming what there is."""
+        """Refuse an unknown task before anything is started. Raises ``UnknownTask`` with the known tasks."""
         if not task.strip():
             raise UnknownTask("a task must not be empty")
-        if (there := self.tasks()) and task not in there:
-            raise UnknownTask(f"there is no task {task!r}; there are {', '.join(there[:20])}")
+        if (known := self.tasks()) and task not in known:
+            raise UnknownTask(f"there is no task {task!r}; there are {', '.join(known[:20])}")
 
     def reset(self, task: str, seed: int) -> Page:
-        """Start the named task from the seed. Raises ``UnknownTask``; ``EnvironmentUnavailable`` where it cannot be had."""
+        """Start the named task from the seed. Raises ``UnknownTask``, and ``EnvironmentUnavailable`` where it cannot start."""
         ...
 
     def act(self, action: str) -> Page:
         """Carry out one action of ``domain/page/action.py``. An action that cannot be read or done changes nothing.
 
-        The page's reward is 1 where the task is done; without ``Capability.VERIFIES``, where the episode came to its end.
+        The page's reward is 1 where the task is done; without ``Capability.VERIFIES``, where the episode ended.
         """
         ...
 
     def demonstrate(self, task: str) -> Script:
-        """The scripted demonstration of the task. Raises ``UnknownTask`` where it has none."""
+        """The scripted demonstration of the task. Raises ``UnknownTask`` where there is none."""
         raise UnknownTask(f"there is no demonstration of {task!r}")
 
     def beside(self, seat: int) -> Environment:
-        """Another one like this, for an episode at the same time; it holds nothing of its own that would be closed.
+        """An environment of the same kind for a parallel episode; it shares resources, so it need not be closed.
 
-        Episodes of one task at the same time need different seats: 0, which is this one's own, 1, 2, ...
+        Parallel episodes of one task need different seats: 0 for this one, then 1, 2, ...
         """
         ...
 
     def close(self) -> None:
-        """Release whatever the environment holds."""
+        """Release all resources."""
         return

@@ -1,4 +1,4 @@
-"""The ports of a model: one that answers, and what some models do beside: score answers, serve adapters, teach."""
+"""The ports of a model: it answers; some models also score answers, serve adapters, or teach."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Answer = Completion | GrokputerError
-"""What came of a request: the answer, or the error in its place."""
+"""The answer to a request, or the error in its place."""
 
 
 class Model(Protocol):
-    """Something that answers messages: the embedded policy, any Hugging Face causal model, or an HTTP endpoint.
+    """A model that answers messages: the embedded policy, any Hugging Face causal model, or an HTTP endpoint.
 
-    A model that inherits this class need only answer one request; it then scores nothing and serves no adapters.
+    A subclass need only implement ``complete``; by default it scores nothing and serves no adapters.
     """
 
     def complete(
@@ -33,35 +33,35 @@ class Model(Protocol):
     ) -> Completion:
         """Answer with the base (``adapter=None``) or with the named LoRA adapter applied.
 
-        Temperature 0 is greedy. Raises ``ModelError`` when no answer can be had and ``UnknownAdapter`` when the
-        adapter is not loaded.
+        Temperature 0 is greedy. Raises ``ModelError`` when there is no answer, and ``UnknownAdapter`` when the adapter
+        is not loaded.
         """
         ...
 
     def complete_many(self, requests: Sequence[Request]) -> list[Answer]:
-        """The answer to each request, in their order; where one has none, its error stands in its place.
+        """The answers to the requests, in their order; an error stands in place of a missing answer.
 
-        The default asks one after the other. A model that answers several at a time is faster.
+        The default sends one request after the other. A model that batches them is faster.
         """
         return [_answer_one(self, request) for request in requests]
 
     @property
     def scoring(self) -> ScoringModel | None:
-        """The model as one that scores answers, None where it does not show what it holds for likely."""
+        """This model as a ``ScoringModel``; None where it does not expose probabilities."""
         return None
 
     @property
     def adapters(self) -> AdapterServer | None:
-        """The model as one that serves adapters, None where it serves the base alone."""
+        """This model as an ``AdapterServer``; None where it serves the base alone."""
         return None
 
     @property
     def is_on_gpu(self) -> bool:
-        """Whether it holds memory of a GPU of this machine, which a training needs."""
+        """Whether it occupies GPU memory of this machine, which a training needs."""
         return False
 
     def close(self) -> None:
-        """Let go of what it holds; it answers no more."""
+        """Release all resources; it answers no more."""
         return
 
 
@@ -79,14 +79,15 @@ def _answer_one(model: Model, request: Request) -> Answer:
 
 
 class ScoringModel(Protocol):
-    """A model that shows how likely answers are to it."""
+    """A model that exposes the probabilities of answers."""
 
     def score(self, messages: Sequence[Message], answer: str, *, adapter: str | None = None) -> tuple[float, int]:
-        """The log-probability of the answer with its end, in nats, and its tokens. Raises ``ModelError`` if it does not fit."""
+        """The log-probability of the answer with its end token, in nats, and its number of tokens. Raises
+        ``ModelError`` if it does not fit."""
         ...
 
     def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
-        """The logits of the answer's first token, one for each token of the vocabulary."""
+        """The logits of the answer's first token: one per token of the vocabulary."""
         ...
 
 
@@ -96,19 +97,19 @@ class Proof:
 
     adapter: str
     differs: bool
-    """The adapter's answers are not the base's."""
+    """The adapter's answers differ from the base's."""
     matches: bool
-    """The adapter's answers are those its trainer recorded."""
+    """The adapter's answers equal those that its trainer recorded."""
     effect: float
     """Served adapter against served base."""
     error: float
     """Served adapter against trained adapter."""
     base_error: float
-    """Served base against the trainer's base: rounding, unless the base is another one."""
+    """Served base against the trainer's base: rounding, unless it is a different base."""
     max_abs_difference: float
     """The largest difference of one logit between served and trained adapter."""
     prompts: int
-    """The prompts that were asked."""
+    """Number of prompts compared."""
 
     @property
     def is_applied(self) -> bool:
@@ -121,7 +122,7 @@ class AdapterServer(Protocol):
 
     @property
     def base_hash(self) -> str | None:
-        """The base that adapters must be trained on, as ``AdapterRegistered`` names it; None where the server decides."""
+        """The base that adapters must be trained on, as in ``AdapterRegistered``; None where the server decides."""
         ...
 
     @property
@@ -130,39 +131,39 @@ class AdapterServer(Protocol):
         ...
 
     def serves(self, name: str) -> bool:
-        """Whether the adapter can be asked for now. It is quick, as it is asked before each step. Raises ``ModelError``."""
+        """Whether the adapter is available now. Quick, because it is called before each step. Raises ``ModelError``."""
         ...
 
     def names(self) -> Collection[str]:
-        """The adapters that can be asked for. Raises ``ModelError``."""
+        """The available adapters. Raises ``ModelError``."""
         ...
 
     def load(self, name: str, directory: Path) -> None:
-        """Make the adapter in the folder answer to the name, from now on, also where the name had another one.
+        """Load the adapter in the folder under the name; it replaces another adapter of that name.
 
         Raises ``DamagedWeights`` for a folder that holds anything but weights, ``ModelError`` when they cannot be applied.
         """
         ...
 
     def unload(self, name: str) -> None:
-        """Forget the adapter. Raises ``UnknownAdapter``."""
+        """Remove the adapter. Raises ``UnknownAdapter``."""
         ...
 
     def prove(self, name: str, directory: Path) -> Proof:
         """The proof that the loaded adapter is applied as its trainer left it in the folder.
 
-        Raises ``DamagedWeights`` where the folder has no reference to compare with, ``NotServed`` where the server
-        does not show enough for a proof.
+        Raises ``DamagedWeights`` where the folder has no reference to compare with, ``NotServed`` where the server does
+        not expose enough for a proof.
         """
         ...
 
 
 class Teacher(Protocol):
-    """A better model that is asked for what should have been done."""
+    """A better model that is asked for the right answers."""
 
     @property
     def model(self) -> str:
-        """Its name, recorded with what it makes."""
+        """Its name, recorded with its answers."""
         ...
 
     def complete(
@@ -178,5 +179,5 @@ class Teacher(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release all resources."""
         ...

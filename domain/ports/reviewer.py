@@ -10,12 +10,12 @@ from .environment import Script
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a reviewer is shown of a run that has ended."""
+    """What a reviewer sees of an ended run."""
 
     task: str
     seed: int
     actions: tuple[str, ...]
-    """What was answered, step by step; one that was erased is left out."""
+    """The answers, step by step; erased ones are left out."""
     is_success: bool
     """Whether the task says it was done."""
     reward: float
@@ -24,7 +24,7 @@ class Attempt:
 
 
 class Reviewer(Protocol):
-    """Someone who rates runs and may say what should have been done; given to the benchmark as ``module:object``::
+    """Rates runs and may show how to do a task; given to the benchmark as ``module:object``::
 
     class Strict:
         def rate(self, attempt: Attempt) -> int:
@@ -35,9 +35,10 @@ class Reviewer(Protocol):
     """
 
     def rate(self, attempt: Attempt) -> int:
-        """The stars, 1 (bad) to 5 (good)."""
+        """The stars, from 1 (bad) to 5 (good)."""
         ...
 
     def correct(self, task: str, seed: int) -> Script | None:
-        """What does the task from its beginning, None where nobody says so; it is tried, and counts when it succeeds."""
+        """A policy that does the task from its beginning, None where there is none; it counts only if it succeeds when
+        tried."""
         ...

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands after an optimiser step. ``epoch`` counts from 0.0; ``loss`` is of this step."""
+    """The progress of a training after an optimiser step. ``epoch`` counts from 0.0; ``loss`` is of this step."""
 
     step: int
     total_steps: int
@@ -20,33 +20,33 @@ class Progress:
 
 
 Spec = TypeVar("Spec", contravariant=True)
-"""What is to be trained: ``TrainingJobSpec`` of ``adapters/training/job.py``, which lies in a folder."""
+"""A training to run: ``TrainingJobSpec`` of ``adapters/training/job.py``."""
 Result = TypeVar("Result", covariant=True)
-"""What came of it: ``TrainingResult`` there."""
+"""Its result: ``TrainingResult`` of the same module."""
 
 
 class LaunchedTraining(Protocol[Result]):
     """A training that was started."""
 
     def progress(self) -> Iterator[Progress | str]:
-        """Each step of the trainer, and each note for people, as it comes; it ends when the training has ended."""
+        """Each step of the trainer and each note for people, as they come, until the training has ended."""
         ...
 
     def result(self) -> Result:
-        """What came of it. Raises ``TrainingError`` with the reason, ``TrainingInterrupted`` where asking again goes on."""
+        """The result. Raises ``TrainingError`` with the reason, ``TrainingInterrupted`` where a new start can continue it."""
         ...
 
     def stop(self) -> None:
-        """End it if it is under way; started again, it goes on from its last checkpoint."""
+        """Stop it if it is running; a new start continues from its last checkpoint."""
         ...
 
 
 class TrainingLauncher(Protocol[Spec, Result]):
-    """Where trainings run: a process of this machine, or a cluster."""
+    """Runs trainings: in a process of this machine, or on a cluster."""
 
     def start(self, job: Spec) -> LaunchedTraining[Result]:
-        """Start the job, or go on with it where it was interrupted; one that is finished is not trained again.
+        """Start the job, or continue an interrupted one; a finished one is not trained again.
 
-        Raises ``TrainingError`` where it cannot be started.
+        Raises ``TrainingError`` where it cannot start.
         """
         ...

@@ -18,32 +18,32 @@ class WeightsRef:
 
 
 class WeightRegistry(Protocol):
-    """Adapter weights under their own hash: written once and never changed."""
+    """Storage of adapter weights by their hash: written once, never changed."""
 
     @property
     def place(self) -> str:
-        """Where the weights lie, in words for people: a folder or a URL, without a secret."""
+        """Where the weights are, in words for people: a folder or a URL, without a secret."""
         ...
 
     def put(self, directory: Path) -> WeightsRef:
-        """Store the folder's files and return their hash; what is already there stays as it is.
+        """Store the folder's files; return their hash and size. Idempotent.
 
-        The hash is that of ``adapters/registry/local.py``, whatever the registry. Raises ``DamagedWeights`` for a folder that
-        is empty or holds anything but weights.
+        The hash is computed as in ``adapters/registry/local.py``, whatever the registry. Raises ``DamagedWeights`` for
+        a folder that is empty or holds anything but weights.
         """
         ...
 
     def path(self, hash: str) -> Path:
-        """A folder of this machine with the weights, fetched where they lie elsewhere, every byte checked.
+        """A local folder with the weights, downloaded where necessary, every byte verified.
 
-        Raises ``DamagedWeights`` where they are not there or not as they were stored.
+        Raises ``DamagedWeights`` where they are missing or differ from what was stored.
         """
         ...
 
     def has(self, hash: str) -> bool:
-        """Whether the weights are there. It is quick, so it may look at names alone."""
+        """Whether the weights are stored. Quick, so it may check names alone."""
         ...
 
     def hashes(self) -> list[str]:
-        """The hashes of all weights that are there, sorted."""
+        """The hashes of all stored weights, sorted."""
         ...

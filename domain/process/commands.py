@@ -1,4 +1,5 @@
-"""What the improvement process asks for: each command's target has an id derived from its cause, so it is done once."""
+"""The commands of the improvement process. The id of each command's target is derived from its cause, so commands are
+idempotent."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ from ..vocabulary import CycleOutcome
 
 @dataclass(frozen=True)
 class LookAtRatings:
-    """Let the role judge its window."""
+    """Judge the role's window of ratings."""
 
     window: Window
 
 
 @dataclass(frozen=True)
 class RequestTraining:
-    """Ask for the one training of a cycle."""
+    """Request the one training of a cycle."""
 
     training: UUID
     role: str
@@ -31,7 +32,7 @@ class RequestTraining:
 
 @dataclass(frozen=True)
 class RegisterAdapter:
-    """Give a completed training's weights a name."""
+    """Register the weights of a completed training under a name."""
 
     adapter: UUID
     name: str
@@ -49,7 +50,7 @@ class RejectAdapter:
 
 @dataclass(frozen=True)
 class StartRollout:
-    """Send a share of the role's runs to an adapter that has passed the gate."""
+    """Give an adapter that has passed the gate a share of the role's runs."""
 
     rollout: UUID
     role: str
@@ -64,7 +65,7 @@ class StartRollout:
 
 @dataclass(frozen=True)
 class RecordVerdict:
-    """Record what a look at the canary says, with the position of the event that was looked after."""
+    """Record a verdict on the canary; ``up_to`` is the log position of the event that it was made after."""
 
     rollout: UUID
     verdict: Verdict
@@ -73,7 +74,7 @@ class RecordVerdict:
 
 @dataclass(frozen=True)
 class WeighCanary:
-    """Give the canary a larger share of the runs that begin from now on."""
+    """Raise the canary's share of the runs that begin from now on."""
 
     rollout: UUID
     weight_percent: int
@@ -81,7 +82,7 @@ class WeighCanary:
 
 @dataclass(frozen=True)
 class PromoteAdapter:
-    """Give the canary all the traffic."""
+    """Give the canary all traffic."""
 
     rollout: UUID
     reason: str
@@ -89,7 +90,7 @@ class PromoteAdapter:
 
 @dataclass(frozen=True)
 class RollBackAdapter:
-    """Give all the traffic back to the stable arm; ``cause`` is that of ``AdapterRolledBack``."""
+    """Return all traffic to the stable arm; ``cause`` is that of ``AdapterRolledBack``."""
 
     rollout: UUID
     reason: str
@@ -107,7 +108,7 @@ class PauseRollout:
 
 @dataclass(frozen=True)
 class RaiseAlert:
-    """Tell people what they must hear of."""
+    """Raise an alert for people."""
 
     alert: UUID
     notice: Notice
@@ -115,7 +116,7 @@ class RaiseAlert:
 
 @dataclass(frozen=True)
 class ResolveAlert:
-    """Tell those who were told of an alert that it is over, and how."""
+    """Resolve an alert, with how it ended."""
 
     alert: UUID
     message: str
@@ -123,7 +124,7 @@ class ResolveAlert:
 
 @dataclass(frozen=True)
 class CloseCycle:
-    """End the role's cycle with what came of it."""
+    """Close the role's cycle with its outcome."""
 
     role: str
     outcome: CycleOutcome

@@ -1,8 +1,8 @@
-"""The improvement process: which commands follow from an event. Pure: it reads what is known and answers with commands.
+"""The improvement process: which commands follow from an event. Pure: it reads the state and returns commands.
 
     rating -> breach -> training -> adapter -> proof -> gate -> rollout -> verdict -> promotion or rollback -> cycle closed
 
-Every command's target has an id derived from its cause, so reacting twice to one event does a thing once.
+The id of every command's target is derived from its cause, so handling an event twice has the effect of once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..aggregates.adapter import adapter_id, adapter_name
 from ..aggregates.alert import APPROVAL, alert_id, low_mean, notice_of, say_end
-from ..aggregates.rollout import ShortLook, is_news, rollout_id
+from ..aggregates.rollout import ShortVerdict, is_news, rollout_id
 from ..aggregates.training import training_id
 from ..events import (
     AdapterPromoted,
@@ -81,13 +81,13 @@ class UndecidedRollout(Protocol):
         ...
 
     @property
-    def said(self) -> ShortLook | None:
+    def said(self) -> ShortVerdict | None:
         """The last recorded look at its canary since it began or was resumed."""
         ...
 
 
 class Knowledge(Protocol):
-    """What is known at the event's own position; the process asks for nothing later and nothing else."""
+    """The state at the event's own position; the process reads nothing later and nothing else."""
 
     @property
     def policy(self) -> Policy:
@@ -99,7 +99,7 @@ class Knowledge(Protocol):
         ...
 
     def ratings_in_all(self, role: str, adapter: str | None) -> int:
-        """How many ratings the adapter, None for the base, has had in the role."""
+        """How many ratings the adapter, None for the base, has received in the role."""
         ...
 
     def traffic(self, role: str) -> Traffic:
@@ -121,21 +121,21 @@ class Knowledge(Protocol):
         ...
 
     def was_live(self, rollout: UUID) -> bool:
-        """Whether the rollout's adapter has been promoted, whatever became of it since."""
+        """Whether the rollout's adapter was ever promoted."""
         ...
 
     def has_fallen(self, role: str) -> bool:
-        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with this very event."""
+        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with this event."""
         ...
 
     @property
     def over(self) -> Sequence[tuple[UUID, str]]:
-        """The alerts that were open and are over with this very event: the id and the role of each."""
+        """The alerts that this event ends: the id and the role of each."""
         ...
 
     @property
     def trainings_completed(self) -> int:
-        """How many trainings have ended with weights, this one included."""
+        """How many trainings have completed, this one included."""
         ...
 
 
@@ -145,20 +145,20 @@ def decide(event: Event, known: Knowledge) -> list[Command]:
 
 
 def _alerts(event: Event, known: Knowledge) -> list[Command]:
-    """What people must hear of it: what is over, then what is new."""
+    """The alerts that the event ends, then those that it raises."""
     notices = [notice] if (notice := notice_of(event)) is not None else []
     if isinstance(event, TaskRated):
-        fallen = [lane["role"] for lane in event.lanes if known.has_fallen(lane["role"])]
+        fallen = [each["role"] for each in event.lanes if known.has_fallen(each["role"])]
         notices += [low_mean(known.window(role), known.policy) for role in fallen]
     over = [ResolveAlert(id, say_end(event, known.window(role).mean)) for id, role in known.over]
-    return [*over, *(RaiseAlert(alert_id(event.reference, it.kind, it.role), it) for it in notices)]
+    return [*over, *(RaiseAlert(alert_id(event.reference, notice.kind, notice.role), notice) for notice in notices)]
 
 
 def _next_commands(event: Event, known: Knowledge) -> list[Command]:
-    """What it leads to in the cycle."""
+    """The next commands of the cycle."""
     match event:
         case TaskRated():
-            windows = [known.window(lane["role"]) for lane in event.lanes]
+            windows = [known.window(assignment["role"]) for assignment in event.lanes]
             breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
             return [*breaches, *_look_after(event, known)]
         case TaskSucceeded() | TaskFailed():
@@ -179,14 +179,14 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
         case AdapterRejected():
             return [_close(event.role, CycleOutcome.REJECTED, event.reason, known)]
         case AdapterVerified():
-            # With the gate on, the worker finds the proven adapter in the log and judges it first.
+            # With the gate on, the worker finds the proven adapter in the log, and the gate comes first.
             return [] if known.policy.gate(event.role).enabled else [_roll_out(event, known)]
         case GateJudged():
             if event.verdict == Decision.REJECT:
                 return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
             return [_roll_out(event, known)]
         case CanaryAssessed():
-            return _follow(event, known)
+            return _after_verdict(event, known)
         case AdapterPromoted(cause="forward"):
             reason = f"{event.replaced or 'the base'}, which it was compared with, was replaced by {event.adapter}"
             return _end_comparisons(event.role, event.replaced, reason, known)
@@ -202,14 +202,14 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
 
 
 def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
-    """Evidence may be looked at after every outcome; the plain rules look when it is time, or after an error of the system."""
+    """Evidence is judged after every outcome; the plain rules at scheduled times, or after a critical error."""
     is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
-    rollouts = [assignment["rollout"] or "" for assignment in event.lanes]
+    rollouts = [each["rollout"] or "" for each in event.lanes]
     return [
         look
-        for id in rollouts
-        if id in known.undecided and (is_critical or known.undecided[id].rule == "sequential")
-        for look in _look(id, known)
+        for rollout in rollouts
+        if rollout in known.undecided and (is_critical or known.undecided[rollout].rule == "sequential")
+        for look in _look(rollout, known)
     ]
 
 
@@ -220,7 +220,7 @@ def _look(rollout: str, known: Knowledge) -> list[Command]:
 
 
 def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledge) -> list[Command]:
-    """End the rollouts that compared an adapter with what is not live any more."""
+    """End the rollouts that compare an adapter with one that is no longer live."""
     return [
         RollBackAdapter(UUID(id), reason, "comparison")
         for id, rollout in known.undecided.items()
@@ -240,18 +240,18 @@ UNIT = "canary.randomization_unit"
 
 
 def rollout_unit(policy: Policy, role: str, edition: int = EDITION) -> str:
-    """What is drawn for an arm and counts as one outcome in a rollout that starts under the rules of this edition."""
+    """The randomization unit of a rollout that starts under the rules of this edition: ``run`` or ``session``."""
     is_set = not policy.changed.keys().isdisjoint((UNIT, f"{role}.{UNIT}"))
     return "run" if edition == 1 and not is_set else policy.canary(role).randomization_unit
 
 
 def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
-    """The rule that a rollout which starts now is judged by to its end, and its terms where it has any."""
+    """The rule of a rollout that starts now, kept to its end, and its terms where the rule has any."""
     rule = policy.canary(role).rule
     return rule, canary_terms(policy, role).to_json() if rule == "sequential" else {}
 
 
-def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
+def _after_verdict(event: CanaryAssessed, known: Knowledge) -> list[Command]:
     approval = known.policy.canary(event.role).approval
     weight = event.numbers.get("next_weight_percent")
     match event.verdict:
@@ -271,5 +271,5 @@ def _follow(event: CanaryAssessed, known: Knowledge) -> list[Command]:
 
 
 def _close(role: str, outcome: CycleOutcome, detail: str, known: Knowledge) -> CloseCycle:
-    """Without a promotion: what was live before is live."""
+    """Close a cycle without a promotion: the live adapter stays."""
     return CloseCycle(role, outcome, detail, known.ratings_in_all(role, known.traffic(role).stable))

@@ -12,16 +12,16 @@ from ..vocabulary import BreachReason, Decision
 
 @dataclass(frozen=True)
 class Window:
-    """The latest ratings of one adapter version in one role. It belongs to the version: it starts empty at promotion."""
+    """The latest ratings of one adapter version in one role. A promotion starts an empty window."""
 
     role: str
     adapter: str | None
     ratings: Sequence[tuple[int, int]]
     """(log position, stars), oldest first."""
     total: int
-    """Ratings the version has had in all."""
+    """All ratings of this version so far."""
     evidence: Verdict | None = None
-    """What the sequential rule says of all its ratings; None where it is not in force."""
+    """The sequential rule's verdict on all its ratings; None where that rule is not in force."""
 
     @property
     def mean(self) -> float:
@@ -30,8 +30,8 @@ class Window:
 
 
 def judge_ratings(window: Window, policy: Policy) -> Verdict:
-    """``breach`` or ``hold``, by the rule in force for the role: evidence that the mean lies under the threshold, or the
-    rolling mean of enough ratings under it."""
+    """``breach`` or ``hold`` by the rule in force: evidence that the mean is under the threshold, or a rolling mean of
+    enough ratings under it."""
     if policy.rating(window.role).rule == "sequential":
         return window.evidence or Verdict(
             Decision.HOLD, BreachReason.NO_EVIDENCE, "no rating yet", {"rule": "sequential"}
@@ -42,10 +42,12 @@ def judge_ratings(window: Window, policy: Policy) -> Verdict:
     if count < minimum:
         return Verdict(Decision.HOLD, BreachReason.FEW_RATINGS, f"{count} of the {minimum} ratings needed", numbers)
     is_under = window.mean < threshold
-    said = f"mean {window.mean:.2f} of the last {count} ratings is {'under' if is_under else 'not under'} {threshold:g}"
-    return Verdict(Decision.BREACH if is_under else Decision.HOLD, BreachReason.MEAN, said, numbers)
+    message = (
+        f"mean {window.mean:.2f} of the last {count} ratings is {'under' if is_under else 'not under'} {threshold:g}"
+    )
+    return Verdict(Decision.BREACH if is_under else Decision.HOLD, BreachReason.MEAN, message, numbers)
 
 
 def is_breach(window: Window, policy: Policy) -> bool:
-    """Whether the rule in force says so."""
+    """Whether the rule in force finds a breach."""
     return judge_ratings(window, policy).verdict == Decision.BREACH

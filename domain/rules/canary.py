@@ -1,4 +1,4 @@
-"""Whether the canary is healthy: the plain threshold rules, with the holds that keep them from deciding on nothing."""
+"""Whether the canary is healthy: the plain threshold rules, which wait where there is too little data."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ..verdict import Times, Verdict
 from ..vocabulary import CanaryReason, Decision
 
 SIGNIFICANCE = 0.05
-"""How often an arm that is no worse may look significantly worse in one look; chosen, the usual."""
+"""Probability that an arm that is no worse looks significantly worse in one look; chosen, the usual value."""
 
 CHANCE = 1.645
-"""Standard errors that a normal mean exceeds with that probability, on one side."""
+"""Standard errors that a normal mean exceeds with that probability, one-sided."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run of an arm ended, and its mean rating by people if it has one."""
+    """The outcome of one run of an arm, and its mean rating by people if it has one."""
 
     position: int
     succeeded: bool
     is_healthy: bool
-    """It ended by itself: no timeout, no error of the system."""
+    """It ended without a timeout and without an error of the system."""
     is_critical: bool
     """It ended with an error of the system."""
     stars: float | None
@@ -36,7 +36,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ArmHealth:
-    """An arm's latest outcomes, summed up. Rates and means are None where there is nothing to divide by."""
+    """Totals of an arm's latest outcomes. Rates and means are None where there is nothing to divide by."""
 
     runs: int
     success: float | None
@@ -45,11 +45,11 @@ class ArmHealth:
     health: float | None
     critical: int
     rating_variance: float = 0.0
-    """Of the stars of the rated runs; 0 where there are none."""
+    """Variance of the stars of the rated runs; 0 where there are none."""
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> ArmHealth:
-        """The sums over these outcomes."""
+        """The totals over these outcomes."""
         runs = len(outcomes)
         stars = [outcome.stars for outcome in outcomes if outcome.stars is not None]
         return cls(
@@ -77,12 +77,12 @@ class ArmHealth:
 def assess_canary(
     canary: Sequence[Outcome], stable: Sequence[Outcome], times: Times, policy: Policy, role: str, rule: str
 ) -> Verdict:
-    """Promote, roll back, hold or inconclusive, from both arms' latest outcomes in the rollout's own period.
+    """Promote, roll back, hold or inconclusive, from both arms' latest outcomes since the rollout's start.
 
-    Under the rule ``relative`` a bar that the stable arm itself misses in the same period is lowered to what that arm
-    reaches, less what chance alone explains (``SIGNIFICANCE``): an adapter is not refused for a fault it has not brought, and
-    one that misses a bar waits until the stable arm has as many runs as are needed to compare. A metric of ``canary.dry_run``
-    is reported and refuses nothing.
+    Under the rule ``relative``, a bar that the stable arm misses too is lowered to what that arm reaches, less what
+    chance explains (``SIGNIFICANCE``). So an adapter is not refused for a fault that it did not cause. A canary that
+    misses a bar then waits until the stable arm has enough runs for the comparison. A metric of ``canary.dry_run`` is
+    reported and refuses nothing.
     """
     window, minimum = policy.canary(role).window, policy.canary(role).min_runs
     ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
@@ -102,8 +102,8 @@ def assess_canary(
     given_up = times.waited >= policy.canary(role).deadline_s
     limit = policy.canary(role).critical_limit
     if ours.critical > limit:
-        said = f"{ours.critical} of {ours.runs} canary runs ended in an error of the system, {limit} are allowed"
-        return verdict(Decision.ROLL_BACK, CanaryReason.CRITICAL, said)
+        message = f"{ours.critical} of {ours.runs} canary runs ended in an error of the system, {limit} are allowed"
+        return verdict(Decision.ROLL_BACK, CanaryReason.CRITICAL, message)
     if ours.runs < minimum:
         if given_up:
             return verdict(
@@ -116,13 +116,13 @@ def assess_canary(
         bar, is_inclusive = bars[name]
         if value is None or value > bar or (is_inclusive and value >= bar) or name in numbers["dry_run"]:
             continue
-        said = f"canary {name} {value:.3f} is {'below' if is_inclusive else 'not above'} {bar:.3f}"
+        message = f"canary {name} {value:.3f} is {'below' if is_inclusive else 'not above'} {bar:.3f}"
         if theirs.runs < minimum and rule == "relative":
-            wanted = f"; of the {minimum} stable runs to compare it with there are {theirs.runs}"
+            shortage = f"; of the {minimum} stable runs to compare it with there are {theirs.runs}"
             return verdict(
-                Decision.INCONCLUSIVE if given_up else Decision.HOLD, CanaryReason.FEW_STABLE_RUNS, said + wanted
+                Decision.INCONCLUSIVE if given_up else Decision.HOLD, CanaryReason.FEW_STABLE_RUNS, message + shortage
             )
-        return verdict(Decision.ROLL_BACK, CanaryReason(name), f"{said} over its last {ours.runs} runs")
+        return verdict(Decision.ROLL_BACK, CanaryReason(name), f"{message} over its last {ours.runs} runs")
     if ours.rating is None and "rating" not in numbers["dry_run"]:
         word = Decision.INCONCLUSIVE if given_up else Decision.HOLD
         return verdict(word, CanaryReason.UNRATED, f"none of the last {ours.runs} canary runs is rated")
@@ -140,7 +140,7 @@ def assess_canary(
 
 
 def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: str) -> dict[str, tuple[float, bool]]:
-    """For each figure the bar, and whether reaching it is enough (so when it comes from the stable arm)."""
+    """For each metric the bar, and whether reaching it is enough (true for a bar of the stable arm)."""
     bars: dict[str, tuple[float, bool]] = {
         "success": (policy.canary(role).min_success, False),
         "rating": (policy.canary(role).min_rating, False),
@@ -159,20 +159,20 @@ def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: s
 
 
 def _least_share(runs: int, stable_share: float | None, stable_runs: int) -> float:
-    """The least share of ``runs`` that is not significantly worse than the stable arm's, in [0, 1]."""
+    """The smallest share of ``runs`` that is not significantly worse than the stable arm's, in [0, 1]."""
     theirs = round((stable_share or 0.0) * stable_runs)
     return bisect_left(range(runs), SIGNIFICANCE, key=lambda ours: _chance_of(ours, runs, theirs, stable_runs)) / runs
 
 
 def _chance_of(ours: int, runs: int, theirs: int, stable_runs: int) -> float:
-    """The chance that so few successes or fewer fall to us when both arms are alike, in (0, 1].
+    """The probability of ``ours`` successes or fewer when both arms are alike, in (0, 1].
 
-    Source: Fisher's exact test, one-sided (the hypergeometric distribution of ours, given what both have together).
+    Source: Fisher's exact test, one-sided (the hypergeometric distribution of ours, given the total of both).
     """
-    together, everyone = ours + theirs, runs + stable_runs
-    least = max(0, together - stable_runs)
+    successes, all_runs = ours + theirs, runs + stable_runs
+    least = max(0, successes - stable_runs)
     terms = (
-        _log_choose(together, k) + _log_choose(everyone - together, runs - k) - _log_choose(everyone, runs)
+        _log_choose(successes, k) + _log_choose(all_runs - successes, runs - k) - _log_choose(all_runs, runs)
         for k in range(least, ours + 1)
     )
     return math.fsum(math.exp(term) for term in terms)
@@ -183,7 +183,8 @@ def _log_choose(n: int, k: int) -> float:
 
 
 def _least_mean(ours: ArmHealth, stable: ArmHealth) -> float | None:
-    """The least mean rating that is not significantly worse than the stable arm's (normal approximation)."""
+    """The smallest mean rating that is not significantly worse than the stable arm's (normal approximation); None
+    without ratings."""
     if stable.rating is None or not ours.rated:
         return None
     variance = max(ours.rating_variance, stable.rating_variance)

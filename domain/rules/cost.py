@@ -1,4 +1,4 @@
-"""What a training costs: energy and money, from how long it took and the prices that were set at the time."""
+"""The cost of a training: energy and money, from its duration and the prices set at the time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Cost:
 
     @property
     def price(self) -> str:
-        """The money in words, to the cent, or to two figures where that would be nothing."""
+        """The money in words, to the cent, or to two significant digits under 0.1."""
         return f"{self.money:.2f} {self.currency}" if self.money >= 0.1 else f"{self.money:.2g} {self.currency}"
 
     def __str__(self) -> str:
         return f"{self.energy_kwh:.3g} kWh, {self.price}"
 
     def to_json(self) -> dict[str, Any]:
-        """The cost as plain JSON, to a millionth."""
+        """The cost as plain JSON, rounded to a millionth."""
         return {"energy_kwh": round(self.energy_kwh, 6), "money": round(self.money, 6), "currency": self.currency}
 
 
@@ -40,7 +40,7 @@ class Prices:
 
     @staticmethod
     def of(policy: Policy) -> Prices:
-        """The prices that the settings name."""
+        """The prices in the settings."""
         return Prices(
             policy.cost.power_watts,
             policy.cost.price_per_kwh,
@@ -49,7 +49,7 @@ class Prices:
         )
 
     def cost(self, duration_s: float) -> Cost:
-        """What a machine that draws ``power_watts`` costs in this time: its energy, and its rent by the hour."""
+        """The cost of this duration: the energy of a machine that draws ``power_watts``, and its rent by the hour."""
         hours = duration_s / 3600
         energy_kwh = self.power_watts / 1000 * hours
         return Cost(energy_kwh, energy_kwh * self.per_kwh + hours * self.per_hour, self.currency)

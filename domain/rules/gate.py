@@ -1,9 +1,9 @@
-"""The gate before traffic: an adapter must do better than its parent on held-out failures, and lose little of what worked.
+"""The gate before traffic: an adapter must do better than its parent on held-out failures, and keep most of what worked.
 
-Held-out instances are tasks that nobody trained on. Where there is an environment, both arms do them again and successes
-are counted; where there is none, the loss on the answers that should have been given is compared. The held-out runs were
-picked by how they once ended, so both arms move towards the middle on them: a different adapter that is no worse loses a few
-of those that worked. The margin allows for that, and fresh pages of the same tasks make up for it where runs are few.
+Held-out instances are never trained on. Where there is an environment, both arms repeat them and successes are counted;
+elsewhere the loss on the right answers is compared. Held-out runs were selected by their original outcome, so both arms
+regress to the mean on them: even an adapter that is no worse loses a few that worked. The margin allows for that, and
+fresh pages of the same tasks are added where runs are few.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from ..vocabulary import Decision, GateReason
 
 @dataclass(frozen=True)
 class Runs:
-    """Successes of both arms on the same held-out instances, done again in their environment."""
+    """Successes of both arms on the same held-out instances, repeated in their environment."""
 
     instances: int = 0
     adapter: int = 0
     parent: int = 0
     fresh: int = 0
-    """How many of the instances are not held-out runs but further pages of their tasks, which nobody has seen."""
+    """How many of the instances are not held-out runs but new pages of their tasks."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Mean loss of both arms on the right answers of the same held-out instances, in nats per token, 0 and more."""
+    """Mean loss of both arms on the right answers of the same held-out instances, in nats per token, 0 or more."""
 
     instances: int = 0
     adapter: float = 0.0
@@ -39,18 +39,18 @@ class Losses:
 
 @dataclass(frozen=True)
 class HeldOutResult:
-    """What was measured on the held-out instances that once failed, or on those that worked."""
+    """The measurements on the held-out instances that failed, or on those that worked."""
 
     runs: Runs = Runs()
     losses: Losses = Losses()
 
 
 def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy, role: str) -> Verdict:
-    """``pass`` or ``reject``: whether the adapter may have traffic. A count of less than ``gate.minimum`` says nothing.
+    """``pass`` or ``reject``: whether the adapter may get traffic. Counts under ``gate.minimum`` decide nothing.
 
-    Reasons: ``better``; ``no gain`` on the failures, ``lost`` too much of what worked; and where there is not enough to
-    judge the failures by, which passes: ``too few``, ``nothing held out``; ``off`` where the gate was switched off.
-    What worked is looked at first: an adapter that breaks things is refused for that, however much it gains.
+    Reasons: ``better``; ``no gain`` on the failures; ``lost`` too much of what worked; ``off`` where the gate is
+    switched off. Where there are too few failures to judge, it passes: ``too few``, ``nothing held out``. Losses come
+    first: an adapter that breaks working tasks is refused, however much it gains.
     """
     margin, minimum = policy.gate(role).margin, policy.gate(role).minimum
     numbers = {"failed": asdict(failed), "worked": asdict(worked), "margin": margin, "minimum": minimum}
@@ -83,12 +83,12 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
 
 
 def _lost(worked: HeldOutResult, margin: float, minimum: int) -> str:
-    """In words, what was lost beyond the margin; empty when nothing was."""
+    """The loss beyond the margin, in words; empty when there is none."""
     runs, losses = worked.runs, worked.losses
     allowed = math.floor(margin * runs.instances + 1e-9)
     if runs.instances >= minimum and runs.parent - runs.adapter > allowed:
         return f"{runs.parent - runs.adapter} lost, at most {allowed} of {runs.instances} may be"
-    # A share of the probability of a token, which a loss is the negative logarithm of, in the geometric mean.
+    # The margin is a share of a token's probability (geometric mean); the loss is its negative logarithm.
     highest = losses.parent - math.log1p(-margin)
     if losses.instances >= minimum and losses.adapter > highest:
         return f"a loss of at most {highest:.3f} is allowed on what worked"
@@ -97,30 +97,32 @@ def _lost(worked: HeldOutResult, margin: float, minimum: int) -> str:
 
 def _say_failed(side: HeldOutResult) -> Sequence[str]:
     runs, losses = side.runs, side.losses
-    said = []
+    sentences = []
     if runs.instances:
-        said.append(
+        sentences.append(
             f"{runs.adapter} of {runs.instances} held-out failures{_fresh(runs)} now succeed against {runs.parent} of "
             f"{runs.instances} for its parent"
         )
     if losses.instances:
-        said.append(
+        sentences.append(
             f"loss {losses.adapter:.3f} per token on the right answers of {losses.instances} held-out failures against "
             f"{losses.parent:.3f} for its parent"
         )
-    return said
+    return sentences
 
 
 def _say_worked(side: HeldOutResult) -> Sequence[str]:
     runs, losses = side.runs, side.losses
-    said = []
+    sentences = []
     if runs.instances:
-        said.append(f"{runs.adapter} of {runs.instances} that worked{_fresh(runs)} still do, against {runs.parent}")
+        sentences.append(
+            f"{runs.adapter} of {runs.instances} that worked{_fresh(runs)} still do, against {runs.parent}"
+        )
     if losses.instances:
-        said.append(
+        sentences.append(
             f"loss {losses.adapter:.3f} per token on {losses.instances} answers that were good, against {losses.parent:.3f}"
         )
-    return said
+    return sentences
 
 
 def _fresh(runs: Runs) -> str:

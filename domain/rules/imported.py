@@ -1,4 +1,4 @@
-"""Runs that another program made and that were imported as sessions: how a run's adapter says so."""
+"""Imported runs: the marks of a run that another program made."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from ..events import Assignment
 from ..vocabulary import Arm
 
 IMPORTED = "imported"
-"""The base of such a run, and the beginning of its adapter's name. Numbered adapters of this program never begin so."""
+"""The base of an imported run, and the beginning of its adapter's name. This program never names an adapter so."""
 
 RECORDED = "recorded"
-"""Stands among a run's settings, and for its base, where another program made the run and recorded it here as it went."""
+"""Marks, in settings and base, a run that another program made and recorded here step by step."""
 
 
-def is_imported(lane: Assignment) -> bool:
-    """Whether another program made the steps of the lane."""
-    adapter = lane["adapter"] or ""
-    return lane["arm"] == Arm.PINNED and (adapter == IMPORTED or adapter.startswith(f"{IMPORTED}:"))
+def is_imported(assignment: Assignment) -> bool:
+    """Whether another program made the steps of the assignment."""
+    adapter = assignment["adapter"] or ""
+    return assignment["arm"] == Arm.PINNED and (adapter == IMPORTED or adapter.startswith(f"{IMPORTED}:"))

@@ -1,11 +1,11 @@
-"""The roles in one run: who makes which step, and for whom a rating counts.
+"""The roles in one run: which role makes which step, and which roles a rating counts for.
 
-A run has a role of its own, which begins it. Where a step of role ``action`` could not be carried out, or was done before and
-changed nothing on the page, the next one is made by role ``recovery``, until a step gets somewhere again. Once alone is no sign
-of being stuck: what a right action does cannot always be seen.
+A run has its own role, which begins it. Role ``recovery`` makes the next step where a step of role ``action`` failed,
+or repeated an earlier step without any change on the page, until a step succeeds again. A single step without a visible
+change is no sign of being stuck: a right action may have no visible effect.
 
-A good run speaks for every role that made a step in it. A bad one speaks against the role of the step that went wrong, and
-where nobody knows which that was, against none.
+A good rating counts for every role that made a step. A bad one counts against the role of the step that went wrong;
+where that is unknown, against none.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ..page.messages import Page
 T = TypeVar("T")
 
 RECOVERS = {"action": "recovery"}
-"""The roles that another takes over from when they get nowhere, and which one does."""
+"""For each role that another takes over from: the role that does."""
 
 GOOD_STARS = 4
-"""Stars from which a rating finds no fault; chosen: the default under which runs are learnt from."""
+"""A rating of at least this many stars finds no fault; chosen: the default under which runs are learnt from."""
 
 
 def roles_in(role: str) -> tuple[str, ...]:
@@ -31,9 +31,9 @@ def roles_in(role: str) -> tuple[str, ...]:
 
 
 def role_of_next_step(role: str, before: Page, after: Page, is_repeated: bool) -> str:
-    """Who makes the step that follows the one from the page ``before`` to the page ``after``, in a run of this role.
+    """The role of the step after the one from the page ``before`` to the page ``after``, in a run of this role.
 
-    ``is_repeated`` says whether the step did what an earlier one of the run had done.
+    ``is_repeated`` says whether that step repeated an earlier one of the run.
     """
     changed_nothing = (after.task, after.lines) == (before.task, before.lines)
     got_nowhere = bool(after.error) or (changed_nothing and is_repeated)
@@ -41,20 +41,20 @@ def role_of_next_step(role: str, before: Page, after: Page, is_repeated: bool) -
 
 
 def lanes_counted(event: TaskRated | TaskSucceeded | TaskFailed) -> tuple[Assignment, ...]:
-    """The lanes that the event's stars count for: all of a good run, of a bad one that of the role at fault if any."""
+    """The assignments that the event's stars count for: all for a good run; for a bad one, the role's at fault if any."""
     if isinstance(event, TaskSucceeded) or (isinstance(event, TaskRated) and event.stars >= GOOD_STARS):
         return event.lanes
-    return tuple(lane for lane in event.lanes if lane["role"] == event.fault)
+    return tuple(assignment for assignment in event.lanes if assignment["role"] == event.fault)
 
 
 def effective_answers(steps: Iterable[tuple[T, bool]]) -> list[T | None]:
-    """For each of an episode's answers, with whether it could not be carried out: the one that was carried out in the end.
+    """For each answer of an episode, the answer that was eventually carried out on the same page; None without one.
 
-    An answer that cannot be carried out leaves the page as it is, so the next one that can, whoever gave it, is right there
-    too; None where none followed.
+    Each step is an answer and whether it failed. A failed answer leaves the page unchanged, so the next answer that
+    succeeds is right for that page too, whichever role gave it.
     """
-    found, done = list[T | None](), None
+    effective, answer_done = list[T | None](), None
     for answer, has_failed in reversed(list(steps)):
-        done = done if has_failed else answer
-        found.append(done)
-    return found[::-1]
+        answer_done = answer_done if has_failed else answer
+        effective.append(answer_done)
+    return effective[::-1]

@@ -1,4 +1,4 @@
-"""Which arm a run belongs to: drawn once, by an id that is in the log, and kept to its end."""
+"""Traffic assignment: the arm of a run is drawn once, from an id that is in the log, and never changes."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from dataclasses import dataclass
 from ..vocabulary import Arm
 
 EDITION = 2
-"""Of the rules by which a rollout's outcomes are counted; each rollout keeps the one that it began with.
+"""Edition of the rules that count a rollout's outcomes; each rollout keeps the edition that it began with.
 
-1: each run is drawn unless ``canary.randomization_unit`` was set; where sessions are drawn, a run without one waits like
-a session.
-2: sessions are drawn unless ``canary.randomization_unit`` was set to ``run``, and a run without one is an outcome at once.
+1: each run is assigned singly unless ``canary.randomization_unit`` was set; where sessions are assigned, a run without
+one waits like a session.
+
+2: sessions are assigned unless ``canary.randomization_unit`` was set to ``run``; a run without a session is an outcome
+at once.
 """
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Where a role's runs go at one moment. ``stable`` None is the bare base; without a rollout all goes there."""
+    """Where a role's runs go at one moment. ``stable`` None is the bare base; without a rollout all runs go there."""
 
     stable: str | None = None
     canary: str | None = None
     rollout: str | None = None
     weight_percent: int = 0
     sessions: Mapping[str, str] | None = None
-    """The arm of each session that has been drawn, where sessions stay on their arm; None where each run is drawn."""
+    """The arm of each assigned session, where sessions stay on their arm; None where each run is assigned singly."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """One role's arm and adapter in a run, for the whole of the run."""
+    """One role's arm and adapter for the whole of a run."""
 
     arm: str
     adapter: str | None
@@ -41,10 +43,11 @@ class Route:
 
 
 def route(traffic: Traffic, run: str, session: str | None = None) -> Route:
-    """The arm of a run: the canary's with a chance of ``weight_percent``, drawn by a hash of the run's id.
+    """The arm of a run: the canary with a probability of ``weight_percent``, decided by a hash of the run's id.
 
-    Where sessions stay on their arm, a run in a session is drawn by its session's name, or follows those drawn before. The
-    rollout's id is part of the hash, so each rollout draws anew; all of it is in the log, so each draw can be done again.
+    Where sessions stay on their arm, a run in a session is assigned by the session's name, or follows its earlier runs.
+    The hash includes the rollout's id, so each rollout assigns independently. All inputs are in the log, so each
+    assignment can be computed again.
     """
     if traffic.canary is None or traffic.rollout is None:
         return Route(Arm.STABLE, traffic.stable, None)
@@ -55,11 +58,12 @@ def route(traffic: Traffic, run: str, session: str | None = None) -> Route:
 
 
 def draw(rollout: str, seed: str) -> float:
-    """Where the run or session ``seed`` falls in the rollout, in [0, 1): under the canary's share it is the canary's."""
+    """The hash of the run or session ``seed`` in the rollout, in [0, 1); a value under the canary's share selects the
+    canary."""
     digest = hashlib.sha256(f"{rollout}/{seed}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def arm_of(drawn: float, weight_percent: int) -> str:
-    """The arm that the draw falls on while the canary has this share."""
+    """The arm for this hash while the canary has this share."""
     return Arm.CANARY if drawn * 100 < weight_percent else Arm.STABLE

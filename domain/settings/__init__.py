@@ -1,1 +1,1 @@
-"""The settings: every value that people may change, with its type, range, default and source."""
+"""The settings: every value that people can change, with its type, range, default and source."""

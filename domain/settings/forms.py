@@ -1,6 +1,7 @@
-"""What settings must look like that are neither figures nor words of a list: URLs, addresses, a mail server, a ramp.
+"""The forms of settings that are neither figures nor words of a list: URLs, addresses, a mail server, a ramp.
 
-What is set is in the log for good. So a value that would carry a secret is refused, with where the secret belongs.
+The log keeps set values for good. So a value that would carry a secret is refused, and the message says where the
+secret belongs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+"
 """A mail address without a display name; no space or line break can be in it."""
 
 _NAME = r"[a-z][a-z0-9_-]{0,63}"
-"""The name of a part that is looked up: our own, or a plug-in's."""
+"""The name of an implementation: built in, or a plug-in's."""
 
 _STEP = r"[1-9]\d?:[1-9]\d{0,5}(\.\d+)?(:\d{1,9})?"
 """A step of a ramp: share, evidence, seconds."""

@@ -1,4 +1,4 @@
-"""The keys of settings: which role one is for, and what a key was called before."""
+"""The keys of settings: the role of a key, and the earlier names of keys."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ RENAMED = {
     "ab.points": "ab.min_success_gain_points",
     "ab.minimum": "ab.min_pairs",
 }
-"""Keys of earlier versions and what they are called now. Each keeps its meaning and its values for ever."""
+"""Earlier keys and their current names. Each keeps its meaning and its values for ever."""
 
 
 def without_role(key: str) -> str:
-    """The key without the role that it may be set for alone."""
+    """The key without its role."""
     role, _, rest = key.partition(".")
     return rest if role in ROLES else key
 
 
 def role_of(key: str) -> str | None:
-    """The role that the key is for alone, None where it is for all."""
+    """The role in the key; None where the key is for all roles."""
     return None if without_role(key) == key else key.partition(".")[0]
 
 
 def current_key(key: str) -> str:
-    """The key as it is called now, with its role if it has one. Unknown keys stay as they are."""
+    """The key's current name, with its role if it has one. Unknown keys stay as they are."""
     bare = without_role(key)
     return key.removesuffix(bare) + RENAMED.get(bare, bare)

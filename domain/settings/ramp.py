@@ -1,4 +1,4 @@
-"""The ramp of a canary's share as it is set: how steps such as ``30:3, 50:6:3600`` may be wrong."""
+"""Checks of a canary's ramp as it is set, such as ``30:3, 50:6:3600``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 
 def complain_of_steps(ramp: str) -> str:
-    """What is wrong with the order of the steps, in words; empty where each has a larger share and takes no less evidence."""
+    """What is wrong with the order of the steps, in words; empty where shares rise and evidence does not fall."""
     steps = [step.split(":") for step in ramp.split(",") if ramp != "none"]
     for before, step in pairwise(steps):
         if int(step[0]) <= int(before[0]):

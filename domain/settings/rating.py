@@ -1,4 +1,4 @@
-"""Settings of ratings: when falling ratings are a breach, what a run rates itself, and how often all is looked at."""
+"""Settings of ratings: breaches, implicit ratings, and scheduled checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RatingSettings(Group):
         choices=("sequential", "threshold"),
     )
     threshold: float = setting(
-        3.8, "Mean rating under which the role is to be improved.", source=USER, unit="stars", low=1, high=5
+        3.8, "Mean rating under which the role needs improvement.", source=USER, unit="stars", low=1, high=5
     )
     average_run_length: float = setting(
         1000.0,
@@ -36,7 +36,7 @@ class RatingSettings(Group):
     )
     minimum: int = setting(
         10,
-        "Ratings that the rolling mean needs before it says anything.",
+        "Ratings that the rolling mean needs to decide.",
         source=USER,
         unit="ratings",
         low=1,
@@ -51,7 +51,7 @@ class RatingSettings(Group):
     )
     max_backoff: int = setting(
         8,
-        "The cooldown doubles with each cycle that ends without a promotion, up to so many times its length.",
+        "The cooldown doubles with each cycle that ends without a promotion, up to this many times its length.",
         unit="times",
         low=1,
         high=1000,
@@ -74,7 +74,7 @@ class SessionSettings(Group):
 
 @dataclass(frozen=True)
 class ImplicitSettings(Group):
-    """The rating that a run gives itself: 5, 4, or 3; a failure gets 1."""
+    """The rating that the program gives a run: 5, 4 or 3 for a success, 1 for a failure."""
 
     PREFIX: ClassVar[str] = "implicit"
     IS_PER_ROLE: ClassVar[bool] = False
@@ -85,14 +85,14 @@ class ImplicitSettings(Group):
 
 @dataclass(frozen=True)
 class ScheduleSettings(Group):
-    """Looks at ratings and canaries that no run causes."""
+    """Scheduled checks of ratings and canaries."""
 
     PREFIX: ClassVar[str] = "schedule"
     IS_PER_ROLE: ClassVar[bool] = False
 
     every_s: float = setting(
         14_400.0,
-        "Time between two looks at the ratings of all roles and at all canaries.",
+        "Time between two checks of the ratings of all roles and of all canaries.",
         source=f"{USER}: four hours",
         unit="seconds",
         low=60,

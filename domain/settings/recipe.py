@@ -1,7 +1,7 @@
-"""How an adapter is trained: one frozen, checked set of hyperparameters, and the presets.
+"""A recipe: one frozen, checked set of hyperparameters for a training, and the presets.
 
-Each figure is declared once, with its default, range and help; the settings ``training.*`` are made from that. A recipe is
-written into the log with the training that it belongs to, so it is plain JSON and says everything that decides the outcome.
+Each figure is declared once, with its default, range and help; the settings ``training.*`` are made from it. A training
+records its whole recipe in the log, so a recipe is plain JSON and holds everything that decides the outcome.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 """The projections that ``target="attention"`` adapts, by the names that Llama-like models give them."""
 
 ROLE_RANKS = {"ocr": 16, "action": 8, "decomposition": 16, "recovery": 12}
-"""The rank of each role under the preset ``seed``; given by the project's user."""
+"""The rank for each role under the preset ``seed``; given by the project's user."""
 
 LARGEST_HELD_OUT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Recipe(Group):
-    """The hyperparameters of one training. The defaults are the preset ``default``; ``FIGURES`` says what each means.
+    """The hyperparameters of one training. The defaults are the preset ``default``; ``FIGURES`` has the help of each.
 
-    Raises ``InvalidRecipe`` when made with a value outside its range.
+    Raises ``InvalidRecipe`` for a value outside its range.
     """
 
     PREFIX: ClassVar[str] = "training"
 
     r: int = setting(16, "Rank of the update.", source=USER, low=1, high=512)
     alpha: int = setting(32, "The update is scaled by alpha / r.", source=USER, low=1, high=1024)
-    # QLoRA (arXiv 2305.14314), section 5, takes a dropout of 0.05 for models of billions, as the preset seed does.
+    # QLoRA (arXiv 2305.14314), section 5, uses a dropout of 0.05 for models of billions of parameters, as the preset seed does.
     dropout: float = setting(
         0.0,
         "Dropout on the input of the update.",
@@ -49,12 +49,12 @@ class Recipe(Group):
         source="QLoRA (arXiv 2305.14314), section 4, and measured",
         choices=("attention", "all-linear"),
     )
-    epochs: int = setting(4, "Times that the dataset is gone through.", unit="epochs", low=1, high=1000)
+    epochs: int = setting(4, "Passes over the dataset.", unit="epochs", low=1, high=1000)
     batch: int = setting(4, "Examples per forward pass.", unit="examples", low=1, high=4096)
     accumulation: int = setting(4, "Forward passes per optimiser step.", unit="passes", low=1, high=4096)
     learning_rate: float = setting(
         2e-3,
-        "Highest learning rate. A model of billions wants 2e-4, as the preset seed has.",
+        "Highest learning rate. A model of billions of parameters needs 2e-4, as the preset seed has.",
         source="measured for the embedded model with replay",
         low=1e-8,
         high=1.0,
@@ -64,7 +64,7 @@ class Recipe(Group):
         "How the learning rate falls to 0 over the steps. 'constant': it does not.",
         choices=("linear", "cosine", "constant"),
     )
-    # The update starts at zero by itself, and of a training of five steps the first would be lost.
+    # The update starts at zero anyway, and a warm-up would lose the first of five steps.
     warmup_ratio: float = setting(
         0.0,
         "Share of all steps over which the learning rate rises from 0.",
@@ -108,7 +108,7 @@ class Recipe(Group):
     )
     replay_share: float = setting(
         1 / 3,
-        "Share of the dataset that repeats what already went well, against forgetting. Sets from outside come on top.",
+        "Share of the dataset that repeats what already went well, against forgetting. Imported sets come on top.",
         source=MEASURED,
         unit="of 1",
         low=0,
@@ -116,18 +116,18 @@ class Recipe(Group):
     )
     public_share: float = setting(
         0.2,
-        "Share of the dataset that sets from outside make up, where some were imported.",
+        "Share of the dataset from imported sets, where there are some.",
         unit="of 1",
         low=0,
         high=0.95,
     )
     teacher_answers: bool = setting(
-        False, "Learn from a teacher's answers to questions in words, too, though no program can check them."
+        False, "Learn from a teacher's answers to questions in words too, although no program can check them."
     )
-    # A page that looks the same each time would be one example among hundreds, however often it went wrong.
+    # Without duplicates, a page that is always the same would be one example among hundreds, however often it failed.
     max_duplicates: int = setting(
         8,
-        "Times at most that the same prompt and answer come, where as many runs gave them.",
+        "Most copies of the same prompt and answer, where at least as many runs gave them.",
         source=MEASURED,
         unit="examples",
         low=1,
@@ -136,13 +136,11 @@ class Recipe(Group):
     # Measured: 82.4 % of the unseen tasks with them and 85.1 % without, the mean of three datasets.
     keep_inefficient: bool = setting(
         False,
-        "Learn from own successes, too, that took more steps than any correction that showed their task.",
+        "Learn also from successes of retries that took more steps than every correction of their task.",
         source="measured: worse with them",
     )
-    renamings: int = setting(
-        0, "Times that each target comes again with other names for things.", unit="times", low=0, high=100
-    )
-    # Where it is raised later, instances that earlier adapters were trained on are held out too.
+    renamings: int = setting(0, "Copies of each target with other names for things.", unit="times", low=0, high=100)
+    # If it is raised later, instances that earlier adapters were trained on become held out too.
     held_out_share: float = setting(
         0.15,
         "Share of the task instances that are never trained on, to judge the adapter by.",
@@ -201,11 +199,11 @@ class Recipe(Group):
 
     @property
     def has_preferences(self) -> bool:
-        """Whether it learns from judged answers too, and so from more than targets."""
+        """Whether it learns from judged answers too, not only from targets."""
         return self.kto_weight > 0 or self.dpo_weight > 0
 
     def replace(self, **changes: Any) -> Recipe:
-        """A copy with some settings changed. Raises ``InvalidRecipe`` for an unknown one or a value out of range."""
+        """A copy with changed figures. Raises ``InvalidRecipe`` for an unknown figure or a value out of range."""
         return Recipe.from_json({**self.to_json(), **current_figures(changes)})
 
     def to_json(self) -> dict[str, Any]:
@@ -214,7 +212,7 @@ class Recipe(Group):
 
     @staticmethod
     def from_json(settings: Mapping[str, Any]) -> Recipe:
-        """The recipe with these settings and the defaults for the rest. Names of earlier versions mean today's.
+        """The recipe with these figures, and defaults for the rest. Earlier names are accepted.
 
         Raises ``InvalidRecipe``.
         """
@@ -226,7 +224,7 @@ class Recipe(Group):
 
 
 FIGURES: dict[str, Setting] = declared(Recipe)
-"""Each figure of the recipe by its name, with default, range and help."""
+"""Each figure of the recipe by name, with default, range and help."""
 
 _RENAMED = {
     old.removeprefix("training."): new.removeprefix("training.")
@@ -236,12 +234,12 @@ _RENAMED = {
 
 
 def current_figures(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's figures as a training recorded them, by the names that they have now."""
+    """A recorded recipe's figures, by their current names."""
     return {_RENAMED.get(name, name): value for name, value in recorded.items()}
 
 
 def preset(name: str, role: str | None = None) -> Recipe:
-    """The named recipe: ``seed``, the figures the project's user gave with a rank per role, or ``default``, measured better."""
+    """The named recipe: ``seed`` has the figures of the project's user, with a rank per role; ``default`` measured better."""
     if name == "default":
         return Recipe()
     if name != "seed":
@@ -258,5 +256,5 @@ def preset(name: str, role: str | None = None) -> Recipe:
         max_length=2048,
         packing=True,
         quantization="nf4",
-        gradient_checkpointing=True,  # not the user's: 8 billion parameters at these figures fit 24 GB with it alone
+        gradient_checkpointing=True,  # not from the user: 8 billion parameters fit 24 GB only with this
     )

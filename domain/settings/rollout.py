@@ -18,24 +18,24 @@ class GateSettings(Group):
     enabled: bool = setting(True, "Whether an adapter must pass the gate before its canary starts.")
     margin: float = setting(
         0.1,
-        "Share of what worked that may be lost.",
-        source="chosen: at 93 % success, an adapter no worse loses up to 7 % of instances picked because they worked",
+        "Share of the instances that worked which may be lost.",
+        source="chosen: at 93 % success, an adapter that is no worse loses up to 7 % of instances picked because they worked",
         unit="of 1",
         low=0,
         high=0.99,
     )
     runs: int = setting(
         40,
-        "Held-out failures, and as many that worked, that both arms do again. Fresh pages of the same tasks make up the "
+        "Held-out failures, and as many successes, that both arms repeat. Fresh pages of the same tasks fill up the "
         "number.",
-        source="chosen: a minute or two, and an adapter no worse loses more than a tenth of 40 once in 30 times",
+        source="chosen: a minute or two; an adapter that is no worse loses more than a tenth of 40 once in 30 times",
         unit="runs",
         low=1,
         high=10_000,
     )
     minimum: int = setting(
         10,
-        "Held-out instances under which a count says nothing.",
+        "Held-out instances that a count needs to decide.",
         source="chosen: what a mean of ratings needs",
         unit="instances",
         low=1,
@@ -61,11 +61,16 @@ class AbSettings(Group):
         10.0, "Success rate that B must be better by than A.", source=USER, unit="percentage points", low=0, high=100
     )
     latency_ms: int = setting(
-        500, "B must be slower than A by less, each run.", source=USER, unit="milliseconds", low=0, high=100_000
+        500,
+        "Latency of a run by which B must not be slower than A.",
+        source=USER,
+        unit="milliseconds",
+        low=0,
+        high=100_000,
     )
     min_pairs: int = setting(
         20,
-        "Pairs of runs under which nothing is said.",
+        "Pairs of runs that a comparison needs to decide.",
         source="chosen: a share of 20 is known to 20 points",
         unit="pairs",
         low=5,
@@ -92,7 +97,7 @@ class CanarySettings(Group):
         600.0, "Time before a canary may be promoted.", source=f"{USER}: ten minutes", unit="seconds", low=0, high=1e12
     )
     interval_s: float = setting(
-        30.0, "Time between two looks at a canary that no run causes.", source=USER, unit="seconds", low=0
+        30.0, "Time between two scheduled checks of a canary.", source=USER, unit="seconds", low=0
     )
     deadline_s: float = setting(
         604_800.0,
@@ -171,7 +176,7 @@ class CanarySettings(Group):
     )
     min_runs: int = setting(
         10,
-        "Rules 'threshold' and 'relative': canary runs under which nothing is decided.",
+        "Rules 'threshold' and 'relative': canary runs needed to decide.",
         source=USER,
         unit="runs",
         low=1,

@@ -20,8 +20,8 @@ class RunSettings(Group):
     temperature: float = setting(0.0, "Sampling temperature; 0 takes the likeliest token.", low=0, high=5)
     max_resamples: int = setting(
         8,
-        "Times that another answer is sampled where a run would repeat what it has done on the same page. An endpoint is asked "
-        "for none unless this is set, as each is a request to pay for.",
+        "Further answers that are sampled where a run would repeat its last action on the same page. With an endpoint 0 "
+        "unless this is set, because each sample costs a request.",
         source=MEASURED,
         unit="answers",
         low=0,

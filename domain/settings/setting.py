@@ -1,4 +1,4 @@
-"""One setting's declaration, its check of a value, and the groups of settings that code reads by typed fields.
+"""The declaration of a setting, the check of its values, and the groups of settings with typed fields.
 
 Each setting is declared once, as a field of a frozen dataclass. Checks, listings, help and documents are made from that.
 """
@@ -17,22 +17,22 @@ from ..errors import GrokputerError
 USER = "the project's user"
 CHOSEN = "chosen"
 MEASURED = "measured"
-"""The sources that most defaults have. A reason may follow one after a colon."""
+"""The usual sources of defaults. A reason may follow after a colon."""
 
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-"""What a setting that is true or false may be written as."""
+"""The accepted words of a setting that is true or false."""
 
 TYPES = {"bool": bool, "int": int, "float": float, "str": str, "str | None": str}
-"""The types of a setting, by how its field is annotated."""
+"""The types of a setting, by the annotation of its field."""
 
 
 class BadSetting(GrokputerError):
-    """A setting that does not exist, or a value outside its range."""
+    """A setting that does not exist, or a value that it does not take."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a text must look like: a pattern, and the same in words. ``complain`` says what else is wrong, if anything."""
+    """The form of a text: a pattern, and the same in words. ``complain`` returns what else is wrong, empty if nothing."""
 
     pattern: re.Pattern[str]
     words: str
@@ -49,9 +49,9 @@ class Setting:
     default: Any
     help: str
     source: str
-    """Where the default comes from: ``chosen``, ``measured``, a paper, the project's user."""
+    """The source of the default: ``chosen``, ``measured``, a paper, the project's user."""
     unit: str = ""
-    """What a number counts; empty where it is not a number."""
+    """The unit of a number; empty for other types."""
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
@@ -59,10 +59,10 @@ class Setting:
     key: str = ""
     type: type = str
     is_per_role: bool = True
-    """Whether one role alone may have a value of its own."""
+    """Whether a role can have its own value."""
 
     def check(self, key: str, value: Any) -> Any:
-        """The value in the setting's own type. Raises ``BadSetting`` with the key, the value and what is allowed."""
+        """The value in the setting's type. Raises ``BadSetting`` with the key, the value and what is allowed."""
         if value is None or value == "":
             if self.default is None:
                 return None
@@ -80,9 +80,9 @@ class Setting:
         return typed
 
     def takes(self, value: object) -> bool:
-        """Whether the value has the setting's own type and is one of its choices or in its range. NaN is not.
+        """Whether the value has the setting's type and is one of its choices or in its range. NaN is refused.
 
-        A whole number is a float too; true and false are no numbers.
+        A whole number is a float too; true and false are not numbers.
         """
         if self.type is float and type(value) is int:
             value = float(value)
@@ -109,7 +109,7 @@ class Setting:
         return int(number)
 
     def allowed(self) -> str:
-        """In words: what values it takes."""
+        """The allowed values, in words."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if self.type is bool:
@@ -132,13 +132,13 @@ class Group:
     """Settings of one subject, as typed fields that hold the values in force."""
 
     PREFIX: ClassVar[str]
-    """The keys begin with it."""
+    """The beginning of the group's keys."""
     IS_PER_ROLE: ClassVar[bool] = True
-    """Whether one role alone may have values of its own."""
+    """Whether a role can have its own values."""
 
 
 def declared(group: type[Group]) -> dict[str, Setting]:
-    """The settings of the group by the names of its fields."""
+    """The settings of the group by field name."""
     return {
         field.name: dataclasses.replace(
             field.metadata["setting"],

@@ -1,7 +1,7 @@
 """All settings, the check of a change, and the settings in force at one moment.
 
-A change is a fact (``PolicyChanged``), so the log knows which value was in force when. A key may be set for one role
-alone by writing the role before it: ``action.training.r``. Each setting is declared in the module of its subject.
+A change is an event (``PolicyChanged``), so the log knows which value was in force when. A key with a role before it
+applies to that role alone: ``action.training.r``. Each setting is declared in the module of its subject.
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ GROUPS: tuple[type[Group], ...] = (
     AlertSettings,
     ChannelSettings,
 )
-"""Where the settings are declared, but for the recipe's figures."""
+"""Every group of settings, without the recipe's figures."""
 
-SETTINGS: dict[str, Setting] = {it.key: it for group in GROUPS for it in declared(group).values()}
+SETTINGS: dict[str, Setting] = {setting.key: setting for group in GROUPS for setting in declared(group).values()}
 
 RECIPE_KEYS = tuple(name for name in FIGURES if name != "quantization")
-"""Figures of the recipe that a setting ``training.<key>`` overrides: all but how the base is held, which is
-``model.quantization``, since an adapter is trained on the base as it is served."""
+"""Figures of the recipe that a setting ``training.<key>`` overrides. Quantization is missing: it is
+``model.quantization``, because an adapter is trained on the base as it is served."""
 
 RECIPE_SETTINGS: dict[str, Setting] = {FIGURES[name].key: FIGURES[name] for name in RECIPE_KEYS}
-"""Those settings, as the recipe declares them. Unset, a figure is the preset's own."""
+"""Those settings, as the recipe declares them. An unset figure is the preset's."""
 
 ALL_SETTINGS: dict[str, Setting] = {**SETTINGS, **RECIPE_SETTINGS}
-"""Every setting that there is, by its key without a role."""
+"""Every setting, by its key without a role."""
 
 G = TypeVar("G", bound=Group)
 
 
 def check_setting(key: str, value: Any) -> Any:
-    """The value in its own type. Raises ``BadSetting`` for an unknown key or a value out of range."""
+    """The value in the setting's type. Raises ``BadSetting`` for an unknown key or a value that it does not take."""
     declaration = check_key(key)
     if declaration.key in RECIPE_SETTINGS and value in (None, ""):
         return None
@@ -72,17 +72,17 @@ def check_setting(key: str, value: Any) -> Any:
 def check_key(key: str) -> Setting:
     """The setting of the key, with or without a role. Raises ``BadSetting`` where there is none."""
     bare = without_role(current_key(key))
-    found = ALL_SETTINGS.get(bare)
-    if found is None:
-        shown = key if key.isprintable() else ascii(key)  # halves of characters and line breaks are no part of a line
+    declaration = ALL_SETTINGS.get(bare)
+    if declaration is None:
+        shown = key if key.isprintable() else ascii(key)  # lone surrogates and line breaks would break the line
         raise BadSetting(f"{shown} is not a setting", hint=Hint.SEE_SETTINGS)
-    if role_of(key) and not found.is_per_role:
+    if role_of(key) and not declaration.is_per_role:
         raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
-    return found
+    return declaration
 
 
 def is_setting(key: str) -> bool:
-    """Whether there is such a setting, for all roles or, with a role before it, for one."""
+    """Whether the key is a setting, with or without a role."""
     try:
         check_key(key)
     except BadSetting:
@@ -91,7 +91,7 @@ def is_setting(key: str) -> bool:
 
 
 def check_together(policy: Policy, bare: str) -> None:
-    """Raises ``BadSetting`` where a changed ramp, but for the default one, does not begin over the first share."""
+    """Raise ``BadSetting`` where a changed ramp does not begin over the first share; the default ramp is exempt."""
     for role in (None, *ROLES) if bare in ("canary.ramp", "canary.weight_percent") else ():
         canary = policy.canary(role)
         is_default = canary.ramp == SETTINGS["canary.ramp"].default
@@ -101,9 +101,9 @@ def check_together(policy: Policy, bare: str) -> None:
 
 @dataclass(frozen=True)
 class Policy:
-    """The settings in force at one moment: what was changed, over the defaults.
+    """The settings in force at one moment: the changes over the defaults.
 
-    Each group of settings is read by a typed accessor; a role has its own values where some were set for it alone.
+    Each group of settings has a typed accessor. With a role it returns the role's own values where they are set.
     """
 
     changed: Mapping[str, Any] = field(default_factory=dict)
@@ -112,14 +112,14 @@ class Policy:
     )
 
     def get(self, key: str, role: str | None = None) -> Any:
-        """The value for the role, else for all, else the default (None for an unset recipe figure).
+        """The value for the role, else for all roles, else the default; None for an unset recipe figure.
 
         For listings, which take any key. Code that uses a value reads it from its group.
         """
         return self.find(key, role)[1]
 
     def find(self, key: str, role: str | None = None) -> tuple[str, Any]:
-        """The setting that is in force for the role, by its full key, and its value."""
+        """The full key of the setting that is in force for the role, and its value."""
         if role is not None and f"{role}.{key}" in self.changed:
             return f"{role}.{key}", self.changed[f"{role}.{key}"]
         if key in self.changed:
@@ -131,74 +131,74 @@ class Policy:
     def _group(self, kind: type[G], role: str | None = None) -> G:
         group = self._groups.get((kind, role))
         if group is None:
-            values = {it.name: self.find(f"{kind.PREFIX}.{it.name}", role)[1] for it in dataclasses.fields(kind)}
+            values = {item.name: self.find(f"{kind.PREFIX}.{item.name}", role)[1] for item in dataclasses.fields(kind)}
             group = self._groups[kind, role] = kind(**values)
         return group
 
     def rating(self, role: str | None) -> RatingSettings:
-        """When the role's ratings are a breach."""
+        """Settings of the role's ratings and breaches."""
         return self._group(RatingSettings, role)
 
     @property
     def implicit(self) -> ImplicitSettings:
-        """The rating that a run gives itself."""
+        """Settings of implicit ratings."""
         return self._group(ImplicitSettings)
 
     @property
     def schedule(self) -> ScheduleSettings:
-        """Looks that no run causes."""
+        """Settings of scheduled checks."""
         return self._group(ScheduleSettings)
 
     def sessions(self, role: str | None) -> SessionSettings:
-        """Imported sessions."""
+        """Settings of imported sessions."""
         return self._group(SessionSettings, role)
 
     def run(self, role: str | None) -> RunSettings:
-        """How the role's runs and steps are made."""
+        """Settings of the role's runs and steps."""
         return self._group(RunSettings, role)
 
     @property
     def model(self) -> ModelSettings:
-        """The base model."""
+        """Settings of the base model."""
         return self._group(ModelSettings)
 
     @property
     def weights(self) -> WeightsSettings:
-        """Where weights are kept."""
+        """Settings of the weight registry."""
         return self._group(WeightsSettings)
 
     def teacher(self, role: str | None) -> TeacherSettings:
-        """The role's teacher."""
+        """Settings of the role's teacher."""
         return self._group(TeacherSettings, role)
 
     def training(self, role: str | None) -> TrainingSettings:
-        """What the role's trainings learn from; their figures are in ``recipe_figures``."""
+        """Settings of the role's trainings; the recipe is in ``recipe_figures``."""
         return self._group(TrainingSettings, role)
 
     @property
     def cost(self) -> CostSettings:
-        """What a training costs."""
+        """Settings of training costs."""
         return self._group(CostSettings)
 
     def gate(self, role: str | None) -> GateSettings:
-        """The gate before traffic."""
+        """Settings of the gate before traffic."""
         return self._group(GateSettings, role)
 
     def ab(self, role: str | None) -> AbSettings:
-        """What B must show in a comparison."""
+        """Settings of comparisons."""
         return self._group(AbSettings, role)
 
     def canary(self, role: str | None) -> CanarySettings:
-        """The canary's share, and what it must show."""
+        """Settings of the role's canaries."""
         return self._group(CanarySettings, role)
 
     def alert(self, role: str | None) -> AlertSettings:
-        """When people are alerted."""
+        """Settings of the role's alerts."""
         return self._group(AlertSettings, role)
 
     @property
     def channels(self) -> ChannelSettings:
-        """How people are alerted."""
+        """Settings of the alert channels."""
         return self._group(ChannelSettings)
 
     @property
@@ -208,29 +208,29 @@ class Policy:
 
     @property
     def quantization(self) -> str:
-        """How the base is held: ``nf4`` or ``none``."""
+        """The base's quantization: ``nf4`` or ``none``."""
         if self.model.quantization != "auto":
             return self.model.quantization
         return "none" if self.model.base == "embedded" else "nf4"
 
     def recipe_changes(self, role: str) -> dict[str, Any]:
-        """The recipe figures that were set, the role's own before the general ones."""
+        """The recipe figures that were set, a role's own before the general ones."""
         return {name: value for name in RECIPE_KEYS if (value := self.get(f"training.{name}", role)) is not None}
 
     def preset_figure(self, key: str, role: str | None = None) -> Any:
-        """The value that ``training.<figure>`` has where it is not set: the one of the preset in force."""
+        """The value of an unset ``training.<figure>``: that of the preset in force."""
         return preset(self.training(role).preset, role).to_json()[key.removeprefix("training.")]
 
     def recipe_figures(self, role: str) -> dict[str, Any]:
-        """Every figure of the recipe in force for the role: its preset's, with those that were set. None of them is checked."""
+        """Every figure of the recipe in force for the role: the preset's and those that were set. Unchecked."""
         figures = preset(self.training(role).preset, role).to_json()
         return {**figures, "quantization": self.quantization, **self.recipe_changes(role)}
 
 
 def resolve_recipe(policy: Policy, role: str) -> Recipe:
-    """The recipe in force for the role. Raises ``InvalidRecipe`` that names each setting that is out of range.
+    """The recipe in force for the role. Raises ``InvalidRecipe`` that names each setting out of range.
 
-    ``Settings.change`` lets no such value in; a log that an older program wrote may hold one.
+    ``Settings.change`` accepts no such value, but a log of an older program may hold one.
     """
     faults = [
         f"{key} is {value!r}, and takes {FIGURES[name].allowed()}"
@@ -244,7 +244,7 @@ def resolve_recipe(policy: Policy, role: str) -> Recipe:
 
 
 def _recipe_fault(policy: Policy, role: str) -> str:
-    """Why there is no recipe for the role, empty where there is one."""
+    """Why the role has no valid recipe; empty where it has one."""
     try:
         resolve_recipe(policy, role)
     except InvalidRecipe as error:

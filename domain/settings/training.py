@@ -16,8 +16,8 @@ class TrainingSettings(Group):
 
     preset: str = setting(
         "default",
-        "Where the recipe's figures come from where they are not set. 'seed': the figures of the project's user. 'default': "
-        "those that measured better.",
+        "Source of the recipe's figures that are not set. 'seed': the figures of the project's user. 'default': "
+        "figures that measured better.",
         choices=("default", "seed"),
     )
     min_examples: int = setting(
@@ -35,15 +35,15 @@ class TrainingSettings(Group):
     )
     practice: int = setting(
         0,
-        "Fresh pages of each task that failed, played before a training. Failures there get training.retries.",
+        "Fresh pages of each failed task, played before a training. Their failures get training.retries attempts.",
         unit="pages",
         low=0,
         high=1000,
     )
-    retry_temperature: float = setting(0.8, "Sampling temperature of those attempts.", low=0.01, high=5)
+    retry_temperature: float = setting(0.8, "Sampling temperature of the retries.", low=0.01, high=5)
     retry_exploration: float = setting(
         0.5,
-        "Share of the steps in the later half of those attempts that are drawn from what the page allows.",
+        "Share of the steps, in the later half of the retries, that are random actions which the page allows.",
         unit="of 1",
         low=0,
         high=1,
@@ -67,5 +67,5 @@ class CostSettings(Group):
     price_per_kwh: float = setting(
         0.29, "Price of energy.", source="households in the EU, 2024, Eurostat", unit="currency per kWh", low=0
     )
-    price_per_hour: float = setting(0.0, "Rent of the machine, 0 for one's own.", unit="currency per hour", low=0)
+    price_per_hour: float = setting(0.0, "Rent of the machine; 0 for your own.", unit="currency per hour", low=0)
     currency: str = setting("EUR", "The currency of the prices.")

@@ -93,7 +93,7 @@ class Health:
     """Fold of outcomes per rollout. A decided rollout is dropped: its numbers stand in its ``CanaryAssessed``.
 
     A run counts for the rollout of each role that made a step in it. One that failed by another role's fault says nothing of
-    this one; as long as nobody knows whose it was it counts against all, because a canary must not hide behind doubt. Evidence
+    this one. While the role at fault is unknown, the run counts against all: a canary must not hide behind doubt. Evidence
     takes each run once, as it ended and as it was first rated: what was bet on is not taken back. Where sessions are the unit
     it takes each as the mean of its runs, once it is over, and a run without a session at once.
     """

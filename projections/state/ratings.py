@@ -75,8 +75,8 @@ class Ratings:
     """Fold of the ratings. Stars are whole numbers, so every sum is exact and every replay gives the same bits.
 
     A good rating counts for every role that made a step in the run, a low one for the role it is attributed to alone; one
-    that nobody attributed counts for none and is counted apart. A run that is rated again by the same person counts once,
-    with the newer rating. Runs pinned to an adapter by hand count in no window: nobody sent them there to judge the traffic.
+    that is not attributed counts for none and is counted apart. A run that is rated again by the same person counts once,
+    with the newer rating. Runs pinned to an adapter by hand count in no window, because the traffic did not assign them.
     Imported sessions, whatever adapter the other program had, have one window of their own; it counts where a setting says so.
     """
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import field
 
-from ...domain.aggregates.rollout import ShortLook, in_short
+from ...domain.aggregates.rollout import ShortVerdict, in_short
 from ...domain.events import (
     AdapterPromoted,
     AdapterRolledBack,
@@ -57,7 +57,7 @@ class Rollout(StateValue):
     verdict: str | None = None
     """Of the last recorded look at its canary, as are ``reason`` and ``message``; None before the first."""
     reason: str = ""
-    said: ShortLook | None = None
+    said: ShortVerdict | None = None
     """The last recorded look since it began or was resumed."""
     message: str = ""
     """Of a decided rollout, why it was decided so."""

@@ -57,7 +57,7 @@ class _Head(msgspec.Struct):
 
 
 class State:
-    """The folds side by side, as of ``position``. It only ever computes: applying an event calls nobody.
+    """The folds side by side, as of ``position``. It only computes: applying an event has no effect outside.
 
     The settings in ``imagined`` hold whatever the log says of them; one for all roles holds for each role.
     """

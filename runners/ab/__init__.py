@@ -1,1 +1,1 @@
-"""Carrying out A/B comparisons."""
+"""Running A/B comparisons."""

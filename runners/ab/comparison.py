@@ -1,8 +1,9 @@
-"""Carrying out a comparison: both arms on the same pages, one run at a time, each recorded.
+"""Running a comparison: both arms on the same pages, one run at a time, each recorded.
 
-Runs are pinned, so they count neither for the stable arm nor for a canary. In a batch every answer would take as long as all of
-them together; alone, what its steps take is what a person waits. With the embedded model that is no slower: 120 runs took 14 s
-one by one and 15 s in batches of 16, which made 35 ms a step look like 270. Ids follow from the design: killed, it goes on.
+Runs are pinned, so they count neither for the stable arm nor for a canary. In a batch, every answer would take as long
+as the whole batch; a single run measures the latency that a person experiences. With the embedded model this is no
+slower: 120 runs took 14 s one by one and 15 s in batches of 16, which turned 35 ms a step into 270. Ids are derived
+from the design, so a killed comparison can be continued.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ if TYPE_CHECKING:
     from ..wiring.services import Services
 
 OWN_ROLE = "action"
-"""The role of runs in which an adapter of another role has its turn."""
+"""The role of runs in which an adapter of another role makes some steps."""
 
 IN_A_ROW = 3
-"""Pairs in a row that could not be compared, after which something is wrong that is no difference of the arms; chosen."""
+"""Consecutive pairs that could not be compared, after which the comparison stops; chosen."""
 
 Count = Callable[[int, int], None]
-"""Told how many pairs are done, and of how many."""
+"""Called with the number of pairs done, and their total."""
 
 
 def plan(
@@ -59,21 +60,22 @@ def plan(
     seed: int | None,
     reviewer: str,
 ) -> Design:
-    """The design of these names, in the environment of the name. Raises ``UnknownAdapter``, ``UnknownTask``, and
-    ``NotPossible`` for what is not compared.
+    """The design with these names, in the named environment.
+
+    Raises ``UnknownAdapter``, ``UnknownTask``, and ``NotPossible`` for a comparison that is not allowed.
     """
     name, environment = place
     if not {Capability.SEEDS, Capability.VERIFIES} <= environment.capabilities:
-        raise NotPossible(f"{name} does not give the same page again and judge it; compare adapters elsewhere")
+        raise NotPossible(f"{name} cannot repeat and judge the same page; compare adapters in another environment")
     for task in tasks:
         environment.check_task(task)
     roles = [_role_of(state, name) for name in (a, b) if name != BASE]
     if len(set(roles)) > 1:
         raise NotPossible(f"{a} is for role {roles[0]} and {b} for role {roles[1]}; give two adapters of one role")
-    one, other = (None if name == BASE else name for name in (a, b))
-    first = draw_seed(one, other, tasks, episodes) if seed is None else seed
+    first_arm, second_arm = (None if name == BASE else name for name in (a, b))
+    first = draw_seed(first_arm, second_arm, tasks, episodes) if seed is None else seed
     role = roles[0] if roles else OWN_ROLE
-    return Design(one, other, role, base, name, tuple(tasks), episodes, first, reviewer)
+    return Design(first_arm, second_arm, role, base, name, tuple(tasks), episodes, first, reviewer)
 
 
 def _role_of(state: State, name: str) -> str:
@@ -81,51 +83,55 @@ def _role_of(state: State, name: str) -> str:
     if name not in known:
         raise UnknownAdapter(unknown_adapter(name, known), hint=Hint.SEE_ADAPTERS)
     if known[name].status == AdapterStatus.REJECTED:
-        raise NotPossible(f"{name} was rejected ({known[name].reason}); only what may get traffic is compared")
+        raise NotPossible(
+            f"{name} was rejected ({known[name].reason}); only adapters that may get traffic are compared"
+        )
     return known[name].role
 
 
 def compare(
     ledger: Ledger,
-    parts: Services,
+    services: Services,
     design: Design,
     actor: str,
     reviewer: Reviewer | None = None,
     on_count: Count = lambda done, total: None,
 ) -> UUID:
-    """Make the runs that are not made yet, rate them, and conclude; the comparison's id. One that is concluded stays so.
+    """Make the missing runs, rate them, and conclude; the comparison's id. A concluded comparison stays unchanged.
 
-    Raises ``DamagedWeights`` and ``ModelError`` before anything is recorded where an arm cannot be asked, and the fault of the
-    system itself where pair after pair ends in it.
+    Raises ``DamagedWeights`` and ``ModelError`` before anything is recorded where an arm is not available, and the
+    fault of the system where consecutive pairs end in it.
     """
     if ledger.get(Comparison, design.id).concluded is not None:
         return design.id
-    _warm_up(parts, design)
-    bars, played_before = Bars.of(parts.state.policy, design.role), count_played(ledger, design)
+    _warm_up(services, design)
+    bars, played_before = Bars.of(services.state.policy, design.role), count_played(ledger, design)
     ledger.write(
         Comparison,
         design.id,
-        lambda it: it.start(design, bars.as_numbers(), played_before, ledger.context(actor)),
+        lambda comparison: comparison.start(design, bars.as_numbers(), played_before, ledger.context(actor)),
     )
-    _play(_Bench(ledger, parts, design, actor, reviewer), on_count)
-    found = load_result(ledger, design.id)
-    if not found.pairs:
-        raise GrokputerError(f"no page was done by both; each lost its browser or met an error {ATTEMPTS} times")
+    _play(_Bench(ledger, services, design, actor, reviewer), on_count)
+    result = load_result(ledger, design.id)
+    if not result.pairs:
+        raise GrokputerError(f"no page was done by both arms; each lost its browser or met an error {ATTEMPTS} times")
     ledger.write(
         Comparison,
         design.id,
-        lambda it: it.conclude(found.verdict, found.up_to, ledger.context(actor, f"{it.id}/{it.version}")),
+        lambda comparison: comparison.conclude(
+            result.verdict, result.up_to, ledger.context(actor, f"{comparison.id}/{comparison.version}")
+        ),
     )
     return design.id
 
 
-def _warm_up(parts: Services, design: Design) -> None:
-    """Let each arm answer once, unrecorded: what is loaded at the first answer is not what an answer takes."""
+def _warm_up(services: Services, design: Design) -> None:
+    """Let each arm answer once, unrecorded, so that loading time does not count as latency."""
     for adapter in (design.a, design.b):
-        parts.prepare(adapter)
+        services.prepare(adapter)
     page = Page("Click Ok.", ("button:Ok[1]",))
     for adapter in (design.a, design.b):
-        parts.model.complete(observe(page, []), adapter=adapter, max_tokens=1)
+        services.model.complete(observe(page, []), adapter=adapter, max_tokens=1)
 
 
 def _play(bench: _Bench, on_count: Count) -> None:
@@ -135,20 +141,22 @@ def _play(bench: _Bench, on_count: Count) -> None:
         fault = bench.play(place)
         in_a_row = in_a_row + 1 if fault else 0
         if in_a_row == IN_A_ROW:
-            raise GrokputerError(f"{fault}; once that is mended, the same command goes on")
+            raise GrokputerError(f"{fault}; the same comparison continues once that is mended")
         on_count(done, bench.design.pairs)
 
 
 class _Bench:
-    """Both arms, one page after another."""
+    """The two arms and the tools to run them."""
 
-    def __init__(self, ledger: Ledger, parts: Services, design: Design, actor: str, reviewer: Reviewer | None) -> None:
-        self.ledger, self.parts, self.design, self.reviewer = ledger, parts, design, reviewer
-        self.runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, actor)
-        self.environment = parts.environment(design.environment)
+    def __init__(
+        self, ledger: Ledger, services: Services, design: Design, actor: str, reviewer: Reviewer | None
+    ) -> None:
+        self.ledger, self.services, self.design, self.reviewer = ledger, services, design, reviewer
+        self.runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, actor)
+        self.environment = services.environment(design.environment)
 
     def play(self, place: Place) -> str:
-        """Make and rate what is missing of the page's two runs; the fault by which they cannot be compared, where one did."""
+        """Make and rate the page's missing runs; the fault that prevents the pair's comparison, empty without one."""
         fault = ""
         for arm in place.order:
             while (id := next_run(self.ledger, self.design, place, arm)) is not None:
@@ -161,16 +169,16 @@ class _Bench:
         return "" if runs else fault
 
     def _run(self, place: Place, arm: Arm, id: UUID) -> TaskRun:
-        """One run on its own: nothing else is asked of the model meanwhile, and it is stored whole when it has ended."""
+        """One run alone: the model answers nothing else meanwhile, and the run is stored as a whole when it has ended."""
         design = self.design
         adapter = design.a if arm == "a" else design.b
         role = OWN_ROLE if design.role in roles_in(OWN_ROLE) else design.role
         task = Task(design.environment, place.task, place.seed, role, session_of(design.id))
-        wanted = [RunSpec(task, id, Route(RunArm.PINNED, adapter, None, design.role))]
+        specs = [RunSpec(task, id, Route(RunArm.PINNED, adapter, None, design.role))]
         try:
-            [run] = run_batch(self.runner, wanted, self.environment, self.parts.state, width=1)
+            [run] = run_batch(self.runner, specs, self.environment, self.services.state, width=1)
         except IntegrityError:
-            raise NotPossible("another process is at this very comparison; wait until it ends") from None
+            raise NotPossible("another process is running the same comparison; wait until it ends") from None
         return run
 
     def _rate(self, run: TaskRun) -> None:

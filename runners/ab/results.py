@@ -1,4 +1,4 @@
-"""A comparison in the log: which of its runs are made, and what they come to with everything that was said of them since."""
+"""A comparison in the log: the runs made so far, and its result with all ratings since."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from ..store.log import Log
 
 SYSTEM_FAULTS = (FailureReason.ERROR, FailureReason.ENVIRONMENT)
-"""What a run fails by that is made again; see ``TaskFailed``."""
+"""Failures after which a run is repeated; see ``TaskFailed``."""
 
 
 def session_of(comparison: UUID) -> str:
-    """The session that its runs are labelled with."""
+    """The session label of its runs."""
     return f"ab/{comparison.hex[:8]}"
 
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """A comparison as the log has it now."""
+    """The current result of a comparison."""
 
     id: UUID
     started: ComparisonStarted
     design: Design
     pairs: Sequence[Pair]
     left_out: int
-    """Pairs of which an arm lost its browser, or both met an error of the system, again and again."""
+    """Pairs of which an arm lost its browser, or both met an error of the system, in every attempt."""
     verdict: Verdict
-    """By all ratings up to ``up_to``."""
+    """The verdict with all ratings up to ``up_to``."""
     concluded: ComparisonConcluded | None
-    """What was recorded when its runs were done."""
+    """The verdict recorded when its runs were done; None before that."""
     up_to: int
 
 
@@ -58,7 +58,7 @@ def load_result(log: Log, id: UUID) -> ComparisonResult:
     for place in design.places():
         runs = find_pair(log, design, place)
         if runs is not None:
-            pairs.append(Pair(place.task, place.seed, *map(_half, runs)))
+            pairs.append(Pair(place.task, place.seed, *map(_arm_result, runs)))
         else:
             left_out += all(next_run(log, design, place, arm) is None for arm in place.order)
     judged = judge(Summary.of(pairs, bars.minimum), bars)
@@ -67,7 +67,7 @@ def load_result(log: Log, id: UUID) -> ComparisonResult:
 
 
 def next_run(log: Log, design: Design, place: Place, arm: Arm) -> UUID | None:
-    """The id of the run that is still to be made; None where there is one, or it was tried often enough."""
+    """The id of the next run to make; None where the run exists, or its attempts are used up."""
     for run, id in attempts(log, partial(design.run_id, place, arm)):
         if run is None:
             return id
@@ -77,7 +77,7 @@ def next_run(log: Log, design: Design, place: Place, arm: Arm) -> UUID | None:
 
 
 def find_pair(log: Log, design: Design, place: Place) -> tuple[TaskRun, TaskRun] | None:
-    """A's and B's run of the page; None where one is missing, or neither could be made for an error of the system."""
+    """A's and B's run of the page; None where one is missing, or both failed with an error of the system."""
     a, b = _find_run(log, design, place, "a"), _find_run(log, design, place, "b")
     if a is None or b is None or _fault(a) == _fault(b) == FailureReason.ERROR:
         return None
@@ -85,7 +85,7 @@ def find_pair(log: Log, design: Design, place: Place) -> tuple[TaskRun, TaskRun]
 
 
 def _find_run(log: Log, design: Design, place: Place, arm: Arm) -> TaskRun | None:
-    """The arm's run of the page. One that met an error of the system counts where trying again did not help."""
+    """The arm's run of the page. One with an error of the system counts once all attempts had that error."""
     made = [run for run, _ in attempts(log, partial(design.run_id, place, arm)) if run is not None]
     good = [run for run in made if _fault(run) not in SYSTEM_FAULTS]
     if not good and len(made) == ATTEMPTS:
@@ -94,11 +94,11 @@ def _find_run(log: Log, design: Design, place: Place, arm: Arm) -> TaskRun | Non
 
 
 def _fault(run: TaskRun) -> str:
-    """Why it failed; empty for a success."""
+    """The reason of its failure; empty for a success."""
     return run.ended.reason if isinstance(run.ended, TaskFailed) else ""
 
 
-def _half(run: TaskRun) -> ArmResult:
+def _arm_result(run: TaskRun) -> ArmResult:
     return ArmResult(
         isinstance(run.ended, TaskSucceeded),
         sum(step.model_ms + step.environment_ms for step in run.steps),
@@ -107,12 +107,12 @@ def _half(run: TaskRun) -> ArmResult:
 
 
 def count_played(log: Log, design: Design) -> int:
-    """How many of its pages the log has other runs of: what an adapter may have been trained on."""
-    wanted = {(place.task, place.seed) for place in design.places()}
+    """Number of its pages that the log has other runs of: an adapter may have been trained on them."""
+    own = {(place.task, place.seed) for place in design.places()}
     session = session_of(design.id)
     played = {
         (event.task, event.seed)
         for recorded in log.read(1, None, (TaskStarted.TOPIC,))
         if isinstance(event := recorded.event, TaskStarted) and event.session != session
     }
-    return len(wanted & played)
+    return len(own & played)

@@ -1,7 +1,7 @@
-"""Runs whose process is gone: they are ended, so that they can be rated and nobody waits for them.
+"""Abandoned runs: runs whose process has ended. They are ended here, so that they can be rated.
 
-A run is recorded step by step, and a process may be killed between two steps. So each run that is being played holds a lock
-on a file of its own beside the log. The system frees the lock when the process dies, however it dies.
+A run is recorded step by step, and its process may be killed between two steps. So each running run holds a lock on its
+own file beside the log. The system releases the lock when the process ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from ..store.log import Log
 
 GONE = "the process that played it has ended"
-"""Why a run that nobody plays any more has failed."""
+"""The failure detail of an abandoned run."""
 
 
 @contextmanager
 def playing(log: Log, run: UUID) -> Iterator[None]:
-    """Hold the run's lock in the block, in which it is recorded from its start to its end.
+    """Hold the run's lock during the block, in which it is recorded from start to end.
 
-    Raises ``NotPossible`` where another process plays the very same run, ``OSError`` where the lock cannot be made.
+    Raises ``NotPossible`` where another process runs the same run, ``OSError`` where the lock cannot be created.
     """
     path = _lock_of(log, run)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -50,7 +50,7 @@ def playing(log: Log, run: UUID) -> Iterator[None]:
 
 
 def is_played(log: Log, run: UUID) -> bool:
-    """Whether a process plays the run now. A lock that cannot be looked at counts as held: no live run is ever ended."""
+    """Whether a process is running the run. An unreadable lock counts as held, so that no live run is ever ended."""
     path = _lock_of(log, run)
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -71,9 +71,9 @@ def is_played(log: Log, run: UUID) -> bool:
 
 
 def end_abandoned(ledger: Ledger, policy: Policy) -> list[TaskRun]:
-    """End each run that was begun and that no process plays, as failed with ``environment``; the runs that were ended.
+    """End each started run without a process, as failed with ``environment``; return the ended runs. Idempotent.
 
-    The SQL tables must be current, as they are after ``follow``. Doing it twice ends nothing twice.
+    The SQL tables must be current, as they are after ``follow``.
     """
     with ledger.reading() as connection:
         begun = [UUID(row[0]) for row in connection.execute("SELECT id FROM runs WHERE status = 'running'")]
@@ -81,9 +81,10 @@ def end_abandoned(ledger: Ledger, policy: Policy) -> list[TaskRun]:
 
 
 def end_lost(ledger: Ledger, id: UUID, why: str, policy: Policy, actor: str) -> TaskRun | None:
-    """End the run as the log has it, as failed with ``environment``: it counts for no adapter. None where it has ended.
+    """End the run from its events in the log, as failed with ``environment``: it counts for no adapter. None where it
+    has ended.
 
-    It took as long as from its start to its last step.
+    Its duration is the time from its start to its last step.
     """
     did_end = False
 

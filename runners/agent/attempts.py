@@ -1,4 +1,4 @@
-"""The attempts at a run whose id follows from a plan: one that lost its browser is made again, a few times, under a new id."""
+"""Attempts at a planned run: one that lost its browser is repeated a few times, under new ids derived from the plan."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from ..store.log import Log
 
 ATTEMPTS = 3
-"""Times a run is begun that never ends or loses its browser; chosen."""
+"""Most attempts at a run that does not end or loses its browser; chosen."""
 
 IdOf = Callable[[int], UUID]
 """From the number of an attempt, from 1, to its run's id."""
 
 
 def attempts(log: Log, id_of: IdOf) -> Iterator[tuple[TaskRun | None, UUID]]:
-    """The attempts that were made, each with its id, and after them the one to be made next, without a run."""
+    """The attempts made so far, each with its id, and then the id of the next one, with None as its run."""
     for attempt in range(1, ATTEMPTS + 1):
         id = id_of(attempt)
         run = log.get(TaskRun, id)
@@ -30,7 +30,7 @@ def attempts(log: Log, id_of: IdOf) -> Iterator[tuple[TaskRun | None, UUID]]:
 
 
 def find_run(log: Log, id_of: IdOf) -> tuple[TaskRun | None, UUID | None]:
-    """The run that ended and kept its browser, else the id of the next attempt; neither where there were enough of them."""
+    """The run that ended with its browser, else the id of the next attempt; (None, None) where all attempts are used up."""
     for run, id in attempts(log, id_of):
         if run is None:
             return None, id

@@ -1,7 +1,7 @@
-"""Many runs at a time: the model answers their questions in batches, and what a round leads to is stored together.
+"""Many runs in parallel: the model answers their prompts in batches, and the runs that end in a round are stored together.
 
-A benchmark or a gate plays hundreds of episodes. One by one, a sixth of the time goes into waiting for the disk and most
-of the rest into a model that reads one short page at a time.
+A benchmark or a gate plays hundreds of episodes. One by one, a sixth of the time is waiting for the disk, and most of
+the rest is a model that reads one short page at a time.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from .runner import ActiveRun, Task, TaskRunner
 from .sampling import answer_episodes
 
 WIDTH = 16
-"""Episodes at a time; chosen: what the model answers in one batch."""
+"""Parallel episodes; chosen: the size of a batch of the model."""
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A run that is to be made: under which id, and on which route where that is not left to the traffic."""
+    """A run to make: its id, and its route where the traffic does not decide."""
 
     task: Task
     id: UUID
@@ -36,9 +36,9 @@ class RunSpec:
 
 @dataclass
 class _Playing:
-    """One of the runs under way."""
+    """One of the active runs."""
 
-    underway: ActiveRun
+    active: ActiveRun
     episode: Episode
     seat: tuple[str, int]
     fault: GrokputerError | None = None
@@ -49,70 +49,71 @@ class _Playing:
 
 
 def run_batch(
-    runner: TaskRunner, wanted: Sequence[RunSpec], environment: Environment, state: State, width: int = WIDTH
+    runner: TaskRunner, specs: Sequence[RunSpec], environment: Environment, state: State, width: int = WIDTH
 ) -> Iterator[TaskRun]:
-    """Run them all, ``width`` at a time and each task in tabs of its own, and yield each run when it has ended.
+    """Make all runs, ``width`` in parallel, each task in its own tabs, and yield each run when it has ended.
 
-    A run is stored whole when it ends: killed before that, nothing of it is in the log. In a batch the rounding of bf16 may
-    turn a choice between two nearly equal tokens. Raises what ``TaskRunner.run`` raises before a run begins.
+    A run is stored as a whole when it ends; if the process is killed before that, the log has nothing of it. In a
+    batch, the rounding of bf16 may change a choice between two nearly equal tokens. Raises what ``TaskRunner.run``
+    raises before a run begins.
     """
-    waiting = _Waiting(wanted)
+    waiting = _Waiting(specs)
     playing: list[_Playing] = []
     while playing or waiting:
         while waiting and len(playing) < width:
             playing.append(_begin(runner, waiting.next(playing), playing, environment, state))
-        _play_round(runner, [it for it in playing if not it.is_over])
-        ended = [it for it in playing if it.is_over]
-        playing = [it for it in playing if not it.is_over]
-        for it in ended:
-            runner.end(it.underway, it.episode, it.fault)
-        runner.ledger.store(*(it.underway.run for it in ended))
-        yield from (it.underway.run for it in ended)
+        _play_round(runner, [run for run in playing if not run.is_over])
+        ended = [run for run in playing if run.is_over]
+        playing = [run for run in playing if not run.is_over]
+        for member in ended:
+            runner.end(member.active, member.episode, member.fault)
+        runner.ledger.store(*(run.active.run for run in ended))
+        yield from (run.active.run for run in ended)
 
 
 class _Waiting:
-    """The runs still to be made. Those of many tasks go side by side, so that each needs but one tab."""
+    """The runs still to make. Runs of many tasks are mixed, so that each task needs only one tab."""
 
-    def __init__(self, wanted: Sequence[RunSpec]) -> None:
+    def __init__(self, specs: Sequence[RunSpec]) -> None:
         self._by_task: dict[str, list[RunSpec]] = {}
-        for it in reversed(wanted):
-            self._by_task.setdefault(it.task.task, []).append(it)
+        for spec in reversed(specs):
+            self._by_task.setdefault(spec.task.task, []).append(spec)
 
     def __bool__(self) -> bool:
         return any(self._by_task.values())
 
     def next(self, playing: Sequence[_Playing]) -> RunSpec:
-        """The next one of the task that is played least now; among those, the one with most to come."""
-        now = Counter(it.seat[0] for it in playing)
-        left = [task for task, those in self._by_task.items() if those]
+        """The next run of the task with the fewest active runs; among those, of the task with the most runs left."""
+        now = Counter(run.seat[0] for run in playing)
+        left = [task for task, specs in self._by_task.items() if specs]
         return self._by_task[min(left, key=lambda task: (now[task], -len(self._by_task[task])))].pop()
 
 
 def _begin(
-    runner: TaskRunner, wanted: RunSpec, playing: Sequence[_Playing], environment: Environment, state: State
+    runner: TaskRunner, spec: RunSpec, playing: Sequence[_Playing], environment: Environment, state: State
 ) -> _Playing:
-    name = wanted.task.task
-    taken = {it.seat for it in playing}
+    name = spec.task.task
+    taken = {run.seat for run in playing}
     seat = next(number for number in range(len(taken) + 1) if (name, number) not in taken)
     place = environment.beside(seat)
-    page = place.reset(name, wanted.task.seed)
-    underway = runner.begin(wanted.task, place.capabilities, state, wanted.pinned, wanted.id)
-    return _Playing(underway, Episode(place, page, underway.max_steps, wanted.task.role), (name, seat))
+    page = place.reset(name, spec.task.seed)
+    active = runner.begin(spec.task, place.capabilities, state, spec.pinned, spec.id)
+    return _Playing(active, Episode(place, page, active.max_steps, spec.task.role), (name, seat))
 
 
 def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
-    """One step of each."""
+    """One step of each active run."""
     asking: list[tuple[_Playing, Request, int]] = []
-    for it in playing:
+    for member in playing:
         try:
-            asking.append((it, *runner.request(it.underway, it.episode)))
+            asking.append((member, *runner.request(member.active, member.episode)))
         except GrokputerError as error:
-            it.fault = error
-    answers = answer_episodes(runner.model, [(it.episode, request, resamples) for it, request, resamples in asking])
-    for (it, request, _), answer in zip(asking, answers, strict=True):
+            member.fault = error
+    answers = answer_episodes(runner.model, [(run.episode, request, resamples) for run, request, resamples in asking])
+    for (member, request, _), answer in zip(asking, answers, strict=True):
         try:
             if isinstance(answer, GrokputerError):
                 raise answer
-            runner.record_step(it.underway, it.episode.take(list(request.messages), answer))
+            runner.record_step(member.active, member.episode.take(list(request.messages), answer))
         except GrokputerError as error:
-            it.fault = error
+            member.fault = error

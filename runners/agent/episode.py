@@ -1,7 +1,7 @@
-"""One episode, step by step: the observer renders the page, the actor answers, the environment does what it says.
+"""One episode, step by step: the page is rendered, the actor answers, the environment carries the answer out.
 
-Runs, demonstrations, corrections by hand and sampled retries are all played here, so whatever becomes a training example
-was rendered and carried out exactly as a run is.
+Runs, demonstrations, manual corrections and sampled retries all use this module. So every training example was rendered
+and carried out exactly as in a run.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from ...domain.ports import Environment, Model, Teacher
 from ...domain.rules.roles import role_of_next_step
 
 Actor = Callable[[Page, Sequence[str], Sequence[Message]], Completion]
-"""Answers a page: given the page, the actions so far and the rendered messages."""
+"""From the page, the actions so far and the rendered messages to an answer."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step as it was taken: what was asked, what was answered, and the page that came of it."""
+    """One step: the prompt, the answer, and the page after it."""
 
     messages: list[Message]
     completion: Completion
     page: Page
     environment_ms: int
     role: str
-    """Whose turn it was."""
+    """The role that made the step."""
 
     @property
     def answer(self) -> str:
-        """What the actor answered."""
+        """The actor's answer."""
         return self.completion.text
 
 
 class Episode:
-    """An episode under way: it says whose turn it is and what is to be asked, and carries out what is answered."""
+    """An episode in progress: it knows whose turn it is and the next prompt, and carries out answers."""
 
     def __init__(self, environment: Environment, page: Page, max_steps: int, role: str = "action") -> None:
         self.environment = environment
@@ -45,10 +45,10 @@ class Episode:
         self.max_steps = max_steps
         self.role = role
         self.turn = role
-        """The role that makes the next step; the episode's own begins."""
+        """The role that makes the next step; the episode's own role begins."""
         self.history: list[str] = []
         self._done: set[tuple[tuple[str, ...], str]] = set()
-        """What was done on which page."""
+        """The actions so far, each with the page that it was done on."""
 
     @property
     def is_over(self) -> bool:
@@ -56,7 +56,7 @@ class Episode:
         return self.page.is_done or len(self.history) >= self.max_steps
 
     def would_repeat(self, answer: str) -> bool:
-        """Whether just this was done before on a page that looked as it does now: then it has led nowhere."""
+        """Whether the same action was already done on a page that looked like this one."""
         return (self.page.lines, answer) in self._done
 
     def ask(self) -> list[Message]:
@@ -64,7 +64,7 @@ class Episode:
         return observe(self.page, self.history)
 
     def take(self, messages: list[Message], completion: Completion) -> Step:
-        """Carry out what was answered to the messages."""
+        """Carry out the answer to the messages."""
         before, made_by, began = self.page, self.turn, time.perf_counter()
         self._done.add((before.lines, completion.text))
         self.page = self.environment.act(completion.text)
@@ -75,7 +75,7 @@ class Episode:
 
 
 def play(environment: Environment, page: Page, actor: Actor, max_steps: int, role: str = "action") -> Iterator[Step]:
-    """Go on from the page until the task is done or the steps are used up."""
+    """Play from the page on until the task is done or the steps are used up."""
     episode = Episode(environment, page, max_steps, role)
     while not episode.is_over:
         messages = episode.ask()
@@ -83,14 +83,14 @@ def play(environment: Environment, page: Page, actor: Actor, max_steps: int, rol
 
 
 def is_success(page: Page) -> bool:
-    """Whether the task says it was done: raw reward 1."""
+    """Whether the task reports success: raw reward 1."""
     return page.is_done and page.reward >= 1.0
 
 
 def ask_model(
     model: Model | Teacher, adapter: str | None, max_tokens: int, temperature: float = 0.0, seed: int = 0
 ) -> Actor:
-    """An actor that is the model, with the adapter applied."""
+    """An actor that asks the model, with the adapter applied."""
 
     def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
         return model.complete(
@@ -101,7 +101,7 @@ def ask_model(
 
 
 def follow_script(decide: Callable[[Page, Sequence[str]], str]) -> Actor:
-    """An actor that is a scripted policy, such as a demonstration."""
+    """An actor that follows a scripted policy, such as a demonstration."""
 
     def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
         return Completion(decide(page, history), None, None, 0)
@@ -110,7 +110,7 @@ def follow_script(decide: Callable[[Page, Sequence[str]], str]) -> Actor:
 
 
 def repeat_actions(actions: Sequence[str], then: Actor | None = None) -> Actor:
-    """An actor that does what was written down, one action after another, and then leaves it to another."""
+    """An actor that repeats the given actions in order, and then lets another actor continue."""
 
     def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
         if then is not None and len(history) >= len(actions):

@@ -1,6 +1,6 @@
-"""Running a task: pick the arms, play the episode, and record every step as it happens.
+"""Running a task: choose the arms, play the episode, and record every step as it happens.
 
-Each turn is answered by the role whose it is, with that role's own adapter and settings where it has an adapter.
+Each turn is answered by its role, with that role's own adapter and settings where it has an adapter.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from .sampling import answer_episodes
 from .stopwatch import Stopwatch
 
 RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.max_resamples")
-"""The settings a run is shaped by, recorded with its start."""
+"""The settings that affect a run, recorded with its start."""
 
 _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be done: ``task`` is the environment's own name for it, or a question in words."""
+    """A task to do: ``task`` is the environment's own name for it, or a question in words."""
 
     environment: str
     task: str
@@ -50,43 +50,43 @@ class Task:
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How a turn is answered."""
+    """The parameters of an answer."""
 
     adapter: str | None
     max_tokens: int
-    """Of the longest answer."""
+    """Longest answer, in tokens."""
     temperature: float
     """0 is greedy."""
     max_resamples: int
-    """Times that another answer is sampled where this one would only repeat what was done."""
+    """Further answers that may be sampled where one would only repeat an earlier action."""
 
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """A run that has begun: where each role's turns go, and the settings it is played by."""
+    """A run in progress: the route of each role's turns, and its settings."""
 
     run: TaskRun
     task: Task
     routes: Mapping[str, Route]
-    """By role, the run's own first."""
+    """The route of each role, the run's own role first."""
     policy: Policy
     watch: Stopwatch = field(default_factory=Stopwatch)
-    """How long the run takes, from its start."""
+    """The run's duration since its start."""
 
     @property
     def max_steps(self) -> int:
-        """Steps after which it is out of time."""
+        """Steps after which it has failed with a timeout."""
         return self.policy.run(self.task.role).max_steps
 
-    def manner(self, turn: str) -> SamplingParams:
-        """How the role's turn is answered: as the run's own role answers, where it has no adapter of its own."""
+    def sampling_params(self, turn: str) -> SamplingParams:
+        """The sampling parameters of the role's turn: those of the run's own role where it has no adapter."""
         role = turn if self.routes[turn].adapter is not None else self.task.role
         run = self.policy.run(role)
         return SamplingParams(self.routes[role].adapter, run.max_tokens, run.temperature, run.max_resamples)
 
 
 class TaskRunner:
-    """Runs tasks with one model. ``prepare`` makes an adapter ready to be asked for by name."""
+    """Runs tasks with one model. ``prepare`` makes an adapter available by its name."""
 
     def __init__(
         self,
@@ -107,59 +107,60 @@ class TaskRunner:
     def run(
         self, task: Task, environment: Environment, state: State, *, pinned: Route | None = None, id: UUID | None = None
     ) -> TaskRun:
-        """Run the task on the arm its session falls on, or on the pinned route, and return the ended run.
+        """Run the task on the arm of its session, or on the pinned route, and return the ended run.
 
-        Nothing is recorded when the task is unknown or the environment cannot be had. A fault of the model or of its
-        weights ends the run as failed with ``error``, which the canary's health counts as critical; one of the
-        environment with ``environment``. So does whatever else stops the run, such as Ctrl-C, and is raised again.
+        Nothing is recorded when the task is unknown or the environment cannot start. A fault of the model or its
+        weights ends the run as failed with ``error``, which counts as critical for the canary's health; a fault of the
+        environment with ``environment``. Anything else that stops the run, such as Ctrl-C, also ends it with
+        ``environment`` and is raised again.
         """
         page = environment.reset(task.task, task.seed)
-        underway = self.begin(task, environment.capabilities, state, pinned, id or uuid4())
-        with playing(self.ledger, underway.run.id), self._ending_in_any_case(underway):
-            self.ledger.store(underway.run)
-            self._play(underway, Episode(environment, page, underway.max_steps, task.role))
-        return underway.run
+        active = self.begin(task, environment.capabilities, state, pinned, id or uuid4())
+        with playing(self.ledger, active.run.id), self._ended_on_error(active):
+            self.ledger.store(active.run)
+            self._play(active, Episode(environment, page, active.max_steps, task.role))
+        return active.run
 
-    def _play(self, underway: ActiveRun, episode: Episode) -> None:
+    def _play(self, active: ActiveRun, episode: Episode) -> None:
         """Take step after step, each stored at once, and end the run. Raises ``LogError`` where one cannot be stored."""
         fault: GrokputerError | None = None
         try:
             while not episode.is_over:
-                request, resamples = self.request(underway, episode)
+                request, resamples = self.request(active, episode)
                 [answer] = answer_episodes(self.model, [(episode, request, resamples)])
                 if isinstance(answer, GrokputerError):
                     raise answer
                 step = episode.take(list(request.messages), answer)
-                self.record_step(underway, step)
-                self.ledger.store(underway.run)
+                self.record_step(active, step)
+                self.ledger.store(active.run)
                 self.on_step(len(episode.history), step)
         except LogError:
             raise
         except GrokputerError as error:
             fault = error
-        self.end(underway, episode, fault)
-        self.ledger.store(underway.run)
+        self.end(active, episode, fault)
+        self.ledger.store(active.run)
 
     @contextmanager
-    def _ending_in_any_case(self, underway: ActiveRun) -> Iterator[None]:
-        """Whatever is raised in the block, the run is ended where the log can be written, and the error goes on."""
+    def _ended_on_error(self, active: ActiveRun) -> Iterator[None]:
+        """After any error in the block the run is ended, where the log can be written, and the error is raised again."""
         try:
             yield
         except BaseException as error:
             why = "interrupted" if isinstance(error, KeyboardInterrupt) else f"stopped by {type(error).__name__}"
-            with suppress(LogError):  # Then a later process ends the run.
-                end_lost(self.ledger, underway.run.id, why, underway.policy, self.actor)
+            with suppress(LogError):  # a later process will end the run
+                end_lost(self.ledger, active.run.id, why, active.policy, self.actor)
             raise
 
     def begin(
         self, task: Task, capabilities: Collection[Capability], state: State, pinned: Route | None, id: UUID
     ) -> ActiveRun:
-        """The run begun, in an environment of these capabilities; ``begin``, ``record_step`` and ``end`` store nothing."""
+        """The started run, in an environment with these capabilities; ``begin``, ``record_step`` and ``end`` store nothing."""
         routes = _routes(task, state, pinned, id)
         run, own, policy = TaskRun(id), routes[task.role], state.policy
         others: list[Assignment] = [
-            {"role": role, "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
-            for role, lane in routes.items()
+            {"role": role, "arm": chosen.arm, "adapter": chosen.adapter, "rollout": chosen.rollout}
+            for role, chosen in routes.items()
             if role != task.role
         ]
         run.start(
@@ -179,24 +180,24 @@ class TaskRunner:
         )
         return ActiveRun(run, task, routes, policy)
 
-    def request(self, underway: ActiveRun, episode: Episode) -> tuple[Request, int]:
-        """What the run asks next, the turn's adapter made ready, and how often it may think again.
+    def request(self, active: ActiveRun, episode: Episode) -> tuple[Request, int]:
+        """The run's next request, with the turn's adapter loaded, and the number of allowed resamples.
 
         Raises ``UnknownAdapter``, ``DamagedWeights``.
         """
-        manner = underway.manner(episode.turn)
-        if manner.adapter is not None:
-            with underway.watch.paused():  # Weights may be loaded now.
-                self.prepare(manner.adapter)
-        seed = underway.task.seed + len(episode.history)
-        return Request(episode.ask(), manner.adapter, manner.max_tokens, manner.temperature, seed), manner.max_resamples
+        params = active.sampling_params(episode.turn)
+        if params.adapter is not None:
+            with active.watch.paused():  # loading weights is not part of the run
+                self.prepare(params.adapter)
+        seed = active.task.seed + len(episode.history)
+        return Request(episode.ask(), params.adapter, params.max_tokens, params.temperature, seed), params.max_resamples
 
-    def record_step(self, underway: ActiveRun, step: Step) -> None:
-        """Let the run take the step. Raises ``BadText`` for an answer that is not valid Unicode."""
-        underway.run.take_step(
-            self._context(underway.run),
+    def record_step(self, active: ActiveRun, step: Step) -> None:
+        """Record the step in the run. Raises ``BadText`` for an answer that is not valid Unicode."""
+        active.run.take_step(
+            self._context(active.run),
             role=step.role,
-            prompt=self.ledger.put(json.dumps(step.messages, ensure_ascii=False), "what the model was asked"),
+            prompt=self.ledger.put(json.dumps(step.messages, ensure_ascii=False), "the prompt"),
             answer=self.ledger.put(step.answer, "the model's answer"),
             error=without_words(step.page.error),
             model_ms=step.completion.duration_ms,
@@ -205,10 +206,10 @@ class TaskRunner:
             completion_tokens=step.completion.completion_tokens,
         )
 
-    def end(self, underway: ActiveRun, episode: Episode, fault: GrokputerError | None) -> None:
-        """End the run with what its last page says, or with the fault that it met."""
-        run, page, policy = underway.run, episode.page, underway.policy
-        took_ms, context = underway.watch.took_ms, self._context(run)
+    def end(self, active: ActiveRun, episode: Episode, fault: GrokputerError | None) -> None:
+        """End the run by its last page, or by its fault."""
+        run, page, policy = active.run, episode.page, active.policy
+        took_ms, context = active.watch.took_ms, self._context(run)
         if fault is not None:
             reason = FailureReason.ENVIRONMENT if isinstance(fault, EnvironmentUnavailable) else FailureReason.ERROR
             run.fail(
@@ -231,12 +232,12 @@ class TaskRunner:
 
 
 def without_words(error: str) -> str:
-    """What the log keeps of an error: an answer that it quotes lies beside the log, from where it can be erased."""
+    """The error without quoted text: an answer that it quotes is in the content store, from where it can be erased."""
     return _QUOTED.sub("it", error)
 
 
 def _routes(task: Task, state: State, pinned: Route | None, id: UUID) -> dict[str, Route]:
-    """Where the turns of each role in the run go, its own first; beside a pinned role go those that are live."""
+    """The route of each role in the run, its own first; beside a pinned role, the live adapters."""
     roles = roles_in(task.role)
     if pinned is None:
         return {role: route(state.traffic(role), id.hex, task.session) for role in roles}
@@ -245,28 +246,28 @@ def _routes(task: Task, state: State, pinned: Route | None, id: UUID) -> dict[st
 
 
 def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, Any]:
-    """The settings in force for the run, and under its name those of another role that answers with its own adapter."""
+    """The settings in force for the run, and, under its name, those of another role with its own adapter."""
     recorded = {key: state.policy.get(key, own) for key in RECORDED_SETTINGS}
     recorded["canary_weight_percent"] = state.traffic(own).weight_percent
-    for role, lane in routes.items():
-        if role != own and lane.adapter is not None:
+    for role, chosen in routes.items():
+        if role != own and chosen.adapter is not None:
             recorded |= {f"{role}.{key}": state.policy.get(key, role) for key in RECORDED_SETTINGS[1:]}
-        if role != own and (lane.adapter is not None or lane.rollout is not None):
+        if role != own and (chosen.adapter is not None or chosen.rollout is not None):
             recorded[f"{role}.canary_weight_percent"] = state.traffic(role).weight_percent
     return recorded
 
 
 def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
-    """The task that a run did, None when its words were erased."""
+    """The task of a run; None when its text was erased."""
     words = ledger.get_content(started.task) if started.is_question else started.task
     return None if words is None else Task(started.environment, words, started.seed, started.role, started.session)
 
 
 def steps_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]], str]]:
-    """The run's steps as (messages, answer), without those whose content was erased."""
-    found = []
+    """The run's steps as (messages, answer), without those with erased content."""
+    steps = []
     for step in run.steps:
         prompt, answer = ledger.get_content(step.prompt), ledger.get_content(step.answer)
         if prompt is not None and answer is not None:
-            found.append((json.loads(prompt), answer))
-    return found
+            steps.append((json.loads(prompt), answer))
+    return steps

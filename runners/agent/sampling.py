@@ -1,4 +1,4 @@
-"""What the model answers: many questions at a time, and something else where a run would only repeat itself."""
+"""The model's answers: many prompts in a batch, and another answer where a run would only repeat itself."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from .episode import Episode
 FIRST_TEMPERATURE = 0.8
 HOTTER = 0.1
 HOTTEST = 1.5
-"""The temperature of the first draw for another answer, how much hotter each further one is, and of the hottest. Source:
-measured on adapters of the learning benchmark, eight draws each; at 1.3 to 2.4 fewer were right."""
+"""Temperature of the first further sample, increase of each next one, and maximum. Source: measured on adapters of the
+learning benchmark, eight samples each; with 1.3 to 2.4 fewer were right."""
 
-APART = 1_000_003
-"""Between the seeds of two draws for the same step; chosen: more than any task's seeds lie apart."""
+SEED_STEP = 1_000_003
+"""Difference between the seeds of two samples for the same step; chosen: more than the range of any task's seeds."""
 
 Asked = tuple[Episode, Request, int]
-"""Who asks, what, and how many draws for another answer there may be."""
+"""The episode, its request, and the number of allowed further samples."""
 
 
 def answer_episodes(model: Model, asked: Sequence[Asked]) -> list[Completion | GrokputerError]:
-    """The answer to each, or its error.
+    """The answer to each request, or its error.
 
-    One that the episode has given on such a page before led nowhere then, and would for ever: a greedy model does not think
-    again. In its place another is drawn, hotter each time, until one is new or the draws are used up.
+    An answer that the episode already gave on such a page had no effect, and a greedy model would repeat it for ever.
+    So another answer is sampled, at rising temperature, until one is new or the samples are used up.
     """
     answers, given_up = model.complete_many([request for _, request, _ in asked]), set[int]()
     for draw in range(1, max((resamples for _, _, resamples in asked), default=0) + 1):
@@ -41,7 +41,7 @@ def answer_episodes(model: Model, asked: Sequence[Asked]) -> list[Completion | G
         others = model.complete_many([_hotter(asked[number][1], draw) for number in stuck])
         for number, other in zip(stuck, others, strict=True):
             if isinstance(other, GrokputerError):
-                given_up.add(number)  # What it has answered stands.
+                given_up.add(number)  # keep the first answer
             else:
                 answers[number] = _after(answers[number], other)
     return answers
@@ -53,11 +53,11 @@ def _is_repeated(episode: Episode, answer: Completion | GrokputerError) -> bool:
 
 def _hotter(request: Request, draw: int) -> Request:
     temperature = max(request.temperature, min(FIRST_TEMPERATURE + HOTTER * (draw - 1), HOTTEST))
-    return replace(request, temperature=temperature, seed=request.seed + draw * APART)
+    return replace(request, temperature=temperature, seed=request.seed + draw * SEED_STEP)
 
 
 def _after(before: Completion | GrokputerError, other: Completion) -> Completion:
-    """The other answer, at the cost of both."""
+    """The other answer, with the cost of both."""
     assert isinstance(before, Completion)
     return Completion(
         other.text,
@@ -68,5 +68,5 @@ def _after(before: Completion | GrokputerError, other: Completion) -> Completion
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
-    """The tokens of both, None where those of one are unknown."""
+    """The sum of two token counts; None where one is unknown."""
     return None if one is None or other is None else one + other

@@ -1,4 +1,4 @@
-"""How long something takes, without what is loaded for it meanwhile."""
+"""A stopwatch that can be paused, for durations without loading time."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Runs from when it is made, by a clock that never goes back. Not for two threads at once."""
+    """Runs from its creation, on a monotonic clock. Not thread-safe."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
 
     @property
     def took_ms(self) -> int:
-        """Milliseconds so far, at least 0, without the pauses."""
+        """Milliseconds so far, at least 0, without pauses."""
         return max(0, round((time.perf_counter() - self._began) * 1000))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What happens in the block is not counted."""
+        """Time in the block is not counted."""
         paused = time.perf_counter()
         try:
             yield

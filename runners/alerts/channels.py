@@ -9,7 +9,7 @@ from ...domain.settings.settings import Policy
 
 
 def open_channel(name: str, policy: Policy) -> Channel:
-    """The channel for alerts that the settings name, with its secrets from the environment. Raises ``ChannelNotReady``."""
+    """The alert channel from the settings, with its secrets from the environment. Raises ``ChannelNotReady``."""
     if name == "webhook":
         from .webhook import Webhook
 

@@ -1,4 +1,4 @@
-"""A limit on how long sending may take as a whole: a library's own limits are for each step, and a name look-up has none."""
+"""A time limit for a whole delivery: a library's own limits apply to single steps, and name look-ups have none."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from threading import Thread
 from ...domain.aggregates.alert import Failure
 
 SLACK = 2
-"""A step's own limit is this many times the whole's: it never comes first, and ends what nobody waits for any more."""
+"""A step's own limit is this many times the whole limit: it never triggers first, but ends abandoned work."""
 
 
 def within(limit_s: float, send: Callable[[], str | Failure]) -> str | Failure:
-    """What ``send`` returns, or a failure when it takes longer; then it ends on its own, and what it says is not heard.
+    """The result of ``send``, or a failure when it takes longer; then it continues alone and its result is dropped.
 
     Raises what ``send`` raises.
     """
-    said: SimpleQueue[str | Failure | BaseException] = SimpleQueue()
+    results: SimpleQueue[str | Failure | BaseException] = SimpleQueue()
 
     def run() -> None:
         try:
-            said.put(send())
+            results.put(send())
         except BaseException as error:
-            said.put(error)
+            results.put(error)
 
     Thread(target=run, daemon=True).start()
     try:
-        answer = said.get(timeout=limit_s)
+        answer = results.get(timeout=limit_s)
     except Empty:
         return Failure(f"no answer within {limit_s:g} s")
     if isinstance(answer, BaseException):
@@ -36,6 +36,6 @@ def within(limit_s: float, send: Callable[[], str | Failure]) -> str | Failure:
 
 
 def one_line(text: object) -> str:
-    """What an error says, as one printable line that is not too long for the log."""
-    line = "".join(it if it.isprintable() else " " for it in str(text))
+    """An error as one printable line, at most 200 characters."""
+    line = "".join(character if character.isprintable() else " " for character in str(text))
     return " ".join(line.split())[:200]

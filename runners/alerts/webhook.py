@@ -1,6 +1,6 @@
-"""Alerts by HTTP: a POST of JSON, signed as Standard Webhooks 1.0.0 says, so that a receiver can tell it from a forgery.
+"""Alerts by HTTP: a POST of JSON, signed by Standard Webhooks 1.0.0, so that a receiver can detect forgeries.
 
-The secret and, where the setting says ``env``, the URL come from the environment and appear in no message and no fact.
+The secret and, where the setting is ``env``, the URL come from the environment and appear in no message and no event.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ...domain.errors import ChannelNotReady
 from ...domain.events import AlertRaised, AlertResolved
 from ...domain.settings.settings import Policy
 from .deadline import SLACK, one_line, within
+from .next_steps import next_step
 
 URL_VARIABLE = "GROKPUTER_WEBHOOK_URL"
 SECRET_VARIABLE = "GROKPUTER_WEBHOOK_SECRET"
@@ -33,7 +34,7 @@ KEY_BYTES = range(24, 65)
 
 
 class Webhook:
-    """One URL; ``keys`` sign each request, all of them, so that one can be exchanged while receivers still know the other."""
+    """One URL. All ``keys`` sign each request, so that a key can be replaced while receivers still use the other one."""
 
     def __init__(self, url: str, keys: Sequence[bytes], *, to: str, timeout_s: float) -> None:
         self.url = url
@@ -43,7 +44,7 @@ class Webhook:
 
     @classmethod
     def from_settings(cls, policy: Policy, environment: Mapping[str, str]) -> Self:
-        """The webhook that is set. Raises ``ChannelNotReady`` where a URL or a secret is missing or is none."""
+        """The webhook from the settings. Raises ``ChannelNotReady`` where the URL or a secret is missing or invalid."""
         url = policy.channels.webhook
         if url is None:
             raise ChannelNotReady("no webhook is set; set alert.webhook to a URL, or to env")
@@ -59,13 +60,14 @@ class Webhook:
         return cls(url, keys, to=to, timeout_s=policy.channels.timeout_s)
 
     def send(self, delivery: Delivery, now: datetime) -> str | Failure:
-        """Post it, once; see ``Channel.send``. Redirects are not followed: the setting is what says where alerts go."""
+        """Post the delivery, once; see ``Channel.send``. Redirects are not followed: only the setting decides where
+        alerts go."""
         return within(self.timeout_s, lambda: self._post(delivery, now))
 
     def _post(self, delivery: Delivery, now: datetime) -> str | Failure:
         import httpx2 as httpx
 
-        logging.getLogger(httpx.__name__).setLevel(logging.WARNING)  # it tells each URL, which may be a secret
+        logging.getLogger(httpx.__name__).setLevel(logging.WARNING)  # it logs each URL, which may be a secret
         body = encode(delivery)
         headers = {
             "content-type": "application/json",
@@ -75,7 +77,7 @@ class Webhook:
             "webhook-signature": sign(self.keys, delivery.id, int(now.timestamp()), body),
         }
         try:
-            # As a stream: what a receiver sends back is not read, however much it is.
+            # As a stream: the body of the answer is not read.
             with (
                 httpx.Client(timeout=SLACK * self.timeout_s, follow_redirects=False) as client,
                 client.stream("POST", self.url, content=body, headers=headers) as response,
@@ -83,24 +85,24 @@ class Webhook:
                 return _judge(response.status_code, response.headers.get("retry-after"), now)
         except httpx.ConnectError as error:
             return Failure(f"no connection: {one_line(error)}")
-        except (httpx.InvalidURL, UnicodeError):  # the latter of a name that no look-up takes
+        except (httpx.InvalidURL, UnicodeError):  # the latter for an invalid host name
             return Failure("the URL cannot be used")
         except httpx.HTTPError as error:
             return Failure(f"the connection was lost: {one_line(error) or type(error).__name__}")
 
 
 def _judge(status: int, retry_after: str | None, now: datetime) -> str | Failure:
-    """What the status says (Standard Webhooks 1.0.0, "Delivery success and failure")."""
-    said = f"HTTP {status} {responses.get(status, '')}".rstrip()
+    """The result by the status code (Standard Webhooks 1.0.0, "Delivery success and failure")."""
+    answer = f"HTTP {status} {responses.get(status, '')}".rstrip()
     if 200 <= status < 300:
-        return said
+        return answer
     if 300 <= status < 400:
-        return Failure(f"{said}; redirects are not followed, set alert.webhook to where it leads")
-    return Failure(said, read_retry_after(retry_after, now), is_final=status == HTTPStatus.GONE)
+        return Failure(f"{answer}; redirects are not followed, set alert.webhook to their target")
+    return Failure(answer, read_retry_after(retry_after, now), is_final=status == HTTPStatus.GONE)
 
 
 def encode(delivery: Delivery) -> bytes:
-    """The body, as it is signed; its fields are described in the README."""
+    """The body of the request; docs/alerts.md describes its fields."""
     alert = delivery.alert
     if delivery.resolved is not None:
         return _encode_resolved(delivery, delivery.resolved)
@@ -114,7 +116,7 @@ def encode(delivery: Delivery) -> bytes:
         "message": alert.message,
         "position": delivery.position,
         "reference": alert.reference,
-        "text": f"grokputer, {alert.severity}, {alert.kind}: {alert.message.rstrip('.')}. {delivery.next_step}",
+        "text": f"grokputer, {alert.severity}, {alert.kind}: {alert.message.rstrip('.')}. {next_step(delivery)}",
     }
     if alert.by:
         document["by"] = alert.by
@@ -122,7 +124,7 @@ def encode(delivery: Delivery) -> bytes:
 
 
 def _encode_resolved(delivery: Delivery, resolved: AlertResolved) -> bytes:
-    """The body of the word that an alert is over: ``resolves`` names that alert by its ``id``, ``type`` and ``reference``."""
+    """The body for the end of an alert: ``resolves`` names that alert by its ``id``, ``type`` and ``reference``."""
     alert = delivery.alert
     return _as_bytes(
         {
@@ -150,13 +152,13 @@ def _as_bytes(document: dict[str, Any]) -> bytes:
 
 
 def sign(keys: Sequence[bytes], id: str, timestamp_s: int, body: bytes) -> str:
-    """The header ``webhook-signature``: ``v1,<base64>`` for each key, with spaces between."""
+    """The header ``webhook-signature``: ``v1,<base64>`` for each key, separated by spaces."""
     signed = f"{id}.{timestamp_s}.".encode() + body
     return " ".join(f"v1,{base64.b64encode(hmac.digest(key, signed, 'sha256')).decode()}" for key in keys)
 
 
 def read_keys(secrets: str) -> list[bytes]:
-    """The signing keys of one or more secrets with spaces between them. Raises ``ChannelNotReady``, not saying what it read."""
+    """The signing keys of one or more secrets, separated by spaces. Raises ``ChannelNotReady`` without quoting them."""
     if not secrets.split():
         raise ChannelNotReady(
             f"{SECRET_VARIABLE} is not set; an alert is never sent unsigned: make one with "
@@ -179,7 +181,7 @@ def read_keys(secrets: str) -> list[bytes]:
 
 
 def is_url(text: str) -> bool:
-    """Whether it is an absolute HTTP URL with a host, and a port that exists where it names one."""
+    """Whether the text is an absolute HTTP URL with a host and a valid port, if any."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -188,12 +190,12 @@ def is_url(text: str) -> bool:
 
 
 def read_retry_after(header: str | None, now: datetime) -> float:
-    """Seconds that ``Retry-After`` asks for, given as a number or as a date (RFC 9110, 10.2.3); 0 where it says neither."""
+    """Seconds that ``Retry-After`` asks for, as a number or a date (RFC 9110, 10.2.3); 0 where it is neither."""
     if header is None:
         return 0.0
     if header.strip().isdecimal():
         return float(header)
     try:
         return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
-    except (ValueError, TypeError):  # no date, or one without a zone
+    except (ValueError, TypeError):  # not a date, or without a time zone
         return 0.0

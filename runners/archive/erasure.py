@@ -1,7 +1,8 @@
-"""Erasing words for good: from the content store and every page of the log's file, its write-ahead log and the datasets.
+"""Erasing texts for good: from the content store, every page of the log's file, its write-ahead log, and the datasets.
 
-Events name words and people by salted hashes alone, so they stand as they are, and so does the proof over them. What an adapter
-has learnt from the words is in its weights; those are named, so that they can be trained again without them.
+Events name texts and people only by salted hashes, so events stay unchanged, and so does the proof over them. What an
+adapter has learnt from the texts is in its weights; such adapters are named, so that they can be trained again without
+the texts.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ from ..store.words import keep
 from ..store.writer import Transaction
 
 READERS_S = 5.0
-"""Seconds to wait until no reader needs the write-ahead log; chosen: a command that reads ends sooner."""
+"""Seconds to wait until no reader needs the write-ahead log; chosen: a reading command ends sooner."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Whose words: one run's, or all that a person said, asked, corrected or imported. One of the two is given."""
+    """Whose texts to erase: one run's, or everything that a person wrote or imported. Exactly one field is set."""
 
     run: str | None = None
     """Hex id."""
@@ -52,47 +53,47 @@ class Target:
 
 @dataclass
 class Words:
-    """What is to be erased: content keys that are there, the runs that lose words, the adapters that learnt from them."""
+    """The texts to erase, by their keys; the runs that lose texts; the adapters that learnt from them."""
 
     keys: set[str] = field(default_factory=set)
     names: frozenset[str] = frozenset()
     """The content keys of the person's name."""
     person: str | None = None
-    """The content key that stands for the person in what is recorded of the erasure; None where it is one run's."""
+    """The content key that stands for the person in the recorded erasure; None for one run's texts."""
     unnamed: int = 0
-    """Texts that no event names, which were deleted too."""
+    """Number of texts that no event names; they are deleted too."""
     runs: set[str] = field(default_factory=set)
     adapters: list[str] = field(default_factory=list)
     trainings: list[str] = field(default_factory=list)
-    """Hex ids of the trainings whose datasets hold them."""
+    """Hex ids of the trainings whose datasets hold the texts."""
     under_way: set[str] = field(default_factory=set)
-    """Those of the target's runs that have not ended: more words may come."""
+    """The target's runs that have not ended: they may get more texts."""
     plain: int = 0
-    """Events of an earlier program that hold the person's name itself. They cannot be changed."""
+    """Number of events of an earlier program that hold the person's name itself. They cannot be changed."""
 
 
 class Search:
-    """Looks for the target's words in the log's events, which go by in order."""
+    """A search for the target's texts in the log's events, in order."""
 
     def __init__(self, log: Log, target: Target) -> None:
         self.log = log
         self.target = target
         self.position = 0
-        """Of the last event seen."""
+        """Position of the last event seen."""
         self.found = Words()
-        self._own = {target.run} if target.run is not None else set()  # runs all of whose words are the target's
+        self._own = {target.run} if target.run is not None else set()  # runs whose texts are all the target's
         self._actors: set[str] = set()  # the other people
-        self._adapters: dict[str, set[tuple[str, str]]] = {}  # to the other runs that had the adapter, and their actors
+        self._adapters: dict[str, set[tuple[str, str]]] = {}  # by adapter: the other runs with it, and their actors
         self._forgotten: set[str | None] = set()  # runs and people
         self._learn_names()
         if target.person is not None:
-            # A log of an earlier program has names without keys: then a new key stands for the person, with no text.
+            # A log of an earlier program has names without keys: then a new key without text stands for the person.
             self.found.person = min(self.found.names, default=str(keep(target.person, "the person's name")))
 
     def go_on(self, connection: sqlite3.Connection | None = None) -> bool:
-        """See the events up to the log's end; whether they name more words of the target.
+        """Read the events up to the log's end; return whether they name more texts of the target.
 
-        On a connection that is given, all but the last event, which its own transaction has just stored. Raises ``LogError``.
+        On a given connection, all but the last event, which its own transaction has just stored. Raises ``LogError``.
         """
         before, last = len(self.found.keys), None
         if connection is not None:
@@ -104,7 +105,7 @@ class Search:
         return len(self.found.keys) > before
 
     def _learn_names(self) -> bool:
-        """Look up the keys of the person's name; whether there is a new one, for which all events are to be seen again."""
+        """Look up the keys of the person's name; whether there is a new one, after which all events must be read again."""
         if self.target.person is None:
             return False
         with self.log.reading() as connection:
@@ -118,7 +119,7 @@ class Search:
         return bool(new)
 
     def _scan(self, last: int | None, connection: sqlite3.Connection | None) -> None:
-        for position, event in self.log.scan(self.position + 1, last, _HEARD, connection):
+        for position, event in self.log.scan(self.position + 1, last, _TOPICS, connection):
             assert isinstance(event, Event)
             self._see(event)
             self.position = position
@@ -146,7 +147,7 @@ class Search:
             self.found.runs.add(run)
 
     def _note_names(self, run: str, event: Event) -> None:
-        """Note the names in an event that is not the target's: the target may share them."""
+        """Note the names in an event of others: the target may share them."""
         self._actors.add(event.actor)
         if isinstance(event, TaskStarted):
             for key in keys_in(event.adapter):
@@ -155,17 +156,17 @@ class Search:
             self._forgotten |= {event.run, event.person}
 
     def _shared(self) -> set[str]:
-        """Names of other people, and of adapters that other runs had which were not forgotten."""
-        gone = self._forgotten
-        adapters = {key for key, held in self._adapters.items() if any(gone.isdisjoint(it) for it in held)}
+        """Names of other people, and of adapters that other, not erased runs had."""
+        erased = self._forgotten
+        adapters = {key for key, users in self._adapters.items() if any(erased.isdisjoint(user) for user in users)}
         return self._actors | adapters
 
 
-_HEARD = frozenset(EVENTS)
+_TOPICS = frozenset(EVENTS)
 
 
 def find_words(log: Log, target: Target) -> Words:
-    """Look through the whole log for the target's words. Raises ``LogError``."""
+    """The target's texts in the whole log. Raises ``LogError``."""
     search = Search(log, target)
     search.go_on()
     _trace_lessons(log, search.found)
@@ -173,10 +174,10 @@ def find_words(log: Log, target: Target) -> Words:
 
 
 def erase(ledger: Ledger, target: Target, reason: str, actor: str) -> Words:
-    """Delete the target's words and record it, in one transaction, then rid the files of what is left of them.
+    """Delete the target's texts and record it, in one transaction; then remove their remains from the files.
 
-    What another process stores until then is deleted too. Where there are none (any more) nothing is recorded, but the files
-    are gone over all the same: that finishes an erasure that was interrupted. Raises ``NotPossible`` without a reason,
+    Texts that another process stores until then are deleted too. Where there are none, nothing is recorded, but the
+    files are cleaned all the same: this finishes an interrupted erasure. Raises ``NotPossible`` without a reason,
     ``BadText``, ``LogError``.
     """
     search = Search(ledger, target)
@@ -186,18 +187,18 @@ def erase(ledger: Ledger, target: Target, reason: str, actor: str) -> Words:
         if not search.found.keys or _delete(ledger, search, reason, actor):
             break
     else:
-        raise LogError(f"{ledger.path} is being written by too many at once; try again")
+        raise LogError(f"{ledger.path} is being written by too many processes at once; try again")
     search.found.unnamed = drop_unnamed(ledger)
     clean(ledger.path)
     return search.found
 
 
 class _More(Exception):
-    """The target's words were stored meanwhile."""
+    """More texts of the target were stored meanwhile."""
 
 
 def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> bool:
-    """Delete the words that were found, and record it; False where more of them were stored meanwhile."""
+    """Delete the texts found, and record it; False where more of them were stored meanwhile."""
     words, target = search.found, search.target
     keys = sorted(words.keys)
     listed = keys if words.person is None else sorted({*keys, words.person})
@@ -226,9 +227,9 @@ def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> bool:
 
 
 def drop_unnamed(ledger: Ledger) -> int:
-    """Delete the texts that no event names, and say how many there were. Raises ``LogError``.
+    """Delete the texts that no event names; return how many there were. Raises ``LogError``.
 
-    Earlier programs stored a text before its event, and left it where they were stopped between the two.
+    Earlier programs stored a text before its event; a process killed in between left the text.
     """
     with ledger.reading() as connection:
         connection.execute("BEGIN")
@@ -247,45 +248,45 @@ def drop_unnamed(ledger: Ledger) -> int:
 
 
 def clean(path: Path) -> None:
-    """Rewrite the log's file and empty its write-ahead log, so that no page holds a byte of what was deleted.
+    """Rewrite the log's file and empty its write-ahead log, so that no page holds a byte of deleted texts.
 
-    Raises ``LogError`` while another process reads, and without room for the file once more: what was deleted is deleted,
-    but bytes of it may be left in the files.
+    Raises ``LogError`` while another process reads, and without space for a second copy: the texts are deleted then,
+    but bytes of them may remain in the files.
     """
-    left = f"the words are erased, but bytes of them may be left in the files of {path}"
+    warning = f"the words are erased, but bytes of them may remain in the files of {path}"
     try:
         with closing(connect(path)) as connection:
             connection.execute("VACUUM")
             end = time.monotonic() + READERS_S
             while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 if time.monotonic() > end:
-                    raise LogError(f"{left}: another process reads it; end it and give the same command again")
+                    raise LogError(f"{warning}: another process reads it; end it and repeat the erasure")
     except sqlite3.Error as error:
-        raise LogError(f"{left} ({error}); make room for the log twice over and give the same command again") from error
+        raise LogError(f"{warning} ({error}); make room for a second copy of the log and repeat the erasure") from error
 
 
 def drop_datasets(folder: Path, trainings: list[str]) -> None:
-    """Delete the dataset files of these trainings; what is needed again is written anew from the log, without the words."""
+    """Delete the dataset files of these trainings; one that is needed again is written from the log, without the texts."""
     for training in trainings:
         (folder / "trainings" / training / "dataset.jsonl").unlink(missing_ok=True)
 
 
 def _trace_lessons(log: Log, words: Words) -> None:
-    """Note the trainings that used one of the runs, and those that went on from their adapters."""
+    """Note the trainings that used one of the runs, and those that continued their adapters."""
     words.trainings, words.adapters = [], []
-    for it in _taught_by(read_datasets(log), words):
-        words.trainings.append(it.training)
-        if it.adapter is not None:
-            words.adapters.append(it.adapter)
+    for use in _taught_by(read_datasets(log), words):
+        words.trainings.append(use.training)
+        if use.adapter is not None:
+            words.adapters.append(use.adapter)
 
 
 def _taught_by(datasets: list[TrainingUse], words: Words) -> list[TrainingUse]:
-    found: list[TrainingUse] = []
+    uses: list[TrainingUse] = []
     tainted: set[str] = set()
-    for it in datasets:
-        uses = any(row["run"] in words.runs for row in it.examples or ())
-        if uses or it.goes_on_from in tainted:
-            found.append(it)
-            if it.adapter is not None:
-                tainted.add(it.adapter)
-    return found
+    for dataset in datasets:
+        is_direct = any(row["run"] in words.runs for row in dataset.examples or ())
+        if is_direct or dataset.goes_on_from in tainted:
+            uses.append(dataset)
+            if dataset.adapter is not None:
+                tainted.add(dataset.adapter)
+    return uses

@@ -13,9 +13,9 @@ from ...domain.errors import NotPossible
 
 @contextmanager
 def write_whole(file: Path) -> Iterator[BinaryIO]:
-    """The file to write to: there in whole when the block ends well, and else not. Raises ``NotPossible`` for an older one."""
+    """A file to write to: complete when the block ends without an error, else absent. Raises ``NotPossible`` if it exists."""
     if file.exists():
-        raise NotPossible(f"{file} is there already; give another name")
+        raise NotPossible(f"{file} exists already; give another name")
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with aside.open("wb") as out:

@@ -1,7 +1,8 @@
-"""The integrity of a log: whether every event is where and what it was, and proof of one of them for somebody without the log.
+"""The integrity of a log: whether every event is in its place and unchanged, and a proof of one event without the log.
 
-A log vouches for itself as far as its tree reaches; who can write to the file could also write a whole new tree. A head, the
-log's size and root hash at some time, kept where that person cannot write, holds everything up to that size in place for good.
+A log's own tree proves its consistency, but a person who can write to the file could write a whole new tree. A head is
+the log's size and root hash at some time. Kept where that person cannot write, it fixes all events up to that size for
+good.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ...domain.errors import GrokputerError, LogError, NotFound
+from ...domain.errors import GrokputerError, Hint, LogError, NotFound
 from ...domain.merkle import Tree, follow_path, inclusion_path, leaf
 from ..store.connection import connect, explain
 from ..store.content import Search, check_texts
@@ -25,12 +26,12 @@ _HEAD = re.compile(r"([0-9]{1,19}):([0-9a-f]{64})")
 
 
 class BadProof(GrokputerError):
-    """A head or a proof that cannot be read, or that does not prove what it says."""
+    """A head or a proof that is unreadable or does not hold."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """What stands for the first ``size`` events of a log and their order: written ``SIZE:ROOT``, the root in hex."""
+    """A commitment to the first ``size`` events of a log and their order: written ``SIZE:ROOT``, the root in hex."""
 
     size: int
     root: bytes
@@ -40,16 +41,16 @@ class Head:
 
     @classmethod
     def read(cls, written: str) -> Self:
-        """Raises ``BadProof``."""
+        """The head from its written form. Raises ``BadProof``."""
         match = _HEAD.fullmatch(written.strip())
         if match is None:
-            raise BadProof(f"{written!r} is not a head; give SIZE:ROOT as 'grokputer verify' prints it")
+            raise BadProof(f"{written!r} is not a head; it takes SIZE:ROOT", hint=Hint.GIVE_HEAD)
         return cls(int(match[1]), bytes.fromhex(match[2]))
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a log, and the first position at which it shows; 0 for a text beside the events."""
+    """A fault of a log, and the first position where it shows; 0 for a text beside the events."""
 
     position: int
     reason: str
@@ -60,21 +61,20 @@ class Fault:
 
 @dataclass(frozen=True)
 class Finding:
-    """What ``verify`` found: the head of what it read, and the first fault, if there is one."""
+    """The result of ``verify``: the head of the events read, and the first fault; None without one."""
 
     head: Head
     fault: Fault | None
     texts: int
-    """Contents that are what was kept."""
+    """Number of texts that match their keys."""
 
 
 def verify(log: Log, heads: Sequence[Head] = ()) -> Finding:
-    """Hold every event against the tree, the tree against the heads, and every text against its key, at one moment.
+    """Verify every event against the tree, the tree against the heads, and every text against its key, at one moment.
 
-    Each text that an event names must be there, or have been erased on record.
-
-    An edit, deletion, insertion or reordering is found by the tree. A tail that was cut off is found by the number of the last
-    position that SQLite gave away, by followers that have come further, or by a head. Raises ``LogError``.
+    Each text that an event names must exist, or have been erased on record. The tree reveals an edit, deletion,
+    insertion or reordering. A truncated end shows by SQLite's last assigned position, by followers that are further, or
+    by a head. Raises ``LogError``.
     """
     with _reading(log) as connection:
         search = Search(connection)
@@ -85,7 +85,7 @@ def verify(log: Log, heads: Sequence[Head] = ()) -> Finding:
 
 
 def _grow(connection: sqlite3.Connection, heads: dict[int, Head], search: Search) -> tuple[Tree, Fault | None]:
-    """The tree of the events up to the first fault; the search sees those that are what was stored."""
+    """The tree of the events up to the first fault; the search gets the unchanged events."""
     tree = Tree()
     for position, id, version, topic, state, nodes in connection.execute(
         f"SELECT {COLUMNS}, nodes FROM stored_events ORDER BY position"
@@ -95,10 +95,10 @@ def _grow(connection: sqlite3.Connection, heads: dict[int, Head], search: Search
             return tree, Fault(expected, f"there is no event at position {expected}; the next is at {position}")
         try:
             own = leaf(position, id, version, topic, state)
-        except (TypeError, AttributeError):  # a value of another kind than the program stores
+        except (TypeError, AttributeError):  # a value of a type that the program does not store
             own = b""
         if not own or nodes[: len(own)] != own:
-            return tree, Fault(position, "the event is not the one that was stored there")
+            return tree, Fault(position, "the event differs from the one stored there")
         if tree.append(own) != nodes:
             return tree, Fault(
                 position, "the tree does not follow from the events up to here; one of them was replaced"
@@ -106,7 +106,7 @@ def _grow(connection: sqlite3.Connection, heads: dict[int, Head], search: Search
         if (head := heads.get(position)) is not None and head.root != tree.root():
             reason = f"the first {position} events are not those of the head given; one of them was replaced"
             return tree, Fault(position, reason)
-        search.see(position, topic, state)
+        search.add(position, topic, state)
     return tree, None
 
 
@@ -114,14 +114,14 @@ def _find_cut(connection: sqlite3.Connection, tree: Tree, heads: Sequence[Head])
     given = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'").fetchone()
     followed = connection.execute("SELECT MAX(notification_id) FROM tracking").fetchone()
     saved = connection.execute("SELECT MAX(position) FROM checkpoints").fetchone()
-    known = max([head.size for head in heads] + [row[0] or 0 for row in (given, followed, saved) if row])
-    if known > tree.size:
-        return Fault(tree.size + 1, f"the log ends at {tree.size}, but once had {known} events")
+    largest = max([head.size for head in heads] + [row[0] or 0 for row in (given, followed, saved) if row])
+    if largest > tree.size:
+        return Fault(tree.size + 1, f"the log ends at {tree.size}, but once had {largest} events")
     return None
 
 
 def _check_texts(connection: sqlite3.Connection, search: Search | None) -> tuple[int, Fault | None]:
-    """How many texts there are, and what is wrong with them; without a search, for none that is lost."""
+    """How many texts there are, and their first fault; without a search, lost texts are not checked."""
     try:
         count = check_texts(connection)
         lost = search.find_lost() if search is not None else None
@@ -130,12 +130,14 @@ def _check_texts(connection: sqlite3.Connection, search: Search | None) -> tuple
     if lost is None:
         return count, None
     position, key = lost
-    return count, Fault(position, f"its text {key[:19]} is not there, and nobody erased it; restore it from a backup")
+    return count, Fault(
+        position, f"its text {key[:19]} is missing, and it was not erased; restore the log from a backup"
+    )
 
 
 @dataclass(frozen=True)
 class Proof:
-    """That an event stands at its position in the log of a head. Whoever has the head needs no log to see it."""
+    """The proof that an event is at its position in the log of a head. It can be checked without the log."""
 
     position: int
     originator_id: str
@@ -146,33 +148,34 @@ class Proof:
     path: tuple[bytes, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As it is exported."""
+        """The exported form."""
         return {**vars(self), "head": str(self.head), "path": [hash.hex() for hash in self.path]}
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
-        """Raises ``BadProof``."""
+        """The proof from its exported form. Raises ``BadProof``."""
         try:
             path = tuple(bytes.fromhex(hash) for hash in document["path"])
             return cls(**{**document, "head": Head.read(document["head"]), "path": path})
         except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise BadProof(f"this is not a proof ({error}); make one with 'grokputer prove POSITION'") from None
+            raise BadProof(f"this is not a proof ({error})", hint=Hint.MAKE_PROOF) from None
 
     def check(self) -> None:
-        """Raises ``BadProof`` unless the path leads from the event to the head's root."""
+        """Raise ``BadProof`` unless the path leads from the event to the head's root."""
         try:
             own = leaf(self.position, self.originator_id, self.originator_version, self.topic, self.state.encode())
-            found = follow_path(own, self.position, self.head.size, self.path)
+            root = follow_path(own, self.position, self.head.size, self.path)
         except (ValueError, TypeError, AttributeError) as error:
             raise BadProof(f"the proof does not hold: {error}") from None
-        if found != self.head.root:
+        if root != self.head.root:
             raise BadProof(
                 f"the proof does not hold: its event is not at position {self.position} of the log of its head"
             )
 
 
 def prove(log: Log, position: int, size: int | None = None) -> Proof:
-    """The proof for the event at the position, in the log of so many events (None: all). Raises ``NotFound``, ``LogError``."""
+    """The proof for the event at the position, in the log of the first ``size`` events (None: all). Raises
+    ``NotFound``, ``LogError``."""
     size = size if size is not None else log.position
     if not 1 <= position <= size <= log.position:
         raise NotFound(f"no event at position {position} of {size}; the log has 1 to {log.position}")
@@ -194,8 +197,8 @@ def _reading(log: Log) -> Iterator[sqlite3.Connection]:
             connection.execute("BEGIN")
             if not has_nodes(connection):
                 raise LogError(
-                    f"{log.path} is of a program that kept no proof of it; the next command that writes gives it one, "
-                    "such as 'grokputer work --once'"
+                    f"{log.path} was written by an early version without proofs; the next command that writes adds them",
+                    hint=Hint.WRITE_ONCE,
                 )
             yield connection
     except sqlite3.Error as error:

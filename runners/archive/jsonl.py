@@ -1,9 +1,9 @@
-"""The log as JSON Lines, out and in, exact to the byte: for other programs, for archives, and for moving it.
+"""The log as JSON Lines, exported and imported byte for byte: for other programs, for archives, and for moving it.
 
-The first line says how many lines of what follow, the root of the log's tree and how far each follower has come; then the
-texts of the content store by their keys, each with its salt, so that its hash can be checked; then the events by position,
-their states as they are stored. What is computed from the log is left out, for it is computed again. Adapter weights are no
-part of the log.
+The first line states the number of lines of each kind, the root of the log's tree, and the position of each follower.
+Then come the texts of the content store by their keys, each with its salt, so that its hash can be verified; then the
+events by position, with their states as stored. Views are left out, because they can be computed again. Adapter weights
+are not part of the log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from ...domain.errors import LogError
+from ...domain.errors import Hint, LogError
 from ...domain.events.base import names_in
 from ...domain.merkle import Tree
 from ...projections.state.state import State
@@ -39,9 +39,9 @@ class Opening(msgspec.Struct, tag_field="kind", tag="log", forbid_unknown_fields
     events: int
     content: int
     root: str
-    """The root of the tree over the events, in hex: it holds each in its place."""
+    """The root of the tree over the events, in hex; it commits to each event's place."""
     followers: dict[str, int]
-    """By name, the position that each has come to."""
+    """The position of each follower, by name."""
 
 
 class Text(msgspec.Struct, tag_field="kind", tag="content", forbid_unknown_fields=True):
@@ -53,7 +53,7 @@ class Text(msgspec.Struct, tag_field="kind", tag="content", forbid_unknown_field
 
 
 class Stored(msgspec.Struct, tag_field="kind", tag="event", forbid_unknown_fields=True):
-    """An event; ``id`` and ``version`` are its aggregate's id, hex, and its place there, from 1; ``state`` as stored."""
+    """An event; ``id`` and ``version`` are its aggregate's id, hex, and its number there, from 1; ``state`` as stored."""
 
     position: int
     id: str
@@ -67,33 +67,33 @@ _READ = msgspec.json.Decoder(Opening | Text | Stored)
 
 @dataclass(frozen=True)
 class Exchanged:
-    """What was written or read: counts of events and of texts."""
+    """Counts of the events and texts that were written or read."""
 
     events: int
     content: int
 
 
 def export_log(log: Log, out: BinaryIO) -> Exchanged:
-    """Write the log, as it is at one moment, while others may go on writing to it.
+    """Write the log as of one moment, while others may write to it.
 
-    Raises ``LogError`` where the log is damaged or holds what this program does not know: what is written can be imported.
+    Raises ``LogError`` where the log is damaged or holds unknown events, so that every export can be imported.
     """
     try:
         with closing(connect(log.path, "ro")) as connection:
             connection.execute("BEGIN")
             head = _head(connection)
             encoder = msgspec.json.Encoder()
-            for it in chain([head], _texts(connection), _events(connection)):
-                out.write(encoder.encode(it) + b"\n")
+            for line in chain([head], _texts(connection), _events(connection)):
+                out.write(encoder.encode(line) + b"\n")
     except sqlite3.Error as error:
         raise explain(log.path, error) from error
     return Exchanged(head.events, head.content)
 
 
 def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
-    """Store what was exported in the empty log, all of it or nothing, and the states that are kept of it.
+    """Store the exported lines in the empty log, all or nothing, with its snapshots.
 
-    Raises ``LogError`` where the log is not empty, and for the first line that is not as it was written, by its number.
+    Raises ``LogError`` where the log is not empty, and with the number of the first invalid line.
     """
     with _storing(log) as transaction:
         reader, state = _Reader(transaction), State()
@@ -101,13 +101,15 @@ def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
             try:
                 reader.take(line, state)
             except (msgspec.DecodeError, sqlite3.IntegrityError, UnicodeError, LogError, ValueError) as error:
-                raise LogError(f"line {number} is not of an exported log: {error}; nothing was imported") from error
+                raise LogError(
+                    f"line {number} is not a line of an exported log: {error}; nothing was imported"
+                ) from error
         head = reader.finish()
     return Exchanged(head.events, head.content)
 
 
 class _Reader:
-    """Takes in line after line, each checked before it is stored."""
+    """Reads line after line; each is verified before it is stored."""
 
     def __init__(self, transaction: Transaction) -> None:
         self.transaction = transaction
@@ -118,27 +120,27 @@ class _Reader:
         """The content keys of names."""
 
     def take(self, line: bytes, state: State) -> None:
-        """Store the line's text or event. Raises ``ValueError`` for one that is not as it was written."""
-        it = _READ.decode(line)
-        if isinstance(it, Opening) != (self.head is None):
-            raise ValueError("the first line says what follows, and no other does; give the whole file")
-        match it:
+        """Store the line's text or event. Raises ``ValueError`` for an invalid line."""
+        item = _READ.decode(line)
+        if isinstance(item, Opening) != (self.head is None):
+            raise ValueError("the first line, and no other, states the counts; give the whole file")
+        match item:
             case Opening():
-                self._begin(it)
+                self._begin(item)
             case Text():
-                self._keep(it)
+                self._keep(item)
             case Stored():
-                self._store(it, state)
+                self._store(item, state)
 
     def finish(self) -> Opening:
-        """The first line. Raises ``LogError`` where fewer or more lines came than it says."""
+        """The first line. Raises ``LogError`` where the number of lines differs from its counts."""
         if self.head is None:
-            raise LogError("there is no line to import; give what 'grokputer log export' wrote")
-        wanted, there = (self.head.events, self.head.content), (self.position, self.texts)
-        if wanted != there:
+            raise LogError("the file has no line to import", hint=Hint.EXPORT_LOG)
+        expected, found = (self.head.events, self.head.content), (self.position, self.texts)
+        if expected != found:
             raise LogError(
-                f"the file has {there[0]} events and {there[1]} texts, its first line says {wanted[0]} and {wanted[1]}: it was "
-                "cut or joined; nothing was imported"
+                f"the file has {found[0]} events and {found[1]} texts, its first line says {expected[0]} and {expected[1]}: it "
+                "was cut or joined; nothing was imported"
             )
         if (root := self.transaction.tree.root().hex()) != self.head.root:
             raise LogError(
@@ -146,41 +148,47 @@ class _Reader:
             )
         self.connection.executemany(
             "INSERT OR IGNORE INTO names SELECT text, key FROM content WHERE key = ?",
-            ((it,) for it in sorted(self.names)),
+            ((name,) for name in sorted(self.names)),
         )
         return self.head
 
     def _begin(self, head: Opening) -> None:
         if head.form != FORM:
-            raise ValueError(f"it is of form {head.form}, this program knows {FORM}; upgrade grokputer to read it")
+            raise ValueError(
+                f"it has format version {head.form}, this program knows {FORM}; upgrade grokputer to read it"
+            )
         self.head = head
         for name, position in head.followers.items():
             if not 0 <= position <= head.events:
-                raise ValueError(f"follower {name} cannot have come to {position} of {head.events} events")
+                raise ValueError(f"follower {name} cannot be at {position} of {head.events} events")
             self.connection.execute(
                 "INSERT INTO tracking (application_name, notification_id) VALUES (?, ?)", (name, position)
             )
 
-    def _keep(self, it: Text) -> None:
-        salt = bytes.fromhex(it.salt)
-        if it.key != content_key(salt, it.text):
-            raise ValueError(f"its text is not the one of {it.key[:19]}: the hashes differ")
-        self.connection.execute("INSERT INTO content (key, salt, text) VALUES (?, ?, ?)", (it.key, salt, it.text))
+    def _keep(self, text: Text) -> None:
+        salt = bytes.fromhex(text.salt)
+        if text.key != content_key(salt, text.text):
+            raise ValueError(f"its text is not the one of {text.key[:19]}: the hashes differ")
+        self.connection.execute("INSERT INTO content (key, salt, text) VALUES (?, ?, ?)", (text.key, salt, text.text))
         self.texts += 1
 
-    def _store(self, it: Stored, state: State) -> None:
-        if it.position != self.position + 1:
-            raise ValueError(f"it has position {it.position} after {self.position}; positions are 1, 2, 3 and so on")
-        raw = it.state.encode()
-        event = decode(it.topic, it.id, it.version, raw)
-        if event.originator_id.hex != it.id or it.version < 1:
-            raise ValueError(f"{it.id}/{it.version} is not an aggregate's id, in 32 hex digits, and a version from 1")
-        self.transaction.append([(it.id, it.version, it.topic, raw)])
+    def _store(self, stored: Stored, state: State) -> None:
+        if stored.position != self.position + 1:
+            raise ValueError(
+                f"it has position {stored.position} after {self.position}; positions are 1, 2, 3 and so on"
+            )
+        raw = stored.state.encode()
+        event = decode(stored.topic, stored.id, stored.version, raw)
+        if event.originator_id.hex != stored.id or stored.version < 1:
+            raise ValueError(
+                f"{stored.id}/{stored.version} is not an aggregate's id, in 32 hex digits, and a version from 1"
+            )
+        self.transaction.append([(stored.id, stored.version, stored.topic, raw)])
         self.names.update(names_in(event))
-        state.apply(it.position, event)
-        if is_due(it.position):
+        state.apply(stored.position, event)
+        if is_due(stored.position):
             save_snapshot(self.connection, state)
-        self.position = it.position
+        self.position = stored.position
 
 
 def _head(connection: sqlite3.Connection) -> Opening:
@@ -197,27 +205,28 @@ def _texts(connection: sqlite3.Connection) -> Iterator[Text]:
 
 
 def _events(connection: sqlite3.Connection) -> Iterator[Stored]:
-    wanted = 1
+    expected = 1
     for position, id, version, topic, state in connection.execute(
         f"SELECT {COLUMNS} FROM stored_events ORDER BY position"
     ):
-        if position != wanted:
-            raise LogError(f"the log lacks the event at position {wanted}; restore it from a backup")
+        if position != expected:
+            raise LogError(f"the log lacks the event at position {expected}; restore it from a backup")
         decode(topic, id, version, state)
         yield Stored(position, id, version, topic, state.decode())
-        wanted += 1
+        expected += 1
 
 
 @contextmanager
 def _storing(log: Log) -> Iterator[Transaction]:
-    """A transaction on the empty log: it is kept where the block ends well. Raises ``LogError`` where it is not empty."""
+    """A transaction on the empty log, committed when the block ends without an error. Raises ``LogError`` where it is
+    not empty."""
     try:
         with closing(WriteLock(log.path)) as lock, lock, closing(connect(log.path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             head = _head(connection)
             if head.events or head.content:
                 raise LogError(
-                    f"{log.path} holds {head.events} events already; import into a new log, made with --db and a new name"
+                    f"{log.path} already holds {head.events} events; an import needs a new log", hint=Hint.NAME_NEW_LOG
                 )
             connection.execute("DELETE FROM tracking")
             connection.execute("DELETE FROM checkpoints")

@@ -1,7 +1,7 @@
-"""Replay: every view rebuilt from nothing, held against the live one to the bit, and put in its place where they differ.
+"""Replay: every view is rebuilt from the events, compared with the live one bit for bit, and replaced where they differ.
 
-The tables are built in a temporary database and compared there, so memory stays small however long the log is, and others
-write meanwhile: what is compared is of the positions that the live views had reached when it began.
+The tables are built in a temporary database and compared there, so memory stays small for any length of the log. Others
+may write meanwhile: the comparison covers the positions that the live views had at the start.
 """
 
 from __future__ import annotations
@@ -33,37 +33,38 @@ from ..store.tables import (
 )
 
 DIFFERENT_MOMENTS = (
-    "SELECT 1 FROM main.moments AS it LEFT JOIN rebuilt.moments AS other USING (name, position) "
-    "WHERE it.position > ? OR it.state IS NOT other.state LIMIT 1"
+    "SELECT 1 FROM main.moments AS live LEFT JOIN rebuilt.moments AS other USING (name, position) "
+    "WHERE live.position > ? OR live.state IS NOT other.state LIMIT 1"
 )
-LACKING_MOMENTS = (
-    "SELECT name, position, state FROM rebuilt.moments AS it WHERE NOT EXISTS "
-    "(SELECT 1 FROM main.moments AS other WHERE (other.name, other.position, other.state) = (it.name, it.position, it.state))"
+MISSING_MOMENTS = (
+    "SELECT name, position, state FROM rebuilt.moments AS own WHERE NOT EXISTS "
+    "(SELECT 1 FROM main.moments AS other "
+    "WHERE (other.name, other.position, other.state) = (own.name, own.position, own.state))"
 )
 
 Report = Callable[[int, int], None]
-"""Called with how many events are folded, and of how many."""
+"""Called with the number of events folded so far, and their total."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay found: how many events it folded, and for each view whether the live one was equal."""
+    """The result of a replay: the number of events, and for each view whether the live one was equal."""
 
     events: int
     equal: dict[str, bool]
     unwritable: str | None = None
-    """Why the views could not be brought up nor mended, where that is so; they were read as they stand."""
+    """Why the views could not be updated or mended; None where they could. They were compared as they were."""
 
     @property
     def is_equal(self) -> bool:
-        """Whether all of them were."""
+        """Whether all views were equal."""
         return all(self.equal.values())
 
 
 def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
-    """Rebuild every view from nothing, compare the live ones with it, and mend those that differ. Raises ``LogError``.
+    """Rebuild every view from the events, compare the live ones, and mend those that differ. Raises ``LogError``.
 
-    Where the log cannot be written, the views that are there are compared as they stand.
+    Where the log cannot be written, the existing views are compared as they are.
     """
     unwritable = _bring_up(log)
     if unwritable is not None:
@@ -76,7 +77,7 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
             until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
             state = _build(log, connection, until, tables_at, report)
             equal = _compare(connection, until)
-            is_complete = connection.execute(f"{LACKING_MOMENTS} LIMIT 1").fetchone() is None
+            is_complete = connection.execute(f"{MISSING_MOMENTS} LIMIT 1").fetchone() is None
             connection.execute("COMMIT")
             if not is_complete or not all(equal.values()):
                 _mend(log, connection, state, tables_at)
@@ -86,7 +87,7 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
 
 
 def _bring_up(log: Log) -> str | None:
-    """Bring the live views up to the log's end; where nothing can be written, the reason."""
+    """Update the live views to the log's end; return the reason where nothing can be written, else None."""
     try:
         upgrade_tables(log.path)
         update_tables(log)
@@ -101,9 +102,9 @@ def _bring_up(log: Log) -> str | None:
 
 
 def compare_views(log: Log, report: Report = lambda done, total: None) -> dict[str, bool]:
-    """For each view that is kept, whether it is what follows from the log as far as it reaches. Nothing is written.
+    """For each existing view, whether it equals what follows from the log up to its position. Writes nothing.
 
-    A view that this program would build anew before it is used is left out. Raises ``LogError``.
+    A view that this program would rebuild before use is left out. Raises ``LogError``.
     """
     try:
         with closing(connect(log.path, "ro")) as connection:
@@ -121,18 +122,18 @@ def compare_views(log: Log, report: Report = lambda done, total: None) -> dict[s
 
 
 def _compare(connection: sqlite3.Connection, until: int, compared: Iterable[str] = TABLES) -> dict[str, bool]:
-    """For the kept states and each of the tables, whether the live rows are those that were built again."""
+    """For the snapshots and each of the tables, whether the live rows equal the rebuilt ones."""
     equal = {"moments": _are_moments_equal(connection, until)}
     return equal | {table: _is_equal(connection, table) for table in compared}
 
 
 def _are_moments_equal(connection: sqlite3.Connection, until: int) -> bool:
-    """Whether each state that is kept is as it was made again; those that another program kept are never loaded."""
+    """Whether each snapshot equals the rebuilt one; those of another program are never loaded and count as equal."""
     return is_of_another_program(connection) or connection.execute(DIFFERENT_MOMENTS, (until,)).fetchone() is None
 
 
 def _attach(connection: sqlite3.Connection) -> None:
-    """A temporary database with empty tables; it is lost with the connection, so nothing of it need be safe."""
+    """A temporary database with empty tables; it ends with the connection, so it needs no safe writes."""
     connection.execute("ATTACH '' AS rebuilt")
     connection.execute("PRAGMA rebuilt.journal_mode = OFF")
     connection.execute("PRAGMA rebuilt.synchronous = OFF")
@@ -142,23 +143,23 @@ def _attach(connection: sqlite3.Connection) -> None:
 
 
 def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> states.State:
-    """Fold the events into states up to one position and into the temporary tables up to another, all in one pass."""
-    state, events, kept = states.State(), log.scan(1, until, states.HANDLED | tables.HANDLED), None
+    """Fold the events into snapshots up to one position and into the temporary tables up to another, in one pass."""
+    state, events, snapshot = states.State(), log.scan(1, until, states.HANDLED | tables.HANDLED), None
     while part := list(islice(events, PART)):
         for position, event in part:
             state.apply(position, event)
             if is_due(position):
-                kept = save_snapshot(connection, state, "rebuilt", kept)
-        heard = ((position, event) for position, event in part if position <= tables_at)
-        write_rows(connection, (row for position, event in heard for row in rows_of(position, event)), "rebuilt")
+                snapshot = save_snapshot(connection, state, "rebuilt", snapshot)
+        due = ((position, event) for position, event in part if position <= tables_at)
+        write_rows(connection, (row for position, event in due for row in rows_of(position, event)), "rebuilt")
         report(part[-1][0], until)
     return state
 
 
 def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
     """Whether the live table and the rebuilt one have the same rows."""
-    sizes = [connection.execute(f"SELECT COUNT(*) FROM {it}.{table}").fetchone() for it in ("main", "rebuilt")]
-    live, other = (", ".join(f"{it}.[{name}]" for name in TABLES[table]) for it in ("live", "other"))
+    sizes = [connection.execute(f"SELECT COUNT(*) FROM {schema}.{table}").fetchone() for schema in ("main", "rebuilt")]
+    live, other = (", ".join(f"{side}.[{name}]" for name in TABLES[table]) for side in ("live", "other"))
     key = next(iter(TABLES[table]))
     different = (
         f"SELECT 1 FROM main.{table} AS live LEFT JOIN rebuilt.{table} AS other ON other.[{key}] = live.[{key}] "
@@ -168,7 +169,7 @@ def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
 
 
 def _mend(log: Log, connection: sqlite3.Connection, state: states.State, tables_at: int) -> None:
-    """Put what was rebuilt in the place of what is there; what came meanwhile is added."""
+    """Replace the live views by the rebuilt ones, and add newer events."""
     with closing(WriteLock(log.path)) as lock, lock:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("DELETE FROM main.moments")

@@ -1,1 +1,1 @@
-"""The demo and the learning benchmark: the whole loop, played from beginning to end."""
+"""The demo and the learning benchmark: the whole loop from beginning to end."""

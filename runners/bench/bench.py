@@ -1,8 +1,8 @@
-"""The learning benchmark: the loop, once for each kind of feedback and seed, each on a log of its own.
+"""The learning benchmark: the loop once for each kind of feedback and seed, each on its own log.
 
-<out>/plan.json                the arguments, so that nobody goes on with others by mistake
+<out>/plan.json                the arguments, so that a later start cannot use different ones
 <out>/corrections-1/events.db  feedback ``corrections``, seed 1
-<out>/learning.json, .md, .png what all logs came to
+<out>/learning.json, .md, .png the results of all logs
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...adapters.training.child import die_with
-from ...domain.errors import GrokputerError
+from ...domain.errors import GrokputerError, Hint
 from ...domain.ports import Reviewer
 from ...domain.settings.settings import check_setting, current_key
 from ...projections.bench import FEEDBACKS
@@ -32,48 +32,51 @@ from .plan import SHORT_ANSWERS, Plan, Reasoned
 ACTOR = "bench"
 
 CANARY = 30
-"""Rated runs of an episode budget that are kept for the canary; enough for ten on its arm in 49 of 50 cases."""
+"""Rated runs of an episode budget that are reserved for the canary: enough for ten runs on its arm in 49 of 50 cases."""
 
 LEAST_FEEDBACK = 20
-"""Rated runs before a training under which a cycle would be about nothing."""
+"""Fewest rated runs before a training."""
 
 COMMON: Reasoned = {
     "run.max_tokens": SHORT_ANSWERS,
-    "canary.weight_percent": (50, "its runs count as feedback, so half of them go to the canary and few are needed"),
-    "canary.min_runs": (10, "the same: decided on ten runs of its own beside as many of the stable arm's"),
-    "rating.rule": ("threshold", "the base fails at most unseen tasks from the first, and a window shows it soonest"),
-    "canary.rule": ("relative", "the base fails at most unseen tasks, so the stable arm itself is under the bars"),
+    "canary.weight_percent": (50, "its runs count as feedback, so half of them go to the canary"),
+    "canary.min_runs": (10, "few runs decide: ten of the canary and as many of the stable arm"),
+    "rating.rule": (
+        "threshold",
+        "the base fails most unseen tasks from the start, and a rolling mean shows it soonest",
+    ),
+    "canary.rule": ("relative", "the base fails most unseen tasks, so the stable arm itself is under the bars"),
     "canary.bake_s": (0, "traffic comes in minutes, not hours; the number of runs decides"),
-    "canary.interval_s": (0, "a look after every few runs"),
+    "canary.interval_s": (0, "a check after every few runs"),
 }
 
 BY_FEEDBACK: dict[str, Reasoned] = {
     "corrections": {
-        "training.practice": (24, "pages nobody rates: what a few corrections show is practised"),
+        "training.practice": (24, "unrated pages: practice of what a few corrections show"),
         "training.retries": (
             8,
-            "what fails in practice is tried again; what people rated is corrected by the reviewer",
+            "failures in practice are retried; rated failures are corrected by the reviewer",
         ),
     },
-    "ratings": {"training.retries": (8, "own successes in further tries are the only targets")},
+    "ratings": {"training.retries": (8, "successes of retries are the only targets")},
     "preferences": {
         "training.retries": (0, "ratings alone, no targets"),
         "training.kto_weight": (1.0, "good and bad answers as they were rated"),
         "training.sft_weight": (0.0, "ratings alone, no targets"),
     },
 }
-"""What each kind of feedback sets, with the reason that the log records."""
+"""The settings for each kind of feedback, with the reasons that the log records."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the benchmark is asked for. What is in ``GROWS`` may grow when it is started again; the rest stays."""
+    """The arguments of the benchmark. Those in ``GROWS`` may grow at a later start; the others are fixed."""
 
     feedback: Sequence[str] = FEEDBACKS
     seeds: int = 3
     cycles: int = 4
     episodes: int = 150
-    """Rated runs in each cycle, those of the canary included."""
+    """Rated runs in each cycle, including the canary's."""
     measure: int = 20
     """Runs of each task, before the first and after each cycle."""
     tasks: Sequence[str] = UNSEEN_TASKS
@@ -81,37 +84,39 @@ class Arguments:
     canary: bool = True
     reviewer: str | None = None
     settings: Sequence[str] = ()
-    """``key=value``, over what the benchmark sets."""
+    """``key=value``; they override the benchmark's own settings."""
 
     def __post_init__(self) -> None:
         for feedback in self.feedback:
             if feedback not in FEEDBACKS:
-                raise GrokputerError(f"{feedback!r} is no kind of feedback; there are {', '.join(FEEDBACKS)}")
+                raise GrokputerError(f"{feedback!r} is not a kind of feedback; there are {', '.join(FEEDBACKS)}")
         for task in (*self.tasks, *self.old_tasks):
             MiniWob().check_task(task)
         if both := set(self.tasks) & set(self.old_tasks):
             raise GrokputerError(
-                f"{', '.join(sorted(both))} cannot be both learnt and old; leave it out of one of them"
+                f"{', '.join(sorted(both))} cannot be both a task to learn and an old one; leave it out of one list"
             )
         if not self.tasks:
-            raise GrokputerError("there is no task to learn; give some with --tasks")
+            raise GrokputerError("a benchmark needs at least one task to learn", hint=Hint.GIVE_TASKS)
         least = LEAST_FEEDBACK + CANARY * self.canary
         if self.episodes < least:
             raise GrokputerError(f"{self.episodes} episodes a cycle are too few; give at least {least}")
         self.own_settings()
 
     def own_settings(self) -> Reasoned:
-        """What was asked for on the command line. Raises ``BadSetting``, and ``GrokputerError`` for what is no pair."""
-        found = {}
+        """The settings of the caller. Raises ``BadSetting``, and ``GrokputerError`` for text that is not a pair."""
+        settings = {}
         for pair in self.settings:
             key, equals, value = pair.partition("=")
             if not equals:
-                raise GrokputerError(f"{pair!r} is no setting; give key=value, as in training.retries=4")
-            found[current_key(key)] = (check_setting(key, value), "asked for on the command line")
-        return found
+                raise GrokputerError(
+                    f"{pair!r} is not a setting with a value; give key=value, as in training.retries=4"
+                )
+            settings[current_key(key)] = (check_setting(key, value), "given for this benchmark")
+        return settings
 
     def plan(self, feedback: str, seed: int) -> Plan:
-        """How the loop of this feedback and seed is played."""
+        """The plan of the loop for this feedback and seed."""
         canary = CANARY if self.canary else 0
         seeded: Reasoned = {"training.seed": (seed, "each seed of the benchmark trains with its own")}
         return Plan(
@@ -133,10 +138,10 @@ GROWS = ("feedback", "seeds", "cycles")
 
 
 def run_bench(out: Path, arguments: Arguments, display: Display, jobs: int = 1) -> None:
-    """Play every loop to its end, seed by seed, so that early figures compare the kinds of feedback.
+    """Run every loop to its end, seed by seed, so that early results compare the kinds of feedback.
 
-    With several jobs so many loops are played at a time, each in a process of its own with a share of the cores. A loop that
-    has been played, or that was killed, goes on from its log. Raises ``GrokputerError``.
+    With several jobs this many loops run in parallel, each in its own process with a share of the cores. A finished or
+    killed loop continues from its log. Raises ``GrokputerError``.
     """
     reviewer = _load_reviewer(arguments)
     out.mkdir(parents=True, exist_ok=True)
@@ -152,12 +157,12 @@ def run_bench(out: Path, arguments: Arguments, display: Display, jobs: int = 1) 
         playing = {pool.submit(_play_aside, out, arguments, *loop): loop for loop in loops}
         for done in as_completed(playing):
             done.result()
-            display.say("{}-{} is played".format(*playing[done]))
+            display.say("{}-{} is finished".format(*playing[done]))
     except BrokenProcessPool:
-        raise GrokputerError("the process of a loop was killed; start again to go on where its log is") from None
+        raise GrokputerError("the process of a loop was killed; start again to continue from its log") from None
     except BaseException:
         for process in multiprocessing.active_children():
-            process.terminate()  # Its log goes on where it is, and so does a training that it has begun.
+            process.terminate()  # a later start continues its log and its training
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -185,30 +190,29 @@ def _load_reviewer(arguments: Arguments) -> Reviewer | None:
 
 
 def keep_arguments(out: Path, arguments: Arguments) -> None:
-    """Write the arguments beside the logs. Raises ``GrokputerError`` where there are others that would mix with them."""
-    now, path = json.loads(json.dumps(asdict(arguments))), out / "plan.json"
+    """Write the arguments beside the logs. Raises ``GrokputerError`` where the folder has different ones."""
+    current, path = json.loads(json.dumps(asdict(arguments))), out / "plan.json"
     if path.exists():
         before = _read(path)
-        for name in now.keys() - set(GROWS):
-            if before.get(name) != now[name]:
+        for name in current.keys() - set(GROWS):
+            if before.get(name) != current[name]:
                 raise GrokputerError(
-                    f"{out} was begun with {name} {before.get(name)!r}, not {now[name]!r}; go on as it was begun with "
-                    "--resume, or give another --out"
+                    f"{out} was started with {name} {before.get(name)!r}, not {current[name]!r}", hint=Hint.RESUME_BENCH
                 )
-    path.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(current, indent=2) + "\n", encoding="utf-8")
 
 
 def earlier_arguments(out: Path) -> Arguments:
-    """The arguments that the benchmark in the folder was last started with. Raises ``GrokputerError``."""
+    """The arguments of the folder's last start. Raises ``GrokputerError``."""
     path = out / "plan.json"
     if not path.exists():
-        raise GrokputerError(f"no benchmark was begun in {out}; start one without --resume")
+        raise GrokputerError(f"no benchmark was started in {out}", hint=Hint.START_BENCH)
     return Arguments(**_read(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return dict(found)
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return dict(document)
     except (ValueError, TypeError):
         raise GrokputerError(f"{path} cannot be read; remove it and start with the same arguments again") from None

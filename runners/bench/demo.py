@@ -1,4 +1,4 @@
-"""The demo: one cycle of the loop on a fresh log, and a table of every task before and after, made from that log."""
+"""The demo: one cycle of the loop on a new log, and a table of every task before and after, made from that log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...domain.errors import GrokputerError
+from ...domain.errors import GrokputerError, Hint
 from ..store.ledger import Ledger
 from ..store.locks import lease
 from ..store.log import Log, adapters_folder
@@ -23,14 +23,14 @@ SETTINGS: Reasoned = {
     "canary.min_runs": (20, "a verdict on ten runs would mostly be chance"),
     "canary.bake_s": (0, "the demo's traffic comes in minutes, not hours; the number of runs decides"),
     "canary.interval_s": (0, "a look after every few runs"),
-    "training.retries": (0, "the reviewer has corrected what failed"),
+    "training.retries": (0, "the reviewer has corrected the failures"),
 }
-"""What the demo sets, with the reason that the log records."""
+"""The demo's settings, with the reasons that the log records."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One task's successes before and after."""
+    """One task's successes before and after the cycle."""
 
     task: str
     group: str
@@ -40,13 +40,13 @@ class Score:
 
 
 def plan_demo(seed: int) -> Plan:
-    """One cycle with the canary at its usual share; it takes a few minutes on two cores."""
+    """One cycle with the canary at its default share; it takes a few minutes on two cores."""
     # At most 400 canary runs: the rollout is usually decided after a third.
     return Plan(name=ACTOR, seed=seed, feedback=300, canary=400, settings=SETTINGS)
 
 
 def fresh_log(path: Path) -> Ledger:
-    """A new log at the path; one from an earlier demo is moved aside with its adapters, not deleted."""
+    """A new log at the path; an earlier demo's log is moved aside with its adapters, not deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         with lease(Log.open(path), waits=False):
@@ -59,16 +59,16 @@ def fresh_log(path: Path) -> Ledger:
 
 
 def run_demo(path: Path, plan: Plan, display: Display | None = None) -> list[Score]:
-    """Play the plan on a fresh log at the path and return the table.
+    """Run the plan on a new log at the path and return the table.
 
-    Raises ``GrokputerError`` where it cannot go on, and where nothing was promoted.
+    Raises ``GrokputerError`` where it cannot continue, and where nothing was promoted.
     """
     ledger = fresh_log(path)
     play(ledger, plan, ACTOR, display or Display())
     [*_, last] = cycles_closed(ledger)
     if last.outcome != "promoted":
         raise GrokputerError(
-            f"the cycle ended {last.outcome}: {ledger.say(last.detail)}; see 'grokputer log --db {ledger.path}'"
+            f"the cycle ended {last.outcome}: {ledger.say(last.detail)}", hint=Hint.SEE_LOG, about=str(ledger.path)
         )
     return scores(ledger)
 
@@ -78,7 +78,7 @@ def scores(log: Log) -> list[Score]:
     learning = read_learning(log)
     before, after = learning.cycles[0].tasks, learning.cycles[-1].tasks
     return [
-        Score(task, group, *((it[group, task].good, it[group, task].runs) for it in (before, after)))
+        Score(task, group, *((tasks[group, task].good, tasks[group, task].runs) for tasks in (before, after)))
         for group, task in measured_tasks(learning)
         if (group, task) in after
     ]

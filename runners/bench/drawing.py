@@ -1,4 +1,4 @@
-"""The learning curve: as a picture, and in the terminal. Both libraries are an extra and loaded when something is drawn."""
+"""The learning curve, as a picture and in the terminal. Both libraries are optional and loaded at first use."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
-"""One for each kind of feedback. Source: Okabe and Ito, told apart by the colour-blind too."""
+"""One colour for each kind of feedback. Source: Okabe and Ito, distinct for colour-blind people too."""
 
 RESET = "\033[0m"
 
 INK, FAINT = "#222222", "#8A8A8A"
 
 
-def draw_curve(found: Report, path: Path) -> None:
+def draw_curve(report: Report, path: Path) -> None:
     """Write the picture, PNG: success on unseen and old tasks over rated episodes. Raises ``GrokputerError``."""
     _require("matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -33,14 +33,14 @@ def draw_curve(found: Report, path: Path) -> None:
     axes = figure.add_subplot()
     _frame(axes)
     ends = []
-    for feedback, colour in zip(found.feedbacks, _cycle(COLOURS, found.feedbacks), strict=True):
-        points = found.of(feedback)
+    for feedback, colour in zip(report.feedbacks, _cycle(COLOURS, report.feedbacks), strict=True):
+        points = report.of(feedback)
         _line(axes, points, "old", colour)
         _line(axes, points, "unseen", colour)
         if shares := known(points[-1].unseen):
             ends.append((100 * mean(shares), mean(points[-1].rated), feedback, colour))
     _name_ends(axes, ends)
-    _explain(axes, found)
+    _explain(axes, report)
     figure.savefig(path, dpi=160)
 
 
@@ -58,24 +58,24 @@ def _frame(axes: Axes) -> None:
 
 
 def _line(axes: Axes, points: Sequence[Point], group: str, colour: str) -> None:
-    """The mean over the seeds, the range of the seeds as a band; hollow where nothing was promoted."""
-    there = [(point, shares) for point in points if (shares := known(getattr(point, group)))]
-    if not there:
+    """The mean over the seeds, with their range as a band; hollow points where nothing was promoted."""
+    present = [(point, shares) for point in points if (shares := known(getattr(point, group)))]
+    if not present:
         return
-    x = [mean(point.rated) for point, _ in there]
-    y = [100 * mean(shares) for _, shares in there]
+    x = [mean(point.rated) for point, _ in present]
+    y = [100 * mean(shares) for _, shares in present]
     is_old = group == "old"
     style: dict[str, Any] = {"linestyle": (0, (4, 3)), "linewidth": 1.4} if is_old else {"linewidth": 2.4}
     axes.plot(x, y, color=colour, alpha=0.75 if is_old else 1, **style)
-    low, high = ([100 * pick(shares) for _, shares in there] for pick in (min, max))
+    low, high = ([100 * pick(shares) for _, shares in present] for pick in (min, max))
     axes.fill_between(x, low, high, color=colour, alpha=0.08 if is_old else 0.15, linewidth=0)
     if not is_old:
-        fills = [colour if not any(p.outcomes) or "promoted" in p.outcomes else "white" for p, _ in there]
+        fills = [colour if not any(p.outcomes) or "promoted" in p.outcomes else "white" for p, _ in present]
         axes.scatter(x, y, s=36, c=fills, edgecolors=colour, linewidths=1.6, zorder=3)
 
 
 def _name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Each curve's name and end beside it, moved apart where they would lie on each other."""
+    """Each curve's name and last value beside it, moved apart where they would overlap."""
     height, taken = 5.0, -100.0
     for y, x, feedback, colour in sorted(ends):
         at = max(y, taken + height)
@@ -87,18 +87,18 @@ def _name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
         )  # fmt: skip
 
 
-def _explain(axes: Axes, found: Report) -> None:
+def _explain(axes: Axes, report: Report) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    seeds = max((len(point.seeds) for point in found.points), default=0)
+    seeds = max((len(point.seeds) for point in report.points), default=0)
     shown: list[Any] = [
         Line2D([], [], color=INK, linewidth=2.4, label="unseen tasks"),
         Line2D([], [], color=INK, linewidth=1.4, linestyle=(0, (4, 3)), label="old tasks"),
     ]
     if seeds > 1:
         shown.append(Patch(color=INK, alpha=0.15, linewidth=0, label=f"lowest to highest of {seeds} seeds"))
-    if any(any(point.outcomes) and "promoted" not in point.outcomes for point in found.points):
+    if any(any(point.outcomes) and "promoted" not in point.outcomes for point in report.points):
         shown.append(
             Line2D([], [], color=INK, marker="o", markerfacecolor="white", linestyle="", label="nothing promoted")
         )
@@ -108,8 +108,8 @@ def _explain(axes: Axes, found: Report) -> None:
     )  # fmt: skip
 
 
-def plot_curve(found: Report, width: int, has_colours: bool) -> str:
-    """The curve as text, at most ``width`` columns wide: a kind of feedback is its first letter, small for the old tasks.
+def plot_curve(report: Report, width: int, has_colours: bool) -> str:
+    """The curve as text, at most ``width`` columns wide; a kind of feedback is its first letter, lower case for old tasks.
 
     Raises ``GrokputerError``.
     """
@@ -118,22 +118,24 @@ def plot_curve(found: Report, width: int, has_colours: bool) -> str:
     figure.theme("default" if has_colours else "colorless")
     figure.plot_size(min(width, 100), 24)
     figure.legend(active=False)
-    for feedback in found.feedbacks:
+    for feedback in report.feedbacks:
         for group, mark in (("old", feedback[0].lower()), ("unseen", feedback[0].upper())):
-            points = [(point.rated, shares) for point in found.of(feedback) if (shares := known(getattr(point, group)))]
+            points = [
+                (point.rated, shares) for point in report.of(feedback) if (shares := known(getattr(point, group)))
+            ]
             if points:
                 x, y = [mean(rated) for rated, _ in points], [100 * mean(shares) for _, shares in points]
                 signal = figure.signal(x, y, marker=mark)
                 signal.lines(len(points) > 1)
                 figure.draw(signal)
     figure.ruler("y").lim(0, 100)
-    ends = sorted({round(mean(point.rated)) for point in found.of(found.feedbacks[0])})
+    ends = sorted({round(mean(point.rated)) for point in report.of(report.feedbacks[0])})
     figure.ruler("x").ticks(ends)
     figure.label("rated episodes of feedback", "x")
     figure.title("tasks succeeded, %")
     text = str(figure.build()).rstrip()
-    names = ", ".join(f"{name[0].upper()} {name}" for name in found.feedbacks)
-    return f"{text if has_colours else text.replace(RESET, '')}\n{names}; small letters: old tasks"
+    names = ", ".join(f"{name[0].upper()} {name}" for name in report.feedbacks)
+    return f"{text if has_colours else text.replace(RESET, '')}\n{names}; lower case: old tasks"
 
 
 def _cycle(values: Sequence[str], over: Sequence[str]) -> list[str]:
@@ -145,5 +147,5 @@ def _require(library: str) -> Any:
         return import_module(library)
     except ImportError:
         raise GrokputerError(
-            f"{library} is not installed, which draws the curve; pip install 'grokputer[bench]'"
+            f"{library} is not installed, and the curve needs it; pip install 'grokputer[bench]'"
         ) from None

@@ -1,8 +1,7 @@
-"""The loop: measure, give feedback, train, and let gate and canary decide; cycle after cycle on one log.
+"""The loop: measure, give feedback, train, then gate and canary decide; cycle after cycle on one log.
 
-Nothing in here is a shortcut: runs go through the task runner, ratings and corrections through the reviewer, and training,
-proof, gate and rollout through the worker, as when people do it. How far it has come is asked of the log, so a loop that
-was killed and is played again goes on where it was.
+There are no shortcuts: runs use the task runner, ratings and corrections the reviewer, and training, proof, gate and
+rollout the worker, as in normal use. The progress is read from the log, so a killed loop continues where it was.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import EnvironmentUnavailable, GrokputerError
+from ...domain.errors import EnvironmentUnavailable, GrokputerError, Hint
 from ...domain.events import CycleClosed, TaskSucceeded
 from ...domain.ports import Reviewer
 from ...domain.rules.routing import Route
@@ -43,16 +42,16 @@ T = TypeVar("T")
 
 
 class Display:
-    """What is shown while a loop is played; this one shows nothing."""
+    """The output of a loop; this class shows nothing."""
 
     def phase(self, title: str) -> None:
         """A part of the loop begins."""
 
     def say(self, line: str) -> None:
-        """Something worth a line happened."""
+        """Show one line."""
 
     def track(self, items: Iterable[T], total: int, title: str) -> Iterable[T]:
-        """The items as they come, with a bar that follows them."""
+        """The items as they come, with a progress bar."""
         return items
 
     progress: Callable[[Progress], None] = staticmethod(lambda progress: None)
@@ -60,31 +59,31 @@ class Display:
 
 
 class Lines(Display):
-    """Shows whole lines on stderr, under a name where several loops write there."""
+    """Shows whole lines on stderr, with a name where several loops write there."""
 
     def __init__(self, name: str = "") -> None:
         self.lead = f"{name}: " if name else ""
 
     def phase(self, title: str) -> None:
-        """A heading."""
+        """Show a heading."""
         print(escape_text(f"{self.lead}{title}"), file=sys.stderr, flush=True)
 
     def say(self, line: str) -> None:
-        """A line under it."""
+        """Show a line under it."""
         print(escape_text(f"{self.lead}  {line}"), file=sys.stderr, flush=True)
 
 
 def play(ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Reviewer | None = None) -> None:
-    """Play the plan on the log, from where it is, to its end. Raises ``GrokputerError`` where it cannot go on."""
+    """Run the plan on the log, from its present state to its end. Raises ``GrokputerError`` where it cannot continue."""
     reporter = Reporter(display.say, display.progress)
-    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as parts:
-        worker = Worker(ledger, parts, reporter)
-        reviewer = reviewer or TaskReviewer(parts.environment(plan.environment))
-        _Loop(ledger, parts, worker, plan, actor, display, reviewer).play()
+    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as services:
+        worker = Worker(ledger, services, reporter)
+        reviewer = reviewer or TaskReviewer(services.environment(plan.environment))
+        _Loop(ledger, services, worker, plan, actor, display, reviewer).play()
 
 
 def cycles_closed(ledger: Ledger) -> list[CycleClosed]:
-    """How the cycles so far have ended, in their order."""
+    """The closed cycles, in their order."""
     events = (recorded.event for recorded in ledger.read(1, None, (CycleClosed.TOPIC,)))
     return [event for event in events if isinstance(event, CycleClosed) and event.role == ROLE]
 
@@ -93,7 +92,7 @@ class _Loop:
     def __init__(
         self,
         ledger: Ledger,
-        parts: Services,
+        services: Services,
         worker: Worker,
         plan: Plan,
         actor: str,
@@ -101,7 +100,7 @@ class _Loop:
         reviewer: Reviewer,
     ) -> None:
         self.ledger = ledger
-        self.parts = parts
+        self.services = services
         self.worker = worker
         self.plan = plan
         self.actor = actor
@@ -112,7 +111,7 @@ class _Loop:
         self.display.phase("Settings, recorded with their reasons")
         for key, (value, reason) in self.plan.settings.items():
             self._set(key, value, reason)
-        self.display.phase("Before any feedback: the tasks to be learnt, and those the base was made for")
+        self.display.phase("Before any feedback: the tasks to learn, and those that the base was made for")
         self._measure(0)
         for cycle in range(1, self.plan.cycles + 1):
             of = f" of cycle {cycle} of {self.plan.cycles}" if self.plan.cycles > 1 else ""
@@ -124,89 +123,88 @@ class _Loop:
                 self._give_feedback(cycle)
                 self.display.phase(f"Training{of}, then the proof and the gate")
                 self._improve(cycle)
-            self.display.phase(f"Measurement{of}: the same tasks, on pages nobody has seen")
+            self.display.phase(f"Measurement{of}: the same tasks, on new pages")
             self._measure(cycle)
 
     def _set(self, key: str, value: Any, reason: str) -> None:
         change_setting(self.ledger, key, value, reason=reason, actor=self.actor)
         self.display.say(f"{key} = {value}: {reason}")
-        self.parts.state = process_new_events(self.ledger, self.parts.state)
-
-    # --- runs ---
+        self.services.state = process_new_events(self.ledger, self.services.state)
 
     def _measure(self, cycle: int) -> None:
-        """Runs pinned to the live adapter, unrated: they measure and count in no window."""
-        live = Route(Arm.PINNED, self.parts.state.traffic(ROLE).stable, None)
+        """Runs pinned to the live adapter, unrated: they only measure, and count in no window."""
+        live = Route(Arm.PINNED, self.services.state.traffic(ROLE).stable, None)
         planned = self.plan.measurements(cycle)
         runs = self.display.track(self._runs(planned, live), len(planned), "measured")
         good = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
         self.display.say(f"{good} of {len(planned)} succeeded with {live.adapter or 'the base'}")
-        self.parts.state = process_new_events(self.ledger, self.parts.state)
+        self.services.state = process_new_events(self.ledger, self.services.state)
 
     def _give_feedback(self, cycle: int) -> None:
         planned = self.plan.rated(cycle, "feedback")
         for _ in self.display.track(self._rated_runs(planned, 2 * WIDTH), len(planned), "feedback"):
             pass
-        window = self.parts.state.window(ROLE)
+        window = self.services.state.window(ROLE)
         self.display.say(f"the mean of the last {len(window.ratings)} ratings is {window.mean:.2f}")
 
     def _rated_runs(self, planned: Sequence[Planned], at_a_time: int) -> Iterator[TaskRun]:
-        """The runs, rated, some at a time: meanwhile their pages are not needed for another's correction."""
+        """The runs, rated in groups, so that a correction does not reuse a page of an active run."""
         for start in range(0, len(planned), at_a_time):
             for run in list(self._runs(planned[start : start + at_a_time])):
                 if all(rating.actor != REVIEWER for rating in run.ratings):
                     review(
                         self.ledger,
                         run,
-                        self.parts.environment(self.plan.environment),
+                        self.services.environment(self.plan.environment),
                         corrects=self.plan.has_corrections,
                         reviewer=self.reviewer,
                     )
                 yield run
-            self.parts.state = process_new_events(self.ledger, self.parts.state)
+            self.services.state = process_new_events(self.ledger, self.services.state)
 
     def _runs(self, planned: Sequence[Planned], pinned: Route | None = None) -> Iterator[TaskRun]:
-        """Each planned run, ended: as the log has it, or made now. One that lost its browser is made again."""
-        wanted: dict[Planned, RunSpec] = {}
-        for it in planned:
-            run, id = find_run(self.ledger, it.id)
+        """Each planned run, ended: from the log, or made now. One that lost its browser is repeated."""
+        specs: dict[Planned, RunSpec] = {}
+        for plan in planned:
+            run, id = find_run(self.ledger, plan.id)
             if run is not None:
                 yield run
             elif id is not None:
-                wanted[it] = RunSpec(Task(self.plan.environment, it.task, it.seed, ROLE, str(it.label)), id, pinned)
+                task = Task(self.plan.environment, plan.task, plan.seed, ROLE, str(plan.label))
+                specs[plan] = RunSpec(task, id, pinned)
             else:
-                raise EnvironmentUnavailable(f"the browser was lost {ATTEMPTS} times in {it.task} with seed {it.seed}")
-        if not wanted:
+                raise EnvironmentUnavailable(
+                    f"the browser was lost {ATTEMPTS} times in {plan.task} with seed {plan.seed}"
+                )
+        if not specs:
             return
-        runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, self.actor)
-        place = self.parts.environment(self.plan.environment)
-        for run in run_batch(runner, list(wanted.values()), place, self.parts.state):
+        runner = TaskRunner(
+            self.ledger, self.services.model, self.services.prepare, self.services.base_label, self.actor
+        )
+        place = self.services.environment(self.plan.environment)
+        for run in run_batch(runner, list(specs.values()), place, self.services.state):
             if not is_lost(run.ended):
                 yield run
-        lost = [it for it, made in wanted.items() if is_lost(self.ledger.get(TaskRun, made.id).ended)]
+        lost = [plan for plan, spec in specs.items() if is_lost(self.ledger.get(TaskRun, spec.id).ended)]
         if lost:
             yield from self._runs(lost, pinned)
 
-    # --- one cycle of improvement ---
-
     def _improve(self, cycle: int) -> None:
-        """Bring the role's cycle to its end: what the breach has asked for, or what is asked for now."""
-        if self.parts.state.rollouts.cycle(ROLE) is None:
+        """Run the role's cycle to its end; without an open one, request a training."""
+        if self.services.state.rollouts.cycle(ROLE) is None:
             self._open(cycle)
         self._work()
         if not self.plan.canary:
             self._promote_by_plan()
-        elif self.parts.state.traffic(ROLE).canary is not None:
+        elif self.services.state.traffic(ROLE).canary is not None:
             self._roll_out(cycle)
         closed = cycles_closed(self.ledger)
         if len(closed) < cycle:
-            raise GrokputerError(
-                f"cycle {cycle} did not come to an end; see 'grokputer status --db {self.ledger.path}'"
-            )
+            raise GrokputerError(f"cycle {cycle} did not end", hint=Hint.SEE_STATUS_OF, about=str(self.ledger.path))
         self.display.say(f"the cycle is closed: {closed[-1].outcome} ({closed[-1].detail})")
 
     def _open(self, cycle: int) -> None:
-        window = self.parts.state.window(ROLE)
+        window = self.services.state.window(ROLE)
         reason = (
             f"cycle {cycle} of the plan: no breach, the mean of the last {len(window.ratings)} is {window.mean:.2f}"
         )
@@ -216,32 +214,32 @@ class _Loop:
     def _work(self) -> None:
         while self.worker.step():
             pass
-        self.parts.state = process_new_events(self.ledger, self.parts.state)
+        self.services.state = process_new_events(self.ledger, self.services.state)
 
     def _promote_by_plan(self) -> None:
-        """Let everything through that has passed the gate, also an adapter of a role beside this one."""
+        """Promote every adapter that passed the gate, also of other roles."""
         for role in ROLES:
-            if self.parts.state.traffic(role).canary is not None:
-                self._decide(role, promote, "the plan has no canary: it measures what training and gate let through")
+            if self.services.state.traffic(role).canary is not None:
+                self._decide(role, promote, "the plan has no canary: it measures training and gate alone")
 
     def _roll_out(self, cycle: int) -> None:
         self.display.phase("Canary: a share of the runs goes to the adapter")
         for _ in self.display.track(self._canary_runs(cycle), self.plan.canary, "canary"):
             pass
-        if self.parts.state.traffic(ROLE).canary is not None:
+        if self.services.state.traffic(ROLE).canary is not None:
             self._decide(ROLE, roll_back, f"the canary was not decided within {self.plan.canary} rated runs")
 
     def _canary_runs(self, cycle: int) -> Iterator[TaskRun]:
-        """Rated runs, with a look at the canary after every few, until it is decided."""
+        """Rated runs, with a check of the canary after every few, until it is decided."""
         planned, every = self.plan.rated(cycle, "canary"), self.plan.look_every
         for start in range(0, len(planned), every):
             yield from self._rated_runs(planned[start : start + every], every)
             self._work()
-            if self.parts.state.traffic(ROLE).canary is None:
+            if self.services.state.traffic(ROLE).canary is None:
                 return
 
     def _decide(self, role: str, decide: Callable[..., RolloutDecision], reason: str) -> None:
-        canary = self.parts.state.traffic(role).canary
+        canary = self.services.state.traffic(role).canary
         assert canary is not None
         decide(self.ledger, canary, reason=reason, actor=self.actor)
-        self.parts.state = process_new_events(self.ledger, self.parts.state)
+        self.services.state = process_new_events(self.ledger, self.services.state)

@@ -1,8 +1,8 @@
-"""A Chromium of our own, driven over the DevTools protocol.
+"""A headless Chromium, driven over the DevTools protocol.
 
-The browser is started with ``--remote-debugging-pipe``: commands go through two inherited pipes and no port is opened,
-so nobody else on the machine can drive it, and it ends by itself when this process ends, however that happens.
-Use one ``Browser`` from one thread at a time.
+The browser is started with ``--remote-debugging-pipe``: commands go through two inherited pipes and no port is opened.
+So no other user of the machine can control it, and it ends when this process ends, for whatever reason. Use one
+``Browser`` from one thread at a time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PROGRAMS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-"""Where a browser is looked for, in this order, when ``$GROKPUTER_BROWSER`` names none."""
+"""Where a browser is searched, in this order, when ``$GROKPUTER_BROWSER`` is not set."""
 
 FLAGS = (
     "--headless",
@@ -50,11 +50,11 @@ FLAGS = (
 )
 
 TIMEOUT_S = 30.0
-"""How long one command may take before the browser counts as lost; chosen: pages answer within milliseconds."""
+"""Time limit of one command, after which the browser counts as lost; chosen: pages answer within milliseconds."""
 
-# Chromium reads commands from descriptor 3 and answers on 4. The shell outlives it to remove the profile, so that
-# nothing stays behind even when Python is killed. Its own children may write there for a moment longer, and ``rm`` gives
-# up on a folder that fills while it is emptied: they are told to end, and it tries again.
+# Chromium reads commands from descriptor 3 and answers on 4. The shell outlives it to remove the profile, even when
+# Python is killed. Chromium's children may still write there for a moment, and ``rm`` fails on a folder that fills while
+# it is emptied. So the shell ends the children and tries again.
 _LAUNCH = """
 profile=$1; shift
 "$@" 3<&0 4>&1 </dev/null >/dev/null
@@ -67,18 +67,18 @@ done
 
 
 class PageError(Exception):
-    """An expression that was evaluated in a page threw; the message is the page's own."""
+    """An expression evaluated in a page threw an error; the message is the page's own."""
 
 
 def find_browser() -> str:
     """The path of the browser to start. Raises ``EnvironmentUnavailable`` when there is none."""
-    wanted = os.environ.get("GROKPUTER_BROWSER", "")
-    for program in (wanted,) if wanted else PROGRAMS:
+    named = os.environ.get("GROKPUTER_BROWSER", "")
+    for program in (named,) if named else PROGRAMS:
         if path := shutil.which(program):
             return path
-    if wanted:
+    if named:
         raise EnvironmentUnavailable(
-            f"GROKPUTER_BROWSER is {wanted!r}, which is not a program; set it to the path of a Chromium or Chrome"
+            f"GROKPUTER_BROWSER is {named!r}, which is not a program; set it to the path of a Chromium or Chrome"
         )
     raise EnvironmentUnavailable(
         "no browser was found; install one (apt-get install chromium) or set GROKPUTER_BROWSER to a Chromium or Chrome"
@@ -89,10 +89,10 @@ class Browser:
     """A running headless Chromium with a fresh temporary profile."""
 
     def __init__(self) -> None:
-        """Start it. Raises ``EnvironmentUnavailable`` when there is no browser or it does not come up."""
+        """Start the browser. Raises ``EnvironmentUnavailable`` when there is none or it does not start."""
         self._program = find_browser()
         self._received, self._last_id = bytearray(), 0
-        self._loaded: set[str] = set()  # sessions whose page has loaded since they last began to navigate
+        self._loaded: set[str] = set()  # sessions whose page has loaded since their last navigation
         self._is_up = False
         self._profile = tempfile.mkdtemp(prefix="grokputer-browser-")
         flags = [*FLAGS, f"--user-data-dir={self._profile}"]
@@ -136,7 +136,7 @@ class Browser:
         return dict(message["result"])
 
     def navigate(self, session: str, url: str) -> None:
-        """Open the URL and return when it is loaded. Raises ``EnvironmentUnavailable`` when it cannot be."""
+        """Open the URL and return when it has loaded. Raises ``EnvironmentUnavailable`` when it cannot be opened."""
         self._loaded.discard(session)
         if error := self.call("Page.navigate", session, url=url).get("errorText"):
             raise EnvironmentUnavailable(f"the browser cannot open {url}: {error}")
@@ -146,20 +146,20 @@ class Browser:
                     break
 
     def close(self) -> None:
-        """End the browser and remove its profile. Closing twice is harmless."""
+        """End the browser and remove its profile. Idempotent."""
         with contextlib.suppress(OSError):
-            self._commands.close()  # Chromium ends when nobody can command it any more.
+            self._commands.close()  # Chromium ends when its command pipe closes.
         self._answers.close()
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        shutil.rmtree(self._profile, ignore_errors=True)  # for a shell that was killed, too
+        shutil.rmtree(self._profile, ignore_errors=True)  # in case the shell was killed
         self._complaints.close()
 
     def _messages(self, awaited: str) -> Iterator[dict[str, Any]]:
-        """What the browser sends, one message at a time, until ``TIMEOUT_S`` from now. Ends only by raising."""
+        """The browser's messages, one at a time, until ``TIMEOUT_S`` from now. Ends only by raising."""
         deadline = time.monotonic() + TIMEOUT_S
         ready = select.poll()
         ready.register(self._answers, select.POLLIN)
@@ -184,9 +184,9 @@ class Browser:
             return EnvironmentUnavailable(f"lost the browser {self._program}: {why}; start the task again")
         self._complaints.seek(0)
         complaints = self._complaints.read().decode(errors="replace").split("\n")
-        said = next((line.strip() for line in reversed(complaints) if line.strip()), "it said nothing")
+        reason = next((line.strip() for line in reversed(complaints) if line.strip()), "without output")
         return EnvironmentUnavailable(
-            f"cannot start the browser {self._program}: {why} ({said}); set GROKPUTER_BROWSER to another one"
+            f"cannot start the browser {self._program}: {why} ({reason}); set GROKPUTER_BROWSER to another one"
         )
 
 
@@ -202,17 +202,17 @@ class Tab:
         self._call("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def inject(self, script: str) -> None:
-        """Run the script in every page that this tab opens from now on, before the page's own scripts."""
+        """Run the script in every page that this tab opens later, before the page's own scripts."""
         self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
 
     def navigate(self, url: str) -> None:
-        """Open the URL and return when it is loaded. Raises ``EnvironmentUnavailable`` when it cannot be."""
+        """Open the URL and return when it has loaded. Raises ``EnvironmentUnavailable`` when it cannot be opened."""
         self._browser.navigate(self._session, url)
 
     def evaluate(self, expression: str) -> Any:
         """The JSON value of an expression, awaited if it is a promise; one round trip.
 
-        Raises ``PageError`` when it throws and ``EnvironmentUnavailable`` when the page is lost.
+        Raises ``PageError`` when it throws, ``EnvironmentUnavailable`` when the page is lost.
         """
         answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if details := answer.get("exceptionDetails"):

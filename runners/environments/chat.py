@@ -1,4 +1,4 @@
-"""The plain environment: a task in words, an answer in words. Whether it was a good one, only people say."""
+"""The chat environment: a task in words, an answer in words. Only people judge the answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...domain.ports import Environment
 
 
 class Chat(Environment):
-    """The ``Environment`` of one question. Any answer ends it; an empty one has failed."""
+    """The ``Environment`` of one question. Any answer ends it; an empty one is a failure."""
 
     capabilities = frozenset({Capability.QUESTION})
 
@@ -17,12 +17,12 @@ class Chat(Environment):
         self._task = ""
 
     def check_task(self, task: str) -> None:
-        """Any words are a task. Raises ``UnknownTask`` for none."""
+        """Accept any text. Raises ``UnknownTask`` for an empty one."""
         if not task.strip():
             raise UnknownTask("a question must not be empty; give one in quotes")
 
     def reset(self, task: str, seed: int) -> Page:
-        """Ask the task; the seed changes nothing."""
+        """Ask the question; the seed has no effect."""
         self._task = task
         return Page(task, (), is_question=True)
 
@@ -32,8 +32,8 @@ class Chat(Environment):
         return Page(self._task, (), True, 1.0 if is_answer else 0.0, "" if is_answer else "no answer", True)
 
     def beside(self, seat: int) -> Chat:
-        """Another question at the same time."""
+        """An environment for a parallel question."""
         return Chat()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to release."""

@@ -1,6 +1,6 @@
-"""The answer to "why" in one sentence: what was decided, when, by which numbers, and what began it.
+"""The answer to "why" in one sentence: the decision, its time, its numbers, and what began it.
 
-It is taken from the tree of causes alone, so it says nothing that the tree below it does not show.
+It is made from the tree of causes alone, so it says nothing that the tree does not show.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ DECISIVE = (
     AdapterRegistered, AdapterVerified, GateJudged, AdapterRejected, RolloutStarted, RolloutPaused, RolloutResumed,
     AdapterPromoted, AdapterRolledBack,
 )  # fmt: skip
-"""What says how an adapter stands: the last of them."""
+"""The events that decide an adapter's status: the last of them counts."""
 
 SHOWN = 160
-"""Characters of a reason that the sentence quotes; the tree has all of it."""
+"""Characters of a reason that the sentence quotes; the tree has the whole reason."""
 
 Show = Callable[[str], str]
-"""A time, ISO 8601, as the reader sees it."""
+"""Formats a time, ISO 8601, for the reader."""
 
 
 def answer(about: Mapping[str, Any], roots: Sequence[Node], show: Show) -> str:
@@ -50,25 +50,25 @@ def answer(about: Mapping[str, Any], roots: Sequence[Node], show: Show) -> str:
 
 
 def _adapter(about: Mapping[str, Any], nodes: Sequence[Node], show: Show) -> str:
-    """How the adapter, or the rollout of it, stands, and by what."""
+    """The present status of the adapter, or of its rollout, and the reason."""
     name = about["adapter"]
-    own = sorted((node for node in nodes if node.data.get("adapter") == name), key=lambda it: it.position)
+    own = sorted((node for node in nodes if node.data.get("adapter") == name), key=lambda item: item.position)
     kinds = {kind.TOPIC for kind in DECISIVE}
     last = next((node for node in reversed(own) if node.kind in kinds), None)
     if last is None:
         return f"{name} is {about['status']}."
-    said = f"{_decision(name, last, own, show)}{_after(nodes, last)}."
+    sentence = f"{_decision(name, last, own, show)}{_after(nodes, last)}."
     later = (node for node in nodes if node.kind == AdapterPromoted.TOPIC and node.data["replaced"] == name)
     replaced = next((node for node in later if node.position > last.position), None)
     if replaced is not None:
-        said += f" {replaced.data['adapter']} replaced it on {show(replaced.time)}."
+        sentence += f" {replaced.data['adapter']} replaced it on {show(replaced.time)}."
     elif last.kind != AdapterPromoted.TOPIC and about["status"] == "live":
-        said += " It is live again."
-    return said
+        sentence += " It is live again."
+    return sentence
 
 
 def _decision(name: str, last: Node, own: Sequence[Node], show: Show) -> str:
-    """What happened last, when, and why."""
+    """The last decision, its time and its reason."""
     when, data = show(last.time), last.data
     reason = short_text(str(data.get("reason", "")), SHOWN).rstrip(".")
     by = "" if last.actor == ACTOR else f" by {last.actor}"
@@ -84,8 +84,8 @@ def _decision(name: str, last: Node, own: Sequence[Node], show: Show) -> str:
         case RolloutPaused.TOPIC:
             return f"The rollout of {name} was paused on {when}{by}, and waits for a person: {reason}"
         case RolloutStarted.TOPIC | RolloutResumed.TOPIC:
-            looks = [it for it in own if it.kind == CanaryAssessed.TOPIC]
-            so_far = f"; the last look said {looks[-1].data['verdict']}: {_message(looks[-1])}" if looks else ""
+            looks = [event for event in own if event.kind == CanaryAssessed.TOPIC]
+            so_far = f"; the last verdict was {looks[-1].data['verdict']}: {_message(looks[-1])}" if looks else ""
             return f"{name} is a canary since {when}, and nothing is decided yet{so_far}"
         case GateJudged.TOPIC:
             return f"{name} was judged on {when}, {data['verdict']}: {short_text(data['message'], SHOWN)}"
@@ -95,11 +95,11 @@ def _decision(name: str, last: Node, own: Sequence[Node], show: Show) -> str:
 
 
 def _why(promoted: Node, own: Sequence[Node]) -> str:
-    """The numbers of the look that the program promoted by; empty where a person decided, or there are none."""
-    looks = [it for it in own if it.kind == CanaryAssessed.TOPIC and it.position < promoted.position]
+    """The numbers of the verdict that the program promoted by; empty where a person decided, or there are none."""
+    looks = [event for event in own if event.kind == CanaryAssessed.TOPIC and event.position < promoted.position]
     if promoted.actor != ACTOR or not looks or looks[-1].data["verdict"] != "promote":
         return ""
-    begun = [it for it in own if it.kind == RolloutStarted.TOPIC and it.position < promoted.position]
+    begun = [event for event in own if event.kind == RolloutStarted.TOPIC and event.position < promoted.position]
     stable = (begun[-1].data["stable"] if begun else None) or "base"
     canary, other = (_succeeded(looks[-1].data["numbers"].get(arm) or {}) for arm in ("canary", "stable"))
     if canary is None:
@@ -108,7 +108,7 @@ def _why(promoted: Node, own: Sequence[Node]) -> str:
 
 
 def _succeeded(arm: Mapping[str, Any]) -> str | None:
-    """``41 of 44``, None where no run was counted."""
+    """``41 of 44``; None where no run was counted."""
     runs, share = arm.get("runs") or 0, arm.get("success")
     succeeded = arm.get("succeeded", None if share is None else round(share * runs))
     return f"{succeeded:.4g} of {runs}" if runs and succeeded is not None else None
@@ -134,12 +134,12 @@ def _reason(reason: object) -> str:
 
 
 def _quoted(reason: str, by: str) -> str:
-    """The reason; a person's as what was said."""
+    """The reason; a person's reason in quotes."""
     return f'of this: "{reason or "no reason given"}"' if by else reason or "no reason is recorded"
 
 
 def _run(about: Mapping[str, Any], root: Node, show: Show) -> str:
-    """Which adapter answered the run, and by which draw."""
+    """The adapter of the run, and how it was assigned."""
     own, run = root.children[0], f"Run {about['run'][:8]}"
     data, name = own.data, about["adapter"] or "the base"
     if own.kind == "Import":
@@ -157,10 +157,12 @@ def _run(about: Mapping[str, Any], root: Node, show: Show) -> str:
 
 
 def _setting(about: Mapping[str, Any], nodes: Sequence[Node], show: Show) -> str:
-    """Who set it last, from what and why."""
+    """Who set it last, the value before, and the reason."""
     key, value = about["setting"], say_value(about["value"])
-    in_force = [it for it in nodes if it.kind == PolicyChanged.TOPIC and it.data["until"] is None]
-    exact = [it for it in in_force if it.data["key"] == key] or [it for it in in_force if key.endswith(it.data["key"])]
+    in_force = [node for node in nodes if node.kind == PolicyChanged.TOPIC and node.data["until"] is None]
+    exact = [node for node in in_force if node.data["key"] == key] or [
+        node for node in in_force if key.endswith(node.data["key"])
+    ]
     if not exact:
         return f"{key} is {value}, its default: no person has changed it."
     last = exact[-1]

@@ -1,6 +1,6 @@
-"""Charts as HTML: shapes in a stretched SVG, words beside it, so that both are readable at any width and on paper.
+"""Charts as HTML: shapes in a stretched SVG, texts beside it, readable at any width and on paper.
 
-Whatever is text here is escaped here.
+All text is escaped here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ...projections.explain.escaping import escape_html
 Points = Sequence[tuple[float, float]]
 
 LEVELS = 6
-"""Rows of numbers above a chart."""
+"""Most rows of numbers above a chart."""
 LEAST_APART = 5.0
-"""Per cent of the width between two numbers on one row; chosen: a number's width on a phone."""
+"""Least distance between two numbers on one row, per cent of the width; chosen: a number's width on a phone."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Flag:
-    """A numbered moment, explained below the chart."""
+    """A numbered event, explained below the chart."""
 
     x: float
     text: str
     tone: str = ""
-    """``good``, ``bad``, ``warn`` or none."""
+    """``good``, ``bad``, ``warn`` or empty."""
     link: str = ""
-    """An id on the page that tells more."""
+    """The id of an element of the page with more details."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn. ``x`` are positions in the log."""
+    """The content of a chart. ``x`` are positions in the log."""
 
     title: str
     low: float
@@ -54,11 +54,11 @@ class Chart:
     lines: Sequence[Line]
     flags: Sequence[Flag] = ()
     ends: tuple[str, str] = ("", "")
-    """What stands under both ends of the axis."""
+    """The labels under both ends of the axis."""
     is_log: bool = False
     note: str = ""
     span: tuple[float, float] = field(default=(0.0, 0.0))
-    """The axis from left to right; where both are equal, that of the points."""
+    """The axis from left to right; where both are equal, the range of the points."""
 
 
 def draw(chart: Chart) -> str:
@@ -69,7 +69,9 @@ def draw(chart: Chart) -> str:
         return 100 * (x - left) / (right - left)
 
     def down(y: float) -> float:
-        low, high, y = (math.log(it) if chart.is_log else it for it in (chart.low, chart.high, max(y, chart.low)))
+        low, high, y = (
+            math.log(value) if chart.is_log else value for value in (chart.low, chart.high, max(y, chart.low))
+        )
         return 100 * (1 - (min(y, high) - low) / (high - low))
 
     grid = "".join(f'<path class="grid" d="M0 {down(y):.2f}H100"/>' for y, _ in chart.ticks)
@@ -98,7 +100,7 @@ def draw(chart: Chart) -> str:
 
 
 def list_flags(flags: Sequence[Flag]) -> str:
-    """What the numbers stand for."""
+    """The explanations of the numbers."""
     items = []
     for number, flag in enumerate(flags, 1):
         text = (
@@ -117,7 +119,7 @@ def _span(lines: Iterable[Line]) -> tuple[float, float]:
 def _curve(line: Line, points: Points) -> str:
     dashed = " dashed" if line.is_dashed else ""
     if line.is_dots or len(points) == 1:
-        # A line of no length with round ends is a circle however the picture is stretched.
+        # A line of length zero with round ends stays a circle however the picture is stretched.
         dots = "".join(f"M{x:.2f} {y:.2f}h0" for x, y in points)
         return f'<path class="{line.colour} {"dots" if line.is_dots else "dot"}" d="{dots}"/>'
     path = " ".join(f"{x:.2f} {y:.2f}" for x, y in points)
@@ -125,28 +127,28 @@ def _curve(line: Line, points: Points) -> str:
 
 
 def _numbers(places: Sequence[float], flags: Sequence[Flag]) -> tuple[str, int]:
-    """The numbers over the chart, on as few rows as keep them apart, and how many rows that are.
+    """The numbers over the chart, on as few rows as keep them apart, and the number of rows.
 
-    Where there is no room on any row, a number joins the one before it: ``7-9``.
+    Where no row has space, a number joins the one before it: ``7-9``.
     """
     ends = [-100.0] * LEVELS
-    found: list[_Label] = []
+    labels: list[_Label] = []
     for number, (x, flag) in enumerate(zip(places, flags, strict=True), 1):
         level = next((row for row, end in enumerate(ends) if x - end >= LEAST_APART), None)
         if level is None:
-            label = found[-1]
+            label = labels[-1]
             label.last = number
             label.tones.add(flag.tone)
         else:
             label = _Label(x, level, number, number, {flag.tone})
-            found.append(label)
+            labels.append(label)
         ends[label.level] = x
-    return "".join(str(label) for label in found), sum(end > -100 for end in ends)
+    return "".join(str(label) for label in labels), sum(end > -100 for end in ends)
 
 
 @dataclass
 class _Label:
-    """A number over the chart, or several in a row."""
+    """A number over the chart, or several consecutive ones."""
 
     x: float
     level: int

@@ -1,4 +1,4 @@
-"""The curves of a page: ratings as the trigger saw them, and what each look at a canary rested on."""
+"""The curves of a page: the ratings that the trigger used, and the numbers of each verdict on a canary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...projections.explain.history import History, Mark
 from .chart import Chart, Flag, Line, draw, list_flags
 
 FEWEST = 5
-"""Ratings from which their mean is drawn; chosen: that of fewer jumps with each."""
+"""Fewest ratings whose mean is drawn; chosen: a mean of fewer changes too much with each rating."""
 
 TONES = {
     "AdapterPromoted": "good",
@@ -25,31 +25,36 @@ TONES = {
     "roll back": "bad",
     "inconclusive": "warn",
 }
-"""How an event or a verdict is coloured."""
+"""The colour of an event or a verdict."""
 
 METRICS = {
     "success": ("Success", 0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))),
     "rating": ("Rating", 1.0, 5.0, ((1.0, "1"), (3.0, "3"), (5.0, "5"))),
     "health": ("Health: ended by itself", 0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))),
 }
-"""What the bars judge by: title, range and ticks."""
+"""The metrics of the bars: title, range and ticks."""
 
 
 def say_moment(time: datetime) -> str:
-    """The time to the minute, in UTC: a page is read anywhere."""
+    """The time to the minute, in UTC, because a page may be read anywhere."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def draw_ratings(history: History, anchors: Collection[int]) -> str:
-    """Each rating, the mean of the window that the trigger looked at, its threshold, and what followed; empty without any."""
-    given = history.ratings_given
-    if not given:
+    """Each rating, the mean of the trigger's window, its threshold, and later events; empty without ratings."""
+    ratings = history.ratings_given
+    if not ratings:
         return ""
-    shown = [it for it in history.means if it.count >= FEWEST]
-    pieces = [[(it.position, it.mean) for it in of_one] for _, of_one in groupby(shown, key=lambda it: it.adapter)]
-    thresholds = [(it.position, it.threshold) for it in history.means]
-    dots = {arm: [(it.position, it.stars) for it in given if it.arm == arm] for arm in ("stable", "canary")}
-    places = [*(it.position for it in given), *(it.position for it in history.marks)]
+    shown = [mean for mean in history.means if mean.count >= FEWEST]
+    pieces = [
+        [(mean.position, mean.mean) for mean in means] for _, means in groupby(shown, key=lambda mean: mean.adapter)
+    ]
+    thresholds = [(mean.position, mean.threshold) for mean in history.means]
+    dots = {
+        arm: [(rating.position, rating.stars) for rating in ratings if rating.arm == arm]
+        for arm in ("stable", "canary")
+    }
+    places = [*(rating.position for rating in ratings), *(rating.position for rating in history.marks)]
     window = history.state.policy.rating(history.role).window
     lines = [
         Line("a rating", "quiet", [dots["stable"]], is_dots=True),
@@ -67,12 +72,14 @@ def draw_ratings(history: History, anchors: Collection[int]) -> str:
 
 
 def draw_looks(history: History, anchors: Collection[int]) -> str:
-    """What each look at the canary rested on, after every event that changed it; empty where there was none."""
+    """The numbers of each verdict on the canary, after every event that changed them; empty where there are none."""
     tones = [TONES.get(verdict.verdict, "") for verdict in history.verdicts]
     flags = [_flag(mark, tone, anchors) for mark, tone in zip(history.looks_recorded, tones, strict=True)]
-    points = [(it.position, it.verdict.numbers) for it in history.looks]
-    points += [(mark.position, it.numbers) for mark, it in zip(history.looks_recorded, history.verdicts, strict=True)]
-    points.sort(key=lambda it: it[0])
+    points = [(look.position, look.verdict.numbers) for look in history.looks]
+    points += [
+        (mark.position, look.numbers) for mark, look in zip(history.looks_recorded, history.verdicts, strict=True)
+    ]
+    points.sort(key=lambda point: point[0])
     if not points:
         return ""
     span = (points[0][0], max(points[-1][0], points[0][0] + 1))
@@ -84,11 +91,11 @@ def draw_looks(history: History, anchors: Collection[int]) -> str:
 
 
 Numbers = Sequence[tuple[int, dict[str, Any]]]
-"""By position, the numbers of a verdict."""
+"""The numbers of verdicts, with their positions."""
 
 
 def _evidence(points: Numbers, flags: Sequence[Flag], span: tuple[int, int]) -> Chart:
-    """The e-values on a scale of factors, with what is needed to promote and to roll back."""
+    """The e-values on a logarithmic scale, with the bars for promotion and rollback."""
     names = {"success no worse": "c1", "rating no worse": "c3", "worse": "c2"}
     weighed = [(position, numbers) for position, numbers in points if "evidence" in numbers]
     lines = [
@@ -101,22 +108,22 @@ def _evidence(points: Numbers, flags: Sequence[Flag], span: tuple[int, int]) -> 
         bars.setdefault(step["evidence"], []).append(f"for {step['weight_percent']} %")
     bars.setdefault(terms["promote_at"], []).append("to promote")
     bars.setdefault(terms["roll_back_at"], []).append("to roll back")
-    for bar, what in bars.items():
-        lines.append(Line(f"{bar:g} {', '.join(what)}", "quiet", [[(x, bar) for x in span]], is_dashed=True))
+    for bar, labels in bars.items():
+        lines.append(Line(f"{bar:g} {', '.join(labels)}", "quiet", [[(x, bar) for x in span]], is_dashed=True))
     highest = max([*bars, *(y for line in lines for piece in line.pieces for _, y in piece)])
     ticks = [(10.0**power, f"{10**power:,}") for power in range(20) if 10**power <= 2 * highest]
-    note = "What 1 staked on it, at odds that are fair if the opposite holds, has come to at the most so far."
+    note = "The largest wealth so far of a bet of 1 on it, at odds that are fair if the opposite is true."
     return Chart(
         "Evidence over the canary's runs", 0.9, 2 * highest, ticks, lines, flags, _ends(*span), True, note, span
     )
 
 
 def _metric(name: str, points: Numbers, flags: Sequence[Flag], span: tuple[int, int]) -> Chart | None:
-    """One figure of both arms and the bar it was held against; None where neither arm has it."""
+    """One metric of both arms, and its bar; None where neither arm has it."""
     title, low, high, ticks = METRICS[name]
-    canary = _pick(points, lambda it: (it.get("canary") or {}).get(name))
-    stable = _pick(points, lambda it: (it.get("stable") or {}).get(name))
-    bar = _pick(points, lambda it: (it.get("bars") or {}).get(name))
+    canary = _pick(points, lambda numbers: (numbers.get("canary") or {}).get(name))
+    stable = _pick(points, lambda numbers: (numbers.get("stable") or {}).get(name))
+    bar = _pick(points, lambda numbers: (numbers.get("bars") or {}).get(name))
     if not canary and not stable:
         return None
     lines = [Line("canary", "c4", [canary]), Line("stable", "c1", [stable]), Line("bar", "c2", [bar], is_dashed=True)]
@@ -124,7 +131,7 @@ def _metric(name: str, points: Numbers, flags: Sequence[Flag], span: tuple[int, 
 
 
 def _pick(points: Numbers, value: Callable[[dict[str, Any]], float | None]) -> list[tuple[float, float]]:
-    return [(position, found) for position, numbers in points if (found := value(numbers)) is not None]
+    return [(position, number) for position, numbers in points if (number := value(numbers)) is not None]
 
 
 def _flag(mark: Mark, tone: str, anchors: Collection[int]) -> Flag:

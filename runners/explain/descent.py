@@ -1,4 +1,4 @@
-"""The adapters' descent as a graph: a row for each, joined to the one that was live when its training was asked for."""
+"""The descent of adapters as a graph: one row each, connected to the adapter that was live when its training was requested."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ...projections.explain.escaping import escape_html
 from ...projections.explain.history import Member
 
 TONES = {"live": "good", "canary": "warn", "rejected": "bad", "rolled back": "bad", "failed": "bad"}
-"""How a status is coloured; any other is quiet."""
+"""The colour of a status; others are quiet."""
 
 STEP = 22
 """Pixels between two columns."""
 
 
 def draw_descent(family: Sequence[Member], focus: str | None) -> str:
-    """The base, then adapters and fruitless trainings in the order they came; ``focus`` is the one the page is about."""
+    """The base, then adapters and failed trainings in their order; ``focus`` is the page's subject."""
     if not family:
         return ""
     rows: dict[str | None, int] = {None: 0}
@@ -36,15 +36,17 @@ def draw_descent(family: Sequence[Member], focus: str | None) -> str:
     )
     words = "".join(_words(member, member.name is not None and member.name == focus) for member in family)
     base = '<li><p><b>base</b></p><p class="quiet">the bare model</p></li>'
-    is_anew = any(member.parent is not None and not member.goes_on for member in family)
+    is_from_base = any(member.parent is not None and not member.goes_on for member in family)
     note = (
-        '<p class="note">Dashed: trained anew from the base, while the adapter above was live.</p>' if is_anew else ""
+        '<p class="note">Dashed: trained from the base again, while the adapter above was live.</p>'
+        if is_from_base
+        else ""
     )
     return f'{note}<div class="descent" style="--rail:{width}px;--rows:{height}">{rail}<ul>{base}{words}</ul></div>'
 
 
 def _columns(family: Sequence[Member], rows: dict[str | None, int]) -> list[int]:
-    """A column for each row: its parent's where it went live and that is free from there on, else the next free one."""
+    """A column for each row: the parent's where the adapter went live and the column is free, else the next free one."""
     ends = [0]
     columns = [0]
     for row, member in enumerate(family, 1):
@@ -61,7 +63,7 @@ def _columns(family: Sequence[Member], rows: dict[str | None, int]) -> list[int]
 
 
 def _edge(member: Member, above: int, row: int, columns: Sequence[int]) -> str:
-    """The line from the parent's row; dashed where the training began anew from the base."""
+    """The line from the parent's row; dashed where the training started from the base again."""
     begin, end = STEP * (columns[above] + 0.5), STEP * (columns[row] + 0.5)
     kind = "edge" if member.goes_on or member.parent is None else "edge dashed"
     bend = "" if begin == end else f"C{begin:g} {above + 1.1:g} {end:g} {above + 0.9:g} {end:g} {above + 1.5:g}"
@@ -71,17 +73,15 @@ def _edge(member: Member, above: int, row: int, columns: Sequence[int]) -> str:
 def _words(member: Member, is_focus: bool) -> str:
     training = member.training
     examples, duration_s = (training.examples, training.duration_s) if training is not None else (None, None)
-    facts = ["no dataset" if examples is None else f"{examples} examples"]
+    details = ["no dataset" if examples is None else f"{examples} examples"]
     if duration_s is not None:
-        facts.append(f"trained in {show_duration(duration_s)}")
+        details.append(f"trained in {show_duration(duration_s)}")
     if member.parent is not None:
-        facts.append(f"{'on from' if member.goes_on else 'anew, while live was'} {member.parent}")
+        details.append(f"{'continued from' if member.goes_on else 'from the base, while live was'} {member.parent}")
     if member.gate:
-        facts.append(f"gate: {member.gate}")
+        details.append(f"gate: {member.gate}")
     name = member.name or "training without an adapter"
     tone = TONES.get(member.status, "")
     status = f'<span class="{tone}">{escape_html(member.status)}</span> <span class="quiet">{member.position}</span>'
     opening = f'<li class="{"focus" if is_focus else ""}" title="{escape_html(member.reason)}">'
-    return (
-        f'{opening}<p><b>{escape_html(name)}</b> {status}</p><p class="quiet">{escape_html(", ".join(facts))}</p></li>'
-    )
+    return f'{opening}<p><b>{escape_html(name)}</b> {status}</p><p class="quiet">{escape_html(", ".join(details))}</p></li>'

@@ -1,4 +1,4 @@
-"""What 'why' explains: the name that was given, found among adapters, settings, runs and rollouts, and its tree of causes."""
+"""The explanation of a name: it is found among adapters, settings, runs and rollouts, and its tree of causes is built."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ...domain.aggregates.base import ACTOR
-from ...domain.errors import NotFound
+from ...domain.errors import Hint, NotFound
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted, TaskStarted
 from ...domain.settings.settings import ALL_SETTINGS, ROLES, current_key, is_setting, without_role
 from ...projections.explain.assignments import trace_run
@@ -26,31 +26,31 @@ from ..store.states import load_state
 
 @dataclass(frozen=True)
 class Explanation:
-    """The tree of one thing, and what of the log bears on it."""
+    """The tree of causes of one thing, and what else in the log concerns it."""
 
     title: str
     about: dict[str, Any]
-    """What it is, JSON-plain: ``adapter``, ``run``, ``rollout`` or ``setting``, and how that stands now."""
+    """What it is, JSON-plain: ``adapter``, ``run``, ``rollout`` or ``setting``, and its present status."""
     roots: list[Node]
     role: str
-    """Whose ratings and adapters bear on it."""
+    """The role whose ratings and adapters concern it."""
     rollout: str | None = None
-    """The rollout that it is about, hex."""
+    """The rollout that it concerns, hex; None without one."""
 
     def to_json(self) -> dict[str, Any]:
-        """What it is and the tree, JSON-plain."""
+        """The status and the tree, JSON-plain."""
         return {**self.about, "tree": [root.to_json() for root in self.roots]}
 
 
 def explain(log: Log, state: State, name: str) -> Explanation:
-    """Why the adapter, setting, run or rollout of this name is as it is; of ids a beginning will do. Raises ``NotFound``."""
+    """The explanation of the adapter, setting, run or rollout of this name; ids may be abbreviated. Raises ``NotFound``."""
     if name in state.registry.adapters:
         return _adapter(log, state, name)
     if is_setting(name):
         return _setting(log, current_key(name))
     runs, rollouts = log.ids_like(name, TaskStarted.TOPIC), log.ids_like(name, RolloutStarted.TOPIC)
     if not runs + rollouts:
-        raise NotFound(_unknown(state, name))
+        raise NotFound(_unknown(state, name), hint=Hint.SEE_NAMES)
     if len(runs + rollouts) > 1:
         candidates = ", ".join(id[: len(name) + 6] for id in sorted(runs + rollouts)[:5])
         raise NotFound(f"more than one run or rollout begins with {name!r}: {candidates}; give more of the id")
@@ -58,7 +58,7 @@ def explain(log: Log, state: State, name: str) -> Explanation:
 
 
 def read_history(log: Log, explained: Explanation) -> History:
-    """The ratings of its role, the looks at its rollout and the descent of adapters, folded from the whole log."""
+    """The ratings of its role, the verdicts on its rollout and the descent of adapters, folded from the whole log."""
     keys = frozenset(root.data["key"] for root in explained.roots) if "setting" in explained.about else frozenset()
     history = History(explained.role, explained.rollout, keys)
     for recorded in log.read():
@@ -79,14 +79,14 @@ def _adapter(log: Log, state: State, name: str) -> Explanation:
 
 
 def _add_standings(log: Log, roots: Sequence[Node], rollout: str | None) -> None:
-    """Below each decision that a person took on the canary: what the rule would have said of it just before."""
+    """Add to each person's decision on the canary the rule's verdict just before it."""
     for node in walk(roots):
         if node.kind not in (AdapterPromoted.TOPIC, AdapterRolledBack.TOPIC) or node.actor == ACTOR or rollout is None:
             continue
         before = load_state(log, node.position - 1)
         if rollout in before.undecided:
             look = before.look(rollout)
-            text = f"so the canary stood then: {look.verdict} ({look.reason}): {look.message}"
+            text = f"the canary's verdict then: {look.verdict} ({look.reason}): {look.message}"
             node.children.insert(0, Node("Standing", node.position, text, look.numbers))
 
 
@@ -117,11 +117,10 @@ def _rollout(log: Log, state: State, id: str) -> Explanation:
 
 
 def _unknown(state: State, name: str) -> str:
-    """One line: what there is, and where to look."""
+    """One line: what exists."""
     close = difflib.get_close_matches(without_role(name), ALL_SETTINGS, n=1)
     meant = f" (close to it: {close[0]})" if close else ""
     return (
-        f"{name!r} is no adapter ({say_names(state.registry.adapters)}), no setting{meant}, "
-        "and no run's or rollout's id begins so (four characters or more); "
-        "see 'grokputer adapters', 'settings', 'runs' or 'rollouts'"
+        f"{name!r} is not an adapter ({say_names(state.registry.adapters)}), not a setting{meant},  "
+        "and not the beginning of a run's or rollout's id (four characters or more)"
     )

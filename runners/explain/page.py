@@ -1,7 +1,7 @@
 """The page: the tree of causes, the ratings, the canary's evidence and the adapters' descent, in one file.
 
-It loads nothing and runs nothing: styles and pictures stand in it, there is no script, and a policy in its head forbids both.
-Every word of the log is escaped where it is put in.
+It loads nothing and runs nothing: styles and pictures are inline, there is no script, and a policy in its head forbids
+both. All text from the log is escaped where it is inserted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .descent import draw_descent
 from .explanation import Explanation
 
 LONGEST = 200
-"""Characters of a list of runs that are shown at once, the rest when it is opened; chosen: two lines on a desk."""
+"""Characters of a list of runs that are shown at once, the rest when it is opened; chosen: two lines on a desktop."""
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -77,7 +77,7 @@ def _draw_tree(roots: Sequence[Node], with_ratings: bool) -> str:
 
 
 def _draw_node(node: Node, seen: set[int]) -> str:
-    """The line; the first of a position is what links to that position lead to."""
+    """The line of a node; the first node of a position is the target of links to that position."""
     anchor = "" if node.position in seen else f' id="p{node.position}"'
     seen.add(node.position)
     moment = f"<time>{escape_html(node.time[:16].replace('T', ' '))}</time>" if node.time else ""

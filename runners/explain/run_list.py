@@ -1,4 +1,4 @@
-"""The list of runs, read from the log itself, newest first: the SQL tables are for others, who may have edited them."""
+"""The list of runs, read from the log itself, newest first: people may have edited the SQL tables."""
 
 from __future__ import annotations
 
@@ -23,28 +23,27 @@ _FACTS = (
     *(TaskRated, TaskCorrected, CorrectionWithdrawn),
 )
 TOPICS = tuple(kind.TOPIC for kind in _FACTS)
-"""What a run's row follows from."""
+"""The events that a run's row is made from."""
 
 Row = dict[str, Any]
-"""A run, in the columns of the SQL table ``runs``."""
+"""A run, with the columns of the SQL table ``runs``."""
 
 
 @dataclass
 class RunList:
-    """The newest runs that were asked for, and how many were looked through to find them."""
+    """The newest matching runs, and the number of runs that were examined."""
 
     rows: list[Row] = field(default_factory=list)
     seen: int = 0
 
 
 def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bool]) -> RunList:
-    """The newest runs that are wanted, at most so many; a question is there in words, None where they were erased.
+    """The newest matching runs, at most ``limit``; a question has its text, None where it was erased.
 
-    ``is_wanted`` is given the run and the issues of all its ratings. The log is read backwards, so a run is complete at its
-    start and the search ends as soon as there are enough.
-    Raises ``LogError``.
+    ``is_wanted`` gets the run and the issues of all its ratings. The log is read backwards: a run is complete at its
+    start, and the search ends as soon as there are enough. Raises ``LogError``.
     """
-    found = RunList()
+    result = RunList()
     later: dict[str, Row] = {}
     issues: dict[str, list[str]] = {}
     for position, event in log.read_back(TOPICS):
@@ -55,13 +54,13 @@ def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bo
                 later[row["id"]] = {**row, **later.get(row["id"], {})}
         if not isinstance(event, TaskStarted):
             continue
-        found.seen += 1
+        result.seen += 1
         run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
         if event.is_question:
             run["task"] = log.get_content(run["task"])
         run["adapter"] = log.say(run["adapter"])
         if is_wanted(run, issues.pop(event.originator_id.hex, ())):
-            found.rows.append(run)
-        if len(found.rows) >= limit:
+            result.rows.append(run)
+        if len(result.rows) >= limit:
             break
-    return found
+    return result

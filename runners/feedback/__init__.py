@@ -1,1 +1,1 @@
-"""Ratings, corrections, the reviewer and imported sessions."""
+"""Ratings, corrections and the reviewer."""

@@ -1,8 +1,8 @@
-"""Corrections: what should have been done, carried out in the environment before it counts.
+"""Corrections: the right steps of a task, carried out in the environment before they count.
 
-A correction is kept as the steps it teaches, each with the very prompt a run would have seen and the role that would make it.
-One that begins at a later step goes on from what the run itself did before. One that cannot be tried, because its task is a
-question in words, is a person's word and is recorded as unverified.
+A correction is stored as the steps that it teaches, each with the exact prompt of a run and the role that would make
+it. A correction from a later step on continues the run's own earlier steps. A correction that cannot be tried, because
+its task is a question in words, is recorded as unverified.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..agent.episode import Actor, Step, ask_model, follow_script, is_success, p
 from ..agent.runner import task_of
 from ..store.ledger import Ledger
 
-TRYING_AGAIN = 0.8
-"""Sampling temperature of a teacher's second try and later ones; chosen."""
+RETRY_TEMPERATURE = 0.8
+"""Sampling temperature of a teacher's second and later attempts; chosen."""
 
 TEACHER_TOKENS = 1024
-"""Longest answer of a teacher, tokens: some think aloud before they answer; chosen."""
+"""Longest answer of a teacher in tokens: some reason before they answer; chosen."""
 
 
 class BadCorrection(GrokputerError):
@@ -38,10 +38,9 @@ def correct_by_hand(
 ) -> TaskRun:
     """Record a person's correction: the actions that do the task from step ``first`` on, or the right answer.
 
-    Raises ``BadCorrection`` when the actions, tried in the environment, do not succeed. Where the environment does not judge,
-    they must only come to the episode's end, and are recorded as unverified.
-    The environment is None where another program did the task: then the answer is that of step ``first``, or where that is 0 of
-    the only step.
+    Raises ``BadCorrection`` when the actions, tried in the environment, do not succeed. Where the environment does not
+    judge, they only have to end the episode, and are recorded as unverified. The environment is None where another
+    program did the task: then the answer is for step ``first``, or, where that is 0, for the only step.
     """
     if not written or not all(text.strip() for text in written):
         raise BadCorrection("a correction must not be empty; give the answer, or each action in its order")
@@ -66,7 +65,7 @@ def correct_by_hand(
 
 
 def _answer(ledger: Ledger, run: TaskRun, environment: Environment | None, text: str, number: int) -> CorrectedStep:
-    """The lesson that a right answer to a task in words teaches."""
+    """The corrected step for a right answer to a task in words."""
     assert run.started is not None
     if environment is None:
         return _answer_step(ledger, run, text, number)
@@ -77,9 +76,9 @@ def _answer(ledger: Ledger, run: TaskRun, environment: Environment | None, text:
 
 
 def _answer_step(ledger: Ledger, run: TaskRun, text: str, number: int) -> CorrectedStep:
-    """The lesson of one step that another program made: to what it asked there, the right answer."""
+    """The corrected step for the right answer to one prompt of another program's run."""
     if not number and len(run.steps) > 1:
-        raise NotPossible(f"run {run.id.hex[:8]} has {len(run.steps)} steps; name the step that the answer is for")
+        raise NotPossible(f"run {run.id.hex[:8]} has {len(run.steps)} steps; say which one the answer is for")
     run.require_step(number or 1)
     step = run.steps[(number or 1) - 1]
     prompt = ledger.get_content(step.prompt)
@@ -98,7 +97,7 @@ def correct_by_demonstration(
 ) -> TaskRun | None:
     """Record the reviewer's script, or the environment's demonstration, as a correction; None when it does not succeed.
 
-    Raises ``UnknownTask`` where the environment demonstrates no such task.
+    Raises ``UnknownTask`` where the environment has no demonstration.
     """
     assert run.started is not None
     script = script or environment.demonstrate(run.started.task)
@@ -109,19 +108,19 @@ def correct_by_demonstration(
 def play_script(
     ledger: Ledger, run: TaskRun, environment: Environment, script: Script, first: int = 1
 ) -> list[Step] | None:
-    """The script's steps, after what the run itself did before step ``first``; None when they do not succeed."""
+    """The script's steps, after the run's own ones before step ``first``; None when they do not succeed."""
     own = answers_before(ledger, run, first)
     try:
         steps = _try(ledger, run, environment, follow_script(script), longest_episode(run), own)
     except ValueError:
-        return None  # The page is none that the script can read.
+        return None  # the script cannot read the page
     return steps if steps and is_success(steps[-1].page) else None
 
 
 def record_script(
     ledger: Ledger, run: TaskRun, environment: Environment, script: Script, shown: Sequence[Step], actor: str
 ) -> TaskRun:
-    """Record what the script has shown, and with it the way out of where the run first got nowhere, for who recovers."""
+    """Record the script's steps; for the recovering role also the script's next step where the run first got stuck."""
     lessons = _lessons(shown)
     stuck = next((step.step for step in run.steps if run.role_of(step) != run.roles[0]), None)
     if stuck is not None and all(lesson.role == run.roles[0] for lesson in lessons):
@@ -134,10 +133,11 @@ def record_script(
 def correct_by_teacher(
     ledger: Ledger, run: TaskRun, environment: Environment, teacher: Teacher, tries: int, actor: str, first: int = 1
 ) -> TaskRun | None:
-    """Let a better model do the failed task from step ``first`` on, ``tries`` times at most; its first success corrects it.
+    """Let a better model do the failed task from step ``first`` on, at most ``tries`` times; its first success is the
+    correction.
 
-    A question in words is answered once, and the answer recorded as unverified: nobody can try it. Raises ``ModelError``
-    when the teacher does not answer.
+    A question in words is answered once, and the answer recorded as unverified. Raises ``ModelError`` when the teacher
+    does not answer.
     """
     started = run.started
     assert started is not None
@@ -147,7 +147,7 @@ def correct_by_teacher(
         return _record(ledger, run, _lessons(steps), "teacher", False, actor) if is_answer and tries else None
     own = answers_before(ledger, run, first)
     for attempt in range(tries):
-        ask = ask_teacher(teacher, TRYING_AGAIN if attempt else 0.0, seed=1000 * attempt)
+        ask = ask_teacher(teacher, RETRY_TEMPERATURE if attempt else 0.0, seed=1000 * attempt)
         steps = _try(ledger, run, environment, ask, longest_episode(run), own)
         if steps and is_success(steps[-1].page):
             return record_lessons(ledger, run, steps, "teacher", actor)
@@ -155,7 +155,7 @@ def correct_by_teacher(
 
 
 def ask_teacher(teacher: Teacher, temperature: float = 0.0, seed: int = 0) -> Actor:
-    """An actor that is the teacher. Blanks around its answer are its manners and no part of it."""
+    """An actor that asks the teacher. White space around its answer is stripped."""
     ask = ask_model(teacher, None, TEACHER_TOKENS, temperature, seed)
 
     def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
@@ -166,7 +166,7 @@ def ask_teacher(teacher: Teacher, temperature: float = 0.0, seed: int = 0) -> Ac
 
 
 def record_lessons(ledger: Ledger, run: TaskRun, steps: Sequence[Step], source: str, actor: str) -> TaskRun:
-    """Record the steps, which came to a good end, as the run's correction: verified where the environment judges."""
+    """Record successful steps as the run's correction: verified where the environment judges."""
     assert run.started is not None
     return _record(ledger, run, _lessons(steps), source, run.started.is_verified, actor)
 
@@ -174,7 +174,7 @@ def record_lessons(ledger: Ledger, run: TaskRun, steps: Sequence[Step], source: 
 def _try(
     ledger: Ledger, run: TaskRun, environment: Environment, actor: Actor, max_steps: int, own: Sequence[str] = ()
 ) -> list[Step]:
-    """The steps that the actor takes after the run's own answers, in a fresh episode of its task."""
+    """The actor's steps after the run's own answers, in a new episode of its task."""
     assert run.started is not None
     task = task_of(ledger, run.started)
     if task is None:
@@ -185,40 +185,40 @@ def _try(
 
 
 def answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:
-    """What the run answered before the step. Raises ``NotPossible`` for a step it has not, and where one was erased."""
+    """The run's answers before the step. Raises ``NotPossible`` for a step it does not have, and for erased answers."""
     if first > 1:
         run.require_step(first)
     answers = [ledger.get_content(step.answer) for step in run.steps[: first - 1]]
-    kept = [answer for answer in answers if answer is not None]
-    if len(kept) < len(answers):
+    present = [answer for answer in answers if answer is not None]
+    if len(present) < len(answers):
         raise NotPossible(f"steps before step {first} of run {run.id.hex} were erased; correct it from its beginning")
-    return kept
+    return present
 
 
 def longest_episode(run: TaskRun) -> int:
-    """Steps after which the run was out of time."""
+    """Steps after which the run failed with a timeout."""
     assert run.started is not None
     return int(run.started.policy.get("run.max_steps", 12))
 
 
 @dataclass(frozen=True)
 class CorrectedStep:
-    """One step of a correction: what is asked, what is right, and the role that it teaches."""
+    """One step of a correction: the prompt, the right answer, and the role that learns it."""
 
     messages: list[Message]
     completion: str
     role: str
     is_instead: bool = False
-    """Whether something else was answered, which could not be carried out."""
+    """Whether the original answer differed and could not be carried out."""
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept."""
-        told = {"messages": self.messages, "completion": self.completion, "role": self.role}
-        return told | {"is_instead": True} if self.is_instead else told
+        """The stored form."""
+        row = {"messages": self.messages, "completion": self.completion, "role": self.role}
+        return row | {"is_instead": True} if self.is_instead else row
 
 
 def _lessons(steps: Sequence[Step]) -> list[CorrectedStep]:
-    """What the steps teach: one that could not be carried out what was done there instead."""
+    """The corrected steps; a step that failed gets the answer that was eventually carried out there."""
     done = effective_answers((step.answer, bool(step.page.error)) for step in steps)
     return [
         CorrectedStep(step.messages, answer, step.role, is_instead=bool(step.page.error))
@@ -232,22 +232,26 @@ def _record(
 ) -> TaskRun:
     rows = [lesson.to_json() for lesson in lessons]
     steps = sum(not lesson.is_instead for lesson in lessons)
-    # Keys are salted, so the same correction is known by its text.
-    known = (it.correction for it in run.corrections if _read(ledger.get_content(it.correction)) == rows)
+    # Keys are salted, so equal corrections are recognised by their text.
+    known = (
+        correction.correction
+        for correction in run.corrections
+        if _read(ledger.get_content(correction.correction)) == rows
+    )
     key = next(known, None) or ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
-    return ledger.write(TaskRun, run.id, lambda it: it.correct(source, key, steps, is_verified, context))
+    return ledger.write(TaskRun, run.id, lambda run: run.correct(source, key, steps, is_verified, context))
 
 
 def _read(correction: str | None) -> Any:
     return None if correction is None else json.loads(correction)
 
 
-def _explain(steps: Sequence[Step], wanted: int) -> str:
+def _explain(steps: Sequence[Step], actions: int) -> str:
     for number, step in enumerate(steps, 1):
         if step.page.error:
             return f"action {number}, {step.answer[:60]!r}: {step.page.error}"
     if steps and steps[-1].page.is_done:
-        return f"after action {len(steps)} of {wanted} the task ended with reward {steps[-1].page.reward:g}"
-    return f"after all {wanted} the task is not done"
+        return f"after action {len(steps)} of {actions} the task ended with reward {steps[-1].page.reward:g}"
+    return f"after all {actions} the task is not done"

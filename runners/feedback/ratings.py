@@ -1,4 +1,4 @@
-"""Recording what a person says of a run."""
+"""Recording a person's rating of a run."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ def record_rating(
     step: int | None = None,
     fault: str | None = None,
 ) -> TaskRun:
-    """Record a person's rating. Raises ``NotPossible``, and ``BadText`` for words that are not valid Unicode."""
+    """Record a person's rating. Raises ``NotPossible``, and ``BadText`` for text that is not valid Unicode."""
     ended = require_ended(run)
     run.attribute(stars, step, fault)
     key = ledger.put(comment, "the comment") if comment else None
     named = keep_issues(ledger, issues)
     context = ledger.context(actor, ended.reference)
     return ledger.write(
-        TaskRun, run.id, lambda it: it.rate(stars, "human", named, key, context, step=step, fault=fault)
+        TaskRun, run.id, lambda run: run.rate(stars, "human", named, key, context, step=step, fault=fault)
     )
 
 
 def keep_issues(ledger: Ledger, issues: Iterable[str]) -> list[str]:
-    """The issues as an event names them: those of ``ISSUES`` by name, others by the content keys of the words."""
+    """The issues as an event names them: those of ``ISSUES`` by name, others by the content keys of their texts."""
     words = filter(None, (issue.strip() for issue in issues))
-    return [it if it in ISSUES else ledger.put(it, "the issue") for it in words]
+    return [word if word in ISSUES else ledger.put(word, "the issue") for word in words]
 
 
 def require_ended(run: TaskRun) -> Any:
-    """How the run ended. Raises ``NotPossible`` where it has not."""
+    """The event that ended the run. Raises ``NotPossible`` where it has not ended."""
     if run.ended is None:
         raise NotPossible(
-            f"run {short_id(run.id.hex)} has not ended; it can be rated and corrected once it has", hint=Hint.END_RUN
+            f"run {short_id(run.id.hex)} has not ended; it can be rated and corrected after that", hint=Hint.END_RUN
         )
     return run.ended

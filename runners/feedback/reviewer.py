@@ -1,7 +1,8 @@
-"""The reviewer, who stands in for the person in demo and benchmark: rates from the task's reward, corrects by demonstration.
+"""The reviewer, which replaces the person in demo and benchmark: it rates by the task's reward and corrects by demonstration.
 
-Its ratings and corrections say so: actor and source are ``reviewer``. Another may take its place (``Reviewer``). The step that
-went wrong is the first that does something else than the script that corrects the run: up to there both saw the same pages.
+The actor and source of its ratings and corrections are ``reviewer``. Another implementation can replace it
+(``Reviewer``). The step that went wrong is the first one that differs from the script that corrects the run: up to
+there both had the same pages.
 """
 
 from __future__ import annotations
@@ -24,42 +25,42 @@ from .corrections import play_script, record_script
 REVIEWER = "reviewer"
 
 ISSUES = {"wrong": "wrong_action", "timeout": "timeout", "error": "system_error", "environment": "system_error"}
-"""The issue that is ticked for each reason a run fails for."""
+"""The issue recorded for each reason of a failure."""
 
 
 class TaskReviewer:
-    """Rates a success 5 and a failure 1, and corrects by the environment's demonstration of the tasks that have one."""
+    """Rates a success 5 and a failure 1, and corrects by the environment's demonstration where there is one."""
 
     def __init__(self, environment: Environment | None = None) -> None:
         self.environment = environment
 
     def rate(self, attempt: Attempt) -> int:
-        """The task's own reward decides."""
+        """The stars by the task's own reward: 5 or 1."""
         return 5 if attempt.is_success else 1
 
     def correct(self, task: str, seed: int) -> Script | None:
-        """The demonstration."""
+        """The environment's demonstration; None where there is none."""
         try:
             return None if self.environment is None else self.environment.demonstrate(task)
         except UnknownTask:
-            return None  # There is none of this task: the rating is all the reviewer can say.
+            return None  # no demonstration of this task: only a rating
 
 
 def load_reviewer(named: str) -> Reviewer:
-    """The reviewer that ``module:object`` names, made where it is a class. Raises ``GrokputerError``."""
+    """The reviewer that ``module:object`` names, instantiated where it is a class. Raises ``GrokputerError``."""
     module, _, name = named.partition(":")
     if not module or not name:
-        raise GrokputerError(f"{named!r} names no reviewer; give one as module:object, as in mine:Strict")
+        raise GrokputerError(f"{named!r} does not name a reviewer; give one as module:object, as in mine:Strict")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as ``python -m`` would
     try:
-        found = getattr(import_module(module), name)
+        loaded = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise GrokputerError(f"the reviewer {named} cannot be had: {error}") from error
-    reviewer: Reviewer = found() if isinstance(found, type) else found
+        raise GrokputerError(f"the reviewer {named} cannot be loaded: {error}") from error
+    reviewer: Reviewer = loaded() if isinstance(loaded, type) else loaded
     for method in ("rate", "correct"):
         if not callable(getattr(reviewer, method, None)):
-            raise GrokputerError(f"{named} is no reviewer: it has no method {method!r}; it needs rate and correct")
+            raise GrokputerError(f"{named} is not a reviewer: it has no method {method!r}; it needs rate and correct")
     return reviewer
 
 
@@ -71,15 +72,17 @@ def review(
     corrects: bool = True,
     reviewer: Reviewer | None = None,
 ) -> TaskRun:
-    """Rate the ended run; with an environment, correct it as well where the rating is low, unless it only rates.
+    """Rate the ended run; with an environment also correct it where the rating is low and the reviewer has a script.
 
-    Who corrects knows which step went wrong and names it; who only rates names none.
+    Only a reviewer that corrects knows which step went wrong, and names it in the rating.
     """
     ended, started = run.ended, run.started
     assert ended is not None and started is not None
     if not started.is_verified:
-        what = "an answer in words" if started.is_question else f"a run of {started.environment}, which does not judge"
-        raise NotPossible(f"the reviewer cannot judge {what}", hint=Hint.RATE)
+        subject = (
+            "an answer in words" if started.is_question else f"a run of {started.environment}, which does not judge"
+        )
+        raise NotPossible(f"the reviewer cannot judge {subject}", hint=Hint.RATE)
     reviewer = reviewer or TaskReviewer(environment)
     stars = check_stars(reviewer.rate(_show(ledger, run)))
     context = ledger.context(REVIEWER, ended.reference)
@@ -87,11 +90,11 @@ def review(
     step = None
     if corrects and stars < GOOD_STARS and environment is not None:
         step = _correct(ledger, run, environment, reviewer)
-    return ledger.write(TaskRun, run.id, lambda it: it.rate(stars, REVIEWER, issues, None, context, step=step))
+    return ledger.write(TaskRun, run.id, lambda run: run.rate(stars, REVIEWER, issues, None, context, step=step))
 
 
 def _correct(ledger: Ledger, run: TaskRun, environment: Environment, reviewer: Reviewer) -> int | None:
-    """Correct the run where the reviewer's script does its task, and return the step at which the run parted from it."""
+    """Correct the run where the reviewer's script does its task; return the first step that differs from the script."""
     assert run.started is not None
     script = reviewer.correct(run.started.task, run.started.seed)
     shown = play_script(ledger, run, environment, script) if script is not None else None
@@ -102,20 +105,20 @@ def _correct(ledger: Ledger, run: TaskRun, environment: Environment, reviewer: R
 
 
 def first_difference(taken: Sequence[str | None], right: Sequence[str]) -> int | None:
-    """The number of the first step taken that does something else than the right one, None where there is none.
+    """The number of the first step that differs from the right one; None where there is none.
 
-    What follows an answer that was erased cannot be known either.
+    After an erased answer nothing can be compared.
     """
     for number, answer in enumerate(taken, 1):
         if answer is None:
             return None
-        if number > len(right) or _means(answer) != _means(right[number - 1]):
+        if number > len(right) or _effect_of(answer) != _effect_of(right[number - 1]):
             return number
     return None
 
 
-def _means(answer: str) -> object:
-    """What the answer does: the number decides, and not how the element's line is spelled."""
+def _effect_of(answer: str) -> object:
+    """The effect of the answer: the element's number counts, not the spelling of its line."""
     return parse_action(answer) or answer.strip()
 
 

@@ -1,7 +1,7 @@
-"""Trying what the page allows: actions that nobody suggested, for tasks that the model alone never gets right.
+"""Exploration: random actions that the page allows, for tasks that the model alone never gets right.
 
-It knows the form of a page and of an action, and no task: a click on whatever can be clicked, and in each field a word that the
-task names. What succeeds by luck is shortened to what it takes, and is then as good an example as any.
+It knows only the forms of pages and actions, and no task: it clicks clickable elements, and types words of the task
+into fields. A success by luck is shortened to the necessary steps, and is then a valid example.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ FIELDS = (
     "input.number",
     "textarea",
 )
-"""Kinds of line that take a text."""
+"""Kinds of page lines that take a text."""
 
 FILLS_FIRST = 0.75
-"""How often an empty field is filled, where there is one, before anything is clicked; chosen: forms are sent last."""
+"""Probability of filling an empty field, where there is one, before a click; chosen: forms are submitted last."""
 
 _QUOTED = re.compile(r'"([^"]+)"')
 _NAME = re.compile(r"(?<!^)(?<![.!?] )\b(?:[A-Z]\w*|\w*\d\w*)")
 
 
 def explore(page: Page, history: Sequence[str], draw: random.Random) -> str:
-    """An action that the page allows and that was not done before; ``DONE`` when there is none."""
+    """A random action that the page allows and that was not done before; ``DONE`` when there is none."""
     fills, presses = _fills(page, history), _presses(page, history)
     if fills and (not presses or draw.random() < FILLS_FIRST):
         return draw.choice(fills)
@@ -42,7 +42,7 @@ def explore(page: Page, history: Sequence[str], draw: random.Random) -> str:
 
 
 def named_words(task: str) -> list[str]:
-    """What the task names: its quoted words, or else those with a capital or a digit in the midst of a sentence."""
+    """The names in the task: its quoted words, or else words with a capital letter or digit inside a sentence."""
     return list(dict.fromkeys(_QUOTED.findall(task) or _NAME.findall(task)))
 
 
@@ -63,7 +63,7 @@ def _press(line: Line) -> str:
 
 
 def rewrite(written: str, page: Page) -> str | None:
-    """The action on the element of the same number as the page has it now; None where there is no such element."""
+    """The action on the element with the same number, with its current line; None where there is no such element."""
     action = parse_action(written)
     if action is None or action.verb == "DONE":
         return written if action is not None else None

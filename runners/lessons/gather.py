@@ -1,8 +1,8 @@
-"""Getting more to learn from before a dataset is built: own retries, practice, a teacher model, and the teacher's variations.
+"""Collecting more examples before a dataset is built: retries, practice, and a teacher's corrections and variations.
 
-Failed runs that nobody corrected are tried again, first by the model itself and then by the teacher, and a success becomes
-the run's correction. In between, the model practises such tasks on fresh pages. Held-out instances are left alone: nothing
-is learnt from them.
+Failed runs without a correction are tried again, first by the model itself and then by the teacher; a success becomes
+the run's correction. In between, the model practises such tasks on fresh pages. Held-out instances are excluded:
+nothing is learnt from them.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from .retries import RetryPolicy, correct_by_retries
 from .variations import vary_run
 
 Say = Callable[[str], None]
-"""Told, in a line, what could not be done and why."""
+"""Called with one line for each part that could not be done, with the reason."""
 
 
 def collect_examples(
-    ledger: Ledger, parts: Services, requested: TrainingRequested, policy: Policy, say: Say = lambda line: None
+    ledger: Ledger, services: Services, requested: TrainingRequested, policy: Policy, say: Say = lambda line: None
 ) -> None:
-    """Correct what can be corrected, then vary what was.
+    """Correct failed runs where possible, then vary the corrections.
 
-    What cannot be done here is left out; ``say`` is told why, each reason once.
+    What cannot be done on this machine is left out; ``say`` gets each reason once.
     """
     role, recipe, say = requested.role, Recipe.from_json(requested.recipe), _once(say)
     if requested.retries:
@@ -46,50 +46,51 @@ def collect_examples(
         sampling = RetryPolicy(
             requested.parent, requested.retries, training.retry_temperature, training.retry_exploration
         )
-        _retry(ledger, parts, requested, sampling, say)
+        _retry(ledger, services, requested, sampling, say)
         if pages := policy.training(role).practice:
-            _practise(ledger, parts, requested, pages, sampling, say)
+            _practise(ledger, services, requested, pages, sampling, say)
     try:
-        teacher = parts.teacher(policy, role)
+        teacher = services.teacher(policy, role)
         if teacher is None:
             return
         for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
             if run.started.is_verified or recipe.teacher_answers:
-                _teach(ledger, parts, run, teacher, policy.teacher(role).tries, say)
+                _teach(ledger, services, run, teacher, policy.teacher(role).tries, say)
         count = policy.teacher(role).variations
         for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
-            vary(ledger, parts, run, teacher, count, say=say)
+            vary(ledger, services, run, teacher, count, say=say)
     except ModelError as error:
-        # What others corrected is still there to learn from.
-        say(f"the teacher is not asked any more before this training: {error}")
+        # The other corrections can still be learnt from.
+        say(f"the teacher is not asked again before this training: {error}")
 
 
 def vary(
     ledger: Ledger,
-    parts: Services,
+    services: Services,
     run: PastRun,
     teacher: Teacher,
     count: int,
     actor: str = ACTOR,
     say: Say = lambda line: None,
 ) -> int:
-    """Let the teacher vary the run's lesson ``count`` times; how many examples came of it.
+    """Let the teacher vary the run's correction ``count`` times; the number of examples.
 
-    ``say`` is told why the run cannot be varied here. Raises ``ModelError`` when the teacher does not answer.
+    ``say`` gets the reason where the run cannot be varied on this machine. Raises ``ModelError`` when the teacher does
+    not answer.
     """
     environment = run.started.environment
-    with _passing_over(say, f"the teacher cannot vary runs of {environment} here", but=(ModelError,)):
-        return vary_run(ledger, run, parts.environment(environment), teacher, count, actor)
+    with _skip_on_error(say, f"the teacher cannot vary runs of {environment} here", but=(ModelError,)):
+        return vary_run(ledger, run, services.environment(environment), teacher, count, actor)
     return 0
 
 
 def find_uncorrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
-    """The badly rated runs of the role, at fault themselves, that nobody corrected and that may be learnt from."""
+    """Badly rated runs without a correction, with the role at fault, that may be learnt from."""
     return [run for run in _teaching_runs(ledger, role, held_out_share) if _is_uncorrected(run, below_stars)]
 
 
 def find_corrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
-    """The corrected runs of the role's own that are learnt from."""
+    """Corrected runs of the role's own that may be learnt from."""
     return [run for run in _teaching_runs(ledger, role, held_out_share) if _is_corrected(run, below_stars)]
 
 
@@ -105,12 +106,12 @@ def _is_corrected(run: PastRun, below_stars: int) -> bool:
 def _teaching_runs(ledger: Ledger, role: str, held_out_share: float) -> list[PastRun]:
     events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
     runs = collect_runs(events, role, ledger.get_content)
-    kept_back = find_held_out(runs, held_out_share)
-    return [run for run in runs if run.instance not in kept_back]
+    held_out = find_held_out(runs, held_out_share)
+    return [run for run in runs if run.instance not in held_out]
 
 
 def _is_own_fault(run: PastRun) -> bool:
-    """Whether it failed by what the role did, as far as anybody knows. Where no environment judges, its rating has said so."""
+    """Whether the run failed by the role's own steps, as far as known. Where no environment judges, the rating decides."""
     if not run.started.is_verified:
         return run.ended is not None
     is_tried = isinstance(run.ended, TaskFailed) and run.ended.reason in OWN_FAULTS
@@ -118,12 +119,12 @@ def _is_own_fault(run: PastRun) -> bool:
 
 
 def _first_turn(run: PastRun) -> int:
-    """The step from which the role is to do it better: the run's first, or the first that was its turn in another's run."""
+    """The step from which the role must improve: the first, or in another role's run the role's first own step."""
     return 1 if run.started.role == run.role else run.steps[0].step
 
 
-def _retry(ledger: Ledger, parts: Services, requested: TrainingRequested, sampling: RetryPolicy, say: Say) -> None:
-    """Let the model itself try again what failed, in each environment that is to be had here."""
+def _retry(ledger: Ledger, services: Services, requested: TrainingRequested, sampling: RetryPolicy, say: Say) -> None:
+    """Let the model retry failed runs, in each environment that is available here."""
     share = Recipe.from_json(requested.recipe).held_out_share
     places: dict[str, list[PastRun]] = {}
     for run in find_uncorrected(ledger, requested.role, requested.below_stars, share):
@@ -131,21 +132,21 @@ def _retry(ledger: Ledger, parts: Services, requested: TrainingRequested, sampli
             places.setdefault(run.started.environment, []).append(run)
     for name, runs in places.items():
         failed = ((ledger.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
-        what = f"failed runs of {name} are not tried again"
-        with _passing_over(say, what):
-            parts.prepare(requested.parent)
-            place, told = parts.environment(name), _fault_told(say, what)
-            for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, on_fault=told):
+        problem = f"failed runs of {name} are not tried again"
+        with _skip_on_error(say, problem):
+            services.prepare(requested.parent)
+            place, report = services.environment(name), _reporter(say, problem)
+            for _ in correct_by_retries(ledger, failed, place, services.model, sampling, ACTOR, on_fault=report):
                 pass
 
 
 def _practise(
-    ledger: Ledger, parts: Services, requested: TrainingRequested, pages: int, sampling: RetryPolicy, say: Say
+    ledger: Ledger, services: Services, requested: TrainingRequested, pages: int, sampling: RetryPolicy, say: Say
 ) -> None:
-    """Let the model practise the tasks of the runs that are learnt from, in each environment that is to be had here.
+    """Let the model practise the tasks of the runs that are learnt from, in each environment that is available here.
 
-    Where somebody has shown how a task is done, nothing is explored: the shortest way is known in hindsight alone, as that to
-    the tab with the link, and would be taught against the way that was shown, which looks into one tab after another.
+    Where a task has been demonstrated, nothing is explored. The shortest way is often known only in hindsight, for
+    instance which tab has the link. It would contradict the demonstration, which looks into one tab after another.
     """
     share, below = Recipe.from_json(requested.recipe).held_out_share, requested.below_stars
     is_shown: dict[tuple[str, str], bool] = {}
@@ -156,23 +157,26 @@ def _practise(
             shows = run.correction is not None and run.correction.source != "retry"
             is_shown[task] = is_shown.get(task, False) or shows
     for environment in sorted({name for name, _ in is_shown}):
-        for manner, shown in ((sampling, False), (replace(sampling, exploration=0.0), True)):
-            tasks = sorted(task for (place, task), it in is_shown.items() if place == environment and it == shown)
-            what = f"tasks of {environment} are not practised"
-            with _passing_over(say, what):
-                parts.prepare(requested.parent)
-                practise(ledger, parts, requested, environment, tasks, pages, manner, _fault_told(say, what))
+        for retries, is_wanted in ((sampling, False), (replace(sampling, exploration=0.0), True)):
+            tasks = sorted(
+                task for (place, task), shown in is_shown.items() if place == environment and shown == is_wanted
+            )
+            problem = f"tasks of {environment} are not practised"
+            with _skip_on_error(say, problem):
+                services.prepare(requested.parent)
+                practise(ledger, services, requested, environment, tasks, pages, retries, _reporter(say, problem))
 
 
-def _teach(ledger: Ledger, parts: Services, past: PastRun, teacher: Teacher, tries: int, say: Say) -> None:
+def _teach(ledger: Ledger, services: Services, past: PastRun, teacher: Teacher, tries: int, say: Say) -> None:
     run, name = ledger.get(TaskRun, UUID(past.id)), past.started.environment
-    with _passing_over(say, f"the teacher cannot do failed runs of {name} again", but=(ModelError,)):
-        correct_by_teacher(ledger, run, parts.environment(name), teacher, tries, ACTOR, _first_turn(past))
+    with _skip_on_error(say, f"the teacher cannot do failed runs of {name} again", but=(ModelError,)):
+        correct_by_teacher(ledger, run, services.environment(name), teacher, tries, ACTOR, _first_turn(past))
 
 
 @contextmanager
-def _passing_over(say: Say, what: str, but: tuple[type[GrokputerError], ...] = ()) -> Iterator[None]:
-    """Say why when it cannot be done here: what others corrected is still there to learn from. A log's errors are raised."""
+def _skip_on_error(say: Say, what: str, but: tuple[type[GrokputerError], ...] = ()) -> Iterator[None]:
+    """Report a failure to ``say`` and continue, because the other corrections can still be learnt from. Errors of the
+    log are raised."""
     try:
         yield
     except GrokputerError as error:
@@ -181,17 +185,17 @@ def _passing_over(say: Say, what: str, but: tuple[type[GrokputerError], ...] = (
         say(f"{what}: {error}")
 
 
-def _fault_told(say: Say, what: str) -> Callable[[GrokputerError], None]:
+def _reporter(say: Say, what: str) -> Callable[[GrokputerError], None]:
     return lambda error: say(f"{what}: {error}")
 
 
 def _once(say: Say) -> Say:
-    """The same, but each line is said once: a hundred runs may lack the one browser."""
-    told: set[str] = set()
+    """The same function, but each line is reported once: a hundred runs may lack the same browser."""
+    reported: set[str] = set()
 
     def tell(line: str) -> None:
-        if line not in told:
-            told.add(line)
+        if line not in reported:
+            reported.add(line)
             say(line)
 
     return tell

@@ -1,4 +1,4 @@
-"""Recording a set of examples from outside: content of the log from then on, so every dataset can be built from it alone."""
+"""Recording an imported set of examples as content of the log, so that every dataset can be built from the log alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | None, actor: str) -> bool:
-    """Record the set for the role; False when it was recorded before. The license is the set's own where none is given.
+    """Record the set for the role; False when it was recorded before. Without ``license`` the set's own one is recorded.
 
     Raises ``BadText`` for a license that is not valid Unicode.
     """
@@ -33,10 +33,10 @@ def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | Non
         "license": _put_license(ledger, license or read.license),
         "reasons": dict(read.reasons),
     }
-    ledger.write(ExampleSet, id, lambda it: it.import_(ledger.context(actor), **fields))
+    ledger.write(ExampleSet, id, lambda examples: examples.import_(ledger.context(actor), **fields))
     return True
 
 
 def _put_license(ledger: Ledger, terms: str) -> str:
-    """The terms as content; ``unknown`` is no text of anybody and stays as it is."""
-    return terms if terms == UNKNOWN else ledger.put(terms, "--license")
+    """The terms as content; ``unknown`` is no text of a person and stays plain."""
+    return terms if terms == UNKNOWN else ledger.put(terms, "the license")

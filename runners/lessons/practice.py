@@ -1,7 +1,7 @@
-"""Practice: fresh pages of the tasks that failed, played by what is live; what fails there too, own retries correct.
+"""Practice: fresh pages of failed tasks, played by the live adapter; retries correct those that fail.
 
-Nobody rates these runs: the environment says how each ended. They are in the log, pinned, so they count in no window, and their
-corrections are learnt from like any other.
+These runs are not rated: the environment judges each. They are in the log, pinned, so they count in no window; their
+corrections are learnt from like others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .retries import RetryPolicy, correct_by_retries
 
 def practise(
     ledger: Ledger,
-    parts: Services,
+    services: Services,
     requested: TrainingRequested,
     environment: str,
     tasks: Sequence[str],
@@ -33,16 +33,15 @@ def practise(
     sampling: RetryPolicy,
     on_fault: Callable[[GrokputerError], None],
 ) -> None:
-    """Play so many fresh pages of each of the environment's tasks before the training, and correct those that fail.
+    """Play ``pages`` fresh pages of each of the environment's tasks before the training, and correct those that fail.
 
-    A run that was made before the worker was killed is not made again. ``on_fault`` is told why one cannot be tried again.
-    Raises ``EnvironmentUnavailable``, ``UnknownTask``,
-    ``ModelError``.
+    A run that exists already, because the worker was killed, is not made again. ``on_fault`` gets the reason where a
+    run cannot be tried again. Raises ``EnvironmentUnavailable``, ``UnknownTask``, ``ModelError``.
     """
-    place = parts.environment(environment)
-    runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, ACTOR)
+    place = services.environment(environment)
+    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, ACTOR)
     route, training = Route(Arm.PINNED, sampling.adapter, None, requested.role), requested.originator_id.hex
-    played, wanted = [], []
+    played, specs = [], []
     for name in tasks:
         for page in range(pages):
             run, id = find_run(ledger, partial(derive_id, "practice", training, environment, name, page))
@@ -50,10 +49,10 @@ def practise(
                 played.append(run)
             elif id is not None:
                 seed = derive_id("practice page", training, environment, name, page).int % LARGEST_SEED
-                wanted.append(RunSpec(Task(environment, name, seed, requested.role), id, route))
-    played += run_batch(runner, wanted, place, parts.state)
+                specs.append(RunSpec(Task(environment, name, seed, requested.role), id, route))
+    played += run_batch(runner, specs, place, services.state)
     failed = [(run, 1) for run in played if not run.corrections and _has_failed(run)]
-    for _ in correct_by_retries(ledger, failed, place, parts.model, sampling, ACTOR, on_fault=on_fault):
+    for _ in correct_by_retries(ledger, failed, place, services.model, sampling, ACTOR, on_fault=on_fault):
         pass
 
 

@@ -1,8 +1,8 @@
-"""Own retries: failed tasks done again with sampling, many at a time; the first success of each becomes its correction.
+"""Retries: failed tasks are repeated with sampling, many in parallel; the first success of each becomes its correction.
 
-Attempts of different runs go side by side, so that the model answers in batches; those of one run follow each other and
-stop at the first success. What the model does by itself comes first; in the later half of the attempts some steps are explored:
-drawn from what the page allows.
+Attempts of different runs are parallel, so that the model answers in batches. Attempts of one run follow each other and
+stop at the first success. The first half of the attempts is the model's own; in the later half some steps are explored:
+random actions that the page allows.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from ..store.ledger import Ledger
 from .exploration import explore, rewrite
 
 LOSSES = 2
-"""Times a run may lose its browser: it takes all who play in it along, and most are none of its undoing; chosen."""
-APART = 1000
-"""What lies between the sampling seeds of two attempts: more than one has steps."""
+"""Times that a run may lose its browser; chosen: a lost browser affects all parallel runs, and most did not cause it."""
+SEED_STEP = 1000
+"""Difference between the sampling seeds of two attempts: more than the steps of one."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How a task is tried again: with which adapter, how often at most, and how boldly."""
+    """How a task is retried: the adapter, the most attempts, and the sampling."""
 
     adapter: str | None
     attempts: int
     temperature: float
     exploration: float = 0.0
-    """The share of steps in the later half of the attempts that are drawn from what the page allows, in [0, 1]."""
+    """The share of random steps in the later half of the attempts, in [0, 1]."""
 
 
 def correct_by_retries(
@@ -52,36 +52,39 @@ def correct_by_retries(
     on_fault: Callable[[GrokputerError], None] | None = None,
     width: int = WIDTH,
 ) -> Iterator[TaskRun]:
-    """Do each failed run's task again from its step (from 1) on, and yield the runs that this corrected.
+    """Repeat each failed run's task from its step (from 1) on, and yield the corrected runs.
 
-    A run that cannot be tried again here raises ``GrokputerError``; with ``on_fault`` that is told why, and the others go
-    on. ``LogError`` is raised in any case.
+    A run that cannot be repeated here raises ``GrokputerError``; with ``on_fault``, that gets the error, and the other
+    runs continue. ``LogError`` is always raised.
     """
     waiting = iter(failed)
     playing: list[_Retry] = []
     while True:
         for run, first in islice(waiting, width - len(playing)):
-            playing.append(_Retry(ledger, run, first, environment, {it.seat for it in playing}))
+            playing.append(_Retry(ledger, run, first, environment, {attempt.seat for attempt in playing}))
         if not playing:
             return
-        for it in playing:
-            it.explore(sampling)
-        asking = [it for it in playing if not it.is_over]
-        answers = model.complete_many([it.request(sampling) for it in asking])
-        for it, answer in zip(asking, answers, strict=True):
-            it.take(answer)
-        for it in [it for it in playing if it.has_succeeded]:
-            it.shorten()
-            yield record_lessons(ledger, it.run, it.lessons, "retry", actor)
-        before, playing = playing, [it for it in playing if not it.has_succeeded and it.goes_on(sampling.attempts)]
-        for fault in (it.fault for it in before if it.fault is not None):
+        for retry in playing:
+            retry.explore(sampling)
+        asking = [attempt for attempt in playing if not attempt.is_over]
+        answers = model.complete_many([attempt.request(sampling) for attempt in asking])
+        for retry, answer in zip(asking, answers, strict=True):
+            retry.take(answer)
+        for retry in [attempt for attempt in playing if attempt.has_succeeded]:
+            retry.shorten()
+            yield record_lessons(ledger, retry.run, retry.lessons, "retry", actor)
+        before, playing = (
+            playing,
+            [attempt for attempt in playing if not attempt.has_succeeded and attempt.goes_on(sampling.attempts)],
+        )
+        for fault in (attempt.fault for attempt in before if attempt.fault is not None):
             if on_fault is None:
                 raise fault
             on_fault(fault)
 
 
 class _Retry:
-    """A failed run that is being tried again, attempt after attempt."""
+    """A failed run that is being retried, attempt after attempt."""
 
     def __init__(
         self, ledger: Ledger, run: TaskRun, first: int, environment: Environment, taken: set[tuple[str, int]]
@@ -96,7 +99,7 @@ class _Retry:
         self.attempt, self.losses, self.explored = 0, 0, 0
         self.episode: Episode | None = None
         self.fault: GrokputerError | None = None
-        """Why the run cannot be tried again here."""
+        """Why the run cannot be retried here; None while it can."""
         self._steps: list[Step] = []
         with self._possibly_at_fault():
             self.own = answers_before(ledger, run, first)
@@ -113,17 +116,17 @@ class _Retry:
 
     @property
     def lessons(self) -> Sequence[Step]:
-        """The attempt's steps, without those that the run itself had made before."""
+        """The attempt's steps, without the run's own steps before it."""
         return self._steps[len(self.own) :]
 
     def request(self, sampling: RetryPolicy) -> Request:
-        """What is asked next."""
+        """The next request to the model."""
         assert self.episode is not None
-        seed = APART * self.attempt + len(self.episode.history)
+        seed = SEED_STEP * self.attempt + len(self.episode.history)
         return Request(self.episode.ask(), sampling.adapter, self.max_tokens, sampling.temperature, seed)
 
     def explore(self, sampling: RetryPolicy) -> None:
-        """Take the steps that come next and are explored, of an attempt in which some are."""
+        """Take the random steps that come next, in attempts with exploration."""
         while not self.is_over and 2 * self.attempt > sampling.attempts:
             assert self.episode is not None
             draw = random.Random(f"{self.run.id}/{self.attempt}/{len(self.episode.history)}")
@@ -133,14 +136,15 @@ class _Retry:
             self.take(Completion(explore(self.episode.page, self.episode.history, draw), None, None, 0))
 
     def shorten(self) -> None:
-        """Leave out of an explored success whatever it does without: one step after another is tried without, the last kept."""
+        """Remove unnecessary steps of an explored success: the episode is repeated without each step in turn, except
+        the last."""
         step = 0
         while self.explored and step < len(self.lessons) - 1:
-            if not self._replays([it.answer for index, it in enumerate(self.lessons) if index != step]):
+            if not self._replays([other.answer for index, other in enumerate(self.lessons) if index != step]):
                 step += 1
 
     def _replays(self, answers: Sequence[str]) -> bool:
-        """Take the steps of these answers anew, and whether they do the task; else all is as it was."""
+        """Repeat the episode with these answers; whether they do the task. If not, the earlier state is restored."""
         before = self.episode, self._steps
         with contextlib.suppress(EnvironmentUnavailable):
             self._restart()
@@ -156,7 +160,7 @@ class _Retry:
         return False
 
     def take(self, answer: Completion | GrokputerError) -> None:
-        """Carry out what was answered."""
+        """Carry out the answer."""
         assert self.episode is not None
         with self._possibly_at_fault():
             if isinstance(answer, GrokputerError):
@@ -164,7 +168,7 @@ class _Retry:
             self._steps.append(self.episode.take(self.episode.ask(), answer))
 
     def goes_on(self, attempts: int) -> bool:
-        """Whether it is under way still; an attempt that has failed is followed by the next, up to so many."""
+        """Whether it is still active; after a failed attempt the next one begins, at most ``attempts``."""
         if self.fault is None and self.is_over and self.attempt < attempts:
             with self._possibly_at_fault():
                 self._begin()
@@ -178,7 +182,7 @@ class _Retry:
         self._restart()
 
     def _restart(self) -> None:
-        """The task from its beginning, and the run's own steps before the one that went wrong."""
+        """Begin the task again, with the run's own steps before the one that went wrong."""
         assert self.asked is not None
         page = self.place.reset(self.asked.task, self.asked.seed)
         self.episode = Episode(self.place, page, len(self.own) + self.max_steps, self.asked.role)
@@ -197,5 +201,5 @@ class _Retry:
             self.losses += isinstance(error, EnvironmentUnavailable)
             if not isinstance(error, EnvironmentUnavailable) or self.losses >= LOSSES:
                 self.fault = error
-            elif self.episode is not None:  # the same attempt once more
+            elif self.episode is not None:  # repeat the same attempt
                 self.episode, self.attempt = None, self.attempt - 1

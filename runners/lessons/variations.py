@@ -1,7 +1,7 @@
-"""Variations of a lesson, made by a teacher: a question in other words, whose answer stays; a task from other seeds.
+"""Variations of a correction by a teacher: a question in other words with the same answer, or a task from other seeds.
 
-A task's variation counts only when the teacher did it in the environment. A variation of a question is of the same instance
-as the question, and of a task no seed is taken that could ever be held out, so the held-out split stays whole.
+A task's variation counts only when the teacher succeeded in the environment. A varied question belongs to the instance
+of the original. A varied task never uses a seed that could be held out. So the held-out split stays intact.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..feedback.corrections import TEACHER_TOKENS, ask_teacher
 from ..store.ledger import Ledger
 
 ATTEMPTS = 2
-"""Other seeds that are tried for each variation wanted; chosen."""
+"""Seeds that are tried for each variation wanted; chosen."""
 
 REPHRASE = (
     "Write the following question in {count} other ways. Each must mean exactly the same, so that the same answer is right. "
@@ -36,9 +36,9 @@ REPHRASE = (
 
 
 def vary_run(ledger: Ledger, run: PastRun, environment: Environment, teacher: Teacher, count: int, actor: str) -> int:
-    """Record ``count`` variations of the corrected run's lesson, or as many as come out; how many examples they are.
+    """Record up to ``count`` variations of the corrected run; the number of examples.
 
-    A run that was varied before stays as it is, and so does one whose task cannot be done again and judged. Raises
+    A run that was varied before is skipped, and so is one whose task cannot be repeated and judged. Raises
     ``ModelError`` when the teacher does not answer.
     """
     if run.variations or run.correction is None:
@@ -46,33 +46,37 @@ def vary_run(ledger: Ledger, run: PastRun, environment: Environment, teacher: Te
     is_question = run.started.is_question
     if not (is_question or run.started.is_repeatable):
         return 0
-    made = _rephrase(ledger, run, teacher, count) if is_question else _other_seeds(run, environment, teacher, count)
-    if not made:
+    variations = (
+        _rephrase(ledger, run, teacher, count) if is_question else _other_seeds(run, environment, teacher, count)
+    )
+    if not variations:
         return 0
-    dataset = dataset_hash(made)
+    dataset = dataset_hash(variations)
     fields = {
         "role": run.started.role,
-        "examples": ledger.put(encode_examples(made).decode(), "what the teacher said"),
+        "examples": ledger.put(encode_examples(variations).decode(), "the teacher's answer"),
         "dataset": dataset,
-        "count": len(made),
+        "count": len(variations),
         "run": run.id,
         "teacher": teacher.model,
         "is_verified": not is_question,
     }
     context = ledger.context(actor, run.correction.reference)
-    ledger.write(ExampleSet, example_set_id(run.started.role, dataset), lambda it: it.synthesize(context, **fields))
-    return len(made)
+    ledger.write(
+        ExampleSet, example_set_id(run.started.role, dataset), lambda examples: examples.synthesize(context, **fields)
+    )
+    return len(variations)
 
 
 def _rephrase(ledger: Ledger, run: PastRun, teacher: Teacher, count: int) -> list[Example]:
     assert run.correction is not None
-    question, kept = ledger.get_content(run.started.task), ledger.get_content(run.correction.correction)
-    if question is None or kept is None:
+    question, correction = ledger.get_content(run.started.task), ledger.get_content(run.correction.correction)
+    if question is None or correction is None:
         return []
-    answer = json.loads(kept)[-1]["completion"]
+    answer = json.loads(correction)[-1]["completion"]
     request = REPHRASE.format(count=count, question=question)
-    said = teacher.complete([{"role": "user", "content": request}], max_tokens=TEACHER_TOKENS, temperature=0.7).text
-    others = {words(text): text.strip() for text in _read_list(said) if text.strip()}
+    reply = teacher.complete([{"role": "user", "content": request}], max_tokens=TEACHER_TOKENS, temperature=0.7).text
+    others = {words(text): text.strip() for text in _read_list(reply) if text.strip()}
     others.pop(words(question), None)
     return [
         _example(run, run.instance, observe(Page(text, (), is_question=True), []), answer, 0)
@@ -80,34 +84,36 @@ def _rephrase(ledger: Ledger, run: PastRun, teacher: Teacher, count: int) -> lis
     ]
 
 
-def _read_list(said: str) -> list[str]:
-    """The strings of the JSON list in what the teacher said, whatever it said around it."""
-    found = re.search(r"\[.*\]", said, re.DOTALL)
+def _read_list(reply: str) -> list[str]:
+    """The strings of the JSON list in the teacher's reply; other text around the list is ignored."""
+    match = re.search(r"\[.*\]", reply, re.DOTALL)
     try:
-        listed = json.loads(found.group()) if found else []
+        listed = json.loads(match.group()) if match else []
     except (ValueError, RecursionError):
         return []
     return [text for text in listed if isinstance(text, str) and is_unicode(text)]
 
 
 def _other_seeds(run: PastRun, environment: Environment, teacher: Teacher, count: int) -> list[Example]:
-    made: list[Example] = []
-    done = 0
+    examples: list[Example] = []
+    successes = 0
     max_steps = int(run.started.policy.get("run.max_steps", 12))
     for seed in _seeds(run, count * ATTEMPTS):
-        if done == count:
+        if successes == count:
             break
         actor = ask_teacher(teacher, seed=seed)
         steps = list(play(environment, environment.reset(run.started.task, seed), actor, max_steps))
         if steps and is_success(steps[-1].page):
-            done += 1
+            successes += 1
             instance = _instance(run, seed)
-            made += [_example(run, instance, it.messages, it.answer, number) for number, it in enumerate(steps)]
-    return made
+            examples += [
+                _example(run, instance, step.messages, step.answer, number) for number, step in enumerate(steps)
+            ]
+    return examples
 
 
 def _seeds(run: PastRun, count: int) -> Iterator[int]:
-    """``count`` other seeds, always the same for the same run, none of which is held out at any share."""
+    """``count`` other seeds, always the same for the same run; none of them can be held out at any share."""
     number = found = 0
     while found < count:
         digest = hashlib.sha256(f"{run.id}/{number}".encode()).digest()

@@ -1,4 +1,4 @@
-"""The files that hold sessions of other programs: found, read as strict JSON, and cut into rows that say where they stand."""
+"""Session files of other programs: found, read as strict JSON, and split into rows with their places."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from ...domain.errors import InvalidSession
 from ...domain.text import show_fault
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
-"""The files that are looked into where a folder is given."""
+"""The files that are read in a folder."""
 
 DEEPEST = 100
-"""Levels of lists and objects within a session; chosen: far more than any log has, far fewer than Python's limit."""
+"""Most levels of lists and objects in a session; chosen: far more than any log has, far fewer than Python's limit."""
 
 SHOWN = 60
-"""Characters of a refused value that are shown."""
+"""Characters of a refused value that a message shows."""
 
 
 class Decimal(float):
-    """A number with a fraction or an exponent, or one that is none (``NaN``), with its text in the file."""
+    """A number with a fraction or exponent, or ``NaN`` or an infinity, with its text in the file."""
 
     text: str
 
     def __new__(cls, text: str) -> Decimal:
-        """The number; its text is kept."""
+        """The number, with its text."""
         number = super().__new__(cls, text)
         number.text = text
         return number
 
 
 def read_rows(paths: Sequence[Path]) -> Iterator[tuple[str, Any]]:
-    """Each session of the files, and of all files below folders, in order, with where it stands.
+    """Each session of the files, and of all files below folders, in order, with its place.
 
-    Raises ``InvalidSession`` for what is not JSON, is not text in UTF-8, says a key twice, or is nested too deep.
+    Raises ``InvalidSession`` for a file that is not JSON or not UTF-8, repeats a key, or is nested too deep.
     """
     for path in paths:
         for file in _files(path):
@@ -48,10 +48,12 @@ def read_rows(paths: Sequence[Path]) -> Iterator[tuple[str, Any]]:
 
 
 def show_value(value: Any) -> str:
-    """The value as JSON on one line, cut where it is long, with what no screen should get written as escapes."""
+    """The value as JSON on one line, cut where it is long, with unprintable characters escaped."""
     text = value.text if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False, default=str)
     cut = f"{text[:SHOWN]}…" if len(text) > SHOWN else text
-    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in cut)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in cut
+    )
 
 
 def _files(path: Path) -> list[Path]:
@@ -59,14 +61,14 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise InvalidSession(f"there is no {path}; give a session.json, a folder of them, or JSON Lines of sessions")
-    found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
-    if not found:
-        raise InvalidSession(f"{path} holds no session; wanted are files that end with {', '.join(SUFFIXES)}")
-    return found
+    files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    if not files:
+        raise InvalidSession(f"{path} holds no session; it needs files that end with {', '.join(SUFFIXES)}")
+    return files
 
 
 def _read(file: Path) -> list[tuple[str, Any]]:
-    """The file's rows: of JSON Lines each line, of one JSON document each item of its list, or the one session that it is."""
+    """The file's rows: the lines of JSON Lines, or the items of one JSON list, or the one session."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -79,13 +81,13 @@ def _read(file: Path) -> list[tuple[str, Any]]:
             return [(f"{file} line {number}", _parse(f"{file} line {number}", line)) for number, line in lines]
     if not lines:
         return []
-    whole = _parse(str(file), text)
-    rows = whole if isinstance(whole, list) else [whole]
+    document = _parse(str(file), text)
+    rows = document if isinstance(document, list) else [document]
     return [(f"{file} session {number}" if len(rows) > 1 else str(file), row) for number, row in enumerate(rows, 1)]
 
 
 def _try(text: str) -> Any:
-    """The JSON value, or the error that it is none."""
+    """The JSON value, or the error."""
     try:
         return _parse("", text)
     except ValueError as error:
@@ -109,22 +111,20 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"a number of {len(text)} digits is longer than any that is read") from None
+        raise ValueError(f"a number of {len(text)} digits is too long to be read") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
-            raise ValueError(
-                f"the key {show_value(key)} stands twice in one object, so it is not known which one counts"
-            )
-        found[key] = value
-    return found
+        if key in values:
+            raise ValueError(f"the key {show_value(key)} stands twice in one object, which is ambiguous")
+        values[key] = value
+    return values
 
 
 def _check(where: str, row: Any) -> None:
-    """Raise ``InvalidSession`` where the row is nested too deep or holds text that no file can hold as UTF-8."""
+    """Raise ``InvalidSession`` where the row is nested too deep or holds text that is not valid Unicode."""
     waiting: list[tuple[str, Any, int]] = [("", row, 1)]
     while waiting:
         path, value, depth = waiting.pop()
@@ -133,11 +133,11 @@ def _check(where: str, row: Any) -> None:
         if isinstance(value, str):
             _check_text(where, path or "the session", value)
         elif isinstance(value, list):
-            waiting += [(f"{path}[{number}]", it, depth + 1) for number, it in enumerate(value, 1)]
+            waiting += [(f"{path}[{number}]", item, depth + 1) for number, item in enumerate(value, 1)]
         elif isinstance(value, dict):
-            for key, it in value.items():
+            for key, item in value.items():
                 _check_text(where, f"a key of {path or 'the session'}", key)
-                waiting.append((f"{path}.{key}" if path else key, it, depth + 1))
+                waiting.append((f"{path}.{key}" if path else key, item, depth + 1))
 
 
 def _check_text(where: str, path: str, text: str) -> None:

@@ -26,64 +26,68 @@ SAYS_FAILED = "the session says that it failed"
 
 @dataclass
 class Recorded:
-    """What became of the sessions that were given."""
+    """The result of an import of sessions."""
 
     new: int = 0
     there: int = 0
-    """Sessions that are in the log already, or were given twice."""
+    """Sessions that were in the log already, or occurred twice."""
     others: list[str] = field(default_factory=list)
-    """Where those stand that have the id of another session, with another task: they are left out."""
+    """Places of sessions with the id of another session but a different task: they are left out."""
     newly_rated: list[UUID] = field(default_factory=list)
-    """The runs that are there and whose session now has a rating that the log has not."""
+    """Existing runs whose session now has a rating that the log lacks."""
     unrated_comments: int = 0
     unknown: list[str] = field(default_factory=list)
-    """The keys that nothing reads, each once."""
+    """The keys that this program does not read, each once."""
 
 
 def record_sessions(ledger: Ledger, sessions: Sequence[Session], role: str, actor: str) -> Recorded:
-    """Record each session that is not there yet as a run of the role, one after the other, each whole or not at all."""
-    done = Recorded()
+    """Record each new session as a run of the role, one after another, each completely or not at all."""
+    recorded = Recorded()
     before = [_find(ledger, session) for session in sessions]
-    for session, known in zip(sessions, before, strict=True):
-        run = known or ledger.get(TaskRun, session.id)
+    for session, existing in zip(sessions, before, strict=True):
+        run = existing or ledger.get(TaskRun, session.id)
         if run.started is None and record_session(ledger, session, role, actor):
-            done.new += 1
-            done.unrated_comments += session.comment is not None and session.stars is None
-            done.unknown += [key for key in session.unknown if key not in done.unknown]
+            recorded.new += 1
+            recorded.unrated_comments += session.comment is not None and session.stars is None
+            recorded.unknown += [key for key in session.unknown if key not in recorded.unknown]
         elif _is_another(ledger, ledger.get(TaskRun, run.id), session):
-            done.others.append(session.where)
+            recorded.others.append(session.where)
         else:
-            done.there += 1
-            given = {rating.stars for rating in ledger.get(TaskRun, run.id).ratings}
-            if session.stars is not None and session.stars not in given:
-                done.newly_rated.append(run.id)
-    return done
+            recorded.there += 1
+            stars = {rating.stars for rating in ledger.get(TaskRun, run.id).ratings}
+            if session.stars is not None and session.stars not in stars:
+                recorded.newly_rated.append(run.id)
+    return recorded
 
 
 def record_session(ledger: Ledger, session: Session, role: str, actor: str) -> bool:
     """Record the session as a run of the role; False when it was recorded before.
 
-    The run is pinned: it is no traffic of this log, so it counts for no adapter of this program and for no canary, but what was
-    said of it is there to be read and learnt from as of any other run.
+    The run is pinned: it is no traffic of this log, so it counts for no adapter of this program and for no canary. Its
+    feedback can be read and learnt from as of any other run.
     """
     if ledger.get(TaskRun, session.id).started is not None:
         return False
-    asked = list(prompts_of(session.task, session.acts))
+    messages = list(prompts_of(session.task, session.acts))
     logged = json.dumps(session.row, ensure_ascii=False)
-    words = [
+    texts = [
         session.task,
         logged,
-        *(json.dumps(it, ensure_ascii=False) for it in asked),
-        *(it.answer for it in session.acts),
+        *(json.dumps(prompt, ensure_ascii=False) for prompt in messages),
+        *(act.answer for act in session.acts),
     ]
-    task, logged, *keys = (ledger.put(it) for it in [*words, *([session.comment] if session.comment else [])])
-    issues = [it if it in ISSUES else ledger.put(it) for it in session.issues]
+    task, logged, *keys = (ledger.put(text) for text in [*texts, *([session.comment] if session.comment else [])])
+    issues = [issue if issue in ISSUES else ledger.put(issue) for issue in session.issues]
     detail = ledger.put("; ".join(session.issues) or SAYS_FAILED)
-    prompts, answers, comment = keys[: len(asked)], keys[len(asked) : 2 * len(asked)], keys[2 * len(asked) :]
+    prompts, answers, comment = (
+        keys[: len(messages)],
+        keys[len(messages) : 2 * len(messages)],
+        keys[2 * len(messages) :],
+    )
 
     is_new = False
 
-    def tell(run: TaskRun) -> None:
+    def record(run: TaskRun) -> None:
         nonlocal is_new
         is_new = run.started is None
         if is_new:  # else another process was first
@@ -95,23 +99,23 @@ def record_session(ledger: Ledger, session: Session, role: str, actor: str) -> b
                 )  # fmt: skip
             _end(run, session, detail, _after(ledger, run, actor))
             if session.stars is not None:
-                said = comment[0] if comment else None
-                run.rate(session.stars, "human", issues, said, _after(ledger, run, actor))
+                key = comment[0] if comment else None
+                run.rate(session.stars, "human", issues, key, _after(ledger, run, actor))
 
-    ledger.write(TaskRun, session.id, tell)
+    ledger.write(TaskRun, session.id, record)
     return is_new
 
 
 def _start(ledger: Ledger, run: TaskRun, session: Session, task: str, logged: str, role: str, actor: str) -> None:
     version = session.lora_version and ledger.name_key(session.lora_version, "lora_version")
-    told = {"lora_version": version, "iterations": session.iterations}
+    details = {"lora_version": version, "iterations": session.iterations}
     run.start(
         ledger.context(actor), role=role, arm="pinned", rollout=None, session=None, seed=0, environment=CHAT,
         capabilities=(Capability.QUESTION,), task=task, base=IMPORTED,
-        adapter=":".join(filter(None, [IMPORTED, version])), policy={IMPORTED: told},
+        adapter=":".join(filter(None, [IMPORTED, version])), policy={IMPORTED: details},
     )  # fmt: skip
-    began, ended = (None if it is None else it.isoformat() for it in (session.began, session.ended))
-    times = tuple(None if it.began is None else it.began.isoformat() for it in session.acts)
+    began, ended = (None if moment is None else moment.isoformat() for moment in (session.began, session.ended))
+    times = tuple(None if act.began is None else act.began.isoformat() for act in session.acts)
     run.import_session(
         _after(ledger, run, actor),
         session=logged,
@@ -134,9 +138,9 @@ def _after(ledger: Ledger, run: TaskRun, actor: str) -> Any:
 
 
 def _find(ledger: Ledger, session: Session) -> TaskRun | None:
-    """The run that the session is in the log, under today's id, an earlier one, or the id of a run that was exported."""
+    """The session's run in the log, under its current id, an earlier one, or the id of an exported run; None without one."""
     ids = [session.id, *session.earlier_ids]
-    with suppress(ValueError):  # where the other program names its sessions in its own way
+    with suppress(ValueError):  # the other program has its own form of ids
         ids += [] if session.own_id is None else [UUID(session.own_id)]
     for id in ids:
         run = ledger.get(TaskRun, id)
@@ -146,7 +150,7 @@ def _find(ledger: Ledger, session: Session) -> TaskRun | None:
 
 
 def _is_another(ledger: Ledger, run: TaskRun, session: Session) -> bool:
-    """Whether the run was asked for something else. One whose words were erased may be the same."""
+    """Whether the run's task differs. A run whose text was erased may be the same."""
     assert run.started is not None
     asked = ledger.get_content(run.started.task) if run.started.is_question else None
     return asked is not None and asked != session.task

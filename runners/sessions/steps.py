@@ -10,42 +10,53 @@ from typing import Any, cast
 from ...domain.page.messages import Message
 from .values import BEGAN, ENDED, LASTED, Values, plain
 
-SAID = ("thought", "response", "answer", "output", "content", "text")
-"""Where a step may say what the model answered, in the order of the answer; what it did (``action``) comes after them."""
+ANSWER_KEYS = ("thought", "response", "answer", "output", "content", "text")
+"""The keys of a step that may hold parts of the model's answer, in order; ``action`` comes after them."""
 
-SHOWED = ("tool_results", "result", "observation")
-"""Where a step may say what came of it."""
+RESULT_KEYS = ("tool_results", "result", "observation")
+"""The keys of a step that may hold its result."""
 
 PAGE = "screenshot_summary"
 PROMPT = "prompt"
 NUMBERS = ("iteration", "iteration_number", "step", "number", "index")
-"""A step's own number, which its place says too."""
+"""The keys of a step's own number, which its place also gives."""
 
-STEP_KEYS = (*SAID, "action", "tool_call", "tool_calls", *SHOWED, PAGE, PROMPT, *NUMBERS, *BEGAN, *ENDED, *LASTED)
+STEP_KEYS = (
+    *ANSWER_KEYS,
+    "action",
+    "tool_call",
+    "tool_calls",
+    *RESULT_KEYS,
+    PAGE,
+    PROMPT,
+    *NUMBERS,
+    *BEGAN,
+    *ENDED,
+    *LASTED,
+)
 MESSAGE_KEYS = ("role", "content", "tool_calls", "tool_call_id", "name", *NUMBERS, *BEGAN, *ENDED, *LASTED)
 SPEAKERS: dict[str, str] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user",
 }  # fmt: skip
-"""The roles of messages, and as which of the three that a prompt has each is kept: the answer of a tool is what the model was
-told."""
+"""The roles of messages, and the role that each gets in a prompt: the result of a tool is input for the model."""
 
 
 @dataclass(frozen=True)
 class Act:
-    """One step: what the model was shown, what it answered, and what came of it; empty where that is not known."""
+    """One step: what the model saw, its answer, and the result; empty where unknown."""
 
     answer: str
     result: str = ""
     page: str = ""
-    """What the screen showed before the answer."""
+    """The screen before the answer."""
     prompt: tuple[Message, ...] | None = None
-    """All that the model was told, where the session says so; else the prompt follows from the steps before."""
+    """The whole prompt, where the session has it; else the prompt is built from the steps before."""
     began: datetime | None = None
     duration_ms: int = 0
 
 
 def prompts_of(task: str, acts: Sequence[Act]) -> Iterator[list[Message]]:
-    """What each step answered to: the task, all that came before, and the page that the step itself was shown."""
+    """The prompt of each step: the task, everything before it, and the page of the step itself."""
     messages: list[Message] = [{"role": "user", "content": task}]
     for act in acts:
         if act.page:
@@ -57,7 +68,7 @@ def prompts_of(task: str, acts: Sequence[Act]) -> Iterator[list[Message]]:
 
 
 def _tell(messages: list[Message], text: str) -> None:
-    """Tell the model the text, in the message that is its turn."""
+    """Add the text to the user's current turn, or begin one."""
     if messages[-1]["role"] == "user":
         messages[-1] = {"role": "user", "content": f"{messages[-1]['content']}\n{text}"}
     else:
@@ -65,7 +76,7 @@ def _tell(messages: list[Message], text: str) -> None:
 
 
 def read_acts(values: Values, task: str, steps: Sequence[Any], calls: Any) -> tuple[Act, ...]:
-    """The steps in their order; calls that stand beside them come after them, but for those that are in them.
+    """The steps in order; separate tool calls come after them, except those that a step already contains.
 
     Raises ``InvalidSession``.
     """
@@ -87,24 +98,24 @@ class _Steps:
         self.values = values
 
     def step(self, step: Any) -> Act:
-        """A step that is text, or an object with what was shown, said, done and seen."""
+        """A step that is text, or an object with what the model saw, answered and did, and the result."""
         values = self.values
         if isinstance(step, str) and step.strip():
             return Act(step.strip())
         if not isinstance(step, dict):
             values.refuse("a step of iterations", step, "text, or an object with what was answered and its tool_calls")
         values.note_unknown(step, STEP_KEYS, "iterations[].")
-        said = [plain(step.get(key)) for key in SAID]
+        parts = [plain(step.get(key)) for key in ANSWER_KEYS]
         action = step.get("action")
         acts = [self.call(call) for call in self.calls(step)]
-        done = self.call(action) if isinstance(action, dict) and "name" in action else Act(plain(action))
-        answers = dict.fromkeys(it for it in (*said, done.answer, *(act.answer for act in acts)) if it.strip())
-        results = dict.fromkeys(it for it in (done.result, *(act.result for act in acts)) if it)
-        results |= dict.fromkeys(it for key in SHOWED for it in [plain(step.get(key))] if it)
+        acted = self.call(action) if isinstance(action, dict) and "name" in action else Act(plain(action))
+        answers = dict.fromkeys(text for text in (*parts, acted.answer, *(act.answer for act in acts)) if text.strip())
+        results = dict.fromkeys(text for text in (acted.result, *(act.result for act in acts)) if text)
+        results |= dict.fromkeys(text for key in RESULT_KEYS for text in [plain(step.get(key))] if text)
         page, prompt = plain(step.get(PAGE)), self._prompt(step.get(PROMPT))
         if not answers and not results and not page and prompt is None:
             values.refuse(
-                "a step of iterations", step, f"one with tool_calls, or text under {', '.join(SAID)} or action"
+                "a step of iterations", step, f"one with tool_calls, or text under {', '.join(ANSWER_KEYS)} or action"
             )
         return Act(
             "\n".join(answers), "\n".join(results), page, prompt,
@@ -112,19 +123,19 @@ class _Steps:
         )  # fmt: skip
 
     def messages(self, task: str, steps: Sequence[Mapping[str, Any]]) -> list[Act]:
-        """The conversation as it is: each answer of the assistant is a step, and its prompt is all that was said before."""
-        told: list[Message] = []
+        """The steps of a conversation: each answer of the assistant is a step, and its prompt is everything before it."""
+        prompt_messages: list[Message] = []
         acts: list[Act] = []
         for step in steps:
             self.values.note_unknown(step, MESSAGE_KEYS, "iterations[].")
             message = self._message(step)
             if message["role"] == "assistant":
-                if not any(it["role"] == "user" for it in told):
-                    told.append({"role": "user", "content": task})
+                if not any(turn["role"] == "user" for turn in prompt_messages):
+                    prompt_messages.append({"role": "user", "content": task})
                 began = self.values.time(step, BEGAN, "iterations[].")
                 lasted = self.values.duration_ms(step, "iterations[].")
-                acts.append(Act(message["content"], prompt=tuple(told), began=began, duration_ms=lasted))
-            told.append(message)
+                acts.append(Act(message["content"], prompt=tuple(prompt_messages), began=began, duration_ms=lasted))
+            prompt_messages.append(message)
         if not acts:
             self.values.refuse("iterations", list(steps), "messages, at least one of them of the role assistant")
         return acts
@@ -141,14 +152,16 @@ class _Steps:
 
     def _content(self, value: Any) -> str | None:
         if isinstance(value, list):
-            parts = [it.get("text") if isinstance(it, dict) and it.get("type") == "text" else None for it in value]
-            if not all(isinstance(it, str) for it in parts):
+            parts = [
+                part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in value
+            ]
+            if not all(isinstance(part, str) for part in parts):
                 self.values.refuse("iterations[].content", value, "text, or a list of parts that are text")
-            value = "\n".join(str(it) for it in parts)
+            value = "\n".join(str(part) for part in parts)
         return self.values.text("iterations[].content", value)
 
     def _prompt(self, value: Any) -> tuple[Message, ...] | None:
-        """The messages that the model was given; plain text is one message of the user."""
+        """The prompt's messages; plain text is one message of the user."""
         if value is None:
             return None
         if isinstance(value, str):
@@ -166,12 +179,12 @@ class _Steps:
         return tuple(rows)
 
     def calls(self, step: Mapping[str, Any]) -> list[Any]:
-        """The step's calls of tools."""
+        """The step's tool calls."""
         alone = [step["tool_call"]] if step.get("tool_call") is not None else []
         return self.values.items("tool_calls", step.get("tool_calls"), "calls") + alone
 
     def call(self, call: Any) -> Act:
-        """A call of a tool as one line: ``name {"argument": value}``. OpenAI's form is known too."""
+        """A tool call as one line: ``name {"argument": value}``. OpenAI's form is accepted too."""
         inner = call.get("function", call) if isinstance(call, dict) else None
         if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
             self.values.refuse("a tool call", call, "an object with name, arguments and result")

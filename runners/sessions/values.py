@@ -1,4 +1,4 @@
-"""The values of a session: each read as what it must be, or refused in one line that says where, what and what is allowed."""
+"""The values of a session, each checked, or refused in one line: place, value, and what is allowed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...domain.errors import BadRating, InvalidSession
 from .files import Decimal, show_value
 
 BEGAN = ("start_time", "started_at", "started", "start", "timestamp")
-"""The keys of a session or step that may say when it began; the first that is there counts."""
+"""The keys for the start of a session or step; the first that is present counts."""
 
 ENDED = ("end_time", "ended_at", "ended", "end")
 LASTED = ("duration_seconds", "duration_s")
@@ -22,30 +22,30 @@ MOST = 1_000_000_000
 """The largest count and the longest time in seconds; chosen: thirty years."""
 
 MILLISECONDS_FROM = 1e11
-"""A time as a number from here is in milliseconds since 1970, one below in seconds."""
+"""A numeric time from here on is in milliseconds since 1970, a smaller one in seconds."""
 
 
 class Values:
-    """Reads the values of one session and collects the keys that nothing reads."""
+    """Reads the values of one session and collects its unknown keys."""
 
     def __init__(self, where: str) -> None:
         self.where = where
         self.unknown: list[str] = []
-        """Keys that nothing reads, each as its path, once."""
+        """Unknown keys, each once, as a path."""
 
     def refuse(self, field: str, value: Any, allowed: str) -> NoReturn:
-        """Say in one line what is wrong."""
+        """Raise ``InvalidSession`` with the place, the value and what is allowed."""
         raise InvalidSession(f"{self.where}: {field} is {show_value(value)}; allowed is {allowed}")
 
-    def note_unknown(self, found: Mapping[str, Any], known: Sequence[str], within: str = "") -> None:
-        """Note the keys of the object that are not known."""
-        for key in found:
+    def note_unknown(self, row: Mapping[str, Any], known: Sequence[str], within: str = "") -> None:
+        """Collect the object's unknown keys."""
+        for key in row:
             path = within + (key if key.isidentifier() else show_value(key))
             if key not in known and path not in self.unknown:
                 self.unknown.append(path)
 
     def text(self, field: str, value: Any, *, is_number_allowed: bool = False) -> str | None:
-        """The text without the space around it; None where there is none."""
+        """The text without surrounding white space; None where there is none."""
         if is_number_allowed and isinstance(value, Decimal):
             value = value.text
         elif is_number_allowed and isinstance(value, int) and not isinstance(value, bool):
@@ -72,7 +72,7 @@ class Values:
             self.refuse("user_rating", value, "a whole number of stars from 1 to 5")
 
     def truth(self, field: str, value: Any) -> bool | None:
-        """True or false, None where there is neither."""
+        """True or false; None where there is neither."""
         if not isinstance(value, bool | None):
             self.refuse(field, value, "true or false")
         return value
@@ -83,21 +83,21 @@ class Values:
             self.refuse(field, value, f"a list of {of}")
         return value or []
 
-    def time(self, found: Mapping[str, Any], keys: Sequence[str], within: str = "") -> datetime | None:
-        """The time under the first of the keys that has one, in UTC; a time without a zone is local."""
-        key = next((key for key in keys if found.get(key) is not None), None)
+    def time(self, row: Mapping[str, Any], keys: Sequence[str], within: str = "") -> datetime | None:
+        """The time under the first of the keys that is present, in UTC; a time without a zone is local."""
+        key = next((key for key in keys if row.get(key) is not None), None)
         if key is None:
             return None
         try:
-            return _time(found[key])
+            return _time(row[key])
         except (TypeError, ValueError, OverflowError, OSError):
-            self.refuse(within + key, found[key], "a time in ISO 8601, or seconds since 1970")
+            self.refuse(within + key, row[key], "a time in ISO 8601, or seconds since 1970")
 
-    def duration_ms(self, found: Mapping[str, Any], within: str = "") -> int:
-        """How long the session or step took: from its times, else as it says itself; 0 where that is not known."""
-        began, ended = self.time(found, BEGAN, within), self.time(found, ENDED, within)
-        key = next((key for key in LASTED if found.get(key) is not None), None)
-        lasted = 0.0 if key is None else found[key]
+    def duration_ms(self, row: Mapping[str, Any], within: str = "") -> int:
+        """The duration of the session or step: from its times, else as stated; 0 where unknown."""
+        began, ended = self.time(row, BEGAN, within), self.time(row, ENDED, within)
+        key = next((key for key in LASTED if row.get(key) is not None), None)
+        lasted = 0.0 if key is None else row[key]
         is_number = isinstance(lasted, int | float) and not isinstance(lasted, bool)
         if not is_number or not math.isfinite(lasted) or not 0 <= lasted <= MOST:
             self.refuse(f"{within}{key}", lasted, f"seconds, from 0 to {MOST}")
@@ -107,7 +107,7 @@ class Values:
 
 
 def _time(value: Any) -> datetime:
-    """The time in UTC. Raises ``TypeError``, ``ValueError``, ``OverflowError`` or ``OSError`` for what is none."""
+    """The time in UTC. Raises ``TypeError``, ``ValueError``, ``OverflowError`` or ``OSError`` for any other value."""
     if isinstance(value, str):
         return datetime.fromisoformat(value.strip()).astimezone(UTC)
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -116,7 +116,7 @@ def _time(value: Any) -> datetime:
 
 
 def plain(value: Any) -> str:
-    """Text as it is, anything else as JSON; nothing for what is empty."""
+    """Text as it is, anything else as JSON; empty for an empty value."""
     if value is None or value == "" or value == {} or value == []:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

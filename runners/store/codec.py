@@ -1,6 +1,6 @@
-"""Facts to bytes and back: one JSON object per event, under a topic from a closed registry.
+"""Events to bytes and back: one JSON object per event, under a topic from a closed registry.
 
-A row's topic is only ever looked up in ``domain.events.EVENTS``: an untrusted ``events.db`` names no code to import.
+A row's topic is only looked up in ``domain.events.EVENTS``: an untrusted ``events.db`` cannot name code to import.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, TypedDict, get_type_hints
 from uuid import UUID
 
@@ -35,18 +36,18 @@ def _alerted_by_a_rollout(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_capabilities(state: dict[str, Any]) -> dict[str, Any]:
-    """There were two environments: questions in words, and tasks on pages that offer all else."""
+    """Two environments existed then: questions in words, and tasks on pages with all other capabilities."""
     is_question = state["environment"] == "chat"
     return {**state, "capabilities": ["question"] if is_question else ["verifies", "seeds", "demonstrations"]}
 
 
 def _with_unknown_tokens(state: dict[str, Any]) -> dict[str, Any]:
-    """Nothing but a missing count made 0 tokens of a prompt: each prompt has some."""
+    """A prompt of 0 tokens always meant an unknown count: every prompt has tokens."""
     return state if state["prompt_tokens"] else {**state, "prompt_tokens": None, "completion_tokens": None}
 
 
 UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
-    # A run had one role, which made all its steps and answered for them.
+    # A run had one role, which made all its steps and got all attributions.
     ("TaskStarted", 1): lambda state: {**state, "others": []},
     ("StepTaken", 1): lambda state: {**state, "role": ""},
     ("StepTaken", 2): _with_unknown_tokens,
@@ -54,7 +55,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TaskFailed", 1): _failed_alone,
     ("TaskRated", 1): _rated_alone,
     ("TaskCorrected", 1): lambda state: {**state, "others": []},
-    # The session stood in the start alone.
+    # Only the start held the session.
     ("TaskStarted", 2): lambda state: state,
     ("TaskStarted", 3): _with_capabilities,
     ("TaskSucceeded", 2): lambda state: {**state, "session": None},
@@ -68,7 +69,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("AlertRaised", 1): _alerted_by_a_rollout,
     ("TrainingCompleted", 1): lambda state: {**state, "reasons": {}},
     ("ExamplesImported", 1): lambda state: {**state, "reasons": {}},
-    # Who decided was told by the actor alone, and nobody was told of the end of an alert.
+    # Only the actor said who decided, and alerts were not resolved.
     ("AlertRaised", 2): lambda state: {**state, "by": ""},
     ("RolloutPaused", 1): lambda state: {**state, "cause": ""},
     ("AdapterPromoted", 1): lambda state: {**state, "cause": ""},
@@ -76,49 +77,48 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("CanaryWeightSet", 1): lambda state: {**state, "reason": ""},
     ("RolloutStarted", 2): lambda state: {**state, "edition": 1},
     ("PolicyChanged", 1): lambda state: {**state, "is_unset": False},
-    # Some keys were renamed; an older program would not know the new ones and pass over them.
+    # Some keys were renamed; the version makes older programs refuse the new names.
     ("PolicyChanged", 2): lambda state: {**state, "key": current_key(state["key"])},
     ("ContentErased", 1): lambda state: {**state, "erased": ""},
 }
-"""(topic, version) to the function that lifts a stored state of that version to the next."""
+"""From (topic, version) to the function that lifts a stored state of that version to the next."""
 
 
 class Recorded(NamedTuple):
-    """An event where it stands: ``position`` is its place in the one log, from 1."""
+    """An event with its ``position``: its place in the one log, from 1."""
 
     position: int
     event: Event
 
 
 InAZone = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A time that says what it is an hour of."""
+"""A timezone-aware datetime."""
 
 
 def encode(event: Event) -> bytes:
     """The stored state: the event's own fields and ``v``, its class version; aggregate and version are columns.
 
-    The state is read back by the types that ``decode`` uses. Raises ``LogError`` unless that gives the same fields again,
-    and ``UnicodeEncodeError`` for text that is not valid Unicode.
+    The state is read back with the types of ``decode``. Raises ``LogError`` unless that gives the same fields, and
+    ``UnicodeEncodeError`` for text that is not valid Unicode.
     """
-    state = {field: getattr(event, field) for field in _fields(type(event))}
-    state["v"] = event.VERSION
     form = _FORMS.get(event.TOPIC) or _make_form(event.TOPIC)
+    state = dict(zip(form.names, form.values(event), strict=True), v=form.version)
     try:
         stored = msgspec.json.encode(state, enc_hook=_plain)
         read = form.read(stored)
     except UnicodeEncodeError:
-        raise  # Text that is not valid Unicode: who stores the event names the field.
+        raise  # Text that is not valid Unicode: the caller names the field.
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        said = " ".join(str(error).split())
-        raise LogError(f"{event.TOPIC} is not stored, as it could not be read back: {said}") from None
+        reason = " ".join(str(error).split())
+        raise LogError(f"{event.TOPIC} is not stored, because it could not be read back: {reason}") from None
     if read != state:
         changed = ", ".join(sorted(field for field in state if read[field] != state[field]))
-        raise LogError(f"{event.TOPIC} is not stored: what JSON keeps of {changed} is something else")
+        raise LogError(f"{event.TOPIC} is not stored: JSON does not preserve {changed}")
     return stored
 
 
 def _plain(value: Any) -> str:
-    """A content key that still carries its words, as a string like any other."""
+    """A content key that still carries its text, as a plain string."""
     if isinstance(value, str):
         return str(value)
     raise TypeError(f"a fact cannot hold {type(value).__name__}")
@@ -127,40 +127,40 @@ def _plain(value: Any) -> str:
 def decode(topic: str, originator_id: str, originator_version: int, state: bytes) -> Event:
     """The event of a stored row.
 
-    Raises ``LogError`` for a topic or version this program does not know, and for a state that is not what it says.
+    Raises ``LogError`` for an unknown topic or version, and for a damaged state.
     """
-    kind, today, read = _FORMS.get(topic) or _make_form(topic)
+    form = _FORMS.get(topic) or _make_form(topic)
     try:
-        held = read(state)
-        held["originator_id"], held["originator_version"] = _id(originator_id), originator_version
+        values = form.read(state)
+        values["originator_id"], values["originator_version"] = _id(originator_id), originator_version
     except (msgspec.DecodeError, ValueError, TypeError, AttributeError):
-        # Of an earlier version, or damaged: that is told where each step can fail on its own.
-        return _decode_any(kind, originator_id, originator_version, state)
-    if held.pop("v") != today:
-        return _decode_any(kind, originator_id, originator_version, state)
-    event = kind.__new__(kind)
-    object.__setattr__(event, "__dict__", held)  # as it is: a fact is frozen, and has no other state
+        # An earlier version, or damaged: the slower path below finds out which.
+        return _decode_any(form.kind, originator_id, originator_version, state)
+    if values.pop("v") != form.version:
+        return _decode_any(form.kind, originator_id, originator_version, state)
+    event = form.kind.__new__(form.kind)
+    object.__setattr__(event, "__dict__", values)  # directly: an event is frozen, and has no other state
     return event
 
 
 def decode_timestamp(topic: str, originator_id: str, originator_version: int, state: bytes) -> Timestamped:
-    """When the event of a stored row happened, and nothing else of it. Raises ``LogError`` as ``decode`` does."""
+    """Only the timestamp of a stored row's event. Raises ``LogError`` as ``decode`` does."""
     kind = EVENTS.get(topic)
     try:
-        seen = _read_timestamp(state)
+        timestamp = _read_timestamp(state)
     except (msgspec.DecodeError, ValueError, TypeError):
         return decode(topic, originator_id, originator_version, state)
-    if kind is None or seen.v > kind.VERSION:
+    if kind is None or timestamp.v > kind.VERSION:
         return decode(topic, originator_id, originator_version, state)
-    return seen
+    return timestamp
 
 
-class _Seen(msgspec.Struct, gc=False):
+class _Timestamp(msgspec.Struct, gc=False):
     time: InAZone
     v: int
 
 
-_read_timestamp = msgspec.json.Decoder(_Seen).decode
+_read_timestamp = msgspec.json.Decoder(_Timestamp).decode
 
 
 def _decode_any(cls: type[Event], originator_id: str, originator_version: int, state: bytes) -> Event:
@@ -186,15 +186,20 @@ def _decode_any(cls: type[Event], originator_id: str, originator_version: int, s
 
 
 class _Form(NamedTuple):
-    """How today's version of a fact is read: into its fields by name, checked, and ``v``."""
+    """How the current version of an event is written and read."""
 
     kind: type[Event]
     version: int
+    names: tuple[str, ...]
+    """Its own fields, in the order in which they are stored; aggregate and version are columns."""
+    values: Callable[[Event], tuple[Any, ...]]
+    """The values of those fields."""
     read: Callable[[bytes], dict[str, Any]]
+    """A stored state into its fields by name, checked, and ``v``."""
 
 
 _FORMS: dict[str, _Form] = {}
-_id = lru_cache(4096)(UUID)  # The events of a run mostly stand together.
+_id = lru_cache(4096)(UUID)  # The events of a run are mostly adjacent.
 
 
 def _make_form(topic: str) -> _Form:
@@ -204,16 +209,8 @@ def _make_form(topic: str) -> _Form:
             f"the log holds an event {topic!r} that this version does not know; upgrade grokputer to read it"
         )
     hints = get_type_hints(kind) | {"time": InAZone}
-    form = TypedDict("form", {**{name: hints[name] for name in _fields(kind)}, "v": int})  # type: ignore[misc]
-    read: Callable[[bytes], Any] = msgspec.json.Decoder(form).decode
-    _FORMS[topic] = _Form(kind, kind.VERSION, read)
-    return _FORMS[topic]
-
-
-_FIELDS: dict[type[Event], tuple[str, ...]] = {}
-
-
-def _fields(cls: type[Event]) -> tuple[str, ...]:
-    if cls not in _FIELDS:
-        _FIELDS[cls] = tuple(f.name for f in fields(cls) if f.name not in ("originator_id", "originator_version"))
-    return _FIELDS[cls]
+    names = tuple(field.name for field in fields(kind) if field.name not in ("originator_id", "originator_version"))
+    state = TypedDict("state", {**{name: hints[name] for name in names}, "v": int})  # type: ignore[misc]
+    read: Callable[[bytes], Any] = msgspec.json.Decoder(state).decode
+    form = _FORMS[topic] = _Form(kind, kind.VERSION, names, attrgetter(*names), read)
+    return form

@@ -1,4 +1,4 @@
-"""Connections to a log's file: opening it for reading or writing, and what its errors mean to a user."""
+"""Connections to a log's file: opening it for reading or writing, and the meaning of its errors for a user."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import os
 import sqlite3
 from pathlib import Path
 
-from ...domain.errors import LogError
+from ...domain.errors import Hint, LogError
 
 LOCK_TIMEOUT_S = 30
-"""Seconds that SQLite waits for a program which writes without ``WriteLock``, such as its shell; chosen, as is ``WAIT_S``."""
+"""Seconds that SQLite waits for a program that writes without ``WriteLock``, such as its shell; chosen, like ``WAIT_S``."""
 
 
 ROOM_BYTES = 65_536
-"""A disk with less room is full; SQLite's index of the write-ahead log takes half of it."""
+"""A disk with less free space counts as full; SQLite's index of the write-ahead log takes half of it."""
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
     """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time.
 
-    Where SQLite cannot make its files beside the log, as on a read-only file system, a log that no process has open is read
-    as it lies there. Raises ``sqlite3.Error``, and ``LogError`` for such a log that cannot be read safely.
+    Where SQLite cannot create its files beside the log, as on a read-only file system, a log that no process has open
+    is read as it is. Raises ``sqlite3.Error``, and ``LogError`` for such a log that cannot be read safely.
     """
     try:
         return _connect(path, f"mode={mode}")
@@ -31,20 +31,20 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
         if not is_as_it_lies(path):
             raise LogError(
                 f"{path} cannot be read safely: a process uses it or was killed, and its folder cannot be written "
-                f"({error}); copy it with the files beside it ({path.name}-wal) to a folder that can be written"
+                f"({error}); copy it with {path.name}-wal beside it to a writable folder"
             ) from None
         return _connect(path, "mode=ro&immutable=1")
 
 
 def is_folder_writable(path: Path) -> bool:
-    """Whether SQLite can make the files beside the log that readers and writers share."""
+    """Whether SQLite can create the files beside the log that readers and writers share."""
     return os.access(path.resolve().parent, os.W_OK)
 
 
 def is_as_it_lies(path: Path) -> bool:
-    """Whether the log can be read without the files beside it: all that was committed is in the one file."""
+    """Whether the log can be read without the files beside it: everything committed is in the one file."""
     journals = (path.resolve().with_name(f"{path.resolve().name}{end}") for end in ("-wal", "-journal"))
-    return not any(it.exists() and it.stat().st_size for it in journals)
+    return not any(journal.exists() and journal.stat().st_size for journal in journals)
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
@@ -52,9 +52,9 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
         f"{uri(path)}?{options}", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
-        # The build's default may be less; a commit that a power cut takes back would be a lost fact.
+        # The build's default may be weaker, and a commit that a power cut undoes would be a lost event.
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA schema_version")  # opens the files: what stands against it shows here
+        connection.execute("PRAGMA schema_version")  # opens the files, so that errors show here
     except BaseException:
         connection.close()
         raise
@@ -62,47 +62,48 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
 
 
 def beside(path: Path) -> tuple[Path, ...]:
-    """The files that SQLite keeps beside a log while it is open: the write-ahead log and its index."""
+    """The files that SQLite keeps beside an open log: the write-ahead log and its index."""
     return tuple(path.resolve().with_name(path.resolve().name + end) for end in ("-wal", "-shm"))
 
 
 def uri(path: Path) -> str:
-    """The path as SQLite's URI form takes it."""
+    """The path in SQLite's URI form."""
     return f"file:{path.resolve().as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}"
 
 
 class Unwritable(LogError):
-    """The log cannot be written where it is, as the disk is full or read-only; what is in it can be read."""
+    """The log cannot be written, because the disk is full or read-only; it can still be read."""
 
 
 def explain(path: Path, error: BaseException) -> LogError:
-    """One line for what SQLite or the system said, with what to do next; ``Unwritable`` where the log can still be read."""
-    said, name = _cause(error)
+    """The error of SQLite or the system as one line with the next step; ``Unwritable`` where the log can still be read."""
+    reason, name = _cause(error)
     if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
-        return LogError(f"{path} is damaged or not a log ({said}); restore it from a backup, or name another with --db")
+        return LogError(f"{path} is damaged or not a log ({reason})", hint=Hint.RESTORE_LOG)
     if name == "SQLITE_CANTOPEN" and not os.access(path, os.R_OK):
-        return LogError(f"{path} cannot be read ({said}); check its permissions, or name another with --db")
+        return LogError(f"{path} cannot be read ({reason}); check its permissions", hint=Hint.NAME_OTHER_LOG)
     if name in ("SQLITE_FULL", "ENOSPC", "EDQUOT") or (name in ("SQLITE_IOERR", "EIO") and _is_full(path)):
         return Unwritable(
             f"the disk with {path} is full; make room and run the command again, nothing recorded is lost"
         )
     if name in ("SQLITE_BUSY", "SQLITE_LOCKED"):
         return LogError(
-            f"{path} is being written by another process, such as a restore or an SQL shell ({said}); end it, or wait, "
+            f"{path} is being written by another process, such as a restore or an SQL shell ({reason}); end it, or wait, "
             "and try again"
         )
     if name in ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "EROFS", "EACCES", "EPERM"):
-        return Unwritable(f"{path} cannot be written ({said}); {_advice(path)}, or name another with --db")
+        return Unwritable(f"{path} cannot be written ({reason}); {_advice(path)}", hint=Hint.NAME_OTHER_LOG)
     if name in ("SQLITE_IOERR", "EIO", "EFBIG"):
         return Unwritable(
-            f"the system cannot read or write {path} ({said}); see whether its disk is full, over a limit or failing, run "
-            "the command again, and 'grokputer verify' to see that the log is whole"
+            f"the system cannot read or write {path} ({reason}); check whether its disk is full, over a limit or "
+            "failing, and run the command again",
+            hint=Hint.VERIFY_LOG,
         )
-    return LogError(f"{path}: {said}")
+    return LogError(f"{path}: {reason}")
 
 
 def _cause(error: BaseException) -> tuple[str, str]:
-    """What SQLite or the system said, however wrapped, and its name for that: of SQLite's, the primary one."""
+    """The message of SQLite or the system, unwrapped, and its error name; for SQLite the primary one."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, (sqlite3.Error, OSError)):
         cause = cause.__cause__
@@ -113,18 +114,18 @@ def _cause(error: BaseException) -> tuple[str, str]:
 
 
 def _is_full(path: Path) -> bool:
-    """Whether the disk lacks the room for what SQLite keeps beside the log; it says no more of that than I/O error."""
+    """Whether the disk lacks space for SQLite's files beside the log; SQLite reports that only as an I/O error."""
     folder = path.resolve().parent
     if not folder.exists():
         return False
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize < ROOM_BYTES
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < ROOM_BYTES
 
 
 def _advice(path: Path) -> str:
-    """What stands against writing the log, where it shows, and what to do."""
+    """Why the log cannot be written, where that is known, and what to do."""
     folder = path.resolve().parent
     if folder.exists() and os.statvfs(folder).f_flag & os.ST_RDONLY:
         return "its file system is read-only, so copy the log and the files beside it to another"
-    closed = next((it for it in (path, folder) if it.exists() and not os.access(it, os.W_OK)), None)
+    closed = next((place for place in (path, folder) if place.exists() and not os.access(place, os.W_OK)), None)
     return "check its permissions" if closed is None else f"this user may not write {closed}, so check its permissions"

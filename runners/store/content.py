@@ -1,7 +1,7 @@
-"""The texts beside the events: each is what was kept under its key, and of those that events name none is lost.
+"""The texts beside the events: each must match its key, and no text that an event names may be lost.
 
-A text that is not there was erased, and the log says so: by an erasure after the event, of its run or of the person whose words
-they were.
+A missing text must have been erased, and the log says so: by a later erasure of the text, of its run, or of the person
+who wrote it.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from .codec import Recorded, decode
 from .log import BATCH, COLUMNS, check_content
 
 NAMING = {topic: (*kind.TEXTS, *kind.WORDS) for topic, kind in EVENTS.items()}
-"""By topic the fields in which the facts name texts."""
+"""By topic, the fields in which events name texts."""
 
 SAID = (
     *(TaskStarted, SessionImported, StepTaken, TaskRated, TaskCorrected, CorrectionWithdrawn),
     *(ExamplesImported, ExamplesSynthesized),
 )
-"""The facts whose documents are somebody's words, which can be erased; those of the others are figures."""
+"""The events whose documents are texts of people, which can be erased; the documents of other events are numbers."""
 
 
 _VALUE: Any = str | list[Any] | dict[str, Any] | None
-"""What a field that names texts may hold."""
+"""The types of a field that names texts."""
 
 
 def _reader(topic: str) -> Callable[[bytes], Any]:
-    """Reads the fields in which a fact of the topic names texts, and nothing else of it."""
+    """A function that reads only the fields in which an event of the topic names texts."""
     form = msgspec.defstruct(topic, [(field, _VALUE, None) for field in NAMING[topic]], gc=False)
     return msgspec.json.Decoder(form).decode
 
@@ -55,7 +55,7 @@ _READERS = {topic: _reader(topic) for topic in NAMING}
 
 
 def check_texts(connection: sqlite3.Connection) -> int:
-    """Hold every text against its key; how many there are. Raises ``LogError`` for the first that is another."""
+    """Verify every text against its key; return how many there are. Raises ``LogError`` for the first mismatch."""
     count = 0
     for row in connection.execute("SELECT key, salt, text FROM content"):
         check_content(*row)
@@ -64,15 +64,15 @@ def check_texts(connection: sqlite3.Connection) -> int:
 
 
 class Search:
-    """Looks for a text that is not there though nobody erased it, while the stored events go by in order."""
+    """A search for texts that are missing but were not erased, over the stored events in order."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._named: dict[str, int] = {}
-        self._lacking: list[tuple[int, str]] = []
+        self._missing: list[tuple[int, str]] = []
 
-    def see(self, position: int, topic: str, state: bytes) -> None:
-        """Note the texts that the event names, and look for them where many are noted. Raises ``LogError``."""
+    def add(self, position: int, topic: str, state: bytes) -> None:
+        """Collect the texts that the event names; they are looked up in batches. Raises ``LogError``."""
         if topic not in NAMING:
             return
         try:
@@ -83,53 +83,53 @@ class Search:
                 f"the event at position {position} is damaged ({error}); restore the log from a backup"
             ) from None
         if len(self._named) >= BATCH:
-            self._look()
+            self._look_up()
 
     def find_lost(self) -> tuple[int, str] | None:
-        """Of those seen, the first event a text of which is lost: its position, and the key. Raises ``LogError``."""
-        self._look()
-        if not self._lacking:
+        """The first event with a lost text: its position, and the key; None without one. Raises ``LogError``."""
+        self._look_up()
+        if not self._missing:
             return None
         erasures = Erasures.read(self._connection)
-        for position, key in self._lacking:
+        for position, key in self._missing:
             if not erasures.cover(self._connection, _at(self._connection, position), key):
                 return position, key
         return None
 
-    def _look(self) -> None:
-        lacking = self._connection.execute(
+    def _look_up(self) -> None:
+        rows = self._connection.execute(
             "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM content WHERE key = value)",
             (msgspec.json.encode(list(self._named)).decode(),),
         )
-        self._lacking += sorted((self._named[key], key) for (key,) in lacking.fetchall())
+        self._missing += sorted((self._named[key], key) for (key,) in rows.fetchall())
         self._named.clear()
 
 
 def named_in(topic: str, state: bytes) -> Iterator[str]:
-    """The keys of the texts that a stored event names, without reading more of it."""
+    """The keys of the texts that a stored event names, without decoding the rest of it."""
     event = _READERS[topic](state)
     for field in NAMING[topic]:
         yield from keys_in(getattr(event, field))
 
 
 def find_unnamed(connection: sqlite3.Connection) -> set[str]:
-    """The texts that no event names, as of one moment. Raises ``LogError``."""
-    left = {key for (key,) in connection.execute("SELECT key FROM content")}
+    """The texts that no event names, at one moment. Raises ``LogError``."""
+    unnamed = {key for (key,) in connection.execute("SELECT key FROM content")}
     for position, topic, state in connection.execute("SELECT position, topic, state FROM stored_events"):
         if topic not in NAMING:
             raise LogError(
                 f"the event at position {position} is {topic!r}, which this version does not know; upgrade grokputer"
             )
-        left.difference_update(named_in(topic, state))
-    return left
+        unnamed.difference_update(named_in(topic, state))
+    return unnamed
 
 
 @dataclass(frozen=True)
 class Erasures:
-    """Which texts were erased; of erasures that do not list them, whose words, and the position of the last time."""
+    """The texts that were erased; for older erasures without a list, the runs and people whose texts were erased."""
 
     keys: Mapping[str, int]
-    """By key the position of its erasure."""
+    """By key, the position of its erasure."""
     runs: Mapping[str, int]
     people: Mapping[str, int]
 
@@ -147,17 +147,17 @@ class Erasures:
         return cls(keys, runs, people)
 
     def latest(self, keys: Iterable[str]) -> int:
-        """The position of the last erasure of one of the texts, 0 without any.
+        """The position of the last erasure of one of the texts; 0 without any.
 
-        An erasure that does not list its texts may be of any text.
+        An erasure without a list may cover any text.
         """
         unlisted = max([*self.runs.values(), *self.people.values()], default=0)
         return max((self.keys.get(key, unlisted) for key in keys), default=0)
 
     def cover(self, connection: sqlite3.Connection, recorded: Recorded, key: str) -> bool:
-        """Whether the text was erased on record.
+        """Whether an erasure covers the text.
 
-        An erasure that does not list its texts covers those of the run, of the person and of the runs that the person began.
+        An erasure without a list covers the texts of its run, or of its person and of the runs that the person began.
         """
         event = recorded.event
         if key in self.keys:
@@ -167,20 +167,20 @@ class Erasures:
         run = event.run if isinstance(event, ExamplesSynthesized) else event.originator_id.hex
         if max(self.runs.get(run, 0), self.people.get(event.actor, 0)) > recorded.position:
             return True
-        [began] = _select(connection, "originator_id = ? AND originator_version = 1", run) or [recorded]
-        return self.people.get(began.event.actor, 0) > recorded.position
+        [start] = _select(connection, "originator_id = ? AND originator_version = 1", run) or [recorded]
+        return self.people.get(start.event.actor, 0) > recorded.position
 
 
 def _read_list(connection: sqlite3.Connection, position: int, key: str) -> list[str]:
     row = connection.execute("SELECT key, salt, text FROM content WHERE key = ?", (key,)).fetchone()
     if row is None:
-        raise LogError(f"the list of what was erased at position {position} is not there; restore it from a backup")
-    return [str(it) for it in json.loads(check_content(*row))]
+        raise LogError(f"the list of texts erased at position {position} is missing; restore the log from a backup")
+    return [str(erased) for erased in json.loads(check_content(*row))]
 
 
 def _at(connection: sqlite3.Connection, position: int) -> Recorded:
-    [found] = _select(connection, "position = ?", position)
-    return found
+    [recorded] = _select(connection, "position = ?", position)
+    return recorded
 
 
 def _select(connection: sqlite3.Connection, where: str, *values: object) -> list[Recorded]:

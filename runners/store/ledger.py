@@ -1,7 +1,7 @@
-"""The ledger: the log, opened for writing, with the content beside it in the same file.
+"""The ledger: the log opened for writing, with the content beside it in the same file.
 
-All writing of events goes through ``write`` and ``store``: load the aggregate, let it decide, store what it decided in one
-transaction; a lost race is decided anew. Storing is the work of an ``eventsourcing`` application.
+All events are written through ``write`` and ``store``: load the aggregate, let it decide, store its events in one
+transaction; after a lost race it decides again. An ``eventsourcing`` application does the storing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment
 
 from ...domain.aggregates.base import OWN_NAMES, Aggregate, Context
-from ...domain.errors import LogError
+from ...domain.errors import Hint, LogError
 from ...domain.events import Event
 from ...domain.events.base import KEY
 from ...domain.text import check_text
@@ -44,24 +44,24 @@ A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
 
 RACES = 20
-"""Times a decision is taken anew because another process wrote first; chosen: more than that is not a race."""
+"""Attempts at a decision when another process writes first; chosen: more is not a race."""
 
 
 @dataclass(frozen=True)
 class Save:
-    """What is stored in whole or not at all: the aggregates' pending events, and what else is to be done with them."""
+    """Changes to store all or nothing: the aggregates' pending events, and further work in the same transaction."""
 
     aggregates: tuple[Aggregate, ...]
     also: Work[None] | None = None
 
 
 class Ledger(Log):
-    """One log file, for writing too. Open it with ``Ledger.open`` or make it with ``Ledger.create``."""
+    """One log file, opened for writing too. Open it with ``Ledger.open`` or create it with ``Ledger.create``."""
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         super().__init__(path, clock)
         self.followed = 0
-        """Up to which position this process has reacted, at the least; what is stored of it may lie a few events behind."""
+        """The position up to which this process has reacted to events; the stored position may be a few events behind."""
         self._names: dict[str, Key] = {}
         """Names that no stored event holds yet."""
         try:
@@ -72,10 +72,10 @@ class Ledger(Log):
 
     @classmethod
     def create(cls, path: Path, clock: Clock | None = None) -> Self:
-        """A new, empty log, or the one that is there already. Raises ``LogError`` where none can be made."""
+        """A new, empty log, or the existing one. Raises ``LogError`` where it cannot be created."""
         if is_blank(path):
             if not path.parent.is_dir():
-                raise LogError(f"no folder {path.parent} to keep the log in; make it, or give another path with --db")
+                raise LogError(f"no folder {path.parent} for the log; make it", hint=Hint.NAME_OTHER_LOG)
             try:
                 create_tables(path)
             except (sqlite3.Error, OSError) as error:
@@ -89,26 +89,26 @@ class Ledger(Log):
             self._events.close()
 
     def context(self, actor: str, caused_by: str | None = None) -> Context:
-        """What surrounds a decision taken now. Raises ``BadText`` for a name that is not valid Unicode."""
+        """The context of a decision made now. Raises ``BadText`` for a name that is not valid Unicode."""
         return Context(self.clock.now(), self.name_key(actor), caused_by)
 
-    def name_key(self, name: str, what: str = "the name to record (--as, or your user name)") -> str:
-        """The content key of a name, the same each time. The program's own names, and keys, come back unchanged.
+    def name_key(self, name: str, what: str = "the actor's name") -> str:
+        """The content key of a name, always the same. The program's own names, and keys, are returned unchanged.
 
-        ``what`` names the name where it is refused. Raises ``BadText``.
+        ``what`` names the name in the error. Raises ``BadText``.
         """
         if name in OWN_NAMES or KEY.fullmatch(name):
             return name
-        kept = self._names.get(name)
-        if kept is None or kept.is_stored:
-            known = self._one("SELECT key FROM names WHERE name = ?", check_text(name, what))
-            if known is not None:
-                return known_name(known, name)
-            kept = self._names[name] = keep(name, is_name=True)
-        return kept
+        key = self._names.get(name)
+        if key is None or key.is_stored:
+            stored_key = self._one("SELECT key FROM names WHERE name = ?", check_text(name, what))
+            if stored_key is not None:
+                return known_name(stored_key, name)
+            key = self._names[name] = keep(name, is_name=True)
+        return key
 
     def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
-        """Load the aggregate, let it decide, store its events; taken anew when another process wrote it meanwhile."""
+        """Load the aggregate, let it decide, store its events; decide again when another process wrote it meanwhile."""
         for _ in range(RACES):
             aggregate = self.get(kind, id)
             decide(aggregate)
@@ -117,7 +117,7 @@ class Ledger(Log):
             except IntegrityError:
                 continue
             return aggregate
-        raise LogError(f"{self.path} is being written by too many at once; try again")
+        raise LogError(f"{self.path} is being written by too many processes at once; try again")
 
     def write_on_state(
         self,
@@ -127,10 +127,10 @@ class Ledger(Log):
         decide: Callable[[A, State], None],
         topics: Sequence[str],
     ) -> A:
-        """As ``write``, for a decision that rests on the state as well: ``look`` brings that to the log's end.
+        """As ``write``, for a decision that also depends on the state; ``look`` brings the state to the log's end.
 
-        It is taken anew when another process has stored an event of these topics between the look and the storing, so of
-        several that decide at once each knows what those before it have decided.
+        The decision is made again when another process has stored an event of these topics in between. So of several
+        concurrent decisions, each knows the ones before it.
         """
         for _ in range(RACES):
             state = look()
@@ -142,15 +142,15 @@ class Ledger(Log):
             except IntegrityError:
                 continue
             return aggregate
-        raise LogError(f"{self.path} is being written by too many at once; try again")
+        raise LogError(f"{self.path} is being written by too many processes at once; try again")
 
     def store(self, *aggregates: Aggregate, tracking: Tracking | None = None, also: Work[None] | None = None) -> None:
-        """Store the aggregates' pending events with the words that they name, how far a follower is, and what else is to be
-        done, in one transaction.
+        """Store the aggregates' pending events with the texts that they name, a follower's position, and further work,
+        in one transaction.
 
-        Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first, ``LogError``,
-        and ``BadText`` for an event that is not valid Unicode.
-        What could not be stored is pending still, so to store the aggregate again is to try again.
+        Raises ``IntegrityError`` when another process has stored one of these versions or this tracking first,
+        ``LogError``, and ``BadText`` for an event that is not valid Unicode. After an error the events are pending
+        again, so storing the aggregate again is a new attempt.
         """
         collected = [(aggregate, aggregate.collect_events()) for aggregate in aggregates]
         events = [event for _, pending in collected for event in pending]
@@ -169,19 +169,19 @@ class Ledger(Log):
             raise
 
     def store_all(self, saves: Sequence[Save]) -> list[Exception | None]:
-        """Store many in one commit. For each None once it is safe on the disk, or why it alone was not stored.
+        """Store many changes in one commit. For each: None once it is safe on the disk, or the error of that change.
 
-        That is ``IntegrityError`` where one of the versions is there already, ``LogError``, or what ``also`` raises. Raises
-        ``LogError`` where nothing can be stored, and ``BadText`` for an event that is not valid Unicode: then nothing is.
-        What could not be stored is pending still.
+        The error is ``IntegrityError`` where one of the versions exists already, ``LogError``, or what ``also`` raises.
+        Raises ``LogError`` where nothing can be stored, and ``BadText`` for an event that is not valid Unicode: then
+        nothing is stored. Events that were not stored are pending again.
         """
         collected = [[(aggregate, aggregate.collect_events()) for aggregate in save.aggregates] for save in saves]
         events = [[event for _, pending in pairs for event in pending] for pairs in collected]
-        undone = collected
+        not_stored = collected
         try:
             outcomes = self._store_all(list(zip(events, (save.also for save in saves), strict=True)))
-            errors = [self._explained(it) if isinstance(it, Exception) else None for it in outcomes]
-            undone = [pairs for pairs, error in zip(collected, errors, strict=True) if error is not None]
+            errors = [self._explained(outcome) if isinstance(outcome, Exception) else None for outcome in outcomes]
+            not_stored = [pairs for pairs, error in zip(collected, errors, strict=True) if error is not None]
         except PersistenceError as error:
             raise self._explained(error) from error
         except UnicodeEncodeError:
@@ -189,12 +189,12 @@ class Ledger(Log):
                 check_fields(event)
             raise
         finally:
-            for aggregate, pending in chain(*undone):
+            for aggregate, pending in chain(*not_stored):
                 aggregate.take_back(pending)
         return errors
 
     def _explained(self, error: Exception) -> Exception:
-        """The error as the ledger raises it."""
+        """The error in the form that the ledger raises."""
         is_ours = isinstance(error, PersistenceError) and not isinstance(error, IntegrityError)
         return explain(self.path, error) if is_ours else error
 
@@ -210,7 +210,7 @@ class Ledger(Log):
             key.is_stored = True
 
     def _store_all(self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]]) -> list[Sequence[int] | Exception]:
-        """Store each member's events and words in one commit for all, and once more those with a name that has another key."""
+        """Store each change's events and texts in one commit; changes with a name that has another key by now are repeated."""
         words = [words_of(events) for events, _ in batch]
         outcomes = self._events.record_all(
             [(events, _with_words(keys, also)) for keys, (events, also) in zip(words, batch, strict=True)]
@@ -224,7 +224,7 @@ class Ledger(Log):
                 for key in words[number]:
                     key.is_stored = True
         if again:
-            for number, outcome in zip(again, self._store_all([batch[it] for it in again]), strict=True):
+            for number, outcome in zip(again, self._store_all([batch[index] for index in again]), strict=True):
                 outcomes[number] = outcome
         return outcomes
 
@@ -234,9 +234,9 @@ class Ledger(Log):
         self._names.pop(error.key.text, None)
 
     def put(self, text: str, what: str = "a text") -> str:
-        """The content key of the text. It is stored with the first event that names the key, and never without one.
+        """The content key of the text. The text is stored with the first event that names the key, and never without one.
 
-        ``what`` names the text where it is refused. Raises ``BadText`` where it is not valid Unicode.
+        ``what`` names the text in the error. Raises ``BadText`` where it is not valid Unicode.
         """
         return keep(text, what)
 
@@ -253,19 +253,19 @@ class Ledger(Log):
 
 
 def _refuse_if_stored_since(position: int, topics: Sequence[str], own: int) -> Work[None]:
-    """Raises ``IntegrityError`` within the transaction where events of these topics but its own stand after the position."""
+    """Work that raises ``IntegrityError`` where foreign events of these topics were stored after the position."""
     count = f"SELECT COUNT(*) FROM stored_events WHERE position > ? AND topic IN ({','.join('?' * len(topics))})"
 
     def check(transaction: Transaction) -> None:
-        [found] = transaction.connection.execute(count, (position, *topics)).fetchone()
-        if found != own:
+        [stored] = transaction.connection.execute(count, (position, *topics)).fetchone()
+        if stored != own:
             raise IntegrityError("another process has decided meanwhile")
 
     return check
 
 
 def _with_words(words: Sequence[Key], also: Work[None] | None) -> Work[None]:
-    """What stores the words in the transaction of the events that name them, and then does what else is to be done."""
+    """Work that stores the texts in the transaction of the events that name them, followed by the further work."""
 
     def store(transaction: Transaction) -> None:
         store_words(transaction, words)
@@ -276,28 +276,28 @@ def _with_words(words: Sequence[Key], also: Work[None] | None) -> Work[None]:
 
 
 class _Events(Application[UUID]):
-    """The ``eventsourcing`` application: our recorder, our closed registry of topics."""
+    """The ``eventsourcing`` application with the log's recorder and its closed registry of topics."""
 
     name = "grokputer"
     recorder: LogRecorder
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
-        # Our own, whatever the environment names: a log is never opened by code that a variable names.
+        # Always this factory: an environment variable cannot name code that opens the log.
         return LogFactory(env)
 
     def construct_mapper(self) -> FactMapper:
         return FactMapper()
 
     def construct_recorder(self) -> ProcessRecorder:
-        # One that stores tracking with the events.
+        # A process recorder, which stores tracking with the events.
         return self.factory.process_recorder()
 
     def record(self, events: Sequence[Event], tracking: Tracking | None, also: Work[None] | None) -> None:
-        """Store events and tracking, without what ``save`` adds for snapshots, caches and listeners that are not here."""
+        """Store events and tracking, without the library's ``save``, which would add snapshots, caches and listeners."""
         stored = [self.mapper.to_stored_event(event) for event in events]
         self.recorder.insert_events(stored, tracking=tracking, also=also)
 
     def record_all(self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]]) -> list[Sequence[int] | Exception]:
-        """Store each member's events in one commit for all; each one's positions or its error."""
+        """Store each member's events in one commit; return each member's positions or its error."""
         to_stored = self.mapper.to_stored_event
-        return self.recorder.insert_all([([to_stored(it) for it in events], also) for events, also in batch])
+        return self.recorder.insert_all([([to_stored(event) for event in events], also) for events, also in batch])

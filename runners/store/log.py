@@ -1,6 +1,6 @@
-"""The log, opened for reading: events by position, by aggregate and by time, and the content beside them.
+"""The log opened for reading: events by position, by aggregate and by time, and the content beside them.
 
-It needs SQLite alone. Commands that only read load nothing of the event sourcing library and write views at most.
+It needs only SQLite. Reading commands do not load the event sourcing library, and write at most views.
 """
 
 from __future__ import annotations
@@ -32,22 +32,24 @@ APPLICATION_ID = 0x47524F4B
 
 
 BATCH = 200
-"""Rows read at a time; measured: 3.8 us an event, with 5,000 at a time 8.5, as what lives longer costs more to keep."""
+"""Rows read at a time; measured: 3.8 us an event; 8.5 us with 5,000 at a time, because objects that live longer cost
+more memory management."""
 
 SHORTEST = 4
-"""Characters of an id that name an aggregate at the least; chosen: a slip of a finger names none."""
+"""Fewest characters of an abbreviated id; chosen: a mistyped character should match nothing."""
 
 LARGEST = 2**63 - 1
-"""The largest integer that SQLite takes: no position is beyond it, and no number of events."""
+"""The largest integer of SQLite: no position and no number of events is larger."""
 
 COLUMNS = "position, originator_id, originator_version, topic, state"
 
 MAY_BE_THEN = """(substr(state, 10, 19) <= ? OR substr(state, 1, 9) <> CAST('{"time":"' AS BLOB)
  OR instr(substr(state, 29, 9), CAST('Z"' AS BLOB)) = 0)"""
-"""Events of the second or earlier, by the first bytes of their states; and any that do not begin with a time in UTC."""
+"""SQL condition: events of this second or earlier, by the first bytes of their states; and all whose state does not
+begin with a time in UTC."""
 
 Row = tuple[int, str, int, str, bytes]
-"""Those columns of one event."""
+"""These columns of one event."""
 
 A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
@@ -62,7 +64,7 @@ class SystemClock:
 
 
 class Log:
-    """One log file, for reading; all it writes are views. Open it with ``Log.open``; any number of threads may use it."""
+    """One log file, for reading; it writes only views. Open it with ``Log.open``. Thread-safe."""
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.path = path
@@ -70,7 +72,7 @@ class Log:
         self._threads = threading.local()
         self._is_folder_writable = is_folder_writable(path)
         self.tables_seen = -1
-        """The file's schema version under which the SQL tables were found to be this program's."""
+        """The file's schema version at which the SQL tables were last found valid."""
 
     @classmethod
     def open(cls, path: Path, clock: Clock | None = None) -> Self:
@@ -78,76 +80,72 @@ class Log:
         if not path.exists():
             raise LogError(f"no log at {path}", hint=Hint.MAKE_LOG)
         if path.is_dir():
-            raise LogError(f"{path} is a folder, not a log; name a file with --db")
+            raise LogError(f"{path} is a folder, not a log", hint=Hint.NAME_LOG)
         try:
             with closing(connect(path, "ro")) as connection:
-                found = connection.execute("PRAGMA application_id").fetchone()[0]
+                application_id = connection.execute("PRAGMA application_id").fetchone()[0]
         except sqlite3.Error as error:
             raise explain(path, error) from error
-        if found != APPLICATION_ID:
-            raise LogError(
-                f"{path} is not a log of grokputer; name another with --db, or make one with 'grokputer init'"
-            )
+        if application_id != APPLICATION_ID:
+            raise LogError(f"{path} is not a log of grokputer", hint=Hint.MAKE_LOG)
         return cls(path, clock)
 
     def close(self) -> None:
         """Close this thread's connections; the next read opens another."""
         for name in ("connection", "views", "lock"):
-            held = self._threads.__dict__.pop(name, None)
-            if held is not None:
-                held.close()
+            connection = self._threads.__dict__.pop(name, None)
+            if connection is not None:
+                connection.close()
 
     def __del__(self) -> None:
         self.close()
 
-    # --- events ---
-
     def read(self, first: int = 1, last: int | None = None, topics: Sequence[str] = ()) -> Iterator[Recorded]:
-        """The events from one position to another, in order, a batch at a time.
+        """The events between two positions, inclusive, in order, fetched in batches.
 
-        With topics, those alone; an event that this program does not know is never passed over. Raises ``LogError``.
+        With topics only those; an event that this program does not know is an error, never skipped. Raises ``LogError``.
         """
         for position, id, version, topic, state in self._rows(first, last, topics):
             yield Recorded(position, decode(topic, id, version, state))
 
     def scan(
-        self, first: int, last: int | None, heard: Collection[str], connection: sqlite3.Connection | None = None
+        self, first: int, last: int | None, handled: Collection[str], connection: sqlite3.Connection | None = None
     ) -> Iterator[tuple[int, Event | Timestamped]]:
-        """The events of these topics where they stand, and of the others only when they happened. Raises ``LogError``.
+        """Events of these topics, and only the timestamps of all others, with their positions. Raises ``LogError``.
 
-        Most events are steps, and most who follow the log hear nothing of them. A connection that is given sees what its own
-        transaction has stored, too.
+        Most events are steps, which most projections ignore. A given connection also sees what its own transaction has
+        stored.
         """
         for position, id, version, topic, state in self._rows(first, last, connection=connection):
-            yield position, (decode if topic in heard else decode_timestamp)(topic, id, version, state)
+            yield position, (decode if topic in handled else decode_timestamp)(topic, id, version, state)
 
     def _rows(
         self, first: int, last: int | None, topics: Sequence[str] = (), connection: sqlite3.Connection | None = None
     ) -> Iterator[Row]:
-        """What is stored, in order, a batch at a time."""
+        """The stored rows, in order, fetched in batches."""
         conditions, values = _of_topics(topics)
         if last is not None:
             conditions, values = [*conditions, "position <= ?"], [*values, min(last, LARGEST)]
         where = " AND ".join(["WHERE position >= ?", *conditions])
         first = min(first, LARGEST)
         while True:
-            found = self._select_rows(f"{where} ORDER BY position LIMIT {BATCH}", first, *values, connection=connection)
-            yield from found
-            if len(found) < BATCH:
+            rows = self._select_rows(f"{where} ORDER BY position LIMIT {BATCH}", first, *values, connection=connection)
+            yield from rows
+            if len(rows) < BATCH:
                 return
-            first = found[-1][0] + 1
+            first = rows[-1][0] + 1
 
     def read_back(self, topics: Sequence[str] = ()) -> Iterator[Recorded]:
-        """The events, those of the topics alone where some are given, newest first, a batch at a time. Raises ``LogError``."""
+        """The events, newest first, fetched in batches; with topics only those. Raises ``LogError``."""
         conditions, values = _of_topics(topics)
         where = " AND ".join(["WHERE position < ?", *conditions])
         before = LARGEST
-        while found := self._select(f"{where} ORDER BY position DESC LIMIT {BATCH}", before, *values):
-            yield from found
-            before = found[-1].position
+        while batch := self._select(f"{where} ORDER BY position DESC LIMIT {BATCH}", before, *values):
+            yield from batch
+            before = batch[-1].position
 
     def newest(self, count: int, topics: Sequence[str] = (), prefix: str = "") -> list[Recorded]:
-        """The last events, at most so many, oldest first: those of the topics, of aggregates whose hex id begins so."""
+        """The last ``count`` events, oldest first; only of the topics and of aggregates whose hex id begins with the prefix."""
         conditions, values = _of_topics(topics)
         if prefix:
             conditions, values = [*conditions, "originator_id BETWEEN ? AND ?"], [*values, prefix, prefix + "g"]
@@ -156,11 +154,11 @@ class Log:
 
     @property
     def position(self) -> int:
-        """The position of the newest event, 0 when there is none."""
+        """The position of the newest event; 0 when there is none."""
         return self._one("SELECT MAX(position) FROM stored_events") or 0
 
     def position_of(self, reference: str) -> int | None:
-        """Where the event with this reference (``<id>/<version>``) stands, None when it is not in the log."""
+        """The position of the event with this reference (``<id>/<version>``); None when it is not in the log."""
         originator, _, version = reference.partition("/")
         key = originator.replace("-", "")
         position: int | None = self._one(
@@ -179,19 +177,19 @@ class Log:
         return self._select("WHERE originator_id = ? ORDER BY originator_version", id.hex)
 
     def get(self, kind: type[A], id: UUID) -> A:
-        """The aggregate as the log has it, or a blank one."""
-        return kind.project(id, (it.event for it in self.history(id)))
+        """The aggregate from its events in the log; a blank one without events."""
+        return kind.project(id, (stored.event for stored in self.history(id)))
 
     def last(self, id: UUID) -> Recorded | None:
-        """The newest event of one aggregate, None without any."""
-        found = self._select("WHERE originator_id = ? ORDER BY originator_version DESC LIMIT 1", id.hex)
-        return found[0] if found else None
+        """The newest event of one aggregate; None without any."""
+        events = self._select("WHERE originator_id = ? ORDER BY originator_version DESC LIMIT 1", id.hex)
+        return events[0] if events else None
 
     def ids_like(self, prefix: str, first_topic: str) -> list[str]:
-        """Hex ids of the aggregates that begin with the prefix and whose history begins with the topic, at most ten.
+        """Hex ids of aggregates that begin with the prefix and whose history begins with the topic, at most ten.
 
-        The prefix may be as a person types it: with dashes, in capitals, or no id at all, which nothing begins with. Fewer
-        than ``SHORTEST`` characters name nothing.
+        The prefix is user input: it may have dashes and capitals. One that cannot be an id, or has fewer than
+        ``SHORTEST`` characters, matches nothing.
         """
         prefix = prefix.strip().lower().replace("-", "")
         if len(prefix) < SHORTEST or not set(prefix) <= set("0123456789abcdef"):
@@ -205,28 +203,26 @@ class Log:
             return [row[0] for row in cursor]
 
     def position_at(self, time: datetime) -> int:
-        """The position of the last event that is not later than the time; 0 when all are later.
+        """The highest position of an event that is not later than the time; 0 when all are later.
 
-        Last means the highest position. Times need not be in order: a clock may be set back, and runs that are played side by
-        side are stored when they end. Events before that position may then be later than the time. Events are looked through
-        from the newest on, by the text of their times first, as a million of them are too many to decode.
+        Times need not be in order: a clock may be set back, and parallel runs are stored when they end. So events
+        before that position may be later than the time. The search goes back from the newest event, and compares the
+        text of the times first, because decoding a million events is too slow.
         """
         second = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
         with self.reading() as connection:
-            found = connection.execute(
+            cursor = connection.execute(
                 f"SELECT {COLUMNS} FROM stored_events WHERE position <= ? AND {MAY_BE_THEN} ORDER BY position DESC",
                 (self.position, second),
             )
-            with closing(found):
-                for position, id, version, topic, state in found:
+            with closing(cursor):
+                for position, id, version, topic, state in cursor:
                     if decode_timestamp(topic, id, version, state).time <= time:
                         return int(position)
         return 0
 
-    # --- beside the events ---
-
     def get_content(self, key: str) -> str | None:
-        """The text under the key, None when it was erased. Raises ``LogError`` when it is not what was kept."""
+        """The text under the key; None when it was erased. Raises ``LogError`` when it does not match its key."""
         with self.reading() as connection:
             row = connection.execute("SELECT salt, text FROM content WHERE key = ?", (key,)).fetchone()
         if row is None:
@@ -234,26 +230,26 @@ class Log:
         return check_content(key, *row)
 
     def reveal(self, recorded: Recorded) -> Recorded:
-        """The event with words in place of the content keys of names and short texts, ``(erased)`` where they are gone."""
+        """The event with names and short texts in place of their content keys; ``(erased)`` for erased ones."""
         return recorded._replace(event=reveal(recorded.event, self.get_content))
 
     def say(self, value: T, erased: str | None = ERASED) -> T:
-        """The value, however deep, with words in place of content keys; see ``say_words``."""
+        """The value, at any depth, with texts in place of content keys; see ``say_words``."""
         return say_words(value, self.get_content, erased)
 
     def has_content(self, key: str) -> bool:
-        """Whether there is a text under the key."""
+        """Whether a text is stored under the key."""
         return self._one("SELECT 1 FROM content WHERE key = ?", key) is not None
 
     def tracked(self, name: str) -> int:
-        """How far the named follower has come, 0 when it has not begun."""
+        """The position of the named follower; 0 when it has not begun."""
         return self._one("SELECT notification_id FROM tracking WHERE application_name = ?", name) or 0
 
     @contextmanager
     def changing_views(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection for views, in a transaction that ends with the block. Raises ``LogError``, ``Unwritable``.
 
-        What a power cut takes back of a view follows from the log again, so nobody waits for the disk.
+        Views are committed without waiting for the disk: what a power cut undoes can be computed again from the log.
         """
         try:
             if "views" not in self._threads.__dict__:
@@ -270,8 +266,6 @@ class Log:
                         connection.execute("ROLLBACK")
         except (sqlite3.Error, OSError) as error:
             raise explain(self.path, error) from error
-
-    # --- the file ---
 
     def _select(self, where: str, *values: Any) -> list[Recorded]:
         return [
@@ -293,7 +287,7 @@ class Log:
         """This thread's connection, which cannot write."""
         try:
             if "connection" in self._threads.__dict__ and self._threads.lies != self._lies():
-                self._threads.__dict__.pop("connection").close()  # it was read as it lay there, and is another now
+                self._threads.__dict__.pop("connection").close()  # opened as immutable, and the file has changed since
             if "connection" not in self._threads.__dict__:
                 self._threads.lies = self._lies()
                 self._threads.connection = connect(self.path, "ro")
@@ -302,57 +296,57 @@ class Log:
             raise explain(self.path, error) from error
 
     def _lies(self) -> tuple[int, int, int] | None:
-        """What tells a log in a folder that cannot be written from one that another user changed; None elsewhere."""
+        """State of a log in a folder that cannot be written, to notice changes by another user; None elsewhere."""
         if self._is_folder_writable:
             return None
-        found = self.path.stat()
-        return found.st_mtime_ns, found.st_size, is_as_it_lies(self.path)
+        stat = self.path.stat()
+        return stat.st_mtime_ns, stat.st_size, is_as_it_lies(self.path)
 
 
 def _of_topics(topics: Sequence[str]) -> tuple[list[str], list[Any]]:
-    """The SQL conditions, and their values, for these topics and all that this program does not know; none for all topics."""
+    """The SQL conditions and values for these topics and all unknown ones; none for all topics."""
     others = sorted(EVENTS.keys() - set(topics)) if topics else []
     return [f"topic NOT IN ({','.join('?' * len(others))})"] * bool(others), [*others]
 
 
 def content_key(salt: bytes, text: str) -> str:
-    """Under which a text is kept: ``CONTENT`` and the hash of salt and text."""
+    """The key of a text: ``CONTENT`` and the hash of salt and text."""
     return CONTENT + sha256(salt + text.encode()).hexdigest()
 
 
 def check_content(key: str, salt: bytes, text: str) -> str:
-    """The text. Raises ``LogError`` when it is not the one that was kept under the key."""
+    """The text. Raises ``LogError`` when it does not match the key."""
     if content_key(salt, text) != key:
-        raise LogError(f"content {key[:19]} is not what was kept; restore the log from a backup")
+        raise LogError(f"content {key[:19]} does not match its key; restore the log from a backup")
     return text
 
 
 def adapters_folder(log: Path) -> Path:
-    """Where the weights and unfinished trainings of a log lie: ``events.adapters`` beside ``events.db``."""
+    """The folder of a log's weights and unfinished trainings: ``events.adapters`` beside ``events.db``."""
     return log.resolve().with_suffix(".adapters")
 
 
 class LogAsOf(Log):
-    """A log whose events after ``until`` have not happened yet; None is now."""
+    """A log as of an earlier position: events after ``until`` are not visible; None is now."""
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         super().__init__(path, clock)
         self.until: int | None = None
         self.lacking: set[str] = set()
-        """Content keys that were asked for in vain."""
+        """Content keys that were requested but are missing."""
 
     @property
     def position(self) -> int:
-        """The position that it is read up to."""
+        """The last visible position."""
         return super().position if self.until is None else self.until
 
     def get_content(self, key: str) -> str | None:
-        """The text under the key as it is now: what was erased since is not there."""
+        """The text under the key as it is now: texts erased since are missing."""
         text = super().get_content(key)
         if text is None:
             self.lacking.add(key)
         return text
 
     def history(self, id: UUID) -> list[Recorded]:
-        """All events of one aggregate up to then."""
-        return [it for it in super().history(id) if self.until is None or it.position <= self.until]
+        """All visible events of one aggregate."""
+        return [stored for stored in super().history(id) if self.until is None or stored.position <= self.until]

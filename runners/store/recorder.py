@@ -1,4 +1,4 @@
-"""The recorder of ``eventsourcing`` on the log's tables: each thread reads over a connection of its own, our writer writes."""
+"""The recorder of ``eventsourcing`` on the log's tables: one reading connection per thread, and the log's writer."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ T = TypeVar("T")
 
 
 class LogDatastore(SQLiteDatastore):
-    """A connection for reading in each thread, and the one writer.
+    """A reading connection in each thread, and the one writer.
 
-    The library's pool closes what other threads are reading from, which Python 3.11 answers with a segmentation fault.
+    The library's pool would close connections that other threads are reading from, which Python 3.11 answers with a
+    segmentation fault.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +62,7 @@ class LogRecorder(SQLiteProcessRecorder):
     datastore: LogDatastore
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
-        """Store them at the log's end; their positions. Raises ``IntegrityError`` when one of the versions is there."""
+        """Store the events at the log's end; their positions. Raises ``IntegrityError`` when one of the versions exists."""
         rows = _rows(stored_events)
         tracking: Tracking | None = kwargs.get("tracking")
         also: Work[None] | None = kwargs.get("also")
@@ -70,7 +71,7 @@ class LogRecorder(SQLiteProcessRecorder):
     def insert_all(
         self, batch: Sequence[tuple[Sequence[StoredEvent], Work[None] | None]]
     ) -> list[Sequence[int] | Exception]:
-        """Store each member's events, and what else it has to do, in one commit for all; each one's positions or its error."""
+        """Store each member's events and further work in one commit; each member's positions or its error."""
 
         def work(stored_events: Sequence[StoredEvent], also: Work[None] | None) -> Work[Sequence[int]]:
             rows = _rows(stored_events)
@@ -78,10 +79,10 @@ class LogRecorder(SQLiteProcessRecorder):
 
         with _translated():
             outcomes = self.datastore.writer.do_all([work(*member) for member in batch])
-        return [_translate(it) if isinstance(it, sqlite3.Error) else it for it in outcomes]
+        return [_translate(outcome) if isinstance(outcome, sqlite3.Error) else outcome for outcome in outcomes]
 
     def insert_tracking(self, tracking: Tracking) -> None:
-        """Store how far a follower is. Raises ``IntegrityError`` when it is further already."""
+        """Store a follower's position. Raises ``IntegrityError`` when it is already further."""
         self._do(lambda transaction: self._store(transaction, [], tracking))
 
     def select_notifications(
@@ -93,7 +94,7 @@ class LogRecorder(SQLiteProcessRecorder):
         *,
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
-        """The events from one position to another, at most ``limit``, of these topics where some are named."""
+        """The events from ``start`` to ``stop``, at most ``limit``; only of these topics where some are given."""
         first = (start or 0) + (not inclusive_of_start)
         where, values = "position >= ? AND position <= coalesce(?, position)", [first, stop, *topics, limit]
         named = f"AND topic IN ({','.join('?' * len(topics))}) " if topics else ""
@@ -127,7 +128,7 @@ class LogRecorder(SQLiteProcessRecorder):
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Errors of SQLite and of the system as those of ``eventsourcing``."""
+    """Turn errors of SQLite and of the system into those of ``eventsourcing``."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -142,7 +143,9 @@ def _translate(error: sqlite3.Error | OSError) -> PersistenceError:
 
 
 def _rows(stored_events: Sequence[StoredEvent]) -> list[Row]:
-    return [(_hex(it.originator_id), it.originator_version, it.topic, it.state) for it in stored_events]
+    return [
+        (_hex(stored.originator_id), stored.originator_version, stored.topic, stored.state) for stored in stored_events
+    ]
 
 
 def _hex(id: UUID | str) -> str:
@@ -150,7 +153,7 @@ def _hex(id: UUID | str) -> str:
 
 
 class FactMapper(Mapper[UUID]):
-    """The mapper of ``eventsourcing`` over ``encode`` and ``decode``."""
+    """The mapper of ``eventsourcing``, with ``encode`` and ``decode``."""
 
     def __init__(self) -> None:
         super().__init__(JSONTranscoder())
@@ -169,7 +172,7 @@ class FactMapper(Mapper[UUID]):
 
 
 class LogFactory(SQLiteFactory):
-    """The factory of ``eventsourcing`` with our datastore and recorder; ``SQLITE_DBNAME`` is the log's path."""
+    """The factory of ``eventsourcing`` with the log's datastore and recorder; ``SQLITE_DBNAME`` is the log's path."""
 
     process_recorder_class = LogRecorder
     datastore: LogDatastore

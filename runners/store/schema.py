@@ -1,4 +1,4 @@
-"""The log's tables: one SQLite file whose log the database itself keeps append-only."""
+"""The log's tables, in one SQLite file; triggers keep the log append-only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOMENTS = (
     "PRIMARY KEY (name, position))"
 )
 NAMES = "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID"
-"""By each name the content key under which events know it: names of people, and of the adapters of other programs."""
+"""For each name the content key that events use: names of people, and of other programs' adapters."""
 TABLES = (
     "CREATE TABLE IF NOT EXISTS stored_events (position INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT NOT NULL, "
     "originator_version INTEGER NOT NULL, topic TEXT NOT NULL, state BLOB NOT NULL, nodes BLOB NOT NULL, "
@@ -31,7 +31,7 @@ TABLES = (
     KEEPS_EVENTS,
     "CREATE TRIGGER IF NOT EXISTS log_loses_nothing BEFORE DELETE ON stored_events "
     "BEGIN SELECT RAISE(ABORT, 'the log is append-only: a stored event is never deleted'); END",
-    # INSERT OR REPLACE deletes without asking the trigger above.
+    # INSERT OR REPLACE deletes without firing the trigger above.
     "CREATE TRIGGER IF NOT EXISTS log_replaces_nothing BEFORE INSERT ON stored_events "
     "WHEN EXISTS (SELECT 1 FROM stored_events WHERE position = NEW.position OR "
     "(originator_id = NEW.originator_id AND originator_version = NEW.originator_version)) "
@@ -41,19 +41,19 @@ TABLES = (
     "WITHOUT ROWID",
     MOMENTS,
     NAMES,
-    # The library's own, for one row per follower.
+    # The library's table, one row per follower.
     "CREATE TABLE IF NOT EXISTS tracking (application_name TEXT PRIMARY KEY, notification_id INTEGER) WITHOUT ROWID",
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
-"""The tables are those of ``eventsourcing`` with two changes. The position is a column of its own (``AUTOINCREMENT``), since an
-implicit row id is used again after a deletion and may move in a VACUUM; ``nodes`` are those of the Merkle tree."""
+"""The tables of ``eventsourcing`` with two changes. The position is an ``AUTOINCREMENT`` column, because an implicit
+row id is reused after a deletion and may change in a VACUUM. ``nodes`` are those of the Merkle tree."""
 
 
 def create_tables(path: Path) -> None:
-    """Make an empty log at the path, in whole or not at all, unless another process has made one meanwhile.
+    """Create an empty log at the path, completely or not at all, unless another process has just created one.
 
-    It is built aside and then renamed, so a process that is killed leaves nothing that stands in the way of the next.
-    Raises ``LogError`` where another process does not let go of the path, ``sqlite3.Error``, ``OSError``.
+    It is built under another name and then renamed, so a killed process leaves nothing in the way of the next. Raises
+    ``LogError`` where another process holds the lock, ``sqlite3.Error``, ``OSError``.
     """
     path = path.resolve()
     aside = path.with_name(f".{path.name}.new")
@@ -72,9 +72,7 @@ def create_tables(path: Path) -> None:
                 shutil.copymode(path, aside)
             sync(aside)
             for leftover in beside(path):
-                leftover.unlink(
-                    missing_ok=True
-                )  # of a log that is not there any more; SQLite would read it into this one
+                leftover.unlink(missing_ok=True)  # of an earlier log; SQLite would read it into this one
             aside.replace(path)
         finally:
             _remove(aside)
@@ -82,32 +80,34 @@ def create_tables(path: Path) -> None:
 
 
 def is_blank(path: Path) -> bool:
-    """Whether nothing is there that could be lost: no file, an empty one, or a database that never had a table.
+    """Whether there is nothing to lose at the path: no file, an empty one, or a database that never had a table.
 
-    The last is what a process leaves that is killed while SQLite makes a file, as version 0.1.0 did in the log's own place.
+    A process that is killed while SQLite creates a file leaves the last kind, as version 0.1.0 did at the log's own path.
     """
     if not path.exists() or (path.is_file() and not path.stat().st_size):
         return True
     try:
         with closing(connect(path, "ro")) as connection:
             tables: int = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-            marks = [connection.execute(f"PRAGMA {it}").fetchone()[0] for it in ("application_id", "user_version")]
+            marks = [
+                connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in ("application_id", "user_version")
+            ]
     except sqlite3.Error:
         return False
     return not tables and marks == [0, 0]
 
 
 def _remove(file: Path) -> None:
-    for it in (file, *beside(file)):
-        it.unlink(missing_ok=True)
+    for leftover in (file, *beside(file)):
+        leftover.unlink(missing_ok=True)
 
 
 def upgrade_tables(path: Path) -> None:
-    """Give a log that an earlier program wrote what it lacks; done once, all or nothing.
+    """Add what a log of an earlier program lacks; once, all or nothing.
 
-    That is a node of the Merkle tree for each event, the table of the states that are kept, and that of people's names.
-    Raises ``LogError`` for a log in which positions are missing, or which another process does not let go of;
-    ``sqlite3.Error``, ``OSError``.
+    That is: a node of the Merkle tree for each event, the table of snapshots, and the table of names. Raises
+    ``LogError`` for a log with missing positions, or where another process holds the lock; ``sqlite3.Error``,
+    ``OSError``.
     """
     with closing(connect(path, "ro")) as connection:
         if has_nodes(connection) and has_moments(connection) and _has_table(connection, "names"):
@@ -116,7 +116,7 @@ def upgrade_tables(path: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(NAMES)
         connection.execute(MOMENTS)
-        connection.execute("DELETE FROM checkpoints WHERE name LIKE 'state%'")  # where states were kept before
+        connection.execute("DELETE FROM checkpoints WHERE name LIKE 'state%'")  # the earlier place of snapshots
         if not has_nodes(connection):
             connection.execute("DROP TRIGGER log_keeps_events")
             connection.execute("ALTER TABLE stored_events ADD COLUMN nodes BLOB NOT NULL DEFAULT x''")
@@ -126,12 +126,12 @@ def upgrade_tables(path: Path) -> None:
 
 
 def has_nodes(connection: sqlite3.Connection) -> bool:
-    """Whether the log keeps its Merkle tree."""
+    """Whether the log stores its Merkle tree."""
     return any(row[0] == "nodes" for row in connection.execute("SELECT name FROM pragma_table_info('stored_events')"))
 
 
 def has_moments(connection: sqlite3.Connection) -> bool:
-    """Whether there is a table of the states that are kept."""
+    """Whether the log has a table of snapshots."""
     return _has_table(connection, "moments")
 
 

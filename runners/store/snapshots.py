@@ -1,6 +1,6 @@
-"""The states that are kept for looking back: one every so many events, and of each only the parts that changed.
+"""Snapshots of the state: one every ``EVERY`` events, each with only the parts that changed.
 
-Row ``head`` at a position says of which rows its state is made: ``parts``, by name the position of each.
+The row ``head`` at a position lists, by name of the part, the position of the row that holds it.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from ...projections.state.shards import damaged, decode, encode
 from ...projections.state.state import HEAD, VERSION, State
 
 EVERY = 100
-"""Events between two of them; chosen: half of them are folded in less than a ms, and all kept take a seventh of the log's
-room. With another number, raise ``VERSION``."""
+"""Events between two snapshots; chosen: folding half of them takes under a ms, and all snapshots take a seventh of the
+log's size. Raise ``VERSION`` with any change of it."""
 
 
 def is_due(position: int) -> bool:
-    """Whether the state as of the position is kept."""
+    """Whether a snapshot is due at the position."""
     return position % EVERY == 0
 
 
 def load_moment(connection: sqlite3.Connection, position: int | None = None) -> State | None:
-    """The newest kept state that is not later than the position (None: of all), None where this program has none.
+    """The state from the newest snapshot not later than the position (None: of all); None where this program has none.
 
-    Raises ``sqlite3.Error``, and ``LogError`` for what is damaged.
+    Raises ``sqlite3.Error``, and ``LogError`` for a damaged snapshot.
     """
-    found = _find_head(connection, position)
-    if found is None or _read(found, _Versioned).version != VERSION:
+    head = _find_head(connection, position)
+    if head is None or _read(head, _Versioned).version != VERSION:
         return None
-    places = _read(found, _Head).parts
+    places = _read(head, _Head).parts
     parts = _parts(connection, places)
     if lost := places.keys() - parts.keys():
         raise damaged(LookupError(f"part {min(lost)} is lost"))
-    return State.load({HEAD: found, **parts})
+    return State.load({HEAD: head, **parts})
 
 
 class Snapshot(NamedTuple):
-    """A state as it is kept: by name its parts, and where each was written."""
+    """A saved state: its parts by name, and the position of each part's row."""
 
     position: int
     places: dict[str, int]
@@ -50,10 +50,10 @@ class Snapshot(NamedTuple):
 def save_snapshot(
     connection: sqlite3.Connection, state: State, schema: str = "main", before: Snapshot | None = None
 ) -> Snapshot | None:
-    """Keep the state, in a transaction of the caller's; the same twice changes nothing.
+    """Save a snapshot of the state, in the caller's transaction. Idempotent.
 
-    Where the one before it is not kept (any more), neither is this: whoever folds from there on will. Who has just kept that
-    one, alone with the table, may give it: it is read otherwise.
+    It is not saved where the snapshot before it is missing: a later fold from there will save both. A caller that has
+    just saved that one, without releasing the table, may pass it as ``before``; otherwise it is read.
     """
     table, dumped, position = f"{schema}.moments", state.dump(), state.position
     if before is None:
@@ -72,25 +72,25 @@ def save_snapshot(
 
 
 def _find_before(connection: sqlite3.Connection, position: int, schema: str) -> Snapshot | None:
-    """The newest state that is kept of before the position; nothing at 0 is before the first."""
+    """The newest snapshot before the position; at position 0 an empty one."""
     if position == EVERY:
         return Snapshot(0, {}, {})
-    found = _find_head(connection, position - 1, schema)
-    if found is None:
+    head = _find_head(connection, position - 1, schema)
+    if head is None:
         return None
-    head = _read(found, _Head)
-    return Snapshot(head.position, head.parts, _parts(connection, head.parts, schema))
+    latest = _read(head, _Head)
+    return Snapshot(latest.position, latest.parts, _parts(connection, latest.parts, schema))
 
 
 def is_last_kept(connection: sqlite3.Connection, position: int) -> bool:
-    """Whether the last state that was to be kept up to the position is; none is where the log is short."""
+    """Whether the last snapshot due up to the position exists; True where none is due yet."""
     due = position // EVERY * EVERY
     kept = "SELECT 1 FROM moments WHERE name = ? AND position = ?"
     return due == 0 or connection.execute(kept, (HEAD, due)).fetchone() is not None
 
 
 def is_of_another_program(connection: sqlite3.Connection, schema: str = "main") -> bool:
-    """Whether the newest state was kept by a program that folds otherwise, or knows other facts; or cannot be read."""
+    """Whether the newest snapshot is of a program with another fold or other events, or is unreadable."""
     newest = _find_head(connection, None, schema)
     try:
         return newest is not None and _read(newest, _Head).version != VERSION
@@ -119,17 +119,17 @@ def _read(head: bytes, form: type[S]) -> S:
 
 def _find_head(connection: sqlite3.Connection, position: int | None, schema: str = "main") -> bytes | None:
     until = "" if position is None else f"AND position <= {position} "
-    found = connection.execute(
+    row = connection.execute(
         f"SELECT state FROM {schema}.moments WHERE name = ? {until}ORDER BY position DESC LIMIT 1", (HEAD,)
     ).fetchone()
-    return found[0] if found is not None else None
+    return row[0] if row is not None else None
 
 
 def _parts(connection: sqlite3.Connection, places: dict[str, int], schema: str = "main") -> dict[str, bytes]:
-    """The parts by name, each as it was kept at its position."""
-    found = connection.execute(
-        f"SELECT name, state FROM json_each(?) AS place CROSS JOIN {schema}.moments AS it "
-        "ON it.name = place.key AND it.position = place.value",
+    """The parts by name, each from its position."""
+    rows = connection.execute(
+        f"SELECT name, state FROM json_each(?) AS place CROSS JOIN {schema}.moments AS part "
+        "ON part.name = place.key AND part.position = place.value",
         (encode(places).decode(),),
     )
-    return dict(found.fetchall())
+    return dict(rows.fetchall())

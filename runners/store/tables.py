@@ -1,6 +1,6 @@
-"""The tables for SQL users, in the log's own file: brought up to its end a part at a time, each with how far it reaches.
+"""The tables for SQL users, in the log's own file: updated in parts, each stored with its position.
 
-What an event says of a row is laid over what is there, so a table is a matter of the events up to its position alone.
+An event's fields are laid over the existing row, so a table is a function of the events up to its position alone.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from .log import Log
 
 CHECKPOINT = "tables"
 OF_THIS_PROGRAM = str(SCHEMA).encode()
-"""Stands where a state would: tables of a program that knows other facts are built anew."""
+"""Stored in place of a state: tables of a program with other events are built again."""
 
 PART = 1_000
-"""Events brought in at a time; chosen: other writers wait some 20 ms for one, and memory stays small."""
+"""Events per part; chosen: other writers wait some 20 ms, and memory stays small."""
 
 
 def are_tables_current(log: Log) -> bool:
-    """Whether the SQL tables are this program's and say what the log says up to its end."""
+    """Whether the SQL tables are this program's and include the log's last event."""
     with log.reading() as connection:
         return load_checkpoint(connection, CHECKPOINT) == (log.position, OF_THIS_PROGRAM)
 
 
 def update_tables(log: Log) -> None:
-    """Bring the SQL tables up to the log's end, the rows of each part and their position in one transaction.
+    """Update the SQL tables to the log's end; the rows of each part and its position in one transaction.
 
-    Where one is missing, or is of a program that has other columns or knows other facts, all are built anew.
+    Where one is missing, or is of a program with other columns or events, all are built again.
     """
     prepare_tables(log)
-    goes_on = True
-    while goes_on:
+    has_more = True
+    while has_more:
         with log.changing_views() as connection:
-            goes_on = catch_up(log, connection)
+            has_more = catch_up(log, connection)
 
 
 def prepare_tables(log: Log) -> None:
-    """Load what makes the tables where they have to be made: seconds, for which no other writer should wait.
+    """Load the library that creates the tables where they must be created: this takes seconds, too long for a transaction.
 
-    Call it before a transaction in which the tables are brought up.
+    Call it before a transaction that updates the tables.
     """
     with log.reading() as connection:
         if not _is_of_this_program(load_checkpoint(connection, CHECKPOINT)):
@@ -53,7 +53,7 @@ def prepare_tables(log: Log) -> None:
 
 
 def _copy_tables(log: Log, connection: sqlite3.Connection) -> None:
-    """Copy the tables into memory, for this connection, in the place of those in the file, and bring them up there."""
+    """Copy the tables into memory, for this connection, in place of those in the file, and update them there."""
     connection.execute("PRAGMA temp_store = MEMORY")
     saved = load_checkpoint(connection, CHECKPOINT)
     position = saved[0] if saved is not None and _is_of_this_program(saved) and _are_ours(log, connection) else 0
@@ -68,7 +68,7 @@ def _copy_tables(log: Log, connection: sqlite3.Connection) -> None:
 
 
 def catch_up(log: Log, connection: sqlite3.Connection) -> bool:
-    """Bring the tables up by one part at most, in a transaction of the caller's; whether more is to come."""
+    """Update the tables by at most one part, in the caller's transaction; whether more events remain."""
     saved = _position(log, connection)
     part = list(islice(log.scan(saved + 1, None, HANDLED, connection), PART))
     write_rows(connection, (row for position, event in part for row in rows_of(position, event)))
@@ -78,13 +78,13 @@ def catch_up(log: Log, connection: sqlite3.Connection) -> bool:
 
 
 def are_ours(connection: sqlite3.Connection) -> bool:
-    """Whether the SQL tables are there and this program's, so that it goes on with them as they are."""
+    """Whether the SQL tables exist and are this program's, so that it can continue them."""
     saved = load_checkpoint(connection, CHECKPOINT)
     return saved is not None and saved[1] == OF_THIS_PROGRAM and _have_our_columns(connection)
 
 
 def _position(log: Log, connection: sqlite3.Connection) -> int:
-    """How far the tables reach; they are made, or made anew, where they are not this program's."""
+    """The position of the tables; they are created again where they are not this program's."""
     saved = load_checkpoint(connection, CHECKPOINT)
     if saved is not None and _is_of_this_program(saved) and _are_ours(log, connection):
         return saved[0]
@@ -97,7 +97,7 @@ def _is_of_this_program(saved: tuple[int, bytes] | None) -> bool:
 
 
 def _are_ours(log: Log, connection: sqlite3.Connection) -> bool:
-    """Whether all are there, with these columns; looked at again when the file's schema has changed."""
+    """Whether all tables exist with these columns; checked again when the file's schema has changed."""
     schema: int = connection.execute("PRAGMA schema_version").fetchone()[0]
     if log.tables_seen != schema:
         if not _have_our_columns(connection):
@@ -111,7 +111,7 @@ def _have_our_columns(connection: sqlite3.Connection) -> bool:
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
-    """Empty tables, in the place of those there are."""
+    """Create empty tables, in place of existing ones."""
     for table, statement in table_statements().items():
         connection.execute(f"DROP TABLE IF EXISTS {table}")
         connection.execute(statement)
@@ -119,7 +119,7 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 
 @cache
 def table_statements() -> dict[str, str]:
-    """By table the statement that makes it. The first call loads sqlite-utils, and with it pandas where that is installed."""
+    """By table, the statement that creates it. The first call loads sqlite-utils, and with it pandas where installed."""
     from sqlite_utils import Database
 
     with closing(sqlite3.connect(":memory:")) as connection:
@@ -130,12 +130,12 @@ def table_statements() -> dict[str, str]:
 
 
 def write_rows(connection: sqlite3.Connection, rows: Iterable[Row], schema: str = "main") -> None:
-    """Lay the partial rows over what is there; what a row does not carry stays."""
+    """Lay the partial rows over the existing ones; columns that a row lacks keep their values."""
     for table, keyed in merge(rows).items():
-        alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+        by_columns: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
         for row in keyed.values():
-            alike.setdefault(tuple(row), []).append(tuple(row.values()))
-        for names, values in alike.items():
+            by_columns.setdefault(tuple(row), []).append(tuple(row.values()))
+        for names, values in by_columns.items():
             connection.executemany(_upsert(f"{schema}.{table}", next(iter(TABLES[table])), names), values)
 
 
@@ -146,18 +146,18 @@ def _upsert(table: str, key: str, names: Sequence[str]) -> str:
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
-    """The table's columns, none where it is missing."""
+    """The table's columns; none where it is missing."""
     return {row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
 
 
 def load_checkpoint(connection: sqlite3.Connection, name: str) -> tuple[int, bytes] | None:
-    """What is saved under the name, and the position it is of."""
-    found: tuple[int, bytes] | None = connection.execute(
+    """The checkpoint of this name: its position and state; None without one."""
+    checkpoint: tuple[int, bytes] | None = connection.execute(
         "SELECT position, state FROM checkpoints WHERE name = ?", (name,)
     ).fetchone()
-    return found
+    return checkpoint
 
 
 def save_checkpoint(connection: sqlite3.Connection, name: str, position: int, state: bytes) -> None:
-    """Save it, in the place of what was there."""
+    """Save the checkpoint, in place of an earlier one."""
     connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", (name, position, state))

@@ -1,4 +1,4 @@
-"""Noticing that the log was written to, by this process or another."""
+"""Noticing writes to the log, by this process or another."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .connection import connect, explain
 from .log import Log
 
 POLL_S = 0.005
-"""Seconds between two looks while the log is written to; chosen: a look takes microseconds."""
+"""Seconds between two checks while the log is being written; chosen: a check takes microseconds."""
 
 IDLE_POLL_S = 0.2
-"""Seconds between two looks when nothing was written for a while, so at most the time until a new event is seen; chosen: five
-wake-ups a second, and nobody who reads along notices the delay."""
+"""Seconds between two checks after a while without writes, so the longest delay of a new event; chosen: five wake-ups a
+second, and a delay that people do not notice."""
 
 
 class Watch:
-    """One follower's watch, from when it is made on. For one thread."""
+    """A watch over the log, from its creation on. For one thread."""
 
     def __init__(
         self,
@@ -36,9 +36,9 @@ class Watch:
             raise explain(self.path, error) from error
 
     def wait(self, timeout_s: float) -> bool:
-        """Until the log was written to since the last call; False where it was not in so many seconds. Raises ``LogError``.
+        """Wait until the log was written since the last call; False after ``timeout_s`` seconds without. Raises ``LogError``.
 
-        The pauses between two looks double while nothing comes, from ``POLL_S`` to ``IDLE_POLL_S``.
+        The pauses between two checks double while nothing happens, from ``POLL_S`` to ``IDLE_POLL_S``.
         """
         end = self._monotonic() + timeout_s
         try:
@@ -54,7 +54,7 @@ class Watch:
         return True
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._connection.close()
 
     def _version(self) -> int:

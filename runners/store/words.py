@@ -1,13 +1,14 @@
-"""Words on their way into the log: each text gets a content key, which carries it until an event that names it is stored.
+"""Texts on their way into the log: each gets a content key, which carries the text until an event that names it is stored.
 
-Nothing lies in the content store before its event does: both are stored in one transaction. A text that no event comes to name
-is never stored. This is also the one wall that every text passes: what is not valid Unicode is refused.
+A text is stored in the transaction of its event, never before, and never without one. All texts pass this module, which
+refuses text that is not valid Unicode.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from ...domain.events import Event
@@ -17,17 +18,21 @@ from .writer import Transaction
 
 
 class Key(str):
-    """A content key that carries its words. Once they are stored it is a key like any other."""
+    """A content key that carries its text. Once the text is stored it is a key like any other."""
 
     text: str
     salt: bytes
     is_name: bool
-    """Whether it is the name of a person or thing: one name has one key."""
+    """Whether the text is the name of a person or thing: one name has one key."""
     is_stored: bool
 
 
+_PLAIN = frozenset((str, int, float, bool, type(None), datetime))
+"""The types of the values that most fields hold, and that are no keys."""
+
+
 class NameKnown(Exception):
-    """Another process gave the name a key first, or erased this one: ``known`` is to stand in place of ``key``."""
+    """Another process gave the name a key first, or erased this one: use ``known`` in place of ``key``."""
 
     def __init__(self, key: Key, known: Key) -> None:
         super().__init__(key, known)
@@ -35,9 +40,9 @@ class NameKnown(Exception):
 
 
 def keep(text: str, what: str = "a text", *, is_name: bool = False) -> Key:
-    """The text under a salted hash, so that erasing it leaves nothing that a guess could be compared with.
+    """The text's key, a salted hash: after an erasure nothing remains that a guess could be compared with.
 
-    ``what`` names the text where it is refused. Raises ``BadText``.
+    ``what`` names the text in the error. Raises ``BadText``.
     """
     check_text(text, what)
     salt = secrets.token_bytes(16)
@@ -45,39 +50,57 @@ def keep(text: str, what: str = "a text", *, is_name: bool = False) -> Key:
 
 
 def known_name(key: str, name: str) -> Key:
-    """The key under which a name is stored."""
+    """The key of a stored name."""
     return _make(key, name, b"", is_name=True, is_stored=True)
 
 
 def _make(key: str, text: str, salt: bytes, *, is_name: bool, is_stored: bool) -> Key:
-    made = Key(key)
-    made.text, made.salt, made.is_name, made.is_stored = text, salt, is_name, is_stored
-    return made
+    carrier = Key(key)
+    carrier.text, carrier.salt, carrier.is_name, carrier.is_stored = text, salt, is_name, is_stored
+    return carrier
 
 
 def check_fields(event: Event) -> None:
-    """Raises ``BadText`` for a field of the event that is not valid Unicode, however deep."""
+    """Raise ``BadText`` for a field of the event that is not valid Unicode, at any depth."""
     for name, value in vars(event).items():
         for text in _texts_in(value):
             check_text(text, f"{name} of {event.TOPIC}")
 
 
 def words_of(events: Iterable[Event]) -> list[Key]:
-    """The keys in the events that carry words, each once: those that are not stored yet, and all names."""
-    found = (it for event in events for value in vars(event).values() for it in _texts_in(value))
-    return list({it: it for it in found if isinstance(it, Key) and (it.is_name or not it.is_stored)}.values())
+    """The keys with texts in the events, each once: those not stored yet, and all names."""
+    keys: dict[Key, Key] = {}
+    for event in events:
+        _collect_keys(vars(event).values(), keys)
+    return list(keys.values())
+
+
+def _collect_keys(values: Iterable[Any], keys: dict[Key, Key]) -> None:
+    """Add the keys among the values, however deep. It runs for every event, so it passes over plain values quickly."""
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
+            continue
+        if kind is Key:
+            if value.is_name or not value.is_stored:
+                keys[value] = value
+        elif isinstance(value, dict):
+            _collect_keys(value, keys)
+            _collect_keys(value.values(), keys)
+        elif isinstance(value, tuple | list):
+            _collect_keys(value, keys)
 
 
 def swap_key(event: Event, key: Key, known: Key) -> None:
-    """Put the known key in place of the other. The event is not stored yet, so it is no fact yet that changes."""
+    """Replace the key in the event by the known one. The event is not stored yet, so this changes no recorded fact."""
     for name in event.WORDS:
         vars(event)[name] = _swap(getattr(event, name), key, known)
 
 
 def store_words(transaction: Transaction, keys: Iterable[Key]) -> None:
-    """Store the words in the transaction of the events that name them.
+    """Store the texts in the transaction of the events that name them.
 
-    A name that was erased meanwhile is not stored under its old key again, which earlier events hold. Raises ``NameKnown``.
+    A name that was erased meanwhile is not stored again under its old key, which earlier events hold. Raises ``NameKnown``.
     """
     connection = transaction.connection
     for key in keys:

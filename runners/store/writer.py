@@ -15,44 +15,47 @@ from .locks import WriteLock
 
 T = TypeVar("T")
 Row = tuple[str, int, str, bytes]
-"""An event to be stored: its aggregate's id in hex, its version, its topic and its state."""
+"""An event to store: its aggregate's id in hex, its version, its topic and its state."""
 
 _COLUMNS = "position, originator_id, originator_version, topic, state, nodes"
 _INSERT = f"INSERT INTO stored_events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Transaction:
-    """The changes of one commit, under way. The connection is in a transaction that holds SQLite's write lock."""
+    """The changes of one commit in progress. The connection is in a transaction that holds SQLite's write lock."""
 
     def __init__(self, connection: sqlite3.Connection, tree: Tree | None) -> None:
         self.connection = connection
         self.known_tree = tree.copy() if tree is not None else None
-        """The tree, None as long as it was not needed."""
+        """The tree; None until it is needed."""
 
     @property
     def tree(self) -> Tree:
-        """The tree over all events, those of this transaction among them."""
+        """The tree over all events, those of this transaction included."""
         if self.known_tree is None:
             self.known_tree = read_tree(self.connection)
         return self.known_tree
 
     def append(self, rows: Sequence[Row]) -> list[int]:
-        """Store the events at the log's end, each with the nodes of the tree that it completes; their positions."""
-        tree, positions = self.tree, []
-        for id, version, topic, state in rows:
-            position = tree.size + 1
-            nodes = tree.append(leaf(position, id, version, topic, state))
-            self.connection.execute(_INSERT, (position, id, version, topic, state, nodes))
-            positions.append(position)
-        return positions
+        """Store the events at the log's end, each with the tree nodes that it completes; return their positions."""
+        tree = self.tree
+        first = tree.size + 1
+        self.connection.executemany(
+            _INSERT,
+            [
+                (position, id, version, topic, state, tree.append(leaf(position, id, version, topic, state)))
+                for position, (id, version, topic, state) in enumerate(rows, first)
+            ],
+        )
+        return list(range(first, first + len(rows)))
 
 
 Work = Callable[[Transaction], T]
-"""What is to be stored. It is done once, in a transaction."""
+"""A function that stores something; it runs once, in a transaction."""
 
 
 class Writer:
-    """One process's connection for writing. Any number of threads may use it; one at a time writes."""
+    """One process's connection for writing. Thread-safe; one thread at a time writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,14 +63,14 @@ class Writer:
         self._lock = WriteLock(path)
         self._connection: sqlite3.Connection | None = None
         self._tree: Tree | None = None
-        """The tree as this process left it, None where it has to be read."""
+        """The tree as this process left it; None where it must be read."""
         self._version = 0
-        """SQLite's ``data_version`` when the tree was last true: another connection's commit changes it."""
+        """SQLite's ``data_version`` when the tree was last valid: another connection's commit changes it."""
 
     def do(self, work: Work[T]) -> T:
-        """Do the work in a transaction of its own, and return what it returns once all is safe on the disk.
+        """Do the work in its own transaction; return its result once everything is safe on the disk.
 
-        Raises what the work raises, which is undone then; ``LogError`` where another process does not let go of the log;
+        Raises what the work raises, which is then undone; ``LogError`` where another process holds the lock;
         ``sqlite3.Error`` and ``OSError`` where nothing can be stored.
         """
         with self._mutex:
@@ -78,19 +81,19 @@ class Writer:
                 self._lock.release()
 
     def do_all(self, works: Sequence[Work[T]]) -> list[T | Exception]:
-        """Do the pieces of work in their order in one commit. Each one's outcome, once it is safe on the disk.
+        """Do the pieces of work, in order, in one commit; return each one's outcome once it is safe on the disk.
 
-        A piece that raises is undone alone, and what it raised is its outcome. Raises as ``do`` does where nothing can be
-        stored; then all of them are undone.
+        A piece that raises is undone alone, and its error is its outcome. Raises as ``do`` does where nothing can be
+        stored; then all pieces are undone.
         """
 
         def work(transaction: Transaction) -> list[T | Exception]:
-            return [_try(it, transaction) for it in works]
+            return [_try(work, transaction) for work in works]
 
         return self.do(work)
 
     def close(self) -> None:
-        """Let the files go; the next work opens them again."""
+        """Close the files; the next work opens them again."""
         with self._mutex:
             if self._connection is not None:
                 self._connection.close()
@@ -101,9 +104,9 @@ class Writer:
         if self._connection is None:
             self._connection = connect(self.path)
         connection, tree = self._connection, self._tree
-        self._tree = None  # until it is known what is stored
+        self._tree = None  # unknown until the commit
         try:
-            # The write lock first: a transaction that begins by reading cannot be widened while another writes.
+            # Take the write lock first: a transaction that begins by reading cannot be upgraded while another one writes.
             connection.execute("BEGIN IMMEDIATE")
             transaction = Transaction(connection, self._current(connection, tree))
             result = work(transaction)
@@ -115,21 +118,21 @@ class Writer:
         return result
 
     def _current(self, connection: sqlite3.Connection, tree: Tree | None) -> Tree | None:
-        """The tree, None where another connection has stored events since; mostly one has stored views, and no event."""
+        """The tree; None where another connection has stored events since. Most other commits only change views."""
         version: int = connection.execute("PRAGMA data_version").fetchone()[0]
         seen, self._version = self._version, version
         return tree if tree is not None and (seen == version or tree.size == _size(connection)) else None
 
 
 def _try(work: Work[T], transaction: Transaction) -> T | Exception:
-    """What the work returns, or what it raises, undone alone then. Raises what ends the whole transaction."""
+    """The result of the work, or its error, undone alone then. Raises errors that end the whole transaction."""
     connection, before = transaction.connection, transaction.known_tree
     transaction.known_tree = before.copy() if before is not None else None
     connection.execute("SAVEPOINT member")
     try:
         result = work(transaction)
     except Exception as error:
-        if not connection.in_transaction:  # a disk that is full or fails may end all of it
+        if not connection.in_transaction:  # a full or failing disk may end the whole transaction
             raise
         connection.execute("ROLLBACK TO member")
         connection.execute("RELEASE member")
@@ -145,12 +148,12 @@ def read_tree(connection: sqlite3.Connection) -> Tree:
 
 
 def _size(connection: sqlite3.Connection) -> int:
-    """How many events are stored: the newest one's position."""
+    """The number of stored events: the newest one's position."""
     return connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
 
 
 def stored_nodes(connection: sqlite3.Connection) -> NodesAt:
-    """Where the tree's nodes are had from. It raises ``LogError`` for a position that has no event."""
+    """The function that reads the tree's nodes. It raises ``LogError`` for a position without an event."""
 
     def nodes_at(position: int) -> bytes:
         row = connection.execute("SELECT nodes FROM stored_events WHERE position = ?", (position,)).fetchone()

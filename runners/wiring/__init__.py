@@ -1,1 +1,1 @@
-"""The one place where concrete parts are chosen, what is installed, and what can be had."""
+"""The one place that chooses implementations, and checks what is installed and available."""

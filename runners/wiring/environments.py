@@ -1,4 +1,4 @@
-"""The registry of environments: those of the program and those of plug-ins, found by name."""
+"""The registry of environments: the program's own and those of plug-ins, by name."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def _open_miniwob() -> Environment:
 
 
 OWN: dict[str, Callable[[], Environment]] = {CHAT: _open_chat, MINIWOB: _open_miniwob}
-"""The environments that come with the program. No plug-in takes the place of one."""
+"""The program's own environments. No plug-in can replace one."""
 
 
 def environment_names() -> list[str]:
-    """The names of all environments that there are here, sorted."""
-    return sorted({*OWN, *(it.name for it in list_plugins("environment"))})
+    """The names of all environments that are installed, sorted."""
+    return sorted({*OWN, *(plugin.name for plugin in list_plugins("environment"))})
 
 
 def open_environment(name: str) -> Environment:
-    """The named environment; what it holds, such as a browser, is started when it is first used.
+    """The named environment; its resources, such as a browser, start at first use.
 
-    Raises ``EnvironmentUnavailable`` for a name that there is not here, and for a plug-in that cannot be loaded.
+    Raises ``EnvironmentUnavailable`` for an unknown name, and for a plug-in that cannot be loaded.
     """
     if name in OWN:
         return OWN[name]()
@@ -57,5 +57,5 @@ def open_environment(name: str) -> Environment:
 
 
 def guess_environment(task: str) -> str:
-    """Where a task is meant for that names no environment: words with a space in them are a question."""
+    """The environment of a task without a named one: text with spaces is a question."""
     return CHAT if any(letter.isspace() for letter in task) else MINIWOB

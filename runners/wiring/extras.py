@@ -1,7 +1,7 @@
-"""The extras: which optional library each part needs, and the command that installs it.
+"""The extras: the optional libraries of each part, and the command that installs them.
 
 The package without extras reads, records, rates, audits and alerts. Training, serving a local model, driving a browser,
-calling an endpoint and drawing charts need libraries that not everybody wants to install.
+calling an endpoint and drawing charts need optional libraries.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ EXTRAS = {
     "browser": ("miniwob",),
     "bench": ("matplotlib", "plotext"),
 }
-"""Each extra and the top-level modules that it brings; as in ``pyproject.toml``."""
+"""Each extra and its top-level modules; as in ``pyproject.toml``."""
 
 
 def install_command(extra: str) -> str:
-    """The command that adds the extra to the installed package."""
+    """The command that installs the extra."""
     return f"pip install 'grokputer[{extra}]'"
 
 
 def require(extra: str) -> None:
-    """Check that the extra is installed. Raises ``MissingExtra`` with the first library that is not there."""
+    """Check that the extra is installed. Raises ``MissingExtra`` with the first missing library."""
     for module in EXTRAS[extra]:
         if find_spec(module) is None:
             raise _missing(module, extra)
 
 
 def explain_missing_module(error: ModuleNotFoundError) -> MissingExtra | None:
-    """One line for a module that an extra brings; None for any other module, whose absence is a bug."""
+    """The error for a missing module of an extra; None for any other module, whose absence is a bug."""
     name = (error.name or "").partition(".")[0]
     for extra, modules in EXTRAS.items():
         if name in modules:

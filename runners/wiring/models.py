@@ -1,4 +1,4 @@
-"""The backends of ``model.backend``, found by name: the local model, an endpoint, and those of plug-ins."""
+"""The backends of ``model.backend``, by name: the local model, an endpoint, and those of plug-ins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .plugins import find_plugin, list_plugins
 
 
 def base_of(policy: Policy) -> Base:
-    """The base model that the settings name."""
+    """The base model in the settings."""
     name = policy.model.base
     return Base(
         name="" if name == "embedded" else name,
@@ -43,17 +43,19 @@ def _open_endpoint(policy: Policy) -> Model:
 LOCAL, ENDPOINT = "local", "openai"
 
 OWN: dict[str, Callable[[Policy], Model]] = {LOCAL: _open_local, ENDPOINT: _open_endpoint}
-"""The backends that come with the program. No plug-in takes the place of one."""
+"""The program's own backends. No plug-in can replace one."""
 
 
 def backend_names() -> list[str]:
-    """The names of all backends that there are here, sorted."""
-    return sorted({*OWN, *(it.name for it in list_plugins("model"))})
+    """The names of all installed backends, sorted."""
+    return sorted({*OWN, *(plugin.name for plugin in list_plugins("model"))})
 
 
 def open_model(policy: Policy) -> Model:
-    """The model that the settings name, loaded. Raises ``ModelError``, and ``BadPlugin`` for a name that there is not here and
-    for a plug-in that cannot be loaded: both say nothing of a model or an adapter.
+    """The model in the settings, loaded.
+
+    Raises ``ModelError``. Raises ``BadPlugin`` for an unknown name and for a plug-in that cannot be loaded: this says
+    nothing about a model or an adapter.
     """
     backend = policy.model.backend
     if backend in OWN:
@@ -66,7 +68,7 @@ def open_model(policy: Policy) -> Model:
 
 
 def label_base(policy: Policy) -> str:
-    """What a run records as its base: the name as set, and what identifies its weights or where it is served."""
+    """The base that a run records: the name as set, and the hash of its weights or where it is served."""
     name, backend = policy.model.base, policy.model.backend
     if backend == LOCAL:
         return f"{name}@{base_of(policy).fingerprint()}"

@@ -1,7 +1,7 @@
-"""Parts of other packages: environments, models and registries that they offer through entry points.
+"""Plug-ins: environments, models and registries that other packages offer through entry points.
 
-A package names them in its metadata, under the group of their kind. Nothing of a package is loaded until its part is asked
-for by name, so one that is broken stops nothing else.
+A package lists them in its metadata, in the group of their kind. A plug-in's code is loaded only when it is requested
+by name, so a broken plug-in stops nothing else.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ NEEDS: dict[Kind, tuple[str, ...]] = {
     "model": ("complete", "complete_many", "scoring", "adapters", "is_on_gpu", "close"),
     "registry": ("place", "put", "path", "has", "hashes"),
 }
-"""What a part of each kind must have: the names in its port, which gives most of them to a class that inherits it."""
+"""The members that a plug-in of each kind must have: those of its port, which provides most of them by inheritance."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A part that an installed package offers."""
+    """A plug-in of an installed package."""
 
     kind: Kind
     name: str
@@ -43,30 +43,33 @@ class Plugin:
     point: EntryPoint
 
     def load(self) -> Callable[..., Any]:
-        """What the entry point names. Raises ``BadPlugin``, naming the package."""
+        """The object that the entry point names. Raises ``BadPlugin`` with the package's name."""
         try:
             factory: Callable[..., Any] = self.point.load()
-        except (Exception, SystemExit) as error:  # Foreign code may raise anything.
+        except (Exception, SystemExit) as error:  # foreign code may raise anything
             raise self._bad(f"cannot be loaded: {_first_words(error)}") from error
         if not callable(factory):
-            raise self._bad(f"is {self.point.value}, which is no class or function")
+            raise self._bad(f"is {self.point.value}, which is neither a class nor a function")
         return factory
 
     def make(self, *arguments: Any) -> Any:
-        """The part: what the entry point names, called with the arguments. Raises ``BadPlugin``, naming the package."""
+        """The plug-in's instance: the entry point's object, called with the arguments. Raises ``BadPlugin`` with the
+        package's name."""
         factory = self.load()
         try:
-            found = factory(*arguments)
+            instance = factory(*arguments)
         except GrokputerError:
-            raise  # In words for people already.
+            raise  # its message is for people already
         except (Exception, SystemExit) as error:
-            raise self._bad(f"cannot be made: {_first_words(error)}") from error
-        if lacking := [name for name in NEEDS[self.kind] if not hasattr(found, name)]:
-            raise self._bad(f"lacks {', '.join(lacking)}; it must have what the port {self.kind} names")
-        return found
+            raise self._bad(f"cannot be created: {_first_words(error)}") from error
+        if missing := [name for name in NEEDS[self.kind] if not hasattr(instance, name)]:
+            raise self._bad(f"lacks {', '.join(missing)}; it needs the members of the port {self.kind}")
+        return instance
 
-    def _bad(self, what: str) -> BadPlugin:
-        return BadPlugin(f"{self.kind} {self.name!r} of package {self.package} {what}; mend or uninstall the package")
+    def _bad(self, problem: str) -> BadPlugin:
+        return BadPlugin(
+            f"{self.kind} {self.name!r} of package {self.package} {problem}; mend or uninstall the package"
+        )
 
 
 def _first_words(error: BaseException) -> str:
@@ -74,10 +77,10 @@ def _first_words(error: BaseException) -> str:
 
 
 def list_plugins(kind: Kind) -> Iterator[Plugin]:
-    """All parts of the kind that installed packages offer, by name. Nothing of the packages is loaded."""
+    """All plug-ins of the kind in installed packages, by name. Nothing of the packages is loaded."""
     from importlib.metadata import entry_points
 
-    for point in sorted(entry_points(group=GROUPS[kind]), key=lambda it: it.name):
+    for point in sorted(entry_points(group=GROUPS[kind]), key=lambda plugin: plugin.name):
         yield Plugin(kind, point.name, _name_package(point), point)
 
 
@@ -88,9 +91,9 @@ def _name_package(point: EntryPoint) -> str:
 
 
 def find_plugin(kind: Kind, name: str) -> Plugin | None:
-    """The part of this name, None where no package offers one. Raises ``BadPlugin`` where several packages do."""
-    found = [it for it in list_plugins(kind) if it.name == name]
-    if len({it.package for it in found}) > 1:
-        packages = " and ".join(it.package for it in found)
+    """The plug-in of this name; None without one. Raises ``BadPlugin`` where several packages offer it."""
+    plugins = [plugin for plugin in list_plugins(kind) if plugin.name == name]
+    if len({plugin.package for plugin in plugins}) > 1:
+        packages = " and ".join(plugin.package for plugin in plugins)
         raise BadPlugin(f"{kind} {name!r} is offered by {packages}; uninstall all but one of them")
-    return found[0] if found else None
+    return plugins[0] if plugins else None

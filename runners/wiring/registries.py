@@ -1,4 +1,4 @@
-"""The registries of adapter weights that ``weights.registry`` names: a folder beside the log, and those of plug-ins."""
+"""The registries of adapter weights for ``weights.registry``: a folder beside the log, and those of plug-ins."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .plugins import find_plugin, list_plugins
 
 LOCAL = "local"
 OWN = (LOCAL,)
-"""The registries that come with the program. No plug-in takes the place of one."""
+"""The program's own registries. No plug-in can replace one."""
 
 
 def registry_names() -> list[str]:
-    """The names of all registries that there are here, sorted."""
-    return sorted({*OWN, *(it.name for it in list_plugins("registry"))})
+    """The names of all installed registries, sorted."""
+    return sorted({*OWN, *(plugin.name for plugin in list_plugins("registry"))})
 
 
 def open_registry(policy: Policy, log: Path) -> WeightRegistry:
-    """The registry that the settings name, for the log at the path.
+    """The registry in the settings, for the log at the path.
 
-    A plug-in is given the settings and a folder of this log where it may keep copies. Raises ``BadPlugin`` for a name
-    that there is not here and for a plug-in that cannot be loaded: both say nothing of any weights.
+    A plug-in gets the settings and a folder of this log for its copies. Raises ``BadPlugin`` for an unknown name and
+    for a plug-in that cannot be loaded: this says nothing about any weights.
     """
     from ...adapters.registry.local import WeightStore
 
@@ -33,7 +33,7 @@ def open_registry(policy: Policy, log: Path) -> WeightRegistry:
         return WeightStore(folder / "weights")
     plugin = find_plugin("registry", name)
     if plugin is None:
-        there = ", ".join(registry_names())
-        raise BadPlugin(f"weights.registry is {name!r}; there are {there}; set it to one of them")
+        names = ", ".join(registry_names())
+        raise BadPlugin(f"weights.registry is {name!r}; there are {names}; set it to one of them")
     registry: WeightRegistry = plugin.make(policy, folder / "fetched")
     return registry

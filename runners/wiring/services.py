@@ -1,6 +1,6 @@
-"""The one place where concrete parts are chosen: which model, which environments, where weights lie.
+"""The one place that chooses implementations: of the model, the environments and the weight registry.
 
-Parts are made when they are first asked for, so a command that only reads the log loads no model and starts no browser.
+Each is created at first use, so a command that only reads the log loads no model and starts no browser.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 PARTS = {"model.backend": backend_names, "weights.registry": registry_names}
-"""The settings that name a part, each with the names that there are here."""
+"""The settings that name an implementation, each with the installed names."""
 
 
 def check_part(key: str, value: object) -> None:
-    """Refuse the name of a part that neither the program nor an installed package has. Raises ``BadSetting``."""
+    """Refuse the name of an implementation that is not installed. Raises ``BadSetting``."""
     if key in PARTS and value not in (names := PARTS[key]()):
         raise BadSetting(
             f"{key} cannot be {value!r}; there are {', '.join(names)} here; install the package that adds it"
@@ -42,12 +42,12 @@ def check_part(key: str, value: object) -> None:
 
 
 def identify_base(base: Base) -> str:
-    """What an adapter fits: the base's weights and how they are quantised."""
+    """The base's weights and quantization, which an adapter must match."""
     return base.identity()
 
 
 class Services:
-    """The model, the environments and the weight store of one log. Close it, or use it as a context."""
+    """The model, the environments and the weight registry of one log. Close it, or use it as a context manager."""
 
     def __init__(self, ledger: Ledger, state: State) -> None:
         self.ledger = ledger
@@ -60,38 +60,38 @@ class Services:
 
     @property
     def store(self) -> WeightRegistry:
-        """The weights of this log's adapters."""
+        """The registry with the weights of this log's adapters."""
         return open_registry(self.state.policy, self.ledger.path)
 
     @property
     def launcher(self) -> TrainingLauncher[TrainingJobSpec, TrainingResult]:
-        """Where trainings run: in a process of this machine."""
+        """The launcher of trainings: in a process of this machine."""
         from ...adapters.training.process import ProcessLauncher
 
         return ProcessLauncher()
 
     @property
     def model(self) -> Model:
-        """The model that the settings name, loaded at the first call and when they change. Raises ``ModelError``."""
+        """The model in the settings, loaded at first use and again when its settings change. Raises ``ModelError``."""
         policy = self.state.policy
-        wanted = policy.model
-        if self._model is None or self._model_settings != wanted:
+        settings = policy.model
+        if self._model is None or self._model_settings != settings:
             self._close_model()
-            self._model_settings, self._base_label = wanted, None
+            self._model_settings, self._base_label = settings, None
             self._model = open_model(policy)
         return self._model
 
     @property
     def base_label(self) -> str:
-        """What a run records as its base; see ``label_base``."""
+        """The base that a run records; see ``label_base``."""
         if self._base_label is None:
             self._base_label = label_base(self.state.policy)
         return self._base_label
 
     def teacher(self, policy: Policy, role: str) -> Teacher | None:
-        """The teacher that the settings name for the role, None where they name none.
+        """The role's teacher in the settings; None where there is none.
 
-        Its key comes from ``GROKPUTER_TEACHER_KEY``, or where that is not set from ``OPENAI_API_KEY``.
+        Its key comes from ``GROKPUTER_TEACHER_KEY``, or, where that is not set, from ``OPENAI_API_KEY``.
         """
         endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
         if endpoint is None or name is None:
@@ -106,17 +106,17 @@ class Services:
         return self._teachers[endpoint, name]
 
     def environment(self, name: str) -> Environment:
-        """The named environment, started when it is first used. Raises ``EnvironmentUnavailable`` for another name."""
+        """The named environment, started at first use. Raises ``EnvironmentUnavailable`` for an unknown name."""
         if name not in self._environments:
             self._environments[name] = open_environment(name)
         return self._environments[name]
 
     def prepare(self, adapter: str | None) -> None:
-        """Make the adapter ready to be asked for, its weights checked; the bare base always is.
+        """Load the adapter, with its weights verified; None is the base, which needs nothing.
 
-        Raises ``UnknownAdapter``, ``DamagedWeights``, ``ModelError`` for an adapter of another base and, where weights
-        cannot be loaded from here, for one that is not served: an endpoint may answer any name, perhaps by another model.
-        Raises ``NotServed`` where the model serves no adapters.
+        Raises ``UnknownAdapter``, ``DamagedWeights``, and ``ModelError`` for an adapter of another base. Where weights
+        cannot be loaded from here, also ``ModelError`` for an adapter that is not served: an endpoint may answer any
+        name, perhaps with another model. Raises ``NotServed`` where the model serves no adapters.
         """
         if adapter is None:
             return
@@ -126,14 +126,14 @@ class Services:
         server, trained_on = self.model.adapters, f"{known.base} ({known.base_hash[:19]})"
         if server is None:
             raise NotServed(
-                f"{adapter} cannot be asked: {self.base_label} serves no adapters; set model.backend to local"
+                f"{adapter} is not available: {self.base_label} serves no adapters; set model.backend to local"
             )
         if server.serves(adapter):
             return
         if server.base_hash not in (None, known.base_hash):
             raise ModelError(
-                f"{adapter} was trained on {trained_on}, which is not the base that is set "
-                "now; set model.base and model.quantization back, or promote an adapter of this base"
+                f"{adapter} was trained on {trained_on}, which is not the base in the "
+                "settings; set model.base and model.quantization back, or promote an adapter of this base"
             )
         if not server.can_load:
             raise ModelError(
@@ -143,12 +143,12 @@ class Services:
         server.load(adapter, self.store.path(known.weights))
 
     def make_room(self) -> None:
-        """Let go of a model that holds a GPU's memory: a training needs it. It is loaded again when it is asked for."""
+        """Close a model that occupies GPU memory, because a training needs it. It is loaded again at the next use."""
         if self._model is not None and self._model.is_on_gpu:
             self._close_model()
 
     def close(self) -> None:
-        """End the environments and let the model go."""
+        """Close the environments, the teachers and the model."""
         for environment in self._environments.values():
             environment.close()
         self._environments.clear()

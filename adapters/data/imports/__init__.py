@@ -1,1 +1,1 @@
-"""Sets of examples from outside: rows of any common file, in the forms they are published in, as examples of ours."""
+"""Sets of examples from outside: rows of common file formats, in their published forms, as examples."""

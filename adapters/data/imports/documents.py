@@ -1,7 +1,7 @@
-"""Rows of JSON: one document, or one value a line, whichever the file is.
+"""Rows of JSON: one document, or JSON Lines.
 
-A document is a list of rows, or an object that is a row itself or holds one list of rows, under any key; of several lists the
-one under ``train``. The license is that object's ``license`` or ``licence``, if it says one.
+A document is a list of rows, or an object that is a row itself or holds one list of rows, under any key; of several
+lists the one under ``train``. The license is the object's ``license`` or ``licence``, if it has one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ LICENSES = ("license", "licence")
 
 
 class Row(NamedTuple):
-    """A row where it stands: ``set.jsonl:4`` is a line, ``set.parquet row 4`` a row. What cannot be read is ``LeftOut``."""
+    """A row with its place: ``set.jsonl:4`` is a line, ``set.parquet row 4`` a row. The value of an unreadable row is a
+    ``LeftOut``."""
 
     place: str
     value: Any
@@ -28,14 +29,14 @@ class Row(NamedTuple):
 
 @dataclass
 class Rows:
-    """The rows of a set, read as they are asked for, and its license where its own metadata says one."""
+    """The rows of a set, read lazily, and the license from its own metadata, if any."""
 
     rows: Iterator[Row]
     license: str | None = None
 
 
 def read_json(text: str, name: str) -> Rows:
-    """The rows of the text. Raises ``InvalidExamples`` for what is no JSON, also later, at the row that is not."""
+    """The rows of the text. Raises ``InvalidExamples`` for text that is not JSON; in JSON Lines only when the row is read."""
     lines = text.split("\n")
     filled = [number for number, line in enumerate(lines, 1) if line.strip()]
     if len(filled) > 1 and _is_json(lines[filled[0] - 1]):
@@ -47,7 +48,7 @@ def read_json(text: str, name: str) -> Rows:
     except LeftOut as why:
         return Rows(iter([Row(f"{name}:{filled[0]}", why)]))
     except ValueError as error:
-        raise _no_json(error, lines, getattr(error, "lineno", filled[0]), name) from error
+        raise _not_json(error, lines, getattr(error, "lineno", filled[0]), name) from error
 
 
 def rows_of_document(document: Any, name: str, line: int = 1) -> Rows:
@@ -83,7 +84,7 @@ def _lines(lines: list[str], name: str) -> Iterator[Row]:
         except LeftOut as why:
             value = why
         except ValueError as error:
-            raise _no_json(error, lines, number, name) from error
+            raise _not_json(error, lines, number, name) from error
         yield Row(f"{name}:{number}", value)
 
 
@@ -98,7 +99,7 @@ def _is_json(line: str) -> bool:
 
 
 def _parse(text: str) -> Any:
-    """The value. Raises ``ValueError`` for what is no JSON, ``LeftOut`` for a key given twice and for a depth out of reach."""
+    """The value. Raises ``ValueError`` for invalid JSON, ``LeftOut`` for a repeated key and for too deep nesting."""
     try:
         return json.loads(text, object_pairs_hook=_object)
     except RecursionError:
@@ -114,7 +115,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _no_json(error: ValueError, lines: list[str], number: int, name: str) -> InvalidExamples:
+def _not_json(error: ValueError, lines: list[str], number: int, name: str) -> InvalidExamples:
     message = error.msg if isinstance(error, json.JSONDecodeError) else explain(error)
     line = lines[number - 1].rstrip()
     hint = "; JSON Lines has no comma after a row" if line.endswith("},") else ""

@@ -1,7 +1,7 @@
 """The keys of one row, and the texts under them.
 
-Keys are compared without regard to case and to white space around them, since ``Instruction`` can only mean
-``instruction``; a row with both is refused. What is null, or NaN as pandas writes an empty cell, is absent.
+Case and surrounding white space of keys are ignored, since ``Instruction`` can only mean ``instruction``; a row with
+both is refused. A value of null, or NaN as pandas writes an empty cell, counts as absent.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from typing import Any
 from .reasons import LeftOut, quote
 
 _KINDS: dict[type, str] = {
+    type(None): "null",
     bool: "true or false",
     float: "a fraction",
     list: "a list",
     tuple: "a list",
     dict: "an object",
 }
-"""What a message calls a value by its type; any other type is called by its own name."""
+"""Names of types in messages; other types have their own names."""
 
 
 class Fields:
-    """A row or a turn, key by key; it remembers which keys were asked for."""
+    """A row or a turn, key by key; it remembers which keys were read."""
 
     def __init__(self, row: Mapping[Any, Any]) -> None:
-        """Raises ``LeftOut`` when two keys differ by case or white space alone."""
+        """Raises ``LeftOut`` when two keys differ only by case or white space."""
         self._values: dict[str, Any] = {}
         self._names: dict[str, str] = {}
         self._asked: set[str] = set()
@@ -43,38 +44,38 @@ class Fields:
         return key in self._values
 
     def knows(self, key: str) -> bool:
-        """Whether the row has the key, with a value or without."""
+        """Whether the row has the key, with or without a value."""
         return key in self._names
 
     def take(self, key: str) -> Any:
-        """The value, None where it is absent."""
+        """The value; None where it is absent. The key counts as read."""
         self._asked.add(key)
         return self._values.get(key)
 
     def text(self, key: str) -> str:
-        """The value as text, empty where it is absent. Raises ``LeftOut`` when it is no text."""
+        """The value as text, empty where it is absent. Raises ``LeftOut`` when it is not text."""
         return read_text(self.take(key), key)
 
     @property
     def names(self) -> list[str]:
-        """The keys as they are written."""
+        """The keys as written."""
         return list(self._names.values())
 
     @property
     def unread(self) -> list[str]:
-        """The keys with a value that were not asked for, as they are written."""
+        """The keys with a value that were not read, as written."""
         return [name for key, name in self._names.items() if key in self._values and key not in self._asked]
 
 
 def is_absent(value: object) -> bool:
-    """Whether the value says nothing: null, or NaN."""
+    """Whether the value counts as absent: null, or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def read_text(value: object, key: str) -> str:
-    """The text, empty where it is absent; a whole number is its digits.
+    """The text, empty where it is absent; a whole number becomes its digits.
 
-    Raises ``LeftOut`` for a list, an object, a fraction, a date, or text that is no Unicode (half of a surrogate pair).
+    Raises ``LeftOut`` for a list, an object, a fraction, a date, or text that is not Unicode (a lone surrogate).
     """
     if is_absent(value):
         return ""
@@ -84,10 +85,10 @@ def read_text(value: object, key: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise LeftOut("not Unicode", f"{key!r} holds half of a surrogate pair, which is no character") from None
+        raise LeftOut("not Unicode", f"{key!r} holds a lone surrogate, which is not a character") from None
     return text
 
 
 def name_kind(value: object) -> str:
-    """What a message calls the value."""
+    """The name of the value's type in messages."""
     return _KINDS.get(type(value), f"of type {type(value).__name__}")

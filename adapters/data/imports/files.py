@@ -1,4 +1,4 @@
-"""Rows of a file or folder, by the end of its name: ``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.parquet``,
+"""Rows of a file or folder, by the suffix: ``.jsonl``, ``.ndjson``, ``.json``, ``.csv``, ``.tsv``, ``.parquet``,
 ``.arrow`` or ``.toon``, in any case, each also compressed as ``.gz``."""
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ ENDS = (*TEXTS, *BINARIES)
 PACKED = ".gz"
 
 _DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
-"""Files of the ``datasets`` library that describe a set and hold none of it."""
+"""Files of the ``datasets`` library that describe a set and hold no rows."""
 _TRAIN = re.compile(r"(?<![a-z])train(?![a-z])")
 _LICENSE = re.compile(r"^licen[sc]e:[ \t]*(\S.*)$", re.MULTILINE)
 
 
 def find_end(path: Path) -> str:
-    """The end of the name that says what the file is, without ``.gz``."""
+    """The suffix that names the format, without ``.gz``."""
     name = path.name.lower().removesuffix(PACKED)
     return Path(name).suffix
 
 
 def read_file(path: Path, name: str | None = None) -> Rows:
-    """The rows of the file, which messages call by the name. Raises ``InvalidExamples`` when it cannot be read."""
+    """The rows of the file, under the name for messages. Raises ``InvalidExamples`` when it cannot be read."""
     name, end = name or quote(path.name), find_end(path)
     if end not in ENDS:
         raise InvalidExamples(
@@ -57,7 +57,7 @@ def read_file(path: Path, name: str | None = None) -> Rows:
 
 
 def read_folder(path: Path) -> Rows:
-    """The rows of the folder's files, in the order of their names: of those of the split ``train`` where there is one."""
+    """The rows of the folder's files, in the order of their names; only of the split ``train`` where there is one."""
     files = [file for file in sorted(path.rglob("*")) if file.is_file() and find_end(file) in ENDS]
     files = [file for file in files if file.name not in _DESCRIPTIONS and not _is_hidden(file.relative_to(path))]
     train = [file for file in files if _TRAIN.search(str(file.relative_to(path)).lower())]
@@ -88,7 +88,7 @@ def _card_license(folder: Path) -> str | None:
 
 
 def _decode(content: bytes, name: str) -> str:
-    """The text. Raises ``InvalidExamples`` with the line that is no UTF-8."""
+    """The text. Raises ``InvalidExamples`` with the line that is not UTF-8."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InvalidExamples(f"{name} is UTF-16; save it as UTF-8")
     try:

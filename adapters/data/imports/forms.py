@@ -1,15 +1,16 @@
-"""One row as examples: what it asks, what the answer is, and how that answer is judged.
+"""One row as examples: its question, its answer, and the answer's label.
 
 A row has exactly one question and one answer, each under one of these keys:
 
-- question: ``instruction`` (with ``input`` or ``context``), ``prompt`` (text or turns), ``messages``, ``conversations``;
-- answer: ``output`` (Alpaca), ``response`` (Dolly), ``completion`` (TRL, and dataset files of ours), ``chosen`` with
-  ``rejected`` (preferences); of ``messages`` and ``conversations`` (ShareGPT) else the assistant's own turns.
+- question: ``instruction`` (with ``input`` or ``context``), ``prompt`` (text or turns), ``messages``,
+  ``conversations``;
+- answer: ``output`` (Alpaca), ``response`` (Dolly), ``completion`` (TRL, and this program's dataset files), ``chosen``
+  with ``rejected`` (preferences); otherwise the assistant's turns of ``messages`` and ``conversations`` (ShareGPT).
 
-A row with two questions or two answers is ambiguous and left out. Two cases are no doubt: a ``prompt`` that repeats the
-words of a user's turn, and ``messages`` that repeat ``chosen``, as sets on the Hub have them. ``system`` comes first and
-``history``, pairs of question and answer, before the question; answers of the history are prompt alone. A ``label`` (or
-``kto_tag``) of true or false is KTO's: the last answer was good, or bad, and is no target.
+A row with two questions or two answers is ambiguous and left out. Two cases are unambiguous, and occur in sets on the
+Hub: a ``prompt`` that repeats the words of a user's turn, and ``messages`` that repeat ``chosen``. ``system`` comes
+first; ``history``, pairs of question and answer, comes before the question, and its answers are prompt only. A
+``label`` (or ``kto_tag``) of true or false is KTO's: it rates the last answer good or bad, which is then no target.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from .turns import Turn, find_answers, is_conversation, read_turns
 CONVERSATIONS = ("messages", "conversations", "conversation")
 QUESTIONS = (*CONVERSATIONS, "prompt", "instruction")
 ANSWERS = {"output": "alpaca", "response": "dolly", "completion": "prompt-completion", "chosen": "preference"}
-"""The keys of an answer, and what a row with such a one is called."""
+"""The keys of an answer, and the form of a row with that key."""
 OURS = ("source", "role", "run_id", "step", "instance")
-"""Keys of a dataset file of ours that say where an example came from; what is imported comes from the set."""
-_WANTED = (
+"""Keys of this program's dataset files that name an example's origin; an imported example has the set as its origin."""
+_FORMS = (
     "instruction + output; instruction + response; prompt + completion; prompt + chosen + rejected; messages; "
     "conversations"
 )
@@ -49,11 +50,11 @@ class RowRead:
 
 
 def read_row(value: object) -> RowRead:
-    """The examples of a row: of a conversation one for each answer. Raises ``LeftOut`` with the reason."""
+    """The examples of a row; for a conversation one per answer. Raises ``LeftOut`` with the reason."""
     if is_conversation(value):
         value = {"messages": value}
     if not isinstance(value, Mapping):
-        raise LeftOut("unknown form", f"is no object but {'text' if isinstance(value, str) else name_kind(value)}")
+        raise LeftOut("unknown form", f"is not an object but {'text' if isinstance(value, str) else name_kind(value)}")
     fields = Fields(value)
     for name in ("tools", "functions"):
         offered = fields.take(name)
@@ -98,7 +99,7 @@ def _find_question(fields: Fields) -> str:
         return ""  # TRL's implicit prompt: what both answers begin with
     if not there:
         raise LeftOut(
-            "unknown form", f"has {quote_all(fields.names)}; wanted are the keys of one of these forms: {_WANTED}"
+            "unknown form", f"has {quote_all(fields.names)}; it needs the keys of one of these forms: {_FORMS}"
         )
     if len(there) > 1:
         raise LeftOut("ambiguous", f"has {len(there)} questions: {', '.join(there)}; keep one of them")
@@ -124,11 +125,11 @@ def _find_answer(fields: Fields) -> str | None:
         return None
     if any(fields.knows(key) for key in ANSWERS):
         raise LeftOut("no answer", "its answer is empty")
-    raise LeftOut("unknown form", f"has {quote_all(fields.names)} and no answer; wanted is one of {', '.join(ANSWERS)}")
+    raise LeftOut("unknown form", f"has {quote_all(fields.names)} and no answer; it needs one of {', '.join(ANSWERS)}")
 
 
 def _read_label(fields: Fields) -> str | None:
-    """``good`` or ``bad`` of KTO, a label of ours, or None."""
+    """``good`` or ``bad`` of KTO, a label of this program, or None."""
     there = [key for key in ("label", "kto_tag") if key in fields]
     if len(there) > 1:
         raise LeftOut("ambiguous", "has both 'label' and 'kto_tag'")
@@ -146,7 +147,7 @@ def _read_label(fields: Fields) -> str | None:
 
 
 def _read_question(fields: Fields, asked: str, unread: list[str]) -> list[Turn]:
-    """The turns up to and with the question, or of a whole conversation."""
+    """The turns up to the question, inclusive; or the turns of a whole conversation."""
     value = fields.take(asked)
     if asked in CONVERSATIONS or (asked == "prompt" and isinstance(value, list | Mapping)):
         turns = read_turns(value, asked, unread)
@@ -175,7 +176,7 @@ def _read_history(fields: Fields) -> list[Turn]:
     turns: list[Turn] = []
     for number, pair in enumerate(history if isinstance(history, list) else [history]):
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise LeftOut("turns", f"history[{number}] is no pair of a question and an answer")
+            raise LeftOut("turns", f"history[{number}] is not a pair of a question and an answer")
         question, answer = (read_text(part, f"history[{number}]") for part in pair)
         turns += [Turn("user", question), Turn("assistant", answer)]
     return turns
@@ -201,7 +202,7 @@ def _read_preference(fields: Fields, asked: str, unread: list[str]) -> tuple[Pai
         raise LeftOut("ambiguous", "'chosen' and 'rejected' begin with different turns")
     turns = _read_question(fields, asked, unread) if asked else []
     if begun and turns:
-        # Whole conversations beside a prompt: it is what they begin with, or the words of one of their turns.
+        # Whole conversations beside a prompt: the prompt is their beginning, or the words of one of their turns.
         spoken = [turn for turn in turns if turn.role != "system"]
         if turns != begun and (len(spoken) != 1 or spoken[0] not in begun):
             raise LeftOut("ambiguous", "'chosen' begins with other turns than the prompt")
@@ -217,9 +218,9 @@ def _read_answer(value: object, key: str, unread: list[str]) -> tuple[list[Turn]
     if not isinstance(value, list | Mapping) or not value:
         return [], read_text(value, key)
     if isinstance(value, list) and not is_conversation(value):
-        raise LeftOut("not text", f"{key!r} is a list, not text and no turns")
+        raise LeftOut("not text", f"{key!r} is a list, neither text nor turns")
     if isinstance(value, Mapping) and not is_conversation([value]):
-        raise LeftOut("not text", f"{key!r} is an object, not text and no turn")
+        raise LeftOut("not text", f"{key!r} is an object, neither text nor a turn")
     *before, last = read_turns(value, key, unread)
     if last.role != "assistant":
         raise LeftOut("turns", f"{key!r} ends with a turn of role {last.role}")

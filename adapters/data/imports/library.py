@@ -1,6 +1,7 @@
-"""Rows of what the ``datasets`` library saved to a folder, or loads from the Hugging Face Hub.
+"""Rows that the ``datasets`` library saved to a folder, or loads from the Hugging Face Hub.
 
-The library guesses the types of CSV files, so that 02134 becomes 2134: a set on the Hub that is made of them is refused.
+The library guesses the types of CSV cells, so that 02134 becomes 2134. A set on the Hub that consists of CSV files is
+refused.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from .reasons import explain, quote
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 GUESSING = ("csv", "pandas", "text")
-"""Builders whose cells are not what the files say."""
+"""Builders that change the cells of the files."""
 
 
 def is_saved(path: Path) -> bool:
-    """Whether the folder is one that ``save_to_disk`` wrote."""
+    """Whether ``save_to_disk`` wrote the folder."""
     return (path / "state.json").exists() or (path / "dataset_dict.json").exists()
 
 
@@ -30,7 +31,8 @@ def read_saved(path: Path) -> Rows:
 
 
 def read_hub(name: str) -> Rows:
-    """The rows of the set of that name on the Hub, likewise. Raises ``InvalidExamples``."""
+    """The rows of the set of that name on the Hub: the split ``train`` where there is one, else all. Raises
+    ``InvalidExamples``."""
     return _read(name, lambda library: library.load_dataset(name))
 
 
@@ -43,8 +45,8 @@ def _read(name: str, load: Any) -> Rows:
         chosen = [splits["train"]] if "train" in splits else list(splits.values())
         builders = {split.info.builder_name for split in chosen}
         license = next((split.info.license for split in chosen if split.info.license), None)
-    except Exception as error:  # the library's own, and those of whatever it asks over the network
-        raise _cannot(name, error) from error
+    except Exception as error:  # of the library, and of the network libraries that it uses
+        raise _load_error(name, error) from error
     if builders & {*GUESSING}:
         raise InvalidExamples(
             f"{quote(name)} is made of CSV files, whose cells would be guessed; download them and import the folder"
@@ -60,8 +62,8 @@ def _rows(splits: list[Any], name: str) -> Iterator[Row]:
                 number += 1
                 yield Row(f"{quote(name)} row {number}", row)
     except Exception as error:  # a picture without its library, a damaged file
-        raise _cannot(name, error) from error
+        raise _load_error(name, error) from error
 
 
-def _cannot(name: str, error: Exception) -> InvalidExamples:
+def _load_error(name: str, error: Exception) -> InvalidExamples:
     return InvalidExamples(f"{quote(name)} cannot be loaded: {explain(error)}")

@@ -1,4 +1,4 @@
-"""A set from outside, read whole: its usable examples, each once, and why the other rows were left out."""
+"""A set from outside, read whole: its usable examples, each once, and the reasons for the rows left out."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .library import HUB_NAME, is_saved, read_hub, read_saved
 from .reasons import LONGEST_PATH, LeftOut, Tally, quote
 
 UNKNOWN = "unknown"
-"""The license of a set that says none."""
+"""The license of a set that states none."""
 LONGEST_LICENSE = 200
-"""Characters; chosen: many times the longest name of a license."""
+"""Characters; chosen: far more than the longest license name."""
 
 
 @dataclass(frozen=True)
 class PublicSet:
-    """What was read, under the name the set is known by."""
+    """The set under the name that it is known by."""
 
     name: str
     form: str
@@ -35,22 +35,22 @@ class PublicSet:
     reasons: Mapping[str, int]
     """Rows that were left out, by reason."""
     first: Mapping[str, tuple[str, ...]]
-    """By reason, the first such rows: a place and details each."""
+    """By reason, the first rows left out: place and details each."""
     unread: Mapping[str, int] = field(default_factory=dict)
     """Keys with a value that were not read, and in how many rows."""
     license: str = UNKNOWN
-    """In the words of the set's own metadata."""
+    """The license as stated in the set's own metadata."""
 
     @property
     def left_out(self) -> int:
-        """Rows that gave no example."""
+        """Rows without a usable example."""
         return sum(self.reasons.values())
 
 
 def read_public(where: str, role: str, limit: int | None = None) -> PublicSet:
     """The set at a path, or of that name on the Hugging Face Hub, for trainings of the role; at most the first ``limit``.
 
-    A row that cannot be used is left out and counted with the reason. Raises ``InvalidExamples`` when the file cannot be
+    A row that cannot be used is left out and counted by reason. Raises ``InvalidExamples`` when the file cannot be
     read, and when no row is usable, with the reason of the first.
     """
     forms: dict[str, None] = {}
@@ -69,7 +69,7 @@ def read_public(where: str, role: str, limit: int | None = None) -> PublicSet:
             continue
         new = selection.take(_import(example, role) for example in read.examples)
         if not new:
-            tally.add("repeated", place, "says what an earlier row says")
+            tally.add("repeated", place, "repeats an earlier row")
         forms.setdefault(read.form)
         unread.update(set(read.unread))
         examples += new
@@ -121,12 +121,12 @@ def _open(where: str) -> Rows:
 
 
 def _license(license: str | None) -> str:
-    """The license as one line that can be recorded, cut where it is the terms themselves and not their name."""
+    """The license as one line, cut to ``LONGEST_LICENSE`` where the metadata holds the whole terms."""
     words = " ".join((license or "").split()).encode("utf-8", "replace").decode()
     return words[:LONGEST_LICENSE] or UNKNOWN
 
 
 def _name(where: str) -> str:
-    """The name of the file or folder, or the name on the Hub. Bytes that are no Unicode become question marks."""
+    """The name of the file or folder, or the name on the Hub. Bytes that are not Unicode become question marks."""
     name = Path(where).resolve().name if Path(where).exists() else where
     return name.encode("utf-8", "replace").decode()

@@ -1,7 +1,8 @@
-"""Rows of tables, their cells as they stand: no cell becomes a number, nothing or another text on the way.
+"""Rows of tables. Cells stay as they are: none is converted to a number or to null.
 
-CSV is RFC 4180, with quotes around a cell that has a comma, a quote or a new line. TSV knows no quotes: a quote is a quote,
-as the media type ``text/tab-separated-values`` says. A row with more or fewer cells than the header is left out.
+CSV follows RFC 4180, with quotes around a cell that has a comma, a quote or a line break. TSV has no quoting: a quote
+is a plain character, as in the media type ``text/tab-separated-values``. A row with more or fewer cells than the header
+is left out.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped]
 
 LONGEST_CELL = 2**31 - 1
-"""Characters; the ``csv`` module refuses more than 131,072 unless told otherwise."""
+"""Characters; the ``csv`` module refuses more than 131,072 by default."""
 
 
 def read_csv(text: str, name: str) -> Rows:
-    """The rows below the header. Raises ``InvalidExamples`` when quotes are wrong, also later, at the row."""
+    """The rows below the header. Raises ``InvalidExamples`` for wrong quotes, when the row is read."""
     csv.field_size_limit(LONGEST_CELL)
     return Rows(_cells(csv.reader(io.StringIO(text, newline=""), strict=True), name))
 
@@ -56,7 +57,7 @@ def _with_lines(reader: Any) -> Iterator[tuple[int, list[str]]]:
 
 def _named(header: list[str], rows: Iterator[tuple[int, list[str]]], name: str) -> Iterator[Row]:
     if len({cell.strip().lower() for cell in header}) < len(header):
-        raise InvalidExamples(f"{name} line 1 names a column twice; give each column a name of its own")
+        raise InvalidExamples(f"{name} line 1 names a column twice; give each column its own name")
     for line, cells in rows:
         if len(cells) == len(header):
             yield Row(f"{name}:{line}", dict(zip(header, cells, strict=True)))
@@ -65,19 +66,19 @@ def _named(header: list[str], rows: Iterator[tuple[int, list[str]]], name: str) 
 
 
 def read_parquet(content: bytes, name: str) -> Rows:
-    """The rows of a Parquet file, and the license of its metadata. Raises ``InvalidExamples`` when it is none."""
+    """The rows of a Parquet file, and the license of its metadata. Raises ``InvalidExamples`` for other content."""
     import pyarrow
     import pyarrow.parquet  # type: ignore[import-untyped]
 
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(content))
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise _no_table(error, name, "Parquet") from error
+        raise _table_error(error, name, "Parquet") from error
     return Rows(_batches(file.iter_batches(), name, "Parquet"), _license(file.schema_arrow.metadata))
 
 
 def read_arrow(content: bytes, name: str) -> Rows:
-    """The rows of an Arrow file or stream. Raises ``InvalidExamples`` when it is none."""
+    """The rows of an Arrow file or stream. Raises ``InvalidExamples`` for other content."""
     import pyarrow
 
     try:
@@ -87,7 +88,7 @@ def read_arrow(content: bytes, name: str) -> Rows:
             table = pyarrow.ipc.open_file(content).read_all()
             return Rows(_batches(iter(table.to_batches()), name, "Arrow"), _license(table.schema.metadata))
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise _no_table(error, name, "Arrow") from error
+        raise _table_error(error, name, "Arrow") from error
     return Rows(_batches(iter(stream), name, "Arrow"), _license(stream.schema.metadata))
 
 
@@ -101,15 +102,15 @@ def _batches(batches: Iterator[pyarrow.RecordBatch], name: str, kind: str) -> It
                 number += 1
                 yield Row(f"{name} row {number}", row)
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise _no_table(error, name, kind) from error
+        raise _table_error(error, name, kind) from error
 
 
-def _no_table(error: Exception, name: str, kind: str) -> InvalidExamples:
+def _table_error(error: Exception, name: str, kind: str) -> InvalidExamples:
     return InvalidExamples(f"{name} cannot be loaded as {kind}: {explain(error)}")
 
 
 def _license(metadata: dict[bytes, bytes] | None) -> str | None:
-    """The license under its own key, or in what the ``datasets`` library writes under ``huggingface``."""
+    """The license under its own key, or in the metadata that the ``datasets`` library writes under ``huggingface``."""
     texts = {key.decode("utf-8", "replace"): value for key, value in (metadata or {}).items()}
     try:
         described = json.loads(texts.get("huggingface", b"{}")).get("info", {})

@@ -1,6 +1,6 @@
 """Token-Oriented Object Notation (TOON), by its official Python library: https://github.com/toon-format/spec, version 4.
 
-A set is one list of rows. The library reads strictly: a list that is shorter or longer than it says is refused.
+A set is one list of rows. Reading is strict: a list whose length differs from its declared length is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .reasons import explain
 
 
 def read_toon(text: str, name: str) -> Rows:
-    """The rows of the text. Raises ``InvalidExamples`` with the line that is no TOON."""
+    """The rows of the text. Raises ``InvalidExamples`` with the line that is not TOON."""
     library = _load(name)
     try:
         return rows_of_document(library.decode(text), name)
@@ -25,7 +25,7 @@ def read_toon(text: str, name: str) -> Rows:
 
 
 def encode_toon(rows: Sequence[Mapping[str, Any]], name: str) -> str:
-    """The rows as one document, for a file of that name."""
+    """The rows as one document; ``name`` is the file's name for messages."""
     encoded: str = _load(name).encode(list(rows))
     return encoded
 

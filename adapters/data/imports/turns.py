@@ -1,8 +1,8 @@
-"""The turns of a conversation, as OpenAI (``role``, ``content``) and ShareGPT (``from``, ``value``) write them.
+"""The turns of a conversation, in the forms of OpenAI (``role``, ``content``) and ShareGPT (``from``, ``value``).
 
-Each answer of the assistant is learnt, as OpenAI's fine-tuning does, unless its ``weight`` is 0; the turns before it are its
-prompt. An answer before the first question is part of the prompt alone. A turn's content is text or a list of parts of
-text, which are joined as they stand. Whether the turns alternate is left to the chat template of the model that is trained.
+Each answer of the assistant is a target, as in OpenAI's fine-tuning, unless its ``weight`` is 0; the turns before it
+are its prompt. An answer before the first question is part of the prompt only. A turn's content is text, or a list of
+text parts, which are joined. The model's chat template decides whether turns must alternate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SPEAKERS: dict[str, Speaker] = {
     "user": "user", "human": "user",
     "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
 }  # fmt: skip
-"""Who speaks, by each name that published sets use, in lower case. ``developer`` is what OpenAI calls ``system`` now."""
+"""The speaker for each role name in published sets, in lower case. OpenAI now calls ``system`` ``developer``."""
 TOOLS = (
     "tool",
     "function",
@@ -33,14 +33,14 @@ TOOLS = (
     "tool_call",
     "tool_response",
 )
-"""Speakers of turns that call a tool or answer such a call."""
+"""Roles of turns that call a tool or return its result."""
 TEXT_PARTS = ("text", "input_text", "output_text")
-"""Types of a part of text, of OpenAI's two interfaces."""
+"""Types of a text part, in OpenAI's two interfaces."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What one speaker says once. ``is_learnt`` is False where its weight is 0."""
+    """One turn of a speaker. ``is_learnt`` is False where its weight is 0."""
 
     role: Speaker
     content: str
@@ -48,34 +48,34 @@ class Turn:
 
     @property
     def message(self) -> Message:
-        """The turn as a prompt has it."""
+        """The turn as a message of a prompt."""
         return {"role": self.role, "content": self.content}
 
 
 def is_conversation(value: object) -> bool:
-    """Whether the value is a list of turns: of objects that say by their keys who speaks and what."""
+    """Whether the value is a list of turns: objects with keys for speaker and content."""
     return (
         isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) and _is_turn(item) for item in value)
     )
 
 
 def read_turns(value: object, key: str, unread: list[str]) -> list[Turn]:
-    """The turns of a list, or of a single turn. Keys of a turn that are not read are added to ``unread``, as ``key.name``.
+    """The turns of a list, or of a single turn. Unread keys of a turn are added to ``unread``, as ``key.name``.
 
-    Raises ``LeftOut`` for anything that is no turn, calls a tool, or is no text.
+    Raises ``LeftOut`` for anything that is not a turn, calls a tool, or is not text.
     """
     several = [value] if isinstance(value, Mapping) else value
     if not isinstance(several, list):
         raise LeftOut(
             "turns", f"{key!r} is {'text' if isinstance(value, str) else name_kind(value)}, not a list of turns"
         )
-    return [_read_turn(it, f"{key}[{number}]", key, unread) for number, it in enumerate(several)]
+    return [_read_turn(turn, f"{key}[{index}]", key, unread) for index, turn in enumerate(several)]
 
 
 def find_answers(turns: Sequence[Turn], *, last_only: bool = False) -> list[tuple[tuple[Message, ...], str]]:
-    """Each answer that is learnt, with the turns before it; ``last_only`` where a row judges or replaces the last one.
+    """Each target answer with the turns before it; ``last_only`` where a row labels or replaces the last one.
 
-    Raises ``LeftOut`` where the last question has no answer, or no answer is learnt.
+    Raises ``LeftOut`` where the last question has no answer, or every weight is 0.
     """
     if not any(turn.role == "user" and turn.content.strip() for turn in turns):
         raise LeftOut("no question", "no turn of a user has text")
@@ -94,7 +94,7 @@ def find_answers(turns: Sequence[Turn], *, last_only: bool = False) -> list[tupl
     if last_only:
         answers = answers[-1:] if turns[-1].is_learnt else []
     if not answers:
-        raise LeftOut("weight 0", "no answer is to be learnt: the weights are 0")
+        raise LeftOut("weight 0", "every answer has weight 0")
     return answers
 
 

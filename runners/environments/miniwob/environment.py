@@ -1,7 +1,7 @@
-"""The computer to use: the tasks of MiniWoB++ as pages in a browser of our own.
+"""The MiniWoB++ environment: its tasks as pages in a headless browser.
 
-A task and a seed give the same page every time, in a fresh tab as in a used one. Tabs stay open, because loading a page
-costs ten times what an episode does.
+A task and a seed give the same page every time, in a new tab as in a used one. Tabs stay open, because loading a page
+takes ten times as long as an episode.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BASE_TASKS = (
     "enter-text",
     "focus-text",
 )
-"""What the embedded model is pretrained on."""
+"""The tasks that the embedded model is pretrained on."""
 
 UNSEEN_TASKS = (
     "choose-list",
@@ -53,14 +53,14 @@ UNSEEN_TASKS = (
     "search-engine",
     "use-autocomplete",
 )
-"""What it has never met before feedback: kept out of pretraining, templates and synthetic pages."""
+"""The tasks that the embedded model has not seen: kept out of pretraining, templates and synthetic pages."""
 
 TABS = 32
-"""How many tasks stay open at most; chosen: the base and the unseen tasks together."""
+"""Most open tabs; chosen: the base and the unseen tasks together."""
 
 
 class MiniWob(Environment):
-    """The ``Environment`` of MiniWoB++. Success is a reward of 1. The browser starts with the first episode."""
+    """The ``Environment`` of MiniWoB++. A reward of 1 is a success. The browser starts with the first episode."""
 
     capabilities = frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
 
@@ -71,11 +71,11 @@ class MiniWob(Environment):
         self._page: Page | None = None
 
     def tasks(self) -> tuple[str, ...]:
-        """All tasks there are, in alphabetical order. Raises ``EnvironmentUnavailable`` without the package."""
+        """All tasks, in alphabetical order. Raises ``EnvironmentUnavailable`` without the package."""
         return task_names()
 
     def check_task(self, task: str) -> None:
-        """Raises ``UnknownTask``, naming the tasks that are close to it."""
+        """Raise ``UnknownTask``, with similar task names, for an unknown task."""
         page_url(task)
 
     def demonstrate(self, task: str) -> Script:
@@ -85,13 +85,13 @@ class MiniWob(Environment):
         return demonstrate(task)
 
     def reset(self, task: str, seed: int) -> Page:
-        """Start the task from the seed. Raises ``UnknownTask``; ``EnvironmentUnavailable`` without a browser."""
+        """Start the task from the seed. Raises ``UnknownTask``, and ``EnvironmentUnavailable`` without a browser."""
         page_url(task)
         self._task = task
         return self._call(f"grokputer.reset({seed})")
 
     def act(self, action: str) -> Page:
-        """Carry out one action; the page's ``error`` says why one that cannot be read or done changed nothing."""
+        """Carry out one action. One that cannot be read or done changes nothing; the page's ``error`` has the reason."""
         if self._page is None:
             raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
         parsed = parse_action(action)
@@ -99,16 +99,16 @@ class MiniWob(Environment):
             error = f"cannot read {action[:80]!r} as an action; it begins with one of {', '.join(VERBS)}"
             return Page(self._page.task, self._page.lines, self._page.is_done, self._page.reward, error)
         arguments = json.dumps([parsed.verb, parsed.number, parsed.text])
-        return self._call(f"grokputer.act(...{arguments})", is_going_on=True)
+        return self._call(f"grokputer.act(...{arguments})", is_running=True)
 
     def beside(self, seat: int) -> MiniWob:
-        """Another episode in the same browser, in a tab of its own for each seat; see ``Environment.beside``."""
+        """An environment for a parallel episode in the same browser, with one tab per seat; see ``Environment.beside``."""
         other = MiniWob()
         other._tabs, other._seat = self._tabs, seat
         return other
 
     def close(self) -> None:
-        """End the browser. The next reset starts another."""
+        """End the browser. The next reset starts a new one."""
         self._page = None
         self._tabs.close()
 
@@ -118,10 +118,10 @@ class MiniWob(Environment):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(self, expression: str, *, is_going_on: bool = False) -> Page:
-        """The page after the expression, in the tab where the episode is going on, or in the task's own."""
+    def _call(self, expression: str, *, is_running: bool = False) -> Page:
+        """The page after the expression, in the tab of the running episode or of the task."""
         try:
-            answer = self._tabs.open(self._seat, self._task, must_be_open=is_going_on).evaluate(expression)
+            answer = self._tabs.open(self._seat, self._task, must_be_open=is_running).evaluate(expression)
         except EnvironmentUnavailable:
             self.close()
             raise
@@ -135,7 +135,7 @@ class MiniWob(Environment):
 
 
 class _Tabs:
-    """The browser and its open tabs: one for each seat and task, at most ``most`` in all."""
+    """The browser and its open tabs: one per seat and task, at most ``most`` in all."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -143,16 +143,16 @@ class _Tabs:
         self._open: OrderedDict[tuple[int, str], Tab] = OrderedDict()
 
     def open(self, seat: int, task: str, *, must_be_open: bool) -> Tab:
-        """The tab, opened when it is not, in place of the one used longest ago where there are too many.
+        """The tab; if it is not open, it is opened, and beyond the limit the least recently used one is closed.
 
-        Raises ``EnvironmentUnavailable``, also for one that must be open and is not, because the browser was lost.
+        Raises ``EnvironmentUnavailable``, also where the tab must be open and is not, because the browser was lost.
         """
         key = (seat, task)
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]
         if must_be_open:
-            raise EnvironmentUnavailable(f"the browser was lost in the midst of {task}; start the task again")
+            raise EnvironmentUnavailable(f"the browser was lost during {task}; start the task again")
         if self._browser is None:
             self._browser = Browser()
         if len(self._open) >= self._most:
@@ -172,23 +172,23 @@ class _Tabs:
 
 
 def whole_characters(text: str) -> str:
-    """The text with U+FFFD in place of each half of a character: strings of JavaScript may hold such, and the log may not."""
+    """The text with U+FFFD in place of each lone surrogate: JavaScript strings may hold them, the log may not."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def finite(reward: object) -> float:
-    """The page's reward; 0 for what is no finite number, as the page did not say that the task was done."""
+    """The page's reward; 0 where it is not a finite number."""
     return float(reward) if isinstance(reward, (int, float)) and math.isfinite(reward) else 0.0
 
 
 @cache
 def task_names() -> tuple[str, ...]:
-    """All tasks there are, in alphabetical order."""
+    """All tasks, in alphabetical order."""
     return tuple(sorted(path.stem for path in _html().glob("*.html")))
 
 
 def page_url(task: str) -> str:
-    """Where the task's page is. Raises ``UnknownTask``."""
+    """The URL of the task's page. Raises ``UnknownTask``."""
     if task not in task_names():
         close = difflib.get_close_matches(task, task_names(), n=3) or [*BASE_TASKS[:3], "..."]
         raise UnknownTask(f"there is no task {task!r}; close to it: {', '.join(close)}")
@@ -197,7 +197,7 @@ def page_url(task: str) -> str:
 
 @cache
 def _html() -> Path:
-    spec = importlib.util.find_spec("miniwob")  # Importing it would start Gymnasium and Selenium.
+    spec = importlib.util.find_spec("miniwob")  # importing it would load Gymnasium and Selenium
     if spec is None or not spec.submodule_search_locations:
         raise EnvironmentUnavailable("the package miniwob is not installed; pip install miniwob==1.1.0")
     return Path(spec.submodule_search_locations[0]) / "html" / "miniwob"
@@ -205,7 +205,7 @@ def _html() -> Path:
 
 @cache
 def page_script() -> str:
-    """What is injected into every page: observe.js, then act.js."""
+    """The script for every page: observe.js, then act.js."""
     return "\n".join(
         (Path(__file__).parents[1] / name).read_text(encoding="utf-8") for name in ("observe.js", "act.js")
     )
