@@ -15,6 +15,7 @@ from ...domain.errors import ModelError
 from ..registry.files import hash_file
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 EMBEDDED = Path(__file__).parents[1] / "base"
@@ -87,7 +88,7 @@ class Base:
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=compute_dtype(),
         )
         source: dict[str, Any] = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
         try:
@@ -95,7 +96,7 @@ class Base:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 self.location,
                 **source,
-                dtype=torch.bfloat16,
+                dtype=compute_dtype(),
                 use_safetensors=True,
                 device_map={"": device()},
                 quantization_config=nf4 if self.quantization == "nf4" else None,
@@ -144,7 +145,7 @@ def _unpack(model: Any) -> None:
         if isinstance(layer, Linear4bit):
             packed: Any = layer.weight
             plain = torch.nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
-            weight = dequantize_4bit(packed.data, packed.quant_state).to(torch.bfloat16)
+            weight = dequantize_4bit(packed.data, packed.quant_state).to(compute_dtype())
             plain.weight = torch.nn.Parameter(weight, requires_grad=False)
             plain.bias = layer.bias
             model.set_submodule(name, plain.eval())
@@ -158,6 +159,18 @@ def device() -> str:
     import torch
 
     return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def compute_dtype() -> torch.dtype:
+    """What models are held and multiplied in: bf16, or fp16 on a GPU that has no bf16, such as a T4 or a V100.
+
+    fp16 has the finer steps and the smaller range, so a training in it scales its loss.
+    """
+    import torch
+
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    return torch.bfloat16
 
 
 def free_gpu() -> None:

@@ -26,7 +26,7 @@ from ..registry.files import sync, write_atomically
 from ..registry.local import hash_directory
 from ..registry.lock import Held, hold
 from ..serving.adapted_model import next_logits
-from ..serving.base_model import Base, device, positions, use_threads
+from ..serving.base_model import Base, compute_dtype, device, positions, use_threads
 from ..serving.proof import FILE as REFERENCE
 from ..serving.proof import PROMPTS, Reference, record
 from .batches import MULTIPLE, Item, tokenize
@@ -147,6 +147,7 @@ def row_lengths(trainer: Any) -> list[int]:
 
 def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
     """The recipe as TRL's arguments."""
+    import torch
     from trl.trainer.sft_config import SFTConfig
 
     return SFTConfig(
@@ -166,7 +167,8 @@ def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
         gradient_checkpointing_kwargs={"use_reentrant": False},  # the reentrant kind needs gradients of the input
         **_optimizer(recipe),
         seed=recipe.seed,
-        bf16=True,
+        bf16=compute_dtype() == torch.bfloat16,
+        fp16=compute_dtype() == torch.float16,  # with loss scaling
         use_cpu=device() == "cpu",
         save_steps=recipe.checkpoint_steps,
         save_total_limit=2,
@@ -236,7 +238,7 @@ def _reference(model: Any, tokenizer: PreTrainedTokenizerBase, base: Base) -> Re
     import torch
 
     model.gradient_checkpointing_disable()
-    with without_dropout(model), torch.autocast(device().split(":")[0], torch.bfloat16):
+    with without_dropout(model), torch.autocast(device().split(":")[0], compute_dtype()):
         trained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]
         with model.disable_adapter():
             untrained = [next_logits(model, tokenizer, prompt) for prompt in PROMPTS]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, TypedDict, get_type_hints
 from uuid import UUID
 
@@ -100,9 +101,8 @@ def encode(event: Event) -> bytes:
     The state is read back with the types of ``decode``. Raises ``LogError`` unless that gives the same fields, and
     ``UnicodeEncodeError`` for text that is not valid Unicode.
     """
-    state = {field: getattr(event, field) for field in _fields(type(event))}
-    state["v"] = event.VERSION
     form = _FORMS.get(event.TOPIC) or _make_form(event.TOPIC)
+    state = dict(zip(form.names, form.values(event), strict=True), v=form.version)
     try:
         stored = msgspec.json.encode(state, enc_hook=_plain)
         read = form.read(stored)
@@ -129,16 +129,16 @@ def decode(topic: str, originator_id: str, originator_version: int, state: bytes
 
     Raises ``LogError`` for an unknown topic or version, and for a damaged state.
     """
-    kind, current, read = _FORMS.get(topic) or _make_form(topic)
+    form = _FORMS.get(topic) or _make_form(topic)
     try:
-        values = read(state)
+        values = form.read(state)
         values["originator_id"], values["originator_version"] = _id(originator_id), originator_version
     except (msgspec.DecodeError, ValueError, TypeError, AttributeError):
         # An earlier version, or damaged: the slower path below finds out which.
-        return _decode_any(kind, originator_id, originator_version, state)
-    if values.pop("v") != current:
-        return _decode_any(kind, originator_id, originator_version, state)
-    event = kind.__new__(kind)
+        return _decode_any(form.kind, originator_id, originator_version, state)
+    if values.pop("v") != form.version:
+        return _decode_any(form.kind, originator_id, originator_version, state)
+    event = form.kind.__new__(form.kind)
     object.__setattr__(event, "__dict__", values)  # directly: an event is frozen, and has no other state
     return event
 
@@ -186,11 +186,16 @@ def _decode_any(cls: type[Event], originator_id: str, originator_version: int, s
 
 
 class _Form(NamedTuple):
-    """How the current version of an event is read: into its checked fields by name, and ``v``."""
+    """How the current version of an event is written and read."""
 
     kind: type[Event]
     version: int
+    names: tuple[str, ...]
+    """Its own fields, in stored order; aggregate and version are columns."""
+    values: Callable[[Event], tuple[Any, ...]]
+    """The values of those fields."""
     read: Callable[[bytes], dict[str, Any]]
+    """From a stored state to its checked fields by name, and ``v``."""
 
 
 _FORMS: dict[str, _Form] = {}
@@ -204,16 +209,8 @@ def _make_form(topic: str) -> _Form:
             f"the log holds an event {topic!r} that this version does not know; upgrade grokputer to read it"
         )
     hints = get_type_hints(kind) | {"time": InAZone}
-    form = TypedDict("form", {**{name: hints[name] for name in _fields(kind)}, "v": int})  # type: ignore[misc]
-    read: Callable[[bytes], Any] = msgspec.json.Decoder(form).decode
-    _FORMS[topic] = _Form(kind, kind.VERSION, read)
-    return _FORMS[topic]
-
-
-_FIELDS: dict[type[Event], tuple[str, ...]] = {}
-
-
-def _fields(cls: type[Event]) -> tuple[str, ...]:
-    if cls not in _FIELDS:
-        _FIELDS[cls] = tuple(f.name for f in fields(cls) if f.name not in ("originator_id", "originator_version"))
-    return _FIELDS[cls]
+    names = tuple(field.name for field in fields(kind) if field.name not in ("originator_id", "originator_version"))
+    state = TypedDict("state", {**{name: hints[name] for name in names}, "v": int})  # type: ignore[misc]
+    read: Callable[[bytes], Any] = msgspec.json.Decoder(state).decode
+    form = _FORMS[topic] = _Form(kind, kind.VERSION, names, attrgetter(*names), read)
+    return form

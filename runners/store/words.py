@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from ...domain.events import Event
@@ -24,6 +25,10 @@ class Key(str):
     is_name: bool
     """Whether the text is the name of a person or thing: one name has one key."""
     is_stored: bool
+
+
+_PLAIN = frozenset((str, int, float, bool, type(None), datetime))
+"""The types of most field values, which are never keys."""
 
 
 class NameKnown(Exception):
@@ -64,8 +69,26 @@ def check_fields(event: Event) -> None:
 
 def words_of(events: Iterable[Event]) -> list[Key]:
     """The keys with texts in the events, each once: those not stored yet, and all names."""
-    texts = (text for event in events for value in vars(event).values() for text in _texts_in(value))
-    return list({key: key for key in texts if isinstance(key, Key) and (key.is_name or not key.is_stored)}.values())
+    keys: dict[Key, Key] = {}
+    for event in events:
+        _collect_keys(vars(event).values(), keys)
+    return list(keys.values())
+
+
+def _collect_keys(values: Iterable[Any], keys: dict[Key, Key]) -> None:
+    """Add the keys among the values, at any depth. It runs for every event, so it skips plain values quickly."""
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
+            continue
+        if kind is Key:
+            if value.is_name or not value.is_stored:
+                keys[value] = value
+        elif isinstance(value, dict):
+            _collect_keys(value, keys)
+            _collect_keys(value.values(), keys)
+        elif isinstance(value, tuple | list):
+            _collect_keys(value, keys)
 
 
 def swap_key(event: Event, key: Key, known: Key) -> None:

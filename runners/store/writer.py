@@ -38,13 +38,16 @@ class Transaction:
 
     def append(self, rows: Sequence[Row]) -> list[int]:
         """Store the events at the log's end, each with the tree nodes that it completes; return their positions."""
-        tree, positions = self.tree, []
-        for id, version, topic, state in rows:
-            position = tree.size + 1
-            nodes = tree.append(leaf(position, id, version, topic, state))
-            self.connection.execute(_INSERT, (position, id, version, topic, state, nodes))
-            positions.append(position)
-        return positions
+        tree = self.tree
+        first = tree.size + 1
+        self.connection.executemany(
+            _INSERT,
+            [
+                (position, id, version, topic, state, tree.append(leaf(position, id, version, topic, state)))
+                for position, (id, version, topic, state) in enumerate(rows, first)
+            ],
+        )
+        return list(range(first, first + len(rows)))
 
 
 Work = Callable[[Transaction], T]
@@ -85,7 +88,7 @@ class Writer:
         """
 
         def work(transaction: Transaction) -> list[T | Exception]:
-            return [_try(work, transaction) for work in works]
+            return [_try(it, transaction) for it in works]
 
         return self.do(work)
 
