@@ -1,4 +1,4 @@
-"""Lets the tests import each other's helpers, shares the fixtures that are costly to make, and keeps files in memory."""
+"""Shares the fixtures that are costly to make, and keeps files in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-sys.path.insert(0, str(Path(__file__).parent))
 
 from command_line import log, written  # noqa: F401
 from tiny_base import tiny_base, trained  # noqa: F401
@@ -36,6 +35,7 @@ if "TMPDIR" not in os.environ and can_hold_the_tests(MEMORY):
 LONGEST = {
     "test_worker",
     "test_training",
+    "test_stopped_trainings",
     "test_learning",
     "test_objectives",
     "test_failed_trainings",

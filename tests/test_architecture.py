@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT, TESTS
 
 from grokputer.domain import ports
 
-ROOT = Path(__file__).parent.parent
 STANDARD = set(sys.stdlib_module_names)
 MAY_IMPORT = {
     "domain": {"domain"},
@@ -163,7 +163,7 @@ def test_no_room_imports_a_room_above_it(top: str) -> None:
         seen.add(room)
 
 
-def test_no_two_modules_import_each_other_however_long_the_way_round() -> None:
+def test_no_modules_import_each_other_in_a_circle() -> None:
     paths = [path for top in MAY_IMPORT for path in modules(top)]
     names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
     imported = {name: {it for it in imports(path) if it in names and it != name} for name, path in names.items()}
@@ -294,3 +294,38 @@ def test_no_code_compares_an_environment_by_its_name(top: str) -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             is_name = isinstance(node, ast.Constant) and node.value in ENVIRONMENTS
             assert not is_name, f"{place}:{node.lineno} names an environment; ask what it offers"  # type: ignore[attr-defined]
+
+
+# --- the tests themselves --------------------------------------------------------------------------------------------
+
+OTHER_TESTS = {"docs", "stories", "support"}
+"""Folders of tests that are no rooms of the package."""
+
+LONGEST_NAME = 90
+"""Characters of a test's name: a sentence that fits a line of a report."""
+
+
+def test_the_tests_of_a_room_lie_in_the_folder_of_that_room() -> None:
+    for path in modules("tests"):
+        folder = path.relative_to(TESTS).parent
+        is_room = (ROOT / folder).is_dir() or folder.parts[0] in OTHER_TESTS
+        assert is_room, f"{path.relative_to(ROOT)}: the package has no room {folder}"
+        is_test = path.stem.startswith("test_")
+        is_shared = folder.name == "support" or path.stem == "conftest"
+        assert is_test != is_shared, (
+            f"{path.relative_to(ROOT)}: tests are named test_*, what they share is in tests/support"
+        )
+
+
+def test_test_modules_fit_a_sitting_and_share_by_support_alone() -> None:
+    for path in modules("tests"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, f"{path.relative_to(ROOT)} is too long"
+        shared = {name for name in imports(path) if name.split(".")[-1].startswith("test_")}
+        assert not shared, f"{path.relative_to(ROOT)} imports {shared}; what tests share lies in tests/support"
+
+
+def test_names_of_tests_are_sentences_that_fit_a_line() -> None:
+    for path in modules("tests"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                assert len(node.name) < LONGEST_NAME, f"{path.relative_to(ROOT)}:{node.lineno} has a long name"

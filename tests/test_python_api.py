@@ -9,11 +9,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 import grokputer
 from grokputer import ProgramRun, ProgramStep
 
-PAGE = Path(__file__).parent.parent / "docs" / "python-api.md"
+PAGE = ROOT / "docs" / "python-api.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
@@ -89,6 +90,6 @@ def test_a_log_that_is_not_there_is_refused_unless_it_is_to_be_made(tmp_path: Pa
     assert "grokputer init" not in str(refused.value)
 
 
-def test_the_names_of_the_program_itself_are_nobody_elses(tmp_path: Path) -> None:
+def test_no_actor_may_have_the_programs_own_name(tmp_path: Path) -> None:
     with pytest.raises(grokputer.NotPossible, match="the program's own name"):
         grokputer.open(tmp_path / "events.db", create=True, actor="grokputer")

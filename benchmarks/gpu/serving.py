@@ -14,11 +14,10 @@ import sys
 import time
 from typing import Any
 
-from qlora import SHAPES, build
-
 from grokputer.adapters.serving.base_model import device, free_gpu, use_threads
 from grokputer.adapters.training.child import reason
 from grokputer.adapters.training.lora import configure_lora
+from grokputer.benchmarks.gpu.qlora import SHAPES, build
 from grokputer.domain.settings.recipe import preset
 
 ROUNDS = 3

@@ -1,0 +1,122 @@
+"""Runs written as sessions, and read again into an empty log: the same runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import call, document, output, refused
+from logged_sessions import write_lines
+
+from grokputer.runners.store.ledger import Ledger
+from story import Story
+
+SESSIONS: list[dict[str, Any]] = [
+    {
+        "session_id": "monday-1", "task": "Press Ok", "success": False, "user_rating": 2, "feedback_comment": "it pressed No",
+        "what_went_wrong": ["wrong_action"], "lora_version": "v3", "start_time": "2025-05-01T08:00:00Z",
+        "end_time": "2025-05-01T08:00:42Z", "host": "desk",
+        "iterations": [
+            {"screenshot_summary": "Ok, No", "thought": "There.", "action": "CLICK No", "observation": "closed",
+             "timestamp": "2025-05-01T08:00:01Z"},
+            {"screenshot_summary": "an empty desk", "response": "It is done."},
+        ],
+    },
+    {"task": "Open the mail", "iterations": 4, "user_rating": 5},
+    {"session_id": "../../etc", "task": "Say hello", "messages": [{"role": "assistant", "content": "Hello"}]},
+    {"session_id": "Monday-1", "task": "Another one"},
+]  # fmt: skip
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return Ledger.create(tmp_path / "events.db").path
+
+
+def told(db: Path) -> dict[str, Any]:
+    """What a log says of its runs, by their ids, without when and by whom it was recorded."""
+    recorded = ("position", "time", "actor", "caused_by")
+    runs = {}
+    for run in document("runs", "--limit", 1000, db=db):
+        events = document("show", run["id"], db=db)["events"]
+        said = [
+            {k: v for k, v in it.items() if k not in recorded and not str(v).startswith("sha256:")} for it in events
+        ]
+        table = {k: v for k, v in run.items() if "position" not in k}
+        runs[run["id"]] = (said, table if said[1].get("started") else {**table, "started": None})
+    return runs
+
+
+def again(db: Path, tmp_path: Path) -> Path:
+    """An empty log, after the runs of the log were exported and imported into it."""
+    other = Ledger.create(tmp_path / "other.db").path
+    output("runs", "export", "--form", "session", tmp_path / "out", db=db)
+    call("runs", "import", tmp_path / "out", db=other)
+    return other
+
+
+def test_what_was_imported_is_the_same_after_export_and_import(db: Path, tmp_path: Path) -> None:
+    output("runs", "import", write_lines(tmp_path / "all.jsonl", *SESSIONS), db=db)
+    assert told(again(db, tmp_path)) == told(db)
+    assert len(told(db)) == len(SESSIONS)
+    assert "imported 0 sessions as runs of role action; 4 were there already" in output(
+        "runs", "import", tmp_path / "out", db=db
+    )
+
+
+def test_a_session_is_written_under_its_id_where_that_is_a_safe_name_of_its_own(db: Path, tmp_path: Path) -> None:
+    output("runs", "import", write_lines(tmp_path / "all.jsonl", *SESSIONS), db=db)
+    output("runs", "export", tmp_path / "out", db=db)
+    names = sorted(it.name for it in (tmp_path / "out").iterdir())
+    runs = {run["id"] for run in document("runs", db=db)}
+    assert len(names) == 4
+    assert [name for name in names if name not in runs] == ["monday-1"]
+    assert json.loads((tmp_path / "out" / "monday-1" / "session.json").read_text(encoding="utf-8")) == SESSIONS[0]
+
+
+def test_a_rating_that_came_later_is_written_with_the_session(db: Path, tmp_path: Path) -> None:
+    output("runs", "import", write_lines(tmp_path / "all.jsonl", {"task": "Open the mail"}), db=db)
+    [run] = document("runs", db=db)
+    output("rate", run["id"], 2, "--comment", "too slow", "--issue", "slow", db=db)
+    [(_, row)] = told(again(db, tmp_path)).items()
+    rating = row[0][-1]
+    assert (rating["stars"], rating["comment"], rating["issues"]) == (2, "too slow", ["slow"])
+    assert "1 were there already" in output("runs", "import", tmp_path / "out", db=db)
+
+
+def test_runs_of_this_program_become_sessions_with_their_prompts(tmp_path: Path) -> None:
+    story = Story(tmp_path / "events.db")
+    good, bad = story.run(), story.run(succeeds=False)
+    story.rate(bad, 2, comment="it clicked No")
+    other = again(story.path, tmp_path)
+    ours, theirs = told(story.path), {it[0][0]["task"] + str(it[1]["stars"]): it for it in told(other).values()}
+    assert len(theirs) == 2
+    for run in (good, bad):
+        said, table = ours[run.hex]
+        imported, copied = theirs[said[0]["task"] + str(table["stars"])]
+        same = ("status", "steps", "duration_ms", "stars")
+        assert [table[name] for name in same] == [copied[name] for name in same]
+        assert copied["started"] == document("show", run.hex, db=story.path)["events"][0]["time"]
+        step, copy = (next(it for it in events if it["event"] == "StepTaken") for events in (said, imported))
+        assert (step["prompt"], step["answer"]) == (copy["prompt"], copy["answer"])
+    assert "2 were there already" in output("runs", "import", tmp_path / "out", db=story.path)
+
+
+def test_nothing_is_written_over_and_a_log_without_ended_runs_writes_nothing(db: Path, tmp_path: Path) -> None:
+    assert "holds no run to write" in refused("runs", "export", tmp_path / "out", db=db)
+    assert not (tmp_path / "out").exists()
+    output("runs", "import", write_lines(tmp_path / "all.jsonl", {"task": "Open the mail"}), db=db)
+    assert "exists already" in refused("runs", "export", tmp_path, db=db)
+
+
+def test_runs_whose_words_were_erased_are_left_out_and_counted(db: Path, tmp_path: Path) -> None:
+    output(
+        "runs", "import", write_lines(tmp_path / "all.jsonl", {"task": "Open the mail"}, {"task": "Close it"}), db=db
+    )
+    run = document("runs", db=db)[0]["id"]
+    output("forget", run, "--reason", "asked for", "--yes", db=db)
+    result = call("runs", "export", tmp_path / "out", db=db)
+    assert "wrote 1 sessions" in result.stdout
+    assert "1 runs whose words were erased were left out" in result.stderr
