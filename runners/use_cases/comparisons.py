@@ -1,4 +1,4 @@
-"""Playing an A/B comparison of two adapters."""
+"""Running an A/B comparison of two adapters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def play_comparison(
     ledger: Ledger, parts: Services, design: Design, *, actor: str, reviewer: Reviewer | None, progress: Count
 ) -> None:
-    """Play the pairs of the design that are not played yet, and conclude. One that is stopped goes on from the log."""
+    """Run the missing pairs of the design, and conclude. A stopped comparison continues from the log."""
     try:
         compare(ledger, parts, design, actor, reviewer, progress)
     finally:

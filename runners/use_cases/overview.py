@@ -1,4 +1,4 @@
-"""How things stand, now or at a moment, as typed values."""
+"""The status of a log, now or at an earlier moment, as typed values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CanaryStatus:
-    """The rollout under way in a role, and what a look at its canary says."""
+    """The rollout in progress in a role, and the present verdict on its canary."""
 
     adapter: str
     weight_percent: int
@@ -37,27 +37,27 @@ class CanaryStatus:
 
 @dataclass(frozen=True)
 class RoleStatus:
-    """How one role stands."""
+    """The status of one role."""
 
     role: str
     live: str | None
-    """The adapter that serves the role's runs, None for the base."""
+    """The adapter that serves the role's runs; None for the base."""
     mean: float | None
-    """Of the ratings in the window, None without any."""
+    """Mean of the ratings in the window, 1 to 5; None without ratings."""
     ratings: int
-    """How many ratings are in the window."""
+    """Number of ratings in the window."""
     canary: CanaryStatus | None
     stage: str | None
-    """How far the cycle in flight is, None without one."""
+    """The stage of the open cycle; None without one."""
     waits_for: Wait
     runs: int
     success: float | None
-    """The share of its runs that succeeded, None without any."""
+    """The share of its runs that succeeded, in [0, 1]; None without runs."""
 
 
 @dataclass(frozen=True)
 class AdapterStatus:
-    """What is known of one adapter."""
+    """The status of one adapter."""
 
     name: str
     role: str
@@ -67,7 +67,7 @@ class AdapterStatus:
     weights: str
     """The hash of its weights."""
     position: int
-    """Of its registration."""
+    """Log position of its registration."""
 
 
 @dataclass(frozen=True)
@@ -84,20 +84,20 @@ class AlertStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """How everything stands as of a position."""
+    """The status as of a log position."""
 
     position: int
     time: datetime | None
-    """Of the event at the position; None in an empty log."""
+    """Time of the event at the position; None in an empty log."""
     roles: tuple[RoleStatus, ...]
     adapters: tuple[AdapterStatus, ...]
     settings: dict[str, Any]
-    """Those that were changed."""
+    """The changed settings."""
     alerts: tuple[AlertStatus, ...]
-    """Those that nothing has dealt with yet."""
+    """The open alerts."""
 
     def role(self, name: str) -> RoleStatus:
-        """How the role of this name stands. Raises ``NotFound``."""
+        """The status of this role. Raises ``NotFound``."""
         require_role(name)
         return next(it for it in self.roles if it.role == name)
 
@@ -109,11 +109,11 @@ class RunSummary:
     id: str
     position: int
     started: str
-    """When, ISO 8601."""
+    """Start, ISO 8601."""
     role: str
     environment: str
     task: str | None
-    """None where its words were erased."""
+    """None where its text was erased."""
     arm: str
     adapter: str | None
     session: str | None
@@ -128,7 +128,7 @@ class RunSummary:
 
 
 def view_status(log: Log, position: int | None = None) -> Status:
-    """How everything stands now, or stood at the position."""
+    """The present status, or the status at the position."""
     state = load_state(log, position)
     worker = find_worker(log) if position is None else None
     roles = tuple(_role(summarize_role(state, view), log.say) for view in view_roles(log, state, worker))
@@ -150,7 +150,7 @@ def view_status(log: Log, position: int | None = None) -> Status:
 
 
 def find_position(log: Log, moment: int | datetime) -> int:
-    """The position: as it is given, or of the last event that is not later than the time. Raises ``NotFound``."""
+    """The given position, or that of the last event not later than the time. Raises ``NotFound``."""
     last = log.position
     if isinstance(moment, datetime):
         position = log.position_at(moment)
@@ -165,7 +165,7 @@ def find_position(log: Log, moment: int | datetime) -> int:
 def summarize_runs(
     log: Log, limit: int, *, role: str | None = None, failed: bool = False, unrated: bool = False
 ) -> list[RunSummary]:
-    """The newest runs, at most so many: of the role, those that failed, those that ended and that nobody rated."""
+    """The newest runs, at most ``limit``: of the role; only failed ones; only ended ones without a rating."""
     if role is not None:
         require_role(role)
 

@@ -1,4 +1,4 @@
-"""Changing a setting, and taking the change back."""
+"""Changing a setting, and removing its value."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SettingChange:
-    """What a setting was and is."""
+    """The value of a setting before and after."""
 
     key: str
     old: Any
     new: Any
     """The value in force; None where the setting has no value."""
     position: int | None
-    """None where the setting was so already, and nothing was recorded."""
+    """Log position of the change; None where the value was already in force, and nothing was recorded."""
     not_for: tuple[str, ...]
-    """Adapters whose rollout is under way and keeps the value that it began with."""
+    """Adapters whose rollout is in progress and keeps the value that it began with."""
 
 
 def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", actor: str) -> SettingChange:
-    """Set the key from now on. The value may be text, as a person types it. Raises ``BadSetting``."""
+    """Set the key. The value may be text, as a person types it. Raises ``BadSetting``."""
     check_part(key, check_setting(key, value))
     return _decide(ledger, key, actor, lambda it, context: it.change(key, value, _keep(ledger, reason), context))
 
 
 def unset_setting(ledger: Ledger, key: str, *, reason: str = "", actor: str) -> SettingChange:
-    """Let the key's default hold again, or for one role what holds for all. Raises ``BadSetting``."""
+    """Remove the key's value, so that the default applies, or for one role the value for all. Raises ``BadSetting``."""
     return _decide(ledger, key, actor, lambda it, context: it.unset(key, _keep(ledger, reason), context))
 
 

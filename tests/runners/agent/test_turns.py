@@ -28,7 +28,7 @@ from grokputer.runners.environments.miniwob.environment import MiniWob
 from grokputer.runners.feedback.corrections import correct_by_demonstration, correct_by_hand
 from grokputer.runners.feedback.reviewer import first_difference, review
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.trainings import carry_on_training
+from grokputer.runners.improvement.trainings import run_training
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.wiring.services import Services
 from story import Story, change
@@ -323,7 +323,7 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     assert {example.completion for example in taught["action"].examples} == {right[1]}
     assert {example.role for example in taught["recovery"].examples} == {"recovery"}
     with Services(ledger, state) as parts:
-        carry_on_training(ledger, parts, asked.event.originator_id, lambda progress: None)
+        run_training(ledger, parts, asked.event.originator_id, lambda progress: None)
         [(name, adapter)] = process_new_events(ledger).registry.adapters.items()
         config = json.loads((parts.store.path(adapter.weights) / "adapter_config.json").read_text())
     assert (name, adapter.role, config["r"]) == ("lora-v1", "recovery", 12)

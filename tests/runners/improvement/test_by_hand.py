@@ -101,7 +101,7 @@ def test_a_training_that_three_people_ask_for_at_once_is_asked_for_once(tmp_path
     told = at_once(story.path, lambda ledger, person: open_cycle(ledger, "action", "more", person))
     [winner] = set(PEOPLE) - told.keys()
     assert topics(story.ledger)["TrainingRequested"] == 1
-    assert all(f"it was opened by {winner} at " in said for said in told.values())
+    assert all(f"opened by {winner} at " in said for said in told.values())
 
 
 def test_a_decision_on_a_live_adapter_is_refused_if_another_became_live_meanwhile(story: Story) -> None:
