@@ -98,9 +98,9 @@ def decide_by_hand(
     decision = ByHand(adapter, wanted, ledger.put(reason, "the reason"), actor, to, share)
     id = _find_rollout(state, decision)
 
-    def decide(it: Rollout, state: State) -> None:
-        _refuse_what_is_done(ledger, it, state, decision)
-        _carry_out(it, state, decision, ledger.context(actor, f"{id}/{it.version}"))
+    def decide(rollout: Rollout, state: State) -> None:
+        _refuse_what_is_done(ledger, rollout, state, decision)
+        _carry_out(rollout, state, decision, ledger.context(actor, f"{id}/{rollout.version}"))
 
     try:
         return ledger.write_on_state(Rollout, id, lambda: process_new_events(ledger, state), decide, LIVE)
@@ -120,48 +120,50 @@ def _find_rollout(state: State, decision: ByHand) -> UUID:
     raise NotPossible(f"{name} has no rollout", hint=Hint.SEE_ROLLOUTS)
 
 
-def _refuse_what_is_done(ledger: Ledger, it: Rollout, state: State, decision: ByHand) -> None:
+def _refuse_what_is_done(ledger: Ledger, rollout: Rollout, state: State, decision: ByHand) -> None:
     """Raise ``NotPossible``, naming the earlier decision, where nothing is left to decide."""
     name, wanted = decision.adapter, decision.wanted
-    assert it.started is not None
-    role = it.started.role
+    assert rollout.started is not None
+    role = rollout.started.role
     live = state.traffic(role).stable
     if live == name and wanted in ("promote", "forward"):
         raise NotPossible(f"{name} is live already; {_who_made_live(ledger, role, name)}; nothing was recorded")
-    if it.phase == RolloutPhase.PROMOTED and wanted == "roll back" and live != name:
+    if rollout.phase == RolloutPhase.PROMOTED and wanted == "roll back" and live != name:
         raise NotPossible(
             f"{name} is not live any more; roll back the adapter that is, {live or 'the base'}; "
             f"{_who_made_live(ledger, role, live)}"
         )
-    if it.phase == DONE.get(wanted) and not (wanted == "roll back" and live == name):
+    if rollout.phase == DONE.get(wanted) and not (wanted == "roll back" and live == name):
         hint = Hint.ROLL_FORWARD if wanted == "promote" else None
-        raise NotPossible(f"{it.say_latest()}; nothing was recorded", hint=hint, about=name)
-    if wanted == "share" and not it.is_over and it.weight_percent == decision.share:
-        raise NotPossible(f"{name} has {decision.share} % of the runs already; {it.say_latest()}; nothing was recorded")
-    if it.is_over and wanted in ("abort", "pause", "resume", "approve", "share"):
-        raise NotPossible(f"{name} is {it.phase} already; {it.say_latest()}", hint=Hint.ROLL_BACK_LIVE)
+        raise NotPossible(f"{rollout.say_latest()}; nothing was recorded", hint=hint, about=name)
+    if wanted == "share" and not rollout.is_over and rollout.weight_percent == decision.share:
+        raise NotPossible(
+            f"{name} has {decision.share} % of the runs already; {rollout.say_latest()}; nothing was recorded"
+        )
+    if rollout.is_over and wanted in ("abort", "pause", "resume", "approve", "share"):
+        raise NotPossible(f"{name} is {rollout.phase} already; {rollout.say_latest()}", hint=Hint.ROLL_BACK_LIVE)
 
 
-def _carry_out(it: Rollout, state: State, decision: ByHand, context: Context) -> None:
+def _carry_out(rollout: Rollout, state: State, decision: ByHand, context: Context) -> None:
     reason = decision.reason
-    assert it.started is not None
-    live = state.traffic(it.started.role).stable
+    assert rollout.started is not None
+    live = state.traffic(rollout.started.role).stable
     match decision.wanted:
         case "promote":
-            it.promote(reason, context)
+            rollout.promote(reason, context)
         case "forward":
-            it.forward(live, reason, context)
+            rollout.forward(live, reason, context)
         case "roll back" | "abort":
-            to = "" if decision.to is None else _target(state, it.started.role, decision)
-            it.roll_back(reason, context, is_live=live == decision.adapter, to=to)
+            to = "" if decision.to is None else _target(state, rollout.started.role, decision)
+            rollout.roll_back(reason, context, is_live=live == decision.adapter, to=to)
         case "pause":
-            it.pause(reason, context)
+            rollout.pause(reason, context)
         case "resume":
-            it.resume(reason, context)
+            rollout.resume(reason, context)
         case "approve":
-            it.approve(reason, context)
+            rollout.approve(reason, context)
         case "share":
-            it.share(decision.share or 0, reason, context)
+            rollout.share(decision.share or 0, reason, context)
 
 
 def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:

@@ -1,4 +1,4 @@
-"""How things stand: now, and as they were at any moment."""
+"""The state of the roles: now, and at any earlier moment."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 SHOWN = 5
-"""Alerts that the status shows; chosen: what fits under the roles."""
+"""Alerts that the status shows; chosen: as many as fit under the roles."""
 
 
 def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Show how each role stands.
+    """Show the state of each role.
 
-    The live adapter, the mean of its ratings, the canary, the cycle in flight, how the runs went, and the newest alerts
-    that nothing has dealt with yet.
+    The live adapter, the mean of its ratings, the canary, the cycle in progress, how many runs succeeded, and the newest
+    alerts that are open.
 
     \b
     Examples:
@@ -70,11 +70,11 @@ def at(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Show how things stood at a position or time.
+    """Show the state at a position or time.
 
     Adapters, traffic, settings and metrics, from the log. A time without a zone is local; a date is its first moment.
-    A time stands for the last event in the log that is not later. Where the clock was set back, or runs were played side by
-    side, some of the events before that one may be later than the time.
+    A time stands for the last event in the log that is not later. Where the clock was set back, or runs were played at the
+    same time, some of the events before that one may be later than the time.
 
     \b
     Examples:
@@ -100,6 +100,8 @@ def at(
         print_json(document)
         return
     print_line(f"at position {position}, {show_time(time)}")
+    _print_waits(document["roles"])
+    print_line()
     _print_roles(document["roles"])
     _print_imported(document["roles"])
     print_adapters(state)
@@ -109,7 +111,7 @@ def at(
 
 
 def _next_step(roles: list[dict[str, Any]]) -> str:
-    """What moves the first role that waits: its worker, a person's decision, or ratings."""
+    """The command that moves the first waiting role on: by its worker, a person's decision, or ratings."""
     begun = [role for role in roles if role["has_begun"] or role["runs"]]
     if not begun:
         return "run click-button"
@@ -144,7 +146,7 @@ def _print_roles(roles: list[dict[str, Any]]) -> None:
 
 
 def _print_waits(roles: list[dict[str, Any]]) -> None:
-    """What each role that has anything waits for, and what its mean leaves out."""
+    """Print what each role with runs waits for, and what its mean leaves out."""
     begun = [role for role in roles if role["has_begun"] or role["runs"]]
     for role in begun:
         print_line(f"{role['role']} waits for {role['waits_for']['message']}")
@@ -155,7 +157,7 @@ def _print_waits(roles: list[dict[str, Any]]) -> None:
 
 
 def _print_imported(roles: list[dict[str, Any]]) -> None:
-    """Whether the imported sessions count, and what they lack, a line for each role that has some."""
+    """Print whether the imported sessions count and what they lack, one line for each role that has some."""
     for role in roles:
         if role["imported"] is not None:
             print_line(describe_imported(role["role"], role["imported"]))
@@ -193,7 +195,7 @@ def _print_metrics(found: list[dict[str, Any]]) -> None:
 
 
 def in_order(known: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """The entries by their positions: a saved state has them in the order of their keys."""
+    """The entries by their positions; a saved state has them in the order of their keys."""
     return sorted(known.items(), key=lambda entry: entry[1]["position"])
 
 
@@ -229,7 +231,7 @@ def _with_cost(state: State, name: str) -> dict[str, Any]:
 
 
 def print_adapters(state: State, gone: Collection[str] = ()) -> None:
-    """The table of adapters as of the state; the weights of those that are ``gone`` are not in their folder."""
+    """Print the table of adapters as of the state; the weights of those in ``gone`` are not in their folder."""
     means = {(row["role"], row["adapter"]): row for row in state.ratings.rows()}
     trainings = state.registry.trainings
 

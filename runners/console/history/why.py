@@ -1,4 +1,4 @@
-"""Why an adapter, a rollout, a run or a setting is what it is: the tree of causes, every line with its position."""
+"""Why an adapter, a rollout, a run or a setting is as it is: the tree of causes, every line with its position."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ..rendering import Branch, as_time, print_json, print_line, print_tree, say
 from ..tables import show_short_time
 
 DATED = (PolicyChanged.TOPIC, TaskStarted.TOPIC)
-"""What is shown with its time: changes and runs are looked for by when they were."""
+"""Events that are shown with their times: changes and runs are searched by time."""
 
 REPEATED = (TrainingProgressed.TOPIC, CanaryAssessed.TOPIC)
-"""Events of which there may be hundreds, one like the other."""
+"""Events that may occur hundreds of times and differ little."""
 
 
 def why(
@@ -37,11 +37,12 @@ def why(
     ],
     ratings: Annotated[bool, typer.Option("--ratings", help="With every rating of the window.")] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="With every rating, run, checkpoint and look at the canary, each by itself.")
+        bool,
+        typer.Option("--full", help="With every rating, run, checkpoint and look at the canary, each on its own line."),
     ] = False,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write it as one page, with curves; it must not be there yet."),
+        typer.Option("--html", metavar="FILE", help="Write it as one HTML page, with curves; the file must not exist."),
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
@@ -64,7 +65,7 @@ def why(
 
     log = open_log(db)
     if html is not None and html.exists():
-        raise NotPossible(f"{html} is there already; give another name")
+        raise NotPossible(f"{html} exists already; give another name")
     found = explain(log, load_state(log), name)
     if html is not None:
         from ...explain.explanation import read_history
@@ -89,14 +90,14 @@ def why(
 
 
 def _next_step(about: Mapping[str, Any]) -> str:
-    """Where there is more to see of what was explained."""
+    """The command that shows more of what was explained."""
     if "run" in about:
         return f"show {about['run'][:8]}"
     return "settings --changed" if "setting" in about else f"lineage {about['adapter']}"
 
 
 def _branches(nodes: Sequence[Node], with_ratings: bool, full: bool) -> list[Branch]:
-    """The nodes as lines. Without ``full`` the last of several events that are alike stands for them."""
+    """The nodes as lines. Without ``full``, of several events that are alike only the last is shown."""
     shown = [node for node in nodes if with_ratings or node.kind != TaskRated.TOPIC]
     branches, alike = [], 0
     for at, node in enumerate(shown):
@@ -111,7 +112,7 @@ def _branches(nodes: Sequence[Node], with_ratings: bool, full: bool) -> list[Bra
 
 
 def _is_alike(node: Node, following: Node) -> bool:
-    """Whether both are checkpoints, or looks that decided nothing: then the later one says what the earlier one said."""
+    """Whether both are checkpoints, or looks that decided nothing: then the later one covers the earlier one."""
     if node.kind != following.kind or node.kind not in REPEATED:
         return False
     return node.kind == TrainingProgressed.TOPIC or node.data["verdict"] == following.data["verdict"] == "hold"

@@ -1,4 +1,4 @@
-"""Rollouts: how each adapter was brought to the traffic, and the decisions that people take on them."""
+"""Rollouts: how each adapter got its share of the runs, and the decisions that people take on them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
         Column("started", rank=2),
         Column("position", rank=4),
         Column("verdict", rank=1, wraps=12),
-        Column("said", rank=2, wraps=24),
+        Column("message", rank=2, wraps=24),
     )
     rows = (
         (
@@ -77,7 +77,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
 
 
 def _as_it_stands(state: State, id: str, lane: dict[str, Any]) -> dict[str, Any]:
-    """The rollout with what a look at its canary says now, where it is under way; its sessions only counted."""
+    """The rollout with the result of a look at its canary now, if it is in progress; of its sessions only the number."""
     shown = {**lane, "sessions": len(state.lanes.sessions(id))}
     if id not in state.rollouts:
         return shown
@@ -123,7 +123,7 @@ def rollback(
         str | None,
         typer.Option(
             metavar="ADAPTER",
-            help="What is to be live instead: an adapter that once was, or base.",
+            help="What becomes live instead: an adapter that was live before, or base.",
             autocompletion=offer_arms,
         ),
     ] = None,
@@ -146,8 +146,8 @@ def rollback(
 def forward(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAULT_DB) -> None:
     """Make an adapter live whose rollout is over, as after a rollback by mistake.
 
-    It takes the place of what is live, and ends a rollout that is compared with that. Any adapter that has passed its proof
-    and its gate can be made live so.
+    It replaces what is live, and ends a rollout that is compared with that. Any adapter that has passed its proof and its
+    gate can be made live this way.
 
     \b
     Examples:
@@ -214,7 +214,7 @@ def pause(adapter: AdapterName, reason: Reason = "paused by a person", by: Actor
 def resume(
     adapter: AdapterName, reason: Reason = "looked at by a person", by: Actor = None, db: Db = DEFAULT_DB
 ) -> None:
-    """Let a paused rollout go on: its canary is judged again, with its full time and runs ahead.
+    """Let a paused rollout continue: its canary is judged again, with all its time and runs.
 
     \b
     Examples:
@@ -227,7 +227,7 @@ def resume(
 
 
 def _decide(db: Path, decide: Callable[[Ledger], RolloutDecision]) -> None:
-    """Take the decision and say what it changed. Raises ``UnknownAdapter``, ``NotPossible``, ``DamagedWeights``."""
+    """Take the decision and print what it changed. Raises ``UnknownAdapter``, ``NotPossible``, ``DamagedWeights``."""
     done = decide(open_ledger(db))
     of = f"with {done.weight_percent} % of the runs of role {done.role}"
     print_line(f"{done.adapter} is {done.phase}, {of}; live is {done.live or 'the base'}")

@@ -1,4 +1,4 @@
-"""What a training would be and cost, shown before it is asked for."""
+"""What a training would use and cost, shown before it is requested."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: bool) -> None:
-    """Show recipe, dataset, and what the training would take: tried out on this machine, or by what is in the log."""
+    """Print the recipe, the dataset, and what the training would take: measured in a few steps on this machine, or
+    estimated from the log."""
     policy = state.policy
     recipe = resolve_recipe(policy, role)
     below, minimum = policy.training(role).learn_below_stars, policy.training(role).min_examples
@@ -56,10 +57,10 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     if again:
         often = f"{'each ' * (again > 1)}up to {retries} times"
         print_line(
-            f"before it, {count(again, 'failed run')} that nobody corrected would be tried again, {often}; successes add"
+            f"before it, {count(again, 'failed run')} without a correction would be tried again, {often}; successes are added"
         )
     if pages:
-        print_line(f"{count(pages, 'fresh page')} of each task that failed would be practised; own successes add")
+        print_line(f"{count(pages, 'fresh page')} of each task that failed would be practised; successes are added")
     if found is None:
         print_line(f"it would be declined: {declined}")
         return
