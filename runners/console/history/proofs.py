@@ -77,7 +77,7 @@ def prove(
         Path | None, typer.Option(metavar="FILE", help="Write the proof here instead of printing it.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=1, help="Prove it for the head of the first SIZE events; default: of all.")
+        int | None, typer.Option(min=1, help="Prove it for the head of this many events; default: of all.")
     ] = None,
     db: Db = DEFAULT_DB,
 ) -> None:

@@ -75,7 +75,8 @@ def correct(
         bool, typer.Option("--demonstrate", help="Correct it by the scripted demonstration.")
     ] = False,
     retry: Annotated[
-        int, typer.Option(min=0, help="Try again with sampling, at most N times; a success becomes the correction.")
+        int,
+        typer.Option(min=0, help="Try again with sampling, at most this many times; a success becomes the correction."),
     ] = 0,
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="Take back the latest correction: no later dataset uses it.")

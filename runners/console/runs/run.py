@@ -77,8 +77,8 @@ def run(
     ledger = open_ledger(db)
     environment = env or guess_environment(task)
     state, lost = use_case.end_lost_runs(ledger)
-    for lost_run in lost:
-        say(f"run {short_id(lost_run.id.hex)} lost its process; it has failed (environment)")
+    for run in lost:
+        say(f"run {short_id(run.id.hex)} lost its process; it has failed (environment)")
     first = random.randrange(1_000_000) if seed is None else seed
     then = None if as_of is None else find_position(ledger, as_of)
     wanted = use_case.TaskRequest(environment, task, range(first, first + times), role, session, adapter, then)
