@@ -78,7 +78,7 @@ def in_turn(ledger: Ledger) -> tuple[list[float], list[float]]:
         took.append(milliseconds(cause))
         direct.append(milliseconds(partial(twice, ledger)))
         process_new_events(ledger, state)
-        training = next(id for id, training in state.registry.trainings.items() if training["status"] == "requested")
+        training = next(id for id, training in state.registry.trainings.items() if training.status == "requested")
         job = ledger.get(TrainingJob, UUID(training))
         job.decline("too little", 0, 5, ledger.position, ledger.context("grokputer"))
 
@@ -87,7 +87,7 @@ def in_turn(ledger: Ledger) -> tuple[list[float], list[float]]:
             process_new_events(ledger, state)
 
         took.append(milliseconds(decline))
-        assert state.lanes.cycle("action") is None
+        assert state.rollouts.cycle("action") is None
     return direct, took
 
 

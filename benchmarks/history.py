@@ -131,12 +131,12 @@ def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[st
 def _improve(ledger: Ledger, world: World) -> bool:
     """A requested training ends, and its adapter passes proof and gate; False when none is requested."""
     trainings = process_new_events(ledger).registry.trainings
-    waiting = [id for id, training in trainings.items() if training["status"] == "requested"]
+    waiting = [id for id, training in trainings.items() if training.status == "requested"]
     if not waiting:
         return False
     job, adapter = (
         UUID(waiting[0]),
-        f"lora-v{sum(training['status'] == 'completed' for training in trainings.values()) + 1}",
+        f"lora-v{sum(training.status == 'completed' for training in trainings.values()) + 1}",
     )
     world.train(adapter)
     manifest = ledger.put(json.dumps([]))

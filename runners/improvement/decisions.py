@@ -8,7 +8,7 @@ facts, not decisions; they are taken as recorded.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -39,17 +39,18 @@ from ...domain.events import (
     TrainingDeclined,
     TrainingRequested,
 )
-from ...domain.process.commands import StartRollout
+from ...domain.process.commands import Command, StartRollout
 from ...domain.process.improvement import decide, rollout_unit
 from ...domain.rules.routing import EDITION, route
 from ...domain.settings.recipe import current_figures
 from ...domain.settings.settings import Policy
+from ...domain.vocabulary import Arm
 from ...projections.state.state import State
 from ..ab.results import load_result
 from ..store.codec import Recorded, encode
 from ..store.content import Erasures
 from ..store.log import Log, LogAsOf
-from .gate import ARMS, judge_rows
+from .gate import Row, judge_rows
 from .process_manager import NAME, carry_out
 from .trainings import dataset_for
 
@@ -170,33 +171,34 @@ class _Again:
             if len(wanted) > len(there) and not self._is_done_later(command, recorded):
                 yield Decision(recorded.position, wanted[len(there)].TOPIC, "it follows now, and is not in the log")
 
-    def _carry_out(self, command: Any, made: list[Recorded], cause: Recorded) -> list[Event]:
+    def _carry_out(self, command: Command, made: list[Recorded], cause: Recorded) -> list[Event]:
         time = made[0].event.time if made else cause.event.time
         context = Context(time, ACTOR, cause.event.reference)
         return carry_out(self.past, command, self.state.policy, context).collect_events()
 
-    def _is_done_later(self, command: Any, cause: Recorded) -> bool:
+    def _is_done_later(self, command: Command, cause: Recorded) -> bool:
         """Whether the decision was made by another event: by the end of the log nothing remains to do."""
         self.past.until = None
         return not self._carry_out(command, [], cause)
 
     def _arms(self, position: int, event: TaskStarted) -> Iterator[Decision]:
         """The assigned arm of each role, by the share at the run's start."""
-        for lane in event.lanes:
-            rollout = self.state.rollouts.get(lane["rollout"] or "")
-            if lane["arm"] == "pinned" or rollout is None or not rollout["rule"]:
+        for assignment in event.lanes:
+            rollout, role = self.state.undecided.get(assignment["rollout"] or ""), assignment["role"]
+            if assignment["arm"] == Arm.PINNED or rollout is None or not rollout.rule:
                 continue  # not assigned by traffic, or by an older program
-            own = "" if lane["role"] == event.role else f"{lane['role']}."
-            weight = event.policy.get(f"{own}canary_weight_percent", rollout["weight_percent"])
-            traffic = replace(self.state.traffic(lane["role"]), weight_percent=weight)
+            own = "" if role == event.role else f"{role}."
+            weight: int = event.policy.get(f"{own}canary_weight_percent", rollout.weight_percent)
+            traffic = replace(self.state.traffic(role), weight_percent=weight)
             drawn = route(traffic, event.originator_id.hex, event.session)
-            told = f"{drawn.arm} with {drawn.adapter or 'the base'}"
-            is_same = (drawn.arm, drawn.adapter) == (lane["arm"], lane["adapter"])
+            now = f"{drawn.arm} with {drawn.adapter or 'the base'}"
+            recorded = (assignment["arm"], assignment["adapter"])
+            is_same = (drawn.arm, drawn.adapter) == recorded
             if not is_same and traffic.sessions:
                 # A parallel run of a session, begun before the other was recorded.
                 first = route(replace(traffic, sessions={}), event.originator_id.hex, event.session)
-                is_same = (first.arm, first.adapter) == (lane["arm"], lane["adapter"])
-            yield Decision(position, "arm", "" if is_same else f"now {told}, then {lane['arm']}")
+                is_same = (first.arm, first.adapter) == recorded
+            yield Decision(position, "arm", "" if is_same else f"now {now}, then {assignment['arm']}")
 
     def _judge(self, position: int, event: GateJudged) -> str:
         """The gate's verdict, from its recorded runs and its measured losses."""
@@ -205,10 +207,11 @@ class _Again:
         measured = self.log.get_content(event.measured)
         if measured is None:
             return "its measurements are no longer in the content store"
-        rows = json.loads(measured)
+        rows: list[Row] = json.loads(measured)
         for row in rows:
             if row["by"] == "runs":
-                row["succeeded"] = {arm: isinstance(self._run(row[arm]).ended, TaskSucceeded) for arm in ARMS}
+                runs = {"adapter": self._run(row["adapter"]), "parent": self._run(row["parent"])}
+                row["succeeded"] = {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()}
         judged = judge_rows(rows, self.state.policy, event.role)
         return _differing(("verdict", "reason", "message", "numbers"), vars(judged), vars(event))
 
@@ -239,7 +242,7 @@ class _Again:
         return _differing(("dataset", "runs"), {"dataset": built.hash, "runs": built.runs}, vars(event))
 
 
-def _as_then(command: Any, made: Sequence[Recorded], policy: Policy) -> Any:
+def _as_then(command: Command, made: Sequence[Recorded], policy: Policy) -> Command:
     """The command by the rules of the program that carried it out: a rollout keeps the edition that it began with."""
     if not isinstance(command, StartRollout):
         return command
@@ -281,11 +284,11 @@ def _timed(event: Event, like: Event) -> Event:
     return type(event)(**{**vars(event), "time": like.time})
 
 
-def _differing(names: Any, now: dict[str, Any], then: dict[str, Any]) -> str:
+def _differing(names: Iterable[str], now: dict[str, Any], then: dict[str, Any]) -> str:
     """The figures that differ, with both values, compared as stored."""
-    found = []
+    differing = []
     for name in names:
         one, other = (json.loads(json.dumps(it[name], default=str)) for it in (now, then))
         if one != other:
-            found.append(f"{name}: now {str(one)[:80]}, then {str(other)[:80]}")
-    return "; ".join(found)
+            differing.append(f"{name}: now {str(one)[:80]}, then {str(other)[:80]}")
+    return "; ".join(differing)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 from uuid import UUID
 
 from ...domain.aggregates.adapter import Adapter
@@ -24,11 +24,10 @@ from ...domain.events import TaskFailed, TaskSucceeded
 from ...domain.ports import ScoringModel
 from ...domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
-from ...domain.settings.settings import ROLES, Policy
+from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm, Decision, GateReason
 from ...projections.bench import is_lost
-from ...projections.state.state import State
 from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
@@ -42,8 +41,37 @@ if TYPE_CHECKING:
 
 ARMS = ("adapter", "parent")
 
-Row = dict[str, Any]
-"""The measurements of one instance, as recorded."""
+
+class PlayedRow(TypedDict):
+    """How both arms did on one instance that was played, as it is recorded."""
+
+    outcome: str
+    """Of the run that the instance comes from: ``failed`` or ``worked``."""
+    by: Literal["runs"]
+    instance: str
+    is_fresh: bool
+    """Whether no recorded run was of this instance."""
+    adapter: str
+    """The run of the arm."""
+    parent: str
+    succeeded: dict[str, bool]
+    """By arm."""
+
+
+class ScoredRow(TypedDict):
+    """The losses of both arms on the right answers of one instance, as they are recorded."""
+
+    outcome: str
+    by: Literal["loss"]
+    instance: str
+    is_fresh: bool
+    adapter: float
+    """The mean loss of the arm, nats per token."""
+    parent: float
+
+
+Row = PlayedRow | ScoredRow
+"""What was measured on one instance."""
 
 Count = Callable[[int, int], None]
 """Called with the number of runs or answers done, and their total."""
@@ -63,8 +91,8 @@ def judge(
     continues.
     """
     known = parts.state.registry.adapters[name]
-    id, role, policy = UUID(known["id"]), known["role"], parts.state.policy
-    up_to, held_out = _held_out(ledger, UUID(known["training"]))
+    id, role, policy = known.uuid, known.role, parts.state.policy
+    up_to, held_out = _held_out(ledger, UUID(known.training))
     if not policy.gate(role).enabled:
         return _record(ledger, id, Verdict(Decision.PASS, GateReason.OFF, "the gate was switched off", {}), [], up_to)
     try:
@@ -75,7 +103,7 @@ def judge(
     limit = policy.gate(role).runs
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, parts, name, on_count, say)
-    rows = [
+    rows: list[Row] = [
         *bench.play([held for held in chosen if held.is_repeatable]),
         *bench.score([held for held in chosen if not held.is_repeatable]),
     ]
@@ -104,12 +132,16 @@ def _record(ledger: Ledger, id: UUID, judgement: Verdict, rows: Sequence[Row], u
 
 def sum_up(rows: Sequence[Row], outcome: str) -> HeldOutResult:
     """The counts and means of the rows with this outcome."""
-    played = [row for row in rows if row["outcome"] == outcome and row["by"] == "runs"]
-    scored = [row for row in rows if row["outcome"] == outcome and row["by"] == "loss"]
+    played = [row for row in rows if row["by"] == "runs" and row["outcome"] == outcome]
+    scored = [row for row in rows if row["by"] == "loss" and row["outcome"] == outcome]
     succeeded = {arm: sum(row["succeeded"][arm] for row in played) for arm in ARMS}
-    losses = {arm: fmean(row[arm] for row in scored) if scored else 0.0 for arm in ARMS}
     fresh = sum(row["is_fresh"] for row in played)
-    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), Losses(len(scored), **losses))
+    losses = Losses(
+        len(scored),
+        adapter=fmean(row["adapter"] for row in scored) if scored else 0.0,
+        parent=fmean(row["parent"] for row in scored) if scored else 0.0,
+    )
+    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), losses)
 
 
 def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[HeldOut]:
@@ -146,24 +178,30 @@ class _Bench:
     def __init__(self, ledger: Ledger, parts: Services, name: str, on_count: Count, say: Callable[[str], None]) -> None:
         known = parts.state.registry.adapters[name]
         self.ledger, self.parts, self.on_count, self.say = ledger, parts, on_count, say
-        self.id, self.role, self.session = UUID(known["id"]), known["role"], f"gate/{name}"
-        self.arms: dict[str, str | None] = {"adapter": name, "parent": known["parent"]}
+        self.id, self.role, self.session = known.uuid, known.role, f"gate/{name}"
+        self.arms: dict[str, str | None] = {"adapter": name, "parent": known.parent}
         # Greedy, whatever the settings of traffic: this compares weights, without chance. Only where a run would repeat
         # itself an answer is sampled, as in traffic, by the page's seed: so a repetition gives the same.
-        self.state = State.load(parts.state.dump())
-        self.state.settings |= {f"{role}.run.temperature": 0.0 for role in ROLES}
+        self.state = parts.state.imagine({"run.temperature": 0.0})
 
-    def play(self, chosen: Sequence[HeldOut]) -> list[Row]:
+    def play(self, chosen: Sequence[HeldOut]) -> list[PlayedRow]:
         """Play the instances whose runs are missing; one row for each instance, from the log."""
         for environment in dict.fromkeys(held.environment for held in chosen):
             self._play_missing([held for held in chosen if held.environment == environment], environment)
-        rows = []
+        rows = list[PlayedRow]()
         for held in chosen:
             runs = {arm: run for arm in ARMS if (run := self._find(held, arm)[0]) is not None}
             if len(runs) == len(ARMS):
-                succeeded = {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()}
-                ids = {arm: run.id.hex for arm, run in runs.items()}
-                rows.append({**_about(held, "runs"), **ids, "succeeded": succeeded})
+                row: PlayedRow = {
+                    "outcome": held.outcome,
+                    "by": "runs",
+                    "instance": held.instance,
+                    "is_fresh": not held.run_id,
+                    "adapter": runs["adapter"].id.hex,
+                    "parent": runs["parent"].id.hex,
+                    "succeeded": {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()},
+                }
+                rows.append(row)
         return rows
 
     def _play_missing(self, chosen: Sequence[HeldOut], environment: str) -> None:
@@ -188,15 +226,23 @@ class _Bench:
         """The arm's run of the instance, else the id of the next attempt; (None, None) where all attempts are used up."""
         return find_run(self.ledger, partial(derive_id, "gate", self.id.hex, held.instance, arm))
 
-    def score(self, chosen: Sequence[HeldOut]) -> list[Row]:
+    def score(self, chosen: Sequence[HeldOut]) -> list[ScoredRow]:
         """The losses of both arms on the right answers; one row for each instance that fits the model."""
         model = self.parts.model.scoring
         if model is None:
             return []
-        rows = []
+        rows = list[ScoredRow]()
         for done, held in enumerate(chosen, 1):
             try:
-                rows.append({**_about(held, "loss"), **{arm: self._loss(model, held, arm) for arm in ARMS}})
+                row: ScoredRow = {
+                    "outcome": held.outcome,
+                    "by": "loss",
+                    "instance": held.instance,
+                    "is_fresh": not held.run_id,
+                    "adapter": self._loss(model, held, "adapter"),
+                    "parent": self._loss(model, held, "parent"),
+                }
+                rows.append(row)
             except (ModelError, DamagedWeights) as error:
                 self.say(f"{held.instance} does not count for the gate: {error}")
             finally:
@@ -209,7 +255,3 @@ class _Bench:
         self.parts.prepare(adapter)
         scores = [model.score(example.messages, example.completion, adapter=adapter) for example in held.examples]
         return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)
-
-
-def _about(held: HeldOut, by: str) -> Row:
-    return {"outcome": held.outcome, "by": by, "instance": held.instance, "is_fresh": not held.run_id}

@@ -21,10 +21,10 @@ from .process_manager import LIVE, process_new_events
 def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:
     """Prove, before any traffic, that serving applies the adapter; record the proof or the rejection."""
     known = parts.state.registry.adapters[name]
-    id = UUID(known["id"])
+    id = known.uuid
     context = ledger.context(ACTOR, f"{id}/1")
     try:
-        differs, matches, numbers = _compare(parts, name, known["weights"])
+        differs, matches, numbers = _compare(parts, name, known.weights)
     except (DamagedWeights, ModelError) as error:
         reason = str(error)
         return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
@@ -111,12 +111,11 @@ def decide_by_hand(
 
 def _find_rollout(state: State, decision: ByHand) -> UUID:
     name = decision.adapter
-    for key, lane in state.lanes.state["rollouts"].items():
-        if lane["adapter"] == name:
-            return UUID(key)
-    known = state.registry.adapters.get(name, {"status": "", "reason": ""})
-    if known["status"] == AdapterStatus.REJECTED:
-        raise NotPossible(f"{name} has no rollout: it was rejected before any traffic: {known['reason']}")
+    if (rollout := state.rollouts.of_adapter(name)) is not None:
+        return rollout.uuid
+    known = state.registry.adapters.get(name)
+    if known is not None and known.status == AdapterStatus.REJECTED:
+        raise NotPossible(f"{name} has no rollout: it was rejected before any traffic: {known.reason}")
     raise NotPossible(f"{name} has no rollout", hint=Hint.SEE_ROLLOUTS)
 
 
@@ -170,7 +169,7 @@ def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:
     """Raise ``DamagedWeights`` where the registered adapter's weights are missing from their folder."""
     known = state.registry.adapters.get(adapter or "")
     store = open_registry(state.policy, ledger.path)
-    if known is not None and not store.has(known["weights"]):
+    if known is not None and not store.has(known.weights):
         raise DamagedWeights(f"the weights of {adapter} are not in {store.place}; restore them from a backup first")
 
 
@@ -192,7 +191,7 @@ def _target(state: State, role: str, decision: ByHand) -> str | None:
         raise NotPossible(
             f"{adapter} is not live: its runs return to {live or 'the base'}; only a live adapter's runs can move"
         )
-    choices = ["base", *(name for name in state.lanes.once_live(role) if name != adapter)]
+    choices = ["base", *(name for name in state.rollouts.once_live(role) if name != adapter)]
     if to not in choices:
         raise NotPossible(f"{to} has never been live in role {role}; the runs can go to {', '.join(choices)}")
     return None if to == "base" else to

@@ -12,7 +12,7 @@ from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.rollout import is_news
 from ...domain.aggregates.schedule import SCHEDULE_ID, Schedule
 from ...domain.durations import say_time
-from ...projections.state.rollouts import LONGEST_BAKE_GAP_S
+from ...projections.state.rollouts import LONGEST_BAKE_GAP_S, Rollout
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 
@@ -40,10 +40,10 @@ class ScheduleKeeper:
         every_s = state.policy.schedule.every_s
         if self._is_time("", min(CHECK_S, every_s)) and self._is_missed(state, every_s):
             return f"every {say_time(every_s)}"
-        for rollout, lane in state.rollouts.items():
-            interval = state.policy.canary(lane["role"]).interval_s
-            if self._is_time(rollout, interval) and self._is_canary_due(rollout, state):
-                return f"time has passed for {lane['adapter']}"
+        for rollout in state.undecided.values():
+            interval = state.policy.canary(rollout.role).interval_s
+            if self._is_time(rollout.id, interval) and self._is_canary_due(rollout, state):
+                return f"time has passed for {rollout.adapter}"
         return None
 
     def _is_time(self, name: str, interval_s: float) -> bool:
@@ -63,10 +63,9 @@ class ScheduleKeeper:
         since = (self.ledger.clock.now() - kept.event.time).total_seconds()
         return since >= every_s or since < 0
 
-    def _is_canary_due(self, rollout: str, state: State) -> bool:
+    def _is_canary_due(self, rollout: Rollout, state: State) -> bool:
         """Whether a check now would change the verdict, or its waiting time would otherwise not count."""
         now = self.ledger.clock.now()
-        lane = state.rollouts[rollout]
-        if is_news(state.look(rollout, now), lane["phase"], lane["said"]):
+        if is_news(state.look(rollout.id, now), rollout.phase, rollout.said):
             return True
-        return state.needs_time(rollout) and state.lanes.gap(now) >= LONGEST_BAKE_GAP_S
+        return state.needs_time(rollout.id) and state.rollouts.gap(now) >= LONGEST_BAKE_GAP_S

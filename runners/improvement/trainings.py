@@ -11,12 +11,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...adapters.data.dataset import TOPICS, Dataset, build_dataset
 from ...adapters.data.examples import write_examples
-from ...domain.aggregates.base import ACTOR
+from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, InvalidExamples, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
@@ -91,7 +91,7 @@ def _fail(ledger: Ledger, job: TrainingJob, reason: str) -> TrainingJob:
     return ledger.write(TrainingJob, job.id, lambda it: it.fail(reason, _context(ledger, it)))
 
 
-def _context(ledger: Ledger, job: TrainingJob) -> Any:
+def _context(ledger: Ledger, job: TrainingJob) -> Context:
     return ledger.context(ACTOR, f"{job.id}/{job.version}")
 
 
@@ -183,7 +183,7 @@ def _parent_weights(ledger: Ledger, parts: Services, job: TrainingJob) -> Path |
     if job.requested.parent is None:
         return None
     adapters = _state_at_request(ledger, job).registry.adapters
-    return parts.store.path(adapters[job.requested.parent]["weights"])
+    return parts.store.path(adapters[job.requested.parent].weights)
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:

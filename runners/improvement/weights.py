@@ -27,16 +27,16 @@ def serving(state: State) -> dict[str, str]:
 def missing(state: State, store: WeightRegistry) -> dict[str, str]:
     """The serving adapters whose weights are missing from their folder."""
     adapters = state.registry.adapters
-    return {name: serves for name, serves in serving(state).items() if not store.has(adapters[name]["weights"])}
+    return {name: serves for name, serves in serving(state).items() if not store.has(adapters[name].weights)}
 
 
 def note_missing(ledger: Ledger, state: State, store: WeightRegistry) -> bool:
     """Record which needed weights are missing, and which are back, each once; False where nothing has changed."""
     gone, noted = missing(state, store), False
     for name, known in state.registry.adapters.items():
-        is_back = known["is_missed"] and name not in gone and store.has(known["weights"])
-        if is_back or (name in gone and not known["is_missed"]):
-            _note(ledger, UUID(known["id"]), gone.get(name))
+        is_back = known.is_missed and name not in gone and store.has(known.weights)
+        if is_back or (name in gone and not known.is_missed):
+            _note(ledger, known.uuid, gone.get(name))
             noted = True
     return noted
 

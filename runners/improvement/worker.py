@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from ...domain.errors import EnvironmentUnavailable, NotServed, UnknownTask
 from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
@@ -162,10 +161,10 @@ class Worker:
 
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
-            if training["status"] in OPEN_TRAININGS:
-                again = " again, from its last checkpoint" if training["attempts"] else ""
-                self.reporter.say(f"training {key[:8]} for role {training['role']}{again}")
-                job = run_training(self.ledger, self.parts, UUID(key), self._progress, self.reporter.say)
+            if training.status in OPEN_TRAININGS:
+                again = " again, from its last checkpoint" if training.attempts else ""
+                self.reporter.say(f"training {key[:8]} for role {training.role}{again}")
+                job = run_training(self.ledger, self.parts, training.uuid, self._progress, self.reporter.say)
                 over = job.over
                 if over is None:
                     self.reporter.say(f"training {key[:8]} was interrupted; it continues from its last checkpoint")
@@ -184,7 +183,7 @@ class Worker:
         if state.policy.is_remote:
             return False
         for name, adapter in state.registry.adapters.items():
-            if adapter["status"] == AdapterStatus.REGISTERED:
+            if adapter.status == AdapterStatus.REGISTERED:
                 try:
                     refused = prove(self.ledger, self.parts, name).rejected
                 except NotServed as error:
@@ -199,9 +198,9 @@ class Worker:
         if state.policy.is_remote:
             return False
         for name, adapter in state.registry.adapters.items():
-            if adapter["status"] != AdapterStatus.PROVEN or time.monotonic() < self._gate_again.get(name, 0.0):
+            if adapter.status != AdapterStatus.PROVEN or time.monotonic() < self._gate_again.get(name, 0.0):
                 continue
-            self.reporter.say(f"{name}: held-out instances, with it and with {adapter['parent'] or 'the base'}")
+            self.reporter.say(f"{name}: held-out instances, with it and with {adapter.parent or 'the base'}")
             try:
                 done = judge(self.ledger, self.parts, name, self._count, self.reporter.say)
             except NotServed as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..ab.comparison import compare
+from ..ab.comparison import Count, compare
 from ..improvement.process_manager import process_new_events
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def play_comparison(
-    ledger: Ledger, parts: Services, design: Design, *, actor: str, reviewer: Reviewer | None, progress: Any
+    ledger: Ledger, parts: Services, design: Design, *, actor: str, reviewer: Reviewer | None, progress: Count
 ) -> None:
     """Run the missing pairs of the design, and conclude. A stopped comparison continues from the log."""
     try:

@@ -74,4 +74,4 @@ def _retrain(ledger: Ledger, state: State, words: Words, actor: str) -> tuple[tu
 
 
 def _trained_roles(state: State) -> list[str]:
-    return sorted({adapter["role"] for adapter in state.registry.adapters.values()})
+    return sorted({adapter.role for adapter in state.registry.adapters.values()})

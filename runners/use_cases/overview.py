@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...domain.errors import NotFound
-from ...projections.explain.overview import Wait, describe_role, waits_for
+from ...projections.explain.overview import Wait
+from ...projections.explain.summary import RoleSummary, summarize_role
 from ...projections.explain.words import say_alert
+from ...projections.state.alerts import Alert
 from ..explain.run_list import list_runs
 from ..improvement.overview import view_roles
 from ..store.locks import find_worker
@@ -129,14 +131,20 @@ def view_status(log: Log, position: int | None = None) -> Status:
     """The present status, or the status at the position."""
     state = load_state(log, position)
     worker = find_worker(log) if position is None else None
-    roles = tuple(
-        _role(log.say(describe_role(state, view)), waits_for(view)) for view in view_roles(log, state, worker)
-    )
+    roles = tuple(_role(summarize_role(state, view), log.say) for view in view_roles(log, state, worker))
     adapters = tuple(
-        AdapterStatus(name, it["role"], it["status"], it["parent"], UUID(it["training"]), it["weights"], it["position"])
-        for name, it in state.registry.adapters.items()
+        AdapterStatus(
+            adapter.name,
+            adapter.role,
+            adapter.status,
+            adapter.parent,
+            UUID(adapter.training),
+            adapter.weights,
+            adapter.position,
+        )
+        for adapter in state.registry.adapters.values()
     )
-    alerts = tuple(_alert(say_alert(row, log.get_content)) for row in state.alerts.rows() if row["is_open"])
+    alerts = tuple(_alert(say_alert(alert, log.get_content)) for alert in state.alerts.open())
     time = log.at(state.position).event.time if state.position else None
     return Status(state.position, time, roles, adapters, dict(state.settings), alerts)
 
@@ -173,21 +181,29 @@ def summarize_runs(
     return [RunSummary(**{name: row[name] for name in names} | {"adapter": log.say(row["adapter"])}) for row in rows]
 
 
-def _role(summary: dict[str, Any], wait: Wait) -> RoleStatus:
-    window, canary, cycle = summary["window"], summary["canary"], summary["cycle"]
-    names = [field.name for field in fields(CanaryStatus)]
+def _role(summary: RoleSummary, say: Callable[[str], str]) -> RoleStatus:
+    canary, cycle = summary.canary, summary.cycle
     return RoleStatus(
-        role=summary["role"],
-        live=summary["live"],
-        mean=window["mean"],
-        ratings=window["count"],
-        canary=None if canary is None else CanaryStatus(**{name: canary[name] for name in names}),
-        stage=None if cycle is None else cycle["stage"],
-        waits_for=wait,
-        runs=summary["runs"],
-        success=summary["success"],
+        role=summary.role,
+        live=summary.live,
+        mean=summary.window.mean,
+        ratings=summary.window.count,
+        canary=None
+        if canary is None
+        else CanaryStatus(
+            canary.adapter,
+            canary.weight_percent,
+            canary.phase,
+            canary.verdict,
+            canary.reason,
+            say(canary.message),
+        ),
+        stage=None if cycle is None else cycle.stage,
+        waits_for=summary.waits_for,
+        runs=summary.runs,
+        success=summary.success,
     )
 
 
-def _alert(row: dict[str, Any]) -> AlertStatus:
-    return AlertStatus(**{field.name: row[field.name] for field in fields(AlertStatus)})
+def _alert(alert: Alert) -> AlertStatus:
+    return AlertStatus(alert.position, alert.kind, alert.severity, alert.role, alert.adapter, alert.message)

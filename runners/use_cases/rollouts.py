@@ -95,6 +95,6 @@ def _decide(
     decided = decide_by_hand(ledger, state, adapter, wanted, reason, actor, to=to, share=share)
     position = position_of_newest(ledger, decided)
     after = process_new_events(ledger)
-    lane = next(it for it in after.lanes.state["rollouts"].values() if it["adapter"] == adapter)
-    live = after.traffic(lane["role"]).stable
-    return RolloutDecision(adapter, lane["role"], lane["phase"], lane["weight_percent"], live, position)
+    rollout = after.rollouts.of(decided.id.hex)
+    live = after.traffic(rollout.role).stable
+    return RolloutDecision(adapter, rollout.role, rollout.phase, rollout.weight_percent, live, position)

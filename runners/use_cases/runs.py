@@ -92,7 +92,7 @@ def choose_route(ledger: Ledger, state: State, request: TaskRequest) -> tuple[St
     known = state.registry.adapters
     if request.adapter not in known:
         raise UnknownAdapter(f"adapter {request.adapter} is not registered; {say_names(known)}", hint=Hint.SEE_ADAPTERS)
-    adapter_role = known[request.adapter]["role"]
+    adapter_role = known[request.adapter].role
     return state, Route(
         Arm.PINNED, request.adapter, None, adapter_role if adapter_role in roles_in(request.role) else request.role
     )

@@ -65,5 +65,8 @@ def _value(state: State, key: str) -> Any:
 
 def _rollouts_that_keep(state: State, key: str) -> tuple[str, ...]:
     bare, role = without_role(key), role_of(key)
-    lanes = state.rollouts.values()
-    return tuple(it["adapter"] for it in lanes if role in (None, it["role"]) and is_kept(bare, it["rule"]))
+    return tuple(
+        rollout.adapter
+        for rollout in state.undecided.values()
+        if role in (None, rollout.role) and is_kept(bare, rollout.rule)
+    )

@@ -104,7 +104,7 @@ def _rows(moments: Sequence[Moment]) -> list[tuple[Any, ...]]:
 
 
 def _changed(
-    window: int | None, threshold: float | None, minimum: int | None, rule: str | None, settings: Any
+    window: int | None, threshold: float | None, minimum: int | None, rule: str | None, settings: Sequence[str]
 ) -> dict[str, Any]:
     """The settings to imagine. Raises ``BadSetting``, and ``GrokputerError`` for an unknown rule or text without ``=``."""
     if rule is not None and rule not in RULES:

@@ -173,7 +173,7 @@ def test_a_training_with_lineage_parent_needs_the_weights_of_the_live_adapter_wh
     story.promote()
     change(story.ledger, model__base=str(tiny_base), training__retries=0, training__lineage="parent")
     training = story.ask()
-    weights = load_state(story.ledger).registry.adapters["lora-v1"]["weights"].removeprefix("sha256:")
+    weights = load_state(story.ledger).registry.adapters["lora-v1"].weights.removeprefix("sha256:")
     (adapters_folder(story.path) / "weights" / weights / "adapter_config.json").write_text("{}")
     done = carry_on(story.ledger, training)
     assert done.over is not None

@@ -313,7 +313,7 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     requested = ledger.get(TrainingJob, asked.event.originator_id).requested
     assert requested is not None
     assert (requested.role, requested.recipe["r"]) == ("recovery", 12)
-    assert state.lanes.cycle("action") is None
+    assert state.rollouts.cycle("action") is None
     events = [recorded.event for recorded in ledger.read(1, None, TOPICS)]
     taught = {
         role: build_dataset(events, ledger.get_content, role, 4, Recipe(replay_share=0.0))
@@ -325,8 +325,8 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     with Services(ledger, state) as parts:
         run_training(ledger, parts, asked.event.originator_id, lambda progress: None)
         [(name, adapter)] = process_new_events(ledger).registry.adapters.items()
-        config = json.loads((parts.store.path(adapter["weights"]) / "adapter_config.json").read_text())
-    assert (name, adapter["role"], config["r"]) == ("lora-v1", "recovery", 12)
+        config = json.loads((parts.store.path(adapter.weights) / "adapter_config.json").read_text())
+    assert (name, adapter.role, config["r"]) == ("lora-v1", "recovery", 12)
     why = output("why", name, "--ratings", db=ledger.path)
     assert "3 ratings, mean 1.00" in why
     assert "in role recovery" in why

@@ -108,7 +108,7 @@ def test_a_backup_is_a_log_with_its_weights_that_any_command_reads(log: Path, ba
     assert output("adapters", db=backup / "events.db") == output("adapters", db=log)
     store = WeightStore(adapters_folder(backup / "events.db") / "weights")
     for adapter in load_state(Log.open(log)).registry.adapters.values():
-        store.path(adapter["weights"])
+        store.path(adapter.weights)
     assert replay(Log.open(backup / "events.db")).is_equal
     assert subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=backup, capture_output=True).returncode == 0
 

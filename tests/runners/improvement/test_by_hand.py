@@ -123,5 +123,5 @@ def test_decisions_of_different_adapters_at_once_leave_one_live_adapter_and_repl
     wanted = {"ada": ("lora-v1", "forward"), "bob": ("lora-v2", "roll back"), "eve": ("lora-v2", "forward")}
     at_once(story.path, lambda ledger, person: by_hand(*wanted[person])(ledger, person))
     state = process_new_events(story.ledger)
-    live = [name for name, it in state.registry.adapters.items() if it["status"] == "live"]
+    live = [name for name, it in state.registry.adapters.items() if it.status == "live"]
     assert live == [state.traffic("action").stable]
