@@ -18,24 +18,24 @@ from ..wiring.services import Services
 from .process_manager import LIVE, process_new_events
 
 
-def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:
+def prove(ledger: Ledger, services: Services, name: str) -> Adapter:
     """Prove, before any traffic, that serving applies the adapter; record the proof or the rejection."""
-    known = parts.state.registry.adapters[name]
+    known = services.state.registry.adapters[name]
     id = known.uuid
     context = ledger.context(ACTOR, f"{id}/1")
     try:
-        differs, matches, numbers = _compare(parts, name, known.weights)
+        differs, matches, numbers = _compare(services, name, known.weights)
     except (DamagedWeights, ModelError) as error:
         reason = str(error)
-        return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
-    return ledger.write(Adapter, id, lambda it: it.evaluate(differs, matches, numbers, context))
+        return ledger.write(Adapter, id, lambda adapter: adapter.reject(reason, context))
+    return ledger.write(Adapter, id, lambda adapter: adapter.evaluate(differs, matches, numbers, context))
 
 
-def _compare(parts: Services, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
-    parts.prepare(name)
-    server = parts.model.adapters
+def _compare(services: Services, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
+    services.prepare(name)
+    server = services.model.adapters
     assert server is not None, "it has been prepared"
-    proof = server.prove(name, parts.store.path(weights))
+    proof = server.prove(name, services.store.path(weights))
     return (
         proof.differs,
         proof.matches,
@@ -175,8 +175,8 @@ def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:
 
 def _who_made_live(ledger: Ledger, role: str, name: str | None) -> str:
     """Which decision made the adapter, None for the base, live in the role."""
-    for it in reversed(list(ledger.read(1, None, LIVE))):
-        event = it.event
+    for recorded in reversed(list(ledger.read(1, None, LIVE))):
+        event = recorded.event
         was_made = isinstance(event, AdapterPromoted) and event.adapter == name
         was_given_back = isinstance(event, AdapterRolledBack) and event.stable == name and event.cause != "comparison"
         if isinstance(event, RolloutEvent) and event.role == role and (was_made or was_given_back):

@@ -135,12 +135,12 @@ class RunRecorder:
         made: dict[UUID, TaskRun] = {}
         found, actor = [], self._ledger.name_key(self._actor)  # looked up once for the batch
         raters = {run.rated_by: self._ledger.name_key(run.rated_by) for run in runs if run.rated_by}
-        for it in runs:
-            id = uuid4() if it.id is None else derive_id("recorded", it.environment, it.id)
-            run = made[id] if id in made else TaskRun(id) if it.id is None else self._ledger.get(TaskRun, id)
+        for program_run in runs:
+            id = uuid4() if program_run.id is None else derive_id("recorded", program_run.environment, program_run.id)
+            run = made[id] if id in made else TaskRun(id) if program_run.id is None else self._ledger.get(TaskRun, id)
             is_new = run.started is None
             if is_new:
-                _record_run(self._ledger, run, it, state, actor, raters.get(it.rated_by or "", actor))
+                _record_run(self._ledger, run, program_run, state, actor, raters.get(program_run.rated_by or "", actor))
             made[id] = run
             found.append((run, is_new))
         return found

@@ -122,7 +122,7 @@ def try_channels(
 
     log = open_log(db)
     policy = load_state(log).policy
-    channels = [it for it in policy.channels.targets if channel in (None, it)]
+    channels = [target for target in policy.channels.targets if channel in (None, target)]
     if not channels:
         keys = [CHANNELS[channel]] if channel else CHANNELS.values()
         raise ChannelNotReady(f"no channel to try; set {' or '.join(keys)}, see 'grokputer settings'")

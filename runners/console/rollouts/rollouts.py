@@ -96,7 +96,7 @@ def promote(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEF
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.promote(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.promote(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -112,7 +112,7 @@ def approve(
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.approve(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.approve(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -139,7 +139,7 @@ def rollback(
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.roll_back(it, adapter, reason=reason, actor=name_actor(by), to=to))
+    _decide(db, lambda ledger: use_case.roll_back(ledger, adapter, reason=reason, actor=name_actor(by), to=to))
 
 
 @rollouts.command()
@@ -156,7 +156,7 @@ def forward(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEF
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.roll_forward(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.roll_forward(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -179,7 +179,7 @@ def share(
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.set_share(it, adapter, percent, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.set_share(ledger, adapter, percent, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -193,7 +193,7 @@ def abort(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAU
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.abort(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.abort(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -207,7 +207,7 @@ def pause(adapter: AdapterName, reason: Reason = "paused by a person", by: Actor
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.pause(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.pause(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -223,7 +223,7 @@ def resume(
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.resume(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.resume(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 def _decide(db: Path, decide: Callable[[Ledger], RolloutDecision]) -> None:
