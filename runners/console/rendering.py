@@ -121,14 +121,14 @@ def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[Any]], 
     A cell that is a ``datetime`` is shortened where there is little room. On a terminal that is too narrow, columns are
     left out by their ranks.
     """
-    given, found = [column if isinstance(column, Column) else Column(column) for column in columns], [*rows]
-    if not found:
+    headings, cells = [column if isinstance(column, Column) else Column(column) for column in columns], [*rows]
+    if not cells:
         print_line(empty)
     elif is_terminal():
-        for line in lay_out(given, found, terminal_width(), datetime.now(UTC)):
+        for line in lay_out(headings, cells, terminal_width(), datetime.now(UTC)):
             print(_paint(line).rstrip(" "))
     else:
-        for line in lay_out_plainly(given, found):
+        for line in lay_out_plainly(headings, cells):
             print("  ".join(line.cells).rstrip(" "))
 
 

@@ -290,7 +290,7 @@ def _differing(names: Iterable[str], now: dict[str, Any], then: dict[str, Any]) 
     """The figures that differ, with both values, compared as stored."""
     differing = []
     for name in names:
-        one, other = (json.loads(json.dumps(event[name], default=str)) for event in (now, then))
-        if one != other:
-            differing.append(f"{name}: now {str(one)[:80]}, then {str(other)[:80]}")
+        value, earlier = (json.loads(json.dumps(event[name], default=str)) for event in (now, then))
+        if value != earlier:
+            differing.append(f"{name}: now {str(value)[:80]}, then {str(earlier)[:80]}")
     return "; ".join(differing)

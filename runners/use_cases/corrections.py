@@ -93,11 +93,11 @@ def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, services: Servic
     for actions that do not do the task, and ``GrokputerError`` where neither demonstration nor retries did it; nothing
     is recorded then.
     """
-    found = require_run(ledger, run)
-    require_ended(found)
-    _check_way(found, way)
+    task_run = require_run(ledger, run)
+    require_ended(task_run)
+    _check_way(task_run, way)
     with nullcontext(services) if services is not None else Services(ledger, load_state(ledger)) as opened:
-        corrected = _carry_out(ledger, found, way, opened, actor)
+        corrected = _carry_out(ledger, task_run, way, opened, actor)
     process_new_events(ledger)
     if corrected is None:
         method = f"none of {way.attempts} attempts" if isinstance(way, Retries) else "the demonstration"
@@ -115,8 +115,8 @@ def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: s
     """
     require_run(ledger, run)
     context, why = ledger.context(actor), ledger.put(reason, "the reason") if reason.strip() else ""
-    found = ledger.write(TaskRun, run, lambda run: run.withdraw_correction(why, context))
-    position = position_of_newest(ledger, found)
+    task_run = ledger.write(TaskRun, run, lambda run: run.withdraw_correction(why, context))
+    position = position_of_newest(ledger, task_run)
     process_new_events(ledger)
     withdrawn = ledger.at(position).event
     assert isinstance(withdrawn, CorrectionWithdrawn)

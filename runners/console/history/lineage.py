@@ -73,18 +73,18 @@ def _forward(log: Log, datasets: list[TrainingUse], name: str) -> tuple[dict[str
 
     if has_instance(datasets, name):
         return {"instance": name}, trace_forward(datasets, lambda row: row.get("instance") == name)
-    found = [("run", id) for id in log.ids_like(name, "TaskStarted")]
-    found += [("example", hash) for hash in sorted(find_examples(datasets, name))]
-    if len(found) > 1:
+    candidates = [("run", id) for id in log.ids_like(name, "TaskStarted")]
+    candidates += [("example", hash) for hash in sorted(find_examples(datasets, name))]
+    if len(candidates) > 1:
         shown = len(name.removeprefix("sha256:")) + 6
-        candidates = ", ".join(f"{kind} {id.removeprefix('sha256:')[:shown]}" for kind, id in found[:5])
-        raise NotFound(f"more than one run or example begins with {name!r}: {candidates}; give more of it")
-    if not found:
+        listed = ", ".join(f"{kind} {id.removeprefix('sha256:')[:shown]}" for kind, id in candidates[:5])
+        raise NotFound(f"more than one run or example begins with {name!r}: {listed}; give more of it")
+    if not candidates:
         raise NotFound(
             f"{name!r} is not an adapter or a task instance of a dataset, and no run or example begins with it "
             "(four characters or more); see 'grokputer adapters' or 'runs'; examples are in the manifest of 'dataset export'"
         )
-    [(kind, id)] = found
+    [(kind, id)] = candidates
     key = "run" if kind == "run" else "hash"
     nodes = trace_forward(datasets, lambda row: row.get(key) == id)
     if kind == "run":

@@ -182,12 +182,12 @@ def _select(
 ) -> Iterable[Recorded]:
     if limit is not None and after is None:
         return opened.newest(limit, topics, prefix)
-    found = (
+    events = (
         recorded
         for recorded in opened.read((after or 0) + 1, None, topics)
         if recorded.event.originator_id.hex.startswith(prefix)
     )
-    return islice(found, None if limit is None else min(limit, sys.maxsize))
+    return islice(events, None if limit is None else min(limit, sys.maxsize))
 
 
 def _follow(

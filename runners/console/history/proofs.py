@@ -51,21 +51,27 @@ def verify(
         _check_proof(proof, heads, as_json)
         return
     log = open_log(db)
-    found = check(log, heads)
-    edited = [view for view, same in compare_views(log).items() if not same] if found.fault is None else []
-    fault = {"position": found.fault.position, "reason": found.fault.reason} if found.fault else None
+    result = check(log, heads)
+    edited = [view for view, same in compare_views(log).items() if not same] if result.fault is None else []
+    fault = {"position": result.fault.position, "reason": result.fault.reason} if result.fault else None
     if as_json:
         print_json(
-            {"events": found.head.size, "head": str(found.head), "texts": found.texts, "fault": fault, "edited": edited}
+            {
+                "events": result.head.size,
+                "head": str(result.head),
+                "texts": result.texts,
+                "fault": fault,
+                "edited": edited,
+            }
         )
-    elif found.fault is None:
-        print_line(f"{found.head.size} events and {found.texts} texts, all as they were written")
-        print_line(f"head {found.head}")
+    elif result.fault is None:
+        print_line(f"{result.head.size} events and {result.texts} texts, all as they were written")
+        print_line(f"head {result.head}")
         for view in edited:
             print_line(f"view {view} does not follow from the events: it was edited; 'grokputer replay' rebuilds it")
     else:
-        print_line(found.fault)
-    if found.fault is not None or edited:
+        print_line(result.fault)
+    if result.fault is not None or edited:
         raise typer.Exit(1)
     if not as_json:
         suggest("replay --decisions", db)

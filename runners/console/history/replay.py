@@ -45,15 +45,15 @@ def replay(
     if decisions:
         _decide_again(open_log(db), as_json)
         return
-    found = rebuild(open_log(db), ReplayProgress(Console(stderr=True)))
-    if found.unwritable is not None:
-        say(f"the views were compared as they stand: {found.unwritable}")
+    result = rebuild(open_log(db), ReplayProgress(Console(stderr=True)))
+    if result.unwritable is not None:
+        say(f"the views were compared as they stand: {result.unwritable}")
     if as_json:
-        print_json({"events": found.events, "is_equal": found.is_equal, "equal": found.equal})
+        print_json({"events": result.events, "is_equal": result.is_equal, "equal": result.equal})
     else:
-        print_line(f"{found.events} events replayed")
-        print_table(("view", "result"), ((view, "equal" if same else "differs") for view, same in found.equal.items()))
-    if not found.is_equal:
+        print_line(f"{result.events} events replayed")
+        print_table(("view", "result"), ((view, "equal" if same else "differs") for view, same in result.equal.items()))
+    if not result.is_equal:
         raise typer.Exit(1)
     if not as_json:
         suggest("verify", db)

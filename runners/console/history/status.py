@@ -189,7 +189,7 @@ def _row(role: RoleSummary) -> tuple[Any, ...]:
     )
 
 
-def _print_metrics(found: list[dict[str, Any]]) -> None:
+def _print_metrics(metrics: list[dict[str, Any]]) -> None:
     columns = (
         *("role", "adapter", "arm", "runs", "success"),
         Column("steps", rank=2),
@@ -198,7 +198,7 @@ def _print_metrics(found: list[dict[str, Any]]) -> None:
         Column("corrections", rank=1),
     )
     names = ("role", "adapter", "arm", "runs", "success", "mean_steps", "mean_ms", "ratings", "corrections")
-    rows = ([row[name] for name in names] for row in found)
+    rows = ([row[name] for name in names] for row in metrics)
     print_table(columns, rows, "no runs")
 
 

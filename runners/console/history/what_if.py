@@ -86,9 +86,9 @@ def what_if(
 def _rows(moments: Sequence[Moment]) -> list[tuple[Any, ...]]:
     """A row for each decision, in order; one that is both recorded and imagined is one row."""
     rows: dict[tuple[Any, ...], list[Moment]] = {}
-    for found in sorted(moments, key=lambda moment: (moment.position, not moment.is_recorded)):
-        alike = rows.setdefault((found.position, found.role, found.adapter, found.kind), [])
-        alike.append(found)
+    for moment in sorted(moments, key=lambda moment: (moment.position, not moment.is_recorded)):
+        alike = rows.setdefault((moment.position, moment.role, moment.adapter, moment.kind), [])
+        alike.append(moment)
     return [
         (
             position,

@@ -66,27 +66,27 @@ def why(
     log = open_log(db)
     if html is not None and html.exists():
         raise NotPossible(f"{html} exists already; give another name")
-    found = explain(log, load_state(log), name)
+    explanation = explain(log, load_state(log), name)
     if html is not None:
         from ...explain.explanation import read_history
         from ...explain.page import render
 
-        page = render(found, read_history(log, found), with_ratings=full or ratings)
+        page = render(explanation, read_history(log, explanation), with_ratings=full or ratings)
         with folder_of(html):
             html.write_text(page, encoding="utf-8")
         say(f"wrote {html}")
     if as_json:
-        print_json(found.to_json())
+        print_json(explanation.to_json())
     elif html is None:
         now = log.clock.now()
-        print_line(answer(found.about, found.roots, lambda time: show_short_time(as_time(time), now)))
-        roots = found.roots
-        if len(roots) == 1 and roots[0].text == found.title:
+        print_line(answer(explanation.about, explanation.roots, lambda time: show_short_time(as_time(time), now)))
+        roots = explanation.roots
+        if len(roots) == 1 and roots[0].text == explanation.title:
             line, roots = _line(roots[0], full), roots[0].children
         else:
-            line = found.title
+            line = explanation.title
         print_tree(Branch(line, _branches(roots, full or ratings, full)))
-        suggest(_next_step(found.about), db)
+        suggest(_next_step(explanation.about), db)
 
 
 def _next_step(about: Mapping[str, Any]) -> str:

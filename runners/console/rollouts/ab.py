@@ -187,10 +187,10 @@ def _find(log: Log, prefix: str | None) -> UUID:
         if not newest:
             raise NotFound("no comparison yet; start one with 'grokputer ab base lora-v1 --tasks click-button'")
         return newest[0]
-    found = log.ids_like(prefix, ComparisonStarted.TOPIC)
-    if len(found) != 1:
-        how_many = "more than one" if found else "no"
+    ids = log.ids_like(prefix, ComparisonStarted.TOPIC)
+    if len(ids) != 1:
+        how_many = "more than one" if ids else "no"
         raise NotFound(
             f"{how_many} comparison begins with {prefix!r}; give four characters of its id or more, see 'grokputer ab'"
         )
-    return UUID(found[0])
+    return UUID(ids[0])

@@ -67,38 +67,38 @@ def report(log: Log, id: UUID, as_json: bool) -> None:
     """Print the comparison as its runs and their ratings are now."""
     from ...ab.results import load_result
 
-    found = load_result(log, id)
+    result = load_result(log, id)
     if as_json:
-        print_json(_document(found))
+        print_json(_document(result))
     else:
-        _print(found)
+        _print(result)
 
 
-def _document(found: ComparisonResult) -> dict[str, Any]:
-    started, concluded = found.started, found.concluded
-    verdict = {"verdict": found.verdict.verdict, "reason": found.verdict.reason, "message": found.verdict.message}
+def _document(result: ComparisonResult) -> dict[str, Any]:
+    started, concluded = result.started, result.concluded
+    verdict = {"verdict": result.verdict.verdict, "reason": result.verdict.reason, "message": result.verdict.message}
     recorded = (
         {name: getattr(concluded, name) for name in ("verdict", "reason", "message", "up_to")} if concluded else None
     )
     return {
-        "comparison": found.id.hex,
+        "comparison": result.id.hex,
         "a": started.a,
         "b": started.b,
         "role": started.role,
         "tasks": list(started.tasks),
         "episodes": started.episodes,
         "seed": started.seed,
-        "planned_pairs": found.design.pairs,
+        "planned_pairs": result.design.pairs,
         "played_before": started.played_before,
-        "up_to": found.up_to,
+        "up_to": result.up_to,
         **(verdict if concluded else {"verdict": None, "reason": None, "message": None}),
-        "numbers": found.verdict.numbers,
+        "numbers": result.verdict.numbers,
         "concluded": recorded,
     }
 
 
-def _print(found: ComparisonResult) -> None:
-    numbers, started, concluded = found.verdict.numbers, found.started, found.concluded
+def _print(result: ComparisonResult) -> None:
+    numbers, started, concluded = result.verdict.numbers, result.started, result.concluded
     a, b = started.a or BASE, started.b or BASE
     print_table(
         ("", a, b, "difference", Column("95 %", wraps=8), Column("bar", wraps=8)), _figures(numbers), "no pairs yet"
@@ -112,20 +112,20 @@ def _print(found: ComparisonResult) -> None:
         print_line(
             f"people rated both runs of {count_pairs(numbers['by_people'])}; the others have the reviewer's stars"
         )
-    if found.left_out:
+    if result.left_out:
         print_line(
-            f"{count_pairs(found.left_out)} left out: their runs lost the browser or met an error again and again"
+            f"{count_pairs(result.left_out)} left out: their runs lost the browser or met an error again and again"
         )
     if started.played_before:
-        print_line(describe_played(started.played_before, found.design.pairs))
+        print_line(describe_played(started.played_before, result.design.pairs))
     if concluded is None:
         print_line(
-            f"in progress: {len(found.pairs)} of {count_pairs(found.design.pairs)} done; the same command continues it"
+            f"in progress: {len(result.pairs)} of {count_pairs(result.design.pairs)} done; the same command continues it"
         )
         return
-    print_line(f"{b} in place of {a}: {found.verdict.verdict} ({found.verdict.reason})")
-    print_line(found.verdict.message)
-    if (concluded.verdict, concluded.reason) != (found.verdict.verdict, found.verdict.reason):
+    print_line(f"{b} in place of {a}: {result.verdict.verdict} ({result.verdict.reason})")
+    print_line(result.verdict.message)
+    if (concluded.verdict, concluded.reason) != (result.verdict.verdict, result.verdict.reason):
         print_line(f"before the latest ratings it was: {concluded.verdict} ({concluded.reason}): {concluded.message}")
 
 

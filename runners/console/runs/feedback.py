@@ -141,12 +141,12 @@ def _ask_to_rate(db: Path, prefix: str, by: str | None, has_options: bool) -> No
     if has_options or not sys.stdin.isatty():
         raise typer.BadParameter("give the stars, 1 to 5, as in: grokputer rate 3fa2 4")
     ledger = open_ledger(db)
-    found = ledger.get(TaskRun, find_run(ledger, prefix))
-    require_ended(found)
-    show_run(ledger, found)
-    rated = ask_rating(ledger, found, name_actor(by))
+    task_run = ledger.get(TaskRun, find_run(ledger, prefix))
+    require_ended(task_run)
+    show_run(ledger, task_run)
+    rated = ask_rating(ledger, task_run, name_actor(by))
     if rated is not None:
-        print_line(f"{short_id(found.id.hex)} is rated {rated.stars}{describe_fault(rated.event)}")
+        print_line(f"{short_id(task_run.id.hex)} is rated {rated.stars}{describe_fault(rated.event)}")
 
 
 def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
@@ -156,8 +156,8 @@ def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
     from .asking import ask_correction, show_run
 
     ledger = open_ledger(db)
-    found = ledger.get(TaskRun, find_run(ledger, prefix))
-    require_ended(found)
-    show_run(ledger, found)
+    task_run = ledger.get(TaskRun, find_run(ledger, prefix))
+    require_ended(task_run)
+    show_run(ledger, task_run)
     with Services(ledger, load_state(ledger)) as services:
-        ask_correction(ledger, services, found, name_actor(by))
+        ask_correction(ledger, services, task_run, name_actor(by))

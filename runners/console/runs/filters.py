@@ -86,8 +86,8 @@ def choose(
 
 def read_stars(given: str) -> tuple[int, int]:
     """The least and the most stars of ``3`` or ``1..3``. Raises ``BadFilter``."""
-    found = STARS.fullmatch(given.strip())
-    least, most = (int(found[1]), int(found[2] or found[1])) if found is not None else (1, 0)
+    match = STARS.fullmatch(given.strip())
+    least, most = (int(match[1]), int(match[2] or match[1])) if match is not None else (1, 0)
     if least > most:
         raise BadFilter(
             f"{short_text(given, 40)!r} is not a range of stars; give one number of 1 to 5, or two as in 1..3"

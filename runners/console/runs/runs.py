@@ -123,14 +123,14 @@ def list_runs(
         role=role, task=task, arm=arm, adapter=adapter, stars=stars, issue=issue, session=session, since=since, until=until,
         failed=failed, unrated=unrated, unattributed=unattributed, now=log.clock.now(),
     )  # fmt: skip
-    found = find_runs(log, limit, filters)
-    for run in found.rows:
+    listed = find_runs(log, limit, filters)
+    for run in listed.rows:
         run |= token_counts(log.get(TaskRun, UUID(run["id"])))
     if as_json:
-        print_json(found.rows)
+        print_json(listed.rows)
         return
-    print_table(COLUMNS, (_row(run) for run in found.rows), _describe_none(found.seen, filters.words))
-    suggest(_next_step(found.rows), db)
+    print_table(COLUMNS, (_row(run) for run in listed.rows), _describe_none(listed.seen, filters.words))
+    suggest(_next_step(listed.rows), db)
 
 
 def _next_step(rows: list[dict[str, Any]]) -> str:
@@ -176,12 +176,12 @@ def import_(
     from ...use_cases.sessions import import_sessions
 
     ledger, actor = open_ledger(db), name_actor(by)
-    found = import_sessions(ledger, read_sessions(paths), role=role, actor=actor)
-    done = found.sessions
+    result = import_sessions(ledger, read_sessions(paths), role=role, actor=actor)
+    done = result.sessions
     known = f"{done.there} {'was' if done.there == 1 else 'were'} there already"
     print_line(f"imported {count(done.new, 'session')} as runs of role {role}; {known}")
     _say_what_was_left(done)
-    if done.new and not found.are_counted:
+    if done.new and not result.are_counted:
         say(f"they count in no ratings; to count them for the base: grokputer settings set {role}.sessions.count true")
 
 
@@ -337,9 +337,11 @@ def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
             _print_words(entry["task"], begin, f"  (seed {entry['seed']})")
             print_line(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
             print_line(f"        role {event.role}, arm {event.arm}, adapter {event.adapter or 'base'}")
-            for lane in event.others:
-                with_adapter = f"adapter {lane['adapter']}" if lane["adapter"] else f"on the adapter of {event.role}"
-                print_line(f"        role {lane['role']}, arm {lane['arm']}, {with_adapter}")
+            for assignment in event.others:
+                with_adapter = (
+                    f"adapter {assignment['adapter']}" if assignment["adapter"] else f"on the adapter of {event.role}"
+                )
+                print_line(f"        role {assignment['role']}, arm {assignment['arm']}, {with_adapter}")
             print_line(f"        on {entry['base']}")
         case SessionImported():
             print_line(f"{begin}imported: {describe_session(event)}")

@@ -91,8 +91,8 @@ def learn(
     from ...bench.report import find_logs, report
 
     if from_log:
-        found = report(find_logs(from_log))
-        _show(found, out or next((path for path in from_log if path.is_dir()), from_log[0].parent), as_json)
+        result = report(find_logs(from_log))
+        _show(result, out or next((path for path in from_log if path.is_dir()), from_log[0].parent), as_json)
         return
     from ...bench.bench import Arguments, earlier_arguments
     from ...environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
@@ -127,19 +127,19 @@ def _names(given: str) -> tuple[str, ...]:
     return tuple(name for name in (part.strip() for part in given.split(",")) if name)
 
 
-def _show(found: Report, folder: Path, as_json: bool) -> None:
+def _show(result: Report, folder: Path, as_json: bool) -> None:
     """Write the results into the folder and print them."""
     from ...bench.drawing import draw_curve, plot_curve
     from ...bench.report import CAPTION, COLUMNS, as_document, point_rows, task_columns, task_rows, write_report
 
-    write_report(found, folder)
+    write_report(result, folder)
     if as_json:
-        print_json(as_document(found))
+        print_json(as_document(result))
     else:
-        print_table(COLUMNS, point_rows(found))
+        print_table(COLUMNS, point_rows(result))
         print_text(f"{CAPTION}\n")
-        print_table(task_columns(found), task_rows(found))
-        print_drawing(f"\n{plot_curve(found, shutil.get_terminal_size((100, 24)).columns, is_terminal())}\n")
-    draw_curve(found, folder / "learning.png")
+        print_table(task_columns(result), task_rows(result))
+        print_drawing(f"\n{plot_curve(result, shutil.get_terminal_size((100, 24)).columns, is_terminal())}\n")
+    draw_curve(result, folder / "learning.png")
     if not as_json:
         print_line(f"written: learning.json, learning.md and learning.png in {folder}")

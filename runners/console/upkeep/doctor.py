@@ -231,8 +231,8 @@ def _check_triggers(db: Path) -> Check:
     from ...store.connection import connect
 
     with closing(connect(db, "ro")) as connection:
-        found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-    missing = [name for name in TRIGGERS if name not in found]
+        triggers = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+    missing = [name for name in TRIGGERS if name not in triggers]
     if missing:
         return Check(
             "guards", "fail", f"missing: {', '.join(missing)}; the log could be changed, restore it from a backup"

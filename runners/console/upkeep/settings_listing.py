@@ -54,11 +54,11 @@ def choose(rows: Iterable[dict[str, Any]], only: str | None) -> list[dict[str, A
     if not only:
         return rows
     wanted = current_key(only)
-    found = [row for row in rows if row["key"].startswith(wanted) or without_role(row["key"]).startswith(wanted)]
-    found = found or [row for row in rows if wanted in row["key"]]
-    if not found and only not in ROLES:
+    chosen = [row for row in rows if row["key"].startswith(wanted) or without_role(row["key"]).startswith(wanted)]
+    chosen = chosen or [row for row in rows if wanted in row["key"]]
+    if not chosen and only not in ROLES:
         raise BadSetting(f"no setting has {only!r} in its key; see 'grokputer settings'")
-    return found
+    return chosen
 
 
 def print_rows(rows: Iterable[dict[str, Any]], empty: str = "all settings are at their defaults") -> None:
