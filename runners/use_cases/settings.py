@@ -36,18 +36,20 @@ class SettingChange:
 def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", actor: str) -> SettingChange:
     """Set the key. The value may be text, as a person types it. Raises ``BadSetting``."""
     check_part(key, check_setting(key, value))
-    return _decide(ledger, key, actor, lambda it, context: it.change(key, value, _keep(ledger, reason), context))
+    return _decide(
+        ledger, key, actor, lambda policy, context: policy.change(key, value, _keep(ledger, reason), context)
+    )
 
 
 def unset_setting(ledger: Ledger, key: str, *, reason: str = "", actor: str) -> SettingChange:
     """Remove the key's value, so that the default applies, or for one role the value for all. Raises ``BadSetting``."""
-    return _decide(ledger, key, actor, lambda it, context: it.unset(key, _keep(ledger, reason), context))
+    return _decide(ledger, key, actor, lambda policy, context: policy.unset(key, _keep(ledger, reason), context))
 
 
 def _decide(ledger: Ledger, key: str, actor: str, decide: Callable[[Settings, Any], None]) -> SettingChange:
     key = current_key(key)
     before, context = process_new_events(ledger), ledger.context(actor)
-    _, position = store_decision(ledger, Settings, SETTINGS_ID, lambda it: decide(it, context))
+    _, position = store_decision(ledger, Settings, SETTINGS_ID, lambda policy: decide(policy, context))
     after = process_new_events(ledger)
     kept = _rollouts_that_keep(after, key) if position is not None else ()
     return SettingChange(key, _value(before, key), _value(after, key), position, kept)

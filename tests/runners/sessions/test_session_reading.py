@@ -212,7 +212,7 @@ def test_the_same_session_is_known_by_its_own_id_once_it_was_rated(db: Path, tmp
     rated = {**session, "user_rating": 2, "feedback_comment": "no", "iterations": ["more", "is known"]}
     result = call("runs", "import", write_lines(tmp_path / "again.json", rated), db=db)
     assert "imported 0 sessions as runs of role action; 1 were there already" in result.stdout
-    assert f"1 that were there have a rating now that this log has not ({run['id'][:8]})" in result.stderr
+    assert f"1 known session with a rating that this log lacks ({run['id'][:8]})" in result.stderr
     assert count(db) == before
 
 
