@@ -41,8 +41,7 @@ FLOORS = {
     "adapters": {"data": (), "registry": (), "serving": ("registry",), "training": ("data", "registry", "serving")},
     "runners": {
         "store": (),
-        "sandbox": (),
-        "environments": ("sandbox",),
+        "environments": (),
         "agent": ("store",),
         "alerts": ("store",),
         "archive": ("store",),
@@ -71,7 +70,7 @@ FLOORS = {
         "bench": ("agent", "environments", "feedback", "improvement", "store", "use_cases", "wiring"),
         "console": (
             *("ab", "agent", "alerts", "archive", "bench", "environments", "explain"),
-            *("feedback", "improvement", "lessons", "sandbox", "sessions", "store", "use_cases", "wiring"),
+            *("feedback", "improvement", "lessons", "sessions", "store", "use_cases", "wiring"),
         ),
     },
 }
@@ -79,7 +78,17 @@ FLOORS = {
 
 MOST_MODULES = 15
 
-PARTS = {"LocalModel", "RemoteModel", "WeightStore", "ProcessLauncher", "MiniWob", "Chat", "Shell", "Bubblewrap", "Landlock"}
+PARTS = {
+    "LocalModel",
+    "RemoteModel",
+    "WeightStore",
+    "ProcessLauncher",
+    "MiniWob",
+    "Chat",
+    "Shell",
+    "Bubblewrap",
+    "Landlock",
+}
 """The classes behind the ports."""
 
 PORTS = {

@@ -1,4 +1,4 @@
-"""Carrying out a rollout: the proof that the adapter is applied, and the looks at the canary."""
+"""Running a rollout: the proof that the adapter is applied, and a person's decisions."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from ..wiring.services import Services
 from .process_manager import LIVE, process_new_events
 
 
-def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:
+def prove(ledger: Ledger, services: Services, name: str) -> Adapter:
     """Prove, before any traffic, that serving applies the adapter; record the proof or the rejection."""
-    known = parts.state.registry.adapters[name]
-    id = UUID(known["id"])
+    known = services.state.registry.adapters[name]
+    id = known.uuid
     context = ledger.context(ACTOR, f"{id}/1")
     try:
-        differs, matches, numbers = _compare(parts, name, known["weights"])
+        differs, matches, numbers = _compare(services, name, known.weights)
     except (DamagedWeights, ModelError) as error:
         reason = str(error)
-        return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
-    return ledger.write(Adapter, id, lambda it: it.evaluate(differs, matches, numbers, context))
+        return ledger.write(Adapter, id, lambda adapter: adapter.reject(reason, context))
+    return ledger.write(Adapter, id, lambda adapter: adapter.evaluate(differs, matches, numbers, context))
 
 
-def _compare(parts: Services, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
-    parts.prepare(name)
-    server = parts.model.adapters
-    assert server is not None, "it was prepared there"
-    proof = server.prove(name, parts.store.path(weights))
+def _compare(services: Services, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
+    services.prepare(name)
+    server = services.model.adapters
+    assert server is not None, "it has been prepared"
+    proof = server.prove(name, services.store.path(weights))
     return (
         proof.differs,
         proof.matches,
@@ -50,7 +50,7 @@ def _compare(parts: Services, name: str, weights: str) -> tuple[bool, bool, dict
 
 
 WANTED = ("promote", "roll back", "abort", "pause", "resume", "approve", "share", "forward")
-"""What a person may decide of a rollout."""
+"""The decisions that a person can make on a rollout."""
 
 DONE = {
     "promote": RolloutPhase.PROMOTED,
@@ -59,19 +59,19 @@ DONE = {
     "pause": RolloutPhase.PAUSED,
     "resume": RolloutPhase.PROGRESSING,
 }
-"""The phase in which a decision has been taken already."""
+"""The phase in which each decision has already been made."""
 
 
 @dataclass(frozen=True)
 class ByHand:
-    """A person's decision on an adapter's rollout: one of ``WANTED``, why (the content key of the words) and by whom."""
+    """A person's decision on an adapter's rollout: one of ``WANTED``, its reason (content key) and its actor."""
 
     adapter: str
     wanted: str
     reason: str
     actor: str
     to: str | None = None
-    """With ``roll back``: what is to be live, ``base`` or an adapter that once was; None is what the adapter replaced."""
+    """With ``roll back``: the next live adapter, ``base`` or one that was live before; None is what the adapter replaced."""
     share: int | None = None
     """With ``share``: percent of the runs."""
 
@@ -87,95 +87,96 @@ def decide_by_hand(
     to: str | None = None,
     share: int | None = None,
 ) -> Rollout:
-    """Take one of the decisions ``WANTED`` on the adapter's rollout because a person says so; the rollout then.
+    """Make one of the decisions ``WANTED`` on the adapter's rollout for a person; the rollout after that.
 
-    Recorded with who and why. It is decided on what the log says at the moment of storing: of several people at once one
-    decides, and the others are told what was decided and by whom. ``to`` and ``share`` are those of ``ByHand``.
-    Raises ``NotPossible``.
+    It is recorded with actor and reason, and based on the log at the moment of storing: of several people at once one
+    decides, and the others are told the decision and its actor. ``to`` and ``share`` are those of ``ByHand``. Raises
+    ``NotPossible``.
     """
     if not reason.strip():
         raise NotPossible("a decision by hand needs its reason", hint=Hint.GIVE_REASON)
     decision = ByHand(adapter, wanted, ledger.put(reason, "the reason"), actor, to, share)
     id = _find_rollout(state, decision)
 
-    def decide(it: Rollout, state: State) -> None:
-        _refuse_what_is_done(ledger, it, state, decision)
-        _carry_out(it, state, decision, ledger.context(actor, f"{id}/{it.version}"))
+    def decide(rollout: Rollout, state: State) -> None:
+        _refuse_what_is_done(ledger, rollout, state, decision)
+        _carry_out(rollout, state, decision, ledger.context(actor, f"{id}/{rollout.version}"))
 
     try:
         return ledger.write_on_state(Rollout, id, lambda: process_new_events(ledger, state), decide, LIVE)
     except NotPossible as error:
-        # It names who decided before, and why.
+        # it names the earlier decision's actor and reason
         raise NotPossible(ledger.say(str(error)), hint=error.hint, about=error.about) from None
 
 
 def _find_rollout(state: State, decision: ByHand) -> UUID:
     name = decision.adapter
-    for key, lane in state.lanes.state["rollouts"].items():
-        if lane["adapter"] == name:
-            return UUID(key)
-    known = state.registry.adapters.get(name, {"status": "", "reason": ""})
-    if known["status"] == AdapterStatus.REJECTED:
-        raise NotPossible(f"{name} has no rollout: it was rejected before any traffic: {known['reason']}")
+    if (rollout := state.rollouts.of_adapter(name)) is not None:
+        return rollout.uuid
+    known = state.registry.adapters.get(name)
+    if known is not None and known.status == AdapterStatus.REJECTED:
+        raise NotPossible(f"{name} has no rollout: it was rejected before any traffic: {known.reason}")
     raise NotPossible(f"{name} has no rollout", hint=Hint.SEE_ROLLOUTS)
 
 
-def _refuse_what_is_done(ledger: Ledger, it: Rollout, state: State, decision: ByHand) -> None:
-    """Raises ``NotPossible``, saying who has decided, where there is nothing left to decide so."""
+def _refuse_what_is_done(ledger: Ledger, rollout: Rollout, state: State, decision: ByHand) -> None:
+    """Raise ``NotPossible``, naming the earlier decision, where nothing is left to decide."""
     name, wanted = decision.adapter, decision.wanted
-    assert it.started is not None
-    role = it.started.role
+    assert rollout.started is not None
+    role = rollout.started.role
     live = state.traffic(role).stable
     if live == name and wanted in ("promote", "forward"):
         raise NotPossible(f"{name} is live already; {_who_made_live(ledger, role, name)}; nothing was recorded")
-    if it.phase == RolloutPhase.PROMOTED and wanted == "roll back" and live != name:
+    if rollout.phase == RolloutPhase.PROMOTED and wanted == "roll back" and live != name:
         raise NotPossible(
             f"{name} is not live any more; roll back the adapter that is, {live or 'the base'}; "
             f"{_who_made_live(ledger, role, live)}"
         )
-    if it.phase == DONE.get(wanted) and not (wanted == "roll back" and live == name):
+    if rollout.phase == DONE.get(wanted) and not (wanted == "roll back" and live == name):
         hint = Hint.ROLL_FORWARD if wanted == "promote" else None
-        raise NotPossible(f"{it.say_latest()}; nothing was recorded", hint=hint, about=name)
-    if wanted == "share" and not it.is_over and it.weight_percent == decision.share:
-        raise NotPossible(f"{name} has {decision.share} % of the runs already; {it.say_latest()}; nothing was recorded")
-    if it.is_over and wanted in ("abort", "pause", "resume", "approve", "share"):
-        raise NotPossible(f"{name} is {it.phase} already; {it.say_latest()}", hint=Hint.ROLL_BACK_LIVE)
+        raise NotPossible(f"{rollout.say_latest()}; nothing was recorded", hint=hint, about=name)
+    if wanted == "share" and not rollout.is_over and rollout.weight_percent == decision.share:
+        raise NotPossible(
+            f"{name} has {decision.share} % of the runs already; {rollout.say_latest()}; nothing was recorded"
+        )
+    if rollout.is_over and wanted in ("abort", "pause", "resume", "approve", "share"):
+        raise NotPossible(f"{name} is {rollout.phase} already; {rollout.say_latest()}", hint=Hint.ROLL_BACK_LIVE)
 
 
-def _carry_out(it: Rollout, state: State, decision: ByHand, context: Context) -> None:
+def _carry_out(rollout: Rollout, state: State, decision: ByHand, context: Context) -> None:
     reason = decision.reason
-    assert it.started is not None
-    live = state.traffic(it.started.role).stable
+    assert rollout.started is not None
+    live = state.traffic(rollout.started.role).stable
     match decision.wanted:
         case "promote":
-            it.promote(reason, context)
+            rollout.promote(reason, context)
         case "forward":
-            it.forward(live, reason, context)
+            rollout.forward(live, reason, context)
         case "roll back" | "abort":
-            to = "" if decision.to is None else _target(state, it.started.role, decision)
-            it.roll_back(reason, context, is_live=live == decision.adapter, to=to)
+            to = "" if decision.to is None else _target(state, rollout.started.role, decision)
+            rollout.roll_back(reason, context, is_live=live == decision.adapter, to=to)
         case "pause":
-            it.pause(reason, context)
+            rollout.pause(reason, context)
         case "resume":
-            it.resume(reason, context)
+            rollout.resume(reason, context)
         case "approve":
-            it.approve(reason, context)
+            rollout.approve(reason, context)
         case "share":
-            it.share(decision.share or 0, reason, context)
+            rollout.share(decision.share or 0, reason, context)
 
 
 def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:
-    """Raises ``DamagedWeights`` where the registered adapter is to be live and its weights are not in their folder."""
+    """Raise ``DamagedWeights`` where the registered adapter's weights are missing from their folder."""
     known = state.registry.adapters.get(adapter or "")
     store = open_registry(state.policy, ledger.path)
-    if known is not None and not store.has(known["weights"]):
+    if known is not None and not store.has(known.weights):
         raise DamagedWeights(f"the weights of {adapter} are not in {store.place}; restore them from a backup first")
 
 
 def _who_made_live(ledger: Ledger, role: str, name: str | None) -> str:
-    """Who made the adapter live, None the base, that is live in the role now."""
-    for it in reversed(list(ledger.read(1, None, LIVE))):
-        event = it.event
+    """Which decision made the adapter, None for the base, live in the role."""
+    for recorded in reversed(list(ledger.read(1, None, LIVE))):
+        event = recorded.event
         was_made = isinstance(event, AdapterPromoted) and event.adapter == name
         was_given_back = isinstance(event, AdapterRolledBack) and event.stable == name and event.cause != "comparison"
         if isinstance(event, RolloutEvent) and event.role == role and (was_made or was_given_back):
@@ -184,13 +185,13 @@ def _who_made_live(ledger: Ledger, role: str, name: str | None) -> str:
 
 
 def _target(state: State, role: str, decision: ByHand) -> str | None:
-    """What the role's runs go to after a roll back: None for the base. Raises ``NotPossible``."""
+    """The adapter that gets the role's runs after a rollback; None for the base. Raises ``NotPossible``."""
     adapter, to, live = decision.adapter, decision.to, state.traffic(role).stable
     if live != adapter:
         raise NotPossible(
-            f"{adapter} is not live, its runs go back to {live or 'the base'}, which is; only what is live goes back to another"
+            f"{adapter} is not live: its runs return to {live or 'the base'}; only a live adapter's runs can move"
         )
-    choices = ["base", *(name for name in state.lanes.once_live(role) if name != adapter)]
+    choices = ["base", *(name for name in state.rollouts.once_live(role) if name != adapter)]
     if to not in choices:
-        raise NotPossible(f"{to} has never been live in role {role}; it can go back to {', '.join(choices)}")
+        raise NotPossible(f"{to} has never been live in role {role}; the runs can go to {', '.join(choices)}")
     return None if to == "base" else to

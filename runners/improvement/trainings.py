@@ -1,6 +1,6 @@
-"""Carrying out a requested training: retries, dataset, the trainer process, the weights into the store.
+"""Running a requested training: retries, dataset, the trainer process, the weights into the registry.
 
-It goes on from wherever the log says an earlier worker was killed: the dataset is recorded once, the trainer resumes from
+It continues from where an earlier worker was killed, by the log: the dataset is recorded once, the trainer resumes from
 its last checkpoint, and finished weights are stored under their hash.
 """
 
@@ -11,12 +11,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...adapters.data.dataset import TOPICS, Dataset, build_dataset
 from ...adapters.data.examples import write_examples
-from ...domain.aggregates.base import ACTOR
+from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, InvalidExamples, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     from ..store.log import Log
 
 ATTEMPTS = 5
-"""Times a training is begun whose process is killed each time; chosen: memory that is too small kills it again."""
+"""Most attempts at a training whose process is killed; chosen: too little memory kills it every time."""
 
 Report = Callable[["Progress"], None]
 Say = Callable[[str], None]
 
 
-def carry_on_training(
-    ledger: Ledger, parts: Services, id: UUID, on_progress: Report, say: Say = lambda line: None
+def run_training(
+    ledger: Ledger, services: Services, id: UUID, on_progress: Report, say: Say = lambda line: None
 ) -> TrainingJob:
-    """Bring the training to its end: completed, declined or failed, and return the job. ``say`` is told what cannot be used.
+    """Run the training to its end (completed, declined or failed), and return the job. ``say`` gets what cannot be used.
 
-    It comes back unended when its process was killed, to be carried on again, at most ``ATTEMPTS`` times. Raises
-    ``OSError`` when finished weights cannot be stored: they are kept, and the next worker stores them.
+    The job is returned unfinished when its process was killed; call again to continue, at most ``ATTEMPTS`` times.
+    Raises ``OSError`` when finished weights cannot be stored: they are kept, and the next worker stores them.
     """
     job = ledger.get(TrainingJob, id)
     requested = job.requested
@@ -59,7 +59,7 @@ def carry_on_training(
             ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
         )
     if job.dataset is None:
-        collect_examples(ledger, parts, requested, _policy_at_request(ledger, job), say)
+        collect_examples(ledger, services, requested, _policy_at_request(ledger, job), say)
         up_to = ledger.position
         try:
             dataset = dataset_for(ledger, requested, up_to)
@@ -67,43 +67,43 @@ def carry_on_training(
                 return _decline(ledger, job, dataset, up_to)
             job = _record_dataset(ledger, job, dataset, up_to)
         except InvalidExamples as error:
-            return _fail(ledger, job, f"its dataset cannot be built: {error}; delete its words with 'grokputer forget'")
+            return _fail(ledger, job, f"its dataset cannot be built: {error}; delete the words of that run")
     try:
         file = _dataset_file(ledger, job, folder)
-        job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
-        parts.make_room()
-        result = _train(ledger, parts, job, folder, file, on_progress, say)
+        job = ledger.write(TrainingJob, id, lambda training: training.start(_context(ledger, training)))
+        services.make_room()
+        result = _train(ledger, services, job, folder, file, on_progress, say)
     except TrainingInterrupted as error:
         return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)
     except (TrainingError, DamagedWeights, InvalidExamples, OSError) as error:
         return _give_up(ledger, job, folder, error)
-    return _complete(ledger, parts, job, result, folder)
+    return _complete(ledger, services, job, result, folder)
 
 
 def _give_up(ledger: Ledger, job: TrainingJob, folder: Path, error: Exception) -> TrainingJob:
-    """Record the failure. What the libraries said is kept, checkpoints and weights are not."""
+    """Record the failure. The libraries' output is kept, checkpoints and weights are not."""
     for leftover in [*(folder / "job").glob("checkpoint-*"), folder / "job" / "adapter"]:
         shutil.rmtree(leftover, ignore_errors=True)
     return _fail(ledger, job, str(error))
 
 
 def _fail(ledger: Ledger, job: TrainingJob, reason: str) -> TrainingJob:
-    return ledger.write(TrainingJob, job.id, lambda it: it.fail(reason, _context(ledger, it)))
+    return ledger.write(TrainingJob, job.id, lambda training: training.fail(reason, _context(ledger, training)))
 
 
-def _context(ledger: Ledger, job: TrainingJob) -> Any:
+def _context(ledger: Ledger, job: TrainingJob) -> Context:
     return ledger.context(ACTOR, f"{job.id}/{job.version}")
 
 
 def dataset_for(log: Log, requested: TrainingRequested, up_to: int) -> Dataset:
-    """What the training is to learn from, by what the log held up to the position."""
+    """The training's dataset, from the log up to the position."""
     recipe = Recipe.from_json(requested.recipe)
     events = (recorded.event for recorded in log.read(1, up_to, TOPICS))
     return build_dataset(events, log.get_content, requested.role, requested.below_stars, recipe)
 
 
 def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:
-    """The job's dataset as it was built, from the log up to the same position; without what was erased since."""
+    """The job's dataset as it was built, from the log up to the same position; without texts erased since."""
     assert job.dataset is not None and job.requested is not None
     return dataset_for(ledger, job.requested, job.dataset.up_to)
 
@@ -111,11 +111,13 @@ def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:
 def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: int) -> TrainingJob:
     assert job.requested is not None
     minimum = job.requested.minimum_examples
-    failed = sum(it.outcome == "failed" for it in dataset.held_out)
+    failed = sum(held.outcome == "failed" for held in dataset.held_out)
     aside = f" ({failed} failed runs are held out to judge adapters by)" if failed else ""
     reason = f"{dataset.lessons} usable examples, {minimum} are needed{aside}; correct some of the failed runs"
     return ledger.write(
-        TrainingJob, job.id, lambda it: it.decline(reason, dataset.lessons, minimum, up_to, _context(ledger, it))
+        TrainingJob,
+        job.id,
+        lambda training: training.decline(reason, dataset.lessons, minimum, up_to, _context(ledger, training)),
     )
 
 
@@ -124,8 +126,8 @@ def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: i
     return ledger.write(
         TrainingJob,
         job.id,
-        lambda it: it.build_dataset(
-            _context(ledger, it),
+        lambda training: training.build_dataset(
+            _context(ledger, training),
             dataset=dataset.hash,
             manifest=manifest,
             examples=len(dataset.examples),
@@ -137,7 +139,7 @@ def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: i
 
 
 def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
-    """The dataset as recorded, written again from the log where a killed worker left none."""
+    """The recorded dataset's file, written again from the log where a killed worker left none."""
     assert job.dataset is not None and job.requested is not None
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "dataset.jsonl"
@@ -145,12 +147,12 @@ def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
         return file
     written = write_examples(file, rebuild_dataset(ledger, job).examples)
     if written != job.dataset.dataset:
-        raise TrainingError("the recorded dataset can no longer be built: content it was made from was erased")
+        raise TrainingError("the recorded dataset can no longer be built: some of its content was erased")
     return file
 
 
 def _train(
-    ledger: Ledger, parts: Services, job: TrainingJob, folder: Path, file: Path, on_progress: Report, say: Say
+    ledger: Ledger, services: Services, job: TrainingJob, folder: Path, file: Path, on_progress: Report, say: Say
 ) -> TrainingResult:
     require("train")
     from ...adapters.training.job import TrainingJobSpec
@@ -168,26 +170,28 @@ def _train(
             ledger.write(
                 TrainingJob,
                 job.id,
-                lambda it: it.progress(progress.step, progress.total_steps, progress.loss, _context(ledger, it)),
+                lambda training: training.progress(
+                    progress.step, progress.total_steps, progress.loss, _context(ledger, training)
+                ),
             )
 
     recipe = Recipe.from_json(job.requested.recipe)
-    parent = _parent_weights(ledger, parts, job) if recipe.init_from == "parent" else None
+    parent = _parent_weights(ledger, services, job) if recipe.init_from == "parent" else None
     spec = TrainingJobSpec(folder / "job", file, recipe, base, parent)
-    return train(spec, progressed, say=say, launcher=parts.launcher)
+    return train(spec, progressed, say=say, launcher=services.launcher)
 
 
-def _parent_weights(ledger: Ledger, parts: Services, job: TrainingJob) -> Path | None:
+def _parent_weights(ledger: Ledger, services: Services, job: TrainingJob) -> Path | None:
     """The weights of the adapter that was live when the training was requested. Raises ``DamagedWeights``."""
     assert job.requested is not None
     if job.requested.parent is None:
         return None
     adapters = _state_at_request(ledger, job).registry.adapters
-    return parts.store.path(adapters[job.requested.parent]["weights"])
+    return services.store.path(adapters[job.requested.parent].weights)
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
-    """The base model as it was set when the training was requested."""
+    """The base model in the settings at the request."""
     return base_of(_policy_at_request(ledger, job))
 
 
@@ -199,16 +203,18 @@ def _state_at_request(ledger: Ledger, job: TrainingJob) -> State:
     return load_state(ledger, ledger.position_of(f"{job.id}/1"))
 
 
-def _complete(ledger: Ledger, parts: Services, job: TrainingJob, result: TrainingResult, folder: Path) -> TrainingJob:
-    weights = parts.store.put(result.adapter)
+def _complete(
+    ledger: Ledger, services: Services, job: TrainingJob, result: TrainingResult, folder: Path
+) -> TrainingJob:
+    weights = services.store.put(result.adapter)
     assert job.requested is not None and job.dataset is not None
     config = hashlib.sha256(json.dumps(job.requested.recipe, sort_keys=True).encode()).hexdigest()
     dataset = job.dataset.dataset
     done = ledger.write(
         TrainingJob,
         job.id,
-        lambda it: it.complete(
-            _context(ledger, it),
+        lambda training: training.complete(
+            _context(ledger, training),
             weights=weights.hash,
             base_hash=identify_base(base_at_request(ledger, job)),
             config_hash=f"sha256:{config}",
@@ -225,6 +231,6 @@ def _complete(ledger: Ledger, parts: Services, job: TrainingJob, result: Trainin
             versions=result.versions,
         ),
     )
-    # The weights are in the store now; checkpoints are the larger part of the folder.
+    # The weights are stored; checkpoints are the larger part of the folder.
     shutil.rmtree(folder / "job", ignore_errors=True)
     return done

@@ -1,4 +1,4 @@
-"""Changing a setting, and taking the change back."""
+"""Changing a setting, and removing its value."""
 
 from __future__ import annotations
 
@@ -21,33 +21,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SettingChange:
-    """What a setting was and is."""
+    """The value of a setting before and after."""
 
     key: str
     old: Any
     new: Any
     """The value in force; None where the setting has no value."""
     position: int | None
-    """None where the setting was so already, and nothing was recorded."""
+    """Log position of the change; None where the value was already in force, and nothing was recorded."""
     not_for: tuple[str, ...]
-    """Adapters whose rollout is under way and keeps the value that it began with."""
+    """Adapters whose rollout is in progress and keeps the value that it began with."""
 
 
 def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", actor: str) -> SettingChange:
-    """Set the key from now on. The value may be text, as a person types it. Raises ``BadSetting``."""
+    """Set the key. The value may be text, as a person types it. Raises ``BadSetting``."""
     check_part(key, check_setting(key, value), ledger.path)
-    return _decide(ledger, key, actor, lambda it, context: it.change(key, value, _keep(ledger, reason), context))
+    return _decide(
+        ledger, key, actor, lambda policy, context: policy.change(key, value, _keep(ledger, reason), context)
+    )
 
 
 def unset_setting(ledger: Ledger, key: str, *, reason: str = "", actor: str) -> SettingChange:
-    """Let the key's default hold again, or for one role what holds for all. Raises ``BadSetting``."""
-    return _decide(ledger, key, actor, lambda it, context: it.unset(key, _keep(ledger, reason), context))
+    """Remove the key's value, so that the default applies, or for one role the value for all. Raises ``BadSetting``."""
+    return _decide(ledger, key, actor, lambda policy, context: policy.unset(key, _keep(ledger, reason), context))
 
 
 def _decide(ledger: Ledger, key: str, actor: str, decide: Callable[[Settings, Any], None]) -> SettingChange:
     key = current_key(key)
     before, context = process_new_events(ledger), ledger.context(actor)
-    _, position = store_decision(ledger, Settings, SETTINGS_ID, lambda it: decide(it, context))
+    _, position = store_decision(ledger, Settings, SETTINGS_ID, lambda policy: decide(policy, context))
     after = process_new_events(ledger)
     kept = _rollouts_that_keep(after, key) if position is not None else ()
     return SettingChange(key, _value(before, key), _value(after, key), position, kept)
@@ -65,5 +67,8 @@ def _value(state: State, key: str) -> Any:
 
 def _rollouts_that_keep(state: State, key: str) -> tuple[str, ...]:
     bare, role = without_role(key), role_of(key)
-    lanes = state.rollouts.values()
-    return tuple(it["adapter"] for it in lanes if role in (None, it["role"]) and is_kept(bare, it["rule"]))
+    return tuple(
+        rollout.adapter
+        for rollout in state.undecided.values()
+        if role in (None, rollout.role) and is_kept(bare, rollout.rule)
+    )

@@ -1,4 +1,4 @@
-"""The doctor: what is needed, whether it is there, and what to do where it is not."""
+"""The doctor: checks everything that the program needs, and tells what to do where something is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
-from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus
+from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, DeliveryStatus
 from ...wiring.extras import install_command
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
@@ -34,7 +34,8 @@ PACKAGES = {
     "httpx2": "sends alerts to a webhook",
     "filelock": "keeps two workers apart",
 }
-"""What is installed with the program and what for; only versions are read, because importing some takes seconds."""
+"""Packages that are installed with the program, and their purposes; only versions are read, because importing some
+takes seconds."""
 
 EXTRAS = {
     "torch": ("train", "computes models"),
@@ -51,17 +52,17 @@ EXTRAS = {
     "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),
     "plotext": ("bench", "draws that curve in a terminal"),
 }
-"""What an extra brings, by package: the extra, and what the package is for."""
+"""Packages of the extras: the extra, and the package's purpose."""
 
 ROOM_GB = 2.0
 """Free disk space under which the doctor warns; chosen: a training's checkpoints of the embedded model many times over."""
 
 TRIGGERS = ("log_keeps_events", "log_loses_nothing", "log_replaces_nothing")
-"""What keeps the log append-only."""
+"""The triggers that keep the log append-only."""
 
 
 class Check(NamedTuple):
-    """One line: what was looked at, ``ok``, ``warn`` or ``fail``, and what was found, with what to do about it."""
+    """One check: its name, ``ok``, ``warn`` or ``fail``, and what was found, with what to do about it."""
 
     name: str
     result: str
@@ -69,10 +70,10 @@ class Check(NamedTuple):
 
 
 def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Check the machine, the packages, the log, the models and the weights; each line says what to do.
+    """Check the machine, the packages, the log, the models and the weights; each line tells what to do.
 
-    Models are asked for where they are: a folder, what was downloaded, the Hugging Face Hub, or an endpoint, within two
-    seconds each. Exits with 1 when something fails.
+    Models are looked up where they are: in a folder, among the downloads, on the Hugging Face Hub or at an endpoint, for at
+    most two seconds each. Exits with 1 when something fails.
 
     \b
     Examples:
@@ -120,7 +121,7 @@ def _check_package(name: str, purpose: str, otherwise: str, command: str) -> Che
 
 
 def _check_plugins() -> Iterator[Check]:
-    """Each part that another package offers: loaded, but not started."""
+    """Check each part that another package offers: it is loaded, but not started."""
     from ...wiring import environments, models, registries
     from ...wiring.plugins import GROUPS, list_plugins
 
@@ -148,7 +149,7 @@ def _check_browser() -> Check:
 
 
 def _check_sandbox() -> Check:
-    from ...sandbox.choice import find_sandbox
+    from ...environments.sandbox.choice import find_sandbox
 
     try:
         return Check("sandbox", "ok", f"commands run in {find_sandbox().name}")
@@ -167,7 +168,7 @@ def _check_disk(db: Path) -> Check:
 
 
 def _check_log(db: Path) -> Iterator[Check]:
-    """The log, what guards it, its worker, and what it names: models, channels and every adapter's weights."""
+    """Check the log, its triggers, its worker, and what it names: models, channels and the weights of every adapter."""
     if not db.exists():
         yield Check("log", "warn", f"no log at {db} yet; make one with 'grokputer init'")
         return
@@ -190,12 +191,13 @@ def _check_log(db: Path) -> Iterator[Check]:
 
 
 def _check_worker(db: Path, state: State) -> Check:
-    """Whether a worker has the log's lease, and what waits for one."""
+    """Check whether a worker has the log's lease, and what waits for one."""
     import fcntl
 
-    waiting = sum(it["status"] in OPEN_TRAININGS for it in state.registry.trainings.values())
+    waiting = sum(training.status in OPEN_TRAININGS for training in state.registry.trainings.values())
     waiting += sum(
-        it["status"] in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN) for it in state.registry.adapters.values()
+        adapter.status in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN)
+        for adapter in state.registry.adapters.values()
     )
     lease = Path(f"{db.resolve()}.lease")
     if lease.exists():
@@ -218,15 +220,15 @@ def _check_file(db: Path) -> Check:
 
     try:
         with closing(connect(db, "ro")) as connection:
-            said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+            problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
         with db.open("rb") as file:
             is_wal = (
                 file.read(20)[18:] == b"\x02\x02"
             )  # SQLite, "File Format", 1.3.3; a log as it lies has no journal to ask
     except sqlite3.Error as error:
         raise explain(db, error) from error
-    if said != ["ok"]:
-        return Check("log", "fail", f"{db} is damaged ({said[0]}); restore it from a backup")
+    if problems != ["ok"]:
+        return Check("log", "fail", f"{db} is damaged ({problems[0]}); restore it from a backup")
     if not is_wal:
         return Check(
             "log",
@@ -240,8 +242,8 @@ def _check_triggers(db: Path) -> Check:
     from ...store.connection import connect
 
     with closing(connect(db, "ro")) as connection:
-        found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-    missing = [name for name in TRIGGERS if name not in found]
+        triggers = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+    missing = [name for name in TRIGGERS if name not in triggers]
     if missing:
         return Check(
             "guards", "fail", f"missing: {', '.join(missing)}; the log could be changed, restore it from a backup"
@@ -250,7 +252,7 @@ def _check_triggers(db: Path) -> Check:
 
 
 def _check_models(state: State) -> Iterator[Check]:
-    """The model that runs use, and the teacher where one is set: there, or served by an endpoint that answers."""
+    """Check the model of the runs, and the teacher where one is set: in a folder, or at an endpoint that answers."""
     from ....domain.settings.forms import KEY_VARIABLES
     from ...wiring.availability import check_base, check_endpoint
     from ...wiring.models import ENDPOINT, LOCAL, base_of
@@ -261,8 +263,8 @@ def _check_models(state: State) -> Iterator[Check]:
     elif policy.model.backend == ENDPOINT:
         used = [
             name
-            for name, it in state.registry.adapters.items()
-            if it["status"] in (AdapterStatus.LIVE, AdapterStatus.CANARY)
+            for name, adapter in state.registry.adapters.items()
+            if adapter.status in (AdapterStatus.LIVE, AdapterStatus.CANARY)
         ]
         names = [policy.model.base, *used]
         key = KEY_VARIABLES["model.endpoint"]
@@ -281,25 +283,28 @@ def _check_models(state: State) -> Iterator[Check]:
 
 
 def _check_channels(state: State) -> Iterator[Check]:
-    """Whether alerts can be sent: settings and secrets alone, nothing is sent."""
+    """Check whether alerts can be sent, by settings and secrets alone; nothing is sent."""
     from ....domain.aggregates.alert import CHANNELS
     from ...alerts.channels import open_channel
 
-    on = [*state.policy.channels.targets]
-    if not on:
+    channels = [*state.policy.channels.targets]
+    if not channels:
         yield Check("alerts", "ok", f"printed by 'grokputer work' alone; {' and '.join(CHANNELS.values())} are not set")
-    for name in on:
+    for name in channels:
         try:
             to = open_channel(name, state.policy).to
         except GrokputerError as error:
             yield Check(name, "fail", f"alerts wait: {error}")
             continue
         if to.startswith("http://") and not to.startswith(("http://127.", "http://localhost", "http://[::1]")):
-            yield Check(name, "warn", f"{to} is not encrypted: who listens can read alerts, though not forge them")
+            yield Check(name, "warn", f"{to} is not encrypted: a listener can read alerts, but not forge them")
         else:
             yield Check(name, "ok", f"to {to}; 'grokputer alerts test' tries it")
-    open_ = (row for row in state.alerts.rows() if row["is_open"])
-    lost = sum(it["status"] == "given up" for row in open_ for it in row["deliveries"].values())
+    lost = sum(
+        delivery.status == DeliveryStatus.GIVEN_UP
+        for alert in state.alerts.open()
+        for delivery in alert.deliveries.values()
+    )
     if lost:
         yield Check("deliveries", "warn", f"{lost} given up; see 'grokputer alerts'")
 
@@ -314,10 +319,9 @@ def _check_weights(db: Path, state: State) -> Iterator[Check]:
         return
     for name, adapter in state.registry.adapters.items():
         try:
-            store.path(adapter["weights"])
-            yield Check(name, "ok", f"{adapter['weights'][:19]}, as stored")
+            store.path(adapter.weights)
+            yield Check(name, "ok", f"{adapter.weights[:19]}, as stored")
         except GrokputerError as error:
-            # Weights that no run is sent to are a loss for the record, not for the service.
-            yield Check(
-                name, "fail" if adapter["status"] in (AdapterStatus.LIVE, AdapterStatus.CANARY) else "warn", str(error)
-            )
+            # Missing weights of an adapter without traffic affect no run.
+            is_used = adapter.status in (AdapterStatus.LIVE, AdapterStatus.CANARY)
+            yield Check(name, "fail" if is_used else "warn", str(error))

@@ -15,11 +15,11 @@ from ....domain.events import Capability
 from ....domain.page.action import COMMAND_VERBS, parse_action, write_command
 from ....domain.page.messages import Page
 from ....domain.ports import Environment, Script
-from ...sandbox.choice import find_sandbox
-from ...sandbox.command import Limits, Outcome, Sandbox
-from ...sandbox.room import Room
-from ...sandbox.tree import Tree
-from ...sandbox.usage import over_folder
+from ..sandbox.choice import find_sandbox
+from ..sandbox.command import Limits, Outcome, Sandbox
+from ..sandbox.room import Room
+from ..sandbox.tree import Tree
+from ..sandbox.usage import over_folder
 from .family import unknown_task
 from .instance import Command, Instance, Moment, Tasks
 from .layout import entries_of

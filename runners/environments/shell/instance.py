@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ...sandbox.tree import Tree
+from ..sandbox.tree import Tree
 from .layout import Files, Wanted, has_all, is_changed_so
 
 MOST_ANSWER_WORDS = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ...sandbox.tree import Entry, Tree
+from ..sandbox.tree import Entry, Tree
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from ....domain.page.action import COMMAND_VERBS
 from ....domain.page.messages import Page
 from ....projections.explain.escaping import escape_text
-from ...sandbox.command import Outcome
-from ...sandbox.tree import Entry, Tree
+from ..sandbox.command import Outcome
+from ..sandbox.tree import Entry, Tree
 
 OUTPUT_LINES = 16
 """Lines of an output that are shown: half from its beginning, half from its end; chosen."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ....domain.errors import EnvironmentUnavailable
-from ...sandbox.tree import Tree
+from ..sandbox.tree import Tree
 from .instance import Goal, Instance, Moment, is_answer
 from .layout import Content, File, folders_above
 

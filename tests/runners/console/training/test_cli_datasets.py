@@ -46,7 +46,7 @@ def test_each_role_has_a_dataset_of_its_own(log: Path) -> None:
 def test_a_preview_says_when_there_is_too_little(log: Path) -> None:
     shown = output("dataset", "preview", "--role", "ocr", db=log)
     assert "a training would be declined: 0 usable examples, 5 are needed" in shown
-    assert "no example of the dataset is of source 'teacher'; its sources: correction" in refused(
+    assert "no example of the dataset has source 'teacher'; its sources: correction" in refused(
         "dataset", "preview", "--source", "teacher", db=log
     )
 

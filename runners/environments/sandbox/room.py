@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ...domain.errors import EnvironmentUnavailable
+from ....domain.errors import EnvironmentUnavailable
 from .account import worker
 from .tree import Entry, Tree, read_tree
 

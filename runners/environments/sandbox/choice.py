@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
-from ...domain.errors import EnvironmentUnavailable
+from ....domain.errors import EnvironmentUnavailable
 from .bubblewrap import PROGRAM, Bubblewrap
 from .command import Limits, Sandbox
 from .landlock import Landlock

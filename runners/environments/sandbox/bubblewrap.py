@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ...domain.errors import EnvironmentUnavailable
+from ....domain.errors import EnvironmentUnavailable
 from .account import limiter, worker
 from .command import HOME, PATH, Limits, Outcome, arguments_of
 from .supervision import Kept, follow

@@ -16,7 +16,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...domain.errors import EnvironmentUnavailable
+from ....domain.errors import EnvironmentUnavailable
 from .account import limiter, worker
 from .command import PATH, Limits, Outcome, arguments_of
 from .supervision import Kept, follow
