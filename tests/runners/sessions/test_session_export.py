@@ -118,5 +118,5 @@ def test_runs_whose_words_were_erased_are_left_out_and_counted(db: Path, tmp_pat
     run = document("runs", db=db)[0]["id"]
     output("forget", run, "--reason", "asked for", "--yes", db=db)
     result = call("runs", "export", tmp_path / "out", db=db)
-    assert "wrote 1 sessions" in result.stdout
-    assert "1 runs whose words were erased were left out" in result.stderr
+    assert "wrote 1 session" in result.stdout
+    assert "because the words were erased: 1 run" in result.stderr
