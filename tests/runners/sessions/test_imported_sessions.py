@@ -45,7 +45,7 @@ def write(folder: Path, *sessions: Any, name: str = "session.json") -> Path:
 def imported(db: Path, folder: Path, **session: Any) -> dict[str, Any]:
     """The run that the session, with what is given of it changed or left out (None), becomes."""
     given = {key: value for key, value in {**SESSION, **session}.items() if value is not None}
-    assert "imported 1 sessions" in output("runs", "import", write(folder, given), db=db)
+    assert "imported 1 session" in output("runs", "import", write(folder, given), db=db)
     [run] = document("runs", db=db)
     return dict(run)
 

@@ -242,10 +242,7 @@ def test_another_task_under_an_id_that_is_taken_is_left_out_and_said_so(db: Path
     )
     result = call("runs", "import", file, db=db)
     assert "imported 1 session as runs of role action; 1 was there already" in result.stdout
-    assert (
-        f"left out, because another session with another task has the same id: 1: {file} line 2"
-        in result.stderr
-    )
+    assert f"left out, because another session with another task has the same id: 1: {file} line 2" in result.stderr
 
 
 def test_a_refused_import_of_a_log_leaves_no_log_behind(tmp_path: Path) -> None:
