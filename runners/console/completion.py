@@ -78,9 +78,11 @@ def _settings(path: Path) -> Iterator[str]:
 
 
 def _tasks(path: Path) -> Iterator[str]:
-    from ..environments.miniwob.environment import task_names
+    from ..wiring.environments import OWN, list_tasks
 
-    yield from task_names()
+    for name, tasks in list_tasks(OWN).items():
+        yield from tasks
+        yield from (f"{name}/{task}" for task in tasks)
 
 
 def _events(path: Path) -> Iterator[str]:

@@ -35,7 +35,7 @@ class SettingChange:
 
 def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", actor: str) -> SettingChange:
     """Set the key. The value may be text, as a person types it. Raises ``BadSetting``."""
-    check_part(key, check_setting(key, value))
+    check_part(key, check_setting(key, value), ledger.path)
     return _decide(
         ledger, key, actor, lambda policy, context: policy.change(key, value, _keep(ledger, reason), context)
     )

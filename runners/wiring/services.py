@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -18,11 +19,13 @@ from ...domain.settings.settings import BadSetting, Policy
 from ...projections.explain.sentences import say_names
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-from .environments import open_environment
+from .environments import OWN as OWN_ENVIRONMENTS
+from .environments import locate_task, open_environment
 from .extras import require
 from .models import backend_names, label_base, open_model
 from .models import base_of as base_of
 from .registries import open_registry, registry_names
+from .task_folders import SETTING, check_task_folders, task_folders
 
 if TYPE_CHECKING:
     from ...adapters.serving.base_model import Base
@@ -33,8 +36,10 @@ PARTS = {"model.backend": backend_names, "weights.registry": registry_names}
 """The settings that name an implementation, each with the installed names."""
 
 
-def check_part(key: str, value: object) -> None:
-    """Refuse the name of an implementation that is not installed. Raises ``BadSetting``."""
+def check_part(key: str, value: object, log: Path) -> None:
+    """Refuse an implementation that is not installed, and a folder of tasks that is not there. Raises ``BadSetting``."""
+    if key == SETTING:
+        check_task_folders(value, log, OWN_ENVIRONMENTS)
     if key in PARTS and value not in (names := PARTS[key]()):
         raise BadSetting(
             f"{key} cannot be {value!r}; there are {', '.join(names)} here; install the package that adds it"
@@ -108,8 +113,17 @@ class Services:
     def environment(self, name: str) -> Environment:
         """The named environment, started at first use. Raises ``EnvironmentUnavailable`` for an unknown name."""
         if name not in self._environments:
-            self._environments[name] = open_environment(name)
+            self._environments[name] = open_environment(name, self.task_folders)
         return self._environments[name]
+
+    @property
+    def task_folders(self) -> dict[str, Path]:
+        """The folders of tasks in the settings, by their names."""
+        return task_folders(self.state.policy, self.ledger.path)
+
+    def locate(self, task: str) -> tuple[str, str]:
+        """The environment and the task that are meant where no environment is named; see ``locate_task``."""
+        return locate_task(task, self.task_folders)
 
     def prepare(self, adapter: str | None) -> None:
         """Load the adapter, with its weights verified; None is the base, which needs nothing.

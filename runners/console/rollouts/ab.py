@@ -9,11 +9,10 @@ import typer
 
 from ....domain.ab.decision import Bars, count_pairs
 from ....domain.durations import show_duration
-from ....domain.errors import NotFound
+from ....domain.errors import NotFound, NotPossible
 from ....domain.events import ComparisonStarted
 from ....projections.explain.sentences import short_id
 from ....projections.state.ratings import BASE
-from ...environments.names import MINIWOB
 from ..completion import offer_arms
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, name_actor, open_ledger, open_log
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from ....projections.state.state import State
     from ...store.ledger import Ledger
     from ...store.log import Log
+    from ...wiring.services import Services
 
 First = Annotated[
     str | None,
@@ -38,7 +38,10 @@ Second = Annotated[
     str | None, typer.Argument(metavar="B", help="The adapter that may replace it.", autocompletion=offer_arms)
 ]
 Tasks = Annotated[str | None, typer.Option(metavar="T,U,...", help="Tasks of the environment, comma separated.")]
-Env = Annotated[str, typer.Option(help="The environment; it must judge runs and have seeds.")]
+Env = Annotated[
+    str | None,
+    typer.Option(help="The environment; it must judge runs and have seeds. Default: the one that has the tasks."),
+]
 Episodes = Annotated[int, typer.Option(help="Pages of each task; both adapters do each page.")]
 Seed = Annotated[
     int | None,
@@ -60,7 +63,7 @@ def ab(
     a: First = None,
     b: Second = None,
     tasks: Tasks = None,
-    env: Env = MINIWOB,
+    env: Env = None,
     episodes: Episodes = 20,
     seed: Seed = None,
     reviewer: Judge = None,
@@ -102,7 +105,7 @@ def ab(
 def _compare(
     db: Path,
     names: tuple[str, str],
-    env: str,
+    env: str | None,
     tasks: str,
     episodes: int,
     seed: int | None,
@@ -125,6 +128,7 @@ def _compare(
     state = load_state(ledger)
     wanted = tuple(dict.fromkeys(task for name in tasks.split(",") if (task := name.strip())))
     with Services(ledger, state) as services:
+        env, wanted = _locate(services, env, wanted)
         place = env, services.environment(env)
         design = plan(state, services.base_label, *names, place, wanted, episodes, seed, named or "")
         if dry_run:
@@ -141,6 +145,17 @@ def _compare(
         finally:
             progress.close()
     report(ledger, design.id, as_json)
+
+
+def _locate(services: Services, env: str | None, tasks: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The environment of the tasks, and their names there. Raises ``NotPossible`` where they are of several."""
+    if env is not None:
+        return env, tasks
+    located = [services.locate(task) for task in tasks]
+    names = sorted({place for place, _ in located})
+    if len(names) != 1:
+        raise NotPossible(f"the tasks are of {' and '.join(names) or 'no environment'}; compare on those of one")
+    return names[0], tuple(task for _, task in located)
 
 
 def _preview(ledger: Ledger, state: State, design: Design, as_json: bool) -> None:

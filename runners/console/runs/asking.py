@@ -14,7 +14,7 @@ import typer
 from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ....domain.errors import BadRating, GrokputerError, NotPossible
 from ....domain.events import TaskFailed
-from ....domain.page.action import parse_action, write_action
+from ....domain.page.action import parse_action, write_action, write_command
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import count
 from ..error_lines import describe_error
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 PAGE_LINES = 40
 """Lines of a page or an answer that are shown; chosen: with the questions below it that fills a large terminal."""
 
-FORMS = (
-    ("CLICK and an element's whole line", "CLICKbutton:Ok[6]"),
-    ("TYPE, the line, and then the text", "TYPEinput.text#name[3]Bob"),
-    ("SELECT and the line of an option", "SELECToption:Red[4]"),
-    ("DONE, where no button ends the task", "DONE"),
-)
-"""The forms of an action, for a reader who has never written one."""
+FORMS = {
+    "CLICK": ("CLICK and an element's whole line", "CLICKbutton:Ok[6]"),
+    "TYPE": ("TYPE, the line, and then the text", "TYPEinput.text#name[3]Bob"),
+    "SELECT": ("SELECT and the line of an option", "SELECToption:Red[4]"),
+    "RUN": ("RUN and one command line", "RUN mv notes.txt docs/"),
+    "DONE": ("DONE, where nothing else ends the task", "DONE"),
+}
+"""The form of an action with each verb, for a reader who has never written one."""
 
 
 def ask_feedback(ledger: Ledger, services: Services, run: TaskRun, actor: str) -> None:
@@ -176,8 +177,10 @@ def _ask_actions(ledger: Ledger, run: TaskRun, environment: Environment) -> list
             say(fault)
             continue
         after = environment.act(given)
-        if after.error:
+        if after.error and not after.is_done:
             say(f"that could not be done: {after.error}; it changed nothing, so write another")
+            if after.lines != page.lines:
+                _show_lines(after.lines)
         elif is_success(after):
             say("that does the task")
             return [*actions, given]
@@ -197,10 +200,13 @@ def _ask_actions(ledger: Ledger, run: TaskRun, environment: Environment) -> list
 
 def _fault(given: str, page: Page) -> str:
     """What is wrong with the form of the action, and the right form; empty if nothing is wrong."""
-    action = parse_action(given)
+    action = parse_action(given, page.verbs)
     if action is None:
-        return f"{given!r} is not an action; write CLICK, TYPE or SELECT and an element's whole line, as in {example(page)}"
-    if action.verb != "DONE" and not 1 <= action.number <= len(page.lines):
+        form = (
+            "RUN and one command line" if "RUN" in page.verbs else "CLICK, TYPE or SELECT and an element's whole line"
+        )
+        return f"{given!r} is not an action; write {form}, as in {example(page)}"
+    if action.verb not in ("DONE", "RUN") and not 1 <= action.number <= len(page.lines):
         return (
             f"no element has number [{action.number}]; the page has [1] to [{len(page.lines)}], as in {example(page)}"
         )
@@ -210,7 +216,9 @@ def _fault(given: str, page: Page) -> str:
 
 
 def example(page: Page) -> str:
-    """An example of an action for this page: a text for its first field, else a click on its first button or line."""
+    """An action for this page: a command, a text for its first field, or a click on its first button or line."""
+    if "RUN" in page.verbs:
+        return write_command("ls")
     field = next((line for line in page.lines if line.startswith(("input.text", "textarea"))), None)
     button = next((line for line in page.lines if line.startswith("button")), None)
     if button is None and field is not None:
@@ -221,8 +229,8 @@ def example(page: Page) -> str:
 def _show_forms(page: Page) -> None:
     """Print the forms of an action, and the page that the first one is for."""
     say("give the actions that do the task, one a line:")
-    for meaning, form in FORMS:
-        say(f"  {meaning:<36} {form}")
+    for meaning, form in (FORMS[verb] for verb in page.verbs):
+        say(f"  {meaning:<38} {form}")
     say(f"on this page, for example: {example(page)}")
     say("the page:")
     _show_lines(page.lines)

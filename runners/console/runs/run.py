@@ -33,12 +33,17 @@ INTERRUPTED = 130
 def run(
     task: Annotated[
         str,
-        typer.Argument(metavar="TASK", help="A task's name, or a question in quotes.", autocompletion=offer_tasks),
+        typer.Argument(
+            metavar="TASK",
+            help="A task that 'grokputer tasks' lists, or a question in quotes.",
+            autocompletion=offer_tasks,
+        ),
     ],
     env: Annotated[
         str | None,
         typer.Option(
-            help="Where: miniwob, chat, or a plug-in; default: chat for words with a space in them, else miniwob."
+            help="Where: miniwob, shell, chat, a plug-in or a folder of tasks; default: chat for words with a space in them, "
+            "else the one that has the task."
         ),
     ] = None,
     seed: Annotated[
@@ -65,20 +70,27 @@ def run(
     \b
     Examples:
       grokputer run click-button --seed 7
+      grokputer run shell/delete-file --seed 7
       grokputer run "What is the capital of France?" --no-feedback
     """
     from ...use_cases import runs as use_case
     from ...use_cases.ratings import review
-    from ...wiring.environments import guess_environment
+    from ...wiring.environments import environment_names, locate_task
     from ...wiring.services import Services
+    from ...wiring.task_folders import find_task_folder, task_folders
 
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
     ledger = open_ledger(db)
-    environment = env or guess_environment(task)
     state, lost = use_case.end_lost_runs(ledger)
     for run in lost:
         say(f"run {short_id(run.id.hex)} lost its process; it has failed (environment)")
+    folders = task_folders(state.policy, ledger.path)
+    environment, task = (env, task) if env is not None else locate_task(task, folders)
+    if environment not in environment_names(folders) and find_task_folder(environment, folders) is not None:
+        say(
+            f"{environment} is a folder here; to find it from anywhere: grokputer settings set environment.tasks {environment}"
+        )
     first = random.randrange(1_000_000) if seed is None else seed
     then = None if as_of is None else find_position(ledger, as_of)
     wanted = use_case.TaskRequest(environment, task, range(first, first + times), role, session, adapter, then)

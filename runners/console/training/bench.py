@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...environments.names import MINIWOB
 from ..options import AsJson
 from ..rendering import is_terminal, print_drawing, print_json, print_line, print_table, print_text
 
@@ -40,11 +41,12 @@ Episodes = Annotated[
 ]
 Measured = Annotated[int, typer.Option(min=1, help="Test runs of each task, before the first cycle and after each.")]
 Tasks = Annotated[
-    str | None, typer.Option(metavar="A,B,...", help="MiniWoB++ tasks to learn; default: the 16 unseen ones.")
+    str | None, typer.Option(metavar="A,B,...", help="Tasks to learn; default: those that the base has never seen.")
 ]
 OldTasks = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Tasks that must not be forgotten; default: the base's ten.")
 ]
+Env = Annotated[str, typer.Option(help="Where: miniwob, shell, a plug-in, or a folder of tasks.")]
 Judge = Annotated[str | None, typer.Option(metavar="MODULE:OBJECT", help="The reviewer; see domain/ports/reviewer.py.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all its logs; may be repeated.")
@@ -70,6 +72,7 @@ def learn(
     measure: Measured = 20,
     tasks: Tasks = None,
     old_tasks: OldTasks = None,
+    env: Env = MINIWOB,
     reviewer: Judge = None,
     set_: Set = None,
     canary: Canary = True,
@@ -86,6 +89,7 @@ def learn(
     \b
     Examples:
       grokputer bench learn --out bench --feedback corrections --seeds 1
+      grokputer bench learn --out shell-bench --env shell --tasks delete-file,back-up
       grokputer bench learn --from-log bench
     """
     from ...bench.report import find_logs, report
@@ -95,16 +99,17 @@ def learn(
         _show(result, out or next((path for path in from_log if path.is_dir()), from_log[0].parent), as_json)
         return
     from ...bench.bench import Arguments, earlier_arguments
-    from ...environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
+    from ...wiring.environments import open_environment
 
     folder = out or Path("bench")
     if resume:
         _play(folder, earlier_arguments(folder), jobs, as_json)
         return
-    unseen = UNSEEN_TASKS if tasks is None else _names(tasks)
-    old = BASE_TASKS if old_tasks is None else _names(old_tasks)
+    suggested = open_environment(env).suggest_tasks()
+    unseen = tuple(suggested[0]) if tasks is None else _names(tasks)
+    old = tuple(suggested[1]) if old_tasks is None else _names(old_tasks)
     kinds, settings = _names(feedback), set_ or ()
-    arguments = Arguments(kinds, seeds, cycles, episodes, measure, unseen, old, canary, reviewer, settings)
+    arguments = Arguments(kinds, seeds, cycles, episodes, measure, unseen, old, canary, reviewer, settings, env)
     _play(folder, arguments, jobs, as_json)
 
 

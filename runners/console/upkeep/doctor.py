@@ -48,6 +48,7 @@ EXTRAS = {
     "toon-format": ("data", "reads and writes TOON files"),
     "openai": ("endpoint", "asks models behind an endpoint"),
     "miniwob": ("browser", "has the tasks on pages"),
+    "sandlock": ("shell", "keeps commands in a sandbox where bubblewrap cannot"),
     "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),
     "plotext": ("bench", "draws that curve in a terminal"),
 }
@@ -84,6 +85,7 @@ def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         *_check_packages(),
         *_check_plugins(),
         _check_browser(),
+        _check_sandbox(),
         _check_disk(db),
         *_check_log(db),
     ]
@@ -144,6 +146,15 @@ def _check_browser() -> Check:
         return Check("browser", "ok", find_browser())
     except GrokputerError as error:
         return Check("browser", "fail", str(error))
+
+
+def _check_sandbox() -> Check:
+    from ...environments.sandbox.choice import find_sandbox
+
+    try:
+        return Check("sandbox", "ok", f"commands run in {find_sandbox().name}")
+    except GrokputerError as error:
+        return Check("sandbox", "warn", str(error))
 
 
 def _check_disk(db: Path) -> Check:
