@@ -79,7 +79,7 @@ def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits:
     with (
         lease(ledger, reporter.say, task=task, waits=waits),
         closing(Watch(ledger)) as watch,
-        Services(ledger, process_new_events(ledger)) as parts,
+        Services(ledger, process_new_events(ledger), reporter.say) as parts,
     ):
         worker, idle = Worker(ledger, parts, reporter), Idle(ledger, reporter.say)
         while True:

@@ -118,7 +118,7 @@ def _compare(
     reviewer = load_reviewer(named) if named is not None else None
     state = load_state(ledger)
     wanted = tuple(dict.fromkeys(task for it in tasks.split(",") if (task := it.strip())))
-    with Services(ledger, state) as parts:
+    with Services(ledger, state, say) as parts:
         place = env, parts.environment(env)
         design = plan(state, parts.base_label, *names, place, wanted, episodes, seed, named or "")
         if dry_run:

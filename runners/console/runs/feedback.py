@@ -158,5 +158,5 @@ def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
     found = ledger.get(TaskRun, find_run(ledger, prefix))
     require_ended(found)
     show_run(ledger, found)
-    with Services(ledger, load_state(ledger)) as parts:
+    with Services(ledger, load_state(ledger), say) as parts:
         ask_correction(ledger, parts, found, name_actor(by))

@@ -91,7 +91,7 @@ def run(
     def show_start(seed: int) -> None:
         say(f"{short_text(task)} (seed {seed})")
 
-    with Services(ledger, state) as parts:
+    with Services(ledger, state, say) as parts:
         ended = []
         played = use_case.run_tasks(
             ledger, parts, wanted, pinned, actor=name_actor(None), on_start=show_start, on_step=_show_step
