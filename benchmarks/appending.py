@@ -2,9 +2,9 @@
 
     python benchmarks/appending.py --folder .
 
-Everything in one run on one disk: times as multiples of an fdatasync, rates as multiples of raw SQLite (``synchronous=FULL``),
-and beside the stock ``eventsourcing`` application. The ways take turns, append by append, so that a disk that changes its
-speed changes it for all of them. Run it alone: a busy machine is slow for all of them, but not equally.
+All measurements run on one disk: times as multiples of an fdatasync, rates as multiples of raw SQLite
+(``synchronous=FULL``), beside the stock ``eventsourcing`` application. The methods alternate, append by append, so that
+a change of the disk's speed affects all of them. Run it alone: other load slows the methods, but not equally.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ TABLE = (
 INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)"
 
 Prepare = Callable[[int], Callable[[], object]]
-"""Make so many events; what is returned appends them in one transaction."""
+"""Make this many events; the returned function appends them in one transaction."""
 
 
 def step(id: UUID, version: int) -> StepTaken:
-    """An event of the commonest kind, of some 290 bytes."""
+    """An event of the most common kind, about 290 bytes."""
     return StepTaken(
         originator_id=id, originator_version=version, time=datetime.now(UTC), actor="ada", step=version, role="action",
         prompt=f"sha256:{id.hex * 2}", answer=f"sha256:{id.hex * 2}", error="", model_ms=40, environment_ms=12,
@@ -55,7 +55,7 @@ def step(id: UUID, version: int) -> StepTaken:
 
 
 def raw(folder: Path) -> Prepare:
-    """What the store itself can do."""
+    """Raw SQLite, without this program."""
     connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
     for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", TABLE):
         connection.execute(statement)
@@ -76,7 +76,7 @@ def raw(folder: Path) -> Prepare:
 
 
 class StockRun(StockAggregate):
-    """A run as the library would have it."""
+    """A run as an aggregate of the library."""
 
     @event("StepTaken")
     def take_step(self, step: int, role: str, prompt: str, answer: str, error: str, model_ms: int) -> None:
@@ -84,7 +84,7 @@ class StockRun(StockAggregate):
 
 
 def stock(folder: Path) -> Prepare:
-    """The library as it comes."""
+    """The library's own application."""
     app: Application[UUID] = Application(
         env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(folder / "stock.db")}
     )
@@ -112,7 +112,7 @@ def ours(folder: Path) -> Prepare:
 
 
 def fdatasync(folder: Path) -> Prepare:
-    """One page, made safe."""
+    """One page, flushed to the disk."""
     file = os.open(folder / "page", os.O_WRONLY | os.O_CREAT)
 
     def sync() -> None:
@@ -125,7 +125,7 @@ def fdatasync(folder: Path) -> Prepare:
 def in_turn(
     ways: Mapping[str, Prepare], count: int, rounds: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
-    """Median seconds, by the clock, that each way takes to append so many events in one transaction."""
+    """Median elapsed seconds in which each method appends this many events in one transaction."""
     took: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(WARM + rounds):
         for name, prepare in ways.items():
@@ -137,7 +137,7 @@ def in_turn(
 
 
 def cpu(ways: Mapping[str, Callable[[Path], Prepare]]) -> dict[str, float]:
-    """Seconds of CPU that a single append takes where no disk is waited for: the program's own share, the median."""
+    """CPU seconds of a single append without waiting for a disk: the program's own share, the median."""
     folder = Path(tempfile.mkdtemp(dir=MEMORY))
     try:
         return in_turn({name: way(folder) for name, way in ways.items()}, 1, SINGLES, time.thread_time)
@@ -146,7 +146,7 @@ def cpu(ways: Mapping[str, Callable[[Path], Prepare]]) -> dict[str, float]:
 
 
 def batch_of(ledger: Ledger, size: int) -> Prepare:
-    """So many members in one commit, each of so many events and each able to fail alone, as one thread stores for others."""
+    """Many members in one commit, each of several events and each able to fail alone, as one thread stores for others."""
 
     def prepare(count: int) -> Callable[[], object]:
         saves = []
@@ -171,7 +171,7 @@ print(time.perf_counter() - began, longest)
 
 
 def processes(folder: Path, count: int) -> tuple[float, float]:
-    """Events a second by so many processes in all, and the longest that one of them waited, seconds."""
+    """Events per second by all processes together, and the longest wait of one of them, in seconds."""
     Ledger.create(folder / "events.db").close()
     command = [sys.executable, "-c", WRITE, str(Path(__file__).parent), str(folder)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]

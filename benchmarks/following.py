@@ -1,9 +1,9 @@
-"""What following the log costs: the process from cause to consequence, and another process that watches.
+"""The cost of following the log: the process manager from cause to consequence, and another process that watches.
 
     python benchmarks/following.py --folder .
 
-The process is held against two saves made directly, in the same run on the same disk; the two ways take turns, so that a disk
-that changes its speed changes it for both. Run it alone.
+The process manager is compared with two direct saves, in the same run on the same disk. The two alternate, so that a
+change of the disk's speed affects both. Run it alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from grokputer.runners.store.tail import Watch
 LOGS, PAIRS = 5, 40
 """Pairs in each of so many logs: a role has had twenty cycles at the end, which a million events come to."""
 PACES = {"busy": (300, 0.03), "nearly idle": (20, 1.0)}
-"""Events, and the seconds between two of them: a watch looks less often where nothing comes."""
+"""Number of events, and the seconds between two of them: a watch checks less often while nothing happens."""
 RUN: dict[str, Any] = {
     "role": "action", "arm": "stable", "adapter": None, "rollout": None, "environment": "miniwob", "task": "click-link",
     "seed": 1, "base": "embedded", "session": None, "policy": {"run.max_steps": 12},
@@ -47,22 +47,22 @@ def start_run(ledger: Ledger) -> None:
 
 
 def twice(ledger: Ledger) -> None:
-    """What the process does at the least: two saves."""
+    """The minimum of the process manager: two saves."""
     start_run(ledger)
     start_run(ledger)
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """How long the work takes."""
+    """The duration of the work, in milliseconds."""
     began = time.perf_counter()
     work()
     return (time.perf_counter() - began) * 1000
 
 
 def in_turn(ledger: Ledger) -> tuple[list[float], list[float]]:
-    """Milliseconds that two saves take, and from a cause to its consequence in the log, one after the other in turn.
+    """Milliseconds of two saves, and from a cause to its consequence in the log, alternately.
 
-    The causes are cycles opened, which ask for a training, and trainings that are declined.
+    The causes are opened cycles, which request a training, and declined trainings.
     """
     state, direct, took = process_new_events(ledger), list[float](), list[float]()
     for _ in range(PAIRS // 2):
@@ -78,7 +78,7 @@ def in_turn(ledger: Ledger) -> tuple[list[float], list[float]]:
         took.append(milliseconds(cause))
         direct.append(milliseconds(partial(twice, ledger)))
         process_new_events(ledger, state)
-        training = next(id for id, training in state.registry.trainings.items() if training["status"] == "requested")
+        training = next(id for id, training in state.registry.trainings.items() if training.status == "requested")
         job = ledger.get(TrainingJob, UUID(training))
         job.decline("too little", 0, 5, ledger.position, ledger.context("grokputer"))
 
@@ -87,26 +87,26 @@ def in_turn(ledger: Ledger) -> tuple[list[float], list[float]]:
             process_new_events(ledger, state)
 
         took.append(milliseconds(decline))
-        assert state.lanes.cycle("action") is None
+        assert state.rollouts.cycle("action") is None
     return direct, took
 
 
 def watch(path: Path, count: int) -> None:
-    """Print by how many ms each of so many events was seen late, then the share of a core that watching took."""
+    """Print the delay in ms until each event was seen, then the share of a core that watching used."""
     log = Log.open(path)
     follower, last, began, used = Watch(log), log.position, time.perf_counter(), time.process_time()
     print("ready", flush=True)
-    seen = 0
-    while seen < count:
+    count = 0
+    while count < count:
         follower.wait(10)
         for stored in log.read(last + 1):
             print((datetime.now(UTC) - stored.event.time).total_seconds() * 1000)
-            last, seen = stored.position, seen + 1
+            last, count = stored.position, count + 1
     print((time.process_time() - used) / (time.perf_counter() - began), flush=True)
 
 
 def lateness(ledger: Ledger, count: int, apart_s: float) -> tuple[list[float], float]:
-    """Milliseconds from an event's time, before its save, until another process has read it; the core that took."""
+    """Milliseconds from an event's time, before its save, until another process has read it; and the used share of a core."""
     command = [sys.executable, __file__, "--watch", str(ledger.path), "--count", str(count)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -124,11 +124,11 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=Path(), help="on the disk that is to be measured")
     options.add_argument("--watch", type=Path, help=argparse.SUPPRESS)
     options.add_argument("--count", type=int, help=argparse.SUPPRESS)
-    given = options.parse_args()
-    if given.watch is not None:
-        watch(given.watch, given.count)
+    arguments = options.parse_args()
+    if arguments.watch is not None:
+        watch(arguments.watch, arguments.count)
         return
-    folder = Path(tempfile.mkdtemp(dir=given.folder))
+    folder = Path(tempfile.mkdtemp(dir=arguments.folder))
     try:
         direct, followed = list[float](), list[float]()
         for number in range(LOGS):

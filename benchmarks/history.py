@@ -1,11 +1,12 @@
-"""A log of a million realistic events, and how fast it is replayed, looked into and proven.
+"""A log of a million realistic events, and how fast it is replayed, queried and proven.
 
     python benchmarks/history.py write million --events 1000000
     python benchmarks/history.py read million
 
-The events are made by the aggregates and followed by the process, which decides on breaches and canaries itself; what no model
-is needed for (how runs go, what people say) is drawn from a seed. Rates are per CPU second, each as a multiple of reading as
-many events through the notification log of ``eventsourcing`` with its JSON transcoder, in the same run.
+The events are made by the aggregates and followed by the process manager, which decides on breaches and canaries
+itself. Everything that needs no model (outcomes, ratings) is drawn from a seed. Rates are per CPU second, each as a
+multiple of reading as many events through the notification log of ``eventsourcing`` with its JSON transcoder, in the
+same run.
 """
 
 from __future__ import annotations
@@ -46,17 +47,17 @@ from grokputer.runners.store.states import fold, load_state
 SECTION = 1000
 """Notifications read at a time: the library's default of 10 would be slower."""
 STOCK_EVENTS = 100_000
-"""Events that the stock way reads; its rate does not depend on how many."""
+"""Events that the stock method reads; its rate does not depend on their number."""
 
 TOGETHER = 200
-"""Runs that are stored in one transaction, and followed."""
+"""Runs that are stored in one transaction, then followed."""
 TEXTS = 200
-"""Texts that are kept for them, of which every step names two."""
+"""Stored texts; every step names two of them."""
 PEOPLE = ("ada", "bob", "cleo", "dan")
 
 
 class Minutes:
-    """A clock that is a minute later for each batch of runs."""
+    """A clock that advances a minute for each batch of runs."""
 
     def __init__(self) -> None:
         self.time = datetime(2025, 1, 1, tzinfo=UTC)
@@ -68,22 +69,22 @@ class Minutes:
 
 @dataclass
 class World:
-    """How good each adapter is, drawn when it is trained; what is live gets worse as the world moves on."""
+    """The quality of each adapter, drawn when it is trained; it falls as the world changes."""
 
     draw: random.Random
     quality: dict[str, float] = field(default_factory=lambda: {"": 0.9})
 
     def train(self, adapter: str) -> None:
-        """A new adapter is mostly better than what there is."""
+        """A new adapter is mostly better than the present one."""
         self.quality[adapter] = self.draw.choice([0.95, 0.93, 0.92, 0.6])
 
     def drift(self) -> None:
-        """All become a little worse."""
+        """All adapters become a little worse."""
         self.quality = {name: max(0.3, quality - self.draw.uniform(0, 0.004)) for name, quality in self.quality.items()}
 
 
 def write(folder: Path, events: int, seed: int = 1) -> None:
-    """A log of at least so many events in the folder."""
+    """A log of at least this many events in the folder."""
     folder.mkdir(parents=True)
     clock, world = Minutes(), World(random.Random(seed))
     ledger = Ledger.create(folder / "events.db", clock)
@@ -100,7 +101,7 @@ def write(folder: Path, events: int, seed: int = 1) -> None:
 
 
 def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[str]) -> TaskRun:
-    """A run on the arm that it is drawn for: one to five steps, mostly rated, some that failed corrected."""
+    """A run on its assigned arm: one to five steps, mostly rated, some failures corrected."""
     draw, run = world.draw, TaskRun(derive_id("history", number))
     lane = route(state.traffic("action"), run.id.hex)
     context = ledger.context(draw.choice(PEOPLE))
@@ -128,14 +129,14 @@ def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[st
 
 
 def _improve(ledger: Ledger, world: World) -> bool:
-    """A training that was asked for ends, and its adapter passes proof and gate; False when there is none."""
+    """A requested training ends, and its adapter passes proof and gate; False when none is requested."""
     trainings = process_new_events(ledger).registry.trainings
-    waiting = [id for id, training in trainings.items() if training["status"] == "requested"]
+    waiting = [id for id, training in trainings.items() if training.status == "requested"]
     if not waiting:
         return False
     job, adapter = (
         UUID(waiting[0]),
-        f"lora-v{sum(training['status'] == 'completed' for training in trainings.values()) + 1}",
+        f"lora-v{sum(training.status == 'completed' for training in trainings.values()) + 1}",
     )
     world.train(adapter)
     manifest = ledger.put(json.dumps([]))
@@ -203,7 +204,7 @@ def read(folder: Path) -> None:
 
 
 def _fetch(log: Log, parse: Callable[[bytes], object]) -> None:
-    """What whoever reads the log from Python has to do at the least."""
+    """The minimum work of a Python reader of the log."""
     with log.reading() as connection:
         for *_, state in connection.execute(f"SELECT {COLUMNS} FROM stored_events"):
             parse(state)
@@ -223,7 +224,7 @@ def _time(work: Callable[[], object]) -> float:
 
 
 class StockRun(Aggregate):
-    """A run as the library would have it, with facts of our size."""
+    """A run as an aggregate of the library, with events of the same size."""
 
     @event("StepTaken")
     def take_step(self, step: int, role: str, prompt: str, answer: str, error: str, model_ms: int) -> None:
@@ -232,7 +233,7 @@ class StockRun(Aggregate):
 
 
 def _stock_reader() -> Callable[[], object]:
-    """Reads a log of the library's own, section by section."""
+    """Reads a log of the library, section by section."""
     folder = tempfile.TemporaryDirectory()
     settings = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": f"{folder.name}/stock.db"}
     app: Application[UUID] = Application(env=settings)
@@ -260,12 +261,12 @@ def main() -> None:
     options.add_argument("what", choices=("write", "read"))
     options.add_argument("folder", type=Path)
     options.add_argument("--events", type=int, default=1_000_000)
-    given = options.parse_args()
-    if given.what == "read":
-        read(given.folder)
+    arguments = options.parse_args()
+    if arguments.what == "read":
+        read(arguments.folder)
         return
     began = time.process_time()
-    write(given.folder, given.events)
+    write(arguments.folder, arguments.events)
     print(f"written in {time.process_time() - began:.0f} CPU seconds", file=sys.stderr)
 
 

@@ -1,14 +1,15 @@
-"""What becomes of an adapter whose dataset was poisoned: ``python benchmarks/poison.py --out poison``.
+"""The effect of a poisoned dataset on an adapter: ``python benchmarks/poison.py --out poison``.
 
-Wrong corrections of an environment's tasks do not get in: each is tried first. They are put into the log here past that
-check, as whoever can write the log could, each one trusted above the right one of the same run. Where wrong ones can come
-from in earnest is what no environment tries: answers to questions in words, sets from outside, a teacher's answers.
+Wrong corrections of an environment's tasks are refused: each is tried first. Here they bypass that check, as a person
+with write access to the log could do, and each is trusted above the right one of the same run. In practice wrong
+corrections can come only from sources that no environment verifies: answers to questions in words, imported sets, a
+teacher's answers.
 
-    --kind random   the right action's element is taken for another one of the page, in a share of all corrected runs so far
-    --kind task     every correction of a share of the tasks is wrong in that way: what a mistaken reviewer would do
-    --clean 1       cycles without poison before, so that the poisoned adapter has a trained one for its parent
+    --kind random   the right action's element is replaced by another one of the page, in a share of all corrected runs so far
+    --kind task     every correction of a share of the tasks is wrong in that way: the effect of a mistaken reviewer
+    --clean 1       cycles without poison before, so that the poisoned adapter has a trained parent
 
-It prints one JSON document: what the dataset held, what the gate and the canary said, and the tasks before and after.
+It prints one JSON document: the dataset, the verdicts of gate and canary, and the tasks before and after.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ ELEMENT = re.compile(r"^.*\[\d+\]$", re.MULTILINE)
 
 
 class Poisoned(_Loop):
-    """The loop, with wrong corrections laid over the right ones before a training."""
+    """The loop, with wrong corrections added over the right ones before a training."""
 
     share = 0.2
     kind = "random"
@@ -67,7 +68,7 @@ class Poisoned(_Loop):
         self.display.say(f"{len(hit)} of {len(runs)} corrected runs were poisoned")
 
     def _corrected_runs(self) -> list[TaskRun]:
-        """The rated runs of all cycles so far that were corrected."""
+        """The rated and corrected runs of all cycles so far."""
         cycles = range(1, self.plan.cycles + 1)
         labels = {str(planned.label) for cycle in cycles for planned in self.plan.rated(cycle, "feedback")}
         corrected = dict.fromkeys(
@@ -95,8 +96,8 @@ class Poisoned(_Loop):
 SHOWN = ("adapter", "verdict", "reason", "message", "outcome", "by_source")
 
 
-def tell(ledger: Ledger) -> dict[str, Any]:
-    """What happened, from the log."""
+def describe_outcome(ledger: Ledger) -> dict[str, Any]:
+    """The outcome, from the log."""
     events = [recorded.event for recorded in ledger.read() if isinstance(recorded.event, TOLD)]
     happened = [
         {"event": event.TOPIC, **{key: vars(event)[key] for key in SHOWN if key in vars(event)}} for event in events
@@ -114,7 +115,7 @@ def count_up(tasks: Mapping[tuple[str, str], Count], group: str) -> tuple[int, i
 
 
 def main() -> None:
-    """Play it and print what came of it."""
+    """Run the loop and print its outcome."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--out", type=Path, default=Path("poison"), help="folder of the log; a log in it is gone on with"
@@ -147,7 +148,7 @@ def main() -> None:
         Poisoned(
             ledger, services, worker, plan, "poison", display, TaskReviewer(services.environment(plan.environment))
         ).play()
-    print(json.dumps(tell(ledger), indent=2))
+    print(json.dumps(describe_outcome(ledger), indent=2))
 
 
 if __name__ == "__main__":

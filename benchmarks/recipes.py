@@ -1,13 +1,13 @@
-"""What each recipe makes of the same feedback: success on tasks the base has never seen and on those it was made for.
+"""The effect of recipes on the same feedback: success on unseen tasks and on the base tasks.
 
     python benchmarks/recipes.py --rated 15 --measured 20 --seeds 0 1 2
     python benchmarks/recipes.py --recipe dpo_weight=1 --recipe sft_weight=0,kto_weight=1,learning_rate=5e-4
     python benchmarks/recipes.py --folder bench/corrections-1 --training 2 --recipe "" --recipe keep_inefficient=true
 
-The base runs every task and the reviewer rates and corrects it; that log is kept, and from it an adapter is trained with every
-recipe and each seed. All are measured on the same fresh instances. A recipe is what it changes in the default one. With
-``--training`` the feedback is that of a log that is there, such as one of ``grokputer bench learn``, up to its training of that
-number.
+The base runs every task, and the reviewer rates and corrects it. That log is kept, and an adapter is trained from it
+with every recipe and each seed. All are measured on the same new instances. A recipe is given by its changes to the
+default one. With ``--training`` the feedback comes from an existing log, such as one of ``grokputer bench learn``, up
+to its training of that number.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ RECIPES = ("", "kto_weight=1", "dpo_weight=1", "sft_weight=0,kto_weight=1")
 BELOW_STARS = 4
 WEAK = 0.9
 FRESH = 10_000_000
-"""Seeds from here on are measured on and never trained on."""
+"""Seeds from here on are only measured, never trained on."""
 
 
 @dataclass
 class Score:
-    """How the adapters of one recipe did, over all its seeds."""
+    """The results of one recipe's adapters, over all its seeds."""
 
     tasks: dict[str, Count] = field(default_factory=dict)
     examples: int = 0
@@ -58,7 +58,7 @@ class Score:
 
 
 def main() -> None:
-    """Gather the feedback, train and measure every recipe, and print the table."""
+    """Collect the feedback, train and measure every recipe, and print the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rated", type=int, default=15, help="rated episodes per unseen task")
     options.add_argument("--rated-old", type=int, default=6, help="rated episodes per old task")
@@ -69,31 +69,34 @@ def main() -> None:
     )
     options.add_argument("--folder", type=Path, help="where log and trainings go and stay; a log there is used again")
     options.add_argument("--training", type=int, help="learn from what the log held at its training of this number")
-    given = options.parse_args()
+    arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folder = given.folder or Path(scratch)
+        folder = arguments.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "events.db"
         is_new = not path.exists()
         ledger = Ledger.create(path) if is_new else Ledger.open(path)
         with Services(ledger, process_new_events(ledger)) as services:
             bench = Bench(
-                ledger, services, folder, None if given.training is None else position_of(ledger, given.training)
+                ledger,
+                services,
+                folder,
+                None if arguments.training is None else position_of(ledger, arguments.training),
             )
             if is_new:
-                bench.gather(given.rated, given.rated_old)
+                bench.gather(arguments.rated, arguments.rated_old)
             print(f"{'recipe':44} {'unseen':>7} {'old':>7} {'examples':>8} {'minutes':>7}", flush=True)
-            print_score("the base", bench.measure(None, given.measured))
-            for changes in given.recipe or RECIPES:
-                print_score(changes or "the default", bench.score(changes, given.seeds, given.measured))
+            print_score("the base", bench.measure(None, arguments.measured))
+            for changes in arguments.recipe or RECIPES:
+                print_score(changes or "the default", bench.score(changes, arguments.seeds, arguments.measured))
 
 
 class Bench:
-    """One log of feedback, and what is trained from it."""
+    """One log of feedback, and the trainings from it."""
 
     def __init__(self, ledger: Ledger, services: Services, folder: Path, until: int | None) -> None:
         self.ledger, self.services, self.folder, self.until = ledger, services, folder, until
-        # What is measured must not become feedback: it goes into a log of its own.
+        # Measured runs must not become feedback: they go into a separate log.
         measured = folder / f"measured-{time.time_ns()}.db"
         self.measured = Ledger.create(measured)
 
@@ -107,12 +110,12 @@ class Bench:
         process_new_events(self.ledger)
 
     def score(self, changes: str, seeds: Sequence[int], count: int) -> Score:
-        """Train with the recipe and each seed and measure what came of it."""
+        """Train with the recipe and each seed, and measure the adapters."""
         whole = Score()
         for seed in seeds:
             held = {
                 "quantization": self.services.state.policy.quantization
-            }  # as a training asked for by the log has it
+            }  # as a training requested in the log has it
             recipe = Recipe.from_json({"seed": seed, **held, **read_changes(changes)})
             try:
                 adapter, examples, minutes = self._train(recipe)
@@ -122,8 +125,8 @@ class Bench:
             server = self.services.model.adapters
             assert server is not None, "the local model serves adapters"
             server.load(name, adapter)
-            found = self.measure(name, count)
-            whole.tasks = {task: whole.tasks.get(task, Count()) + it for task, it in found.tasks.items()}
+            result = self.measure(name, count)
+            whole.tasks = {task: whole.tasks.get(task, Count()) + result.tasks[task] for task in result.tasks}
             whole.examples, whole.minutes = examples, whole.minutes + minutes / len(seeds)
         return whole
 
@@ -137,7 +140,7 @@ class Bench:
         return result.adapter, result.examples, result.duration_s / 60
 
     def measure(self, adapter: str | None, count: int) -> Score:
-        """Run every task so many times on fresh instances, the same for every adapter."""
+        """Run every task ``count`` times on new instances, the same for every adapter."""
         tasks = [(task, FRESH + n) for task in (*UNSEEN_TASKS, *BASE_TASKS) for n in range(count)]
         score = Score()
         for run in self._runs(self.measured, tasks, Route("pinned", adapter, None)):
@@ -157,7 +160,7 @@ class Bench:
 
 
 def position_of(ledger: Ledger, training: int) -> int:
-    """How far the dataset of the log's training of this number, from 1, looked."""
+    """The log position up to which the dataset of the log's training of this number, from 1, read runs."""
     built = [
         stored.event for stored in ledger.read(1, None, (DatasetBuilt.TOPIC,)) if isinstance(stored.event, DatasetBuilt)
     ]
@@ -167,13 +170,13 @@ def position_of(ledger: Ledger, training: int) -> int:
 
 
 def read_changes(changes: str) -> dict[str, Any]:
-    """What is changed: ``sft_weight=0,kto_weight=1``."""
+    """The changes of a recipe, from a text such as ``sft_weight=0,kto_weight=1``."""
     pairs = (part.split("=", 1) for part in changes.split(",") if part)
     return {key: json.loads(value) if value[:1] in "-.0123456789tf" else value for key, value in pairs}
 
 
 def print_score(name: str, score: Score) -> None:
-    """One line of the table, and the tasks that succeed in under nine of ten runs."""
+    """One line of the table, and the tasks with less than nine of ten runs successful."""
     if score.failed:
         print(f"{name:44} {score.failed}", flush=True)
         return
@@ -181,7 +184,7 @@ def print_score(name: str, score: Score) -> None:
         f"{100 * mean(score.tasks[task].share for task in group):6.1f}%" for group in (UNSEEN_TASKS, BASE_TASKS)
     )
     print(f"{name:44} {unseen} {old} {score.examples:8} {score.minutes:7.1f}", flush=True)
-    weak = {task: it.share for task, it in score.tasks.items() if it.share < WEAK}
+    weak = {task: count.share for task, count in score.tasks.items() if count.share < WEAK}
     print("    " + ", ".join(f"{task} {100 * share:.0f}%" for task, share in sorted(weak.items())), flush=True)
 
 

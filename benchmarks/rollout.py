@@ -1,21 +1,21 @@
 """How often the rules of a rollout are right, and how soon: ``python benchmarks/rollout.py --png rollout.png``.
 
-The rules are the shipped ones, called through their public functions; only the world is made up:
+The rules are the shipped ones, called through their public functions; only the world is simulated:
 
-- Runs come one by one, 30 s apart. Each is drawn for the canary with its share, 15 % at first, and more when the rule says
-  ``ramp`` (50 %). The rule looks after each run.
-- The stable arm succeeds in .95 of its runs and is rated 3.9 stars on average; the canary's figures name the row. A ``dead``
-  canary always fails, without an error of the system, and gets one star.
-- Half of the runs are rated, at random, at once, independently of success. Stars are J-shaped: 12, 7, 10, 20 and 51 % for 1
-  to 5 stars (mean 3.91), tilted exponentially to the mean that is wanted.
-- ``sequential`` is the rule by evidence with its default terms. ``threshold`` is the plain rule with its default settings,
-  promoting at the first look at ten canary runs that it calls healthy.
-- The trigger sees one rating after another. After an alarm it starts anew. Its delay is counted from the rating at which the
-  mean falls from 4.2 to 3.4, after 200 at 4.2; those that had an alarm before are left out.
+- Runs come one by one, 30 s apart. Each is assigned to the canary with its share, 15 % at first, and more when the rule
+  says ``ramp`` (50 %). The rule decides after each run.
+- The stable arm succeeds in .95 of its runs and has a mean rating of 3.9 stars; the canary's figures name the row. A
+  ``dead`` canary always fails, without an error of the system, and gets one star.
+- Half of the runs are rated, at random, at once, independently of success. Stars are J-shaped: 12, 7, 10, 20 and 51 %
+  for 1 to 5 stars (mean 3.91), tilted exponentially to the wanted mean.
+- ``sequential`` is the rule by evidence with its default terms. ``threshold`` is the plain rule with its default
+  settings; it promotes at the first look at ten canary runs that it calls healthy.
+- The trigger gets one rating after another. After an alarm it starts again. Its delay is counted from the rating at
+  which the mean falls from 4.2 to 3.4, after 200 ratings at 4.2; series with an earlier alarm are left out.
 
-What is printed after ``±`` is one standard error. The two ``just too bad`` canaries lie exactly at the margins: of them 5 % may
-be promoted at most, and they are played four times as often as the others. Each row has seeds of its own, so it comes out the
-same however many processes play it.
+The number after ``±`` is one standard error. The two ``just too bad`` canaries lie exactly at the margins: at most 5 %
+of them may be promoted, and they are simulated four times as often as the others. Each row has its own seeds, so it
+does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ J_SHAPE = (0.12, 0.07, 0.10, 0.20, 0.51)
 Zhang and Pavlou, "Overcoming the J-shaped distribution of product reviews" (2009)."""
 
 CHUNK = 250
-"""Plays that one process does at a time, with a seed of their own."""
+"""Simulations that one process does at a time, with their own seed."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class World:
     stable_stars: float = 3.9
     rated: float = 0.5
     is_null: bool = False
-    """Whether the canary is just too bad: then promotions are errors, and it is played four times as often."""
+    """Whether the canary is just too bad: then promotions are errors, and it is simulated four times as often."""
 
 
 WORLDS = {
@@ -81,12 +81,12 @@ FURTHER = {
     "equal .85/3.9": World(0.85, 3.9, stable_success=0.85),
     "equal .70/3.5": World(0.70, 3.5, stable_success=0.70, stable_stars=3.5),
 }
-"""Worlds that the rule was not made for; played when they are named."""
+"""Worlds outside the rule's assumptions; simulated when they are named."""
 
 
 @dataclass(frozen=True)
 class End:
-    """How one rollout ended, after how many runs of the canary and in all."""
+    """The verdict on one rollout, the runs of its canary, and all its runs."""
 
     verdict: str
     canary_runs: int
@@ -113,7 +113,7 @@ def play_sequential(world: World, draw: random.Random) -> End:
 
 
 def play_threshold(world: World, draw: random.Random) -> End:
-    """One rollout under the plain rule, which takes no notice of the stable arm."""
+    """One rollout under the plain rule, which ignores the stable arm."""
     canary: list[Outcome] = []
     runs = 0
     while True:
@@ -142,7 +142,7 @@ def draw_run(world: World, weight: int, draw: random.Random) -> tuple[str, int, 
 
 
 def draw_stars(mean: float, draw: random.Random) -> int:
-    """Stars of the J shape with this mean, in 1 to 5."""
+    """Stars from the J shape with this mean, 1 to 5."""
     return bisect(shares_up_to(mean), draw.random()) + 1
 
 
@@ -160,7 +160,7 @@ def shares_up_to(mean: float) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A number of rollouts of one row that are played with one seed."""
+    """Several rollouts of one row that are simulated with one seed."""
 
     rule: str
     row: str
@@ -169,14 +169,14 @@ class Chunk:
 
 
 def play(chunk: Chunk) -> list[End]:
-    """Every rollout of the chunk."""
+    """The ends of the chunk's rollouts."""
     draw = random.Random(chunk.seed)
     world = {**WORLDS, **FURTHER}[chunk.row]
     return [PLAYS[chunk.rule](world, draw) for _ in range(chunk.count)]
 
 
 Trigger = Callable[[float], bool]
-"""Takes the next rating and says whether it is an alarm."""
+"""A function that takes the next rating and returns whether it is an alarm."""
 
 
 def sequential_trigger() -> Trigger:
@@ -191,7 +191,7 @@ def sequential_trigger() -> Trigger:
 
 
 def threshold_trigger() -> Trigger:
-    """The plain rule, from an empty window on."""
+    """The plain rule, beginning with an empty window."""
     policy = Policy({"rating.rule": "threshold"})
     ratings: deque[tuple[int, int]] = deque(maxlen=policy.rating(None).window)
 
@@ -207,7 +207,7 @@ TRIGGERS = {"sequential": sequential_trigger, "threshold": threshold_trigger}
 
 @dataclass(frozen=True)
 class Watch:
-    """Ratings with one mean that a trigger sees: how many in all, and for how many it rests after an alarm."""
+    """Ratings with one mean for a trigger: their number, and how long it rests after an alarm."""
 
     rule: str
     mean: float
@@ -217,7 +217,7 @@ class Watch:
 
 
 def count_alarms(watch: Watch) -> tuple[int, int]:
-    """Breaches, and ratings. After a breach the trigger begins anew, and what it says during the rest is no breach."""
+    """Numbers of breaches and of ratings. After a breach the trigger starts again; alarms during the rest do not count."""
     draw = random.Random(watch.seed)
     take, alarms, resting = TRIGGERS[watch.rule](), 0, 0
     for _ in range(watch.ratings):
@@ -229,7 +229,7 @@ def count_alarms(watch: Watch) -> tuple[int, int]:
 
 
 def delay(rule: str, draw: random.Random, before: int = 200) -> int | None:
-    """Ratings from a fall of the mean from 4.2 to 3.4 to the alarm; None where there was one before."""
+    """Number of ratings from a fall of the mean from 4.2 to 3.4 to the alarm; None where there was an earlier alarm."""
     take = TRIGGERS[rule]()
     if any(take(draw_stars(4.2, draw)) for _ in range(before)):
         return None
@@ -240,13 +240,13 @@ def delay(rule: str, draw: random.Random, before: int = 200) -> int | None:
 
 
 def delays(chunk: Chunk) -> list[int | None]:
-    """The delay of so many triggers."""
+    """The delays of the chunk's triggers."""
     draw = random.Random(chunk.seed)
     return [delay(chunk.rule, draw) for _ in range(chunk.count)]
 
 
 def chunks(rule: str, row: str, count: int, seed: int) -> list[Chunk]:
-    """The row's rollouts, parted so that each part has its own seed whoever plays it."""
+    """The row's rollouts in chunks, each with its own seed, whatever the number of processes."""
     return [
         Chunk(rule, row, min(CHUNK, count - start), f"{seed}/{rule}/{row}/{start}") for start in range(0, count, CHUNK)
     ]
@@ -259,11 +259,11 @@ def share(ends: Sequence[End], verdict: str) -> str:
 
 
 def quantile(values: Sequence[int], at: float) -> int:
-    """The smallest value that so many are not above."""
+    """The smallest value that this share of the values does not exceed."""
     return sorted(values)[max(0, math.ceil(at * len(values)) - 1)]
 
 
-def tell(row: str, ends: Sequence[End]) -> str:
+def describe_row(row: str, ends: Sequence[End]) -> str:
     """One line of the table."""
     words = " | ".join(share(ends, verdict) for verdict in ("promote", "roll back", "inconclusive"))
     ours, everyone = [end.canary_runs for end in ends], [end.runs for end in ends]
@@ -274,7 +274,7 @@ def tell(row: str, ends: Sequence[End]) -> str:
 
 
 def play_rows(rule: str, rows: Sequence[str], runs: int, seed: int, processes: int) -> dict[str, list[End]]:
-    """Play every row and print its line when it is done."""
+    """Simulate every row and print its line when it is done."""
     print(
         f"\n{rule}\n| canary | promoted | rolled back | inconclusive | canary runs, median / p90 | all runs | played |"
     )
@@ -285,12 +285,12 @@ def play_rows(rule: str, rows: Sequence[str], runs: int, seed: int, processes: i
             count = runs * (4 if {**WORLDS, **FURTHER}[row].is_null else 1)
             parts = pool.imap(play, chunks(rule, row, count, seed))
             found[row] = [end for part in progress(row, parts, count) for end in part]
-            print(tell(row, found[row]), flush=True)
+            print(describe_row(row, found[row]), flush=True)
     return found
 
 
 def progress(row: str, parts: Iterator[list[End]], count: int) -> Iterator[list[End]]:
-    """The same parts, with a word on a terminal's stderr."""
+    """The same items, with progress on stderr where it is a terminal."""
     done = 0
     for part in parts:
         done += len(part)
@@ -316,21 +316,21 @@ def watch_triggers(runs: int, seed: int, processes: int) -> None:
                     for part in range(parts)
                 ]
                 counted = pool.map(count_alarms, watches, chunksize=1)
-                alarms, seen = sum(one for one, _ in counted), sum(other for _, other in counted)
-                error = 1 / math.sqrt(max(alarms, 1))  # alarms come as in a Poisson process
-                rate, run = alarms / (runs * 1000) * 1000, seen / max(alarms, 1)
+                alarms, ratings = sum(one for one, _ in counted), sum(other for _, other in counted)
+                error = 1 / math.sqrt(max(alarms, 1))  # alarms form a Poisson process
+                rate, run = alarms / (runs * 1000) * 1000, ratings / max(alarms, 1)
                 cells.append(f"{rate:.2f} ±{rate * error:.2f}" if resting else f"{run:,.0f} ±{run * error:,.0f}")
-            late = [one for part in pool.map(delays, chunks(rule, "delay", runs, seed)) for one in part]
-            known = [one for one in late if one is not None]
+            delays_of_all = [one for part in pool.map(delays, chunks(rule, "delay", runs, seed)) for one in part]
+            known = [one for one in delays_of_all if one is not None]
             print(f"| {rule} | {' | '.join(cells)} | {statistics.median(known):.0f} |", flush=True)
 
 
 def draw_table(found: dict[str, dict[str, list[End]]], path: Path) -> None:
-    """Write the picture, PNG: for each rule the verdicts of every row, and after how many canary runs they fell."""
+    """Write the picture, PNG: for each rule the verdicts of every row, and the number of canary runs before them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # Source: Okabe and Ito, told apart by the colour-blind too.
+    # Source: Okabe and Ito, distinct for colour-blind people too.
     colours = {"promote": "#009E73", "inconclusive": "#BBBBBB", "roll back": "#D55E00"}
     figure = Figure(figsize=(11, 1.2 + 2.2 * len(found)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -354,7 +354,7 @@ def draw_table(found: dict[str, dict[str, list[End]]], path: Path) -> None:
 
 
 def main() -> None:
-    """Play the table and print it."""
+    """Simulate the table and print it."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--runs", type=int, default=4000, help="rollouts per row; four times as many of the nulls")
     options.add_argument("--rows", nargs="+", choices=[*WORLDS, *FURTHER, "trigger"], default=[*WORLDS, "trigger"])
@@ -362,13 +362,17 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--processes", type=int, default=2)
     options.add_argument("--png", type=Path, help="draw the tables, too; needs the extra 'bench'")
-    given = options.parse_args()
-    rows = [row for row in given.rows if row != "trigger"]
-    found = {rule: play_rows(rule, rows, given.runs, given.seed, given.processes) for rule in given.rules if rows}
-    if "trigger" in given.rows:
-        watch_triggers(given.runs, given.seed, given.processes)
-    if given.png and found:
-        draw_table(found, given.png)
+    arguments = options.parse_args()
+    rows = [row for row in arguments.rows if row != "trigger"]
+    found = {
+        rule: play_rows(rule, rows, arguments.runs, arguments.seed, arguments.processes)
+        for rule in arguments.rules
+        if rows
+    }
+    if "trigger" in arguments.rows:
+        watch_triggers(arguments.runs, arguments.seed, arguments.processes)
+    if arguments.png and found:
+        draw_table(found, arguments.png)
 
 
 if __name__ == "__main__":

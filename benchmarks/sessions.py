@@ -1,13 +1,13 @@
 """How often a canary that is just too bad is promoted when runs come in sessions: ``python benchmarks/sessions.py``.
 
-The rule is the sequential one with its default terms, and the world is that of ``rollout.py``: 30 s between runs, 15 % for the
-canary at first, half of the runs rated. But runs come in sessions, three of them side by side. A share of the sessions goes
-well or badly as a whole, in success and in stars.
+The rule is the sequential one with its default terms, and the world is that of ``rollout.py``: 30 s between runs, 15 %
+for the canary at first, half of the runs rated. But runs come in sessions, three of them in parallel. A share of the
+sessions goes well or badly as a whole, in success and in stars.
 
-- ``session`` is the default: a session is drawn for an arm and counts once, as the mean of its runs.
-- ``run`` is ``canary.randomization_unit run``: each run is drawn and counts.
+- ``session`` is the default: a session is assigned to an arm and counts once, as the mean of its runs.
+- ``run`` is ``canary.randomization_unit run``: each run is assigned and counts.
 
-Of the canaries ``too bad``, which lie exactly at the margin, 5 % may be promoted at most.
+Of the canaries ``too bad``, which lie exactly at the margin, at most 5 % may be promoted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import Pool
 
-from grokputer.benchmarks.rollout import CHUNK, SECONDS_PER_RUN, WEIGHT_PERCENT, End, World, shares_up_to, tell
+from grokputer.benchmarks.rollout import CHUNK, SECONDS_PER_RUN, WEIGHT_PERCENT, End, World, describe_row, shares_up_to
 from grokputer.domain.evidence.canary import Evidence
 from grokputer.domain.evidence.clusters import RatingClusters
 from grokputer.domain.evidence.sequential import next_weight, standing
@@ -27,12 +27,12 @@ from grokputer.domain.evidence.terms import CanaryTerms
 from grokputer.domain.verdict import Times
 
 SIDE_BY_SIDE = 3
-"""Sessions at a time; chosen."""
+"""Parallel sessions; chosen."""
 
 
 @dataclass(frozen=True)
 class Talks:
-    """The two arms, the runs of a session, and the share of the sessions whose runs all go the same way."""
+    """The two arms, the runs of a session, and the share of sessions whose runs all go the same way."""
 
     world: World
     runs: int
@@ -49,7 +49,7 @@ UNITS = ("session", "run")
 
 @dataclass
 class Session:
-    """A session under way: its arm, the runs that are left, and the luck that all of its runs share, where they share it."""
+    """An active session: its arm, the remaining runs, and the outcome that its runs share, if any."""
 
     name: str
     arm: str
@@ -58,7 +58,7 @@ class Session:
 
 
 class Rollout:
-    """One rollout, played run by run until it is decided."""
+    """One rollout, simulated run by run until it is decided."""
 
     def __init__(self, talks: Talks, unit: str, draw: random.Random) -> None:
         self.talks, self.unit, self.draw = talks, unit, draw
@@ -69,7 +69,7 @@ class Rollout:
         self.bursts = {(kind, arm): RatingClusters() for kind in ("end", "rate") for arm in ("canary", "stable")}
 
     def play(self) -> End:
-        """How it ends."""
+        """The end of the rollout."""
         runs = 0
         while True:
             runs += 1
@@ -83,7 +83,7 @@ class Rollout:
                 return End(word, self.evidence.state["canary"]["runs"], runs)
 
     def _run(self) -> None:
-        """One run of a session, and the outcomes that count by it."""
+        """One run of a session, and the outcomes that it completes."""
         world, session = self.talks.world, self._next()
         arm = session.arm if self.unit == "session" else self._arm()
         rate, mean = (world.success, world.stars) if arm == "canary" else (world.stable_success, world.stable_stars)
@@ -95,7 +95,7 @@ class Rollout:
                 self.evidence.rate(arm, stars)
 
     def _next(self) -> Session:
-        """The session whose turn it is, with one run less to go."""
+        """The session of the next run, with one run fewer left."""
         while len(self.sessions) < SIDE_BY_SIDE:
             self.begun += 1
             luck = (self.draw.random(), self.draw.random()) if self.draw.random() < self.talks.alike else None
@@ -117,7 +117,7 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A number of rollouts of one row that are played with one seed."""
+    """Several rollouts of one row that are simulated with one seed."""
 
     row: str
     unit: str
@@ -126,36 +126,38 @@ class Chunk:
 
 
 def play(chunk: Chunk) -> list[End]:
-    """Every rollout of the chunk."""
+    """The ends of the chunk's rollouts."""
     draw = random.Random(chunk.seed)
     return [Rollout(ROWS[chunk.row], chunk.unit, draw).play() for _ in range(chunk.count)]
 
 
 def chunks(row: str, unit: str, count: int, seed: int) -> Iterator[Chunk]:
-    """The row's rollouts, parted so that each part has its own seed whoever plays it."""
+    """The row's rollouts in chunks, each with its own seed, whatever the number of processes."""
     for start in range(0, count, CHUNK):
         yield Chunk(row, unit, min(CHUNK, count - start), f"{seed}/{unit}/{row}/{start}")
 
 
 def main() -> None:
-    """Play the table and print it."""
+    """Simulate the table and print it."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--runs", type=int, default=1000, help="rollouts per row; four times as many of those too bad")
     options.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     options.add_argument("--units", nargs="+", choices=UNITS, default=UNITS)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--processes", type=int, default=2)
-    given = options.parse_args()
-    with Pool(given.processes) as pool:
-        for unit in given.units:
+    arguments = options.parse_args()
+    with Pool(arguments.processes) as pool:
+        for unit in arguments.units:
             print(
                 f"\n{unit}\n| canary | promoted | rolled back | inconclusive | outcomes, median / p90 | all runs | played |"
             )
             print("|---|---|---|---|---|---|---|", flush=True)
-            for row in given.rows:
-                count = given.runs * (4 if ROWS[row].world.is_null else 1)
+            for row in arguments.rows:
+                count = arguments.runs * (4 if ROWS[row].world.is_null else 1)
                 print(
-                    tell(row, [end for part in pool.imap(play, chunks(row, unit, count, given.seed)) for end in part])
+                    describe_row(
+                        row, [end for part in pool.imap(play, chunks(row, unit, count, arguments.seed)) for end in part]
+                    )
                 )
 
 

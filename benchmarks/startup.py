@@ -2,7 +2,7 @@
 
     python benchmarks/startup.py --runs 21 --events 1000
 
-Whole processes, interleaved so that a noisy machine is noisy for all of them; medians of elapsed and of CPU time.
+Whole processes, interleaved so that noise of the machine affects all of them; medians of elapsed and of CPU time.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--runs", type=int, default=21)
     options.add_argument("--events", type=int, default=1000)
-    given = options.parse_args()
+    arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.db"
-        run = write_log(path, given.events)
+        run = write_log(path, arguments.events)
         programs = {"empty program": [sys.executable, "-c", EMPTY], "the bare packages": [sys.executable, "-c", BARE]}
         for command in COMMANDS:
             words = command.format(run=run).split()
             db = [] if command == "--help" else ["--db", str(path)]
             programs[command] = [sys.executable, "-c", "from grokputer.cli import main; main()", *words, *db]
-        print_table(measure(programs, given.runs))
+        print_table(measure(programs, arguments.runs))
 
 
 def write_log(path: Path, events: int) -> str:
-    """A log of so many events, all followed; the id of one of its runs."""
+    """A log of this many events, all followed; the id of one of its runs."""
     ledger = Ledger.create(path)
     while ledger.position < events:
         run = TaskRun(_id(ledger.position))
@@ -85,7 +85,7 @@ def _id(number: int) -> UUID:
 
 
 def measure(programs: dict[str, list[str]], runs: int) -> dict[str, tuple[float, float]]:
-    """Median (elapsed, CPU) milliseconds of each program, the first of its runs left out."""
+    """Median (elapsed, CPU) milliseconds of each program, without the first of its runs."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
     for _ in range(runs + 1):
         for name, program in programs.items():

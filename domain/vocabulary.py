@@ -124,6 +124,16 @@ class CycleOutcome(StrEnum):
     ROLLED_BACK = "rolled back"
 
 
+class DeliveryStatus(StrEnum):
+    """How far an alert is by one channel. Only an owed delivery is attempted."""
+
+    OWED = "owed"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given up"
+    TURNED_OFF = "turned off"
+    NOT_NEEDED = "not needed"
+
+
 class FailureReason(StrEnum):
     """Why a run failed. The last two are faults of the system, not of the agent."""
 

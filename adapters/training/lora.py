@@ -63,7 +63,7 @@ def widen(model: Any) -> None:
 
 
 def round_off(model: Any) -> None:
-    """Round the adapter's weights to bf16, or fp16: the numbers of the forward pass, which are saved and served."""
+    """Round the adapter's weights to the dtype of the forward pass, bf16 or fp16; so they are saved and served."""
     _cast(model, compute_dtype())
 
 
@@ -89,9 +89,8 @@ def begin_as(model: Any, parent: Path, recipe: Recipe, base: Base) -> None:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
-    same_shapes = {name: weight.shape for name, weight in fresh.items()} == {
-        name: weight.shape for name, weight in weights.items()
-    }
+    own_shapes, shapes = ({name: weight.shape for name, weight in each.items()} for each in (fresh, weights))
+    same_shapes = own_shapes == shapes
     if not same_shapes or config["lora_alpha"] != recipe.alpha:
         raise TrainingError(
             f"parent adapter in {parent} has r {config['r']} and alpha {config['lora_alpha']} on {len(weights) // 2} layers, "

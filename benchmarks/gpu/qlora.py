@@ -1,12 +1,12 @@
-"""What QLoRA saves: an 8B-shaped model trained in NF4, beside 16-bit LoRA and full fine-tuning.
+"""What QLoRA saves: an 8B-shaped model trained in NF4, compared with 16-bit LoRA and full fine-tuning.
 
     python benchmarks/gpu/qlora.py                  # on a GPU the shape of Llama 3 8B, on a CPU a small one
     python benchmarks/gpu/qlora.py --shape small
 
-The weights are random: memory and speed do not depend on what a model knows. They are made block by block, in NF4 straight
-away, so that nothing larger than one block is ever held in 16 bits. Each method runs in a process of its own, one after
-the other; one that does not fit is reported as such. Adapters are trained by the package's own trainer with the preset
-``seed``; full fine-tuning by TRL with the same arguments, weights and AdamW's state in bf16.
+The weights are random: memory and speed do not depend on them. They are made block by block, directly in NF4, so that
+at most one block is ever held in 16 bits. Each method runs in its own process, one after the other; one that does not
+fit is reported so. Adapters are trained by the package's own trainer with the preset ``seed``; full fine-tuning by TRL
+with the same arguments, weights and AdamW's state in bf16.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from grokputer.domain.settings.recipe import Recipe, preset
 
 @dataclass(frozen=True)
 class Shape:
-    """A Llama by its numbers, and how it is trained: ``batch`` x ``accumulation`` rows of ``length`` tokens a step."""
+    """The dimensions of a Llama, and of its training: ``batch`` x ``accumulation`` rows of ``length`` tokens a step."""
 
     layers: int
     hidden: int
@@ -52,7 +52,7 @@ SHAPES = {
 }
 METHODS = {"nf4": "QLoRA, NF4 base", "lora": "LoRA, bf16 base", "full": "full, bf16"}
 WARMING = 1
-"""Steps before the clock starts."""
+"""Steps before the measurement starts."""
 
 
 def main() -> None:
@@ -61,14 +61,14 @@ def main() -> None:
     options.add_argument("--shape", choices=SHAPES)
     options.add_argument("--steps", type=int, default=3, help="optimiser steps that are timed")
     options.add_argument("--method", choices=METHODS, help=argparse.SUPPRESS)
-    given = options.parse_args()
-    if given.method:
-        print(json.dumps(measure(SHAPES[given.shape], given.method, given.steps)))
+    arguments = options.parse_args()
+    if arguments.method:
+        print(json.dumps(measure(SHAPES[arguments.shape], arguments.method, arguments.steps)))
         return
     where = device()
-    name = given.shape or ("8b" if where.startswith("cuda") else "small")
+    name = arguments.shape or ("8b" if where.startswith("cuda") else "small")
     print(f"shape {name} on {where}: {SHAPES[name]}")
-    print_table({method: _in_process(name, method, given.steps) for method in METHODS})
+    print_table({method: _in_process(name, method, arguments.steps) for method in METHODS})
 
 
 def _in_process(shape: str, method: str, steps: int) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def _make(model: Any, items: list[Item], recipe: Recipe, method: str, folder: Pa
 
 
 def _item(shape: Shape, seed: int) -> Item:
-    """A row of random tokens, as long as may be, a quarter of them an answer."""
+    """A row of random tokens of the full length, a quarter of them an answer."""
     tokens = random.Random(seed).choices(range(2, shape.vocabulary), k=shape.length)
     begin = shape.length * 3 // 4
     return Item(tokens[:begin], tokens[begin:], "target")

@@ -1,9 +1,9 @@
-"""What an adapter costs where it serves: answers a second of an 8B-shaped model with and without one, alone and in batches.
+"""What an adapter costs in serving: answers per second of an 8B-shaped model with and without one, alone and in batches.
 
     python benchmarks/gpu/serving.py                  # on a GPU the shape of Llama 3 8B, on a CPU a small one
 
-The weights are random, and each answer has as many tokens as it may have: speed does not depend on what a model knows. Rates
-are multiples of the bare bf16 base that answers one request after another.
+The weights are random, and each answer has its maximum length: speed does not depend on what a model knows. Rates are
+multiples of the bare bf16 base that answers one request after another.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import sys
 import time
 from typing import Any
 
-from qlora import SHAPES, build
-
 from grokputer.adapters.serving.base_model import device, free_gpu, use_threads
 from grokputer.adapters.training.child import reason
 from grokputer.adapters.training.lora import configure_lora
+from grokputer.benchmarks.gpu.qlora import SHAPES, build
 from grokputer.domain.settings.recipe import preset
 
 ROUNDS = 3

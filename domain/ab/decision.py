@@ -1,12 +1,11 @@
 """Go or no-go: whether adapter B is enough better than adapter A to replace it, by bars set before the first run.
 
+The measured gain must reach the bar, and the interval of the difference must exclude zero. So of two arms that do
+equally well, B is a go in about one of twenty comparisons. Where the stars follow from success, it is a go in about one
+of 37, and in at most one of 25 (21 pairs, all of which differ).
 
-The measured gain must reach the bar, and the interval of the difference must exclude zero. So of two arms that do equally
-well, B is a go in about one of twenty comparisons. Where the stars follow from success, B is a go in about one of 37, and in
-one of 25 at most (21 pairs, of which all differ).
-
-An arm that is better in one metric and significantly worse in the other is a no-go. Anything undecided is *inconclusive*,
-and the sentence says how many pairs would decide.
+An arm that is better in one metric and significantly worse in the other is a no-go. Anything undecided is
+*inconclusive*, and the sentence says how many pairs would decide.
 """
 
 from __future__ import annotations
@@ -117,9 +116,9 @@ class Measured:
 def judge(summary: Summary, bars: Bars) -> Verdict:
     """Go, no-go or inconclusive.
 
-    Reasons of a go: ``better``. Of a no-go: ``worse`` or ``slower``, both beyond chance, or ``no gain``: both bars
-    are ruled out. Of an inconclusive verdict: ``few pairs``, ``undecided``, and ``latency`` for a B that is better
-    but may be too slow. Stars of fewer pairs than ``minimum`` are ignored, and success alone decides.
+    Reasons of a go: ``better``. Of a no-go: ``worse`` or ``slower``, both beyond chance, or ``no gain``: both bars are
+    ruled out. Of an inconclusive verdict: ``few pairs``, ``undecided``, and ``latency`` for a B that is better but may
+    be too slow. Stars of fewer pairs than ``minimum`` are ignored, and success alone decides.
     """
     gains, latency = _gains(summary, bars), _latency(summary, bars)
     word, reason, conclusion = _decide(summary.pairs, gains, latency, bars)
@@ -139,11 +138,11 @@ def _decide(
     """The verdict, its reason, and the conclusion in words."""
     if pairs < bars.minimum:
         return Decision.INCONCLUSIVE, ComparisonReason.FEW_PAIRS, f"{bars.minimum} are needed to say anything"
-    if worse := [gain.name for gain in gains if gain.is_worse]:
+    if worse := [metric.name for metric in gains if metric.is_worse]:
         return Decision.NO_GO, ComparisonReason.WORSE, f"worse in {' and '.join(worse)}, beyond chance"
     if any(metric.figure.low >= metric.bar for metric in latency):
         return Decision.NO_GO, ComparisonReason.SLOWER, f"slower by {bars.latency_ms:g} ms or more, beyond chance"
-    if better := [gain.name for gain in gains if gain.is_gain]:
+    if better := [metric.name for metric in gains if metric.is_gain]:
         how = f"better in {' and '.join(better)}, by the bar and beyond chance"
         if all(metric.is_ruled_out for metric in latency):
             return Decision.GO, ComparisonReason.BETTER, f"{how}, and not {bars.latency_ms:g} ms slower"
@@ -159,7 +158,7 @@ def _decide(
             ComparisonReason.NO_GAIN,
             f"a gain of {' or '.join(gain.bar_in_words for gain in gains)} is ruled out",
         )
-    if reached := [gain for gain in gains if gain.is_reached]:
+    if reached := [metric for metric in gains if metric.is_reached]:
         unclear = [metric.times_to_pass for metric in latency if not metric.is_ruled_out]
         needed = _needed(pairs, max([min(metric.times_to_show for metric in reached), *unclear]))
         return (
@@ -188,8 +187,7 @@ def _latency(summary: Summary, bars: Bars) -> Sequence[Measured]:
 
 
 def _times(half: float, gap: float) -> float:
-    """How many times as many pairs shrink the interval's half to the gap; it shrinks with the square root of the
-    pairs."""
+    """How many times as many pairs shrink the interval's half to the gap; it shrinks with the square root of the pairs."""
     return (half / gap) ** 2 if gap > 1e-9 else math.inf
 
 

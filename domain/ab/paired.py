@@ -72,8 +72,9 @@ def compare_means(values: Sequence[tuple[float, float]], most: float = 0.0) -> P
 def student(degrees: int) -> float:
     """Standard errors that a mean of ``degrees + 1`` values exceeds in one of twenty cases, both sides together.
 
-    Source: Abramowitz and Stegun (1964), 26.7.5; right to three digits from 3 degrees of freedom on, to four from 9 on. Of 1
-    and 2 degrees it is too small, by a ninth and by 1 %. No verdict rests on those: it takes ``ab.min_pairs``, 5 or more.
+    Source: Abramowitz and Stegun (1964), 26.7.5; right to three digits from 3 degrees of freedom on, to four from 9 on.
+    With 1 and 2 degrees it is too small, by a ninth and by 1 %. No verdict uses those: it needs ``ab.min_pairs``, 5 or
+    more.
     """
     terms: tuple[float, ...] = (
         Z,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from ..errors import Hint, NotPossible
@@ -29,26 +28,31 @@ def rollout_id(adapter: UUID) -> UUID:
     return derive_id("rollout", adapter.hex)
 
 
-Said = Sequence[str | int | None]
-"""A verdict on the canary in short: the decision, the reason, and the larger share that it asks for, if any."""
+class ShortVerdict(NamedTuple):
+    """A verdict on the canary in short."""
+
+    verdict: str
+    reason: str
+    next_weight_percent: int | None
+    """The larger share that the verdict asks for, if any."""
 
 
-def in_short(look: Verdict | CanaryAssessed) -> Said:
+def in_short(look: Verdict | CanaryAssessed) -> ShortVerdict:
     """What distinguishes one verdict on the canary from the next."""
-    return [look.verdict, look.reason, look.numbers.get("next_weight_percent")]
+    return ShortVerdict(look.verdict, look.reason, look.numbers.get("next_weight_percent"))
 
 
-def is_news(verdict: Verdict, phase: str, last: Said | None) -> bool:
+def is_news(verdict: Verdict, phase: str, last: ShortVerdict | None) -> bool:
     """Whether a verdict on the canary must be recorded, given the last one (None: there was none).
 
     A progressing rollout records a verdict that differs from the last in decision, reason or wanted share, until one
     decides. A paused rollout records only that the canary must be rolled back.
     """
     if phase == RolloutPhase.PAUSED:
-        return verdict.verdict == Decision.ROLL_BACK and (last is None or last[0] != Decision.ROLL_BACK)
-    if phase != RolloutPhase.PROGRESSING or (last is not None and last[0] != Decision.HOLD):
+        return verdict.verdict == Decision.ROLL_BACK and (last is None or last.verdict != Decision.ROLL_BACK)
+    if phase != RolloutPhase.PROGRESSING or (last is not None and last.verdict != Decision.HOLD):
         return False
-    return last is None or list(last) != in_short(verdict)
+    return last is None or last != in_short(verdict)
 
 
 DECISIONS = (RolloutStarted, RolloutPaused, RolloutResumed, AdapterPromoted, AdapterRolledBack)
@@ -90,7 +94,7 @@ class Rollout(Aggregate):
         self.latest: RolloutEvent | None = None
         """The newest decision on the phase, or by a person on the share."""
         self.assessed: CanaryAssessed | None = None
-        self.said: Said | None = None
+        self.said: ShortVerdict | None = None
         """The last verdict, in short, since the start or the last resumption."""
 
     @property

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..aggregates.adapter import adapter_id, adapter_name
 from ..aggregates.alert import APPROVAL, alert_id, low_mean, notice_of, say_end
-from ..aggregates.rollout import is_news, rollout_id
+from ..aggregates.rollout import ShortVerdict, is_news, rollout_id
 from ..aggregates.training import training_id
 from ..events import (
     AdapterPromoted,
@@ -38,7 +38,7 @@ from ..rules.breach import Window, is_breach
 from ..rules.routing import EDITION, Traffic
 from ..settings.settings import ROLES, Policy
 from ..verdict import Verdict
-from ..vocabulary import CycleOutcome, Decision, FailureReason
+from ..vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase
 from .commands import (
     CloseCycle,
     Command,
@@ -55,6 +55,35 @@ from .commands import (
     StartRollout,
     WeighCanary,
 )
+
+
+class UndecidedRollout(Protocol):
+    """What the process asks of a rollout that is under way."""
+
+    @property
+    def role(self) -> str:
+        """Whose runs it is about."""
+        ...
+
+    @property
+    def stable(self) -> str | None:
+        """The adapter that was live when it began; None is the base."""
+        ...
+
+    @property
+    def rule(self) -> str:
+        """As in ``RolloutStarted``."""
+        ...
+
+    @property
+    def phase(self) -> RolloutPhase:
+        """Progressing or paused."""
+        ...
+
+    @property
+    def said(self) -> ShortVerdict | None:
+        """The last recorded look at its canary since it began or was resumed."""
+        ...
 
 
 class Knowledge(Protocol):
@@ -83,9 +112,8 @@ class Knowledge(Protocol):
         ...
 
     @property
-    def rollouts(self) -> Mapping[str, Mapping[str, Any]]:
-        """The undecided rollouts by id: ``role``, ``adapter``, ``stable``, ``rule``, ``phase``, and the last verdict in
-        short (``said``)."""
+    def undecided(self) -> Mapping[str, UndecidedRollout]:
+        """The undecided rollouts by id, hex."""
         ...
 
     def look(self, rollout: str) -> Verdict:
@@ -138,7 +166,7 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
         case ScheduleTicked():
             windows = [known.window(role) for role in ROLES]
             breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
-            return [*breaches, *(look for rollout in known.rollouts for look in _look(rollout, known))]
+            return [*breaches, *(look for rollout in known.undecided for look in _look(rollout, known))]
         case RatingThresholdBreached() | CycleOpened():
             return [RequestTraining(training_id(event.reference), event.role, known.traffic(event.role).stable)]
         case TrainingCompleted():
@@ -176,27 +204,27 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
 def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
     """Evidence is judged after every outcome; the plain rules at scheduled times, or after a critical error."""
     is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
-    rollouts = [each["rollout"] for each in event.lanes if each["rollout"] in known.rollouts]
+    rollouts = [each["rollout"] or "" for each in event.lanes]
     return [
         look
         for rollout in rollouts
-        if rollout and (is_critical or known.rollouts[rollout]["rule"] == "sequential")
+        if rollout in known.undecided and (is_critical or known.undecided[rollout].rule == "sequential")
         for look in _look(rollout, known)
     ]
 
 
 def _look(rollout: str, known: Knowledge) -> list[Command]:
-    verdict, rollout_row = known.look(rollout), known.rollouts[rollout]
-    is_worth_a_record = is_news(verdict, rollout_row["phase"], rollout_row["said"])
+    verdict, undecided = known.look(rollout), known.undecided[rollout]
+    is_worth_a_record = is_news(verdict, undecided.phase, undecided.said)
     return [RecordVerdict(UUID(rollout), verdict, known.position)] if is_worth_a_record else []
 
 
 def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledge) -> list[Command]:
     """End the rollouts that compare an adapter with one that is no longer live."""
     return [
-        RollBackAdapter(UUID(rollout), reason, "comparison")
-        for rollout, row in known.rollouts.items()
-        if row["stable"] == stable and row["role"] == role
+        RollBackAdapter(UUID(id), reason, "comparison")
+        for id, rollout in known.undecided.items()
+        if rollout.stable == stable and rollout.role == role
     ]
 
 

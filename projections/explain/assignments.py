@@ -53,14 +53,13 @@ def trace_run(log: Lookup, run: UUID) -> Node:
     event = reveal(started.event, log.get_content)
     before = _Before(log, started.position)
     node = node_of(log, started)
-    node.text = (
-        f"run {run.hex[:8]} of {_task(log, event)} started by {node.actor}, role {event.role}: {_lane(event.lanes[0])}"
-    )
-    if is_imported(event.lanes[0]):
+    own, begin = event.lanes[0], f"run {run.hex[:8]} of {_task(log, event)} started by {node.actor}"
+    node.text = f"{begin}, role {event.role}: {_say_assignment(own)}"
+    if is_imported(own):
         node.text = f"run {run.hex[:8]} of {_task(log, event)} imported by {event.actor}, role {event.role}"
         node.children = [_import(log, started)]
     else:
-        node.children = [_explain(log, started, lane, before) for lane in event.lanes]
+        node.children = [_explain(log, started, assignment, before) for assignment in event.lanes]
     node.children += trace_corrections(log, run)
     return node
 
@@ -84,62 +83,64 @@ class _Before:
     """
 
     def __init__(self, log: Lookup, position: int) -> None:
-        self.lanes = Rollouts()
+        self.rollouts = Rollouts()
         self.live_since: dict[tuple[str, str | None], Placed] = {}
         for it in log.read(1, position - 1, ROLLOUT_TOPICS):
             role = getattr(it.event, "role", "")
-            stable = self.lanes.traffic(role).stable
-            self.lanes.apply(it.position, it.event)
-            if (live := self.lanes.traffic(role).stable) != stable:
+            stable = self.rollouts.traffic(role).stable
+            self.rollouts.apply(it.position, it.event)
+            if (live := self.rollouts.traffic(role).stable) != stable:
                 self.live_since[role, live] = it
 
 
-def _explain(log: Lookup, started: Placed, lane: Assignment, before: _Before) -> Node:
+def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Before) -> Node:
     """Why the role's steps in the run go where they go."""
-    event, role, own = started.event, lane["role"], f"role {lane['role']}"
+    event, role, own = started.event, assignment["role"], f"role {assignment['role']}"
     assert isinstance(event, TaskStarted)
     event = reveal(event, log.get_content)
-    data: dict[str, Any] = {**lane}
+    data: dict[str, Any] = {**assignment}
     node = Node("Draw", started.position, "", data)
-    if lane["arm"] == Arm.PINNED:
+    if assignment["arm"] == Arm.PINNED:
         within = f", in session {event.session}" if event.session else ""
-        node.text = f"{own}: pinned to {_name(lane['adapter'])} by {event.actor}{within}; no draw was made"
-        node.children = [trace_path(log, lane["adapter"], started.position)] if lane["adapter"] else []
+        node.text = f"{own}: pinned to {_name(assignment['adapter'])} by {event.actor}{within}; no draw was made"
+        node.children = [trace_path(log, assignment["adapter"], started.position)] if assignment["adapter"] else []
         return node
     if RECORDED in event.policy:
-        node.text = f"{own}: another program made it with {_name(lane['adapter'])}; no draw was made"
+        node.text = f"{own}: another program made it with {_name(assignment['adapter'])}; no draw was made"
         return node
-    if lane["rollout"] is None:
-        node.text = f"{own}: no rollout was under way, so all runs went to {_name(lane['adapter'])}"
-        if lane["adapter"] is None and role != event.role:
+    if assignment["rollout"] is None:
+        node.text = f"{own}: no rollout was under way, so all runs went to {_name(assignment['adapter'])}"
+        if assignment["adapter"] is None and role != event.role:
             node.text = f"{own}: no adapter of its own was live, so {_name(event.adapter)} makes its steps too"
-        node.children = _live(log, role, lane["adapter"], before)
+        node.children = _live(log, role, assignment["adapter"], before)
         return node
-    drawn, begin = _draw(log, started, lane, before)
+    drawn, begin = _draw(log, started, assignment, before)
     data |= drawn
-    node.text = f"{own}: {_say(drawn)}: {_lane(lane)}"
-    if lane["arm"] == Arm.CANARY and lane["adapter"] is not None:
-        node.children = [trace_path(log, lane["adapter"], begin[0].position - 1), *begin]
+    node.text = f"{own}: {_say(drawn)}: {_say_assignment(assignment)}"
+    if assignment["arm"] == Arm.CANARY and assignment["adapter"] is not None:
+        node.children = [trace_path(log, assignment["adapter"], begin[0].position - 1), *begin]
     else:
-        node.children = [*begin, *_live(log, role, lane["adapter"], before)]
+        node.children = [*begin, *_live(log, role, assignment["adapter"], before)]
     return node
 
 
-def _draw(log: Lookup, started: Placed, lane: Assignment, before: _Before) -> tuple[dict[str, Any], list[Node]]:
+def _draw(log: Lookup, started: Placed, assignment: Assignment, before: _Before) -> tuple[dict[str, Any], list[Node]]:
     """The draw's figures, and the events that made the traffic: the rollout's start and the share in force."""
-    event, rollout = started.event, lane["rollout"] or ""
+    event, rollout = started.event, assignment["rollout"] or ""
     assert isinstance(event, TaskStarted)
     history = [it for it in log.history(UUID(rollout)) if it.position < started.position]
     began = history[0].event
     assert isinstance(began, RolloutStarted)
     shares = [it for it in history if isinstance(it.event, (RolloutStarted, CanaryWeightSet))]
-    name = "canary_weight_percent" if lane["role"] == event.role else f"{lane['role']}.canary_weight_percent"
-    share = event.policy.get(name, before.lanes.state["rollouts"][rollout]["weight_percent"])
+    name = (
+        "canary_weight_percent" if assignment["role"] == event.role else f"{assignment['role']}.canary_weight_percent"
+    )
+    share = event.policy.get(name, before.rollouts.of(rollout).weight_percent)
     in_force = [it for it in shares if getattr(it.event, "weight_percent", None) == share][-1:]
     by_session = began.unit == "session" and event.session is not None
     seed = (event.session or "") if by_session else event.originator_id.hex
     fraction = draw(rollout, seed)
-    first = _first_of_session(log, started, lane["role"], rollout) if by_session else None
+    first = _first_of_session(log, started, assignment["role"], rollout) if by_session else None
     drawn = {
         "unit": "session" if by_session else "run",
         "drawn_by": seed,
@@ -149,7 +150,7 @@ def _draw(log: Lookup, started: Placed, lane: Assignment, before: _Before) -> tu
         "stable": began.stable,
         "canary": began.adapter,
         "follows": first,
-        "is_drawn_so": first is not None or arm_of(fraction, share) == lane["arm"],
+        "is_drawn_so": first is not None or arm_of(fraction, share) == assignment["arm"],
     }
     return drawn, [node_of(log, it) for it in dict.fromkeys((shares[0], *in_force))]
 
@@ -162,7 +163,7 @@ def _first_of_session(log: Lookup, started: Placed, role: str, rollout: str) -> 
         event = it.event
         if not isinstance(event, TaskStarted) or event.session != started.event.session:
             continue
-        if any((lane["role"], lane["rollout"]) == (role, rollout) for lane in event.lanes):
+        if any((each["role"], each["rollout"]) == (role, rollout) for each in event.lanes):
             return it.position
     return None
 
@@ -188,8 +189,8 @@ def _say(drawn: dict[str, Any]) -> str:
     return f"the hash of {of} in the rollout is {drawn['drawn']:.4f}, {side} {share}{odd}"
 
 
-def _lane(lane: Assignment) -> str:
-    return f"{lane['arm']} arm, {_name(lane['adapter'])}"
+def _say_assignment(assignment: Assignment) -> str:
+    return f"{assignment['arm']} arm, {_name(assignment['adapter'])}"
 
 
 def _name(adapter: str | None) -> str:

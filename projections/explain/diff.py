@@ -23,7 +23,7 @@ class Difference:
 def compare(before: State, after: State) -> Iterator[Difference]:
     """Every figure that differs, in the order in which things are told: settings, roles, adapters, ratings, runs."""
     old, new = dict(_figures(before)), dict(_figures(after))
-    for what in sorted({*old, *new}, key=lambda it: (ORDER.index(it[0]), it[1:])):
+    for what in sorted({*old, *new}, key=lambda key: (ORDER.index(key[0]), key[1:])):
         if old.get(what) != new.get(what):
             yield Difference(
                 ", ".join(filter(None, (_called(what[0], what[1]), *what[2:]))), old.get(what), new.get(what)
@@ -46,21 +46,27 @@ def _figures(state: State) -> Iterator[tuple[Key, Any]]:
         yield ("setting", key), value
     for role in ROLES:
         yield from _role(state, role)
-    for id, lane in state.lanes.state["rollouts"].items():
-        for figure in ("phase", "weight_percent", "verdict", "reason"):
-            yield ("rollout", f"of {lane['adapter']} ({id[:8]})", figure.replace("_", " ")), lane[figure]
+    for rollout in state.rollouts:
+        figures = {
+            "phase": rollout.phase,
+            "weight percent": rollout.weight_percent,
+            "verdict": rollout.verdict,
+            "reason": rollout.reason,
+        }
+        for figure, value in figures.items():
+            yield ("rollout", f"of {rollout.adapter} ({rollout.id[:8]})", figure), value
     for name, adapter in state.registry.adapters.items():
-        yield ("adapter", name, "status"), adapter["status"]
+        yield ("adapter", name, "status"), adapter.status
     for id, training in state.registry.trainings.items():
-        yield ("training", id[:8], "status"), training["status"]
+        yield ("training", id[:8], "status"), training.status
     for row in state.ratings.rows():
         for figure in ("ratings", "mean"):
             yield ("ratings", f"{row['adapter']} as {row['role']}", figure), row[figure]
     for row in state.metrics.rows():
         for figure in ("runs", "success"):
             yield ("runs", f"{row['adapter']} as {row['role']} ({row['arm']})", figure), row[figure]
-    for alert in state.alerts.rows():
-        yield ("alert", f"{alert['position']:012d}", alert["kind"]), "open" if alert["is_open"] else "closed"
+    for alert in state.alerts:
+        yield ("alert", f"{alert.position:012d}", alert.kind), "open" if alert.is_open else "closed"
 
 
 def _role(state: State, role: str) -> Iterator[tuple[Key, Any]]:
@@ -68,5 +74,5 @@ def _role(state: State, role: str) -> Iterator[tuple[Key, Any]]:
     yield ("role", role, "live"), traffic.stable
     yield ("role", role, "canary"), traffic.canary
     yield ("role", role, "canary's share, percent"), traffic.weight_percent if traffic.canary is not None else None
-    yield ("role", role, "cycle in flight"), state.lanes.cycle(role) is not None
+    yield ("role", role, "cycle in flight"), state.rollouts.cycle(role) is not None
     yield ("role", role, "mean of the window"), round(window.mean, 4) if window.ratings else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ...domain.events import (
     AdapterEvent,
@@ -29,6 +28,7 @@ from ...domain.rules.imported import is_imported
 from ...domain.rules.roles import lanes_counted
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm
+from ..state.registry import Adapter, Training
 from ..state.state import State, counts_imported
 from .sentences import describe
 
@@ -86,10 +86,10 @@ class Member:
     parent: str | None
     """The adapter that was live when its training was asked for; None is the base."""
     goes_on: bool
-    """Whether it went on from the parent's weights, and not anew from the base."""
+    """Whether its training went on from the parent's weights, and not from the base."""
     was_live: bool
-    training: dict[str, Any]
-    """As the registry has it: ``examples``, ``duration_s``, ``reason``."""
+    training: Training | None
+    """None for an adapter whose training the registry does not know."""
     gate: str
     """The gate's reason, empty without a judgement."""
     reason: str
@@ -103,12 +103,13 @@ TELLING = (TaskSucceeded, TaskFailed, TaskRated, ScheduleTicked, RolloutStarted,
 """After what a look at the canary may say something new."""
 
 
-class History(State):
-    """The state, and the way to it. ``follow`` it through the whole log from its first event."""
+class History:
+    """The way to the present state. ``follow`` it through the whole log from its first event."""
 
     def __init__(self, role: str, rollout: str | None = None, keys: frozenset[str] = frozenset()) -> None:
         """Of this role's ratings, of this rollout's canary, and with the changes of these settings marked."""
-        super().__init__()
+        self.state = State()
+        """As of the last event."""
         self.role, self.rollout, self.keys = role, rollout, keys
         self.ratings_given: list[Rating] = []
         self.means: list[Mean] = []
@@ -123,7 +124,7 @@ class History(State):
 
     def follow(self, position: int, event: Event) -> None:
         """Take in the next event."""
-        self.apply(position, event)
+        self.state.apply(position, event)
         self.last_time = event.time
         if isinstance(event, TaskRated):
             self._rate(position, event)
@@ -132,21 +133,24 @@ class History(State):
             self.marks.append(Mark(position, event.time, event.TOPIC, _of_adapter(event) + describe(event)))
         if isinstance(event, TrainingRequested):
             self._parents[event.originator_id.hex] = event.parent
-        if self.rollout in self.rollouts and isinstance(event, TELLING):
-            self._look(position, self.look(self.rollout))
+        if self.rollout is not None and self.rollout in self.state.undecided and isinstance(event, TELLING):
+            self._look(position, self.state.look(self.rollout))
         if isinstance(event, CanaryAssessed) and event.originator_id.hex == self.rollout:
             self.looks_recorded.append(Mark(position, event.time, event.TOPIC, describe(event)))
             self.verdicts.append(Verdict(event.verdict, event.reason, event.message, event.numbers))
 
     def _rate(self, position: int, event: TaskRated) -> None:
-        for lane in lanes_counted(event):
-            is_theirs = is_imported(lane) and counts_imported(self.policy, self.role, self.lanes.live(self.role))
-            if lane["role"] != self.role or (lane["arm"] == Arm.PINNED and not is_theirs):
+        policy, live = self.state.policy, self.state.rollouts.live(self.role)
+        for assignment in lanes_counted(event):
+            is_from_outside = is_imported(assignment) and counts_imported(policy, self.role, live)
+            if assignment["role"] != self.role or (assignment["arm"] == Arm.PINNED and not is_from_outside):
                 continue
-            self.ratings_given.append(Rating(position, event.stars, "stable" if is_theirs else lane["arm"]))
-            window = self.window(self.role)
-            if window.ratings and (is_theirs or lane["adapter"] == window.adapter):
-                threshold = self.policy.rating(self.role).threshold
+            self.ratings_given.append(
+                Rating(position, event.stars, Arm.STABLE if is_from_outside else assignment["arm"])
+            )
+            window = self.state.window(self.role)
+            if window.ratings and (is_from_outside or assignment["adapter"] == window.adapter):
+                threshold = policy.rating(self.role).threshold
                 self.means.append(Mean(position, window.mean, len(window.ratings), threshold, window.adapter))
 
     def _look(self, position: int, verdict: Verdict) -> None:
@@ -158,30 +162,29 @@ class History(State):
     @property
     def family(self) -> list[Member]:
         """The role's adapters, and its trainings without one, in the order they came."""
-        found = [
-            self._member(name, known) for name, known in self.registry.adapters.items() if known["role"] == self.role
-        ]
-        with_adapter = {known["training"] for known in self.registry.adapters.values()}
-        for id, training in self.registry.trainings.items():
-            if id not in with_adapter and training["role"] == self.role:
+        registry = self.state.registry
+        members = [self._member(adapter) for adapter in registry.adapters.values() if adapter.role == self.role]
+        with_adapter = {adapter.training for adapter in registry.adapters.values()}
+        for id, training in registry.trainings.items():
+            if id not in with_adapter and training.role == self.role:
                 member = Member(
-                    training["position"], None, training["status"], self._parents.get(id),
-                    training["lineage"] == "parent", False, training, "", training["reason"],
+                    training.position, None, training.status, self._parents.get(id), training.lineage == "parent", False,
+                    training, "", training.reason,
                 )  # fmt: skip
-                found.append(member)
-        return sorted(found, key=lambda member: member.position)
+                members.append(member)
+        return sorted(members, key=lambda member: member.position)
 
-    def _member(self, name: str, known: dict[str, Any]) -> Member:
+    def _member(self, adapter: Adapter) -> Member:
         return Member(
-            known["position"],
-            name,
-            known["status"],
-            known["parent"],
-            known["lineage"] == "parent",
-            name in self.lanes.once_live(self.role),
-            self.registry.trainings.get(known["training"], {}),
-            known["gate"]["reason"] if known["gate"] else "",
-            known["reason"],
+            adapter.position,
+            adapter.name,
+            adapter.status,
+            adapter.parent,
+            adapter.lineage == "parent",
+            adapter.name in self.state.rollouts.once_live(self.role),
+            self.state.registry.trainings.get(adapter.training),
+            adapter.gate.reason if adapter.gate is not None else "",
+            adapter.reason,
         )
 
 

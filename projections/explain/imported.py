@@ -2,60 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from ...domain.rules.imported import IMPORTED
+from ...domain.vocabulary import Arm
 from ..state.state import State, counts_imported
 from .sentences import count
 
 
-def summarize_imported(state: State, role: str) -> dict[str, Any] | None:
-    """The role's imported sessions, JSON-plain; None where there are none.
+@dataclass(frozen=True)
+class ImportedSummary:
+    """The imported sessions of one role."""
 
-    ``counts``: whether their ratings are in the role's window. ``lacks``: in words, what keeps them from being counted or
-    learnt from.
-    """
-    of_role = state.metrics.state.get(role, {})
-    arms = [arms["pinned"] for name, arms in of_role.items() if name.partition(":")[0] == IMPORTED and "pinned" in arms]
-    runs = sum(it["runs"] for it in arms)
-    if not runs:
+    sessions: int
+    succeeded: int
+    ratings: int
+    mean: float | None
+    """In [1, 5], to four places; None without ratings."""
+    steps: int
+    corrections: int
+    counts: bool
+    """Whether their ratings are in the role's window."""
+    lacks: list[str]
+    """In words, what keeps them from being counted or learnt from."""
+
+
+def summarize_imported(state: State, role: str) -> ImportedSummary | None:
+    """The role's imported sessions; None where there are none."""
+    counts = [
+        counts
+        for adapter, arm, counts in state.metrics.of_role(role)
+        if adapter.partition(":")[0] == IMPORTED and arm == Arm.PINNED
+    ]
+    sessions, rated = sum(each.runs for each in counts), state.ratings.sums(role, IMPORTED)
+    if not sessions:
         return None
-    rated = state.ratings.state.get(role, {}).get(IMPORTED, {"count": 0, "sum": 0})
-    found = {
-        "sessions": runs,
-        "succeeded": sum(it["succeeded"] for it in arms),
-        "ratings": rated["count"],
-        "mean": round(rated["sum"] / rated["count"], 4) if rated["count"] else None,
-        "steps": sum(it["steps"] for it in arms),
-        "corrections": sum(it["corrections"] for it in arms),
-        "counts": counts_imported(state.policy, role, state.lanes.live(role)),
-    }
-    return {**found, "lacks": [*_why_not_counted(state, role), *_lacks(found)]}
+    steps, corrections = sum(each.steps for each in counts), sum(each.corrections for each in counts)
+    return ImportedSummary(
+        sessions=sessions,
+        succeeded=sum(each.succeeded for each in counts),
+        ratings=rated.count,
+        mean=rated.mean,
+        steps=steps,
+        corrections=corrections,
+        counts=counts_imported(state.policy, role, state.rollouts.live(role)),
+        lacks=[*_why_not_counted(state, role), *_lacks(sessions - rated.count, steps, corrections)],
+    )
 
 
 def _why_not_counted(state: State, role: str) -> list[str]:
     if not state.policy.sessions(role).count:
         return [f"{role}.sessions.count is false ('grokputer settings set {role}.sessions.count true')"]
-    live = state.lanes.live(role)
+    live = state.rollouts.live(role)
     return [] if live is None else [f"{live} is live, and they count for the base alone"]
 
 
-def _lacks(found: dict[str, Any]) -> list[str]:
+def _lacks(unrated: int, steps: int, corrections: int) -> list[str]:
     lacks = []
-    if found["ratings"] < found["sessions"]:
-        missing = found["sessions"] - found["ratings"]
-        lacks.append(f"{missing} {'has' if missing == 1 else 'have'} no rating")
-    if not found["steps"]:
+    if unrated > 0:
+        lacks.append(f"{unrated} {'has' if unrated == 1 else 'have'} no rating")
+    if not steps:
         lacks.append("none has steps")
-    if not found["corrections"]:
+    if not corrections:
         lacks.append("none is corrected, so they give no examples of what to do instead")
     return lacks
 
 
-def describe_imported(role: str, found: dict[str, Any]) -> str:
+def describe_imported(role: str, summary: ImportedSummary) -> str:
     """The summary in one line."""
-    sessions = count(found["sessions"], "imported session")
-    does = "count" if found["sessions"] > 1 else "counts"
-    not_ = "do not count" if found["sessions"] > 1 else "does not count"
-    begin = f"{sessions} of role {role} {f'{does} for the base' if found['counts'] else not_}"
-    return f"{begin}: {'; '.join(found['lacks'])}" if found["lacks"] else begin
+    sessions = count(summary.sessions, "imported session")
+    does = "count" if summary.sessions > 1 else "counts"
+    not_ = "do not count" if summary.sessions > 1 else "does not count"
+    begin = f"{sessions} of role {role} {f'{does} for the base' if summary.counts else not_}"
+    return f"{begin}: {'; '.join(summary.lacks)}" if summary.lacks else begin

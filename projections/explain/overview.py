@@ -1,21 +1,17 @@
-"""How each role stands, and what its loop waits for: a sentence with numbers, computed from the state alone."""
+"""What each role's loop waits for: a sentence with numbers, computed from the state alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...domain.aggregates.role import RoleImprovement
 from ...domain.evidence.terms import trigger_terms
-from ...domain.rules.breach import Window, is_breach
-from ...domain.rules.roles import GOOD_STARS
+from ...domain.rules.breach import Window
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
-from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Arm, Decision, RolloutPhase, TrainingStatus
+from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, TrainingStatus
 from ..state.state import State
-from .imported import summarize_imported
-from .sentences import count
 
 RATINGS, WORKER, RUNS, TIME, PERSON = "ratings", "worker", "canary runs", "time", "person"
 """What a role can wait for."""
@@ -88,7 +84,7 @@ class RoleView:
     adapter: Adapter | None = None
     canary: Canary | None = None
     worker: str | None = None
-    """Who carries out what the log asks for right now, None where nobody does."""
+    """Who carries out what the log asks for right now; None without a worker."""
 
 
 def has_begun(view: RoleView) -> bool:
@@ -205,116 +201,34 @@ def view_role(state: State, improvement: RoleImprovement, role: str, worker: str
 
 def _in_flight(state: State, role: str) -> tuple[Training | None, Adapter | None]:
     """The training of the role's open cycle, and the adapter that came of it."""
-    cycle = state.lanes.cycle(role)
-    trainings = state.registry.trainings
-    key = next((key for key, it in trainings.items() if cycle is not None and it["cycle"] == cycle["opened_by"]), None)
-    if key is None:
+    cycle, registry = state.rollouts.cycle(role), state.registry
+    if cycle is None:
         return None, None
-    known = trainings[key]
-    training = Training(known["status"], known["position"], known["step"], known["steps"])
-    made = ((name, it["status"]) for name, it in state.registry.adapters.items() if it["training"] == key)
-    return training, next((Adapter(name, status) for name, status in made), None)
+    known = next((it for it in registry.trainings.values() if it.cycle == cycle.opened_by), None)
+    if known is None:
+        return None, None
+    training = Training(known.status, known.position, known.step, known.steps)
+    made = next((adapter for adapter in registry.adapters.values() if adapter.training == known.id), None)
+    return training, Adapter(made.name, made.status) if made is not None else None
 
 
 def _rollout(state: State, role: str) -> Canary | None:
-    key = state.traffic(role).rollout
-    if key is None:
+    id = state.traffic(role).rollout
+    if id is None:
         return None
-    rollout = state.lanes.state["rollouts"][key]
-    said = rollout["said"]
-    asks = said is not None and (said[0] == Decision.PROMOTE or said[2] is not None)
-    return Canary(rollout["adapter"], rollout["weight_percent"], rollout["phase"], state.look(key), asks)
+    rollout = state.rollouts.of(id)
+    last = rollout.said
+    asks = last is not None and (last.verdict == Decision.PROMOTE or last.next_weight_percent is not None)
+    return Canary(rollout.adapter, rollout.weight_percent, rollout.phase, state.look(id), asks)
 
 
 def worker_task(state: State) -> str:
     """What a worker does next, or is doing: a training, a proof or a gate. Empty where there is none of them."""
     for key, training in state.registry.trainings.items():
-        if training["status"] in OPEN_TRAININGS:
-            done = f", step {training['step']} of {training['steps']}" if training["steps"] else ""
-            return f"training {key[:8]} for role {training['role']}{done}"
+        if training.status in OPEN_TRAININGS:
+            done = f", step {training.step} of {training.steps}" if training.steps else ""
+            return f"training {key[:8]} for role {training.role}{done}"
     for name, adapter in state.registry.adapters.items():
-        if adapter["status"] in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN) and not state.policy.is_remote:
-            return f"the {'proof' if adapter['status'] == 'registered' else 'gate'} of {name}"
+        if adapter.status in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN) and not state.policy.is_remote:
+            return f"the {'proof' if adapter.status == AdapterStatus.REGISTERED else 'gate'} of {name}"
     return ""
-
-
-def describe_role(state: State, view: RoleView) -> dict[str, Any]:
-    """One role, JSON-plain."""
-    role, window, policy = view.role, view.window, view.policy
-    traffic, cycle = state.traffic(role), state.lanes.cycle(role)
-    arms = [
-        counts
-        for adapters in state.metrics.state.get(role, {}).values()
-        for arm, counts in adapters.items()
-        if arm != Arm.PINNED
-    ]
-    imported = summarize_imported(state, role)
-    added = imported if imported is not None and policy.sessions(role).count else {"sessions": 0, "succeeded": 0}
-    ran = sum(counts["runs"] for counts in arms) + added["sessions"]
-    succeeded = sum(counts["succeeded"] for counts in arms) + added["succeeded"]
-    size, unattributed = policy.rating(role).window, state.ratings.unattributed(role, traffic.stable)
-    return {
-        "role": role,
-        "live": traffic.stable,
-        "window": {
-            "count": len(window.ratings),
-            "mean": round(window.mean, 4) if window.ratings else None,
-            "size": size,
-            "minimum": policy.rating(role).minimum,
-            "threshold": policy.rating(role).threshold,
-            "is_breach": is_breach(window, policy),
-            "unattributed": unattributed,
-            **_bounds(window, state.ratings.with_unattributed(role, traffic.stable, size), succeeded < ran),
-        },
-        "canary": _describe_canary(state, traffic.rollout),
-        "cycle": {"position": cycle["position"], "stage": _stage(view)} if cycle is not None else None,
-        "last_outcome": state.lanes.state["roles"].get(role, {}).get("last_outcome"),
-        "has_begun": has_begun(view),
-        "waits_for": asdict(waits_for(view)),
-        "runs": ran,
-        "success": round(succeeded / ran, 4) if ran else None,
-        "imported": imported,
-    }
-
-
-def _bounds(window: Window, with_unattributed: Sequence[int], has_failures: bool) -> dict[str, Any]:
-    """The least that the mean can be, and in words what the window leaves out.
-
-    A good rating counts for every role that made a step in the run, a low one for the role at fault alone. So a low rating
-    of a run of several roles that nobody attributed is missing from each window, and the mean is an upper bound. The lower
-    one counts all of them against the role (Manski's bounds of a mean with values missing not at random).
-    """
-    stars = [stars for _, stars in window.ratings]
-    if not with_unattributed:
-        return {"least_mean": None, "note": ""}
-    blamed = sum(with_unattributed) / len(with_unattributed)
-    least, note = round(min(blamed, window.mean) if stars else blamed, 4), ""
-    if not stars or blamed < window.mean:
-        note = f"low ratings of runs of several roles are attributed to none; with all of them the mean is {blamed:.2f}"
-    elif min(stars) >= GOOD_STARS and has_failures:
-        note = f"{count(len(stars), 'rating')} of good runs alone; no low one of its failed runs is attributed to it"
-    return {"least_mean": least, "note": note}
-
-
-def _describe_canary(state: State, rollout: str | None) -> dict[str, Any] | None:
-    """The rollout under way, with what a look at its canary says now."""
-    if rollout is None:
-        return None
-    lane, look = state.lanes.state["rollouts"][rollout], state.look(rollout)
-    known = {key: lane[key] for key in ("adapter", "weight_percent", "phase", "started", "position")}
-    return {**known, "verdict": look.verdict, "reason": look.reason, "message": look.message}
-
-
-def _stage(view: RoleView) -> str:
-    """How far the cycle is: the state of its training, then the proof, the gate, then the canary."""
-    if view.canary is not None:
-        return f"canary {view.canary.phase}"
-    if view.training is None:
-        return "opened"
-    if view.adapter is not None:
-        said = view.adapter.status
-        return {"registered": "to be proven", "proven": "proven, at the gate"}.get(said, said)
-    training = view.training
-    if training.status == TrainingStatus.TRAINING and training.steps:
-        return f"training, step {training.step} of {training.steps}"
-    return "training requested" if training.status == TrainingStatus.REQUESTED else training.status

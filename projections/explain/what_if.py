@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -27,9 +27,9 @@ from ...domain.events import (
 )
 from ...domain.process.improvement import UNIT, rollout_terms
 from ...domain.rules.breach import is_breach
-from ...domain.settings.settings import ROLES, Policy, without_role
-from ...domain.verdict import Verdict
+from ...domain.settings.settings import ROLES, without_role
 from ...domain.vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase
+from ..state.rollouts import Rollout
 from ..state.state import State
 
 IMAGINED = "what-if"
@@ -50,8 +50,8 @@ class Moment:
     message: str
 
 
-class WhatIf(State):
-    """The state under another policy, and what it would have led to.
+class WhatIf:
+    """What would have been decided under other settings. ``imagine`` the whole log from its first event.
 
     Runs, ratings, trainings, adapters and shares of the traffic stay as they are recorded. A breach that the record has no
     training for counts as a cycle that ended at once, so that the cooldown follows it; any other ends with the recorded cycle.
@@ -62,34 +62,27 @@ class WhatIf(State):
 
     def __init__(self, changed: Mapping[str, Any], breached_at: Mapping[str | None, int] | None = None) -> None:
         """``breached_at``: the references of the events that recorded breaches followed from, and the breaches' positions."""
-        super().__init__()
+        self.state = State(changed)
+        """As of the last event, with the changed settings in force."""
         self.changed, self.breached_at = dict(changed), breached_at or {}
         self.roles = {role: RoleImprovement(role_id(role)) for role in ROLES}
-        self.said: dict[str, Moment] = {}
-        """By rollout, what was said of its canary first, since it began or was resumed, that ends or pauses it."""
-        self._said_at: dict[str, tuple[int, str]] = {}
-        """By rollout, the position and the reference of the event after which that was said."""
+        self.decided: dict[str, Moment] = {}
+        """By rollout, the first imagined decision since it began or was resumed that ends or pauses it."""
+        self._decided_after: dict[str, tuple[int, str]] = {}
+        """By rollout, the position and the reference of the event that the decision followed from."""
         self._assessed: dict[str, CanaryAssessed] = {}
         """By rollout, the record's last look."""
         self._as_recorded: set[str] = set()
         """The rollouts that are judged as they were in the record."""
         self._looked: dict[str, datetime] = {}
 
-    @property
-    def policy(self) -> Policy:
-        """The recorded settings under those that are imagined: what is imagined for all roles holds for each."""
-        if self._policy is None:
-            kept = {key: value for key, value in self.settings.items() if without_role(key) not in self.changed}
-            self._policy = Policy({**kept, **self.changed})
-        return self._policy
-
     def imagine(self, position: int, event: Event) -> Iterator[Moment]:
         """Take in the next event, and tell what was and what would have been decided."""
         if isinstance(event, RolloutStarted):
             event = self._start(event)
-        if isinstance(event, AdapterPromoted | AdapterRolledBack) and event.originator_id.hex in self.rollouts:
+        if isinstance(event, AdapterPromoted | AdapterRolledBack) and event.originator_id.hex in self.state.undecided:
             yield from self._end(position, event)
-        self.apply(position, event)
+        self.state.apply(position, event)
         match event:
             case RatingThresholdBreached():
                 yield Moment(position, event.time, event.role, event.adapter, "breach", True, _message(event))
@@ -99,7 +92,7 @@ class WhatIf(State):
                 role = self.roles[event.role]
                 role.close(event.role, event.outcome, event.detail, event.total, Context(event.time, IMAGINED))
             case TaskRated():
-                yield from self._breaches(position, event, [lane["role"] for lane in event.lanes])
+                yield from self._breaches(position, event, [each["role"] for each in event.lanes])
                 self._look(position, event)
             case TaskSucceeded() | TaskFailed():
                 self._look(position, event)
@@ -112,11 +105,11 @@ class WhatIf(State):
             case RolloutPaused():
                 yield from self._pause(position, event)
             case RolloutResumed() if event.originator_id.hex in self._as_recorded:
-                self.said.pop(event.originator_id.hex, None)
+                self.decided.pop(event.originator_id.hex, None)
 
     def _start(self, event: RolloutStarted) -> RolloutStarted:
         """The rollout as it would have been judged; as it is recorded where nothing that is imagined bears on it."""
-        rule, terms = rollout_terms(self.policy, event.role)
+        rule, terms = rollout_terms(self.state.policy, event.role)
         # Who was drawn is in the record, so another unit of randomization cannot be imagined.
         bears = any(key.startswith("canary.") and key != UNIT for key in map(without_role, self.changed))
         if not bears or (rule == event.rule == "sequential" and terms == event.terms):
@@ -124,59 +117,58 @@ class WhatIf(State):
             return event
         return RolloutStarted(**{**vars(event), "rule": rule, "terms": terms})
 
-    def _breaches(self, position: int, event: Event, roles: Any) -> Iterator[Moment]:
+    def _breaches(self, position: int, event: Event, roles: Iterable[str]) -> Iterator[Moment]:
         context = Context(event.time, IMAGINED, event.reference)
         for name in roles:
-            role, window = self.roles[name], self.window(name)
-            if not is_breach(window, self.policy):
+            role, window, policy = self.roles[name], self.state.window(name), self.state.policy
+            if not is_breach(window, policy):
                 continue
-            role.look(window, self.policy, context)
+            role.look(window, policy, context)
             for breach in role.collect_events():
                 if isinstance(breach, RatingThresholdBreached):
                     at = self.breached_at.get(event.reference, position)
                     yield Moment(at, event.time, name, window.adapter, "breach", False, _message(breach))
-                    if self.lanes.cycle(name) is None and event.reference not in self.breached_at:
+                    if self.state.rollouts.cycle(name) is None and event.reference not in self.breached_at:
                         role.close(name, CycleOutcome.DECLINED, "nothing was trained", window.total, context)
                         role.collect_events()
 
     def _look(self, position: int, event: Event) -> None:
         """Look at each canary: where the record looks, or by other terms after every event or when its interval has passed."""
-        for rollout, lane in self.rollouts.items():
-            if rollout in self.said or not self._is_looked_at(rollout, lane, event):
+        for id, rollout in self.state.undecided.items():
+            is_as_recorded = id in self._as_recorded
+            if id in self.decided or not self._is_looked_at(rollout, event):
                 continue
-            is_ready = rollout in self._as_recorded or lane["rule"] == "sequential"
-            interval = 0.0 if is_ready else self.policy.canary(lane["role"]).interval_s
-            before = self._looked.get(rollout)
+            is_ready = is_as_recorded or rollout.rule == "sequential"
+            interval = 0.0 if is_ready else self.state.policy.canary(rollout.role).interval_s
+            before = self._looked.get(id)
             if before is not None and 0 <= (event.time - before).total_seconds() < interval:
                 continue
-            self._looked[rollout] = event.time
-            verdict = self.look(rollout)
-            is_halted = (
-                rollout in self._as_recorded
-                and lane["phase"] == RolloutPhase.PAUSED
-                and verdict.verdict != Decision.ROLL_BACK
-            )
+            self._looked[id] = event.time
+            verdict = self.state.look(id)
+            is_paused = is_as_recorded and rollout.phase == RolloutPhase.PAUSED
+            is_halted = is_paused and verdict.verdict != Decision.ROLL_BACK
             if verdict.verdict != Decision.HOLD and not is_halted:
-                self.said[rollout] = self._moment(position, event, lane, verdict)
-                self._said_at[rollout] = (position, event.reference)
+                self.decided[id] = _moment(position, event.time, rollout, verdict.verdict, verdict.message)
+                self._decided_after[id] = (position, event.reference)
 
-    def _is_looked_at(self, rollout: str, lane: Mapping[str, Any], event: Event) -> bool:
+    def _is_looked_at(self, rollout: Rollout, event: Event) -> bool:
         """Whether a look follows from the event, as ``domain.improvement`` has it where the canary is judged as recorded."""
+        is_as_recorded = rollout.id in self._as_recorded
         if isinstance(event, CanaryAssessed):  # a look that the record made, wherever it came from
-            return rollout in self._as_recorded and event.originator_id.hex == rollout
-        if rollout not in self._as_recorded or isinstance(event, ScheduleTicked):
+            return is_as_recorded and event.originator_id.hex == rollout.id
+        if not is_as_recorded or isinstance(event, ScheduleTicked):
             return True
         assert isinstance(event, TaskRated | TaskSucceeded | TaskFailed)
         is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
-        is_of_it = any(it["rollout"] == rollout for it in event.lanes)
-        return is_of_it and (is_critical or lane["rule"] == "sequential")
+        is_of_rollout = any(each["rollout"] == rollout.id for each in event.lanes)
+        return is_of_rollout and (is_critical or rollout.rule == "sequential")
 
     def _end(self, position: int, event: AdapterPromoted | AdapterRolledBack) -> Iterator[Moment]:
         """The recorded end of a rollout, and what is imagined of it."""
         rollout = event.originator_id.hex
         kind = Decision.PROMOTE if isinstance(event, AdapterPromoted) else Decision.ROLL_BACK
         yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
-        said = self.said.get(rollout) or self.undecided(position, event.time, rollout)
+        said = self.decided.get(rollout) or self._undecided(position, event.time, rollout)
         yield self._beside(position, event, said, kind)
 
     def _pause(self, position: int, event: RolloutPaused) -> Iterator[Moment]:
@@ -190,35 +182,36 @@ class WhatIf(State):
             else "pause"
         )
         yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
-        said = self.said.get(rollout)
+        said = self.decided.get(rollout)
         if rollout in self._as_recorded and said is not None and said.kind == kind:
-            yield self._beside(position, event, self.said.pop(rollout), kind)
+            yield self._beside(position, event, self.decided.pop(rollout), kind)
 
     def _beside(self, position: int, event: Event, said: Moment, kind: str) -> Moment:
         """What was said, at the position of the recorded decision where that is the same and followed from the same event."""
         assessed = self._assessed.get(event.originator_id.hex)
         if assessed is None or event.caused_by != assessed.reference or said.kind != kind:
             return said
-        after, reference = self._said_at.get(event.originator_id.hex, (0, ""))
+        after, reference = self._decided_after.get(event.originator_id.hex, (0, ""))
         # Earlier programs named the event after which they looked as the look's cause.
         is_same = after == assessed.up_to or reference in (assessed.caused_by, assessed.reference)
         return replace(said, position=position) if is_same else said
 
-    def undecided(self, position: int, time: datetime, rollout: str) -> Moment:
+    def _undecided(self, position: int, time: datetime, id: str) -> Moment:
         """What is imagined of a canary that nothing has ended yet."""
-        lane, verdict = self.rollouts[rollout], self.look(rollout)
-        return Moment(
-            position, time, lane["role"], lane["adapter"], "undecided", False, f"{verdict.reason}: {verdict.message}"
-        )
-
-    def _moment(self, position: int, event: Event, lane: Mapping[str, Any], verdict: Verdict) -> Moment:
-        return Moment(position, event.time, lane["role"], lane["adapter"], verdict.verdict, False, verdict.message)
+        verdict = self.state.look(id)
+        return _moment(position, time, self.state.rollouts.of(id), "undecided", f"{verdict.reason}: {verdict.message}")
 
     def rest(self) -> Iterator[Moment]:
         """What is imagined of the rollouts that the record has not ended."""
-        for rollout in self.rollouts:
-            assert self.lanes.time is not None, "there is a rollout"
-            yield self.said.get(rollout) or self.undecided(self.position, self.lanes.time, rollout)
+        for id in self.state.undecided:
+            time = self.state.rollouts.time
+            assert time is not None, "there is a rollout"
+            yield self.decided.get(id) or self._undecided(self.state.position, time, id)
+
+
+def _moment(position: int, time: datetime, rollout: Rollout, kind: str, message: str) -> Moment:
+    """An imagined moment of the rollout."""
+    return Moment(position, time, rollout.role, rollout.adapter, kind, False, message)
 
 
 def _reason(event: AdapterPromoted | AdapterRolledBack | RolloutPaused) -> str:

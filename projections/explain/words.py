@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from ...domain.events import Event
 from ...domain.events.base import CONTENT, KEY
+from ..state.alerts import Alert
 
 ERASED = "(erased)"
 """Stands where words were erased."""
@@ -28,7 +31,7 @@ def say_words(value: T, content: Content, erased: str | None = ERASED) -> T:
         if KEY.fullmatch(value):
             found = content(value) or erased or value
         elif CONTENT in value:
-            found = KEY.sub(lambda it: _one_line(content(it[0]) or erased or it[0]), value)
+            found = KEY.sub(lambda key: _one_line(content(key[0]) or erased or key[0]), value)
     elif isinstance(value, dict):
         found = {key: say_words(inner, content, erased) for key, inner in value.items()}
     elif isinstance(value, tuple | list):
@@ -45,10 +48,11 @@ def reveal(event: E, content: Content) -> E:
     return type(event)(**{**vars(event), **shown})
 
 
-def say_alert(row: dict[str, Any], content: Content) -> dict[str, Any]:
-    """A row of the alerts with words in place of content keys."""
-    return {**say_words(row, content, None), "by": say_words(row["by"], content)}
+def say_alert(alert: Alert, content: Content) -> Alert:
+    """The alert with words in place of content keys."""
+    row = alert.to_json()
+    return msgspec.convert({**say_words(row, content, None), "by": say_words(alert.by, content)}, Alert)
 
 
 def _one_line(words: str) -> str:
-    return " ".join("".join(it if it.isprintable() else " " for it in words).split())
+    return " ".join("".join(character if character.isprintable() else " " for character in words).split())

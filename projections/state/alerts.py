@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
+
+from msgspec import field
 
 from ...domain.aggregates.alert import CHANNELS, NOTES, alert_id, delivery_id, notice_of
 from ...domain.events import (
@@ -29,7 +30,9 @@ from ...domain.events import (
     WeightsMissed,
 )
 from ...domain.settings.settings import Policy
+from ...domain.vocabulary import DeliveryStatus
 from .ratings import BASE
+from .shards import SavedParts, StateValue, encode
 
 AFTER_A_CYCLE = ("canary failed", "rolled back", "rollout ended", "adapter rejected", "training failed")
 """Alerts that a new cycle of the role deals with, or another adapter that goes live."""
@@ -48,8 +51,74 @@ class PendingDelivery:
     due: datetime
 
 
+class Delivery(StateValue):
+    """How far an alert, or the word that it is resolved, is by one channel."""
+
+    id: str
+    """What is sent with every attempt, so that a receiver knows the delivery again."""
+    status: DeliveryStatus
+    attempts: int
+    due: str
+    """Of the next attempt."""
+    said: str
+    """The answer to the last attempt, or why it failed; empty before the first."""
+    time: str | None
+    """Of the last attempt."""
+
+
+class Resolution(StateValue):
+    """The end of an alert."""
+
+    position: int
+    time: str
+    message: str
+    deliveries: dict[str, Delivery]
+    """By channel: the word that the alert is resolved."""
+
+
+class ExpectedAlert(StateValue):
+    """What makes an alert open: what it is about, and whether that goes on."""
+
+    kind: str
+    role: str
+    adapter: str | None
+    is_open: bool
+
+
+class Alert(StateValue):
+    """One alert."""
+
+    position: int
+    reference: str
+    """Of the event that raised it."""
+    time: str
+    kind: str
+    severity: str
+    role: str
+    adapter: str | None
+    message: str
+    by: str
+    """As in ``AlertRaised``."""
+    is_open: bool
+    """Whether no later event has dealt with what it is about."""
+    deliveries: dict[str, Delivery]
+    """By channel."""
+    resolved: Resolution | None = None
+
+    @property
+    def uuid(self) -> UUID:
+        """The id of its aggregate."""
+        return UUID(self.reference.partition("/")[0])
+
+
+class _Saved(StateValue):
+    raised: list[Alert] = field(default_factory=list)
+    expected: dict[str, ExpectedAlert] = field(default_factory=dict)
+    low: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
 class Alerts:
-    """Fold of the alerts, by their position in the log, in the order they came.
+    """Fold of the alerts. Its items are all that were raised, oldest first.
 
     What an alert is about may be over before the alert is stored, so each is expected, by its id, from its cause on.
     """
@@ -60,10 +129,32 @@ class Alerts:
         WeightsMissed, WeightsFound,
     )  # fmt: skip
 
-    def __init__(self, state: dict[str, Any] | None = None) -> None:
-        self.state: dict[str, Any] = state if state is not None else {"raised": {}, "expected": {}, "low": {}}
+    def __init__(self) -> None:
+        self._raised: list[Alert] = []
+        self._expected: dict[str, ExpectedAlert] = {}
+        """By the id of the alert, hex, until it is raised."""
+        self._low: dict[str, dict[str, int]] = {}
+        """By role and adapter version, the position of the rating with which its mean fell too low."""
         self._over: tuple[int, list[tuple[UUID, str]]] = (0, [])
         """The position of the last event that ended alerts, and those alerts."""
+
+    @classmethod
+    def load(cls, saved: SavedParts) -> Alerts:
+        """Those that ``parts`` gave."""
+        alerts, known = cls(), saved.one("alerts", _Saved)
+        alerts._raised, alerts._expected, alerts._low = known.raised, known.expected, known.low
+        return alerts
+
+    def parts(self) -> dict[str, bytes]:
+        """What is saved of the fold."""
+        return {"alerts": encode(_Saved(self._raised, self._expected, self._low))}
+
+    def __iter__(self) -> Iterator[Alert]:
+        return iter(self._raised)
+
+    def open(self) -> Iterator[Alert]:
+        """The alerts that no later event has dealt with."""
+        return (alert for alert in self._raised if alert.is_open)
 
     def apply(self, position: int, event: Event, policy: Policy) -> None:
         """Follow one event; ``policy`` is what was in force at it."""
@@ -75,10 +166,7 @@ class Alerts:
             case AlertDelivered() | AlertDeliveryFailed():
                 self._note(event)
             case PolicyChanged():
-                off = [it for it, key in CHANNELS.items() if key == event.key and event.new is None]
-                for _, channel, delivery in self._deliveries():
-                    if channel in off and delivery["status"] == "owed":
-                        delivery["status"] = "turned off"
+                self._turn_off(event)
             case RatingThresholdBreached() | CycleOpened():
                 self._close(position, event.role, AFTER_A_CYCLE)
             case CycleClosed():
@@ -88,7 +176,7 @@ class Alerts:
             case AdapterPromoted():
                 self._close(position, event.role, (*OF_A_ROLLOUT, *AFTER_A_CYCLE, "low mean"))
                 self._close(position, event.role, ("weights missing",), event.replaced or BASE)
-                self.state["low"].pop(event.role, None)
+                self._low.pop(event.role, None)
             case AdapterRolledBack():
                 self._close(position, event.role, OF_A_ROLLOUT)
                 self._close(position, event.role, ("low mean", "weights missing"), event.adapter)
@@ -98,11 +186,11 @@ class Alerts:
             self._expect(event.reference, notice.kind, notice.role, notice.adapter)
 
     def note_mean(self, position: int, rating: str, role: str, adapter: str | None, is_low: bool) -> None:
-        """Follow the mean of the role's live adapter after a rating: where it fell, until it is no longer low.
+        """Follow the mean of the role's live adapter after a rating: from where it fell until it is no longer low.
 
         ``rating`` is the reference of the rating, which stands at the position.
         """
-        versions = self.state["low"].setdefault(role, {})
+        versions = self._low.setdefault(role, {})
         if is_low:
             if versions.setdefault(adapter or BASE, position) == position:
                 self._expect(rating, "low mean", role, adapter)
@@ -110,129 +198,126 @@ class Alerts:
             self._close(position, role, ("low mean",))
 
     def over(self, position: int) -> list[tuple[UUID, str]]:
-        """The alerts that the event at the position ended, the last that was applied: the id and the role of each."""
+        """The alerts that the event at the position, the last that was applied, ended: the id and the role of each."""
         return self._over[1] if self._over[0] == position else []
 
     def fell_at(self, role: str, adapter: str | None) -> int | None:
         """The position of the rating with which the version's mean fell too low; None while it is not."""
-        found: int | None = self.state["low"].get(role, {}).get(adapter or BASE)
-        return found
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per alert, oldest first, JSON-plain."""
-        raised = sorted(self.state["raised"].items(), key=lambda it: int(it[0]))
-        return [{"position": int(position), **alert} for position, alert in raised]
+        return self._low.get(role, {}).get(adapter or BASE)
 
     def owed(self) -> list[PendingDelivery]:
         """What is still to be delivered, what is due first at the head."""
         owed = [
-            PendingDelivery(position, channel, datetime.fromisoformat(delivery["due"]))
+            PendingDelivery(position, channel, datetime.fromisoformat(delivery.due))
             for position, channel, delivery in self._deliveries()
-            if delivery["status"] == "owed"
+            if delivery.status == DeliveryStatus.OWED
         ]
         waiting = [  # that an alert is over is told after the alert itself
-            (row["resolved"]["position"], channel)
-            for row in self.rows()
-            for channel in (row["resolved"] or {"deliveries": ()})["deliveries"]
-            if row["deliveries"][channel]["status"] == "owed"
+            (alert.resolved.position, channel)
+            for alert in self._raised
+            if alert.resolved is not None
+            for channel in alert.resolved.deliveries
+            if alert.deliveries[channel].status == DeliveryStatus.OWED
         ]
-        found = [it for it in owed if (it.position, it.channel) not in waiting]
-        return sorted(found, key=lambda it: (it.due, it.position))
+        ready = [delivery for delivery in owed if (delivery.position, delivery.channel) not in waiting]
+        return sorted(ready, key=lambda delivery: (delivery.due, delivery.position))
 
     def _expect(self, cause: str, kind: str, role: str, adapter: str | None) -> None:
         if kind not in NOTES:
-            expected = {"kind": kind, "role": role, "adapter": adapter, "is_open": True}
-            self.state["expected"][alert_id(cause, kind, role).hex] = expected
+            self._expected[alert_id(cause, kind, role).hex] = ExpectedAlert(kind, role, adapter, True)
 
     def _raise(self, position: int, event: AlertRaised, policy: Policy) -> None:
         # A channel that is turned on later owes nothing of what was raised before; nor does any what stands in a
         # rollout's history, which is from before there were channels.
         on = [*policy.channels.targets] if event.originator_version == 1 else []
-        expected = self.state["expected"].pop(event.originator_id.hex, None)
-        is_over = event.kind in NOTES or (expected is not None and not expected["is_open"])
-        self.state["raised"][str(position)] = {
-            "reference": event.reference,
-            "time": event.time.isoformat(),
-            "kind": event.kind,
-            "severity": event.severity,
-            "role": event.role,
-            "adapter": event.adapter,
-            "message": event.message,
-            "by": event.by,
-            "is_open": not is_over,
-            "deliveries": {it: _owed(event, it) for it in on},
-            "resolved": None,
-        }
+        expected = self._expected.pop(event.originator_id.hex, None)
+        is_over = event.kind in NOTES or (expected is not None and not expected.is_open)
+        alert = Alert(
+            position=position,
+            reference=event.reference,
+            time=event.time.isoformat(),
+            kind=event.kind,
+            severity=event.severity,
+            role=event.role,
+            adapter=event.adapter,
+            message=event.message,
+            by=event.by,
+            is_open=not is_over,
+            deliveries={channel: _owed(event, channel) for channel in on},
+        )
+        self._raised.append(alert)
 
     def _resolve(self, position: int, event: AlertResolved, policy: Policy) -> None:
-        """It is over: each channel that was told of it, or is to be told, owes the word."""
-        alert = self._alert(event)
+        """It is over: each channel that has told of it, or will, owes the word."""
+        alert, told = self._alert(event), (DeliveryStatus.OWED, DeliveryStatus.DELIVERED)
         on = [
             channel
-            for channel, delivery in alert["deliveries"].items()
-            if delivery["status"] in ("owed", "delivered") and channel in policy.channels.targets
+            for channel, delivery in alert.deliveries.items()
+            if delivery.status in told and channel in policy.channels.targets
         ]
-        alert["resolved"] = {
-            "position": position,
-            "time": event.time.isoformat(),
-            "message": event.message,
-            "deliveries": {it: _owed(event, it) for it in on},
-        }
+        deliveries = {channel: _owed(event, channel) for channel in on}
+        alert.resolved = Resolution(position, event.time.isoformat(), event.message, deliveries)
 
-    def _alert(self, event: Event) -> dict[str, Any]:
+    def _alert(self, event: Event) -> Alert:
         reference = f"{event.originator_id}/1"
-        found: dict[str, Any] = next(it for it in self.state["raised"].values() if it["reference"] == reference)
-        return found
+        return next(alert for alert in self._raised if alert.reference == reference)
 
     def _note(self, event: AlertDelivered | AlertDeliveryFailed) -> None:
         """An attempt: it arrived, or is made again, or is given up."""
         alert = self._alert(event)
-        delivery, resolved = alert["deliveries"][event.channel], alert["resolved"]
-        is_first = delivery["id"] == event.delivery
+        delivery, later = alert.deliveries[event.channel], {} if alert.resolved is None else alert.resolved.deliveries
+        is_first = delivery.id == event.delivery
         if not is_first:
-            delivery = resolved["deliveries"][event.channel]
-        delivery["attempts"], delivery["time"] = event.attempt, event.time.isoformat()
+            delivery = later[event.channel]
+        delivery.attempts, delivery.time = event.attempt, event.time.isoformat()
         if isinstance(event, AlertDelivered):
-            delivery["status"], delivery["said"] = "delivered", event.answer
+            delivery.status, delivery.said = DeliveryStatus.DELIVERED, event.answer
             return
-        delivery["said"] = event.reason
-        if event.again_in_s is None:
-            delivery["status"] = "given up"
-            if is_first and resolved is not None and event.channel in resolved["deliveries"]:
-                resolved["deliveries"][event.channel]["status"] = (
-                    "not needed"  # what never arrived need not be called off
-                )
-        else:
-            delivery["due"] = (event.time + timedelta(seconds=event.again_in_s)).isoformat()
+        delivery.said = event.reason
+        if event.again_in_s is not None:
+            delivery.due = (event.time + timedelta(seconds=event.again_in_s)).isoformat()
+            return
+        delivery.status = DeliveryStatus.GIVEN_UP
+        if is_first and event.channel in later:  # what never arrived need not be called off
+            later[event.channel].status = DeliveryStatus.NOT_NEEDED
 
-    def _deliveries(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    def _turn_off(self, event: PolicyChanged) -> None:
+        """A channel whose setting is unset owes nothing more."""
+        off = [channel for channel, key in CHANNELS.items() if key == event.key and event.new is None]
+        for _, channel, delivery in self._deliveries() if off else ():
+            if channel in off and delivery.status == DeliveryStatus.OWED:
+                delivery.status = DeliveryStatus.TURNED_OFF
+
+    def _deliveries(self) -> Iterator[tuple[int, str, Delivery]]:
         """Each delivery with the position of what it tells and its channel."""
-        for position, alert in self.state["raised"].items():
-            for channel, delivery in alert["deliveries"].items():
-                yield int(position), channel, delivery
-            if (resolved := alert["resolved"]) is not None:
-                for channel, delivery in resolved["deliveries"].items():
-                    yield resolved["position"], channel, delivery
+        for alert in self._raised:
+            for channel, delivery in alert.deliveries.items():
+                yield alert.position, channel, delivery
+            if alert.resolved is not None:
+                for channel, delivery in alert.resolved.deliveries.items():
+                    yield alert.resolved.position, channel, delivery
 
     def _close(self, position: int, role: str, kinds: tuple[str, ...], adapter: str | None = None) -> None:
         """The role's alerts of these kinds are over: all of them, or those about the adapter."""
 
-        def ends(alert: dict[str, Any]) -> bool:
-            is_meant = alert["role"] == role and alert["kind"] in kinds and adapter in (None, alert["adapter"])
-            return bool(alert["is_open"] and is_meant)
+        def ends(alert: ExpectedAlert | Alert) -> bool:
+            is_meant = alert.role == role and alert.kind in kinds and adapter in (None, alert.adapter)
+            return alert.is_open and is_meant
 
-        over = [UUID(id) for id, alert in self.state["expected"].items() if ends(alert)]
-        # Of what an earlier program raised no end is told.
-        raised = (alert for alert in self.state["raised"].values() if alert["by"] and ends(alert))
-        over += [UUID(alert["reference"].partition("/")[0]) for alert in raised]
-        for alert in (*self.state["expected"].values(), *self.state["raised"].values()):
-            alert["is_open"] = alert["is_open"] and not ends(alert)
+        expected = [(UUID(id), awaited) for id, awaited in self._expected.items() if ends(awaited)]
+        raised = [alert for alert in self._raised if ends(alert)]
+        # People do not hear of the end of what an earlier program raised.
+        over = [*(id for id, _ in expected), *(alert.uuid for alert in raised if alert.by)]
+        for _, awaited in expected:
+            awaited.is_open = False
+        for alert in raised:
+            alert.is_open = False
         if self._over[0] != position:
             self._over = (position, [])
         self._over[1].extend((id, role) for id in over)
 
 
-def _owed(event: AlertRaised | AlertResolved, channel: str) -> dict[str, Any]:
-    """A delivery that no attempt has been made at."""
+def _owed(event: AlertRaised | AlertResolved, channel: str) -> Delivery:
+    """A delivery without an attempt."""
     id = delivery_id(event.originator_id, channel, is_resolved=isinstance(event, AlertResolved))
-    return {"id": id, "status": "owed", "attempts": 0, "due": event.time.isoformat(), "said": "", "time": None}
+    return Delivery(id, DeliveryStatus.OWED, 0, event.time.isoformat(), "", None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import field
+
 from ...domain.events import (
     AdapterPromoted,
     AdapterRolledBack,
@@ -23,25 +25,75 @@ from ...domain.evidence.terms import CanaryTerms
 from ...domain.rules.canary import Outcome
 from ...domain.vocabulary import Arm, FailureReason
 from .rings import KEYS, RecentSet, RingBuffer
-from .shards import StateShards
+from .shards import SavedParts, StateShards, StateValue
 
 KEPT = 1000
 """Outcomes kept per arm; a verdict looks at the newest ones."""
 
 ARMS = (Arm.CANARY, Arm.STABLE)
 
-OUTCOMES = list[tuple[str, dict[str, Any]]]
-"""The form of a part of an arm's outcomes: the run and how it went."""
-
 MOST_PERCENT = 99
 """The largest share of a canary beside which there is a stable arm."""
+
+
+class RunOutcome(StateValue):
+    """How a run ended, and what its raters said of it."""
+
+    position: int
+    reason: str
+    """Why it failed; empty where it succeeded."""
+    stars: dict[str, int]
+    """By rater."""
+    faults: dict[str, str | None]
+    """The role at fault by rater, and under the empty name as the run itself says; None where that is not known."""
+
+    def is_of_another(self, role: str) -> bool:
+        """Whether what went wrong is attributed to another role, and by none of them to this one."""
+        named = {fault for fault in self.faults.values() if fault is not None}
+        return bool(named) and role not in named
+
+    def to_outcome(self) -> Outcome:
+        """As the plain rules take it; a run rated by several people counts with their mean."""
+        return Outcome(
+            position=self.position,
+            succeeded=self.reason == "",
+            is_healthy=self.reason not in (FailureReason.TIMEOUT, FailureReason.ERROR),
+            is_critical=self.reason == FailureReason.ERROR,
+            stars=sum(self.stars.values()) / len(self.stars) if self.stars else None,
+        )
+
+
+OUTCOMES = list[tuple[str, RunOutcome]]
+"""The form of a part of an arm's outcomes: the run and how it went."""
+
+
+class TimeTaken(StateValue):
+    """How many runs of an arm ended, and how long they took in all."""
+
+    runs: int = 0
+    ms: int = 0
+
+
+class CanaryHealth(StateValue):
+    """What both arms of one undecided rollout have shown, but for its latest outcomes."""
+
+    role: str
+    took: dict[str, TimeTaken]
+    """By arm."""
+    evidence: dict[str, Any] | None = None
+    """The state of ``domain.evidence.canary.Evidence``; None where the plain rules judge. The rest is for evidence alone."""
+    terms: dict[str, Any] = field(default_factory=dict)
+    unit: str = "run"
+    edition: int = 1
+    sessions: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """The sessions under way, by what is counted (``end`` or ``rate``) and arm, as ``RatingClusters`` has them."""
 
 
 class Health:
     """Fold of outcomes per rollout. A decided rollout is dropped: its numbers stand in its ``CanaryAssessed``.
 
     A run counts for the rollout of each role that made a step in it. One that failed by another role's fault says nothing of
-    this one; as long as nobody knows whose it was it counts against all, because a canary must not hide behind doubt. Evidence
+    this one. While the role at fault is unknown, the run counts against all: a canary must not hide behind doubt. Evidence
     takes each run once, as it ended and as it was first rated: what was bet on is not taken back. Where sessions are the unit
     it takes each as the mean of its runs, once it is over, and a run without a session at once.
     """
@@ -51,19 +103,29 @@ class Health:
         AdapterRolledBack,
     )  # fmt: skip
 
-    def __init__(
-        self, state: StateShards | None = None, outcomes: StateShards | None = None, over: StateShards | None = None
-    ) -> None:
-        self.state = StateShards() if state is None else state
+    def __init__(self) -> None:
+        self._canaries: StateShards[CanaryHealth] = StateShards(form=CanaryHealth)
         """By the rollout's id, hex."""
-        self.over = StateShards(form=KEYS) if over is None else over
+        self._over: StateShards[list[tuple[str]]] = StateShards(form=KEYS)
         """The sessions that are over, by ``rollout/kind/arm``."""
-        self.arms = StateShards(form=OUTCOMES) if outcomes is None else outcomes
+        self._arms: StateShards[list[tuple[str, RunOutcome]]] = StateShards(form=OUTCOMES)
         """How the latest runs went, by ``rollout/arm``."""
-        self._recent: dict[str, RingBuffer] = {}
+        self._recent: dict[str, RingBuffer[tuple[str, RunOutcome]]] = {}
         self._remembered: dict[str, RecentSet] = {}
         self._evidence: dict[str, Evidence] = {}
         """What stands in the state, with its terms read once."""
+
+    @classmethod
+    def load(cls, saved: SavedParts) -> Health:
+        """The one that ``parts`` gave."""
+        health = cls()
+        health._canaries = saved.shards("health", CanaryHealth)
+        health._over, health._arms = saved.shards("session", KEYS), saved.shards("outcome", OUTCOMES)
+        return health
+
+    def parts(self) -> dict[str, bytes]:
+        """What is saved of the fold."""
+        return {**self._canaries.dump("health"), **self._arms.dump("outcome"), **self._over.dump("session")}
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
@@ -73,22 +135,21 @@ class Health:
             case CanaryWeightSet() | RolloutResumed():
                 self._change(event)
             case TaskSucceeded() | TaskFailed():
-                for lane in event.lanes:
-                    self._end(position, event, lane)
+                for assignment in event.lanes:
+                    self._end(position, event, assignment)
             case TaskRated():
-                for lane in event.lanes:
-                    self._rate(event, lane)
+                for assignment in event.lanes:
+                    self._rate(event, assignment)
             case AdapterPromoted() | AdapterRolledBack():
                 self._drop(event.originator_id.hex)
 
     def _begin(self, event: RolloutStarted) -> None:
-        took = {arm: {"runs": 0, "ms": 0} for arm in ARMS}
-        began: dict[str, Any] = {"role": event.role, "took": took, "evidence": None}
+        began = CanaryHealth(event.role, {arm: TimeTaken() for arm in ARMS})
         if event.rule == "sequential":
-            began["terms"], began["unit"], began["edition"] = event.terms, event.unit, event.edition
-            began["evidence"] = Evidence.begin(CanaryTerms.from_json(event.terms), event.weight_percent).state
-            began["sessions"] = {kind: {arm: {} for arm in ARMS} for kind in ("end", "rate")}
-        self.state[event.originator_id.hex] = began
+            began.terms, began.unit, began.edition = event.terms, event.unit, event.edition
+            began.evidence = Evidence.begin(CanaryTerms.from_json(event.terms), event.weight_percent).state
+            began.sessions = {kind: {arm: {} for arm in ARMS} for kind in ("end", "rate")}
+        self._canaries[event.originator_id.hex] = began
 
     def _change(self, event: CanaryWeightSet | RolloutResumed) -> None:
         evidence = self.evidence(event.originator_id.hex)
@@ -101,96 +162,81 @@ class Health:
 
     def evidence(self, rollout: str) -> Evidence | None:
         """What the rollout's canary has shown; None where it is decided, or not judged by evidence."""
-        found = self.state.get(rollout)
-        if found is None or found["evidence"] is None:
+        canary = self._canaries.get(rollout)
+        if canary is None or canary.evidence is None:
             return None
         if rollout not in self._evidence:
-            self._evidence[rollout] = Evidence(CanaryTerms.from_json(found["terms"]), found["evidence"])
+            self._evidence[rollout] = Evidence(CanaryTerms.from_json(canary.terms), canary.evidence)
         return self._evidence[rollout]
 
-    def _end(self, position: int, event: TaskSucceeded | TaskFailed, lane: Assignment) -> None:
+    def _end(self, position: int, event: TaskSucceeded | TaskFailed, assignment: Assignment) -> None:
         reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)
-        rollout = self.state.get(lane["rollout"] or "")
-        if reason == FailureReason.ENVIRONMENT or rollout is None or lane["arm"] not in ARMS:
+        rollout, arm = assignment["rollout"] or "", assignment["arm"]
+        canary = self._canaries.get(rollout)
+        if reason == FailureReason.ENVIRONMENT or canary is None or arm not in ARMS:
             return  # A lost browser says nothing of the adapter.
-        outcome = {"position": position, "reason": reason, "stars": {}, "faults": {"": fault}}
-        self._arm(lane["rollout"] or "", lane["arm"]).append((event.originator_id.hex, outcome))
-        if fault not in (None, lane["role"]):
+        self._arm(rollout, arm).append((event.originator_id.hex, RunOutcome(position, reason, {}, {"": fault})))
+        if fault not in (None, assignment["role"]):
             return
-        rollout["took"][lane["arm"]]["runs"] += 1
-        rollout["took"][lane["arm"]]["ms"] += event.duration_ms
-        if (evidence := self.evidence(lane["rollout"] or "")) is not None:
+        canary.took[arm].runs += 1
+        canary.took[arm].ms += event.duration_ms
+        if (evidence := self.evidence(rollout)) is not None:
             if reason == FailureReason.ERROR:
-                evidence.fail_critically(lane["arm"])
-            for success in self._units("end", event, lane, float(reason == "")):
-                evidence.end(lane["arm"], success)
+                evidence.fail_critically(arm)
+            for success in self._units("end", event, assignment, float(reason == "")):
+                evidence.end(arm, success)
 
-    def _rate(self, event: TaskRated, lane: Assignment) -> None:
-        run = event.originator_id.hex
-        if lane["rollout"] not in self.state or lane["arm"] not in ARMS:
+    def _rate(self, event: TaskRated, assignment: Assignment) -> None:
+        rollout, arm, run = assignment["rollout"] or "", assignment["arm"], event.originator_id.hex
+        if rollout not in self._canaries or arm not in ARMS:
             return
-        _, outcome = next(self._arm(lane["rollout"] or "", lane["arm"]).of(run), (run, None))
+        _, outcome = next(self._arm(rollout, arm).of(run), (run, None))
         if outcome is None:
             return
-        is_first = not outcome["stars"]
-        outcome["stars"][event.actor] = event.stars
-        outcome["faults"][event.actor] = event.fault
-        evidence = self.evidence(lane["rollout"] or "")
-        if is_first and evidence is not None and not _is_of_another(outcome, lane["role"]):
-            for stars in self._units("rate", event, lane, event.stars):
-                evidence.rate(lane["arm"], stars)
+        is_first = not outcome.stars
+        outcome.stars[event.actor], outcome.faults[event.actor] = event.stars, event.fault
+        evidence = self.evidence(rollout)
+        if is_first and evidence is not None and not outcome.is_of_another(assignment["role"]):
+            for stars in self._units("rate", event, assignment, event.stars):
+                evidence.rate(arm, stars)
 
-    def _units(self, kind: str, event: RunEvent, lane: Assignment, value: float) -> list[float]:
+    def _units(self, kind: str, event: RunEvent, assignment: Assignment, value: float) -> list[float]:
         """What counts as an outcome with this event: the run's own, or the means of the sessions that are over by it."""
-        rollout = self.state[lane["rollout"] or ""]
-        if rollout["unit"] == "run":
+        rollout, arm = assignment["rollout"] or "", assignment["arm"]
+        canary = self._canaries[rollout]
+        if canary.unit == "run":
             return [value]
         run = event.originator_id.hex
-        name, session = f"{lane['rollout']}/{kind}/{lane['arm']}", event.session or run
+        name, session = f"{rollout}/{kind}/{arm}", event.session or run
         if name not in self._remembered:
-            self._remembered[name] = RecentSet(self.over, name)
-        bursts = RatingClusters(rollout["sessions"][kind][lane["arm"]], self._remembered[name])
-        if event.session is None and rollout["edition"] > 1:
+            self._remembered[name] = RecentSet(self._over, name)
+        bursts = RatingClusters(canary.sessions[kind][arm], self._remembered[name])
+        if event.session is None and canary.edition > 1:
             return [*bursts.pass_by(), value]
         return bursts.take(session, session, run, value)
 
     def latency_ms(self, rollout: str) -> dict[str, int | None]:
         """The mean time that a run of each arm took, ms; None without one."""
-        took = self.state[rollout]["took"]
-        return {arm: round(it["ms"] / it["runs"]) if it["runs"] else None for arm, it in took.items()}
+        took = self._canaries[rollout].took
+        return {arm: round(taken.ms / taken.runs) if taken.runs else None for arm, taken in took.items()}
 
-    def _arm(self, rollout: str, arm: str) -> RingBuffer:
+    def _arm(self, rollout: str, arm: str) -> RingBuffer[tuple[str, RunOutcome]]:
         name = f"{rollout}/{arm}"
         if name not in self._recent:
-            self._recent[name] = RingBuffer(self.arms, name, KEPT)
+            self._recent[name] = RingBuffer(self._arms, name, KEPT)
         return self._recent[name]
 
     def _drop(self, rollout: str) -> None:
-        self.state.pop(rollout, None)
+        self._canaries.pop(rollout, None)
         self._evidence.pop(rollout, None)
-        for held in (self.arms, self.over, self._recent, self._remembered):
-            for name in [it for it in held if it.startswith(f"{rollout}/")]:
-                del held[name]
+        for kept in (self._arms, self._over, self._recent, self._remembered):
+            for name in [name for name in kept if name.startswith(f"{rollout}/")]:
+                del kept[name]
 
     def outcomes(self, rollout: str, arm: str) -> list[Outcome]:
-        """The arm's outcomes, oldest first; a run rated by several people counts with their mean."""
-        if rollout not in self.state:
+        """The arm's outcomes, oldest first, without those that another role failed."""
+        canary = self._canaries.get(rollout)
+        if canary is None:
             return []
-        role, recent = self.state[rollout]["role"], self._arm(rollout, arm).newest(KEPT)
-        return [
-            Outcome(
-                position=entry["position"],
-                succeeded=entry["reason"] == "",
-                is_healthy=entry["reason"] not in (FailureReason.TIMEOUT, FailureReason.ERROR),
-                is_critical=entry["reason"] == FailureReason.ERROR,
-                stars=sum(entry["stars"].values()) / len(entry["stars"]) if entry["stars"] else None,
-            )
-            for _, entry in recent
-            if not _is_of_another(entry, role)
-        ]
-
-
-def _is_of_another(entry: dict[str, Any], role: str) -> bool:
-    """Whether what went wrong is attributed to another role, and by nobody to this one."""
-    named = {fault for fault in entry["faults"].values() if fault is not None}
-    return bool(named) and role not in named
+        latest = self._arm(rollout, arm).newest(KEPT)
+        return [outcome.to_outcome() for _, outcome in latest if not outcome.is_of_another(canary.role)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from ...domain.events import AdapterPromoted, Assignment, CycleClosed, Event, TaskRated
 from ...domain.evidence.clusters import RatingClusters
@@ -15,14 +16,25 @@ from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm, Decision
 from .ratings import name_version
 from .rings import KEYS, RecentSet
-from .shards import StateShards
+from .shards import SavedParts, StateShards, StateValue
+
+
+class TriggerState(StateValue):
+    """What is known of one version, each part as its class in ``domain/evidence`` has it."""
+
+    terms: dict[str, Any]
+    """Of ``TriggerTerms``."""
+    bursts: dict[str, Any]
+    """Of ``RatingClusters``."""
+    detector: dict[str, Any]
+    """Of ``Detector``."""
 
 
 class Triggers:
     """Fold of ratings into a detector per role and adapter version.
 
     It counts the ratings that the rolling window counts, those that one rater gives in one session as one, and a run once for
-    each rater: what was bet on is not taken back when a rating is changed later. It starts anew when
+    each rater: what was bet on is not taken back when a rating is changed later. It starts again when
     the version goes live, when a cycle of its role closes, and when the terms change: what was seen under others is void.
     Imported sessions are a version of their own.
     """
@@ -30,10 +42,10 @@ class Triggers:
     HANDLES = (TaskRated, AdapterPromoted, CycleClosed)
     """The facts that it counts."""
 
-    def __init__(self, state: StateShards | None = None, over: StateShards | None = None) -> None:
-        self.state = StateShards() if state is None else state
-        """By ``role/version``: the terms, the bursts and the detector's state."""
-        self.over = StateShards(form=KEYS) if over is None else over
+    def __init__(self) -> None:
+        self._versions: StateShards[TriggerState] = StateShards(form=TriggerState)
+        """By ``role/version``."""
+        self._over: StateShards[list[tuple[str]]] = StateShards(form=KEYS)
         """By the same, the bursts that are over."""
         self._running: dict[str, tuple[RatingClusters, Detector]] = {}
         """Those that stand in the state, made once."""
@@ -41,18 +53,29 @@ class Triggers:
         self._terms: dict[str, TriggerTerms | None] = {}
         """Of each role under that policy, None where its rule is another."""
 
+    @classmethod
+    def load(cls, saved: SavedParts) -> Triggers:
+        """Those that ``parts`` gave."""
+        triggers = cls()
+        triggers._versions, triggers._over = saved.shards("trigger", TriggerState), saved.shards("burst", KEYS)
+        return triggers
+
+    def parts(self) -> dict[str, bytes]:
+        """What is saved of the fold."""
+        return {**self._versions.dump("trigger"), **self._over.dump("burst")}
+
     def apply(self, event: Event, policy: Policy) -> None:
         """Take in one event, under the settings in force at its position."""
         match event:
             case TaskRated():
-                for lane in lanes_counted(event):
-                    is_counted = lane["arm"] != Arm.PINNED or is_imported(lane)
-                    if is_counted and (terms := self._terms_of(lane["role"], policy)) is not None:
-                        self._rate(event, lane, terms)
+                for assignment in lanes_counted(event):
+                    is_counted = assignment["arm"] != Arm.PINNED or is_imported(assignment)
+                    if is_counted and (terms := self._terms_of(assignment["role"], policy)) is not None:
+                        self._rate(event, assignment, terms)
             case AdapterPromoted():
                 self._drop(name_version(event.role, event.adapter))
             case CycleClosed():
-                for version in [name for name in self.state if name.startswith(f"{event.role}/")]:
+                for version in [name for name in self._versions if name.startswith(f"{event.role}/")]:
                     self._drop(version)
 
     def _terms_of(self, role: str, policy: Policy) -> TriggerTerms | None:
@@ -63,9 +86,9 @@ class Triggers:
             self._terms[role] = trigger_terms(policy, role) if is_ours else None
         return self._terms[role]
 
-    def _rate(self, event: TaskRated, lane: Assignment, terms: TriggerTerms) -> None:
-        adapter = IMPORTED if is_imported(lane) else lane["adapter"]
-        version, run = name_version(lane["role"], adapter), event.originator_id.hex
+    def _rate(self, event: TaskRated, assignment: Assignment, terms: TriggerTerms) -> None:
+        adapter = IMPORTED if is_imported(assignment) else assignment["adapter"]
+        version, run = name_version(assignment["role"], adapter), event.originator_id.hex
         bursts, detector = self._run(version, terms) or self._begin(version, terms)
         for mean in bursts.take(event.actor, event.session or run, run, event.stars):
             detector.take(mean)
@@ -73,22 +96,22 @@ class Triggers:
     def _run(self, version: str, terms: TriggerTerms) -> tuple[RatingClusters, Detector] | None:
         """What has been counted of the version, None where that is nothing under these terms."""
         running = self._running.get(version)
-        if running is None and version in self.state:
-            found = self.state[version]
-            before = TriggerTerms.from_json(found["terms"])
-            bursts = RatingClusters(found["bursts"], RecentSet(self.over, version))
-            running = self._running[version] = bursts, Detector(before, found["detector"])
+        if running is None and version in self._versions:
+            known = self._versions[version]
+            before = TriggerTerms.from_json(known.terms)
+            bursts = RatingClusters(known.bursts, RecentSet(self._over, version))
+            running = self._running[version] = bursts, Detector(before, known.detector)
         return running if running is not None and running[1].terms == terms else None
 
     def _begin(self, version: str, terms: TriggerTerms) -> tuple[RatingClusters, Detector]:
         self._drop(version)  # what was seen under other terms
-        running = self._running[version] = RatingClusters(over=RecentSet(self.over, version)), Detector(terms)
-        self.state[version] = {"terms": terms.to_json(), "bursts": running[0].state, "detector": running[1].state}
+        running = self._running[version] = RatingClusters(over=RecentSet(self._over, version)), Detector(terms)
+        self._versions[version] = TriggerState(terms.to_json(), running[0].state, running[1].state)
         return running
 
     def _drop(self, version: str) -> None:
-        self.state.pop(version, None)
-        RecentSet(self.over, version).clear()
+        self._versions.pop(version, None)
+        RecentSet(self._over, version).clear()
         self._running.pop(version, None)
 
     def verdict(self, role: str, adapter: str | None, terms: TriggerTerms, *, with_imported: bool = False) -> Verdict:

@@ -5,11 +5,32 @@ A run is counted for each role that made a step in it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+from msgspec import field
 
 from ...domain.events import Assignment, CorrectionWithdrawn, Event, TaskCorrected, TaskFailed, TaskRated, TaskSucceeded
 from ...domain.rules.roles import lanes_counted
 from .ratings import BASE
+from .shards import SavedParts, StateValue, encode
+
+
+class RunCounts(StateValue):
+    """What is counted of the runs of one role, adapter and arm."""
+
+    runs: int = 0
+    succeeded: int = 0
+    steps: int = 0
+    duration_ms: int = 0
+    ratings: int = 0
+    corrections: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    """How many runs failed, by reason."""
+
+
+ByArm = dict[str, dict[str, dict[str, RunCounts]]]
+"""By role, adapter (``base`` for the bare base) and arm."""
 
 
 class Metrics:
@@ -17,62 +38,71 @@ class Metrics:
 
     HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskCorrected, CorrectionWithdrawn)
 
-    def __init__(self, state: dict[str, Any] | None = None) -> None:
-        self.state: dict[str, Any] = state if state is not None else {}
+    def __init__(self) -> None:
+        self._counts: ByArm = {}
+
+    @classmethod
+    def load(cls, saved: SavedParts) -> Metrics:
+        """Those that ``parts`` gave."""
+        metrics = cls()
+        metrics._counts = saved.one("metrics", ByArm)
+        return metrics
+
+    def parts(self) -> dict[str, bytes]:
+        """What is saved of the fold."""
+        return {"metrics": encode(self._counts)}
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
         match event:
             case TaskSucceeded() | TaskFailed():
-                for lane in event.lanes:
-                    self._end(event, self._of(lane))
+                for assignment in event.lanes:
+                    self._end(event, self._of(assignment))
             case TaskRated():
-                for lane in lanes_counted(event):
-                    self._of(lane)["ratings"] += 1
+                for assignment in lanes_counted(event):
+                    self._of(assignment).ratings += 1
             case TaskCorrected():
-                self._of(event.lanes[0])["corrections"] += 1
+                self._of(event.lanes[0]).corrections += 1
             case CorrectionWithdrawn():
-                self._of(event.lanes[0])["corrections"] -= 1
+                self._of(event.lanes[0]).corrections -= 1
 
-    def _end(self, event: TaskSucceeded | TaskFailed, counts: dict[str, Any]) -> None:
-        counts["runs"] += 1
-        counts["steps"] += event.steps
-        counts["duration_ms"] += event.duration_ms
+    def _end(self, event: TaskSucceeded | TaskFailed, counts: RunCounts) -> None:
+        counts.runs += 1
+        counts.steps += event.steps
+        counts.duration_ms += event.duration_ms
         if isinstance(event, TaskSucceeded):
-            counts["succeeded"] += 1
+            counts.succeeded += 1
         else:
-            counts["failures"][event.reason] = counts["failures"].get(event.reason, 0) + 1
+            counts.failures[event.reason] = counts.failures.get(event.reason, 0) + 1
 
-    def _of(self, lane: Assignment) -> dict[str, Any]:
-        arms = self.state.setdefault(lane["role"], {}).setdefault(lane["adapter"] or BASE, {})
-        blank = {
-            "runs": 0,
-            "succeeded": 0,
-            "steps": 0,
-            "duration_ms": 0,
-            "ratings": 0,
-            "corrections": 0,
-            "failures": {},
-        }
-        found: dict[str, Any] = arms.setdefault(lane["arm"], blank)
-        return found
+    def _of(self, assignment: Assignment) -> RunCounts:
+        arms = self._counts.setdefault(assignment["role"], {}).setdefault(assignment["adapter"] or BASE, {})
+        counts = arms.get(assignment["arm"])
+        if counts is None:
+            counts = arms[assignment["arm"]] = RunCounts()
+        return counts
+
+    def of_role(self, role: str) -> Iterator[tuple[str, str, RunCounts]]:
+        """The adapter (``base`` for the bare base), the arm and the counts, for each adapter and arm of the role."""
+        for adapter, arms in self._counts.get(role, {}).items():
+            for arm, counts in arms.items():
+                yield adapter, arm, counts
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per role, adapter and arm."""
+        """One row per role, adapter and arm, JSON-plain."""
         return [
             {
                 "role": role,
                 "adapter": adapter,
                 "arm": arm,
-                "runs": counts["runs"],
-                "success": round(counts["succeeded"] / counts["runs"], 4) if counts["runs"] else None,
-                "mean_steps": round(counts["steps"] / counts["runs"], 2) if counts["runs"] else None,
-                "mean_ms": round(counts["duration_ms"] / counts["runs"]) if counts["runs"] else None,
-                "ratings": counts["ratings"],
-                "corrections": counts["corrections"],
-                "failures": counts["failures"],
+                "runs": counts.runs,
+                "success": round(counts.succeeded / counts.runs, 4) if counts.runs else None,
+                "mean_steps": round(counts.steps / counts.runs, 2) if counts.runs else None,
+                "mean_ms": round(counts.duration_ms / counts.runs) if counts.runs else None,
+                "ratings": counts.ratings,
+                "corrections": counts.corrections,
+                "failures": counts.failures,
             }
-            for role, adapters in self.state.items()
-            for adapter, arms in adapters.items()
-            for arm, counts in arms.items()
+            for role in self._counts
+            for adapter, arm, counts in self.of_role(role)
         ]

@@ -1,8 +1,9 @@
-"""The registry: every training and every adapter, what it was made from and what became of it."""
+"""The registry: every training and every adapter, what it was made from and how far it is."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from uuid import UUID
 
 from ...domain.events import (
     AdapterPromoted,
@@ -24,118 +25,196 @@ from ...domain.events import (
     WeightsFound,
     WeightsMissed,
 )
-from ...domain.rules.cost import Prices
+from ...domain.rules.cost import Cost, Prices
 from ...domain.settings.recipe import current_figures
 from ...domain.vocabulary import AdapterStatus, TrainingStatus
+from .shards import SavedParts, StateValue, encode
+from .transitions import adapter_status, status_of_another, training_status
+
+
+class Training(StateValue):
+    """One training."""
+
+    id: str
+    role: str
+    status: TrainingStatus
+    position: int
+    """Of its request."""
+    cycle: str | None
+    """The reference of the event that opened its cycle."""
+    lineage: str
+    """``parent`` where it goes on from the weights of the adapter that was live, else ``base``."""
+    examples: int | None = None
+    """In its dataset; None before that is built."""
+    attempts: int = 0
+    step: int = 0
+    steps: int | None = None
+    """Of the whole training; None before the first progress."""
+    reason: str = ""
+    """Why it was declined or failed."""
+    duration_s: float | None = None
+    peak_memory_bytes: int | None = None
+    cost: Cost | None = None
+    """At the prices in force when it was completed, to a millionth; None before that."""
+
+    @property
+    def uuid(self) -> UUID:
+        """The id of its aggregate."""
+        return UUID(self.id)
+
+
+class Judgement(StateValue):
+    """What the gate said of an adapter."""
+
+    verdict: str
+    """A ``vocabulary.Decision``, as it is recorded."""
+    reason: str
+    message: str
+    position: int
+
+
+class Adapter(StateValue):
+    """One adapter."""
+
+    name: str
+    id: str
+    role: str
+    status: AdapterStatus
+    weights: str
+    """The hash of its weights."""
+    dataset: str
+    base: str
+    base_hash: str
+    parent: str | None
+    """The adapter that was live when its training was asked for; None is the base."""
+    lineage: str
+    """As of its training."""
+    training: str
+    """The id of its training."""
+    position: int
+    """Of its registration."""
+    registered: str
+    gate: Judgement | None = None
+    reason: str = ""
+    """Why it was rejected."""
+    is_missed: bool = False
+    """Whether its weights were not in their folder when that was last recorded."""
+
+    @property
+    def uuid(self) -> UUID:
+        """The id of its aggregate."""
+        return UUID(self.id)
+
+
+class _Saved(StateValue):
+    trainings: list[Training]
+    adapters: list[Adapter]
 
 
 class Registry:
-    """Fold of trainings (by hex id) and adapters (by name), in the order they came."""
+    """Fold of trainings and adapters, in the order they came."""
 
     HANDLES = (
         TrainingEvent, AdapterRegistered, AdapterVerified, GateJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
         AdapterRolledBack, WeightsMissed, WeightsFound,
     )  # fmt: skip
 
-    def __init__(self, state: dict[str, Any] | None = None) -> None:
-        self.state: dict[str, Any] = state if state is not None else {"trainings": {}, "adapters": {}}
+    def __init__(self) -> None:
+        self._trainings: dict[str, Training] = {}
+        self._adapters: dict[str, Adapter] = {}
+
+    @classmethod
+    def load(cls, saved: SavedParts) -> Registry:
+        """The one that ``parts`` gave."""
+        registry, known = cls(), saved.one("registry", _Saved)
+        registry._trainings = {training.id: training for training in known.trainings}
+        registry._adapters = {adapter.name: adapter for adapter in known.adapters}
+        return registry
+
+    def parts(self) -> dict[str, bytes]:
+        """What is saved of the fold."""
+        return {"registry": encode(_Saved(list(self._trainings.values()), list(self._adapters.values())))}
+
+    @property
+    def adapters(self) -> Mapping[str, Adapter]:
+        """Every adapter by name, the oldest first."""
+        return self._adapters
+
+    @property
+    def trainings(self) -> Mapping[str, Training]:
+        """Every training by id, the oldest first."""
+        return self._trainings
 
     def apply(self, position: int, event: Event) -> None:
         """Follow one event."""
         match event:
             case TrainingEvent():
                 self._train(position, event)
-            case AdapterRegistered():
-                training = self.state["trainings"].get(event.training, {})
-                self.state["adapters"][event.adapter] = {
-                    "id": event.originator_id.hex,
-                    "role": event.role,
-                    "status": AdapterStatus.REGISTERED,
-                    "weights": event.weights,
-                    "dataset": event.dataset,
-                    "base": event.base,
-                    "base_hash": event.base_hash,
-                    "parent": event.parent,
-                    "lineage": training.get("lineage", "base"),
-                    "training": event.training,
-                    "position": position,
-                    "registered": event.time.isoformat(),
-                    "gate": None,
-                    "reason": "",
-                    "is_missed": False,
-                }
             case WeightsMissed() | WeightsFound():
-                self._adapter(event.adapter)["is_missed"] = isinstance(event, WeightsMissed)
-            case AdapterVerified():
-                self._adapter(event.adapter)["status"] = AdapterStatus.PROVEN
-            case GateJudged():
-                judged = {"verdict": event.verdict, "reason": event.reason, "message": event.message}
-                self._adapter(event.adapter).update(status=AdapterStatus.JUDGED, gate={**judged, "position": position})
-            case AdapterRejected():
-                self._adapter(event.adapter).update(status=AdapterStatus.REJECTED, reason=event.reason)
-            case RolloutStarted():
-                self._adapter(event.adapter)["status"] = AdapterStatus.CANARY
-            case AdapterPromoted():
-                if event.replaced is not None:
-                    self._adapter(event.replaced)["status"] = AdapterStatus.REPLACED
-                self._adapter(event.adapter)["status"] = AdapterStatus.LIVE
-            case AdapterRolledBack():
-                if self._adapter(event.adapter)["status"] == AdapterStatus.LIVE and event.stable is not None:
-                    self._adapter(event.stable)["status"] = AdapterStatus.LIVE
-                self._adapter(event.adapter)["status"] = AdapterStatus.ROLLED_BACK
+                self._adapters[event.adapter].is_missed = isinstance(event, WeightsMissed)
+            case AdapterRegistered():
+                self._register(position, event)
+            case (
+                AdapterVerified()
+                | GateJudged()
+                | AdapterRejected()
+                | RolloutStarted()
+                | AdapterPromoted()
+                | AdapterRolledBack()
+            ):
+                adapter = self._adapters[event.adapter]
+                self._move(event, adapter)
+                if isinstance(event, GateJudged):
+                    adapter.gate = Judgement(event.verdict, event.reason, event.message, position)
+                elif isinstance(event, AdapterRejected):
+                    adapter.reason = event.reason
+
+    def _move(self, event: Event, adapter: Adapter) -> None:
+        """Give the event's adapter its new status, and the other adapter that the event changes."""
+        if (another := status_of_another(event, was_live=adapter.status == AdapterStatus.LIVE)) is not None:
+            name, status = another
+            self._adapters[name].status = status
+        adapter.status = adapter_status(event) or adapter.status
+
+    def _register(self, position: int, event: AdapterRegistered) -> None:
+        training = self._trainings.get(event.training)
+        self._adapters[event.adapter] = Adapter(
+            name=event.adapter,
+            id=event.originator_id.hex,
+            role=event.role,
+            status=AdapterStatus.REGISTERED,
+            weights=event.weights,
+            dataset=event.dataset,
+            base=event.base,
+            base_hash=event.base_hash,
+            parent=event.parent,
+            lineage=training.lineage if training is not None else "base",
+            training=event.training,
+            position=position,
+            registered=event.time.isoformat(),
+        )
 
     def _train(self, position: int, event: TrainingEvent) -> None:
-        key = event.originator_id.hex
+        id = event.originator_id.hex
         if isinstance(event, TrainingRequested):
-            self.state["trainings"][key] = {
-                "role": event.role,
-                "status": TrainingStatus.REQUESTED,
-                "position": position,
-                "cycle": event.caused_by,
-                "lineage": current_figures(event.recipe).get("init_from", "base"),
-                "examples": None,
-                "attempts": 0,
-                "step": 0,
-                "steps": None,
-                "reason": "",
-                "duration_s": None,
-                "peak_memory_bytes": None,
-                "cost": None,
-            }
-        training = self.state["trainings"][key]
+            lineage = current_figures(event.recipe).get("init_from", "base")
+            self._trainings[id] = Training(id, event.role, TrainingStatus.REQUESTED, position, event.caused_by, lineage)
+        training = self._trainings[id]
+        training.status = training_status(event) or training.status
         match event:
             case DatasetBuilt():
-                training["status"], training["examples"] = TrainingStatus.DATASET_BUILT, event.examples
+                training.examples = event.examples
             case TrainingStarted():
-                training["status"], training["attempts"] = TrainingStatus.TRAINING, event.attempt
+                training.attempts = event.attempt
             case TrainingProgressed():
-                training["step"], training["steps"] = event.step, event.steps
+                training.step, training.steps = event.step, event.steps
             case TrainingCompleted():
-                training["status"], training["step"] = TrainingStatus.COMPLETED, event.steps
-            case TrainingDeclined():
-                training["status"], training["reason"] = TrainingStatus.DECLINED, event.reason
-            case TrainingFailed():
-                training["status"], training["reason"] = TrainingStatus.FAILED, event.reason
+                training.step = event.steps
+            case TrainingDeclined() | TrainingFailed():
+                training.reason = event.reason
 
     def charge(self, completed: TrainingCompleted, prices: Prices) -> None:
         """Note what the training took, at the prices in force when it was completed."""
-        training = self.state["trainings"][completed.originator_id.hex]
-        training["duration_s"] = completed.duration_s
-        training["peak_memory_bytes"] = completed.peak_memory_bytes
-        training["cost"] = prices.cost(completed.duration_s).to_json()
-
-    def _adapter(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.state["adapters"][name]
-        return found
-
-    @property
-    def adapters(self) -> dict[str, dict[str, Any]]:
-        """Every adapter by name."""
-        found: dict[str, dict[str, Any]] = self.state["adapters"]
-        return found
-
-    @property
-    def trainings(self) -> dict[str, dict[str, Any]]:
-        """Every training by hex id."""
-        found: dict[str, dict[str, Any]] = self.state["trainings"]
-        return found
+        training = self._trainings[completed.originator_id.hex]
+        training.duration_s, training.peak_memory_bytes = completed.duration_s, completed.peak_memory_bytes
+        training.cost = Cost(**prices.cost(completed.duration_s).to_json())

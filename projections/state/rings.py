@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from .shards import StateShards, damaged, encode
 
@@ -15,7 +15,9 @@ REMEMBERED = 1_000
 """Keys remembered; chosen: what comes again after so many others is as good as new."""
 
 Record = tuple[Any, ...]
-"""JSON-plain; the first item is its key, a string."""
+"""The first item is its key, a string."""
+
+R = TypeVar("R", bound=Record)
 
 KEYS = list[tuple[str]]
 """The form of the parts of ``RecentSet``."""
@@ -27,31 +29,31 @@ PAIRS = list[tuple[str, str]]
 """The form of the parts of ``StickyAssignments``."""
 
 
-class RingBuffer:
+class RingBuffer(Generic[R]):
     """Records in the parts ``<name>/<number>``: the newest ``kept`` stay, and at most a part of older ones."""
 
-    def __init__(self, parts: StateShards, name: str, kept: int) -> None:
+    def __init__(self, parts: StateShards[list[R]], name: str, kept: int) -> None:
         self._parts, self._name, self._kept = parts, name, kept
         try:
-            self._numbers = sorted(int(it[len(name) + 1 :]) for it in parts if it.startswith(f"{name}/"))
+            self._numbers = sorted(int(part[len(name) + 1 :]) for part in parts if part.startswith(f"{name}/"))
         except ValueError as error:
             raise damaged(error) from error
         self._unread = set(self._numbers)
         self._held: dict[str, int] = {}
         """How many records of each key the parts hold that have been read."""
-        self._last: list[Record] = []
+        self._last: list[R] = []
         """The part that is added to."""
         if self._numbers:
             self._last = self._part(self._numbers[-1])
 
-    def append(self, record: Record) -> list[Record]:
+    def append(self, record: R) -> list[R]:
         """Add the newest; the records that are dropped for it."""
         dropped = self._begin_part() if not self._numbers or len(self._last) >= PER_PART else []
         self._last.append(record)
         self._held[record[0]] = self._held.get(record[0], 0) + 1
         return dropped
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: R) -> None:
         """Take it out again."""
         for number in self._numbers:
             part = self._part(number)
@@ -59,24 +61,24 @@ class RingBuffer:
                 part.remove(record)
                 self._let_go(record[0])
 
-    def of(self, key: str) -> Iterator[Record]:
+    def of(self, key: str) -> Iterator[R]:
         """The records of the key, newest first."""
         if self._unread:
             self._read_those_with(key)
         left = self._held.get(key, 0)
         for number in reversed(self._numbers) if left else ():
             if number not in self._unread:
-                found = [it for it in reversed(self._part(number)) if it[0] == key]
+                found = [record for record in reversed(self._part(number)) if record[0] == key]
                 left -= len(found)
                 yield from found
             if not left:
                 return
 
-    def newest(self, count: int) -> list[Record]:
+    def newest(self, count: int) -> list[R]:
         """At most so many records, oldest first."""
         if 0 < count <= len(self._last):
             return self._last[-count:]
-        found, left = list[list[Record]](), count
+        found, left = list[list[R]](), count
         for number in reversed(self._numbers):
             if left <= 0:
                 break
@@ -96,8 +98,8 @@ class RingBuffer:
             self._read_those_with(key)
         return self._held.get(key, 0) > 0
 
-    def _part(self, number: int) -> list[Record]:
-        found: list[Record] = self._parts[f"{self._name}/{number}"]
+    def _part(self, number: int) -> list[R]:
+        found = self._parts[f"{self._name}/{number}"]
         if number in self._unread:
             self._unread.remove(number)
             for key, *_ in found:
@@ -117,9 +119,9 @@ class RingBuffer:
             if saved is None or written in saved:
                 self._part(number)
 
-    def _begin_part(self) -> list[Record]:
+    def _begin_part(self) -> list[R]:
         """Begin a part, and drop the oldest where the others hold enough."""
-        dropped = list[Record]()
+        dropped = list[R]()
         held = sum(len(self._part(number)) for number in self._numbers)
         while self._numbers and held - len(oldest := self._part(self._numbers[0])) >= self._kept:
             for key, *_ in oldest:
@@ -136,7 +138,7 @@ class RingBuffer:
 class RecentSet:
     """A set of the newest keys that were added to it."""
 
-    def __init__(self, parts: StateShards, name: str) -> None:
+    def __init__(self, parts: StateShards[list[tuple[str]]], name: str) -> None:
         self._recent = RingBuffer(parts, name, REMEMBERED)
 
     def __contains__(self, key: str) -> bool:
@@ -154,12 +156,12 @@ class RecentSet:
 class StickyAssignments(Mapping[str, str]):
     """What each of the newest keys was assigned first."""
 
-    def __init__(self, parts: StateShards, name: str) -> None:
+    def __init__(self, parts: StateShards[list[tuple[str, str]]], name: str) -> None:
         self._recent = RingBuffer(parts, name, ASSIGNED)
 
     def __getitem__(self, key: str) -> str:
         for _, value in self._recent.of(key):
-            return str(value)
+            return value
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:

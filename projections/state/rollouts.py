@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from uuid import UUID
 
-from ...domain.aggregates.rollout import in_short
+from msgspec import field
+
+from ...domain.aggregates.rollout import ShortVerdict, in_short
 from ...domain.events import (
     AdapterPromoted,
     AdapterRolledBack,
@@ -16,7 +19,6 @@ from ...domain.events import (
     Event,
     RatingThresholdBreached,
     RolloutEvent,
-    RolloutPaused,
     RolloutResumed,
     RolloutStarted,
     TaskStarted,
@@ -25,7 +27,8 @@ from ...domain.rules.routing import Traffic
 from ...domain.verdict import Times
 from ...domain.vocabulary import RolloutPhase
 from .rings import PAIRS, StickyAssignments
-from .shards import StateShards
+from .shards import SavedParts, StateShards, StateValue, encode
+from .transitions import rollout_phase
 
 LONGEST_BAKE_GAP_S = 60.0
 """Seconds between two events of the log that count for a bake at most; chosen: a clock that jumps bakes nothing."""
@@ -34,8 +37,78 @@ LONGEST_WAIT_GAP_S = 4 * 3600.0
 """The same for the time after which a rollout is given up; longer where ``schedule.every_s`` is."""
 
 
+class Rollout(StateValue):
+    """One rollout."""
+
+    id: str
+    role: str
+    adapter: str
+    stable: str | None
+    """The adapter that was live when it began; None is the base."""
+    rule: str
+    """As in ``RolloutStarted``."""
+    unit: str
+    """``run`` or ``session``: what is drawn for an arm."""
+    phase: RolloutPhase
+    weight_percent: int
+    started: str
+    position: int
+    """Of its start."""
+    verdict: str | None = None
+    """Of the last recorded look at its canary, as are ``reason`` and ``message``; None before the first."""
+    reason: str = ""
+    said: ShortVerdict | None = None
+    """The last recorded look since it began or was resumed."""
+    message: str = ""
+    """Of a decided rollout, why it was decided so."""
+    assessed: str | None = None
+    """When the last look was recorded."""
+    baked_s: float = 0.0
+    at_share_s: float = 0.0
+    waited_s: float = 0.0
+    was_live: bool = False
+    """Whether its adapter has been promoted, also where it is not live any more."""
+
+    @property
+    def uuid(self) -> UUID:
+        """The id of its aggregate."""
+        return UUID(self.id)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has been decided."""
+        return self.phase in (RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK)
+
+
+class Cycle(StateValue):
+    """A cycle of improvement in flight."""
+
+    opened_by: str
+    """The reference of the event that opened it."""
+    position: int
+    """Of that event."""
+
+
+class RoleState(StateValue):
+    """One role: where its runs go, and its cycle."""
+
+    stable: str | None = None
+    """The live adapter; None is the base."""
+    rollout: str | None = None
+    """The id of the undecided rollout."""
+    cycle: Cycle | None = None
+    """None while none is in flight."""
+    last_outcome: str | None = None
+    """A ``vocabulary.CycleOutcome``, as it is recorded; None before the first cycle is closed."""
+
+
+class _Saved(StateValue):
+    roles: dict[str, RoleState] = field(default_factory=dict)
+    rollouts: list[Rollout] = field(default_factory=list)
+
+
 class Rollouts:
-    """Fold of rollouts and cycles, and of the time that each undecided rollout has had.
+    """Fold of rollouts and cycles, and of the time that each undecided rollout has had. Its items are all rollouts.
 
     Time is what has passed between the log's events, each gap counted up to a length, and a step back as nothing: with a clock
     that jumps or goes backwards a canary is neither promoted nor given up early.
@@ -43,20 +116,48 @@ class Rollouts:
 
     HANDLES = (TaskStarted, RatingThresholdBreached, CycleOpened, CycleClosed, RolloutEvent)
 
-    def __init__(
-        self, state: dict[str, Any] | None = None, time: datetime | None = None, drawn: StateShards | None = None
-    ) -> None:
-        self.state: dict[str, Any] = state if state is not None else {"roles": {}, "rollouts": {}}
-        self.time = time
+    def __init__(self) -> None:
+        self.time: datetime | None = None
         """Of the last event; None before the first."""
-        self.drawn = StateShards(form=PAIRS) if drawn is None else drawn
-        """The arms of the sessions that were drawn, by rollout."""
         self.longest_wait_gap_s = LONGEST_WAIT_GAP_S
-        """What counts of a gap at most for the time after which a rollout is given up."""
+        """The most seconds of a gap that count for the time after which a rollout is given up."""
+        self._roles: dict[str, RoleState] = {}
+        self._rollouts: dict[str, Rollout] = {}
+        self._drawn: StateShards[list[tuple[str, str]]] = StateShards(form=PAIRS)
+        """The arms of the sessions that were drawn, by rollout."""
         self._sessions: dict[str, StickyAssignments] = {}
-        self.undecided: dict[str, dict[str, Any]] = {}
+        self.undecided: dict[str, Rollout] = {}
         """The rollouts under way, by their ids; at most one for each role."""
-        self._find_undecided()
+
+    @classmethod
+    def load(cls, saved: SavedParts, time: datetime | None) -> Rollouts:
+        """Those that ``parts`` gave, as of the time of the last event."""
+        rollouts, known = cls(), saved.one("rollouts", _Saved)
+        rollouts.time, rollouts._roles = time, known.roles
+        rollouts._rollouts = {rollout.id: rollout for rollout in known.rollouts}
+        rollouts._drawn = saved.shards("drawn", PAIRS)
+        rollouts._find_undecided()
+        return rollouts
+
+    def parts(self) -> dict[str, bytes]:
+        """What is saved of the fold, but for the time."""
+        saved = _Saved(self._roles, list(self._rollouts.values()))
+        return {"rollouts": encode(saved), **self._drawn.dump("drawn")}
+
+    def __iter__(self) -> Iterator[Rollout]:
+        return iter(self._rollouts.values())
+
+    def of(self, id: str) -> Rollout:
+        """The rollout of this id, hex. Raises ``KeyError``."""
+        return self._rollouts[id]
+
+    def get(self, id: str) -> Rollout | None:
+        """The rollout of this id, hex; None where there is none."""
+        return self._rollouts.get(id)
+
+    def of_adapter(self, adapter: str) -> Rollout | None:
+        """The rollout of the adapter; None where it has none."""
+        return next((rollout for rollout in self if rollout.adapter == adapter), None)
 
     def apply(self, position: int, event: Event) -> None:
         """Follow one event, after its time has passed."""
@@ -64,10 +165,10 @@ class Rollouts:
             case TaskStarted():
                 self._pin(event)
             case RatingThresholdBreached() | CycleOpened():
-                self._role(event.role)["cycle"] = {"opened_by": event.reference, "position": position}
+                self._role(event.role).cycle = Cycle(event.reference, position)
             case CycleClosed():
-                self._role(event.role)["cycle"] = None
-                self._role(event.role)["last_outcome"] = event.outcome
+                role = self._role(event.role)
+                role.cycle, role.last_outcome = None, event.outcome
             case RolloutEvent():
                 self._roll(position, event)
                 self._find_undecided()
@@ -77,121 +178,122 @@ class Rollouts:
 
         A paused one is not given up meanwhile.
         """
-        for rollout, lane in self.undecided.items():
-            times = self.times(rollout, now)
-            lane["baked_s"], lane["at_share_s"], lane["waited_s"] = times.baked, times.at_share, times.waited
+        for id, rollout in self.undecided.items():
+            times = self.times(id, now)
+            rollout.baked_s, rollout.at_share_s, rollout.waited_s = times.baked, times.at_share, times.waited
         self.time = now
 
-    def times(self, rollout: str, now: datetime | None = None) -> Times:
+    def times(self, id: str, now: datetime | None = None) -> Times:
         """The seconds that the undecided rollout has had up to the last event, or up to one that came now."""
-        lane, gap = self.undecided[rollout], 0.0 if now is None else self.gap(now)
+        rollout, gap = self.undecided[id], 0.0 if now is None else self.gap(now)
         bake = min(gap, LONGEST_BAKE_GAP_S)
-        wait = min(gap, self.longest_wait_gap_s) if lane["phase"] == RolloutPhase.PROGRESSING else 0.0
-        return Times(lane["baked_s"] + bake, lane["at_share_s"] + bake, lane["waited_s"] + wait)
+        wait = min(gap, self.longest_wait_gap_s) if rollout.phase == RolloutPhase.PROGRESSING else 0.0
+        return Times(rollout.baked_s + bake, rollout.at_share_s + bake, rollout.waited_s + wait)
 
     def gap(self, now: datetime) -> float:
         """Seconds from the last event until now, 0 where the clock went backwards and before the first event."""
         return 0.0 if self.time is None else max(0.0, (now - self.time).total_seconds())
 
     def _find_undecided(self) -> None:
-        keys = (role["rollout"] for role in self.state["roles"].values())
-        self.undecided = {key: self.state["rollouts"][key] for key in keys if key is not None}
+        ids = (role.rollout for role in self._roles.values())
+        self.undecided = {id: self._rollouts[id] for id in ids if id is not None}
 
     def _pin(self, event: TaskStarted) -> None:
-        """Keep the arm that a session was drawn for: it stays there whatever becomes of the shares."""
+        """Keep the arm that a session was drawn for: a later change of the share does not move the session."""
         if event.session is None:
             return
-        for lane in event.lanes if self.undecided else ():
-            rollout = self.undecided.get(lane["rollout"] or "")
-            if rollout is not None and rollout["unit"] == "session":
-                self.sessions(lane["rollout"] or "").assign(event.session, lane["arm"])
+        for assignment in event.lanes if self.undecided else ():
+            rollout = self.undecided.get(assignment["rollout"] or "")
+            if rollout is not None and rollout.unit == "session":
+                self.sessions(rollout.id).assign(event.session, assignment["arm"])
 
     def _roll(self, position: int, event: RolloutEvent) -> None:
-        role, key = self._role(event.role), event.originator_id.hex
+        role, id = self._role(event.role), event.originator_id.hex
         if isinstance(event, RolloutStarted):
-            self.state["rollouts"][key] = {
-                "role": event.role,
-                "adapter": event.adapter,
-                "stable": event.stable,
-                "rule": event.rule,
-                "unit": event.unit,
-                "phase": RolloutPhase.PROGRESSING,
-                "weight_percent": event.weight_percent,
-                "started": event.time.isoformat(),
-                "position": position,
-                "verdict": None,
-                "reason": "",
-                "said": None,
-                "message": "",
-                "assessed": None,
-                "baked_s": 0.0,
-                "at_share_s": 0.0,
-                "waited_s": 0.0,
-                "was_live": False,
-            }
-            role["rollout"] = key
-        rollout = self.state["rollouts"][key]
+            self._rollouts[id] = _begun(position, event)
+            role.rollout = id
+        rollout = self._rollouts[id]
+        rollout.phase = rollout_phase(event) or rollout.phase
         match event:
             case CanaryWeightSet():
-                rollout["weight_percent"], rollout["at_share_s"] = event.weight_percent, 0.0
+                rollout.weight_percent, rollout.at_share_s = event.weight_percent, 0.0
             case CanaryAssessed():
-                rollout["verdict"], rollout["reason"], rollout["message"] = event.verdict, event.reason, event.message
-                rollout["said"] = in_short(event)
-                rollout["assessed"] = event.time.isoformat()
-            case RolloutPaused():
-                rollout["phase"] = RolloutPhase.PAUSED
+                rollout.verdict, rollout.reason, rollout.message = event.verdict, event.reason, event.message
+                rollout.said, rollout.assessed = in_short(event), event.time.isoformat()
             case RolloutResumed():
-                rollout["phase"], rollout["waited_s"], rollout["said"] = RolloutPhase.PROGRESSING, 0.0, None
+                rollout.waited_s, rollout.said = 0.0, None
             case AdapterPromoted():
-                rollout["phase"], rollout["message"], rollout["was_live"] = RolloutPhase.PROMOTED, event.reason, True
-                role["stable"] = event.adapter
+                rollout.message, rollout.was_live = event.reason, True
+                role.stable = event.adapter
             case AdapterRolledBack():
-                rollout["phase"], rollout["message"] = RolloutPhase.ROLLED_BACK, event.reason
-                if role["stable"] == event.adapter:  # a person took the promotion back
-                    role["stable"] = event.stable
-                    for other in self.state["rollouts"].values():
-                        if (other["role"], other["adapter"]) == (event.role, event.stable):
-                            other["phase"], other["weight_percent"] = RolloutPhase.PROMOTED, 100  # live again
-        if rollout["phase"] in (RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK):
-            self.sessions(key).clear()
-            del self._sessions[key]
-            if role["rollout"] == key:
-                role["rollout"] = None
+                rollout.message = event.reason
+                if role.stable == event.adapter:  # a person took the promotion back
+                    self._give_back(role, event)
+        if rollout.is_over:
+            self.sessions(id).clear()
+            del self._sessions[id]
+            if role.rollout == id:
+                role.rollout = None
 
-    def _role(self, role: str) -> dict[str, Any]:
-        blank = {"stable": None, "rollout": None, "cycle": None, "last_outcome": None}
-        found: dict[str, Any] = self.state["roles"].setdefault(role, blank)
-        return found
+    def _give_back(self, role: RoleState, event: AdapterRolledBack) -> None:
+        """Make live again what the event names: the rollout of that adapter counts as promoted."""
+        role.stable = event.stable
+        for rollout in self:
+            if (rollout.role, rollout.adapter) == (event.role, event.stable):
+                rollout.phase, rollout.weight_percent = RolloutPhase.PROMOTED, 100
+
+    def _role(self, role: str) -> RoleState:
+        if role not in self._roles:
+            self._roles[role] = RoleState()
+        return self._roles[role]
 
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go now."""
-        lane = self.state["roles"].get(role)
-        if lane is None:
+        known = self._roles.get(role)
+        if known is None:
             return Traffic()
-        if lane["rollout"] is None:
-            return Traffic(stable=lane["stable"])
-        rollout = self.state["rollouts"][lane["rollout"]]
-        sessions = self.sessions(lane["rollout"]) if rollout["unit"] == "session" else None
-        return Traffic(lane["stable"], rollout["adapter"], lane["rollout"], rollout["weight_percent"], sessions)
+        if known.rollout is None:
+            return Traffic(stable=known.stable)
+        rollout = self._rollouts[known.rollout]
+        sessions = self.sessions(rollout.id) if rollout.unit == "session" else None
+        return Traffic(known.stable, rollout.adapter, rollout.id, rollout.weight_percent, sessions)
 
-    def sessions(self, rollout: str) -> StickyAssignments:
+    def sessions(self, id: str) -> StickyAssignments:
         """The arms of the sessions that were drawn in the undecided rollout."""
-        if rollout not in self._sessions:
-            self._sessions[rollout] = StickyAssignments(self.drawn, rollout)
-        return self._sessions[rollout]
+        if id not in self._sessions:
+            self._sessions[id] = StickyAssignments(self._drawn, id)
+        return self._sessions[id]
 
     def live(self, role: str) -> str | None:
         """The adapter that serves the role's runs, None for the base."""
-        lane = self.state["roles"].get(role)
-        return lane["stable"] if lane is not None else None
+        known = self._roles.get(role)
+        return known.stable if known is not None else None
 
     def once_live(self, role: str) -> list[str]:
-        """The adapters that the role's runs have gone to, the latest promotion last."""
-        return [
-            lane["adapter"] for lane in self.state["rollouts"].values() if lane["role"] == role and lane["was_live"]
-        ]
+        """The adapters that the role's runs have gone to, in the order of their rollouts."""
+        return [rollout.adapter for rollout in self if rollout.role == role and rollout.was_live]
 
-    def cycle(self, role: str) -> dict[str, Any] | None:
-        """The cycle in flight: the reference and position of the event that opened it."""
-        lane = self.state["roles"].get(role)
-        return lane["cycle"] if lane else None
+    def cycle(self, role: str) -> Cycle | None:
+        """The cycle in flight."""
+        known = self._roles.get(role)
+        return known.cycle if known is not None else None
+
+    def last_outcome(self, role: str) -> str | None:
+        """How the role's last cycle ended; None before the first has."""
+        known = self._roles.get(role)
+        return known.last_outcome if known is not None else None
+
+
+def _begun(position: int, event: RolloutStarted) -> Rollout:
+    return Rollout(
+        id=event.originator_id.hex,
+        role=event.role,
+        adapter=event.adapter,
+        stable=event.stable,
+        rule=event.rule,
+        unit=event.unit,
+        phase=RolloutPhase.PROGRESSING,
+        weight_percent=event.weight_percent,
+        started=event.time.isoformat(),
+        position=position,
+    )

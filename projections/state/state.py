@@ -5,12 +5,13 @@ It is what the improvement process knows when it decides, what ``status`` shows,
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from ...domain.aggregates.alert import is_low
 from ...domain.events import EVENTS, SCHEMA, Event, PolicyChanged, TaskRated, Timestamped, TrainingCompleted
@@ -20,22 +21,21 @@ from ...domain.rules.breach import Window
 from ...domain.rules.canary import assess_canary
 from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
-from ...domain.settings.settings import Policy
+from ...domain.settings.settings import Policy, without_role
 from ...domain.verdict import Times, Verdict
 from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
 from .alerts import Alerts
-from .canaries import OUTCOMES, Health
+from .canaries import Health
 from .detectors import Triggers
 from .metrics import Metrics
-from .ratings import RATINGS, Ratings
+from .ratings import Ratings
 from .registry import Registry
-from .rings import KEYS, PAIRS
-from .rollouts import LONGEST_WAIT_GAP_S, Rollouts
-from .shards import StateShards, damaged, decode, encode
+from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
+from .shards import SavedParts, damaged, encode
 
-VERSION = f"10/{SCHEMA}"
-"""Of the folds, raised when one changes its meaning, and of the facts: a newer program's may be in a state that this one could
-load, and would then never meet. States of another version are folded anew from the log."""
+VERSION = f"11/{SCHEMA}"
+"""Of the folds, raised when one changes its meaning or its form, and of the facts: a newer program's may be in a state that
+this one could load, and would then never meet. States of another version are folded again from the log."""
 
 HEAD = "head"
 """The part of a saved state that says of which position it is, and of which version."""
@@ -49,43 +49,55 @@ def counts_imported(policy: Policy, role: str, adapter: str | None) -> bool:
     return adapter is None and bool(policy.sessions(role).count)
 
 
-class State:
-    """The folds side by side, as of ``position``. It only ever computes: applying an event calls nobody."""
+class _Head(msgspec.Struct):
+    """Of a saved state: its position, and when the event there happened. What a store adds is left out."""
 
-    def __init__(self) -> None:
+    position: int
+    time: str | None
+
+
+class State:
+    """The folds side by side, as of ``position``. It only computes: applying an event has no effect outside.
+
+    The settings in ``imagined`` hold whatever the log says of them; one for all roles holds for each role.
+    """
+
+    def __init__(self, imagined: Mapping[str, Any] | None = None) -> None:
         self.position = 0
         self.settings: dict[str, Any] = {}
+        """Those that were changed, as recorded."""
         self.ratings = Ratings()
         self.triggers = Triggers()
         self.metrics = Metrics()
         self.health = Health()
-        self.lanes = Rollouts()
+        self.rollouts = Rollouts()
         self.registry = Registry()
         self.alerts = Alerts()
+        self._imagined = dict(imagined or {})
         self._policy: Policy | None = None
 
     def apply(self, position: int, event: Event | Timestamped) -> None:
         """Take in the next event of the log."""
-        self.lanes.pass_time(event.time)
+        self.rollouts.pass_time(event.time)
         for hear in _HEARERS.get(type(event), ()):
             hear(self, position, event)
         self.position = position
 
     def set(self, position: int, event: PolicyChanged) -> None:
-        """A setting is changed."""
+        """A setting changes."""
         event.bring_up(self.settings)
         self._policy = None
         self._follow_schedule()
 
     def _follow_schedule(self) -> None:
-        self.lanes.longest_wait_gap_s = max(LONGEST_WAIT_GAP_S, self.policy.schedule.every_s)
+        self.rollouts.longest_wait_gap_s = max(LONGEST_WAIT_GAP_S, self.policy.schedule.every_s)
 
     def note_means(self, position: int, event: TaskRated) -> None:
         """Note which windows' means are low after the rating."""
-        for lane in event.lanes:
-            role = lane["role"]
-            live = self.lanes.live(role)
-            stars = [it for _, it in self._ratings(role, live).ratings]
+        for assignment in event.lanes:
+            role = assignment["role"]
+            live = self.rollouts.live(role)
+            stars = [stars for _, stars in self._ratings(role, live).ratings]
             was_low = self.alerts.fell_at(role, live) is not None
             is_now_low = is_low(stars, role, self.policy, was_low=was_low)
             self.alerts.note_mean(position, event.reference, role, live, is_now_low)
@@ -94,12 +106,18 @@ class State:
     def policy(self) -> Policy:
         """The settings in force."""
         if self._policy is None:
-            self._policy = Policy(dict(self.settings))
+            recorded = self.settings.items()
+            kept = {key: value for key, value in recorded if without_role(key) not in self._imagined}
+            self._policy = Policy({**kept, **self._imagined})
         return self._policy
+
+    def imagine(self, settings: Mapping[str, Any]) -> State:
+        """A copy of the state in which these settings hold, whatever the log says of them."""
+        return State.load(self.dump(), settings)
 
     def window(self, role: str) -> Window:
         """The ratings of the role's live adapter that the breach rule looks at."""
-        stable, policy = self.lanes.live(role), self.policy
+        stable, policy = self.rollouts.live(role), self.policy
         window = self._ratings(role, stable)
         if policy.rating(role).rule != "sequential":
             return window
@@ -117,43 +135,43 @@ class State:
 
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""
-        return self.lanes.traffic(role)
+        return self.rollouts.traffic(role)
 
     def look(self, rollout: str, now: datetime | None = None) -> Verdict:
         """The verdict on the undecided rollout's canary as of the last event, by the rule that the rollout began with.
 
         With ``now`` the time since that event counts as well, as far as it would if the next one came now.
         """
-        verdict = self._judge(rollout, self.rollouts[rollout], self.lanes.times(rollout, now))
+        verdict = self._judge(self.undecided[rollout], self.rollouts.times(rollout, now))
         return replace(verdict, numbers={**verdict.numbers, "latency_ms": self.health.latency_ms(rollout)})
 
-    def _judge(self, rollout: str, lane: dict[str, Any], times: Times) -> Verdict:
-        if (evidence := self.health.evidence(rollout)) is not None:
+    def _judge(self, rollout: Rollout, times: Times) -> Verdict:
+        if (evidence := self.health.evidence(rollout.id)) is not None:
             return judge(evidence, times)
-        canary, stable = self.health.outcomes(rollout, Arm.CANARY), self.health.outcomes(rollout, Arm.STABLE)
-        rule = lane["rule"] or self.policy.canary(lane["role"]).rule
+        canary, stable = (self.health.outcomes(rollout.id, arm) for arm in (Arm.CANARY, Arm.STABLE))
+        rule = rollout.rule or self.policy.canary(rollout.role).rule
         rule = "threshold" if rule == "sequential" else rule  # begun by a program that knew bars alone
-        return assess_canary(canary, stable, times, self.policy, lane["role"], rule)
+        return assess_canary(canary, stable, times, self.policy, rollout.role, rule)
 
     def needs_time(self, rollout: str) -> bool:
         """Whether the undecided rollout waits for its bake, or for a pause of its ramp, to pass."""
-        lane, evidence = self.lanes.state["rollouts"][rollout], self.health.evidence(rollout)
-        if lane["phase"] != RolloutPhase.PROGRESSING:
+        known, evidence = self.rollouts.of(rollout), self.health.evidence(rollout)
+        if known.phase != RolloutPhase.PROGRESSING:
             return False
-        bake = evidence.terms.bake_s if evidence is not None else self.policy.canary(lane["role"]).bake_s
+        bake = evidence.terms.bake_s if evidence is not None else self.policy.canary(known.role).bake_s
         steps = evidence.ramp if evidence is not None else ()
-        pauses = [step.pause_s for step in steps if step.weight_percent > lane["weight_percent"]]
-        return bool(lane["baked_s"] < bake or lane["at_share_s"] < max(pauses, default=0.0))
+        pauses = [step.pause_s for step in steps if step.weight_percent > known.weight_percent]
+        return known.baked_s < bake or known.at_share_s < max(pauses, default=0.0)
 
     @property
-    def rollouts(self) -> dict[str, dict[str, Any]]:
+    def undecided(self) -> Mapping[str, Rollout]:
         """The rollouts that are not decided, by id."""
-        return self.lanes.undecided
+        return self.rollouts.undecided
 
     def was_live(self, rollout: UUID) -> bool:
-        """Whether the rollout's adapter has been promoted, whatever became of it since."""
-        lane = self.lanes.state["rollouts"].get(rollout.hex)
-        return lane is not None and bool(lane["was_live"])
+        """Whether the rollout's adapter has been promoted, also where it is not live any more."""
+        known = self.rollouts.get(rollout.hex)
+        return known is not None and known.was_live
 
     @property
     def over(self) -> list[tuple[UUID, str]]:
@@ -162,57 +180,44 @@ class State:
 
     def has_fallen(self, role: str) -> bool:
         """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with the event that was applied last."""
-        return self.alerts.fell_at(role, self.lanes.live(role)) == self.position
+        return self.alerts.fell_at(role, self.rollouts.live(role)) == self.position
 
     @property
     def trainings_completed(self) -> int:
         """How many trainings have ended with weights: what the next adapter is numbered by."""
-        return sum(training["status"] == TrainingStatus.COMPLETED for training in self.registry.trainings.values())
+        return sum(training.status == TrainingStatus.COMPLETED for training in self.registry.trainings.values())
 
     def dump(self) -> dict[str, bytes]:
         """Its parts by name, JSON in the order things came: equal logs give equal bytes, and what is loaded keeps its order."""
-        time = self.lanes.time.isoformat() if self.lanes.time is not None else None
-        parts = {
-            HEAD: {"version": VERSION, "position": self.position, "time": time},
-            "settings": self.settings,
-            "ratings": self.ratings.state,
-            "metrics": self.metrics.state,
-            "lanes": self.lanes.state,
-            "registry": self.registry.state,
-            "alerts": self.alerts.state,
-        }
-        several = {
-            "window": self.ratings.windows,
-            "trigger": self.triggers.state,
-            "burst": self.triggers.over,
-            "health": self.health.state,
-            "outcome": self.health.arms,
-            "session": self.health.over,
-            "drawn": self.lanes.drawn,
-        }
-        return {name: encode(part) for name, part in parts.items()} | {
-            f"{kind}/{name}": part for kind, them in several.items() for name, part in them.dump().items()
-        }
+        time = self.rollouts.time.isoformat() if self.rollouts.time is not None else None
+        head = {"version": VERSION, "position": self.position, "time": time}
+        folds = (
+            self.ratings,
+            self.metrics,
+            self.rollouts,
+            self.registry,
+            self.alerts,
+            self.triggers,
+            self.health,
+        )
+        parts = {HEAD: encode(head), "settings": encode(self.settings)}
+        for fold in folds:
+            parts |= fold.parts()
+        return parts
 
     @classmethod
-    def load(cls, saved: Mapping[str, bytes]) -> State:
+    def load(cls, saved: Mapping[str, bytes], imagined: Mapping[str, Any] | None = None) -> State:
         """The state that was dumped by this version. Raises ``LogError`` for what is damaged."""
-        state, several = cls(), defaultdict[str, dict[str, bytes]](dict)
-        for name, part in saved.items():
-            kind, _, own = name.partition("/")
-            several[kind][own] = part
+        state, parts = cls(imagined), SavedParts(saved)
         try:
-            head = decode(saved[HEAD])
-            state.position, state.settings = head["position"], decode(saved["settings"])
-            state.ratings = Ratings(decode(saved["ratings"]), StateShards(several["window"], RATINGS))
-            state.triggers = Triggers(StateShards(several["trigger"]), StateShards(several["burst"], KEYS))
-            outcomes, over = StateShards(several["outcome"], OUTCOMES), StateShards(several["session"], KEYS)
-            state.health = Health(StateShards(several["health"]), outcomes, over)
-            time = datetime.fromisoformat(head["time"]) if head["time"] is not None else None
-            state.lanes = Rollouts(decode(saved["lanes"]), time, StateShards(several["drawn"], PAIRS))
+            head = parts.one(HEAD, _Head)
+            state.position, state.settings = head.position, parts.one("settings", dict[str, Any])
+            time = datetime.fromisoformat(head.time) if head.time is not None else None
+            state.ratings, state.triggers = Ratings.load(parts), Triggers.load(parts)
+            state.health, state.rollouts = Health.load(parts), Rollouts.load(parts, time)
+            state.metrics, state.registry = Metrics.load(parts), Registry.load(parts)
+            state.alerts = Alerts.load(parts)
             state._follow_schedule()
-            state.metrics = Metrics(decode(saved["metrics"]))
-            state.registry, state.alerts = Registry(decode(saved["registry"])), Alerts(decode(saved["alerts"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(error) from error
         return state
@@ -220,19 +225,19 @@ class State:
 
 def _handlers_of(kind: type) -> list[Hear]:
     """What the facts of this kind change, in the order in which it is done."""
-    found: list[tuple[tuple[type, ...], Hear]] = [
+    hearers: list[tuple[tuple[type, ...], Hear]] = [
         ((PolicyChanged,), State.set),
-        (Ratings.HANDLES, lambda it, position, event: it.ratings.apply(position, event)),
-        (Metrics.HANDLES, lambda it, position, event: it.metrics.apply(position, event)),
-        (Health.HANDLES, lambda it, position, event: it.health.apply(position, event)),
-        (Rollouts.HANDLES, lambda it, position, event: it.lanes.apply(position, event)),
-        (Registry.HANDLES, lambda it, position, event: it.registry.apply(position, event)),
-        (Triggers.HANDLES, lambda it, _, event: it.triggers.apply(event, it.policy)),
-        ((TrainingCompleted,), lambda it, _, event: it.registry.charge(event, Prices.of(it.policy))),
-        (Alerts.HANDLES, lambda it, position, event: it.alerts.apply(position, event, it.policy)),
+        (Ratings.HANDLES, lambda state, position, event: state.ratings.apply(position, event)),
+        (Metrics.HANDLES, lambda state, position, event: state.metrics.apply(position, event)),
+        (Health.HANDLES, lambda state, position, event: state.health.apply(position, event)),
+        (Rollouts.HANDLES, lambda state, position, event: state.rollouts.apply(position, event)),
+        (Registry.HANDLES, lambda state, position, event: state.registry.apply(position, event)),
+        (Triggers.HANDLES, lambda state, _, event: state.triggers.apply(event, state.policy)),
+        ((TrainingCompleted,), lambda state, _, event: state.registry.charge(event, Prices.of(state.policy))),
+        (Alerts.HANDLES, lambda state, position, event: state.alerts.apply(position, event, state.policy)),
         ((TaskRated,), State.note_means),
     ]
-    return [hear for kinds, hear in found if issubclass(kind, kinds)]
+    return [hear for kinds, hear in hearers if issubclass(kind, kinds)]
 
 
 _HEARERS: dict[type, list[Hear]] = {kind: hearers for kind in EVENTS.values() if (hearers := _handlers_of(kind))}

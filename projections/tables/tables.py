@@ -16,7 +16,6 @@ from ...domain.events import (
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     CanaryAssessed,
     CanaryWeightSet,
     ComparisonEvent,
@@ -39,9 +38,11 @@ from ...domain.events import (
     TrainingDeclined,
     TrainingEvent,
     TrainingFailed,
+    TrainingProgressed,
     TrainingRequested,
+    TrainingStarted,
 )
-from ...domain.vocabulary import AdapterStatus, RolloutPhase
+from ..state.transitions import adapter_status, rollout_phase, status_of_another, training_status
 from .comparisons import COMPARISONS, row_of_comparison
 from .corrections import CORRECTIONS, row_of_correction, row_of_withdrawal
 
@@ -200,7 +201,7 @@ def _row_of_end(position: int, event: TaskSucceeded | TaskFailed, key: str, time
         "id": key,
         "status": "succeeded" if reason is None else "failed",
         "ended_position": position,
-        "roles": ", ".join(lane["role"] for lane in event.lanes),
+        "roles": ", ".join(assignment["role"] for assignment in event.lanes),
         "fault": fault,
         "reason": reason,
         "steps": event.steps,
@@ -242,15 +243,16 @@ def _row_of_comparison(position: int, event: ComparisonEvent, key: str, time: st
 
 
 def _rows_of_training(position: int, event: TrainingEvent, key: str, time: str) -> list[Row]:
-    row: dict[str, Any] = {"id": key}
+    if isinstance(event, TrainingStarted | TrainingProgressed):
+        return []  # the table has no status for a training under way, and no row for its progress
+    row: dict[str, Any] = {"id": key, "status": training_status(event)}
     match event:
         case TrainingRequested():
-            row |= {"position": position, "requested": time, "role": event.role, "status": "requested"}
+            row |= {"position": position, "requested": time, "role": event.role}
         case DatasetBuilt():
-            row |= {"status": "dataset built", "dataset": event.dataset, "examples": event.examples, "runs": event.runs}
+            row |= {"dataset": event.dataset, "examples": event.examples, "runs": event.runs}
         case TrainingCompleted():
             row |= {
-                "status": "completed",
                 "weights": event.weights,
                 "steps": event.steps,
                 "tokens": event.tokens,
@@ -259,14 +261,14 @@ def _rows_of_training(position: int, event: TrainingEvent, key: str, time: str) 
                 "peak_memory_bytes": event.peak_memory_bytes,
             }
         case TrainingDeclined():
-            row |= {"status": "declined", "reason": event.reason, "examples": event.examples}
+            row |= {"reason": event.reason, "examples": event.examples}
         case TrainingFailed():
-            row |= {"status": "failed", "reason": event.reason}
-    return [("trainings", row)] if len(row) > 1 else []
+            row |= {"reason": event.reason}
+    return [("trainings", row)]
 
 
 def _rows_of_adapter(position: int, event: AdapterEvent, key: str, time: str) -> list[Row]:
-    row: dict[str, Any] = {"name": event.adapter}
+    row = _status_row(event)
     match event:
         case AdapterRegistered():
             row |= {
@@ -274,26 +276,28 @@ def _rows_of_adapter(position: int, event: AdapterEvent, key: str, time: str) ->
                 "position": position,
                 "registered": time,
                 "role": event.role,
-                "status": "registered",
                 "weights": event.weights,
                 "dataset": event.dataset,
                 "base": event.base,
                 "parent": event.parent,
                 "training": event.training,
             }
-        case AdapterVerified():
-            row["status"] = "proven"
         case GateJudged():
-            row["status"] = "judged"
             return [("adapters", row), ("gates", _gate_row(position, event, time))]
         case AdapterRejected():
-            row |= {"status": "rejected", "reason": event.reason}
+            row["reason"] = event.reason
     return [("adapters", row)]
 
 
+def _status_row(event: AdapterEvent | RolloutEvent) -> dict[str, Any]:
+    """The event's adapter, with its new status where the event changes it."""
+    status = adapter_status(event)
+    return {"name": event.adapter} if status is None else {"name": event.adapter, "status": status}
+
+
 def _gate_row(position: int, event: GateJudged, time: str) -> dict[str, Any]:
-    said = ("adapter", "parent", "verdict", "reason", "message")
-    row = {"position": position, "time": time, **{name: getattr(event, name) for name in said}}
+    told = ("adapter", "parent", "verdict", "reason", "message")
+    row = {"position": position, "time": time, **{name: getattr(event, name) for name in told}}
     for side in ("failed", "worked"):
         measured = event.numbers.get(side, {})
         runs, losses = measured.get("runs", {}), measured.get("losses", {})
@@ -304,9 +308,11 @@ def _gate_row(position: int, event: GateJudged, time: str) -> dict[str, Any]:
 
 
 def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) -> list[Row]:
+    if isinstance(event, CanaryAssessed):
+        return [("assessments", _assessment_row(position, event, key, time))]
     row: dict[str, Any] = {"id": key}
-    also: list[Row] = []
-    decided = {"decided": time, "decided_by": event.actor}
+    if (phase := rollout_phase(event)) is not None:
+        row["phase"] = phase
     match event:
         case RolloutStarted():
             row |= {
@@ -315,43 +321,32 @@ def _rows_of_rollout(position: int, event: RolloutEvent, key: str, time: str) ->
                 "role": event.role,
                 "adapter": event.adapter,
                 "stable": event.stable,
-                "phase": RolloutPhase.PROGRESSING,
                 "weight_percent": event.weight_percent,
             }
-            also = [("adapters", {"name": event.adapter, "status": AdapterStatus.CANARY})]
         case CanaryWeightSet():
             row["weight_percent"] = event.weight_percent
-        case CanaryAssessed():
-            also = [
-                (
-                    "assessments",
-                    {
-                        "position": position,
-                        "time": time,
-                        "rollout": key,
-                        "adapter": event.adapter,
-                        "verdict": event.verdict,
-                        "reason": event.reason,
-                        "message": event.message,
-                    },
-                )
-            ]
         case RolloutPaused() | RolloutResumed():
-            row |= {
-                "phase": RolloutPhase.PAUSED if isinstance(event, RolloutPaused) else RolloutPhase.PROGRESSING,
-                "reason": event.reason,
-            }
-        case AdapterPromoted():
-            row |= {"phase": RolloutPhase.PROMOTED, "reason": event.reason, **decided}
-            also = [("adapters", {"name": event.adapter, "status": AdapterStatus.LIVE})]
-            if event.replaced is not None:
-                also.append(("adapters", {"name": event.replaced, "status": AdapterStatus.REPLACED}))
-        case AdapterRolledBack():
-            row |= {"phase": RolloutPhase.ROLLED_BACK, "reason": event.reason, **decided}
-            also = [("adapters", {"name": event.adapter, "status": AdapterStatus.ROLLED_BACK})]
-            if event.stable is not None and event.cause != "comparison":  # that one is not live any more
-                also.append(("adapters", {"name": event.stable, "status": AdapterStatus.LIVE}))
-    return ([("rollouts", row)] if len(row) > 1 else []) + also
+            row["reason"] = event.reason
+        case AdapterPromoted() | AdapterRolledBack():
+            row |= {"reason": event.reason, "decided": time, "decided_by": event.actor}
+    rows: list[Row] = [("rollouts", row)]
+    if adapter_status(event) is not None:
+        rows.append(("adapters", _status_row(event)))
+    if (another := status_of_another(event)) is not None:
+        rows.append(("adapters", {"name": another[0], "status": another[1]}))
+    return rows
+
+
+def _assessment_row(position: int, event: CanaryAssessed, key: str, time: str) -> dict[str, Any]:
+    return {
+        "position": position,
+        "time": time,
+        "rollout": key,
+        "adapter": event.adapter,
+        "verdict": event.verdict,
+        "reason": event.reason,
+        "message": event.message,
+    }
 
 
 Rows = Callable[[int, Any, str, str], list[Row]]

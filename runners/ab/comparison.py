@@ -24,6 +24,7 @@ from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Reviewer
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
+from ...domain.vocabulary import AdapterStatus
 from ...domain.vocabulary import Arm as RunArm
 from ...projections.state.ratings import BASE
 from ..agent.attempts import ATTEMPTS
@@ -81,12 +82,11 @@ def _role_of(state: State, name: str) -> str:
     known = state.registry.adapters
     if name not in known:
         raise UnknownAdapter(unknown_adapter(name, known), hint=Hint.SEE_ADAPTERS)
-    if known[name]["status"] == "rejected":
+    if known[name].status == AdapterStatus.REJECTED:
         raise NotPossible(
-            f"{name} was rejected ({known[name]['reason']}); only adapters that may get traffic are compared"
+            f"{name} was rejected ({known[name].reason}); only adapters that may get traffic are compared"
         )
-    role: str = known[name]["role"]
-    return role
+    return known[name].role
 
 
 def compare(

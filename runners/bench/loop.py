@@ -191,7 +191,7 @@ class _Loop:
 
     def _improve(self, cycle: int) -> None:
         """Run the role's cycle to its end; without an open one, request a training."""
-        if self.services.state.lanes.cycle(ROLE) is None:
+        if self.services.state.rollouts.cycle(ROLE) is None:
             self._open(cycle)
         self._work()
         if not self.plan.canary:

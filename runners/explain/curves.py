@@ -55,7 +55,7 @@ def draw_ratings(history: History, anchors: Collection[int]) -> str:
         for arm in ("stable", "canary")
     }
     places = [*(rating.position for rating in ratings), *(rating.position for rating in history.marks)]
-    window = history.policy.rating(history.role).window
+    window = history.state.policy.rating(history.role).window
     lines = [
         Line("a rating", "quiet", [dots["stable"]], is_dots=True),
         Line("of a canary's run", "c4", [dots["canary"]], is_dots=True),

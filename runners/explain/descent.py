@@ -72,9 +72,10 @@ def _edge(member: Member, above: int, row: int, columns: Sequence[int]) -> str:
 
 def _words(member: Member, is_focus: bool) -> str:
     training = member.training
-    details = [f"{training['examples']} examples" if training.get("examples") is not None else "no dataset"]
-    if training.get("duration_s") is not None:
-        details.append(f"trained in {show_duration(training['duration_s'])}")
+    examples, duration_s = (training.examples, training.duration_s) if training is not None else (None, None)
+    details = ["no dataset" if examples is None else f"{examples} examples"]
+    if duration_s is not None:
+        details.append(f"trained in {show_duration(duration_s)}")
     if member.parent is not None:
         details.append(f"{'continued from' if member.goes_on else 'from the base, while live was'} {member.parent}")
     if member.gate:

@@ -69,13 +69,13 @@ def read_history(log: Log, explained: Explanation) -> History:
 
 def _adapter(log: Log, state: State, name: str) -> Explanation:
     known = state.registry.adapters[name]
-    about = {"adapter": name, "role": known["role"], "status": known["status"]}
-    lanes = state.lanes.state["rollouts"]
-    rollout = next((key for key, lane in lanes.items() if lane["adapter"] == name), None)
-    title = f"{name}, an adapter for role {known['role']}: {known['status']}"
-    roots = trace(log, UUID(known["id"]))
-    _add_standings(log, roots, rollout)
-    return Explanation(title, about, roots, known["role"], rollout)
+    about = {"adapter": name, "role": known.role, "status": known.status}
+    rollout = state.rollouts.of_adapter(name)
+    id = rollout.id if rollout is not None else None
+    title = f"{name}, an adapter for role {known.role}: {known.status}"
+    roots = trace(log, known.uuid)
+    _add_standings(log, roots, id)
+    return Explanation(title, about, roots, known.role, id)
 
 
 def _add_standings(log: Log, roots: Sequence[Node], rollout: str | None) -> None:
@@ -84,7 +84,7 @@ def _add_standings(log: Log, roots: Sequence[Node], rollout: str | None) -> None
         if node.kind not in (AdapterPromoted.TOPIC, AdapterRolledBack.TOPIC) or node.actor == ACTOR or rollout is None:
             continue
         before = load_state(log, node.position - 1)
-        if rollout in before.rollouts:
+        if rollout in before.undecided:
             look = before.look(rollout)
             text = f"the canary's verdict then: {look.verdict} ({look.reason}): {look.message}"
             node.children.insert(0, Node("Standing", node.position, text, look.numbers))
@@ -106,14 +106,14 @@ def _run(log: Log, run: str) -> Explanation:
     )
 
 
-def _rollout(log: Log, state: State, rollout: str) -> Explanation:
-    lane = state.lanes.state["rollouts"][rollout]
-    about = {"rollout": rollout, "adapter": lane["adapter"], "role": lane["role"], "status": lane["phase"]}
-    share = say_value(lane["weight_percent"])
-    title = f"rollout {rollout[:8]} of {lane['adapter']}, role {lane['role']}: {lane['phase']}, {share} % of the runs"
-    roots = trace_rollout(log, UUID(rollout))
-    _add_standings(log, roots, rollout)
-    return Explanation(title, about, roots, lane["role"], rollout)
+def _rollout(log: Log, state: State, id: str) -> Explanation:
+    rollout = state.rollouts.of(id)
+    about = {"rollout": id, "adapter": rollout.adapter, "role": rollout.role, "status": rollout.phase}
+    share = say_value(rollout.weight_percent)
+    title = f"rollout {id[:8]} of {rollout.adapter}, role {rollout.role}: {rollout.phase}, {share} % of the runs"
+    roots = trace_rollout(log, rollout.uuid)
+    _add_standings(log, roots, id)
+    return Explanation(title, about, roots, rollout.role, id)
 
 
 def _unknown(state: State, name: str) -> str:

@@ -59,7 +59,7 @@ def render(explained: Explanation, history: History, *, with_ratings: bool = Fal
         title=escape_html(explained.title),
         style=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
         sections="\n".join(f"<section><h2>{name}</h2>{body}</section>" for name, body in sections if body),
-        position=history.position,
+        position=history.state.position,
         time=say_moment(history.last_time) if history.last_time is not None else "before its first event",
     )
 

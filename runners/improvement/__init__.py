@@ -1,1 +1,1 @@
-"""The improvement loop at work: the process manager, the worker, trainings, gate and rollouts."""
+"""The improvement loop: the process manager, the worker, trainings, gate and rollouts."""

@@ -1,14 +1,14 @@
-"""Making every decision of the log again, from the log alone, to hold what comes of it against what is recorded.
+"""Replaying every decision of the log, from the log alone, to compare the results with the recorded ones.
 
-Each decision is made as it was: by the same functions, on what was known at the position that it was made after. What a
-decision rests on is in the log: outcomes, ratings, settings, terms, measurements. The measurements themselves (a training, the
-proof, the runs of a gate) are facts and not decisions; they are taken as they stand.
+Each decision is repeated by the same functions, on the state at the position that it was made after. Its basis is in
+the log: outcomes, ratings, settings, terms, measurements. Measurements (a training, the proof, the runs of a gate) are
+facts, not decisions; they are taken as recorded.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -39,17 +39,18 @@ from ...domain.events import (
     TrainingDeclined,
     TrainingRequested,
 )
-from ...domain.process.commands import StartRollout
+from ...domain.process.commands import Command, StartRollout
 from ...domain.process.improvement import decide, rollout_unit
 from ...domain.rules.routing import EDITION, route
 from ...domain.settings.recipe import current_figures
 from ...domain.settings.settings import Policy
+from ...domain.vocabulary import Arm
 from ...projections.state.state import State
 from ..ab.results import load_result
 from ..store.codec import Recorded, encode
 from ..store.content import Erasures
 from ..store.log import Log, LogAsOf
-from .gate import ARMS, judge_rows
+from .gate import Row, judge_rows
 from .process_manager import NAME, carry_out
 from .trainings import dataset_for
 
@@ -70,7 +71,7 @@ DECIDED = (
     AlertRaised,
     AlertResolved,
 )
-"""What the improvement process decides."""
+"""The events that the improvement process decides."""
 
 NOT_RECORDED: dict[type[Event], dict[str, Any]] = {
     RolloutPaused: {"cause": ""},
@@ -78,7 +79,7 @@ NOT_RECORDED: dict[type[Event], dict[str, Any]] = {
     AdapterRolledBack: {"cause": ""},
     AlertRaised: {"by": ""},
 }
-"""Fields that earlier programs did not record, and what they are read as: such a field is not compared."""
+"""Fields that earlier programs did not record, with the value that they are read as: such a field is not compared."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,14 @@ class Decision:
     """A decision of the log, made again."""
 
     position: int
-    """Of what is recorded; of what it should have followed from, where nothing is."""
+    """Position of the recorded decision; where none is recorded, of the event that it should follow."""
     kind: str
-    """The recorded event's name; ``arm`` for the arm that a run was drawn for."""
+    """The recorded event's name; ``arm`` for a run's assigned arm."""
     difference: str
-    """What came of it now and not then, or then and not now; empty where both are equal to the bit."""
+    """How the results differ; empty where they are equal bit for bit."""
     erased_at: int = 0
-    """Where it differs and rests on words that were erased after it: the position of the last such erasure. It cannot be made
-    again then, and the difference says nothing of it."""
+    """Where the result differs and depends on texts that were erased later: the position of the last such erasure. The
+    decision cannot be repeated then, so the difference means nothing."""
 
 
 def decide_again(log: Log) -> Iterator[Decision]:
@@ -107,7 +108,7 @@ def decide_again(log: Log) -> Iterator[Decision]:
 
 
 class _Again:
-    """The state as of the event before, and the decisions of the improvement process that are expected."""
+    """The state before the present event, and the expected decisions of the improvement process."""
 
     def __init__(self, log: Log) -> None:
         self.log, self.past = log, LogAsOf.open(log.path)
@@ -116,23 +117,23 @@ class _Again:
             self.erasures = Erasures.read(connection)
         self.state = State()
         self.decided: dict[str | None, list[Recorded]] = {}
-        """The process's own decisions, by the reference of what they followed from."""
+        """The process's own decisions, by the reference of the event that they follow."""
         for recorded in log.read(1, None, [kind.TOPIC for kind in DECIDED]):
             if recorded.event.actor == ACTOR:
                 self.decided.setdefault(self._occasion(recorded.event), []).append(recorded)
         self.expected: dict[int, Event] = {}
-        """By position: what the process decides again, until the recorded one comes."""
+        """The repeated decisions by position, until the recorded one comes."""
         self.latest = 0
-        """The position of the latest decision that followed from what came before."""
+        """The position of the latest decision that followed from earlier events."""
 
     def _occasion(self, event: Event) -> str | None:
-        """The reference of the event that the process decided it after. A look's cause is its rollout, not that event."""
+        """The reference of the event after which the process decided. A verdict's cause is its rollout, not that event."""
         if isinstance(event, CanaryAssessed) and 0 < event.up_to <= self.log.position:
             return self.log.at(event.up_to).event.reference
         return event.caused_by
 
     def decide(self, recorded: Recorded) -> Iterator[Decision]:
-        """The decisions that the event is, or should have led to."""
+        """The decisions that the event records, or should have caused."""
         event, position = recorded.event, recorded.position
         match event:
             case TaskStarted():
@@ -146,15 +147,15 @@ class _Again:
             case DatasetBuilt() | TrainingDeclined():
                 yield self._build(position, event)
             case AdapterRejected() if event.actor == ACTOR:
-                pass  # by what was measured of its weights
+                pass  # by measurements of its weights
             case _ if isinstance(event, DECIDED) and event.actor == ACTOR:
-                yield Decision(position, event.TOPIC, "it does not follow now")
+                yield Decision(position, event.TOPIC, "it does not follow any more")
         self.state.apply(position, event)
         if position <= self.tracked:
             yield from self._react(recorded)
 
     def _react(self, recorded: Recorded) -> Iterator[Decision]:
-        """Let the improvement process react again; what it decides is awaited where it was recorded."""
+        """Repeat the reaction of the improvement process; its decisions are expected where they were recorded."""
         commands = decide(recorded.event, self.state)
         if not commands:
             return
@@ -170,45 +171,47 @@ class _Again:
             if len(wanted) > len(there) and not self._is_done_later(command, recorded):
                 yield Decision(recorded.position, wanted[len(there)].TOPIC, "it follows now, and is not in the log")
 
-    def _carry_out(self, command: Any, made: list[Recorded], cause: Recorded) -> list[Event]:
+    def _carry_out(self, command: Command, made: list[Recorded], cause: Recorded) -> list[Event]:
         time = made[0].event.time if made else cause.event.time
         context = Context(time, ACTOR, cause.event.reference)
         return carry_out(self.past, command, self.state.policy, context).collect_events()
 
-    def _is_done_later(self, command: Any, cause: Recorded) -> bool:
-        """Whether somebody else was first: by the end of the log there is nothing left to do."""
+    def _is_done_later(self, command: Command, cause: Recorded) -> bool:
+        """Whether the decision was made by another event: by the end of the log nothing remains to do."""
         self.past.until = None
         return not self._carry_out(command, [], cause)
 
     def _arms(self, position: int, event: TaskStarted) -> Iterator[Decision]:
-        """The arm of each role that was drawn: by the share that the run began with."""
-        for lane in event.lanes:
-            rollout = self.state.rollouts.get(lane["rollout"] or "")
-            if lane["arm"] == "pinned" or rollout is None or not rollout["rule"]:
-                continue  # nothing was drawn; or by an older program
-            own = "" if lane["role"] == event.role else f"{lane['role']}."
-            weight = event.policy.get(f"{own}canary_weight_percent", rollout["weight_percent"])
-            traffic = replace(self.state.traffic(lane["role"]), weight_percent=weight)
+        """The assigned arm of each role, by the share at the run's start."""
+        for assignment in event.lanes:
+            rollout, role = self.state.undecided.get(assignment["rollout"] or ""), assignment["role"]
+            if assignment["arm"] == Arm.PINNED or rollout is None or not rollout.rule:
+                continue  # not assigned by traffic, or by an older program
+            own = "" if role == event.role else f"{role}."
+            weight: int = event.policy.get(f"{own}canary_weight_percent", rollout.weight_percent)
+            traffic = replace(self.state.traffic(role), weight_percent=weight)
             drawn = route(traffic, event.originator_id.hex, event.session)
-            told = f"{drawn.arm} with {drawn.adapter or 'the base'}"
-            is_same = (drawn.arm, drawn.adapter) == (lane["arm"], lane["adapter"])
+            now = f"{drawn.arm} with {drawn.adapter or 'the base'}"
+            recorded = (assignment["arm"], assignment["adapter"])
+            is_same = (drawn.arm, drawn.adapter) == recorded
             if not is_same and traffic.sessions:
-                # One of a session's runs that were begun side by side, before the other was known.
+                # A parallel run of a session, begun before the other was recorded.
                 first = route(replace(traffic, sessions={}), event.originator_id.hex, event.session)
-                is_same = (first.arm, first.adapter) == (lane["arm"], lane["adapter"])
-            yield Decision(position, "arm", "" if is_same else f"now {told}, then {lane['arm']}")
+                is_same = (first.arm, first.adapter) == recorded
+            yield Decision(position, "arm", "" if is_same else f"now {now}, then {assignment['arm']}")
 
     def _judge(self, position: int, event: GateJudged) -> str:
-        """The gate, from its runs as the log has them and its losses as they were measured."""
+        """The gate's verdict, from its recorded runs and its measured losses."""
         if event.reason == "off":
             return ""
         measured = self.log.get_content(event.measured)
         if measured is None:
-            return "what was measured is not in the content store any more"
-        rows = json.loads(measured)
+            return "its measurements are no longer in the content store"
+        rows: list[Row] = json.loads(measured)
         for row in rows:
             if row["by"] == "runs":
-                row["succeeded"] = {arm: isinstance(self._run(row[arm]).ended, TaskSucceeded) for arm in ARMS}
+                runs = {"adapter": self._run(row["adapter"]), "parent": self._run(row["parent"])}
+                row["succeeded"] = {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()}
         judged = judge_rows(rows, self.state.policy, event.role)
         return _differing(("verdict", "reason", "message", "numbers"), vars(judged), vars(event))
 
@@ -222,7 +225,7 @@ class _Again:
         return _differing(("verdict", "reason", "message", "numbers"), vars(found.verdict), vars(event))
 
     def _build(self, position: int, event: DatasetBuilt | TrainingDeclined) -> Decision:
-        """The dataset, which also says whether there was enough to learn from."""
+        """The dataset, and whether it had enough examples."""
         self.past.lacking.clear()
         found = self._build_again(position, event)
         erased_at = self.erasures.latest(self.past.lacking)
@@ -239,8 +242,8 @@ class _Again:
         return _differing(("dataset", "runs"), {"dataset": built.hash, "runs": built.runs}, vars(event))
 
 
-def _as_then(command: Any, made: Sequence[Recorded], policy: Policy) -> Any:
-    """The command by the rules of the program that carried it out: a rollout keeps those that it began with."""
+def _as_then(command: Command, made: Sequence[Recorded], policy: Policy) -> Command:
+    """The command by the rules of the program that carried it out: a rollout keeps the edition that it began with."""
     if not isinstance(command, StartRollout):
         return command
     begun = (it.event for it in made if it.event.originator_id == command.rollout)
@@ -249,7 +252,7 @@ def _as_then(command: Any, made: Sequence[Recorded], policy: Policy) -> Any:
 
 
 def _difference(now: Event, then: Event) -> str:
-    """Empty where both are stored alike to the bit, but for the time, which is the clock's."""
+    """Empty where both are equal as stored, except for the time, which comes from the clock."""
     if type(now) is type(then):
         blank = {name: it for name, it in NOT_RECORDED.get(type(then), {}).items() if getattr(then, name) == it}
         now = type(now)(**{**vars(now), **blank})
@@ -264,14 +267,14 @@ def _difference(now: Event, then: Event) -> str:
 
 
 def _by_current_names(event: Event) -> Event:
-    """The event, with a recipe's figures called what they are called now."""
+    """The event, with a recipe's figures under their current names."""
     if not isinstance(event, TrainingRequested):
         return event
     return TrainingRequested(**{**vars(event), "recipe": current_figures(event.recipe)})
 
 
 def _caused(now: Event, then: Event, occasion: str) -> Event:
-    """A look with the cause that older programs recorded, the event it was made after, where the recorded one has that."""
+    """A verdict with the cause that older programs recorded (the event before it), where the recorded one has that."""
     if isinstance(then, CanaryAssessed) and then.caused_by == occasion:
         return type(now)(**{**vars(now), "caused_by": occasion})
     return now
@@ -281,11 +284,11 @@ def _timed(event: Event, like: Event) -> Event:
     return type(event)(**{**vars(event), "time": like.time})
 
 
-def _differing(names: Any, now: dict[str, Any], then: dict[str, Any]) -> str:
-    """Which of the figures differ, with both values; compared as they are stored."""
-    found = []
+def _differing(names: Iterable[str], now: dict[str, Any], then: dict[str, Any]) -> str:
+    """The figures that differ, with both values, compared as stored."""
+    differing = []
     for name in names:
         one, other = (json.loads(json.dumps(it[name], default=str)) for it in (now, then))
         if one != other:
-            found.append(f"{name}: now {str(one)[:80]}, then {str(other)[:80]}")
-    return "; ".join(found)
+            differing.append(f"{name}: now {str(one)[:80]}, then {str(other)[:80]}")
+    return "; ".join(differing)

@@ -1,4 +1,4 @@
-"""What a training would take if it was asked for now. Nothing is written to the log."""
+"""The expected cost of a training that is requested now. Nothing is written to the log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def try_out(dataset: Dataset, recipe: Recipe, base: Base) -> Estimate:
-    """Estimate from a few steps of the training, tried in a process of its own. Raises ``TrainingError``."""
+    """The estimate from a few steps of the training, run in a separate process. Raises ``TrainingError``."""
     from ...adapters.training.job import TrainingJobSpec
     from ...adapters.training.probe import probe
 
@@ -31,7 +31,7 @@ def try_out(dataset: Dataset, recipe: Recipe, base: Base) -> Estimate:
 
 
 def estimate_from_history(log: Log, policy: Policy, dataset: Dataset, recipe: Recipe) -> Estimate:
-    """Estimate from the newest training of this recipe and base in the log; without one, only the steps are known."""
+    """The estimate from the newest training with this recipe and base in the log; without one, only the steps are known."""
     examples = len(dataset.examples)
     completed = _newest_like(log, policy, recipe)
     if completed is None:
@@ -53,9 +53,9 @@ def estimate_from_history(log: Log, policy: Policy, dataset: Dataset, recipe: Re
 
 
 def _newest_like(log: Log, policy: Policy, recipe: Recipe) -> TrainingCompleted | None:
-    """The newest training that finished at its first attempt: of a later one, a part of its time alone is known."""
+    """The newest training that finished at its first attempt: a later attempt records only a part of the time."""
     history: dict[UUID, list[Event]] = {}
-    found = None
+    newest = None
     for recorded in log.read(1, None, (TrainingRequested.TOPIC, TrainingStarted.TOPIC, TrainingCompleted.TOPIC)):
         event = recorded.event
         before = history.setdefault(event.originator_id, [])
@@ -64,5 +64,5 @@ def _newest_like(log: Log, policy: Policy, recipe: Recipe) -> TrainingCompleted 
         if isinstance(event, TrainingCompleted) and len(before) == 3 and isinstance(requested, TrainingRequested):
             base = (policy.model.base, policy.model.revision)
             if (requested.base, requested.revision) == base and Recipe.from_json(requested.recipe) == recipe:
-                found = event
-    return found
+                newest = event
+    return newest

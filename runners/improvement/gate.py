@@ -1,9 +1,8 @@
-"""Carrying out the gate: a proven adapter and its parent on held-out instances, before any traffic.
+"""Running the gate: a proven adapter against its parent on held-out instances, before any traffic.
 
-Instances of an environment, and further pages of the same tasks that nobody has seen, are played by both arms on the same
-seed, greedily, as pinned runs whose ids follow from adapter, instance and arm: a worker that was killed goes on where it
-was, and every number comes from recorded runs. Where the environment does not judge, the answers that should have been given
-are scored.
+Both arms play instances of an environment, and new pages of the same tasks, on the same seed, greedily, as pinned runs.
+Run ids are derived from adapter, instance and arm: after a killed worker the gate continues, and every number comes
+from recorded runs. Where the environment does not judge, the right answers are scored.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 from uuid import UUID
 
 from ...domain.aggregates.adapter import Adapter
@@ -25,11 +24,10 @@ from ...domain.events import TaskFailed, TaskSucceeded
 from ...domain.ports import ScoringModel
 from ...domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
-from ...domain.settings.settings import ROLES, Policy
+from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm, Decision, GateReason
 from ...projections.bench import is_lost
-from ...projections.state.state import State
 from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
@@ -43,11 +41,40 @@ if TYPE_CHECKING:
 
 ARMS = ("adapter", "parent")
 
-Row = dict[str, Any]
-"""What was measured on one instance, as it is recorded."""
+
+class PlayedRow(TypedDict):
+    """How both arms did on one instance that was played, as it is recorded."""
+
+    outcome: str
+    """Of the run that the instance comes from: ``failed`` or ``worked``."""
+    by: Literal["runs"]
+    instance: str
+    is_fresh: bool
+    """Whether no recorded run was of this instance."""
+    adapter: str
+    """The run of the arm."""
+    parent: str
+    succeeded: dict[str, bool]
+    """By arm."""
+
+
+class ScoredRow(TypedDict):
+    """The losses of both arms on the right answers of one instance, as they are recorded."""
+
+    outcome: str
+    by: Literal["loss"]
+    instance: str
+    is_fresh: bool
+    adapter: float
+    """The mean loss of the arm, nats per token."""
+    parent: float
+
+
+Row = PlayedRow | ScoredRow
+"""What was measured on one instance."""
 
 Count = Callable[[int, int], None]
-"""Told how many runs or answers are done, and of how many."""
+"""Called with the number of runs or answers done, and their total."""
 
 
 def judge(
@@ -57,16 +84,15 @@ def judge(
     on_count: Count = lambda done, total: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Adapter:
-    """Hold the proven adapter against its parent and record what came of it: the judgement, or a rejection.
+    """Compare the proven adapter with its parent and record the verdict, or a rejection.
 
-    ``say`` is told which instances could not be scored, and why.
-
-    Raises ``EnvironmentUnavailable`` or ``UnknownTask`` when an environment was lost or has a task no more: what was run is
-    kept, and asked again it goes on.
+    ``say`` gets the instances that could not be scored, with reasons. Raises ``EnvironmentUnavailable`` or
+    ``UnknownTask`` when an environment was lost or no longer has a task: finished runs are kept, and the next call
+    continues.
     """
     known = parts.state.registry.adapters[name]
-    id, role, policy = UUID(known["id"]), known["role"], parts.state.policy
-    up_to, held_out = _held_out(ledger, UUID(known["training"]))
+    id, role, policy = known.uuid, known.role, parts.state.policy
+    up_to, held_out = _held_out(ledger, UUID(known.training))
     if not policy.gate(role).enabled:
         return _record(ledger, id, Verdict(Decision.PASS, GateReason.OFF, "the gate was switched off", {}), [], up_to)
     try:
@@ -77,21 +103,21 @@ def judge(
     limit = policy.gate(role).runs
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, parts, name, on_count, say)
-    rows = [
+    rows: list[Row] = [
         *bench.play([held for held in chosen if held.is_repeatable]),
         *bench.score([held for held in chosen if not held.is_repeatable]),
     ]
-    in_force = process_new_events(ledger).policy  # the bars of now: it may have taken hours
+    in_force = process_new_events(ledger).policy  # the present bars: the runs may have taken hours
     return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
 
 
 def judge_rows(rows: Sequence[Row], policy: Policy, role: str) -> Verdict:
-    """What follows from what was measured."""
+    """The verdict from the measurements."""
     return judge_held_out(sum_up(rows, "failed"), sum_up(rows, "worked"), policy, role)
 
 
 def _held_out(ledger: Ledger, training: UUID) -> tuple[int, Sequence[HeldOut]]:
-    """The position the job's dataset looked up to, and what it held out by then."""
+    """The position up to which the job's dataset was built, and its held-out runs."""
     job = ledger.get(TrainingJob, training)
     assert job.dataset is not None
     return job.dataset.up_to, rebuild_dataset(ledger, job).held_out
@@ -105,20 +131,25 @@ def _record(ledger: Ledger, id: UUID, judgement: Verdict, rows: Sequence[Row], u
 
 
 def sum_up(rows: Sequence[Row], outcome: str) -> HeldOutResult:
-    """The counts and means over the rows of one side."""
-    played = [row for row in rows if row["outcome"] == outcome and row["by"] == "runs"]
-    scored = [row for row in rows if row["outcome"] == outcome and row["by"] == "loss"]
+    """The counts and means of the rows with this outcome."""
+    played = [row for row in rows if row["by"] == "runs" and row["outcome"] == outcome]
+    scored = [row for row in rows if row["by"] == "loss" and row["outcome"] == outcome]
     succeeded = {arm: sum(row["succeeded"][arm] for row in played) for arm in ARMS}
-    losses = {arm: fmean(row[arm] for row in scored) if scored else 0.0 for arm in ARMS}
     fresh = sum(row["is_fresh"] for row in played)
-    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), Losses(len(scored), **losses))
+    losses = Losses(
+        len(scored),
+        adapter=fmean(row["adapter"] for row in scored) if scored else 0.0,
+        parent=fmean(row["parent"] for row in scored) if scored else 0.0,
+    )
+    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), losses)
 
 
 def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[HeldOut]:
-    """The chosen ones, and of what can be done again so many pages nobody has seen that each side has ``limit``.
+    """The chosen instances, filled up with new pages of the repeatable ones until each side has ``limit``.
 
-    They are of the same tasks, in turn. A dozen instances tell an adapter that loses a tenth from one that loses nothing no
-    better than chance does, and on pages that were not picked by how they ended, both arms are as good as they are.
+    The pages are of the same tasks, in turn. A dozen instances cannot distinguish an adapter that loses a tenth from
+    one that loses nothing. New pages are not selected by an earlier outcome, so both arms show their true quality on
+    them.
     """
     filled = list(chosen)
     for outcome in ("failed", "worked"):
@@ -132,12 +163,12 @@ def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[Held
 
 
 def choose(held_out: Sequence[HeldOut], limit: int) -> Iterator[HeldOut]:
-    """The first ``limit`` of each side, of those to be done again and of those to be scored; what cannot be either is not."""
-    taken: dict[tuple[str, bool], int] = {}
+    """The first ``limit`` of each side, of the repeatable instances and of those to score; others are left out."""
+    counts: dict[tuple[str, bool], int] = {}
     for held in held_out:
         kind = (held.outcome, held.is_repeatable)
-        if taken.get(kind, 0) < limit and (held.is_repeatable or held.examples):
-            taken[kind] = taken.get(kind, 0) + 1
+        if counts.get(kind, 0) < limit and (held.is_repeatable or held.examples):
+            counts[kind] = counts.get(kind, 0) + 1
             yield held
 
 
@@ -147,24 +178,30 @@ class _Bench:
     def __init__(self, ledger: Ledger, parts: Services, name: str, on_count: Count, say: Callable[[str], None]) -> None:
         known = parts.state.registry.adapters[name]
         self.ledger, self.parts, self.on_count, self.say = ledger, parts, on_count, say
-        self.id, self.role, self.session = UUID(known["id"]), known["role"], f"gate/{name}"
-        self.arms: dict[str, str | None] = {"adapter": name, "parent": known["parent"]}
-        # Greedy, whatever traffic gets: what is compared are the weights, not the luck of the draw. Only where a run would
-        # repeat itself an answer is drawn, as in traffic, by the page's seed: the same again when it is done again.
-        self.state = State.load(parts.state.dump())
-        self.state.settings |= {f"{role}.run.temperature": 0.0 for role in ROLES}
+        self.id, self.role, self.session = known.uuid, known.role, f"gate/{name}"
+        self.arms: dict[str, str | None] = {"adapter": name, "parent": known.parent}
+        # Greedy, whatever the settings of traffic: this compares weights, without chance. Only where a run would repeat
+        # itself an answer is sampled, as in traffic, by the page's seed: so a repetition gives the same.
+        self.state = parts.state.imagine({"run.temperature": 0.0})
 
-    def play(self, chosen: Sequence[HeldOut]) -> list[Row]:
-        """Do the instances again, those that a killed worker did not come to; one row for each, from the log."""
+    def play(self, chosen: Sequence[HeldOut]) -> list[PlayedRow]:
+        """Play the instances whose runs are missing; one row for each instance, from the log."""
         for environment in dict.fromkeys(held.environment for held in chosen):
             self._play_missing([held for held in chosen if held.environment == environment], environment)
-        rows = []
+        rows = list[PlayedRow]()
         for held in chosen:
             runs = {arm: run for arm in ARMS if (run := self._find(held, arm)[0]) is not None}
             if len(runs) == len(ARMS):
-                succeeded = {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()}
-                ids = {arm: run.id.hex for arm, run in runs.items()}
-                rows.append({**_about(held, "runs"), **ids, "succeeded": succeeded})
+                row: PlayedRow = {
+                    "outcome": held.outcome,
+                    "by": "runs",
+                    "instance": held.instance,
+                    "is_fresh": not held.run_id,
+                    "adapter": runs["adapter"].id.hex,
+                    "parent": runs["parent"].id.hex,
+                    "succeeded": {arm: isinstance(run.ended, TaskSucceeded) for arm, run in runs.items()},
+                }
+                rows.append(row)
         return rows
 
     def _play_missing(self, chosen: Sequence[HeldOut], environment: str) -> None:
@@ -186,18 +223,26 @@ class _Bench:
             raise EnvironmentUnavailable(lost)
 
     def _find(self, held: HeldOut, arm: str) -> tuple[TaskRun | None, UUID | None]:
-        """The arm's run of the instance, else the id that it is to have; neither where it was begun in vain too often."""
+        """The arm's run of the instance, else the id of the next attempt; (None, None) where all attempts are used up."""
         return find_run(self.ledger, partial(derive_id, "gate", self.id.hex, held.instance, arm))
 
-    def score(self, chosen: Sequence[HeldOut]) -> list[Row]:
-        """How likely both arms hold the right answers for; one row for each instance that fits the model."""
+    def score(self, chosen: Sequence[HeldOut]) -> list[ScoredRow]:
+        """The losses of both arms on the right answers; one row for each instance that fits the model."""
         model = self.parts.model.scoring
         if model is None:
             return []
-        rows = []
+        rows = list[ScoredRow]()
         for done, held in enumerate(chosen, 1):
             try:
-                rows.append({**_about(held, "loss"), **{arm: self._loss(model, held, arm) for arm in ARMS}})
+                row: ScoredRow = {
+                    "outcome": held.outcome,
+                    "by": "loss",
+                    "instance": held.instance,
+                    "is_fresh": not held.run_id,
+                    "adapter": self._loss(model, held, "adapter"),
+                    "parent": self._loss(model, held, "parent"),
+                }
+                rows.append(row)
             except (ModelError, DamagedWeights) as error:
                 self.say(f"{held.instance} does not count for the gate: {error}")
             finally:
@@ -210,7 +255,3 @@ class _Bench:
         self.parts.prepare(adapter)
         scores = [model.score(example.messages, example.completion, adapter=adapter) for example in held.examples]
         return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)
-
-
-def _about(held: HeldOut, by: str) -> Row:
-    return {"outcome": held.outcome, "by": by, "instance": held.instance, "is_fresh": not held.run_id}

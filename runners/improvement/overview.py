@@ -1,4 +1,4 @@
-"""What each role waits for, from a log: its state and its aggregates."""
+"""What each role waits for, from the state and the aggregates of a log."""
 
 from __future__ import annotations
 

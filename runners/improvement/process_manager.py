@@ -1,8 +1,8 @@
-"""The improvement process at work: it follows the log and carries out what follows from each event, once.
+"""The process manager: it follows the log and carries out what follows from each event, once.
 
-The events it leads to and how far it has come are stored in one transaction, so a process killed at any point, or two at
-once, do each thing once. It follows from any command that writes; slow work (training, proof, looks at the canary) is not
-done here but asked for in the log.
+The resulting events and the manager's position are stored in one transaction. So a process killed at any point, or two
+at once, have the effect of one. Any command that writes calls it. Slow work (training, proof, gate) is not done here
+but requested in the log.
 """
 
 from __future__ import annotations
@@ -52,29 +52,29 @@ TRACK = (
     "INSERT INTO tracking (application_name, notification_id) VALUES (?, ?) ON CONFLICT (application_name) "
     "DO UPDATE SET notification_id = MAX(notification_id, excluded.notification_id)"
 )
-"""How far the process has come where nothing followed; should a power cut take that back, nothing follows once more."""
+"""The position of the manager where nothing followed; if a power cut undoes it, handling these events again has no effect."""
 A = TypeVar("A", bound=Aggregate)
 
 
 def process_new_events(ledger: Ledger, known: State | None = None) -> State:
-    """React to every event not reacted to yet, and return the state at the log's end.
+    """React to every new event, and return the state at the log's end.
 
-    It goes on from the state that the caller knows, which is brought up to the end, or else from the newest kept one: what is
-    before is never read again. Events between that and the process's own position are folded without a reaction; a few after
-    it may have been reacted to before, and lead to nothing then.
+    It continues from the caller's state if possible, or else from the newest snapshot; earlier events are not read
+    again. Events between that state and the manager's own position are folded without a reaction. A few events after it
+    may have been handled before; handling them again has no effect.
     """
-    done = max(ledger.tracked(NAME), ledger.followed)
-    state = known if known is not None and _goes_on(ledger, known, done) else load_snapshot(ledger, done)
+    handled = max(ledger.tracked(NAME), ledger.followed)
+    state = known if known is not None and _goes_on(ledger, known, handled) else load_snapshot(ledger, handled)
     prepare_tables(ledger)
     has_followed = True
     while has_followed:
-        has_followed = False  # what follows from an event stands after all that were read with it
+        has_followed = False  # resulting events come after all events of this read
         for recorded in ledger.read(state.position + 1):
             state.apply(recorded.position, recorded.event)
             if is_due(state.position):
                 save_state(ledger, state)
-            if recorded.position > done and _react(ledger, recorded, state):
-                done, has_followed = recorded.position, True
+            if recorded.position > handled and _react(ledger, recorded, state):
+                handled, has_followed = recorded.position, True
     is_behind = not are_tables_current(ledger)
     while is_behind:
         with ledger.changing_views() as connection:
@@ -85,19 +85,19 @@ def process_new_events(ledger: Ledger, known: State | None = None) -> State:
 
 
 def _goes_on(ledger: Ledger, known: State, done: int) -> bool:
-    """Whether one can go on from the known state: nothing after it was reacted to without it, and what it rests on is kept."""
+    """Whether the known state can be continued: no event after it was handled without it, and its snapshots exist."""
     with ledger.reading() as connection:
         return known.position <= done and is_last_kept(connection, known.position)
 
 
 def save_state(log: Log, state: State) -> None:
-    """Keep the state for looking back; others write meanwhile or wait a few ms."""
+    """Save a snapshot of the state; other writers may wait a few ms."""
     with log.changing_views() as connection:
         save_snapshot(connection, state)
 
 
 def _react(ledger: Ledger, recorded: Recorded, state: State) -> bool:
-    """Carry out what follows; False when nothing did. Another process that was first has done the same."""
+    """Carry out what follows from the event; False when nothing did. If another process was first, it has done the same."""
     commands = decide(recorded.event, state)
     if not commands:
         return False
@@ -115,11 +115,11 @@ def _react(ledger: Ledger, recorded: Recorded, state: State) -> bool:
                 return True
             continue
         return True
-    raise LogError(f"{ledger.path} is being written by too many at once; try again")
+    raise LogError(f"{ledger.path} is being written by too many processes at once; try again")
 
 
 class Aggregates(Protocol):
-    """Where aggregates are had from: the log as it is, or as it was."""
+    """A source of aggregates: the log now, or as of an earlier position."""
 
     def get(self, kind: type[A], id: UUID) -> A:
         """The aggregate, or a blank one."""
@@ -127,7 +127,7 @@ class Aggregates(Protocol):
 
 
 def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Context) -> Aggregate:
-    """The command's aggregate after it has decided, with its events pending. A command that was done adds none."""
+    """The command's aggregate after its decision, with pending events. A command that was already done adds none."""
     match command:
         case LookAtRatings(window):
             role = ledger.get(RoleImprovement, role_id(window.role))
@@ -177,13 +177,14 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
 
 
 LIVE = (RolloutStarted.TOPIC, AdapterPromoted.TOPIC, AdapterRolledBack.TOPIC)
-"""What changes where runs go: decisions of people that rest on this are taken anew when one of these is stored meanwhile."""
+"""The events that change where runs go: a person's decision that depends on this is repeated when one is stored meanwhile."""
 
 
 def open_cycle(ledger: Ledger, role: str, reason: str, actor: str) -> None:
-    """Ask for a training of the role because a person says so; ``reason`` is the content key of the person's words, or ours.
+    """Request a training of the role for a person; ``reason`` is the content key of the person's text, or plain text of
+    the program.
 
-    Raises ``NotPossible`` while a cycle is in flight, ``InvalidRecipe`` where a setting is out of range; nothing is recorded.
+    Raises ``NotPossible`` while a cycle is open, ``InvalidRecipe`` where a setting is out of range; nothing is recorded then.
     """
     context = ledger.context(actor)
 
@@ -194,11 +195,13 @@ def open_cycle(ledger: Ledger, role: str, reason: str, actor: str) -> None:
     try:
         ledger.write_on_state(RoleImprovement, role_id(role), lambda: process_new_events(ledger), decide, LIVE)
     except NotPossible as error:
-        raise NotPossible(ledger.say(str(error)), hint=error.hint) from None  # it names who asked before, and why
+        raise NotPossible(
+            ledger.say(str(error)), hint=error.hint
+        ) from None  # it names the earlier requester and the reason
 
 
 def _request_training(ledger: Aggregates, command: RequestTraining, policy: Policy, context: Context) -> TrainingJob:
-    """Ask for the training. Decline it at once where the settings make no recipe: an older program let such in."""
+    """Request the training. Decline it at once where the settings make no valid recipe: an older program allowed that."""
     job = ledger.get(TrainingJob, command.training)
     if job.requested is not None:
         return job

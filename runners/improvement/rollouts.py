@@ -1,4 +1,4 @@
-"""Carrying out a rollout: the proof that the adapter is applied, and the looks at the canary."""
+"""Running a rollout: the proof that the adapter is applied, and a person's decisions."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .process_manager import LIVE, process_new_events
 def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:
     """Prove, before any traffic, that serving applies the adapter; record the proof or the rejection."""
     known = parts.state.registry.adapters[name]
-    id = UUID(known["id"])
+    id = known.uuid
     context = ledger.context(ACTOR, f"{id}/1")
     try:
-        differs, matches, numbers = _compare(parts, name, known["weights"])
+        differs, matches, numbers = _compare(parts, name, known.weights)
     except (DamagedWeights, ModelError) as error:
         reason = str(error)
         return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
@@ -34,7 +34,7 @@ def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:
 def _compare(parts: Services, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
     parts.prepare(name)
     server = parts.model.adapters
-    assert server is not None, "it was prepared there"
+    assert server is not None, "it has been prepared"
     proof = server.prove(name, parts.store.path(weights))
     return (
         proof.differs,
@@ -50,7 +50,7 @@ def _compare(parts: Services, name: str, weights: str) -> tuple[bool, bool, dict
 
 
 WANTED = ("promote", "roll back", "abort", "pause", "resume", "approve", "share", "forward")
-"""What a person may decide of a rollout."""
+"""The decisions that a person can make on a rollout."""
 
 DONE = {
     "promote": RolloutPhase.PROMOTED,
@@ -59,19 +59,19 @@ DONE = {
     "pause": RolloutPhase.PAUSED,
     "resume": RolloutPhase.PROGRESSING,
 }
-"""The phase in which a decision has been taken already."""
+"""The phase in which each decision has already been made."""
 
 
 @dataclass(frozen=True)
 class ByHand:
-    """A person's decision on an adapter's rollout: one of ``WANTED``, why (the content key of the words) and by whom."""
+    """A person's decision on an adapter's rollout: one of ``WANTED``, its reason (content key) and its actor."""
 
     adapter: str
     wanted: str
     reason: str
     actor: str
     to: str | None = None
-    """With ``roll back``: what is to be live, ``base`` or an adapter that once was; None is what the adapter replaced."""
+    """With ``roll back``: the next live adapter, ``base`` or one that was live before; None is what the adapter replaced."""
     share: int | None = None
     """With ``share``: percent of the runs."""
 
@@ -87,11 +87,11 @@ def decide_by_hand(
     to: str | None = None,
     share: int | None = None,
 ) -> Rollout:
-    """Take one of the decisions ``WANTED`` on the adapter's rollout because a person says so; the rollout then.
+    """Make one of the decisions ``WANTED`` on the adapter's rollout for a person; the rollout after that.
 
-    Recorded with who and why. It is decided on what the log says at the moment of storing: of several people at once one
-    decides, and the others are told what was decided and by whom. ``to`` and ``share`` are those of ``ByHand``.
-    Raises ``NotPossible``.
+    It is recorded with actor and reason, and based on the log at the moment of storing: of several people at once one
+    decides, and the others are told the decision and its actor. ``to`` and ``share`` are those of ``ByHand``. Raises
+    ``NotPossible``.
     """
     if not reason.strip():
         raise NotPossible("a decision by hand needs its reason", hint=Hint.GIVE_REASON)
@@ -105,23 +105,22 @@ def decide_by_hand(
     try:
         return ledger.write_on_state(Rollout, id, lambda: process_new_events(ledger, state), decide, LIVE)
     except NotPossible as error:
-        # It names who decided before, and why.
+        # it names the earlier decision's actor and reason
         raise NotPossible(ledger.say(str(error)), hint=error.hint, about=error.about) from None
 
 
 def _find_rollout(state: State, decision: ByHand) -> UUID:
     name = decision.adapter
-    for key, lane in state.lanes.state["rollouts"].items():
-        if lane["adapter"] == name:
-            return UUID(key)
-    known = state.registry.adapters.get(name, {"status": "", "reason": ""})
-    if known["status"] == AdapterStatus.REJECTED:
-        raise NotPossible(f"{name} has no rollout: it was rejected before any traffic: {known['reason']}")
+    if (rollout := state.rollouts.of_adapter(name)) is not None:
+        return rollout.uuid
+    known = state.registry.adapters.get(name)
+    if known is not None and known.status == AdapterStatus.REJECTED:
+        raise NotPossible(f"{name} has no rollout: it was rejected before any traffic: {known.reason}")
     raise NotPossible(f"{name} has no rollout", hint=Hint.SEE_ROLLOUTS)
 
 
 def _refuse_what_is_done(ledger: Ledger, it: Rollout, state: State, decision: ByHand) -> None:
-    """Raises ``NotPossible``, saying who has decided, where there is nothing left to decide so."""
+    """Raise ``NotPossible``, naming the earlier decision, where nothing is left to decide."""
     name, wanted = decision.adapter, decision.wanted
     assert it.started is not None
     role = it.started.role
@@ -165,15 +164,15 @@ def _carry_out(it: Rollout, state: State, decision: ByHand, context: Context) ->
 
 
 def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:
-    """Raises ``DamagedWeights`` where the registered adapter is to be live and its weights are not in their folder."""
+    """Raise ``DamagedWeights`` where the registered adapter's weights are missing from their folder."""
     known = state.registry.adapters.get(adapter or "")
     store = open_registry(state.policy, ledger.path)
-    if known is not None and not store.has(known["weights"]):
+    if known is not None and not store.has(known.weights):
         raise DamagedWeights(f"the weights of {adapter} are not in {store.place}; restore them from a backup first")
 
 
 def _who_made_live(ledger: Ledger, role: str, name: str | None) -> str:
-    """Who made the adapter live, None the base, that is live in the role now."""
+    """Which decision made the adapter, None for the base, live in the role."""
     for it in reversed(list(ledger.read(1, None, LIVE))):
         event = it.event
         was_made = isinstance(event, AdapterPromoted) and event.adapter == name
@@ -184,13 +183,13 @@ def _who_made_live(ledger: Ledger, role: str, name: str | None) -> str:
 
 
 def _target(state: State, role: str, decision: ByHand) -> str | None:
-    """What the role's runs go to after a roll back: None for the base. Raises ``NotPossible``."""
+    """The adapter that gets the role's runs after a rollback; None for the base. Raises ``NotPossible``."""
     adapter, to, live = decision.adapter, decision.to, state.traffic(role).stable
     if live != adapter:
         raise NotPossible(
-            f"{adapter} is not live, its runs go back to {live or 'the base'}, which is; only what is live goes back to another"
+            f"{adapter} is not live: its runs return to {live or 'the base'}; only a live adapter's runs can move"
         )
-    choices = ["base", *(name for name in state.lanes.once_live(role) if name != adapter)]
+    choices = ["base", *(name for name in state.rollouts.once_live(role) if name != adapter)]
     if to not in choices:
-        raise NotPossible(f"{to} has never been live in role {role}; it can go back to {', '.join(choices)}")
+        raise NotPossible(f"{to} has never been live in role {role}; the runs can go to {', '.join(choices)}")
     return None if to == "base" else to

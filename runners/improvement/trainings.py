@@ -1,6 +1,6 @@
-"""Carrying out a requested training: retries, dataset, the trainer process, the weights into the store.
+"""Running a requested training: retries, dataset, the trainer process, the weights into the registry.
 
-It goes on from wherever the log says an earlier worker was killed: the dataset is recorded once, the trainer resumes from
+It continues from where an earlier worker was killed, by the log: the dataset is recorded once, the trainer resumes from
 its last checkpoint, and finished weights are stored under their hash.
 """
 
@@ -11,12 +11,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...adapters.data.dataset import TOPICS, Dataset, build_dataset
 from ...adapters.data.examples import write_examples
-from ...domain.aggregates.base import ACTOR
+from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, InvalidExamples, ModelError, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     from ..store.log import Log
 
 ATTEMPTS = 5
-"""Times a training is begun whose process is killed each time; chosen: memory that is too small kills it again."""
+"""Most attempts at a training whose process is killed; chosen: too little memory kills it every time."""
 
 Report = Callable[["Progress"], None]
 Say = Callable[[str], None]
 
 
-def carry_on_training(
+def run_training(
     ledger: Ledger, parts: Services, id: UUID, on_progress: Report, say: Say = lambda line: None
 ) -> TrainingJob:
-    """Bring the training to its end: completed, declined or failed, and return the job. ``say`` is told what cannot be used.
+    """Run the training to its end (completed, declined or failed), and return the job. ``say`` gets what cannot be used.
 
-    It comes back unended when its process was killed, to be carried on again, at most ``ATTEMPTS`` times. Raises
-    ``OSError`` when finished weights cannot be stored: they are kept, and the next worker stores them.
+    The job is returned unfinished when its process was killed; call again to continue, at most ``ATTEMPTS`` times.
+    Raises ``OSError`` when finished weights cannot be stored: they are kept, and the next worker stores them.
     """
     job = ledger.get(TrainingJob, id)
     requested = job.requested
@@ -67,7 +67,7 @@ def carry_on_training(
                 return _decline(ledger, job, dataset, up_to)
             job = _record_dataset(ledger, job, dataset, up_to)
         except InvalidExamples as error:
-            return _fail(ledger, job, f"its dataset cannot be built: {error}; delete its words with 'grokputer forget'")
+            return _fail(ledger, job, f"its dataset cannot be built: {error}; delete the words of that run")
     try:
         file = _dataset_file(ledger, job, folder)
         job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
@@ -81,7 +81,7 @@ def carry_on_training(
 
 
 def _give_up(ledger: Ledger, job: TrainingJob, folder: Path, error: Exception) -> TrainingJob:
-    """Record the failure. What the libraries said is kept, checkpoints and weights are not."""
+    """Record the failure. The libraries' output is kept, checkpoints and weights are not."""
     for leftover in [*(folder / "job").glob("checkpoint-*"), folder / "job" / "adapter"]:
         shutil.rmtree(leftover, ignore_errors=True)
     return _fail(ledger, job, str(error))
@@ -91,19 +91,19 @@ def _fail(ledger: Ledger, job: TrainingJob, reason: str) -> TrainingJob:
     return ledger.write(TrainingJob, job.id, lambda it: it.fail(reason, _context(ledger, it)))
 
 
-def _context(ledger: Ledger, job: TrainingJob) -> Any:
+def _context(ledger: Ledger, job: TrainingJob) -> Context:
     return ledger.context(ACTOR, f"{job.id}/{job.version}")
 
 
 def dataset_for(log: Log, requested: TrainingRequested, up_to: int) -> Dataset:
-    """What the training is to learn from, by what the log held up to the position."""
+    """The training's dataset, from the log up to the position."""
     recipe = Recipe.from_json(requested.recipe)
     events = (recorded.event for recorded in log.read(1, up_to, TOPICS))
     return build_dataset(events, log.get_content, requested.role, requested.below_stars, recipe)
 
 
 def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:
-    """The job's dataset as it was built, from the log up to the same position; without what was erased since."""
+    """The job's dataset as it was built, from the log up to the same position; without texts erased since."""
     assert job.dataset is not None and job.requested is not None
     return dataset_for(ledger, job.requested, job.dataset.up_to)
 
@@ -137,7 +137,7 @@ def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: i
 
 
 def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
-    """The dataset as recorded, written again from the log where a killed worker left none."""
+    """The recorded dataset's file, written again from the log where a killed worker left none."""
     assert job.dataset is not None and job.requested is not None
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "dataset.jsonl"
@@ -145,7 +145,7 @@ def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
         return file
     written = write_examples(file, rebuild_dataset(ledger, job).examples)
     if written != job.dataset.dataset:
-        raise TrainingError("the recorded dataset can no longer be built: content it was made from was erased")
+        raise TrainingError("the recorded dataset can no longer be built: some of its content was erased")
     return file
 
 
@@ -187,7 +187,7 @@ def _parent_weights(ledger: Ledger, parts: Services, job: TrainingJob) -> Path |
     if job.requested.parent is None:
         return None
     adapters = _state_at_request(ledger, job).registry.adapters
-    return parts.store.path(adapters[job.requested.parent]["weights"])
+    return parts.store.path(adapters[job.requested.parent].weights)
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
@@ -229,6 +229,6 @@ def _complete(ledger: Ledger, parts: Services, job: TrainingJob, result: Trainin
             versions=result.versions,
         ),
     )
-    # The weights are in the store now; checkpoints are the larger part of the folder.
+    # The weights are stored; checkpoints are the larger part of the folder.
     shutil.rmtree(folder / "job", ignore_errors=True)
     return done

@@ -1,4 +1,4 @@
-"""Looking whether the weights that runs need are in their folder: by names alone, so it can be done every second."""
+"""Checking whether weights that runs need are in their folder: by names only, so it can be done every second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..store.ledger import Ledger
 
 
 def serving(state: State) -> dict[str, str]:
-    """The adapters that runs are sent to, each with what it serves as: ``live`` or ``canary``."""
+    """The adapters that get runs, each with its function: ``live`` or ``canary``."""
     found: dict[str, str] = {}
     for role in ROLES:
         traffic = state.traffic(role)
@@ -25,18 +25,18 @@ def serving(state: State) -> dict[str, str]:
 
 
 def missing(state: State, store: WeightRegistry) -> dict[str, str]:
-    """Those of ``serving`` whose weights are not in their folder."""
+    """The serving adapters whose weights are missing from their folder."""
     adapters = state.registry.adapters
-    return {name: serves for name, serves in serving(state).items() if not store.has(adapters[name]["weights"])}
+    return {name: serves for name, serves in serving(state).items() if not store.has(adapters[name].weights)}
 
 
 def note_missing(ledger: Ledger, state: State, store: WeightRegistry) -> bool:
-    """Record which weights that runs need have gone, and which are back, each once; False where nothing has changed."""
+    """Record which needed weights are missing, and which are back, each once; False where nothing has changed."""
     gone, noted = missing(state, store), False
     for name, known in state.registry.adapters.items():
-        is_back = known["is_missed"] and name not in gone and store.has(known["weights"])
-        if is_back or (name in gone and not known["is_missed"]):
-            _note(ledger, UUID(known["id"]), gone.get(name))
+        is_back = known.is_missed and name not in gone and store.has(known.weights)
+        if is_back or (name in gone and not known.is_missed):
+            _note(ledger, known.uuid, gone.get(name))
             noted = True
     return noted
 

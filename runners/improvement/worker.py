@@ -1,6 +1,6 @@
-"""The worker: it carries out what the log asks for, one thing after another, holding a lease so that two never do the same.
+"""The worker: it does the work that the log requests, one thing after another. A lease prevents two workers at once.
 
-It keeps nothing of its own: killed at any point, the next one goes on from the log.
+It has no state of its own: after it is killed, the next worker continues from the log.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from ...domain.errors import EnvironmentUnavailable, NotServed, UnknownTask
 from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
@@ -31,45 +30,45 @@ from .overview import view_roles
 from .process_manager import process_new_events
 from .rollouts import prove
 from .scheduler import ScheduleKeeper
-from .trainings import carry_on_training
+from .trainings import run_training
 from .weights import note_missing
 
 if TYPE_CHECKING:
     from ...adapters.training.job import Progress
 
 IDLE_S = 1.0
-"""Seconds between two looks at the log when there is nothing to do; chosen."""
+"""Seconds between two checks of the log when there is nothing to do; chosen."""
 
 AGAIN_S = 60.0
-"""Seconds before a gate that has lost its environment is tried again; chosen."""
+"""Seconds before a gate that lost its environment is tried again; chosen."""
 
 RETELL_S = 60.0
-"""Seconds between two lines of an idle worker that differ in numbers alone; chosen."""
+"""Seconds between two lines of an idle worker that differ only in numbers; chosen."""
 
 ABANDONED_S = 60.0
-"""Seconds between two searches for runs whose process is gone; chosen."""
+"""Seconds between two searches for runs whose process has ended; chosen."""
 
 NOTHING = "nothing to do: no role has ratings or a training yet; 'grokputer run' makes runs to rate"
 
 TELLING = 20
-"""Alerts among so many newest events are told at the start; older ones were told by an earlier worker."""
+"""At the start, alerts among this many newest events are reported; an earlier worker reported the older ones."""
 
 
 @dataclass(frozen=True)
 class Reporter:
-    """How the worker tells what it does: a line of text, and the progress of a training and of a gate."""
+    """How the worker reports: a line of text, the progress of a training, and of a gate."""
 
     say: Callable[[str], None] = lambda line: None
     progress: Callable[[Progress], None] = lambda progress: None
     count: Callable[[int, int], None] = lambda done, total: None
-    """How many of the gate's measurements are done."""
+    """Called with the number of the gate's measurements done, and their total."""
 
 
 def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits: bool = True) -> None:
-    """Carry out what the log asks for: everything there is to do now with ``once``, else until interrupted.
+    """Do the work that the log requests: with ``once`` everything that is due now, else until interrupted.
 
-    What is waited for when there is nothing to do is said. Raises ``NotPossible`` where another worker has the lease and
-    ``waits`` is off.
+    When there is nothing to do, it says what it waits for. Raises ``NotPossible`` where another worker has the lease
+    and ``waits`` is off.
     """
     reporter = reporter or Reporter()
 
@@ -93,21 +92,21 @@ def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits:
 
 
 class Idle:
-    """Tells what each role waits for: at once when that is something else, and else once a minute when its numbers change."""
+    """Says what each role waits for: at once when that changes, and once a minute when only its numbers change."""
 
     def __init__(
         self, ledger: Ledger, say: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.ledger, self.say, self.monotonic = ledger, say, monotonic
         self._position = -1
-        """That the lines are of."""
+        """The position that the lines describe."""
         self._kinds: list[str] | None = None
         self._lines: list[str] = []
         self._told: list[str] = []
         self._told_at = 0.0
 
     def tell(self, state: State) -> None:
-        """Say it if it is due."""
+        """Say the lines if they are due."""
         is_due = self.monotonic() - self._told_at >= RETELL_S
         if state.position != self._position:
             self._position, before = state.position, self._kinds
@@ -123,7 +122,7 @@ class Idle:
 
 
 class Worker:
-    """One worker's round: the first thing there is to do, done."""
+    """One worker: each step does the first thing that is due."""
 
     def __init__(self, ledger: Ledger, parts: Services, reporter: Reporter) -> None:
         self.ledger = ledger
@@ -132,7 +131,7 @@ class Worker:
         self._looked: datetime | None = None
         self._gate_again: dict[str, float] = {}
         self._said: set[str] = set()
-        """What was said of adapters that wait, each line once."""
+        """Lines about waiting adapters that were said, each once."""
         self._abandoned_again = 0.0
         self._began = ledger.position
         self._told = max(0, self._began - TELLING)
@@ -140,10 +139,8 @@ class Worker:
         self._courier = AlertDispatcher(ledger, reporter.say)
 
     def step(self) -> bool:
-        """Follow the log, tell what is new, deliver an alert, keep the schedule, and do the next thing.
-
-        False when there was nothing.
-        """
+        """Follow the log, report news, deliver an alert, keep the schedule, and do the next thing. False when there was
+        nothing."""
         state = self.parts.state = process_new_events(self.ledger, self.parts.state)
         if self._end_abandoned(state):
             state = self.parts.state = process_new_events(self.ledger, state)
@@ -153,7 +150,7 @@ class Worker:
         return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept or noted
 
     def _end_abandoned(self, state: State) -> bool:
-        """End the runs that nobody plays any more: at the worker's start, and once a minute."""
+        """End runs whose process has ended: at the worker's start, and once a minute."""
         if time.monotonic() < self._abandoned_again:
             return False
         self._abandoned_again = time.monotonic() + ABANDONED_S
@@ -164,13 +161,13 @@ class Worker:
 
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
-            if training["status"] in OPEN_TRAININGS:
-                again = " again, from its last checkpoint" if training["attempts"] else ""
-                self.reporter.say(f"training {key[:8]} for role {training['role']}{again}")
-                job = carry_on_training(self.ledger, self.parts, UUID(key), self._progress, self.reporter.say)
+            if training.status in OPEN_TRAININGS:
+                again = " again, from its last checkpoint" if training.attempts else ""
+                self.reporter.say(f"training {key[:8]} for role {training.role}{again}")
+                job = run_training(self.ledger, self.parts, training.uuid, self._progress, self.reporter.say)
                 over = job.over
                 if over is None:
-                    self.reporter.say(f"training {key[:8]} was interrupted; it goes on from its last checkpoint")
+                    self.reporter.say(f"training {key[:8]} was interrupted; it continues from its last checkpoint")
                 elif isinstance(over, TrainingCompleted):
                     self.reporter.say(
                         f"training {key[:8]} completed in {over.duration_s:.0f} s, loss {over.final_loss:.3f}"
@@ -182,11 +179,11 @@ class Worker:
         return False
 
     def _prove(self, state: State) -> bool:
-        """Prove a new adapter; none while the model is behind an endpoint, whose logits cannot be seen."""
+        """Prove a new adapter; none while the model is behind an endpoint, which does not expose logits."""
         if state.policy.is_remote:
             return False
         for name, adapter in state.registry.adapters.items():
-            if adapter["status"] == AdapterStatus.REGISTERED:
+            if adapter.status == AdapterStatus.REGISTERED:
                 try:
                     refused = prove(self.ledger, self.parts, name).rejected
                 except NotServed as error:
@@ -197,13 +194,13 @@ class Worker:
         return False
 
     def _judge(self, state: State) -> bool:
-        """Run the gate of a proven adapter; one that has lost its environment is tried again later."""
+        """Run the gate of a proven adapter; one that lost its environment is tried again later."""
         if state.policy.is_remote:
             return False
         for name, adapter in state.registry.adapters.items():
-            if adapter["status"] != AdapterStatus.PROVEN or time.monotonic() < self._gate_again.get(name, 0.0):
+            if adapter.status != AdapterStatus.PROVEN or time.monotonic() < self._gate_again.get(name, 0.0):
                 continue
-            self.reporter.say(f"{name}: held-out instances, with it and with {adapter['parent'] or 'the base'}")
+            self.reporter.say(f"{name}: held-out instances, with it and with {adapter.parent or 'the base'}")
             try:
                 done = judge(self.ledger, self.parts, name, self._count, self.reporter.say)
             except NotServed as error:
@@ -211,8 +208,10 @@ class Worker:
                 continue
             except (EnvironmentUnavailable, UnknownTask) as error:
                 self._gate_again[name] = time.monotonic() + AGAIN_S
-                self.reporter.count(0, 0)  # nothing left to show of it for now
-                self.reporter.say(f"{name}: the gate is tried again later, its environment cannot be had: {error}")
+                self.reporter.count(0, 0)  # close its progress bar
+                self.reporter.say(
+                    f"{name}: the gate is tried again later, because its environment is not available: {error}"
+                )
                 continue
             if done.judged is not None:
                 self.reporter.say(f"{name}: {done.judged.verdict} ({done.judged.reason}): {done.judged.message}")
@@ -227,7 +226,7 @@ class Worker:
             self.reporter.say(line)
 
     def _progress(self, progress: Progress) -> None:
-        """Show it; what is due meanwhile need not wait hours for the training's end, which goes on in its own process."""
+        """Show the progress; other work that is due need not wait for the training, which runs in its own process."""
         self.reporter.progress(progress)
         self._look_around()
 
@@ -236,7 +235,7 @@ class Worker:
         self._look_around()
 
     def _look_around(self) -> None:
-        """What is due while a training or a gate goes on, once a second: alerts, and looks at ratings and canaries."""
+        """Do what is due during a training or a gate, once a second: alerts, and checks of ratings and canaries."""
         now = self.ledger.clock.now()
         if self._looked is not None and abs(now - self._looked) < timedelta(seconds=IDLE_S):
             return

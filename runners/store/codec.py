@@ -193,11 +193,11 @@ class _Form(NamedTuple):
     kind: type[Event]
     version: int
     names: tuple[str, ...]
-    """Its own fields, in the order in which they are stored; aggregate and version are columns."""
+    """Its own fields, in stored order; aggregate and version are columns."""
     values: Callable[[Event], tuple[Any, ...]]
     """The values of those fields."""
     read: Callable[[bytes], dict[str, Any]]
-    """A stored state into its fields by name, checked, and ``v``."""
+    """From a stored state to its checked fields by name, and ``v``."""
 
 
 _FORMS: dict[str, _Form] = {}

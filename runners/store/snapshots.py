@@ -6,7 +6,7 @@ The row ``head`` at a position lists, by name of the part, the position of the r
 from __future__ import annotations
 
 import sqlite3
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -62,7 +62,7 @@ def save_snapshot(
         before = _find_before(connection, position, schema)
     if before is None or before.position != position - EVERY:
         return None
-    own, places = decode(dumped.pop(HEAD)), dict[str, int]()
+    own, places = decode(dumped.pop(HEAD), dict[str, Any]), dict[str, int]()
     for name, part in sorted(dumped.items()):
         places[name] = before.places[name] if before.parts.get(name) == part else position
     rows = [(name, position, dumped[name]) for name, place in places.items() if place == position]

@@ -28,7 +28,7 @@ class Key(str):
 
 
 _PLAIN = frozenset((str, int, float, bool, type(None), datetime))
-"""The types of the values that most fields hold, and that are no keys."""
+"""The types of most field values, which are never keys."""
 
 
 class NameKnown(Exception):
@@ -76,7 +76,7 @@ def words_of(events: Iterable[Event]) -> list[Key]:
 
 
 def _collect_keys(values: Iterable[Any], keys: dict[Key, Key]) -> None:
-    """Add the keys among the values, however deep. It runs for every event, so it passes over plain values quickly."""
+    """Add the keys among the values, at any depth. It runs for every event, so it skips plain values quickly."""
     for value in values:
         kind = type(value)
         if kind in _PLAIN:

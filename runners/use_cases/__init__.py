@@ -1,4 +1,4 @@
-"""What people and programs do with a log, once each: command line, Python API and HTTP server call these functions.
+"""The use cases of a log, one function each; command line, Python API and HTTP server call them.
 
-A use case records its decision, lets the improvement process follow, and returns what happened as a typed value.
+A use case records its decision, lets the improvement process react, and returns a typed value.
 """

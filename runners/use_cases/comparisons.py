@@ -1,10 +1,10 @@
-"""Playing an A/B comparison of two adapters."""
+"""Running an A/B comparison of two adapters."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..ab.comparison import compare
+from ..ab.comparison import Count, compare
 from ..improvement.process_manager import process_new_events
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def play_comparison(
-    ledger: Ledger, parts: Services, design: Design, *, actor: str, reviewer: Reviewer | None, progress: Any
+    ledger: Ledger, parts: Services, design: Design, *, actor: str, reviewer: Reviewer | None, progress: Count
 ) -> None:
-    """Play the pairs of the design that are not played yet, and conclude. One that is stopped goes on from the log."""
+    """Run the missing pairs of the design, and conclude. A stopped comparison continues from the log."""
     try:
         compare(ledger, parts, design, actor, reviewer, progress)
     finally:

@@ -1,4 +1,4 @@
-"""Correcting a run, and taking a correction back."""
+"""Correcting a run, and withdrawing a correction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """The right answer to a task in words: of the one step, or of the step that is named."""
+    """The right answer to a task in words: for the only step, or for the named step."""
 
     text: str
     step: int | None = None
@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Actions:
-    """The actions that do the task, in their order; before step ``first`` the run's own are kept."""
+    """The actions that do the task, in order; the run's own steps before step ``first`` are kept."""
 
     actions: tuple[str, ...]
     first: int = 1
@@ -51,22 +51,22 @@ class Demonstration:
 
 @dataclass(frozen=True)
 class Retries:
-    """Own attempts with sampling, at most so many; the first success is the correction."""
+    """Attempts of the run's own model with sampling, at most ``attempts``; the first success is the correction."""
 
     attempts: int
 
 
 Way = Answer | Actions | Demonstration | Retries
-"""How a run is corrected."""
+"""The method of a correction."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A correction as it counts now."""
+    """The correction that counts now."""
 
     run: UUID
     position: int
-    """Of the newest correction; the same correction given twice is recorded once."""
+    """Log position of the newest correction; the same correction given twice is recorded once."""
     source: str
     """``human``, ``reviewer`` or ``retry``."""
     steps: int
@@ -76,22 +76,22 @@ class Correction:
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """A correction that no dataset uses from now on."""
+    """A withdrawn correction, which no later dataset uses."""
 
     run: UUID
     position: int
     source: str
-    """Of the correction that was withdrawn."""
+    """The source of the withdrawn correction."""
     corrected_by: str | None
-    """The source of the latest correction that still stands, None without one."""
+    """The source of the latest correction that remains; None without one."""
 
 
 def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, parts: Services | None = None) -> Correction:
-    """Record what should have been done. Actions are carried out first, and recorded only where they do the task.
+    """Record a correction. Actions are carried out first, and recorded only if they do the task.
 
-    With ``parts`` the environments and the model that are open already are used.
-    Raises ``NotFound``, ``NotPossible``, ``BadCorrection`` for what does not do the task, and ``GrokputerError`` where neither
-    demonstration nor attempts did it; nothing is recorded then.
+    With ``parts``, its open environments and model are used. Raises ``NotFound``, ``NotPossible``, ``BadCorrection``
+    for actions that do not do the task, and ``GrokputerError`` where neither demonstration nor retries did it; nothing
+    is recorded then.
     """
     found = require_run(ledger, run)
     require_ended(found)
@@ -100,8 +100,8 @@ def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, parts: Services 
         corrected = _carry_out(ledger, found, way, services, actor)
     process_new_events(ledger)
     if corrected is None:
-        tried = f"none of {way.attempts} attempts" if isinstance(way, Retries) else "the demonstration"
-        raise GrokputerError(f"{tried} did not do the task of {short_id(run.hex)}; nothing was recorded")
+        method = f"none of {way.attempts} attempts" if isinstance(way, Retries) else "the demonstration"
+        raise GrokputerError(f"{method} did not do the task of {short_id(run.hex)}; nothing was recorded")
     latest = corrected.corrections[-1]
     position = ledger.position_of(latest.reference)
     assert position is not None
@@ -109,9 +109,9 @@ def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, parts: Services 
 
 
 def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: str) -> Withdrawal:
-    """Take back the run's latest correction: no dataset that is built from now on uses it.
+    """Withdraw the run's latest correction: no later dataset uses it.
 
-    An adapter that was trained on it keeps what it learnt. Raises ``NotFound``, and ``NotPossible`` where no correction stands.
+    An adapter that was trained on it stays as it is. Raises ``NotFound``, and ``NotPossible`` where no correction remains.
     """
     require_run(ledger, run)
     context, why = ledger.context(actor), ledger.put(reason, "the reason") if reason.strip() else ""
@@ -124,7 +124,7 @@ def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: s
 
 
 def _check_way(run: TaskRun, way: Way) -> None:
-    """Raises ``NotPossible`` where a task of this kind is corrected in another way."""
+    """Raise ``NotPossible`` where a task of this kind needs another method."""
     assert run.started is not None
     if run.started.is_question and not isinstance(way, Answer):
         raise NotPossible(f"run {short_id(run.id.hex)} is a question; give the right answer", hint=Hint.GIVE_ANSWER)
@@ -140,7 +140,7 @@ def _carry_out(ledger: Ledger, run: TaskRun, way: Way, parts: Services, actor: s
     place = None if is_recorded else parts.environment(run.started.environment)
     if isinstance(way, Answer):
         return correct_by_hand(ledger, run, place, [way.text], actor, first=way.step or 0)
-    assert place is not None  # what is not in words is a task of an environment of this program
+    assert place is not None  # other tasks are of environments of this program
     if isinstance(way, Actions):
         return correct_by_hand(ledger, run, place, way.actions, actor, first=way.first)
     if isinstance(way, Demonstration):

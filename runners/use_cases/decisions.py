@@ -1,4 +1,4 @@
-"""Storing one aggregate's decision, with its position in the log."""
+"""Storing the decision of one aggregate, with its log position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ A = TypeVar("A", bound=Aggregate)
 
 
 def store_decision(ledger: Ledger, kind: type[A], id: UUID, decide: Callable[[A], None]) -> tuple[A, int | None]:
-    """The aggregate after the decision, and the position of the event that it led to; None where nothing was recorded."""
+    """The aggregate after the decision, and the log position of its event; None where nothing was recorded."""
     before = 0
 
     def decide_on(aggregate: A) -> None:
@@ -29,7 +29,7 @@ def store_decision(ledger: Ledger, kind: type[A], id: UUID, decide: Callable[[A]
 
 
 def position_of_newest(log: Log, aggregate: Aggregate) -> int:
-    """Where the aggregate's newest event stands."""
+    """The log position of the aggregate's newest event."""
     position = log.position_of(f"{aggregate.id}/{aggregate.version}")
     assert position is not None
     return position

@@ -1,4 +1,4 @@
-"""Forgetting the words of a run or of a person."""
+"""Deleting the words of a run or of a person."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Erasure:
-    """What was deleted, or would be."""
+    """The deleted words, or in a preview those to delete."""
 
     words: Words
     requested: tuple[str, ...] = ()
     """The roles for which a training without the words was requested."""
     refused: dict[str, str] = field(default_factory=dict)
-    """The roles for which none could be requested, each with why."""
+    """The roles for which no training could be requested, with the reason for each."""
 
 
 def preview_erasure(ledger: Ledger, target: Target) -> Erasure:
@@ -32,10 +32,10 @@ def preview_erasure(ledger: Ledger, target: Target) -> Erasure:
 
 
 def forget(ledger: Ledger, target: Target, *, reason: str, actor: str, retrain: bool = False) -> Erasure:
-    """Delete the target's words for good, and with ``retrain`` request a training of each live adapter that learnt from them.
+    """Delete the target's words for good; with ``retrain``, request a training of each live adapter that learnt from them.
 
-    Raises ``NotPossible`` without a reason, and with ``retrain`` where trainings go on from the live adapter, which would keep
-    what it learnt.
+    Raises ``NotPossible`` without a reason. With ``retrain``, also where trainings start from the live adapter, which
+    would keep what it learnt.
     """
     state = process_new_events(ledger)
     if retrain:
@@ -43,7 +43,7 @@ def forget(ledger: Ledger, target: Target, *, reason: str, actor: str, retrain: 
     words = erase(ledger, target, reason, actor)
     drop_datasets(adapters_folder(ledger.path), words.trainings)
     if actor == target.person and words.person is not None:
-        actor = words.person  # else the request would store the name again
+        actor = words.person  # so that the request does not store the name again
     requested, refused = _retrain(ledger, state, words, actor) if retrain else ((), {})
     process_new_events(ledger)
     return Erasure(words, requested, refused)
@@ -53,7 +53,7 @@ def _check_lineage(state: State) -> None:
     for role in _trained_roles(state):
         if state.policy.recipe_figures(role)["init_from"] == "parent":
             raise NotPossible(
-                f"trainings of role {role} go on from the live adapter, which would keep what it learnt; set "
+                f"trainings of role {role} start from the live adapter, which would keep what it learnt; set "
                 "training.init_from to base first"
             )
 
@@ -74,4 +74,4 @@ def _retrain(ledger: Ledger, state: State, words: Words, actor: str) -> tuple[tu
 
 
 def _trained_roles(state: State) -> list[str]:
-    return sorted({adapter["role"] for adapter in state.registry.adapters.values()})
+    return sorted({adapter.role for adapter in state.registry.adapters.values()})

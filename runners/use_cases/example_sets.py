@@ -1,4 +1,4 @@
-"""Adding sets of examples: from outside, or by a teacher who varies what was corrected."""
+"""Adding sets of examples: imported ones, or a teacher's variations of corrected runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExampleImport:
-    """What became of the set."""
+    """The result of an import."""
 
     role: str
     examples: int
@@ -32,11 +32,11 @@ class ExampleImport:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What a teacher made of corrected runs."""
+    """The result of varying corrected runs."""
 
     role: str
     teacher: str
-    """The teacher's model."""
+    """The teacher's model name."""
     examples: int
     runs: int
     """The runs that were varied."""
@@ -52,7 +52,7 @@ def import_examples(ledger: Ledger, read: PublicSet, *, role: str, license: str 
 
 
 def find_unvaried(ledger: Ledger, role: str, limit: int | None = None) -> list[PastRun]:
-    """The corrected runs of the role that no teacher has varied yet; the newest, at most so many."""
+    """The role's corrected runs that no teacher has varied yet; at most ``limit``, the newest."""
     policy = process_new_events(ledger).policy
     below, share = policy.training(require_role(role)).learn_below_stars, resolve_recipe(policy, role).held_out_share
     runs = [run for run in find_corrected(ledger, role, below, share) if not run.variations]
@@ -62,7 +62,7 @@ def find_unvaried(ledger: Ledger, role: str, limit: int | None = None) -> list[P
 def synthesize_examples(
     ledger: Ledger, role: str, *, count: int, limit: int | None, actor: str, say: Callable[[str], None]
 ) -> Synthesis:
-    """Let the role's teacher vary each run that was corrected, ``count`` times at most; ``say`` is told what cannot be varied.
+    """Let the role's teacher vary each corrected run, at most ``count`` times; ``say`` gets what cannot be varied.
 
     Raises ``NotPossible`` where no teacher is set, ``ModelError`` where the teacher does not answer.
     """
@@ -72,6 +72,6 @@ def synthesize_examples(
         teacher = parts.teacher(state.policy, role)
         if teacher is None:
             raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
-        made = [vary(ledger, parts, run, teacher, count, actor, say) for run in runs]
+        counts = [vary(ledger, parts, run, teacher, count, actor, say) for run in runs]
     process_new_events(ledger)
-    return Synthesis(role, teacher.model, sum(made), sum(map(bool, made)), len(runs))
+    return Synthesis(role, teacher.model, sum(counts), sum(map(bool, counts)), len(runs))

@@ -1,4 +1,4 @@
-"""Finding what a caller names: runs and roles. Commands that only read use it, so it loads nothing that writes."""
+"""Finding runs and roles by name. Reading commands use this module, so it loads nothing that writes."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ if TYPE_CHECKING:
 
 
 def find_run(log: Log, beginning: str) -> UUID:
-    """The id of the one run that begins so. Raises ``NotFound`` for none, more than one, or too short a beginning."""
+    """The id of the one run that begins with the text. Raises ``NotFound`` for none, several, or too short a text."""
     if len(beginning.strip().replace("-", "")) < SHORTEST:
         raise NotFound(
             f"{beginning!r} is too short for a run; give {SHORTEST} characters of its id or more", hint=Hint.SEE_RUNS
         )
-    found = log.ids_like(beginning, TaskStarted.TOPIC)
-    if not found:
+    ids = log.ids_like(beginning, TaskStarted.TOPIC)
+    if not ids:
         raise NotFound(f"no run begins with {short_text(beginning, 40)!r}", hint=Hint.SEE_RUNS)
-    if len(found) > 1:
-        candidates = ", ".join(id[: len(beginning) + 6] for id in sorted(found)[:5])
+    if len(ids) > 1:
+        candidates = ", ".join(id[: len(beginning) + 6] for id in sorted(ids)[:5])
         raise NotFound(f"more than one run begins with {beginning!r}: {candidates}; give more of the id")
-    return UUID(found[0])
+    return UUID(ids[0])
 
 
 def require_run(log: Log, run: UUID) -> TaskRun:
     """The run with this id. Raises ``NotFound``."""
-    found = log.get(TaskRun, run)
-    if found.started is None:
+    task_run = log.get(TaskRun, run)
+    if task_run.started is None:
         raise NotFound(f"there is no run {run.hex}", hint=Hint.SEE_RUNS)
-    return found
+    return task_run
 
 
 def require_role(role: str) -> str:
-    """The role. Raises ``NotFound`` for a name that is none."""
+    """The role. Raises ``NotFound`` for an unknown name."""
     if role not in ROLES:
-        raise NotFound(f"{role!r} is no role; there are {', '.join(ROLES)}")
+        raise NotFound(f"{role!r} is not a role; there are {', '.join(ROLES)}")
     return role
 
 
 def name_actor(given: str | None) -> str:
-    """Who decides: the name given, else the user's, else ``user`` where the system knows none.
+    """The actor of a decision: the given name, else the user's, else ``user`` where the system knows none.
 
-    Raises ``NotPossible`` for the program's own name: what it decides by itself must be told from what people decide.
+    Raises ``NotPossible`` for the program's own name: its own decisions must differ from people's.
     """
     name = (given or "").strip()
     if name == ACTOR:

@@ -1,16 +1,18 @@
-"""How things stand, now or at a moment, as typed values."""
+"""The status of a log, now or at an earlier moment, as typed values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...domain.errors import NotFound
-from ...projections.explain.overview import Wait, describe_role, waits_for
+from ...projections.explain.overview import Wait
+from ...projections.explain.summary import RoleSummary, summarize_role
 from ...projections.explain.words import say_alert
+from ...projections.state.alerts import Alert
 from ..explain.run_list import list_runs
 from ..improvement.overview import view_roles
 from ..store.locks import find_worker
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CanaryStatus:
-    """The rollout under way in a role, and what a look at its canary says."""
+    """The rollout in progress in a role, and the present verdict on its canary."""
 
     adapter: str
     weight_percent: int
@@ -35,27 +37,27 @@ class CanaryStatus:
 
 @dataclass(frozen=True)
 class RoleStatus:
-    """How one role stands."""
+    """The status of one role."""
 
     role: str
     live: str | None
-    """The adapter that serves the role's runs, None for the base."""
+    """The adapter that serves the role's runs; None for the base."""
     mean: float | None
-    """Of the ratings in the window, None without any."""
+    """Mean of the ratings in the window, 1 to 5; None without ratings."""
     ratings: int
-    """How many ratings are in the window."""
+    """Number of ratings in the window."""
     canary: CanaryStatus | None
     stage: str | None
-    """How far the cycle in flight is, None without one."""
+    """The stage of the open cycle; None without one."""
     waits_for: Wait
     runs: int
     success: float | None
-    """The share of its runs that succeeded, None without any."""
+    """The share of its runs that succeeded, in [0, 1]; None without runs."""
 
 
 @dataclass(frozen=True)
 class AdapterStatus:
-    """What is known of one adapter."""
+    """The status of one adapter."""
 
     name: str
     role: str
@@ -65,7 +67,7 @@ class AdapterStatus:
     weights: str
     """The hash of its weights."""
     position: int
-    """Of its registration."""
+    """Log position of its registration."""
 
 
 @dataclass(frozen=True)
@@ -82,20 +84,20 @@ class AlertStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """How everything stands as of a position."""
+    """The status as of a log position."""
 
     position: int
     time: datetime | None
-    """Of the event at the position; None in an empty log."""
+    """Time of the event at the position; None in an empty log."""
     roles: tuple[RoleStatus, ...]
     adapters: tuple[AdapterStatus, ...]
     settings: dict[str, Any]
-    """Those that were changed."""
+    """The changed settings."""
     alerts: tuple[AlertStatus, ...]
-    """Those that nothing has dealt with yet."""
+    """The open alerts."""
 
     def role(self, name: str) -> RoleStatus:
-        """How the role of this name stands. Raises ``NotFound``."""
+        """The status of this role. Raises ``NotFound``."""
         require_role(name)
         return next(it for it in self.roles if it.role == name)
 
@@ -107,11 +109,11 @@ class RunSummary:
     id: str
     position: int
     started: str
-    """When, ISO 8601."""
+    """Start, ISO 8601."""
     role: str
     environment: str
     task: str | None
-    """None where its words were erased."""
+    """None where its text was erased."""
     arm: str
     adapter: str | None
     session: str | None
@@ -126,23 +128,29 @@ class RunSummary:
 
 
 def view_status(log: Log, position: int | None = None) -> Status:
-    """How everything stands now, or stood at the position."""
+    """The present status, or the status at the position."""
     state = load_state(log, position)
     worker = find_worker(log) if position is None else None
-    roles = tuple(
-        _role(log.say(describe_role(state, view)), waits_for(view)) for view in view_roles(log, state, worker)
-    )
+    roles = tuple(_role(summarize_role(state, view), log.say) for view in view_roles(log, state, worker))
     adapters = tuple(
-        AdapterStatus(name, it["role"], it["status"], it["parent"], UUID(it["training"]), it["weights"], it["position"])
-        for name, it in state.registry.adapters.items()
+        AdapterStatus(
+            adapter.name,
+            adapter.role,
+            adapter.status,
+            adapter.parent,
+            UUID(adapter.training),
+            adapter.weights,
+            adapter.position,
+        )
+        for adapter in state.registry.adapters.values()
     )
-    alerts = tuple(_alert(say_alert(row, log.get_content)) for row in state.alerts.rows() if row["is_open"])
+    alerts = tuple(_alert(say_alert(alert, log.get_content)) for alert in state.alerts.open())
     time = log.at(state.position).event.time if state.position else None
     return Status(state.position, time, roles, adapters, dict(state.settings), alerts)
 
 
 def find_position(log: Log, moment: int | datetime) -> int:
-    """The position: as it is given, or of the last event that is not later than the time. Raises ``NotFound``."""
+    """The given position, or that of the last event not later than the time. Raises ``NotFound``."""
     last = log.position
     if isinstance(moment, datetime):
         position = log.position_at(moment)
@@ -157,7 +165,7 @@ def find_position(log: Log, moment: int | datetime) -> int:
 def summarize_runs(
     log: Log, limit: int, *, role: str | None = None, failed: bool = False, unrated: bool = False
 ) -> list[RunSummary]:
-    """The newest runs, at most so many: of the role, those that failed, those that ended and that nobody rated."""
+    """The newest runs, at most ``limit``: of the role; only failed ones; only ended ones without a rating."""
     if role is not None:
         require_role(role)
 
@@ -173,21 +181,29 @@ def summarize_runs(
     return [RunSummary(**{name: row[name] for name in names} | {"adapter": log.say(row["adapter"])}) for row in rows]
 
 
-def _role(found: dict[str, Any], wait: Wait) -> RoleStatus:
-    window, canary, cycle = found["window"], found["canary"], found["cycle"]
-    names = [field.name for field in fields(CanaryStatus)]
+def _role(summary: RoleSummary, say: Callable[[str], str]) -> RoleStatus:
+    canary, cycle = summary.canary, summary.cycle
     return RoleStatus(
-        role=found["role"],
-        live=found["live"],
-        mean=window["mean"],
-        ratings=window["count"],
-        canary=None if canary is None else CanaryStatus(**{name: canary[name] for name in names}),
-        stage=None if cycle is None else cycle["stage"],
-        waits_for=wait,
-        runs=found["runs"],
-        success=found["success"],
+        role=summary.role,
+        live=summary.live,
+        mean=summary.window.mean,
+        ratings=summary.window.count,
+        canary=None
+        if canary is None
+        else CanaryStatus(
+            canary.adapter,
+            canary.weight_percent,
+            canary.phase,
+            canary.verdict,
+            canary.reason,
+            say(canary.message),
+        ),
+        stage=None if cycle is None else cycle.stage,
+        waits_for=summary.waits_for,
+        runs=summary.runs,
+        success=summary.success,
     )
 
 
-def _alert(row: dict[str, Any]) -> AlertStatus:
-    return AlertStatus(**{field.name: row[field.name] for field in fields(AlertStatus)})
+def _alert(alert: Alert) -> AlertStatus:
+    return AlertStatus(alert.position, alert.kind, alert.severity, alert.role, alert.adapter, alert.message)

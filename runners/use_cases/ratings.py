@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rating:
-    """A rating that was recorded."""
+    """A recorded rating."""
 
     run: UUID
     position: int
     stars: int
     step: int | None
-    """The step that went wrong, where it was named."""
+    """The step that went wrong, if the rating names one."""
     fault: str | None
     """The role that a low rating counts for. None for a good rating, and for a low one that counts for no role."""
     event: TaskRated
-    """As it stands in the log."""
+    """The recorded event."""
 
 
 def rate(
@@ -47,10 +47,10 @@ def rate(
     step: int | None = None,
     fault: str | None = None,
 ) -> Rating:
-    """Rate a run that has ended. A later rating by the same person counts instead of the earlier.
+    """Rate an ended run. A later rating by the same person replaces the earlier one.
 
-    ``stars`` is a whole number from 1 to 5. ``step`` names the step that went wrong, ``fault`` the role at fault: a low rating
-    counts for that role alone. Raises ``BadRating``, ``NotFound``, ``NotPossible``.
+    ``stars`` is a whole number from 1 to 5. ``step`` names the step that went wrong, ``fault`` the role at fault: a low
+    rating counts for that role alone. Raises ``BadRating``, ``NotFound``, ``NotPossible``.
     """
     number = check_stars(stars)
     rated = record_rating(ledger, require_run(ledger, run), number, list(issues), comment, actor, step, fault)
@@ -61,7 +61,7 @@ def rate(
 
 
 def review(ledger: Ledger, parts: Services, run: TaskRun) -> TaskRun:
-    """Let the reviewer rate the ended run from its reward, and correct a low one by demonstration; the run as it is then.
+    """Let the reviewer rate the ended run by its reward, and correct a low rating by demonstration; the run after that.
 
     Raises ``NotPossible`` for a task in words, which the reviewer cannot judge.
     """

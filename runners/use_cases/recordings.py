@@ -1,10 +1,10 @@
-"""Recording runs that another program made: its steps, how they ended, and what people said of them, many at a time.
+"""Recording runs of another program: steps, outcome and feedback, many runs at a time.
 
-The program names its own environment, and says which adapter made the run if it knows. Where that adapter, or the base, is
-what is live in the role, the run counts as the role's traffic: its rating is in the window that a breach is looked for in.
-It counts for no arm of a canary, because no draw of this log sent it anywhere. A run of another adapter is pinned, as one with
-``--adapter`` is. A run of which the program does not say what made it is like an imported session: it counts for the base
-where ``sessions.count`` says so, and for nothing else.
+The program names its own environment, and the adapter that made the run if it knows it. Where that adapter, or the
+base, is live in the role, the run counts as the role's traffic: its rating is in the window for breaches. It counts for
+no arm of a canary, because this log did not assign it. A run of another adapter is pinned, as if with ``--adapter``. A
+run of an unknown model is like an imported session: it counts for the base where ``sessions.count`` allows it, and for
+nothing else.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..store.ledger import Ledger
 
 UNKNOWN: Literal["unknown"] = "unknown"
-"""For ``adapter``: the program does not say what made the run."""
+"""Value of ``adapter`` where it is not known what made the run."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 REASONS = tuple(FailureReason)
@@ -48,10 +48,10 @@ REASONS = tuple(FailureReason)
 
 @dataclass(frozen=True)
 class ProgramStep:
-    """One step: what a model was asked, and what it answered."""
+    """One step: the prompt and the answer of a model."""
 
     prompt: str | Sequence[Message]
-    """What was asked: words, or a conversation as messages with ``role`` and ``content``."""
+    """The prompt: a text, or a conversation as messages with ``role`` and ``content``."""
     answer: str
     error: str = ""
     """Why the answer could not be carried out; empty where it could."""
@@ -65,45 +65,45 @@ class ProgramRun:
     """One run of another program, from its start to its rating."""
 
     environment: str
-    """What the program calls where it works, such as ``support``."""
+    """The program's name for its environment, such as ``support``."""
     task: str
-    """What was asked for, in words."""
+    """The task in words."""
     steps: Sequence[ProgramStep] = ()
     succeeded: bool = True
     reason: str = "wrong"
-    """Of a failure: ``wrong``, ``timeout``, ``error`` (of the model) or ``environment`` (of the rest of the program)."""
+    """Reason of a failure: ``wrong``, ``timeout``, ``error`` (of the model) or ``environment`` (of the rest of the program)."""
     detail: str = ""
-    """More on a failure, in words."""
+    """More about a failure, in words."""
     role: str = "action"
     adapter: str | None = UNKNOWN
-    """The adapter that made the run, None for the base, ``UNKNOWN`` where that is not known."""
+    """The adapter that made the run; None for the base, ``UNKNOWN`` where it is not known."""
     session: str | None = None
     duration_ms: int = 0
     stars: int | None = None
-    """The rating, 1 to 5; None where nobody rated the run."""
+    """The rating, 1 to 5; None for an unrated run."""
     comment: str | None = None
     issues: Sequence[str] = ()
     fault_step: int | None = None
     """The step that went wrong, from 1."""
     rated_by: str | None = None
-    """Who rated; None for the one who records."""
+    """The rater; None for the actor who records."""
     id: str | None = None
-    """The program's own id of the run. A run with an id is recorded once, however often it is given."""
+    """The program's own id of the run. A run with an id is recorded only once."""
 
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run that was recorded."""
+    """A recorded run."""
 
     run: UUID
     position: int
-    """Of its newest event."""
+    """Log position of its newest event."""
     is_new: bool
-    """False where a run with this id was there, and nothing was recorded."""
+    """False where a run with this id existed, and nothing was recorded."""
 
 
 class RunRecorder:
-    """Records runs on one log. It remembers the state that it went on to, so that a batch does not read it again."""
+    """Records runs on one log. It keeps the latest state, so that a batch does not read it again."""
 
     def __init__(self, ledger: Ledger, actor: str) -> None:
         self._ledger = ledger
@@ -111,7 +111,7 @@ class RunRecorder:
         self._state: State | None = None
 
     def record(self, runs: Sequence[ProgramRun]) -> list[RecordedRun]:
-        """Record all the runs in one transaction, all or none; what was recorded of each, in their order.
+        """Record the runs in one transaction, all or none; return the recorded runs in order.
 
         Raises ``NotPossible``, ``BadRating``, ``BadText``, ``NotFound`` and ``UnknownAdapter`` for a run that cannot be
         recorded, and ``LogError``.
@@ -126,11 +126,11 @@ class RunRecorder:
                 continue  # another process has recorded one of them meanwhile
             self._state = process_new_events(self._ledger, self._state)
             return [RecordedRun(run.id, position_of_newest(self._ledger, run), is_new) for run, is_new in made]
-        raise LogError(f"{self._ledger.path} is being written by too many at once; try again")
+        raise LogError(f"{self._ledger.path} is being written by too many processes at once; try again")
 
     def _make(self, runs: Sequence[ProgramRun], state: State) -> list[tuple[TaskRun, bool]]:
-        """Each run, and whether it is new; one that is given twice is made once."""
-        for name in {it.environment for it in runs}:  # once each: plug-ins are looked for on the disk
+        """Each run, and whether it is new; a run that occurs twice is made once."""
+        for name in {it.environment for it in runs}:  # once each, because plug-ins are searched on the disk
             _check_environment(name)
         made: dict[UUID, TaskRun] = {}
         found, actor = [], self._ledger.name_key(self._actor)  # looked up once for the batch
@@ -140,14 +140,14 @@ class RunRecorder:
             run = made[id] if id in made else TaskRun(id) if it.id is None else self._ledger.get(TaskRun, id)
             is_new = run.started is None
             if is_new:
-                _tell(self._ledger, run, it, state, actor, raters.get(it.rated_by or "", actor))
+                _record_run(self._ledger, run, it, state, actor, raters.get(it.rated_by or "", actor))
             made[id] = run
             found.append((run, is_new))
         return found
 
 
-def _tell(ledger: Ledger, run: TaskRun, it: ProgramRun, state: State, actor: str, rater: str) -> None:
-    """Let the run go through all that the program says of it."""
+def _record_run(ledger: Ledger, run: TaskRun, it: ProgramRun, state: State, actor: str, rater: str) -> None:
+    """Record everything that the program says about the run."""
     arm, adapter = _place(state, require_role(it.role), it.adapter)
     run.start(
         ledger.context(actor), role=it.role, arm=arm, adapter=adapter, rollout=None, session=it.session, seed=0,
@@ -180,7 +180,7 @@ def _tell(ledger: Ledger, run: TaskRun, it: ProgramRun, state: State, actor: str
 
 
 def _place(state: State, role: str, adapter: str | None) -> tuple[Arm, str | None]:
-    """The arm and the adapter of a run that such an adapter made."""
+    """The arm and the adapter of a run that this adapter made."""
     if adapter == UNKNOWN:
         return Arm.PINNED, IMPORTED
     known = state.registry.adapters
@@ -190,20 +190,24 @@ def _place(state: State, role: str, adapter: str | None) -> tuple[Arm, str | Non
 
 
 def _check_environment(name: str) -> None:
-    """Raises ``NotPossible`` unless the name is a plain word, as it stands in the log for good, and not taken."""
+    """Raise ``NotPossible`` unless the name is a plain word, because the log keeps it, and not in use."""
     if name in environment_names():
-        raise NotPossible(f"{name} is an environment of Grokputer itself; give the name of the program's own")
+        raise NotPossible(
+            f"{name} is one of Grokputer's own environments; give the program's own name for its environment"
+        )
     if not NAME.fullmatch(name):
-        raise NotPossible(f"{name!r} is no name of an environment; give up to 64 letters, digits, '.', '_' or '-'")
+        raise NotPossible(
+            f"{name!r} is not a name of an environment; it takes up to 64 letters, digits, '.', '_' or '-'"
+        )
 
 
 def _messages(prompt: str | Sequence[Message]) -> list[dict[str, str]]:
-    """The prompt as a conversation. Raises ``NotPossible`` for another form."""
+    """The prompt as a conversation. Raises ``NotPossible`` for any other form."""
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
     rows = [dict(it) for it in prompt if isinstance(it, Mapping)]
     if len(rows) < len(prompt) or not all(isinstance(row.get(key), str) for row in rows for key in ("role", "content")):
-        raise NotPossible("a prompt is words, or a list of messages that each have a role and a content in words")
+        raise NotPossible("a prompt is a text, or a list of messages that each have a role and a text as content")
     return [{"role": str(row["role"]), "content": str(row["content"])} for row in rows]
 
 

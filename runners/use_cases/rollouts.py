@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RolloutDecision:
-    """How the rollout and its role's traffic stand after the decision."""
+    """The rollout and its role's traffic after the decision."""
 
     adapter: str
     role: str
@@ -26,16 +26,17 @@ class RolloutDecision:
     weight_percent: int
     """The adapter's share of the role's runs, in percent."""
     live: str | None
-    """What is live in the role, None for the base."""
+    """The live adapter of the role; None for the base."""
     position: int
-    """Of the decision's event."""
+    """Log position of the decision's event."""
 
 
 def promote(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
-    """Give the adapter all runs of its role, whatever its canary has shown. Raises as all decisions here do:
+    """Give the adapter all runs of its role, whatever its canary has shown.
 
-    ``UnknownAdapter``; ``NotPossible`` for a decision that the rollout's state does not allow, that was taken already, or
-    without a reason; ``DamagedWeights`` where the weights of what is to be live are missing.
+    All decisions here raise ``UnknownAdapter``; ``NotPossible`` for a decision that the rollout's state does not allow,
+    that was already made, or without a reason; ``DamagedWeights`` where the weights of the next live adapter are
+    missing.
     """
     return _decide(ledger, adapter, "promote", reason, actor)
 
@@ -46,32 +47,32 @@ def roll_back(ledger: Ledger, adapter: str, *, reason: str, actor: str, to: str 
 
 
 def roll_forward(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
-    """Make an adapter live whose rollout is over, as after a rollback by mistake."""
+    """Make an adapter live after its rollout is over, as after a mistaken rollback."""
     return _decide(ledger, adapter, "forward", reason, actor)
 
 
 def abort(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
-    """End a rollout that is under way; its share goes back to the stable arm."""
+    """End an undecided rollout; its share returns to the stable arm."""
     return _decide(ledger, adapter, "abort", reason, actor)
 
 
 def pause(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
-    """Stop deciding on the rollout; its canary keeps its share."""
+    """Stop automatic decisions on the rollout; its canary keeps its share."""
     return _decide(ledger, adapter, "pause", reason, actor)
 
 
 def resume(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
-    """Let a paused rollout go on."""
+    """Continue automatic decisions on a paused rollout."""
     return _decide(ledger, adapter, "resume", reason, actor)
 
 
 def approve(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> RolloutDecision:
-    """Let the rollout take the step that waits for approval: a larger share, or the promotion."""
+    """Take the step that waits for approval: a larger share, or the promotion."""
     return _decide(ledger, adapter, "approve", reason, actor)
 
 
 def set_share(ledger: Ledger, adapter: str, percent: int, *, reason: str, actor: str) -> RolloutDecision:
-    """Give the canary another share of the runs that begin from now on, 1 to 99 percent."""
+    """Set the canary's share of the runs that begin from now on, 1 to 99 percent."""
     return _decide(ledger, adapter, "share", reason, actor, share=percent)
 
 
@@ -94,6 +95,6 @@ def _decide(
     decided = decide_by_hand(ledger, state, adapter, wanted, reason, actor, to=to, share=share)
     position = position_of_newest(ledger, decided)
     after = process_new_events(ledger)
-    lane = next(it for it in after.lanes.state["rollouts"].values() if it["adapter"] == adapter)
-    live = after.traffic(lane["role"]).stable
-    return RolloutDecision(adapter, lane["role"], lane["phase"], lane["weight_percent"], live, position)
+    rollout = after.rollouts.of(decided.id.hex)
+    live = after.traffic(rollout.role).stable
+    return RolloutDecision(adapter, rollout.role, rollout.phase, rollout.weight_percent, live, position)

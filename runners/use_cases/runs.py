@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from ..wiring.services import Services
 
 BASE = "base"
-"""What names the bare base where an adapter may be named."""
+"""The name of the base where an adapter can be named."""
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a run went, and what people say of it so far."""
+    """The outcome of a run, and its feedback so far."""
 
     run: UUID
     task: str | None
-    """The task's name, or its words; None where they were erased."""
+    """The task's name, or its text; None where it was erased."""
     seed: int
     role: str
     roles: tuple[str, ...]
-    """The roles that had a turn, the run's own first."""
+    """The roles that made a step, the run's own first."""
     arm: str
     adapter: str | None
     """None for the base."""
@@ -54,7 +54,7 @@ class RunOutcome:
     reward: float
     implicit_stars: int
     prompt_tokens: int | None
-    """None where they are not known."""
+    """None where unknown."""
     completion_tokens: int | None
     stars: int | None
     fault: str | None
@@ -63,7 +63,7 @@ class RunOutcome:
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """What is to be run, how often, and with which adapter."""
+    """The runs to make: task, seeds and adapter."""
 
     environment: str
     task: str
@@ -73,30 +73,33 @@ class TaskRequest:
     adapter: str | None = None
     """An adapter, or ``base``, that the runs are pinned to; None where the traffic decides."""
     as_of: int | None = None
-    """The position whose adapter and settings are used instead."""
+    """A log position: the adapter and settings of that moment are used."""
 
 
-def choose_route(ledger: Ledger, state: State, wanted: TaskRequest) -> tuple[State, Route | None]:
+def choose_route(ledger: Ledger, state: State, request: TaskRequest) -> tuple[State, Route | None]:
     """The state that decides, and the route that the runs are pinned to; None where the traffic decides.
 
-    An adapter makes the turns of the role it was trained for, where that role has turns in the run. Raises ``UnknownAdapter``.
+    An adapter makes the steps of the role that it was trained for, where that role has steps in the run. Raises
+    ``UnknownAdapter``.
     """
-    if wanted.as_of is not None:
-        then = load_state(ledger, wanted.as_of)
-        return then, Route(Arm.PINNED, then.traffic(wanted.role).stable, None)
-    if wanted.adapter is None:
+    if request.as_of is not None:
+        earlier = load_state(ledger, request.as_of)
+        return earlier, Route(Arm.PINNED, earlier.traffic(request.role).stable, None)
+    if request.adapter is None:
         return state, None
-    if wanted.adapter == BASE:
+    if request.adapter == BASE:
         return state, Route(Arm.PINNED, None, None)
     known = state.registry.adapters
-    if wanted.adapter not in known:
-        raise UnknownAdapter(f"adapter {wanted.adapter} is not registered; {say_names(known)}", hint=Hint.SEE_ADAPTERS)
-    of = known[wanted.adapter]["role"]
-    return state, Route(Arm.PINNED, wanted.adapter, None, of if of in roles_in(wanted.role) else wanted.role)
+    if request.adapter not in known:
+        raise UnknownAdapter(f"adapter {request.adapter} is not registered; {say_names(known)}", hint=Hint.SEE_ADAPTERS)
+    adapter_role = known[request.adapter].role
+    return state, Route(
+        Arm.PINNED, request.adapter, None, adapter_role if adapter_role in roles_in(request.role) else request.role
+    )
 
 
 def end_lost_runs(ledger: Ledger) -> tuple[State, list[TaskRun]]:
-    """The state now, in which no run is under way whose process is gone; and the runs that were ended for that."""
+    """The present state without abandoned runs, and the runs that were ended for that."""
     state = process_new_events(ledger)
     ended = end_abandoned(ledger, state.policy)
     return (process_new_events(ledger, state) if ended else state), ended
@@ -105,26 +108,26 @@ def end_lost_runs(ledger: Ledger) -> tuple[State, list[TaskRun]]:
 def run_tasks(
     ledger: Ledger,
     parts: Services,
-    wanted: TaskRequest,
+    request: TaskRequest,
     pinned: Route | None,
     *,
     actor: str,
     on_start: Callable[[int], None] = lambda seed: None,
     on_step: Callable[[int, Step], None] = lambda number, step: None,
 ) -> Iterator[TaskRun]:
-    """Run the task with each seed in turn, and yield each run once it has ended and was followed.
+    """Run the task with each seed in turn; yield each run when it has ended and the process has reacted.
 
-    Raises ``UnknownTask`` for a task that the environment has not.
+    Raises ``UnknownTask`` for an unknown task.
     """
     from ..agent.runner import Task, TaskRunner
 
-    parts.environment(wanted.environment).check_task(wanted.task)  # before a model is loaded for it
+    parts.environment(request.environment).check_task(request.task)  # before a model is loaded
     runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, actor, on_step)
-    for seed in wanted.seeds:
+    for seed in request.seeds:
         on_start(seed)
-        task = Task(wanted.environment, wanted.task, seed, wanted.role, wanted.session)
-        place = parts.environment(wanted.environment)
-        if wanted.as_of is None:  # loading takes a while, and the traffic may have changed meanwhile
+        task = Task(request.environment, request.task, seed, request.role, request.session)
+        place = parts.environment(request.environment)
+        if request.as_of is None:  # loading takes time, and the traffic may change meanwhile
             parts.state = process_new_events(ledger, parts.state)
         run = runner.run(task, place, parts.state, pinned=pinned)
         process_new_events(ledger)
@@ -132,7 +135,7 @@ def run_tasks(
 
 
 def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
-    """How the ended run went."""
+    """The outcome of the ended run."""
     started, ended = run.started, run.ended
     assert started is not None and ended is not None
     failed = ended if isinstance(ended, TaskFailed) else None

@@ -1,4 +1,4 @@
-"""Importing the sessions that another program logged."""
+"""Importing sessions of another program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionImport:
-    """What became of the sessions."""
+    """The result of an import."""
 
     role: str
     sessions: Recorded
@@ -27,6 +27,6 @@ class SessionImport:
 
 def import_sessions(ledger: Ledger, sessions: Sequence[Session], *, role: str, actor: str) -> SessionImport:
     """Record each session as a run of the role, with its rating and comment; the same session once."""
-    done = record_sessions(ledger, sessions, require_role(role), actor)
+    recorded = record_sessions(ledger, sessions, require_role(role), actor)
     state = process_new_events(ledger)
-    return SessionImport(role, done, state.policy.sessions(role).count)
+    return SessionImport(role, recorded, state.policy.sessions(role).count)

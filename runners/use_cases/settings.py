@@ -1,4 +1,4 @@
-"""Changing a setting, and taking the change back."""
+"""Changing a setting, and removing its value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...domain.settings.keys import role_of, without_role
 from ...domain.settings.settings import RECIPE_SETTINGS, Policy, check_setting, current_key
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
-from ..wiring.choices import check_choice, check_part, read_template
+from ..wiring.choices import check_choice, check_part, is_choice, read_template
 from .decisions import store_decision
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SettingChange:
-    """What a setting was and is."""
+    """The value of a setting before and after."""
 
     key: str
     old: Any
     new: Any
     """The value in force; None where the setting has no value."""
     position: int | None
-    """None where the setting was so already, and nothing was recorded."""
+    """Log position of the change; None where the value was already in force, and nothing was recorded."""
     not_for: tuple[str, ...]
-    """Adapters whose rollout is under way and keeps the value that it began with."""
+    """Adapters whose rollout is in progress and keeps the value that it began with."""
     warning: str = ""
     """What could not be checked, or is still to be set; empty where all is well."""
 
@@ -48,8 +48,10 @@ def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", ac
     value = value if document is None else document
     typed = check_setting(key, value)
     check_part(key, typed)
-    before = load_state(ledger).policy
-    warning = check_choice(key, Policy({**before.changed, key: typed}), _reader(ledger, document))
+    warning = ""
+    if is_choice(key):
+        policy = Policy({**load_state(ledger).policy.changed, key: typed})
+        warning = check_choice(key, policy, _reader(ledger, document))
     change = _decide(
         ledger, key, actor, lambda it, context: it.change(key, value, _keep(ledger, reason), context, document)
     )
@@ -76,7 +78,7 @@ def _reader(ledger: Ledger, document: str | None) -> Callable[[str], str | None]
 
 
 def unset_setting(ledger: Ledger, key: str, *, reason: str = "", actor: str) -> SettingChange:
-    """Let the key's default hold again, or for one role what holds for all. Raises ``BadSetting``."""
+    """Remove the key's value, so that the default applies, or for one role the value for all. Raises ``BadSetting``."""
     return _decide(ledger, key, actor, lambda it, context: it.unset(key, _keep(ledger, reason), context))
 
 
@@ -101,5 +103,8 @@ def _value(state: State, key: str) -> Any:
 
 def _rollouts_that_keep(state: State, key: str) -> tuple[str, ...]:
     bare, role = without_role(key), role_of(key)
-    lanes = state.rollouts.values()
-    return tuple(it["adapter"] for it in lanes if role in (None, it["role"]) and is_kept(bare, it["rule"]))
+    return tuple(
+        rollout.adapter
+        for rollout in state.undecided.values()
+        if role in (None, rollout.role) and is_kept(bare, rollout.rule)
+    )

@@ -18,21 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RequestedTraining:
-    """A training that was requested. A worker carries it out."""
+    """A requested training. A worker runs it."""
 
     role: str
     training: UUID
     position: int
-    """Of the event that opened the cycle."""
+    """Log position of the event that opened the cycle."""
     live: str | None
-    """The adapter that was live when it was requested, None for the base."""
+    """The adapter that was live at the request; None for the base."""
 
 
 def request_training(ledger: Ledger, role: str, *, reason: str, actor: str) -> RequestedTraining:
-    """Open a cycle of the role, so that the next worker trains an adapter, without waiting for ratings to fall.
+    """Open a cycle of the role, so that the next worker trains an adapter without waiting for a breach.
 
-    Raises ``NotPossible`` while a cycle of the role is in flight, and ``InvalidRecipe`` where the settings make no recipe that
-    can be trained.
+    Raises ``NotPossible`` while a cycle of the role is open, and ``InvalidRecipe`` where the settings make no valid recipe.
     """
     open_cycle(ledger, require_role(role), ledger.put(reason, "the reason"), actor)
     process_new_events(ledger)

@@ -31,13 +31,17 @@ def check_part(key: str, value: object) -> None:
         )
 
 
+def is_choice(key: str) -> bool:
+    """Whether the key's value is looked for outside the log."""
+    return without_role(key) in _CHECKS
+
+
 def check_choice(key: str, policy: Policy, content: Content) -> str:
-    """A warning about the key's value in the policy that is about to be in force; empty where there is none.
+    """A warning about the value of a key that ``is_choice``, in the policy that is about to be in force; empty for none.
 
     Raises ``BadSetting`` for a value that cannot work.
     """
-    check = _CHECKS.get(without_role(key))
-    found = check(key, policy, content) if check is not None else None
+    found = _CHECKS[without_role(key)](key, policy, content)
     if found is None or found.result == "ok":
         return ""
     if found.result == "fail" and found.is_certain:

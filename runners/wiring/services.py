@@ -116,14 +116,14 @@ class Services:
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
-        server, trained_on = self.model.adapters, f"{known['base']} ({known['base_hash'][:19]})"
+        server, trained_on = self.model.adapters, f"{known.base} ({known.base_hash[:19]})"
         if server is None:
             raise NotServed(
                 f"{adapter} is not available: {self.base_label} serves no adapters; set model.backend to local"
             )
         if server.serves(adapter):
             return
-        if server.base_hash not in (None, known["base_hash"]):
+        if server.base_hash not in (None, known.base_hash):
             raise ModelError(
                 f"{adapter} was trained on {trained_on}, which is not the base in the "
                 "settings; set model.base and model.quantization back, or promote an adapter of this base"
@@ -133,7 +133,7 @@ class Services:
                 f"{adapter} was trained on {trained_on}, and {self.state.policy.model.endpoint} does not serve it; set "
                 "model.backend to local, or load the adapter there under its name"
             )
-        server.load(adapter, self.store.path(known["weights"]))
+        server.load(adapter, self.store.path(known.weights))
 
     def make_room(self) -> None:
         """Close a model that occupies GPU memory, because a training needs it. It is loaded again at the next use."""

@@ -51,12 +51,12 @@ def test_a_rollout_that_began_by_runs_without_being_told_to_counts_runs_to_its_e
 
 
 def test_alerts_of_an_earlier_program_are_not_resolved(ledger: Ledger) -> None:
-    before = fold(ledger, State()).alerts.rows()
-    assert {row["kind"] for row in before} >= {"canary inconclusive", "canary failed", "low mean"}
+    before = list(fold(ledger, State()).alerts)
+    assert {alert.kind for alert in before} >= {"canary inconclusive", "canary failed", "low mean"}
     decide_by_hand(ledger, process_new_events(ledger), "lora-v3", "roll back", "tried", "ada")
     decide_by_hand(ledger, process_new_events(ledger), "lora-v3", "forward", "tried", "ada")
-    after = process_new_events(ledger).alerts.rows()
-    assert [row["kind"] for row in after[len(before) :]] == ["rolled back", "rolled forward"]
+    after = list(process_new_events(ledger).alerts)
+    assert [alert.kind for alert in after[len(before) :]] == ["rolled back", "rolled forward"]
     over = [it.event.originator_id for it in ledger.read(1, None, (AlertResolved.TOPIC,))]
-    assert [f"{id}/1" for id in over] == [after[-2]["reference"]]
+    assert [f"{id}/1" for id in over] == [after[-2].reference]
     assert [it for it in decide_again(ledger) if it.difference and it.kind not in TOLD] == []

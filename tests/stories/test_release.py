@@ -83,15 +83,15 @@ class Release:
     def roll_out(self, most: int = 300) -> str:
         """Runs until the rollout is decided; its phase."""
         for _ in range(0, most, 10):
-            if not process_new_events(self.ledger).rollouts:
+            if not process_new_events(self.ledger).undecided:
                 break
             self.runs(10)
             self.work()
         return self.phase()
 
     def phase(self) -> str:
-        *_, newest = process_new_events(self.ledger).lanes.state["rollouts"].values()
-        return str(newest["phase"])
+        *_, newest = process_new_events(self.ledger).rollouts
+        return newest.phase
 
     def offer(self, weights: Path, folder: Path) -> None:
         """A training that a person asked for ends with these weights."""
@@ -130,11 +130,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     folder = tmp_path_factory.mktemp("release")
     release, phases = Release(folder / "events.db"), {}
     with release.parts:
-        while process_new_events(release.ledger).lanes.cycle("action") is None:
+        while process_new_events(release.ledger).rollouts.cycle("action") is None:
             release.runs(5)
         release.work()
         phases["good"] = release.roll_out()
-        weights = release.parts.store.path(process_new_events(release.ledger).registry.adapters["lora-v1"]["weights"])
+        weights = release.parts.store.path(process_new_events(release.ledger).registry.adapters["lora-v1"].weights)
         release.offer(train_to_give_up(release.lessons(), folder / "bad"), folder / "bad weights")
         phases["bad"] = release.roll_out()
         release.offer(weights, folder / "good weights")

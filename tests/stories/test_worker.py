@@ -129,7 +129,7 @@ def test_the_loop_closes_with_a_real_model_in_a_real_browser(
     said = count(breached)
     assert (said["RatingThresholdBreached"], said["TrainingRequested"], said["TaskCorrected"]) == (1, 1, 4)
     rolled_out = copy_log(at_rollout, tmp_path / "rollout")
-    assert load_state(rolled_out).registry.adapters["lora-v1"]["status"] == "canary"
+    assert load_state(rolled_out).registry.adapters["lora-v1"].status == "canary"
     judged = copy_log(at_verdict, tmp_path / "verdict")
     work(judged, once=True)
     state = load_state(judged)

@@ -83,7 +83,7 @@ class World:
 
     def begin(self) -> None:
         """Ratings fall until a training is asked for, and its adapter gets its share of the runs."""
-        while process_new_events(self.ledger).lanes.cycle("action") is None:
+        while process_new_events(self.ledger).rollouts.cycle("action") is None:
             self.day("action", 1)
         self.train("complete", 1)
 
@@ -149,7 +149,7 @@ class World:
         """``standing``: 0 is not proven, 1 is proven and passes the gate, 2 is proven and refused there."""
         context, state = self.ledger.context("grokputer"), process_new_events(self.ledger)
         for key, training in state.registry.trainings.items():
-            if training["status"] == "requested":
+            if training.status == "requested":
 
                 def end(job: TrainingJob) -> None:
                     if outcome == "decline":
@@ -164,8 +164,8 @@ class World:
 
                 self.ledger.write(TrainingJob, UUID(key), end)
         for adapter in process_new_events(self.ledger).registry.adapters.values():
-            if adapter["status"] == "registered":
-                self.prove(UUID(adapter["id"]), standing)
+            if adapter.status == "registered":
+                self.prove(adapter.uuid, standing)
 
     def prove(self, id: UUID, standing: int) -> None:
         context = self.ledger.context("grokputer")
@@ -176,10 +176,10 @@ class World:
 
     def decide(self, wanted: str, returns: bool) -> None:
         state = process_new_events(self.ledger)
-        for lane in list(state.lanes.state["rollouts"].values()):
+        for rollout in list(state.rollouts):
             to = "base" if returns and wanted == "roll back" else None
             with suppress(NotPossible):
-                decide_by_hand(self.ledger, state, lane["adapter"], wanted, "tried", "ada", to=to)
+                decide_by_hand(self.ledger, state, rollout.adapter, wanted, "tried", "ada", to=to)
 
     def keep(self, seconds: int, _: object) -> None:
         self.clock.move(seconds=seconds)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ....domain.durations import show_duration
-from ....domain.rules.cost import Cost
+from ....domain.vocabulary import RolloutPhase
 from ....projections.explain.imported import describe_imported
-from ....projections.explain.overview import PERSON, RATINGS, WORKER, describe_role
+from ....projections.explain.overview import PERSON, RATINGS, WORKER
+from ....projections.explain.summary import RoleSummary, summarize_role
 from ....projections.explain.words import say_alert
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table, show_share, show_time
 
 if TYPE_CHECKING:
+    from ....projections.state.registry import Adapter
     from ....projections.state.state import State
     from ...store.log import Log
 
@@ -43,12 +45,17 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 
     log = open_log(db)
     state = load_state(log)
-    roles = describe_roles(log, state, find_worker(log))
-    alerts = [say_alert(row, log.get_content) for row in state.alerts.rows() if row["is_open"]]
+    roles = summarize_roles(log, state, find_worker(log))
+    alerts = [say_alert(alert, log.get_content) for alert in state.alerts.open()]
     store = open_registry(state.policy, log.path)
     gone = missing(state, store)
     if as_json:
-        print_json({"position": state.position, "roles": roles, "alerts": alerts, "weights_missing": gone})
+        document = {
+            "position": state.position,
+            "roles": [role.to_json() for role in roles],
+            "alerts": [alert.to_json() for alert in alerts],
+        }
+        print_json({**document, "weights_missing": gone})
         return
     _print_waits(roles)
     print_line()
@@ -59,7 +66,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
             f"WEIGHTS MISSING: those of {name}, which is {serves}, are not in {store.place}; restore them from a backup"
         )
     for alert in alerts[-SHOWN:]:
-        print_line(f"ALERT ({alert['severity']}) at position {alert['position']}, {alert['kind']}: {alert['message']}")
+        print_line(f"ALERT ({alert.severity}) at position {alert.position}, {alert.kind}: {alert.message}")
     if len(alerts) > SHOWN:
         print_line(f"{len(alerts) - SHOWN} older alerts are open too; see 'grokputer alerts --open'")
     suggest(_next_step(roles), db)
@@ -87,11 +94,12 @@ def at(
     position = find_position(log, moment)
     state = load_state(log, position)
     time = log.at(position).event.time
+    roles = summarize_roles(log, state)
     document: dict[str, Any] = {
         "position": position,
         "time": time.isoformat(),
-        "roles": describe_roles(log, state),
-        "adapters": [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)],
+        "roles": [role.to_json() for role in roles],
+        "adapters": [_with_cost(state, adapter) for adapter in state.registry.adapters.values()],
         "settings": dict(state.settings),
         "metrics": [{**row, "adapter": log.say(row["adapter"])} for row in state.metrics.rows()],
         "ratings": state.ratings.rows(),
@@ -100,33 +108,33 @@ def at(
         print_json(document)
         return
     print_line(f"at position {position}, {show_time(time)}")
-    _print_roles(document["roles"])
-    _print_imported(document["roles"])
+    _print_roles(roles)
+    _print_imported(roles)
     print_adapters(state)
     print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
     _print_metrics(document["metrics"])
     suggest(f"diff {position} {log.position}" if position < log.position else "status", db)
 
 
-def _next_step(roles: list[dict[str, Any]]) -> str:
+def _next_step(roles: Sequence[RoleSummary]) -> str:
     """What moves the first role that waits: its worker, a person's decision, or ratings."""
-    begun = [role for role in roles if role["has_begun"] or role["runs"]]
+    begun = [role for role in roles if role.has_begun or role.runs]
     if not begun:
         return "run click-button"
     steps = {WORKER: "work --once", PERSON: "rollouts", RATINGS: "runs --unrated"}
     order = (PERSON, WORKER, RATINGS)
-    waits = sorted((role["waits_for"]["on"] for role in begun), key=lambda it: order.index(it) if it in order else 9)
+    waits = sorted((role.waits_for.on for role in begun), key=lambda on: order.index(on) if on in order else 9)
     return steps.get(waits[0], "rollouts")
 
 
-def describe_roles(log: Log, state: State, worker: str | None = None) -> list[dict[str, Any]]:
-    """One document per role, JSON-plain."""
+def summarize_roles(log: Log, state: State, worker: str | None = None) -> list[RoleSummary]:
+    """How each role stands."""
     from ...improvement.overview import view_roles
 
-    return [describe_role(state, view) for view in view_roles(log, state, worker)]
+    return [summarize_role(state, view) for view in view_roles(log, state, worker)]
 
 
-def _print_roles(roles: list[dict[str, Any]]) -> None:
+def _print_roles(roles: Sequence[RoleSummary]) -> None:
     columns = (
         Column("role"),
         Column("live"),
@@ -143,39 +151,39 @@ def _print_roles(roles: list[dict[str, Any]]) -> None:
     print_table(columns, (_row(role) for role in roles))
 
 
-def _print_waits(roles: list[dict[str, Any]]) -> None:
+def _print_waits(roles: Sequence[RoleSummary]) -> None:
     """What each role that has anything waits for, and what its mean leaves out."""
-    begun = [role for role in roles if role["has_begun"] or role["runs"]]
+    begun = [role for role in roles if role.has_begun or role.runs]
     for role in begun:
-        print_line(f"{role['role']} waits for {role['waits_for']['message']}")
-        if role["window"]["note"]:
-            print_line(f"{role['role']}, its mean: {role['window']['note']}")
+        print_line(f"{role.role} waits for {role.waits_for.message}")
+        if role.window.note:
+            print_line(f"{role.role}, its mean: {role.window.note}")
     if not begun:
         print_line("no role has runs yet; 'grokputer run' makes some")
 
 
-def _print_imported(roles: list[dict[str, Any]]) -> None:
+def _print_imported(roles: Sequence[RoleSummary]) -> None:
     """Whether the imported sessions count, and what they lack, a line for each role that has some."""
     for role in roles:
-        if role["imported"] is not None:
-            print_line(describe_imported(role["role"], role["imported"]))
+        if role.imported is not None:
+            print_line(describe_imported(role.role, role.imported))
 
 
-def _row(role: dict[str, Any]) -> tuple[Any, ...]:
-    window, canary, cycle = role["window"], role["canary"], role["cycle"]
-    paused = " (paused)" if canary and canary["phase"] == "paused" else ""
+def _row(role: RoleSummary) -> tuple[Any, ...]:
+    window, canary, cycle = role.window, role.canary, role.cycle
+    paused = " (paused)" if canary and canary.phase == RolloutPhase.PAUSED else ""
     return (
-        role["role"],
-        role["live"] or "base",
-        None if window["mean"] is None else f"{window['mean']:.2f}",
-        window["count"],
-        window["unattributed"] or None,
-        window["threshold"],
-        f"{canary['adapter']} {canary['weight_percent']} %{paused}" if canary else None,
-        f"{canary['verdict']} ({canary['reason']}): {canary['message']}" if canary else None,
-        f"{cycle['stage']} (since {cycle['position']})" if cycle else role["last_outcome"],
-        role["runs"],
-        show_share(role["success"]),
+        role.role,
+        role.live or "base",
+        None if window.mean is None else f"{window.mean:.2f}",
+        window.count,
+        window.unattributed or None,
+        window.threshold,
+        f"{canary.adapter} {canary.weight_percent} %{paused}" if canary else None,
+        f"{canary.verdict} ({canary.reason}): {canary.message}" if canary else None,
+        f"{cycle.stage} (since {cycle.position})" if cycle else role.last_outcome,
+        role.runs,
+        show_share(role.success),
     )
 
 
@@ -192,11 +200,6 @@ def _print_metrics(found: list[dict[str, Any]]) -> None:
     print_table(columns, rows, "no runs")
 
 
-def in_order(known: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """The entries by their positions: a saved state has them in the order of their keys."""
-    return sorted(known.items(), key=lambda entry: entry[1]["position"])
-
-
 def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """List the adapters and the status of each.
 
@@ -211,9 +214,9 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     log = open_log(db)
     state = load_state(log)
     store = open_registry(state.policy, log.path)
-    gone = {name for name, it in state.registry.adapters.items() if not store.has(it["weights"])}
+    gone = {name for name, adapter in state.registry.adapters.items() if not store.has(adapter.weights)}
     if as_json:
-        rows = [_with_cost(state, name) for name, _ in in_order(state.registry.adapters)]
+        rows = [_with_cost(state, adapter) for adapter in state.registry.adapters.values()]
         print_json([{**row, "weights_missing": row["adapter"] in gone} for row in rows])
         return
     print_adapters(state, gone)
@@ -221,35 +224,34 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     suggest(f"why {names[-1]}" if names else "status", db)
 
 
-def _with_cost(state: State, name: str) -> dict[str, Any]:
-    """The adapter as the registry has it, with what its training took and cost."""
-    known = state.registry.adapters[name]
-    training = state.registry.trainings[known["training"]]
-    return {"adapter": name, **known, **{key: training[key] for key in ("duration_s", "peak_memory_bytes", "cost")}}
+def _with_cost(state: State, adapter: Adapter) -> dict[str, Any]:
+    """The adapter as the registry has it, with what its training took and cost, JSON-plain."""
+    fields, training = adapter.to_json(), state.registry.trainings[adapter.training].to_json()
+    took = {key: training[key] for key in ("duration_s", "peak_memory_bytes", "cost")}
+    return {"adapter": fields.pop("name"), **fields, **took}
 
 
 def print_adapters(state: State, gone: Collection[str] = ()) -> None:
     """The table of adapters as of the state; the weights of those that are ``gone`` are not in their folder."""
-    means = {(row["role"], row["adapter"]): row for row in state.ratings.rows()}
     trainings = state.registry.trainings
 
-    def row(name: str, known: dict[str, Any]) -> tuple[Any, ...]:
-        rated = means.get((known["role"], name), {"ratings": 0, "mean": None})
+    def row(adapter: Adapter) -> tuple[Any, ...]:
+        rated, training = state.ratings.sums(adapter.role, adapter.name), trainings[adapter.training]
         return (
-            name,
-            known["role"],
-            known["status"],
-            as_time(known["registered"]),
-            known["position"],
-            trainings[known["training"]]["examples"],
-            show_duration(trainings[known["training"]]["duration_s"]),
-            Cost(**trainings[known["training"]]["cost"]).price,
-            rated["ratings"],
-            rated["mean"],
-            known["parent"],
-            known["lineage"],
-            known["gate"] and known["gate"]["reason"],
-            "MISSING" if name in gone else known["weights"][:19],
+            adapter.name,
+            adapter.role,
+            adapter.status,
+            as_time(adapter.registered),
+            adapter.position,
+            training.examples,
+            None if training.duration_s is None else show_duration(training.duration_s),
+            training.cost and training.cost.price,
+            rated.count,
+            rated.mean,
+            adapter.parent,
+            adapter.lineage,
+            adapter.gate and adapter.gate.reason,
+            "MISSING" if adapter.name in gone else adapter.weights[:19],
         )
 
     columns = (
@@ -268,5 +270,4 @@ def print_adapters(state: State, gone: Collection[str] = ()) -> None:
         Column("gate", rank=2, wraps=10),
         Column("weights", rank=6),
     )
-    rows = (row(name, known) for name, known in in_order(state.registry.adapters))
-    print_table(columns, rows, "no adapters yet; a training makes one")
+    print_table(columns, map(row, state.registry.adapters.values()), "no adapters yet; a training makes one")

@@ -102,7 +102,7 @@ def _rows(moments: Sequence[Moment]) -> list[tuple[Any, ...]]:
 
 
 def _changed(
-    window: int | None, threshold: float | None, minimum: int | None, rule: str | None, settings: Any
+    window: int | None, threshold: float | None, minimum: int | None, rule: str | None, settings: Sequence[str]
 ) -> dict[str, Any]:
     """The settings that are imagined. Raises ``BadSetting``, and ``GrokputerError`` for what is no pair or no rule."""
     if rule is not None and rule not in RULES:

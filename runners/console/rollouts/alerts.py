@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ....domain.aggregates.alert import CHANNELS
 from ....domain.durations import say_time
+from ....domain.vocabulary import DeliveryStatus
 from ....projections.explain.words import say_alert
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
 from ..rendering import Branch, print_json, print_line, print_tree, show_time
+
+if TYPE_CHECKING:
+    from ....projections.state.alerts import Alert, Delivery
 
 alerts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
@@ -41,51 +45,53 @@ def list_alerts(
 
     log = open_log(db)
     state = load_state(log)
-    shown = [row for row in state.alerts.rows() if row["is_open"] or not is_open][-limit:]
-    shown = [say_alert(row, log.get_content) for row in shown]
+    shown = [alert for alert in state.alerts if alert.is_open or not is_open][-limit:]
+    shown = [say_alert(alert, log.get_content) for alert in shown]
     if as_json:
-        print_json(shown)
+        print_json([alert.to_json() for alert in shown])
         return
     if not shown:
         print_line("no alerts")
-    for row in shown:
-        print_tree(_describe(row, log.clock.now(), state.policy.channels.max_attempts))
-    about = [row["adapter"] for row in shown if row["is_open"] and row["adapter"] in state.registry.adapters]
+    for alert in shown:
+        print_tree(_describe(alert, log.clock.now(), state.policy.channels.max_attempts))
+    about = [alert.adapter for alert in shown if alert.is_open and alert.adapter in state.registry.adapters]
     suggest(f"why {about[-1]}" if about else "status", db)
 
 
-def _describe(alert: dict[str, Any], now: datetime, tries: int) -> Branch:
+def _describe(alert: Alert, now: datetime, tries: int) -> Branch:
     """The alert, and below it what it says and how far it has come by each channel that owes or owed it."""
-    about = " ".join(filter(None, (alert["role"], alert["adapter"])))
-    open_ = ", open" if alert["is_open"] else ""
-    line = f"{alert['position']}  {show_time(alert['time'])}  {alert['kind']} ({alert['severity']}), {about}{open_}"
+    about = " ".join(filter(None, (alert.role, alert.adapter)))
+    open_ = ", open" if alert.is_open else ""
+    line = f"{alert.position}  {show_time(alert.time)}  {alert.kind} ({alert.severity}), {about}{open_}"
     deliveries = (
-        f"{channel}: {_describe_delivery(delivery, now, tries)}" for channel, delivery in alert["deliveries"].items()
+        f"{channel}: {_describe_delivery(delivery, now, tries)}" for channel, delivery in alert.deliveries.items()
     )
-    return Branch(line, [Branch(alert["message"]), *map(Branch, deliveries), *_describe_end(alert, now, tries)])
+    return Branch(line, [Branch(alert.message), *map(Branch, deliveries), *_describe_end(alert, now, tries)])
 
 
-def _describe_end(alert: dict[str, Any], now: datetime, tries: int) -> list[Branch]:
+def _describe_end(alert: Alert, now: datetime, tries: int) -> list[Branch]:
     """How the alert came to its end, and how far the word of it has come by each channel."""
-    resolved = alert["resolved"]
+    resolved = alert.resolved
     if resolved is None:
         return []
     deliveries = (
-        Branch(f"{channel}: {_describe_delivery(it, now, tries)}") for channel, it in resolved["deliveries"].items()
+        Branch(f"{channel}: {_describe_delivery(delivery, now, tries)}")
+        for channel, delivery in resolved.deliveries.items()
     )
-    line = f"resolved {show_time(resolved['time'])}, at position {resolved['position']}"
-    return [Branch(line, [Branch(resolved["message"]), *deliveries])]
+    line = f"resolved {show_time(resolved.time)}, at position {resolved.position}"
+    return [Branch(line, [Branch(resolved.message), *deliveries])]
 
 
-def _describe_delivery(delivery: dict[str, Any], now: datetime, tries: int) -> str:
-    attempts, said = delivery["attempts"], delivery["said"]
-    if delivery["status"] == "delivered":
-        return f"delivered {show_time(delivery['time'])}, at attempt {attempts}: {said}"
-    if delivery["status"] == "given up":
-        return f"given up {show_time(delivery['time'])}, after attempt {attempts}: {said}"
-    if delivery["status"] != "owed":
-        return str(delivery["status"])
-    wait = (datetime.fromisoformat(delivery["due"]) - now).total_seconds()
+def _describe_delivery(delivery: Delivery, now: datetime, tries: int) -> str:
+    attempts, said = delivery.attempts, delivery.said
+    at = show_time(delivery.time) if delivery.time is not None else ""
+    if delivery.status == DeliveryStatus.DELIVERED:
+        return f"delivered {at}, at attempt {attempts}: {said}"
+    if delivery.status == DeliveryStatus.GIVEN_UP:
+        return f"given up {at}, after attempt {attempts}: {said}"
+    if delivery.status != DeliveryStatus.OWED:
+        return delivery.status
+    wait = (datetime.fromisoformat(delivery.due) - now).total_seconds()
     due = f"due in {say_time(wait)}" if wait > 0 else "due now"
     return f"{due}; attempt {attempts} of {tries} failed: {said}" if attempts else due
 

@@ -10,11 +10,11 @@ import typer
 
 from ..completion import offer_adapters, offer_arms
 from ..hints import suggest
-from ..history.status import in_order
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table
 
 if TYPE_CHECKING:
+    from ....projections.state.rollouts import Rollout
     from ....projections.state.state import State
     from ...store.ledger import Ledger
     from ...use_cases.rollouts import RolloutDecision
@@ -42,10 +42,10 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
 
     log = open_log(db)
     state = load_state(log)
-    lanes = [(id, _as_it_stands(state, id, lane)) for id, lane in in_order(state.lanes.state["rollouts"])]
-    lanes = [(id, {**lane, "message": log.say(lane["message"])}) for id, lane in lanes]
+    shown = [_as_it_stands(state, rollout) for rollout in state.rollouts]
+    shown = [{**row, "message": log.say(row["message"])} for row in shown]
     if as_json:
-        print_json([{"id": id, **lane} for id, lane in lanes])
+        print_json(shown)
         return
     columns = (
         Column("adapter"),
@@ -60,28 +60,28 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     )
     rows = (
         (
-            lane["adapter"],
-            lane["role"],
-            lane["phase"],
-            f"{lane['weight_percent']} %",
-            lane["stable"] or "base",
-            as_time(lane["started"]),
-            lane["position"],
-            f"{lane['verdict']} ({lane['reason']})" if lane["reason"] else lane["verdict"],
-            lane["message"],
+            row["adapter"],
+            row["role"],
+            row["phase"],
+            f"{row['weight_percent']} %",
+            row["stable"] or "base",
+            as_time(row["started"]),
+            row["position"],
+            f"{row['verdict']} ({row['reason']})" if row["reason"] else row["verdict"],
+            row["message"],
         )
-        for _, lane in lanes
+        for row in shown
     )
     print_table(columns, rows, "no rollouts yet; a proven adapter gets one")
-    suggest(f"why {lanes[-1][1]['adapter']}" if lanes else "status", db)
+    suggest(f"why {shown[-1]['adapter']}" if shown else "status", db)
 
 
-def _as_it_stands(state: State, id: str, lane: dict[str, Any]) -> dict[str, Any]:
-    """The rollout with what a look at its canary says now, where it is under way; its sessions only counted."""
-    shown = {**lane, "sessions": len(state.lanes.sessions(id))}
-    if id not in state.rollouts:
+def _as_it_stands(state: State, rollout: Rollout) -> dict[str, Any]:
+    """The rollout with what a look at its canary says now, where it is under way; its sessions only counted. JSON-plain."""
+    shown = {**rollout.to_json(), "sessions": len(state.rollouts.sessions(rollout.id))}
+    if rollout.id not in state.undecided:
         return shown
-    look = state.look(id)
+    look = state.look(rollout.id)
     return {**shown, "verdict": look.verdict, "reason": look.reason, "message": look.message, "numbers": look.numbers}
 
 

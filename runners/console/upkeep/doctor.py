@@ -16,7 +16,7 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
-from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus
+from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, DeliveryStatus
 from ...wiring.extras import install_command
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
@@ -185,9 +185,10 @@ def _check_worker(db: Path, state: State) -> Check:
     """Whether a worker has the log's lease, and what waits for one."""
     import fcntl
 
-    waiting = sum(it["status"] in OPEN_TRAININGS for it in state.registry.trainings.values())
+    waiting = sum(training.status in OPEN_TRAININGS for training in state.registry.trainings.values())
     waiting += sum(
-        it["status"] in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN) for it in state.registry.adapters.values()
+        adapter.status in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN)
+        for adapter in state.registry.adapters.values()
     )
     lease = Path(f"{db.resolve()}.lease")
     if lease.exists():
@@ -253,8 +254,8 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
     elif policy.model.backend == ENDPOINT:
         used = [
             name
-            for name, it in state.registry.adapters.items()
-            if it["status"] in (AdapterStatus.LIVE, AdapterStatus.CANARY)
+            for name, adapter in state.registry.adapters.items()
+            if adapter.status in (AdapterStatus.LIVE, AdapterStatus.CANARY)
         ]
         names = [policy.model.base, *used]
         key = KEY_VARIABLES["model.endpoint"]
@@ -300,8 +301,11 @@ def _check_channels(state: State) -> Iterator[Check]:
             yield Check(name, "warn", f"{to} is not encrypted: who listens can read alerts, though not forge them")
         else:
             yield Check(name, "ok", f"to {to}; 'grokputer alerts test' tries it")
-    open_ = (row for row in state.alerts.rows() if row["is_open"])
-    lost = sum(it["status"] == "given up" for row in open_ for it in row["deliveries"].values())
+    lost = sum(
+        delivery.status == DeliveryStatus.GIVEN_UP
+        for alert in state.alerts.open()
+        for delivery in alert.deliveries.values()
+    )
     if lost:
         yield Check("deliveries", "warn", f"{lost} given up; see 'grokputer alerts'")
 
@@ -316,10 +320,9 @@ def _check_weights(db: Path, state: State) -> Iterator[Check]:
         return
     for name, adapter in state.registry.adapters.items():
         try:
-            store.path(adapter["weights"])
-            yield Check(name, "ok", f"{adapter['weights'][:19]}, as stored")
+            store.path(adapter.weights)
+            yield Check(name, "ok", f"{adapter.weights[:19]}, as stored")
         except GrokputerError as error:
             # Weights that no run is sent to are a loss for the record, not for the service.
-            yield Check(
-                name, "fail" if adapter["status"] in (AdapterStatus.LIVE, AdapterStatus.CANARY) else "warn", str(error)
-            )
+            is_used = adapter.status in (AdapterStatus.LIVE, AdapterStatus.CANARY)
+            yield Check(name, "fail" if is_used else "warn", str(error))

@@ -25,7 +25,7 @@ from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import TrainingError
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.trainings import carry_on_training
+from grokputer.runners.improvement.trainings import run_training
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import adapters_folder
 from grokputer.runners.store.states import load_state
@@ -142,7 +142,7 @@ def test_without_a_signal_for_it_a_trainer_notices_that_its_parent_has_ended() -
 
 def carry_on(ledger: Ledger, training: Any) -> TrainingJob:
     with Services(ledger, load_state(ledger)) as parts:
-        return carry_on_training(ledger, parts, training, lambda progress: None)
+        return run_training(ledger, parts, training, lambda progress: None)
 
 
 def change(ledger: Ledger, **values: Any) -> None:
@@ -173,7 +173,7 @@ def test_a_training_with_lineage_parent_needs_the_weights_of_the_live_adapter_wh
     story.promote()
     change(story.ledger, model__base=str(tiny_base), training__retries=0, training__lineage="parent")
     training = story.ask()
-    weights = load_state(story.ledger).registry.adapters["lora-v1"]["weights"].removeprefix("sha256:")
+    weights = load_state(story.ledger).registry.adapters["lora-v1"].weights.removeprefix("sha256:")
     (adapters_folder(story.path) / "weights" / weights / "adapter_config.json").write_text("{}")
     done = carry_on(story.ledger, training)
     assert done.over is not None

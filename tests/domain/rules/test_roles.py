@@ -10,7 +10,16 @@ import pytest
 
 from given import SOMEONE, START, STEP, Given, given
 from grokputer.domain.aggregates.run import TaskRun
-from grokputer.domain.events import Assignment, Event, StepTaken, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from grokputer.domain.events import (
+    Assignment,
+    Event,
+    RolloutStarted,
+    StepTaken,
+    TaskFailed,
+    TaskRated,
+    TaskStarted,
+    TaskSucceeded,
+)
 from grokputer.domain.page.messages import Page
 from grokputer.domain.rules.roles import effective_answers, lanes_counted, role_of_next_step, roles_in
 from grokputer.domain.settings.settings import Policy
@@ -19,8 +28,8 @@ from grokputer.projections.state.metrics import Metrics
 from grokputer.projections.state.ratings import Ratings
 from grokputer.runners.store.codec import decode
 
-OWN: Assignment = {"role": "action", "arm": "canary", "adapter": "lora-v2", "rollout": "ab12"}
-RECOVERY: Assignment = {"role": "recovery", "arm": "canary", "adapter": "lora-v3", "rollout": "cd34"}
+OWN: Assignment = {"role": "action", "arm": "canary", "adapter": "lora-v2", "rollout": UUID(int=1).hex}
+RECOVERY: Assignment = {"role": "recovery", "arm": "canary", "adapter": "lora-v3", "rollout": UUID(int=2).hex}
 
 # --- who makes a step ------------------------------------------------------------------------------------------------
 
@@ -54,7 +63,7 @@ def test_a_run_of_another_role_makes_all_its_steps_itself() -> None:
 
 
 def start(run: TaskRun) -> None:
-    run.start(SOMEONE, others=[RECOVERY], **START)
+    run.start(SOMEONE, others=[RECOVERY], **{**START, "rollout": OWN["rollout"]})
 
 
 def act(run: TaskRun) -> None:
@@ -159,11 +168,13 @@ def test_a_good_rating_finds_no_fault() -> None:
 def told(*decisions: Any) -> tuple[Ratings, Metrics, Health, TaskRated]:
     """The folds after a run of these decisions, and its last rating."""
     ratings, metrics, health = Ratings(), Metrics(), Health()
-    for lane in (OWN, RECOVERY):
-        health.state[lane["rollout"] or ""] = {
-            "role": lane["role"], "evidence": None,
-            "took": {arm: {"runs": 0, "ms": 0} for arm in ("canary", "stable")},
-        }  # fmt: skip
+    for assignment in (OWN, RECOVERY):
+        begun = RolloutStarted(
+            originator_id=UUID(assignment["rollout"]), originator_version=1, time=SOMEONE.time, actor="grokputer",
+            role=assignment["role"], adapter=assignment["adapter"] or "", stable=None, weight_percent=40, rule="threshold",
+            terms={}, unit="run", edition=2,
+        )  # fmt: skip
+        health.apply(0, begun)
     run = given(TaskRun, start, *decisions)
     for position, event in enumerate(run.past, 1):
         for fold in (ratings, metrics, health):

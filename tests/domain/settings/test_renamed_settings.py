@@ -147,7 +147,7 @@ def test_a_log_with_former_keys_shows_the_values_that_were_set(earlier: Ledger) 
     assert state.policy.rating("action").average_run_length == 50
     assert state.policy.recipe_changes("action") == {"init_from": "parent", "max_duplicates": 3}
     [training] = state.registry.trainings.values()
-    assert training["lineage"] == "parent"
+    assert training.lineage == "parent"
     assert "going on from" not in output("log", "--event", "TrainingRequested", db=earlier.path)  # nothing was live yet
     changed = [row["key"] for row in document("settings", "--changed", db=earlier.path)]
     assert {"rating.average_run_length", "training.max_duplicates", "training.init_from"} <= set(changed)

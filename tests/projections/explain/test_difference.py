@@ -48,7 +48,7 @@ def test_all_of_a_log_differs_from_nothing(tmp_path: Path) -> None:
     kinds = {it.what.split()[0] for it in compare(State(), load_state(story.ledger))}
     assert [
         it.what.split(",")[0] for it in compare(State(), load_state(story.ledger)) if it.what.startswith("alert")
-    ] == [f"alert at {row['position']}" for row in load_state(story.ledger).alerts.rows()]
+    ] == [f"alert at {alert.position}" for alert in load_state(story.ledger).alerts]
     assert kinds == {"setting", "role", "rollout", "adapter", "training", "ratings", "runs", "alert"}
 
 

@@ -60,7 +60,7 @@ def teach(story: Story, examples: list[dict[str, Any]], held_out: list[dict[str,
 def end_cycle(story: Story, adapter: str) -> None:
     """The adapter goes live, so that another training may be asked for."""
     state = process_new_events(story.ledger)
-    story.assess(story.prove(UUID(state.registry.adapters[adapter]["id"])), "promote")
+    story.assess(story.prove(UUID(state.registry.adapters[adapter].id)), "promote")
 
 
 def test_a_run_leads_to_every_adapter_that_was_trained_on_it_and_to_no_other(story: Story) -> None:

@@ -91,7 +91,7 @@ class History(RuleBasedStateMachine):
     @rule()
     def train(self) -> None:
         """A training that waits ends with an adapter, which passes; where none waits a person asks for one."""
-        waiting = [UUID(id) for id, it in self.state().registry.trainings.items() if it["status"] == "requested"]
+        waiting = [UUID(id) for id, it in self.state().registry.trainings.items() if it.status == "requested"]
         try:
             self.story.prove(self.story.train(waiting[0] if waiting else self.story.ask()))
         except NotPossible:
@@ -99,7 +99,7 @@ class History(RuleBasedStateMachine):
 
     @rule(verdict=st.sampled_from(["hold", "promote", "roll back", "inconclusive"]))
     def assess(self, verdict: str) -> None:
-        for rollout in self.state().rollouts:
+        for rollout in self.state().undecided:
             self.story.assess(UUID(rollout), verdict, verdict)
 
     @precondition(lambda self: self.story.runs)

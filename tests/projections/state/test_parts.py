@@ -13,7 +13,7 @@ SAVED = {"a": b'{"x": 1}', "b": b"[2]"}
 
 
 def test_a_part_that_is_not_read_stays_as_it_was_saved() -> None:
-    parts = StateShards(SAVED, Any)
+    parts = StateShards[Any](SAVED, Any)
     assert parts["b"] == [2]
     assert parts.dump() == SAVED
     assert parts["a"] == {"x": 1}
@@ -21,7 +21,7 @@ def test_a_part_that_is_not_read_stays_as_it_was_saved() -> None:
 
 
 def test_parts_are_a_mapping_whether_they_were_read_or_not() -> None:
-    parts = StateShards(SAVED, Any)
+    parts = StateShards[Any](SAVED, Any)
     assert sorted(parts) == ["a", "b"]
     assert "a" in parts
     assert "other" not in parts
@@ -35,7 +35,7 @@ def test_parts_are_a_mapping_whether_they_were_read_or_not() -> None:
 
 
 def test_a_part_that_is_damaged_is_told_each_time() -> None:
-    parts = StateShards({"a": b"{"})
+    parts = StateShards[Any]({"a": b"{"})
     for _ in range(2):
         with pytest.raises(LogError, match="run 'grokputer replay'"):
             parts["a"]
@@ -43,7 +43,7 @@ def test_a_part_that_is_damaged_is_told_each_time() -> None:
 
 
 def test_a_part_that_is_settled_is_kept_as_it_is_and_read_again_when_it_is_asked_for() -> None:
-    parts = StateShards(SAVED, Any)
+    parts = StateShards[Any](SAVED, Any)
     parts["b"].append(3)
     assert parts.saved("b") is None
     parts.settle("b")
@@ -52,7 +52,7 @@ def test_a_part_that_is_settled_is_kept_as_it_is_and_read_again_when_it_is_asked
 
 
 def test_a_part_of_another_form_is_damaged_though_it_is_json() -> None:
-    parts = StateShards({"a": b"[[1]]", "b": b'[["run",1]]'}, list[tuple[str, int]])
+    parts = StateShards[Any]({"a": b"[[1]]", "b": b'[["run",1]]'}, list[tuple[str, int]])
     with pytest.raises(LogError, match="a saved state is damaged"):
         parts["a"]
     assert parts["b"] == [("run", 1)]

@@ -25,7 +25,7 @@ def _small_parts() -> Iterator[None]:
         yield
 
 
-def saved(parts: StateShards) -> StateShards:
+def saved(parts: StateShards[Any]) -> StateShards[Any]:
     """As another process loads them."""
     return StateShards(parts.dump(), FORM)
 
@@ -33,7 +33,7 @@ def saved(parts: StateShards) -> StateShards:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["add", "add", "add", "take out", "save"]), st.sampled_from('abc"'))))
 def test_a_saved_ring_buffer_equals_a_list_of_the_newest_records(doings: list[tuple[str, str]]) -> None:
-    parts, held, number = StateShards(form=FORM), list[Record](), 0
+    parts, held, number = StateShards[Any](form=FORM), list[Record](), 0
     mine = RingBuffer(parts, "x", KEPT)
     RingBuffer(parts, "xy", KEPT).append(("another", 0))
     for what, key in doings:
@@ -58,7 +58,7 @@ def test_a_saved_ring_buffer_equals_a_list_of_the_newest_records(doings: list[tu
 
 
 def test_as_many_as_asked_for_are_kept_and_at_most_a_part_more() -> None:
-    parts = StateShards(form=FORM)
+    parts = StateShards[Any](form=FORM)
     mine = RingBuffer(parts, "x", KEPT)
     for number in range(100):
         mine.append((str(number),))
@@ -66,7 +66,7 @@ def test_as_many_as_asked_for_are_kept_and_at_most_a_part_more() -> None:
 
 
 def test_a_new_one_changes_one_part_and_the_others_are_not_read() -> None:
-    parts = StateShards(form=FORM)
+    parts = StateShards[Any](form=FORM)
     for number in range(10):
         RingBuffer(parts, "x", KEPT).append((f"key {number}",))
     before = parts.dump()
@@ -81,7 +81,7 @@ def test_a_new_one_changes_one_part_and_the_others_are_not_read() -> None:
 
 def test_a_set_of_the_newest_keys_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "REMEMBERED", KEPT)
-    keys = RecentSet(StateShards(form=FORM), "x")
+    keys = RecentSet(StateShards[Any](form=FORM), "x")
     for number in range(20):
         keys.add(str(number))
     assert [str(number) in keys for number in (0, 10, 14, 19)] == [False, False, True, True]
@@ -91,7 +91,7 @@ def test_a_set_of_the_newest_keys_forgets_the_oldest(monkeypatch: pytest.MonkeyP
 
 def test_what_a_key_was_assigned_first_stays_until_so_many_others_came(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "ASSIGNED", KEPT)
-    parts = StateShards(form=FORM)
+    parts = StateShards[Any](form=FORM)
     arms = StickyAssignments(parts, "x")
     for number in range(20):
         arms.assign(str(number), "first")

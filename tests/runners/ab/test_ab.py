@@ -275,7 +275,7 @@ def test_a_reviewer_of_ones_own_rates_every_run_once(history: History) -> None:
 def test_a_browser_that_is_lost_stops_the_comparison_and_it_goes_on_later(history: History) -> None:
     wanted = design(history, ("click-button", "click-tab", "click-link"))
     Finished.is_lost = True
-    with pytest.raises(GrokputerError, match="the browser was lost; once that is mended, the same command goes on"):
+    with pytest.raises(GrokputerError, match="the browser was lost; the same comparison continues once that is mended"):
         compare(history.ledger, history.parts, wanted, "ada")
     Finished.is_lost = False
     compare(history.ledger, history.parts, wanted, "ada")
@@ -287,7 +287,7 @@ def test_a_browser_that_is_lost_stops_the_comparison_and_it_goes_on_later(histor
 def test_an_error_of_both_arms_stops_the_comparison_and_counts_for_neither(history: History) -> None:
     history.set(**{"run.max_tokens": 100_000})
     wanted = design(history)
-    with pytest.raises(GrokputerError, match="once that is mended, the same command goes on"):
+    with pytest.raises(GrokputerError, match="the same comparison continues once that is mended"):
         compare(history.ledger, history.parts, wanted, "ada")
     found = load_result(history.ledger, wanted.id)
     assert (len(found.pairs), found.left_out, found.concluded) == (0, 3, None)

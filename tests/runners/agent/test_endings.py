@@ -276,7 +276,7 @@ def test_with_an_endpoint_an_adapter_waits_for_its_proof_and_work_goes_on(tmp_pa
         "action waits for lora-v1 and a local model, as no adapter can be proven on an endpoint"
     )
     assert worker_task(process_new_events(story.ledger)) == ""
-    assert process_new_events(story.ledger).registry.adapters["lora-v1"]["status"] == "registered"
+    assert process_new_events(story.ledger).registry.adapters["lora-v1"].status == "registered"
     assert story.ledger.get(TaskRun, left.id).ended is not None
     story.ledger.close()
 

@@ -28,7 +28,7 @@ from grokputer.runners.environments.miniwob.environment import MiniWob
 from grokputer.runners.feedback.corrections import correct_by_demonstration, correct_by_hand
 from grokputer.runners.feedback.reviewer import first_difference, review
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.trainings import carry_on_training
+from grokputer.runners.improvement.trainings import run_training
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.wiring.services import Services
 from story import Story, change
@@ -313,7 +313,7 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     requested = ledger.get(TrainingJob, asked.event.originator_id).requested
     assert requested is not None
     assert (requested.role, requested.recipe["r"]) == ("recovery", 12)
-    assert state.lanes.cycle("action") is None
+    assert state.rollouts.cycle("action") is None
     events = [recorded.event for recorded in ledger.read(1, None, TOPICS)]
     taught = {
         role: build_dataset(events, ledger.get_content, role, 4, Recipe(replay_share=0.0))
@@ -323,10 +323,10 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     assert {example.completion for example in taught["action"].examples} == {right[1]}
     assert {example.role for example in taught["recovery"].examples} == {"recovery"}
     with Services(ledger, state) as parts:
-        carry_on_training(ledger, parts, asked.event.originator_id, lambda progress: None)
+        run_training(ledger, parts, asked.event.originator_id, lambda progress: None)
         [(name, adapter)] = process_new_events(ledger).registry.adapters.items()
-        config = json.loads((parts.store.path(adapter["weights"]) / "adapter_config.json").read_text())
-    assert (name, adapter["role"], config["r"]) == ("lora-v1", "recovery", 12)
+        config = json.loads((parts.store.path(adapter.weights) / "adapter_config.json").read_text())
+    assert (name, adapter.role, config["r"]) == ("lora-v1", "recovery", 12)
     why = output("why", name, "--ratings", db=ledger.path)
     assert "3 ratings, mean 1.00" in why
     assert "in role recovery" in why

@@ -142,7 +142,7 @@ def test_a_channel_owes_only_what_was_raised_while_it_was_on(ledger: Ledger, clo
         raise_one(ledger)
         assert AlertDispatcher(ledger, print).step()
     assert len(receiver.requests) == 1
-    statuses = [[it["status"] for it in row["deliveries"].values()] for row in load_state(ledger).alerts.rows()]
+    statuses = [[it.status for it in alert.deliveries.values()] for alert in load_state(ledger).alerts]
     assert statuses == [[], ["turned off"], ["delivered"]]
 
 

@@ -65,7 +65,7 @@ def test_a_mean_that_recovers_and_falls_again_alerts_again(ledger: Ledger) -> No
         rated_run(ledger, stars, number)
         process_new_events(ledger)
     assert alerts(ledger) == [("low mean", None)] * 2
-    assert [row["is_open"] for row in load_state(ledger).alerts.rows()] == [False, True]
+    assert [alert.is_open for alert in load_state(ledger).alerts] == [False, True]
 
 
 def test_a_mean_that_fell_before_a_promotion_alerts_again_after_its_rollback(ledger: Ledger) -> None:
@@ -85,8 +85,8 @@ def test_a_mean_that_wavers_about_the_bar_alerts_once(ledger: Ledger) -> None:
         rated_run(ledger, stars, number)
         process_new_events(ledger)
     assert alerts(ledger) == [("low mean", None)]
-    [row] = load_state(ledger).alerts.rows()
-    assert row["is_open"]
+    [alert] = load_state(ledger).alerts
+    assert alert.is_open
 
 
 def test_many_ratings_that_are_followed_at_once_alert_as_often_as_one_by_one(ledger: Ledger) -> None:
@@ -122,8 +122,8 @@ def test_an_adapter_that_is_refused_at_the_proof_or_at_the_gate_alerts(ledger: L
     prove(ledger, adapter)
     judge(ledger, adapter, Verdict("reject", "no gain", "1 of 12 now succeeds", {}))
     assert alerts(ledger)[-1] == ("adapter rejected", "lora-v1")
-    [row] = [row for row in load_state(ledger).alerts.rows() if row["kind"] == "adapter rejected"]
-    assert row["message"] == "lora-v1 was rejected before any traffic: no gain: 1 of 12 now succeeds"
+    [alert] = [alert for alert in load_state(ledger).alerts if alert.kind == "adapter rejected"]
+    assert alert.message == "lora-v1 was rejected before any traffic: no gain: 1 of 12 now succeeds"
 
 
 def test_a_proof_that_fails_alerts(ledger: Ledger) -> None:
@@ -159,7 +159,7 @@ def test_an_alert_is_open_until_something_deals_with_it(ledger: Ledger) -> None:
 
 
 def open_kinds(ledger: Ledger) -> list[str]:
-    return [row["kind"] for row in load_state(ledger).alerts.rows() if row["is_open"]]
+    return [alert.kind for alert in load_state(ledger).alerts.open()]
 
 
 def test_processing_again_and_replaying_send_no_alert(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def recovery(story: Story) -> None:
 
 def inconclusive(story: Story) -> None:
     roll_out(story)
-    [rollout] = process_new_events(story.ledger).rollouts
+    [rollout] = process_new_events(story.ledger).undecided
     story.assess(UUID(rollout), "inconclusive", "no data")
     decide(story, "roll back", "no traffic")
 
@@ -151,7 +151,9 @@ def test_the_end_is_told_after_the_alert_and_not_where_the_alert_never_arrived(s
         deliver(story)
     assert [type for type, _ in told(receiver)] == ["alert.rollout_paused"]
     statuses = [
-        it["resolved"]["deliveries"]["webhook"]["status"] for it in process_new_events(story.ledger).alerts.rows()
+        alert.resolved.deliveries["webhook"].status
+        for alert in process_new_events(story.ledger).alerts
+        if alert.resolved is not None
     ]
     assert statuses == ["delivered", "not needed"]
 
@@ -189,7 +191,7 @@ def test_what_is_over_before_its_alert_is_raised_is_not_open_and_its_end_is_told
     with Receiver() as receiver:
         story.set("alert.webhook", receiver.url)
         roll_out(story)
-        [rollout] = process_new_events(story.ledger).rollouts
+        [rollout] = process_new_events(story.ledger).undecided
         context = story.ledger.context("ada")
         story.ledger.write(Rollout, UUID(rollout), lambda it: it.pause("the site is down", context))
         story.ledger.write(Rollout, UUID(rollout), lambda it: it.resume("it is up", context))
@@ -198,7 +200,7 @@ def test_what_is_over_before_its_alert_is_raised_is_not_open_and_its_end_is_told
         state = process_new_events(story.ledger)
         deliver(story)
     assert [type for type, _ in told(receiver)] == ["alert.rollout_paused", "alert.resolved"]
-    assert [row["is_open"] for row in state.alerts.rows()] == [False]
+    assert [alert.is_open for alert in state.alerts] == [False]
     assert replay(story.ledger).is_equal
     assert [it for it in decide_again(story.ledger) if it.difference and it.kind not in MADE_UP] == []
 
@@ -214,5 +216,5 @@ def test_a_mean_that_falls_and_recovers_before_the_program_comes_to_it_is_told_a
     runs = [story.run() for _ in range(20)]
     for run, stars in zip(runs, [3] * 10 + [5] * 10, strict=True):
         rate(story, run, stars)
-    [alert] = process_new_events(story.ledger).alerts.rows()
-    assert (alert["kind"], alert["is_open"], alert["resolved"] is None) == ("low mean", False, False)
+    [alert] = process_new_events(story.ledger).alerts
+    assert (alert.kind, alert.is_open, alert.resolved is None) == ("low mean", False, False)

@@ -200,7 +200,7 @@ def test_the_evidence_is_followed_after_every_run_of_a_sequential_canary(story: 
     found = history(story, "lora-v1")
     weighed = [look.verdict.numbers["evidence"]["rating no worse"] for look in found.looks]
     assert weighed == sorted(weighed) and weighed[0] == 1.0 < weighed[-1]
-    assert found.looks[-1].verdict.numbers["evidence"] == found.look(rollout.hex).numbers["evidence"]
+    assert found.looks[-1].verdict.numbers["evidence"] == found.state.look(rollout.hex).numbers["evidence"]
     words = Reader(page(story, "lora-v1")).words
     for said in ("Evidence over the canary", "evidence for worse", "4 for 50 %", "20 to promote, to roll back"):
         assert said in words

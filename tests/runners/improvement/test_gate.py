@@ -99,7 +99,7 @@ def refusal(reason: str) -> Any:
 def test_a_proven_adapter_gets_no_traffic_before_it_is_judged(ledger: Ledger) -> None:
     adapter = complete(ledger, breach_of(ledger))
     prove(ledger, adapter)
-    assert load_state(ledger).registry.adapters["lora-v1"]["status"] == "proven"
+    assert load_state(ledger).registry.adapters["lora-v1"].status == "proven"
     assert count(ledger)["RolloutStarted"] == 0
     judge(ledger, adapter, PASSED)
     assert load_state(ledger).traffic("action").canary == "lora-v1"
@@ -119,7 +119,7 @@ def test_an_adapter_refused_at_the_gate_is_rejected_with_its_numbers_and_the_cyc
     [closed] = [vars(recorded.event) for recorded in ledger.read(1, None, ("CycleClosed",))]
     assert (closed["outcome"], closed["detail"]) == ("rejected", rejected["reason"])
     known = load_state(ledger).registry.adapters["lora-v1"]
-    assert (known["status"], known["gate"]["reason"], known["reason"]) == ("rejected", reason, rejected["reason"])
+    assert (known.status, known.gate and known.gate.reason, known.reason) == ("rejected", reason, rejected["reason"])
     assert load_state(ledger).traffic("action").canary is None
 
 

@@ -61,8 +61,8 @@ def test_adapters_are_let_through_and_refused_by_what_they_do_on_held_out_instan
     assert (second["verdict"], second["reason"], second["parent"]) == ("reject", "lost", "lora-v1")
     assert worked["adapter"] == 0 and worked["parent"] == worked["instances"] >= 8
     known = history.parts.state.registry.adapters["lora-v2"]
-    assert known["status"] == "rejected"
-    assert known["reason"].endswith("still do, against 24: 24 lost, at most 2 of 24 may be")
+    assert known.status == "rejected"
+    assert known.reason.endswith("still do, against 24: 24 lost, at most 2 of 24 may be")
     assert history.parts.state.traffic("action").stable == "lora-v1"
     assert history.parts.state.ratings.window("action", "lora-v2", 50).ratings == ()
     assert replay(history.ledger).is_equal
@@ -92,7 +92,7 @@ def test_a_gate_that_loses_its_environment_is_tried_again_later(
     Finished.is_lost = True
     history.work()
     assert "tried again later, its environment cannot be loaded: the browser was lost" in history.said[-1]
-    assert history.parts.state.registry.adapters["lora-v1"]["status"] == "proven"
+    assert history.parts.state.registry.adapters["lora-v1"].status == "proven"
     Finished.is_lost = False
     history.work()
     assert history.judgement()["reason"] == "better"
@@ -106,7 +106,7 @@ def test_an_adapter_whose_weights_are_damaged_before_the_gate_is_rejected(histor
     weights.chmod(0o644)
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     history.work()
-    assert history.parts.state.registry.adapters["lora-v1"]["status"] == "rejected"
+    assert history.parts.state.registry.adapters["lora-v1"].status == "rejected"
 
 
 def test_a_gate_switched_off_after_the_proof_passes_and_says_so(history: History) -> None:
@@ -176,3 +176,11 @@ def test_the_poison_that_passes_is_the_one_that_does_no_harm(history: History, p
     judged = history.judgement()
     assert (judged["verdict"], judged["parent"]) == ("pass", None)
     assert judged["numbers"]["failed"]["runs"]["parent"] == 0
+
+
+def test_the_gate_answers_greedily_though_traffic_is_sampled(history: History) -> None:
+    history.set(**{"run.temperature": 0.9, "action.run.temperature": 0.7})
+    history.work()
+    started = [vars(it.event) for it in history.ledger.read(1, None, ("TaskStarted",))]
+    temperatures = {it["policy"]["run.temperature"] for it in started if it["session"] == "gate/lora-v1"}
+    assert temperatures == {0.0}

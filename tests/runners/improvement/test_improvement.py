@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 from uuid import UUID
 
@@ -118,7 +119,7 @@ def test_no_traffic_before_the_proof_and_none_after_a_rejection(ledger: Ledger) 
     ledger.write(Adapter, adapter, lambda it: it.evaluate(False, True, NUMBERS, ledger.context("grokputer")))
     state = process_new_events(ledger)
     assert state.traffic("action").canary is None
-    assert state.registry.adapters["lora-v1"]["status"] == "rejected"
+    assert state.registry.adapters["lora-v1"].status == "rejected"
     assert count(ledger)["CycleClosed"] == 1
 
 
@@ -135,7 +136,7 @@ def test_a_promotion_makes_it_live_with_an_empty_window_and_closes_the_cycle(led
     state = assess(ledger, rollout, "promote")
     assert state.traffic("action").stable == "lora-v1"
     assert state.window("action").ratings == ()
-    assert state.registry.adapters["lora-v1"]["status"] == "live"
+    assert state.registry.adapters["lora-v1"].status == "live"
     assert count(ledger)["CycleClosed"] == 1
 
 
@@ -167,14 +168,14 @@ def test_a_run_that_lost_its_browser_judges_neither_arm(ledger: Ledger) -> None:
 
 def test_a_resumed_rollout_gets_its_whole_time_again(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
-    paused = dict(assess(ledger, rollout, "inconclusive").lanes.state["rollouts"][rollout.hex])
+    paused = copy(assess(ledger, rollout, "inconclusive").rollouts.of(rollout.hex))
     ledger.write(Rollout, rollout, lambda it: it.resume("more traffic", ledger.context("ada")))
     position = ledger.position  # what follows from it has a time of its own
     process_new_events(ledger)
-    resumed = load_state(ledger, position).lanes.state["rollouts"][rollout.hex]
-    assert resumed["phase"] == "progressing"
-    assert paused["waited_s"] > resumed["waited_s"] == 0
-    assert resumed["baked_s"] >= paused["baked_s"] > 0
+    resumed = load_state(ledger, position).rollouts.of(rollout.hex)
+    assert resumed.phase == "progressing"
+    assert paused.waited_s > resumed.waited_s == 0
+    assert resumed.baked_s >= paused.baked_s > 0
 
 
 def test_two_trainings_that_complete_in_a_row_get_two_names(ledger: Ledger) -> None:
@@ -207,8 +208,8 @@ def test_a_rollback_alerts_and_leaves_the_base_live(ledger: Ledger) -> None:
 def test_an_inconclusive_look_pauses_and_alerts_and_keeps_the_cycle_open(ledger: Ledger) -> None:
     _, rollout = roll_out(ledger)
     state = assess(ledger, rollout, "inconclusive")
-    assert state.lanes.state["rollouts"][rollout.hex]["phase"] == "paused"
-    assert state.lanes.cycle("action") is not None
+    assert state.rollouts.of(rollout.hex).phase == "paused"
+    assert state.rollouts.cycle("action") is not None
     [*_, alert] = [recorded.event for recorded in ledger.read(1, None, ("AlertRaised",))]
     assert vars(alert)["kind"] == "canary inconclusive"
 
@@ -240,14 +241,14 @@ def test_what_follows_is_stored_with_its_rows_and_gone_on_from_without_reading_i
         role.open("action", None, "try it", ledger.context("ada"))
         ledger.store(role)
         process_new_events(ledger, state)
-        [training] = [id for id, it in state.registry.trainings.items() if it["status"] == "requested"]
+        [training] = [id for id, it in state.registry.trainings.items() if it.status == "requested"]
         assert are_tables_current(ledger)
         assert ledger.tracked(NAME) < ledger.position
         job = ledger.get(TrainingJob, UUID(training))
         job.decline("too little", 0, 5, ledger.position, ledger.context("grokputer"))
         ledger.store(job)
         process_new_events(ledger, state)
-        assert state.lanes.cycle("action") is None
+        assert state.rollouts.cycle("action") is None
 
 
 def test_an_event_already_reacted_to_is_not_reacted_to_again(ledger: Ledger) -> None:

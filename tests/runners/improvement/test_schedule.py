@@ -119,8 +119,8 @@ def test_with_longer_pauses_between_looks_a_canary_is_still_given_up_in_time(idl
     for _ in range(4):
         idle.looks(24 * HOUR)
     state = process_new_events(idle.ledger)
-    assert state.rollouts[rollout]["phase"] == "paused"
-    assert State.load(state.dump()).lanes.longest_wait_gap_s == 24 * HOUR
+    assert state.rollouts.of(rollout).phase == "paused"
+    assert State.load(state.dump()).rollouts.longest_wait_gap_s == 24 * HOUR
 
 
 @pytest.mark.parametrize("rule", ["threshold", "sequential"])
@@ -143,9 +143,9 @@ def test_a_clock_that_jumps_neither_ends_a_bake_nor_gives_a_canary_up(idle: Idle
     idle.looks(jump)
     idle.looks(10, 3)
     assert idle.said()[-1] == ("hold", "bake")
-    lane = process_new_events(idle.ledger).lanes.state["rollouts"][rollout]
-    assert lane["baked_s"] <= 60
-    assert lane["waited_s"] <= EVERY_S
+    times = process_new_events(idle.ledger).rollouts.times(rollout)
+    assert times.baked <= 60
+    assert times.waited <= EVERY_S
 
 
 def test_a_starved_canary_is_given_up_after_a_week_and_its_rollout_paused(idle: Idle) -> None:
@@ -156,7 +156,7 @@ def test_a_starved_canary_is_given_up_after_a_week_and_its_rollout_paused(idle: 
     assert idle.said()[-1][0] == "hold"
     idle.looks(EVERY_S)
     assert idle.said()[-1] == ("inconclusive", "time")
-    assert process_new_events(idle.ledger).lanes.state["rollouts"][rollout]["phase"] == "paused"
+    assert process_new_events(idle.ledger).rollouts.of(rollout).phase == "paused"
     assert idle.looks(EVERY_S, 3) == 3  # the looks go on, the canary keeps its share
     assert idle.said()[-1] == ("inconclusive", "time")
 
@@ -164,9 +164,9 @@ def test_a_starved_canary_is_given_up_after_a_week_and_its_rollout_paused(idle: 
 def test_a_step_of_the_ramp_waits_for_its_pause(idle: Idle) -> None:
     rollout = roll_out(idle, rule="sequential", ramp="60:1.2:120", promote_at=1e6, weight_percent=40)
     idle.traffic(60)
-    weight = process_new_events(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]
+    weight = process_new_events(idle.ledger).rollouts.of(rollout).weight_percent
     idle.looks(60, 2)
-    assert (weight, process_new_events(idle.ledger).lanes.state["rollouts"][rollout]["weight_percent"]) == (40, 60)
+    assert (weight, process_new_events(idle.ledger).rollouts.of(rollout).weight_percent) == (40, 60)
 
 
 def test_replay_makes_decisions_again_from_the_command_line(idle: Idle) -> None:

@@ -117,12 +117,12 @@ def test_a_metric_that_is_tried_dry_is_reported_and_decides_nothing(story: Story
         story, canary__weight_percent=50, canary__dry_run="rating", canary__promote_at=3.0, canary__roll_back_at=3.0,
         canary__bake_s=0, canary__ramp="none", canary__success_margin=0.2,
     )  # fmt: skip
-    while rollout in process_new_events(story.ledger).rollouts:
+    while rollout in process_new_events(story.ledger).undecided:
         run = story.run()
         story.rate(run, 1 if arm_of(story) == "canary" else 5)
     state = process_new_events(story.ledger)
-    assert state.lanes.state["rollouts"][rollout]["phase"] == "promoted"
-    assert "reported only" in state.lanes.state["rollouts"][rollout]["message"]
+    assert state.rollouts.of(rollout).phase == "promoted"
+    assert "reported only" in state.rollouts.of(rollout).message
 
 
 def arm_of(story: Story) -> str:

@@ -35,7 +35,7 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
 
 
 def folder(story: Story, adapter: str) -> Path:
-    digest: str = process_new_events(story.ledger).registry.adapters[adapter]["weights"].removeprefix("sha256:")
+    digest: str = process_new_events(story.ledger).registry.adapters[adapter].weights.removeprefix("sha256:")
     return adapters_folder(story.path) / "weights" / digest
 
 

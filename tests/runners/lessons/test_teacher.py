@@ -203,7 +203,7 @@ def test_a_teacher_that_does_not_answer_stops_no_training_and_the_reason_is_said
         pass
     [line] = gather(story, server, training__teacher_answers=True)
     assert corrections(story) == []
-    assert line.startswith("the teacher is not asked any more before this training: ")
+    assert line.startswith("the teacher is not asked again before this training: ")
     assert server.url in line
 
 

@@ -140,12 +140,12 @@ def test_steps_are_what_the_session_tells_of_them(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"task": ""}', 'session.json: task is ""; allowed is what was asked, in words'),
+        ('{"task": ""}', 'session.json: task is ""; allowed is the task in words'),
         ('{"user_rating": 3}', "session.json: task is null"),
         ('{"task": "x", "user_rating": 7}', "user_rating is 7; allowed is a whole number of stars from 1 to 5"),
         ('{"task": "x", "user_rating": 2.5}', "user_rating is 2.5; allowed"),
         ('{"task": "x", "user_rating": true}', "user_rating is true; allowed"),
-        ('{"task": "x", "iterations": -1}', "iterations is -1; allowed is a list of steps, or how many"),
+        ('{"task": "x", "iterations": -1}', "iterations is -1; allowed is a list of steps, or their number"),
         ('{"task": "x", "iterations": true}', "iterations is true; allowed"),
         (
             '{"task": "x", "iterations": [{}]}',
@@ -197,7 +197,7 @@ def test_imported_ratings_count_for_no_adapter_of_ours_and_lead_to_nothing(tmp_p
     after = load_state(story.ledger)
     assert {it.event.AGGREGATE for it in story.ledger.read(end + 1)} == {"TaskRun"}
     ratings = [row for row in after.ratings.rows() if row["adapter"] != "imported"]
-    assert (ratings, after.health.state) == (before.ratings.rows(), before.health.state)
+    assert (ratings, after.health.parts()) == (before.ratings.rows(), before.health.parts())
     ours = [row for row in after.metrics.rows() if not row["adapter"].startswith("imported")]
     assert ours == before.metrics.rows()
     assert document("status", db=story.path)["roles"][0]["window"]["mean"] == 5.0

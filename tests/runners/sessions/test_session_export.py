@@ -108,7 +108,7 @@ def test_nothing_is_written_over_and_a_log_without_ended_runs_writes_nothing(db:
     assert "holds no run to write" in refused("runs", "export", tmp_path / "out", db=db)
     assert not (tmp_path / "out").exists()
     output("runs", "import", write_lines(tmp_path / "all.jsonl", {"task": "Open the mail"}), db=db)
-    assert "is there already" in refused("runs", "export", tmp_path, db=db)
+    assert "exists already" in refused("runs", "export", tmp_path, db=db)
 
 
 def test_runs_whose_words_were_erased_are_left_out_and_counted(db: Path, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_whole_number_of_stars_is_taken_as_a_number_or_a_digit(db: Path, tmp_p
         ('{"task": "a", "task": "b"}', 'the key "task" stands twice in one object'),
         ('{"task": "a", "meta": {"k": 1, "k": 1}}', 'the key "k" stands twice'),
         ('{"task": "a", "iterations": 1000000000000000000000000000000}', "iterations is 1000000000000000000000000000000"),
-        ('{"task": "a", "n": %s}' % ("9" * 5000), "a number of 5000 digits is longer than any that is read"),
+        ('{"task": "a", "n": %s}' % ("9" * 5000), "a number of 5000 digits is too long to be read"),
         ('{"task": "broken \\ud83d"}', r"task is not valid Unicode: 'broken \ud83d'"),
         ('{"task": "a", "meta": [{"x": "\\udc00"}]}', r"meta[1].x is not valid Unicode: '\udc00'"),
         ('{"task": "a", "\\ud800": 1}', r"a key of the session is not valid Unicode: '\ud800'"),

@@ -246,7 +246,7 @@ def test_a_process_that_is_killed_while_it_makes_a_log_leaves_what_can_be_made_o
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split()) > 15
-    assert "is there already, with 0 events" in output("init", db=folder / "events.db")
+    assert "exists already, with 0 events" in output("init", db=folder / "events.db")
     assert {it.name for it in folder.iterdir()} <= {"events.db", "events.db.lock", "events.db-wal", "events.db-shm"}
 
 

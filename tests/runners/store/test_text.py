@@ -16,7 +16,7 @@ from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import BadText
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.trainings import carry_on_training
+from grokputer.runners.improvement.trainings import run_training
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from grokputer.runners.wiring.services import Services
@@ -143,7 +143,7 @@ def test_a_training_whose_dataset_cannot_be_built_fails_alone_and_names_the_run(
     action, ocr = story.ask(), story.ask(role="ocr")
     for training in (action, ocr):
         with Services(story.ledger, process_new_events(story.ledger)) as parts:
-            carry_on_training(story.ledger, parts, training, lambda progress: None)
+            run_training(story.ledger, parts, training, lambda progress: None)
     failed = story.ledger.get(TrainingJob, action).over
     assert failed is not None and failed.TOPIC == "TrainingFailed"
     assert (

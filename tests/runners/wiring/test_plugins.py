@@ -230,7 +230,7 @@ def test_where_no_environment_judges_a_person_does_and_a_correction_is_unverifie
 
 def test_adapters_are_not_compared_where_nothing_is_judged(db: Path) -> None:
     said = refused("ab", "base", "base", "--env", "web", "--tasks", "anything", db=db)
-    assert "web does not give the same page again and judge it" in said
+    assert "web cannot repeat and judge the same page" in said
 
 
 @pytest.mark.parametrize(

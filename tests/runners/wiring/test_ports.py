@@ -55,7 +55,7 @@ def test_an_adapter_waits_where_the_model_serves_none_and_is_not_rejected(tmp_pa
         while worker.step():
             pass
         worker.step()
-        assert parts.state.registry.adapters["lora-v1"]["status"] == "registered"
+        assert parts.state.registry.adapters["lora-v1"].status == "registered"
     assert [line for line in said if "waits" in line] == [
         "lora-v1 waits: lora-v1 cannot be asked: echo serves no adapters; set model.backend to local"
     ]

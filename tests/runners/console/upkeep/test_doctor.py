@@ -85,9 +85,9 @@ def diagnose(story: Story, **settings: object) -> dict[str, tuple[str, str]]:
             "does not serve big; it serves small, tiny; load it there, or set model.base",
         ),
         (200, listing(), "fail", "it serves nothing"),
-        (200, b"<html>", "warn", "not which models it serves"),
-        (200, b"[" * 100_000, "warn", "not which models it serves"),
-        (200, b'{"data": 7}', "warn", "not which models it serves"),
+        (200, b"<html>", "warn", "does not list its models"),
+        (200, b"[" * 100_000, "warn", "does not list its models"),
+        (200, b'{"data": 7}', "warn", "does not list its models"),
         (401, b"", "fail", "OPENAI_API_KEY"),
         (404, b"", "warn", "no list of models (HTTP 404)"),
         (500, b"", "fail", "HTTP 500"),
@@ -194,7 +194,7 @@ def test_a_downloaded_hub_model_is_found_without_asking(
     (folder / "refs" / "main").write_text("abc123")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     found = diagnose(story, model__base="somebody/some-model")["model"]
-    assert found[0] == "warn" and "in part" in found[1]
+    assert found[0] == "warn" and "only partly downloaded" in found[1]
     for name in ("config.json", "tokenizer_config.json", "model.safetensors"):
         (snapshot / name).write_text("{}")
     assert diagnose(story)["model"] == ("ok", "somebody/some-model, downloaded, abc123")

@@ -1,0 +1,173 @@
+"""How one role stands, in figures: what ``status`` and ``at`` show, and what their JSON has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ...domain.rules.breach import Window, is_breach
+from ...domain.rules.roles import GOOD_STARS
+from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
+from ..state.state import State
+from .imported import ImportedSummary, summarize_imported
+from .overview import RoleView, Wait, has_begun, waits_for
+from .sentences import count
+
+
+@dataclass(frozen=True)
+class WindowSummary:
+    """The ratings of the live adapter that the breach rule looks at, and what is set for them."""
+
+    count: int
+    mean: float | None
+    """In [1, 5], to four places; None without ratings."""
+    size: int
+    minimum: int
+    threshold: float
+    is_breach: bool
+    unattributed: int
+    """Low ratings that no role is at fault for; they are not in the window."""
+    least_mean: float | None
+    """The mean if all of those counted against the role; None where there are no ratings at all."""
+    note: str
+    """What the mean leaves out, in words; empty where that is nothing."""
+
+
+@dataclass(frozen=True)
+class CanarySummary:
+    """The rollout under way, with what a look at its canary says now."""
+
+    adapter: str
+    weight_percent: int
+    phase: RolloutPhase
+    started: str
+    """ISO 8601."""
+    position: int
+    """Of its start."""
+    verdict: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CycleSummary:
+    """The cycle in flight."""
+
+    position: int
+    """Of the event that opened it."""
+    stage: str
+    """How far it is, in words."""
+
+
+@dataclass(frozen=True)
+class RoleSummary:
+    """How one role stands."""
+
+    role: str
+    live: str | None
+    """The adapter that serves its runs; None is the base."""
+    window: WindowSummary
+    canary: CanarySummary | None
+    cycle: CycleSummary | None
+    last_outcome: str | None
+    """How its last cycle ended; None before the first has."""
+    has_begun: bool
+    waits_for: Wait
+    runs: int
+    success: float | None
+    """The share of its runs that succeeded, to four places; None without runs."""
+    imported: ImportedSummary | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name, JSON-plain."""
+        return asdict(self)
+
+
+def summarize_role(state: State, view: RoleView) -> RoleSummary:
+    """The figures of the role as of the state's position."""
+    role, traffic, cycle = view.role, state.traffic(view.role), state.rollouts.cycle(view.role)
+    drawn = [counts for _, arm, counts in state.metrics.of_role(role) if arm != Arm.PINNED]
+    ran, succeeded = sum(counts.runs for counts in drawn), sum(counts.succeeded for counts in drawn)
+    imported = summarize_imported(state, role)
+    if imported is not None and view.policy.sessions(role).count:
+        ran, succeeded = ran + imported.sessions, succeeded + imported.succeeded
+    return RoleSummary(
+        role=role,
+        live=traffic.stable,
+        window=_window(state, view, has_failures=succeeded < ran),
+        canary=_canary(state, traffic.rollout),
+        cycle=CycleSummary(cycle.position, _stage(view)) if cycle is not None else None,
+        last_outcome=state.rollouts.last_outcome(role),
+        has_begun=has_begun(view),
+        waits_for=waits_for(view),
+        runs=ran,
+        success=round(succeeded / ran, 4) if ran else None,
+        imported=imported,
+    )
+
+
+def _window(state: State, view: RoleView, *, has_failures: bool) -> WindowSummary:
+    role, window, rating = view.role, view.window, view.policy.rating(view.role)
+    least, note = _bounds(window, state.ratings.with_unattributed(role, window.adapter, rating.window), has_failures)
+    return WindowSummary(
+        count=len(window.ratings),
+        mean=round(window.mean, 4) if window.ratings else None,
+        size=rating.window,
+        minimum=rating.minimum,
+        threshold=rating.threshold,
+        is_breach=is_breach(window, view.policy),
+        unattributed=state.ratings.unattributed(role, window.adapter),
+        least_mean=least,
+        note=note,
+    )
+
+
+def _bounds(window: Window, with_unattributed: Sequence[int], has_failures: bool) -> tuple[float | None, str]:
+    """The least that the mean can be, and in words what the window leaves out.
+
+    A good rating counts for every role that made a step in the run, a low one for the role at fault alone. So a low rating
+    of a run of several roles that is attributed to none is missing from each window, and the mean is an upper bound. The
+    lower one counts all of them against the role (Manski's bounds of a mean with values missing not at random).
+    """
+    stars = [stars for _, stars in window.ratings]
+    if not with_unattributed:
+        return None, ""
+    blamed = sum(with_unattributed) / len(with_unattributed)
+    least, note = round(min(blamed, window.mean) if stars else blamed, 4), ""
+    if not stars or blamed < window.mean:
+        note = f"low ratings of runs of several roles are attributed to none; with all of them the mean is {blamed:.2f}"
+    elif min(stars) >= GOOD_STARS and has_failures:
+        note = f"{count(len(stars), 'rating')} of good runs alone; no low one of its failed runs is attributed to it"
+    return least, note
+
+
+def _canary(state: State, id: str | None) -> CanarySummary | None:
+    if id is None:
+        return None
+    rollout, look = state.rollouts.of(id), state.look(id)
+    return CanarySummary(
+        rollout.adapter,
+        rollout.weight_percent,
+        rollout.phase,
+        rollout.started,
+        rollout.position,
+        look.verdict,
+        look.reason,
+        look.message,
+    )
+
+
+def _stage(view: RoleView) -> str:
+    """How far the cycle is: the state of its training, then the proof, the gate, then the canary."""
+    if view.canary is not None:
+        return f"canary {view.canary.phase}"
+    if view.training is None:
+        return "opened"
+    if view.adapter is not None:
+        status = view.adapter.status
+        return {"registered": "to be proven", "proven": "proven, at the gate"}.get(status, status)
+    training = view.training
+    if training.status == TrainingStatus.TRAINING and training.steps:
+        return f"training, step {training.step} of {training.steps}"
+    return "training requested" if training.status == TrainingStatus.REQUESTED else training.status
