@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ class Base:
     quantization: str = "nf4"
     chat_template: str | None = None
 
-    @property
+    @cached_property
     def gguf(self) -> GgufModel | None:
         """The model in a GGUF file that the name means; None for other names."""
         return find_gguf(self.name) if self.name else None
@@ -100,8 +101,12 @@ class Base:
         return ""
 
     def lacks_template(self) -> bool:
-        """Whether a model of this machine, with its files, has no chat template and is given none."""
-        return self.chat_template is None and self.is_local and not has_template(Path(self.location))
+        """Whether a model of this machine has no chat template and is given none."""
+        if self.chat_template is not None:
+            return False
+        if self.gguf is not None:
+            return self.gguf.lacks_template()
+        return self.is_local and not has_template(Path(self.location))
 
     def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """A freshly loaded model in eval mode, on the GPU where there is one, and its tokenizer. Raises ``ModelError``."""

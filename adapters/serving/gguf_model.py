@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -48,11 +49,18 @@ PASSING = ("transformers_version", "_model_name_or_path", "is_local", "local_fil
 
 @dataclass(frozen=True)
 class GgufModel:
-    """A model in a GGUF file: its ``name`` in the settings, the ``file``, None where it is not installed, and its hash."""
+    """A model in a GGUF file: its ``name`` in the settings, and the ``file``, None where it is not installed."""
 
     name: str
     file: Path | None
-    hash: str
+
+    @cached_property
+    def hash(self) -> str:
+        """The SHA-256 of the file, in hex; for a large file it takes seconds the first time."""
+        if self.name == SMOLLM2:
+            return SMOLLM2_FILE
+        assert self.file is not None
+        return hash_file(self.file)
 
     @property
     def folder(self) -> Path:
@@ -70,9 +78,8 @@ class GgufModel:
 
     def complain(self) -> str:
         """Why the model cannot be unpacked, with what to do; empty where it can be, or was."""
-        if self.is_unpacked:
-            problem = complain_of_folder(self.folder)
-            return f"{self.name}, unpacked in {self.folder}, {problem}; delete that folder" if problem else ""
+        if self.name == SMOLLM2 and self.is_unpacked:
+            return self._complain_of_unpacked()
         if self.file is None:
             return f"the weights of {self.name} are not installed; run: {INSTALL_WEIGHTS}"
         try:
@@ -83,16 +90,29 @@ class GgufModel:
             return f"{self.name} cannot be read: {error.strerror}"
         if not header.architecture or not header.values.get("tokenizer.ggml.tokens"):
             return f"{self.name} holds no language model with its tokenizer; take another file"
-        if find_spec("gguf") is None:
+        if find_spec("gguf") is None and not self.is_unpacked:
             return f"{self.name} needs the library 'gguf', which is not installed; run: {INSTALL_READER}"
         return ""
 
+    def _complain_of_unpacked(self) -> str:
+        problem = complain_of_folder(self.folder)
+        return f"{self.name}, unpacked in {self.folder}, {problem}; delete that folder" if problem else ""
+
+    def lacks_template(self) -> bool:
+        """Whether the model has no chat template of its own. False for a file that cannot be read."""
+        if self.name == SMOLLM2 or self.file is None:
+            return False
+        try:
+            return not read_header(self.file).chat_template
+        except (BadGguf, OSError):
+            return False
+
     def unpack(self, say: Say = lambda line: None) -> Path:
         """The folder of the unpacked model; the first call makes it, and says so. Raises ``ModelError``."""
+        if problem := self._complain_of_unpacked() if self.is_unpacked else self.complain():
+            raise ModelError(problem)
         if self.is_unpacked:
             return self.folder
-        if problem := self.complain():
-            raise ModelError(problem)
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             with _hold(self.folder.with_name(f"{self.folder.name}.lock"), self.name, say):
@@ -135,9 +155,9 @@ def find_gguf(name: str) -> GgufModel | None:
     if Path(name).is_dir():
         return None
     if name == SMOLLM2:
-        return GgufModel(name, _installed(), SMOLLM2_FILE)
+        return GgufModel(name, _installed())
     if name.lower().endswith(SUFFIX) and Path(name).is_file():
-        return GgufModel(name, Path(name), hash_file(Path(name)))
+        return GgufModel(name, Path(name))
     return None
 
 

@@ -11,9 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...adapters.serving.base_model import NO_TEMPLATE, Base
-from ...adapters.serving.gguf_header import BadGguf, read_header
-from ...adapters.serving.gguf_model import SUFFIX, GgufModel
-from ...adapters.serving.model_folder import complain_of_folder
+from ...adapters.serving.gguf_model import SUFFIX
+from ...adapters.serving.model_folder import complain_of_folder, has_template
 from ...domain.aggregates.alert import Failure
 from .asking import Answer, Availability, ask
 from .extras import install_command
@@ -29,12 +28,11 @@ def check_base(base: Base) -> Availability:
         return Availability("fail", problem)
     if not base.name and not base.is_local:
         return Availability("fail", f"the embedded model is missing at {base.location}; install grokputer again")
-    gguf = base.gguf
-    if gguf is not None and not gguf.is_unpacked:
-        return _check_packed(base, gguf)
+    if base.lacks_template():
+        return Availability("fail", f"{base.name} {NO_TEMPLATE}", is_certain=False)
+    if base.gguf is not None:
+        return Availability("ok", f"{base.name}; it is unpacked at its first use")
     if base.is_local:
-        if base.lacks_template():
-            return Availability("fail", f"{base.name} {NO_TEMPLATE}", is_certain=False)
         return Availability("ok", f"{base.name or 'embedded'}, {base.fingerprint()[:19]}")
     if _is_path(base.name):
         what = "file" if base.name.lower().endswith(SUFFIX) else "folder"
@@ -47,18 +45,6 @@ def check_base(base: Base) -> Availability:
             "fail", f"{base.name} cannot be looked up; {install_command('train')} to use it", is_certain=False
         )
     return _check_download(base)
-
-
-def _check_packed(base: Base, gguf: GgufModel) -> Availability:
-    """Whether a GGUF file that is whole, and was not unpacked yet, has a template."""
-    assert gguf.file is not None
-    try:
-        template = read_header(gguf.file).chat_template
-    except (BadGguf, OSError) as error:  # it has changed since the check
-        return Availability("fail", f"{base.name} {error}")
-    if base.chat_template is None and not template:
-        return Availability("fail", f"{base.name} {NO_TEMPLATE}", is_certain=False)
-    return Availability("ok", f"{base.name}, {base.fingerprint()[:19]}; the first use unpacks it")
 
 
 def _is_path(name: str) -> bool:
@@ -77,7 +63,11 @@ def _check_download(base: Base) -> Availability:
     if not snapshot.is_dir():
         return ask_hub(base)
     if problem := complain_of_folder(snapshot):
-        return Availability("warn", f"{base.name}, as downloaded, {problem}; the next use downloads the rest")
+        return Availability(
+            "warn", f"{base.name} is only partly downloaded: it {problem}; the next use downloads the rest"
+        )
+    if base.chat_template is None and not has_template(snapshot):
+        return Availability("fail", f"{base.name} {NO_TEMPLATE}", is_certain=False)
     return Availability("ok", f"{base.name}, downloaded, {commit[:12]}")
 
 
@@ -99,7 +89,12 @@ def check_endpoint(endpoint: str | None, names: list[str], key_variable: str, se
     if missing:
         shown = ", ".join(sorted(served)[:SHOWN]) + (", ..." if len(served) > SHOWN else "")
         problem = f"does not serve {', '.join(missing)}; it serves {shown or 'nothing'}"
-        return Availability("fail", f"{endpoint} {problem}; load it there, or set model.base to one of them")
+        # Some servers list nothing and serve what they are asked for.
+        return Availability(
+            "fail",
+            f"{endpoint} {problem}; load it there, or set model.base to one of them",
+            is_certain=bool(served),
+        )
     return Availability("ok", f"{endpoint} answers and serves {', '.join(names)}")
 
 

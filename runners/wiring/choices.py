@@ -15,7 +15,8 @@ from ...domain.errors import GrokputerError, ModelError
 from ...domain.settings.forms import CHAT_TEMPLATES, KEY_VARIABLES
 from ...domain.settings.keys import role_of, without_role
 from ...domain.settings.settings import BadSetting, Policy
-from .availability import Availability, check_base, check_endpoint
+from .asking import Availability
+from .availability import check_base, check_endpoint
 from .models import ENDPOINT, LOCAL, Content, backend_names, base_of
 from .registries import registry_names
 
