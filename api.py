@@ -26,8 +26,9 @@ from grokputer.runners.store.states import load_state
 from grokputer.runners.use_cases import corrections, erasures, overview, ratings, rollouts, runs, settings, trainings
 from grokputer.runners.use_cases.lookups import find_run, name_actor
 from grokputer.runners.use_cases.recordings import UNKNOWN, ProgramRun, ProgramStep, RecordedRun, RunRecorder
-from grokputer.runners.wiring.environments import guess_environment
+from grokputer.runners.wiring.environments import locate_task
 from grokputer.runners.wiring.services import Services
+from grokputer.runners.wiring.task_folders import task_folders
 
 if TYPE_CHECKING:
     from grokputer.domain.ports import Clock
@@ -105,16 +106,18 @@ class OpenLog:
     ) -> runs.RunOutcome:
         """Run the task with the model in the settings, and return the outcome.
 
-        By default ``environment`` is ``chat`` for a task with a space in it, else ``miniwob``. ``adapter`` pins the run
-        to an adapter or to ``base``; ``as_of`` pins it to the adapter that was live then. Without either, the traffic
-        decides.
+        By default ``environment`` is ``chat`` for a task with a space in it, else the one that has the task, or the one
+        named before a slash, as in ``shell/delete-file``. ``adapter`` pins the run to an adapter or to ``base``;
+        ``as_of`` pins it to the adapter that was live then. Without either, the traffic decides.
         """
         ledger = self._ledger
-        place = environment or guess_environment(task)
+        state = process_new_events(ledger)
+        folders = task_folders(state.policy, ledger.path)
+        place, task = (environment, task) if environment is not None else locate_task(task, folders)
         seeds = [random.randrange(1_000_000) if seed is None else seed]
         then = None if as_of is None else overview.find_position(ledger, as_of)
         request = runs.TaskRequest(place, task, seeds, role, session, adapter, then)
-        state, pinned = runs.choose_route(ledger, process_new_events(ledger), request)
+        state, pinned = runs.choose_route(ledger, state, request)
         if self._services is None:
             self._services = Services(ledger, state)
         self._services.state = state

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "training.work",
     "bench": "training.bench",
     "init": "training.work",
+    "tasks": "runs.tasks",
     "run": "runs.run",
     "rate": "runs.feedback",
     "correct": "runs.feedback",

@@ -28,6 +28,7 @@ GROUPS = {
     "implicit": "The rating that a run gets without a person: see [feedback](../feedback.md).",
     "sessions": "What imported sessions count for: see [sessions](../sessions.md).",
     "run": "How the agent does a task: see [environments](../environments.md).",
+    "environment": "Where the agent works: see [own tasks](../own-tasks.md).",
     "model": "Which model runs, and where: see [models](../models.md).",
     "teacher": "A better model that helps to make examples: see [datasets](../datasets.md).",
     "training": "What an adapter learns from, and how: see [training](../training.md).",

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sets everything up in .venv: a virtual environment, the pinned dependencies, and Chromium where no browser is found.
+# Sets everything up in .venv: a virtual environment, the pinned dependencies, Chromium where no browser is found, and
+# bubblewrap, in which commands of an agent run.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -42,5 +43,9 @@ ln -sfn ../.. .venv/typing/grokputer
 if ! .venv/bin/python -c 'from grokputer.runners.environments.browser import find_browser; find_browser()' 2>/dev/null; then
     echo "setup: no browser found, installing Chromium"
     install_packages chromium
+fi
+if [ "$(uname)" = Linux ] && ! command -v bwrap >/dev/null; then
+    echo "setup: installing bubblewrap"
+    install_packages bubblewrap
 fi
 touch .venv/ready

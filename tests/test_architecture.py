@@ -78,7 +78,17 @@ FLOORS = {
 
 MOST_MODULES = 15
 
-PARTS = {"LocalModel", "RemoteModel", "WeightStore", "ProcessLauncher", "MiniWob", "Chat"}
+PARTS = {
+    "LocalModel",
+    "RemoteModel",
+    "WeightStore",
+    "ProcessLauncher",
+    "MiniWob",
+    "Chat",
+    "Shell",
+    "Bubblewrap",
+    "Landlock",
+}
 """The classes behind the ports."""
 
 PORTS = {
@@ -90,10 +100,10 @@ PORTS = {
 } - {"model"}
 """What the ports name, but for a word that every library has."""
 
-ENVIRONMENTS = {"chat", "miniwob"}
+ENVIRONMENTS = {"chat", "miniwob", "shell"}
 MAY_NAME_ENVIRONMENTS = ("runners/environments/", "runners/store/codec.py", "domain/settings/")
 NAME_A_PACKAGE = ("runners/wiring/extras.py", "runners/console/upkeep/doctor.py")
-"""These name the package ``miniwob``, not the environment."""
+"""These name the package ``miniwob`` and the extra ``shell``, not the environments."""
 
 HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "openai", "accelerate"}
 

@@ -85,17 +85,17 @@ def print_table(found: dict[str, dict[str, Any]]) -> None:
     """One line per method, each as a multiple of the first."""
     first = found["nf4"]
     print(f"{'method':16} {'trained':>9} {'weights':>9} {'peak':>9} {'x':>6} {'tokens/s':>9} {'x':>6}")
-    for method, it in found.items():
-        if "error" in it:
-            print(f"{METHODS[method]:16} {it['error']}")
+    for method, item in found.items():
+        if "error" in item:
+            print(f"{METHODS[method]:16} {item['error']}")
             continue
         memory, speed = (
-            it["peak_bytes"] / first.get("peak_bytes", it["peak_bytes"]),
-            it["tokens_per_s"] / first.get("tokens_per_s", it["tokens_per_s"]),
+            item["peak_bytes"] / first.get("peak_bytes", item["peak_bytes"]),
+            item["tokens_per_s"] / first.get("tokens_per_s", item["tokens_per_s"]),
         )
         print(
-            f"{METHODS[method]:16} {it['trained'] / 1e6:7.1f} M {it['weights_bytes'] / 1e9:6.2f} GB "
-            f"{it['peak_bytes'] / 1e9:6.2f} GB {memory:6.2f} {it['tokens_per_s']:9.0f} {speed:6.2f}"
+            f"{METHODS[method]:16} {item['trained'] / 1e6:7.1f} M {item['weights_bytes'] / 1e9:6.2f} GB "
+            f"{item['peak_bytes'] / 1e9:6.2f} GB {memory:6.2f} {item['tokens_per_s']:9.0f} {speed:6.2f}"
         )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
+from .action import VERBS
+
 
 class Message(TypedDict):
     """One turn of a conversation, in the form of chat templates and OpenAI-compatible endpoints."""
@@ -44,7 +46,7 @@ class Page:
     ``lines[i]`` ends with its number ``[i + 1]``; an action names its element by repeating the line. ``reward`` is the
     task's own raw reward, 1.0 for success; it is valid once ``is_done``. ``error`` says in words why the last action
     could not be carried out; empty when it could. ``is_question`` marks a task in words without a page: its words are
-    the whole prompt.
+    the whole prompt. ``verbs`` are the verbs of ``action.py`` that the page takes.
     """
 
     task: str
@@ -53,3 +55,4 @@ class Page:
     reward: float = 0.0
     error: str = ""
     is_question: bool = False
+    verbs: tuple[str, ...] = VERBS

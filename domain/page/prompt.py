@@ -17,6 +17,13 @@ INSTRUCTIONS = (
     "TYPEinput.text#name[3]Bob; SELECT followed by an option's line; DONE when the task is finished."
 )
 
+COMMAND_INSTRUCTIONS = (
+    "You work in a shell, in a folder of your own. You are shown the task, then line by line how the last command ended, what "
+    "it printed and what is in the folder, and what you did so far. Answer with exactly one action and nothing else. Actions: "
+    "RUN followed by one command line of bash, as in RUN wc -l < notes.txt; DONE when the task is finished."
+)
+"""The same where the page takes commands."""
+
 HISTORY = 6
 """Number of the latest actions in a prompt; chosen: the longest base task needs five."""
 LONGEST_ACTION = 300
@@ -35,4 +42,5 @@ def observe(page: Page, history: Sequence[str]) -> list[Message]:
     if page.error:
         lines.append(f"error: {page.error}")
     lines.append(f"task: {page.task}\ndo: ")
-    return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": "\n".join(lines)}]
+    instructions = COMMAND_INSTRUCTIONS if "RUN" in page.verbs else INSTRUCTIONS
+    return [{"role": "system", "content": instructions}, {"role": "user", "content": "\n".join(lines)}]

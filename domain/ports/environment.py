@@ -46,6 +46,10 @@ class Environment(Protocol):
         """
         ...
 
+    def suggest_tasks(self) -> tuple[Sequence[str], Sequence[str]]:
+        """For a benchmark of learning: tasks to learn, and tasks that the embedded model was pretrained on."""
+        return self.tasks(), ()
+
     def demonstrate(self, task: str) -> Script:
         """The scripted demonstration of the task. Raises ``UnknownTask`` where there is none."""
         raise UnknownTask(f"there is no demonstration of {task!r}")

@@ -23,8 +23,21 @@ _ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+"
 _NAME = r"[a-z][a-z0-9_-]{0,63}"
 """The name of an implementation: built in, or a plug-in's."""
 
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a folder of tasks may be called."""
+
 _STEP = r"[1-9]\d?:[1-9]\d{0,5}(\.\d+)?(:\d{1,9})?"
 """A step of a ramp: share, evidence, seconds."""
+
+
+def complain_of_folders(value: str) -> str:
+    """What is wrong with folders of tasks: each has a name of its own, which stands in commands and in the log."""
+    names = [part.strip().rstrip("/").rpartition("/")[2] for part in value.split(",")]
+    for name in names:
+        if not _FOLDER.fullmatch(name):
+            return f"the folder {name!r} has other signs in its name than letters, digits, dots, dashes and _"
+    twice = next((name for name in names if names.count(name) > 1), None)
+    return f"two folders are called {twice}; rename one of them" if twice else ""
 
 
 MODEL_ENDPOINT, TEACHER_ENDPOINT = (
@@ -77,3 +90,9 @@ CHAT_TEMPLATE = Form(
 BACKEND = Form(re.compile(_NAME, re.ASCII), "local, openai, or the name that a plug-in has for a backend")
 
 REGISTRY = Form(re.compile(_NAME, re.ASCII), "local, or the name that a plug-in has for a registry")
+
+TASK_FOLDERS = Form(
+    re.compile(r"[^,\x00-\x1f\x7f]+(,[^,\x00-\x1f\x7f]+)*"),
+    "paths of folders with commas between them, as in my-tasks, ../more-tasks",
+    complain_of_folders,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .forms import BACKEND, CHAT_TEMPLATE, MODEL_ENDPOINT, REGISTRY, TEACHER_ENDPOINT
+from .forms import BACKEND, CHAT_TEMPLATE, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
 from .setting import MEASURED, Group, setting
 
 SMALL = ("embedded", "smollm2")
@@ -66,6 +66,21 @@ class ModelSettings(Group):
         None, "Base URL of an OpenAI-compatible endpoint. Its key comes from OPENAI_API_KEY.", form=MODEL_ENDPOINT
     )
     trust_remote_code: bool = setting(False, "Run code that comes with a model of Hugging Face.")
+
+
+@dataclass(frozen=True)
+class EnvironmentSettings(Group):
+    """Where the agent works."""
+
+    PREFIX: ClassVar[str] = "environment"
+    IS_PER_ROLE: ClassVar[bool] = False
+
+    tasks: str | None = setting(
+        None,
+        "Folders of tasks as plain files, with commas between them. Each is an environment under its own name. A path that "
+        "is not absolute begins at the folder of the log.",
+        form=TASK_FOLDERS,
+    )
 
 
 @dataclass(frozen=True)

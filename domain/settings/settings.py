@@ -21,7 +21,7 @@ from .ramp import complain_of_first_step
 from .rating import ImplicitSettings, RatingSettings, ScheduleSettings, SessionSettings
 from .recipe import FIGURES, Recipe, preset
 from .rollout import AbSettings, CanarySettings, GateSettings
-from .running import SMALL, ModelSettings, RunSettings, TeacherSettings, WeightsSettings
+from .running import SMALL, EnvironmentSettings, ModelSettings, RunSettings, TeacherSettings, WeightsSettings
 from .setting import BadSetting as BadSetting
 from .setting import Group, declared
 from .setting import Setting as Setting
@@ -33,6 +33,7 @@ GROUPS: tuple[type[Group], ...] = (
     ScheduleSettings,
     SessionSettings,
     RunSettings,
+    EnvironmentSettings,
     ModelSettings,
     WeightsSettings,
     TeacherSettings,
@@ -161,6 +162,11 @@ class Policy:
     def model(self) -> ModelSettings:
         """Settings of the base model."""
         return self._group(ModelSettings)
+
+    @property
+    def environment(self) -> EnvironmentSettings:
+        """Where the agent works."""
+        return self._group(EnvironmentSettings)
 
     @property
     def weights(self) -> WeightsSettings:

@@ -77,7 +77,7 @@ class WhatIf:
         self._looked: dict[str, datetime] = {}
 
     def imagine(self, position: int, event: Event) -> Iterator[Moment]:
-        """Take in the next event, and tell what was and what would have been decided."""
+        """Take in the next event; yields what was and what would have been decided."""
         if isinstance(event, RolloutStarted):
             event = self._start(event)
         if isinstance(event, AdapterPromoted | AdapterRolledBack) and event.originator_id.hex in self.state.undecided:
@@ -168,8 +168,8 @@ class WhatIf:
         rollout = event.originator_id.hex
         kind = Decision.PROMOTE if isinstance(event, AdapterPromoted) else Decision.ROLL_BACK
         yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
-        said = self.decided.get(rollout) or self._undecided(position, event.time, rollout)
-        yield self._beside(position, event, said, kind)
+        imagined = self.decided.get(rollout) or self._undecided(position, event.time, rollout)
+        yield self._beside(position, event, imagined, kind)
 
     def _pause(self, position: int, event: RolloutPaused) -> Iterator[Moment]:
         """A recorded pause: by the rule, for an approval, or by a person; and what is imagined where that is the same."""
@@ -182,19 +182,19 @@ class WhatIf:
             else "pause"
         )
         yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
-        said = self.decided.get(rollout)
-        if rollout in self._as_recorded and said is not None and said.kind == kind:
+        imagined = self.decided.get(rollout)
+        if rollout in self._as_recorded and imagined is not None and imagined.kind == kind:
             yield self._beside(position, event, self.decided.pop(rollout), kind)
 
-    def _beside(self, position: int, event: Event, said: Moment, kind: str) -> Moment:
-        """What was said, at the position of the recorded decision where that is the same and followed from the same event."""
+    def _beside(self, position: int, event: Event, imagined: Moment, kind: str) -> Moment:
+        """The imagined decision; at the position of the recorded one where both are the same and follow from the same event."""
         assessed = self._assessed.get(event.originator_id.hex)
-        if assessed is None or event.caused_by != assessed.reference or said.kind != kind:
-            return said
+        if assessed is None or event.caused_by != assessed.reference or imagined.kind != kind:
+            return imagined
         after, reference = self._decided_after.get(event.originator_id.hex, (0, ""))
         # Earlier programs named the event after which they looked as the look's cause.
         is_same = after == assessed.up_to or reference in (assessed.caused_by, assessed.reference)
-        return replace(said, position=position) if is_same else said
+        return replace(imagined, position=position) if is_same else imagined
 
     def _undecided(self, position: int, time: datetime, id: str) -> Moment:
         """What is imagined of a canary that nothing has ended yet."""
@@ -215,7 +215,7 @@ def _moment(position: int, time: datetime, rollout: Rollout, kind: str, message:
 
 
 def _reason(event: AdapterPromoted | AdapterRolledBack | RolloutPaused) -> str:
-    """Why, and who said so where that was a person: no rule is to agree with a person."""
+    """Why, and by whom where a person decided: a rule need not agree with a person."""
     return event.reason if event.actor == ACTOR else f"decided by {event.actor}: {event.reason}"
 
 

@@ -75,6 +75,8 @@ class State:
         self.alerts = Alerts()
         self._imagined = dict(imagined or {})
         self._policy: Policy | None = None
+        if imagined:
+            self._follow_schedule()
 
     def apply(self, position: int, event: Event | Timestamped) -> None:
         """Take in the next event of the log."""

@@ -20,12 +20,15 @@ from typing import Any
 
 from ...adapters.training.child import die_with
 from ...domain.errors import GrokputerError, Hint
+from ...domain.events import Capability
 from ...domain.ports import Reviewer
 from ...domain.settings.settings import check_setting, current_key
 from ...projections.bench import FEEDBACKS
-from ..environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS, MiniWob
+from ..environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
+from ..environments.names import MINIWOB
 from ..feedback.reviewer import load_reviewer
 from ..store.ledger import Ledger
+from ..wiring.environments import open_environment
 from .loop import Display, Lines, play
 from .plan import SHORT_ANSWERS, Plan, Reasoned
 
@@ -85,13 +88,20 @@ class Arguments:
     reviewer: str | None = None
     settings: Sequence[str] = ()
     """``key=value``; they override the benchmark's own settings."""
+    environment: str = MINIWOB
+    """The environment of the tasks; it must judge runs and have seeds."""
 
     def __post_init__(self) -> None:
         for feedback in self.feedback:
             if feedback not in FEEDBACKS:
                 raise GrokputerError(f"{feedback!r} is not a kind of feedback; there are {', '.join(FEEDBACKS)}")
+        place = open_environment(self.environment)
+        if not {Capability.SEEDS, Capability.VERIFIES} <= place.capabilities:
+            raise GrokputerError(
+                f"{self.environment} does not give the same page again and judge it; give another --env"
+            )
         for task in (*self.tasks, *self.old_tasks):
-            MiniWob().check_task(task)
+            place.check_task(task)
         if both := set(self.tasks) & set(self.old_tasks):
             raise GrokputerError(
                 f"{', '.join(sorted(both))} cannot be both a task to learn and an old one; leave it out of one list"
@@ -124,6 +134,7 @@ class Arguments:
             seed=seed,
             tasks=self.tasks,
             old_tasks=self.old_tasks,
+            environment=self.environment,
             cycles=self.cycles,
             feedback=self.episodes - canary,
             canary=canary,
@@ -193,7 +204,7 @@ def keep_arguments(out: Path, arguments: Arguments) -> None:
     """Write the arguments beside the logs. Raises ``GrokputerError`` where the folder has different ones."""
     current, path = json.loads(json.dumps(asdict(arguments))), out / "plan.json"
     if path.exists():
-        before = _read(path)
+        before = {"environment": MINIWOB, **_read(path)}  # which 0.1.0 did not write
         for name in current.keys() - set(GROWS):
             if before.get(name) != current[name]:
                 raise GrokputerError(

@@ -174,7 +174,7 @@ class _Loop:
                 specs[plan] = RunSpec(task, id, pinned)
             else:
                 raise EnvironmentUnavailable(
-                    f"the browser was lost {ATTEMPTS} times in {plan.task} with seed {plan.seed}"
+                    f"the environment was lost {ATTEMPTS} times in {plan.task} with seed {plan.seed}"
                 )
         if not specs:
             return

@@ -233,14 +233,14 @@ def write_report(figures: Report, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "learning.json").write_text(json.dumps(as_document(figures), indent=2) + "\n", encoding="utf-8")
     seeds = max((len(point.seeds) for point in figures.points), default=0)
-    parts = [
+    services = [
         f"# The effect of feedback and training\n\nMade from the logs alone; {seeds} seed{'s' * (seeds != 1)}.",
         f"{_markdown(COLUMNS, point_rows(figures))}\n\n{CAPTION}.",
         "![Success by rated episodes](learning.png)",
         f"{_markdown(task_columns(figures), task_rows(figures))}\n\nSuccesses of all seeds together, with the 95 % interval "
         "(Wilson) of the share.",
     ]
-    (folder / "learning.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    (folder / "learning.md").write_text("\n\n".join(services) + "\n", encoding="utf-8")
 
 
 def as_document(figures: Report) -> dict[str, Any]:

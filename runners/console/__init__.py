@@ -1,1 +1,1 @@
-"""The commands of the command line: each parses, calls what does the work, and prints what came of it."""
+"""The commands of the command line: each parses its arguments, calls the code that does the work, and prints the result."""

@@ -1,4 +1,4 @@
-"""What a shell completes: names of adapters, settings, tasks and roles, and the newest runs. It reads, and never fails."""
+"""What a shell completes: names of adapters, settings, tasks and roles, and the newest runs. It only reads, and never fails."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from ..store.log import Log
 
 DEFAULT_DB = Path("events.db")
-"""The log that is meant where neither the command line nor the environment names one: in the current folder."""
+"""The log that is used where neither the command line nor the environment names one: in the current folder."""
 
 NEWEST = 20
-"""Runs that are offered; chosen: what a person has in mind is among the latest."""
+"""Runs that are offered; chosen: a person mostly means one of the latest."""
 
 Offers = Callable[[typer.Context, str], list[str]]
 
 
 def _offering(find: Callable[[Path], Iterator[str]]) -> Offers:
-    """A completion by what is found for the log that the command line names: nothing at all where anything goes wrong."""
+    """A completion from the names that ``find`` yields for the log of the command line; empty on any error."""
 
     def offer(context: typer.Context, incomplete: str) -> list[str]:
         try:
-            with redirect_stderr(StringIO()):  # a shell shows what a completion says in the middle of the line
+            with redirect_stderr(StringIO()):  # the shell would show stderr in the middle of the line
                 return [name for name in find(_log_of(context)) if name.startswith(incomplete)]
-        except Exception:  # of a log that is not there, damaged or newer there is nothing to offer
+        except Exception:  # a log that is missing, damaged or newer offers nothing
             return []
 
     return offer
@@ -55,16 +55,18 @@ def _open(path: Path) -> Log:
 def _adapters(path: Path) -> Iterator[str]:
     from ...domain.events import AdapterRegistered
 
-    for it in _open(path).read(1, None, (AdapterRegistered.TOPIC,)):
-        if isinstance(it.event, AdapterRegistered):
-            yield it.event.adapter
+    for recorded in _open(path).read(1, None, (AdapterRegistered.TOPIC,)):
+        if isinstance(recorded.event, AdapterRegistered):
+            yield recorded.event.adapter
 
 
 def _runs(path: Path) -> Iterator[str]:
     from ...domain.events import TaskStarted
     from ...projections.explain.sentences import short_id
 
-    newest = [short_id(it.event.originator_id.hex) for it in _open(path).newest(NEWEST, (TaskStarted.TOPIC,), "")]
+    newest = [
+        short_id(recorded.event.originator_id.hex) for recorded in _open(path).newest(NEWEST, (TaskStarted.TOPIC,), "")
+    ]
     return reversed(newest)
 
 
@@ -76,9 +78,11 @@ def _settings(path: Path) -> Iterator[str]:
 
 
 def _tasks(path: Path) -> Iterator[str]:
-    from ..environments.miniwob.environment import task_names
+    from ..wiring.environments import OWN, list_tasks
 
-    yield from task_names()
+    for name, tasks in list_tasks(OWN).items():
+        yield from tasks
+        yield from (f"{name}/{task}" for task in tasks)
 
 
 def _events(path: Path) -> Iterator[str]:
@@ -93,7 +97,7 @@ def _with_base(path: Path) -> Iterator[str]:
 
 
 def _explained(path: Path) -> Iterator[str]:
-    """What 'why' takes: adapters and settings, and runs where there is a log."""
+    """What 'why' accepts: settings, and where the log exists its adapters and runs."""
     yield from _settings(path)
     if path.exists():
         yield from _adapters(path)

@@ -1,4 +1,4 @@
-"""What to do next, in the command line's words."""
+"""The next step of an error, in the command line's terms."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ HINTS: dict[Hint, str] = {
     Hint.SEE_ROLLOUTS: "see 'grokputer rollouts'",
     Hint.SEE_STATUS: "see 'grokputer status'",
     Hint.SEE_SETTINGS: "see 'grokputer settings'",
-    Hint.END_RUN: "'grokputer work --once' ends it where its process is gone",
+    Hint.END_RUN: "'grokputer work --once' ends it if its process is gone",
     Hint.PROMOTE: "give it all runs with 'grokputer rollouts promote {about}'",
     Hint.RATE: "rate it yourself with 'grokputer rate'",
-    Hint.ROLL_BACK_LIVE: "what is live is taken back with 'grokputer rollouts rollback'",
+    Hint.ROLL_BACK_LIVE: "take the live adapter back with 'grokputer rollouts rollback'",
     Hint.ROLL_FORWARD: "make it live with 'grokputer rollouts forward {about}'",
-    Hint.TRAIN_LATER: "then give 'grokputer train {about}'",
+    Hint.TRAIN_LATER: "then run 'grokputer train {about}'",
     Hint.GIVE_ANSWER: "give it with --answer",
     Hint.GIVE_ACTIONS: "give each with --action",
     Hint.MAKE_LOG: "make one with 'grokputer init', or name one with --db",
@@ -28,7 +28,7 @@ HINTS: dict[Hint, str] = {
     Hint.WRITE_ONCE: "such as 'grokputer work --once'",
     Hint.EXPORT_LOG: "give a file that 'grokputer log export' wrote",
     Hint.NAME_NEW_LOG: "name one with --db",
-    Hint.FORCE_RESTORE: "--force replaces it all the same and keeps it under another name",
+    Hint.FORCE_RESTORE: "--force replaces it and keeps it under another name",
     Hint.GIVE_BACKUP: "give a folder that 'grokputer backup' made",
     Hint.GIVE_HEAD: "'grokputer verify' prints one",
     Hint.MAKE_PROOF: "make one with 'grokputer prove POSITION'",
@@ -41,7 +41,7 @@ HINTS: dict[Hint, str] = {
     Hint.RESUME_BENCH: "continue it with --resume, or give another --out",
     Hint.START_BENCH: "start one without --resume",
 }
-"""How the command line says each hint."""
+"""The text of each hint; ``{about}`` is the error's ``about``."""
 
 
 def describe_error(error: GrokputerError) -> str:

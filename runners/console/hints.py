@@ -1,4 +1,4 @@
-"""The one hint at the end of a command: what a person would type next. It is never part of the data."""
+"""The one hint at the end of a command: what a person would type next. It goes to stderr and is never part of the data."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .rendering import is_terminal, say
 
 
 def suggest(command: str, db: Path = DEFAULT_DB) -> None:
-    """Say ``next: grokputer COMMAND`` on stderr where a person watches; the log is named where the command would need it."""
+    """Print ``next: grokputer COMMAND`` on stderr at a terminal; the log is named where the command would need it."""
     if not (is_terminal() and sys.stderr.isatty()):
         return
-    in_force = Path(os.environ.get("GROKPUTER_DB") or DEFAULT_DB)
-    named = "" if db == in_force else f" --db {shlex.quote(str(db))}"
-    say(f"next: grokputer {command}{named}")
+    current = Path(os.environ.get("GROKPUTER_DB") or DEFAULT_DB)
+    option = "" if db == current else f" --db {shlex.quote(str(db))}"
+    say(f"next: grokputer {command}{option}")

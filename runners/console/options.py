@@ -1,4 +1,4 @@
-"""What many commands share: the log's path, who decides, and how runs and moments are named on the command line."""
+"""What many commands share: the log's path, the actor, and how runs and moments are named on the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RunPrefix = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="The run's id, or as much of its beginning as is unique, four characters or more.",
+        help="The run's id or its beginning: four characters or more, and unique.",
         autocompletion=offer_runs,
     ),
 ]
@@ -35,7 +35,7 @@ Role = Literal["action", "ocr", "decomposition", "recovery"]
 
 
 class BadMoment(GrokputerError):
-    """A position or time that the log does not reach, or text that is neither."""
+    """A position or time that is not in the log, or text that is neither a position nor a time."""
 
 
 def open_log(db: Path) -> Log:
@@ -54,42 +54,43 @@ def open_ledger(db: Path) -> Ledger:
 
 @contextmanager
 def folder_of(path: Path) -> Iterator[None]:
-    """The folder that the path is in is there within the block; where the block fails, what was made for it is taken away."""
-    missing = [it for it in path.absolute().parents if not it.exists()]
+    """Create the folder of the path for the block; folders that it created are removed again if the block fails."""
+    missing = [folder for folder in path.absolute().parents if not folder.exists()]
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
         for folder in missing:
-            with suppress(OSError):  # it is no longer empty, so somebody uses it
+            with suppress(OSError):  # not empty any more: another process uses it
                 folder.rmdir()
         raise
 
 
 def is_for_subcommand(context: typer.Context) -> bool:
-    """Whether a subcommand follows, so that there is nothing to list. ``cli.LogGroup`` hands a ``--db`` on to it."""
+    """Whether a subcommand follows, so that the group itself lists nothing. ``cli.LogGroup`` passes ``--db`` on to it."""
     return context.invoked_subcommand is not None
 
 
 def name_actor(given: str | None) -> str:
-    """Who decides: the name given with ``--as``, else the user's. Raises ``NotPossible`` for the program's own name."""
+    """The actor of a decision: the name given with ``--as``, else the user's. Raises ``NotPossible`` for the program's
+    own name."""
     from ..use_cases.lookups import name_actor as name
 
     return name(given)
 
 
 def find_run(log: Log, prefix: str) -> UUID:
-    """The id of the one run that begins so. Raises ``NotFound``."""
+    """The id of the one run whose id begins with the prefix. Raises ``NotFound``."""
     from ..use_cases.lookups import find_run as find
 
     return find(log, prefix)
 
 
 def find_position(log: Log, moment: str) -> int:
-    """The position that a number or an ISO 8601 time names: of a time, the last event that is not later (``Log.position_at``).
+    """The position that a number or an ISO 8601 time names; for a time, the last event that is not later (``Log.position_at``).
 
-    A time without a zone is local; a date is its first moment. A time is to come when the clock and all events are before
-    it. Raises ``BadMoment``.
+    A time without a zone is local; a date is its first moment. A time is in the future when the clock and all events
+    are before it. Raises ``BadMoment``.
     """
     last = log.position
     if not last:
@@ -106,7 +107,7 @@ def find_position(log: Log, moment: str) -> int:
         ) from None
     position = log.position_at(time)
     if position == last and time > log.clock.now():
-        raise BadMoment(f"{moment} has not come yet; the log ends at position {last}")
+        raise BadMoment(f"{moment} is in the future; the log ends at position {last}")
     if not position:
         began = log.at(1).event.time.astimezone()
         raise BadMoment(f"{moment} is before the log begins, at {began:%Y-%m-%d %H:%M:%S}")

@@ -1,4 +1,4 @@
-"""Slow work as it is watched: a bar on a terminal, a line for each part where it is piped. Always on stderr."""
+"""Progress of slow work: a bar on a terminal, a line for each part where stderr is piped. Always on stderr."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TrainingProgress:
         self._bar: Bar | None = None
 
     def __call__(self, progress: Progress) -> None:
-        """Show where the training stands."""
+        """Show the step, the loss and the speed."""
         if self.console.is_terminal:
             self._advance(progress)
             return
@@ -58,7 +58,7 @@ class TrainingProgress:
 
 
 class CountProgress:
-    """Called with how many of something are done, and of how many."""
+    """Called with the number that is done, and the total."""
 
     name, what = "pairs", "pairs of runs"
 
@@ -67,7 +67,7 @@ class CountProgress:
         self._bar: Bar | None = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Show how far it is."""
+        """Show the number that is done."""
         if not self.console.is_terminal:
             if done and done % max(1, total // 4) == 0:
                 self.console.print(as_text(f"  {done} of {total} {self.what}"), soft_wrap=True)
@@ -85,25 +85,25 @@ class CountProgress:
             self.close()
 
     def close(self) -> None:
-        """Leave the terminal as it was; without a bar there is nothing to do."""
+        """Remove the bar from the terminal, if there is one."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
 class GateProgress(CountProgress):
-    """Called with how many of the gate's runs or answers are done, and of how many."""
+    """Called with the number of the gate's runs or answers that are done, and the total."""
 
     name, what = "gate", "on held-out instances"
 
 
 class ReplayProgress(CountProgress):
-    """Called with how many events are folded, and of how many. A log that takes a moment alone is not worth a line."""
+    """Called with the number of events that are folded, and the total. A log of fewer than ``LEAST`` events shows nothing."""
 
     name, what = "replay", "events"
     LEAST = 200_000
 
     def __call__(self, done: int, total: int) -> None:
-        """Show how far it is."""
+        """Show the number of events that are folded, for a long log."""
         if total >= self.LEAST:
             super().__call__(done, total)

@@ -1,8 +1,9 @@
-"""How things are printed: tables, trees and JSON on stdout, everything said in passing on stderr.
+"""How commands print: tables, trees and JSON on stdout, and messages about what is being done on stderr.
 
-On a terminal text is laid out in its width, broken between words, and a few words have a colour that can be read on a light
-and on a dark ground. Where stdout is piped or a file, the same rows are plain aligned text with every column. All text is
-escaped here, since it may come from a page, a model or a stranger: a command prints by these functions alone.
+On a terminal, text is wrapped between words to the terminal's width, and words that stand for a state have a colour
+that is readable on a light and on a dark background. Where stdout is piped or a file, the same rows are plain aligned
+text with every column. All text is escaped here, since it may come from a page, a model or another program; so commands
+print by these functions alone.
 """
 
 from __future__ import annotations
@@ -23,27 +24,27 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 __all__ = ["Column", "as_time", "show_time"]
-"""What commands need of the tables beside what is here."""
+"""Names of ``tables`` that commands import from here."""
 
 NARROWEST = 20
-"""Columns of a terminal that is laid out for at least; chosen: below that no word fits."""
+"""Columns that every terminal is taken to have at least; chosen: fewer leave no room for a word."""
 
 
 @dataclass
 class Branch:
-    """A line of a tree and what hangs from it."""
+    """A line of a tree, and the lines below it."""
 
     line: str
     branches: list[Branch] = field(default_factory=list)
 
 
 def is_terminal() -> bool:
-    """Whether a person watches stdout."""
+    """Whether stdout is a terminal."""
     return sys.stdout.isatty()
 
 
 def terminal_width() -> int:
-    """Columns of the terminal, or of what $COLUMNS says it is."""
+    """Columns of the terminal, or the value of $COLUMNS; at least ``NARROWEST``."""
     return max(NARROWEST, shutil.get_terminal_size().columns)
 
 
@@ -59,18 +60,19 @@ def print_text(text: str, indent: str = "") -> None:
 
 
 def say(line: object) -> None:
-    """Tell on stderr what is being done, in one line."""
+    """Print a message about what is being done on stderr, in one line."""
     _write(str(line), sys.stderr)
 
 
 def say_text(text: str, indent: str = "") -> None:
-    """Show text of several lines on stderr, each after the indent."""
+    """Print text of several lines on stderr, each after the indent."""
     for line in _lines(text):
         say(f"{indent}{line}")
 
 
 def _write(text: str, to: TextIO, flush: bool = False) -> None:
-    """The text, escaped, on one line; on a terminal on as many as its width takes, further ones a little to the right."""
+    """Write the text, escaped, on one line; on a terminal wrapped to its width, with further lines indented by two more
+    spaces."""
     line = escape_text(text)
     if not to.isatty():
         print(line, file=to, flush=flush)
@@ -82,7 +84,7 @@ def _write(text: str, to: TextIO, flush: bool = False) -> None:
 
 
 def as_text(line: str, style: str = "") -> Text:
-    """The line for Rich: escaped, and what looks like markup or an emoji's name is shown as it is written."""
+    """The line for Rich: escaped, and without interpreting markup or names of emoji."""
     from rich.text import Text
 
     return Text(escape_text(line), style=style)
@@ -94,17 +96,17 @@ def print_json(document: Any) -> None:
 
 
 def print_json_line(document: Any, *, flush: bool = False) -> None:
-    """Print one JSON document on a line of its own."""
+    """Print one JSON document on one line."""
     print(to_json(document), flush=flush)
 
 
 def print_drawing(drawing: str) -> None:
-    """Print what the program itself drew, as it is: it may have colours. Never text of a log."""
+    """Print a drawing of the program itself as it is, since it may contain colours. Never text of a log."""
     print(drawing)
 
 
 def to_json(document: Any, indent: int | None = None) -> str:
-    """The document as JSON; characters that stdout cannot encode, and halves of pairs, are escaped."""
+    """The document as JSON; characters that stdout cannot encode, and unpaired surrogates, are escaped."""
     written = json.dumps(document, ensure_ascii=False, indent=indent, default=str)
     try:
         written.encode(sys.stdout.encoding or "utf-8")
@@ -114,23 +116,24 @@ def to_json(document: Any, indent: int | None = None) -> str:
 
 
 def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[Any]], empty: str = "nothing yet") -> None:
-    """Print the rows under their columns; numbers stand to the right, None is a dash, no rows are ``empty``.
+    """Print the rows under their columns; numbers are right-aligned, None is a dash, and without rows ``empty`` is printed.
 
-    A cell that is a ``datetime`` is shown as long as there is room for. On a terminal columns are left out by their ranks.
+    A cell that is a ``datetime`` is shortened where there is little room. On a terminal that is too narrow, columns are
+    left out by their ranks.
     """
-    given, found = [it if isinstance(it, Column) else Column(it) for it in columns], [*rows]
-    if not found:
+    headings, cells = [column if isinstance(column, Column) else Column(column) for column in columns], [*rows]
+    if not cells:
         print_line(empty)
     elif is_terminal():
-        for line in lay_out(given, found, terminal_width(), datetime.now(UTC)):
+        for line in lay_out(headings, cells, terminal_width(), datetime.now(UTC)):
             print(_paint(line).rstrip(" "))
     else:
-        for line in lay_out_plainly(given, found):
+        for line in lay_out_plainly(headings, cells):
             print("  ".join(line.cells).rstrip(" "))
 
 
 def print_tree(root: Branch) -> None:
-    """Print the line and, below it, what hangs from it."""
+    """Print the root's line and, below it, its branches."""
     begin, end = (BOLD, PLAIN) if is_terminal() and has_colours() else ("", "")
     for line in _fold(escape_text(root.line), ""):
         print(f"{begin}{line}{end}")
@@ -138,7 +141,7 @@ def print_tree(root: Branch) -> None:
 
 
 def show_share(share: float | None) -> str | None:
-    """A share in [0, 1] in per cent."""
+    """A share in [0, 1] as a percentage; None stays None."""
     return None if share is None else f"{share * 100:.1f} %"
 
 
@@ -149,13 +152,13 @@ def has_colours() -> bool:
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 GOOD, UNSURE, BAD = 28, 130, 160
-"""Green, orange and red of the 256 colours that stand out from white and from black alike."""
+"""Green, orange and red of the 256 colours that are readable on white and on black."""
 COLOURS = {
     **dict.fromkeys(("ok", "equal", "live", "promoted", "succeeded"), GOOD),
     **dict.fromkeys(("warn", "paused", "canary"), UNSURE),
     **dict.fromkeys(("fail", "failed", "differs", "rejected", "rolled back"), BAD),
 }
-"""The colours of words that stand for a state. No word is told by its colour alone."""
+"""The colours of words that stand for a state. The word is printed too, so no meaning depends on a colour alone."""
 
 
 def _paint(line: Line) -> str:
@@ -176,7 +179,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _fold(line: str, prefix: str) -> list[str]:
-    """The escaped line in what the prefix leaves of the terminal's width; whole where stdout is none."""
+    """The escaped line, wrapped to the width that the prefix leaves; one line where stdout is not a terminal."""
     return wrap(line, max(NARROWEST, terminal_width() - len(prefix)), "  ") if is_terminal() else [line]
 
 

@@ -1,6 +1,7 @@
-"""The program's streams: whatever the terminal's encoding, and whether they are open or closed, output is text or one line.
+"""The program's streams: they can be written whatever the terminal's encoding, and where a stream is closed.
 
-``sys.stdout`` is None where a process is started with it closed, and an encoding such as ASCII has no character for most text.
+``sys.stdout`` is None where a process is started with it closed, and an encoding such as ASCII has no character for
+most text.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ PLAIN = {
     "─": "-", "│": "|", "┌": "+", "└": "+", "├": "+", "━": "-", "…": "...", "→": "->", "←": "<-", "≥": ">=", "≤": "<=",
     "\u2013": "-", "\u2014": "-", "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\xd7": "x", "±": "+-",
 }  # fmt: skip
-"""What is written in the place of characters that an encoding lacks; any other is shown as an escape."""
+"""Replacements of characters that an encoding lacks; any other character is written as an escape."""
 
 HANDLER = "grokputer.plain"
-"""The name of the codec error handler that does so."""
+"""The name of the codec error handler that replaces them."""
 
 
 class ClosedOutput(GrokputerError):
@@ -26,9 +27,9 @@ class ClosedOutput(GrokputerError):
 
 
 def prepare_streams() -> None:
-    """Make the streams safe to write: plain characters where an encoding lacks them, and nothing is None.
+    """Make the streams safe to write: characters that the encoding lacks are replaced, and no stream is None.
 
-    Raises ``ClosedOutput`` where stdout is closed: nothing is done, because nobody would see what.
+    Raises ``ClosedOutput`` where stdout is closed: the command is not run, because its output would be lost.
     """
     is_closed = sys.stdout is None
     _fill()
@@ -38,25 +39,25 @@ def prepare_streams() -> None:
         if reconfigure is not None:
             reconfigure(errors=HANDLER)
     if is_closed:
-        raise ClosedOutput("stdout is closed; nothing was done, as nobody would see it; give >/dev/null to run unseen")
+        raise ClosedOutput("stdout is closed, so nothing was done; give >/dev/null to run without output")
 
 
 def finish_output() -> str | None:
-    """Write out what is left of stdout; why that cannot be done, None where all is written.
+    """Flush stdout. Returns why that cannot be done, None on success.
 
-    An empty text stands for a reader that has stopped reading, which is no error.
+    An empty text means that the reader has stopped reading, which is not an error.
     """
     try:
         sys.stdout.flush()
     except OSError as error:
-        # Python would try once more at its end, and complain in words of its own.
+        # Python would flush again at exit, and print an error message of its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return "" if isinstance(error, BrokenPipeError) else f"stdout cannot be written: {error.strerror}"
     return None
 
 
 def _fill() -> None:
-    """Open nothing in the place of each closed stream: a file that is opened later must not get its number."""
+    """Open the null device in place of each closed stream, so that a file that is opened later does not get its number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is not None:
             continue
@@ -68,11 +69,11 @@ def _fill() -> None:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """A codec error handler: plain characters for those that cannot be encoded."""
+    """A codec error handler: replacements of the characters that cannot be encoded."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lacking = error.object[error.start : error.end]
-    return "".join(PLAIN.get(it) or _escape(it) for it in lacking), error.end
+    missing = error.object[error.start : error.end]
+    return "".join(PLAIN.get(character) or _escape(character) for character in missing), error.end
 
 
 def _escape(character: str) -> str:

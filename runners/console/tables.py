@@ -1,6 +1,6 @@
-"""How rows are laid out in so many columns of a terminal: what is left out, what wraps, and never a cut within a word.
+"""Layout of tables in the width of a terminal: which columns are left out and which text is wrapped; words are not cut.
 
-Pure: it takes values and a width, and gives lines. ``rendering`` prints them.
+Pure: it takes values and a width, and returns lines. ``rendering`` prints them.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from ...projections.explain.escaping import escape_text
 GAP = 2
 """Spaces between two columns."""
 LONGEST_WORD = 30
-"""Characters after which a word may be broken in a table, such as a path or a hash; a third of a wide terminal; chosen."""
+"""Characters after which a word in a table, such as a path or a hash, may be broken; on a wide terminal a third of its
+width; chosen."""
 SEPARATORS = "/,;:=_-.&?"
-"""After these a word that is too long is broken first."""
+"""A word that is too long is broken after one of these, where possible."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its heading, and what gives way where the terminal is narrow."""
+    """A column of a table: its heading, and how it shrinks on a narrow terminal."""
 
     name: str
     rank: int = 0
-    """0 is always shown; of the others the highest is left out first."""
+    """0 is always shown; of the others the highest rank is left out first."""
     wraps: int = 0
-    """How narrow its text may be wrapped, in characters, never within a word; 0 keeps each cell on one line."""
+    """The least width in characters to which its text may be wrapped, never within a word; 0 keeps each cell on one line."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table, cell by cell and padded; ``style`` names a cell that stands for a state by its text."""
+    """One line of a table, its cells padded; ``states`` are the same cells without padding, which decide their colours."""
 
     cells: tuple[str, ...]
     states: tuple[str, ...]
@@ -42,17 +43,17 @@ class Line:
 
 
 def as_time(time: datetime | str) -> datetime:
-    """The time as a cell: a table shows it as long as there is room for."""
+    """The time as a cell, which a table shortens where there is little room."""
     return datetime.fromisoformat(time) if isinstance(time, str) else time
 
 
 def show_time(time: datetime | str) -> str:
-    """The time in the reader's own zone, to the second."""
+    """The time in the local zone, to the second."""
     return f"{as_time(time).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def show_short_time(time: datetime, now: datetime) -> str:
-    """The time in the reader's own zone, to the minute; its year only where that is not the present one."""
+    """The time in the local zone, to the minute; with its year only if that is not the present one."""
     local = time.astimezone()
     if local.year != now.astimezone().year:
         return f"{local:%Y-%m-%d %H:%M}"
@@ -71,21 +72,21 @@ def show_cell(value: Any, now: datetime | None = None) -> str:
 
 
 def is_number(cell: str) -> bool:
-    """Whether the cell stands to the right: a number, a share, or nothing."""
+    """Whether the cell is right-aligned: a number, a percentage or a dash."""
     return cell == "-" or cell.removesuffix(" %").replace(".", "", 1).lstrip("-").isdecimal()
 
 
 def measure(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """The number of terminal columns that the text takes."""
     if text.isascii():
         return len(text)
-    return sum(0 if combining(it) else 2 if east_asian_width(it) in "WF" else 1 for it in text)
+    return sum(0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def wrap(text: str, width: int, indent: str = "") -> list[str]:
-    """The text on lines of at most so many columns, broken between words; lines after the first begin with the indent.
+    """The text on lines of at most ``width`` columns, broken between words; lines after the first begin with the indent.
 
-    A word that is longer than a line is broken after a separator, or where the line ends.
+    A word that is longer than a line is broken after a separator, or at the end of the line.
     """
     if measure(text) <= width:
         return [text]
@@ -110,28 +111,30 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[Any]], width: int, now: datetime) -> list[Line]:
-    """The table in at most so many columns of a terminal.
+    """The table in at most ``width`` columns of a terminal.
 
-    Times get short first, then columns are left out by their rank, and text wraps. Where that is not enough, each row becomes
-    lines of a name and a value.
+    Times are shortened first, then columns are left out by their ranks, and text is wrapped. Where that is not enough,
+    each row becomes lines of a name and a value.
     """
     for is_short, wraps, shown in _candidates(columns):
         cells = [[show_cell(row[at], now if is_short else None) for at in shown] for row in rows]
         chosen = [columns[at] for at in shown]
         widths = _fit(chosen, cells, width)
-        if widths is not None and (wraps or widths == [_natural(it, at, cells) for at, it in enumerate(chosen)]):
+        if widths is not None and (
+            wraps or widths == [_natural(column, at, cells) for at, column in enumerate(chosen)]
+        ):
             return _table(chosen, cells, widths)
     return _records(columns, [[show_cell(value) for value in row] for row in rows], width)
 
 
 def lay_out_plainly(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> list[Line]:
-    """The table with every column, each cell on one line: what is piped does not depend on a terminal."""
+    """The table with every column, each cell on one line: piped output does not depend on a terminal."""
     cells = [[show_cell(value) for value in row] for row in rows]
     return _table(columns, cells, [_natural(column, at, cells) for at, column in enumerate(columns)])
 
 
 def _candidates(columns: Sequence[Column]) -> Iterator[tuple[bool, bool, list[int]]]:
-    """Whether times are short, whether text may wrap, and the columns that are shown: the most telling first."""
+    """Layouts, the most complete first: whether times are short, whether text may wrap, and the columns that are shown."""
     everything = list(range(len(columns)))
     yield False, False, everything
     for most in sorted({column.rank for column in columns} | {0}, reverse=True):
@@ -143,7 +146,7 @@ def _natural(column: Column, at: int, cells: Sequence[Sequence[str]]) -> int:
 
 
 def _fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> list[int] | None:
-    """The width of each column, None where they do not fit."""
+    """The width of each column, None if the columns do not fit."""
     naturals = [_natural(column, at, cells) for at, column in enumerate(columns)]
     word = max(LONGEST_WORD, width // 3)
     widths = [_least(column, at, cells, word, naturals[at]) for at, column in enumerate(columns)]
@@ -151,14 +154,14 @@ def _fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) 
     if room < 0:
         return None
     while room > 0 and widths != naturals:
-        at = max(range(len(widths)), key=lambda it: naturals[it] - widths[it])
+        at = max(range(len(widths)), key=lambda at: naturals[at] - widths[at])
         widths[at] += 1
         room -= 1
     return widths
 
 
 def _least(column: Column, at: int, cells: Sequence[Sequence[str]], word: int, natural: int) -> int:
-    """The least width of the column: as it asks, and no word shorter than ``word`` is cut."""
+    """The least width of the column: ``wraps`` or more, and no word of up to ``word`` characters is cut."""
     if not column.wraps:
         return natural
     words = (piece.strip(" ") for row in cells for piece in _pieces(row[at]))
@@ -201,7 +204,7 @@ def _records(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: i
 
 
 def _pieces(text: str) -> list[str]:
-    """The text's words, each with the spaces before it; a number and its per cent are one."""
+    """The text's words, each with the spaces before it; a number and its percent sign are one word."""
     pieces, piece = [], ""
     for at, character in enumerate(text):
         if character == " " and piece.strip(" ") and text[at + 1 : at + 2] != "%":
@@ -212,7 +215,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def _head(word: str, width: int) -> str:
-    """As much of the word as fits: to a separator in its latter half, or to the end of the line."""
+    """The first part of the word that fits: to a separator in its second half, or to the end of the line."""
     end = taken = 0
     for character in word:
         taken += measure(character)

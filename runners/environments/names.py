@@ -2,3 +2,4 @@
 
 CHAT = "chat"
 MINIWOB = "miniwob"
+SHELL = "shell"

@@ -161,13 +161,15 @@ class _Again:
             return
         made = self.decided.get(recorded.event.reference, [])
         before = made[0].position - 1 if made else max(recorded.position, self.latest)
-        self.latest = max([self.latest, *(it.position for it in made)])
-        for command in (_as_then(it, made, self.state.policy) for it in commands):
+        self.latest = max([self.latest, *(recorded.position for recorded in made)])
+        for command in (_as_then(command, made, self.state.policy) for command in commands):
             self.past.until = before
             wanted = self._carry_out(command, made, recorded)
-            there = [it for it in made if wanted and it.event.originator_id == wanted[0].originator_id]
-            for event, it in zip(wanted, there, strict=False):
-                self.expected[it.position] = _caused(event, it.event, recorded.event.reference)
+            there = [
+                recorded for recorded in made if wanted and recorded.event.originator_id == wanted[0].originator_id
+            ]
+            for event, old in zip(wanted, there, strict=False):
+                self.expected[old.position] = _caused(event, old.event, recorded.event.reference)
             if len(wanted) > len(there) and not self._is_done_later(command, recorded):
                 yield Decision(recorded.position, wanted[len(there)].TOPIC, "it follows now, and is not in the log")
 
@@ -246,15 +248,15 @@ def _as_then(command: Command, made: Sequence[Recorded], policy: Policy) -> Comm
     """The command by the rules of the program that carried it out: a rollout keeps the edition that it began with."""
     if not isinstance(command, StartRollout):
         return command
-    begun = (it.event for it in made if it.event.originator_id == command.rollout)
-    edition = next((it.edition for it in begun if isinstance(it, RolloutStarted)), EDITION)
+    begun = (recorded.event for recorded in made if recorded.event.originator_id == command.rollout)
+    edition = next((beginning.edition for beginning in begun if isinstance(beginning, RolloutStarted)), EDITION)
     return replace(command, edition=edition, unit=rollout_unit(policy, command.role, edition))
 
 
 def _difference(now: Event, then: Event) -> str:
     """Empty where both are equal as stored, except for the time, which comes from the clock."""
     if type(now) is type(then):
-        blank = {name: it for name, it in NOT_RECORDED.get(type(then), {}).items() if getattr(then, name) == it}
+        blank = {name: item for name, item in NOT_RECORDED.get(type(then), {}).items() if getattr(then, name) == item}
         now = type(now)(**{**vars(now), **blank})
     then = _by_current_names(then)
     if type(now) is type(then) and encode(now) == encode(_timed(then, now)):
@@ -288,7 +290,7 @@ def _differing(names: Iterable[str], now: dict[str, Any], then: dict[str, Any]) 
     """The figures that differ, with both values, compared as stored."""
     differing = []
     for name in names:
-        one, other = (json.loads(json.dumps(it[name], default=str)) for it in (now, then))
-        if one != other:
-            differing.append(f"{name}: now {str(one)[:80]}, then {str(other)[:80]}")
+        value, earlier = (json.loads(json.dumps(event[name], default=str)) for event in (now, then))
+        if value != earlier:
+            differing.append(f"{name}: now {str(value)[:80]}, then {str(earlier)[:80]}")
     return "; ".join(differing)

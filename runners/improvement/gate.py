@@ -79,7 +79,7 @@ Count = Callable[[int, int], None]
 
 def judge(
     ledger: Ledger,
-    parts: Services,
+    services: Services,
     name: str,
     on_count: Count = lambda done, total: None,
     say: Callable[[str], None] = lambda line: None,
@@ -90,19 +90,19 @@ def judge(
     ``UnknownTask`` when an environment was lost or no longer has a task: finished runs are kept, and the next call
     continues.
     """
-    known = parts.state.registry.adapters[name]
-    id, role, policy = known.uuid, known.role, parts.state.policy
+    known = services.state.registry.adapters[name]
+    id, role, policy = known.uuid, known.role, services.state.policy
     up_to, held_out = _held_out(ledger, UUID(known.training))
     if not policy.gate(role).enabled:
         return _record(ledger, id, Verdict(Decision.PASS, GateReason.OFF, "the gate was switched off", {}), [], up_to)
     try:
-        parts.prepare(name)
+        services.prepare(name)
     except (DamagedWeights, ModelError) as error:
         reason, context = str(error), ledger.context(ACTOR, f"{id}/1")
-        return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
+        return ledger.write(Adapter, id, lambda adapter: adapter.reject(reason, context))
     limit = policy.gate(role).runs
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
-    bench = _Bench(ledger, parts, name, on_count, say)
+    bench = _Bench(ledger, services, name, on_count, say)
     rows: list[Row] = [
         *bench.play([held for held in chosen if held.is_repeatable]),
         *bench.score([held for held in chosen if not held.is_repeatable]),
@@ -126,7 +126,9 @@ def _held_out(ledger: Ledger, training: UUID) -> tuple[int, Sequence[HeldOut]]:
 def _record(ledger: Ledger, id: UUID, judgement: Verdict, rows: Sequence[Row], up_to: int) -> Adapter:
     key = ledger.put(json.dumps(rows))
     return ledger.write(
-        Adapter, id, lambda it: it.judge(judgement, key, up_to, ledger.context(ACTOR, f"{id}/{it.version}"))
+        Adapter,
+        id,
+        lambda adapter: adapter.judge(judgement, key, up_to, ledger.context(ACTOR, f"{id}/{adapter.version}")),
     )
 
 
@@ -175,14 +177,16 @@ def choose(held_out: Sequence[HeldOut], limit: int) -> Iterator[HeldOut]:
 class _Bench:
     """Both arms on the same instances."""
 
-    def __init__(self, ledger: Ledger, parts: Services, name: str, on_count: Count, say: Callable[[str], None]) -> None:
-        known = parts.state.registry.adapters[name]
-        self.ledger, self.parts, self.on_count, self.say = ledger, parts, on_count, say
+    def __init__(
+        self, ledger: Ledger, services: Services, name: str, on_count: Count, say: Callable[[str], None]
+    ) -> None:
+        known = services.state.registry.adapters[name]
+        self.ledger, self.services, self.on_count, self.say = ledger, services, on_count, say
         self.id, self.role, self.session = known.uuid, known.role, f"gate/{name}"
         self.arms: dict[str, str | None] = {"adapter": name, "parent": known.parent}
         # Greedy, whatever the settings of traffic: this compares weights, without chance. Only where a run would repeat
         # itself an answer is sampled, as in traffic, by the page's seed: so a repetition gives the same.
-        self.state = parts.state.imagine({"run.temperature": 0.0})
+        self.state = services.state.imagine({"run.temperature": 0.0})
 
     def play(self, chosen: Sequence[HeldOut]) -> list[PlayedRow]:
         """Play the instances whose runs are missing; one row for each instance, from the log."""
@@ -212,9 +216,9 @@ class _Bench:
                 if run is None and id is not None:
                     task = Task(environment, held.task, held.seed, held.role, self.session)
                     wanted.append(RunSpec(task, id, Route(Arm.PINNED, adapter, None, self.role)))
-        runner = TaskRunner(self.ledger, self.parts.model, self.parts.prepare, self.parts.base_label, ACTOR)
+        runner = TaskRunner(self.ledger, self.services.model, self.services.prepare, self.services.base_label, ACTOR)
         lost = ""
-        playing = run_batch(runner, wanted, self.parts.environment(environment), self.state)
+        playing = run_batch(runner, wanted, self.services.environment(environment), self.state)
         for done, run in enumerate(playing, 1):
             self.on_count(done, len(wanted))
             if isinstance(run.ended, TaskFailed) and is_lost(run.ended):
@@ -228,7 +232,7 @@ class _Bench:
 
     def score(self, chosen: Sequence[HeldOut]) -> list[ScoredRow]:
         """The losses of both arms on the right answers; one row for each instance that fits the model."""
-        model = self.parts.model.scoring
+        model = self.services.model.scoring
         if model is None:
             return []
         rows = list[ScoredRow]()
@@ -252,6 +256,6 @@ class _Bench:
     def _loss(self, model: ScoringModel, held: HeldOut, arm: str) -> float:
         """Mean loss of the instance's answers in nats per token."""
         adapter = self.arms[arm]
-        self.parts.prepare(adapter)
+        self.services.prepare(adapter)
         scores = [model.score(example.messages, example.completion, adapter=adapter) for example in held.examples]
         return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)

@@ -16,4 +16,6 @@ def view_roles(log: Log, state: State, worker: str | None = None) -> list[RoleVi
 
 def _improvement(log: Log, state: State, role: str) -> RoleImprovement:
     id = role_id(role)
-    return RoleImprovement.project(id, (it.event for it in log.history(id) if it.position <= state.position))
+    return RoleImprovement.project(
+        id, (recorded.event for recorded in log.history(id) if recorded.position <= state.position)
+    )

@@ -64,7 +64,7 @@ def process_new_events(ledger: Ledger, known: State | None = None) -> State:
     may have been handled before; handling them again has no effect.
     """
     handled = max(ledger.tracked(NAME), ledger.followed)
-    state = known if known is not None and _goes_on(ledger, known, handled) else load_snapshot(ledger, handled)
+    state = known if known is not None and _can_continue(ledger, known, handled) else load_snapshot(ledger, handled)
     prepare_tables(ledger)
     has_followed = True
     while has_followed:
@@ -84,7 +84,7 @@ def process_new_events(ledger: Ledger, known: State | None = None) -> State:
     return state
 
 
-def _goes_on(ledger: Ledger, known: State, done: int) -> bool:
+def _can_continue(ledger: Ledger, known: State, done: int) -> bool:
     """Whether the known state can be continued: no event after it was handled without it, and its snapshots exist."""
     with ledger.reading() as connection:
         return known.position <= done and is_last_kept(connection, known.position)
@@ -188,9 +188,9 @@ def open_cycle(ledger: Ledger, role: str, reason: str, actor: str) -> None:
     """
     context = ledger.context(actor)
 
-    def decide(it: RoleImprovement, state: State) -> None:
+    def decide(improvement: RoleImprovement, state: State) -> None:
         resolve_recipe(state.policy, role)
-        it.open(role, state.traffic(role).stable, reason, context)
+        improvement.open(role, state.traffic(role).stable, reason, context)
 
     try:
         ledger.write_on_state(RoleImprovement, role_id(role), lambda: process_new_events(ledger), decide, LIVE)

@@ -18,24 +18,24 @@ from ..wiring.services import Services
 from .process_manager import LIVE, process_new_events
 
 
-def prove(ledger: Ledger, parts: Services, name: str) -> Adapter:
+def prove(ledger: Ledger, services: Services, name: str) -> Adapter:
     """Prove, before any traffic, that serving applies the adapter; record the proof or the rejection."""
-    known = parts.state.registry.adapters[name]
+    known = services.state.registry.adapters[name]
     id = known.uuid
     context = ledger.context(ACTOR, f"{id}/1")
     try:
-        differs, matches, numbers = _compare(parts, name, known.weights)
+        differs, matches, numbers = _compare(services, name, known.weights)
     except (DamagedWeights, ModelError) as error:
         reason = str(error)
-        return ledger.write(Adapter, id, lambda it: it.reject(reason, context))
-    return ledger.write(Adapter, id, lambda it: it.evaluate(differs, matches, numbers, context))
+        return ledger.write(Adapter, id, lambda adapter: adapter.reject(reason, context))
+    return ledger.write(Adapter, id, lambda adapter: adapter.evaluate(differs, matches, numbers, context))
 
 
-def _compare(parts: Services, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
-    parts.prepare(name)
-    server = parts.model.adapters
+def _compare(services: Services, name: str, weights: str) -> tuple[bool, bool, dict[str, float | int]]:
+    services.prepare(name)
+    server = services.model.adapters
     assert server is not None, "it has been prepared"
-    proof = server.prove(name, parts.store.path(weights))
+    proof = server.prove(name, services.store.path(weights))
     return (
         proof.differs,
         proof.matches,
@@ -98,9 +98,9 @@ def decide_by_hand(
     decision = ByHand(adapter, wanted, ledger.put(reason, "the reason"), actor, to, share)
     id = _find_rollout(state, decision)
 
-    def decide(it: Rollout, state: State) -> None:
-        _refuse_what_is_done(ledger, it, state, decision)
-        _carry_out(it, state, decision, ledger.context(actor, f"{id}/{it.version}"))
+    def decide(rollout: Rollout, state: State) -> None:
+        _refuse_what_is_done(ledger, rollout, state, decision)
+        _carry_out(rollout, state, decision, ledger.context(actor, f"{id}/{rollout.version}"))
 
     try:
         return ledger.write_on_state(Rollout, id, lambda: process_new_events(ledger, state), decide, LIVE)
@@ -119,48 +119,50 @@ def _find_rollout(state: State, decision: ByHand) -> UUID:
     raise NotPossible(f"{name} has no rollout", hint=Hint.SEE_ROLLOUTS)
 
 
-def _refuse_what_is_done(ledger: Ledger, it: Rollout, state: State, decision: ByHand) -> None:
+def _refuse_what_is_done(ledger: Ledger, rollout: Rollout, state: State, decision: ByHand) -> None:
     """Raise ``NotPossible``, naming the earlier decision, where nothing is left to decide."""
     name, wanted = decision.adapter, decision.wanted
-    assert it.started is not None
-    role = it.started.role
+    assert rollout.started is not None
+    role = rollout.started.role
     live = state.traffic(role).stable
     if live == name and wanted in ("promote", "forward"):
         raise NotPossible(f"{name} is live already; {_who_made_live(ledger, role, name)}; nothing was recorded")
-    if it.phase == RolloutPhase.PROMOTED and wanted == "roll back" and live != name:
+    if rollout.phase == RolloutPhase.PROMOTED and wanted == "roll back" and live != name:
         raise NotPossible(
             f"{name} is not live any more; roll back the adapter that is, {live or 'the base'}; "
             f"{_who_made_live(ledger, role, live)}"
         )
-    if it.phase == DONE.get(wanted) and not (wanted == "roll back" and live == name):
+    if rollout.phase == DONE.get(wanted) and not (wanted == "roll back" and live == name):
         hint = Hint.ROLL_FORWARD if wanted == "promote" else None
-        raise NotPossible(f"{it.say_latest()}; nothing was recorded", hint=hint, about=name)
-    if wanted == "share" and not it.is_over and it.weight_percent == decision.share:
-        raise NotPossible(f"{name} has {decision.share} % of the runs already; {it.say_latest()}; nothing was recorded")
-    if it.is_over and wanted in ("abort", "pause", "resume", "approve", "share"):
-        raise NotPossible(f"{name} is {it.phase} already; {it.say_latest()}", hint=Hint.ROLL_BACK_LIVE)
+        raise NotPossible(f"{rollout.say_latest()}; nothing was recorded", hint=hint, about=name)
+    if wanted == "share" and not rollout.is_over and rollout.weight_percent == decision.share:
+        raise NotPossible(
+            f"{name} has {decision.share} % of the runs already; {rollout.say_latest()}; nothing was recorded"
+        )
+    if rollout.is_over and wanted in ("abort", "pause", "resume", "approve", "share"):
+        raise NotPossible(f"{name} is {rollout.phase} already; {rollout.say_latest()}", hint=Hint.ROLL_BACK_LIVE)
 
 
-def _carry_out(it: Rollout, state: State, decision: ByHand, context: Context) -> None:
+def _carry_out(rollout: Rollout, state: State, decision: ByHand, context: Context) -> None:
     reason = decision.reason
-    assert it.started is not None
-    live = state.traffic(it.started.role).stable
+    assert rollout.started is not None
+    live = state.traffic(rollout.started.role).stable
     match decision.wanted:
         case "promote":
-            it.promote(reason, context)
+            rollout.promote(reason, context)
         case "forward":
-            it.forward(live, reason, context)
+            rollout.forward(live, reason, context)
         case "roll back" | "abort":
-            to = "" if decision.to is None else _target(state, it.started.role, decision)
-            it.roll_back(reason, context, is_live=live == decision.adapter, to=to)
+            to = "" if decision.to is None else _target(state, rollout.started.role, decision)
+            rollout.roll_back(reason, context, is_live=live == decision.adapter, to=to)
         case "pause":
-            it.pause(reason, context)
+            rollout.pause(reason, context)
         case "resume":
-            it.resume(reason, context)
+            rollout.resume(reason, context)
         case "approve":
-            it.approve(reason, context)
+            rollout.approve(reason, context)
         case "share":
-            it.share(decision.share or 0, reason, context)
+            rollout.share(decision.share or 0, reason, context)
 
 
 def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:
@@ -173,8 +175,8 @@ def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:
 
 def _who_made_live(ledger: Ledger, role: str, name: str | None) -> str:
     """Which decision made the adapter, None for the base, live in the role."""
-    for it in reversed(list(ledger.read(1, None, LIVE))):
-        event = it.event
+    for recorded in reversed(list(ledger.read(1, None, LIVE))):
+        event = recorded.event
         was_made = isinstance(event, AdapterPromoted) and event.adapter == name
         was_given_back = isinstance(event, AdapterRolledBack) and event.stable == name and event.cause != "comparison"
         if isinstance(event, RolloutEvent) and event.role == role and (was_made or was_given_back):

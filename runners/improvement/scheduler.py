@@ -33,7 +33,7 @@ class ScheduleKeeper:
         reason = self._due(state)
         if reason is not None:
             context = self.ledger.context(ACTOR)
-            self.ledger.write(Schedule, SCHEDULE_ID, lambda it: it.keep(reason, context))
+            self.ledger.write(Schedule, SCHEDULE_ID, lambda schedule: schedule.keep(reason, context))
         return reason is not None
 
     def _due(self, state: State) -> str | None:

@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 
 def run_training(
-    ledger: Ledger, parts: Services, id: UUID, on_progress: Report, say: Say = lambda line: None
+    ledger: Ledger, services: Services, id: UUID, on_progress: Report, say: Say = lambda line: None
 ) -> TrainingJob:
     """Run the training to its end (completed, declined or failed), and return the job. ``say`` gets what cannot be used.
 
@@ -59,7 +59,7 @@ def run_training(
             ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
         )
     if job.dataset is None:
-        collect_examples(ledger, parts, requested, _policy_at_request(ledger, job), say)
+        collect_examples(ledger, services, requested, _policy_at_request(ledger, job), say)
         up_to = ledger.position
         try:
             dataset = dataset_for(ledger, requested, up_to)
@@ -70,14 +70,14 @@ def run_training(
             return _fail(ledger, job, f"its dataset cannot be built: {error}; delete the words of that run")
     try:
         file = _dataset_file(ledger, job, folder)
-        job = ledger.write(TrainingJob, id, lambda it: it.start(_context(ledger, it)))
-        parts.make_room()
-        result = _train(ledger, parts, job, folder, file, on_progress, say)
+        job = ledger.write(TrainingJob, id, lambda training: training.start(_context(ledger, training)))
+        services.make_room()
+        result = _train(ledger, services, job, folder, file, on_progress, say)
     except TrainingInterrupted as error:
         return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)
     except (TrainingError, DamagedWeights, InvalidExamples, OSError) as error:
         return _give_up(ledger, job, folder, error)
-    return _complete(ledger, parts, job, result, folder)
+    return _complete(ledger, services, job, result, folder)
 
 
 def _give_up(ledger: Ledger, job: TrainingJob, folder: Path, error: Exception) -> TrainingJob:
@@ -88,7 +88,7 @@ def _give_up(ledger: Ledger, job: TrainingJob, folder: Path, error: Exception) -
 
 
 def _fail(ledger: Ledger, job: TrainingJob, reason: str) -> TrainingJob:
-    return ledger.write(TrainingJob, job.id, lambda it: it.fail(reason, _context(ledger, it)))
+    return ledger.write(TrainingJob, job.id, lambda training: training.fail(reason, _context(ledger, training)))
 
 
 def _context(ledger: Ledger, job: TrainingJob) -> Context:
@@ -111,11 +111,13 @@ def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:
 def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: int) -> TrainingJob:
     assert job.requested is not None
     minimum = job.requested.minimum_examples
-    failed = sum(it.outcome == "failed" for it in dataset.held_out)
+    failed = sum(held.outcome == "failed" for held in dataset.held_out)
     aside = f" ({failed} failed runs are held out to judge adapters by)" if failed else ""
     reason = f"{dataset.lessons} usable examples, {minimum} are needed{aside}; correct some of the failed runs"
     return ledger.write(
-        TrainingJob, job.id, lambda it: it.decline(reason, dataset.lessons, minimum, up_to, _context(ledger, it))
+        TrainingJob,
+        job.id,
+        lambda training: training.decline(reason, dataset.lessons, minimum, up_to, _context(ledger, training)),
     )
 
 
@@ -124,8 +126,8 @@ def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: i
     return ledger.write(
         TrainingJob,
         job.id,
-        lambda it: it.build_dataset(
-            _context(ledger, it),
+        lambda training: training.build_dataset(
+            _context(ledger, training),
             dataset=dataset.hash,
             manifest=manifest,
             examples=len(dataset.examples),
@@ -150,7 +152,7 @@ def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
 
 
 def _train(
-    ledger: Ledger, parts: Services, job: TrainingJob, folder: Path, file: Path, on_progress: Report, say: Say
+    ledger: Ledger, services: Services, job: TrainingJob, folder: Path, file: Path, on_progress: Report, say: Say
 ) -> TrainingResult:
     require("train")
     from ...adapters.training.job import TrainingJobSpec
@@ -172,22 +174,24 @@ def _train(
             ledger.write(
                 TrainingJob,
                 job.id,
-                lambda it: it.progress(progress.step, progress.total_steps, progress.loss, _context(ledger, it)),
+                lambda training: training.progress(
+                    progress.step, progress.total_steps, progress.loss, _context(ledger, training)
+                ),
             )
 
     recipe = Recipe.from_json(job.requested.recipe)
-    parent = _parent_weights(ledger, parts, job) if recipe.init_from == "parent" else None
+    parent = _parent_weights(ledger, services, job) if recipe.init_from == "parent" else None
     spec = TrainingJobSpec(folder / "job", file, recipe, base, parent)
-    return train(spec, progressed, say=say, launcher=parts.launcher)
+    return train(spec, progressed, say=say, launcher=services.launcher)
 
 
-def _parent_weights(ledger: Ledger, parts: Services, job: TrainingJob) -> Path | None:
+def _parent_weights(ledger: Ledger, services: Services, job: TrainingJob) -> Path | None:
     """The weights of the adapter that was live when the training was requested. Raises ``DamagedWeights``."""
     assert job.requested is not None
     if job.requested.parent is None:
         return None
     adapters = _state_at_request(ledger, job).registry.adapters
-    return parts.store.path(adapters[job.requested.parent].weights)
+    return services.store.path(adapters[job.requested.parent].weights)
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
@@ -203,16 +207,18 @@ def _state_at_request(ledger: Ledger, job: TrainingJob) -> State:
     return load_state(ledger, ledger.position_of(f"{job.id}/1"))
 
 
-def _complete(ledger: Ledger, parts: Services, job: TrainingJob, result: TrainingResult, folder: Path) -> TrainingJob:
-    weights = parts.store.put(result.adapter)
+def _complete(
+    ledger: Ledger, services: Services, job: TrainingJob, result: TrainingResult, folder: Path
+) -> TrainingJob:
+    weights = services.store.put(result.adapter)
     assert job.requested is not None and job.dataset is not None
     config = hashlib.sha256(json.dumps(job.requested.recipe, sort_keys=True).encode()).hexdigest()
     dataset = job.dataset.dataset
     done = ledger.write(
         TrainingJob,
         job.id,
-        lambda it: it.complete(
-            _context(ledger, it),
+        lambda training: training.complete(
+            _context(ledger, training),
             weights=weights.hash,
             base_hash=identify_base(base_at_request(ledger, job)),
             config_hash=f"sha256:{config}",

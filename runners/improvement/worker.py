@@ -78,13 +78,13 @@ def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits:
     with (
         lease(ledger, reporter.say, task=task, waits=waits),
         closing(Watch(ledger)) as watch,
-        Services(ledger, process_new_events(ledger), reporter.say) as parts,
+        Services(ledger, process_new_events(ledger), reporter.say) as services,
     ):
-        worker, idle = Worker(ledger, parts, reporter), Idle(ledger, reporter.say)
+        worker, idle = Worker(ledger, services, reporter), Idle(ledger, reporter.say)
         while True:
             did = worker.step()
             if not did:
-                idle.tell(parts.state)
+                idle.tell(services.state)
             if not did and once:
                 return
             if not did:
@@ -124,9 +124,9 @@ class Idle:
 class Worker:
     """One worker: each step does the first thing that is due."""
 
-    def __init__(self, ledger: Ledger, parts: Services, reporter: Reporter) -> None:
+    def __init__(self, ledger: Ledger, services: Services, reporter: Reporter) -> None:
         self.ledger = ledger
-        self.parts = parts
+        self.services = services
         self.reporter = reporter
         self._looked: datetime | None = None
         self._gate_again: dict[str, float] = {}
@@ -141,11 +141,11 @@ class Worker:
     def step(self) -> bool:
         """Follow the log, report news, deliver an alert, keep the schedule, and do the next thing. False when there was
         nothing."""
-        state = self.parts.state = process_new_events(self.ledger, self.parts.state)
+        state = self.services.state = process_new_events(self.ledger, self.services.state)
         if self._end_abandoned(state):
-            state = self.parts.state = process_new_events(self.ledger, state)
+            state = self.services.state = process_new_events(self.ledger, state)
         self._tell(state.position)
-        noted = note_missing(self.ledger, state, self.parts.store)
+        noted = note_missing(self.ledger, state, self.services.store)
         delivered, kept = self._courier.step(), self._schedule.keep(state)
         return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept or noted
 
@@ -164,7 +164,7 @@ class Worker:
             if training.status in OPEN_TRAININGS:
                 again = " again, from its last checkpoint" if training.attempts else ""
                 self.reporter.say(f"training {key[:8]} for role {training.role}{again}")
-                job = run_training(self.ledger, self.parts, training.uuid, self._progress, self.reporter.say)
+                job = run_training(self.ledger, self.services, training.uuid, self._progress, self.reporter.say)
                 over = job.over
                 if over is None:
                     self.reporter.say(f"training {key[:8]} was interrupted; it continues from its last checkpoint")
@@ -185,7 +185,7 @@ class Worker:
         for name, adapter in state.registry.adapters.items():
             if adapter.status == AdapterStatus.REGISTERED:
                 try:
-                    refused = prove(self.ledger, self.parts, name).rejected
+                    refused = prove(self.ledger, self.services, name).rejected
                 except NotServed as error:
                     self._say_once(f"{name} waits: {error}")
                     continue
@@ -202,7 +202,7 @@ class Worker:
                 continue
             self.reporter.say(f"{name}: held-out instances, with it and with {adapter.parent or 'the base'}")
             try:
-                done = judge(self.ledger, self.parts, name, self._count, self.reporter.say)
+                done = judge(self.ledger, self.services, name, self._count, self.reporter.say)
             except NotServed as error:
                 self._say_once(f"{name} waits: {error}")
                 continue
@@ -242,7 +242,7 @@ class Worker:
         self._looked = now
         self._courier.step()
         state = process_new_events(self.ledger)
-        noted = note_missing(self.ledger, state, self.parts.store)
+        noted = note_missing(self.ledger, state, self.services.store)
         if self._schedule.keep(state) or noted:
             process_new_events(self.ledger)
 

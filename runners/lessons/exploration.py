@@ -33,6 +33,11 @@ _QUOTED = re.compile(r'"([^"]+)"')
 _NAME = re.compile(r"(?<!^)(?<![.!?] )\b(?:[A-Z]\w*|\w*\d\w*)")
 
 
+def can_explore(page: Page) -> bool:
+    """Whether the page has elements to press. No command can be guessed from the form of a page."""
+    return "CLICK" in page.verbs
+
+
 def explore(page: Page, history: Sequence[str], draw: random.Random) -> str:
     """A random action that the page allows and that was not done before; ``DONE`` when there is none."""
     fills, presses = _fills(page, history), _presses(page, history)
@@ -64,8 +69,8 @@ def _press(line: Line) -> str:
 
 def rewrite(written: str, page: Page) -> str | None:
     """The action on the element with the same number, with its current line; None where there is no such element."""
-    action = parse_action(written)
-    if action is None or action.verb == "DONE":
+    action = parse_action(written, page.verbs)
+    if action is None or not action.number:
         return written if action is not None else None
     if not 1 <= action.number <= len(page.lines):
         return None

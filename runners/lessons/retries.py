@@ -22,7 +22,7 @@ from ..agent.episode import Episode, Step, is_success
 from ..agent.runner import task_of
 from ..feedback.corrections import answers_before, longest_episode, record_lessons
 from ..store.ledger import Ledger
-from .exploration import explore, rewrite
+from .exploration import can_explore, explore, rewrite
 
 LOSSES = 2
 """Times that a run may lose its browser; chosen: a lost browser affects all parallel runs, and most did not cause it."""
@@ -130,7 +130,7 @@ class _Retry:
         while not self.is_over and 2 * self.attempt > sampling.attempts:
             assert self.episode is not None
             draw = random.Random(f"{self.run.id}/{self.attempt}/{len(self.episode.history)}")
-            if draw.random() >= sampling.exploration:
+            if draw.random() >= sampling.exploration or not can_explore(self.episode.page):
                 return
             self.explored += 1
             self.take(Completion(explore(self.episode.page, self.episode.history, draw), None, None, 0))

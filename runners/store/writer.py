@@ -88,7 +88,7 @@ class Writer:
         """
 
         def work(transaction: Transaction) -> list[T | Exception]:
-            return [_try(it, transaction) for it in works]
+            return [_try(work, transaction) for work in works]
 
         return self.do(work)
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def play_comparison(
-    ledger: Ledger, parts: Services, design: Design, *, actor: str, reviewer: Reviewer | None, progress: Count
+    ledger: Ledger, services: Services, design: Design, *, actor: str, reviewer: Reviewer | None, progress: Count
 ) -> None:
     """Run the missing pairs of the design, and conclude. A stopped comparison continues from the log."""
     try:
-        compare(ledger, parts, design, actor, reviewer, progress)
+        compare(ledger, services, design, actor, reviewer, progress)
     finally:
         process_new_events(ledger)

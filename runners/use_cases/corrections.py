@@ -86,18 +86,18 @@ class Withdrawal:
     """The source of the latest correction that remains; None without one."""
 
 
-def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, parts: Services | None = None) -> Correction:
+def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, services: Services | None = None) -> Correction:
     """Record a correction. Actions are carried out first, and recorded only if they do the task.
 
-    With ``parts``, its open environments and model are used. Raises ``NotFound``, ``NotPossible``, ``BadCorrection``
+    With ``services``, its open environments and model are used. Raises ``NotFound``, ``NotPossible``, ``BadCorrection``
     for actions that do not do the task, and ``GrokputerError`` where neither demonstration nor retries did it; nothing
     is recorded then.
     """
-    found = require_run(ledger, run)
-    require_ended(found)
-    _check_way(found, way)
-    with nullcontext(parts) if parts is not None else Services(ledger, load_state(ledger)) as services:
-        corrected = _carry_out(ledger, found, way, services, actor)
+    task_run = require_run(ledger, run)
+    require_ended(task_run)
+    _check_way(task_run, way)
+    with nullcontext(services) if services is not None else Services(ledger, load_state(ledger)) as opened:
+        corrected = _carry_out(ledger, task_run, way, opened, actor)
     process_new_events(ledger)
     if corrected is None:
         method = f"none of {way.attempts} attempts" if isinstance(way, Retries) else "the demonstration"
@@ -115,8 +115,8 @@ def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: s
     """
     require_run(ledger, run)
     context, why = ledger.context(actor), ledger.put(reason, "the reason") if reason.strip() else ""
-    found = ledger.write(TaskRun, run, lambda it: it.withdraw_correction(why, context))
-    position = position_of_newest(ledger, found)
+    task_run = ledger.write(TaskRun, run, lambda run: run.withdraw_correction(why, context))
+    position = position_of_newest(ledger, task_run)
     process_new_events(ledger)
     withdrawn = ledger.at(position).event
     assert isinstance(withdrawn, CorrectionWithdrawn)
@@ -134,10 +134,10 @@ def _check_way(run: TaskRun, way: Way) -> None:
         )
 
 
-def _carry_out(ledger: Ledger, run: TaskRun, way: Way, parts: Services, actor: str) -> TaskRun | None:
+def _carry_out(ledger: Ledger, run: TaskRun, way: Way, services: Services, actor: str) -> TaskRun | None:
     assert run.started is not None
     is_recorded = RECORDED in run.started.policy
-    place = None if is_recorded else parts.environment(run.started.environment)
+    place = None if is_recorded else services.environment(run.started.environment)
     if isinstance(way, Answer):
         return correct_by_hand(ledger, run, place, [way.text], actor, first=way.step or 0)
     assert place is not None  # other tasks are of environments of this program
@@ -145,14 +145,14 @@ def _carry_out(ledger: Ledger, run: TaskRun, way: Way, parts: Services, actor: s
         return correct_by_hand(ledger, run, place, way.actions, actor, first=way.first)
     if isinstance(way, Demonstration):
         return correct_by_demonstration(ledger, run, place, actor, first=way.first)
-    return _retry(ledger, run, way, parts, place, actor)
+    return _retry(ledger, run, way, services, place, actor)
 
 
 def _retry(
-    ledger: Ledger, run: TaskRun, way: Retries, parts: Services, place: Environment, actor: str
+    ledger: Ledger, run: TaskRun, way: Retries, services: Services, place: Environment, actor: str
 ) -> TaskRun | None:
     assert run.started is not None
-    parts.prepare(run.started.adapter)
-    training = parts.state.policy.training(run.started.role)
+    services.prepare(run.started.adapter)
+    training = services.state.policy.training(run.started.role)
     sampling = RetryPolicy(run.started.adapter, way.attempts, training.retry_temperature, training.retry_exploration)
-    return next(correct_by_retries(ledger, [(run, 1)], place, parts.model, sampling, actor), None)
+    return next(correct_by_retries(ledger, [(run, 1)], place, services.model, sampling, actor), None)

@@ -68,10 +68,10 @@ def synthesize_examples(
     """
     runs = find_unvaried(ledger, role, limit)
     state = process_new_events(ledger)
-    with Services(ledger, state) as parts:
-        teacher = parts.teacher(state.policy, role)
+    with Services(ledger, state) as services:
+        teacher = services.teacher(state.policy, role)
         if teacher is None:
             raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
-        counts = [vary(ledger, parts, run, teacher, count, actor, say) for run in runs]
+        counts = [vary(ledger, services, run, teacher, count, actor, say) for run in runs]
     process_new_events(ledger)
     return Synthesis(role, teacher.model, sum(counts), sum(map(bool, counts)), len(runs))

@@ -99,7 +99,7 @@ class Status:
     def role(self, name: str) -> RoleStatus:
         """The status of this role. Raises ``NotFound``."""
         require_role(name)
-        return next(it for it in self.roles if it.role == name)
+        return next(role for role in self.roles if role.role == name)
 
 
 @dataclass(frozen=True)

@@ -60,12 +60,12 @@ def rate(
     return Rating(run, position, event.stars, event.step, event.fault, event)
 
 
-def review(ledger: Ledger, parts: Services, run: TaskRun) -> TaskRun:
+def review(ledger: Ledger, services: Services, run: TaskRun) -> TaskRun:
     """Let the reviewer rate the ended run by its reward, and correct a low rating by demonstration; the run after that.
 
     Raises ``NotPossible`` for a task in words, which the reviewer cannot judge.
     """
     assert run.started is not None
-    reviewed = reviewer.review(ledger, run, parts.environment(run.started.environment))
+    reviewed = reviewer.review(ledger, run, services.environment(run.started.environment))
     process_new_events(ledger)
     return reviewed

@@ -130,32 +130,32 @@ class RunRecorder:
 
     def _make(self, runs: Sequence[ProgramRun], state: State) -> list[tuple[TaskRun, bool]]:
         """Each run, and whether it is new; a run that occurs twice is made once."""
-        for name in {it.environment for it in runs}:  # once each, because plug-ins are searched on the disk
+        for name in {run.environment for run in runs}:  # once each, because plug-ins are searched on the disk
             _check_environment(name)
         made: dict[UUID, TaskRun] = {}
         found, actor = [], self._ledger.name_key(self._actor)  # looked up once for the batch
-        raters = {it.rated_by: self._ledger.name_key(it.rated_by) for it in runs if it.rated_by}
-        for it in runs:
-            id = uuid4() if it.id is None else derive_id("recorded", it.environment, it.id)
-            run = made[id] if id in made else TaskRun(id) if it.id is None else self._ledger.get(TaskRun, id)
+        raters = {run.rated_by: self._ledger.name_key(run.rated_by) for run in runs if run.rated_by}
+        for program_run in runs:
+            id = uuid4() if program_run.id is None else derive_id("recorded", program_run.environment, program_run.id)
+            run = made[id] if id in made else TaskRun(id) if program_run.id is None else self._ledger.get(TaskRun, id)
             is_new = run.started is None
             if is_new:
-                _record_run(self._ledger, run, it, state, actor, raters.get(it.rated_by or "", actor))
+                _record_run(self._ledger, run, program_run, state, actor, raters.get(program_run.rated_by or "", actor))
             made[id] = run
             found.append((run, is_new))
         return found
 
 
-def _record_run(ledger: Ledger, run: TaskRun, it: ProgramRun, state: State, actor: str, rater: str) -> None:
+def _record_run(ledger: Ledger, run: TaskRun, recorded: ProgramRun, state: State, actor: str, rater: str) -> None:
     """Record everything that the program says about the run."""
-    arm, adapter = _place(state, require_role(it.role), it.adapter)
+    arm, adapter = _place(state, require_role(recorded.role), recorded.adapter)
     run.start(
-        ledger.context(actor), role=it.role, arm=arm, adapter=adapter, rollout=None, session=it.session, seed=0,
-        environment=it.environment,
-        capabilities=(Capability.QUESTION,), task=ledger.put(it.task, "the task"), base=RECORDED,
+        ledger.context(actor), role=recorded.role, arm=arm, adapter=adapter, rollout=None, session=recorded.session, seed=0,
+        environment=recorded.environment,
+        capabilities=(Capability.QUESTION,), task=ledger.put(recorded.task, "the task"), base=RECORDED,
         policy={RECORDED: True},
     )  # fmt: skip
-    for step in it.steps:
+    for step in recorded.steps:
         run.take_step(
             _after(ledger, run, actor),
             prompt=ledger.put(json.dumps(_messages(step.prompt), ensure_ascii=False), "the prompt"),
@@ -166,17 +166,26 @@ def _record_run(ledger: Ledger, run: TaskRun, it: ProgramRun, state: State, acto
             prompt_tokens=step.prompt_tokens,
             completion_tokens=step.completion_tokens,
         )
-    if it.succeeded:
-        run.succeed(it.duration_ms, 1.0, state.policy, _after(ledger, run, actor))
-    elif it.reason in REASONS:
-        detail = ledger.put(it.detail, "the detail") if it.detail else ""
-        run.fail(FailureReason(it.reason), detail, it.duration_ms, 0.0, state.policy, _after(ledger, run, actor))
+    if recorded.succeeded:
+        run.succeed(recorded.duration_ms, 1.0, state.policy, _after(ledger, run, actor))
+    elif recorded.reason in REASONS:
+        detail = ledger.put(recorded.detail, "the detail") if recorded.detail else ""
+        run.fail(
+            FailureReason(recorded.reason), detail, recorded.duration_ms, 0.0, state.policy, _after(ledger, run, actor)
+        )
     else:
-        raise NotPossible(f"a run cannot fail for {it.reason!r}; it fails for {', '.join(REASONS)}")
-    if it.stars is not None:
-        comment = ledger.put(it.comment, "the comment") if it.comment else None
+        raise NotPossible(f"a run cannot fail for {recorded.reason!r}; it fails for {', '.join(REASONS)}")
+    if recorded.stars is not None:
+        comment = ledger.put(recorded.comment, "the comment") if recorded.comment else None
         context = _after(ledger, run, rater)
-        run.rate(check_stars(it.stars), "human", keep_issues(ledger, it.issues), comment, context, step=it.fault_step)
+        run.rate(
+            check_stars(recorded.stars),
+            "human",
+            keep_issues(ledger, recorded.issues),
+            comment,
+            context,
+            step=recorded.fault_step,
+        )
 
 
 def _place(state: State, role: str, adapter: str | None) -> tuple[Arm, str | None]:
@@ -205,7 +214,7 @@ def _messages(prompt: str | Sequence[Message]) -> list[dict[str, str]]:
     """The prompt as a conversation. Raises ``NotPossible`` for any other form."""
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
-    rows = [dict(it) for it in prompt if isinstance(it, Mapping)]
+    rows = [dict(message) for message in prompt if isinstance(message, Mapping)]
     if len(rows) < len(prompt) or not all(isinstance(row.get(key), str) for row in rows for key in ("role", "content")):
         raise NotPossible("a prompt is a text, or a list of messages that each have a role and a text as content")
     return [{"role": str(row["role"]), "content": str(row["content"])} for row in rows]

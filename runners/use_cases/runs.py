@@ -107,7 +107,7 @@ def end_lost_runs(ledger: Ledger) -> tuple[State, list[TaskRun]]:
 
 def run_tasks(
     ledger: Ledger,
-    parts: Services,
+    services: Services,
     request: TaskRequest,
     pinned: Route | None,
     *,
@@ -121,15 +121,15 @@ def run_tasks(
     """
     from ..agent.runner import Task, TaskRunner
 
-    parts.environment(request.environment).check_task(request.task)  # before a model is loaded
-    runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, actor, on_step)
+    services.environment(request.environment).check_task(request.task)  # before a model is loaded
+    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, actor, on_step)
     for seed in request.seeds:
         on_start(seed)
         task = Task(request.environment, request.task, seed, request.role, request.session)
-        place = parts.environment(request.environment)
+        place = services.environment(request.environment)
         if request.as_of is None:  # loading takes time, and the traffic may change meanwhile
-            parts.state = process_new_events(ledger, parts.state)
-        run = runner.run(task, place, parts.state, pinned=pinned)
+            services.state = process_new_events(ledger, services.state)
+        run = runner.run(task, place, services.state, pinned=pinned)
         process_new_events(ledger)
         yield run
 

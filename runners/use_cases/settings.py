@@ -38,7 +38,7 @@ class SettingChange:
 
 
 def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", actor: str) -> SettingChange:
-    """Set the key from now on. The value may be text, as a person types it.
+    """Set the key. The value may be text, as a person types it.
 
     What the value names is looked for: a model, an endpoint, a template. That takes two seconds at most. Raises
     ``BadSetting``, also for what is not there; where that cannot be known now, the change carries a warning.
@@ -47,13 +47,16 @@ def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", ac
     document = _read_document(ledger, key, value)
     value = value if document is None else document
     typed = check_setting(key, value)
-    check_part(key, typed)
+    check_part(key, typed, ledger.path)
     warning = ""
     if is_choice(key):
         policy = Policy({**load_state(ledger).policy.changed, key: typed})
         warning = check_choice(key, policy, _reader(ledger, document))
     change = _decide(
-        ledger, key, actor, lambda it, context: it.change(key, value, _keep(ledger, reason), context, document)
+        ledger,
+        key,
+        actor,
+        lambda settings, context: settings.change(key, value, _keep(ledger, reason), context, document),
     )
     return replace(change, warning=warning)
 
@@ -79,13 +82,13 @@ def _reader(ledger: Ledger, document: str | None) -> Callable[[str], str | None]
 
 def unset_setting(ledger: Ledger, key: str, *, reason: str = "", actor: str) -> SettingChange:
     """Remove the key's value, so that the default applies, or for one role the value for all. Raises ``BadSetting``."""
-    return _decide(ledger, key, actor, lambda it, context: it.unset(key, _keep(ledger, reason), context))
+    return _decide(ledger, key, actor, lambda policy, context: policy.unset(key, _keep(ledger, reason), context))
 
 
 def _decide(ledger: Ledger, key: str, actor: str, decide: Callable[[Settings, Any], None]) -> SettingChange:
     key = current_key(key)
     before, context = process_new_events(ledger), ledger.context(actor)
-    _, position = store_decision(ledger, Settings, SETTINGS_ID, lambda it: decide(it, context))
+    _, position = store_decision(ledger, Settings, SETTINGS_ID, lambda policy: decide(policy, context))
     after = process_new_events(ledger)
     kept = _rollouts_that_keep(after, key) if position is not None else ()
     return SettingChange(key, _value(before, key), _value(after, key), position, kept)

@@ -35,6 +35,8 @@ def request_training(ledger: Ledger, role: str, *, reason: str, actor: str) -> R
     """
     open_cycle(ledger, require_role(role), ledger.put(reason, "the reason"), actor)
     process_new_events(ledger)
-    opened = next(it for it in reversed(ledger.history(role_id(role))) if isinstance(it.event, CycleOpened))
+    opened = next(
+        recorded for recorded in reversed(ledger.history(role_id(role))) if isinstance(recorded.event, CycleOpened)
+    )
     assert isinstance(opened.event, CycleOpened)
     return RequestedTraining(role, training_id(opened.event.reference), opened.position, opened.event.adapter)

@@ -17,15 +17,19 @@ from ...domain.settings.keys import role_of, without_role
 from ...domain.settings.settings import BadSetting, Policy
 from .asking import Availability
 from .availability import check_base, check_endpoint
+from .environments import OWN
 from .models import ENDPOINT, LOCAL, Content, backend_names, base_of
 from .registries import registry_names
+from .task_folders import SETTING, check_task_folders
 
 PARTS = {"model.backend": backend_names, "weights.registry": registry_names}
 """The settings that name an implementation, each with the installed names."""
 
 
-def check_part(key: str, value: object) -> None:
-    """Refuse the name of an implementation that is not installed. Raises ``BadSetting``."""
+def check_part(key: str, value: object, log: Path) -> None:
+    """Refuse an implementation that is not installed, and a folder of tasks that is not there. Raises ``BadSetting``."""
+    if key == SETTING:
+        check_task_folders(value, log, OWN)
     if key in PARTS and value not in (names := PARTS[key]()):
         raise BadSetting(
             f"{key} cannot be {value!r}; there are {', '.join(names)} here; install the package that adds it"

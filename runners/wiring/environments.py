@@ -1,15 +1,18 @@
-"""The registry of environments: the program's own and those of plug-ins, by name."""
+"""The registry of environments: the program's own, folders of tasks, and those of plug-ins, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
-from ...domain.errors import BadPlugin, EnvironmentUnavailable
+from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError
 from ...domain.events import Capability
 from ...domain.ports import Environment
-from ..environments.names import CHAT, MINIWOB
+from ..environments.names import CHAT, MINIWOB, SHELL
 from .extras import require
 from .plugins import find_plugin, list_plugins
+from .task_folders import find_task_folder, name_of
 
 
 def _open_chat() -> Environment:
@@ -25,22 +28,34 @@ def _open_miniwob() -> Environment:
     return MiniWob()
 
 
-OWN: dict[str, Callable[[], Environment]] = {CHAT: _open_chat, MINIWOB: _open_miniwob}
-"""The program's own environments. No plug-in can replace one."""
+def _open_shell() -> Environment:
+    from ..environments.shell.environment import Shell
+    from ..environments.shell.families import OWN as FAMILIES
+
+    return Shell(FAMILIES)
 
 
-def environment_names() -> list[str]:
-    """The names of all environments that are installed, sorted."""
-    return sorted({*OWN, *(plugin.name for plugin in list_plugins("environment"))})
+OWN: dict[str, Callable[[], Environment]] = {CHAT: _open_chat, MINIWOB: _open_miniwob, SHELL: _open_shell}
+"""The program's own environments. No plug-in and no folder can replace one."""
+
+NO_FOLDERS: Mapping[str, Path] = {}
 
 
-def open_environment(name: str) -> Environment:
+def environment_names(folders: Mapping[str, Path] = NO_FOLDERS) -> list[str]:
+    """The names of all environments that are installed, and of the folders of tasks, sorted."""
+    return sorted({*OWN, *folders, *(plugin.name for plugin in list_plugins("environment"))})
+
+
+def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS) -> Environment:
     """The named environment; its resources, such as a browser, start at first use.
 
-    Raises ``EnvironmentUnavailable`` for an unknown name, and for a plug-in that cannot be loaded.
+    ``folders`` are the folders of tasks in the settings; another folder is named by its path. Raises
+    ``EnvironmentUnavailable`` for an unknown name, and for a plug-in that cannot be loaded.
     """
     if name in OWN:
         return OWN[name]()
+    if name in folders:
+        return _open_folder(folders[name])
     try:
         plugin = find_plugin("environment", name)
         if plugin is not None:
@@ -53,9 +68,51 @@ def open_environment(name: str) -> Environment:
             return environment
     except BadPlugin as error:
         raise EnvironmentUnavailable(str(error)) from error
-    raise EnvironmentUnavailable(f"{name!r} is not an environment; there are {', '.join(environment_names())}")
+    if (folder := find_task_folder(name, folders)) is not None:
+        return _open_folder(folder)
+    raise EnvironmentUnavailable(
+        f"{name!r} is not an environment and not a folder of tasks here; there are {', '.join(environment_names(folders))}"
+    )
 
 
-def guess_environment(task: str) -> str:
-    """The environment of a task without a named one: text with spaces is a question."""
-    return CHAT if any(letter.isspace() for letter in task) else MINIWOB
+def _open_folder(folder: Path) -> Environment:
+    from ..environments.shell.environment import Shell
+    from ..environments.shell.folder import TaskFolder
+
+    return Shell(TaskFolder(folder))
+
+
+def locate_task(task: str, folders: Mapping[str, Path] = NO_FOLDERS) -> tuple[str, str]:
+    """The environment and the task that are meant, where no environment is named.
+
+    Text with spaces is a question; ``NAME/task`` names an environment or a folder of tasks. Otherwise it is the first of the
+    program's environments that has the task, or the one with the task that is called most like it.
+    """
+    if any(letter.isspace() for letter in task):
+        return CHAT, task
+    place, slash, name = task.rpartition("/")
+    if slash and name:
+        place = name_of(place, folders)
+        if place in environment_names(folders) or find_task_folder(place, folders) is not None:
+            return place, name
+    tasks = {place: known for place, known in list_tasks(OWN).items() if known}
+    has_it = next((place for place, known in tasks.items() if task in known), None)
+    if has_it is not None:
+        return has_it, task
+    close = difflib.get_close_matches(task, [it for known in tasks.values() for it in known], n=1)
+    return next((place for place, known in tasks.items() if close and close[0] in known), MINIWOB), task
+
+
+def list_tasks(
+    names: Iterable[str],
+    folders: Mapping[str, Path] = NO_FOLDERS,
+    on_fault: Callable[[str, GrokputerError], None] = lambda name, error: None,
+) -> dict[str, Sequence[str]]:
+    """The tasks of these environments by name; ``on_fault`` is told which one cannot be had here, and why."""
+    found: dict[str, Sequence[str]] = {}
+    for name in names:
+        try:
+            found[name] = open_environment(name, folders).tasks()
+        except GrokputerError as error:
+            on_fault(name, error)
+    return found

@@ -19,6 +19,7 @@ EXTRAS = {
     "data": ("datasets", "pyarrow", "toon_format"),
     "endpoint": ("openai",),
     "browser": ("miniwob",),
+    "shell": ("sandlock",),
     "bench": ("matplotlib", "plotext"),
 }
 """Each extra and its top-level modules; as in ``pyproject.toml``."""

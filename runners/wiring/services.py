@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -18,12 +19,13 @@ from ...domain.settings.settings import Policy
 from ...projections.explain.sentences import say_names
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-from .environments import open_environment
+from .environments import locate_task, open_environment
 from .extras import require
 from .models import Say, label_base, open_model
 from .models import base_of as base_of
 from .models import prepare_base as prepare_base
 from .registries import open_registry
+from .task_folders import task_folders
 
 if TYPE_CHECKING:
     from ...adapters.serving.base_model import Base
@@ -101,8 +103,17 @@ class Services:
     def environment(self, name: str) -> Environment:
         """The named environment, started at first use. Raises ``EnvironmentUnavailable`` for an unknown name."""
         if name not in self._environments:
-            self._environments[name] = open_environment(name)
+            self._environments[name] = open_environment(name, self.task_folders)
         return self._environments[name]
+
+    @property
+    def task_folders(self) -> dict[str, Path]:
+        """The folders of tasks in the settings, by their names."""
+        return task_folders(self.state.policy, self.ledger.path)
+
+    def locate(self, task: str) -> tuple[str, str]:
+        """The environment and the task that are meant where no environment is named; see ``locate_task``."""
+        return locate_task(task, self.task_folders)
 
     def prepare(self, adapter: str | None) -> None:
         """Load the adapter, with its weights verified; None is the base, which needs nothing.

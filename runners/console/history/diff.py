@@ -17,8 +17,8 @@ Moment = Annotated[str, typer.Argument(metavar="POSITION|TIME", help="A position
 def diff(earlier: Moment, later: Moment, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """Show what changed between two positions or times.
 
-    Settings, traffic, rollouts, adapters, trainings, means and counts that are not what they were, and how many events of
-    each kind did it. The moments may come in either order. A time stands for the last event that is not later, as in
+    Settings, traffic, rollouts, adapters, trainings, means and counts that differ, and the number of events of
+    each kind between them. The moments may come in either order. A time stands for the last event that is not later, as in
     'grokputer at'.
 
     \b
@@ -42,5 +42,5 @@ def diff(earlier: Moment, later: Moment, db: Db = DEFAULT_DB, as_json: AsJson = 
     if events:
         print_line(", ".join(f"{count} {topic}" for topic, count in events.most_common()))
     columns = (Column("what", wraps=12), Column("before", wraps=12), Column("after", wraps=12))
-    print_table(columns, ((it.what, it.before, it.after) for it in changes), "nothing that counts")
+    print_table(columns, ((change.what, change.before, change.after) for change in changes), "no differences")
     suggest(f"log --after {first} --limit 20", db)

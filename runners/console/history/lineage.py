@@ -1,4 +1,4 @@
-"""Lineage: from an example or a run to every adapter that was trained on it, and from an adapter back to both."""
+"""Lineage: from an example or a run to every adapter that was trained on it, and from an adapter to its examples and runs."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def lineage(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Say which adapters were trained on a run or an example, or what an adapter was trained on.
+    """Show which adapters were trained on a run or an example, or what an adapter was trained on.
 
-    An adapter that went on from another's weights counts as trained on what that one was. An example is named by its hash, or
-    by its task instance, as in the manifest that 'grokputer dataset export' writes.
+    An adapter that continues from another's weights counts as trained on the other's data too. An example is named by its
+    hash, or by its task instance, as in the manifest that 'grokputer dataset export' writes.
 
     \b
     Examples:
@@ -47,8 +47,8 @@ def lineage(
 
     log = open_log(db)
     datasets = read_datasets(log)
-    if name in (it.adapter for it in datasets):
-        taught = next(it for it in datasets if it.adapter == name)
+    if name in (dataset.adapter for dataset in datasets):
+        taught = next(dataset for dataset in datasets if dataset.adapter == name)
         document = {"adapter": name, "role": taught.role, "training": taught.training}
         nodes, title = trace_back(log, datasets, name), f"{name}, an adapter for role {taught.role}, was trained on"
     else:
@@ -67,24 +67,24 @@ def lineage(
 
 
 def _forward(log: Log, datasets: list[TrainingUse], name: str) -> tuple[dict[str, Any], list[Node]]:
-    """What was named, as ``{kind: id}``, and the trainings that it was in. Raises ``NotFound``."""
+    """The named item as ``{kind: id}``, and the trainings that used it. Raises ``NotFound``."""
     from ....projections.explain.lineage import trace_corrections
     from ....projections.explain.provenance import find_examples, has_instance, trace_forward
 
     if has_instance(datasets, name):
         return {"instance": name}, trace_forward(datasets, lambda row: row.get("instance") == name)
-    found = [("run", id) for id in log.ids_like(name, "TaskStarted")]
-    found += [("example", hash) for hash in sorted(find_examples(datasets, name))]
-    if len(found) > 1:
+    candidates = [("run", id) for id in log.ids_like(name, "TaskStarted")]
+    candidates += [("example", hash) for hash in sorted(find_examples(datasets, name))]
+    if len(candidates) > 1:
         shown = len(name.removeprefix("sha256:")) + 6
-        candidates = ", ".join(f"{kind} {id.removeprefix('sha256:')[:shown]}" for kind, id in found[:5])
-        raise NotFound(f"more than one run or example begins with {name!r}: {candidates}; give more of it")
-    if not found:
+        listed = ", ".join(f"{kind} {id.removeprefix('sha256:')[:shown]}" for kind, id in candidates[:5])
+        raise NotFound(f"more than one run or example begins with {name!r}: {listed}; give more of it")
+    if not candidates:
         raise NotFound(
-            f"{name!r} is no adapter, no task instance of a dataset, and no run or example begins so "
+            f"{name!r} is not an adapter or a task instance of a dataset, and no run or example begins with it "
             "(four characters or more); see 'grokputer adapters' or 'runs'; examples are in the manifest of 'dataset export'"
         )
-    [(kind, id)] = found
+    [(kind, id)] = candidates
     key = "run" if kind == "run" else "hash"
     nodes = trace_forward(datasets, lambda row: row.get(key) == id)
     if kind == "run":

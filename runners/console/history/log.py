@@ -1,4 +1,4 @@
-"""The log itself: its events as they stand, each with the position of the event that led to it; written out, and read in."""
+"""The log itself: its events, each with the position of the event that caused it; exported and imported."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 REMEMBERED = 10_000
-"""Positions of events that were just read; chosen: memory stays small however long the log is."""
+"""Positions of events read before that are kept; chosen: memory stays small however long the log is."""
 
 SHOWN_BEFORE = 10
-"""Events shown before those that are followed, as ``tail -f`` has it."""
+"""Events that are printed before those that are followed, as by ``tail -f``."""
 
 LOOK_S = 60.0
-"""Seconds between two looks without a sign of anything new; chosen: there is always a sign."""
+"""Seconds after which the log is read without a sign of new events; chosen: there is always a sign."""
 
 log = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
@@ -48,12 +48,12 @@ def list_events(
     ] = None,
     event: Annotated[
         list[str] | None,
-        typer.Option(help="Only events of this name; may be given again.", autocompletion=offer_events),
+        typer.Option(help="Only events of this name; may be repeated.", autocompletion=offer_events),
     ] = None,
-    id: Annotated[str, typer.Option(metavar="PREFIX", help="Only events of aggregates whose id begins so.")] = "",
+    id: Annotated[str, typer.Option(metavar="PREFIX", help="Only events of aggregates whose id begins with it.")] = "",
     db: Db = DEFAULT_DB,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
-    follow: Annotated[bool, typer.Option(help="Go on with what is written from now on, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option(help="Continue with new events, until Ctrl-C.")] = False,
 ) -> None:
     """Print the log, event by event; export it, or import one.
 
@@ -99,14 +99,14 @@ def list_events(
 @log.command()
 def export(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Where to write it; it must not be there yet. - is stdout.")
+        str, typer.Argument(metavar="FILE", help="Where to write it; the file must not exist. - is stdout.")
     ],
     db: Db = DEFAULT_DB,
 ) -> None:
     """Write the whole log as JSON Lines: its events as they are stored, and the texts they point to.
 
-    What is written is the log at one moment; others may go on writing. Adapter weights are no part of it: 'grokputer backup'
-    takes them too.
+    The file holds the log at one moment; others may write meanwhile. Adapter weights are not in it: 'grokputer backup'
+    copies them too.
 
     \b
     Examples:
@@ -131,7 +131,7 @@ def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="What 'log export' wrote. - is stdin.")],
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Make a log of an exported one: the same events at the same positions, to the byte, all of them or none.
+    """Create a log from an exported one: the same events at the same positions, to the byte, all of them or none.
 
     The log must be new or empty. Each event is decoded and each text is checked by its hash before anything is kept.
 
@@ -156,7 +156,7 @@ def import_(
 
 @contextmanager
 def _removing_if_new(db: Path) -> Iterator[None]:
-    """Where the block fails, the log that it began is removed again; one that was there stays."""
+    """Remove the log again if the block created it and fails; a log that existed before stays."""
     from ...store.locks import lock_of
 
     is_new = not db.exists()
@@ -182,28 +182,34 @@ def _select(
 ) -> Iterable[Recorded]:
     if limit is not None and after is None:
         return opened.newest(limit, topics, prefix)
-    found = (it for it in opened.read((after or 0) + 1, None, topics) if it.event.originator_id.hex.startswith(prefix))
-    return islice(found, None if limit is None else min(limit, sys.maxsize))
+    events = (
+        recorded
+        for recorded in opened.read((after or 0) + 1, None, topics)
+        if recorded.event.originator_id.hex.startswith(prefix)
+    )
+    return islice(events, None if limit is None else min(limit, sys.maxsize))
 
 
 def _follow(
     opened: Log, topics: tuple[str, ...], prefix: str, after: int | None, limit: int | None
 ) -> Iterator[Recorded]:
-    """The last few events or those after the position, then each as it is written, until there were as many as wanted."""
+    """The last few events or those after the position, then each new one, up to the limit."""
     from ...store.tail import Watch
 
     if after is None:
         last = opened.position
-        yield from (it for it in opened.newest(limit or SHOWN_BEFORE, topics, prefix) if it.position <= last)
+        yield from (
+            recorded for recorded in opened.newest(limit or SHOWN_BEFORE, topics, prefix) if recorded.position <= last
+        )
         limit = None
     else:
         last = after
     with closing(Watch(opened)) as watch:
         while True:
             end = opened.position
-            for it in opened.read(last + 1, end, topics):
-                if it.event.originator_id.hex.startswith(prefix):
-                    yield it
+            for new in opened.read(last + 1, end, topics):
+                if new.event.originator_id.hex.startswith(prefix):
+                    yield new
                     limit = None if limit is None else limit - 1
                 if limit == 0:
                     return
@@ -212,7 +218,7 @@ def _follow(
 
 
 def _entries(opened: Log, events: Iterable[Recorded]) -> Iterator[dict[str, Any]]:
-    """The events as they are printed. A cause is mostly shortly before, so it was just read and need not be looked up."""
+    """The events as they are printed. A cause is mostly shortly before its effect, so it was just read and is not looked up."""
     positions: OrderedDict[str, int | None] = OrderedDict()
     for recorded in map(opened.reveal, events):
         cause = recorded.event.caused_by

@@ -1,4 +1,4 @@
-"""Proof: that the log is whole and as it was written, and of one event for somebody who does not have the log."""
+"""Proofs: that the log is complete and unchanged, and of one event for a reader who does not have the log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def verify(
     head: Annotated[
         list[str] | None,
-        typer.Option(metavar="SIZE:ROOT", help="A head that was kept elsewhere; may be given again."),
+        typer.Option(metavar="SIZE:ROOT", help="A head that was kept elsewhere; may be repeated."),
     ] = None,
     proof: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Check this proof of one event instead; needs no log.")
@@ -29,12 +29,12 @@ def verify(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Check that no event was edited, deleted, inserted, moved or cut off, that every text is what was kept, and the views.
+    """Check that no event was edited, deleted, inserted, moved or cut off, that every text is unchanged, and the views.
 
-    Prints the log's head: its size and a hash that stands for all of it. Kept where nobody who can write to the log can
-    write, it proves later that everything up to then is as it was. Views are the SQL tables and the kept states, which follow
-    from the events: those that were edited are named, and 'grokputer replay' mends them. Exits with 1, and names the first
-    bad position or the view, when something is not as it was.
+    Prints the log's head: its size and a hash over all of it. Keep it where the people who can write to the log cannot
+    write: it proves later that everything up to then is unchanged. Views are the SQL tables and the saved states, which
+    follow from the events: edited ones are named, and 'grokputer replay' rebuilds them. Exits with 1, and names the first
+    bad position or the view, when something was changed.
 
     \b
     Examples:
@@ -51,21 +51,27 @@ def verify(
         _check_proof(proof, heads, as_json)
         return
     log = open_log(db)
-    found = check(log, heads)
-    edited = [view for view, same in compare_views(log).items() if not same] if found.fault is None else []
-    fault = {"position": found.fault.position, "reason": found.fault.reason} if found.fault else None
+    result = check(log, heads)
+    edited = [view for view, same in compare_views(log).items() if not same] if result.fault is None else []
+    fault = {"position": result.fault.position, "reason": result.fault.reason} if result.fault else None
     if as_json:
         print_json(
-            {"events": found.head.size, "head": str(found.head), "texts": found.texts, "fault": fault, "edited": edited}
+            {
+                "events": result.head.size,
+                "head": str(result.head),
+                "texts": result.texts,
+                "fault": fault,
+                "edited": edited,
+            }
         )
-    elif found.fault is None:
-        print_line(f"{found.head.size} events and {found.texts} texts, all as they were written")
-        print_line(f"head {found.head}")
+    elif result.fault is None:
+        print_line(f"{result.head.size} events and {result.texts} texts, all as they were written")
+        print_line(f"head {result.head}")
         for view in edited:
-            print_line(f"view {view} is not what follows from the events: it was edited; 'grokputer replay' mends it")
+            print_line(f"view {view} does not follow from the events: it was edited; 'grokputer replay' rebuilds it")
     else:
-        print_line(found.fault)
-    if found.fault is not None or edited:
+        print_line(result.fault)
+    if result.fault is not None or edited:
         raise typer.Exit(1)
     if not as_json:
         suggest("replay --decisions", db)
@@ -77,13 +83,13 @@ def prove(
         Path | None, typer.Option(metavar="FILE", help="Write the proof here instead of printing it.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=1, help="Prove it for the head of so many events; default: all there are.")
+        int | None, typer.Option(min=1, help="Prove it for the head of this many events; default: of all.")
     ] = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Export the proof that an event stands where it does, for somebody who has a head but not the log.
+    """Export the proof that an event is at its position, for a reader who has a head but not the log.
 
-    The proof holds the event and some twenty hashes, however long the log is; nothing else of the log can be learnt from it.
+    The proof holds the event and some twenty hashes, however long the log is, and nothing else of the log.
     'docs/proofs.md' has its form, and a script of 40 lines that checks it with Python alone.
 
     \b
@@ -120,4 +126,4 @@ def _check_proof(path: Path, heads: Sequence[Head], as_json: bool) -> None:
     print_line(f"event {proof.position}, {proof.topic}, is in the log with the head {proof.head}")
     print_line(proof.state)
     if not heads:
-        print_line("hold the head against one that you trust, with --head")
+        print_line("compare the head with one that you trust: give that with --head")

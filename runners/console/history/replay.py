@@ -1,4 +1,4 @@
-"""Replay: everything computed from the log once more, and held against what is saved; every decision made once more."""
+"""Replay: compute everything from the log again and compare it with what is saved, or make every decision again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...store.log import Log
 
 SHOWN = 10
-"""Decisions that came out otherwise that are shown one by one."""
+"""Decisions with another result that are printed one by one."""
 
 
 def replay(
@@ -27,9 +27,10 @@ def replay(
 ) -> None:
     """Rebuild every view from the log alone, or make every decision again.
 
-    Says for each whether it is equal to the bit; exits with 1 when one differs. Decisions are breaches, trainings asked for,
-    datasets, gates, the arms of runs, looks at a canary, promotions, roll backs, comparisons and alerts; what people decided
-    stands as it is. A decision that rests on erased words cannot be made again: it is named, and is no difference.
+    Prints for each whether it is equal to the bit; exits with 1 when one differs. Decisions are breaches, requested trainings,
+    datasets, gates, the arms of runs, looks at a canary, promotions, rollbacks, comparisons and alerts; the decisions of
+    people are left as they are. A decision that rests on erased words cannot be made again: it is listed, and does not count
+    as a difference.
 
     \b
     Examples:
@@ -44,15 +45,15 @@ def replay(
     if decisions:
         _decide_again(open_log(db), as_json)
         return
-    found = rebuild(open_log(db), ReplayProgress(Console(stderr=True)))
-    if found.unwritable is not None:
-        say(f"the views were compared as they stand: {found.unwritable}")
+    result = rebuild(open_log(db), ReplayProgress(Console(stderr=True)))
+    if result.unwritable is not None:
+        say(f"the views were compared as they stand: {result.unwritable}")
     if as_json:
-        print_json({"events": found.events, "is_equal": found.is_equal, "equal": found.equal})
+        print_json({"events": result.events, "is_equal": result.is_equal, "equal": result.equal})
     else:
-        print_line(f"{found.events} events replayed")
-        print_table(("view", "result"), ((view, "equal" if same else "differs") for view, same in found.equal.items()))
-    if not found.is_equal:
+        print_line(f"{result.events} events replayed")
+        print_table(("view", "result"), ((view, "equal" if same else "differs") for view, same in result.equal.items()))
+    if not result.is_equal:
         raise typer.Exit(1)
     if not as_json:
         suggest("verify", db)
@@ -75,19 +76,21 @@ def _decide_again(log: Log, as_json: bool) -> None:
         kinds = {kind: {"made": made, "equal": equal} for kind, (made, equal) in sorted(counts.items())}
         document: dict[str, Any] = {"decisions": total, "is_equal": not different, "kinds": kinds}
         document["different"] = [
-            {name: vars(it)[name] for name in ("position", "kind", "difference")} for it in different
+            {name: vars(decision)[name] for name in ("position", "kind", "difference")} for decision in different
         ]
-        document["erased"] = [{name: vars(it)[name] for name in ("position", "kind", "erased_at")} for it in erased]
+        document["erased"] = [
+            {name: vars(decision)[name] for name in ("position", "kind", "erased_at")} for decision in erased
+        ]
         print_json(document)
     else:
         print_line(f"{total} decisions made again, {total - len(different) - len(erased)} of them equal to the bit")
         rows = ((kind, made, equal) for kind, (made, equal) in sorted(counts.items()))
         print_table(("decision", "made", "equal"), rows, "no decisions yet; 'grokputer run' and 'rate' lead to some")
-        _print_some([f"at {it.position}, {it.kind}: {it.difference}" for it in different])
+        _print_some([f"at {decision.position}, {decision.kind}: {decision.difference}" for decision in different])
         _print_some(
             [
-                f"at {it.position}, {it.kind}: it rests on words that were erased at {it.erased_at}, so it cannot be made again"
-                for it in erased
+                f"at {decision.position}, {decision.kind}: cannot be made again: words were erased at {decision.erased_at}"
+                for decision in erased
             ]
         )
     if different:

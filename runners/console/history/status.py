@@ -1,4 +1,4 @@
-"""How things stand: now, and as they were at any moment."""
+"""The state of the roles: now, and at any earlier moment."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 SHOWN = 5
-"""Alerts that the status shows; chosen: what fits under the roles."""
+"""Alerts that the status shows; chosen: as many as fit under the roles."""
 
 
 def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Show how each role stands.
+    """Show the state of each role.
 
-    The live adapter, the mean of its ratings, the canary, the cycle in flight, how the runs went, and the newest alerts
-    that nothing has dealt with yet.
+    The live adapter, the mean of its ratings, the canary, the cycle in progress, how many runs succeeded, and the newest
+    alerts that are open.
 
     \b
     Examples:
@@ -77,11 +77,11 @@ def at(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Show how things stood at a position or time.
+    """Show the state at a position or time.
 
     Adapters, traffic, settings and metrics, from the log. A time without a zone is local; a date is its first moment.
-    A time stands for the last event in the log that is not later. Where the clock was set back, or runs were played side by
-    side, some of the events before that one may be later than the time.
+    A time stands for the last event in the log that is not later. Where the clock was set back, or runs were played at the
+    same time, some of the events before that one may be later than the time.
 
     \b
     Examples:
@@ -108,6 +108,8 @@ def at(
         print_json(document)
         return
     print_line(f"at position {position}, {show_time(time)}")
+    _print_waits(roles)
+    print_line()
     _print_roles(roles)
     _print_imported(roles)
     print_adapters(state)
@@ -117,7 +119,7 @@ def at(
 
 
 def _next_step(roles: Sequence[RoleSummary]) -> str:
-    """What moves the first role that waits: its worker, a person's decision, or ratings."""
+    """The command that moves the first waiting role on: by its worker, a person's decision, or ratings."""
     begun = [role for role in roles if role.has_begun or role.runs]
     if not begun:
         return "run click-button"
@@ -152,7 +154,7 @@ def _print_roles(roles: Sequence[RoleSummary]) -> None:
 
 
 def _print_waits(roles: Sequence[RoleSummary]) -> None:
-    """What each role that has anything waits for, and what its mean leaves out."""
+    """Print what each role with runs waits for, and what its mean leaves out."""
     begun = [role for role in roles if role.has_begun or role.runs]
     for role in begun:
         print_line(f"{role.role} waits for {role.waits_for.message}")
@@ -163,7 +165,7 @@ def _print_waits(roles: Sequence[RoleSummary]) -> None:
 
 
 def _print_imported(roles: Sequence[RoleSummary]) -> None:
-    """Whether the imported sessions count, and what they lack, a line for each role that has some."""
+    """Print whether the imported sessions count and what they lack, one line for each role that has some."""
     for role in roles:
         if role.imported is not None:
             print_line(describe_imported(role.role, role.imported))
@@ -187,7 +189,7 @@ def _row(role: RoleSummary) -> tuple[Any, ...]:
     )
 
 
-def _print_metrics(found: list[dict[str, Any]]) -> None:
+def _print_metrics(metrics: list[dict[str, Any]]) -> None:
     columns = (
         *("role", "adapter", "arm", "runs", "success"),
         Column("steps", rank=2),
@@ -196,7 +198,8 @@ def _print_metrics(found: list[dict[str, Any]]) -> None:
         Column("corrections", rank=1),
     )
     names = ("role", "adapter", "arm", "runs", "success", "mean_steps", "mean_ms", "ratings", "corrections")
-    rows = ([row[name] for name in names] for row in found)
+    shown = ({**row, "success": show_share(row["success"])} for row in metrics)
+    rows = ([row[name] for name in names] for row in shown)
     print_table(columns, rows, "no runs")
 
 
@@ -225,14 +228,14 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 
 
 def _with_cost(state: State, adapter: Adapter) -> dict[str, Any]:
-    """The adapter as the registry has it, with what its training took and cost, JSON-plain."""
+    """The adapter as the registry has it, with what its training took and cost."""
     fields, training = adapter.to_json(), state.registry.trainings[adapter.training].to_json()
     took = {key: training[key] for key in ("duration_s", "peak_memory_bytes", "cost")}
     return {"adapter": fields.pop("name"), **fields, **took}
 
 
 def print_adapters(state: State, gone: Collection[str] = ()) -> None:
-    """The table of adapters as of the state; the weights of those that are ``gone`` are not in their folder."""
+    """Print the table of adapters as of the state; the weights of those in ``gone`` are not in their folder."""
     trainings = state.registry.trainings
 
     def row(adapter: Adapter) -> tuple[Any, ...]:
@@ -247,7 +250,7 @@ def print_adapters(state: State, gone: Collection[str] = ()) -> None:
             None if training.duration_s is None else show_duration(training.duration_s),
             training.cost and training.cost.price,
             rated.count,
-            rated.mean,
+            None if rated.mean is None else f"{rated.mean:.2f}",
             adapter.parent,
             adapter.lineage,
             adapter.gate and adapter.gate.reason,

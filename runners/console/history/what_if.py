@@ -1,4 +1,4 @@
-"""What-if: where breaches and verdicts would have fallen under other settings, beside what did happen."""
+"""What-if: the breaches and verdicts that other settings would have led to, beside the recorded ones."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..rendering import Column, as_time, print_json, print_line, print_table
 if TYPE_CHECKING:
     from ....projections.explain.what_if import Moment
 
-ALONE = "people decide by no rule, and a rule may have changed since"
-"""Why a decision may be recorded and not imagined, or imagined and not recorded, though no setting is another."""
+ALONE = "people's decisions follow no rule, and a rule may have changed since"
+"""Why a decision may be only recorded, or only imagined, though no setting differs."""
 
 RULES = {
     "sequential": {"rating.rule": "sequential", "canary.rule": "sequential"},
@@ -29,21 +29,21 @@ RULES = {
 
 
 def what_if(
-    window: Annotated[int | None, typer.Option(help="Ratings the rolling mean looks at.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Mean stars under which a role is to be improved.")] = None,
-    minimum: Annotated[int | None, typer.Option(help="Ratings under which the rolling mean says nothing.")] = None,
+    window: Annotated[int | None, typer.Option(help="Ratings in the rolling mean.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Mean stars below which a role is improved.")] = None,
+    minimum: Annotated[int | None, typer.Option(help="Ratings below which the rolling mean decides nothing.")] = None,
     rule: Annotated[str | None, typer.Option(help="sequential, threshold, or relative (for the canary alone).")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; may be given again.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; may be repeated.")
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Fold the recorded history under other settings.
+    """Compute the recorded history under other settings.
 
     Shows the breaches and the ends of canaries as they were and as they would have been. Runs, ratings, trainings and shares
-    stay as they are recorded; nothing is written. Without another setting it makes the recorded decisions once more: what is
-    recorded and imagined alike stands in one row, and what a person decided is named as such.
+    stay as they are recorded; nothing is written. Without other settings it makes the recorded decisions again: a decision that
+    is both recorded and imagined is one row, and a person's decision is marked as such.
 
     \b
     Examples:
@@ -56,14 +56,16 @@ def what_if(
     log = open_log(db)
     breaches = log.read(1, None, (RatingThresholdBreached.TOPIC,))
     imagination = WhatIf(changed, {recorded.event.caused_by: recorded.position for recorded in breaches})
-    moments = [it for recorded in log.read() for it in imagination.imagine(recorded.position, recorded.event)]
+    moments = [moment for recorded in log.read() for moment in imagination.imagine(recorded.position, recorded.event)]
     moments += imagination.rest()
-    moments = [replace(it, message=log.say(it.message, None)) for it in moments]
+    moments = [replace(moment, message=log.say(moment.message, None)) for moment in moments]
     if as_json:
-        print_json({"settings": changed, "moments": [{**vars(it), "time": it.time.isoformat()} for it in moments]})
+        print_json(
+            {"settings": changed, "moments": [{**vars(moment), "time": moment.time.isoformat()} for moment in moments]}
+        )
         return
-    said = ", ".join(f"{key} = {value}" for key, value in changed.items())
-    print_line(f"With {said}:" if said else "With the recorded settings, as the rules are today:")
+    shown = ", ".join(f"{key} = {value}" for key, value in changed.items())
+    print_line(f"With {shown}:" if shown else "With the recorded settings, as the rules are today:")
     columns = (
         Column("position"),
         Column("time", rank=2),
@@ -71,7 +73,7 @@ def what_if(
         Column("adapter"),
         Column("recorded"),
         Column("imagined"),
-        Column("said", rank=1, wraps=24),
+        Column("message", rank=1, wraps=24),
     )
     rows = _rows(moments)
     print_table(columns, rows, "no breach and no canary, neither recorded nor imagined")
@@ -84,9 +86,9 @@ def what_if(
 def _rows(moments: Sequence[Moment]) -> list[tuple[Any, ...]]:
     """A row for each decision, in order; one that is both recorded and imagined is one row."""
     rows: dict[tuple[Any, ...], list[Moment]] = {}
-    for it in sorted(moments, key=lambda it: (it.position, not it.is_recorded)):
-        alike = rows.setdefault((it.position, it.role, it.adapter, it.kind), [])
-        alike.append(it)
+    for moment in sorted(moments, key=lambda moment: (moment.position, not moment.is_recorded)):
+        alike = rows.setdefault((moment.position, moment.role, moment.adapter, moment.kind), [])
+        alike.append(moment)
     return [
         (
             position,
@@ -104,14 +106,17 @@ def _rows(moments: Sequence[Moment]) -> list[tuple[Any, ...]]:
 def _changed(
     window: int | None, threshold: float | None, minimum: int | None, rule: str | None, settings: Sequence[str]
 ) -> dict[str, Any]:
-    """The settings that are imagined. Raises ``BadSetting``, and ``GrokputerError`` for what is no pair or no rule."""
+    """The settings to imagine. Raises ``BadSetting``, and ``GrokputerError`` for an unknown rule or text without ``=``."""
     if rule is not None and rule not in RULES:
         raise GrokputerError(f"{rule!r} is not a rule; there are {', '.join(RULES)}")
     named = {"rating.window": window, "rating.threshold": threshold, "rating.minimum": minimum}
-    wanted: dict[str, Any] = {**RULES.get(rule or "", {}), **{key: it for key, it in named.items() if it is not None}}
+    wanted: dict[str, Any] = {
+        **RULES.get(rule or "", {}),
+        **{key: figure for key, figure in named.items() if figure is not None},
+    }
     for pair in settings:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise GrokputerError(f"{pair!r} is no setting; give key=value, as in canary.promote_at=100")
+            raise GrokputerError(f"{pair!r} is not a setting; give key=value, as in canary.promote_at=100")
         wanted[key] = value
     return {current_key(key): check_setting(key, value) for key, value in wanted.items()}

@@ -1,4 +1,4 @@
-"""Why an adapter, a rollout, a run or a setting is what it is: the tree of causes, every line with its position."""
+"""Why an adapter, a rollout, a run or a setting is as it is: the tree of causes, every line with its position."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ..rendering import Branch, as_time, print_json, print_line, print_tree, say
 from ..tables import show_short_time
 
 DATED = (PolicyChanged.TOPIC, TaskStarted.TOPIC)
-"""What is shown with its time: changes and runs are looked for by when they were."""
+"""Events that are shown with their times: changes and runs are searched by time."""
 
 REPEATED = (TrainingProgressed.TOPIC, CanaryAssessed.TOPIC)
-"""Events of which there may be hundreds, one like the other."""
+"""Events that may occur hundreds of times and differ little."""
 
 
 def why(
@@ -37,11 +37,12 @@ def why(
     ],
     ratings: Annotated[bool, typer.Option("--ratings", help="With every rating of the window.")] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="With every rating, run, checkpoint and look at the canary, each by itself.")
+        bool,
+        typer.Option("--full", help="With every rating, run, checkpoint and look at the canary, each on its own line."),
     ] = False,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write it as one page, with curves; it must not be there yet."),
+        typer.Option("--html", metavar="FILE", help="Write it as one HTML page, with curves; the file must not exist."),
     ] = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
@@ -64,39 +65,39 @@ def why(
 
     log = open_log(db)
     if html is not None and html.exists():
-        raise NotPossible(f"{html} is there already; give another name")
-    found = explain(log, load_state(log), name)
+        raise NotPossible(f"{html} exists already; give another name")
+    explanation = explain(log, load_state(log), name)
     if html is not None:
         from ...explain.explanation import read_history
         from ...explain.page import render
 
-        page = render(found, read_history(log, found), with_ratings=full or ratings)
+        page = render(explanation, read_history(log, explanation), with_ratings=full or ratings)
         with folder_of(html):
             html.write_text(page, encoding="utf-8")
         say(f"wrote {html}")
     if as_json:
-        print_json(found.to_json())
+        print_json(explanation.to_json())
     elif html is None:
         now = log.clock.now()
-        print_line(answer(found.about, found.roots, lambda time: show_short_time(as_time(time), now)))
-        roots = found.roots
-        if len(roots) == 1 and roots[0].text == found.title:
+        print_line(answer(explanation.about, explanation.roots, lambda time: show_short_time(as_time(time), now)))
+        roots = explanation.roots
+        if len(roots) == 1 and roots[0].text == explanation.title:
             line, roots = _line(roots[0], full), roots[0].children
         else:
-            line = found.title
+            line = explanation.title
         print_tree(Branch(line, _branches(roots, full or ratings, full)))
-        suggest(_next_step(found.about), db)
+        suggest(_next_step(explanation.about), db)
 
 
 def _next_step(about: Mapping[str, Any]) -> str:
-    """Where there is more to see of what was explained."""
+    """The command that shows more of what was explained."""
     if "run" in about:
         return f"show {about['run'][:8]}"
     return "settings --changed" if "setting" in about else f"lineage {about['adapter']}"
 
 
 def _branches(nodes: Sequence[Node], with_ratings: bool, full: bool) -> list[Branch]:
-    """The nodes as lines. Without ``full`` the last of several events that are alike stands for them."""
+    """The nodes as lines. Without ``full``, of several events that are alike only the last is shown."""
     shown = [node for node in nodes if with_ratings or node.kind != TaskRated.TOPIC]
     branches, alike = [], 0
     for at, node in enumerate(shown):
@@ -111,7 +112,7 @@ def _branches(nodes: Sequence[Node], with_ratings: bool, full: bool) -> list[Bra
 
 
 def _is_alike(node: Node, following: Node) -> bool:
-    """Whether both are checkpoints, or looks that decided nothing: then the later one says what the earlier one said."""
+    """Whether both are checkpoints, or looks that decided nothing: then the later one covers the earlier one."""
     if node.kind != following.kind or node.kind not in REPEATED:
         return False
     return node.kind == TrainingProgressed.TOPIC or node.data["verdict"] == following.data["verdict"] == "hold"

@@ -1,4 +1,4 @@
-"""Comparisons as they are shown: the list of them, and of one its figures, its tasks and its verdict."""
+"""Comparisons as they are printed: the list of them, and of one its figures, its tasks and its verdict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show_list(log: Log, as_json: bool) -> bool:
-    """All comparisons, oldest first; whether there are any."""
+    """Print all comparisons, the oldest first; returns whether there are any."""
     known: dict[UUID, dict[str, Any]] = {}
     for recorded in log.read(1, None, (ComparisonStarted.TOPIC, ComparisonConcluded.TOPIC)):
         event = recorded.event
@@ -40,15 +40,15 @@ def show_list(log: Log, as_json: bool) -> bool:
         return bool(known)
     rows = (
         (
-            short_id(it["comparison"]),
-            as_time(it["started"]),
-            it["a"] or BASE,
-            it["b"] or BASE,
-            it["pairs"],
-            f"{it['verdict']} ({it['reason']})" if it["verdict"] else "under way",
-            short_text(", ".join(it["tasks"]), 40),
+            short_id(row["comparison"]),
+            as_time(row["started"]),
+            row["a"] or BASE,
+            row["b"] or BASE,
+            row["pairs"],
+            f"{row['verdict']} ({row['reason']})" if row["verdict"] else "in progress",
+            short_text(", ".join(row["tasks"]), 40),
         )
-        for it in known.values()
+        for row in known.values()
     )
     columns = (
         Column("comparison"),
@@ -64,41 +64,41 @@ def show_list(log: Log, as_json: bool) -> bool:
 
 
 def report(log: Log, id: UUID, as_json: bool) -> None:
-    """The comparison as its runs and their ratings have it now."""
+    """Print the comparison as its runs and their ratings are now."""
     from ...ab.results import load_result
 
-    found = load_result(log, id)
+    result = load_result(log, id)
     if as_json:
-        print_json(_document(found))
+        print_json(_document(result))
     else:
-        _print(found)
+        _print(result)
 
 
-def _document(found: ComparisonResult) -> dict[str, Any]:
-    started, concluded = found.started, found.concluded
-    said = {"verdict": found.verdict.verdict, "reason": found.verdict.reason, "message": found.verdict.message}
+def _document(result: ComparisonResult) -> dict[str, Any]:
+    started, concluded = result.started, result.concluded
+    verdict = {"verdict": result.verdict.verdict, "reason": result.verdict.reason, "message": result.verdict.message}
     recorded = (
         {name: getattr(concluded, name) for name in ("verdict", "reason", "message", "up_to")} if concluded else None
     )
     return {
-        "comparison": found.id.hex,
+        "comparison": result.id.hex,
         "a": started.a,
         "b": started.b,
         "role": started.role,
         "tasks": list(started.tasks),
         "episodes": started.episodes,
         "seed": started.seed,
-        "planned_pairs": found.design.pairs,
+        "planned_pairs": result.design.pairs,
         "played_before": started.played_before,
-        "up_to": found.up_to,
-        **(said if concluded else {"verdict": None, "reason": None, "message": None}),
-        "numbers": found.verdict.numbers,
+        "up_to": result.up_to,
+        **(verdict if concluded else {"verdict": None, "reason": None, "message": None}),
+        "numbers": result.verdict.numbers,
         "concluded": recorded,
     }
 
 
-def _print(found: ComparisonResult) -> None:
-    numbers, started, concluded = found.verdict.numbers, found.started, found.concluded
+def _print(result: ComparisonResult) -> None:
+    numbers, started, concluded = result.verdict.numbers, result.started, result.concluded
     a, b = started.a or BASE, started.b or BASE
     print_table(
         ("", a, b, "difference", Column("95 %", wraps=8), Column("bar", wraps=8)), _figures(numbers), "no pairs yet"
@@ -112,25 +112,27 @@ def _print(found: ComparisonResult) -> None:
         print_line(
             f"people rated both runs of {count_pairs(numbers['by_people'])}; the others have the reviewer's stars"
         )
-    if found.left_out:
+    if result.left_out:
         print_line(
-            f"{count_pairs(found.left_out)} left out, as runs lost their browser or met an error again and again"
+            f"{count_pairs(result.left_out)} left out: their runs lost the browser or met an error again and again"
         )
     if started.played_before:
-        print_line(tell_played(started.played_before, found.design.pairs))
+        print_line(describe_played(started.played_before, result.design.pairs))
     if concluded is None:
-        print_line(f"under way: {len(found.pairs)} of {count_pairs(found.design.pairs)} done; the same command goes on")
+        print_line(
+            f"in progress: {len(result.pairs)} of {count_pairs(result.design.pairs)} done; the same command continues it"
+        )
         return
-    print_line(f"{b} in place of {a}: {found.verdict.verdict} ({found.verdict.reason})")
-    print_line(found.verdict.message)
-    if (concluded.verdict, concluded.reason) != (found.verdict.verdict, found.verdict.reason):
+    print_line(f"{b} in place of {a}: {result.verdict.verdict} ({result.verdict.reason})")
+    print_line(result.verdict.message)
+    if (concluded.verdict, concluded.reason) != (result.verdict.verdict, result.verdict.reason):
         print_line(f"before the latest ratings it was: {concluded.verdict} ({concluded.reason}): {concluded.message}")
 
 
 def _figures(numbers: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """A row for each figure that was measured."""
+    """One row for each figure that was measured."""
     bars = numbers["bars"]
-    told = (
+    measured = (
         ("success", numbers["success"], 100, 1, " %", f"+{bars['points']:g} points"),
         ("stars", numbers["stars"], 1, 2, "", f"or +{bars['stars']:g} stars"),
         ("latency", numbers["latency_ms"], 1, 0, " ms", f"under +{bars['latency_ms']:g} ms"),
@@ -144,7 +146,7 @@ def _figures(numbers: Mapping[str, Any]) -> list[tuple[str, ...]]:
             f"{figure['low'] * scale:+.{digits}f} to {figure['high'] * scale:+.{digits}f}",
             bar,
         )
-        for name, figure, scale, digits, unit, bar in told
+        for name, figure, scale, digits, unit, bar in measured
         if figure is not None
     ]
 
@@ -160,6 +162,6 @@ def _task_row(task: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def tell_played(played: int, pairs: int) -> str:
-    """In words, that some pages were not fresh."""
+def describe_played(played: int, pairs: int) -> str:
+    """A sentence that some pages were not fresh."""
     return f"{played} of the {pairs} pages were run before, so an adapter may have learnt them; give another --seed"

@@ -1,4 +1,4 @@
-"""Alerts: what people were told or must be told, by which channels, and a try of the channels."""
+"""Alerts: the list of them, whether each channel delivered them, and a test of the channels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ alerts = typer.Typer(invoke_without_command=True, add_completion=False, rich_mar
 def list_alerts(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, the newest.")] = 20,
-    is_open: Annotated[bool, typer.Option("--open", help="Only those that nothing has dealt with yet.")] = False,
+    is_open: Annotated[bool, typer.Option("--open", help="Only open ones, which nothing has resolved yet.")] = False,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +59,7 @@ def list_alerts(
 
 
 def _describe(alert: Alert, now: datetime, tries: int) -> Branch:
-    """The alert, and below it what it says and how far it has come by each channel that owes or owed it."""
+    """The alert's line, and below it its message and the state of its delivery by each channel."""
     about = " ".join(filter(None, (alert.role, alert.adapter)))
     open_ = ", open" if alert.is_open else ""
     line = f"{alert.position}  {show_time(alert.time)}  {alert.kind} ({alert.severity}), {about}{open_}"
@@ -70,7 +70,7 @@ def _describe(alert: Alert, now: datetime, tries: int) -> Branch:
 
 
 def _describe_end(alert: Alert, now: datetime, tries: int) -> list[Branch]:
-    """How the alert came to its end, and how far the word of it has come by each channel."""
+    """The line of the alert's resolution, and below it its message and the state of its delivery by each channel."""
     resolved = alert.resolved
     if resolved is None:
         return []
@@ -83,17 +83,17 @@ def _describe_end(alert: Alert, now: datetime, tries: int) -> list[Branch]:
 
 
 def _describe_delivery(delivery: Delivery, now: datetime, tries: int) -> str:
-    attempts, said = delivery.attempts, delivery.said
+    attempts, answer = delivery.attempts, delivery.said
     at = show_time(delivery.time) if delivery.time is not None else ""
     if delivery.status == DeliveryStatus.DELIVERED:
-        return f"delivered {at}, at attempt {attempts}: {said}"
+        return f"delivered {at}, at attempt {attempts}: {answer}"
     if delivery.status == DeliveryStatus.GIVEN_UP:
-        return f"given up {at}, after attempt {attempts}: {said}"
+        return f"given up {at}, after attempt {attempts}: {answer}"
     if delivery.status != DeliveryStatus.OWED:
         return delivery.status
     wait = (datetime.fromisoformat(delivery.due) - now).total_seconds()
     due = f"due in {say_time(wait)}" if wait > 0 else "due now"
-    return f"{due}; attempt {attempts} of {tries} failed: {said}" if attempts else due
+    return f"{due}; attempt {attempts} of {tries} failed: {answer}" if attempts else due
 
 
 @alerts.command("test")
@@ -103,7 +103,7 @@ def try_channels(
     ] = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Send a test alert now, and say what happened.
+    """Send a test alert now, and print the result.
 
     Nothing is recorded. Exits with 1 when it did not arrive by each channel.
 
@@ -122,7 +122,7 @@ def try_channels(
 
     log = open_log(db)
     policy = load_state(log).policy
-    channels = [it for it in policy.channels.targets if channel in (None, it)]
+    channels = [target for target in policy.channels.targets if channel in (None, target)]
     if not channels:
         keys = [CHANNELS[channel]] if channel else CHANNELS.values()
         raise ChannelNotReady(f"no channel to try; set {' or '.join(keys)}, see 'grokputer settings'")

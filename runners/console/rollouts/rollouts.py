@@ -1,4 +1,4 @@
-"""Rollouts: how each adapter was brought to the traffic, and the decisions that people take on them."""
+"""Rollouts: how each adapter got its share of the runs, and the decisions that people take on them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
         Column("started", rank=2),
         Column("position", rank=4),
         Column("verdict", rank=1, wraps=12),
-        Column("said", rank=2, wraps=24),
+        Column("message", rank=2, wraps=24),
     )
     rows = (
         (
@@ -77,7 +77,7 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
 
 
 def _as_it_stands(state: State, rollout: Rollout) -> dict[str, Any]:
-    """The rollout with what a look at its canary says now, where it is under way; its sessions only counted. JSON-plain."""
+    """The rollout with the result of a look at its canary now, if it is in progress; of its sessions only the number."""
     shown = {**rollout.to_json(), "sessions": len(state.rollouts.sessions(rollout.id))}
     if rollout.id not in state.undecided:
         return shown
@@ -96,7 +96,7 @@ def promote(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEF
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.promote(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.promote(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -112,7 +112,7 @@ def approve(
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.approve(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.approve(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -123,7 +123,7 @@ def rollback(
         str | None,
         typer.Option(
             metavar="ADAPTER",
-            help="What is to be live instead: an adapter that once was, or base.",
+            help="What becomes live instead: an adapter that was live before, or base.",
             autocompletion=offer_arms,
         ),
     ] = None,
@@ -139,15 +139,15 @@ def rollback(
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.roll_back(it, adapter, reason=reason, actor=name_actor(by), to=to))
+    _decide(db, lambda ledger: use_case.roll_back(ledger, adapter, reason=reason, actor=name_actor(by), to=to))
 
 
 @rollouts.command()
 def forward(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAULT_DB) -> None:
     """Make an adapter live whose rollout is over, as after a rollback by mistake.
 
-    It takes the place of what is live, and ends a rollout that is compared with that. Any adapter that has passed its proof
-    and its gate can be made live so.
+    It replaces what is live, and ends a rollout that is compared with that. Any adapter that has passed its proof and its
+    gate can be made live this way.
 
     \b
     Examples:
@@ -156,7 +156,7 @@ def forward(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEF
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.roll_forward(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.roll_forward(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -179,7 +179,7 @@ def share(
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.set_share(it, adapter, percent, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.set_share(ledger, adapter, percent, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -193,7 +193,7 @@ def abort(adapter: AdapterName, reason: Reason, by: Actor = None, db: Db = DEFAU
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.abort(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.abort(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
@@ -207,14 +207,14 @@ def pause(adapter: AdapterName, reason: Reason = "paused by a person", by: Actor
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.pause(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.pause(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 @rollouts.command()
 def resume(
     adapter: AdapterName, reason: Reason = "looked at by a person", by: Actor = None, db: Db = DEFAULT_DB
 ) -> None:
-    """Let a paused rollout go on: its canary is judged again, with its full time and runs ahead.
+    """Let a paused rollout continue: its canary is judged again, with all its time and runs.
 
     \b
     Examples:
@@ -223,11 +223,11 @@ def resume(
     """
     from ...use_cases import rollouts as use_case
 
-    _decide(db, lambda it: use_case.resume(it, adapter, reason=reason, actor=name_actor(by)))
+    _decide(db, lambda ledger: use_case.resume(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
 def _decide(db: Path, decide: Callable[[Ledger], RolloutDecision]) -> None:
-    """Take the decision and say what it changed. Raises ``UnknownAdapter``, ``NotPossible``, ``DamagedWeights``."""
+    """Take the decision and print what it changed. Raises ``UnknownAdapter``, ``NotPossible``, ``DamagedWeights``."""
     done = decide(open_ledger(db))
     of = f"with {done.weight_percent} % of the runs of role {done.role}"
     print_line(f"{done.adapter} is {done.phase}, {of}; live is {done.live or 'the base'}")

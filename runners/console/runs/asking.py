@@ -1,6 +1,6 @@
-"""What a person at the terminal is asked about a run: first the run is shown, then its rating, then what was right.
+"""Questions to a person at the terminal about a run: first the run is shown, then its rating is asked, then what was right.
 
-Each action of a correction is carried out as it is typed, so the person sees what came of it. At the end it says what was
+Each action of a correction is done as it is typed, so the person sees its effect. At the end it prints what was
 recorded and what was not.
 """
 
@@ -14,7 +14,7 @@ import typer
 from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ....domain.errors import BadRating, GrokputerError, NotPossible
 from ....domain.events import TaskFailed
-from ....domain.page.action import parse_action, write_action
+from ....domain.page.action import parse_action, write_action, write_command
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import count
 from ..error_lines import describe_error
@@ -31,30 +31,31 @@ if TYPE_CHECKING:
 PAGE_LINES = 40
 """Lines of a page or an answer that are shown; chosen: with the questions below it that fills a large terminal."""
 
-FORMS = (
-    ("CLICK and an element's whole line", "CLICKbutton:Ok[6]"),
-    ("TYPE, the line, and then the text", "TYPEinput.text#name[3]Bob"),
-    ("SELECT and the line of an option", "SELECToption:Red[4]"),
-    ("DONE, where no button ends the task", "DONE"),
-)
-"""What an action looks like, for a reader who has never written one."""
+FORMS = {
+    "CLICK": ("CLICK and an element's whole line", "CLICKbutton:Ok[6]"),
+    "TYPE": ("TYPE, the line, and then the text", "TYPEinput.text#name[3]Bob"),
+    "SELECT": ("SELECT and the line of an option", "SELECToption:Red[4]"),
+    "RUN": ("RUN and one command line", "RUN mv notes.txt docs/"),
+    "DONE": ("DONE, where nothing else ends the task", "DONE"),
+}
+"""The form of an action with each verb, for a reader who has never written one."""
 
 
-def ask_feedback(ledger: Ledger, parts: Services, run: TaskRun, actor: str) -> None:
-    """Show the run, ask for its rating, and after a low one for what was right."""
+def ask_feedback(ledger: Ledger, services: Services, run: TaskRun, actor: str) -> None:
+    """Show the run, ask for its rating, and after a low rating ask what was right."""
     show_run(ledger, run)
     rated = ask_rating(ledger, run, actor)
     if rated is None:
         return
     assert run.started is not None
-    if rated.stars < parts.state.policy.training(run.started.role).learn_below_stars:
-        ask_correction(ledger, parts, run, actor, "the rating is recorded")
+    if rated.stars < services.state.policy.training(run.started.role).learn_below_stars:
+        ask_correction(ledger, services, run, actor, "the rating is recorded")
     else:
         say("the rating is recorded")
 
 
 def show_run(ledger: Ledger, run: TaskRun) -> None:
-    """The task, the page as it was, what the agent did there, and how it ended."""
+    """Print the task, the page at the start, what the agent did, and how the run ended."""
     from ...agent.runner import steps_of, task_of
 
     assert run.started is not None
@@ -73,9 +74,9 @@ def show_run(ledger: Ledger, run: TaskRun) -> None:
             _show_lines([line for line in page if line.strip() != "do:" and line != asked])
         say("what the agent did:")
         for taken in run.steps:
-            said = ledger.get_content(taken.answer)
+            recorded = ledger.get_content(taken.answer)
             error = f"   ({taken.error})" if taken.error else ""
-            say(f"  {taken.step:>2}  {'(erased)' if said is None else said}{error}")
+            say(f"  {taken.step:>2}  {'(erased)' if recorded is None else recorded}{error}")
     if run.ended is not None:
         reason = f"failed ({run.ended.reason})" if isinstance(run.ended, TaskFailed) else "succeeded"
         say(f"it {reason} after {count(run.ended.steps, 'step')}")
@@ -83,7 +84,7 @@ def show_run(ledger: Ledger, run: TaskRun) -> None:
 
 
 def ask_rating(ledger: Ledger, run: TaskRun, actor: str) -> Rating | None:
-    """The rating that the person gave, which is recorded; None where the question was skipped.
+    """The rating that the person gave, which is recorded; None if the question was skipped.
 
     Where several roles made steps, a low rating is followed by the question which step went wrong.
     """
@@ -99,19 +100,19 @@ def ask_rating(ledger: Ledger, run: TaskRun, actor: str) -> Rating | None:
     return rate(ledger, run.id, stars, actor=actor, issues=issues, comment=comment or None, step=step)
 
 
-def ask_correction(ledger: Ledger, parts: Services, run: TaskRun, actor: str, before: str = "") -> None:
-    """Ask for what was right and record it; ``before`` says what was recorded already.
+def ask_correction(ledger: Ledger, services: Services, run: TaskRun, actor: str, before: str = "") -> None:
+    """Ask what was right and record it; ``before`` tells what was recorded already.
 
-    An interruption loses the correction alone. Raises ``typer.Abort`` then, and for an input that has ended.
+    An interruption loses only the correction. Raises ``typer.Abort`` then, and when the input has ended.
     """
     from ...use_cases.corrections import correct
 
     assert run.started is not None
     recorded, is_done = before, False
     try:
-        way = _ask_way(ledger, parts, run)
+        way = _ask_way(ledger, services, run)
         if way is not None:
-            correct(ledger, run.id, way, actor=actor, parts=parts)
+            correct(ledger, run.id, way, actor=actor, services=services)
             is_done, recorded = True, " and ".join(filter(None, (before, "the correction is recorded")))
     except GrokputerError as error:
         say(f"the correction could not be recorded: {describe_error(error)}")
@@ -119,15 +120,15 @@ def ask_correction(ledger: Ledger, parts: Services, run: TaskRun, actor: str, be
         say(recorded if is_done else "; ".join(filter(None, (before, "no correction was recorded"))))
 
 
-def _ask_way(ledger: Ledger, parts: Services, run: TaskRun) -> Way | None:
-    """What was right, None where the person gave nothing."""
+def _ask_way(ledger: Ledger, services: Services, run: TaskRun) -> Way | None:
+    """The correction, None if the person gave nothing."""
     from ...use_cases.corrections import Actions, Answer
 
     assert run.started is not None
     if run.started.is_question:
         answer = _ask("the right answer (Enter for none)")
         return Answer(answer) if answer else None
-    actions = _ask_actions(ledger, run, parts.environment(run.started.environment))
+    actions = _ask_actions(ledger, run, services.environment(run.started.environment))
     return Actions(tuple(actions)) if actions else None
 
 
@@ -143,7 +144,7 @@ def _ask_stars() -> int | None:
 
 
 def _ask_step(run: TaskRun) -> int | None:
-    """The step that went wrong, None where the person cannot say."""
+    """The step that went wrong, None if the person does not know."""
     while True:
         given = _ask(f"the step that went wrong, 1 to {len(run.steps)} (Enter if unknown)")
         if not given:
@@ -159,7 +160,7 @@ def _ask_step(run: TaskRun) -> int | None:
 
 
 def _ask_actions(ledger: Ledger, run: TaskRun, environment: Environment) -> list[str]:
-    """Actions that do the task, each carried out as it is typed; empty where the person gave up."""
+    """Actions that do the task, each done as it is typed; empty if the person stops."""
     from ...agent.episode import is_success
     from ...agent.runner import task_of
 
@@ -176,8 +177,10 @@ def _ask_actions(ledger: Ledger, run: TaskRun, environment: Environment) -> list
             say(fault)
             continue
         after = environment.act(given)
-        if after.error:
+        if after.error and not after.is_done:
             say(f"that could not be done: {after.error}; it changed nothing, so write another")
+            if after.lines != page.lines:
+                _show_lines(after.lines)
         elif is_success(after):
             say("that does the task")
             return [*actions, given]
@@ -191,16 +194,19 @@ def _ask_actions(ledger: Ledger, run: TaskRun, environment: Environment) -> list
                 _show_lines(after.lines)
             page = after
     if actions:
-        say(f"the task is not done after {count(len(actions), 'action')}, and what does not do it is not taught")
+        say(f"the task is not done after {count(len(actions), 'action')}, and actions that do not do it are not taught")
     return []
 
 
 def _fault(given: str, page: Page) -> str:
-    """What is wrong with the action as it is written, and how it is written; empty where nothing is."""
-    action = parse_action(given)
+    """What is wrong with the form of the action, and the right form; empty if nothing is wrong."""
+    action = parse_action(given, page.verbs)
     if action is None:
-        return f"{given!r} is no action; write CLICK, TYPE or SELECT and an element's whole line, as in {example(page)}"
-    if action.verb != "DONE" and not 1 <= action.number <= len(page.lines):
+        form = (
+            "RUN and one command line" if "RUN" in page.verbs else "CLICK, TYPE or SELECT and an element's whole line"
+        )
+        return f"{given!r} is not an action; write {form}, as in {example(page)}"
+    if action.verb not in ("DONE", "RUN") and not 1 <= action.number <= len(page.lines):
         return (
             f"no element has number [{action.number}]; the page has [1] to [{len(page.lines)}], as in {example(page)}"
         )
@@ -210,7 +216,9 @@ def _fault(given: str, page: Page) -> str:
 
 
 def example(page: Page) -> str:
-    """An action that can be written for this page: a text for its first field, else a click on its first button or line."""
+    """An action for this page: a command, a text for its first field, or a click on its first button or line."""
+    if "RUN" in page.verbs:
+        return write_command("ls")
     field = next((line for line in page.lines if line.startswith(("input.text", "textarea"))), None)
     button = next((line for line in page.lines if line.startswith("button")), None)
     if button is None and field is not None:
@@ -219,10 +227,10 @@ def example(page: Page) -> str:
 
 
 def _show_forms(page: Page) -> None:
-    """The form of an action, and the page that the first one is for."""
+    """Print the forms of an action, and the page that the first one is for."""
     say("give the actions that do the task, one a line:")
-    for meaning, form in FORMS:
-        say(f"  {meaning:<36} {form}")
+    for meaning, form in (FORMS[verb] for verb in page.verbs):
+        say(f"  {meaning:<38} {form}")
     say(f"on this page, for example: {example(page)}")
     say("the page:")
     _show_lines(page.lines)

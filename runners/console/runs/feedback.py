@@ -25,17 +25,17 @@ def rate(
     ] = None,
     comment: Annotated[str | None, typer.Option(help="In your own words.")] = None,
     issue: Annotated[
-        list[str] | None, typer.Option(help=f"What went wrong: {', '.join(ISSUES)} or own words; may be given again.")
+        list[str] | None, typer.Option(help=f"What went wrong: {', '.join(ISSUES)} or own words; may be repeated.")
     ] = None,
     step: Annotated[int | None, typer.Option(help="The step that went wrong; its role is at fault.")] = None,
-    role: Annotated[Role | None, typer.Option(help="The role at fault, where no one step is.")] = None,
+    role: Annotated[Role | None, typer.Option(help="The role at fault, if no single step is.")] = None,
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
     """Rate a run that has ended. A later rating by the same person counts instead of the earlier.
 
     A low rating counts for the role of the step that went wrong. Where several roles made steps and none is named, it counts
-    for none of them. Without STARS the run is shown first, and then asked about.
+    for none of them. Without STARS the run is shown, and its rating is asked.
 
     \b
     Examples:
@@ -43,7 +43,7 @@ def rate(
       grokputer rate 3fa2 2 --step 3 --issue wrong_action --comment "clicked Cancel"
     """
     if stars is None:
-        _ask_to_rate(db, run, by, any(it is not None for it in (comment, issue, step, role)))
+        _ask_to_rate(db, run, by, any(option is not None for option in (comment, issue, step, role)))
         return
     from ...use_cases.ratings import rate as record
 
@@ -74,23 +74,24 @@ def correct(
     demonstrate: Annotated[
         bool, typer.Option("--demonstrate", help="Correct it by the scripted demonstration.")
     ] = False,
-    retry: Annotated[int, typer.Option(min=0, help="Try again with sampling, at most so often; a success counts.")] = 0,
+    retry: Annotated[
+        int,
+        typer.Option(min=0, help="Try again with sampling, at most this many times; a success becomes the correction."),
+    ] = 0,
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="Take back the latest correction: no later dataset uses it.")
     ] = False,
     step: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Keep what the run did before this step and correct it from there; or whose answer it is."
-        ),
+        typer.Option(min=1, help="Keep the run's steps before this one; with --answer: the step whose answer it is."),
     ] = None,
     reason: Annotated[str, typer.Option(help="With --withdraw: why; it is recorded.")] = "",
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Say what should have been done, or take that back. Actions are tried first, and recorded only when they do the task.
+    """Give what should have been done, or take that back. Actions are tried first, and recorded only when they do the task.
 
-    At a terminal, without an answer or actions, the page is shown and each action is carried out as it is typed.
+    At a terminal, without an answer or actions, the page is shown and each action is done as it is typed.
 
     \b
     Examples:
@@ -140,23 +141,23 @@ def _ask_to_rate(db: Path, prefix: str, by: str | None, has_options: bool) -> No
     if has_options or not sys.stdin.isatty():
         raise typer.BadParameter("give the stars, 1 to 5, as in: grokputer rate 3fa2 4")
     ledger = open_ledger(db)
-    found = ledger.get(TaskRun, find_run(ledger, prefix))
-    require_ended(found)
-    show_run(ledger, found)
-    rated = ask_rating(ledger, found, name_actor(by))
+    task_run = ledger.get(TaskRun, find_run(ledger, prefix))
+    require_ended(task_run)
+    show_run(ledger, task_run)
+    rated = ask_rating(ledger, task_run, name_actor(by))
     if rated is not None:
-        print_line(f"{short_id(found.id.hex)} is rated {rated.stars}{describe_fault(rated.event)}")
+        print_line(f"{short_id(task_run.id.hex)} is rated {rated.stars}{describe_fault(rated.event)}")
 
 
 def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
-    """Show the run and ask for what was right."""
+    """Show the run and ask what was right."""
     from ...store.states import load_state
     from ...wiring.services import Services
     from .asking import ask_correction, show_run
 
     ledger = open_ledger(db)
-    found = ledger.get(TaskRun, find_run(ledger, prefix))
-    require_ended(found)
-    show_run(ledger, found)
-    with Services(ledger, load_state(ledger), say) as parts:
-        ask_correction(ledger, parts, found, name_actor(by))
+    task_run = ledger.get(TaskRun, find_run(ledger, prefix))
+    require_ended(task_run)
+    show_run(ledger, task_run)
+    with Services(ledger, load_state(ledger), say) as services:
+        ask_correction(ledger, services, task_run, name_actor(by))

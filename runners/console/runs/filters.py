@@ -1,4 +1,4 @@
-"""Which runs a list shows: what was asked for on the command line, each condition with the words that asked for it."""
+"""Filters of the list of runs: the conditions given on the command line, each with the words that gave it."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ MINUTES = {"min": 1, "h": 60, "d": 1440}
 
 
 class BadFilter(GrokputerError):
-    """A condition on runs that cannot be read."""
+    """A filter of runs that cannot be read."""
 
 
 @dataclass
 class Filters:
-    """Conditions that a run must meet, all of them. Without any it is wanted."""
+    """Conditions that a run must meet, all of them; without conditions every run meets them."""
 
     words: list[str] = field(default_factory=list)
-    """The options as they were given, to say what an empty list was filtered by."""
+    """The options as they were given, to explain an empty list."""
     _conditions: list[Callable[[dict[str, Any], Sequence[str]], bool]] = field(default_factory=list)
 
     def __call__(self, run: dict[str, Any], issues: Sequence[str]) -> bool:
-        """Whether the run, a row of the table of runs with its question in words, is wanted; ``issues`` are its ratings'."""
-        return all(it(run, issues) for it in self._conditions)
+        """Whether the run meets the conditions: a row of the table of runs with its question in words; ``issues`` are
+        its ratings'."""
+        return all(condition(run, issues) for condition in self._conditions)
 
     def flag(self, option: str, is_given: bool, condition: Callable[[dict[str, Any]], bool]) -> None:
-        """A condition without a value."""
+        """Add a condition without a value, if it is given."""
         if is_given:
             self.words.append(option)
             self._conditions.append(lambda run, _: condition(run))
 
     def value(self, option: str, given: Any, condition: Callable[[dict[str, Any], Sequence[str]], bool]) -> None:
-        """A condition with a value, where one is given."""
+        """Add a condition with a value, if one is given."""
         if given is not None:
             self.words.append(f"{option} {short_text(str(given), 40)}")
             self._conditions.append(condition)
@@ -74,7 +75,7 @@ def choose(
     filters.value("--stars", stars, lambda run, _: run["stars"] is not None and least <= run["stars"] <= most)
     filters.value("--issue", issue, lambda _, issues: issue in issues)
     filters.value("--session", session, lambda run, _: run["session"] == session)
-    first, last = (read_time(it, now) if it is not None else now for it in (since, until))
+    first, last = (read_time(moment, now) if moment is not None else now for moment in (since, until))
     filters.value("--since", since, lambda run, _: datetime.fromisoformat(run["started"]) >= first)
     filters.value("--until", until, lambda run, _: datetime.fromisoformat(run["started"]) <= last)
     filters.flag("--failed", failed, lambda run: bool(run["status"] == "failed"))
@@ -85,10 +86,12 @@ def choose(
 
 def read_stars(given: str) -> tuple[int, int]:
     """The least and the most stars of ``3`` or ``1..3``. Raises ``BadFilter``."""
-    found = STARS.fullmatch(given.strip())
-    least, most = (int(found[1]), int(found[2] or found[1])) if found is not None else (1, 0)
+    match = STARS.fullmatch(given.strip())
+    least, most = (int(match[1]), int(match[2] or match[1])) if match is not None else (1, 0)
     if least > most:
-        raise BadFilter(f"{short_text(given, 40)!r} is no range of stars; give one number of 1 to 5, or two as in 1..3")
+        raise BadFilter(
+            f"{short_text(given, 40)!r} is not a range of stars; give one number of 1 to 5, or two as in 1..3"
+        )
     return least, most
 
 
@@ -104,12 +107,12 @@ def read_time(given: str, now: datetime) -> datetime:
         return datetime.fromisoformat(given).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadFilter(
-            f"{short_text(given, 40)!r} is no time; give 2026-05-01, 2026-05-01T14:30, or how long ago: 90min, 2h, 3d"
+            f"{short_text(given, 40)!r} is not a time; give 2026-05-01, 2026-05-01T14:30, or how long ago: 90min, 2h, 3d"
         ) from None
 
 
 def _is_task(run: dict[str, Any], wanted: str) -> bool:
-    """Whether it is the task of this name, ``*`` for any letters, or a question that has these words."""
+    """Whether the task has this name, where ``*`` stands for any letters, or is a question that contains these words."""
     task = run["task"]
     if task is None:
         return False

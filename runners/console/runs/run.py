@@ -1,4 +1,4 @@
-"""Running tasks: on the arm their session falls on, on an adapter of one's choice, or with what was live at a moment."""
+"""Running tasks: on the arm that the session falls on, on a chosen adapter, or with what was live at a moment."""
 
 from __future__ import annotations
 
@@ -27,18 +27,23 @@ if TYPE_CHECKING:
     from ...use_cases.runs import RunOutcome
 
 INTERRUPTED = 130
-"""How a program that Ctrl-C ended exits, by the custom of shells."""
+"""Exit code after Ctrl-C, by the convention of shells."""
 
 
 def run(
     task: Annotated[
         str,
-        typer.Argument(metavar="TASK", help="A task's name, or a question in quotes.", autocompletion=offer_tasks),
+        typer.Argument(
+            metavar="TASK",
+            help="A task that 'grokputer tasks' lists, or a question in quotes.",
+            autocompletion=offer_tasks,
+        ),
     ],
     env: Annotated[
         str | None,
         typer.Option(
-            help="Where: miniwob, chat, or a plug-in; default: chat for words with a space in them, else miniwob."
+            help="Where: miniwob, shell, chat, a plug-in or a folder of tasks; default: chat for words with a space in them, "
+            "else the one that has the task."
         ),
     ] = None,
     seed: Annotated[
@@ -51,8 +56,8 @@ def run(
         str | None, typer.Option(metavar="POSITION|TIME", help="Run with the adapter and settings live then.")
     ] = None,
     session: Annotated[str | None, typer.Option(help="Runs of one session stay on one arm.")] = None,
-    role: Annotated[Role, typer.Option(help="Whose adapter and settings are used.")] = "action",
-    times: Annotated[int, typer.Option(min=1, help="How often, each time with the next seed.")] = 1,
+    role: Annotated[Role, typer.Option(help="The role whose adapter and settings are used.")] = "action",
+    times: Annotated[int, typer.Option(min=1, help="Number of runs, each with the next seed.")] = 1,
     no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Do not ask for a rating.")] = False,
     reviewer: Annotated[
         bool, typer.Option("--reviewer", help="Let the reviewer rate from the reward, and correct by demonstration.")
@@ -65,20 +70,27 @@ def run(
     \b
     Examples:
       grokputer run click-button --seed 7
+      grokputer run shell/delete-file --seed 7
       grokputer run "What is the capital of France?" --no-feedback
     """
     from ...use_cases import runs as use_case
     from ...use_cases.ratings import review
-    from ...wiring.environments import guess_environment
+    from ...wiring.environments import environment_names, locate_task
     from ...wiring.services import Services
+    from ...wiring.task_folders import find_task_folder, task_folders
 
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
     ledger = open_ledger(db)
-    environment = env or guess_environment(task)
     state, lost = use_case.end_lost_runs(ledger)
-    for it in lost:
-        say(f"run {short_id(it.id.hex)} was left by its process; it has failed (environment)")
+    for run in lost:
+        say(f"run {short_id(run.id.hex)} lost its process; it has failed (environment)")
+    folders = task_folders(state.policy, ledger.path)
+    environment, task = (env, task) if env is not None else locate_task(task, folders)
+    if environment not in environment_names(folders) and find_task_folder(environment, folders) is not None:
+        say(
+            f"{environment} is a folder here; to find it from anywhere: grokputer settings set environment.tasks {environment}"
+        )
     first = random.randrange(1_000_000) if seed is None else seed
     then = None if as_of is None else find_position(ledger, as_of)
     wanted = use_case.TaskRequest(environment, task, range(first, first + times), role, session, adapter, then)
@@ -91,19 +103,19 @@ def run(
     def show_start(seed: int) -> None:
         say(f"{short_text(task)} (seed {seed})")
 
-    with Services(ledger, state, say) as parts:
+    with Services(ledger, state, say) as services:
         ended = []
         played = use_case.run_tasks(
-            ledger, parts, wanted, pinned, actor=name_actor(None), on_start=show_start, on_step=_show_step
+            ledger, services, wanted, pinned, actor=name_actor(None), on_start=show_start, on_step=_show_step
         )
         for run in _until_interrupted(played):
             ended.append(run)
             if not as_json:
                 _print_outcome(use_case.outcome_of(ledger, run))
             if reviewer:
-                _say_review(review(ledger, parts, run))
+                _say_review(review(ledger, services, run))
             elif not no_feedback and sys.stdin.isatty():
-                ask_feedback(ledger, parts, run, name_actor(None))
+                ask_feedback(ledger, services, run, name_actor(None))
     if as_json:
         documents = [_document(use_case.outcome_of(ledger, ledger.get(type(run), run.id))) for run in ended]
         print_json(documents[0] if times == 1 else documents)
@@ -117,7 +129,7 @@ def run(
 
 
 def _until_interrupted(runs: Iterator[TaskRun]) -> Iterator[TaskRun]:
-    """The runs; Ctrl-C while one is played ends the program with a line. The use case has ended that run."""
+    """The runs; Ctrl-C during one prints a line and exits. The use case has ended that run."""
     while True:
         try:
             run = next(runs, None)
@@ -164,7 +176,7 @@ def _say_review(reviewed: TaskRun) -> None:
 
 
 def _raise_faults(ledger: Ledger, runs: list[TaskRun]) -> None:
-    """Where the system itself failed, that is the user's business: the last fault, in its own words."""
+    """Raise the last fault of the system itself, in its own words. Raises ``GrokputerError``."""
     for run in reversed(runs):
         if isinstance(run.ended, TaskFailed) and run.ended.reason in ("error", "environment"):
             raise GrokputerError(ledger.say(run.ended.detail))

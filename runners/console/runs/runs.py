@@ -1,4 +1,4 @@
-"""Runs: the list of them, one of them step by step, and those that another program logged."""
+"""Runs: the list of them, one of them step by step, and the import and export of sessions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ....domain.events import (
     TaskSucceeded,
 )
 from ....domain.rules.roles import GOOD_STARS
-from ....projections.explain.sentences import describe_fault, describe_session, short_id, short_text
+from ....projections.explain.sentences import count, describe_fault, describe_session, short_id, short_text
 from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
 from ..options import (
@@ -50,7 +50,7 @@ ERASED = "(erased)"
 SHOWN_KEYS = 10
 """Keys, runs or files that one line names; chosen."""
 WORDS = " " * 8
-"""Stands before each line of what somebody wrote, so that it is never taken for a line of the program's own."""
+"""Stands before each line of text that a person wrote, so that it is not taken for a line of the program."""
 
 
 COLUMNS = (
@@ -123,18 +123,18 @@ def list_runs(
         role=role, task=task, arm=arm, adapter=adapter, stars=stars, issue=issue, session=session, since=since, until=until,
         failed=failed, unrated=unrated, unattributed=unattributed, now=log.clock.now(),
     )  # fmt: skip
-    found = find_runs(log, limit, filters)
-    for run in found.rows:
+    listed = find_runs(log, limit, filters)
+    for run in listed.rows:
         run |= token_counts(log.get(TaskRun, UUID(run["id"])))
     if as_json:
-        print_json(found.rows)
+        print_json(listed.rows)
         return
-    print_table(COLUMNS, (_row(run) for run in found.rows), _describe_none(found.seen, filters.words))
-    suggest(_next_step(found.rows), db)
+    print_table(COLUMNS, (_row(run) for run in listed.rows), _describe_none(listed.seen, filters.words))
+    suggest(_next_step(listed.rows), db)
 
 
 def _next_step(rows: list[dict[str, Any]]) -> str:
-    """The newest run that nobody has rated is to be rated, else the newest is to be seen."""
+    """The command for the newest run without a rating, else for the newest run."""
     unrated = (run for run in rows if run["stars"] is None and run["status"] != "running")
     for run in unrated:
         return f"rate {short_id(run['id'])}"
@@ -176,17 +176,18 @@ def import_(
     from ...use_cases.sessions import import_sessions
 
     ledger, actor = open_ledger(db), name_actor(by)
-    found = import_sessions(ledger, read_sessions(paths), role=role, actor=actor)
-    done = found.sessions
-    print_line(f"imported {done.new} sessions as runs of role {role}; {done.there} were there already")
+    result = import_sessions(ledger, read_sessions(paths), role=role, actor=actor)
+    done = result.sessions
+    known = f"{done.there} {'was' if done.there == 1 else 'were'} there already"
+    print_line(f"imported {count(done.new, 'session')} as runs of role {role}; {known}")
     _say_what_was_left(done)
-    if done.new and not found.are_counted:
+    if done.new and not result.are_counted:
         say(f"they count in no ratings; to count them for the base: grokputer settings set {role}.sessions.count true")
 
 
 @runs.command()
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them; it must not be there yet.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them; the folder must not exist.")],
     form: Annotated[Literal["session"], typer.Option(help="As what: files session.json.")] = "session",
     role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
     db: Db = DEFAULT_DB,
@@ -205,36 +206,37 @@ def export(
     log = open_log(db)
     with folder_of(folder):
         done = export_sessions(log, folder, role)
-    print_line(f"wrote {done.written} sessions to {folder}")
+    print_line(f"wrote {count(done.written, 'session')} to {folder}")
     if len(done.roles) > 1:
         say(
             f"a session names no role, and these are of {', '.join(sorted(done.roles))}; --role writes those of one role"
         )
     if done.running:
-        say(f"{done.running} runs that have not ended were left out")
+        say(f"left out, because not ended: {count(done.running, 'run')}")
     if done.erased:
-        say(f"{done.erased} runs whose words were erased were left out")
+        say(f"left out, because the words were erased: {count(done.erased, 'run')}")
 
 
 def _say_what_was_left(done: Recorded) -> None:
-    """What of the sessions is no part of the runs, a line for each reason."""
+    """Print what of the sessions the runs do not contain, one line for each reason."""
     if done.unknown:
         more = f" and {len(done.unknown) - SHOWN_KEYS} more" if len(done.unknown) > SHOWN_KEYS else ""
         named = ", ".join(done.unknown[:SHOWN_KEYS])
         say(f"keys that this program does not know are kept with the session and used for nothing: {named}{more}")
     if done.unrated_comments:
         say(
-            f"{done.unrated_comments} comments came without a rating and were left out; rate those runs with 'grokputer rate'"
+            f"left out, because without a rating: {count(done.unrated_comments, 'comment')}; "
+            "rate those runs with 'grokputer rate'"
         )
     if done.newly_rated:
         runs = ", ".join(short_id(id.hex) for id in done.newly_rated[:SHOWN_KEYS])
         say(
-            f"{len(done.newly_rated)} that were there have a rating now that this log has not ({runs}); record it with "
+            f"{count(len(done.newly_rated), 'known session')} with a rating that this log lacks ({runs}); record it with "
             "'grokputer rate'"
         )
     if done.others:
         say(
-            f"{len(done.others)} were left out, because their id is that of another session with another task: "
+            f"left out, because another session with another task has the same id: {len(done.others)}: "
             f"{', '.join(done.others[:SHOWN_KEYS])}"
         )
 
@@ -278,13 +280,13 @@ def show(
     recorded_history = log.history(find_run(log, run))
     history = [log.reveal(recorded) for recorded in recorded_history]
     story = [_describe(log, *recorded) for recorded in history]
-    whole = TaskRun.project(recorded_history[0].event.originator_id, (it.event for it in recorded_history))
-    withdrawn = {it.event.correction for it in history if isinstance(it.event, CorrectionWithdrawn)}
+    whole = TaskRun.project(recorded_history[0].event.originator_id, (recorded.event for recorded in recorded_history))
+    withdrawn = {entry.event.correction for entry in history if isinstance(entry.event, CorrectionWithdrawn)}
     for recorded, entry in zip(history, story, strict=True):
         if isinstance(recorded.event, TaskCorrected):
             entry["is_withdrawn"] = recorded.event.reference in withdrawn
     if as_json:
-        events = [{k: v for k, v in it.items() if k != "run"} for it in story]
+        events = [{key: value for key, value in entry.items() if key != "run"} for entry in story]
         print_json({"run": story[0]["run"], **token_counts(whole), "events": events})
         return
     for recorded, entry in zip(history, story, strict=True):
@@ -297,7 +299,7 @@ def show(
 
 
 def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
-    """The event with its content in words; content that was erased is None."""
+    """The event as JSON with its content in words; content that was erased is None."""
     from ....projections.explain.tree import own_fields
 
     entry = {
@@ -335,9 +337,11 @@ def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
             _print_words(entry["task"], begin, f"  (seed {entry['seed']})")
             print_line(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
             print_line(f"        role {event.role}, arm {event.arm}, adapter {event.adapter or 'base'}")
-            for lane in event.others:
-                with_adapter = f"adapter {lane['adapter']}" if lane["adapter"] else f"on the adapter of {event.role}"
-                print_line(f"        role {lane['role']}, arm {lane['arm']}, {with_adapter}")
+            for assignment in event.others:
+                with_adapter = (
+                    f"adapter {assignment['adapter']}" if assignment["adapter"] else f"on the adapter of {event.role}"
+                )
+                print_line(f"        role {assignment['role']}, arm {assignment['arm']}, {with_adapter}")
             print_line(f"        on {entry['base']}")
         case SessionImported():
             print_line(f"{begin}imported: {describe_session(event)}")
@@ -377,7 +381,7 @@ def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
 
 
 def _print_words(words: str | None, begin: str, end: str = "") -> None:
-    """The words of a task or an answer, its first line after the beginning, and further lines below it."""
+    """Print the words of a task or an answer: the first line after ``begin``, and further lines below it."""
     first, *more = (ERASED if words is None else words).split("\n")
     print_line(f"{begin}{first}{end}")
     for line in more:
@@ -385,7 +389,7 @@ def _print_words(words: str | None, begin: str, end: str = "") -> None:
 
 
 def _prompt_lines(prompt: list[dict[str, str]] | None, full: bool) -> list[str]:
-    """The prompt's last message: whole, or its first line and how many more there are."""
+    """The prompt's last message: all of it, or its first line and the number of further lines."""
     if prompt is None:
         return [ERASED]
     lines: list[str] = prompt[-1]["content"].rstrip("\n").split("\n")

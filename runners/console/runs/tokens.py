@@ -1,4 +1,4 @@
-"""What a run took of the model, as people and programs are shown it."""
+"""The tokens of a run, as people and programs are shown them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Benchmarks: how well what people say becomes what the agent does."""
+"""Benchmarks: how much the agent learns from feedback."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...environments.names import MINIWOB
 from ..options import AsJson
 from ..rendering import is_terminal, print_drawing, print_json, print_line, print_table, print_text
 
@@ -20,7 +21,7 @@ bench = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @bench.callback()
 def benchmarks() -> None:
-    """Measure the learning, on a public benchmark. Its logs are its own, in the folder --out names, and no --db is taken.
+    """Measure the learning on a public benchmark. It has its own logs in the folder of --out, and takes no --db.
 
     \b
     grokputer bench learn --out bench --seeds 1 --cycles 2
@@ -28,9 +29,9 @@ def benchmarks() -> None:
     """
 
 
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where its logs and results lie; default: bench.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of its logs and results; default: bench.")]
 Feedback = Annotated[str, typer.Option(help="Kinds of feedback, comma separated.")]
-Seeds = Annotated[int, typer.Option(min=1, help="How often each is played, with seeds 1, 2, ...")]
+Seeds = Annotated[int, typer.Option(min=1, help="How often each kind of feedback is played, with seeds 1, 2, ...")]
 Cycles = Annotated[int, typer.Option(min=1, help="Trainings, one after another.")]
 Episodes = Annotated[
     int,
@@ -38,22 +39,23 @@ Episodes = Annotated[
         metavar="N", help="Rated runs in each cycle, those of the canary included: 50 or more, or 20 with --no-canary."
     ),
 ]
-Measured = Annotated[int, typer.Option(min=1, help="Runs of each task, before the first and after each cycle.")]
+Measured = Annotated[int, typer.Option(min=1, help="Test runs of each task, before the first cycle and after each.")]
 Tasks = Annotated[
-    str | None, typer.Option(metavar="A,B,...", help="MiniWoB++ tasks to learn; default: the 16 unseen ones.")
+    str | None, typer.Option(metavar="A,B,...", help="Tasks to learn; default: those that the base has never seen.")
 ]
 OldTasks = Annotated[
-    str | None, typer.Option(metavar="A,B,...", help="Tasks not to be forgotten; default: the base's ten.")
+    str | None, typer.Option(metavar="A,B,...", help="Tasks that must not be forgotten; default: the base's ten.")
 ]
-Judge = Annotated[
-    str | None, typer.Option(metavar="MODULE:OBJECT", help="Who rates and corrects; see domain/ports/reviewer.py.")
-]
+Env = Annotated[str, typer.Option(help="Where: miniwob, shell, a plug-in, or a folder of tasks.")]
+Judge = Annotated[str | None, typer.Option(metavar="MODULE:OBJECT", help="The reviewer; see domain/ports/reviewer.py.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all its logs; may be repeated.")
 ]
-Canary = Annotated[bool, typer.Option(help="Let a canary decide; without one, what passes the gate is promoted.")]
+Canary = Annotated[
+    bool, typer.Option(help="Let a canary decide; without one, an adapter that passes the gate is promoted.")
+]
 Jobs = Annotated[int, typer.Option(min=1, help="Loops played at a time, each with a share of the cores.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with DIR as it was last started.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue DIR with the arguments of its last start.")]
 FromLog = Annotated[
     list[Path] | None,
     typer.Option(metavar="DIR|FILE", help="Play nothing: only report on these logs; may be repeated."),
@@ -70,6 +72,7 @@ def learn(
     measure: Measured = 20,
     tasks: Tasks = None,
     old_tasks: OldTasks = None,
+    env: Env = MINIWOB,
     reviewer: Judge = None,
     set_: Set = None,
     canary: Canary = True,
@@ -78,38 +81,40 @@ def learn(
     from_log: FromLog = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play cycles of feedback and training on tasks the base has never seen, and write what came of it.
+    """Play cycles of feedback and training on tasks the base has never seen, and write the results.
 
-    Killed and started again with the same arguments, it goes on where it was. The table, learning.json, learning.md and
+    Stopped and started again with the same arguments, it continues. The table, learning.json, learning.md and
     learning.png are made from the logs alone, at any time.
 
     \b
     Examples:
       grokputer bench learn --out bench --feedback corrections --seeds 1
+      grokputer bench learn --out shell-bench --env shell --tasks delete-file,back-up
       grokputer bench learn --from-log bench
     """
     from ...bench.report import find_logs, report
 
     if from_log:
-        found = report(find_logs(from_log))
-        _show(found, out or next((path for path in from_log if path.is_dir()), from_log[0].parent), as_json)
+        result = report(find_logs(from_log))
+        _show(result, out or next((path for path in from_log if path.is_dir()), from_log[0].parent), as_json)
         return
     from ...bench.bench import Arguments, earlier_arguments
-    from ...environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
+    from ...wiring.environments import open_environment
 
     folder = out or Path("bench")
     if resume:
         _play(folder, earlier_arguments(folder), jobs, as_json)
         return
-    unseen = UNSEEN_TASKS if tasks is None else _names(tasks)
-    old = BASE_TASKS if old_tasks is None else _names(old_tasks)
+    suggested = open_environment(env).suggest_tasks()
+    unseen = tuple(suggested[0]) if tasks is None else _names(tasks)
+    old = tuple(suggested[1]) if old_tasks is None else _names(old_tasks)
     kinds, settings = _names(feedback), set_ or ()
-    arguments = Arguments(kinds, seeds, cycles, episodes, measure, unseen, old, canary, reviewer, settings)
+    arguments = Arguments(kinds, seeds, cycles, episodes, measure, unseen, old, canary, reviewer, settings, env)
     _play(folder, arguments, jobs, as_json)
 
 
 def _play(folder: Path, arguments: Arguments, jobs: int, as_json: bool) -> None:
-    """Play it, or what is left of it, and report."""
+    """Play the benchmark, or what is left of it, and report."""
     from rich.console import Console
 
     from ...bench.bench import run_bench
@@ -124,22 +129,22 @@ def _play(folder: Path, arguments: Arguments, jobs: int, as_json: bool) -> None:
 
 
 def _names(given: str) -> tuple[str, ...]:
-    return tuple(name for name in (it.strip() for it in given.split(",")) if name)
+    return tuple(name for name in (part.strip() for part in given.split(",")) if name)
 
 
-def _show(found: Report, folder: Path, as_json: bool) -> None:
+def _show(result: Report, folder: Path, as_json: bool) -> None:
     """Write the results into the folder and print them."""
     from ...bench.drawing import draw_curve, plot_curve
     from ...bench.report import CAPTION, COLUMNS, as_document, point_rows, task_columns, task_rows, write_report
 
-    write_report(found, folder)
+    write_report(result, folder)
     if as_json:
-        print_json(as_document(found))
+        print_json(as_document(result))
     else:
-        print_table(COLUMNS, point_rows(found))
+        print_table(COLUMNS, point_rows(result))
         print_text(f"{CAPTION}\n")
-        print_table(task_columns(found), task_rows(found))
-        print_drawing(f"\n{plot_curve(found, shutil.get_terminal_size((100, 24)).columns, is_terminal())}\n")
-    draw_curve(found, folder / "learning.png")
+        print_table(task_columns(result), task_rows(result))
+        print_drawing(f"\n{plot_curve(result, shutil.get_terminal_size((100, 24)).columns, is_terminal())}\n")
+    draw_curve(result, folder / "learning.png")
     if not as_json:
         print_line(f"written: learning.json, learning.md and learning.png in {folder}")

@@ -1,4 +1,4 @@
-"""What a training would be and cost, shown before it is asked for."""
+"""What a training would use and cost, shown before it is requested."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: bool) -> None:
-    """Show recipe, dataset, and what the training would take: tried out on this machine, or by what is in the log."""
+    """Print the recipe, the dataset, and what the training would take: measured in a few steps on this machine, or
+    estimated from the log."""
     policy = state.policy
     recipe = resolve_recipe(policy, role)
     below, minimum = policy.training(role).learn_below_stars, policy.training(role).min_examples
@@ -36,17 +37,19 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         run.started.is_repeatable
         for run in (find_uncorrected(ledger, role, below, recipe.held_out_share) if retries else ())
     )
-    found = None
+    estimate = None
     if declined is None:
         base = base_of(policy, ledger.get_content)
         if probes:
             prepare_base(base, say)
             say("trying a few steps of it ...")
-        found = try_out(dataset, recipe, base) if probes else estimate_from_history(ledger, policy, dataset, recipe)
+        estimate = try_out(dataset, recipe, base) if probes else estimate_from_history(ledger, policy, dataset, recipe)
     pages = policy.training(role).practice if retries else 0
     if as_json:
         tried_first = {"runs": again, "times": retries, "practice_pages": pages}
-        print_json(_document(role, recipe, dataset, declined, found, Prices.of(policy)) | {"tried_first": tried_first})
+        print_json(
+            _document(role, recipe, dataset, declined, estimate, Prices.of(policy)) | {"tried_first": tried_first}
+        )
         return
     print_table(("recipe", Column("value", wraps=16)), recipe.to_json().items())
     sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
@@ -54,21 +57,21 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     if again:
         often = f"{'each ' * (again > 1)}up to {retries} times"
         print_line(
-            f"before it, {count(again, 'failed run')} that nobody corrected would be tried again, {often}; successes add"
+            f"before it, {count(again, 'failed run')} without a correction would be tried again, {often}; successes are added"
         )
     if pages:
-        print_line(f"{count(pages, 'fresh page')} of each task that failed would be practised; own successes add")
-    if found is None:
+        print_line(f"{count(pages, 'fresh page')} of each task that failed would be practised; successes are added")
+    if estimate is None:
         print_line(f"it would be declined: {declined}")
         return
-    print_table(("it would take", Column("about", wraps=16)), _rows(found, recipe, Prices.of(policy)))
-    print_line(f"known from: {found.basis}")
+    print_table(("it would take", Column("about", wraps=16)), _rows(estimate, recipe, Prices.of(policy)))
+    print_line(f"known from: {estimate.basis}")
 
 
 def _document(
-    role: str, recipe: Recipe, dataset: Dataset, declined: str | None, found: Estimate | None, prices: Prices
+    role: str, recipe: Recipe, dataset: Dataset, declined: str | None, estimate: Estimate | None, prices: Prices
 ) -> dict[str, Any]:
-    cost = prices.cost(found.duration_s).to_json() if found and found.duration_s is not None else None
+    cost = prices.cost(estimate.duration_s).to_json() if estimate and estimate.duration_s is not None else None
     return {
         "role": role,
         "recipe": recipe.to_json(),
@@ -79,26 +82,31 @@ def _document(
             "hash": dataset.hash,
         },
         "declined": declined,
-        "estimate": found.to_json() | {"total_tokens": _total(found, recipe)} if found else None,
+        "estimate": estimate.to_json() | {"total_tokens": _total(estimate, recipe)} if estimate else None,
         "cost": cost,
     }
 
 
-def _rows(found: Estimate, recipe: Recipe, prices: Prices) -> list[tuple[str, str | None]]:
-    cost = prices.cost(found.duration_s) if found.duration_s is not None else None
-    memory = f"{found.peak_memory_bytes / 1e9:.2f} GB on {found.device}" if found.peak_memory_bytes else None
-    left_out = f", {found.left_out} left out as too long or refused by the chat template" if found.left_out else ""
+def _rows(estimate: Estimate, recipe: Recipe, prices: Prices) -> list[tuple[str, str | None]]:
+    cost = prices.cost(estimate.duration_s) if estimate.duration_s is not None else None
+    memory = f"{estimate.peak_memory_bytes / 1e9:.2f} GB on {estimate.device}" if estimate.peak_memory_bytes else None
+    left_out = (
+        f", {estimate.left_out} left out as too long or refused by the chat template" if estimate.left_out else ""
+    )
     rent = f", {prices.per_hour:g} per hour" if prices.per_hour else ""
     return [
-        ("examples", f"{found.examples}{left_out}"),
-        ("tokens", f"{found.tokens} an epoch, {_total(found, recipe)} in all" if found.tokens is not None else None),
-        ("optimiser steps", str(found.steps)),
+        ("examples", f"{estimate.examples}{left_out}"),
+        (
+            "tokens",
+            f"{estimate.tokens} an epoch, {_total(estimate, recipe)} in all" if estimate.tokens is not None else None,
+        ),
+        ("optimiser steps", str(estimate.steps)),
         ("peak memory", memory),
-        ("time", show_duration(found.duration_s) if found.duration_s is not None else None),
+        ("time", show_duration(estimate.duration_s) if estimate.duration_s is not None else None),
         ("energy", f"{cost.energy_kwh:.3g} kWh at {prices.power_watts:g} W" if cost else None),
         ("money", f"{cost.price} at {prices.per_kwh:g} per kWh{rent}" if cost else None),
     ]
 
 
-def _total(found: Estimate, recipe: Recipe) -> int | None:
-    return None if found.tokens is None else found.tokens * recipe.epochs
+def _total(estimate: Estimate, recipe: Recipe) -> int | None:
+    return None if estimate.tokens is None else estimate.tokens * recipe.epochs

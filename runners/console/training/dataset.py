@@ -1,4 +1,4 @@
-"""Datasets: what the next training would learn, taken out to a file, and added to from outside."""
+"""Datasets: what the next training would learn, its export to a file, and examples from outside."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 dataset = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
-ForRole = Annotated[Role, typer.Option("--role", help="The role whose trainings it is of.")]
+ForRole = Annotated[Role, typer.Option("--role", help="The role whose trainings use it.")]
 
 SHOWN_LINES = 12
-"""Lines of a prompt that a preview shows, the last ones: a page's end and the task are nearest to the answer; chosen."""
+"""Last lines of a prompt that a preview shows: the page's end and the task are nearest to the answer; chosen."""
 
 
 @dataset.callback()
 def list_datasets(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Say for each role what the next training would learn; see it, export it, or add to it.
+    """Show for each role what the next training would learn; see it, export it, or add to it.
 
     \b
     Examples:
@@ -84,13 +84,13 @@ def preview(
       grokputer dataset preview --role ocr --json
     """
     built, state = _build(open_log(db), role)
-    chosen = [it for it in built.examples if source in (None, it.source)]
+    chosen = [example for example in built.examples if source in (None, example.source)]
     if source is not None and not chosen:
         there = ", ".join(sorted(built.by_source)) or "none"
-        raise NotPossible(f"no example of the dataset is of source {source!r}; its sources: {there}")
+        raise NotPossible(f"no example of the dataset has source {source!r}; its sources: {there}")
     minimum = state.policy.training(role).min_examples
     if as_json:
-        print_json(_document(built, role, minimum) | {"shown": [it.to_json() for it in chosen[:limit]]})
+        print_json(_document(built, role, minimum) | {"shown": [example.to_json() for example in chosen[:limit]]})
         return
     _print_counts(built, role, minimum)
     for example in chosen[:limit]:
@@ -99,16 +99,16 @@ def preview(
 
 @dataset.command()
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; it must not be there yet.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; the file must not exist.")],
     role: ForRole = "action",
     form: Annotated[
         Literal["examples", "alpaca"], typer.Option(help="'examples': all of each; 'alpaca': targets as instructions.")
     ] = "examples",
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Write that dataset to a file, and its manifest beside it.
+    """Write the dataset of the next training to a file, and its manifest beside it.
 
-    The end of the name says the format: .jsonl, .json, .parquet or .toon (Token-Oriented Object Notation), and with .gz after
+    The end of the name gives the format: .jsonl, .json, .parquet or .toon (Token-Oriented Object Notation), and with .gz after
     it the file is compressed. The manifest's hash is that of the dataset as JSON Lines.
 
     \b
@@ -122,7 +122,7 @@ def export(
     manifest = file.with_suffix(".manifest.json")
     for path in (file, manifest):
         if path.exists():
-            raise NotPossible(f"{path} is there already; give another name")
+            raise NotPossible(f"{path} exists already; give another name")
     built, _ = _build(open_log(db), role)
     if not built.examples:
         raise NotPossible(f"role {role} has no examples yet; correct some failed runs with 'grokputer correct'")
@@ -141,7 +141,7 @@ def import_(
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many examples, the first ones.")] = None,
     license: Annotated[
         str | None,
-        typer.Option("--license", "--licence", help="The terms it is under; without it those that the set says."),
+        typer.Option("--license", "--licence", help="Its license; default: the one that the set names."),
     ] = None,
     by: Actor = None,
     db: Db = DEFAULT_DB,
@@ -177,14 +177,14 @@ def synthesize(
     count: Annotated[int, typer.Option(min=1, max=100, help="Variations of each corrected run.")] = 3,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many runs, the newest.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say how many runs there are; ask and record nothing.")
+        bool, typer.Option("--dry-run", help="Print how many runs there are; ask and record nothing.")
     ] = False,
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Let the teacher vary what was corrected: a question in other words, a task from other seeds.
+    """Let the teacher model vary corrected runs: a question in other words, a task from other seeds.
 
-    The settings teacher.endpoint and teacher.model say who that is. A run is varied once.
+    The settings teacher.endpoint and teacher.model name that model. A run is varied once.
 
     \b
     Examples:
@@ -242,8 +242,8 @@ def _document(built: Dataset, role: str, minimum: int) -> dict[str, Any]:
         "by_source": dict(built.by_source),
         "by_task": dict(built.by_task),
         "by_label": dict(built.by_label),
-        "pairs": sum(bool(it.rejected) for it in built.examples),
-        "held_out": dict(Counter(it.outcome for it in built.held_out)),
+        "pairs": sum(bool(example.rejected) for example in built.examples),
+        "held_out": dict(Counter(held.outcome for held in built.held_out)),
     }
 
 

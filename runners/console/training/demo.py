@@ -1,4 +1,4 @@
-"""The demo as it is seen: its parts, its progress, and the table of tasks before and after."""
+"""The demo on the command line: its parts, its progress, and the table of tasks before and after."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Shown(Display):
         self.progress = TrainingProgress(console)
 
     def phase(self, title: str) -> None:
-        """A heading."""
+        """Print a heading."""
         self.console.print()
         self.console.print(as_text(title, "bold"), soft_wrap=True)
 
     def say(self, line: str) -> None:
-        """A line under it."""
+        """Print a line under it."""
         self.console.print(as_text(f"  {line}"), soft_wrap=True)
 
     def track(self, items: Iterable[T], total: int, title: str) -> Iterable[T]:
@@ -56,7 +56,7 @@ def _row(score: Score) -> tuple[str, str, str, str]:
 def _totals(scores: Sequence[Score]) -> Iterable[tuple[str, str, str | None, str | None]]:
     for group in ("unseen", "old"):
         of_group = [score for score in scores if score.group == group]
-        yield "all", group, _share([it.before for it in of_group]), _share([it.after for it in of_group])
+        yield "all", group, _share([score.before for score in of_group]), _share([score.after for score in of_group])
 
 
 def _share(counts: Sequence[tuple[int, int]]) -> str | None:

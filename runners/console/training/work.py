@@ -1,4 +1,4 @@
-"""What makes improvement happen: asking for a training, carrying out what the log asks for, and the demo of it all."""
+"""Trainings and the worker: requesting a training, doing what the log asks for, and the demo of it all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..rendering import print_line, say
 
 
 def init(db: Db = DEFAULT_DB) -> None:
-    """Make the log, empty. A log that is there already stays as it is.
+    """Create an empty log. A log that exists already stays as it is.
 
     \b
     Examples:
@@ -26,7 +26,7 @@ def init(db: Db = DEFAULT_DB) -> None:
     is_new = is_blank(db)
     with folder_of(db):
         position = Ledger.create(db).position
-    print_line(f"made the log {db}" if is_new else f"the log {db} is there already, with {position} events")
+    print_line(f"made the log {db}" if is_new else f"the log {db} exists already, with {position} events")
     suggest("status" if position else "run click-button", db)
 
 
@@ -46,9 +46,9 @@ def train(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for a training by hand, or see before what it would cost.
+    """Request a training, or see before what it would cost.
 
-    'grokputer work' carries it out, without waiting for ratings to fall. Prices are the settings cost.*.
+    'grokputer work' runs it, without waiting for ratings to fall. Prices are the settings cost.*.
 
     \b
     Examples:
@@ -69,21 +69,21 @@ def train(
             suggest(f"train {role}", db)
         return
     request_training(ledger, role, reason=reason, actor=name_actor(by))
-    print_line(f"a training for role {role} is requested; 'grokputer work' carries it out")
+    print_line(f"a training for role {role} is requested; 'grokputer work' runs it")
     suggest("work --once", db)
 
 
 def work(
     once: Annotated[bool, typer.Option("--once", help="Do what there is to do now, then end.")] = False,
     no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="End at once, with exit code 1, where another worker is at work.")
+        bool, typer.Option("--no-wait", help="End at once, with exit code 1, if another worker is running.")
     ] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Carry out what the log asks for.
+    """Do what the log asks for.
 
-    Trainings, proofs and looks at the canary, by one worker at a time: a second one waits until the first ends. What each
-    role waits for is said when there is nothing to do.
+    Trainings, proofs and looks at the canary, by one worker at a time: a second one waits until the first ends. When there
+    is nothing to do, it prints what each role waits for.
 
     \b
     Examples:
@@ -102,7 +102,7 @@ def work(
     try:
         carry_out(ledger, once=once, reporter=reporter, waits=not no_wait)
     except KeyboardInterrupt:
-        say("stopped; the next worker goes on from the log")
+        say("stopped; the next worker continues from the log")
     suggest("status", db)
 
 
@@ -112,7 +112,7 @@ def demo(
     ] = Path("demo/events.db"),
     seed: Annotated[int, typer.Option(min=0, help="Which tasks' seeds are drawn; another seed is another demo.")] = 1,
 ) -> None:
-    """Play the whole loop on a log of its own.
+    """Play the whole loop on a separate log.
 
     Runs, ratings, a breach, a training, a canary, and the tasks again.
 

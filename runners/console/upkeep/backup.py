@@ -1,4 +1,4 @@
-"""Keeping the log safe: backups, and bringing one back."""
+"""Backups of the log, and restoring one."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..rendering import print_line, say
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to; it must not be there yet.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write it; the folder must not exist.")],
     weights: Annotated[
         bool, typer.Option("--weights/--no-weights", help="With the weights of all adapters, or the log alone.")
     ] = True,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Copy the log and its adapters' weights to a folder, while runs and training go on, and prove the copy.
+    """Copy the log and its adapters' weights to a folder, while runs and trainings continue, and check the copy.
 
     Every event is decoded, every text and weight checked by its hash, and every view computed again. The copy is itself
-    a log: any reading command takes FOLDER/events.db. Unfinished trainings are not in it; they begin anew.
+    a log: any reading command takes FOLDER/events.db. Unfinished trainings are not in it; they start from the beginning.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def backup(
     log = open_log(db)
     with folder_of(folder):
         done = back_up(log, folder, with_weights=weights)
-    size = sum(it.stat().st_size for it in folder.rglob("*") if it.is_file())
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print_line(f"backed up {_amount(done.events, done.weights)} to {folder} ({size / 1e6:.1f} MB), and proved them")
     for name in done.missing:
         say(f"the weights of {name} are missing or damaged and are not in it; see 'grokputer doctor'")
@@ -46,16 +46,17 @@ def backup(
 def restore(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What 'backup' made.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Though the log holds events that the backup lacks, or cannot be read.")
+        bool,
+        typer.Option("--force", help="Restore even if the log holds events that the backup lacks, or cannot be read."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Prove it and say what would be lost; change nothing.")
+        bool, typer.Option("--dry-run", help="Check it and print what would be lost; change nothing.")
     ] = False,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Prove a backup, then put it in the log's place. The log that was there is kept under another name.
+    """Check a backup, then put it in the log's place. The log that was there is kept under another name.
 
-    Nothing is replaced while a worker or another process has the log open. Weights are added, none is taken away.
+    Nothing is replaced while a worker or another process has the log open. Weights are added, and none are removed.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The doctor: what is needed, whether it is there, and what to do where it is not."""
+"""The doctor: checks everything that the program needs, and tells what to do where something is missing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ PACKAGES = {
     "httpx2": "sends alerts to a webhook",
     "filelock": "keeps two workers apart",
 }
-"""What is installed with the program and what for; only versions are read, because importing some takes seconds."""
+"""Packages that are installed with the program, and their purposes; only versions are read, because importing some
+takes seconds."""
 
 EXTRAS = {
     "torch": ("train", "computes models"),
@@ -50,20 +51,21 @@ EXTRAS = {
     "toon-format": ("data", "reads and writes TOON files"),
     "openai": ("endpoint", "asks models behind an endpoint"),
     "miniwob": ("browser", "has the tasks on pages"),
+    "sandlock": ("shell", "keeps commands in a sandbox where bubblewrap cannot"),
     "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),
     "plotext": ("bench", "draws that curve in a terminal"),
 }
-"""What an extra brings, by package: the extra, and what the package is for."""
+"""Packages of the extras: the extra, and the package's purpose."""
 
 ROOM_GB = 2.0
 """Free disk space under which the doctor warns; chosen: a training's checkpoints of the embedded model many times over."""
 
 TRIGGERS = ("log_keeps_events", "log_loses_nothing", "log_replaces_nothing")
-"""What keeps the log append-only."""
+"""The triggers that keep the log append-only."""
 
 
 class Check(NamedTuple):
-    """One line: what was looked at, ``ok``, ``warn`` or ``fail``, and what was found, with what to do about it."""
+    """One check: its name, ``ok``, ``warn`` or ``fail``, and what was found, with what to do about it."""
 
     name: str
     result: str
@@ -71,10 +73,10 @@ class Check(NamedTuple):
 
 
 def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Check the machine, the packages, the log, the models and the weights; each line says what to do.
+    """Check the machine, the packages, the log, the models and the weights; each line tells what to do.
 
-    Models are asked for where they are: a folder, what was downloaded, the Hugging Face Hub, or an endpoint, within two
-    seconds each. Exits with 1 when something fails.
+    Models are looked up where they are: in a folder, among the downloads, on the Hugging Face Hub or at an endpoint, for at
+    most two seconds each. Exits with 1 when something fails.
 
     \b
     Examples:
@@ -86,6 +88,7 @@ def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         *_check_packages(),
         *_check_plugins(),
         _check_browser(),
+        _check_sandbox(),
         _check_disk(db),
         *_check_log(db),
     ]
@@ -121,7 +124,7 @@ def _check_package(name: str, purpose: str, otherwise: str, command: str) -> Che
 
 
 def _check_plugins() -> Iterator[Check]:
-    """Each part that another package offers: loaded, but not started."""
+    """Check each part that another package offers: it is loaded, but not started."""
     from ...wiring import environments, models, registries
     from ...wiring.plugins import GROUPS, list_plugins
 
@@ -148,6 +151,15 @@ def _check_browser() -> Check:
         return Check("browser", "fail", str(error))
 
 
+def _check_sandbox() -> Check:
+    from ...environments.sandbox.choice import find_sandbox
+
+    try:
+        return Check("sandbox", "ok", f"commands run in {find_sandbox().name}")
+    except GrokputerError as error:
+        return Check("sandbox", "warn", str(error))
+
+
 def _check_disk(db: Path) -> Check:
     folder = db.resolve().parent
     if not folder.is_dir():
@@ -159,7 +171,7 @@ def _check_disk(db: Path) -> Check:
 
 
 def _check_log(db: Path) -> Iterator[Check]:
-    """The log, what guards it, its worker, and what it names: models, channels and every adapter's weights."""
+    """Check the log, its triggers, its worker, and what it names: models, channels and the weights of every adapter."""
     if not db.exists():
         yield Check("log", "warn", f"no log at {db} yet; make one with 'grokputer init'")
         return
@@ -182,7 +194,7 @@ def _check_log(db: Path) -> Iterator[Check]:
 
 
 def _check_worker(db: Path, state: State) -> Check:
-    """Whether a worker has the log's lease, and what waits for one."""
+    """Check whether a worker has the log's lease, and what waits for one."""
     import fcntl
 
     waiting = sum(training.status in OPEN_TRAININGS for training in state.registry.trainings.values())
@@ -211,15 +223,15 @@ def _check_file(db: Path) -> Check:
 
     try:
         with closing(connect(db, "ro")) as connection:
-            said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+            problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
         with db.open("rb") as file:
             is_wal = (
                 file.read(20)[18:] == b"\x02\x02"
             )  # SQLite, "File Format", 1.3.3; a log as it lies has no journal to ask
     except sqlite3.Error as error:
         raise explain(db, error) from error
-    if said != ["ok"]:
-        return Check("log", "fail", f"{db} is damaged ({said[0]}); restore it from a backup")
+    if problems != ["ok"]:
+        return Check("log", "fail", f"{db} is damaged ({problems[0]}); restore it from a backup")
     if not is_wal:
         return Check(
             "log",
@@ -233,8 +245,8 @@ def _check_triggers(db: Path) -> Check:
     from ...store.connection import connect
 
     with closing(connect(db, "ro")) as connection:
-        found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-    missing = [name for name in TRIGGERS if name not in found]
+        triggers = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+    missing = [name for name in TRIGGERS if name not in triggers]
     if missing:
         return Check(
             "guards", "fail", f"missing: {', '.join(missing)}; the log could be changed, restore it from a backup"
@@ -243,7 +255,7 @@ def _check_triggers(db: Path) -> Check:
 
 
 def _check_models(state: State, log: Log) -> Iterator[Check]:
-    """The model that runs use, and the teacher where one is set: there, or served by an endpoint that answers."""
+    """Check the model of the runs, and the teacher where one is set: in a folder, or at an endpoint that answers."""
     from ....domain.settings.forms import KEY_VARIABLES
     from ...wiring.availability import check_endpoint
     from ...wiring.models import ENDPOINT, LOCAL
@@ -284,21 +296,21 @@ def _check_local(policy: Policy, log: Log) -> Check:
 
 
 def _check_channels(state: State) -> Iterator[Check]:
-    """Whether alerts can be sent: settings and secrets alone, nothing is sent."""
+    """Check whether alerts can be sent, by settings and secrets alone; nothing is sent."""
     from ....domain.aggregates.alert import CHANNELS
     from ...alerts.channels import open_channel
 
-    on = [*state.policy.channels.targets]
-    if not on:
+    channels = [*state.policy.channels.targets]
+    if not channels:
         yield Check("alerts", "ok", f"printed by 'grokputer work' alone; {' and '.join(CHANNELS.values())} are not set")
-    for name in on:
+    for name in channels:
         try:
             to = open_channel(name, state.policy).to
         except GrokputerError as error:
             yield Check(name, "fail", f"alerts wait: {error}")
             continue
         if to.startswith("http://") and not to.startswith(("http://127.", "http://localhost", "http://[::1]")):
-            yield Check(name, "warn", f"{to} is not encrypted: who listens can read alerts, though not forge them")
+            yield Check(name, "warn", f"{to} is not encrypted: a listener can read alerts, but not forge them")
         else:
             yield Check(name, "ok", f"to {to}; 'grokputer alerts test' tries it")
     lost = sum(
@@ -323,6 +335,6 @@ def _check_weights(db: Path, state: State) -> Iterator[Check]:
             store.path(adapter.weights)
             yield Check(name, "ok", f"{adapter.weights[:19]}, as stored")
         except GrokputerError as error:
-            # Weights that no run is sent to are a loss for the record, not for the service.
+            # Missing weights of an adapter without traffic affect no run.
             is_used = adapter.status in (AdapterStatus.LIVE, AdapterStatus.CANARY)
             yield Check(name, "fail" if is_used else "warn", str(error))

@@ -1,4 +1,4 @@
-"""Forgetting: a run's or a person's words are deleted for good, and who asked for it and why is on record."""
+"""Forgetting: the words of a run or a person are deleted for good; who asked for it and why stays on record."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def forget(
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; it is on record for good.")] = "",
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Ask for a training without them where what is live was trained on them.")
+        bool, typer.Option("--retrain", help="Request a training without them if the live adapter was trained on them.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; delete nothing.")] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Delete without asking; needed where no person can answer.")
+        bool, typer.Option("--yes", help="Delete without asking; required where stdin is not a terminal.")
     ] = False,
     by: Actor = None,
     db: Db = DEFAULT_DB,
@@ -38,10 +38,10 @@ def forget(
 ) -> None:
     """Delete words for good: questions, prompts, answers, comments, issues, corrections, imported examples, a person's name.
 
-    No byte of them is left in the log's files, and texts that no event names go with them. The events stand, and so does the
+    No byte of them is left in the log's files, and texts that no event names are deleted too. The events stay, and so does the
     proof over them ('grokputer verify').
-    Adapters that were trained on the words are named. Backups, exports and datasets that you made are yours to delete.
-    It says how many texts they are and asks first, unless --yes is given.
+    Adapters that were trained on the words are named. Delete backups, exports and datasets that you made yourself.
+    It prints the number of texts and asks first, unless --yes is given.
 
     \b
     Examples:
@@ -52,9 +52,7 @@ def forget(
     from ...use_cases import erasures as use_case
 
     if (run is None) == (person is None):
-        raise NotPossible(
-            "the words of a run or of a person are deleted; name one of them", hint=Hint.NAME_RUN_OR_PERSON
-        )
+        raise NotPossible("the words of a run or of a person can be deleted; give either", hint=Hint.NAME_RUN_OR_PERSON)
     ledger = open_ledger(db)
     target = Target(find_run(ledger, run).hex if run is not None else None, person)
     if dry_run:
@@ -87,19 +85,19 @@ def _report(target: Target, done: Erasure, as_json: bool, manner: str) -> None:
                 "what they learnt is in their weights; ask for a training without them with --retrain or 'grokputer train'"
             )
     for role, why in done.refused.items():
-        say(f"no training is requested: {why}; then give 'grokputer train {role}'")
+        say(f"no training is requested: {why}; then run 'grokputer train {role}'")
     for role in done.requested:
-        print_line(f"a training for role {role} without them is requested; 'grokputer work' carries it out")
+        print_line(f"a training for role {role} without them is requested; 'grokputer work' runs it")
 
 
 def _print_left(words: Words) -> None:
-    """What goes beside the words, and what stays."""
+    """Print what is deleted beside the words, and what stays."""
     if words.unnamed:
         print_line(f"{count(words.unnamed, 'text')} that no event names deleted too")
     if words.under_way:
         runs = ", ".join(sorted(map(short_id, words.under_way))[:5])
         say(
-            f"not ended: {runs}; what such a run records from now on is not deleted, give the command again when it has ended"
+            f"not ended: {runs}; what such a run records from now on is not deleted; run the command again when it has ended"
         )
     if words.plain:
         say(
@@ -117,7 +115,7 @@ def _count(target: Target, words: Words) -> str:
 
 
 def _confirm(target: Target, words: Words) -> None:
-    """Ask before words are deleted. Raises ``NotPossible`` where the answer is no, or no person is there to answer."""
+    """Ask before words are deleted. Raises ``NotPossible`` if the answer is no, or if stdin is not a terminal."""
     if not words.keys:
         return
     if not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""Settings: every figure that can be turned, and turning one."""
+"""Settings: the list of them, and changing one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class SettingsGroup(TyperGroup):
-    """Takes a first word that is no command for what to list: ``settings canary`` is ``settings --only canary``."""
+    """A first word that is not a command selects what is listed: ``settings canary`` is ``settings --only canary``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """What is left of the arguments after the options."""
+        """The rest of the arguments, after the options."""
         for number, word in enumerate(args):
             is_value = number > 0 and args[number - 1] in ("--db", "--only")
             if is_value or word.startswith("-"):
@@ -46,7 +46,7 @@ Key = Annotated[
 def list_settings(
     context: typer.Context,
     only: Annotated[
-        str | None, typer.Option(metavar="WORD", help="Only those whose key begins so; the word alone will do.")
+        str | None, typer.Option(metavar="WORD", help="Only those whose key begins with it; the word alone is enough.")
     ] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Only those that were changed.")] = False,
     db: Db = DEFAULT_DB,
@@ -96,7 +96,7 @@ def show_setting(key: Key, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None
 
 
 def _current(key: str) -> str:
-    """The key as it is called now; say so where that is another."""
+    """The present name of the key; prints the new name if it was renamed."""
     now = current_key(key)
     if now != key:
         say(f"{key} was renamed; it is {now} now")
@@ -107,7 +107,7 @@ def _current(key: str) -> str:
 def set_setting(
     key: Key,
     value: Annotated[
-        str, typer.Argument(metavar="VALUE", help="Its new value; '' for none where that is the default.")
+        str, typer.Argument(metavar="VALUE", help="Its new value; '' for no value, if that is the default.")
     ],
     reason: Annotated[str, typer.Option(help="Why; it is recorded with the change.")] = "",
     by: Actor = None,
@@ -129,7 +129,7 @@ def set_setting(
     print_line(f"{key} is {value}" if is_new else f"{key} is {value} already; nothing was recorded")
     if change.warning:
         say(f"warning: {change.warning}")
-    _say_who_keeps_theirs(change)
+    _print_unaffected(change)
     suggest(f"why {key}", db)
 
 
@@ -140,7 +140,7 @@ def unset_setting(
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Take back what one setting was set to: from now on its default holds, or for one role what holds for all.
+    """Undo the change of one setting: from now on its default holds, or for one role the value for all roles.
 
     \b
     Examples:
@@ -155,13 +155,13 @@ def unset_setting(
     value = say_value(change.new)
     is_new = change.position is not None
     print_line(f"{key} is {value} again" if is_new else f"{key} is not set, it is {value}; nothing was recorded")
-    _say_who_keeps_theirs(change)
+    _print_unaffected(change)
     suggest(f"why {key}", db)
 
 
-def _say_who_keeps_theirs(change: SettingChange) -> None:
-    """Name the rollouts under way that go on as they began, whatever the setting is now."""
+def _print_unaffected(change: SettingChange) -> None:
+    """Print the rollouts in progress that keep the values they began with."""
     for name in change.not_for:
         is_share = without_role(change.key) in SHARES
         share = f"; 'grokputer rollouts share {name}' changes its share" if is_share else ""
-        print_line(f"the rollout of {name} keeps what it began with; this counts from the next rollout on{share}")
+        print_line(f"the rollout of {name} keeps the value it began with; this counts from the next rollout on{share}")

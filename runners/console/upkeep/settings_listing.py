@@ -25,7 +25,7 @@ def setting_rows(policy: Policy) -> list[dict[str, Any]]:
 
 
 def setting_row(key: str, policy: Policy) -> dict[str, Any]:
-    """The setting as it is; the default of a figure of the recipe is that of the preset in force."""
+    """The setting as JSON-plain values; the default of a figure of the recipe is that of the preset in force."""
     bare, role = without_role(key), role_of(key)
     setting = ALL_SETTINGS[bare]
     default = setting.default if bare in SETTINGS else policy.preset_figure(bare, role)
@@ -49,20 +49,20 @@ def setting_row(key: str, policy: Policy) -> dict[str, Any]:
 
 
 def choose(rows: Iterable[dict[str, Any]], only: str | None) -> list[dict[str, Any]]:
-    """The rows whose key begins so, with or without its role; else those that have it within. Raises ``BadSetting``."""
+    """The rows whose key begins with the word, with or without its role; else those that contain it. Raises ``BadSetting``."""
     rows = list(rows)
     if not only:
         return rows
     wanted = current_key(only)
-    found = [row for row in rows if row["key"].startswith(wanted) or without_role(row["key"]).startswith(wanted)]
-    found = found or [row for row in rows if wanted in row["key"]]
-    if not found and only not in ROLES:
+    chosen = [row for row in rows if row["key"].startswith(wanted) or without_role(row["key"]).startswith(wanted)]
+    chosen = chosen or [row for row in rows if wanted in row["key"]]
+    if not chosen and only not in ROLES:
         raise BadSetting(f"no setting has {only!r} in its key; see 'grokputer settings'")
-    return found
+    return chosen
 
 
 def print_rows(rows: Iterable[dict[str, Any]], empty: str = "all settings are at their defaults") -> None:
-    """Print the settings under their subjects, with value, default if it is another, help and range."""
+    """Print the settings under their subjects, each with its value, help and range, and its default if that differs."""
     titles, title = _titles(), ""
     for row in rows:
         bare = without_role(row["key"])
@@ -82,7 +82,9 @@ def print_setting(row: dict[str, Any], policy: Policy) -> None:
     key, bare = row["key"], without_role(row["key"])
     print_line(f"{key} = {_with_unit(row['value'], row['unit'])}")
     _print_wrapped(row["help"])
-    others = [(role_of(it), value) for it, value in policy.changed.items() if without_role(it) == bare and it != bare]
+    others = [
+        (role_of(key), value) for key, value in policy.changed.items() if without_role(key) == bare and key != bare
+    ]
     example = f"for one role: grokputer settings set action.{bare} VALUE"
     facts = {
         "takes": row["takes"],
@@ -92,13 +94,13 @@ def print_setting(row: dict[str, Any], policy: Policy) -> None:
         "formerly": ", ".join(row["former_keys"]),
         "history": f"grokputer why {key}",
     }
-    for name, said in facts.items():
-        if said:
-            _print_wrapped(f"{name + ':':<10}{said}", " " * 14)
+    for name, fact in facts.items():
+        if fact:
+            _print_wrapped(f"{name + ':':<10}{fact}", " " * 14)
 
 
 def complete_key(incomplete: str) -> list[tuple[str, str]]:
-    """The keys that begin so, each with its help, for a shell; after a role and a dot those that it may have alone."""
+    """The keys that begin so, each with its help, for a shell; after a role and a dot only those that a role may have alone."""
     role = role_of(incomplete + "x")
     begins = f"{role}." if role is not None else ""
     return [
@@ -111,17 +113,17 @@ def complete_key(incomplete: str) -> list[tuple[str, str]]:
 def _titles() -> dict[str, str]:
     """The subject of each setting, in a line."""
     groups: tuple[type[Group], ...] = (*GROUPS, Recipe)
-    return {it.key: _title(group) for group in groups for it in declared(group).values()}
+    return {setting.key: _title(group) for group in groups for setting in declared(group).values()}
 
 
 def _title(group: type[Group]) -> str:
-    said = "The recipe of a training." if group is Recipe else (group.__doc__ or "").splitlines()[0]
-    return f"{group.PREFIX}: {said}"
+    title = "The recipe of a training." if group is Recipe else (group.__doc__ or "").splitlines()[0]
+    return f"{group.PREFIX}: {title}"
 
 
 def _with_unit(value: Any, unit: str) -> str:
-    said = say_value(value)
-    return f"{said} {unit}" if unit and value is not None else said
+    shown = say_value(value)
+    return f"{shown} {unit}" if unit and value is not None else shown
 
 
 def _sentence(words: str) -> str:

@@ -78,6 +78,10 @@ class MiniWob(Environment):
         """Raise ``UnknownTask``, with similar task names, for an unknown task."""
         page_url(task)
 
+    def suggest_tasks(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The tasks that the embedded model has never met, and those of its pretraining."""
+        return UNSEEN_TASKS, BASE_TASKS
+
     def demonstrate(self, task: str) -> Script:
         """The scripted demonstration of a base or unseen task. Raises ``UnknownTask``."""
         from .demonstrations import demonstrate

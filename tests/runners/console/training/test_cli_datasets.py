@@ -46,7 +46,7 @@ def test_each_role_has_a_dataset_of_its_own(log: Path) -> None:
 def test_a_preview_says_when_there_is_too_little(log: Path) -> None:
     shown = output("dataset", "preview", "--role", "ocr", db=log)
     assert "a training would be declined: 0 usable examples, 5 are needed" in shown
-    assert "no example of the dataset is of source 'teacher'; its sources: correction" in refused(
+    assert "no example of the dataset has source 'teacher'; its sources: correction" in refused(
         "dataset", "preview", "--source", "teacher", db=log
     )
 
@@ -133,7 +133,7 @@ def test_a_dataset_goes_out_in_each_format_and_comes_back(log: Path, tmp_path: P
     for name in ("b.json", "c.parquet", "d.jsonl.gz", "e.parquet.gz"):
         assert "wrote " in output("dataset", "export", tmp_path / name, db=log)
         assert [it.completion for it in read_public(str(tmp_path / name), "action").examples] == wanted
-    assert "end the name with .jsonl" in refused("dataset", "export", tmp_path / "f.csv", db=log)
+    assert "no suffix of an export format; it takes .jsonl" in refused("dataset", "export", tmp_path / "f.csv", db=log)
     assert not list(tmp_path.glob("f.*"))
 
 

@@ -1,0 +1,76 @@
+"""Who a command runs as: never root. Where the program is root, a user that owns nothing else on this machine."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from .command import Limits
+
+FIRST_USER = 64_000
+"""The first number of the users; chosen: above those that systems give to people and services."""
+
+USERS = 1000
+"""Each process of the program takes one of so many, so that two rarely share a limit on processes."""
+
+
+class Account(NamedTuple):
+    """The user and group that own a work folder and run its commands."""
+
+    user: int
+    group: int
+    is_dropped: bool
+    """Whether the program is root and must give its rights up for them."""
+
+
+def worker() -> Account:
+    """Who commands run as. Root would keep rights inside a user namespace: over /proc/sys, and over the limit on processes."""
+    if os.geteuid() != 0:
+        return Account(os.geteuid(), os.getegid(), False)
+    number = FIRST_USER + os.getpid() % USERS
+    return Account(number, number, True)
+
+
+def limiter(limits: Limits, account: Account, *, is_supervised: bool = False) -> Callable[[], None]:
+    """What a child calls before it becomes the command: its limits, and that the system ends it first where memory is short.
+
+    With ``is_supervised`` the child is a supervisor, which itself limits memory, processes and open files of the command.
+    """
+    bounds = [
+        (resource.RLIMIT_CPU, limits.cpu_s),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_CORE, 0),
+    ]
+    if not is_supervised:
+        others = 0 if account.is_dropped else _running(account.user)
+        bounds += [
+            (resource.RLIMIT_AS, limits.memory_bytes),
+            (resource.RLIMIT_NOFILE, limits.open_files),
+            (resource.RLIMIT_NPROC, limits.processes + others),
+        ]
+
+    def limit() -> None:
+        for kind, most in bounds:
+            _, hard = resource.getrlimit(kind)
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(kind, (most, most))
+        os.umask(0o022)
+        os.nice(5)
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+    return limit
+
+
+def _running(user: int) -> int:
+    """Threads of the user that run now: the limit on processes counts them all."""
+    found = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if folder.stat().st_uid == user:
+                found += len(os.listdir(folder / "task"))
+    return found

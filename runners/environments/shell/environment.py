@@ -1,0 +1,194 @@
+"""The environment of commands: each episode has a fresh folder, each action runs one command line in it, in a sandbox.
+
+An episode ends with the command that does the task, or with ``DONE``.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ....domain.errors import EnvironmentUnavailable, UnknownTask
+from ....domain.events import Capability
+from ....domain.page.action import COMMAND_VERBS, parse_action, write_command
+from ....domain.page.messages import Page
+from ....domain.ports import Environment, Script
+from ..sandbox.choice import find_sandbox
+from ..sandbox.command import Limits, Outcome, Sandbox
+from ..sandbox.room import Room
+from ..sandbox.tree import Tree
+from ..sandbox.usage import over_folder
+from .family import unknown_task
+from .instance import Command, Instance, Moment, Tasks
+from .layout import entries_of
+from .page import draw_page, readable_output
+
+REMEMBERED = 1000
+"""Episodes whose solutions are known at a time; chosen: more than are ever played side by side."""
+
+LONGEST_COMMAND = 8000
+"""Characters of a command; chosen: a system takes a hundred thousand."""
+
+
+class Shell(Environment):
+    """The ``Environment`` of commands for the given tasks. The sandbox is looked for with the first episode."""
+
+    def __init__(self, tasks: Tasks, find: Callable[[], Sandbox] = find_sandbox) -> None:
+        self._tasks, self._find = tasks, find
+        self._shared = _Shared()
+        self._seat = 0
+        self._episode: _Episode | None = None
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """It verifies and repeats; scripts do the tasks that have a solution written down."""
+        return frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
+
+    def tasks(self) -> Sequence[str]:
+        """The names of all tasks, sorted."""
+        return self._tasks.names()
+
+    def check_task(self, task: str) -> None:
+        """Raises ``UnknownTask``, naming the tasks that are close to it."""
+        if task not in self._tasks.names():
+            raise unknown_task(task, self._tasks.names())
+
+    def reset(self, task: str, seed: int) -> Page:
+        """Lay the task's files out. Raises ``UnknownTask``; ``EnvironmentUnavailable`` without a sandbox."""
+        instance = self._tasks.make(task, seed)
+        room = self._shared.room(self._seat, task)
+        room.lay_out(entries_of(instance.files), instance.changed)
+        self._shared.remember(task, instance)
+        self._episode = _Episode(instance, room, self._find())
+        return self._episode.page
+
+    def act(self, action: str) -> Page:
+        """Carry out one action; the page's ``error`` says why one that cannot be read or done changed nothing."""
+        if self._episode is None:
+            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
+        return self._episode.act(action)
+
+    def demonstrate(self, task: str) -> Script:
+        """The solution, command by command. Raises ``UnknownTask`` for a task without one."""
+        if not self._tasks.has_solution(task):
+            raise UnknownTask(f"there is no demonstration of {task!r}: it has no solution")
+        return lambda page, history: write_command(_next(self._shared.solution(task, page.task), page, history))
+
+    def beside(self, seat: int) -> Shell:
+        """Another episode with a folder of its own for each seat; see ``Environment.beside``."""
+        other = Shell(self._tasks, self._find)
+        other._shared, other._seat = self._shared, seat
+        return other
+
+    def close(self) -> None:
+        """Remove all folders."""
+        self._episode = None
+        self._shared.close()
+
+
+class _Shared:
+    """What all seats of an environment have together: their folders, and the solutions of what they play."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[tuple[int, str], Room] = {}
+        self._solutions: OrderedDict[tuple[str, str], tuple[Command, ...]] = OrderedDict()
+
+    def room(self, seat: int, task: str) -> Room:
+        """A fresh room in place of the one that the seat had for the task."""
+        if (seat, task) in self._rooms:
+            self._rooms.pop((seat, task)).close()
+        self._rooms[seat, task] = Room()
+        return self._rooms[seat, task]
+
+    def remember(self, task: str, instance: Instance) -> None:
+        """Keep the solution of what is played, by the words in which it is asked for."""
+        self._solutions[task, instance.request] = instance.solution
+        self._solutions.move_to_end((task, instance.request))
+        if len(self._solutions) > REMEMBERED:
+            self._solutions.popitem(last=False)
+
+    def solution(self, task: str, request: str) -> tuple[Command, ...]:
+        """The commands that do what was asked for. Raises ``ValueError`` where they are not known."""
+        if not (found := self._solutions.get((task, request))):
+            raise ValueError(f"no solution is known of {task}: {request}")
+        return found
+
+    def close(self) -> None:
+        while self._rooms:
+            self._rooms.popitem()[1].close()
+
+
+class _Episode:
+    """A task under way in its folder."""
+
+    def __init__(self, instance: Instance, room: Room, sandbox: Sandbox) -> None:
+        self._instance, self._room, self._sandbox = instance, room, sandbox
+        self._limits = Limits() if instance.seconds is None else replace(Limits(), seconds=instance.seconds)
+        self._outcome: Outcome | None = None
+        self._tree = room.read()
+        self.page = draw_page(instance.request, self._tree, None)
+
+    def act(self, action: str) -> Page:
+        """The page after the action."""
+        parsed = parse_action(action, COMMAND_VERBS)
+        if parsed is not None and len(parsed.text) > LONGEST_COMMAND:
+            self.page = replace(self.page, error=f"the command is longer than {LONGEST_COMMAND} characters")
+        elif parsed is None:
+            error = f"cannot read {action[:80]!r} as an action; it is RUN and one command line, or DONE"
+            self.page = replace(self.page, error=error)
+        elif parsed.verb == "DONE":
+            reward = float(self._is_done())
+            self.page = replace(self.page, is_done=True, reward=reward, error="" if reward else "the task is not done")
+        else:
+            self._run(parsed.text)
+        return self.page
+
+    def _run(self, command: str) -> None:
+        before = self._tree
+        self._outcome = self._sandbox.run(self._room.folder, command, self._limits)
+        over = over_folder(self._room.folder, self._limits)
+        self._tree = self._room.read()
+        is_done = not over and self._is_done()
+        error = f"the episode ended at {over}" if over else "" if is_done else _fault(self._outcome, before, self._tree)
+        self.page = draw_page(
+            self._instance.request,
+            self._tree,
+            self._outcome,
+            is_done=is_done or bool(over),
+            reward=float(is_done),
+            error=error,
+        )
+
+    def _is_done(self) -> bool:
+        output = self._outcome.output if self._outcome is not None and not self._outcome.cut else ""
+        return self._instance.goal(Moment(self._tree, output, lambda command: self._try(command, output)))
+
+    def _try(self, command: str, output: str) -> int | None:
+        """The exit code of a command that looks at the folder, with what the last command printed in ``$output``."""
+        line = f"output={shlex.quote(output.rstrip().replace(chr(0), ''))}; {command}"
+        return self._sandbox.run(self._room.folder, line, self._limits, is_read_only=True).code
+
+
+def _fault(outcome: Outcome, before: Tree, after: Tree) -> str:
+    """Why the command counts as one that could not be carried out: it failed, and changed nothing."""
+    if outcome.code == 0 or before != after:
+        return ""
+    how = f"exit code {outcome.code}" if outcome.code is not None else outcome.ended
+    return f"the command ended with {how} and changed nothing"
+
+
+def _next(solution: Sequence[Command], page: Page, history: Sequence[str]) -> str:
+    """The command of the solution that comes next, after those of it that were done in their order.
+
+    One that depends on what was seen counts as done where any command followed the one before it.
+    """
+    done = 0
+    for action in history:
+        if done < len(solution) and (callable(solution[done]) or action == write_command(str(solution[done]))):
+            done += 1
+    if done == len(solution):
+        raise ValueError("the whole solution was carried out, and the task is not done")
+    following = solution[done]
+    return following(readable_output(page)) if callable(following) else following
