@@ -295,7 +295,7 @@ def test_an_unknown_backend_is_not_set(db: Path) -> None:
 def test_a_backend_whose_package_is_gone_is_one_line(db: Path, site: Path) -> None:
     (site / "tiny_desk-1.5.dist-info" / "entry_points.txt").write_text("")
     with pytest.raises(BadPlugin, match=r"model\.backend is 'parrot'; there are local, openai; set it to one of them"):
-        open_model(process_new_events(Ledger.open(db)).policy)
+        open_model(process_new_events(ledger := Ledger.open(db)).policy, ledger.get_content)
 
 
 def test_a_model_without_adapters_answers_many_requests_and_scores_nothing(db: Path) -> None:
