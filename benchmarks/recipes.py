@@ -135,7 +135,7 @@ class Bench:
         dataset = build_dataset(events, self.ledger.get_content, "action", BELOW_STARS, recipe)
         folder = Path(tempfile.mkdtemp(prefix="training-", dir=self.folder))
         write_examples(folder / "dataset.jsonl", dataset.examples)
-        base = base_of(self.services.state.policy)
+        base = base_of(self.services.state.policy, self.ledger.get_content)
         result = train(TrainingJobSpec(folder / "job", folder / "dataset.jsonl", recipe, base))
         return result.adapter, result.examples, result.duration_s / 60
 

@@ -107,12 +107,12 @@ def test_a_run_with_an_id_is_recorded_once_in_one_batch_or_several(log: OpenLog)
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"environment": "miniwob"}, "an environment of Grokputer itself"),
-        ({"environment": "our shop"}, "'our shop' is no name"),
-        ({"role": "seller"}, "'seller' is no role"),
+        ({"environment": "miniwob"}, "one of Grokputer's own environments"),
+        ({"environment": "our shop"}, "'our shop' is not a name"),
+        ({"role": "seller"}, "'seller' is not a role"),
         ({"succeeded": False, "reason": "bored"}, "'bored'"),
         ({"fault_step": 9}, "no step 9"),
-        ({"steps": [ProgramStep([{"role": "user"}], "x")]}, "role and a content"),  # type: ignore[typeddict-item]
+        ({"steps": [ProgramStep([{"role": "user"}], "x")]}, "role and a text"),  # type: ignore[typeddict-item]
     ],
 )
 def test_what_cannot_be_recorded_is_refused_in_one_line(log: OpenLog, changes: dict[str, object], words: str) -> None:
@@ -131,7 +131,7 @@ def test_an_adapter_that_is_not_registered_is_refused(log: OpenLog) -> None:
 
 def test_a_correction_of_one_step_teaches_the_answer_to_what_was_asked_there(log: OpenLog, tmp_path: Path) -> None:
     run = log.record(RUN).run
-    with pytest.raises(grokputer.NotPossible, match="name the step"):
+    with pytest.raises(grokputer.NotPossible, match="say which one"):
         log.correct(run, "On Tuesday.")
     log.correct(run, "On Tuesday.", step=2)
     [past] = collect_runs((it.event for it in log.events(topics=TOPICS)), "action", log.text)

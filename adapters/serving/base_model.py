@@ -8,11 +8,14 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError
-from ..registry.files import hash_file
+from .gguf_model import GgufModel, find_gguf
+from .model_folder import complain_of_folder, has_template, hash_model
+from .templates import use_template
 
 if TYPE_CHECKING:
     import torch
@@ -23,25 +26,36 @@ EMBEDDED = Path(__file__).parents[1] / "base"
 UNPACK_BELOW = 2_000_000_000
 """Parameters below which a CPU serves unpacked weights, 2 bytes each instead of half a byte; chosen: 4 GB."""
 
+NO_TEMPLATE = "has no chat template; set model.chat_template to alpaca, chatml or llama2, or to a file with a template"
+MEND = "mend it, or set model.base to another"
+
 
 @dataclass(frozen=True)
 class Base:
     """A causal language model with attention layers and a chat template.
 
-    ``name`` is a folder or a Hugging Face name, empty for the embedded model; ``revision`` is the commit of the latter.
-    ``quantization`` is ``nf4`` or ``none`` (bf16). An adapter is served on the base that it was trained on, quantised
-    the same way: merged, or on another base, its outputs differ.
+    ``name`` is a folder, a GGUF file, ``smollm2`` or a Hugging Face name, empty for the embedded model; ``revision`` is the
+    commit of a Hugging Face model. ``quantization`` is ``nf4`` or ``none`` (bf16). ``chat_template`` is the text of a Jinja
+    template in place of the model's own. An adapter is served on the base that it was trained on, quantised the same
+    way and with the same template: merged, or on another base, its outputs differ.
     """
 
     name: str = ""
     revision: str | None = None
     trust_remote_code: bool = False
     quantization: str = "nf4"
+    chat_template: str | None = None
+
+    @cached_property
+    def gguf(self) -> GgufModel | None:
+        """The model in a GGUF file that the name means; None for other names."""
+        return find_gguf(self.name) if self.name else None
 
     @property
     def location(self) -> str:
-        """What transformers loads: a folder or a Hugging Face name."""
-        return self.name or str(EMBEDDED)
+        """What transformers loads: a folder or a Hugging Face name. The folder of a GGUF model may not be made yet."""
+        gguf = self.gguf
+        return str(gguf.folder) if gguf is not None else self.name or str(EMBEDDED)
 
     @property
     def is_local(self) -> bool:
@@ -55,25 +69,56 @@ class Base:
     def fingerprint(self) -> str:
         """The base's identity: ``sha256:<hex>`` of a local model's weights, shape and tokens, else ``name@commit``.
 
-        For a Hugging Face model that is not downloaded yet the commit is unknown, and the revision takes its place.
+        For a Hugging Face model that is not downloaded yet the commit is unknown, and the revision takes its place. A GGUF
+        model has the file's hash, ``gguf:<hex>``. A template of its own adds ``+template:<hex>``.
         """
-        if not self.is_local:
-            return f"{self.name}@{_commit(self.name, self.revision)}"
-        digest = hashlib.sha256()
-        kinds = ("*.safetensors", "*token*.json", "config.json", "chat_template*")
-        for file in (file for kind in kinds for file in sorted(Path(self.location).glob(kind))):
-            digest.update(f"{hash_file(file)}  {file.name}\n".encode())
-        return f"sha256:{digest.hexdigest()}"
+        gguf = self.gguf
+        if gguf is not None:
+            found = gguf.fingerprint()
+        elif self.is_local:
+            found = hash_model(Path(self.location))
+        else:
+            found = f"{self.name}@{self.commit()}"
+        if self.chat_template is None:
+            return found
+        return f"{found}+template:{hashlib.sha256(self.chat_template.encode()).hexdigest()}"
+
+    def commit(self) -> str:
+        """The commit that was downloaded of a Hugging Face model; the revision where none was."""
+        return _commit(self.name, self.revision)
 
     def identity(self) -> str:
         """The base's fingerprint and quantization, which an adapter must match."""
         return f"{self.fingerprint()}/{self.quantization}"
 
+    def complain(self) -> str:
+        """What is wrong with a model of this machine, with what to do; empty if nothing, and for a Hugging Face name."""
+        gguf = self.gguf
+        if gguf is not None:
+            return gguf.complain()
+        if self.is_local and (problem := complain_of_folder(Path(self.location))):
+            return f"{self.name or 'the embedded model'} {problem}; {MEND}"
+        return ""
+
+    def lacks_template(self) -> bool:
+        """Whether a model of this machine has no chat template and is given none."""
+        if self.chat_template is not None:
+            return False
+        if self.gguf is not None:
+            return self.gguf.lacks_template()
+        return self.is_local and not has_template(Path(self.location))
+
     def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """A freshly loaded model in eval mode, on the GPU where there is one, and its tokenizer. Raises ``ModelError``."""
         import logging
 
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns about an optional kernel
+        if problem := self.complain():
+            raise ModelError(problem)
+        if (gguf := self.gguf) is not None:
+            gguf.unpack()
+        # One warns about an optional kernel, the other about each attempt to reach the Hub.
+        for library in ("bitsandbytes", "huggingface_hub"):
+            logging.getLogger(library).setLevel(logging.ERROR)
         import torch
 
         if not torch.cuda.is_available():
@@ -102,11 +147,13 @@ class Base:
                 quantization_config=nf4 if self.quantization == "nf4" else None,
             )
         except Exception as error:  # transformers raises many kinds, and all concern the user here
-            raise ModelError(f"base model {self.location} cannot be loaded: {first_line(error)}") from error
-        if not tokenizer.chat_template:
             raise ModelError(
-                f"base model {self.location} has no chat template; use one that was made for conversations"
-            )
+                f"base model {self.name or self.location} cannot be loaded: {first_line(error)}"
+            ) from error
+        if self.chat_template is not None:
+            use_template(tokenizer, self.chat_template)
+        if not tokenizer.chat_template:
+            raise ModelError(f"base model {self.name or self.location} {NO_TEMPLATE}")
         for module in model.modules():
             # On a CPU, bitsandbytes would repack the weights at the first evaluation: then they have no gradient, and each
             # ``state_dict()``, which PEFT asks for when it loads an adapter, rounds them once more.

@@ -4,6 +4,9 @@ A tokenizer reads ``<|end|>`` anywhere as the token that ends a turn. So a page 
 and continue as another speaker. To prevent that, the text of each control token in a content is broken by a seam: a
 character that the conversation does not contain. The template is then rendered, the text is cut at the seams, and the
 pieces are tokenized one by one. Content without such text has no seam, and its tokens do not change.
+
+Some templates mark turns by ordinary text, as in ``[INST]`` or ``### Response:``. Such a mark is broken within a token: the
+text stays, and its tokens are never those of the template's mark.
 """
 
 from __future__ import annotations
@@ -47,7 +50,19 @@ def break_tokens(tokenizer: PreTrainedTokenizerBase, content: str, seam: str, ro
         cut = max(1, end - 1)
         pieces.append(rest[:cut])
         rest = rest[cut:]
-    return seam.join([*pieces, rest])
+    marks = _control_of(tokenizer).marks if role != "assistant" else None
+    if marks is None:
+        return seam.join([*pieces, rest])
+    return seam.join(marks.sub(lambda it: _break_mark(tokenizer, it[0], seam), piece) for piece in (*pieces, rest))
+
+
+def _break_mark(tokenizer: PreTrainedTokenizerBase, mark: str, seam: str) -> str:
+    """The mark with a seam within one of its tokens. Where each character is a token, it gets a space instead."""
+    whole = _tokens(tokenizer, mark)
+    for cut in range(1, len(mark)):
+        if _tokens(tokenizer, mark[:cut]) + _tokens_after(tokenizer, mark[cut:]) != whole:
+            return f"{mark[:cut]}{seam}{mark[cut:]}"
+    return f"{mark[0]} {mark[1:]}"
 
 
 def join_tokens(tokenizer: PreTrainedTokenizerBase, rendered: str, seam: str) -> list[int]:
@@ -66,6 +81,14 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
     return {**dict(named), **{id: token.content for id, token in added.items() if token.special}}
 
 
+_MARK = re.compile(
+    r"<\|[^|<>\s]{1,40}\|>|</?[A-Za-z_][\w:-]{0,38}>|<<[^<>\s]{1,40}>>"
+    r"|\[/?[A-Z_]{2,40}\]|#{2,4} ?[A-Z][A-Za-z ]{0,38}:"
+    r"|\b(?:USER|ASSISTANT|SYSTEM|HUMAN|User|Assistant|System|Human|Bot|AI) ?:"
+)
+"""The forms of the marks of turns that templates write as ordinary text; chosen: ChatML, Llama 2, Alpaca, Vicuna and kin."""
+
+
 class _Control(NamedTuple):
     """Control tokens: a pattern of their texts, and their ids."""
 
@@ -81,9 +104,11 @@ class _Control(NamedTuple):
 
 
 class _Controls(NamedTuple):
-    """A tokenizer's control tokens, with and without the marks of its template that are not special."""
+    """A tokenizer's control tokens, with and without the marks of its template that are not special; ``marks`` are those
+    that are no tokens."""
 
     made_for: tuple[object, int]
+    marks: re.Pattern[str] | None
     all: _Control
     without_marks: _Control
 
@@ -102,9 +127,17 @@ def _control_of(tokenizer: PreTrainedTokenizerBase) -> _Controls:
         unknown = frozenset(
             {tokenizer.unk_token_id, tokenizer.convert_tokens_to_ids(getattr(model, "unk_token", None) or "")}
         )
-        known = _Controls(made_for, _Control.of({**special, **marks}, unknown), _Control.of(special, unknown))
+        every = _Control.of({**special, **marks}, unknown)
+        plain = _plain_marks(written, {*special.values(), *marks.values()})
+        known = _Controls(made_for, plain, every, _Control.of(special, unknown))
         _KNOWN[tokenizer] = known
     return known
+
+
+def _plain_marks(written: str, tokens: set[str]) -> re.Pattern[str] | None:
+    """A pattern of the marks that the template writes as ordinary text."""
+    found = sorted({*_MARK.findall(written.replace("\\n", "\n"))} - tokens, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, found))) if found else None
 
 
 def _literals(template: str) -> str:

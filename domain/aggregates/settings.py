@@ -25,9 +25,10 @@ class Settings(Aggregate):
         """The settings in force."""
         return Policy(dict(self.changed))
 
-    def change(self, key: str, value: Any, reason: str, context: Context) -> None:
+    def change(self, key: str, value: Any, reason: str, context: Context, document: str | None = None) -> None:
         """Set the key, by its current or an earlier name. A value that is already in force records nothing.
 
+        ``document`` is the content key of the file whose text is the value, which is that key too.
         Raises ``BadSetting`` for a value out of range, and for one that leaves a role without a valid recipe.
         """
         typed, key = check_setting(key, value), current_key(key)
@@ -36,7 +37,9 @@ class Settings(Aggregate):
         old = self.policy.get(without_role(key), role_of(key))
         if old != typed:
             check_together(changed, without_role(key))
-            self._record(PolicyChanged, context, key=key, old=old, new=typed, reason=reason, is_unset=False)
+            self._record(
+                PolicyChanged, context, key=key, old=old, new=typed, reason=reason, is_unset=False, document=document
+            )
 
     def unset(self, key: str, reason: str, context: Context) -> None:
         """Remove the value: a role's own falls back to that for all roles, that one to the default. Raises
@@ -50,7 +53,7 @@ class Settings(Aggregate):
         self._require_recipes(left, f"{key} cannot be unset")
         check_together(left, bare)
         old, new = self.changed[key], left.get(bare, role)
-        self._record(PolicyChanged, context, key=key, old=old, new=new, reason=reason, is_unset=True)
+        self._record(PolicyChanged, context, key=key, old=old, new=new, reason=reason, is_unset=True, document=None)
 
     def _require_recipes(self, changed: Policy, refusal: str) -> None:
         """Refuse a change that makes a recipe invalid. A fault from before may stay, so that two faults can be mended

@@ -18,7 +18,8 @@ class ScheduleTicked(Event):
 @fact("PolicyChanged")
 class PolicyChanged(Event):
     AGGREGATE = "Settings"
-    VERSION = 3
+    VERSION = 4
+    TEXTS = ("document",)
     WORDS = ("actor", "reason")
 
     key: str
@@ -29,6 +30,8 @@ class PolicyChanged(Event):
     reason: str
     is_unset: bool
     """Whether the key's own value was removed. Since version 2."""
+    document: str | None
+    """The content key of the file whose text the new value is; None for all other values. Since version 4."""
 
     def bring_up(self, changed: dict[str, Any]) -> None:
         """Apply this change to the dictionary of changed settings."""

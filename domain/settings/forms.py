@@ -78,6 +78,15 @@ SERVER = Form(
     "a host and a port, as in mail.example.org:587",
 )
 
+CHAT_TEMPLATES = ("alpaca", "chatml", "llama2")
+"""The names of the program's own chat templates."""
+
+CHAT_TEMPLATE = Form(
+    re.compile("|".join([*CHAT_TEMPLATES, "sha256:[0-9a-f]{64}"])),
+    f"{', '.join(CHAT_TEMPLATES)}, or a file with a Jinja template, whose text is recorded",
+)
+"""In the log, the text of a file is under its content key."""
+
 BACKEND = Form(re.compile(_NAME, re.ASCII), "local, openai, or the name that a plug-in has for a backend")
 
 REGISTRY = Form(re.compile(_NAME, re.ASCII), "local, or the name that a plug-in has for a registry")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .forms import BACKEND, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
+from .forms import BACKEND, CHAT_TEMPLATE, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
 from .setting import MEASURED, Group, setting
+
+SMALL = ("embedded", "smollm2")
+"""The models that need no quantisation."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,23 @@ class ModelSettings(Group):
         "Where the model runs. 'local': in this process. 'openai': at an OpenAI-compatible endpoint. Or a plug-in's name.",
         form=BACKEND,
     )
-    base: str = setting("embedded", "'embedded', a path, a Hugging Face name, or the endpoint's name of a model.")
+    base: str = setting(
+        "embedded",
+        "'embedded', 'smollm2', a folder, a .gguf file, a Hugging Face name, or the endpoint's name of a model.",
+    )
     revision: str | None = setting(None, "Revision of a Hugging Face model.")
     quantization: str = setting(
         "auto",
-        "How the base is held, and adapters with it. 'nf4': 4 bits. 'none': bf16. 'auto': 'nf4' for all models but the "
-        "embedded one, whose 10 MB are no burden.",
-        source="measured: the embedded model is better and faster unquantised",
+        "How the base is held, and adapters with it. 'nf4': 4 bits. 'none': bf16. 'auto': 'nf4' for all models but "
+        "'embedded' and 'smollm2', whose megabytes are no burden.",
+        source="measured: small models are better and faster unquantised",
         choices=("auto", "nf4", "none"),
+    )
+    chat_template: str | None = setting(
+        None,
+        "The chat template of a base that has none, in place of its own if it has one: a name, or a file with a Jinja "
+        "template. Adapters belong to the template that they were trained with.",
+        form=CHAT_TEMPLATE,
     )
     endpoint: str | None = setting(
         None, "Base URL of an OpenAI-compatible endpoint. Its key comes from OPENAI_API_KEY.", form=MODEL_ENDPOINT

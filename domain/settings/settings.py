@@ -21,7 +21,7 @@ from .ramp import complain_of_first_step
 from .rating import ImplicitSettings, RatingSettings, ScheduleSettings, SessionSettings
 from .recipe import FIGURES, Recipe, preset
 from .rollout import AbSettings, CanarySettings, GateSettings
-from .running import EnvironmentSettings, ModelSettings, RunSettings, TeacherSettings, WeightsSettings
+from .running import SMALL, EnvironmentSettings, ModelSettings, RunSettings, TeacherSettings, WeightsSettings
 from .setting import BadSetting as BadSetting
 from .setting import Group, declared
 from .setting import Setting as Setting
@@ -217,7 +217,7 @@ class Policy:
         """The base's quantization: ``nf4`` or ``none``."""
         if self.model.quantization != "auto":
             return self.model.quantization
-        return "none" if self.model.base == "embedded" else "nf4"
+        return "none" if self.model.base in SMALL else "nf4"
 
     def recipe_changes(self, role: str) -> dict[str, Any]:
         """The recipe figures that were set, a role's own before the general ones."""

@@ -44,6 +44,7 @@ from ...domain.events import (
     WeightsFound,
     WeightsMissed,
 )
+from ...domain.events.base import KEY
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.recipe import current_figures
 
@@ -207,9 +208,11 @@ def _bars(event: ComparisonStarted) -> str:
 
 
 def say_value(value: Any) -> str:
-    """A setting's value as it is typed; ``unset`` where there is none."""
+    """A setting's value as it is typed; ``unset`` where there is none. The text of a file is a short hash."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str) and KEY.fullmatch(value):
+        return f"a file's text ({value[:19]})"
     return "unset" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
 
 

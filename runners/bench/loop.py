@@ -76,7 +76,7 @@ class Lines(Display):
 def play(ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Reviewer | None = None) -> None:
     """Run the plan on the log, from its present state to its end. Raises ``GrokputerError`` where it cannot continue."""
     reporter = Reporter(display.say, display.progress)
-    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger)) as services:
+    with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger), reporter.say) as services:
         worker = Worker(ledger, services, reporter)
         reviewer = reviewer or TaskReviewer(services.environment(plan.environment))
         _Loop(ledger, services, worker, plan, actor, display, reviewer).play()

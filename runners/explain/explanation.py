@@ -121,6 +121,6 @@ def _unknown(state: State, name: str) -> str:
     close = difflib.get_close_matches(without_role(name), ALL_SETTINGS, n=1)
     meant = f" (close to it: {close[0]})" if close else ""
     return (
-        f"{name!r} is not an adapter ({say_names(state.registry.adapters)}), not a setting{meant},  "
+        f"{name!r} is not an adapter ({say_names(state.registry.adapters)}), not a setting{meant}, "
         "and not the beginning of a run's or rollout's id (four characters or more)"
     )

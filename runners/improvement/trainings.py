@@ -18,7 +18,7 @@ from ...adapters.data.dataset import TOPICS, Dataset, build_dataset
 from ...adapters.data.examples import write_examples
 from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import DamagedWeights, InvalidExamples, TrainingError, TrainingInterrupted
+from ...domain.errors import DamagedWeights, InvalidExamples, ModelError, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
 from ...domain.settings.recipe import Recipe
 from ..lessons.gather import collect_examples
@@ -26,7 +26,7 @@ from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
 from ..wiring.extras import require
-from ..wiring.services import Services, base_of, identify_base
+from ..wiring.services import Services, base_of, identify_base, prepare_base
 
 if TYPE_CHECKING:
     from ...adapters.serving.base_model import Base
@@ -160,6 +160,10 @@ def _train(
 
     assert job.requested is not None
     base = base_at_request(ledger, job)
+    try:
+        prepare_base(base, say)
+    except ModelError as error:
+        raise TrainingError(str(error)) from error
     recorded_epochs: set[int] = set()
 
     def progressed(progress: Progress) -> None:
@@ -191,8 +195,8 @@ def _parent_weights(ledger: Ledger, services: Services, job: TrainingJob) -> Pat
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
-    """The base model in the settings at the request."""
-    return base_of(_policy_at_request(ledger, job))
+    """The base model as it was set when the training was requested."""
+    return base_of(_policy_at_request(ledger, job), ledger.get_content)
 
 
 def _policy_at_request(ledger: Ledger, job: TrainingJob) -> Policy:

@@ -78,7 +78,7 @@ def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits:
     with (
         lease(ledger, reporter.say, task=task, waits=waits),
         closing(Watch(ledger)) as watch,
-        Services(ledger, process_new_events(ledger)) as services,
+        Services(ledger, process_new_events(ledger), reporter.say) as services,
     ):
         worker, idle = Worker(ledger, services, reporter), Idle(ledger, reporter.say)
         while True:

@@ -79,6 +79,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("PolicyChanged", 1): lambda state: {**state, "is_unset": False},
     # Some keys were renamed; the version makes older programs refuse the new names.
     ("PolicyChanged", 2): lambda state: {**state, "key": current_key(state["key"])},
+    # No value was the text of a file.
+    ("PolicyChanged", 3): lambda state: {**state, "document": None},
     ("ContentErased", 1): lambda state: {**state, "erased": ""},
 }
 """From (topic, version) to the function that lifts a stored state of that version to the next."""

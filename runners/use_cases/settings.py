@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...domain.aggregates.settings import SETTINGS_ID, Settings
+from ...domain.events.base import KEY
 from ...domain.evidence.terms import is_kept
 from ...domain.settings.keys import role_of, without_role
-from ...domain.settings.settings import RECIPE_SETTINGS, check_setting, current_key
+from ...domain.settings.settings import RECIPE_SETTINGS, Policy, check_setting, current_key
 from ..improvement.process_manager import process_new_events
-from ..wiring.services import check_part
+from ..store.states import load_state
+from ..wiring.choices import check_choice, check_part, is_choice, read_template
 from .decisions import store_decision
 
 if TYPE_CHECKING:
@@ -31,14 +33,51 @@ class SettingChange:
     """Log position of the change; None where the value was already in force, and nothing was recorded."""
     not_for: tuple[str, ...]
     """Adapters whose rollout is in progress and keeps the value that it began with."""
+    warning: str = ""
+    """What could not be checked, or is still to be set; empty where all is well."""
 
 
 def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", actor: str) -> SettingChange:
-    """Set the key. The value may be text, as a person types it. Raises ``BadSetting``."""
-    check_part(key, check_setting(key, value), ledger.path)
-    return _decide(
-        ledger, key, actor, lambda policy, context: policy.change(key, value, _keep(ledger, reason), context)
+    """Set the key. The value may be text, as a person types it.
+
+    What the value names is looked for: a model, an endpoint, a template. That takes two seconds at most. Raises
+    ``BadSetting``, also for what is not there; where that cannot be known now, the change carries a warning.
+    """
+    key = current_key(key)
+    document = _read_document(ledger, key, value)
+    value = value if document is None else document
+    typed = check_setting(key, value)
+    check_part(key, typed, ledger.path)
+    warning = ""
+    if is_choice(key):
+        policy = Policy({**load_state(ledger).policy.changed, key: typed})
+        warning = check_choice(key, policy, _reader(ledger, document))
+    change = _decide(
+        ledger,
+        key,
+        actor,
+        lambda settings, context: settings.change(key, value, _keep(ledger, reason), context, document),
     )
+    return replace(change, warning=warning)
+
+
+def _read_document(ledger: Ledger, key: str, value: Any) -> str | None:
+    """The content key of the file that the value names, where the setting takes the text of a file.
+
+    A text that is in force keeps its key, so that setting it once more records nothing.
+    """
+    text = read_template(str(value)) if key == "model.chat_template" and value is not None else None
+    if text is None:
+        return None
+    current = load_state(ledger).policy.model.chat_template
+    if current is not None and KEY.fullmatch(current) and ledger.get_content(current) == text:
+        return current
+    return ledger.put(text, "the chat template")
+
+
+def _reader(ledger: Ledger, document: str | None) -> Callable[[str], str | None]:
+    """The texts of the log, and the one that is about to be stored."""
+    return lambda key: ledger.get_content(document if key == document and document is not None else key)
 
 
 def unset_setting(ledger: Ledger, key: str, *, reason: str = "", actor: str) -> SettingChange:

@@ -15,6 +15,7 @@ EXTRAS = {
         *("torch", "transformers", "peft", "bitsandbytes", "trl"),
         *("safetensors", "accelerate", "tokenizers", "huggingface_hub"),
     ),
+    "smollm2": ("gguf",),
     "data": ("datasets", "pyarrow", "toon_format"),
     "endpoint": ("openai",),
     "browser": ("miniwob",),

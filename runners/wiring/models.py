@@ -5,32 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...adapters.serving.base_model import Base
+from ...adapters.serving.templates import TEMPLATES
 from ...domain.errors import BadPlugin, ModelError
 from ...domain.ports import Model
 from ...domain.settings.settings import Policy
 from .extras import require
 from .plugins import find_plugin, list_plugins
 
+Content = Callable[[str], str | None]
+"""The text under a content key; None where it was erased."""
 
-def base_of(policy: Policy) -> Base:
-    """The base model in the settings."""
-    name = policy.model.base
+Say = Callable[[str], None]
+
+
+def base_of(policy: Policy, content: Content) -> Base:
+    """The base model in the settings. Raises ``ModelError`` where the text of its chat template was erased."""
+    name, template = policy.model.base, policy.model.chat_template
+    text = None if template is None else TEMPLATES.get(template) or content(template)
+    if text is None and template is not None:
+        raise ModelError("the text of model.chat_template was erased; set it to the file again")
     return Base(
         name="" if name == "embedded" else name,
         revision=policy.model.revision,
         trust_remote_code=policy.model.trust_remote_code,
         quantization=policy.quantization,
+        chat_template=text,
     )
 
 
-def _open_local(policy: Policy) -> Model:
+def prepare_base(base: Base, say: Say) -> None:
+    """Check the base's files, and unpack a GGUF that is used for the first time. Raises ``ModelError``."""
+    if problem := base.complain():
+        raise ModelError(problem)
+    if (gguf := base.gguf) is not None:
+        gguf.unpack(say)
+
+
+def _open_local(policy: Policy, content: Content, say: Say) -> Model:
     require("train")
     from ...adapters.serving.local import LocalModel
 
-    return LocalModel(base_of(policy))
+    base = base_of(policy, content)
+    prepare_base(base, say)
+    return LocalModel(base)
 
 
-def _open_endpoint(policy: Policy) -> Model:
+def _open_endpoint(policy: Policy, content: Content, say: Say) -> Model:
     require("endpoint")
     from ...adapters.serving.remote import RemoteModel
 
@@ -42,7 +62,7 @@ def _open_endpoint(policy: Policy) -> Model:
 
 LOCAL, ENDPOINT = "local", "openai"
 
-OWN: dict[str, Callable[[Policy], Model]] = {LOCAL: _open_local, ENDPOINT: _open_endpoint}
+OWN: dict[str, Callable[[Policy, Content, Say], Model]] = {LOCAL: _open_local, ENDPOINT: _open_endpoint}
 """The program's own backends. No plug-in can replace one."""
 
 
@@ -51,7 +71,7 @@ def backend_names() -> list[str]:
     return sorted({*OWN, *(plugin.name for plugin in list_plugins("model"))})
 
 
-def open_model(policy: Policy) -> Model:
+def open_model(policy: Policy, content: Content, say: Say = lambda line: None) -> Model:
     """The model in the settings, loaded.
 
     Raises ``ModelError``. Raises ``BadPlugin`` for an unknown name and for a plug-in that cannot be loaded: this says
@@ -59,7 +79,7 @@ def open_model(policy: Policy) -> Model:
     """
     backend = policy.model.backend
     if backend in OWN:
-        return OWN[backend](policy)
+        return OWN[backend](policy, content, say)
     plugin = find_plugin("model", backend)
     if plugin is None:
         raise BadPlugin(f"model.backend is {backend!r}; there are {', '.join(backend_names())}; set it to one of them")
@@ -67,9 +87,9 @@ def open_model(policy: Policy) -> Model:
     return model
 
 
-def label_base(policy: Policy) -> str:
+def label_base(policy: Policy, content: Content) -> str:
     """The base that a run records: the name as set, and the hash of its weights or where it is served."""
     name, backend = policy.model.base, policy.model.backend
     if backend == LOCAL:
-        return f"{name}@{base_of(policy).fingerprint()}"
+        return f"{name}@{base_of(policy, content).fingerprint()}"
     return f"{name}@{policy.model.endpoint or backend}"

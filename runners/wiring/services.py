@@ -15,35 +15,21 @@ from ...domain.errors import ModelError, NotServed, UnknownAdapter
 from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.forms import KEY_VARIABLES
 from ...domain.settings.running import ModelSettings
-from ...domain.settings.settings import BadSetting, Policy
+from ...domain.settings.settings import Policy
 from ...projections.explain.sentences import say_names
 from ...projections.state.state import State
 from ..store.ledger import Ledger
-from .environments import OWN as OWN_ENVIRONMENTS
 from .environments import locate_task, open_environment
 from .extras import require
-from .models import backend_names, label_base, open_model
+from .models import Say, label_base, open_model
 from .models import base_of as base_of
-from .registries import open_registry, registry_names
-from .task_folders import SETTING, check_task_folders, task_folders
+from .models import prepare_base as prepare_base
+from .registries import open_registry
+from .task_folders import task_folders
 
 if TYPE_CHECKING:
     from ...adapters.serving.base_model import Base
     from ...adapters.training.job import TrainingJobSpec, TrainingResult
-
-
-PARTS = {"model.backend": backend_names, "weights.registry": registry_names}
-"""The settings that name an implementation, each with the installed names."""
-
-
-def check_part(key: str, value: object, log: Path) -> None:
-    """Refuse an implementation that is not installed, and a folder of tasks that is not there. Raises ``BadSetting``."""
-    if key == SETTING:
-        check_task_folders(value, log, OWN_ENVIRONMENTS)
-    if key in PARTS and value not in (names := PARTS[key]()):
-        raise BadSetting(
-            f"{key} cannot be {value!r}; there are {', '.join(names)} here; install the package that adds it"
-        )
 
 
 def identify_base(base: Base) -> str:
@@ -52,10 +38,14 @@ def identify_base(base: Base) -> str:
 
 
 class Services:
-    """The model, the environments and the weight registry of one log. Close it, or use it as a context manager."""
+    """The model, the environments and the weight registry of one log. Close it, or use it as a context manager.
 
-    def __init__(self, ledger: Ledger, state: State) -> None:
+    ``say`` is told what takes long at the first use of a model.
+    """
+
+    def __init__(self, ledger: Ledger, state: State, say: Say = lambda line: None) -> None:
         self.ledger = ledger
+        self._say = say
         self.state = state
         self._model: Model | None = None
         self._model_settings: ModelSettings | None = None
@@ -83,14 +73,14 @@ class Services:
         if self._model is None or self._model_settings != settings:
             self._close_model()
             self._model_settings, self._base_label = settings, None
-            self._model = open_model(policy)
+            self._model = open_model(policy, self.ledger.get_content, self._say)
         return self._model
 
     @property
     def base_label(self) -> str:
         """The base that a run records; see ``label_base``."""
         if self._base_label is None:
-            self._base_label = label_base(self.state.policy)
+            self._base_label = label_base(self.state.policy, self.ledger.get_content)
         return self._base_label
 
     def teacher(self, policy: Policy, role: str) -> Teacher | None:

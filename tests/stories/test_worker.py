@@ -195,7 +195,7 @@ def trainers_of(folder: Path) -> list[int]:
 
 
 def test_a_trainer_that_is_killed_goes_on_from_its_checkpoint_under_the_same_worker(interrupted: Interrupted) -> None:
-    assert "was interrupted; it goes on from its last checkpoint" in interrupted.first
+    assert "was interrupted; it continues from its last checkpoint" in interrupted.first
     assert "again, from its last checkpoint" in interrupted.first
     assert count(interrupted.ledger)["TrainingFailed"] == 0
 

@@ -18,7 +18,7 @@ def write_lines(file: Path, *sessions: Any) -> Path:
 
 def import_one(db: Path, folder: Path, session: dict[str, Any]) -> dict[str, Any]:
     """The run that the session becomes, with its events as ``show`` has them."""
-    assert "imported 1 sessions" in output("runs", "import", write_lines(folder / "one.json", session), db=db)
+    assert "imported 1 session" in output("runs", "import", write_lines(folder / "one.json", session), db=db)
     [run] = document("runs", "--limit", 1, db=db)
     return {**run, "events": document("show", run["id"], db=db)["events"]}
 

@@ -79,7 +79,7 @@ def complete_training(ledger: Ledger, parts: Services, weights: str) -> UUID:
         )
         training.start(context)
         training.complete(
-            context, weights=weights, base_hash=identify_base(base_of(parts.state.policy)),
+            context, weights=weights, base_hash=identify_base(base_of(parts.state.policy, parts.ledger.get_content)),
             config_hash="sha256:11", dataset="sha256:dd", steps=8, tokens=400, examples=9, left_out=0, reasons={},
             final_loss=0.2, duration_s=1.0, peak_memory_bytes=10**9, device="cpu", versions={},
         )  # fmt: skip

@@ -198,7 +198,8 @@ def _print_metrics(metrics: list[dict[str, Any]]) -> None:
         Column("corrections", rank=1),
     )
     names = ("role", "adapter", "arm", "runs", "success", "mean_steps", "mean_ms", "ratings", "corrections")
-    rows = ([row[name] for name in names] for row in metrics)
+    shown = ({**row, "success": show_share(row["success"])} for row in metrics)
+    rows = ([row[name] for name in names] for row in shown)
     print_table(columns, rows, "no runs")
 
 
@@ -249,7 +250,7 @@ def print_adapters(state: State, gone: Collection[str] = ()) -> None:
             None if training.duration_s is None else show_duration(training.duration_s),
             training.cost and training.cost.price,
             rated.count,
-            rated.mean,
+            None if rated.mean is None else f"{rated.mean:.2f}",
             adapter.parent,
             adapter.lineage,
             adapter.gate and adapter.gate.reason,

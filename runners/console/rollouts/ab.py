@@ -127,7 +127,7 @@ def _compare(
     reviewer = load_reviewer(named) if named is not None else None
     state = load_state(ledger)
     wanted = tuple(dict.fromkeys(task for name in tasks.split(",") if (task := name.strip())))
-    with Services(ledger, state) as services:
+    with Services(ledger, state, say) as services:
         env, wanted = _locate(services, env, wanted)
         place = env, services.environment(env)
         design = plan(state, services.base_label, *names, place, wanted, episodes, seed, named or "")

@@ -159,5 +159,5 @@ def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
     task_run = ledger.get(TaskRun, find_run(ledger, prefix))
     require_ended(task_run)
     show_run(ledger, task_run)
-    with Services(ledger, load_state(ledger)) as services:
+    with Services(ledger, load_state(ledger), say) as services:
         ask_correction(ledger, services, task_run, name_actor(by))

@@ -103,7 +103,7 @@ def run(
     def show_start(seed: int) -> None:
         say(f"{short_text(task)} (seed {seed})")
 
-    with Services(ledger, state) as services:
+    with Services(ledger, state, say) as services:
         ended = []
         played = use_case.run_tasks(
             ledger, services, wanted, pinned, actor=name_actor(None), on_start=show_start, on_step=_show_step

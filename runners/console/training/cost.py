@@ -11,7 +11,7 @@ from ....domain.settings.settings import resolve_recipe
 from ....projections.explain.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
 from ...lessons.gather import find_uncorrected
-from ...wiring.services import base_of
+from ...wiring.services import base_of, prepare_base
 from ..rendering import Column, print_json, print_line, print_table, say
 
 if TYPE_CHECKING:
@@ -39,13 +39,11 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     )
     estimate = None
     if declined is None:
+        base = base_of(policy, ledger.get_content)
         if probes:
+            prepare_base(base, say)
             say("trying a few steps of it ...")
-        estimate = (
-            try_out(dataset, recipe, base_of(policy))
-            if probes
-            else estimate_from_history(ledger, policy, dataset, recipe)
-        )
+        estimate = try_out(dataset, recipe, base) if probes else estimate_from_history(ledger, policy, dataset, recipe)
     pages = policy.training(role).practice if retries else 0
     if as_json:
         tried_first = {"runs": again, "times": retries, "practice_pages": pages}

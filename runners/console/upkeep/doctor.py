@@ -23,7 +23,9 @@ from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import Column, print_json, print_table
 
 if TYPE_CHECKING:
+    from ....domain.settings.settings import Policy
     from ....projections.state.state import State
+    from ...store.log import Log
 
 PACKAGES = {
     "eventsourcing": "stores the log's events",
@@ -44,6 +46,7 @@ EXTRAS = {
     "bitsandbytes": ("train", "holds base weights in 4 bits"),
     "trl": ("train", "trains adapters"),
     "safetensors": ("train", "stores weights"),
+    "gguf": ("smollm2", "unpacks models in GGUF files"),
     "datasets": ("data", "imports training data"),
     "toon-format": ("data", "reads and writes TOON files"),
     "openai": ("endpoint", "asks models behind an endpoint"),
@@ -185,7 +188,7 @@ def _check_log(db: Path) -> Iterator[Check]:
         yield Check("log", "fail", str(error))
         return
     yield _check_worker(db, state)
-    yield from _check_models(state)
+    yield from _check_models(state, log)
     yield from _check_channels(state)
     yield from _check_weights(db, state)
 
@@ -251,11 +254,11 @@ def _check_triggers(db: Path) -> Check:
     return Check("guards", "ok", "the log refuses changes and deletions")
 
 
-def _check_models(state: State) -> Iterator[Check]:
+def _check_models(state: State, log: Log) -> Iterator[Check]:
     """Check the model of the runs, and the teacher where one is set: in a folder, or at an endpoint that answers."""
     from ....domain.settings.forms import KEY_VARIABLES
-    from ...wiring.availability import check_base, check_endpoint
-    from ...wiring.models import ENDPOINT, LOCAL, base_of
+    from ...wiring.availability import check_endpoint
+    from ...wiring.models import ENDPOINT, LOCAL
 
     policy = state.policy
     if policy.model.backend not in (ENDPOINT, LOCAL):
@@ -268,9 +271,9 @@ def _check_models(state: State) -> Iterator[Check]:
         ]
         names = [policy.model.base, *used]
         key = KEY_VARIABLES["model.endpoint"]
-        yield Check("model", *check_endpoint(policy.model.endpoint, names, key, "model.endpoint"))
+        yield Check("model", *check_endpoint(policy.model.endpoint, names, key, "model.endpoint")[:2])
     else:
-        yield Check("model", *check_base(base_of(policy)))
+        yield _check_local(policy, log)
     asked = set()
     for role in ROLES:
         endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
@@ -279,7 +282,17 @@ def _check_models(state: State) -> Iterator[Check]:
         asked.add((endpoint, name))
         own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
         key = own if os.environ.get(own) else general
-        yield Check("teacher", *check_endpoint(endpoint, [name], key, "teacher.endpoint"))
+        yield Check("teacher", *check_endpoint(endpoint, [name], key, "teacher.endpoint")[:2])
+
+
+def _check_local(policy: Policy, log: Log) -> Check:
+    from ...wiring.availability import check_base
+    from ...wiring.models import base_of
+
+    try:
+        return Check("model", *check_base(base_of(policy, log.get_content))[:2])
+    except GrokputerError as error:
+        return Check("model", "fail", str(error))
 
 
 def _check_channels(state: State) -> Iterator[Check]:

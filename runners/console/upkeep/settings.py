@@ -125,7 +125,10 @@ def set_setting(
     key = _current(key)
     change = change_setting(open_ledger(db), key, value, reason=reason, actor=name_actor(by))
     is_new = change.position is not None
-    print_line(f"{key} is {change.new}" if is_new else f"{key} is {change.new} already; nothing was recorded")
+    value = say_value(change.new) if isinstance(change.new, str) else change.new
+    print_line(f"{key} is {value}" if is_new else f"{key} is {value} already; nothing was recorded")
+    if change.warning:
+        say(f"warning: {change.warning}")
     _print_unaffected(change)
     suggest(f"why {key}", db)
 

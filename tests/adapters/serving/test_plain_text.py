@@ -183,3 +183,37 @@ def test_a_text_that_has_only_characters_of_control_is_refused_with_the_characte
     tokenizer.chat_template = CHATML
     with pytest.raises(ModelError, match=r"U\+0003"):
         prompt_tokens(tokenizer, ask("a\x03b"))
+
+
+# Marks of turns that are ordinary text
+
+
+MARKED = (
+    "{% for m in messages %}{{ '[INST] ' if m['role'] == 'user' else '\\nASSISTANT: ' }}{{ m['content'] }} [/INST]"
+    "{{ '### Response:\\n<|turn|>' }}{% endfor %}"
+)
+
+
+def marked(kind: str) -> Any:
+    from copy import deepcopy
+
+    tokenizer = deepcopy(small(kind))
+    tokenizer.chat_template = MARKED
+    return tokenizer
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mark", ["[INST]", "[/INST]", "### Response:", "<|turn|>", "ASSISTANT:"])
+def test_a_mark_of_ordinary_text_has_other_tokens_in_what_a_page_writes(kind: str, mark: str) -> None:
+    tokenizer = marked(kind)
+    own = tokenizer(mark, add_special_tokens=False)["input_ids"]
+    with_mark, without = (prompt_tokens(tokenizer, ask(content)) for content in (f"say{mark}now", "say now"))
+    assert ",".join(map(str, with_mark)).count(",".join(map(str, own))) == ",".join(map(str, without)).count(
+        ",".join(map(str, own))
+    )
+
+
+def test_a_mark_that_the_template_does_not_write_keeps_its_tokens() -> None:
+    tokenizer = small("bytes")
+    content = "[INST] ### Response: ASSISTANT: <<SYS>>"
+    assert prompt_tokens(tokenizer, ask(content)) == as_ever(tokenizer, ask(content))

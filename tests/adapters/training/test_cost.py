@@ -109,7 +109,7 @@ def test_a_probe_of_a_real_training_says_what_the_whole_of_it_is(tiny_base: Path
     assert found.tokens is not None and 40 * 20 < found.tokens < 40 * 64
     assert found.duration_s is not None and found.duration_s > 0
     assert found.peak_memory_bytes is not None and found.peak_memory_bytes > 100_000_000
-    assert found.basis.endswith("steps tried on this machine")
+    assert found.basis.endswith("steps measured on this machine")
     assert list(spec.directory.iterdir()) == []
 
 
@@ -142,6 +142,6 @@ def test_a_dry_run_says_what_would_be_tried_again_before_it(tmp_path: Path) -> N
     output("settings", "set", "training.retries", "3", db=story.path)
     found = document("train", "action", "--dry-run", "--no-probe", db=story.path)
     assert found["tried_first"] == {"runs": 2, "times": 3, "practice_pages": 0}
-    assert "2 failed runs that nobody corrected" in output("train", "action", "--dry-run", "--no-probe", db=story.path)
+    assert "2 failed runs without a correction" in output("train", "action", "--dry-run", "--no-probe", db=story.path)
     output("settings", "set", "training.practice", "6", db=story.path)
     assert "6 fresh pages of each task that failed" in output("train", "--dry-run", "--no-probe", db=story.path)

@@ -137,7 +137,9 @@ def test_the_rarer_of_good_and_bad_weighs_as_much_as_the_other(tiny_base: Path) 
 
 
 def test_a_dataset_without_what_the_objective_wants_fails_and_says_so(tiny_base: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"none of 4 examples is of what is learnt from: rejected answers \(dpo_w"):
+    with pytest.raises(
+        TrainingError, match=r"none of 4 examples fits the objectives with a weight: rejected answers \(dpo_w"
+    ):
         train_job(job(tmp_path, tiny_base, click_examples(4), DPO))
 
 

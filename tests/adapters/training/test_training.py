@@ -137,7 +137,7 @@ def test_an_example_whose_turns_the_chat_template_refuses_is_left_out_and_counte
     result = train_job(job(tmp_path, strict_base, [twice, *click_examples(8)], SHORT))
     assert (result.examples, result.left_out) == (8, 1)
     assert result.reasons == {"refused by the chat template": 1}
-    with pytest.raises(TrainingError, match=r"none of 2 examples can be learnt from: .* roles must alternate"):
+    with pytest.raises(TrainingError, match=r"none of 2 examples can be used: .* roles must alternate"):
         train_job(job(tmp_path / "all", strict_base, [twice, twice], SHORT))
 
 

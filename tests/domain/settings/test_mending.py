@@ -19,7 +19,7 @@ class Older(Settings):
     """Settings of a program that did not check the figures of the recipe."""
 
     def let_in(self, key: str, value: Any, context: Context) -> None:
-        self._record(PolicyChanged, context, key=key, old=None, new=value, reason="", is_unset=False)
+        self._record(PolicyChanged, context, key=key, old=None, new=value, reason="", is_unset=False, document=None)
 
 
 def let_in(ledger: Ledger, key: str, value: Any) -> None:

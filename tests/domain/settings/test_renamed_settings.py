@@ -88,9 +88,9 @@ def test_a_stored_change_of_a_former_key_reads_as_one_of_the_key_of_today(former
 
 def test_a_program_that_does_not_know_the_keys_of_today_does_not_pass_over_them() -> None:
     """It knows version 2 at most; an event that it would read, and whose key it would not know, changed nothing there."""
-    assert PolicyChanged.VERSION == 3
-    with pytest.raises(LogError, match="PolicyChanged of version 4, this program knows 3; upgrade"):
-        decode("PolicyChanged", SETTINGS_ID.hex, 1, b'{"v":4}')
+    assert PolicyChanged.VERSION == 4
+    with pytest.raises(LogError, match="PolicyChanged of version 5, this program knows 4; upgrade"):
+        decode("PolicyChanged", SETTINGS_ID.hex, 1, b'{"v":5}')
 
 
 def test_a_recipe_reads_under_the_former_names_of_its_figures() -> None:

@@ -63,4 +63,4 @@ def test_what_a_person_decided_is_named_as_such() -> None:
         moments = document("what-if", db=ledger.path)["moments"]
         [promoted] = [it for it in moments if it["kind"] == "promote" and it["is_recorded"]]
         assert promoted["message"] == "decided by ada: tried"
-        assert "people decide by no rule" in output("what-if", db=ledger.path)
+        assert "people's decisions follow no rule" in output("what-if", db=ledger.path)

@@ -236,7 +236,7 @@ def test_killed_between_two_pairs_it_goes_on_and_runs_nothing_twice(history: His
     session = f"ab/{wanted.id.hex[:8]}"
     before, found = history.runs_of(session), load_result(history.ledger, wanted.id)
     assert (len(before), len(found.pairs), found.concluded) == (4, 2, None)
-    assert "under way: 2 of 6 pairs done; the same command continues it" in output(
+    assert "in progress: 2 of 6 pairs done; the same command continues it" in output(
         "ab", "--from-log", db=history.ledger.path
     )
     counted: list[int] = []

@@ -108,7 +108,7 @@ def test_the_next_run_ends_it_too(tmp_path: Path) -> None:
         left = begin(ledger)
         result = call("run", "Where is Paris?", db=db)
         assert result.exit_code == 0
-        assert f"run {left.id.hex[:8]} was left by its process" in result.stderr
+        assert f"run {left.id.hex[:8]} lost its process" in result.stderr
         assert ledger.get(TaskRun, left.id).ended is not None
         ledger.close()
 

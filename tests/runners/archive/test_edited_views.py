@@ -53,7 +53,7 @@ def test_verify_names_the_view_that_was_edited_and_replay_mends_it(long: Path, t
     edited = log.read_bytes()
     shown = call("verify", db=log)
     assert shown.exit_code == 1
-    assert f"view {view} is not what follows from the events" in shown.stdout
+    assert f"view {view} does not follow from the events" in shown.stdout
     assert "grokputer replay" in shown.stdout
     shown = call("verify", "--json", db=log)
     assert (shown.exit_code, json.loads(shown.stdout)["edited"]) == (1, [view])

@@ -245,7 +245,7 @@ def test_decisions_that_rest_on_erased_words_are_told_and_are_no_difference(
     assert (after["is_equal"], after["different"]) == (True, [])
     assert after["erased"] == [{"position": built, "kind": "DatasetBuilt", "erased_at": erased_at}]
     said = output("replay", "--decisions", db=story.path)
-    assert f"at {built}, DatasetBuilt: it rests on words that were erased at {erased_at}" in said
+    assert f"at {built}, DatasetBuilt: cannot be made again: words were erased at {erased_at}" in said
 
 
 def test_a_dataset_that_was_forged_is_a_difference_though_other_words_were_erased(

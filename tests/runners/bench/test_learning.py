@@ -144,12 +144,12 @@ def test_arguments_that_cannot_be_are_one_line(tmp_path: Path) -> None:
 
     assert "there are corrections, ratings, preferences" in refused("--feedback", "praise")
     assert "there is no task 'click-buton'" in refused("--tasks", "click-buton")
-    assert "cannot be both learnt and old" in refused("--tasks", "click-link")
+    assert "cannot be both a task to learn and an old one" in refused("--tasks", "click-link")
     assert "give at least 50" in refused("--episodes", "40")
     assert "give key=value" in refused("--set", "training.retries")
     assert "give one as module:object" in refused("--reviewer", "mine")
     assert "has no method 'rate'" in refused("--reviewer", "pathlib:Path")
-    assert "no benchmark was begun" in refused("--resume")
+    assert "no benchmark was started" in refused("--resume")
     assert not (tmp_path / "bench").exists()
 
 

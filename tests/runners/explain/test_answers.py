@@ -76,7 +76,7 @@ def test_a_paused_an_undecided_a_rejected_and_a_registered_adapter_say_how_they_
     rollout = story.prove(adapter)
     assert "is a canary since" in sentence(story, "lora-v1")
     story.assess(rollout, "hold", "few runs")
-    assert "nothing is decided yet; the last look said hold: the numbers say hold" in sentence(story, "lora-v1")
+    assert "nothing is decided yet; the last verdict was hold: the numbers say hold" in sentence(story, "lora-v1")
     story.assess(rollout, "inconclusive", "no data")
     assert "was paused on" in sentence(story, "lora-v1")
     assert "waits for a person" in sentence(story, "lora-v1")

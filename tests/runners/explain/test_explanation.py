@@ -291,7 +291,7 @@ def test_a_roll_back_by_hand_shows_how_the_canary_stood_just_then(story: Story) 
     process_new_events(story.ledger)
     [back] = [node for node in walk(why(story, "lora-v1").roots) if node.kind == "AdapterRolledBack"]
     standing = back.children[0]
-    assert standing.text == "so the canary stood then: hold (few runs): 3 of the 10 canary runs needed"
+    assert standing.text == "the canary's verdict then: hold (few runs): 3 of the 10 canary runs needed"
     assert standing.data["canary"]["success"] == 0.0
 
 
@@ -304,11 +304,11 @@ def test_a_decision_of_the_rule_itself_needs_no_standing_beside_its_look(story: 
 
 
 def test_an_unknown_name_is_refused_with_what_there_is_and_where_to_look(story: Story) -> None:
-    with pytest.raises(NotFound, match=r"'lora-v7' is no adapter \(none is registered yet\).*see 'grokputer adapters'"):
+    with pytest.raises(NotFound, match=r"'lora-v7' is not an adapter \(none is registered yet\)"):
         why(story, "lora-v7")
-    with pytest.raises(NotFound, match=r"no setting \(close to it: rating\.threshold\)"):
+    with pytest.raises(NotFound, match=r"not a setting \(close to it: rating\.threshold\)"):
         why(story, "ratng.threshold")
-    with pytest.raises(NotFound, match="is no adapter"):
+    with pytest.raises(NotFound, match="is not an adapter"):
         why(story, "action.model.base")
 
 

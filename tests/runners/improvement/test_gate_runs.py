@@ -91,7 +91,7 @@ def test_a_gate_that_loses_its_environment_is_tried_again_later(
 ) -> None:
     Finished.is_lost = True
     history.work()
-    assert "tried again later, its environment cannot be loaded: the browser was lost" in history.said[-1]
+    assert "tried again later, because its environment is not available: the browser was lost" in history.said[-1]
     assert history.parts.state.registry.adapters["lora-v1"].status == "proven"
     Finished.is_lost = False
     history.work()

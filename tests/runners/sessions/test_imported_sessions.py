@@ -45,7 +45,7 @@ def write(folder: Path, *sessions: Any, name: str = "session.json") -> Path:
 def imported(db: Path, folder: Path, **session: Any) -> dict[str, Any]:
     """The run that the session, with what is given of it changed or left out (None), becomes."""
     given = {key: value for key, value in {**SESSION, **session}.items() if value is not None}
-    assert "imported 1 sessions" in output("runs", "import", write(folder, given), db=db)
+    assert "imported 1 session" in output("runs", "import", write(folder, given), db=db)
     [run] = document("runs", db=db)
     return dict(run)
 
@@ -83,7 +83,7 @@ def test_each_fact_names_the_one_before_it_as_its_cause(db: Path, tmp_path: Path
 def test_a_session_that_is_imported_again_stays_one_run(db: Path, tmp_path: Path) -> None:
     other = {**SESSION, "host": "desk"}
     file = write(tmp_path, SESSION, other, SESSION, name="all.jsonl")
-    assert "imported 2 sessions as runs of role action; 1 were there already" in output("runs", "import", file, db=db)
+    assert "imported 2 sessions as runs of role action; 1 was there already" in output("runs", "import", file, db=db)
     before = count(db)
     turned = write(tmp_path, dict(reversed(SESSION.items())), name="again.json")
     assert "imported 0 sessions" in output("runs", "import", turned, file, db=db)
@@ -183,7 +183,7 @@ def test_a_bad_line_a_missing_file_and_an_empty_folder_are_named(db: Path, tmp_p
 
 def test_a_comment_without_a_rating_is_told_of(db: Path, tmp_path: Path) -> None:
     file = write(tmp_path, {"task": "x", "feedback_comment": "nice"})
-    assert "1 comments came without a rating" in call("runs", "import", file, db=db).stderr
+    assert "because without a rating: 1 comment" in call("runs", "import", file, db=db).stderr
 
 
 def test_imported_ratings_count_for_no_adapter_of_ours_and_lead_to_nothing(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_rating_that_came_later_is_written_with_the_session(db: Path, tmp_path
     [(_, row)] = told(again(db, tmp_path)).items()
     rating = row[0][-1]
     assert (rating["stars"], rating["comment"], rating["issues"]) == (2, "too slow", ["slow"])
-    assert "1 were there already" in output("runs", "import", tmp_path / "out", db=db)
+    assert "1 was there already" in output("runs", "import", tmp_path / "out", db=db)
 
 
 def test_runs_of_this_program_become_sessions_with_their_prompts(tmp_path: Path) -> None:
@@ -118,5 +118,5 @@ def test_runs_whose_words_were_erased_are_left_out_and_counted(db: Path, tmp_pat
     run = document("runs", db=db)[0]["id"]
     output("forget", run, "--reason", "asked for", "--yes", db=db)
     result = call("runs", "export", tmp_path / "out", db=db)
-    assert "wrote 1 sessions" in result.stdout
-    assert "1 runs whose words were erased were left out" in result.stderr
+    assert "wrote 1 session" in result.stdout
+    assert "because the words were erased: 1 run" in result.stderr

@@ -211,7 +211,7 @@ def test_the_same_session_is_known_by_its_own_id_once_it_was_rated(db: Path, tmp
     before = count(db)
     rated = {**session, "user_rating": 2, "feedback_comment": "no", "iterations": ["more", "is known"]}
     result = call("runs", "import", write_lines(tmp_path / "again.json", rated), db=db)
-    assert "imported 0 sessions as runs of role action; 1 were there already" in result.stdout
+    assert "imported 0 sessions as runs of role action; 1 was there already" in result.stdout
     assert f"1 known session with a rating that this log lacks ({run['id'][:8]})" in result.stderr
     assert count(db) == before
 
@@ -219,7 +219,7 @@ def test_the_same_session_is_known_by_its_own_id_once_it_was_rated(db: Path, tmp
 def test_a_session_without_an_id_is_known_once_it_was_rated(db: Path, tmp_path: Path) -> None:
     import_one(db, tmp_path, {"task": "Press Ok", "iterations": ["CLICK Ok"]})
     rated = write_lines(tmp_path / "again.json", {"task": "Press Ok", "iterations": ["CLICK Ok"], "user_rating": 4})
-    assert "imported 0 sessions as runs of role action; 1 were there" in output("runs", "import", rated, db=db)
+    assert "imported 0 sessions as runs of role action; 1 was there" in output("runs", "import", rated, db=db)
 
 
 def test_a_session_with_an_id_that_an_earlier_program_imported_by_its_content_is_known(
@@ -228,7 +228,7 @@ def test_a_session_with_an_id_that_an_earlier_program_imported_by_its_content_is
     file = write_lines(tmp_path / "one.json", {"session_id": "monday-1", "task": "Press Ok"})
     [session] = read_sessions([file])
     assert record_session(Ledger.open(db), replace(session, own_id=None), "action", "ada")
-    assert "imported 0 sessions as runs of role action; 1 were there" in output("runs", "import", file, db=db)
+    assert "imported 0 sessions as runs of role action; 1 was there" in output("runs", "import", file, db=db)
 
 
 def test_two_ratings_of_the_same_task_without_an_id_are_two_sessions(db: Path, tmp_path: Path) -> None:
@@ -241,11 +241,8 @@ def test_another_task_under_an_id_that_is_taken_is_left_out_and_said_so(db: Path
         tmp_path / "all.jsonl", {"id": 1, "task": "One"}, {"id": 1, "task": "Two"}, {"id": 1, "task": "One"}
     )
     result = call("runs", "import", file, db=db)
-    assert "imported 1 sessions as runs of role action; 1 were there already" in result.stdout
-    assert (
-        f"1 were left out, because their id is that of another session with another task: {file} line 2"
-        in result.stderr
-    )
+    assert "imported 1 session as runs of role action; 1 was there already" in result.stdout
+    assert f"left out, because another session with another task has the same id: 1: {file} line 2" in result.stderr
 
 
 def test_a_refused_import_of_a_log_leaves_no_log_behind(tmp_path: Path) -> None:

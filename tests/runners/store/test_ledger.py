@@ -115,7 +115,7 @@ def test_a_stored_event_is_plain_json_that_stays_readable() -> None:
     event = decode("PolicyChanged", SETTINGS_ID.hex, 1, stored)
     assert isinstance(event, PolicyChanged)
     assert (event.key, event.old, event.new, event.actor) == ("rating.window", 50, 30, "ada")
-    assert json.loads(encode(event)) == {**json.loads(stored), "is_unset": False, "v": 3}
+    assert json.loads(encode(event)) == {**json.loads(stored), "is_unset": False, "document": None, "v": 4}
 
 
 def test_a_rejection_from_before_there_were_numbers_still_reads() -> None:

@@ -102,7 +102,7 @@ def test_a_user_name_in_the_environment_that_is_no_utf8_is_refused(story: Story)
     found = subprocess.run(words, cwd="/", capture_output=True, check=False, env=environment)
     assert found.returncode == 1
     [line] = found.stderr.decode().splitlines()
-    assert "the name to record (--as, or your user name) is not valid Unicode: 'caf\\udce9'" in line
+    assert "the actor's name is not valid Unicode: 'caf\\udce9'" in line
     assert count(story.path) == before
 
 
@@ -165,7 +165,7 @@ def test_a_correction_that_no_example_can_be_made_of_is_told_with_its_run(story:
     process_new_events(story.ledger)
     result = call("dataset", "preview", db=story.path)
     assert result.exit_code == 1
-    assert f"run {run[:8]} holds text that no example can be made of" in result.stderr
+    assert f"run {run[:8]} holds text that is no valid example" in result.stderr
 
 
 def test_the_same_correction_in_other_letters_is_known_again(story: Story) -> None:

@@ -55,7 +55,7 @@ def test_a_time_ahead_of_the_clock_is_answered_if_the_log_has_later_events(
     ahead = (datetime.now(UTC) + timedelta(days=30) - BEGIN).total_seconds()
     log = write(tmp_path / "events.db", [0, ahead, ahead + 60])
     assert document("at", (BEGIN + timedelta(seconds=ahead + 1)).isoformat(), db=log.path)["position"] == 2
-    assert "has not come yet" in refused("at", (BEGIN + timedelta(seconds=ahead + 61)).isoformat(), db=log.path)
+    assert "is in the future" in refused("at", (BEGIN + timedelta(seconds=ahead + 61)).isoformat(), db=log.path)
 
 
 @pytest.mark.parametrize(

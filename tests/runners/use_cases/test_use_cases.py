@@ -149,7 +149,7 @@ def test_a_training_is_requested_once_and_named_by_its_id(story: Story) -> None:
     assert (asked.role, asked.live, asked.position) == ("action", None, before + 1)
     with pytest.raises(NotPossible):
         trainings.request_training(story.ledger, "action", reason="again", actor="ada")
-    with pytest.raises(NotFound, match="'seller' is no role"):
+    with pytest.raises(NotFound, match="'seller' is not a role"):
         trainings.request_training(story.ledger, "seller", reason="again", actor="ada")
 
 

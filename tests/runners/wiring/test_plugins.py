@@ -238,7 +238,7 @@ def test_adapters_are_not_compared_where_nothing_is_judged(db: Path) -> None:
     [
         ("missing", "cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"),
         ("gone", "cannot be loaded: AttributeError"),
-        ("failing", "cannot be made: OSError: no display at all"),
+        ("failing", "cannot be created: OSError: no display at all"),
         ("half", "lacks tasks, check_task, act, demonstrate, beside, close"),
         ("dreamer", "declares dreams; capabilities are verifies, question, seeds, demonstrations"),
     ],
@@ -295,7 +295,7 @@ def test_an_unknown_backend_is_not_set(db: Path) -> None:
 def test_a_backend_whose_package_is_gone_is_one_line(db: Path, site: Path) -> None:
     (site / "tiny_desk-1.5.dist-info" / "entry_points.txt").write_text("")
     with pytest.raises(BadPlugin, match=r"model\.backend is 'parrot'; there are local, openai; set it to one of them"):
-        open_model(process_new_events(Ledger.open(db)).policy)
+        open_model(process_new_events(ledger := Ledger.open(db)).policy, ledger.get_content)
 
 
 def test_a_model_without_adapters_answers_many_requests_and_scores_nothing(db: Path) -> None:

@@ -57,7 +57,7 @@ def test_an_adapter_waits_where_the_model_serves_none_and_is_not_rejected(tmp_pa
         worker.step()
         assert parts.state.registry.adapters["lora-v1"].status == "registered"
     assert [line for line in said if "waits" in line] == [
-        "lora-v1 waits: lora-v1 cannot be asked: echo serves no adapters; set model.backend to local"
+        "lora-v1 waits: lora-v1 is not available: echo serves no adapters; set model.backend to local"
     ]
 
 
@@ -66,7 +66,7 @@ def test_an_endpoint_loads_nothing_from_here_and_cannot_be_proven(tmp_path: Path
     assert (server.adapters.can_load, server.scoring) == (False, None)
     with pytest.raises(ModelError, match="loads no weights of this machine; load lora-v1 there"):
         server.load("lora-v1", tmp_path)
-    with pytest.raises(NotServed, match="whose logits cannot be seen"):
+    with pytest.raises(NotServed, match="does not expose its logits"):
         server.prove("lora-v1", tmp_path)
     server.close()
 

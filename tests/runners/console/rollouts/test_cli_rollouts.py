@@ -106,10 +106,10 @@ def test_no_person_decides_in_the_programs_own_name(story: Story) -> None:
 def test_a_rollback_to_what_was_never_live_is_refused_with_what_was(story: Story) -> None:
     roll_out(story)
     said = refused("rollouts", "rollback", "lora-v1", "--to", "base", "--reason", "no", db=story.path)
-    assert "lora-v1 is not live, its runs go back to the base" in said
+    assert "lora-v1 is not live: its runs return to the base" in said
     output("rollouts", "promote", "lora-v1", "--reason", "good", db=story.path)
     said = refused("rollouts", "rollback", "lora-v1", "--to", "lora-v9", "--reason", "no", db=story.path)
-    assert "lora-v9 has never been live in role action; it can go back to base" in said
+    assert "lora-v9 has never been live in role action; the runs can go to base" in said
 
 
 def test_rolling_back_the_live_adapter_ends_the_rollout_that_was_compared_with_it(story: Story) -> None:
@@ -153,7 +153,7 @@ def test_a_setting_of_rollouts_that_makes_no_sense_is_refused(story: Story, key:
     assert words in refused("settings", "set", key, value, db=story.path)
 
 
-KEPT = "the rollout of lora-v1 keeps what it began with"
+KEPT = "the rollout of lora-v1 keeps the value it began with"
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_the_form_of_an_action_is_shown_and_each_line_is_checked_as_it_is_typed(
     text = shown(failed, "correct", run_of(failed), lines=(*wrong, USERNAME, PASSWORD, LOGIN))
     assert in_order(
         text, "CLICKbutton:Ok[6]", "on this page, for example: CLICKbutton:Login[3]", "| button:Login[3]",
-        "'click the login button' is no action", "as in CLICKbutton:Login[3]",
+        "'click the login button' is not an action", "as in CLICKbutton:Login[3]",
         "no element has number [9]; the page has [1] to [3]",
         "TYPE takes a text", "| input.text=karrie:Username[1]", "that does the task", "the correction is recorded",
     )  # fmt: skip

@@ -133,7 +133,7 @@ def test_a_dataset_goes_out_in_each_format_and_comes_back(log: Path, tmp_path: P
     for name in ("b.json", "c.parquet", "d.jsonl.gz", "e.parquet.gz"):
         assert "wrote " in output("dataset", "export", tmp_path / name, db=log)
         assert [it.completion for it in read_public(str(tmp_path / name), "action").examples] == wanted
-    assert "end the name with .jsonl" in refused("dataset", "export", tmp_path / "f.csv", db=log)
+    assert "no suffix of an export format; it takes .jsonl" in refused("dataset", "export", tmp_path / "f.csv", db=log)
     assert not list(tmp_path.glob("f.*"))
 
 

@@ -1,0 +1,122 @@
+"""The check of a setting that chooses something outside the log: an implementation, a model, an endpoint, a template.
+
+A value that cannot work is refused. Where that cannot be known now, or another setting may still come, it is taken with
+a warning. A check takes two seconds at most.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ...adapters.serving.templates import MOST_CHARACTERS, check_template
+from ...domain.errors import GrokputerError, ModelError
+from ...domain.settings.forms import CHAT_TEMPLATES, KEY_VARIABLES
+from ...domain.settings.keys import role_of, without_role
+from ...domain.settings.settings import BadSetting, Policy
+from .asking import Availability
+from .availability import check_base, check_endpoint
+from .environments import OWN
+from .models import ENDPOINT, LOCAL, Content, backend_names, base_of
+from .registries import registry_names
+from .task_folders import SETTING, check_task_folders
+
+PARTS = {"model.backend": backend_names, "weights.registry": registry_names}
+"""The settings that name an implementation, each with the installed names."""
+
+
+def check_part(key: str, value: object, log: Path) -> None:
+    """Refuse an implementation that is not installed, and a folder of tasks that is not there. Raises ``BadSetting``."""
+    if key == SETTING:
+        check_task_folders(value, log, OWN)
+    if key in PARTS and value not in (names := PARTS[key]()):
+        raise BadSetting(
+            f"{key} cannot be {value!r}; there are {', '.join(names)} here; install the package that adds it"
+        )
+
+
+def is_choice(key: str) -> bool:
+    """Whether the key's value is looked for outside the log."""
+    return without_role(key) in _CHECKS
+
+
+def check_choice(key: str, policy: Policy, content: Content) -> str:
+    """A warning about the value of a key that ``is_choice``, in the policy that is about to be in force; empty for none.
+
+    Raises ``BadSetting`` for a value that cannot work.
+    """
+    found = _CHECKS[without_role(key)](key, policy, content)
+    if found is None or found.result == "ok":
+        return ""
+    if found.result == "fail" and found.is_certain:
+        raise BadSetting(f"{key} cannot be {policy.get(without_role(key), role_of(key))!r}: {found.found}")
+    return found.found
+
+
+def _check_model(key: str, policy: Policy, content: Content) -> Availability | None:
+    """Of a name or a revision: the model itself."""
+    backend, endpoint, name = policy.model.backend, policy.model.endpoint, policy.model.base
+    if backend == LOCAL:
+        try:
+            return check_base(base_of(policy, content))
+        except ModelError as error:
+            return Availability("fail", str(error), is_certain=False)
+    if backend != ENDPOINT or endpoint is None or key != "model.base":
+        return None
+    return check_endpoint(endpoint, [name], KEY_VARIABLES["model.endpoint"], "model.endpoint")
+
+
+def _check_place(key: str, policy: Policy, content: Content) -> Availability | None:
+    """Of where the model runs: a warning at most, because its name may be set next."""
+    if policy.model.backend == ENDPOINT and policy.model.endpoint is None:
+        return Availability("warn", "set model.endpoint next")
+    if key == "model.endpoint" and policy.model.backend != ENDPOINT:
+        return Availability("warn", "it is used where model.backend is openai") if policy.model.endpoint else None
+    found = _check_model("model.base", policy, content)
+    return found._replace(is_certain=False) if found is not None else None
+
+
+def _check_teacher(key: str, policy: Policy, content: Content) -> Availability | None:
+    role = role_of(key)
+    endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
+    if endpoint is None or name is None:
+        return None
+    own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
+    found = check_endpoint(endpoint, [name], own if os.environ.get(own) else general, "teacher.endpoint")
+    is_certain = found.is_certain and without_role(key) == "teacher.model"
+    return found._replace(found=found.found.replace("model.base", "teacher.model"), is_certain=is_certain)
+
+
+_CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {
+    "model.base": _check_model,
+    "model.revision": _check_model,
+    "model.backend": _check_place,
+    "model.endpoint": _check_place,
+    "teacher.endpoint": _check_teacher,
+    "teacher.model": _check_teacher,
+}
+
+
+def read_template(value: str) -> str | None:
+    """The text of the template file that the value names; None where the value is a template's name, or none.
+
+    Raises ``BadSetting`` for a file that is missing or is no template.
+    """
+    if not value or value in CHAT_TEMPLATES:
+        return None
+    key, file = "model.chat_template", Path(value)
+    try:
+        if file.stat().st_size > 4 * MOST_CHARACTERS:
+            raise BadSetting(f"{key} cannot be {value!r}: it is too large for a template")
+        text = file.read_text(encoding="utf-8")
+        check_template(text)
+    except FileNotFoundError:
+        names = ", ".join(CHAT_TEMPLATES)
+        raise BadSetting(f"{key} cannot be {value!r}: there is no such file; it takes {names}, or a file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise BadSetting(f"{key} cannot be {value!r}: {reason}") from error
+    except GrokputerError as error:
+        raise error if isinstance(error, BadSetting) else BadSetting(f"{key} cannot be {value!r}: {error}") from error
+    return text
