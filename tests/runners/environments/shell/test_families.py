@@ -119,7 +119,14 @@ def test_a_task_that_ruins_another_file_is_not_done(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     ("output", "is_one"),
-    [("12\n", True), ("12 log.txt\n", True), ("  12  ", True), ("1\n12\n", False), ("112\n", False), ("a b 12\n", False)],
+    [
+        ("12\n", True),
+        ("12 log.txt\n", True),
+        ("  12  ", True),
+        ("1\n12\n", False),
+        ("112\n", False),
+        ("a b 12\n", False),
+    ],
 )
 def test_an_answer_is_one_line_with_at_most_one_word_beside_it(output: str, is_one: bool) -> None:
     assert is_answer(output, "12") is is_one
