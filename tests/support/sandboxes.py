@@ -33,8 +33,8 @@ class Box:
         outcome = self.sandbox.run(
             self.room.folder,
             command,
-            replace(Limits(), **limits),
-            is_read_only=is_read_only,  # type: ignore[arg-type]
+            replace(Limits(), **limits),  # type: ignore[arg-type]
+            is_read_only=is_read_only,
         )
         assert SECRET not in outcome.output
         return outcome
