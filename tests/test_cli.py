@@ -77,7 +77,7 @@ def test_a_log_named_before_the_command_is_its_log(
 def test_a_log_named_before_a_command_that_has_none_is_refused(log: Path) -> None:
     result = call("--db", log, "bench", "learn")
     assert result.exit_code == 2
-    assert "'bench' takes no --db" in result.stderr
+    assert "'bench' does not take --db" in result.stderr
 
 
 def test_who_decides_is_named_by_as_or_by_actor(log: Path) -> None:

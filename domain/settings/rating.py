@@ -74,7 +74,7 @@ class SessionSettings(Group):
 
 @dataclass(frozen=True)
 class ImplicitSettings(Group):
-    """The rating that the program gives a run: 5, 4 or 3 for a success, 1 for a failure."""
+    """The program's own rating of a run: 5, 4 or 3 for a success, else 1."""
 
     PREFIX: ClassVar[str] = "implicit"
     IS_PER_ROLE: ClassVar[bool] = False

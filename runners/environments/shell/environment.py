@@ -20,7 +20,6 @@ from ..sandbox.command import Limits, Outcome, Sandbox
 from ..sandbox.room import Room
 from ..sandbox.tree import Tree
 from ..sandbox.usage import over_folder
-from .family import unknown_task
 from .instance import Command, Instance, Moment, Tasks
 from .layout import entries_of
 from .page import draw_page, readable_output
@@ -51,9 +50,8 @@ class Shell(Environment):
         return self._tasks.names()
 
     def check_task(self, task: str) -> None:
-        """Raises ``UnknownTask``, naming the tasks that are close to it."""
-        if task not in self._tasks.names():
-            raise unknown_task(task, self._tasks.names())
+        """Raises ``UnknownTask``, naming the tasks that are close to it; ``EnvironmentUnavailable`` for one with mistakes."""
+        self._tasks.has_solution(task)
 
     def reset(self, task: str, seed: int) -> Page:
         """Lay the task's files out. Raises ``UnknownTask``; ``EnvironmentUnavailable`` without a sandbox."""

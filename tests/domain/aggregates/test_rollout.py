@@ -233,7 +233,7 @@ def test_a_promotion_can_be_taken_back_which_makes_the_one_before_stable_again()
 
 
 def test_what_was_rolled_back_is_not_promoted_after_all() -> None:
-    given(Rollout, start, roll_back).when(promote).then_refused("lora-v2", "rolled back already")
+    given(Rollout, start, roll_back).when(promote).then_refused("lora-v2", "already rolled back")
     given(Rollout).when(promote).then_refused("has not started")
 
 

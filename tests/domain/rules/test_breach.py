@@ -78,7 +78,7 @@ def test_a_person_may_open_a_cycle_but_not_beside_another() -> None:
         role.open("action", None, "new corrections", SOMEONE)
 
     given(RoleImprovement).when(by_hand).then((CycleOpened, {"reason": "new corrections"}))
-    given(RoleImprovement, look(LOW)).when(by_hand).then_refused("cycle in flight", "action")
+    given(RoleImprovement, look(LOW)).when(by_hand).then_refused("already has an open cycle", "action")
 
 
 def test_closing_without_a_cycle_records_nothing() -> None:

@@ -255,7 +255,7 @@ def test_a_log_whose_sums_are_right_is_proven_all_the_same(log: Path, tmp_path: 
             "DROP TRIGGER log_loses_nothing; DELETE FROM stored_events WHERE position = 9",
             "no event at position 9",
         ),
-        ("UPDATE runs SET stars = 1", "runs does not follow"),
+        ("UPDATE runs SET stars = 1", "runs differ from what follows"),
         ("PRAGMA application_id = 1", "not a log"),
     ):
         copy = tmp_path / "copy.db"

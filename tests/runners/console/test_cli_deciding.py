@@ -14,7 +14,7 @@ from command_line import call, count, document, lines, output, refused
 def test_init_makes_a_log_and_leaves_one_that_is_there(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     assert "made the log" in output("init", db=path)
-    assert "there already" in output("init", db=path)
+    assert "exists already" in output("init", db=path)
     assert output("status", db=path)
     assert "made the log" in output("init", db=tmp_path / "none" / "events.db")
 
@@ -127,7 +127,7 @@ def test_a_training_by_hand_is_previewed_then_requested_once(log: Path) -> None:
     [requested] = [it for it in lines(log, "--event", "TrainingRequested") if it["data"]["role"] == "ocr"]
     [*_, opened] = lines(log, "--event", "CycleOpened")
     assert requested["caused_by"] == opened["position"]
-    assert "cycle in flight" in refused("train", "ocr", db=log)
+    assert "already has an open cycle" in refused("train", "ocr", db=log)
 
 
 def test_the_worker_carries_out_what_was_asked_for_and_says_so(log: Path) -> None:
