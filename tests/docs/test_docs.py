@@ -104,7 +104,7 @@ def test_what_a_page_tells_the_reader_to_type_succeeds(
     monkeypatch.chdir(with_demo(tmp_path, written))
     monkeypatch.delenv("GROKPUTER_DB", raising=False)
     with ChatServer("Paris") as model, Receiver() as receiver:
-        replaced = {url: model.url for url in ENDPOINTS} | {"https://example.org/alerts": receiver.url}
+        replaced = dict.fromkeys(ENDPOINTS, model.url) | {"https://example.org/alerts": receiver.url}
         reader = Reader(tmp_path, {"OPENAI_API_KEY": "none"}, replaced)
         for statement in typed:
             code, printed = reader.type(statement)
