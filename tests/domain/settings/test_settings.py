@@ -237,12 +237,13 @@ def test_a_share_of_nothing_and_of_all_are_exact() -> None:
     ("changed", "held"),
     [
         ({}, "none"),
+        ({"model.base": "smollm2"}, "none"),
         ({"model.base": "org/big"}, "nf4"),
         ({"model.quantization": "nf4"}, "nf4"),
         ({"model.base": "org/big", "model.quantization": "none"}, "none"),
     ],
 )
-def test_all_bases_but_the_embedded_are_quantised_unless_said_otherwise(changed: dict[str, str], held: str) -> None:
+def test_all_bases_but_the_small_ones_are_quantised_unless_said_otherwise(changed: dict[str, str], held: str) -> None:
     assert Policy(changed).quantization == held
 
 

@@ -199,6 +199,15 @@ def test_where_the_hub_cannot_be_asked_the_name_is_taken_with_a_warning(
     assert load_state(Ledger.open(db)).policy.model.base == "org/unknown"
 
 
+def test_a_run_with_a_model_that_the_hub_no_longer_gives_says_what_to_do(
+    db: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "good")
+    taken("model.base", "org/gated", db=db)
+    monkeypatch.delenv("HF_TOKEN")
+    assert "org/gated is gated: accept its licence" in refused("run", "What now?", "--no-feedback", db=db)
+
+
 def test_a_base_is_downloaded_and_answers_without_a_word_of_the_library(db: Path, tiny_base: Path) -> None:
     """In a process of its own, because the library reads its environment once."""
     files = {file.name: file.read_bytes() for file in tiny_base.iterdir()}
@@ -232,6 +241,15 @@ def test_a_name_that_the_endpoint_does_not_serve_is_refused(db: Path) -> None:
     assert "does not answer" in warned("model.endpoint", "http://127.0.0.1:9/v2", db=db)
 
 
+def test_behind_an_endpoint_smollm2_is_the_endpoints_own_model(db: Path) -> None:
+    call("settings", "set", "model.backend", "openai", db=db)
+    with ChatServer("Paris", serves=("smollm2",)) as server:
+        call("settings", "set", "model.endpoint", server.url, db=db)
+        taken("model.base", "smollm2", db=db)
+        assert "Paris" in call("run", "What is the capital?", "--no-feedback", db=db).stdout
+        assert server.models == ["smollm2"]
+
+
 def test_an_endpoint_that_lists_nothing_gets_the_benefit_of_the_doubt(db: Path) -> None:
     call("settings", "set", "model.backend", "openai", db=db)
     with ChatServer("Paris") as server:
@@ -247,6 +265,17 @@ def test_a_teacher_that_is_not_served_is_refused(db: Path) -> None:
 
 
 # Templates
+
+
+@pytest.mark.parametrize("own", ["{{ raise_exception('Roles must alternate') }}", "{% for %}"])
+def test_a_template_that_takes_no_turns_is_one_line_of_the_run(
+    db: Path, tiny_base: Path, tmp_path: Path, own: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_base, tmp_path / "base"))
+    (folder / "chat_template.jinja").write_text(own)
+    taken("model.base", folder, db=db)
+    line = refused("run", "What now?", "--no-feedback", db=db)
+    assert "the model's chat template does not take these turns: " in line
 
 
 def test_a_file_with_a_template_is_recorded_and_needs_the_file_no_more(db: Path, tmp_path: Path) -> None:

@@ -195,8 +195,9 @@ def test_a_downloaded_hub_model_is_found_without_asking(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     found = diagnose(story, model__base="somebody/some-model")["model"]
     assert found[0] == "warn" and "only partly downloaded" in found[1]
-    for name in ("config.json", "tokenizer_config.json", "model.safetensors"):
-        (snapshot / name).write_text("{}")
+    (snapshot / "config.json").write_text("{}")
+    (snapshot / "tokenizer_config.json").write_text('{"chat_template": "{{ messages }}"}')
+    (snapshot / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
     assert diagnose(story)["model"] == ("ok", "somebody/some-model, downloaded, abc123")
 
 
