@@ -28,7 +28,7 @@ class Account(NamedTuple):
 
 
 def worker() -> Account:
-    """The user that runs commands. Root would keep rights inside a user namespace, over /proc/sys and the limit on processes."""
+    """The user that runs commands. Root would keep rights inside a user namespace, such as writing to ``/proc/sys``."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), False)
     number = FIRST_USER + os.getpid() % USERS

@@ -91,5 +91,5 @@ def _reachable() -> str:
         if is_open or (path.is_dir() and not worker().is_dropped):
             return name
     raise EnvironmentUnavailable(
-        f"user {worker().user}, which runs commands, can reach no folder for temporary files; set TMPDIR to one that it can reach"
+        f"user {worker().user}, which runs commands, can reach no folder for temporary files; set TMPDIR to one that is open"
     )
