@@ -47,6 +47,11 @@ class Hint(StrEnum):
     RUN_BENCH = "run_bench"
     RESUME_BENCH = "resume_bench"
     START_BENCH = "start_bench"
+    RUN_WORKER = "run_worker"
+    USE_LOCAL_MODEL = "use_local_model"
+    APPROVE = "approve"
+    DECIDE_ROLLOUT = "decide_rollout"
+    REPLAY = "replay"
 
 
 class GrokputerError(Exception):

@@ -52,7 +52,7 @@ def summarize_imported(state: State, role: str) -> ImportedSummary | None:
 
 def _why_not_counted(state: State, role: str) -> list[str]:
     if not state.policy.sessions(role).count:
-        return [f"{role}.sessions.count is false ('grokputer settings set {role}.sessions.count true')"]
+        return [f"{role}.sessions.count is false"]
     live = state.rollouts.live(role)
     return [] if live is None else [f"{live} is live, and they count for the base alone"]
 

@@ -235,7 +235,7 @@ def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:
         event = it.event
         if isinstance(event, AdapterPromoted) and event.replaced == registered.adapter:
             node = node_of(log, it)
-            node.text = f"replaced by {event.adapter}; see 'grokputer why {event.adapter}'"
+            node.text = f"replaced by {event.adapter}"
             return [node]
     return []
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...domain.aggregates.role import RoleImprovement
+from ...domain.errors import Hint
 from ...domain.evidence.terms import trigger_terms
 from ...domain.rules.breach import Window
 from ...domain.settings.settings import Policy
@@ -15,8 +16,6 @@ from ..state.state import State
 
 RATINGS, WORKER, RUNS, TIME, PERSON = "ratings", "worker", "canary runs", "time", "person"
 """What a role can wait for."""
-
-WORK = "run 'grokputer work'"
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,8 @@ class Wait:
     message: str
     """In words that follow "waits for"."""
     numbers: dict[str, Any] = field(default_factory=dict)
+    hint: Hint | None = None
+    """What the user can do about it; None where nothing but time or runs helps, or where a worker is doing it."""
 
 
 @dataclass(frozen=True)
@@ -105,33 +106,30 @@ def waits_for(view: RoleView) -> Wait:
 
 def _cycle(view: RoleView) -> Wait:
     """A training, a proof or the gate: what a worker does."""
-    doing = f"{view.worker} is at work" if view.worker else WORK
+    doing, hint = (f": {view.worker} is at work", None) if view.worker else ("", Hint.RUN_WORKER)
     if view.adapter is not None and view.policy.is_remote:
-        local = (
-            "a local model, as no adapter can be proven on an endpoint: 'grokputer settings set model.backend local'"
-        )
-        return Wait(PERSON, f"{view.adapter.name} and {local}", {"adapter": view.adapter.name})
+        message = f"{view.adapter.name} and a local model, as no adapter can be proven on an endpoint"
+        return Wait(PERSON, message, {"adapter": view.adapter.name}, Hint.USE_LOCAL_MODEL)
     if view.adapter is not None:
         step = "its proof" if view.adapter.status == AdapterStatus.REGISTERED else "its gate"
-        return Wait(WORKER, f"{view.adapter.name} and {step}: {doing}", {"adapter": view.adapter.name})
+        return Wait(WORKER, f"{view.adapter.name} and {step}{doing}", {"adapter": view.adapter.name}, hint)
     if view.training is None:
-        return Wait(WORKER, f"its training: {doing}")
+        return Wait(WORKER, f"its training{doing}", hint=hint)
     training = view.training
     numbers = {"position": training.position, "step": training.step, "steps": training.steps}
     if training.status == TrainingStatus.REQUESTED:
-        return Wait(WORKER, f"the training requested at {training.position}: {doing}", numbers)
+        return Wait(WORKER, f"the training requested at {training.position}{doing}", numbers, hint)
     done = f", step {training.step} of {training.steps}" if training.step and training.steps else ""
-    return Wait(WORKER, f"the training begun at {training.position}{done}: {doing}", numbers)
+    return Wait(WORKER, f"the training begun at {training.position}{done}{doing}", numbers, hint)
 
 
 def _canary(view: RoleView, canary: Canary) -> Wait:
     place = f"{canary.adapter} at {canary.weight_percent} %"
     look, numbers = canary.look, {"adapter": canary.adapter, "weight_percent": canary.weight_percent}
     if canary.phase == RolloutPhase.PAUSED and canary.asks:
-        return Wait(PERSON, f"approval of {place}: 'grokputer rollouts approve {canary.adapter}'", numbers)
+        return Wait(PERSON, f"approval of {place}", numbers, Hint.APPROVE)
     if canary.phase == RolloutPhase.PAUSED:
-        decide = "'grokputer rollouts' with resume, promote or rollback"
-        return Wait(PERSON, f"a person, as {place} is paused: {decide}", numbers)
+        return Wait(PERSON, f"a person, as {place} is paused", numbers, Hint.DECIDE_ROLLOUT)
     runs = look.numbers.get("canary", {}).get("runs", 0)
     match look.reason:
         case "few runs" if look.numbers.get("rule") != "sequential":
@@ -139,8 +137,7 @@ def _canary(view: RoleView, canary: Canary) -> Wait:
             numbers |= {"runs": runs, "needed": needed, "missing": needed - runs}
             return Wait(RUNS, f"{_more(needed - runs, 'run')} of {place} ({runs} of {needed})", numbers)
         case "bake" | "pause":
-            by = "" if view.worker else f"; {WORK}"
-            return Wait(TIME, f"time, {place}: {look.message}{by}", numbers)
+            return Wait(TIME, f"time, {place}: {look.message}", numbers, None if view.worker else Hint.RUN_WORKER)
         case "unrated":
             return Wait(RATINGS, f"a rating of a run of {place}", numbers | {"runs": runs})
     return Wait(RUNS, f"more runs of {place}: {look.message}", numbers | {"runs": runs})

@@ -34,7 +34,7 @@ def trace_path(log: Lookup, adapter: str, until: int) -> Node:
         if it.position <= until and (it.kind in UNNAMED or (it.kind in NAMED and it.data["adapter"] == adapter))
     ]
     steps.sort(key=lambda it: it.position)
-    text = f"how {adapter} came about; see 'grokputer why {adapter}'"
+    text = f"how {adapter} came about"
     return Node("Path", steps[-1].position, text, {"adapter": adapter}, children=steps)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast, overload
 
 import msgspec
 
-from ...domain.errors import LogError
+from ...domain.errors import Hint, LogError
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -48,7 +48,7 @@ def _decoder(form: Any) -> msgspec.json.Decoder[Any]:
 
 def damaged(error: Exception) -> LogError:
     """The error for a saved state that cannot be read."""
-    return LogError(f"a saved state is damaged ({error!r}); run 'grokputer replay' to make it anew")
+    return LogError(f"a saved state is damaged ({error!r})", hint=Hint.REPLAY)
 
 
 class StateShards(MutableMapping[str, T], Generic[T]):

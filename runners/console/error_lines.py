@@ -1,8 +1,13 @@
-"""The next step of an error, in the command line's terms."""
+"""The next step of an error or a wait, in the command line's terms."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...domain.errors import GrokputerError, Hint
+
+if TYPE_CHECKING:
+    from ...projections.explain.overview import Wait
 
 HINTS: dict[Hint, str] = {
     Hint.GIVE_ACTOR: "give another with --as",
@@ -40,6 +45,11 @@ HINTS: dict[Hint, str] = {
     Hint.RUN_BENCH: "'grokputer bench learn' makes some",
     Hint.RESUME_BENCH: "continue it with --resume, or give another --out",
     Hint.START_BENCH: "start one without --resume",
+    Hint.RUN_WORKER: "run 'grokputer work'",
+    Hint.USE_LOCAL_MODEL: "'grokputer settings set model.backend local'",
+    Hint.APPROVE: "'grokputer rollouts approve {about}'",
+    Hint.DECIDE_ROLLOUT: "'grokputer rollouts' with resume, promote or rollback",
+    Hint.REPLAY: "run 'grokputer replay' to make it again",
 }
 """The text of each hint; ``{about}`` is the error's ``about``."""
 
@@ -49,3 +59,10 @@ def describe_error(error: GrokputerError) -> str:
     if error.hint is None:
         return str(error)
     return f"{error}; {HINTS[error.hint].format(about=error.about)}"
+
+
+def describe_wait(wait: Wait) -> str:
+    """What a role waits for, in words that follow "waits for", with what to do about it."""
+    if wait.hint is None:
+        return wait.message
+    return f"{wait.message}: {HINTS[wait.hint].format(about=wait.numbers.get('adapter', ''))}"

@@ -71,7 +71,7 @@ def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS) -> Env
     if (folder := find_task_folder(name, folders)) is not None:
         return _open_folder(folder)
     raise EnvironmentUnavailable(
-        f"{name!r} is not an environment and not a folder of tasks here; there are {', '.join(environment_names(folders))}"
+        f"{name!r} is not an environment; there are {', '.join(environment_names(folders))}, and it is no folder of tasks here"
     )
 
 

@@ -25,7 +25,17 @@ GROUPS: dict[Kind, str] = {
 """The entry point group of each kind."""
 
 NEEDS: dict[Kind, tuple[str, ...]] = {
-    "environment": ("capabilities", "tasks", "check_task", "reset", "act", "demonstrate", "beside", "close"),
+    "environment": (
+        "capabilities",
+        "tasks",
+        "check_task",
+        "suggest_tasks",
+        "reset",
+        "act",
+        "demonstrate",
+        "beside",
+        "close",
+    ),
     "model": ("complete", "complete_many", "scoring", "adapters", "is_on_gpu", "close"),
     "registry": ("place", "put", "path", "has", "hashes"),
 }

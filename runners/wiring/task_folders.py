@@ -25,6 +25,12 @@ def find_task_folder(name: str, folders: Mapping[str, Path]) -> Path | None:
     return Path(name) if is_task_folder(Path(name)) else None
 
 
+def with_folder(policy: Policy, log: Path, folder: Path) -> str:
+    """The value of the setting that has the folder too, as it is written from the folder of the log."""
+    before = [policy.environment.tasks] if policy.environment.tasks else []
+    return ", ".join([*before, os.path.relpath(folder.resolve(), log.resolve().parent)])
+
+
 def name_of(path: str, folders: Mapping[str, Path]) -> str:
     """What the folder at the path is called: its name in the setting, else its path."""
     for name, folder in folders.items():

@@ -40,6 +40,8 @@ NOT_RUN = {
     "grokputer run click-": "starts a browser and loads a model; the pages in REAL_RUNS do it",
     "grokputer run login-user": "starts a browser and loads a model; the pages in REAL_RUNS do it",
     "grokputer run count-shape": "starts a browser and loads a model; the pages in REAL_RUNS do it",
+    "grokputer run shell/": "loads a model; test_tasks.py does it with another one",
+    "grokputer run my-tasks/": "loads a model; test_tasks.py does it with another one",
     "grokputer correct 3f2a --demonstrate": "starts a browser; the pages in REAL_RUNS do it",
     "grokputer correct 3f2a --retry": "starts a browser and loads a model; test_retries.py does it",
     "grokputer correct 3f2a --step": "its actions are those of one page; test_cli_deciding.py does it",

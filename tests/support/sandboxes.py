@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,12 +29,12 @@ class Box:
     def folder(self) -> Path:
         return self.room.folder
 
-    def run(self, command: str, *, is_read_only: bool = False, **limits: float) -> Outcome:
+    def run(self, command: str, *, is_read_only: bool = False, **limits: Any) -> Outcome:
         """Carry the command out, with other limits than the usual ones where some are given."""
         outcome = self.sandbox.run(
             self.room.folder,
             command,
-            replace(Limits(), **limits),  # type: ignore[arg-type]
+            replace(Limits(), **limits),
             is_read_only=is_read_only,
         )
         assert SECRET not in outcome.output

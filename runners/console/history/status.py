@@ -13,6 +13,7 @@ from ....projections.explain.imported import describe_imported
 from ....projections.explain.overview import PERSON, RATINGS, WORKER
 from ....projections.explain.summary import RoleSummary, summarize_role
 from ....projections.explain.words import say_alert
+from ..error_lines import describe_wait
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table, show_share, show_time
@@ -157,7 +158,7 @@ def _print_waits(roles: Sequence[RoleSummary]) -> None:
     """Print what each role with runs waits for, and what its mean leaves out."""
     begun = [role for role in roles if role.has_begun or role.runs]
     for role in begun:
-        print_line(f"{role.role} waits for {role.waits_for.message}")
+        print_line(f"{role.role} waits for {describe_wait(role.waits_for)}")
         if role.window.note:
             print_line(f"{role.role}, its mean: {role.window.note}")
     if not begun:

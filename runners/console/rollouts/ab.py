@@ -13,6 +13,7 @@ from ....domain.errors import NotFound, NotPossible
 from ....domain.events import ComparisonStarted
 from ....projections.explain.sentences import short_id
 from ....projections.state.ratings import BASE
+from ...environments.names import MINIWOB
 from ..completion import offer_arms
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, name_actor, open_ledger, open_log
@@ -152,9 +153,9 @@ def _locate(services: Services, env: str | None, tasks: tuple[str, ...]) -> tupl
     if env is not None:
         return env, tasks
     located = [services.locate(task) for task in tasks]
-    names = sorted({place for place, _ in located})
-    if len(names) != 1:
-        raise NotPossible(f"the tasks are of {' and '.join(names) or 'no environment'}; compare on those of one")
+    names = sorted({place for place, _ in located}) or [MINIWOB]  # where no task is named, the comparison says so
+    if len(names) > 1:
+        raise NotPossible(f"the tasks are of {' and '.join(names)}; compare on those of one")
     return names[0], tuple(task for _, task in located)
 
 

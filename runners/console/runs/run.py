@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -77,7 +78,7 @@ def run(
     from ...use_cases.ratings import review
     from ...wiring.environments import environment_names, locate_task
     from ...wiring.services import Services
-    from ...wiring.task_folders import find_task_folder, task_folders
+    from ...wiring.task_folders import find_task_folder, task_folders, with_folder
 
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
@@ -87,9 +88,10 @@ def run(
         say(f"run {short_id(run.id.hex)} lost its process; it has failed (environment)")
     folders = task_folders(state.policy, ledger.path)
     environment, task = (env, task) if env is not None else locate_task(task, folders)
-    if environment not in environment_names(folders) and find_task_folder(environment, folders) is not None:
+    if environment not in environment_names(folders) and (folder := find_task_folder(environment, folders)) is not None:
+        value = shlex.quote(with_folder(state.policy, ledger.path, folder))
         say(
-            f"{environment} is a folder here; to find it from anywhere: grokputer settings set environment.tasks {environment}"
+            f"{environment} is a folder here; to find it from anywhere: grokputer settings set environment.tasks {value}"
         )
     first = random.randrange(1_000_000) if seed is None else seed
     then = None if as_of is None else find_position(ledger, as_of)

@@ -61,7 +61,9 @@ def limiter(limits: Limits, account: Account, *, is_supervised: bool = False) ->
         os.umask(0o022)
         os.nice(5)
         with suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+            score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+            os.write(score, b"1000")
+            os.close(score)
 
     return limit
 

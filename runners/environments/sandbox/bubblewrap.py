@@ -82,8 +82,11 @@ class _Started:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        if self._first is not None and not select.select([self._first], [], [], END_S)[0]:
-            raise EnvironmentUnavailable(f"processes of a command do not end within {END_S:g} s of being killed")
+        if self._first is not None:
+            gone = select.poll()
+            gone.register(self._first, select.POLLIN)
+            if not gone.poll(END_S * 1000):
+                raise EnvironmentUnavailable(f"processes of a command do not end within {END_S:g} s of being killed")
         code: int | None = self._read().get("exit-code")
         return code
 

@@ -18,6 +18,9 @@ from .tree import Entry, Tree, read_tree
 MOMENT = 1_700_000_000
 """When every file that is laid out was changed, in seconds since 1970, so that the same task looks the same at any time."""
 
+FOLDER_MODE = 0o700
+"""The folder is its owner's alone."""
+
 
 class Room:
     """A folder to work in. It goes when it is closed, or with the object, or with the program."""
@@ -27,7 +30,8 @@ class Room:
         self._place = Path(tempfile.mkdtemp(prefix="grokputer-", dir=_reachable()))
         self._place.chmod(0o711)  # through, but not into: others cannot list it
         self.folder = self._place / "work"
-        self.folder.mkdir(mode=0o700)
+        self.folder.mkdir()
+        self.folder.chmod(FOLDER_MODE)
         self._own(self.folder)
         self._end = weakref.finalize(self, remove, self._place)
 
@@ -51,7 +55,8 @@ class Room:
         os.utime(self.folder, (MOMENT, MOMENT))
 
     def read(self) -> Tree:
-        """What is in the folder now."""
+        """What is in the folder now. A command that closed the folder itself to its owner has no lasting effect."""
+        self.folder.chmod(FOLDER_MODE)
         return read_tree(self.folder)
 
     def close(self) -> None:

@@ -27,8 +27,16 @@ def over_folder(folder: Path, limits: Limits) -> str:
     waiting = [(os.fspath(folder), 1)]
     while waiting:
         path, depth = waiting.pop()
-        with suppress(OSError), os.scandir(path) as found:
-            for it in found:
+        try:
+            listed = os.scandir(path)
+        except PermissionError:
+            if depth > 1:  # The folder itself is opened again after the command.
+                return "a folder that cannot be looked into"
+            continue
+        except OSError:
+            continue
+        with suppress(OSError), listed:
+            for it in listed:
                 entries += 1
                 with suppress(OSError):
                     size += it.stat(follow_symlinks=False).st_blocks * 512

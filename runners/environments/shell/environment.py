@@ -146,8 +146,8 @@ class _Episode:
     def _run(self, command: str) -> None:
         before = self._tree
         self._outcome = self._sandbox.run(self._room.folder, command, self._limits)
-        over = over_folder(self._room.folder, self._limits)
         self._tree = self._room.read()
+        over = over_folder(self._room.folder, self._limits)
         is_done = not over and self._is_done()
         error = f"the episode ended at {over}" if over else "" if is_done else _fault(self._outcome, before, self._tree)
         self.page = draw_page(
@@ -173,8 +173,8 @@ def _fault(outcome: Outcome, before: Tree, after: Tree) -> str:
     """Why the command counts as one that could not be carried out: it failed, and changed nothing."""
     if outcome.code == 0 or before != after:
         return ""
-    how = f"exit code {outcome.code}" if outcome.code is not None else outcome.ended
-    return f"the command ended with {how} and changed nothing"
+    how = f"with exit code {outcome.code}" if outcome.code is not None else f"at {outcome.ended}"
+    return f"the command ended {how} and changed nothing"
 
 
 def _next(solution: Sequence[Command], page: Page, history: Sequence[str]) -> str:

@@ -200,7 +200,7 @@ def test_an_adapter_that_was_replaced_says_by_which(story: Story) -> None:
     second = story.train(story.ask())
     story.assess(story.prove(second), "promote")
     [*_, last] = tree(story, first)
-    assert last.text == "replaced by lora-v2; see 'grokputer why lora-v2'"
+    assert last.text == "replaced by lora-v2"
     assert story.ledger.at(last.position).event.TOPIC == "AdapterPromoted"
 
 

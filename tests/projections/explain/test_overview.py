@@ -9,6 +9,7 @@ import pytest
 
 from given import ID, SOMEONE
 from grokputer.domain.aggregates.role import RoleImprovement
+from grokputer.domain.errors import Hint
 from grokputer.domain.evidence.detector import Detector
 from grokputer.domain.evidence.terms import TriggerTerms
 from grokputer.domain.rules.breach import Window
@@ -100,23 +101,24 @@ def test_evidence_waits_for_so_many_low_ratings_at_least() -> None:
 @pytest.mark.parametrize(
     ("training", "adapter", "message"),
     [
-        (None, None, "its training: run 'grokputer work'"),
-        (Training("requested", 89), None, "the training requested at 89: run 'grokputer work'"),
-        (Training("dataset built", 89), None, "the training begun at 89: run 'grokputer work'"),
-        (Training("training", 89, 3, 24), None, "the training begun at 89, step 3 of 24: run 'grokputer work'"),
+        (None, None, "its training"),
+        (Training("requested", 89), None, "the training requested at 89"),
+        (Training("dataset built", 89), None, "the training begun at 89"),
+        (Training("training", 89, 3, 24), None, "the training begun at 89, step 3 of 24"),
         (
             Training("completed", 89, 24, 24),
             Adapter("lora-v1", "registered"),
-            "lora-v1 and its proof: run 'grokputer work'",
+            "lora-v1 and its proof",
         ),
-        (Training("completed", 89, 24, 24), Adapter("lora-v1", "proven"), "lora-v1 and its gate: run 'grokputer work'"),
+        (Training("completed", 89, 24, 24), Adapter("lora-v1", "proven"), "lora-v1 and its gate"),
     ],
 )
 def test_a_cycle_in_flight_waits_for_a_worker(training: Training | None, adapter: Adapter | None, message: str) -> None:
     waiting = wait(improvement=role(opened), training=training, adapter=adapter)
     assert (waiting.on, waiting.message) == (WORKER, message)
+    assert waiting.hint == Hint.RUN_WORKER
     busy = wait(improvement=role(opened), training=training, adapter=adapter, worker="the worker (process 7)")
-    assert busy.message == message.replace("run 'grokputer work'", "the worker (process 7) is at work")
+    assert (busy.message, busy.hint) == (f"{message}: the worker (process 7) is at work", None)
 
 
 @pytest.mark.parametrize("status", ["registered", "proven"])
@@ -125,9 +127,8 @@ def test_an_adapter_waits_for_a_person_while_the_model_is_behind_an_endpoint(sta
     training, adapter = Training("completed", 89, 24, 24), Adapter("lora-v1", status)
     waiting = wait(improvement=role(opened), training=training, adapter=adapter, policy=remote, worker="the worker")
     assert waiting.on == PERSON
-    assert waiting.message == (
-        "lora-v1 and a local model, as no adapter can be proven on an endpoint: 'grokputer settings set model.backend local'"
-    )
+    assert waiting.message == "lora-v1 and a local model, as no adapter can be proven on an endpoint"
+    assert waiting.hint == Hint.USE_LOCAL_MODEL
 
 
 def canary(reason: str, phase: str = "progressing", *, asks: bool = False, **numbers: Any) -> Canary:
@@ -143,8 +144,8 @@ def test_a_canary_with_few_runs_waits_for_the_missing_ones() -> None:
 @pytest.mark.parametrize(
     ("reason", "on", "message"),
     [
-        ("bake", TIME, "time, lora-v2 at 15 %: as it says; run 'grokputer work'"),
-        ("pause", TIME, "time, lora-v2 at 15 %: as it says; run 'grokputer work'"),
+        ("bake", TIME, "time, lora-v2 at 15 %: as it says"),
+        ("pause", TIME, "time, lora-v2 at 15 %: as it says"),
         ("unrated", RATINGS, "a rating of a run of lora-v2 at 15 %"),
         ("evidence", RUNS, "more runs of lora-v2 at 15 %: as it says"),
     ],
@@ -158,7 +159,7 @@ def test_a_paused_canary_waits_for_a_person() -> None:
     waiting = wait(canary=canary("most runs", "paused"))
     assert (waiting.on, "lora-v2 at 15 % is paused" in waiting.message) == (PERSON, True)
     asked = wait(canary=canary("healthy", "paused", asks=True))
-    assert (asked.on, asked.message) == (PERSON, "approval of lora-v2 at 15 %: 'grokputer rollouts approve lora-v2'")
+    assert (asked.on, asked.message, asked.hint) == (PERSON, "approval of lora-v2 at 15 %", Hint.APPROVE)
 
 
 def test_a_role_that_has_nothing_has_not_begun() -> None:

@@ -59,6 +59,10 @@ BEFORE = {
     "restore": ["grokputer backup backups/monday"],
     "log import": ["grokputer log export events.jsonl"],
     "rollouts resume": ["grokputer rollouts pause lora-v1"],
+    "tasks check": [
+        "mkdir -p my-tasks/count-lines",
+        r"""printf 'request = "Count."\nanswer = 3\n' > my-tasks/count-lines/task.toml""",
+    ],
     "alerts test": ["grokputer settings set alert.webhook WEBHOOK"],
 }
 """What has to be typed before examples that begin so."""

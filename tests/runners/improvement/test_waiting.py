@@ -124,7 +124,7 @@ def test_a_second_worker_that_does_not_wait_ends_with_who_is_at_work_and_at_what
     assert f"another worker (process {os.getpid()} (" in said
     assert f"is at work on {story.path}: training {key} for role action" in said
     assert find_worker(story.ledger) is None
-    assert "run 'grokputer work'" in waits_for(story)
+    assert "run 'grokputer work'" in output("status", db=story.path)
 
 
 def test_a_worker_that_was_killed_is_not_at_work(story: Story) -> None:

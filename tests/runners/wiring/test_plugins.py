@@ -239,7 +239,7 @@ def test_adapters_are_not_compared_where_nothing_is_judged(db: Path) -> None:
         ("missing", "cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"),
         ("gone", "cannot be loaded: AttributeError"),
         ("failing", "cannot be created: OSError: no display at all"),
-        ("half", "lacks tasks, check_task, act, demonstrate, beside, close"),
+        ("half", "lacks tasks, check_task, suggest_tasks, act, demonstrate, beside, close"),
         ("dreamer", "declares dreams; capabilities are verifies, question, seeds, demonstrations"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from chat_server import ChatServer
 from command_line import call, document, output, refused
 
+import grokputer
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.runners.environments.sandbox.choice import find_sandbox
@@ -68,7 +69,7 @@ def test_a_folder_of_tasks_is_listed_by_its_path_and_by_its_setting(here: Path) 
     output("init", db=path)
     output("settings", "set", "environment.tasks", "my-tasks", db=path)
     assert "my-tasks: 1 task" in output("tasks", db=path)
-    assert "'nowhere' is not an environment and not a folder of tasks here" in refused(
+    assert "'nowhere' is not an environment; there are chat, miniwob, my-tasks, shell" in refused(
         "tasks", "--env", "nowhere", db=path
     )
 
@@ -111,6 +112,13 @@ def test_a_folder_in_the_setting_is_found_from_anywhere(
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     shown = document("run", "my-tasks/count-lines", "--seed", 1, "--reviewer", db=db)
     assert (shown["stars"], shown["corrected_by"]) == (1, "reviewer")
+
+
+def test_the_python_api_names_tasks_in_the_same_way(db: Path) -> None:
+    with grokputer.open(db) as log:
+        outcome = log.run("my-tasks/count-lines", seed=1)
+        other = log.run("delete-file", seed=8)
+    assert (outcome.task, outcome.reason, other.task) == ("count-lines", "timeout", "delete-file")
 
 
 def test_a_task_that_only_the_shell_has_needs_no_environment(db: Path) -> None:

@@ -97,6 +97,12 @@ def test_a_command_that_fails_and_changes_nothing_counts_as_not_carried_out(shel
     assert shell.act("RUN ls").error == ""
 
 
+def test_a_folder_that_was_closed_to_itself_does_not_lose_the_run(shell: Shell) -> None:
+    shell.reset("delete-file", 8)
+    assert "file:survey.txt[4]" in shell.act("RUN chmod 000 .").lines
+    assert shell.act("RUN mv survey.txt .trash/").reward == 1.0
+
+
 def test_a_folder_that_is_over_its_limit_ends_the_episode(shell: Shell) -> None:
     shell.reset("delete-file", 8)
     page = shell.act("RUN mkdir x; cd x; seq 6000 | xargs touch")
