@@ -13,6 +13,7 @@ from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.domain.page.messages import Page
 from grokputer.runners.console.runs.asking import example
 from grokputer.runners.environments.browser import find_browser
+from grokputer.runners.environments.sandbox.choice import find_sandbox
 
 USERNAME, PASSWORD = "TYPEinput.text:Username[1]karrie", "TYPEinput.password:Password[2]AU"
 LOGIN = "CLICKbutton:Login[3]"
@@ -112,6 +113,25 @@ def test_the_form_of_an_action_is_shown_and_each_line_is_checked_as_it_is_typed(
     )  # fmt: skip
     [corrected] = [it for it in document("show", run_of(failed), db=failed)["events"] if it["event"] == "TaskCorrected"]
     assert corrected["correction"] == [USERNAME, PASSWORD, LOGIN]
+
+
+def test_a_command_is_asked_for_where_the_page_takes_commands(asked: Path) -> None:
+    try:
+        find_sandbox()
+    except EnvironmentUnavailable as error:
+        pytest.skip(str(error))
+    output("run", "shell/delete-file", "--seed", 8, "--no-feedback", db=asked)
+    lines = ("rm survey.txt", "RUN cat nowhere", "RUN ls", "RUN mv survey.txt .trash/")
+    text = shown(asked, "correct", run_of(asked), lines=lines)
+    assert in_order(
+        text, "RUN and one command line", "on this page, for example: RUN ls", "| file:survey.txt[3]",
+        "'rm survey.txt' is not an action; write RUN and one command line, as in RUN ls",
+        "that could not be done: the command ended with exit code 1 and changed nothing", "| output:cat: nowhere",
+        "the page now:", "| output:survey.txt[3]", "that does the task", "the correction is recorded",
+    )  # fmt: skip
+    assert "CLICK" not in text.split("the page:")[0].split("give the actions")[1]
+    [corrected] = [it for it in document("show", run_of(asked), db=asked)["events"] if it["event"] == "TaskCorrected"]
+    assert corrected["correction"] == ["RUN ls", "RUN mv survey.txt .trash/"]
 
 
 def test_actions_that_end_the_task_wrongly_begin_again(failed: Path) -> None:
