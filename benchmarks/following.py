@@ -96,12 +96,12 @@ def watch(path: Path, count: int) -> None:
     log = Log.open(path)
     follower, last, began, used = Watch(log), log.position, time.perf_counter(), time.process_time()
     print("ready", flush=True)
-    count = 0
-    while count < count:
+    seen = 0
+    while seen < count:
         follower.wait(10)
         for stored in log.read(last + 1):
             print((datetime.now(UTC) - stored.event.time).total_seconds() * 1000)
-            last, count = stored.position, count + 1
+            last, seen = stored.position, seen + 1
     print((time.process_time() - used) / (time.perf_counter() - began), flush=True)
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ..domain.page.messages import Page
 from ..domain.page.prompt import observe
 from ..runners.environments.miniwob.demonstrations import demonstrate
@@ -86,13 +88,7 @@ def save_demonstrations(path: Path, demonstrations: Sequence[Demonstration]) -> 
 
 def load_demonstrations(path: Path) -> list[Demonstration]:
     """The demonstrations that ``save_demonstrations`` wrote."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [
-        Demonstration(
-            Page(**{**row["page"], "lines": tuple(row["page"]["lines"])}), tuple(row["history"]), row["action"]
-        )
-        for row in rows
-    ]
+    return [msgspec.json.decode(line, type=Demonstration) for line in path.read_bytes().splitlines()]
 
 
 def prompt(demonstration: Demonstration) -> str:

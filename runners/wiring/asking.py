@@ -16,6 +16,9 @@ LIMIT_S = 2.0
 MOST_BYTES = 4_000_000
 """Bytes of an answer that are read; chosen: the names of ten thousand models."""
 
+NO_CONNECTION = "no connection"
+"""The beginning of the reason where no server was reached at all."""
+
 
 class Answer(NamedTuple):
     """What a server answered; the names of the headers are in small letters."""
@@ -34,6 +37,8 @@ class Availability(NamedTuple):
     result: str
     found: str
     is_certain: bool = True
+    is_offline: bool = False
+    """Whether there is no way to the Hub now, so that no use of the model can succeed now."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -59,7 +64,7 @@ def ask(url: str, key: str | None, limit_s: float | None = None, method: str = "
             with error:
                 answers.append(_read(error))
         except URLError as error:
-            return Failure(f"no connection: {error.reason}")
+            return Failure(f"{NO_CONNECTION}: {error.reason}")
         except TimeoutError:
             return Failure(f"no answer within {limit_s:g} s")
         except (OSError, HTTPException, ValueError) as error:  # ValueError: a URL or key that cannot be sent

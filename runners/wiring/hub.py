@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin
 from ...adapters.serving.base_model import Base
 from ...domain.aggregates.alert import Failure
 from . import asking
-from .asking import Answer, Availability, ask
+from .asking import NO_CONNECTION, Answer, Availability, ask
 
 MOST_RENAMES = 3
 """Redirects that are followed on the Hub itself; chosen."""
@@ -24,7 +24,9 @@ def ask_hub(base: Base) -> Availability:
 
     lead = f"{base.name} is not a folder and is not downloaded"
     if HF_HUB_OFFLINE:
-        return Availability("fail", f"{lead}, and HF_HUB_OFFLINE is set; unset it, or set model.base", is_certain=False)
+        return Availability(
+            "fail", f"{lead}, and HF_HUB_OFFLINE is set; unset it, or set model.base", False, is_offline=True
+        )
     token, ends = get_token(), time.monotonic() + asking.LIMIT_S
     at = f" at revision {base.revision}" if base.revision else ""
     path = f"/revision/{quote(base.revision, safe='')}" if base.revision else ""
@@ -34,6 +36,7 @@ def ask_hub(base: Base) -> Availability:
             "fail",
             f"{lead}, and {ENDPOINT} cannot be asked ({answer.reason}); check the network, or set model.base",
             is_certain=False,
+            is_offline=answer.reason.startswith(NO_CONNECTION),
         )
     if answer.status in (401, 403, 404):
         return _explain(answer, base, lead, at, ENDPOINT, token)

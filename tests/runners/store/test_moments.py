@@ -80,7 +80,7 @@ def test_a_replay_names_and_mends_a_changed_snapshot_and_makes_a_lost_one() -> N
         assert rows(ledger) == kept
         for name in ("ratings", "head", "%"):
             spoil(ledger, f"UPDATE moments SET state = x'7b' WHERE name LIKE '{name}'")
-            with pytest.raises(LogError, match="run 'grokputer replay' to make it anew"):
+            with pytest.raises(LogError, match="a saved state is damaged"):
                 load_state(ledger)
             replay(ledger)
             assert rows(ledger) == kept

@@ -208,6 +208,13 @@ def test_a_run_with_a_model_that_the_hub_no_longer_gives_says_what_to_do(
     assert "org/gated is gated: accept its licence" in refused("run", "What now?", "--no-feedback", db=db)
 
 
+def test_a_run_without_a_network_says_so_at_once(db: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken("model.base", "org/good", db=db)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    line = refused("run", "What now?", "--no-feedback", db=db)
+    assert "org/good is not a folder and is not downloaded, and http://127.0.0.1:9 cannot be asked" in line
+
+
 def test_a_base_is_downloaded_and_answers_without_a_word_of_the_library(db: Path, tiny_base: Path) -> None:
     """In a process of its own, because the library reads its environment once."""
     files = {file.name: file.read_bytes() for file in tiny_base.iterdir()}
