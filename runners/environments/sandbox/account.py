@@ -46,7 +46,7 @@ def limiter(limits: Limits, account: Account, *, is_supervised: bool = False) ->
         (resource.RLIMIT_CORE, 0),
     ]
     if not is_supervised:
-        others = 0 if account.is_dropped else _running(account.user)
+        others = _running(account.user)
         bounds += [
             (resource.RLIMIT_AS, limits.memory_bytes),
             (resource.RLIMIT_NOFILE, limits.open_files),
@@ -69,7 +69,10 @@ def limiter(limits: Limits, account: Account, *, is_supervised: bool = False) ->
 
 
 def _running(user: int) -> int:
-    """Threads of the user that run now: the limit on processes counts them all."""
+    """Threads of the user, with those that have ended and that no process has waited for: the limit counts them all.
+
+    The first process of each ended sandbox is such a one, until the first process of this machine gets round to it.
+    """
     found = 0
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

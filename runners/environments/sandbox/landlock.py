@@ -97,14 +97,23 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Kill what the command runs still, and wait until all is gone. The launcher ends when nothing is left to wait for."""
     until = time.monotonic() + END_S
     while process.poll() is None and time.monotonic() < until:
-        waiting, found = [process.pid], list[int]()
+        waiting = [process.pid]
         while waiting:
-            below = children_of(waiting.pop())
-            found += below
-            waiting += below
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            parent = waiting.pop()
+            for pid in children_of(parent):
+                waiting.append(pid)
+                _kill(pid, parent)
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.01)
     process.kill()
+
+
+def _kill(pid: int, parent: int) -> None:
+    """Kill the process where it is a child of the parent still: its number may be another's by now."""
+    with suppress(OSError):
+        opened = os.pidfd_open(pid)
+        try:
+            if pid in children_of(parent):
+                signal.pidfd_send_signal(opened, signal.SIGKILL)
+        finally:
+            os.close(opened)

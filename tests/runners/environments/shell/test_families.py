@@ -37,6 +37,7 @@ def play(shell: Shell, task: str, seed: int) -> tuple[Page, list[str]]:
     script, page = shell.demonstrate(task), shell.reset(task, seed)
     actions: list[str] = []
     while not page.is_done and len(actions) < STEPS:
+        assert len(actions) < len(OWN.make(task, seed).solution), (actions, page)
         action = script(page, actions)
         page = shell.act(action)
         actions.append(action)
