@@ -99,7 +99,7 @@ def locate_task(task: str, folders: Mapping[str, Path] = NO_FOLDERS) -> tuple[st
     has_it = next((place for place, known in tasks.items() if task in known), None)
     if has_it is not None:
         return has_it, task
-    close = difflib.get_close_matches(task, [it for known in tasks.values() for it in known], n=1)
+    close = difflib.get_close_matches(task, [name for known in tasks.values() for name in known], n=1)
     return next((place for place, known in tasks.items() if close and close[0] in known), MINIWOB), task
 
 

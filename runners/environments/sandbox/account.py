@@ -1,4 +1,4 @@
-"""Who a command runs as: never root. Where the program is root, a user that owns nothing else on this machine."""
+"""The user that runs commands: never root. Where the program is root, a user that owns nothing else on this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Account(NamedTuple):
 
 
 def worker() -> Account:
-    """Who commands run as. Root would keep rights inside a user namespace: over /proc/sys, and over the limit on processes."""
+    """The user that runs commands. Root would keep rights inside a user namespace, such as writing to ``/proc/sys``."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), False)
     number = FIRST_USER + os.getpid() % USERS

@@ -1,6 +1,6 @@
 """A sandbox by bubblewrap: own namespaces, a root of read-only system folders, one writable folder, an empty environment.
 
-Three things are not obvious, and each was a hole. As root, ``/proc/sys`` can be written in there, and no limit on processes
+Three measures are not obvious. As root, ``/proc/sys`` can be written in there, and no limit on processes
 holds: so the command runs as another user. ``--clearenv`` leaves ``/proc/1/environ``, which is the environment of bubblewrap
 itself: so that is empty too. ``/dev/shm`` is as large as half the memory: so it is a small one of its own.
 """
@@ -107,9 +107,9 @@ class _Started:
         try:
             self.end()
         finally:
-            for it in (self._told, self._first):
-                if it is not None:
-                    os.close(it)
+            for opened in (self._told, self._first):
+                if opened is not None:
+                    os.close(opened)
             assert self.process.stdout is not None
             self.process.stdout.close()
 

@@ -1,4 +1,4 @@
-"""What a sandbox is asked for, and what came of it."""
+"""The port of a sandbox: a command, its limits, and its outcome."""
 
 from __future__ import annotations
 

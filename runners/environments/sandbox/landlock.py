@@ -71,7 +71,7 @@ def _start(folder: Path, command: str, limits: Limits, is_read_only: bool, tell:
     wanted = {
         "user": account.user if account.is_dropped else None,
         "group": account.group,
-        "readable": [it for it in READABLE if os.path.exists(it)] + [work] * is_read_only,
+        "readable": [path for path in READABLE if os.path.exists(path)] + [work] * is_read_only,
         "writable": ["/dev/null", *[work] * (not is_read_only)],
         "memory_bytes": limits.memory_bytes,
         "processes": limits.processes,
@@ -102,9 +102,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             below = children_of(waiting.pop())
             found += below
             waiting += below
-        for it in found:
+        for pid in found:
             with suppress(ProcessLookupError):
-                os.kill(it, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.01)
     process.kill()

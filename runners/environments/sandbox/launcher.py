@@ -68,8 +68,8 @@ def end_children() -> None:
     """Kill all children until there is none: the children of a killed one are this process's own then."""
     until = time.monotonic() + 5
     while (found := children()) and time.monotonic() < until:
-        for it in found:
-            os.kill(it, signal.SIGKILL)
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

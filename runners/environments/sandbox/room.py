@@ -87,9 +87,9 @@ def _reachable() -> str:
     """The first folder for temporary files that the user of commands can reach."""
     for name in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):
         path = Path(name).resolve()
-        is_open = all(it.stat().st_mode & 0o001 for it in (path, *path.parents)) if path.is_dir() else False
+        is_open = all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents)) if path.is_dir() else False
         if is_open or (path.is_dir() and not worker().is_dropped):
             return name
     raise EnvironmentUnavailable(
-        f"no folder for temporary files can be reached by user {worker().user}, who runs commands; set TMPDIR to one that can"
+        f"user {worker().user}, which runs commands, can reach no folder for temporary files; set TMPDIR to one that is open"
     )

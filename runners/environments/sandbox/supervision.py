@@ -48,8 +48,8 @@ def follow(process: Popen[bytes], kept: Kept, limits: Limits, look: Callable[[],
     os.set_blocking(process.stdout.fileno(), False)
     try:
         with selectors.DefaultSelector() as ready:
-            for it in (process.stdout.fileno(), exited):
-                ready.register(it, selectors.EVENT_READ)
+            for descriptor in (process.stdout.fileno(), exited):
+                ready.register(descriptor, selectors.EVENT_READ)
             while ready.get_map():
                 left = began + limits.seconds - time.monotonic()
                 if left <= 0:

@@ -75,12 +75,12 @@ class _Reader:
     def read(self, folder: int, before: str, depth: int) -> None:
         """Take in the open folder, whose entries have paths that begin so."""
         with os.scandir(folder) as listed:
-            for it in listed:
+            for item in listed:
                 if len(self.found) == MOST_ENTRIES or depth > DEEPEST:
                     self.is_whole = False
                     return
                 with suppress(OSError):
-                    self._take(folder, it.name, before, depth)
+                    self._take(folder, item.name, before, depth)
 
     def _take(self, folder: int, name: str, before: str, depth: int) -> None:
         told, path = os.lstat(name, dir_fd=folder), before + name

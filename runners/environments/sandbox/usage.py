@@ -36,18 +36,18 @@ def over_folder(folder: Path, limits: Limits) -> str:
         except OSError:
             continue
         with suppress(OSError), listed:
-            for it in listed:
+            for item in listed:
                 entries += 1
                 with suppress(OSError):
-                    size += it.stat(follow_symlinks=False).st_blocks * 512
+                    size += item.stat(follow_symlinks=False).st_blocks * 512
                 if entries > limits.folder_entries:
                     return f"the limit of {limits.folder_entries} files in the folder"
                 if size > limits.folder_bytes:
                     return f"the limit of {limits.folder_bytes >> 20} MiB in the folder"
-                if it.is_dir(follow_symlinks=False):
+                if item.is_dir(follow_symlinks=False):
                     if depth == DEEPEST:
                         return f"the limit of {DEEPEST} folders within folders"
-                    waiting.append((it.path, depth + 1))
+                    waiting.append((item.path, depth + 1))
     return ""
 
 

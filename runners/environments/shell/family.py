@@ -18,7 +18,7 @@ PHRASINGS = 8
 def phrasing_of(seed: int) -> int:
     """The number of the wording that every family uses for the seed, from 0.
 
-    Whoever keeps some wordings back, to measure on them what was learnt on the others, chooses seeds by it.
+    A measurement that keeps some wordings back chooses its seeds by this number.
     """
     return seed % PHRASINGS
 

@@ -39,7 +39,7 @@ class Instance:
     files: Files
     goal: Goal
     solution: tuple[Command, ...] = ()
-    """Empty where nobody has written one down."""
+    """Empty where none is written down."""
     changed: Mapping[str, int] = field(default_factory=dict)
     """When files were last changed that are not of the same moment as the others, in seconds since 1970."""
     seconds: float | None = None

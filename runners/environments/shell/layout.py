@@ -61,11 +61,14 @@ def is_changed_so(tree: Tree, files: Files, wanted: Wanted) -> bool:
     for path, content in wanted.items():
         name = path.rstrip("/")
         if content is None:
-            right = {it: entry for it, entry in right.items() if it != name and not it.startswith(f"{name}/")}
+            right = {
+                inner: entry for inner, entry in right.items() if inner != name and not inner.startswith(f"{name}/")
+            }
         elif isinstance(content, Matching):
             right[name] = content
         else:
-            right |= {it: entry for it, entry in entries_of({path: content}).items() if it == name or it not in right}
+            new = entries_of({path: content})
+            right |= {inner: entry for inner, entry in new.items() if inner == name or inner not in right}
     if not tree.is_whole or tree.entries.keys() != right.keys():
         return False
     return all(_is_so(tree.entries[path], entry) for path, entry in right.items())

@@ -172,9 +172,9 @@ class _Reader:
     def _texts(self, written: Mapping[str, Any], key: str) -> tuple[str, ...]:
         value = written.get(key, ())
         listed = [value] if isinstance(value, str) else value
-        is_right = isinstance(listed, (list, tuple)) and all(isinstance(it, str) for it in listed)
-        lines = [it.strip() for it in listed] if is_right else []
-        if (key in written and not lines) or not all(it and "\n" not in it and it.isprintable() for it in lines):
+        is_right = isinstance(listed, (list, tuple)) and all(isinstance(line, str) for line in listed)
+        lines = [line.strip() for line in listed] if is_right else []
+        if (key in written and not lines) or not all(line and line.isprintable() for line in lines):
             self._wrong(key, f"cannot be {value!r}", "it is one line of text or a list of such lines, none empty")
         return tuple(lines)
 
@@ -190,7 +190,11 @@ class _Reader:
         found: dict[str, tuple[str, ...]] = {}
         for name, listed in self._table("values", written).items():
             is_list = isinstance(listed, list) and bool(listed)
-            if not re.fullmatch(r"\w+", name) or not is_list or not all(isinstance(it, (str, int)) for it in listed):
+            if (
+                not re.fullmatch(r"\w+", name)
+                or not is_list
+                or not all(isinstance(value, (str, int)) for value in listed)
+            ):
                 self._wrong(
                     f"values.{name}", f"cannot be {listed!r}", "it is a list of texts, under a name of one word"
                 )
@@ -224,8 +228,10 @@ class _Reader:
     def _check_files(self, found: Mapping[str, Content]) -> None:
         if len(found) > MOST_FILES:
             self._wrong("files", f"are {len(found)}", f"at most {MOST_FILES} are laid out")
-        contents = (it.content if isinstance(it, File) else it for it in found.values())
-        size = sum(len(it.encode() if isinstance(it, str) else it) for it in contents if isinstance(it, (str, bytes)))
+        contents = (file.content if isinstance(file, File) else file for file in found.values())
+        size = sum(
+            len(text.encode() if isinstance(text, str) else text) for text in contents if isinstance(text, (str, bytes))
+        )
         if size > MOST_BYTES:
             self._wrong("files", f"have {size} bytes", f"at most {MOST_BYTES} are laid out")
         for path in found:
@@ -260,7 +266,7 @@ class _Reader:
 
     def _check_names(self, written: Mapping[str, Any], values: Mapping[str, object]) -> None:
         """Each ``@name@`` must have a list of values, and each list a place where it is used."""
-        used = set(_VALUE.findall(repr({key: it for key, it in written.items() if key != "values"})))
+        used = set(_VALUE.findall(repr({key: value for key, value in written.items() if key != "values"})))
         for name in sorted(values.keys() - used):
             self._wrong(f"values.{name}", "is used nowhere", f"write @{name}@ where it should stand, or leave it out")
         known = self._table("values", written.get("values", {}))

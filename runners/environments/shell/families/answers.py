@@ -60,7 +60,7 @@ def largest_file(draw: Draw) -> Made:
     """Print the name of the largest file."""
     names = draw.files(4, "bin")
     files = {name: "x" * size for name, size in zip(names, draw.numbers(4, 100, 4000), strict=True)}
-    return Made({}, files, answers(files, max(names, key=lambda it: len(files[it]))), ["ls -S | head -n 1"])
+    return Made({}, files, answers(files, max(names, key=lambda name: len(files[name]))), ["ls -S | head -n 1"])
 
 
 @GROUP.family(
@@ -77,7 +77,7 @@ def smallest_file(draw: Draw) -> Made:
     """Print the name of the smallest file."""
     names = draw.files(4, "bin")
     files = {name: "x" * size for name, size in zip(names, draw.numbers(4, 100, 4000), strict=True)}
-    return Made({}, files, answers(files, min(names, key=lambda it: len(files[it]))), ["ls -Sr | head -n 1"])
+    return Made({}, files, answers(files, min(names, key=lambda name: len(files[name]))), ["ls -Sr | head -n 1"])
 
 
 @GROUP.family(

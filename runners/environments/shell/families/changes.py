@@ -25,8 +25,8 @@ GROUP = Group()
 def move_logs(draw: Draw) -> Made:
     """Make a folder and move files of a kind there."""
     folder, logs = draw.folder(), draw.files(draw.number(2, 3), "log")
-    files: Files = {**{it: draw.text(2) for it in logs}, draw.file(): draw.text()}
-    goal = becomes(files, {**dict.fromkeys(logs), **{f"{folder}/{it}": files[it] for it in logs}})
+    files: Files = {**{name: draw.text(2) for name in logs}, draw.file(): draw.text()}
+    goal = becomes(files, {**dict.fromkeys(logs), **{f"{folder}/{name}": files[name] for name in logs}})
     return Made({"folder": folder}, files, goal, [f"mkdir {folder}", f"mv *.log {folder}/"])
 
 
@@ -64,8 +64,11 @@ def sort_into_folders(draw: Draw) -> Made:
     """Sort files into two new folders by their kind."""
     first, second = draw.folder(), draw.folder()
     texts, tables = draw.files(2, "txt"), draw.files(2, "csv")
-    files: Files = {it: draw.text(2) for it in (*texts, *tables)}
-    moved = {**{f"{first}/{it}": files[it] for it in texts}, **{f"{second}/{it}": files[it] for it in tables}}
+    files: Files = {name: draw.text(2) for name in (*texts, *tables)}
+    moved = {
+        **{f"{first}/{name}": files[name] for name in texts},
+        **{f"{second}/{name}": files[name] for name in tables},
+    }
     goal = becomes(files, {**dict.fromkeys(files), **moved})
     solution = [f"mkdir {first} {second}", f"mv *.txt {first}/", f"mv *.csv {second}/"]
     return Made({"first": first, "second": second}, files, goal, solution)
@@ -84,7 +87,7 @@ def sort_into_folders(draw: Draw) -> Made:
 def pack_and_delete(draw: Draw) -> Made:
     """Pack a folder and delete it."""
     folder = draw.folder()
-    inside = {f"{folder}/{it}": draw.text() for it in draw.files(2)}
+    inside = {f"{folder}/{name}": draw.text() for name in draw.files(2)}
     files: Files = {**inside, draw.file(): draw.text(), TRASH: ""}
     gone = {f"{TRASH}{path}": text for path, text in inside.items()}
     packed = {f"{folder}.tar.gz": Matching(lambda archive: unpack(archive) == inside)}
@@ -209,7 +212,7 @@ def copy_and_lock(draw: Draw) -> Made:
 def unpack_and_delete(draw: Draw) -> Made:
     """Unpack an archive and delete it."""
     archive, folder = f"{draw.name()}.tar.gz", draw.folder()
-    inside = {f"{folder}/{it}": draw.text() for it in draw.files(2)}
+    inside = {f"{folder}/{name}": draw.text() for name in draw.files(2)}
     files: Files = {archive: pack(inside), draw.file(): draw.text(), TRASH: ""}
     goal = becomes(files, {**inside, archive: None, f"{TRASH}{archive}": files[archive]})
     return Made({"archive": archive}, files, goal, [f"tar xzf {archive}", f"mv {archive} {TRASH}"])

@@ -82,7 +82,7 @@ def private(draw: Draw) -> Made:
 def pack_folder(draw: Draw) -> Made:
     """Pack a folder."""
     folder = draw.folder()
-    inside: dict[str, str] = {f"{folder}/{it}": draw.text() for it in draw.files(3)}
+    inside: dict[str, str] = {f"{folder}/{name}": draw.text() for name in draw.files(3)}
     files: Files = {**inside, draw.file(): draw.text()}
     goal = becomes(files, {f"{folder}.tar.gz": Matching(lambda packed: unpack(packed) == inside)})
     return Made({"folder": folder}, files, goal, [f"tar czf {folder}.tar.gz {folder}"])
@@ -101,7 +101,7 @@ def pack_folder(draw: Draw) -> Made:
 def unpack_archive(draw: Draw) -> Made:
     """Unpack an archive."""
     archive, folder = f"{draw.name()}.tar.gz", draw.folder()
-    inside = {f"{folder}/{it}": draw.text() for it in draw.files(2)}
+    inside = {f"{folder}/{name}": draw.text() for name in draw.files(2)}
     files: Files = {archive: pack(inside), draw.file(): draw.text()}
     return Made({"archive": archive}, files, becomes(files, inside), [f"tar xzf {archive}"])
 

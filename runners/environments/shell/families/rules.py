@@ -45,8 +45,8 @@ def delete_kind(draw: Draw) -> Made:
     """Delete all files of a kind: they go to the trash."""
     ending = draw.one_of(("tmp", "log", "old"))
     gone = draw.files(draw.number(2, 3), ending)
-    files: Files = {**{it: draw.text(2) for it in gone}, draw.file(): draw.text(), TRASH: ""}
-    goal = becomes(files, {**dict.fromkeys(gone), **{f"{TRASH}{it}": files[it] for it in gone}})
+    files: Files = {**{name: draw.text(2) for name in gone}, draw.file(): draw.text(), TRASH: ""}
+    goal = becomes(files, {**dict.fromkeys(gone), **{f"{TRASH}{name}": files[name] for name in gone}})
     return Made({"ending": ending}, files, goal, [f"mv *.{ending} {TRASH}"])
 
 
@@ -97,6 +97,6 @@ def restore_file(draw: Draw) -> Made:
 def add_note(draw: Draw) -> Made:
     """Note something: a line that begins with a dash."""
     word, file = draw.word(), "notes.md"
-    files = {file: as_text([f"- {it}" for it in draw.words(3)]), draw.file(): draw.text()}
+    files = {file: as_text([f"- {note}" for note in draw.words(3)]), draw.file(): draw.text()}
     goal = becomes(files, {file: f"{files[file]}- {word}\n"})
     return Made({"word": word, "file": file}, files, goal, [f'echo "- {word}" >> {file}'])
