@@ -77,7 +77,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Member:
-    """An adapter, or a training that led to none, among its kin."""
+    """An adapter, or a training without an adapter, in the line of descent."""
 
     position: int
     name: str | None
@@ -189,5 +189,5 @@ class History:
 
 
 def _of_adapter(event: Event) -> str:
-    """The adapter's name before what is told of it alone."""
+    """The adapter's name, as a prefix for an event of that adapter; empty for other events."""
     return f"{event.adapter} " if isinstance(event, (AdapterEvent, RolloutEvent)) else ""

@@ -207,14 +207,14 @@ def _measured(log: Lookup, position: int, judged: GateJudged) -> list[Node]:
             for row in rows if row["by"] == "runs"
         ]  # fmt: skip
         losses = [row for row in rows if row["by"] == "loss"]
-        said = []
+        kinds = []
         if runs:
             places = [run[arm] for run in runs for arm in ("position", "parent_position") if run[arm]]
-            said.append(f"{count(len(runs), 'instance')} done again by both, from {min(places)} to {max(places)}")
+            kinds.append(f"{count(len(runs), 'instance')} done again by both, from {min(places)} to {max(places)}")
         if losses:
-            said.append(f"{count(len(losses), 'instance')} held against what should have been answered")
+            kinds.append(f"{count(len(losses), 'instance')} scored by the loss on the right answers")
         if rows:
-            text = f"{'held-out failures' if side == 'failed' else 'what worked'}: {', '.join(said)}"
+            text = f"{'held-out failures' if side == 'failed' else 'what worked'}: {', '.join(kinds)}"
             nodes.append(Node("HeldOut", position, text, {"outcome": side, "runs": runs, "losses": losses}))
     return nodes
 

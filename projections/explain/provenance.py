@@ -31,7 +31,7 @@ class TrainingUse:
     adapter: str | None
     """None where the training has not led to one."""
     goes_on_from: str | None
-    """The adapter whose weights the training went on from, None where it began anew."""
+    """The adapter whose weights the training continued from, None where it began from the base."""
     examples: Sequence[Row] | None
     """None where the manifest was erased."""
     held_out: Sequence[Row]

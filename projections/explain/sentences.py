@@ -121,8 +121,8 @@ def _describe_making(event: Event) -> str:
     """The events from a training's request to the adapter's proof."""
     match event:
         case TrainingRequested():
-            goes_on = current_figures(event.recipe).get("init_from") == "parent" and event.parent is not None
-            begins = f"going on from {event.parent}" if goes_on else "anew from the base"
+            continues = current_figures(event.recipe).get("init_from") == "parent" and event.parent is not None
+            begins = f"continuing from {event.parent}" if continues else "fresh from the base"
             live = f"adapter {event.parent or 'none'} live"
             return f"training requested on {event.base}, {live}, {begins}: {_recipe(event.recipe)}"
         case DatasetBuilt():

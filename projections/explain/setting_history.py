@@ -25,10 +25,10 @@ class Changes:
     def title(self) -> str:
         """The setting as it is, in one line."""
         setting = ALL_SETTINGS.get(without_role(self.key))
-        said = f"{self.key} is {say_value(self.value)}"
-        said += ", its default" if self.value == self.default else f"; its default is {say_value(self.default)}"
-        said += f" (source: {setting.source})" if setting is not None else ""
-        return said if self.nodes else f"{said}; nobody has changed it"
+        title = f"{self.key} is {say_value(self.value)}"
+        title += ", its default" if self.value == self.default else f"; its default is {say_value(self.default)}"
+        title += f" (source: {setting.source})" if setting is not None else ""
+        return title if self.nodes else f"{title}; it was never changed"
 
 
 def trace_setting(log: Lookup, key: str) -> Changes:

@@ -40,8 +40,8 @@ this one could load, and would then never meet. States of another version are fo
 HEAD = "head"
 """The part of a saved state that says of which position it is, and of which version."""
 
-Hear = Callable[["State", int, Any], None]
-"""Takes an event of the kind it hears, at its position, into a state."""
+Handler = Callable[["State", int, Any], None]
+"""Applies an event of its kind, at its position, to a state."""
 
 
 def counts_imported(policy: Policy, role: str, adapter: str | None) -> bool:
@@ -81,8 +81,8 @@ class State:
     def apply(self, position: int, event: Event | Timestamped) -> None:
         """Take in the next event of the log."""
         self.rollouts.pass_time(event.time)
-        for hear in _HEARERS.get(type(event), ()):
-            hear(self, position, event)
+        for handle in _HANDLERS.get(type(event), ()):
+            handle(self, position, event)
         self.position = position
 
     def set(self, position: int, event: PolicyChanged) -> None:
@@ -225,9 +225,9 @@ class State:
         return state
 
 
-def _handlers_of(kind: type) -> list[Hear]:
-    """What the facts of this kind change, in the order in which it is done."""
-    hearers: list[tuple[tuple[type, ...], Hear]] = [
+def _handlers_of(kind: type) -> list[Handler]:
+    """The handlers of events of this kind, in their order."""
+    handlers: list[tuple[tuple[type, ...], Handler]] = [
         ((PolicyChanged,), State.set),
         (Ratings.HANDLES, lambda state, position, event: state.ratings.apply(position, event)),
         (Metrics.HANDLES, lambda state, position, event: state.metrics.apply(position, event)),
@@ -239,11 +239,11 @@ def _handlers_of(kind: type) -> list[Hear]:
         (Alerts.HANDLES, lambda state, position, event: state.alerts.apply(position, event, state.policy)),
         ((TaskRated,), State.note_means),
     ]
-    return [hear for kinds, hear in hearers if issubclass(kind, kinds)]
+    return [handler for kinds, handler in handlers if issubclass(kind, kinds)]
 
 
-_HEARERS: dict[type, list[Hear]] = {kind: hearers for kind in EVENTS.values() if (hearers := _handlers_of(kind))}
-"""By kind of fact. They hold no state, so that one that is let go is gone at once, without Python's search for cycles."""
+_HANDLERS: dict[type, list[Handler]] = {kind: handlers for kind in EVENTS.values() if (handlers := _handlers_of(kind))}
+"""By kind of event. They hold no state, so Python frees a dropped state at once, without its search for cycles."""
 
-HANDLED = frozenset(topic for topic, kind in EVENTS.items() if kind in _HEARERS)
-"""The topics of the facts that change it; of the others only the time counts."""
+HANDLED = frozenset(topic for topic, kind in EVENTS.items() if kind in _HANDLERS)
+"""The topics of the events that change the state; of other events only the time counts."""

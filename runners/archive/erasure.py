@@ -181,11 +181,12 @@ def erase(ledger: Ledger, target: Target, reason: str, actor: str) -> Words:
     ``BadText``, ``LogError``.
     """
     search = Search(ledger, target)
-    for _ in range(RACES):
-        search.go_on()
-        _trace_lessons(ledger, search.found)
-        if not search.found.keys or _delete(ledger, search, reason, actor):
-            break
+    for attempt in range(RACES):
+        with ledger.turn(attempt):
+            search.go_on()
+            _trace_lessons(ledger, search.found)
+            if not search.found.keys or _delete(ledger, search, reason, actor):
+                break
     else:
         raise LogError(f"{ledger.path} is being written by too many processes at once; try again")
     search.found.unnamed = drop_unnamed(ledger)

@@ -105,16 +105,17 @@ def _react(ledger: Ledger, recorded: Recorded, state: State) -> bool:
     def also(transaction: Transaction) -> None:
         catch_up(ledger, transaction.connection)
 
-    for _ in range(RACES):
-        context = ledger.context(ACTOR, recorded.event.reference)
-        targets = [carry_out(ledger, command, state.policy, context) for command in commands]
-        try:
-            ledger.store(*targets, tracking=Tracking(NAME, recorded.position), also=also)
-        except IntegrityError:
-            if ledger.tracked(NAME) >= recorded.position:
-                return True
-            continue
-        return True
+    for attempt in range(RACES):
+        with ledger.turn(attempt):
+            context = ledger.context(ACTOR, recorded.event.reference)
+            targets = [carry_out(ledger, command, state.policy, context) for command in commands]
+            try:
+                ledger.store(*targets, tracking=Tracking(NAME, recorded.position), also=also)
+            except IntegrityError:
+                if ledger.tracked(NAME) >= recorded.position:
+                    return True
+                continue
+            return True
     raise LogError(f"{ledger.path} is being written by too many processes at once; try again")
 
 

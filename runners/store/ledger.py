@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
 
-RACES = 20
-"""Attempts at a decision when another process writes first; chosen: more is not a race."""
+RACES = 4
+"""Attempts at a decision that other processes can overtake; chosen: the last one is made while no other process writes."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +108,21 @@ class Ledger(Log):
             key = self._names[name] = keep(name, is_name=True)
         return key
 
+    def turn(self, attempt: int) -> AbstractContextManager[None]:
+        """The block in which a decision is read, made and stored. In the last of ``RACES`` attempts no other process writes."""
+        return self._events.recorder.datastore.writer.alone() if attempt == RACES - 1 else nullcontext()
+
     def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
         """Load the aggregate, let it decide, store its events; decide again when another process wrote it meanwhile."""
-        for _ in range(RACES):
-            aggregate = self.get(kind, id)
-            decide(aggregate)
-            try:
-                self.store(aggregate)
-            except IntegrityError:
-                continue
-            return aggregate
+        for attempt in range(RACES):
+            with self.turn(attempt):
+                aggregate = self.get(kind, id)
+                decide(aggregate)
+                try:
+                    self.store(aggregate)
+                except IntegrityError:
+                    continue
+                return aggregate
         raise LogError(f"{self.path} is being written by too many processes at once; try again")
 
     def write_on_state(
@@ -132,16 +138,17 @@ class Ledger(Log):
         The decision is made again when another process has stored an event of these topics in between. So of several
         concurrent decisions, each knows the ones before it.
         """
-        for _ in range(RACES):
-            state = look()
-            aggregate = self.get(kind, id)
-            decide(aggregate, state)
-            own = sum(event.TOPIC in topics for event in aggregate.pending)
-            try:
-                self.store(aggregate, also=_refuse_if_stored_since(state.position, topics, own))
-            except IntegrityError:
-                continue
-            return aggregate
+        for attempt in range(RACES):
+            with self.turn(attempt):
+                state = look()
+                aggregate = self.get(kind, id)
+                decide(aggregate, state)
+                own = sum(event.TOPIC in topics for event in aggregate.pending)
+                try:
+                    self.store(aggregate, also=_refuse_if_stored_since(state.position, topics, own))
+                except IntegrityError:
+                    continue
+                return aggregate
         raise LogError(f"{self.path} is being written by too many processes at once; try again")
 
     def store(self, *aggregates: Aggregate, tracking: Tracking | None = None, also: Work[None] | None = None) -> None:

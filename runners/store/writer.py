@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,11 +60,13 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._lock = WriteLock(path)
         self._connection: sqlite3.Connection | None = None
         self._tree: Tree | None = None
         """The tree as this process left it; None where it must be read."""
+        self._is_alone = False
+        """Whether the thread that has the mutex holds the lock until its block ends."""
         self._version = 0
         """SQLite's ``data_version`` when the tree was last valid: another connection's commit changes it."""
 
@@ -74,10 +77,31 @@ class Writer:
         ``sqlite3.Error`` and ``OSError`` where nothing can be stored.
         """
         with self._mutex:
+            if self._is_alone:
+                return self._commit(work)
             try:
                 self._lock.acquire()
                 return self._commit(work)
             finally:
+                self._lock.release()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Until the block ends this thread alone writes, in as many transactions as it needs.
+
+        So nothing is stored between what the block reads and what it stores. Raises ``LogError`` where another process
+        holds the lock.
+        """
+        with self._mutex:
+            if self._is_alone:
+                yield
+                return
+            try:
+                self._lock.acquire()
+                self._is_alone = True
+                yield
+            finally:
+                self._is_alone = False
                 self._lock.release()
 
     def do_all(self, works: Sequence[Work[T]]) -> list[T | Exception]:

@@ -117,13 +117,14 @@ class RunRecorder:
         recorded, and ``LogError``.
         """
         self._state = process_new_events(self._ledger, self._state)
-        for _ in range(RACES):
-            made = self._make(runs, self._state)
-            new = {run.id: run for run, is_new in made if is_new}
-            try:
-                self._ledger.store(*new.values())
-            except IntegrityError:
-                continue  # another process has recorded one of them meanwhile
+        for attempt in range(RACES):
+            with self._ledger.turn(attempt):
+                made = self._make(runs, self._state)
+                new = {run.id: run for run, is_new in made if is_new}
+                try:
+                    self._ledger.store(*new.values())
+                except IntegrityError:
+                    continue  # another process has recorded one of them meanwhile
             self._state = process_new_events(self._ledger, self._state)
             return [RecordedRun(run.id, position_of_newest(self._ledger, run), is_new) for run, is_new in made]
         raise LogError(f"{self._ledger.path} is being written by too many processes at once; try again")

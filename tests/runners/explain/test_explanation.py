@@ -263,8 +263,8 @@ def test_a_setting_of_one_role_is_told_with_the_one_for_all(story: Story) -> Non
 def test_a_setting_that_was_never_changed_says_so(story: Story) -> None:
     explained = why(story, "canary.bake_s")
     assert explained.roots == []
-    assert explained.title.endswith("nobody has changed it")
-    rank = "training.r is 16, its default (source: the project's user); nobody has changed it"
+    assert explained.title.endswith("it was never changed")
+    rank = "training.r is 16, its default (source: the project's user); it was never changed"
     assert why(story, "training.r").title == rank
 
 
