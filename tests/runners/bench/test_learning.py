@@ -244,4 +244,6 @@ def test_loops_are_played_beside_each_other_and_reported_together(tmp_path: Path
     assert told.returncode == 0, told.stderr
     measured = [(it["feedback"], it["cycle"]) for it in json.loads(told.stdout)["points"]]
     assert measured == [("corrections", 0), ("corrections", 1), ("preferences", 0), ("preferences", 1)]
-    assert {"corrections-1 is finished", "preferences-1 is finished"} <= {line.strip() for line in told.stderr.splitlines()}
+    assert {"corrections-1 is finished", "preferences-1 is finished"} <= {
+        line.strip() for line in told.stderr.splitlines()
+    }
