@@ -19,7 +19,9 @@ from ...domain.events import (
     RolloutEvent,
     RolloutStarted,
     ScheduleTicked,
+    TaskAnswered,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
     TrainingRequested,
@@ -99,7 +101,16 @@ class Member:
 MARKED = (RatingThresholdBreached, CycleOpened, AdapterPromoted, AdapterRejected, AdapterRolledBack)
 """What is marked on the curve of ratings, if it is of the role."""
 
-TELLING = (TaskSucceeded, TaskFailed, TaskRated, ScheduleTicked, RolloutStarted, CanaryWeightSet)
+TELLING = (
+    TaskSucceeded,
+    TaskFailed,
+    TaskAnswered,
+    TaskJudged,
+    TaskRated,
+    ScheduleTicked,
+    RolloutStarted,
+    CanaryWeightSet,
+)
 """After what a look at the canary may say something new."""
 
 

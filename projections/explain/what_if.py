@@ -21,7 +21,10 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
     ScheduleTicked,
+    TaskAnswered,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
 )
@@ -94,7 +97,7 @@ class WhatIf:
             case TaskRated():
                 yield from self._breaches(position, event, [each["role"] for each in event.lanes])
                 self._look(position, event)
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed() | TaskAnswered() | TaskJudged():
                 self._look(position, event)
             case ScheduleTicked():
                 yield from self._breaches(position, event, ROLES)
@@ -109,7 +112,7 @@ class WhatIf:
 
     def _start(self, event: RolloutStarted) -> RolloutStarted:
         """The rollout as it would have been judged; as it is recorded where nothing that is imagined bears on it."""
-        rule, terms = rollout_terms(self.state.policy, event.role)
+        rule, terms = rollout_terms(self.state.policy, event.role, self.state.known_share(event.role))
         # Who was drawn is in the record, so another unit of randomization cannot be imagined.
         bears = any(key.startswith("canary.") and key != UNIT for key in map(without_role, self.changed))
         if not bears or (rule == event.rule == "sequential" and terms == event.terms):
@@ -158,7 +161,7 @@ class WhatIf:
             return is_as_recorded and event.originator_id.hex == rollout.id
         if not is_as_recorded or isinstance(event, ScheduleTicked):
             return True
-        assert isinstance(event, TaskRated | TaskSucceeded | TaskFailed)
+        assert isinstance(event, TaskRated | TaskEnded | TaskJudged)
         is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
         is_of_rollout = any(each["rollout"] == rollout.id for each in event.lanes)
         return is_of_rollout and (is_critical or rollout.rule == "sequential")

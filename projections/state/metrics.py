@@ -10,8 +10,20 @@ from typing import Any
 
 from msgspec import field
 
-from ...domain.events import Assignment, CorrectionWithdrawn, Event, TaskCorrected, TaskFailed, TaskRated, TaskSucceeded
+from ...domain.events import (
+    Assignment,
+    CorrectionWithdrawn,
+    Event,
+    TaskAnswered,
+    TaskCorrected,
+    TaskEnded,
+    TaskFailed,
+    TaskJudged,
+    TaskRated,
+    TaskSucceeded,
+)
 from ...domain.rules.roles import lanes_counted
+from ...domain.vocabulary import Arm, FailureReason
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
 
@@ -27,6 +39,39 @@ class RunCounts(StateValue):
     corrections: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     """How many runs failed, by reason."""
+    unknown: int = 0
+    """How many runs have unknown success."""
+
+    @property
+    def success(self) -> float | None:
+        """The success rate of the runs with known success, 0 to 1; None without one."""
+        known = self.runs - self.unknown
+        return self.succeeded / known if known else None
+
+
+FORGETTING = 0.99
+"""Weight of each earlier run beside the next: about the latest hundred count. Chosen, about as many as a canary gets."""
+
+
+class Known(StateValue):
+    """The latest runs of a role, and those of them with known success, each weighted by its age."""
+
+    runs: float = 0.0
+    known: float = 0.0
+
+    def end(self, is_known: bool) -> None:
+        """Count a run that ended."""
+        self.runs = self.runs * FORGETTING + 1
+        self.known = self.known * FORGETTING + is_known
+
+    def judge(self) -> None:
+        """Count a run, which ended shortly before, as known."""
+        self.known += 1
+
+
+def is_known(event: TaskEnded) -> bool:
+    """Whether the end of the run says if it succeeded."""
+    return isinstance(event, TaskSucceeded) or (isinstance(event, TaskFailed) and event.is_judged)
 
 
 ByArm = dict[str, dict[str, dict[str, RunCounts]]]
@@ -34,30 +79,39 @@ ByArm = dict[str, dict[str, dict[str, RunCounts]]]
 
 
 class Metrics:
-    """Fold of run counts. Everything counted is a whole number, so a replay is equal to the bit."""
+    """Fold of run counts."""
 
-    HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskCorrected, CorrectionWithdrawn)
+    HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskAnswered, TaskJudged, TaskCorrected, CorrectionWithdrawn)
 
     def __init__(self) -> None:
         self._counts: ByArm = {}
+        self._known: dict[str, Known] = {}
+        """By role, its traffic's latest runs and how many have known success."""
 
     @classmethod
     def load(cls, saved: SavedParts) -> Metrics:
         """Those that ``parts`` gave."""
         metrics = cls()
-        metrics._counts = saved.one("metrics", ByArm)
+        metrics._counts, metrics._known = saved.one("metrics", ByArm), saved.one("known", dict[str, Known])
         return metrics
 
     def parts(self) -> dict[str, bytes]:
         """What is saved of the fold."""
-        return {"metrics": encode(self._counts)}
+        return {"metrics": encode(self._counts), "known": encode(self._known)}
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
         match event:
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed() | TaskAnswered():
                 for assignment in event.lanes:
                     self._end(event, self._of(assignment))
+                    if assignment["arm"] != Arm.PINNED:
+                        self._known.setdefault(assignment["role"], Known()).end(is_known(event))
+            case TaskJudged():
+                for assignment in event.lanes:
+                    self._judge(event, self._of(assignment))
+                    if assignment["arm"] != Arm.PINNED:
+                        self._known.setdefault(assignment["role"], Known()).judge()
             case TaskRated():
                 for assignment in lanes_counted(event):
                     self._of(assignment).ratings += 1
@@ -66,14 +120,27 @@ class Metrics:
             case CorrectionWithdrawn():
                 self._of(event.lanes[0]).corrections -= 1
 
-    def _end(self, event: TaskSucceeded | TaskFailed, counts: RunCounts) -> None:
+    def _end(self, event: TaskEnded, counts: RunCounts) -> None:
         counts.runs += 1
         counts.steps += event.steps
         counts.duration_ms += event.duration_ms
+        counts.unknown += not is_known(event)
         if isinstance(event, TaskSucceeded):
             counts.succeeded += 1
-        else:
+        elif isinstance(event, TaskFailed):
             counts.failures[event.reason] = counts.failures.get(event.reason, 0) + 1
+
+    def _judge(self, event: TaskJudged, counts: RunCounts) -> None:
+        counts.unknown -= 1
+        if event.succeeded:
+            counts.succeeded += 1
+        else:
+            counts.failures[FailureReason.WRONG] = counts.failures.get(FailureReason.WRONG, 0) + 1
+
+    def known_share(self, role: str) -> float:
+        """The share of the role's latest runs, about a hundred, with known success, 0 to 1; 1 without a run."""
+        known = self._known.get(role)
+        return 1.0 if known is None or not known.runs else min(known.known / known.runs, 1.0)
 
     def _of(self, assignment: Assignment) -> RunCounts:
         arms = self._counts.setdefault(assignment["role"], {}).setdefault(assignment["adapter"] or BASE, {})
@@ -96,7 +163,8 @@ class Metrics:
                 "adapter": adapter,
                 "arm": arm,
                 "runs": counts.runs,
-                "success": round(counts.succeeded / counts.runs, 4) if counts.runs else None,
+                "success": None if counts.success is None else round(counts.success, 4),
+                "unknown": counts.unknown,
                 "mean_steps": round(counts.steps / counts.runs, 2) if counts.runs else None,
                 "mean_ms": round(counts.duration_ms / counts.runs) if counts.runs else None,
                 "ratings": counts.ratings,

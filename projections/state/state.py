@@ -33,7 +33,7 @@ from .registry import Registry
 from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 
-VERSION = f"11/{SCHEMA}"
+VERSION = f"12/{SCHEMA}"
 """Of the folds, raised when one changes its meaning or its form, and of the facts: a newer program's may be in a state that
 this one could load, and would then never meet. States of another version are folded again from the log."""
 
@@ -138,6 +138,10 @@ class State:
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""
         return self.rollouts.traffic(role)
+
+    def known_share(self, role: str) -> float:
+        """The share of the role's latest runs with known success, 0 to 1."""
+        return self.metrics.known_share(role)
 
     def look(self, rollout: str, now: datetime | None = None) -> Verdict:
         """The verdict on the undecided rollout's canary as of the last event, by the rule that the rollout began with.

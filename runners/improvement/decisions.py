@@ -34,6 +34,7 @@ from ...domain.events import (
     RatingThresholdBreached,
     RolloutPaused,
     RolloutStarted,
+    TaskJudged,
     TaskStarted,
     TaskSucceeded,
     TrainingDeclined,
@@ -57,6 +58,7 @@ from .trainings import dataset_for
 DECIDED = (
     RatingThresholdBreached,
     BreachSuppressed,
+    TaskJudged,
     TrainingRequested,
     TrainingDeclined,
     AdapterRegistered,

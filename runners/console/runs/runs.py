@@ -15,8 +15,10 @@ from ....domain.events import (
     Event,
     SessionImported,
     StepTaken,
+    TaskAnswered,
     TaskCorrected,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskStarted,
     TaskSucceeded,
@@ -357,9 +359,18 @@ def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
                 f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
             )
             outcome = "failed" if "reason" in entry else "succeeded"
+            implicitly = "" if entry["implicit_stars"] is None else f", implicitly {entry['implicit_stars']} stars"
             print_line(
                 f"{begin}{outcome}{why} after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s, "
-                f"reward {entry['reward']:g}, implicitly {entry['implicit_stars']} stars"
+                f"reward {entry['reward']:g}{implicitly}"
+            )
+        case TaskAnswered():
+            print_line(
+                f"{begin}answered after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s; success unknown"
+            )
+        case TaskJudged():
+            print_line(
+                f"{begin}judged as {'a success' if event.succeeded else 'a failure'} by its {entry['source']} rating"
             )
         case TaskRated():
             issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
