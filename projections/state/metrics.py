@@ -49,24 +49,30 @@ class RunCounts(StateValue):
         return self.succeeded / known if known else None
 
 
-FORGETTING = 0.99
-"""Weight of each earlier run beside the next: about the latest hundred count. Chosen, about as many as a canary gets."""
+LATEST = 100
+"""Latest runs of a role that say whether its success is known; chosen, about as many as a canary gets."""
 
 
 class Known(StateValue):
-    """The latest runs of a role, and those of them with known success, each weighted by its age."""
+    """Whether the success of each of a role's latest runs is known."""
 
-    runs: float = 0.0
-    known: float = 0.0
+    ends: str = ""
+    """``+`` for a run with known success, ``-`` for another; the newest last."""
 
     def end(self, is_known: bool) -> None:
         """Count a run that ended."""
-        self.runs = self.runs * FORGETTING + 1
-        self.known = self.known * FORGETTING + is_known
+        self.ends = (self.ends + ("+" if is_known else "-"))[-LATEST:]
 
     def judge(self) -> None:
-        """Count a run, which ended shortly before, as known."""
-        self.known += 1
+        """Count one of the runs, most likely the newest of unknown success, as known."""
+        before, _, after = self.ends.rpartition("-")
+        if len(before) + len(after) < len(self.ends):
+            self.ends = f"{before}+{after}"
+
+    @property
+    def share(self) -> float:
+        """The share of runs with known success, 0 to 1; 1 without a run."""
+        return self.ends.count("+") / len(self.ends) if self.ends else 1.0
 
 
 def is_known(event: TaskEnded) -> bool:
@@ -79,7 +85,7 @@ ByArm = dict[str, dict[str, dict[str, RunCounts]]]
 
 
 class Metrics:
-    """Fold of run counts."""
+    """Fold of run counts. Everything counted is a whole number, so a replay is equal to the bit."""
 
     HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskAnswered, TaskJudged, TaskCorrected, CorrectionWithdrawn)
 
@@ -138,9 +144,8 @@ class Metrics:
             counts.failures[FailureReason.WRONG] = counts.failures.get(FailureReason.WRONG, 0) + 1
 
     def known_share(self, role: str) -> float:
-        """The share of the role's latest runs, about a hundred, with known success, 0 to 1; 1 without a run."""
-        known = self._known.get(role)
-        return 1.0 if known is None or not known.runs else min(known.known / known.runs, 1.0)
+        """The share of the role's latest runs with known success, 0 to 1; 1 without a run."""
+        return self._known.get(role, Known()).share
 
     def _of(self, assignment: Assignment) -> RunCounts:
         arms = self._counts.setdefault(assignment["role"], {}).setdefault(assignment["adapter"] or BASE, {})
