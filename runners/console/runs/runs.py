@@ -233,6 +233,7 @@ def _say_what_was_left(done: Recorded) -> None:
 def _row(run: dict[str, Any]) -> tuple[Any, ...]:
     seconds = None if run["duration_ms"] is None else f"{run['duration_ms'] / 1000:.1f}"
     outcome = f"{run['status']} ({run['reason']})" if run["reason"] else run["status"]
+    outcome = None if outcome == "answered" else outcome  # its success is unknown
     return (
         short_id(run["id"]),
         as_time(run["started"]),
