@@ -16,18 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID, uuid4
 
-from eventsourcing.persistence import IntegrityError
-
 from ...domain.aggregates.base import derive_id
 from ...domain.aggregates.run import TaskRun, check_stars
-from ...domain.errors import Hint, LogError, NotPossible, UnknownAdapter
+from ...domain.errors import Hint, NotPossible, UnknownAdapter
 from ...domain.events import Capability
 from ...domain.rules.imported import IMPORTED, RECORDED
 from ...domain.vocabulary import Arm, FailureReason
 from ..agent.runner import without_words
 from ..feedback.ratings import keep_issues
 from ..improvement.process_manager import process_new_events
-from ..store.ledger import RACES
 from ..wiring.environments import environment_names
 from ..wiring.services import unknown_adapter
 from .decisions import position_of_newest
@@ -116,18 +113,16 @@ class RunRecorder:
         Raises ``NotPossible``, ``BadRating``, ``BadText``, ``NotFound`` and ``UnknownAdapter`` for a run that cannot be
         recorded, and ``LogError``.
         """
-        self._state = process_new_events(self._ledger, self._state)
-        for attempt in range(RACES):
-            with self._ledger.turn(attempt):
-                made = self._make(runs, self._state)
-                new = {run.id: run for run, is_new in made if is_new}
-                try:
-                    self._ledger.store(*new.values())
-                except IntegrityError:
-                    continue  # another process has recorded one of them meanwhile
-            self._state = process_new_events(self._ledger, self._state)
-            return [RecordedRun(run.id, position_of_newest(self._ledger, run), is_new) for run, is_new in made]
-        raise LogError(f"{self._ledger.path} is being written by too many processes at once; try again")
+        state = process_new_events(self._ledger, self._state)
+
+        def make_and_store() -> list[tuple[TaskRun, bool]]:
+            made = self._make(runs, state)
+            self._ledger.store(*{run.id: run for run, is_new in made if is_new}.values())
+            return made
+
+        made = self._ledger.until_stored(make_and_store)
+        self._state = process_new_events(self._ledger, state)
+        return [RecordedRun(run.id, position_of_newest(self._ledger, run), is_new) for run, is_new in made]
 
     def _make(self, runs: Sequence[ProgramRun], state: State) -> list[tuple[TaskRun, bool]]:
         """Each run, and whether it is new; a run that occurs twice is made once."""
