@@ -22,7 +22,6 @@ from ...domain.errors import Hint, NotPossible, UnknownAdapter
 from ...domain.events import Capability
 from ...domain.rules.imported import IMPORTED, RECORDED
 from ...domain.vocabulary import Arm, FailureReason
-from ..agent.runner import without_words
 from ..feedback.ratings import keep_issues
 from ..improvement.process_manager import process_new_events
 from ..wiring.environments import environment_names
@@ -156,7 +155,7 @@ def _record_run(ledger: Ledger, run: TaskRun, recorded: ProgramRun, state: State
             _after(ledger, run, actor),
             prompt=ledger.put(json.dumps(_messages(step.prompt), ensure_ascii=False), "the prompt"),
             answer=ledger.put(step.answer, "the answer"),
-            error=without_words(step.error),
+            error=ledger.put(step.error, "the error") if step.error else "",
             model_ms=step.duration_ms,
             environment_ms=0,
             prompt_tokens=step.prompt_tokens,
