@@ -30,6 +30,9 @@ class Locked(Environment):
     def act(self, action: str) -> Page:
         return Page("Open the file.", ("button:Ok[1]",), is_done=True, error=ERROR)
 
+    def beside(self, seat: int) -> Locked:
+        return self
+
 
 def fail(ledger: Ledger) -> str:
     """A run that fails with the error; its id."""
