@@ -1,6 +1,6 @@
 """Comparing a run that a program gives again with the run that was recorded under the same id.
 
-What the given run leaves open contradicts nothing, and neither does what was erased from the log.
+An unknown duration or count of the given run contradicts nothing, and neither does what was erased from the log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Erased(str):
 
 ERASED = _Erased("(erased)")
 
-SAID = ("task", "succeeded", "reason", "detail", "role", "adapter", "session", "duration_ms")
+RUN_FIELDS = ("task", "succeeded", "reason", "detail", "role", "adapter", "session", "duration_ms")
 """The fields of a run that are compared one by one; its steps and ratings have fields of their own."""
 STEP_FIELDS = ("prompt", "answer", "error", "duration_ms", "prompt_tokens", "completion_tokens")
 MAY_BE_UNKNOWN = ("duration_ms", "prompt_tokens", "completion_tokens")
@@ -98,7 +98,7 @@ def is_rated_so(log: Log, run: TaskRun, given: ProgramRun, rating: ForeignRating
 
 
 def _differences(known: ProgramRun, given: ProgramRun) -> Iterator[tuple[str, object, object]]:
-    for field in SAID:
+    for field in RUN_FIELDS:
         yield from _difference(field, getattr(known, field), getattr(given, field))
     if len(known.steps) != len(given.steps):
         yield "number of steps", len(known.steps), len(given.steps)
@@ -129,10 +129,11 @@ def _describe(rating: ForeignRating) -> str:
 
 def _read_step(log: Log, step: StepTaken) -> ProgramStep:
     prompt = _text(log, step.prompt)
+    is_whole = not step.error or KEY.fullmatch(step.error) is not None  # earlier programs left parts of an error out
     return ProgramStep(
         prompt if prompt is ERASED else tuple(json.loads(prompt)),
         _text(log, step.answer),
-        _text(log, step.error),
+        _text(log, step.error) if is_whole else ERASED,
         step.model_ms,
         step.prompt_tokens,
         step.completion_tokens,
