@@ -48,10 +48,15 @@ def check_stars(stars: Any) -> int:
     return stars
 
 
-def rate_implicitly(succeeded: bool, duration_ms: int, policy: Policy) -> int:
-    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: the project's user."""
+def rate_implicitly(succeeded: bool, duration_ms: int | None, policy: Policy) -> int | None:
+    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: the project's user.
+
+    None for a success whose duration is unknown.
+    """
     if not succeeded:
         return 1
+    if duration_ms is None:
+        return None
     if duration_ms < policy.implicit.five_under_s * 1000:
         return 5
     return 4 if duration_ms < policy.implicit.four_under_s * 1000 else 3
@@ -156,8 +161,8 @@ class TaskRun(Aggregate):
             raise NotPossible(f"role {role} cannot make a step in run {self.id.hex}; {' and '.join(allowed)} can")
         self._record(StepTaken, context, step=len(self.steps) + 1, role=role or started.role, **fields)
 
-    def succeed(self, duration_ms: int, reward: float, policy: Policy, context: Context) -> None:
-        """End the run as a success."""
+    def succeed(self, duration_ms: int | None, reward: float, policy: Policy, context: Context) -> None:
+        """End the run as a success. A duration is None where it is unknown."""
         self._require_running()
         self._record(
             TaskSucceeded,
@@ -169,7 +174,7 @@ class TaskRun(Aggregate):
             **self._belongs(),
         )
 
-    def answer(self, duration_ms: int, context: Context) -> None:
+    def answer(self, duration_ms: int | None, context: Context) -> None:
         """End the run with unknown success: no rule of its environment judges what was done."""
         self._require_running()
         self._record(TaskAnswered, context, steps=len(self.steps), duration_ms=duration_ms, **self._belongs())
@@ -183,7 +188,7 @@ class TaskRun(Aggregate):
         self,
         reason: str,
         detail: str,
-        duration_ms: int,
+        duration_ms: int | None,
         reward: float,
         policy: Policy,
         context: Context,

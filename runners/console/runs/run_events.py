@@ -89,19 +89,13 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
                 f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
             )
             outcome = "failed" if "reason" in entry else "succeeded"
-            implicitly = "" if entry["implicit_stars"] is None else f", implicitly {entry['implicit_stars']} stars"
-            print_line(
-                f"{begin}{outcome}{why} after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s, "
-                f"reward {entry['reward']:g}{implicitly}"
-            )
+            implicit = "" if entry["implicit_stars"] is None else f", implicitly {entry['implicit_stars']} stars"
+            print_line(f"{begin}{outcome}{why} {_took(entry)}, reward {entry['reward']:g}{implicit}")
         case TaskAnswered():
-            print_line(
-                f"{begin}answered after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s; success unknown"
-            )
+            print_line(f"{begin}answered {_took(entry)}; success unknown")
         case TaskJudged():
-            print_line(
-                f"{begin}judged as {'a success' if event.succeeded else 'a failure'} by its {entry['source']} rating"
-            )
+            judgement = "a success" if event.succeeded else "a failure"
+            print_line(f"{begin}judged as {judgement} by its {entry['source']} rating")
         case TaskRated():
             issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
             print_line(
@@ -119,6 +113,12 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             print_line(f"{begin}correction ({entry['source']}) withdrawn by {entry['actor']}")
             if entry["reason"] != "":
                 print_text(entry["reason"], WORDS)
+
+
+def _took(entry: dict[str, Any]) -> str:
+    """How many steps the run took, and how long where that is known."""
+    took = "" if entry["duration_ms"] is None else f", {entry['duration_ms'] / 1000:.1f} s"
+    return f"after {entry['steps']} steps{took}"
 
 
 def _print_words(words: str | None, begin: str, end: str = "") -> None:
