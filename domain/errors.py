@@ -1,7 +1,7 @@
 """Every error that a user can cause or meet, each one line: what, the value, what is allowed, what to do next.
 
-The message states facts that are true for every caller. What to do next is a ``Hint``: a command line, an HTTP server
-and a Python program each express it in their own terms.
+The message states facts that are true for every caller. What to do next is a ``Hint``: the command line puts it in words
+of its own, and a Python program compares it.
 """
 
 from __future__ import annotations

@@ -90,6 +90,17 @@ def test_a_log_that_is_not_there_is_refused_unless_it_is_to_be_made(tmp_path: Pa
     assert "grokputer init" not in str(refused.value)
 
 
-def test_no_actor_may_have_the_programs_own_name(tmp_path: Path) -> None:
-    with pytest.raises(grokputer.NotPossible, match="the program's own name"):
-        grokputer.open(tmp_path / "events.db", create=True, actor="grokputer")
+@pytest.mark.parametrize("name", ["grokputer", "reviewer", "bench", "demo", " demo "])
+def test_no_person_may_have_one_of_the_programs_own_names(tmp_path: Path, name: str) -> None:
+    with pytest.raises(grokputer.NotPossible, match="one of the program's own names") as refused:
+        grokputer.open(tmp_path / "events.db", create=True, actor=name)
+    assert "bench, demo, grokputer, reviewer" in str(refused.value)
+    assert refused.value.hint is grokputer.Hint.GIVE_ACTOR
+
+
+def test_a_rater_of_a_recorded_run_may_not_have_one_of_the_programs_own_names(tmp_path: Path) -> None:
+    with grokputer.open(tmp_path / "events.db", create=True, actor="shop") as log:
+        for name in ("reviewer", "sha256:" + "a" * 64):
+            with pytest.raises(grokputer.NotPossible):
+                log.record(run_of(stars=2, rated_by=name))
+        assert log.position == 0

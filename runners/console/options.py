@@ -72,8 +72,8 @@ def is_for_subcommand(context: typer.Context) -> bool:
 
 
 def name_actor(given: str | None) -> str:
-    """The actor of a decision: the name given with ``--as``, else the user's. Raises ``NotPossible`` for the program's
-    own name."""
+    """The actor of a decision: the name given with ``--as``, else the user's. Raises ``NotPossible`` for one of the
+    program's own names."""
     from ..use_cases.lookups import name_actor as name
 
     return name(given)

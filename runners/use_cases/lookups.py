@@ -1,4 +1,5 @@
-"""Finding runs and roles by name. Reading commands use this module, so it loads nothing that writes."""
+"""Finding runs, roles, people and moments by what a caller calls them. Reading commands use this module, so it loads
+nothing that writes."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ import getpass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...domain.aggregates.base import ACTOR
+from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import Hint, NotFound, NotPossible
 from ...domain.events import TaskStarted
+from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
 from ...projections.explain.sentences import short_text
 from ..store.log import SHORTEST
@@ -51,15 +53,38 @@ def require_role(role: str) -> str:
 def name_actor(given: str | None) -> str:
     """The actor of a decision: the given name, else the user's, else ``user`` where the system knows none.
 
-    Raises ``NotPossible`` for the program's own name: its own decisions must differ from people's.
+    A user of the machine who has one of the program's own names is called ``user <name>``. Raises ``NotPossible`` as
+    ``require_person`` does.
     """
     name = (given or "").strip()
-    if name == ACTOR:
-        raise NotPossible(f"{name} is the program's own name", hint=Hint.GIVE_ACTOR)
     if name:
-        return name
+        return require_person(name)
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         return "user"
-    return f"user {user}" if user == ACTOR else user
+    return f"user {user}" if _is_reserved(user) else user
+
+
+def require_person(name: str) -> str:
+    """The name. Raises ``NotPossible`` for a name that the log cannot keep as a person's.
+
+    The program's own names stand in events as they are, so a person with such a name could not be forgotten, and the
+    person's decisions would look like the program's. The same holds for the form of a content key.
+    """
+    if name in OWN_NAMES:
+        own = ", ".join(sorted(OWN_NAMES))
+        raise NotPossible(
+            f"{name} is one of the program's own names ({own}), which no person can have; 'user {name}' is free",
+            hint=Hint.GIVE_ACTOR,
+        )
+    if _is_reserved(name):
+        raise NotPossible(
+            f"{short_text(name, 20)!r} has the form of a content key, which no person's name can have",
+            hint=Hint.GIVE_ACTOR,
+        )
+    return name
+
+
+def _is_reserved(name: str) -> bool:
+    return name in OWN_NAMES or KEY.fullmatch(name) is not None

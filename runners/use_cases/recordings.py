@@ -31,7 +31,7 @@ from ..store.ledger import RACES
 from ..wiring.environments import environment_names
 from ..wiring.services import unknown_adapter
 from .decisions import position_of_newest
-from .lookups import require_role
+from .lookups import require_person, require_role
 
 if TYPE_CHECKING:
     from ...domain.aggregates.base import Context
@@ -135,7 +135,7 @@ class RunRecorder:
             _check_environment(name)
         made: dict[UUID, TaskRun] = {}
         found, actor = [], self._ledger.name_key(self._actor)  # looked up once for the batch
-        raters = {run.rated_by: self._ledger.name_key(run.rated_by) for run in runs if run.rated_by}
+        raters = {run.rated_by: self._ledger.name_key(require_person(run.rated_by)) for run in runs if run.rated_by}
         for program_run in runs:
             id = uuid4() if program_run.id is None else derive_id("recorded", program_run.environment, program_run.id)
             run = made[id] if id in made else TaskRun(id) if program_run.id is None else self._ledger.get(TaskRun, id)
