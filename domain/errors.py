@@ -52,6 +52,7 @@ class Hint(StrEnum):
     APPROVE = "approve"
     DECIDE_ROLLOUT = "decide_rollout"
     REPLAY = "replay"
+    RUN_TASK = "run_task"
 
 
 class GrokputerError(Exception):
@@ -99,6 +100,10 @@ class BadPlugin(GrokputerError):
 
 class BadRating(GrokputerError):
     """A rating that is not a whole number from 1 to 5."""
+
+
+class BadArgument(GrokputerError, ValueError):
+    """An argument of a function that is of the wrong type or outside its range; the message names it and what is allowed."""
 
 
 class NotPossible(GrokputerError):

@@ -4,17 +4,18 @@ nothing that writes."""
 from __future__ import annotations
 
 import getpass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import Hint, NotFound, NotPossible
+from ...domain.errors import BadArgument, Hint, NotFound, NotPossible
 from ...domain.events import TaskStarted
 from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
 from ...projections.explain.sentences import short_text
-from ..store.log import SHORTEST
+from ..store.log import LARGEST, SHORTEST
 
 if TYPE_CHECKING:
     from ..store.log import Log
@@ -41,6 +42,39 @@ def require_run(log: Log, run: UUID) -> TaskRun:
     if task_run.started is None:
         raise NotFound(f"there is no run {run.hex}", hint=Hint.SEE_RUNS)
     return task_run
+
+
+def find_position(log: Log, moment: int | datetime) -> int:
+    """The given position, or that of the last event not later than the time (``Log.position_at``).
+
+    Raises ``NotFound`` where there is none: the time is before the log begins, or in the future, which it is when the
+    clock and all events are before it. Raises ``BadArgument`` for a time without a time zone.
+    """
+    last = log.position
+    if not last:
+        raise NotFound(f"{log.path} holds no events yet", hint=Hint.RUN_TASK)
+    if not isinstance(moment, datetime):
+        if not 1 <= moment <= last:
+            shown = moment if abs(moment) <= LARGEST else "of more than 18 digits"
+            raise NotFound(f"no event at position {shown}; the log has 1 to {last}")
+        return moment
+    if moment.utcoffset() is None:
+        raise BadArgument(f"{moment.isoformat()} has no time zone; give one, as in {moment.isoformat()}+00:00")
+    try:
+        time = moment.astimezone(UTC)
+    except OverflowError:
+        raise BadArgument(f"{moment.isoformat()} is not a time between the years 1 and 9999") from None
+    position = log.position_at(time)
+    if position == last and time > log.clock.now():
+        raise NotFound(f"{_show(moment)} is in the future; the log ends at position {last}")
+    if not position:
+        raise NotFound(f"{_show(moment)} is before the log begins, at {_show(log.at(1).event.time)}")
+    return position
+
+
+def _show(time: datetime) -> str:
+    """The time in the local zone, with its offset."""
+    return time.astimezone().isoformat(" ", "seconds")
 
 
 def require_role(role: str) -> str:

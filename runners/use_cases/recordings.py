@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import IntegrityError
@@ -22,7 +22,7 @@ from ...domain.aggregates.base import derive_id
 from ...domain.aggregates.run import TaskRun, check_stars
 from ...domain.errors import Hint, LogError, NotPossible, UnknownAdapter
 from ...domain.events import Capability
-from ...domain.rules.imported import IMPORTED, RECORDED
+from ...domain.rules.imported import IMPORTED, RECORDED, UNKNOWN, Unknown
 from ...domain.vocabulary import Arm, FailureReason
 from ..agent.runner import without_words
 from ..feedback.ratings import keep_issues
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from ...domain.page.messages import Message
     from ...projections.state.state import State
     from ..store.ledger import Ledger
-
-UNKNOWN: Literal["unknown"] = "unknown"
-"""Value of ``adapter`` where it is not known what made the run."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 REASONS = tuple(FailureReason)
@@ -75,7 +72,7 @@ class ProgramRun:
     detail: str = ""
     """More about a failure, in words."""
     role: str = "action"
-    adapter: str | None = UNKNOWN
+    adapter: str | Unknown | None = UNKNOWN
     """The adapter that made the run; None for the base, ``UNKNOWN`` where it is not known."""
     session: str | None = None
     duration_ms: int = 0
