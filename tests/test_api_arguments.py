@@ -59,7 +59,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     },
     "text": {"key": [5, None, "", "no key", UUID(int=1), HALF]},
     "rollouts.promote": dict([ADAPTER, REASON, ACTOR]),
-    "rollouts.roll_back": dict([ADAPTER, REASON, ("to", [5, "", "lora-v9"]), ACTOR]),
+    "rollouts.roll_back": dict([ADAPTER, REASON, ("to", [5, ""]), ACTOR]),
     "rollouts.roll_forward": dict([ADAPTER, REASON, ACTOR]),
     "rollouts.abort": dict([ADAPTER, REASON, ACTOR]),
     "rollouts.pause": dict([ADAPTER, REASON, ACTOR]),
@@ -139,19 +139,15 @@ def test_a_wrong_argument_is_one_line_and_nothing_is_recorded(
         place(**{**given, name: value})
     line = str(refused.value)
     assert line and "\n" not in line and len(line) < LONGEST_LINE and line.isprintable()
+    assert "lora-v1" not in line, "another argument was refused"
     assert log.position == before
 
 
 def test_a_path_or_a_clock_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
-    for given in (
-        {"path": 5},
-        {"path": None},
-        {"path": "a\0b"},
-        {"path": ""},
-        {"create": 1},
-        {"clock": 5},
-        {"actor": 5},
-    ):
+    wrong: list[dict[str, Any]] = [
+        {"path": 5}, {"path": None}, {"path": "a\0b"}, {"path": ""}, {"create": 1}, {"clock": 5}, {"actor": 5}, {"actor": " "},
+    ]  # fmt: skip
+    for given in wrong:
         with pytest.raises(grokputer.GrokputerError):
             grokputer.open(**{"path": tmp_path / "events.db", "create": True, **given})
     assert not list(tmp_path.iterdir())

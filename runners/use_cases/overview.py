@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ...domain.vocabulary import AdapterStatus
+from ...domain.vocabulary import AdapterStatus, Arm, CorrectionSource, FailureReason
 from ...projections.explain.summary import RoleSummary, summarize_role
 from ...projections.explain.words import say_alert
 from ..explain.run_filter import RunFilter
@@ -126,17 +126,17 @@ class RunSummary:
     environment: str
     task: str | None
     """None where its text was erased."""
-    arm: str
+    arm: Arm
     adapter: str | None
     session: str | None
     status: str
     """``running``, ``succeeded`` or ``failed``."""
-    reason: str | None
+    reason: FailureReason | None
     steps: int | None
     duration_ms: int | None
     stars: int | None
     fault: str | None
-    corrected_by: str | None
+    corrected_by: CorrectionSource | None
 
     @property
     def id(self) -> str:
@@ -174,12 +174,21 @@ def summarize_runs(log: Log, limit: int, wanted: RunFilter) -> list[RunSummary]:
     return [_run(row) for row in list_runs(log, limit, wanted).rows]
 
 
-COPIED = [field.name for field in fields(RunSummary) if field.name not in ("run", "started")]
+COPIED = [
+    field.name for field in fields(RunSummary) if field.name not in ("run", "started", "arm", "reason", "corrected_by")
+]
 
 
 def _run(row: Row) -> RunSummary:
-    copied = {name: row[name] for name in COPIED}
-    return RunSummary(run=UUID(row["id"]), started=datetime.fromisoformat(row["started"]), **copied)
+    reason, source = row["reason"], row["corrected_by"]
+    return RunSummary(
+        run=UUID(row["id"]),
+        started=datetime.fromisoformat(row["started"]),
+        arm=Arm(row["arm"]),
+        reason=None if reason is None else FailureReason(reason),
+        corrected_by=None if source is None else CorrectionSource(source),
+        **{name: row[name] for name in COPIED},
+    )
 
 
 def _adapter(state: State, adapter: Adapter, is_missing: bool) -> AdapterSummary:

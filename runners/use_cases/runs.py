@@ -14,7 +14,7 @@ from ...domain.errors import Hint, NotPossible, UnknownAdapter
 from ...domain.events import TaskFailed
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
-from ...domain.vocabulary import Arm
+from ...domain.vocabulary import Arm, CorrectionSource, FailureReason
 from ..agent.abandoned import end_abandoned
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
@@ -45,12 +45,12 @@ class RunOutcome:
     role: str
     roles: tuple[str, ...]
     """The roles that made a step, the run's own first."""
-    arm: str
+    arm: Arm
     adapter: str | None
     """None for the base."""
     succeeded: bool
-    reason: str | None
-    """Why it failed: ``wrong``, ``timeout``, ``error`` or ``environment``."""
+    reason: FailureReason | None
+    """Why it failed; None where it succeeded."""
     detail: str | None
     answer: str | None
     """The last answer to a task in words."""
@@ -63,7 +63,8 @@ class RunOutcome:
     completion_tokens: int | None
     stars: int | None
     fault: str | None
-    corrected_by: str | None
+    corrected_by: CorrectionSource | None
+    """The source of the correction that counts; None without one."""
 
 
 @dataclass(frozen=True)
@@ -209,10 +210,10 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
         seed=started.seed,
         role=started.role,
         roles=run.roles,
-        arm=started.arm,
+        arm=Arm(started.arm),
         adapter=log.say(started.adapter),
         succeeded=failed is None,
-        reason=failed.reason if failed else None,
+        reason=FailureReason(failed.reason) if failed else None,
         detail=log.say(failed.detail) if failed else None,
         answer=log.get_content(run.steps[-1].answer) if started.is_question and run.steps else None,
         steps=ended.steps,
@@ -223,5 +224,5 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
         completion_tokens=completion_tokens,
         stars=run.ratings[-1].stars if run.ratings else None,
         fault=run.ratings[-1].fault if run.ratings else None,
-        corrected_by=run.corrections[-1].source if run.corrections else None,
+        corrected_by=CorrectionSource(run.corrections[-1].source) if run.corrections else None,
     )
