@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from .runners.archive.erasure import Words as Words
     from .runners.explain.explanation import Explanation as Explanation
     from .runners.feedback.corrections import BadCorrection as BadCorrection
+    from .runners.sessions.program_runs import ProgramRun as ProgramRun
+    from .runners.sessions.program_runs import ProgramStep as ProgramStep
     from .runners.store.codec import Recorded as Recorded
     from .runners.use_cases.corrections import Correction as Correction
     from .runners.use_cases.corrections import Withdrawal as Withdrawal
@@ -62,8 +64,6 @@ if TYPE_CHECKING:
     from .runners.use_cases.overview import RunSummary as RunSummary
     from .runners.use_cases.overview import Status as Status
     from .runners.use_cases.ratings import Rating as Rating
-    from .runners.use_cases.recordings import ProgramRun as ProgramRun
-    from .runners.use_cases.recordings import ProgramStep as ProgramStep
     from .runners.use_cases.recordings import RecordedRun as RecordedRun
     from .runners.use_cases.rollouts import RolloutDecision as RolloutDecision
     from .runners.use_cases.runs import RunOutcome as RunOutcome
@@ -140,11 +140,8 @@ _HOMES = {
         "Status",
     ),
     ".runners.use_cases.ratings": ("Rating",),
-    ".runners.use_cases.recordings": (
-        "ProgramRun",
-        "ProgramStep",
-        "RecordedRun",
-    ),
+    ".runners.sessions.program_runs": ("ProgramRun", "ProgramStep"),
+    ".runners.use_cases.recordings": ("RecordedRun",),
     ".runners.use_cases.rollouts": ("RolloutDecision",),
     ".runners.use_cases.runs": ("RunOutcome",),
     ".runners.use_cases.settings": ("SettingChange",),

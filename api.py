@@ -29,13 +29,14 @@ from grokputer.projections.explain.sentences import short_text
 from grokputer.runners.archive.erasure import Target
 from grokputer.runners.explain.explanation import Explanation, explain
 from grokputer.runners.explain.run_filter import RunFilter
+from grokputer.runners.sessions.program_runs import ProgramRun, ProgramStep
 from grokputer.runners.store.codec import Recorded
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from grokputer.runners.use_cases import corrections, erasures, overview, ratings, rollouts, runs, settings, trainings
 from grokputer.runners.use_cases.arguments import Between, Text, checked
 from grokputer.runners.use_cases.lookups import find_position, find_run, name_actor, require_run
-from grokputer.runners.use_cases.recordings import ProgramRun, ProgramStep, RecordedRun, RunRecorder
+from grokputer.runners.use_cases.recordings import RecordedRun, RunRecorder
 from grokputer.runners.wiring.services import Services
 
 RunId = UUID | str

@@ -68,7 +68,7 @@ OUTCOMES = list[tuple[str, RunOutcome]]
 
 
 class TimeTaken(StateValue):
-    """How many runs of an arm ended, and how long they took in all."""
+    """How many runs of an arm with a known duration ended, and how long they took in all."""
 
     runs: int = 0
     ms: int = 0
@@ -178,8 +178,9 @@ class Health:
         self._arm(rollout, arm).append((event.originator_id.hex, RunOutcome(position, reason, {}, {"": fault})))
         if fault not in (None, assignment["role"]):
             return
-        canary.took[arm].runs += 1
-        canary.took[arm].ms += event.duration_ms
+        if event.duration_ms is not None:
+            canary.took[arm].runs += 1
+            canary.took[arm].ms += event.duration_ms
         if (evidence := self.evidence(rollout)) is not None:
             if reason == FailureReason.ERROR:
                 evidence.fail_critically(arm)

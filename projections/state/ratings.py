@@ -108,7 +108,7 @@ class Ratings:
                         self._rate(position, event, assignment)
             case TaskSucceeded() | TaskFailed():
                 for assignment in lanes_counted(event):
-                    if assignment["arm"] != Arm.PINNED:
+                    if assignment["arm"] != Arm.PINNED and event.implicit_stars is not None:
                         self._of(assignment["role"], assignment["adapter"]).implicit.add(event.implicit_stars)
             case AdapterPromoted():
                 # The window belongs to the version that serves all runs: the ratings of its canary do not count in it.

@@ -33,7 +33,7 @@ from .registry import Registry
 from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 
-VERSION = f"11/{SCHEMA}"
+VERSION = f"12/{SCHEMA}"
 """Of the folds, raised when one changes its meaning or its form, and of the facts: a newer program's may be in a state that
 this one could load, and would then never meet. States of another version are folded again from the log."""
 
