@@ -159,7 +159,7 @@ def test_a_batch_with_a_refused_run_at_any_place_records_none(log: OpenLog, at: 
     runs.insert(at, ProgramRun("support", "order 9", duration_ms=-1))
     before = log.position
     with pytest.raises(GrokputerError, match=f"run {at + 1} of 3: duration_ms is -1"):
-        log._recorder.record(runs)
+        log._recorder(None).record(runs)
     assert log.position == before
 
 

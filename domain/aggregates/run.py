@@ -100,10 +100,10 @@ class TaskRun(Aggregate):
         return isinstance(self.ended, TaskSucceeded)
 
     @property
-    def failure(self) -> str | None:
+    def failure(self) -> FailureReason | None:
         """The reason of the failure; None where the run did not fail, or that is unknown."""
         if isinstance(self.ended, TaskFailed):
-            return self.ended.reason
+            return FailureReason(self.ended.reason)
         return FailureReason.WRONG if self.succeeded is False else None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from ...domain.aggregates.role import RoleImprovement
@@ -13,19 +14,29 @@ from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, TrainingStatus
 from ..state.state import State
+from .sentences import count
 
-RATINGS, WORKER, RUNS, TIME, PERSON = "ratings", "worker", "canary runs", "time", "person"
-"""What a role can wait for."""
+
+class WaitsOn(StrEnum):
+    """What a role can wait for."""
+
+    RATINGS = "ratings"
+    WORKER = "worker"
+    RUNS = "canary runs"
+    TIME = "time"
+    PERSON = "person"
+
+
+RATINGS, WORKER, RUNS, TIME, PERSON = WaitsOn
 
 
 @dataclass(frozen=True)
 class Wait:
     """What a role's loop waits for."""
 
-    on: str
-    """``ratings``, ``worker``, ``canary runs``, ``time`` or ``person``."""
+    on: WaitsOn
     message: str
-    """In words that follow "waits for"."""
+    """In words that follow the name of the role, such as "needs 7 more ratings"."""
     numbers: dict[str, Any] = field(default_factory=dict)
     hint: Hint | None = None
     """What the user can do about it; None where nothing but time or runs helps, or where a worker is doing it."""
@@ -108,39 +119,44 @@ def _cycle(view: RoleView) -> Wait:
     """A training, a proof or the gate: what a worker does."""
     doing, hint = (f": {view.worker} is at work", None) if view.worker else ("", Hint.RUN_WORKER)
     if view.adapter is not None and view.policy.is_remote:
-        message = f"{view.adapter.name} and a local model, as no adapter can be proven on an endpoint"
+        message = f"waits for a local model: {view.adapter.name} cannot be proven on an endpoint"
         return Wait(PERSON, message, {"adapter": view.adapter.name}, Hint.USE_LOCAL_MODEL)
     if view.adapter is not None:
-        step = "its proof" if view.adapter.status == AdapterStatus.REGISTERED else "its gate"
-        return Wait(WORKER, f"{view.adapter.name} and {step}{doing}", {"adapter": view.adapter.name}, hint)
+        step = "proof" if view.adapter.status == AdapterStatus.REGISTERED else "gate"
+        message = f"waits for a worker and the {step} of {view.adapter.name}{doing}"
+        return Wait(WORKER, message, {"adapter": view.adapter.name}, hint)
     if view.training is None:
-        return Wait(WORKER, f"its training{doing}", hint=hint)
+        return Wait(WORKER, f"waits for a worker and its training{doing}", hint=hint)
     training = view.training
     numbers = {"position": training.position, "step": training.step, "steps": training.steps}
     if training.status == TrainingStatus.REQUESTED:
-        return Wait(WORKER, f"the training requested at {training.position}{doing}", numbers, hint)
+        message = f"waits for a worker and the training requested at position {training.position}{doing}"
+        return Wait(WORKER, message, numbers, hint)
     done = f", step {training.step} of {training.steps}" if training.step and training.steps else ""
-    return Wait(WORKER, f"the training begun at {training.position}{done}{doing}", numbers, hint)
+    message = f"waits for the end of the training requested at position {training.position}{done}{doing}"
+    return Wait(WORKER, message, numbers, hint)
 
 
 def _canary(view: RoleView, canary: Canary) -> Wait:
     place = f"{canary.adapter} at {canary.weight_percent} %"
     look, numbers = canary.look, {"adapter": canary.adapter, "weight_percent": canary.weight_percent}
     if canary.phase == RolloutPhase.PAUSED and canary.asks:
-        return Wait(PERSON, f"approval of {place}", numbers, Hint.APPROVE)
+        return Wait(PERSON, f"waits for a person to approve the next step of {place}", numbers, Hint.APPROVE)
     if canary.phase == RolloutPhase.PAUSED:
-        return Wait(PERSON, f"a person, as {place} is paused", numbers, Hint.DECIDE_ROLLOUT)
+        return Wait(PERSON, f"waits for a person to decide, as {place} is paused", numbers, Hint.DECIDE_ROLLOUT)
     runs = look.numbers.get("canary", {}).get("runs", 0)
     match look.reason:
         case "few runs" if look.numbers.get("rule") != "sequential":
             needed = view.policy.canary(view.role).min_runs
             numbers |= {"runs": runs, "needed": needed, "missing": needed - runs}
-            return Wait(RUNS, f"{_more(needed - runs, 'run')} of {place} ({runs} of {needed})", numbers)
+            message = f"needs {_more(needed - runs, 'run')} of {place} before a decision: {runs} of {needed}"
+            return Wait(RUNS, message, numbers)
         case "bake" | "pause":
-            return Wait(TIME, f"time, {place}: {look.message}", numbers, None if view.worker else Hint.RUN_WORKER)
+            hint = None if view.worker else Hint.RUN_WORKER
+            return Wait(TIME, f"waits for time to pass with {place}: {look.message}", numbers, hint)
         case "unrated":
-            return Wait(RATINGS, f"a rating of a run of {place}", numbers | {"runs": runs})
-    return Wait(RUNS, f"more runs of {place}: {look.message}", numbers | {"runs": runs})
+            return Wait(RATINGS, f"needs a rating of a run of {place}", numbers | {"runs": runs})
+    return Wait(RUNS, f"needs more runs of {place} before a decision: {look.message}", numbers | {"runs": runs})
 
 
 def _ratings(view: RoleView) -> Wait:
@@ -149,25 +165,33 @@ def _ratings(view: RoleView) -> Wait:
     threshold, held = policy.rating(role).threshold, len(window.ratings)
     cooldown = cooldown_left(view.improvement, window, policy)
     numbers: dict[str, Any] = {"ratings": held, "mean": round(window.mean, 4) if held else None, "cooldown": cooldown}
-    mean = f"the mean is {window.mean:.2f} of {held}" if held else "there are none yet"
+    mean = f"their mean is {window.mean:.2f}" if held else "there are none yet"
     if cooldown:
-        after = f"{_more(cooldown, 'rating')} after the last cycle (rating.cooldown)"
-        return Wait(RATINGS, f"{after}; {mean}", numbers | {"missing": cooldown})
+        needs = f"needs {_more(cooldown, 'rating')} after its last cycle before a training can start (rating.cooldown)"
+        return Wait(RATINGS, f"{needs}; {mean}", numbers | {"missing": cooldown})
     if view.trigger is None:
         minimum = policy.rating(role).minimum
         missing = max(0, minimum - held)
         if missing:
             numbers |= {"missing": missing, "needed": minimum}
-            return Wait(RATINGS, f"{_more(missing, 'rating')} ({held} of {minimum}); {mean}", numbers)
-        return Wait(RATINGS, f"a mean under {threshold:g}; {mean}", numbers | {"missing": 0, "threshold": threshold})
+            needs = f"needs {_more(missing, 'rating')} before a training can start: {held} of {minimum}"
+            return Wait(RATINGS, f"{needs}; {mean}", numbers)
+        message = (
+            f"is trained when the mean of its ratings falls under {threshold:g}; it is {window.mean:.2f} of {held}"
+        )
+        return Wait(RATINGS, message, numbers | {"missing": 0, "threshold": threshold})
     least, alike = view.trigger.least, view.trigger.alike
     numbers |= {"missing": least, "missing_alike": alike, "threshold": threshold}
+    so_far = f"{count(held, 'rating')} so far, {mean}" if held else mean
     if least is None:
-        return Wait(RATINGS, f"a mean under {threshold:g}, which no rating can be; {mean}", numbers)
-    often = f"; about {alike} more like those" if alike is not None and alike > least else ""
-    return Wait(
-        RATINGS, f"evidence of a mean under {threshold:g}: at least {least} more of 1 star; {mean}{often}", numbers
+        message = f"is never trained for its ratings: none can be under {threshold:g} (rating.threshold); {so_far}"
+        return Wait(RATINGS, message, numbers)
+    often = f", or about {alike} more like those so far" if alike is not None and alike > least else ""
+    message = (
+        f"is trained when its ratings are clearly under {threshold:g} on average: that takes at least "
+        f"{least} more of 1 star{often}; {so_far}"
     )
+    return Wait(RATINGS, message, numbers)
 
 
 def cooldown_left(improvement: RoleImprovement, window: Window, policy: Policy) -> int:

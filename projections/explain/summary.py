@@ -81,6 +81,26 @@ class RoleSummary:
     """Its runs with unknown success."""
     imported: ImportedSummary | None
 
+    @property
+    def has_data(self) -> bool:
+        """Whether the role has any runs, ratings, imported sessions, cycles or adapters."""
+        return self.has_begun or bool(self.runs) or self.imported is not None
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the ratings in the window, 1 to 5; None without ratings."""
+        return self.window.mean
+
+    @property
+    def ratings(self) -> int:
+        """Number of ratings in the window."""
+        return self.window.count
+
+    @property
+    def stage(self) -> str | None:
+        """The stage of the open cycle; None without one."""
+        return None if self.cycle is None else self.cycle.stage
+
     def to_json(self) -> dict[str, Any]:
         """The fields by name, JSON-plain."""
         return asdict(self)

@@ -13,9 +13,9 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import StepTaken, TaskAnswered, TaskFailed
 from ...domain.events.base import KEY
-from ...domain.rules.imported import IMPORTED
+from ...domain.rules.imported import IMPORTED, UNKNOWN
 from .foreign import ForeignRating
-from .program_runs import UNKNOWN, ProgramRun, ProgramStep, show
+from .program_runs import ProgramRun, ProgramStep, show
 
 if TYPE_CHECKING:
     from ..store.log import Log

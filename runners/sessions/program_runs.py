@@ -8,20 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.run import check_stars
 from ...domain.errors import BadRating, NotPossible
 from ...domain.events.base import KEY
 from ...domain.page.messages import Message
+from ...domain.rules.imported import UNKNOWN, Unknown
 from ...domain.text import check_text
 from ...domain.vocabulary import FailureReason
 from .files import SHOWN, escape
 from .values import MOST
-
-UNKNOWN: Literal["unknown"] = "unknown"
-"""The adapter of a run that an unknown model made; the run is pinned."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 REASONS = tuple(FailureReason)
@@ -65,7 +63,7 @@ class ProgramRun:
     detail: str = ""
     """More about a failure, in words."""
     role: str = "action"
-    adapter: str | None = UNKNOWN
+    adapter: str | Unknown | None = UNKNOWN
     """The adapter that made the run; None for the base, ``UNKNOWN`` where it is not known."""
     session: str | None = None
     duration_ms: int | None = None

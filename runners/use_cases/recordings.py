@@ -18,12 +18,12 @@ from uuid import UUID, uuid4
 from ...domain.aggregates.base import derive_id
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, LogError, NotPossible, UnknownAdapter
-from ...domain.rules.imported import IMPORTED, RECORDED
+from ...domain.rules.imported import IMPORTED, RECORDED, UNKNOWN
 from ...domain.vocabulary import Arm, FailureReason
 from ..improvement.process_manager import process_new_events
 from ..sessions.comparing import is_rated_so, require_same
 from ..sessions.foreign import ForeignRating, ForeignRun, ForeignStep, rate_foreign_run, record_foreign_run
-from ..sessions.program_runs import NAME, UNKNOWN, ProgramRun, check_run, show
+from ..sessions.program_runs import NAME, ProgramRun, check_run, show
 from ..wiring.environments import environment_names
 from ..wiring.services import unknown_adapter
 from .decisions import position_of_newest

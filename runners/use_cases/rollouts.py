@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...domain.errors import Hint, UnknownAdapter
+from ...domain.vocabulary import RolloutPhase
 from ..improvement.process_manager import process_new_events
 from ..improvement.rollouts import decide_by_hand, require_weights
 from ..wiring.services import unknown_adapter
@@ -21,8 +22,7 @@ class RolloutDecision:
 
     adapter: str
     role: str
-    phase: str
-    """``progressing``, ``paused``, ``promoted`` or ``rolled back``."""
+    phase: RolloutPhase
     weight_percent: int
     """The adapter's share of the role's runs, in percent."""
     live: str | None

@@ -108,17 +108,17 @@ def list_runs(
     from .filters import choose
 
     log = open_log(db)
-    filters = choose(
+    given = choose(
         role=role, task=task, arm=arm, adapter=adapter, stars=stars, issue=issue, session=session, since=since, until=until,
         failed=failed, unrated=unrated, unattributed=unattributed, now=log.clock.now(),
     )  # fmt: skip
-    listed = find_runs(log, limit, filters)
+    listed = find_runs(log, limit, given.wanted)
     for run in listed.rows:
         run |= token_counts(log.get(TaskRun, UUID(run["id"])))
     if as_json:
         print_json(listed.rows)
         return
-    print_table(COLUMNS, (_row(run) for run in listed.rows), _describe_none(listed.seen, filters.words))
+    print_table(COLUMNS, (_row(run) for run in listed.rows), _describe_none(listed.seen, given.words))
     suggest(_next_step(listed.rows), db)
 
 

@@ -272,9 +272,7 @@ def test_with_an_endpoint_an_adapter_waits_for_its_proof_and_work_goes_on(tmp_pa
     work(story.ledger, once=True, reporter=Reporter(say=said.append))
     waiting = [line for line in said if "lora-v1" in line]
     assert len(waiting) == 1
-    assert waiting[0].startswith(
-        "action waits for lora-v1 and a local model, as no adapter can be proven on an endpoint"
-    )
+    assert waiting[0].startswith("action waits for a local model: lora-v1 cannot be proven on an endpoint")
     assert worker_task(process_new_events(story.ledger)) == ""
     assert process_new_events(story.ledger).registry.adapters["lora-v1"].status == "registered"
     assert story.ledger.get(TaskRun, left.id).ended is not None
