@@ -16,6 +16,7 @@ from typing import Any, NoReturn, Self
 from ..errors import InvalidTerms
 from ..settings.setting import CHOSEN, Setting
 from ..settings.settings import SETTINGS, Policy
+from ..vocabulary import Rule
 
 
 def _of(key: str) -> Any:
@@ -218,7 +219,7 @@ def is_kept(key: str, rule: str) -> bool:
     The sequential rule keeps all of its terms: they are valid only if nothing is changed because of outcomes. The plain
     rules use the bars in force at each look.
     """
-    return key in _KEPT or (rule == "sequential" and key in _KEPT_BY_EVIDENCE)
+    return key in _KEPT or (rule == Rule.SEQUENTIAL and key in _KEPT_BY_EVIDENCE)
 
 
 def trigger_terms(policy: Policy, role: str) -> TriggerTerms:

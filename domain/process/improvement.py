@@ -38,7 +38,7 @@ from ..rules.breach import Window, is_breach
 from ..rules.routing import EDITION, Traffic
 from ..settings.settings import ROLES, Policy
 from ..verdict import Verdict
-from ..vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase
+from ..vocabulary import Approval, CycleOutcome, Decision, FailureReason, RolloutCause, RolloutPhase, Rule, Unit
 from .commands import (
     CloseCycle,
     Command,
@@ -187,7 +187,7 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             return [_roll_out(event, known)]
         case CanaryAssessed():
             return _after_verdict(event, known)
-        case AdapterPromoted(cause="forward"):
+        case AdapterPromoted(cause=RolloutCause.FORWARD):
             reason = f"{event.replaced or 'the base'}, which it was compared with, was replaced by {event.adapter}"
             return _end_comparisons(event.role, event.replaced, reason, known)
         case AdapterPromoted():
@@ -208,7 +208,7 @@ def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge)
     return [
         look
         for rollout in rollouts
-        if rollout in known.undecided and (is_critical or known.undecided[rollout].rule == "sequential")
+        if rollout in known.undecided and (is_critical or known.undecided[rollout].rule == Rule.SEQUENTIAL)
         for look in _look(rollout, known)
     ]
 
@@ -222,7 +222,7 @@ def _look(rollout: str, known: Knowledge) -> list[Command]:
 def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledge) -> list[Command]:
     """End the rollouts that compare an adapter with one that is no longer live."""
     return [
-        RollBackAdapter(UUID(id), reason, "comparison")
+        RollBackAdapter(UUID(id), reason, RolloutCause.COMPARISON)
         for id, rollout in known.undecided.items()
         if rollout.stable == stable and rollout.role == role
     ]
@@ -242,31 +242,37 @@ UNIT = "canary.randomization_unit"
 def rollout_unit(policy: Policy, role: str, edition: int = EDITION) -> str:
     """The randomization unit of a rollout that starts under the rules of this edition: ``run`` or ``session``."""
     is_set = not policy.changed.keys().isdisjoint((UNIT, f"{role}.{UNIT}"))
-    return "run" if edition == 1 and not is_set else policy.canary(role).randomization_unit
+    return Unit.RUN if edition == 1 and not is_set else policy.canary(role).randomization_unit
 
 
 def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
     """The rule of a rollout that starts now, kept to its end, and its terms where the rule has any."""
     rule = policy.canary(role).rule
-    return rule, canary_terms(policy, role).to_json() if rule == "sequential" else {}
+    return rule, canary_terms(policy, role).to_json() if rule == Rule.SEQUENTIAL else {}
 
 
 def _after_verdict(event: CanaryAssessed, known: Knowledge) -> list[Command]:
     approval = known.policy.canary(event.role).approval
-    weight = event.numbers.get("next_weight_percent")
+    share = event.next_share
     match event.verdict:
-        case Decision.PROMOTE if approval != "none":
-            return [PauseRollout(event.originator_id, f"{APPROVAL} for the promotion: {event.message}", "approval")]
+        case Decision.PROMOTE if approval != Approval.NONE:
+            return [
+                PauseRollout(
+                    event.originator_id, f"{APPROVAL} for the promotion: {event.message}", RolloutCause.APPROVAL
+                )
+            ]
         case Decision.PROMOTE:
             return [PromoteAdapter(event.originator_id, event.message)]
         case Decision.ROLL_BACK:
-            return [RollBackAdapter(event.originator_id, event.message, "canary")]
+            return [RollBackAdapter(event.originator_id, event.message, RolloutCause.CANARY)]
         case Decision.INCONCLUSIVE:
-            return [PauseRollout(event.originator_id, event.message, "undecided")]
-        case Decision.HOLD if weight is not None and approval == "every step":
-            return [PauseRollout(event.originator_id, f"{APPROVAL} for {weight} %: {event.message}", "approval")]
-        case Decision.HOLD if weight is not None:
-            return [WeighCanary(event.originator_id, weight)]
+            return [PauseRollout(event.originator_id, event.message, RolloutCause.UNDECIDED)]
+        case Decision.HOLD if share is not None and approval == Approval.EVERY_STEP:
+            return [
+                PauseRollout(event.originator_id, f"{APPROVAL} for {share} %: {event.message}", RolloutCause.APPROVAL)
+            ]
+        case Decision.HOLD if share is not None:
+            return [WeighCanary(event.originator_id, share)]
     return []
 
 

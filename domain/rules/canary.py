@@ -12,7 +12,7 @@ from ..durations import say_time
 from ..evidence.terms import words
 from ..settings.settings import Policy
 from ..verdict import Times, Verdict
-from ..vocabulary import CanaryReason, Decision
+from ..vocabulary import CanaryReason, Decision, Rule
 
 SIGNIFICANCE = 0.05
 """Probability that an arm that is no worse looks significantly worse in one look; chosen, the usual value."""
@@ -117,7 +117,7 @@ def assess_canary(
         if value is None or value > bar or (is_inclusive and value >= bar) or name in numbers["dry_run"]:
             continue
         message = f"canary {name} {value:.3f} is {'below' if is_inclusive else 'not above'} {bar:.3f}"
-        if theirs.runs < minimum and rule == "relative":
+        if theirs.runs < minimum and rule == Rule.RELATIVE:
             shortage = f"; of the {minimum} stable runs to compare it with there are {theirs.runs}"
             return verdict(
                 Decision.INCONCLUSIVE if given_up else Decision.HOLD, CanaryReason.FEW_STABLE_RUNS, message + shortage
@@ -146,7 +146,7 @@ def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: s
         "rating": (policy.canary(role).min_rating, False),
         "health": (policy.canary(role).min_health, False),
     }
-    if rule == "relative" and ours.runs and stable.runs >= policy.canary(role).min_runs:
+    if rule == Rule.RELATIVE and ours.runs and stable.runs >= policy.canary(role).min_runs:
         lowered = {
             "success": _least_share(ours.runs, stable.success, stable.runs),
             "rating": _least_mean(ours, stable),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..vocabulary import Rule
 from .setting import USER, Group, setting
 
 
@@ -15,10 +16,10 @@ class RatingSettings(Group):
     PREFIX: ClassVar[str] = "rating"
 
     rule: str = setting(
-        "sequential",
+        Rule.SEQUENTIAL.value,
         "How a breach is found. 'sequential': evidence that the mean is under the threshold, valid at any look. 'threshold': "
         "the rolling mean of the window is under it.",
-        choices=("sequential", "threshold"),
+        choices=(Rule.SEQUENTIAL.value, Rule.THRESHOLD.value),
     )
     threshold: float = setting(
         3.8, "Mean rating under which the role needs improvement.", source=USER, unit="stars", low=1, high=5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..vocabulary import Approval, Rule, Unit
 from .forms import DRY_RUN, RAMP
 from .setting import USER, Group, setting
 
@@ -85,10 +86,10 @@ class CanarySettings(Group):
     PREFIX: ClassVar[str] = "canary"
 
     rule: str = setting(
-        "sequential",
+        Rule.SEQUENTIAL.value,
         "How a canary is judged. 'sequential': by evidence that it is no worse or worse than the stable arm, valid at any "
         "look. 'threshold': by the bars as they are. 'relative': by the bars, lowered where the stable arm misses them too.",
-        choices=("sequential", "threshold", "relative"),
+        choices=tuple(rule.value for rule in Rule),
     )
     weight_percent: int = setting(
         15, "Share of the runs that the canary gets at first.", source=USER, unit="percent", low=1, high=99
@@ -145,19 +146,19 @@ class CanarySettings(Group):
         form=RAMP,
     )
     approval: str = setting(
-        "none",
+        Approval.NONE.value,
         "What waits for a person: nothing, the promotion, or each larger share too. 'rollouts approve' lets it go on.",
-        choices=("none", "promotion", "every step"),
+        choices=tuple(approval.value for approval in Approval),
     )
     dry_run: str = setting(
         "none", "Metrics that are reported and decide nothing: success, rating, health; or none.", form=DRY_RUN
     )
     randomization_unit: str = setting(
-        "session",
+        Unit.SESSION.value,
         "What is drawn for the canary and counts as one outcome. 'session': a whole session, which then stays on its "
         "adapter. 'run': each run. A run without a session is one by itself.",
         source="chosen: runs of a session are alike, and counted singly they prove too much",
-        choices=("run", "session"),
+        choices=tuple(unit.value for unit in Unit),
     )
     max_runs: int = setting(
         800,

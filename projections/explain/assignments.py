@@ -19,7 +19,7 @@ from ...domain.events import (
 )
 from ...domain.rules.imported import IMPORTED, RECORDED, is_imported
 from ...domain.rules.routing import arm_of, draw
-from ...domain.vocabulary import Arm
+from ...domain.vocabulary import Arm, Unit
 from ..state.rollouts import Rollouts
 from .lineage import trace_corrections
 from .path import trace_path
@@ -137,12 +137,12 @@ def _draw(log: Lookup, started: Placed, assignment: Assignment, before: _Before)
     )
     share = event.policy.get(name, before.rollouts.of(rollout).weight_percent)
     in_force = [it for it in shares if getattr(it.event, "weight_percent", None) == share][-1:]
-    by_session = began.unit == "session" and event.session is not None
+    by_session = began.unit == Unit.SESSION and event.session is not None
     seed = (event.session or "") if by_session else event.originator_id.hex
     fraction = draw(rollout, seed)
     first = _first_of_session(log, started, assignment["role"], rollout) if by_session else None
     drawn = {
-        "unit": "session" if by_session else "run",
+        "unit": Unit.SESSION if by_session else Unit.RUN,
         "drawn_by": seed,
         "session": event.session,
         "drawn": fraction,
@@ -179,11 +179,13 @@ def _say(drawn: dict[str, Any]) -> str:
     """The draw in words."""
     if drawn["follows"] is not None:
         return f"session {drawn['drawn_by']} stays on the arm that its run at {drawn['follows']} was drawn for"
-    of = f"session {drawn['drawn_by']}" if drawn["unit"] == "session" else f"run {drawn['drawn_by'][:8]}"
+    of = f"session {drawn['drawn_by']}" if drawn["unit"] == Unit.SESSION else f"run {drawn['drawn_by'][:8]}"
     of += (
-        f", by itself though part of session {drawn['session']}," if drawn["unit"] == "run" and drawn["session"] else ""
+        f", by itself though part of session {drawn['session']},"
+        if drawn["unit"] == Unit.RUN and drawn["session"]
+        else ""
     )
-    side = "under" if arm_of(drawn["drawn"], drawn["share_percent"]) == "canary" else "not under"
+    side = "under" if arm_of(drawn["drawn"], drawn["share_percent"]) == Arm.CANARY else "not under"
     share = f"the canary's share of {drawn['share_percent'] / 100:.2f}"
     odd = "" if drawn["is_drawn_so"] else "; recorded is another arm, drawn by other rules than today's"
     return f"the hash of {of} in the rollout is {drawn['drawn']:.4f}, {side} {share}{odd}"

@@ -137,7 +137,7 @@ class History:
             self._look(position, self.state.look(self.rollout))
         if isinstance(event, CanaryAssessed) and event.originator_id.hex == self.rollout:
             self.looks_recorded.append(Mark(position, event.time, event.TOPIC, describe(event)))
-            self.verdicts.append(Verdict(event.verdict, event.reason, event.message, event.numbers))
+            self.verdicts.append(Verdict(event.verdict, event.reason, event.message, event.numbers, event.next_share))
 
     def _rate(self, position: int, event: TaskRated) -> None:
         policy, live = self.state.policy, self.state.rollouts.live(self.role)

@@ -11,7 +11,7 @@ from ...domain.evidence.terms import trigger_terms
 from ...domain.rules.breach import Window
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
-from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, TrainingStatus
+from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, Rule, TrainingStatus
 from ..state.state import State
 
 RATINGS, WORKER, RUNS, TIME, PERSON = "ratings", "worker", "canary runs", "time", "person"
@@ -132,7 +132,7 @@ def _canary(view: RoleView, canary: Canary) -> Wait:
         return Wait(PERSON, f"a person, as {place} is paused", numbers, Hint.DECIDE_ROLLOUT)
     runs = look.numbers.get("canary", {}).get("runs", 0)
     match look.reason:
-        case "few runs" if look.numbers.get("rule") != "sequential":
+        case "few runs" if look.numbers.get("rule") != Rule.SEQUENTIAL:
             needed = view.policy.canary(view.role).min_runs
             numbers |= {"runs": runs, "needed": needed, "missing": needed - runs}
             return Wait(RUNS, f"{_more(needed - runs, 'run')} of {place} ({runs} of {needed})", numbers)
@@ -186,7 +186,7 @@ def view_role(state: State, improvement: RoleImprovement, role: str, worker: str
     """What the state and the role's aggregate, as of the same position, say of the role."""
     window, policy = state.window(role), state.policy
     trigger = None
-    if policy.rating(role).rule == "sequential":
+    if policy.rating(role).rule == Rule.SEQUENTIAL:
         terms = trigger_terms(policy, role)
         mean = window.mean if window.ratings and window.mean < terms.threshold else None
         least = state.triggers.ratings_to_alarm(role, window.adapter, terms, 1.0)
@@ -215,7 +215,7 @@ def _rollout(state: State, role: str) -> Canary | None:
         return None
     rollout = state.rollouts.of(id)
     last = rollout.said
-    asks = last is not None and (last.verdict == Decision.PROMOTE or last.next_weight_percent is not None)
+    asks = last is not None and (last.verdict == Decision.PROMOTE or last.next_share is not None)
     return Canary(rollout.adapter, rollout.weight_percent, rollout.phase, state.look(id), asks)
 
 

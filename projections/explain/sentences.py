@@ -47,6 +47,7 @@ from ...domain.events import (
 from ...domain.events.base import KEY
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.recipe import current_figures
+from ...domain.vocabulary import RolloutCause, Rule, Unit
 
 
 def describe(event: Event) -> str:
@@ -66,7 +67,7 @@ def describe(event: Event) -> str:
             )
         case SessionImported():
             return f"session of another program, {describe_session(event)}"
-        case RatingThresholdBreached() if event.rule == "sequential":
+        case RatingThresholdBreached() if event.rule == Rule.SEQUENTIAL:
             return f"breach: ratings of {event.adapter or 'the base'} in role {event.role} have fallen: {event.message}"
         case RatingThresholdBreached():
             return (
@@ -79,23 +80,23 @@ def describe(event: Event) -> str:
             return f"cycle closed: {event.outcome} ({event.detail})"
         case RolloutStarted():
             judged = f", judged by the rule {event.rule}" if event.rule else ""
-            of = "sessions" if event.unit == "session" else "runs"
+            of = "sessions" if event.unit == Unit.SESSION else "runs"
             return f"rollout started: {event.weight_percent} % of the {of}, the rest to {event.stable or 'the base'}{judged}"
         case CanaryWeightSet():
             why = f"{_decider(event)}: {event.reason}" if event.reason else ""
             return f"share set from {event.old_percent} to {event.weight_percent} %{why}"
         case CanaryAssessed():
             said = f"assessed: {event.verdict} ({event.reason}): {event.message}"
-            return said if event.numbers.get("rule") == "sequential" else f"{said}; {_arms(event.numbers)}"
+            return said if event.numbers.get("rule") == Rule.SEQUENTIAL else f"{said}; {_arms(event.numbers)}"
         case RolloutPaused():
             return f"rollout paused{_decider(event)}: {event.reason}"
         case RolloutResumed():
             return f"rollout resumed{_decider(event)}: {event.reason}"
-        case AdapterPromoted(cause="forward"):
+        case AdapterPromoted(cause=RolloutCause.FORWARD):
             return f"rolled forward{_decider(event)}, in place of {event.replaced or 'the base'}: {event.reason}"
         case AdapterPromoted():
             return f"promoted{_decider(event)}, in place of {event.replaced or 'the base'}: {event.reason}"
-        case AdapterRolledBack(cause="comparison"):
+        case AdapterRolledBack(cause=RolloutCause.COMPARISON):
             return f"rolled back: {event.reason}"
         case AdapterRolledBack():
             return f"rolled back{_decider(event)}, to {event.stable or 'the base'}: {event.reason}"

@@ -28,7 +28,7 @@ from ...domain.events import (
 from ...domain.process.improvement import UNIT, rollout_terms
 from ...domain.rules.breach import is_breach
 from ...domain.settings.settings import ROLES, without_role
-from ...domain.vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase
+from ...domain.vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase, Rule
 from ..state.rollouts import Rollout
 from ..state.state import State
 
@@ -112,7 +112,7 @@ class WhatIf:
         rule, terms = rollout_terms(self.state.policy, event.role)
         # Who was drawn is in the record, so another unit of randomization cannot be imagined.
         bears = any(key.startswith("canary.") and key != UNIT for key in map(without_role, self.changed))
-        if not bears or (rule == event.rule == "sequential" and terms == event.terms):
+        if not bears or (rule == event.rule == Rule.SEQUENTIAL and terms == event.terms):
             self._as_recorded.add(event.originator_id.hex)
             return event
         return RolloutStarted(**{**vars(event), "rule": rule, "terms": terms})
@@ -138,7 +138,7 @@ class WhatIf:
             is_as_recorded = id in self._as_recorded
             if id in self.decided or not self._is_looked_at(rollout, event):
                 continue
-            is_ready = is_as_recorded or rollout.rule == "sequential"
+            is_ready = is_as_recorded or rollout.rule == Rule.SEQUENTIAL
             interval = 0.0 if is_ready else self.state.policy.canary(rollout.role).interval_s
             before = self._looked.get(id)
             if before is not None and 0 <= (event.time - before).total_seconds() < interval:
@@ -161,7 +161,7 @@ class WhatIf:
         assert isinstance(event, TaskRated | TaskSucceeded | TaskFailed)
         is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
         is_of_rollout = any(each["rollout"] == rollout.id for each in event.lanes)
-        return is_of_rollout and (is_critical or rollout.rule == "sequential")
+        return is_of_rollout and (is_critical or rollout.rule == Rule.SEQUENTIAL)
 
     def _end(self, position: int, event: AdapterPromoted | AdapterRolledBack) -> Iterator[Moment]:
         """The recorded end of a rollout, and what is imagined of it."""

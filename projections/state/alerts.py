@@ -30,14 +30,20 @@ from ...domain.events import (
     WeightsMissed,
 )
 from ...domain.settings.settings import Policy
-from ...domain.vocabulary import DeliveryStatus
+from ...domain.vocabulary import AlertKind, DeliveryStatus
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
 
-AFTER_A_CYCLE = ("canary failed", "rolled back", "rollout ended", "adapter rejected", "training failed")
+AFTER_A_CYCLE = (
+    AlertKind.CANARY_FAILED,
+    AlertKind.ROLLED_BACK,
+    AlertKind.ROLLOUT_ENDED,
+    AlertKind.ADAPTER_REJECTED,
+    AlertKind.TRAINING_FAILED,
+)
 """Alerts that a new cycle of the role deals with, or another adapter that goes live."""
 
-OF_A_ROLLOUT = ("canary inconclusive", "approval needed", "rollout paused")
+OF_A_ROLLOUT = (AlertKind.CANARY_INCONCLUSIVE, AlertKind.APPROVAL_NEEDED, AlertKind.ROLLOUT_PAUSED)
 """Alerts of a rollout that waits for a person."""
 
 
@@ -170,18 +176,18 @@ class Alerts:
             case RatingThresholdBreached() | CycleOpened():
                 self._close(position, event.role, AFTER_A_CYCLE)
             case CycleClosed():
-                self._close(position, event.role, ("breach",))
+                self._close(position, event.role, (AlertKind.BREACH,))
             case RolloutResumed():
                 self._close(position, event.role, OF_A_ROLLOUT)
             case AdapterPromoted():
-                self._close(position, event.role, (*OF_A_ROLLOUT, *AFTER_A_CYCLE, "low mean"))
-                self._close(position, event.role, ("weights missing",), event.replaced or BASE)
+                self._close(position, event.role, (*OF_A_ROLLOUT, *AFTER_A_CYCLE, AlertKind.LOW_MEAN))
+                self._close(position, event.role, (AlertKind.WEIGHTS_MISSING,), event.replaced or BASE)
                 self._low.pop(event.role, None)
             case AdapterRolledBack():
                 self._close(position, event.role, OF_A_ROLLOUT)
-                self._close(position, event.role, ("low mean", "weights missing"), event.adapter)
+                self._close(position, event.role, (AlertKind.LOW_MEAN, AlertKind.WEIGHTS_MISSING), event.adapter)
             case WeightsFound():
-                self._close(position, event.role, ("weights missing",), event.adapter)
+                self._close(position, event.role, (AlertKind.WEIGHTS_MISSING,), event.adapter)
         if (notice := notice_of(event)) is not None:
             self._expect(event.reference, notice.kind, notice.role, notice.adapter)
 
@@ -193,9 +199,9 @@ class Alerts:
         versions = self._low.setdefault(role, {})
         if is_low:
             if versions.setdefault(adapter or BASE, position) == position:
-                self._expect(rating, "low mean", role, adapter)
+                self._expect(rating, AlertKind.LOW_MEAN, role, adapter)
         elif versions.pop(adapter or BASE, None) is not None:
-            self._close(position, role, ("low mean",))
+            self._close(position, role, (AlertKind.LOW_MEAN,))
 
     def over(self, position: int) -> list[tuple[UUID, str]]:
         """The alerts that the event at the position, the last that was applied, ended: the id and the role of each."""

@@ -23,7 +23,7 @@ from ...domain.evidence.canary import Evidence
 from ...domain.evidence.clusters import RatingClusters
 from ...domain.evidence.terms import CanaryTerms
 from ...domain.rules.canary import Outcome
-from ...domain.vocabulary import Arm, FailureReason
+from ...domain.vocabulary import Arm, FailureReason, Rule, Unit
 from .rings import KEYS, RecentSet, RingBuffer
 from .shards import SavedParts, StateShards, StateValue
 
@@ -83,7 +83,7 @@ class CanaryHealth(StateValue):
     evidence: dict[str, Any] | None = None
     """The state of ``domain.evidence.canary.Evidence``; None where the plain rules judge. The rest is for evidence alone."""
     terms: dict[str, Any] = field(default_factory=dict)
-    unit: str = "run"
+    unit: str = Unit.RUN
     edition: int = 1
     sessions: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     """The sessions under way, by what is counted (``end`` or ``rate``) and arm, as ``RatingClusters`` has them."""
@@ -145,7 +145,7 @@ class Health:
 
     def _begin(self, event: RolloutStarted) -> None:
         began = CanaryHealth(event.role, {arm: TimeTaken() for arm in ARMS})
-        if event.rule == "sequential":
+        if event.rule == Rule.SEQUENTIAL:
             began.terms, began.unit, began.edition = event.terms, event.unit, event.edition
             began.evidence = Evidence.begin(CanaryTerms.from_json(event.terms), event.weight_percent).state
             began.sessions = {kind: {arm: {} for arm in ARMS} for kind in ("end", "rate")}
@@ -204,7 +204,7 @@ class Health:
         """What counts as an outcome with this event: the run's own, or the means of the sessions that are over by it."""
         rollout, arm = assignment["rollout"] or "", assignment["arm"]
         canary = self._canaries[rollout]
-        if canary.unit == "run":
+        if canary.unit == Unit.RUN:
             return [value]
         run = event.originator_id.hex
         name, session = f"{rollout}/{kind}/{arm}", event.session or run

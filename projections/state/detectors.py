@@ -13,7 +13,7 @@ from ...domain.rules.imported import IMPORTED, is_imported
 from ...domain.rules.roles import lanes_counted
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
-from ...domain.vocabulary import Arm, Decision
+from ...domain.vocabulary import Arm, Decision, Rule
 from .ratings import name_version
 from .rings import KEYS, RecentSet
 from .shards import SavedParts, StateShards, StateValue
@@ -82,7 +82,7 @@ class Triggers:
         if policy is not self._policy:
             self._policy, self._terms = policy, {}
         if role not in self._terms:
-            is_ours = policy.rating(role).rule == "sequential"
+            is_ours = policy.rating(role).rule == Rule.SEQUENTIAL
             self._terms[role] = trigger_terms(policy, role) if is_ours else None
         return self._terms[role]
 

@@ -25,7 +25,7 @@ from ...domain.events import (
 )
 from ...domain.rules.routing import Traffic
 from ...domain.verdict import Times
-from ...domain.vocabulary import RolloutPhase
+from ...domain.vocabulary import RolloutPhase, Unit
 from .rings import PAIRS, StickyAssignments
 from .shards import SavedParts, StateShards, StateValue, encode
 from .transitions import rollout_phase
@@ -204,7 +204,7 @@ class Rollouts:
             return
         for assignment in event.lanes if self.undecided else ():
             rollout = self.undecided.get(assignment["rollout"] or "")
-            if rollout is not None and rollout.unit == "session":
+            if rollout is not None and rollout.unit == Unit.SESSION:
                 self.sessions(rollout.id).assign(event.session, assignment["arm"])
 
     def _roll(self, position: int, event: RolloutEvent) -> None:
@@ -255,7 +255,7 @@ class Rollouts:
         if known.rollout is None:
             return Traffic(stable=known.stable)
         rollout = self._rollouts[known.rollout]
-        sessions = self.sessions(rollout.id) if rollout.unit == "session" else None
+        sessions = self.sessions(rollout.id) if rollout.unit == Unit.SESSION else None
         return Traffic(known.stable, rollout.adapter, rollout.id, rollout.weight_percent, sessions)
 
     def sessions(self, id: str) -> StickyAssignments:

@@ -23,7 +23,7 @@ from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
 from ...domain.settings.settings import Policy, without_role
 from ...domain.verdict import Times, Verdict
-from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
+from ...domain.vocabulary import Arm, RolloutPhase, Rule, TrainingStatus
 from .alerts import Alerts
 from .canaries import Health
 from .detectors import Triggers
@@ -121,7 +121,7 @@ class State:
         """The ratings of the role's live adapter that the breach rule looks at."""
         stable, policy = self.rollouts.live(role), self.policy
         window = self._ratings(role, stable)
-        if policy.rating(role).rule != "sequential":
+        if policy.rating(role).rule != Rule.SEQUENTIAL:
             return window
         with_imported = counts_imported(policy, role, stable)
         evidence = self.triggers.verdict(role, stable, trigger_terms(policy, role), with_imported=with_imported)
@@ -152,7 +152,7 @@ class State:
             return judge(evidence, times)
         canary, stable = (self.health.outcomes(rollout.id, arm) for arm in (Arm.CANARY, Arm.STABLE))
         rule = rollout.rule or self.policy.canary(rollout.role).rule
-        rule = "threshold" if rule == "sequential" else rule  # begun by a program that knew bars alone
+        rule = Rule.THRESHOLD if rule == Rule.SEQUENTIAL else rule  # begun by a program that knew bars alone
         return assess_canary(canary, stable, times, self.policy, rollout.role, rule)
 
     def needs_time(self, rollout: str) -> bool:

@@ -20,7 +20,7 @@ from ...domain.events import (
     TrainingRequested,
     TrainingStarted,
 )
-from ...domain.vocabulary import AdapterStatus, RolloutPhase, TrainingStatus
+from ...domain.vocabulary import AdapterStatus, RolloutCause, RolloutPhase, TrainingStatus
 
 _ADAPTERS: dict[type[Event], AdapterStatus] = {
     AdapterRegistered: AdapterStatus.REGISTERED,
@@ -66,7 +66,7 @@ def status_of_another(event: Event, *, was_live: bool | None = None) -> tuple[st
         case AdapterPromoted(replaced=str(replaced)):
             return replaced, AdapterStatus.REPLACED
         case AdapterRolledBack(stable=str(stable)):
-            is_given_back = event.cause != "comparison" if was_live is None else was_live
+            is_given_back = event.cause != RolloutCause.COMPARISON if was_live is None else was_live
             return (stable, AdapterStatus.LIVE) if is_given_back else None
     return None
 

@@ -21,6 +21,7 @@ from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, InvalidExamples, ModelError, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
 from ...domain.settings.recipe import Recipe
+from ...domain.vocabulary import Backend
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
@@ -54,7 +55,7 @@ def run_training(
     requested = job.requested
     assert requested is not None
     folder = adapters_folder(ledger.path) / "trainings" / id.hex
-    if _policy_at_request(ledger, job).get("model.backend") == "openai":
+    if _policy_at_request(ledger, job).get("model.backend") == Backend.ENDPOINT:
         return _fail(
             ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
         )

@@ -23,8 +23,9 @@ from grokputer.domain.errors import NotPossible
 from grokputer.domain.events import Assignment, TaskFailed
 from grokputer.domain.rules.roles import GOOD_STARS
 from grokputer.domain.rules.routing import route
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.rollouts import WANTED, decide_by_hand
+from grokputer.runners.improvement.rollouts import decide_by_hand
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from story import Standing
@@ -42,7 +43,7 @@ HAPPENINGS = st.lists(
             st.sampled_from(["complete", "complete", "decline", "fail"]),
             st.sampled_from([1, 1, 2, 0]),
         ),
-        st.tuples(st.just("decide"), st.sampled_from(WANTED), st.booleans()),
+        st.tuples(st.just("decide"), st.sampled_from(HandDecision), st.booleans()),
         st.tuples(st.just("keep"), st.sampled_from([1, 70, 20_000, 700_000]), st.just(0)),
         st.tuples(st.just("follow"), st.just(0), st.just(0)),
     ),
@@ -179,7 +180,7 @@ class World:
         for rollout in list(state.rollouts):
             to = "base" if returns and wanted == "roll back" else None
             with suppress(NotPossible):
-                decide_by_hand(self.ledger, state, rollout.adapter, wanted, "tried", "ada", to=to)
+                decide_by_hand(self.ledger, state, rollout.adapter, HandDecision(wanted), "tried", "ada", to=to)
 
     def keep(self, seconds: int, _: object) -> None:
         self.clock.move(seconds=seconds)

@@ -203,7 +203,7 @@ def pause(rollout: Rollout) -> None:
 
 
 def assessed(verdict: str, reason: str, up_to: int = 50, weight: int | None = None) -> Callable[[Rollout], None]:
-    said = Verdict(verdict, reason, "said so", {"canary": {}, "next_weight_percent": weight})
+    said = Verdict(verdict, reason, "said so", {"canary": {}, "next_weight_percent": weight}, weight)
     return lambda rollout: rollout.assess(said, up_to, SOMEONE)
 
 

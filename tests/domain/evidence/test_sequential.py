@@ -116,6 +116,7 @@ def test_no_step_of_the_ramp_is_left_out_and_each_waits_for_its_pause() -> None:
     evidence = rollout(150, weight=15, ramp=(RampStep(50, 4.0, pause_s=3600.0),), promote_at=4.0)
     early, late = Times(BAKED, 600, BAKED), Times(BAKED, 3600, BAKED)
     assert (judge(evidence, early).verdict, judge(evidence, early).reason) == ("hold", "pause")
-    assert judge(evidence, late).numbers["next_weight_percent"] == 50
+    verdict = judge(evidence, late)
+    assert verdict.next_share == verdict.numbers["next_weight_percent"] == 50
     evidence.weigh(50)
     assert (judge(evidence, late).verdict, judge(evidence, late).reason) == ("promote", "no worse")

@@ -12,6 +12,7 @@ from receivers import SECRET, MailServer, Receiver
 
 from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.alerts.dispatcher import AlertDispatcher
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.decisions import decide_again
@@ -40,7 +41,7 @@ def roll_out(story: Story) -> None:
 
 
 def decide(story: Story, wanted: str, reason: str = "a reason", adapter: str = "lora-v1") -> None:
-    decide_by_hand(story.ledger, process_new_events(story.ledger), adapter, wanted, reason, "ada")
+    decide_by_hand(story.ledger, process_new_events(story.ledger), adapter, HandDecision(wanted), reason, "ada")
     process_new_events(story.ledger)
 
 
