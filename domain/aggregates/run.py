@@ -46,7 +46,7 @@ def check_stars(stars: Any) -> int:
 
 
 def rate_implicitly(succeeded: bool, duration_ms: int, policy: Policy) -> int:
-    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: the project's user."""
+    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: operators' requirements."""
     if not succeeded:
         return 1
     if duration_ms < policy.implicit.five_under_s * 1000:
@@ -193,8 +193,8 @@ class TaskRun(Aggregate):
         step: int | None = None,
         fault: str | None = None,
     ) -> None:
-        """Rate the ended run. A later rating by the same person does not replace the earlier one in any mean: both
-        are facts.
+        """Rate the ended run. The log keeps every rating. In the window's mean, a later rating of the run by the same
+        person replaces the earlier one.
 
         A low rating is attributed to the role of the ``step`` that went wrong, or to the role named as ``fault``.
         Where neither is given, it is attributed to the role that the run is known to have failed by, if any.

@@ -139,7 +139,8 @@ class TaskFailed(RunEvent):
     """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights:
     critical), ``environment`` (the environment was lost: counted for neither arm)."""
     detail: str
-    """Content key of a longer explanation; empty where there is none."""
+    """Why, in one line; empty where no more is known. It is a content key where it has words of a fault or of another
+    program, else a sentence of this program or of the environment."""
     fault: str | None
     """The role at fault: the only one that made a step, or the one whose turn it was when the model or its weights
     failed. None where that is unknown, or no role is at fault. Since version 2."""

@@ -43,9 +43,7 @@ Report = Callable[["Progress"], None]
 Say = Callable[[str], None]
 
 
-def run_training(
-    ledger: Ledger, services: Services, id: UUID, on_progress: Report, say: Say = lambda line: None
-) -> TrainingJob:
+def run_training(ledger: Ledger, services: Services, id: UUID, on_progress: Report, say: Say) -> TrainingJob:
     """Run the training to its end (completed, declined or failed), and return the job. ``say`` gets what cannot be used.
 
     The job is returned unfinished when its process was killed; call again to continue, at most ``ATTEMPTS`` times.

@@ -323,7 +323,7 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     assert {example.completion for example in taught["action"].examples} == {right[1]}
     assert {example.role for example in taught["recovery"].examples} == {"recovery"}
     with Services(ledger, state) as parts:
-        run_training(ledger, parts, asked.event.originator_id, lambda progress: None)
+        run_training(ledger, parts, asked.event.originator_id, lambda progress: None, print)
         [(name, adapter)] = process_new_events(ledger).registry.adapters.items()
         config = json.loads((parts.store.path(adapter.weights) / "adapter_config.json").read_text())
     assert (name, adapter.role, config["r"]) == ("lora-v1", "recovery", 12)

@@ -264,7 +264,7 @@ def test_a_setting_that_was_never_changed_says_so(story: Story) -> None:
     explained = why(story, "canary.bake_s")
     assert explained.roots == []
     assert explained.title.endswith("it was never changed")
-    rank = "training.r is 16, its default (source: the project's user); it was never changed"
+    rank = "training.r is 16, its default (source: operators' requirements); it was never changed"
     assert why(story, "training.r").title == rank
 
 

@@ -61,7 +61,7 @@ def practised(parts: Services) -> list[TaskRun]:
 def test_what_was_failed_is_practised_on_fresh_pages_and_learnt_from(parts: Services) -> None:
     failed = fail(parts)
     requested = request(parts)
-    collect_examples(parts.ledger, parts, requested, parts.state.policy)
+    collect_examples(parts.ledger, parts, requested, parts.state.policy, print)
     runs = practised(parts)
     assert {(run.started.task, run.started.role, run.started.arm) for run in runs if run.started} == {
         ("enter-text", "action", "pinned")
@@ -76,7 +76,7 @@ def test_practice_counts_in_no_window_and_is_done_once_for_each_training(parts: 
     fail(parts)
     requested, before = request(parts), parts.state.window("action")
     for _ in range(2):
-        collect_examples(parts.ledger, parts, requested, parts.state.policy)
+        collect_examples(parts.ledger, parts, requested, parts.state.policy, print)
     context = parts.ledger.context("ada")
     for run in practised(parts):  # and if somebody rates it
         parts.ledger.write(TaskRun, run.id, lambda it: it.rate(5, "human", [], None, context))
@@ -87,7 +87,7 @@ def test_practice_counts_in_no_window_and_is_done_once_for_each_training(parts: 
 def test_there_is_no_practice_without_retries_that_could_correct_it(parts: Services) -> None:
     change(parts.ledger, "training.retries", 0)
     fail(parts)
-    collect_examples(parts.ledger, parts, request(parts), process_new_events(parts.ledger).policy)
+    collect_examples(parts.ledger, parts, request(parts), process_new_events(parts.ledger).policy, print)
     assert practised(parts) == []
 
 
