@@ -94,7 +94,7 @@ class Rollout(Aggregate):
         self.latest: RolloutEvent | None = None
         """The newest decision on the phase, or by a person on the share."""
         self.assessed: CanaryAssessed | None = None
-        self.said: ShortVerdict | None = None
+        self.last_verdict: ShortVerdict | None = None
         """The last verdict, in short, since the start or the last resumption."""
 
     @property
@@ -145,7 +145,7 @@ class Rollout(Aggregate):
         names = self._names
         assert self.started is not None
         is_late = self.assessed is not None and up_to <= self.assessed.up_to
-        if is_late or not is_news(verdict, self.phase, self.said):
+        if is_late or not is_news(verdict, self.phase, self.last_verdict):
             return
         self._record(
             CanaryAssessed,
@@ -249,11 +249,11 @@ class Rollout(Aggregate):
                 self.weight_percent = event.weight_percent
                 self.is_share_by_hand = self.is_share_by_hand or bool(event.reason)
             case CanaryAssessed():
-                self.assessed, self.said = event, in_short(event)
+                self.assessed, self.last_verdict = event, in_short(event)
             case RolloutPaused():
                 self.phase = RolloutPhase.PAUSED
             case RolloutResumed():
-                self.phase, self.said = RolloutPhase.PROGRESSING, None
+                self.phase, self.last_verdict = RolloutPhase.PROGRESSING, None
             case AdapterPromoted():
                 self.phase, self.replaced = RolloutPhase.PROMOTED, event.replaced
             case AdapterRolledBack():

@@ -132,7 +132,7 @@ class TaskRun(Aggregate):
         """Record one step, by the run's own role or the one given; the fields are those of ``StepTaken`` without its
         number."""
         started = self._require_running()
-        allowed = [assignment["role"] for assignment in started.lanes]
+        allowed = [assignment["role"] for assignment in started.assignments]
         if role is not None and role not in allowed:
             raise NotPossible(f"role {role} cannot make a step in run {self.id.hex}; {' and '.join(allowed)} can")
         self._record(StepTaken, context, step=len(self.steps) + 1, role=role or started.role, **fields)

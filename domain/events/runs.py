@@ -55,7 +55,7 @@ class RunEvent(Event):
     """The conversation that the run is part of, if any. Since version 3 in every event of a run, before in its start alone."""
 
     @property
-    def lanes(self) -> tuple[Assignment, ...]:
+    def assignments(self) -> tuple[Assignment, ...]:
         """The assignments of the run's own role and of the other roles."""
         own: Assignment = {"role": self.role, "arm": self.arm, "adapter": self.adapter, "rollout": self.rollout}
         return (own, *self.others)

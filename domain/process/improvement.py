@@ -16,16 +16,16 @@ from ..aggregates.alert import APPROVAL, alert_id, low_mean, notice_of, say_end
 from ..aggregates.rollout import ShortVerdict, is_news, rollout_id
 from ..aggregates.training import training_id
 from ..events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     CanaryAssessed,
     CycleOpened,
     Event,
-    GateJudged,
+    HeldOutJudged,
     RatingThresholdBreached,
-    ScheduleTicked,
+    ScheduleKept,
     TaskFailed,
     TaskRated,
     TaskSucceeded,
@@ -81,7 +81,7 @@ class UndecidedRollout(Protocol):
         ...
 
     @property
-    def said(self) -> ShortVerdict | None:
+    def last_verdict(self) -> ShortVerdict | None:
         """The last recorded look at its canary since it began or was resumed."""
         ...
 
@@ -148,7 +148,7 @@ def _alerts(event: Event, known: Knowledge) -> list[Command]:
     """The alerts that the event ends, then those that it raises."""
     notices = [notice] if (notice := notice_of(event)) is not None else []
     if isinstance(event, TaskRated):
-        fallen = [each["role"] for each in event.lanes if known.has_fallen(each["role"])]
+        fallen = [each["role"] for each in event.assignments if known.has_fallen(each["role"])]
         notices += [low_mean(known.window(role), known.policy) for role in fallen]
     over = [ResolveAlert(id, say_end(event, known.window(role).mean)) for id, role in known.over]
     return [*over, *(RaiseAlert(alert_id(event.reference, notice.kind, notice.role), notice) for notice in notices)]
@@ -158,12 +158,12 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
     """The next commands of the cycle."""
     match event:
         case TaskRated():
-            windows = [known.window(assignment["role"]) for assignment in event.lanes]
+            windows = [known.window(assignment["role"]) for assignment in event.assignments]
             breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
             return [*breaches, *_look_after(event, known)]
         case TaskSucceeded() | TaskFailed():
             return _look_after(event, known)
-        case ScheduleTicked():
+        case ScheduleKept():
             windows = [known.window(role) for role in ROLES]
             breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
             return [*breaches, *(look for rollout in known.undecided for look in _look(rollout, known))]
@@ -178,10 +178,10 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             return [_close(event.role, CycleOutcome.FAILED, event.reason, known)]
         case AdapterRejected():
             return [_close(event.role, CycleOutcome.REJECTED, event.reason, known)]
-        case AdapterVerified():
+        case AdapterEvaluated():
             # With the gate on, the worker finds the proven adapter in the log, and the gate comes first.
             return [] if known.policy.gate(event.role).enabled else [_roll_out(event, known)]
-        case GateJudged():
+        case HeldOutJudged():
             if event.verdict == Decision.REJECT:
                 return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
             return [_roll_out(event, known)]
@@ -204,7 +204,7 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
 def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
     """Evidence is judged after every outcome; the plain rules at scheduled times, or after a critical error."""
     is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
-    rollouts = [each["rollout"] or "" for each in event.lanes]
+    rollouts = [each["rollout"] or "" for each in event.assignments]
     return [
         look
         for rollout in rollouts
@@ -215,7 +215,7 @@ def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge)
 
 def _look(rollout: str, known: Knowledge) -> list[Command]:
     verdict, undecided = known.look(rollout), known.undecided[rollout]
-    is_worth_a_record = is_news(verdict, undecided.phase, undecided.said)
+    is_worth_a_record = is_news(verdict, undecided.phase, undecided.last_verdict)
     return [RecordVerdict(UUID(rollout), verdict, known.position)] if is_worth_a_record else []
 
 
@@ -228,7 +228,7 @@ def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledg
     ]
 
 
-def _roll_out(event: AdapterVerified | GateJudged, known: Knowledge) -> StartRollout:
+def _roll_out(event: AdapterEvaluated | HeldOutJudged, known: Knowledge) -> StartRollout:
     policy, stable = known.policy, known.traffic(event.role).stable
     rule, terms = rollout_terms(policy, event.role)
     weight, unit = policy.canary(event.role).weight_percent, rollout_unit(policy, event.role)

@@ -53,13 +53,13 @@ def trace_run(log: Lookup, run: UUID) -> Node:
     event = reveal(started.event, log.get_content)
     before = _Before(log, started.position)
     node = node_of(log, started)
-    own, begin = event.lanes[0], f"run {run.hex[:8]} of {_task(log, event)} started by {node.actor}"
+    own, begin = event.assignments[0], f"run {run.hex[:8]} of {_task(log, event)} started by {node.actor}"
     node.text = f"{begin}, role {event.role}: {_say_assignment(own)}"
     if is_imported(own):
         node.text = f"run {run.hex[:8]} of {_task(log, event)} imported by {event.actor}, role {event.role}"
         node.children = [_import(log, started)]
     else:
-        node.children = [_explain(log, started, assignment, before) for assignment in event.lanes]
+        node.children = [_explain(log, started, assignment, before) for assignment in event.assignments]
     node.children += trace_corrections(log, run)
     return node
 
@@ -68,7 +68,7 @@ def _import(log: Lookup, started: Placed) -> Node:
     """That another program made the run, with what its session says."""
     assert isinstance(started.event, TaskStarted)
     event = reveal(started.event, log.get_content)
-    own = event.lanes[0]
+    own = event.assignments[0]
     version = (own["adapter"] or "").removeprefix(IMPORTED).removeprefix(":")
     named = f" with its adapter {version}" if version else ""
     text = f"role {event.role}: another program made it{named}; no adapter of this log answered, and no draw was made"
@@ -163,7 +163,7 @@ def _first_of_session(log: Lookup, started: Placed, role: str, rollout: str) -> 
         event = it.event
         if not isinstance(event, TaskStarted) or event.session != started.event.session:
             continue
-        if any((each["role"], each["rollout"]) == (role, rollout) for each in event.lanes):
+        if any((each["role"], each["rollout"]) == (role, rollout) for each in event.assignments):
             return it.position
     return None
 

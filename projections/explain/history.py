@@ -18,14 +18,14 @@ from ...domain.events import (
     RatingThresholdBreached,
     RolloutEvent,
     RolloutStarted,
-    ScheduleTicked,
+    ScheduleKept,
     TaskFailed,
     TaskRated,
     TaskSucceeded,
     TrainingRequested,
 )
 from ...domain.rules.imported import is_imported
-from ...domain.rules.roles import lanes_counted
+from ...domain.rules.roles import assignments_counted
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm
 from ..state.registry import Adapter, Training
@@ -99,7 +99,7 @@ class Member:
 MARKED = (RatingThresholdBreached, CycleOpened, AdapterPromoted, AdapterRejected, AdapterRolledBack)
 """What is marked on the curve of ratings, if it is of the role."""
 
-TELLING = (TaskSucceeded, TaskFailed, TaskRated, ScheduleTicked, RolloutStarted, CanaryWeightSet)
+TELLING = (TaskSucceeded, TaskFailed, TaskRated, ScheduleKept, RolloutStarted, CanaryWeightSet)
 """After what a look at the canary may say something new."""
 
 
@@ -141,7 +141,7 @@ class History:
 
     def _rate(self, position: int, event: TaskRated) -> None:
         policy, live = self.state.policy, self.state.rollouts.live(self.role)
-        for assignment in lanes_counted(event):
+        for assignment in assignments_counted(event):
             is_from_outside = is_imported(assignment) and counts_imported(policy, self.role, live)
             if assignment["role"] != self.role or (assignment["arm"] == Arm.PINNED and not is_from_outside):
                 continue

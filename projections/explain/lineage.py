@@ -22,7 +22,7 @@ from ...domain.events import (
     CycleClosed,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     PolicyChanged,
     RatingThresholdBreached,
     TaskCorrected,
@@ -97,7 +97,7 @@ def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
             node.children = _sources(log, it.position, it.event)
         if isinstance(it.event, TrainingCompleted):
             _charge(log, it.event, node)
-        if isinstance(it.event, GateJudged):
+        if isinstance(it.event, HeldOutJudged):
             node.children = _measured(log, it.position, it.event)
         parent = firsts.setdefault(it.event.originator_id, node)
         if parent is node or isinstance(it.event, CycleClosed):
@@ -193,7 +193,7 @@ def _policy_at(log: Lookup, position: int) -> Policy:
     return Policy(changed)
 
 
-def _measured(log: Lookup, position: int, judged: GateJudged) -> list[Node]:
+def _measured(log: Lookup, position: int, judged: HeldOutJudged) -> list[Node]:
     """One node per side of the gate, naming the runs of both arms by their positions."""
     measured = log.get_content(judged.measured)
     if measured is None:

@@ -214,7 +214,7 @@ def _rollout(state: State, role: str) -> Canary | None:
     if id is None:
         return None
     rollout = state.rollouts.of(id)
-    last = rollout.said
+    last = rollout.last_verdict
     asks = last is not None and (last.verdict == Decision.PROMOTE or last.next_share is not None)
     return Canary(rollout.adapter, rollout.weight_percent, rollout.phase, state.look(id), asks)
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from uuid import UUID
 
 from ...domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
-    AdapterVerified,
     CycleOpened,
-    GateJudged,
+    HeldOutJudged,
     RatingThresholdBreached,
     RolloutStarted,
     TrainingCompleted,
@@ -22,7 +22,7 @@ from .tree import Lookup, Node, walk
 UNNAMED = {it.TOPIC for it in (RatingThresholdBreached, CycleOpened, TrainingRequested, TrainingCompleted)}
 """The steps before the adapter has a name."""
 
-NAMED = {it.TOPIC for it in (AdapterRegistered, AdapterVerified, GateJudged, RolloutStarted, AdapterPromoted)}
+NAMED = {it.TOPIC for it in (AdapterRegistered, AdapterEvaluated, HeldOutJudged, RolloutStarted, AdapterPromoted)}
 """Those after; its lineage has such steps of other adapters too."""
 
 

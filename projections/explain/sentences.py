@@ -8,11 +8,11 @@ from typing import Any
 from ...domain.aggregates.base import ACTOR
 from ...domain.durations import say_time
 from ...domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     AlertDelivered,
     AlertDeliveryFailed,
     AlertRaised,
@@ -26,7 +26,7 @@ from ...domain.events import (
     CycleOpened,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     PolicyChanged,
     RatingThresholdBreached,
     RolloutPaused,
@@ -147,12 +147,12 @@ def _describe_making(event: Event) -> str:
             return f"training failed: {event.reason}"
         case AdapterRegistered():
             return f"registered as {event.adapter}, weights {event.weights[:19]}"
-        case AdapterVerified():
+        case AdapterEvaluated():
             return (
                 f"proven on {event.prompts} prompts: it changes the logits by {event.effect:.3g} (rms) and is within "
                 f"{event.error:.3g} of its trainer's; rounding alone makes {event.rounding:.3g}"
             )
-        case GateJudged():
+        case HeldOutJudged():
             return f"gate against {event.parent or 'the base'}: {event.verdict} ({event.reason}): {event.message}"
         case WeightsMissed():
             return f"weights missing while it is {event.serves}: {event.weights[:19]}"

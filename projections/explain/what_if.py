@@ -20,7 +20,7 @@ from ...domain.events import (
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
-    ScheduleTicked,
+    ScheduleKept,
     TaskFailed,
     TaskRated,
     TaskSucceeded,
@@ -92,11 +92,11 @@ class WhatIf:
                 role = self.roles[event.role]
                 role.close(event.role, event.outcome, event.detail, event.total, Context(event.time, IMAGINED))
             case TaskRated():
-                yield from self._breaches(position, event, [each["role"] for each in event.lanes])
+                yield from self._breaches(position, event, [each["role"] for each in event.assignments])
                 self._look(position, event)
             case TaskSucceeded() | TaskFailed():
                 self._look(position, event)
-            case ScheduleTicked():
+            case ScheduleKept():
                 yield from self._breaches(position, event, ROLES)
                 self._look(position, event)
             case CanaryAssessed():
@@ -156,11 +156,11 @@ class WhatIf:
         is_as_recorded = rollout.id in self._as_recorded
         if isinstance(event, CanaryAssessed):  # a look that the record made, wherever it came from
             return is_as_recorded and event.originator_id.hex == rollout.id
-        if not is_as_recorded or isinstance(event, ScheduleTicked):
+        if not is_as_recorded or isinstance(event, ScheduleKept):
             return True
         assert isinstance(event, TaskRated | TaskSucceeded | TaskFailed)
         is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
-        is_of_rollout = any(each["rollout"] == rollout.id for each in event.lanes)
+        is_of_rollout = any(each["rollout"] == rollout.id for each in event.assignments)
         return is_of_rollout and (is_critical or rollout.rule == Rule.SEQUENTIAL)
 
     def _end(self, position: int, event: AdapterPromoted | AdapterRolledBack) -> Iterator[Moment]:

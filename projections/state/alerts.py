@@ -146,13 +146,13 @@ class Alerts:
 
     @classmethod
     def load(cls, saved: SavedParts) -> Alerts:
-        """Those that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         alerts, known = cls(), saved.one("alerts", _Saved)
         alerts._raised, alerts._expected, alerts._low = known.raised, known.expected, known.low
         return alerts
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {"alerts": encode(_Saved(self._raised, self._expected, self._low))}
 
     def __iter__(self) -> Iterator[Alert]:

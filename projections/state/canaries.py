@@ -117,14 +117,14 @@ class Health:
 
     @classmethod
     def load(cls, saved: SavedParts) -> Health:
-        """The one that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         health = cls()
         health._canaries = saved.shards("health", CanaryHealth)
         health._over, health._arms = saved.shards("session", KEYS), saved.shards("outcome", OUTCOMES)
         return health
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {**self._canaries.dump("health"), **self._arms.dump("outcome"), **self._over.dump("session")}
 
     def apply(self, position: int, event: Event) -> None:
@@ -135,10 +135,10 @@ class Health:
             case CanaryWeightSet() | RolloutResumed():
                 self._change(event)
             case TaskSucceeded() | TaskFailed():
-                for assignment in event.lanes:
+                for assignment in event.assignments:
                     self._end(position, event, assignment)
             case TaskRated():
-                for assignment in event.lanes:
+                for assignment in event.assignments:
                     self._rate(event, assignment)
             case AdapterPromoted() | AdapterRolledBack():
                 self._drop(event.originator_id.hex)

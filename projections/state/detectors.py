@@ -10,7 +10,7 @@ from ...domain.evidence.clusters import RatingClusters
 from ...domain.evidence.detector import Detector
 from ...domain.evidence.terms import TriggerTerms, trigger_terms
 from ...domain.rules.imported import IMPORTED, is_imported
-from ...domain.rules.roles import lanes_counted
+from ...domain.rules.roles import assignments_counted
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm, Decision, Rule
@@ -55,20 +55,20 @@ class Triggers:
 
     @classmethod
     def load(cls, saved: SavedParts) -> Triggers:
-        """Those that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         triggers = cls()
         triggers._versions, triggers._over = saved.shards("trigger", TriggerState), saved.shards("burst", KEYS)
         return triggers
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {**self._versions.dump("trigger"), **self._over.dump("burst")}
 
     def apply(self, event: Event, policy: Policy) -> None:
         """Take in one event, under the settings in force at its position."""
         match event:
             case TaskRated():
-                for assignment in lanes_counted(event):
+                for assignment in assignments_counted(event):
                     is_counted = assignment["arm"] != Arm.PINNED or is_imported(assignment)
                     if is_counted and (terms := self._terms_of(assignment["role"], policy)) is not None:
                         self._rate(event, assignment, terms)

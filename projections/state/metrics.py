@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import field
 
 from ...domain.events import Assignment, CorrectionWithdrawn, Event, TaskCorrected, TaskFailed, TaskRated, TaskSucceeded
-from ...domain.rules.roles import lanes_counted
+from ...domain.rules.roles import assignments_counted
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
 
@@ -43,28 +43,28 @@ class Metrics:
 
     @classmethod
     def load(cls, saved: SavedParts) -> Metrics:
-        """Those that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         metrics = cls()
         metrics._counts = saved.one("metrics", ByArm)
         return metrics
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {"metrics": encode(self._counts)}
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
         match event:
             case TaskSucceeded() | TaskFailed():
-                for assignment in event.lanes:
+                for assignment in event.assignments:
                     self._end(event, self._of(assignment))
             case TaskRated():
-                for assignment in lanes_counted(event):
+                for assignment in assignments_counted(event):
                     self._of(assignment).ratings += 1
             case TaskCorrected():
-                self._of(event.lanes[0]).corrections += 1
+                self._of(event.assignments[0]).corrections += 1
             case CorrectionWithdrawn():
-                self._of(event.lanes[0]).corrections -= 1
+                self._of(event.assignments[0]).corrections -= 1
 
     def _end(self, event: TaskSucceeded | TaskFailed, counts: RunCounts) -> None:
         counts.runs += 1

@@ -9,7 +9,7 @@ from msgspec import field
 from ...domain.events import AdapterPromoted, Assignment, Event, TaskFailed, TaskRated, TaskSucceeded
 from ...domain.rules.breach import Window
 from ...domain.rules.imported import IMPORTED, is_imported
-from ...domain.rules.roles import lanes_counted
+from ...domain.rules.roles import assignments_counted
 from ...domain.vocabulary import Arm
 from .rings import RingBuffer
 from .shards import SavedParts, StateShards, StateValue, encode
@@ -90,24 +90,24 @@ class Ratings:
 
     @classmethod
     def load(cls, saved: SavedParts) -> Ratings:
-        """Those that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         ratings = cls()
         ratings._sums, ratings._windows = saved.one("ratings", ByVersion), saved.shards("window", RATINGS)
         return ratings
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {"ratings": encode(self._sums), **self._windows.dump("window")}
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
         match event:
             case TaskRated():
-                for assignment in event.lanes:
+                for assignment in event.assignments:
                     if assignment["arm"] != Arm.PINNED or is_imported(assignment):
                         self._rate(position, event, assignment)
             case TaskSucceeded() | TaskFailed():
-                for assignment in lanes_counted(event):
+                for assignment in assignments_counted(event):
                     if assignment["arm"] != Arm.PINNED:
                         self._of(assignment["role"], assignment["adapter"]).implicit.add(event.implicit_stars)
             case AdapterPromoted():
@@ -128,7 +128,7 @@ class Ratings:
             unattributed.remove(before)
             sums.unattributed -= 1
         rating = Rating(run, position, event.stars, event.actor)
-        if assignment in lanes_counted(event):
+        if assignment in assignments_counted(event):
             sums.add(event.stars)
             counted.append(rating)
         elif event.fault is None:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from ...domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     RolloutStarted,
     TrainingCompleted,
     TrainingDeclined,
@@ -115,7 +115,7 @@ class Registry:
     """Fold of trainings and adapters, in the order they came."""
 
     HANDLES = (
-        TrainingEvent, AdapterRegistered, AdapterVerified, GateJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
+        TrainingEvent, AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
         AdapterRolledBack, WeightsMissed, WeightsFound,
     )  # fmt: skip
 
@@ -125,14 +125,14 @@ class Registry:
 
     @classmethod
     def load(cls, saved: SavedParts) -> Registry:
-        """The one that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         registry, known = cls(), saved.one("registry", _Saved)
         registry._trainings = {training.id: training for training in known.trainings}
         registry._adapters = {adapter.name: adapter for adapter in known.adapters}
         return registry
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {"registry": encode(_Saved(list(self._trainings.values()), list(self._adapters.values())))}
 
     @property
@@ -155,8 +155,8 @@ class Registry:
             case AdapterRegistered():
                 self._register(position, event)
             case (
-                AdapterVerified()
-                | GateJudged()
+                AdapterEvaluated()
+                | HeldOutJudged()
                 | AdapterRejected()
                 | RolloutStarted()
                 | AdapterPromoted()
@@ -164,7 +164,7 @@ class Registry:
             ):
                 adapter = self._adapters[event.adapter]
                 self._move(event, adapter)
-                if isinstance(event, GateJudged):
+                if isinstance(event, HeldOutJudged):
                     adapter.gate = Judgement(event.verdict, event.reason, event.message, position)
                 elif isinstance(event, AdapterRejected):
                     adapter.reason = event.reason

@@ -57,7 +57,7 @@ class Rollout(StateValue):
     verdict: str | None = None
     """Of the last recorded look at its canary, as are ``reason`` and ``message``; None before the first."""
     reason: str = ""
-    said: ShortVerdict | None = None
+    last_verdict: ShortVerdict | None = None
     """The last recorded look since it began or was resumed."""
     message: str = ""
     """Of a decided rollout, why it was decided so."""
@@ -131,7 +131,7 @@ class Rollouts:
 
     @classmethod
     def load(cls, saved: SavedParts, time: datetime | None) -> Rollouts:
-        """Those that ``parts`` gave, as of the time of the last event."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         rollouts, known = cls(), saved.one("rollouts", _Saved)
         rollouts.time, rollouts._roles = time, known.roles
         rollouts._rollouts = {rollout.id: rollout for rollout in known.rollouts}
@@ -139,7 +139,7 @@ class Rollouts:
         rollouts._find_undecided()
         return rollouts
 
-    def parts(self) -> dict[str, bytes]:
+    def dump(self) -> dict[str, bytes]:
         """What is saved of the fold, but for the time."""
         saved = _Saved(self._roles, list(self._rollouts.values()))
         return {"rollouts": encode(saved), **self._drawn.dump("drawn")}
@@ -202,7 +202,7 @@ class Rollouts:
         """Keep the arm that a session was drawn for: a later change of the share does not move the session."""
         if event.session is None:
             return
-        for assignment in event.lanes if self.undecided else ():
+        for assignment in event.assignments if self.undecided else ():
             rollout = self.undecided.get(assignment["rollout"] or "")
             if rollout is not None and rollout.unit == Unit.SESSION:
                 self.sessions(rollout.id).assign(event.session, assignment["arm"])
@@ -219,9 +219,9 @@ class Rollouts:
                 rollout.weight_percent, rollout.at_share_s = event.weight_percent, 0.0
             case CanaryAssessed():
                 rollout.verdict, rollout.reason, rollout.message = event.verdict, event.reason, event.message
-                rollout.said, rollout.assessed = in_short(event), event.time.isoformat()
+                rollout.last_verdict, rollout.assessed = in_short(event), event.time.isoformat()
             case RolloutResumed():
-                rollout.waited_s, rollout.said = 0.0, None
+                rollout.waited_s, rollout.last_verdict = 0.0, None
             case AdapterPromoted():
                 rollout.message, rollout.was_live = event.reason, True
                 role.stable = event.adapter

@@ -33,9 +33,11 @@ from .registry import Registry
 from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 
-VERSION = f"11/{SCHEMA}"
-"""Of the folds, raised when one changes its meaning or its form, and of the facts: a newer program's may be in a state that
-this one could load, and would then never meet. States of another version are folded again from the log."""
+VERSION = f"12/{SCHEMA}"
+"""The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
+
+A state of a newer program may depend on events that this program does not know. So a state of another version is not
+loaded, but folded again from the log."""
 
 HEAD = "head"
 """The part of a saved state that says of which position it is, and of which version."""
@@ -96,7 +98,7 @@ class State:
 
     def note_means(self, position: int, event: TaskRated) -> None:
         """Note which windows' means are low after the rating."""
-        for assignment in event.lanes:
+        for assignment in event.assignments:
             role = assignment["role"]
             live = self.rollouts.live(role)
             stars = [stars for _, stars in self._ratings(role, live).ratings]
@@ -204,7 +206,7 @@ class State:
         )
         parts = {HEAD: encode(head), "settings": encode(self.settings)}
         for fold in folds:
-            parts |= fold.parts()
+            parts |= fold.dump()
         return parts
 
     @classmethod

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ...domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
@@ -24,8 +24,8 @@ from ...domain.vocabulary import AdapterStatus, RolloutCause, RolloutPhase, Trai
 
 _ADAPTERS: dict[type[Event], AdapterStatus] = {
     AdapterRegistered: AdapterStatus.REGISTERED,
-    AdapterVerified: AdapterStatus.PROVEN,
-    GateJudged: AdapterStatus.JUDGED,
+    AdapterEvaluated: AdapterStatus.PROVEN,
+    HeldOutJudged: AdapterStatus.JUDGED,
     AdapterRejected: AdapterStatus.REJECTED,
     RolloutStarted: AdapterStatus.CANARY,
     AdapterPromoted: AdapterStatus.LIVE,

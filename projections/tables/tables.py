@@ -22,7 +22,7 @@ from ...domain.events import (
     CorrectionWithdrawn,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     RolloutEvent,
     RolloutPaused,
     RolloutResumed,
@@ -201,7 +201,7 @@ def _row_of_end(position: int, event: TaskSucceeded | TaskFailed, key: str, time
         "id": key,
         "status": "succeeded" if reason is None else "failed",
         "ended_position": position,
-        "roles": ", ".join(assignment["role"] for assignment in event.lanes),
+        "roles": ", ".join(assignment["role"] for assignment in event.assignments),
         "fault": fault,
         "reason": reason,
         "steps": event.steps,
@@ -282,7 +282,7 @@ def _rows_of_adapter(position: int, event: AdapterEvent, key: str, time: str) ->
                 "parent": event.parent,
                 "training": event.training,
             }
-        case GateJudged():
+        case HeldOutJudged():
             return [("adapters", row), ("gates", _gate_row(position, event, time))]
         case AdapterRejected():
             row["reason"] = event.reason
@@ -295,7 +295,7 @@ def _status_row(event: AdapterEvent | RolloutEvent) -> dict[str, Any]:
     return {"name": event.adapter} if status is None else {"name": event.adapter, "status": status}
 
 
-def _gate_row(position: int, event: GateJudged, time: str) -> dict[str, Any]:
+def _gate_row(position: int, event: HeldOutJudged, time: str) -> dict[str, Any]:
     told = ("adapter", "parent", "verdict", "reason", "message")
     row = {"position": position, "time": time, **{name: getattr(event, name) for name in told}}
     for side in ("failed", "worked"):

@@ -11,6 +11,7 @@ from places import ROOT, TESTS
 
 from grokputer.domain import vocabulary
 from grokputer.domain.aggregates.run import CORRECTION_SOURCES, SOURCES
+from grokputer.domain.events import EVENTS
 from grokputer.domain.vocabulary import Arm, Backend, CycleOutcome, Decision, FailureReason, RatingSource
 
 ENUMS = [
@@ -55,6 +56,10 @@ def test_what_earlier_programs_stored_is_in_the_vocabulary() -> None:
     assert {topic for topic, _ in found} == fields.keys()
     for topic, word in found:
         assert word in list(fields[topic][1])
+
+
+def test_a_class_of_events_has_the_name_of_its_topic() -> None:
+    assert {topic: kind.__name__ for topic, kind in EVENTS.items()} == {topic: topic for topic in EVENTS}
 
 
 def test_sources_are_those_that_logs_have() -> None:

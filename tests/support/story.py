@@ -114,13 +114,13 @@ class Story:
         """A run of one step on the arm its session falls on."""
         id = id or derive_id("story", len(self.runs))
         self.runs.append(id)
-        lane = route(process_new_events(self.ledger).traffic("action"), id.hex, session)
+        chosen = route(process_new_events(self.ledger).traffic("action"), id.hex, session)
         context = self.ledger.context("ada")
         prompt, answer = self.ledger.put(PROMPT), self.ledger.put("CLICKbutton:Ok[1]")
 
         def play(run: TaskRun) -> None:
             run.start(
-                context, role="action", arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
+                context, role="action", arm=chosen.arm, adapter=chosen.adapter, rollout=chosen.rollout, environment="miniwob",
                 capabilities=OFFERED["miniwob"], task=task, seed=len(self.runs), base="embedded@sha256:00", session=session,
                 policy={"run.max_steps": 12},
             )  # fmt: skip

@@ -108,11 +108,11 @@ class World:
         context, id = self.ledger.context("ada"), derive_id("run", len(self.runs))
         state = load_state(self.ledger)
         session = f"session {len(self.runs) // 3}" if len(self.runs) % 4 else None
-        lane = route(state.traffic(role), id.hex, session)
+        chosen = route(state.traffic(role), id.hex, session)
 
         def play(run: TaskRun) -> None:
             run.start(
-                context, role=role, arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
+                context, role=role, arm=chosen.arm, adapter=chosen.adapter, rollout=chosen.rollout, environment="miniwob",
                 capabilities=OFFERED["miniwob"], task="click-link", seed=1, base="embedded", session=session,
                 others=self.recovery(role, id.hex, session),
                 policy={
@@ -122,8 +122,8 @@ class World:
             )  # fmt: skip
             for made_by in ("action", "recovery")[: len(self.runs) % 3] if role == "action" else ():
                 run.take_step(context, role=made_by, **STEP)
-            if reason in ("wrong", "timeout", "error", lane.arm):
-                run.fail("wrong" if reason == lane.arm else reason, "", 120, -1.0, state.policy, context)
+            if reason in ("wrong", "timeout", "error", chosen.arm):
+                run.fail("wrong" if reason == chosen.arm else reason, "", 120, -1.0, state.policy, context)
             else:
                 run.succeed(80, 1.0, state.policy, context)
 
@@ -131,8 +131,13 @@ class World:
         self.runs.append(id)
 
     def recovery(self, role: str, run: str, session: str | None) -> list[Assignment]:
-        lane = route(load_state(self.ledger).traffic("recovery"), run, session)
-        found: Assignment = {"role": "recovery", "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
+        chosen = route(load_state(self.ledger).traffic("recovery"), run, session)
+        found: Assignment = {
+            "role": "recovery",
+            "arm": chosen.arm,
+            "adapter": chosen.adapter,
+            "rollout": chosen.rollout,
+        }
         return [found] if role == "action" else []
 
     def rate(self, which: int, stars: int) -> None:

@@ -12,15 +12,15 @@ from grokputer.domain.aggregates.adapter import Adapter
 from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     CanaryAssessed,
     CanaryWeightSet,
     DatasetBuilt,
-    GateJudged,
+    HeldOutJudged,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
@@ -134,7 +134,7 @@ def test_an_adapter_is_registered_once() -> None:
 
 
 def test_an_adapter_that_is_applied_is_proven_with_its_numbers() -> None:
-    given(Adapter, register).when(proven(True, True)).then((AdapterVerified, {"adapter": "lora-v1", **NUMBERS}))
+    given(Adapter, register).when(proven(True, True)).then((AdapterEvaluated, {"adapter": "lora-v1", **NUMBERS}))
 
 
 @pytest.mark.parametrize(("differs", "matches", "word"), [(False, True, "nothing"), (True, False, "trainer")])
@@ -155,7 +155,7 @@ def test_a_proven_adapter_is_judged_on_what_was_held_out_once(judgement: Verdict
         "up_to": 99,
         "measured": "sha256:aa",
     }
-    given(Adapter, register, proven(True, True)).when(judge(judgement)).then((GateJudged, said))
+    given(Adapter, register, proven(True, True)).when(judge(judgement)).then((HeldOutJudged, said))
     given(Adapter, register, proven(True, True), judge(judgement)).when(judge(PASSED)).then_nothing()
 
 
