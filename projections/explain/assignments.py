@@ -48,7 +48,7 @@ def trace_run(log: Lookup, run: UUID) -> Node:
 
     The roles are its own and each other that may make a step in it.
     """
-    started = next(it for it in log.history(run) if isinstance(it.event, TaskStarted))
+    started = next(placed for placed in log.history(run) if isinstance(placed.event, TaskStarted))
     assert isinstance(started.event, TaskStarted)
     event = reveal(started.event, log.get_content)
     before = _Before(log, started.position)
@@ -72,7 +72,9 @@ def _import(log: Lookup, started: Placed) -> Node:
     version = (own["adapter"] or "").removeprefix(IMPORTED).removeprefix(":")
     named = f" with its adapter {version}" if version else ""
     text = f"role {event.role}: another program made it{named}; no adapter of this log answered, and no draw was made"
-    sessions = [node_of(log, it) for it in log.history(event.originator_id) if isinstance(it.event, SessionImported)]
+    sessions = [
+        node_of(log, placed) for placed in log.history(event.originator_id) if isinstance(placed.event, SessionImported)
+    ]
     return Node("Import", started.position, text, {**own}, children=sessions)
 
 
@@ -85,12 +87,12 @@ class _Before:
     def __init__(self, log: Lookup, position: int) -> None:
         self.rollouts = Rollouts()
         self.live_since: dict[tuple[str, str | None], Placed] = {}
-        for it in log.read(1, position - 1, ROLLOUT_TOPICS):
-            role = getattr(it.event, "role", "")
+        for placed in log.read(1, position - 1, ROLLOUT_TOPICS):
+            role = getattr(placed.event, "role", "")
             stable = self.rollouts.traffic(role).stable
-            self.rollouts.apply(it.position, it.event)
+            self.rollouts.apply(placed.position, placed.event)
             if (live := self.rollouts.traffic(role).stable) != stable:
-                self.live_since[role, live] = it
+                self.live_since[role, live] = placed
 
 
 def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Before) -> Node:
@@ -128,15 +130,15 @@ def _draw(log: Lookup, started: Placed, assignment: Assignment, before: _Before)
     """The draw's figures, and the events that made the traffic: the rollout's start and the share in force."""
     event, rollout = started.event, assignment["rollout"] or ""
     assert isinstance(event, TaskStarted)
-    history = [it for it in log.history(UUID(rollout)) if it.position < started.position]
+    history = [placed for placed in log.history(UUID(rollout)) if placed.position < started.position]
     began = history[0].event
     assert isinstance(began, RolloutStarted)
-    shares = [it for it in history if isinstance(it.event, (RolloutStarted, CanaryWeightSet))]
+    shares = [placed for placed in history if isinstance(placed.event, (RolloutStarted, CanaryWeightSet))]
     name = (
         "canary_weight_percent" if assignment["role"] == event.role else f"{assignment['role']}.canary_weight_percent"
     )
     share = event.policy.get(name, before.rollouts.of(rollout).weight_percent)
-    in_force = [it for it in shares if getattr(it.event, "weight_percent", None) == share][-1:]
+    in_force = [placed for placed in shares if getattr(placed.event, "weight_percent", None) == share][-1:]
     by_session = began.unit == Unit.SESSION and event.session is not None
     seed = (event.session or "") if by_session else event.originator_id.hex
     fraction = draw(rollout, seed)
@@ -152,19 +154,19 @@ def _draw(log: Lookup, started: Placed, assignment: Assignment, before: _Before)
         "follows": first,
         "is_drawn_so": first is not None or arm_of(fraction, share) == assignment["arm"],
     }
-    return drawn, [node_of(log, it) for it in dict.fromkeys((shares[0], *in_force))]
+    return drawn, [node_of(log, placed) for placed in dict.fromkeys((shares[0], *in_force))]
 
 
 def _first_of_session(log: Lookup, started: Placed, role: str, rollout: str) -> int | None:
     """Where the session's first run under the rollout stands, whose arm the others keep; None for that run itself."""
     assert isinstance(started.event, TaskStarted)
     [begin, *_] = log.history(UUID(rollout))
-    for it in log.read(begin.position, started.position - 1, (TaskStarted.TOPIC,)):
-        event = it.event
+    for placed in log.read(begin.position, started.position - 1, (TaskStarted.TOPIC,)):
+        event = placed.event
         if not isinstance(event, TaskStarted) or event.session != started.event.session:
             continue
         if any((each["role"], each["rollout"]) == (role, rollout) for each in event.assignments):
-            return it.position
+            return placed.position
     return None
 
 

@@ -20,7 +20,7 @@ def escape_text(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(_escape(it) if category(it) in ESCAPED else it for it in text)
+    return "".join(_escape(character) if category(character) in ESCAPED else character for character in text)
 
 
 def escape_html(text: str) -> str:

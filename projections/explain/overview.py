@@ -201,7 +201,7 @@ def _in_flight(state: State, role: str) -> tuple[Training | None, Adapter | None
     cycle, registry = state.rollouts.cycle(role), state.registry
     if cycle is None:
         return None, None
-    known = next((it for it in registry.trainings.values() if it.cycle == cycle.opened_by), None)
+    known = next((known for known in registry.trainings.values() if known.cycle == cycle.opened_by), None)
     if known is None:
         return None, None
     training = Training(known.status, known.position, known.step, known.steps)

@@ -86,8 +86,8 @@ def describe(event: Event) -> str:
             why = f"{_decider(event)}: {event.reason}" if event.reason else ""
             return f"share set from {event.old_percent} to {event.weight_percent} %{why}"
         case CanaryAssessed():
-            said = f"assessed: {event.verdict} ({event.reason}): {event.message}"
-            return said if event.numbers.get("rule") == Rule.SEQUENTIAL else f"{said}; {_arms(event.numbers)}"
+            sentence = f"assessed: {event.verdict} ({event.reason}): {event.message}"
+            return sentence if event.numbers.get("rule") == Rule.SEQUENTIAL else f"{sentence}; {_arms(event.numbers)}"
         case RolloutPaused():
             return f"rollout paused{_decider(event)}: {event.reason}"
         case RolloutResumed():
@@ -101,11 +101,11 @@ def describe(event: Event) -> str:
         case AdapterRolledBack():
             return f"rolled back{_decider(event)}, to {event.stable or 'the base'}: {event.reason}"
         case PolicyChanged(is_unset=True):
-            said = f"{event.key} unset by {event.actor}, from {say_value(event.old)} back to {say_value(event.new)}"
-            return f"{said}: {event.reason or 'no reason given'}"
+            sentence = f"{event.key} unset by {event.actor}, from {say_value(event.old)} back to {say_value(event.new)}"
+            return f"{sentence}: {event.reason or 'no reason given'}"
         case PolicyChanged():
-            said = f"{event.key} set from {say_value(event.old)} to {say_value(event.new)} by {event.actor}"
-            return f"{said}: {event.reason or 'no reason given'}"
+            sentence = f"{event.key} set from {say_value(event.old)} to {say_value(event.new)} by {event.actor}"
+            return f"{sentence}: {event.reason or 'no reason given'}"
         case AlertRaised():
             return f"alert ({event.severity}), {event.kind}: {event.message}"
         case AlertResolved():
@@ -175,8 +175,12 @@ def describe_session(event: SessionImported) -> str:
     times = f"from {event.started or 'an unknown time'} to {event.ended or 'an unknown time'}"
     if event.started is None and event.ended is None:
         times = "its times are not known"
-    said = {True: "it says that it succeeded", False: "it says that it failed", None: "it does not say how it ended"}
-    return f"{times}; {said[event.success]}"
+    sentence = {
+        True: "it says that it succeeded",
+        False: "it says that it failed",
+        None: "it does not say how it ended",
+    }
+    return f"{times}; {sentence[event.success]}"
 
 
 def describe_left_out(event: TrainingCompleted) -> str:

@@ -42,16 +42,16 @@ def trace_setting(log: Lookup, key: str) -> Changes:
     presets: dict[str, Any] = {}
     nodes: list[Node] = []
     newest: dict[str, Node] = {}
-    for it in log.read(1, None, (PolicyChanged.TOPIC,)):
-        event = it.event
+    for placed in log.read(1, None, (PolicyChanged.TOPIC,)):
+        event = placed.event
         if isinstance(event, PolicyChanged) and without_role(event.key) == "training.preset":
             event.bring_up(presets)
         if not isinstance(event, PolicyChanged) or event.key not in names:
             continue
-        node = node_of(log, it)
+        node = node_of(log, placed)
         node.data |= {"until": None, "kept": _kept(event.key, changed)}
         if event.key in newest:
-            newest[event.key].data["until"] = it.position
+            newest[event.key].data["until"] = placed.position
         event.bring_up(changed)
         newest[event.key] = node
         nodes.append(node)

@@ -84,12 +84,12 @@ class Node:
         }
 
 
-def node_of(log: Lookup, it: Placed) -> Node:
+def node_of(log: Lookup, placed: Placed) -> Node:
     """The event as a node, in words, with the position of its cause."""
-    event = reveal(it.event, log.get_content)
-    caused_by = find_cause(log, it.event)
+    event = reveal(placed.event, log.get_content)
+    caused_by = find_cause(log, placed.event)
     time = event.time.isoformat()
-    return Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, time, caused_by)
+    return Node(event.TOPIC, placed.position, describe(event), own_fields(event), event.actor, time, caused_by)
 
 
 def find_cause(log: Lookup, event: Event) -> int | None:

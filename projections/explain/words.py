@@ -26,17 +26,17 @@ def say_words(value: T, content: Content, erased: str | None = ERASED) -> T:
 
     ``erased`` stands in place of words that are not there; with None their key stays, which may be the hash of something else.
     """
-    found: Any = value
+    revealed: Any = value
     if isinstance(value, str):
         if KEY.fullmatch(value):
-            found = content(value) or erased or value
+            revealed = content(value) or erased or value
         elif CONTENT in value:
-            found = KEY.sub(lambda key: _one_line(content(key[0]) or erased or key[0]), value)
+            revealed = KEY.sub(lambda key: _one_line(content(key[0]) or erased or key[0]), value)
     elif isinstance(value, dict):
-        found = {key: say_words(inner, content, erased) for key, inner in value.items()}
+        revealed = {key: say_words(inner, content, erased) for key, inner in value.items()}
     elif isinstance(value, tuple | list):
-        found = type(value)(say_words(inner, content, erased) for inner in value)
-    return cast("T", found)
+        revealed = type(value)(say_words(inner, content, erased) for inner in value)
+    return cast("T", revealed)
 
 
 def reveal(event: E, content: Content) -> E:

@@ -1,6 +1,6 @@
-"""Counts of runs by role, adapter and arm: how many, how many succeeded, how long they took.
+"""Counts of runs by role, adapter and arm: runs, successes, steps, durations.
 
-A run is counted for each role that made a step in it.
+A run counts for each role that made a step in it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .shards import SavedParts, StateValue, encode
 
 
 class RunCounts(StateValue):
-    """What is counted of the runs of one role, adapter and arm."""
+    """The counts of one role, adapter and arm."""
 
     runs: int = 0
     succeeded: int = 0
@@ -26,7 +26,7 @@ class RunCounts(StateValue):
     ratings: int = 0
     corrections: int = 0
     failures: dict[str, int] = field(default_factory=dict)
-    """How many runs failed, by reason."""
+    """The number of failed runs, by reason."""
 
 
 ByArm = dict[str, dict[str, dict[str, RunCounts]]]
@@ -34,7 +34,7 @@ ByArm = dict[str, dict[str, dict[str, RunCounts]]]
 
 
 class Metrics:
-    """Fold of run counts. Everything counted is a whole number, so a replay is equal to the bit."""
+    """Fold of run counts. All counts are whole numbers, so a replay is equal to the bit."""
 
     HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskCorrected, CorrectionWithdrawn)
 

@@ -1,4 +1,4 @@
-"""The registry: every training and every adapter, what it was made from and how far it is."""
+"""The registry: every training and every adapter, with its origin and its status."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Training(StateValue):
     role: str
     status: TrainingStatus
     position: int
-    """Of its request."""
+    """The position of its request."""
     cycle: str | None
     """The reference of the event that opened its cycle."""
     lineage: str
-    """``parent`` where it goes on from the weights of the adapter that was live, else ``base``."""
+    """``parent`` where it continues from the weights of the adapter that was live, else ``base``."""
     examples: int | None = None
     """In its dataset; None before that is built."""
     attempts: int = 0
@@ -64,7 +64,7 @@ class Training(StateValue):
 
 
 class Judgement(StateValue):
-    """What the gate said of an adapter."""
+    """The gate's verdict on an adapter."""
 
     verdict: str
     """A ``vocabulary.Decision``, as it is recorded."""
@@ -86,13 +86,13 @@ class Adapter(StateValue):
     base: str
     base_hash: str
     parent: str | None
-    """The adapter that was live when its training was asked for; None is the base."""
+    """The adapter that was live when its training was requested; None is the base."""
     lineage: str
-    """As of its training."""
+    """The lineage of its training."""
     training: str
     """The id of its training."""
     position: int
-    """Of its registration."""
+    """The position of its registration."""
     registered: str
     gate: Judgement | None = None
     reason: str = ""
@@ -112,7 +112,7 @@ class _Saved(StateValue):
 
 
 class Registry:
-    """Fold of trainings and adapters, in the order they came."""
+    """Fold of trainings and adapters, the oldest first."""
 
     HANDLES = (
         TrainingEvent, AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
@@ -146,7 +146,7 @@ class Registry:
         return self._trainings
 
     def apply(self, position: int, event: Event) -> None:
-        """Follow one event."""
+        """Apply one event."""
         match event:
             case TrainingEvent():
                 self._train(position, event)
@@ -170,7 +170,7 @@ class Registry:
                     adapter.reason = event.reason
 
     def _move(self, event: Event, adapter: Adapter) -> None:
-        """Give the event's adapter its new status, and the other adapter that the event changes."""
+        """Set the new status of the event's adapter, and of another adapter that the event changes."""
         if (another := status_of_another(event, was_live=adapter.status == AdapterStatus.LIVE)) is not None:
             name, status = another
             self._adapters[name].status = status
@@ -214,7 +214,7 @@ class Registry:
                 training.reason = event.reason
 
     def charge(self, completed: TrainingCompleted, prices: Prices) -> None:
-        """Note what the training took, at the prices in force when it was completed."""
+        """Record the cost of the training, at the prices in force when it was completed."""
         training = self._trainings[completed.originator_id.hex]
         training.duration_s, training.peak_memory_bytes = completed.duration_s, completed.peak_memory_bytes
         training.cost = Cost(**prices.cost(completed.duration_s).to_json())

@@ -1,4 +1,4 @@
-"""Which status an event gives to an adapter, a rollout or a training: the one place that says so, for state and tables."""
+"""The status that an event gives to an adapter, a rollout or a training, for the state and the SQL tables."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def adapter_status(event: Event) -> AdapterStatus | None:
 
 
 def status_of_another(event: Event, *, was_live: bool | None = None) -> tuple[str, AdapterStatus] | None:
-    """The other adapter whose status the event changes, and the new one: what was replaced, or is live again.
+    """The other adapter whose status the event changes, and its new status: replaced, or live again.
 
-    ``was_live`` says whether the event's own adapter was live before. A roll back makes another adapter live only then. Who
-    does not know that (None) goes by the recorded cause.
+    ``was_live`` says whether the event's own adapter was live before. Only then does a rollback make another adapter live.
+    Where that is unknown (None), the recorded cause decides.
     """
     match event:
         case AdapterPromoted(replaced=str(replaced)):

@@ -296,8 +296,8 @@ def _status_row(event: AdapterEvent | RolloutEvent) -> dict[str, Any]:
 
 
 def _gate_row(position: int, event: HeldOutJudged, time: str) -> dict[str, Any]:
-    told = ("adapter", "parent", "verdict", "reason", "message")
-    row = {"position": position, "time": time, **{name: getattr(event, name) for name in told}}
+    names = ("adapter", "parent", "verdict", "reason", "message")
+    row = {"position": position, "time": time, **{name: getattr(event, name) for name in names}}
     for side in ("failed", "worked"):
         measured = event.numbers.get(side, {})
         runs, losses = measured.get("runs", {}), measured.get("losses", {})
