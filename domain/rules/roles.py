@@ -19,7 +19,7 @@ from ..page.messages import Page
 T = TypeVar("T")
 
 RECOVERS = {"action": "recovery"}
-"""For each role that another takes over from: the role that does."""
+"""The role that takes over, by the role that it takes over from."""
 
 GOOD_STARS = 4
 """A rating of at least this many stars finds no fault; chosen: the default under which runs are learnt from."""

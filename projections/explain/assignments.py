@@ -1,4 +1,4 @@
-"""Why a run was answered by the adapters it was: the draw, done again, and what was in force when it was made."""
+"""Why a run used its adapters: the draw, computed again, and the traffic in force at the time."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ SHOWN = 60
 
 
 def trace_run(log: Lookup, run: UUID) -> Node:
-    """The run's start; below it why each role's adapter answers, then its corrections.
+    """The run's start. Below it are the reason of each role's adapter, then the corrections.
 
-    The roles are its own and each other that may make a step in it.
+    The roles are the run's own and each other role that may make a step in it.
     """
     started = next(placed for placed in log.history(run) if isinstance(placed.event, TaskStarted))
     assert isinstance(started.event, TaskStarted)
@@ -65,7 +65,7 @@ def trace_run(log: Lookup, run: UUID) -> Node:
 
 
 def _import(log: Lookup, started: Placed) -> Node:
-    """That another program made the run, with what its session says."""
+    """The node of a run that another program made, with its session."""
     assert isinstance(started.event, TaskStarted)
     event = reveal(started.event, log.get_content)
     own = event.assignments[0]
@@ -79,9 +79,9 @@ def _import(log: Lookup, started: Placed) -> Node:
 
 
 class _Before:
-    """The traffic before a position, and what made each adapter that was live in a role so.
+    """The traffic before a position, and the event that made each adapter live in its role.
 
-    A run may have been drawn a moment before it was recorded, so what was live last need not be what it got.
+    A run is drawn a moment before it is recorded, so it may have used an adapter that was no longer live.
     """
 
     def __init__(self, log: Lookup, position: int) -> None:
@@ -96,7 +96,7 @@ class _Before:
 
 
 def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Before) -> Node:
-    """Why the role's steps in the run go where they go."""
+    """Why the assignment's adapter makes the steps of its role in the run."""
     event, role, own = started.event, assignment["role"], f"role {assignment['role']}"
     assert isinstance(event, TaskStarted)
     event = reveal(event, log.get_content)
@@ -127,7 +127,7 @@ def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Befo
 
 
 def _draw(log: Lookup, started: Placed, assignment: Assignment, before: _Before) -> tuple[dict[str, Any], list[Node]]:
-    """The draw's figures, and the events that made the traffic: the rollout's start and the share in force."""
+    """The figures of the draw, and the events behind the traffic: the start of the rollout, and the share in force."""
     event, rollout = started.event, assignment["rollout"] or ""
     assert isinstance(event, TaskStarted)
     history = [placed for placed in log.history(UUID(rollout)) if placed.position < started.position]
@@ -158,7 +158,7 @@ def _draw(log: Lookup, started: Placed, assignment: Assignment, before: _Before)
 
 
 def _first_of_session(log: Lookup, started: Placed, role: str, rollout: str) -> int | None:
-    """Where the session's first run under the rollout stands, whose arm the others keep; None for that run itself."""
+    """The position of the session's first run in the rollout, whose arm later runs keep; None for the first run itself."""
     assert isinstance(started.event, TaskStarted)
     [begin, *_] = log.history(UUID(rollout))
     for placed in log.read(begin.position, started.position - 1, (TaskStarted.TOPIC,)):
@@ -171,7 +171,7 @@ def _first_of_session(log: Lookup, started: Placed, role: str, rollout: str) -> 
 
 
 def _live(log: Lookup, role: str, adapter: str | None, before: _Before) -> list[Node]:
-    """Since when the adapter had been live, and how it came about."""
+    """The event that made the adapter live, after the history of the adapter."""
     since = before.live_since.get((role, adapter))
     steps = [node_of(log, since)] if since is not None else []
     return [trace_path(log, adapter, since.position - 1), *steps] if adapter and since else steps

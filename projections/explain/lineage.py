@@ -1,7 +1,7 @@
-"""Lineage: why an adapter is what it is, as a tree of events from the ratings that fell to the decision and after.
+"""Lineage: the tree of events behind an adapter, from the low ratings to the decision and its consequences.
 
-Every node is an event of the log. What one job, adapter or rollout went through stands side by side under its first event,
-and that one under the event that caused it. The ratings, which a breach names by their positions, are one node above it.
+Every node is an event of the log. The events of one training, adapter or rollout are children of its first event. The first
+event is a child of its cause. One node above the breach sums up the ratings of its window.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from .tree import Lookup, Node, Placed, node_of
 from .words import ERASED, reveal
 
 SOURCES = {"human": "correction"}
-"""How a dataset calls what a correction of this source teaches; the others it calls by the source itself."""
+"""The names that datasets give to sources of corrections, where the two names differ."""
 
 Withdrawals = Mapping[str, Sequence[tuple[int, CorrectionWithdrawn]]]
 """The withdrawals of a run's corrections, each with its position, by the run's hex id."""
 
 
 def trace(log: Lookup, adapter: UUID) -> list[Node]:
-    """The tree's roots for the adapter with this id: the ratings or the person's wish that it began with.
+    """The roots of the adapter's tree: the ratings or the request that began its cycle.
 
-    What it was compared with by hand follows, and by which adapter it was replaced, where it was.
+    After them come comparisons by hand and, where the adapter was replaced, its replacement.
     """
     registered = next(placed.event for placed in log.history(adapter) if isinstance(placed.event, AdapterRegistered))
     training = log.history(UUID(registered.training))
@@ -69,19 +69,19 @@ def trace(log: Lookup, adapter: UUID) -> list[Node]:
 
 
 def _opening(log: Lookup, requested: TrainingRequested) -> Placed | None:
-    """The event that opened the cycle: a breach, or a person's wish."""
+    """The event that opened the cycle: a breach, or a person's request."""
     position = log.position_of(requested.caused_by) if requested.caused_by is not None else None
     return None if position is None else log.at(position)
 
 
 def _closing(log: Lookup, role: str, opening: Placed) -> list[Placed]:
-    """The event that closed the cycle, where it is closed: the first closing after the opening."""
+    """The event that closed the cycle, if any: the first ``CycleClosed`` after the opening."""
     closings = (placed for placed in log.history(role_id(role)) if isinstance(placed.event, CycleClosed))
     return [placed for placed in closings if placed.position > opening.position][:1]
 
 
 def _alert(log: Lookup, event: Event) -> Sequence[Placed]:
-    """The alert that the event led to, and how it was delivered."""
+    """The events of the alert that the event raised."""
     notice = notice_of(event)
     return [] if notice is None else log.history(alert_id(event.reference, notice.kind, notice.role))
 
@@ -108,7 +108,7 @@ def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
 
 
 def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
-    """The ratings in the breach's window, as the fold that the rule looked at has them, with the breach below."""
+    """The ratings in the breach's window, from the fold that the rule judged, with the breach as last child."""
     fold = Ratings()
     rated: dict[int, Placed] = {}
     for placed in log.read(breach.first_position, breach.last_position, (TaskRated.TOPIC,)):
@@ -145,7 +145,7 @@ def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
 
 
 def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
-    """One node per source of the dataset's examples, each naming the runs they came from."""
+    """One node per source of the dataset's examples, with the runs of the examples."""
     manifest = log.get_content(built.manifest)
     if manifest is None:
         return [Node("Source", position, "which runs they came from was erased", {})]
@@ -175,7 +175,7 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
 
 
 def read_manifest(text: str) -> dict[str, Any]:
-    """What a dataset is made of: ``examples`` and, in later ones, ``held_out`` and ``imports``."""
+    """The contents of a dataset: ``examples``, and in newer datasets ``held_out`` and ``imports``."""
     manifest: Any = json.loads(text)
     return (
         manifest if isinstance(manifest, dict) else {"examples": manifest}
@@ -183,14 +183,14 @@ def read_manifest(text: str) -> dict[str, Any]:
 
 
 def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
-    """Add what the training cost, at the prices in force when it was completed."""
+    """Add the cost of the training, at the prices in force when it was completed."""
     cost = Prices.of(_policy_at(log, node.position)).cost(completed.duration_s)
     node.text += f", about {cost}"
     node.data["cost"] = cost.to_json()
 
 
 def _policy_at(log: Lookup, position: int) -> Policy:
-    """The settings that were in force."""
+    """The settings in force at the position."""
     changes = (placed.event for placed in log.read(1, position, (PolicyChanged.TOPIC,)))
     changed: dict[str, Any] = {}
     for event in changes:
@@ -200,7 +200,7 @@ def _policy_at(log: Lookup, position: int) -> Policy:
 
 
 def _measured(log: Lookup, position: int, judged: HeldOutJudged) -> list[Node]:
-    """One node per side of the gate, naming the runs of both arms by their positions."""
+    """One node for the held-out failures and one for the held-out successes, with the runs of both arms."""
     measured = log.get_content(judged.measured)
     if measured is None:
         return [Node("HeldOut", position, "which runs it was judged by was erased", {})]
@@ -228,7 +228,7 @@ def _measured(log: Lookup, position: int, judged: HeldOutJudged) -> list[Node]:
 
 
 def _comparisons(log: Lookup, adapter: str) -> list[Node]:
-    """The comparisons by hand that the adapter was an arm of, each with what came of it."""
+    """The comparisons by hand with the adapter as an arm, each with its conclusion."""
     started = log.read(1, None, (ComparisonStarted.TOPIC,))
     ids = [
         placed.event.originator_id
@@ -249,7 +249,7 @@ def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:
 
 
 def find_withdrawals(log: Lookup) -> Withdrawals:
-    """All withdrawals of the log, with names in words."""
+    """All withdrawals in the log, with names of people in words."""
     withdrawals: dict[str, list[tuple[int, CorrectionWithdrawn]]] = {}
     for placed in log.read(1, None, (CorrectionWithdrawn.TOPIC,)):
         if isinstance(placed.event, CorrectionWithdrawn):
@@ -261,7 +261,7 @@ def find_withdrawals(log: Lookup) -> Withdrawals:
 def withdrawn_after(
     withdrawals: Withdrawals, run: str, source: str, position: int
 ) -> tuple[int, CorrectionWithdrawn] | None:
-    """The first withdrawal, after the position, of what the run's examples of this source came from; None without one."""
+    """The first withdrawal after the position that concerns the run's examples of this source; None without one."""
     for at, event in withdrawals.get(run, ()):
         if at > position and SOURCES.get(event.source, event.source) == source:
             return at, event

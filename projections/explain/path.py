@@ -1,4 +1,4 @@
-"""The way by which an adapter comes to its runs: the steps of its lineage without what hangs from them."""
+"""The path of an adapter: the steps of its lineage from the breach to the promotion, in one list."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .lineage import trace
 from .tree import Lookup, Node, walk
 
 UNNAMED = {kind.TOPIC for kind in (RatingThresholdBreached, CycleOpened, TrainingRequested, TrainingCompleted)}
-"""The steps before the adapter has a name."""
+"""The topics of the steps before the adapter has a name."""
 
 NAMED = {kind.TOPIC for kind in (AdapterRegistered, AdapterEvaluated, HeldOutJudged, RolloutStarted, AdapterPromoted)}
-"""Those after; its lineage has such steps of other adapters too."""
+"""The topics of the steps after that. A lineage has such steps of other adapters too."""
 
 
 def trace_path(log: Lookup, adapter: str, until: int) -> Node:
-    """How the adapter had come about by the position: each step once, in order, under one line."""
+    """The adapter's steps up to the position, once each and in order, under one node."""
     steps = [
         replace(node, children=[])
         for node in walk(trace(log, find_adapter(log, adapter)))
@@ -39,7 +39,7 @@ def trace_path(log: Lookup, adapter: str, until: int) -> Node:
 
 
 def trace_rollout(log: Lookup, rollout: UUID) -> list[Node]:
-    """The way to the rollout with this id, and below its start all that came of it."""
+    """The path to the rollout with this id, and the rollout's start with all its consequences."""
     [started, *_] = log.history(rollout)
     assert isinstance(started.event, RolloutStarted)
     adapter = started.event.adapter

@@ -1,6 +1,6 @@
-"""From an example or a run to every adapter that was trained on it, and from an adapter back to its examples and runs.
+"""Provenance: which adapters were trained on an example or a run, and which examples and runs an adapter was trained on.
 
-An adapter that went on from another's weights was trained on what that one was trained on, too.
+An adapter that continued from another adapter's weights also inherits that adapter's examples.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ class TrainingUse:
     """A training's dataset, and the adapter that it led to."""
 
     position: int
-    """Of its ``DatasetBuilt``."""
+    """The position of its ``DatasetBuilt``."""
     training: str
     role: str
     adapter: str | None
-    """None where the training has not led to one."""
+    """None where the training has no adapter."""
     goes_on_from: str | None
-    """The adapter whose weights the training continued from, None where it began from the base."""
+    """The adapter from whose weights the training continued; None where it began from the base."""
     examples: Sequence[Row] | None
     """None where the manifest was erased."""
     held_out: Sequence[Row]
 
 
 def read_datasets(log: Lookup) -> list[TrainingUse]:
-    """Every dataset of the log, in order."""
+    """Every dataset of the log, the oldest first."""
     topics = (TrainingRequested.TOPIC, DatasetBuilt.TOPIC, AdapterRegistered.TOPIC)
     parents: dict[UUID, str | None] = {}
     built: dict[UUID, tuple[int, DatasetBuilt]] = {}
@@ -66,7 +66,7 @@ def read_datasets(log: Lookup) -> list[TrainingUse]:
 
 
 def find_examples(datasets: Sequence[TrainingUse], wanted: str) -> set[str]:
-    """The hashes of all examples that begin so: any beginning after ``sha256:``, without it four characters or more."""
+    """The hashes of all examples that begin with ``wanted``. Without ``sha256:`` it needs four characters or more."""
     given = wanted.strip().lower()
     bare = given.removeprefix("sha256:")
     prefix = f"sha256:{bare}"
@@ -78,12 +78,12 @@ def find_examples(datasets: Sequence[TrainingUse], wanted: str) -> set[str]:
 
 
 def has_instance(datasets: Sequence[TrainingUse], instance: str) -> bool:
-    """Whether an example, or what was held out, is of this task instance, such as ``miniwob/click-link#7``."""
+    """Whether a training or held-out example is of this task instance, such as ``miniwob/click-link#7``."""
     return any(row.get("instance") == instance for use in datasets for row in (*(use.examples or ()), *use.held_out))
 
 
 def trace_forward(datasets: Sequence[TrainingUse], is_wanted: Callable[[Row], bool]) -> list[Node]:
-    """For each training that used the wanted examples, or held them out, a node; below it the adapters that went on from it."""
+    """A node for each training that used the wanted examples or held them out, with the adapters that inherited from it."""
     nodes = []
     for use in datasets:
         rows = [row for row in use.examples or () if is_wanted(row)]
@@ -111,7 +111,7 @@ def trace_forward(datasets: Sequence[TrainingUse], is_wanted: Callable[[Row], bo
 
 
 def _descend(datasets: Sequence[TrainingUse], adapter: str | None) -> list[Node]:
-    """The adapters that went on from this one's weights, and those that went on from theirs."""
+    """The adapters that continued from this adapter's weights, and from theirs."""
     return [
         Node(
             "Inherited",
@@ -126,7 +126,7 @@ def _descend(datasets: Sequence[TrainingUse], adapter: str | None) -> list[Node]
 
 
 def trace_back(log: Lookup, datasets: Sequence[TrainingUse], adapter: str) -> list[Node]:
-    """One node per source of the adapter's examples, below it each run; last, the adapter that it went on from."""
+    """One node per source of the adapter's examples, with its runs; last, the adapter from which it continued."""
     use = next(use for use in datasets if use.adapter == adapter)
     if use.examples is None:
         nodes = [Node("Erased", use.position, "what it was trained on was erased", {"training": use.training})]
@@ -159,14 +159,14 @@ def _source(log: Lookup, use: TrainingUse, source: str, withdrawals: Withdrawals
 
 
 def _run(log: Lookup, position: int, run: str, rows: Sequence[Row]) -> Node:
-    """The run at the position of its start; of a set from outside, at that of the dataset."""
+    """The node of the run, at its start. Examples from outside stand at the position of the dataset."""
     began = log.position_of(f"{UUID(run)}/1") if run else None
     text = f"run {run[:8]}: {_list_examples(rows)}" if run else f"from outside: {_list_examples(rows)}"
     return Node("Run", began or position, text, {"run": run, "examples": [dict(row) for row in rows]})
 
 
 def _list_examples(rows: Sequence[Row]) -> str:
-    """How many, of what, and which steps of a run: ``2 examples of miniwob/click-link#7, steps 1 and 3``."""
+    """The number of examples, their instance and steps: ``2 examples of miniwob/click-link#7, steps 1 and 3``."""
     instances = list(dict.fromkeys(row.get("instance") or "an instance that was not kept" for row in rows))
     of = instances[0] if len(instances) == 1 else f"{len(instances)} instances"
     text = f"{count(len(rows), 'example')} of {of}"

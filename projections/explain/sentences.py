@@ -1,4 +1,4 @@
-"""Events in words: one line each, with the numbers they carry, for a reader of the log."""
+"""Events in words, one line each, with their numbers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from ...domain.vocabulary import RolloutCause, Rule, Unit
 
 
 def describe(event: Event) -> str:
-    """What happened, in one line; the event's name where there is no more to say."""
+    """The event in one line; its topic where it has no sentence of its own."""
     match event:
         case TaskRated():
             issues = f", {', '.join(event.issues)}" if event.issues else ""
@@ -171,7 +171,7 @@ def _describe_making(event: Event) -> str:
 
 
 def describe_session(event: SessionImported) -> str:
-    """When a session of another program was, and what it says of its outcome."""
+    """The times of an imported session, and its outcome by its own account."""
     times = f"from {event.started or 'an unknown time'} to {event.ended or 'an unknown time'}"
     if event.started is None and event.ended is None:
         times = "its times are not known"
@@ -184,7 +184,7 @@ def describe_session(event: SessionImported) -> str:
 
 
 def describe_left_out(event: TrainingCompleted) -> str:
-    """How many examples were not trained on and why; empty where all were."""
+    """The number of examples left out of the training, with the reasons; empty where none was left out."""
     reasons = ", ".join(f"{number} {reason}" for reason, number in event.reasons.items())
     return (
         f"; {count(event.left_out, 'example')} left out{f' ({reasons})' if reasons else ''}" if event.left_out else ""
@@ -192,7 +192,7 @@ def describe_left_out(event: TrainingCompleted) -> str:
 
 
 def describe_fault(event: TaskRated) -> str:
-    """Whom a low rating is attributed to, where there is anything to tell: one role cannot but answer for its own run."""
+    """The role that a low rating is attributed to; empty for a run of a single role."""
     step = "" if event.step is None else f", step {event.step}"
     if event.fault is None:
         return ", attributed to no role" if event.stars < GOOD_STARS else ""
@@ -200,7 +200,7 @@ def describe_fault(event: TaskRated) -> str:
 
 
 def _proof(numbers: dict[str, Any]) -> str:
-    """The figures of a proof that failed; the gate's stand in its reason."""
+    """The figures of a failed proof. Those of the gate are in its reason."""
     if "effect" not in numbers:
         return ""
     effect, error, rounding = (f"{numbers[name]:.3g}" for name in ("effect", "error", "rounding"))
@@ -213,7 +213,7 @@ def _bars(event: ComparisonStarted) -> str:
 
 
 def say_value(value: Any) -> str:
-    """A setting's value as it is typed; ``unset`` where there is none. The text of a file is a short hash."""
+    """A setting's value as people type it; ``unset`` for None. The text of a file is shown as a short hash."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and KEY.fullmatch(value):
@@ -222,7 +222,7 @@ def say_value(value: Any) -> str:
 
 
 def say_names(adapters: Iterable[str]) -> str:
-    """Which adapters there are."""
+    """The names of the registered adapters, as a clause."""
     names = list(adapters)
     if not names:
         return "none is registered yet"
@@ -239,7 +239,7 @@ def _decider(event: Event) -> str:
 
 
 def _recipe(recipe: dict[str, Any]) -> str:
-    """The figures that say most; the whole recipe stands in the event."""
+    """The most important figures. The event has the whole recipe."""
     figures = (
         ("r", "r"),
         ("alpha", "alpha"),
@@ -272,7 +272,7 @@ def _arms(numbers: dict[str, Any]) -> str:
 
 
 def short_id(id: str) -> str:
-    """As much of an id as a person reads."""
+    """The first eight characters of the id."""
     return id[:8]
 
 

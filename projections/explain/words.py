@@ -1,4 +1,4 @@
-"""Events and messages as people read them: in place of each content key of a name or a short text stand its words."""
+"""Events and messages for people: each content key of a name or a short text is replaced by its words."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ...domain.events.base import CONTENT, KEY
 from ..state.alerts import Alert
 
 ERASED = "(erased)"
-"""Stands where words were erased."""
+"""Shown in place of erased words."""
 
 Content = Callable[[str], str | None]
-"""The text under a content key, None when it was erased."""
+"""A function from a content key to its text; None where the text was erased."""
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
 
 def say_words(value: T, content: Content, erased: str | None = ERASED) -> T:
-    """The value, however deep, with words in place of content keys. Within a sentence they are one printable line.
+    """The value with words in place of content keys, at any depth. Within a sentence the words are one printable line.
 
-    ``erased`` stands in place of words that are not there; with None their key stays, which may be the hash of something else.
+    ``erased`` replaces missing words. With None the key stays, because it may be the hash of something else.
     """
     revealed: Any = value
     if isinstance(value, str):

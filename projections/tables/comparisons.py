@@ -7,7 +7,7 @@ from typing import Any
 from ...domain.events import ComparisonConcluded, ComparisonEvent, ComparisonStarted
 
 FIGURES = {"success": "success", "stars": "stars", "latency_ms": "latency"}
-"""What a figure is called among a conclusion's numbers, and in the columns."""
+"""The name of each figure among the numbers of a conclusion, and its name in the columns."""
 
 COMPARISONS: dict[str, type] = {
     "id": str,
