@@ -20,12 +20,13 @@ from grokputer.domain.errors import GrokputerError, NotPossible
 from grokputer.runners.archive.erasure import Target
 from grokputer.runners.explain.explanation import Explanation, explain
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.sessions.program_runs import UNKNOWN, ProgramRun, ProgramStep
 from grokputer.runners.store.codec import Recorded
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from grokputer.runners.use_cases import corrections, erasures, overview, ratings, rollouts, runs, settings, trainings
 from grokputer.runners.use_cases.lookups import find_run, name_actor
-from grokputer.runners.use_cases.recordings import UNKNOWN, ProgramRun, ProgramStep, RecordedRun, RunRecorder
+from grokputer.runners.use_cases.recordings import RecordedRun, RunRecorder
 from grokputer.runners.wiring.environments import locate_task
 from grokputer.runners.wiring.services import Services
 from grokputer.runners.wiring.task_folders import task_folders

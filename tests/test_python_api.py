@@ -31,6 +31,7 @@ def test_the_page_runs_in_an_empty_folder_in_its_order(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[:2] == ["0", "1000 runs, the last event at 4000"]
     assert "True False True" in lines
+    assert "False True" in lines
     assert len(BLOCKS) >= 8
 
 

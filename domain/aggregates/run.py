@@ -45,10 +45,15 @@ def check_stars(stars: Any) -> int:
     return stars
 
 
-def rate_implicitly(succeeded: bool, duration_ms: int, policy: Policy) -> int:
-    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: operators' requirements."""
+def rate_implicitly(succeeded: bool, duration_ms: int | None, policy: Policy) -> int | None:
+    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: operators' requirements.
+
+    None for a success whose duration is unknown.
+    """
     if not succeeded:
         return 1
+    if duration_ms is None:
+        return None
     if duration_ms < policy.implicit.five_under_s * 1000:
         return 5
     return 4 if duration_ms < policy.implicit.four_under_s * 1000 else 3
@@ -137,8 +142,8 @@ class TaskRun(Aggregate):
             raise NotPossible(f"role {role} cannot make a step in run {self.id.hex}; {' and '.join(allowed)} can")
         self._record(StepTaken, context, step=len(self.steps) + 1, role=role or started.role, **fields)
 
-    def succeed(self, duration_ms: int, reward: float, policy: Policy, context: Context) -> None:
-        """End the run as a success."""
+    def succeed(self, duration_ms: int | None, reward: float, policy: Policy, context: Context) -> None:
+        """End the run as a success. A duration is None where it is unknown."""
         self._require_running()
         self._record(
             TaskSucceeded,
@@ -154,7 +159,7 @@ class TaskRun(Aggregate):
         self,
         reason: str,
         detail: str,
-        duration_ms: int,
+        duration_ms: int | None,
         reward: float,
         policy: Policy,
         context: Context,

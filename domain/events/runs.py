@@ -97,8 +97,9 @@ class TaskStarted(RunEvent):
 @fact("StepTaken")
 class StepTaken(Event):
     AGGREGATE = "TaskRun"
-    VERSION = 3
+    VERSION = 4
     TEXTS = ("prompt", "answer")
+    WORDS = ("actor", "error")
 
     step: int
     """From 1."""
@@ -109,8 +110,10 @@ class StepTaken(Event):
     answer: str
     """Content key of the model's answer."""
     error: str
-    """Why the environment could not carry out the action; empty when it could."""
-    model_ms: int
+    """Why the environment could not carry out the action, which it may quote: a content key since version 4, and before
+    the sentence without what was between quotation marks. Empty when it could."""
+    model_ms: int | None
+    """None where another program made the step and its duration is unknown. Since version 4; before, 0 stood for that."""
     environment_ms: int
     prompt_tokens: int | None
     """None where the model did not report it, or no model was asked. Since version 3; before, 0 stood for that."""
@@ -120,19 +123,24 @@ class StepTaken(Event):
 
 @fact("TaskSucceeded")
 class TaskSucceeded(RunEvent):
+    VERSION = 4
+
     steps: int
-    duration_ms: int
+    duration_ms: int | None
+    """None where another program made the run and its duration is unknown. Since version 4; before, 0 stood for that."""
     reward: float
-    implicit_stars: int
-    """The implicit rating, 3 to 5: a series of its own, never mixed with people's."""
+    implicit_stars: int | None
+    """The implicit rating, 3 to 5: a series of its own, never mixed with people's. None where the duration is unknown."""
 
 
 @fact("TaskFailed")
 class TaskFailed(RunEvent):
+    VERSION = 4
     WORDS = ("actor", "adapter", "detail")
 
     steps: int
-    duration_ms: int
+    duration_ms: int | None
+    """As in ``TaskSucceeded``."""
     reward: float
     implicit_stars: int
     reason: str

@@ -68,7 +68,7 @@ OUTCOMES = list[tuple[str, RunOutcome]]
 
 
 class TimeTaken(StateValue):
-    """The number of ended runs of an arm, and their total time."""
+    """The number of ended runs of an arm with a known duration, and their total time."""
 
     runs: int = 0
     ms: int = 0
@@ -180,8 +180,9 @@ class Health:
         self._arm(rollout, arm).append((event.originator_id.hex, RunOutcome(position, reason, {}, {"": fault})))
         if fault not in (None, assignment["role"]):
             return
-        canary.took[arm].runs += 1
-        canary.took[arm].ms += event.duration_ms
+        if event.duration_ms is not None:
+            canary.took[arm].runs += 1
+            canary.took[arm].ms += event.duration_ms
         if (evidence := self.evidence(rollout)) is not None:
             if reason == FailureReason.ERROR:
                 evidence.fail_critically(arm)

@@ -22,7 +22,10 @@ class RunCounts(StateValue):
     runs: int = 0
     succeeded: int = 0
     steps: int = 0
+    timed: int = 0
+    """How many of the runs have a known duration."""
     duration_ms: int = 0
+    """The sum of the known durations."""
     ratings: int = 0
     corrections: int = 0
     failures: dict[str, int] = field(default_factory=dict)
@@ -69,7 +72,9 @@ class Metrics:
     def _end(self, event: TaskSucceeded | TaskFailed, counts: RunCounts) -> None:
         counts.runs += 1
         counts.steps += event.steps
-        counts.duration_ms += event.duration_ms
+        if event.duration_ms is not None:
+            counts.timed += 1
+            counts.duration_ms += event.duration_ms
         if isinstance(event, TaskSucceeded):
             counts.succeeded += 1
         else:
@@ -98,7 +103,7 @@ class Metrics:
                 "runs": counts.runs,
                 "success": round(counts.succeeded / counts.runs, 4) if counts.runs else None,
                 "mean_steps": round(counts.steps / counts.runs, 2) if counts.runs else None,
-                "mean_ms": round(counts.duration_ms / counts.runs) if counts.runs else None,
+                "mean_ms": round(counts.duration_ms / counts.timed) if counts.timed else None,
                 "ratings": counts.ratings,
                 "corrections": counts.corrections,
                 "failures": counts.failures,

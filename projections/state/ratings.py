@@ -112,7 +112,7 @@ class Ratings:
                         self._rate(position, event, assignment)
             case TaskSucceeded() | TaskFailed():
                 for assignment in assignments_counted(event):
-                    if assignment["arm"] != Arm.PINNED:
+                    if assignment["arm"] != Arm.PINNED and event.implicit_stars is not None:
                         self._of(assignment["role"], assignment["adapter"]).implicit.add(event.implicit_stars)
             case AdapterPromoted():
                 # A window has the ratings of the version that serves all runs. Those of its time as a canary do not count.

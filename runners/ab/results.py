@@ -101,7 +101,7 @@ def _fault(run: TaskRun) -> str:
 def _arm_result(run: TaskRun) -> ArmResult:
     return ArmResult(
         isinstance(run.ended, TaskSucceeded),
-        sum(step.model_ms + step.environment_ms for step in run.steps),
+        sum((step.model_ms or 0) + step.environment_ms for step in run.steps),
         {(rating.source, rating.actor): rating.stars for rating in run.ratings},
     )
 

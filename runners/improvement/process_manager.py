@@ -18,7 +18,7 @@ from ...domain.aggregates.base import ACTOR, Aggregate, Context
 from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.aggregates.rollout import Rollout
 from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import InvalidRecipe, LogError, NotPossible
+from ...domain.errors import InvalidRecipe, NotPossible
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted
 from ...domain.process.commands import (
     CloseCycle,
@@ -41,7 +41,7 @@ from ...domain.settings.settings import Policy, resolve_recipe
 from ...domain.vocabulary import RolloutCause
 from ...projections.state.state import State
 from ..store.codec import Recorded
-from ..store.ledger import RACES, Ledger
+from ..store.ledger import Ledger
 from ..store.log import Log
 from ..store.snapshots import is_due, is_last_kept, save_snapshot
 from ..store.states import load_snapshot
@@ -106,18 +106,17 @@ def _react(ledger: Ledger, recorded: Recorded, state: State) -> bool:
     def also(transaction: Transaction) -> None:
         catch_up(ledger, transaction.connection)
 
-    for attempt in range(RACES):
-        with ledger.turn(attempt):
-            context = ledger.context(ACTOR, recorded.event.reference)
-            targets = [carry_out(ledger, command, state.policy, context) for command in commands]
-            try:
-                ledger.store(*targets, tracking=Tracking(NAME, recorded.position), also=also)
-            except IntegrityError:
-                if ledger.tracked(NAME) >= recorded.position:
-                    return True
-                continue
-            return True
-    raise LogError(f"{ledger.path} is being written by too many processes at once; try again")
+    def react() -> None:
+        context = ledger.context(ACTOR, recorded.event.reference)
+        targets = [carry_out(ledger, command, state.policy, context) for command in commands]
+        try:
+            ledger.store(*targets, tracking=Tracking(NAME, recorded.position), also=also)
+        except IntegrityError:
+            if ledger.tracked(NAME) < recorded.position:
+                raise
+
+    ledger.until_stored(react)
+    return True
 
 
 class Aggregates(Protocol):

@@ -138,15 +138,17 @@ def _words(log: Log, field: str) -> str | None:
     return log.get_content(field) if KEY.fullmatch(field) else field
 
 
-def _time_fields(started: TaskStarted, duration_ms: int) -> dict[str, str]:
-    ended = started.time + timedelta(milliseconds=duration_ms)
-    return {"start_time": started.time.isoformat(), "end_time": ended.isoformat()}
+def _time_fields(started: TaskStarted, duration_ms: int | None) -> dict[str, str]:
+    began = {"start_time": started.time.isoformat()}
+    if duration_ms is None:
+        return began
+    return {**began, "end_time": (started.time + timedelta(milliseconds=duration_ms)).isoformat()}
 
 
 def _build_step(log: Log, step: StepTaken) -> dict[str, Any] | None:
-    prompt, answer = log.get_content(step.prompt), log.get_content(step.answer)
-    if prompt is None or answer is None:
+    prompt, answer, error = log.get_content(step.prompt), log.get_content(step.answer), _words(log, step.error)
+    if prompt is None or answer is None or error is None:
         return None
-    lasted = (step.model_ms + step.environment_ms) / 1000
-    row = {"prompt": json.loads(prompt), "response": answer, "result": step.error, "duration_seconds": lasted}
-    return {key: value for key, value in row.items() if value != ""}
+    lasted = None if step.model_ms is None else (step.model_ms + step.environment_ms) / 1000
+    row = {"prompt": json.loads(prompt), "response": answer, "result": error, "duration_seconds": lasted}
+    return {key: value for key, value in row.items() if value not in ("", None)}

@@ -55,8 +55,8 @@ class Session:
     lora_version: str | None
     began: datetime | None
     ended: datetime | None
-    duration_ms: int
-    """0 where it is unknown."""
+    duration_ms: int | None
+    """None where it is unknown."""
 
     @property
     def id(self) -> UUID:

@@ -138,6 +138,7 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
     """The outcome of the ended run."""
     started, ended = run.started, run.ended
     assert started is not None and ended is not None
+    assert ended.duration_ms is not None and ended.implicit_stars is not None  # this program made the run
     failed = ended if isinstance(ended, TaskFailed) else None
     prompt_tokens, completion_tokens = run.tokens or (None, None)
     return RunOutcome(

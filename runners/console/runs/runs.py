@@ -357,9 +357,10 @@ def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
                 f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
             )
             outcome = "failed" if "reason" in entry else "succeeded"
+            took = "" if entry["duration_ms"] is None else f", {entry['duration_ms'] / 1000:.1f} s"
+            implicit = "" if entry["implicit_stars"] is None else f", implicitly {entry['implicit_stars']} stars"
             print_line(
-                f"{begin}{outcome}{why} after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s, "
-                f"reward {entry['reward']:g}, implicitly {entry['implicit_stars']} stars"
+                f"{begin}{outcome}{why} after {entry['steps']} steps{took}, reward {entry['reward']:g}{implicit}"
             )
         case TaskRated():
             issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""

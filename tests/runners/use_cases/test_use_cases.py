@@ -18,6 +18,7 @@ from grokputer.domain.errors import GrokputerError, Hint, NotFound, NotPossible,
 from grokputer.domain.settings.setting import BadSetting
 from grokputer.runners.archive.erasure import Target
 from grokputer.runners.sessions.imports import read_sessions
+from grokputer.runners.sessions.program_runs import ProgramRun, ProgramStep
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from grokputer.runners.store.tables import are_tables_current
@@ -32,7 +33,7 @@ from grokputer.runners.use_cases import (
     settings,
     trainings,
 )
-from grokputer.runners.use_cases.recordings import ProgramRun, ProgramStep, RunRecorder
+from grokputer.runners.use_cases.recordings import RunRecorder
 from grokputer.runners.wiring.services import Services
 from story import Story
 
