@@ -175,7 +175,9 @@ EVIDENCE = "evidence for a mean under 3.8 stars: 1,003 of 1,000; mean of the lat
         (event(TrainingFailed, reason="loss is not a number"), "training failed", "loss is not a number"),
     ],
 )  # fmt: skip
-def test_what_people_must_hear_of_says_the_numbers_and_who_did_it(fact: Event, kind: str, words: str) -> None:
+def test_an_event_that_people_must_know_gives_a_notice_with_its_numbers_and_its_actor(
+    fact: Event, kind: str, words: str
+) -> None:
     notice = notice_of(fact)
     assert notice is not None
     by = fact.actor if kind in ("rolled back", "rolled forward", "rollout paused") else "grokputer"

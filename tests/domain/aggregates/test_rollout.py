@@ -232,7 +232,7 @@ def test_a_promotion_can_be_taken_back_which_makes_the_one_before_stable_again()
     )
 
 
-def test_what_was_rolled_back_is_not_promoted_after_all() -> None:
+def test_an_adapter_that_was_rolled_back_is_not_promoted_later() -> None:
     given(Rollout, start, roll_back).when(promote).then_refused("lora-v2", "already rolled back")
     given(Rollout).when(promote).then_refused("has not started")
 
@@ -261,7 +261,7 @@ def test_a_look_back_at_what_was_looked_after_before_is_not_recorded() -> None:
     given(Rollout, start, assessed("hold", "few runs", 50)).when(assessed("hold", "bake", 50)).then_nothing()
 
 
-def test_what_is_decided_is_not_looked_at_again_while_it_is_carried_out() -> None:
+def test_a_decided_canary_gets_no_further_verdict_while_the_decision_is_carried_out() -> None:
     given(Rollout, start, assessed("promote", "healthy", 50)).when(assessed("roll back", "worse", 60)).then_nothing()
 
 

@@ -211,7 +211,7 @@ def test_a_good_rating_counts_for_every_role_that_made_a_step_and_no_other() -> 
     assert windows(told(act, succeed, rate(5))[0]) == {"action": [5], "recovery": []}
 
 
-def test_who_thinks_again_moves_the_rating_to_the_other_role() -> None:
+def test_a_second_rating_by_the_same_person_moves_the_blame_to_the_other_role() -> None:
     ratings, *_ = told(act, recover, fail, rate(1), rate(2, step=1), rate(1, step=2))
     assert windows(ratings) == {"action": [], "recovery": [1]}
     assert ratings.unattributed("action", "lora-v2") == 0

@@ -325,7 +325,7 @@ def test_a_ramp_and_a_first_share_that_contradict_each_other_are_refused_in_eith
     given(Settings).when(change("canary.weight_percent", 60)).then((PolicyChanged, {}))
 
 
-def test_what_is_unset_falls_back_to_what_holds_for_all_and_that_to_the_default() -> None:
+def test_an_unset_value_of_a_role_falls_back_to_all_roles_and_then_to_the_default() -> None:
     general, own = change("rating.window", 30), change("ocr.rating.window", 20)
     given(Settings, general, own).when(unset("ocr.rating.window")).then(
         (PolicyChanged, {"key": "ocr.rating.window", "old": 20, "new": 30, "is_unset": True, "reason": "because"})

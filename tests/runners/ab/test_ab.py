@@ -169,7 +169,7 @@ def test_people_who_rate_the_runs_later_change_the_report_and_not_what_was_concl
         (("--from-log",), "no comparison yet"),
     ],
 )
-def test_what_cannot_be_compared_is_one_clear_line(log: Path, words: tuple[object, ...], said: str) -> None:
+def test_an_impossible_comparison_is_refused_in_one_clear_line(log: Path, words: tuple[object, ...], said: str) -> None:
     given = words if "--tasks" in words or "--from-log" in words else (*words, "--tasks", "click-button")
     assert said in refused("ab", *given, db=log)
 

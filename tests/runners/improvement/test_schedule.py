@@ -189,7 +189,7 @@ def test_replay_makes_decisions_again_from_the_command_line(idle: Idle) -> None:
     assert (found_out.exit_code, "RatingThresholdBreached: mean: now 4" in found_out.stdout) == (1, True)
 
 
-def test_what_was_decided_by_time_is_decided_again_from_the_log(idle: Idle) -> None:
+def test_decisions_by_time_are_made_again_from_the_log(idle: Idle) -> None:
     roll_out(idle, rule="sequential", promote_at=2.0, bake_s=150)
     idle.traffic(60)
     idle.looks(60, 4)
