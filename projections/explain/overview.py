@@ -124,23 +124,25 @@ def _cycle(view: RoleView) -> Wait:
 
 
 def _canary(view: RoleView, canary: Canary) -> Wait:
-    place = f"{canary.adapter} at {canary.weight_percent} %"
+    canary_share = f"{canary.adapter} at {canary.weight_percent} %"
     look, numbers = canary.look, {"adapter": canary.adapter, "weight_percent": canary.weight_percent}
     if canary.phase == RolloutPhase.PAUSED and canary.asks:
-        return Wait(PERSON, f"approval of {place}", numbers, Hint.APPROVE)
+        return Wait(PERSON, f"approval of {canary_share}", numbers, Hint.APPROVE)
     if canary.phase == RolloutPhase.PAUSED:
-        return Wait(PERSON, f"a person, as {place} is paused", numbers, Hint.DECIDE_ROLLOUT)
+        return Wait(PERSON, f"a person, as {canary_share} is paused", numbers, Hint.DECIDE_ROLLOUT)
     runs = look.numbers.get("canary", {}).get("runs", 0)
     match look.reason:
         case "few runs" if look.numbers.get("rule") != Rule.SEQUENTIAL:
             needed = view.policy.canary(view.role).min_runs
             numbers |= {"runs": runs, "needed": needed, "missing": needed - runs}
-            return Wait(RUNS, f"{_more(needed - runs, 'run')} of {place} ({runs} of {needed})", numbers)
+            return Wait(RUNS, f"{_more(needed - runs, 'run')} of {canary_share} ({runs} of {needed})", numbers)
         case "bake" | "pause":
-            return Wait(TIME, f"time, {place}: {look.message}", numbers, None if view.worker else Hint.RUN_WORKER)
+            return Wait(
+                TIME, f"time, {canary_share}: {look.message}", numbers, None if view.worker else Hint.RUN_WORKER
+            )
         case "unrated":
-            return Wait(RATINGS, f"a rating of a run of {place}", numbers | {"runs": runs})
-    return Wait(RUNS, f"more runs of {place}: {look.message}", numbers | {"runs": runs})
+            return Wait(RATINGS, f"a rating of a run of {canary_share}", numbers | {"runs": runs})
+    return Wait(RUNS, f"more runs of {canary_share}: {look.message}", numbers | {"runs": runs})
 
 
 def _ratings(view: RoleView) -> Wait:
