@@ -129,7 +129,7 @@ class Learning:
                     self.plan, self.seed, self.role = label.plan, label.seed, event.role
                     self._labels[event.originator_id] = label
                     self._tasks[event.originator_id] = event.task
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed():  # a plan's tasks are verified, so none ends as an answer
                 self._end(event)
             case TaskRated():
                 if event.originator_id in self._labels:

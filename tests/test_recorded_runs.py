@@ -23,7 +23,9 @@ STEPS = (
     ),
     ProgramStep("And when does it come?", "On Monday.", duration_ms=40, prompt_tokens=9, completion_tokens=3),
 )
-RUN = ProgramRun("support", "order 7", STEPS, adapter=None, stars=2, comment="it came on Friday", rated_by="bob")
+RUN = ProgramRun(
+    "support", "order 7", STEPS, succeeded=True, adapter=None, stars=2, comment="it came on Friday", rated_by="bob"
+)
 UNRATED = replace(RUN, stars=None, comment=None, rated_by=None)
 
 
@@ -122,10 +124,10 @@ def test_a_run_with_an_id_is_recorded_once_in_one_batch_or_several(log: OpenLog)
         ({"session": "\udc00"}, "session is not valid Unicode"),
         ({"adapter": 3}, "adapter is 3; allowed is a text"),
         ({"id": ""}, "id is ''; allowed is a text that is not blank"),
-        ({"succeeded": 1}, "succeeded is 1; allowed is True or False"),
+        ({"succeeded": 1}, "succeeded is 1; allowed is True, False, or None"),
         ({"succeeded": False, "reason": "bored"}, "reason is 'bored'; allowed is wrong, timeout, error, environment"),
-        ({"reason": "wrong"}, "reason is 'wrong'; allowed is none for a run that succeeded"),
-        ({"detail": "too slow"}, "detail is 'too slow'; allowed is none for a run that succeeded"),
+        ({"reason": "wrong"}, "reason is 'wrong'; allowed is none for a run that has not failed"),
+        ({"detail": "too slow"}, "detail is 'too slow'; allowed is none for a run that has not failed"),
         ({"duration_ms": -1}, "duration_ms is -1; allowed is a whole number from 0 to 1000000000000, or None"),
         ({"duration_ms": 1.5}, "duration_ms is 1.5; allowed is a whole number"),
         ({"duration_ms": True}, "duration_ms is True; allowed is a whole number"),
@@ -215,6 +217,19 @@ def test_an_unknown_duration_gives_no_implicit_stars_and_is_in_no_mean(log: Open
     [counts] = document("at", log.position, db=tmp_path / "events.db")["metrics"]
     assert (counts["runs"], counts["mean_ms"]) == (2, 20_000)
     assert [run.duration_ms for run in log.runs()] == [20_000, None]
+
+
+def test_a_run_whose_success_the_program_does_not_say_is_answered_and_its_success_unknown(log: OpenLog) -> None:
+    given = replace(UNRATED, succeeded=None, id="ticket-7")
+    first = log.record(given)
+    assert [(run.status, run.reason) for run in log.runs()] == [("answered", None)]
+    assert not log.record(given).is_new
+    with pytest.raises(grokputer.NotPossible, match="succeeded is None, and it is given as True"):
+        log.record(replace(given, succeeded=True))
+    log.set("rating.success_stars", 4)
+    log.rate(first.run, 5)
+    assert [run.status for run in log.runs()] == ["succeeded"]
+    assert not log.record(given).is_new
 
 
 def test_unknown_durations_and_counts_of_a_step_are_unknown_and_zero_is_zero(log: OpenLog) -> None:

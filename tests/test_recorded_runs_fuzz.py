@@ -106,9 +106,15 @@ def as_given(run: ProgramRun) -> list[Any]:
     ]  # fmt: skip
     issues = [issue.strip() for issue in run.issues if issue.strip()]
     rating = [int(run.stars or 0), run.comment or None, issues, run.fault_step, (run.rated_by or "shop").strip()]
-    reason = None if run.succeeded else run.reason or "wrong"
+    reason = None if run.succeeded is not False else run.reason or "wrong"
     own = [run.environment, run.task, run.role, run.session, run.duration_ms]
-    return [own, reason, None if run.succeeded else run.detail, steps, [] if run.stars is None else [rating]]
+    return [
+        own,
+        reason,
+        None if run.succeeded is not False else run.detail,
+        steps,
+        [] if run.stars is None else [rating],
+    ]
 
 
 def try_to_record(log: OpenLog, run: ProgramRun) -> RecordedRun | GrokputerError:

@@ -12,7 +12,9 @@ from ...domain.events import (
     Event,
     ExamplesSynthesized,
     StepTaken,
+    TaskAnswered,
     TaskCorrected,
+    TaskEnded,
     TaskFailed,
     TaskRated,
     TaskStarted,
@@ -20,7 +22,7 @@ from ...domain.events import (
 )
 
 _FACTS = (
-    *(TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected, CorrectionWithdrawn),
+    *(TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskAnswered, TaskRated, TaskCorrected, CorrectionWithdrawn),
     ExamplesSynthesized,
 )
 TOPICS = tuple(cls.TOPIC for cls in _FACTS)
@@ -48,7 +50,7 @@ class PastRun:
     steps: list[StepTaken] = field(default_factory=list)
     way: list[StepTaken] = field(default_factory=list)
     """The steps of all roles."""
-    ended: TaskSucceeded | TaskFailed | None = None
+    ended: TaskEnded | None = None
     stars: int | None = None
     rating: TaskRated | None = None
     """The latest rating."""
@@ -110,7 +112,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.way.append(event)
                 if role == (event.role or run.started.role):
                     run.steps.append(event)
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed() | TaskAnswered():
                 run.ended = event
             case TaskRated():
                 run.stars, run.rating = event.stars, event

@@ -49,8 +49,11 @@ from .runs import Capability as Capability
 from .runs import CorrectionWithdrawn as CorrectionWithdrawn
 from .runs import RunEvent as RunEvent
 from .runs import StepTaken as StepTaken
+from .runs import TaskAnswered as TaskAnswered
 from .runs import TaskCorrected as TaskCorrected
+from .runs import TaskEnded as TaskEnded
 from .runs import TaskFailed as TaskFailed
+from .runs import TaskJudged as TaskJudged
 from .runs import TaskRated as TaskRated
 from .runs import TaskStarted as TaskStarted
 from .runs import TaskSucceeded as TaskSucceeded

@@ -142,7 +142,8 @@ class TaskFailed(RunEvent):
     duration_ms: int | None
     """As in ``TaskSucceeded``."""
     reward: float
-    implicit_stars: int
+    implicit_stars: int | None
+    """The implicit rating, 1; None where the failure is not judged."""
     reason: str
     """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights:
     critical), ``environment`` (the environment was lost: counted for neither arm)."""
@@ -152,6 +153,35 @@ class TaskFailed(RunEvent):
     fault: str | None
     """The role at fault: the only one that made a step, or the one whose turn it was when the model or its weights
     failed. None where that is unknown, or no role is at fault. Since version 2."""
+    is_judged: bool
+    """Whether the failure counts in the success rate. False where nothing judges the runs that end well: the rate would
+    then count failures alone. It still counts as an error. Since version 4; before, every failure counted."""
+
+
+@fact("TaskAnswered")
+class TaskAnswered(RunEvent):
+    """The run ended, and nothing has judged it: its success is unknown."""
+
+    VERSION = 1
+
+    steps: int
+    duration_ms: int | None
+    """As in ``TaskSucceeded``."""
+
+
+@fact("TaskJudged")
+class TaskJudged(RunEvent):
+    """A run whose success was unknown was judged. It is judged once."""
+
+    VERSION = 1
+
+    succeeded: bool
+    source: str
+    """The source of the rating that judged it, as in ``TaskRated``."""
+
+
+TaskEnded = TaskSucceeded | TaskFailed | TaskAnswered
+"""The events that end a run."""
 
 
 @fact("TaskRated")

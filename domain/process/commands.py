@@ -123,6 +123,15 @@ class ResolveAlert:
 
 
 @dataclass(frozen=True)
+class JudgeRun:
+    """Take a rating as the judgement of a run whose success is unknown."""
+
+    run: UUID
+    succeeded: bool
+    source: str
+
+
+@dataclass(frozen=True)
 class CloseCycle:
     """Close the role's cycle with its outcome."""
 
@@ -144,6 +153,7 @@ Command = (
     | RollBackAdapter
     | PauseRollout
     | RaiseAlert
+    | JudgeRun
     | ResolveAlert
     | CloseCycle
 )

@@ -26,7 +26,10 @@ from ..events import (
     HeldOutJudged,
     RatingThresholdBreached,
     ScheduleKept,
+    TaskAnswered,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
     TrainingCompleted,
@@ -38,10 +41,21 @@ from ..rules.breach import Window, is_breach
 from ..rules.routing import EDITION, Traffic
 from ..settings.settings import ROLES, Policy
 from ..verdict import Verdict
-from ..vocabulary import Approval, CycleOutcome, Decision, FailureReason, RolloutCause, RolloutPhase, Rule, Unit
+from ..vocabulary import (
+    Approval,
+    CycleOutcome,
+    Decision,
+    FailureReason,
+    RatingSource,
+    RolloutCause,
+    RolloutPhase,
+    Rule,
+    Unit,
+)
 from .commands import (
     CloseCycle,
     Command,
+    JudgeRun,
     LookAtRatings,
     PauseRollout,
     PromoteAdapter,
@@ -116,6 +130,10 @@ class Knowledge(Protocol):
         """The undecided rollouts by id, hex."""
         ...
 
+    def known_share(self, role: str) -> float:
+        """The share of the role's latest runs with known success, 0 to 1."""
+        ...
+
     def look(self, rollout: str) -> Verdict:
         """The verdict on an undecided rollout's canary."""
         ...
@@ -160,8 +178,8 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
         case TaskRated():
             windows = [known.window(assignment["role"]) for assignment in event.assignments]
             breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
-            return [*breaches, *_look_after(event, known)]
-        case TaskSucceeded() | TaskFailed():
+            return [*_judgement(event, known.policy), *breaches, *_look_after(event, known)]
+        case TaskSucceeded() | TaskFailed() | TaskAnswered() | TaskJudged():
             return _look_after(event, known)
         case ScheduleKept():
             windows = [known.window(role) for role in ROLES]
@@ -201,7 +219,14 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
     return []
 
 
-def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
+def _judgement(event: TaskRated, policy: Policy) -> list[Command]:
+    """The judgement of a run with unknown success by a person's stars, where a setting says that they judge."""
+    least = policy.rating(event.role).success_stars
+    judges = least and event.source == RatingSource.HUMAN
+    return [JudgeRun(event.originator_id, event.stars >= least, event.source)] if judges else []
+
+
+def _look_after(event: TaskEnded | TaskJudged | TaskRated, known: Knowledge) -> list[Command]:
     """Evidence is judged after every outcome; the plain rules at scheduled times, or after a critical error."""
     is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
     rollouts = [each["rollout"] or "" for each in event.assignments]
@@ -230,7 +255,7 @@ def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledg
 
 def _roll_out(event: AdapterEvaluated | HeldOutJudged, known: Knowledge) -> StartRollout:
     policy, stable = known.policy, known.traffic(event.role).stable
-    rule, terms = rollout_terms(policy, event.role)
+    rule, terms = rollout_terms(policy, event.role, known.known_share(event.role))
     weight, unit = policy.canary(event.role).weight_percent, rollout_unit(policy, event.role)
     id = rollout_id(event.originator_id)
     return StartRollout(id, event.role, event.adapter, stable, weight, rule, terms, unit, EDITION)
@@ -245,10 +270,13 @@ def rollout_unit(policy: Policy, role: str, edition: int = EDITION) -> str:
     return Unit.RUN if edition == 1 and not is_set else policy.canary(role).randomization_unit
 
 
-def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
-    """The rule of a rollout that starts now, kept to its end, and its terms where the rule has any."""
+def rollout_terms(policy: Policy, role: str, known: float) -> tuple[str, dict[str, Any]]:
+    """The rule of a rollout that starts now, kept to its end, and its terms where the rule has any.
+
+    ``known`` is the share of the role's latest runs with known success, 0 to 1.
+    """
     rule = policy.canary(role).rule
-    return rule, canary_terms(policy, role).to_json() if rule == Rule.SEQUENTIAL else {}
+    return rule, canary_terms(policy, role, known).to_json() if rule == Rule.SEQUENTIAL else {}
 
 
 def _after_verdict(event: CanaryAssessed, known: Knowledge) -> list[Command]:

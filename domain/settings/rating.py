@@ -32,6 +32,14 @@ class RatingSettings(Group):
         low=1,
         high=1e9,
     )
+    success_stars: int = setting(
+        0,
+        "A rating by a person with at least this many stars says that an answer in words succeeded, and one with fewer that it "
+        "failed. 0: stars do not judge; the success of an answer stays unknown, and ratings alone decide.",
+        unit="stars",
+        low=0,
+        high=5,
+    )
     window: int = setting(
         50, "Ratings in the window of the rolling mean.", source=OPERATORS, unit="ratings", low=1, high=1000
     )

@@ -19,7 +19,9 @@ from ...domain.events import (
     RolloutEvent,
     RolloutStarted,
     ScheduleKept,
+    TaskAnswered,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
     TrainingRequested,
@@ -99,7 +101,16 @@ class Member:
 MARKED = (RatingThresholdBreached, CycleOpened, AdapterPromoted, AdapterRejected, AdapterRolledBack)
 """The kinds of events of the role that are marked on the curve of its ratings."""
 
-TELLING = (TaskSucceeded, TaskFailed, TaskRated, ScheduleKept, RolloutStarted, CanaryWeightSet)
+TELLING = (
+    TaskSucceeded,
+    TaskFailed,
+    TaskAnswered,
+    TaskJudged,
+    TaskRated,
+    ScheduleKept,
+    RolloutStarted,
+    CanaryWeightSet,
+)
 """The kinds of events after which the verdict on the canary may change."""
 
 

@@ -16,6 +16,8 @@ class ImportedSummary:
 
     sessions: int
     succeeded: int
+    unknown: int
+    """Those of unknown success."""
     ratings: int
     mean: float | None
     """In [1, 5], to four places; None without ratings."""
@@ -41,6 +43,7 @@ def summarize_imported(state: State, role: str) -> ImportedSummary | None:
     return ImportedSummary(
         sessions=sessions,
         succeeded=sum(each.succeeded for each in counts),
+        unknown=sum(each.unknown for each in counts),
         ratings=rated.count,
         mean=rated.mean,
         steps=steps,

@@ -264,6 +264,8 @@ def _arms(numbers: dict[str, Any]) -> str:
     for arm in ("canary", "stable"):
         figures = numbers.get(arm) or {}
         shown = [f"{figures.get('runs', 0)} runs"]
+        if figures.get("unknown"):
+            shown.append(f"{figures['unknown']} of unknown success")
         for name in ("success", "rating", "health"):
             if figures.get(name) is not None:
                 shown.append(f"{name} {figures[name]:.3g}")

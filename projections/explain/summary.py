@@ -76,7 +76,9 @@ class RoleSummary:
     waits_for: Wait
     runs: int
     success: float | None
-    """The share of its runs that succeeded, to four places; None without runs."""
+    """The share of its runs with known success that succeeded, to four places; None without one."""
+    unknown: int
+    """Its runs with unknown success."""
     imported: ImportedSummary | None
 
     def to_json(self) -> dict[str, Any]:
@@ -89,20 +91,23 @@ def summarize_role(state: State, view: RoleView) -> RoleSummary:
     role, traffic, cycle = view.role, state.traffic(view.role), state.rollouts.cycle(view.role)
     drawn = [counts for _, arm, counts in state.metrics.of_role(role) if arm != Arm.PINNED]
     ran, succeeded = sum(counts.runs for counts in drawn), sum(counts.succeeded for counts in drawn)
+    unknown = sum(counts.unknown for counts in drawn)
     imported = summarize_imported(state, role)
     if imported is not None and view.policy.sessions(role).count:
         ran, succeeded = ran + imported.sessions, succeeded + imported.succeeded
+        unknown += imported.unknown
     return RoleSummary(
         role=role,
         live=traffic.stable,
-        window=_window(state, view, has_failures=succeeded < ran),
+        window=_window(state, view, has_failures=succeeded < ran - unknown),
         canary=_canary(state, traffic.rollout),
         cycle=CycleSummary(cycle.position, _stage(view)) if cycle is not None else None,
         last_outcome=state.rollouts.last_outcome(role),
         has_begun=has_begun(view),
         waits_for=waits_for(view),
         runs=ran,
-        success=round(succeeded / ran, 4) if ran else None,
+        success=round(succeeded / (ran - unknown), 4) if ran > unknown else None,
+        unknown=unknown,
         imported=imported,
     )
 

@@ -21,7 +21,10 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
     ScheduleKept,
+    TaskAnswered,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
 )
@@ -95,7 +98,7 @@ class WhatIf:
             case TaskRated():
                 yield from self._breaches(position, event, [each["role"] for each in event.assignments])
                 self._look(position, event)
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed() | TaskAnswered() | TaskJudged():
                 self._look(position, event)
             case ScheduleKept():
                 yield from self._breaches(position, event, ROLES)
@@ -110,7 +113,7 @@ class WhatIf:
 
     def _start(self, event: RolloutStarted) -> RolloutStarted:
         """The start of the rollout with the changed rule and terms; as recorded where no changed setting affects it."""
-        rule, terms = rollout_terms(self.state.policy, event.role)
+        rule, terms = rollout_terms(self.state.policy, event.role, self.state.known_share(event.role))
         # The arms are recorded, so another randomization unit cannot be imagined.
         bears = any(key.startswith("canary.") and key != UNIT for key in map(without_role, self.changed))
         if not bears or (rule == event.rule == Rule.SEQUENTIAL and terms == event.terms):
@@ -159,7 +162,7 @@ class WhatIf:
             return is_as_recorded and event.originator_id.hex == rollout.id
         if not is_as_recorded or isinstance(event, ScheduleKept):
             return True
-        assert isinstance(event, TaskRated | TaskSucceeded | TaskFailed)
+        assert isinstance(event, TaskRated | TaskEnded | TaskJudged)
         is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
         is_of_rollout = any(each["rollout"] == rollout.id for each in event.assignments)
         return is_of_rollout and (is_critical or rollout.rule == Rule.SEQUENTIAL)

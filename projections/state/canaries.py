@@ -15,7 +15,10 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
     RunEvent,
+    TaskAnswered,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
 )
@@ -41,11 +44,13 @@ class RunOutcome(StateValue):
 
     position: int
     reason: str
-    """Why it failed; empty where it succeeded."""
+    """Why it failed; empty where it succeeded, and where its success is unknown."""
     stars: dict[str, int]
     """By rater."""
     faults: dict[str, str | None]
     """The role at fault: by rater, and under the empty name by the run itself. None where it is unknown."""
+    is_known: bool = True
+    """Whether it is known if the run succeeded."""
 
     def is_of_another(self, role: str) -> bool:
         """Whether the failure is attributed to other roles only."""
@@ -56,7 +61,7 @@ class RunOutcome(StateValue):
         """The outcome for the plain rules. A run that several people rated counts with their mean."""
         return Outcome(
             position=self.position,
-            succeeded=self.reason == "",
+            succeeded=self.reason == "" if self.is_known else None,
             is_healthy=self.reason not in (FailureReason.TIMEOUT, FailureReason.ERROR),
             is_critical=self.reason == FailureReason.ERROR,
             stars=sum(self.stars.values()) / len(self.stars) if self.stars else None,
@@ -101,8 +106,8 @@ class Health:
     """
 
     HANDLES = (
-        RolloutStarted, CanaryWeightSet, RolloutResumed, TaskSucceeded, TaskFailed, TaskRated, AdapterPromoted,
-        AdapterRolledBack,
+        RolloutStarted, CanaryWeightSet, RolloutResumed, TaskSucceeded, TaskFailed, TaskAnswered, TaskJudged, TaskRated,
+        AdapterPromoted, AdapterRolledBack,
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -136,9 +141,12 @@ class Health:
                 self._begin(event)
             case CanaryWeightSet() | RolloutResumed():
                 self._change(event)
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed() | TaskAnswered():
                 for assignment in event.assignments:
                     self._end(position, event, assignment)
+            case TaskJudged():
+                for assignment in event.assignments:
+                    self._judge(event, assignment)
             case TaskRated():
                 for assignment in event.assignments:
                     self._rate(event, assignment)
@@ -171,13 +179,15 @@ class Health:
             self._evidence[rollout] = Evidence(CanaryTerms.from_json(canary.terms), canary.evidence)
         return self._evidence[rollout]
 
-    def _end(self, position: int, event: TaskSucceeded | TaskFailed, assignment: Assignment) -> None:
+    def _end(self, position: int, event: TaskEnded, assignment: Assignment) -> None:
         reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)
+        is_known = isinstance(event, TaskSucceeded) or (isinstance(event, TaskFailed) and event.is_judged)
         rollout, arm = assignment["rollout"] or "", assignment["arm"]
         canary = self._canaries.get(rollout)
         if reason == FailureReason.ENVIRONMENT or canary is None or arm not in ARMS:
             return  # A lost browser says nothing of the adapter.
-        self._arm(rollout, arm).append((event.originator_id.hex, RunOutcome(position, reason, {}, {"": fault})))
+        outcome = RunOutcome(position, reason, {}, {"": fault}, is_known)
+        self._arm(rollout, arm).append((event.originator_id.hex, outcome))
         if fault not in (None, assignment["role"]):
             return
         if event.duration_ms is not None:
@@ -186,8 +196,22 @@ class Health:
         if (evidence := self.evidence(rollout)) is not None:
             if reason == FailureReason.ERROR:
                 evidence.fail_critically(arm)
-            for success in self._units("end", event, assignment, float(reason == "")):
-                evidence.end(arm, success)
+            for success in self._units("end" if is_known else "answer", event, assignment, float(reason == "")):
+                evidence.end(arm, success) if is_known else evidence.answer(arm)
+
+    def _judge(self, event: TaskJudged, assignment: Assignment) -> None:
+        """Count the outcome of an answer that was judged. A run that is no longer kept is too old to count."""
+        rollout, arm, run = assignment["rollout"] or "", assignment["arm"], event.originator_id.hex
+        if rollout not in self._canaries or arm not in ARMS:
+            return
+        _, outcome = next(self._arm(rollout, arm).of(run), (run, None))
+        if outcome is None or outcome.is_known:
+            return
+        outcome.is_known, outcome.reason = True, "" if event.succeeded else FailureReason.WRONG
+        evidence = self.evidence(rollout)
+        if evidence is not None and not outcome.is_of_another(assignment["role"]):
+            for success in self._units("end", event, assignment, float(event.succeeded)):
+                evidence.judge(arm, success)
 
     def _rate(self, event: TaskRated, assignment: Assignment) -> None:
         rollout, arm, run = assignment["rollout"] or "", assignment["arm"], event.originator_id.hex
@@ -213,7 +237,8 @@ class Health:
         name, session = f"{rollout}/{kind}/{arm}", event.session or run
         if name not in self._remembered:
             self._remembered[name] = RecentSet(self._over, name)
-        bursts = RatingClusters(canary.sessions[kind][arm], self._remembered[name])
+        clusters = canary.sessions.setdefault(kind, {each: {} for each in ARMS})
+        bursts = RatingClusters(clusters[arm], self._remembered[name])
         if event.session is None and canary.edition > 1:
             return [*bursts.pass_by(), value]
         return bursts.take(session, session, run, value)

@@ -110,7 +110,7 @@ class Ratings:
                 for assignment in event.assignments:
                     if assignment["arm"] != Arm.PINNED or is_imported(assignment):
                         self._rate(position, event, assignment)
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed() if event.implicit_stars is not None:
                 for assignment in assignments_counted(event):
                     if assignment["arm"] != Arm.PINNED and event.implicit_stars is not None:
                         self._of(assignment["role"], assignment["adapter"]).implicit.add(event.implicit_stars)

@@ -33,7 +33,7 @@ from .registry import Registry
 from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 
-VERSION = f"13/{SCHEMA}"
+VERSION = f"14/{SCHEMA}"
 """The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
 
 A state of a newer program may depend on events that this program does not know. So a state of another version is not
@@ -141,6 +141,10 @@ class State:
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""
         return self.rollouts.traffic(role)
+
+    def known_share(self, role: str) -> float:
+        """The share of the role's latest runs with known success, 0 to 1."""
+        return self.metrics.known_share(role)
 
     def look(self, rollout: str, now: datetime | None = None) -> Verdict:
         """The verdict on the undecided rollout's canary as of the last event, by the rollout's own rule.

@@ -28,8 +28,11 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
     SessionImported,
+    TaskAnswered,
     TaskCorrected,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskStarted,
     TaskSucceeded,
@@ -42,6 +45,7 @@ from ...domain.events import (
     TrainingRequested,
     TrainingStarted,
 )
+from ...domain.vocabulary import FailureReason
 from ..state.transitions import adapter_status, rollout_phase, status_of_another, training_status
 from .comparisons import COMPARISONS, row_of_comparison
 from .corrections import CORRECTIONS, row_of_correction, row_of_withdrawal
@@ -195,21 +199,27 @@ def _row_of_session(position: int, event: SessionImported, key: str, time: str) 
     return [] if event.started is None else [("runs", {"id": key, "started": event.started})]
 
 
-def _row_of_end(position: int, event: TaskSucceeded | TaskFailed, key: str, time: str) -> list[Row]:
+def _row_of_end(position: int, event: TaskEnded, key: str, time: str) -> list[Row]:
     fault, reason = (event.fault, event.reason) if isinstance(event, TaskFailed) else (None, None)
+    is_answer = isinstance(event, TaskAnswered)
     row = {
         "id": key,
-        "status": "succeeded" if reason is None else "failed",
+        "status": "answered" if is_answer else "succeeded" if reason is None else "failed",
         "ended_position": position,
         "roles": ", ".join(assignment["role"] for assignment in event.assignments),
         "fault": fault,
         "reason": reason,
         "steps": event.steps,
         "duration_ms": event.duration_ms,
-        "reward": event.reward,
-        "implicit_stars": event.implicit_stars,
+        "reward": None if isinstance(event, TaskAnswered) else event.reward,
+        "implicit_stars": None if isinstance(event, TaskAnswered) else event.implicit_stars,
     }
     return [("runs", row)]
+
+
+def _row_of_judgement(position: int, event: TaskJudged, key: str, time: str) -> list[Row]:
+    reason = None if event.succeeded else FailureReason.WRONG
+    return [("runs", {"id": key, "status": "succeeded" if event.succeeded else "failed", "reason": reason})]
 
 
 def _rows_of_rating(position: int, event: TaskRated, key: str, time: str) -> list[Row]:
@@ -355,7 +365,8 @@ Rows = Callable[[int, Any, str, str], list[Row]]
 _ROWS: dict[type | tuple[type, ...], Rows] = {
     TaskStarted: _row_of_start,
     SessionImported: _row_of_session,
-    (TaskSucceeded, TaskFailed): _row_of_end,
+    (TaskSucceeded, TaskFailed, TaskAnswered): _row_of_end,
+    (TaskJudged,): _row_of_judgement,
     TaskRated: _rows_of_rating,
     TaskCorrected: _rows_of_correction,
     CorrectionWithdrawn: _rows_of_withdrawal,

@@ -26,9 +26,8 @@ from ...domain.events import (
     Event,
     ExamplesImported,
     ExamplesSynthesized,
-    TaskFailed,
+    TaskEnded,
     TaskStarted,
-    TaskSucceeded,
 )
 from ...domain.events.base import keys_in
 from ...projections.explain.provenance import TrainingUse, read_datasets
@@ -136,7 +135,7 @@ class Search:
             return
         if isinstance(event, TaskStarted):
             self.found.under_way.add(run)
-        elif isinstance(event, TaskSucceeded | TaskFailed):
+        elif isinstance(event, TaskEnded):
             self.found.under_way.discard(run)
         self.found.plain += event.actor == self.target.person and event.actor not in OWN_NAMES
         documents = event.TEXTS if isinstance(event, SAID) else ()

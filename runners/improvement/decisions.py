@@ -33,6 +33,7 @@ from ...domain.events import (
     RatingThresholdBreached,
     RolloutPaused,
     RolloutStarted,
+    TaskJudged,
     TaskStarted,
     TaskSucceeded,
     TrainingDeclined,
@@ -57,6 +58,7 @@ from .trainings import dataset_for
 DECIDED = (
     RatingThresholdBreached,
     TriggerSuppressed,
+    TaskJudged,
     TrainingRequested,
     TrainingDeclined,
     AdapterRegistered,

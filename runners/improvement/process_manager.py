@@ -17,12 +17,14 @@ from ...domain.aggregates.alert import Alert
 from ...domain.aggregates.base import ACTOR, Aggregate, Context
 from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.aggregates.rollout import Rollout
+from ...domain.aggregates.run import TaskRun
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import InvalidRecipe, NotPossible
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted
 from ...domain.process.commands import (
     CloseCycle,
     Command,
+    JudgeRun,
     LookAtRatings,
     PauseRollout,
     PromoteAdapter,
@@ -150,6 +152,10 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
             alert = ledger.get(Alert, command.alert)
             alert.raise_(command.notice, context)
             return alert
+        case JudgeRun():
+            run = ledger.get(TaskRun, command.run)
+            run.judge(command.succeeded, command.source, context)
+            return run
         case ResolveAlert():
             alert = ledger.get(Alert, command.alert)
             alert.resolve(command.message, context)

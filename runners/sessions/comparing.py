@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
-from ...domain.events import StepTaken, TaskFailed
+from ...domain.events import StepTaken, TaskAnswered, TaskFailed
 from ...domain.events.base import KEY
 from ...domain.rules.imported import IMPORTED
 from .foreign import ForeignRating
@@ -45,7 +45,7 @@ def read_back(log: Log, run: TaskRun) -> ProgramRun:
         environment=started.environment,
         task=_text(log, started.task),
         steps=tuple(_read_step(log, step) for step in run.steps),
-        succeeded=failed is None,
+        succeeded=None if isinstance(run.ended, TaskAnswered) else failed is None,
         reason=None if failed is None else failed.reason,
         detail="" if failed is None else _text(log, failed.detail),
         role=started.role,

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotFound, NotPossible
-from ...domain.events import StepTaken, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.events import StepTaken, TaskFailed, TaskRated, TaskStarted
 from ...domain.events.base import KEY
 from ...domain.rules.imported import IMPORTED
 from ..store.log import Log
@@ -126,7 +126,7 @@ def _build(log: Log, run: TaskRun) -> dict[str, Any] | None:
         "task": task,
         **({} if started.base == IMPORTED else _time_fields(started, ended.duration_ms)),
         "iterations": steps or started.policy.get(IMPORTED, {}).get("iterations", 0),
-        "success": isinstance(ended, TaskSucceeded),
+        "success": run.succeeded,
         "lora_version": adapter,
         "what_went_wrong": _words(log, ended.detail) if isinstance(ended, TaskFailed) else "",
     }

@@ -54,7 +54,8 @@ class ForeignRun:
     """The fields of ``TaskStarted`` that say what made the run: role, arm, adapter, session, environment, base, policy."""
     task: str
     steps: Sequence[ForeignStep]
-    succeeded: bool
+    succeeded: bool | None
+    """None where the other program does not say it."""
     reason: FailureReason
     """Of a failure."""
     detail: str
@@ -89,7 +90,9 @@ def record_foreign_run(ledger: Ledger, run: TaskRun, foreign: ForeignRun, policy
             completion_tokens=step.completion_tokens,
         )
     after = _after(ledger, run, actor)
-    if foreign.succeeded:
+    if foreign.succeeded is None:
+        run.answer(foreign.duration_ms, after)
+    elif foreign.succeeded:
         run.succeed(foreign.duration_ms, 1.0, policy, after)
     else:
         detail = ledger.put(foreign.detail, "the detail") if foreign.detail else ""

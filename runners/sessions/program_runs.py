@@ -57,7 +57,8 @@ class ProgramRun:
     task: str
     """The task in words."""
     steps: Sequence[ProgramStep] = ()
-    succeeded: bool = True
+    succeeded: bool | None = None
+    """None where that is unknown: such a run counts for neither side of the success rate."""
     reason: str | None = None
     """Reason of a failure: ``wrong`` (None means this), ``timeout``, ``error`` (of the model) or ``environment`` (of the
     rest of the program). None for a success."""
@@ -89,8 +90,8 @@ def check_run(run: ProgramRun) -> ProgramRun:
     """
     if not isinstance(run, ProgramRun):
         refuse("a run", run, "a ProgramRun")
-    if not isinstance(run.succeeded, bool):
-        refuse("succeeded", run.succeeded, "True or False")
+    if run.succeeded is not None and not isinstance(run.succeeded, bool):
+        refuse("succeeded", run.succeeded, "True, False, or None where that is unknown")
     steps = tuple(_check_step(number, step) for number, step in enumerate(_items("steps", run.steps, "ProgramStep"), 1))
     return _check_outcome(
         _check_rating(
@@ -125,10 +126,10 @@ def show(value: object) -> str:
 
 def _check_outcome(run: ProgramRun) -> ProgramRun:
     detail = _text("detail", run.detail)
-    if run.succeeded:
+    if run.succeeded is not False:
         for field, value in (("reason", run.reason), ("detail", detail or None)):
             if value is not None:
-                refuse(field, value, "none for a run that succeeded; give succeeded=False for a failure")
+                refuse(field, value, "none for a run that has not failed; give succeeded=False for a failure")
         return replace(run, detail="")
     reason = FailureReason.WRONG if run.reason is None else run.reason
     if not isinstance(reason, str) or reason not in REASONS:

@@ -63,7 +63,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TaskSucceeded", 2): lambda state: {**state, "session": None},
     ("TaskSucceeded", 3): lambda state: state,
     ("TaskFailed", 2): lambda state: {**state, "session": None},
-    ("TaskFailed", 3): lambda state: state,
+    # Every end was a success or a failure.
+    ("TaskFailed", 3): lambda state: {**state, "is_judged": True},
     ("TaskRated", 2): lambda state: {**state, "session": None},
     ("TaskCorrected", 2): lambda state: {**state, "session": None},
     ("RatingThresholdBreached", 1): lambda state: {**state, "rule": "threshold", "message": "", "numbers": {}},

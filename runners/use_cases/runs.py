@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import Hint, UnknownAdapter
-from ...domain.events import TaskFailed
+from ...domain.events import TaskAnswered, TaskFailed
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
 from ...domain.vocabulary import Arm
@@ -43,7 +43,8 @@ class RunOutcome:
     arm: str
     adapter: str | None
     """None for the base."""
-    succeeded: bool
+    succeeded: bool | None
+    """None where nothing has judged the run."""
     reason: str | None
     """Why it failed: ``wrong``, ``timeout``, ``error`` or ``environment``."""
     detail: str | None
@@ -51,8 +52,10 @@ class RunOutcome:
     """The last answer to a task in words."""
     steps: int
     duration_ms: int
-    reward: float
-    implicit_stars: int
+    reward: float | None
+    """None for an answer that the environment does not judge."""
+    implicit_stars: int | None
+    """None where the environment does not judge."""
     prompt_tokens: int | None
     """None where unknown."""
     completion_tokens: int | None
@@ -138,7 +141,7 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
     """The outcome of the ended run."""
     started, ended = run.started, run.ended
     assert started is not None and ended is not None
-    assert ended.duration_ms is not None and ended.implicit_stars is not None  # this program made the run
+    assert ended.duration_ms is not None  # this program made the run
     failed = ended if isinstance(ended, TaskFailed) else None
     prompt_tokens, completion_tokens = run.tokens or (None, None)
     return RunOutcome(
@@ -149,14 +152,14 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
         roles=run.roles,
         arm=started.arm,
         adapter=log.say(started.adapter),
-        succeeded=failed is None,
-        reason=failed.reason if failed else None,
+        succeeded=run.succeeded,
+        reason=run.failure,
         detail=log.say(failed.detail) if failed else None,
         answer=log.get_content(run.steps[-1].answer) if started.is_question and run.steps else None,
         steps=ended.steps,
         duration_ms=ended.duration_ms,
-        reward=ended.reward,
-        implicit_stars=ended.implicit_stars,
+        reward=None if isinstance(ended, TaskAnswered) else ended.reward,
+        implicit_stars=None if isinstance(ended, TaskAnswered) else ended.implicit_stars,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         stars=run.ratings[-1].stars if run.ratings else None,

@@ -35,7 +35,8 @@ HAPPENINGS = st.lists(
     st.one_of(
         st.tuples(st.just("day"), ROLES, st.integers(1, 5)),
         st.tuples(st.just("traffic"), st.sampled_from(["canary", "stable", "neither"]), st.integers(3, 12)),
-        st.tuples(st.just("run"), ROLES, st.sampled_from(["", "wrong", "timeout", "error"])),
+        st.tuples(st.just("answers"), st.integers(1, 5), st.integers(3, 12)),
+        st.tuples(st.just("run"), ROLES, st.sampled_from(["", "wrong", "timeout", "error", "answered"])),
         st.tuples(st.just("rate"), st.integers(0, 40), st.integers(1, 5)),
         st.tuples(st.just("set"), st.sampled_from(["rating.window", "rating.minimum"]), st.integers(2, 8)),
         st.tuples(
@@ -59,6 +60,7 @@ MANNERS = st.fixed_dictionaries(
         "canary.approval": st.sampled_from(["none", "none", "promotion", "every step"]),
         "canary.dry_run": st.sampled_from(["none", "none", "rating", "success"]),
         "canary.randomization_unit": st.sampled_from(["run", "session"]),
+        "rating.success_stars": st.sampled_from(["0", "0", "4"]),
     }
 )
 """How each log decides."""
@@ -100,6 +102,12 @@ class World:
             has_failed = isinstance(self.ledger.get(TaskRun, self.runs[-1]).ended, TaskFailed)
             self.rate(-1, 1 if has_failed else 5)
 
+    def answers(self, stars: int, runs: int) -> None:
+        """Rated runs that nothing but their rating judges."""
+        for number in range(runs):
+            self.run("action", "answered")
+            self.rate(-1, stars if number % 2 else 5)
+
     def happen(self, what: str, one: object, two: object) -> None:
         getattr(self, what)(one, two)
 
@@ -122,7 +130,9 @@ class World:
             )  # fmt: skip
             for made_by in ("action", "recovery")[: len(self.runs) % 3] if role == "action" else ():
                 run.take_step(context, role=made_by, **STEP)
-            if reason in ("wrong", "timeout", "error", chosen.arm):
+            if reason == "answered":
+                run.answer(80, context)
+            elif reason in ("wrong", "timeout", "error", chosen.arm):
                 run.fail("wrong" if reason == chosen.arm else reason, "", 120, -1.0, state.policy, context)
             else:
                 run.succeed(80, 1.0, state.policy, context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ import typer
 from ....domain.aggregates.run import LARGEST_SEED
 from ....domain.errors import GrokputerError
 from ....domain.events import TaskFailed
-from ....projections.explain.sentences import describe_fault, short_id, short_text
+from ....projections.explain.sentences import count, describe_fault, short_id, short_text
 from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
@@ -122,12 +122,19 @@ def run(
         documents = [_document(use_case.outcome_of(ledger, ledger.get(type(run), run.id))) for run in ended]
         print_json(documents[0] if times == 1 else documents)
     elif times > 1:
-        good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
-        print_line(f"{good} of {times} succeeded")
+        print_line(_say_successes([ledger.get(type(run), run.id).succeeded for run in ended]))
     _raise_faults(ledger, ended)
     if not as_json:
         is_rated = bool(ledger.get(type(ended[-1]), ended[-1].id).ratings)
         suggest("status" if is_rated else f"rate {short_id(ended[-1].id.hex)}", db)
+
+
+def _say_successes(successes: Sequence[bool | None]) -> str:
+    """How many of the runs succeeded, and of how many that is unknown."""
+    unknown, good = successes.count(None), successes.count(True)
+    if unknown == len(successes):
+        return f"{count(unknown, 'answer')}; rate them, since nothing here judges an answer in words"
+    return f"{good} of {len(successes) - unknown} succeeded" + (f"; {unknown} not judged" if unknown else "")
 
 
 def _until_interrupted(runs: Iterator[TaskRun]) -> Iterator[TaskRun]:
@@ -157,7 +164,8 @@ def _print_outcome(outcome: RunOutcome) -> None:
     why = f" ({outcome.reason})" if outcome.reason else ""
     print_line(
         f"{short_id(outcome.run.hex)} {document['outcome']}{why} after {outcome.steps} steps in {document['seconds']} s "
-        f"with {outcome.adapter or 'base'}; seed {outcome.seed}, implicitly {outcome.implicit_stars} stars"
+        f"with {outcome.adapter or 'base'}; seed {outcome.seed}"
+        + ("" if outcome.implicit_stars is None else f", implicitly {outcome.implicit_stars} stars")
     )
 
 
@@ -166,7 +174,7 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
     return {
         **asdict(outcome),
         "run": outcome.run.hex,
-        "outcome": "succeeded" if outcome.succeeded else "failed",
+        "outcome": "failed" if outcome.reason else "succeeded" if outcome.succeeded else "answered",
         "seconds": round(outcome.duration_ms / 1000, 1),
     }
 

@@ -27,7 +27,7 @@ def db(tmp_path: Path) -> Path:
         ({"success": False}, "failed"),
         ({"success": False, "user_rating": 5}, "failed"),
         ({"success": True, "what_went_wrong": "it was slow"}, "succeeded"),
-        ({"success": None}, "succeeded"),
+        ({"success": None}, "answered"),
     ],
 )
 def test_a_session_ends_as_it_says_itself(db: Path, tmp_path: Path, session: dict[str, Any], outcome: str) -> None:

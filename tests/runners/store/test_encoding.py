@@ -39,6 +39,7 @@ STEP: dict[str, Any] = {
 }  # fmt: skip
 ENDED: dict[str, Any] = {
     "steps": 1, "duration_ms": 9, "reward": 0.5, "implicit_stars": 1, "reason": "wrong", "detail": "", "fault": None,
+    "is_judged": True,
 }  # fmt: skip
 
 
