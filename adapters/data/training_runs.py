@@ -102,7 +102,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
     asked: dict[str, str] = {}
     for event in events:
         key = event.run if isinstance(event, ExamplesSynthesized) else event.originator_id.hex
-        if isinstance(event, TaskStarted) and any(assignment["role"] == role for assignment in event.lanes):
+        if isinstance(event, TaskStarted) and any(assignment["role"] == role for assignment in event.assignments):
             runs[key] = PastRun(key, role, event, _name_instance(event, content, asked))
         run = runs.get(key)
         if run is None:

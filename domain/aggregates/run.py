@@ -49,7 +49,7 @@ def check_stars(stars: Any) -> int:
 
 
 def rate_implicitly(succeeded: bool, duration_ms: int | None, policy: Policy) -> int | None:
-    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: the project's user.
+    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: operators' requirements.
 
     None for a success whose duration is unknown.
     """
@@ -156,7 +156,7 @@ class TaskRun(Aggregate):
         """Record one step, by the run's own role or the one given; the fields are those of ``StepTaken`` without its
         number."""
         started = self._require_running()
-        allowed = [assignment["role"] for assignment in started.lanes]
+        allowed = [assignment["role"] for assignment in started.assignments]
         if role is not None and role not in allowed:
             raise NotPossible(f"role {role} cannot make a step in run {self.id.hex}; {' and '.join(allowed)} can")
         self._record(StepTaken, context, step=len(self.steps) + 1, role=role or started.role, **fields)
@@ -230,8 +230,8 @@ class TaskRun(Aggregate):
         step: int | None = None,
         fault: str | None = None,
     ) -> None:
-        """Rate the ended run. A later rating by the same person does not replace the earlier one in any mean: both
-        are facts.
+        """Rate the ended run. The log keeps every rating. In the window's mean, a later rating of the run by the same
+        person replaces the earlier one.
 
         A low rating is attributed to the role of the ``step`` that went wrong, or to the role named as ``fault``.
         Where neither is given, it is attributed to the role that the run is known to have failed by, if any.

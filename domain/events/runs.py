@@ -55,7 +55,7 @@ class RunEvent(Event):
     """The conversation that the run is part of, if any. Since version 3 in every event of a run, before in its start alone."""
 
     @property
-    def lanes(self) -> tuple[Assignment, ...]:
+    def assignments(self) -> tuple[Assignment, ...]:
         """The assignments of the run's own role and of the other roles."""
         own: Assignment = {"role": self.role, "arm": self.arm, "adapter": self.adapter, "rollout": self.rollout}
         return (own, *self.others)
@@ -148,7 +148,8 @@ class TaskFailed(RunEvent):
     """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights:
     critical), ``environment`` (the environment was lost: counted for neither arm)."""
     detail: str
-    """Content key of a longer explanation; empty where there is none."""
+    """Why, in one line; empty where no more is known. It is a content key where it has words of a fault or of another
+    program, else a sentence of this program or of the environment."""
     fault: str | None
     """The role at fault: the only one that made a step, or the one whose turn it was when the model or its weights
     failed. None where that is unknown, or no role is at fault. Since version 2."""

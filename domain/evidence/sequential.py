@@ -11,7 +11,7 @@ from typing import Any
 
 from ..durations import say_time
 from ..verdict import Times, Verdict
-from ..vocabulary import CanaryReason, Decision
+from ..vocabulary import NEXT_SHARE, CanaryReason, Decision, Rule
 from .canary import Evidence
 
 
@@ -83,8 +83,9 @@ def judge(evidence: Evidence, times: Times) -> Verdict:
     """The verdict with its sentence and its numbers."""
     word, reason = standing(evidence, times)
     terms, state = evidence.terms, evidence.state
+    share = next_weight(evidence, times)
     numbers = {
-        "rule": "sequential",
+        "rule": Rule.SEQUENTIAL,
         "canary": _summary(state["canary"]),
         "stable": _summary(state["stable"]),
         "blocks": {name: state[name]["blocks_seen"] for name in ("success", "rating")},
@@ -94,12 +95,12 @@ def judge(evidence: Evidence, times: Times) -> Verdict:
             "worse": round(evidence.worse, 4),
         },
         "weight_percent": state["weight_percent"],
-        "next_weight_percent": next_weight(evidence, times),
+        NEXT_SHARE: share,
         "seconds": {name: round(passed, 1) for name, passed in asdict(times).items()},
         "terms": terms.to_json(),
     }
     sentence = "; ".join((*_say_success(evidence), *_say_rating(evidence), *_say_worse(evidence)))
-    return Verdict(word, reason, sentence + _say_more(evidence, reason, times), numbers)
+    return Verdict(word, reason, sentence + _say_more(evidence, reason, times), numbers, share)
 
 
 def _summary(counts: dict[str, Any]) -> dict[str, Any]:

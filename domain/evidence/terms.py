@@ -16,6 +16,7 @@ from typing import Any, NoReturn, Self
 from ..errors import InvalidTerms
 from ..settings.setting import CHOSEN, Setting
 from ..settings.settings import SETTINGS, Policy
+from ..vocabulary import Rule
 
 
 def _of(key: str) -> Any:
@@ -73,7 +74,7 @@ class TriggerTerms(_Terms):
     """How falling ratings are detected. Raises ``InvalidTerms`` for a figure outside its range."""
 
     threshold: float = _of("rating.threshold")
-    """Mean stars, in [1, 5], under which the role needs improvement. Source: the project's user."""
+    """Mean stars, in [1, 5], under which the role needs improvement. Source: operators' requirements."""
     average_run_length: float = _of("rating.average_run_length")
     """Lower bound of the average run of ratings to a false alarm, whatever their distribution, while their mean is not
     under the threshold. The one parameter to tune: a smaller value is faster and wrong more often."""
@@ -134,9 +135,9 @@ class CanaryTerms(_Terms):
     most_runs: int = _of("canary.max_runs")
     """Canary outcomes after which a person must decide. The evidence stays valid: a person may allow as many again."""
     critical_limit: int = _of("canary.critical_limit")
-    """Critical errors that a canary may have; one more rolls it back at once. Source: the project's user."""
+    """Critical errors that a canary may have; one more rolls it back at once. Source: operators' requirements."""
     bake_s: float = _of("canary.bake_s")
-    """Least seconds before a promotion. Source: the project's user. Time is no evidence, only a minimum."""
+    """Least seconds before a promotion. Source: operators' requirements. Time is no evidence, only a minimum."""
     give_up_s: float = _of("canary.deadline_s")
     """Seconds after which a person must decide; a week."""
     prior_rate: float = _figure(0.95, 0, 1)
@@ -229,7 +230,7 @@ def is_kept(key: str, rule: str) -> bool:
     The sequential rule keeps all of its terms: they are valid only if nothing is changed because of outcomes. The plain
     rules use the bars in force at each look.
     """
-    return key in _KEPT or (rule == "sequential" and key in _KEPT_BY_EVIDENCE)
+    return key in _KEPT or (rule == Rule.SEQUENTIAL and key in _KEPT_BY_EVIDENCE)
 
 
 def trigger_terms(policy: Policy, role: str) -> TriggerTerms:

@@ -12,7 +12,7 @@ from ..durations import say_time
 from ..evidence.terms import words
 from ..settings.settings import Policy
 from ..verdict import Times, Verdict
-from ..vocabulary import CanaryReason, Decision
+from ..vocabulary import CanaryReason, Decision, Rule
 
 SIGNIFICANCE = 0.05
 """Probability that an arm that is no worse looks significantly worse in one look; chosen, the usual value."""
@@ -126,7 +126,7 @@ def assess_canary(
             continue
         message = f"canary {name} {value:.3f} is {'below' if is_inclusive else 'not above'} {bar:.3f}"
         compared = theirs.known if name == "success" else theirs.runs
-        if compared < minimum and rule == "relative":
+        if compared < minimum and rule == Rule.RELATIVE:
             shortage = f"; of the {minimum} stable runs to compare it with there are {compared}"
             return verdict(
                 Decision.INCONCLUSIVE if given_up else Decision.HOLD, CanaryReason.FEW_STABLE_RUNS, message + shortage
@@ -161,7 +161,7 @@ def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: s
         "health": (policy.canary(role).min_health, False),
     }
     least = policy.canary(role).min_runs
-    if rule == "relative" and ours.runs and stable.runs >= least:
+    if rule == Rule.RELATIVE and ours.runs and stable.runs >= least:
         is_comparable = ours.known and stable.known >= least
         lowered = {
             "success": _least_share(ours.known, stable.success, stable.known) if is_comparable else None,

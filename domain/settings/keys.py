@@ -22,6 +22,10 @@ RENAMED = {
 """Earlier keys and their current names. Each keeps its meaning and its values for ever."""
 
 
+RENAMED_PRESETS = {"seed": "large"}
+"""Earlier values of ``training.preset``, and the current ones."""
+
+
 def without_role(key: str) -> str:
     """The key without its role."""
     role, _, rest = key.partition(".")

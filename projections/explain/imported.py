@@ -1,4 +1,4 @@
-"""The imported sessions of a role: how many there are, whether they count, and what they lack."""
+"""The imported sessions of a role: their number, whether they count, and why not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ImportedSummary:
     counts: bool
     """Whether their ratings are in the role's window."""
     lacks: list[str]
-    """In words, what keeps them from being counted or learnt from."""
+    """The reasons, in words, why they do not count or teach nothing."""
 
 
 def summarize_imported(state: State, role: str) -> ImportedSummary | None:

@@ -1,4 +1,4 @@
-"""How one role stands, in figures: what ``status`` and ``at`` show, and what their JSON has."""
+"""The figures of one role, as ``status`` and ``at`` show them, also as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .sentences import count
 
 @dataclass(frozen=True)
 class WindowSummary:
-    """The ratings of the live adapter that the breach rule looks at, and what is set for them."""
+    """The window of the live adapter, which the breach rule judges, with its settings."""
 
     count: int
     mean: float | None
@@ -27,16 +27,16 @@ class WindowSummary:
     threshold: float
     is_breach: bool
     unattributed: int
-    """Low ratings that no role is at fault for; they are not in the window."""
+    """Low ratings that are attributed to no role. They are not in the window."""
     least_mean: float | None
-    """The mean if all of those counted against the role; None where there are no ratings at all."""
+    """The mean if all unattributed ratings counted against the role; None without any rating."""
     note: str
-    """What the mean leaves out, in words; empty where that is nothing."""
+    """The ratings that the mean leaves out, in words; empty where it leaves out none."""
 
 
 @dataclass(frozen=True)
 class CanarySummary:
-    """The rollout under way, with what a look at its canary says now."""
+    """The undecided rollout, with the present verdict on its canary."""
 
     adapter: str
     weight_percent: int
@@ -44,7 +44,7 @@ class CanarySummary:
     started: str
     """ISO 8601."""
     position: int
-    """Of its start."""
+    """The position of its start."""
     verdict: str
     reason: str
     message: str
@@ -52,17 +52,17 @@ class CanarySummary:
 
 @dataclass(frozen=True)
 class CycleSummary:
-    """The cycle in flight."""
+    """The open cycle."""
 
     position: int
-    """Of the event that opened it."""
+    """The position of the event that opened it."""
     stage: str
-    """How far it is, in words."""
+    """Its stage, in words."""
 
 
 @dataclass(frozen=True)
 class RoleSummary:
-    """How one role stands."""
+    """The figures of one role."""
 
     role: str
     live: str | None
@@ -71,7 +71,7 @@ class RoleSummary:
     canary: CanarySummary | None
     cycle: CycleSummary | None
     last_outcome: str | None
-    """How its last cycle ended; None before the first has."""
+    """The outcome of its last closed cycle; None before the first."""
     has_begun: bool
     waits_for: Wait
     runs: int
@@ -149,11 +149,11 @@ def _window(state: State, view: RoleView, *, has_failures: bool) -> WindowSummar
 
 
 def _bounds(window: Window, with_unattributed: Sequence[int], has_failures: bool) -> tuple[float | None, str]:
-    """The least that the mean can be, and in words what the window leaves out.
+    """The least possible mean, and in words the ratings that the window leaves out.
 
-    A good rating counts for every role that made a step in the run, a low one for the role at fault alone. So a low rating
-    of a run of several roles that is attributed to none is missing from each window, and the mean is an upper bound. The
-    lower one counts all of them against the role (Manski's bounds of a mean with values missing not at random).
+    A low rating of a run of several roles may be attributed to none of them. Then no window has it, and the window's mean is
+    an upper bound. The lower bound counts all such ratings against the role. Source: Manski's bounds of a mean with values
+    missing not at random.
     """
     stars = [stars for _, stars in window.ratings]
     if not with_unattributed:
@@ -184,7 +184,7 @@ def _canary(state: State, id: str | None) -> CanarySummary | None:
 
 
 def _stage(view: RoleView) -> str:
-    """How far the cycle is: the state of its training, then the proof, the gate, then the canary."""
+    """The stage of the cycle: its training, then the proof, the gate, and the canary."""
     if view.canary is not None:
         return f"canary {view.canary.phase}"
     if view.training is None:

@@ -1,6 +1,6 @@
-"""Counts of runs by role, adapter and arm: how many, how many succeeded, how long they took.
+"""Counts of runs by role, adapter and arm: runs, successes, steps, durations.
 
-A run is counted for each role that made a step in it.
+A run counts for each role that made a step in it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ...domain.events import (
     TaskRated,
     TaskSucceeded,
 )
-from ...domain.rules.roles import lanes_counted
+from ...domain.rules.roles import assignments_counted
 from ...domain.vocabulary import Arm, FailureReason
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
 
 
 class RunCounts(StateValue):
-    """What is counted of the runs of one role, adapter and arm."""
+    """The counts of one role, adapter and arm."""
 
     runs: int = 0
     succeeded: int = 0
@@ -41,9 +41,9 @@ class RunCounts(StateValue):
     ratings: int = 0
     corrections: int = 0
     failures: dict[str, int] = field(default_factory=dict)
-    """How many runs failed, by reason."""
+    """The number of failed runs, by reason."""
     unknown: int = 0
-    """How many runs have unknown success."""
+    """The number of runs with unknown success."""
 
     @property
     def success(self) -> float | None:
@@ -88,7 +88,7 @@ ByArm = dict[str, dict[str, dict[str, RunCounts]]]
 
 
 class Metrics:
-    """Fold of run counts. Everything counted is a whole number, so a replay is equal to the bit."""
+    """Fold of run counts. All counts are whole numbers, so a replay is equal to the bit."""
 
     HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskAnswered, TaskJudged, TaskCorrected, CorrectionWithdrawn)
 
@@ -99,35 +99,35 @@ class Metrics:
 
     @classmethod
     def load(cls, saved: SavedParts) -> Metrics:
-        """Those that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         metrics = cls()
         metrics._counts, metrics._known = saved.one("metrics", ByArm), saved.one("known", dict[str, Known])
         return metrics
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {"metrics": encode(self._counts), "known": encode(self._known)}
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
         match event:
             case TaskSucceeded() | TaskFailed() | TaskAnswered():
-                for assignment in event.lanes:
+                for assignment in event.assignments:
                     self._end(event, self._of(assignment))
                     if assignment["arm"] != Arm.PINNED:
                         self._known.setdefault(assignment["role"], Known()).end(is_known(event))
             case TaskJudged():
-                for assignment in event.lanes:
+                for assignment in event.assignments:
                     self._judge(event, self._of(assignment))
                     if assignment["arm"] != Arm.PINNED:
                         self._known.setdefault(assignment["role"], Known()).judge()
             case TaskRated():
-                for assignment in lanes_counted(event):
+                for assignment in assignments_counted(event):
                     self._of(assignment).ratings += 1
             case TaskCorrected():
-                self._of(event.lanes[0]).corrections += 1
+                self._of(event.assignments[0]).corrections += 1
             case CorrectionWithdrawn():
-                self._of(event.lanes[0]).corrections -= 1
+                self._of(event.assignments[0]).corrections -= 1
 
     def _end(self, event: TaskEnded, counts: RunCounts) -> None:
         counts.runs += 1

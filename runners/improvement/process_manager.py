@@ -40,6 +40,7 @@ from ...domain.process.commands import (
 )
 from ...domain.process.improvement import decide
 from ...domain.settings.settings import Policy, resolve_recipe
+from ...domain.vocabulary import RolloutCause
 from ...projections.state.state import State
 from ..store.codec import Recorded
 from ..store.ledger import Ledger
@@ -173,7 +174,7 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
                 rollout.weigh(command.weight_percent, context)
         case PromoteAdapter():
             if not rollout.is_over:
-                rollout.promote(command.reason, context, cause="canary")
+                rollout.promote(command.reason, context, cause=RolloutCause.CANARY)
         case RollBackAdapter():
             if not rollout.is_over:
                 rollout.roll_back(command.reason, context, cause=command.cause)

@@ -114,14 +114,14 @@ class Story:
         """A run of one step on the arm its session falls on; with ``succeeds`` None, a question that is answered."""
         id = id or derive_id("story", len(self.runs))
         self.runs.append(id)
-        lane = route(process_new_events(self.ledger).traffic("action"), id.hex, session)
+        chosen = route(process_new_events(self.ledger).traffic("action"), id.hex, session)
         context = self.ledger.context("ada")
         environment = "chat" if succeeds is None or task == "chat" else "miniwob"
         prompt, answer = self.ledger.put(PROMPT), self.ledger.put("CLICKbutton:Ok[1]")
 
         def play(run: TaskRun) -> None:
             run.start(
-                context, role="action", arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment=environment,
+                context, role="action", arm=chosen.arm, adapter=chosen.adapter, rollout=chosen.rollout, environment=environment,
                 capabilities=OFFERED[environment], task=task, seed=len(self.runs), base="embedded@sha256:00", session=session,
                 policy={"run.max_steps": 12},
             )  # fmt: skip

@@ -23,8 +23,9 @@ from grokputer.domain.errors import NotPossible
 from grokputer.domain.events import Assignment, TaskFailed
 from grokputer.domain.rules.roles import GOOD_STARS
 from grokputer.domain.rules.routing import route
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.rollouts import WANTED, decide_by_hand
+from grokputer.runners.improvement.rollouts import decide_by_hand
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from story import Standing
@@ -43,7 +44,7 @@ HAPPENINGS = st.lists(
             st.sampled_from(["complete", "complete", "decline", "fail"]),
             st.sampled_from([1, 1, 2, 0]),
         ),
-        st.tuples(st.just("decide"), st.sampled_from(WANTED), st.booleans()),
+        st.tuples(st.just("decide"), st.sampled_from(HandDecision), st.booleans()),
         st.tuples(st.just("keep"), st.sampled_from([1, 70, 20_000, 700_000]), st.just(0)),
         st.tuples(st.just("follow"), st.just(0), st.just(0)),
     ),
@@ -115,11 +116,11 @@ class World:
         context, id = self.ledger.context("ada"), derive_id("run", len(self.runs))
         state = load_state(self.ledger)
         session = f"session {len(self.runs) // 3}" if len(self.runs) % 4 else None
-        lane = route(state.traffic(role), id.hex, session)
+        chosen = route(state.traffic(role), id.hex, session)
 
         def play(run: TaskRun) -> None:
             run.start(
-                context, role=role, arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
+                context, role=role, arm=chosen.arm, adapter=chosen.adapter, rollout=chosen.rollout, environment="miniwob",
                 capabilities=OFFERED["miniwob"], task="click-link", seed=1, base="embedded", session=session,
                 others=self.recovery(role, id.hex, session),
                 policy={
@@ -131,8 +132,8 @@ class World:
                 run.take_step(context, role=made_by, **STEP)
             if reason == "answered":
                 run.answer(80, context)
-            elif reason in ("wrong", "timeout", "error", lane.arm):
-                run.fail("wrong" if reason == lane.arm else reason, "", 120, -1.0, state.policy, context)
+            elif reason in ("wrong", "timeout", "error", chosen.arm):
+                run.fail("wrong" if reason == chosen.arm else reason, "", 120, -1.0, state.policy, context)
             else:
                 run.succeed(80, 1.0, state.policy, context)
 
@@ -140,8 +141,13 @@ class World:
         self.runs.append(id)
 
     def recovery(self, role: str, run: str, session: str | None) -> list[Assignment]:
-        lane = route(load_state(self.ledger).traffic("recovery"), run, session)
-        found: Assignment = {"role": "recovery", "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
+        chosen = route(load_state(self.ledger).traffic("recovery"), run, session)
+        found: Assignment = {
+            "role": "recovery",
+            "arm": chosen.arm,
+            "adapter": chosen.adapter,
+            "rollout": chosen.rollout,
+        }
         return [found] if role == "action" else []
 
     def rate(self, which: int, stars: int) -> None:
@@ -189,7 +195,7 @@ class World:
         for rollout in list(state.rollouts):
             to = "base" if returns and wanted == "roll back" else None
             with suppress(NotPossible):
-                decide_by_hand(self.ledger, state, rollout.adapter, wanted, "tried", "ada", to=to)
+                decide_by_hand(self.ledger, state, rollout.adapter, HandDecision(wanted), "tried", "ada", to=to)
 
     def keep(self, seconds: int, _: object) -> None:
         self.clock.move(seconds=seconds)

@@ -197,7 +197,7 @@ def test_imported_ratings_count_for_no_adapter_of_ours_and_lead_to_nothing(tmp_p
     after = load_state(story.ledger)
     assert {it.event.AGGREGATE for it in story.ledger.read(end + 1)} == {"TaskRun"}
     ratings = [row for row in after.ratings.rows() if row["adapter"] != "imported"]
-    assert (ratings, after.health.parts()) == (before.ratings.rows(), before.health.parts())
+    assert (ratings, after.health.dump()) == (before.ratings.rows(), before.health.dump())
     ours = [row for row in after.metrics.rows() if not row["adapter"].startswith("imported")]
     assert ours == before.metrics.rows()
     assert document("status", db=story.path)["roles"][0]["window"]["mean"] == 5.0

@@ -57,7 +57,7 @@ def again(db: Path, tmp_path: Path) -> Path:
     return other
 
 
-def test_what_was_imported_is_the_same_after_export_and_import(db: Path, tmp_path: Path) -> None:
+def test_an_imported_session_is_the_same_after_export_and_import(db: Path, tmp_path: Path) -> None:
     output("runs", "import", write_lines(tmp_path / "all.jsonl", *SESSIONS), db=db)
     assert told(again(db, tmp_path)) == told(db)
     assert len(told(db)) == len(SESSIONS)

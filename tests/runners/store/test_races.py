@@ -95,7 +95,7 @@ def write_alone_and_fail(ledger: Ledger, other: Ledger) -> None:
 
 
 @pytest.mark.usefixtures("is_quickly_given_up")
-def test_who_writes_alone_may_write_often_and_within_and_lets_go_at_the_end_or_an_error(tmp_path: Path) -> None:
+def test_a_holder_of_the_write_lock_may_nest_writes_and_frees_it_at_the_end_or_an_error(tmp_path: Path) -> None:
     with closing(Ledger.create(tmp_path / "events.db")) as ledger, closing(Ledger.open(ledger.path)) as other:
         with pytest.raises(ZeroDivisionError):
             write_alone_and_fail(ledger, other)
