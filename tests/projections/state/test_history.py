@@ -1,6 +1,7 @@
 """Any history at all: what was live at each moment is what time travel finds there, and what a replay makes of the log.
 
-``GROKPUTER_STEPS=100000`` plays as many steps as it says; the suite itself plays four thousand, and ten thousand among the slow tests.
+``GROKPUTER_STEPS=100000`` plays as many steps as it says; the suite itself plays four thousand, and
+ten thousand among the slow tests.
 """
 
 from __future__ import annotations
@@ -159,8 +160,9 @@ History.TestCase.settings = settings(
 TestAnyHistory = History.TestCase
 
 
-@pytest.mark.slow
-class TestLongHistory(History.TestCase):  # type: ignore[misc]
+class LongHistory(History):
     """The same at length."""
 
-    settings = settings(History.TestCase.settings, max_examples=10_000 // LENGTH)
+
+LongHistory.TestCase.settings = settings(History.TestCase.settings, max_examples=10_000 // LENGTH)
+TestLongHistory = pytest.mark.slow(LongHistory.TestCase)
