@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     from .domain.vocabulary import FailureReason as FailureReason
     from .domain.vocabulary import RolloutPhase as RolloutPhase
     from .projections.explain.imported import ImportedSummary as ImportedSummary
-    from .projections.explain.overview import Wait as Wait
-    from .projections.explain.overview import WaitsOn as WaitsOn
     from .projections.explain.summary import CanarySummary as CanarySummary
     from .projections.explain.summary import CycleSummary as CycleSummary
     from .projections.explain.summary import RoleSummary as RoleSummary
     from .projections.explain.summary import WindowSummary as WindowSummary
     from .projections.explain.tree import Node as Node
+    from .projections.explain.waits import Wait as Wait
+    from .projections.explain.waits import WaitsOn as WaitsOn
     from .runners.archive.erasure import Words as Words
     from .runners.explain.explanation import Explanation as Explanation
     from .runners.feedback.corrections import BadCorrection as BadCorrection
@@ -111,7 +111,7 @@ _HOMES = {
         "FailureReason",
         "RolloutPhase",
     ),
-    ".projections.explain.overview": (
+    ".projections.explain.waits": (
         "Wait",
         "WaitsOn",
     ),

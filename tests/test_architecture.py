@@ -115,7 +115,7 @@ LOOK_UP_BY_A_VARIABLE = {
     "runners/console/rollouts/ab_report.py",
     "runners/console/streams.py",
     "runners/feedback/reviewer.py",
-    "runners/improvement/decisions.py",
+    "runners/improvement/repeated_decisions.py",
     "runners/sessions/comparing.py",
     "runners/store/content.py",
     "runners/store/words.py",

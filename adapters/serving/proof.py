@@ -42,7 +42,7 @@ class Inspectable(Protocol):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReferenceAnswer:
     """What the trainer recorded for one prompt: the logits of some tokens, for the base and with the adapter."""
 
     tokens: tuple[int, ...]
@@ -55,7 +55,7 @@ class Reference:
     """The trainer's answers to ``PROMPTS``, and the fingerprint of its base."""
 
     base: str
-    answers: tuple[Answer, ...]
+    answers: tuple[ReferenceAnswer, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The reference as plain JSON."""
@@ -64,7 +64,7 @@ class Reference:
     @staticmethod
     def from_json(data: dict[str, Any]) -> Reference:
         """The reference from the output of ``to_json``."""
-        answers = (Answer(tuple(a["tokens"]), tuple(a["base"]), tuple(a["trained"])) for a in data["answers"])
+        answers = (ReferenceAnswer(tuple(a["tokens"]), tuple(a["base"]), tuple(a["trained"])) for a in data["answers"])
         return Reference(data["base"], tuple(answers))
 
 
@@ -73,7 +73,9 @@ def record(base: Sequence[Sequence[float]], trained: Sequence[Sequence[float]], 
     answers = []
     for of_base, of_trained in zip(base, trained, strict=True):
         tokens = sorted({*_top(of_base), *_top(of_trained)})
-        answers.append(Answer(tuple(tokens), tuple(of_base[t] for t in tokens), tuple(of_trained[t] for t in tokens)))
+        answers.append(
+            ReferenceAnswer(tuple(tokens), tuple(of_base[t] for t in tokens), tuple(of_trained[t] for t in tokens))
+        )
     return Reference(fingerprint, tuple(answers))
 
 

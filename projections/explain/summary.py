@@ -11,8 +11,8 @@ from ...domain.rules.roles import GOOD_STARS
 from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
 from ..state.state import State
 from .imported import ImportedSummary, summarize_imported
-from .overview import RoleView, Wait, has_begun, waits_for
 from .sentences import count
+from .waits import RoleView, Wait, has_begun, waits_for
 
 
 @dataclass(frozen=True)

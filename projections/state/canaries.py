@@ -39,7 +39,7 @@ MOST_PERCENT = 99
 """The largest share of a canary beside which there is a stable arm."""
 
 
-class RunOutcome(StateValue):
+class CountedRun(StateValue):
     """How a run ended, and its ratings."""
 
     position: int
@@ -68,7 +68,7 @@ class RunOutcome(StateValue):
         )
 
 
-OUTCOMES = list[tuple[str, RunOutcome]]
+OUTCOMES = list[tuple[str, CountedRun]]
 """The form of a saved part of an arm's outcomes: the run's id and its outcome."""
 
 
@@ -115,9 +115,9 @@ class Health:
         """By the rollout's id, hex."""
         self._over: StateShards[list[tuple[str]]] = StateShards(form=KEYS)
         """The sessions that are over, by ``rollout/kind/arm``."""
-        self._arms: StateShards[list[tuple[str, RunOutcome]]] = StateShards(form=OUTCOMES)
+        self._arms: StateShards[list[tuple[str, CountedRun]]] = StateShards(form=OUTCOMES)
         """The latest outcomes, by ``rollout/arm``."""
-        self._recent: dict[str, RingBuffer[tuple[str, RunOutcome]]] = {}
+        self._recent: dict[str, RingBuffer[tuple[str, CountedRun]]] = {}
         self._remembered: dict[str, RecentSet] = {}
         self._evidence: dict[str, Evidence] = {}
         """The decoded evidence, by rollout."""
@@ -186,7 +186,7 @@ class Health:
         canary = self._canaries.get(rollout)
         if reason == FailureReason.ENVIRONMENT or canary is None or arm not in ARMS:
             return  # A lost browser says nothing of the adapter.
-        outcome = RunOutcome(position, reason, {}, {"": fault}, is_known)
+        outcome = CountedRun(position, reason, {}, {"": fault}, is_known)
         self._arm(rollout, arm).append((event.originator_id.hex, outcome))
         if fault not in (None, assignment["role"]):
             return
@@ -248,7 +248,7 @@ class Health:
         took = self._canaries[rollout].took
         return {arm: round(taken.ms / taken.runs) if taken.runs else None for arm, taken in took.items()}
 
-    def _arm(self, rollout: str, arm: str) -> RingBuffer[tuple[str, RunOutcome]]:
+    def _arm(self, rollout: str, arm: str) -> RingBuffer[tuple[str, CountedRun]]:
         name = f"{rollout}/{arm}"
         if name not in self._recent:
             self._recent[name] = RingBuffer(self._arms, name, KEPT)

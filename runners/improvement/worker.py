@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from ...domain.errors import EnvironmentUnavailable, NotServed, UnknownTask
 from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
 from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus
-from ...projections.explain.overview import has_begun, waits_for, worker_task
 from ...projections.explain.sentences import describe_left_out
+from ...projections.explain.waits import has_begun, waits_for, worker_task
 from ...projections.state.state import State
 from ..agent.abandoned import GONE, end_abandoned
 from ..alerts.dispatcher import AlertDispatcher
@@ -26,8 +26,8 @@ from ..store.states import load_state
 from ..store.tail import Watch
 from ..wiring.services import Services
 from .gate import judge
-from .overview import view_roles
 from .process_manager import process_new_events
+from .role_views import view_roles
 from .rollouts import prove
 from .scheduler import ScheduleKeeper
 from .trainings import run_training

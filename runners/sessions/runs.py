@@ -25,7 +25,7 @@ SAYS_FAILED = "the session says that it failed"
 
 
 @dataclass
-class Recorded:
+class ImportedSessions:
     """The result of an import of sessions."""
 
     new: int = 0
@@ -40,9 +40,9 @@ class Recorded:
     """The keys that this program does not read, each once."""
 
 
-def record_sessions(ledger: Ledger, sessions: Sequence[Session], role: str, actor: str) -> Recorded:
+def record_sessions(ledger: Ledger, sessions: Sequence[Session], role: str, actor: str) -> ImportedSessions:
     """Record each new session as a run of the role, one after another, each completely or not at all."""
-    recorded = Recorded()
+    recorded = ImportedSessions()
     before = [_find(ledger, session) for session in sessions]
     for session, existing in zip(sessions, before, strict=True):
         run = existing or ledger.get(TaskRun, session.id)

@@ -19,8 +19,8 @@ from ..improvement.process_manager import process_new_events
 from ..lessons.retries import RetryPolicy, correct_by_retries
 from ..store.states import load_state
 from ..wiring.services import Services
-from .decisions import position_of_newest
 from .lookups import require_run
+from .storing import position_of_newest
 
 if TYPE_CHECKING:
     from ...domain.ports import Environment

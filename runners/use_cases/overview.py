@@ -12,7 +12,7 @@ from ...projections.explain.summary import RoleSummary, summarize_role
 from ...projections.explain.words import say_alert
 from ..explain.run_filter import RunFilter
 from ..explain.run_list import Row, list_runs
-from ..improvement.overview import view_roles
+from ..improvement.role_views import view_roles
 from ..improvement.weights import missing
 from ..store.locks import find_worker
 from ..store.states import load_state

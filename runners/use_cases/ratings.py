@@ -12,8 +12,8 @@ from ...domain.events import TaskRated
 from ..feedback import reviewer
 from ..feedback.ratings import record_rating
 from ..improvement.process_manager import process_new_events
-from .decisions import position_of_newest
 from .lookups import require_run
+from .storing import position_of_newest
 
 if TYPE_CHECKING:
     from ...domain.aggregates.run import TaskRun

@@ -26,8 +26,8 @@ from ..sessions.foreign import ForeignRating, ForeignRun, ForeignStep, rate_fore
 from ..sessions.program_runs import NAME, ProgramRun, check_run, show
 from ..wiring.environments import environment_names
 from ..wiring.services import unknown_adapter
-from .decisions import position_of_newest
 from .lookups import require_role
+from .storing import position_of_newest
 
 if TYPE_CHECKING:
     from ...domain.page.messages import Message

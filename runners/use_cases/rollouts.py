@@ -10,7 +10,7 @@ from ...domain.vocabulary import HandDecision, RolloutPhase
 from ..improvement.process_manager import process_new_events
 from ..improvement.rollouts import decide_by_hand, require_weights
 from ..wiring.services import unknown_adapter
-from .decisions import position_of_newest
+from .storing import position_of_newest
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..improvement.process_manager import process_new_events
-from ..sessions.runs import Recorded, record_sessions
+from ..sessions.runs import ImportedSessions, record_sessions
 from .lookups import require_role
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class SessionImport:
     """The result of an import."""
 
     role: str
-    sessions: Recorded
+    sessions: ImportedSessions
     are_counted: bool
     """Whether their ratings count for the base (setting sessions.count)."""
 

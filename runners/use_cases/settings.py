@@ -14,7 +14,7 @@ from ...domain.settings.settings import RECIPE_SETTINGS, Policy, check_setting, 
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from ..wiring.choices import check_choice, check_part, is_choice, read_template
-from .decisions import store_decision
+from .storing import store_decision
 
 if TYPE_CHECKING:
     from ...projections.state.state import State

@@ -14,9 +14,9 @@ from ...adapters.serving.base_model import NO_TEMPLATE, Base
 from ...adapters.serving.gguf_model import SUFFIX
 from ...adapters.serving.model_folder import complain_of_folder, has_template
 from ...domain.aggregates.alert import Failure
-from .asking import Answer, Availability, ask
 from .extras import install_command
 from .hub import ask_hub
+from .probe import Availability, Reply, ask
 
 SHOWN = 5
 """Names of served models that a message lists."""
@@ -98,12 +98,12 @@ def check_endpoint(endpoint: str | None, names: list[str], key_variable: str, se
     return Availability("ok", f"{endpoint} answers and serves {', '.join(names)}")
 
 
-def _explain(endpoint: str, answer: Answer | Failure, key_variable: str, setting: str, name: str) -> Availability:
-    if isinstance(answer, Answer) and answer.status in (401, 403):
+def _explain(endpoint: str, answer: Reply | Failure, key_variable: str, setting: str, name: str) -> Availability:
+    if isinstance(answer, Reply) and answer.status in (401, 403):
         return Availability(
             "fail", f"{endpoint} refuses the key; set the environment variable {key_variable}", is_certain=False
         )
-    if isinstance(answer, Answer) and answer.status in (404, 405, 501):
+    if isinstance(answer, Reply) and answer.status in (404, 405, 501):
         return Availability(
             "warn",
             f"{endpoint} answers, but has no list of models (HTTP {answer.status}); a run shows whether it serves {name}",

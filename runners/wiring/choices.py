@@ -16,10 +16,10 @@ from ...domain.settings.forms import CHAT_TEMPLATES, KEY_VARIABLES
 from ...domain.settings.keys import role_of, without_role
 from ...domain.settings.settings import BadSetting, Policy
 from ...domain.vocabulary import Backend
-from .asking import Availability
 from .availability import check_base, check_endpoint
 from .environments import OWN
 from .models import Content, backend_names, base_of
+from .probe import Availability
 from .registries import registry_names
 from .task_folders import SETTING, check_task_folders
 

@@ -10,8 +10,8 @@ from urllib.parse import quote, urljoin
 
 from ...adapters.serving.base_model import Base
 from ...domain.aggregates.alert import Failure
-from . import asking
-from .asking import NO_CONNECTION, Answer, Availability, ask
+from . import probe
+from .probe import NO_CONNECTION, Availability, Reply, ask
 
 MOST_RENAMES = 3
 """Redirects that are followed on the Hub itself; chosen."""
@@ -27,7 +27,7 @@ def ask_hub(base: Base) -> Availability:
         return Availability(
             "fail", f"{lead}, and HF_HUB_OFFLINE is set; unset it, or set model.base", False, is_offline=True
         )
-    token, ends = get_token(), time.monotonic() + asking.LIMIT_S
+    token, ends = get_token(), time.monotonic() + probe.LIMIT_S
     at = f" at revision {base.revision}" if base.revision else ""
     path = f"/revision/{quote(base.revision, safe='')}" if base.revision else ""
     answer = _follow(f"{ENDPOINT}/api/models/{quote(base.name)}{path}", ENDPOINT, token, ends)
@@ -49,7 +49,7 @@ def ask_hub(base: Base) -> Availability:
     return _judge(base, _read(answer.body), ENDPOINT, token, ends)
 
 
-def _explain(answer: Answer, base: Base, lead: str, at: str, endpoint: str, token: str | None) -> Availability:
+def _explain(answer: Reply, base: Base, lead: str, at: str, endpoint: str, token: str | None) -> Availability:
     """Why the Hub refuses the name."""
     code = answer.headers.get("x-error-code", "")
     if code == "GatedRepo":
@@ -79,7 +79,7 @@ def _judge(base: Base, model: dict[str, Any], endpoint: str, token: str | None, 
     if model.get("gated"):
         path = f"{base.name}/resolve/{quote(base.revision or 'main', safe='')}/config.json"
         answer = ask(f"{endpoint}/{path}", token, _left(ends), method="HEAD")
-        if isinstance(answer, Answer) and answer.status in (401, 403):
+        if isinstance(answer, Reply) and answer.status in (401, 403):
             return _gated(base.name, endpoint, token)
     return Availability("ok", f"{base.name}, on the Hugging Face Hub; the first use downloads it")
 
@@ -91,7 +91,7 @@ def _gated(name: str, endpoint: str, token: str | None) -> Availability:
     return Availability("fail", f"{name} is gated, and your token has no access: {accept} with the token's account")
 
 
-def _follow(url: str, endpoint: str, token: str | None, ends: float) -> Answer | Failure:
+def _follow(url: str, endpoint: str, token: str | None, ends: float) -> Reply | Failure:
     """The answer at the address, or where the Hub says that the model is now. The token goes to the Hub alone."""
     for _ in range(MOST_RENAMES):
         answer = ask(url, token, _left(ends))

@@ -26,8 +26,8 @@ from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.batch import RunSpec, run_batch
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.feedback.reviewer import review
-from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.improvement.worker import Reporter, Worker
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.wiring.services import Services

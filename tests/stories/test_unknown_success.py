@@ -13,8 +13,8 @@ from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import CanaryAssessed, RolloutStarted, TaskJudged
 from grokputer.domain.vocabulary import Arm
 from grokputer.projections.state.state import State
-from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.store.log import Log
 from story import Story
 

@@ -11,7 +11,7 @@ from ..options import DEFAULT_DB, AsJson, Db, open_log
 from ..rendering import print_json, print_line, print_table, say
 
 if TYPE_CHECKING:
-    from ...improvement.decisions import Decision
+    from ...improvement.repeated_decisions import RepeatedDecision
     from ...store.log import Log
 
 SHOWN = 10
@@ -60,11 +60,11 @@ def replay(
 
 
 def _decide_again(log: Log, as_json: bool) -> None:
-    from ...improvement.decisions import decide_again
+    from ...improvement.repeated_decisions import decide_again
 
     counts: dict[str, list[int]] = {}
-    different: list[Decision] = []
-    erased: list[Decision] = []
+    different: list[RepeatedDecision] = []
+    erased: list[RepeatedDecision] = []
     for decision in decide_again(log):
         count = counts.setdefault(decision.kind, [0, 0])
         count[0] += 1

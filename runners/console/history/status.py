@@ -10,8 +10,8 @@ import typer
 from ....domain.durations import show_duration
 from ....domain.vocabulary import RolloutPhase
 from ....projections.explain.imported import describe_imported
-from ....projections.explain.overview import PERSON, RATINGS, WORKER
 from ....projections.explain.summary import RoleSummary
+from ....projections.explain.waits import PERSON, RATINGS, WORKER
 from ..error_lines import describe_wait
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log

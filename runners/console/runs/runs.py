@@ -36,7 +36,7 @@ from .run_events import ERASED, describe_event, print_event
 from .tokens import token_counts
 
 if TYPE_CHECKING:
-    from ...sessions.runs import Recorded
+    from ...sessions.runs import ImportedSessions
 
 SHOWN_KEYS = 10
 """Keys, runs or files that one line names; chosen."""
@@ -206,7 +206,7 @@ def export(
         say(f"left out, because the words were erased: {count(done.erased, 'run')}")
 
 
-def _say_what_was_left(done: Recorded) -> None:
+def _say_what_was_left(done: ImportedSessions) -> None:
     """Print what of the sessions the runs do not contain, one line for each reason."""
     if done.unknown:
         more = f" and {len(done.unknown) - SHOWN_KEYS} more" if len(done.unknown) > SHOWN_KEYS else ""

@@ -24,8 +24,8 @@ from grokputer.domain.settings.settings import (
     resolve_recipe,
 )
 from grokputer.projections.state.state import State
-from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import NAME, TRACK
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.store.codec import decode, encode
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import fold

@@ -15,8 +15,8 @@ from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.alerts.dispatcher import AlertDispatcher
 from grokputer.runners.archive.replay import replay
-from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.improvement.rollouts import decide_by_hand
 from story import BEGIN, Standing, Story
 

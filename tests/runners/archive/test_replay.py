@@ -10,8 +10,8 @@ from world import HAPPENINGS, MANNERS, world_after
 
 from grokputer.projections.state.state import State
 from grokputer.runners.archive.replay import replay
-from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.store.states import fold, load_state
 from grokputer.runners.store.tables import update_tables
 

@@ -9,7 +9,7 @@ import pytest
 from command_line import document, lines, output, refused
 
 from grokputer.runners.archive.replay import replay
-from grokputer.runners.improvement.decisions import decide_again
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.store.log import adapters_folder
 from story import Story
 

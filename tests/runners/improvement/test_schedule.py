@@ -14,8 +14,8 @@ from command_line import call, document, output
 from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, ScheduleKept
 from grokputer.domain.settings.settings import Policy
 from grokputer.projections.state.state import State
-from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.improvement.scheduler import ScheduleKeeper
 from story import Standing, Story
 

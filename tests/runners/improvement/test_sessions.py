@@ -12,8 +12,8 @@ from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.events import TaskStarted
 from grokputer.domain.rules.routing import Traffic, route
 from grokputer.projections.state.state import State
-from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.store.states import load_state
 from story import Story
 

@@ -12,8 +12,8 @@ from receivers import SECRET, Receiver
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.events import TrainingRequested
 from grokputer.runners.archive.replay import replay
-from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.improvement.worker import Reporter, Worker
 from grokputer.runners.lessons.gather import collect_examples
 from grokputer.runners.store.log import adapters_folder

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from grokputer.runners.archive.integrity import verify
 from grokputer.runners.archive.replay import replay
-from grokputer.runners.improvement.decisions import decide_again
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.sessions.imports import KEYS
 from grokputer.runners.sessions.steps import STEP_KEYS
 from grokputer.runners.store.ledger import Ledger

@@ -10,7 +10,7 @@ from command_line import call, document, lines, output
 from logged_sessions import write_lines
 
 from grokputer.runners.archive.replay import replay
-from grokputer.runners.improvement.decisions import decide_again
+from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.store.ledger import Ledger
 from story import Story
 

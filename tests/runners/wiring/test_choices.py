@@ -20,7 +20,7 @@ from tiny_gguf import write_gguf
 
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
-from grokputer.runners.wiring import asking
+from grokputer.runners.wiring import probe
 from grokputer.runners.wiring.models import base_of
 
 GOOD = {"config.json": b"{}", "model.safetensors": b"", "tokenizer.json": b"{}"}
@@ -191,7 +191,7 @@ def test_where_the_hub_cannot_be_asked_the_name_is_taken_with_a_warning(
         if why == "offline":
             monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         elif why == "silent":
-            monkeypatch.setattr(asking, "LIMIT_S", 0.05)
+            monkeypatch.setattr(probe, "LIMIT_S", 0.05)
             monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         else:
             monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")

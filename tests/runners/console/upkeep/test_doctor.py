@@ -17,7 +17,7 @@ import pytest
 from command_line import call
 
 from grokputer.runners.console.upkeep import doctor
-from grokputer.runners.wiring import asking
+from grokputer.runners.wiring import probe
 from story import Story
 
 
@@ -106,7 +106,7 @@ def test_an_endpoint_is_asked_whether_it_serves_the_model(
 def test_an_endpoint_that_does_not_answer_is_given_up_after_the_limit(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "LIMIT_S", 0.05)
+    monkeypatch.setattr(probe, "LIMIT_S", 0.05)
     with serving(0) as (url, _):
         found = diagnose(story, model__backend="openai", model__base="big", model__endpoint=f"{url}/v1")["model"]
     assert found == (
@@ -116,7 +116,7 @@ def test_an_endpoint_that_does_not_answer_is_given_up_after_the_limit(
 
 
 def test_the_limit_of_one_question_is_two_seconds() -> None:
-    assert asking.LIMIT_S == 2.0
+    assert probe.LIMIT_S == 2.0
 
 
 def test_an_endpoint_where_nothing_listens_fails(story: Story) -> None:

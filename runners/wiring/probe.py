@@ -20,7 +20,7 @@ NO_CONNECTION = "no connection"
 """The beginning of the reason where no server was reached at all."""
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """What a server answered; the names of the headers are in small letters."""
 
     status: int
@@ -48,12 +48,12 @@ class _NoRedirects(HTTPRedirectHandler):
         """No redirect is followed."""
 
 
-def ask(url: str, key: str | None, limit_s: float | None = None, method: str = "GET") -> Answer | Failure:
+def ask(url: str, key: str | None, limit_s: float | None = None, method: str = "GET") -> Reply | Failure:
     """The answer to a request, whatever its status; no redirect is followed. A failure where none came within ``limit_s``, or
     ``LIMIT_S``."""
     limit_s = LIMIT_S if limit_s is None else limit_s
     headers = {"accept": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
-    answers: list[Answer] = []
+    answers: list[Reply] = []
 
     def send() -> str | Failure:
         try:
@@ -75,6 +75,6 @@ def ask(url: str, key: str | None, limit_s: float | None = None, method: str = "
     return outcome if isinstance(outcome, Failure) else answers[0]
 
 
-def _read(response: Any) -> Answer:
+def _read(response: Any) -> Reply:
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status, headers, response.read(MOST_BYTES).decode(errors="replace"))
+    return Reply(response.status, headers, response.read(MOST_BYTES).decode(errors="replace"))

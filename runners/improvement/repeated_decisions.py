@@ -85,7 +85,7 @@ NOT_RECORDED: dict[type[Event], dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Decision:
+class RepeatedDecision:
     """A decision of the log, made again."""
 
     position: int
@@ -99,7 +99,7 @@ class Decision:
     decision cannot be repeated then, so the difference means nothing."""
 
 
-def decide_again(log: Log) -> Iterator[Decision]:
+def decide_again(log: Log) -> Iterator[RepeatedDecision]:
     """Every decision of the log in order, each made again. Reads the whole log; writes nothing.
 
     Raises ``LogError`` where the log is damaged.
@@ -134,29 +134,29 @@ class _Again:
             return self.log.at(event.up_to).event.reference
         return event.caused_by
 
-    def decide(self, recorded: Recorded) -> Iterator[Decision]:
+    def decide(self, recorded: Recorded) -> Iterator[RepeatedDecision]:
         """The decisions that the event records, or should have caused."""
         event, position = recorded.event, recorded.position
         match event:
             case TaskStarted():
                 yield from self._arms(position, event)
             case HeldOutJudged():
-                yield Decision(position, event.TOPIC, self._judge(position, event))
+                yield RepeatedDecision(position, event.TOPIC, self._judge(position, event))
             case ComparisonConcluded():
-                yield Decision(position, event.TOPIC, self._conclude(event))
+                yield RepeatedDecision(position, event.TOPIC, self._conclude(event))
             case _ if position in self.expected:
-                yield Decision(position, event.TOPIC, _difference(self.expected.pop(position), event))
+                yield RepeatedDecision(position, event.TOPIC, _difference(self.expected.pop(position), event))
             case DatasetBuilt() | TrainingDeclined():
                 yield self._build(position, event)
             case AdapterRejected() if event.actor == ACTOR:
                 pass  # by measurements of its weights
             case _ if isinstance(event, DECIDED) and event.actor == ACTOR:
-                yield Decision(position, event.TOPIC, "it does not follow any more")
+                yield RepeatedDecision(position, event.TOPIC, "it does not follow any more")
         self.state.apply(position, event)
         if position <= self.tracked:
             yield from self._react(recorded)
 
-    def _react(self, recorded: Recorded) -> Iterator[Decision]:
+    def _react(self, recorded: Recorded) -> Iterator[RepeatedDecision]:
         """Repeat the reaction of the improvement process; its decisions are expected where they were recorded."""
         commands = decide(recorded.event, self.state)
         if not commands:
@@ -171,7 +171,9 @@ class _Again:
             for event, old in zip(wanted, there, strict=False):
                 self.expected[old.position] = _caused(event, old.event, recorded.event.reference)
             if len(wanted) > len(there) and not self._is_done_later(command, recorded):
-                yield Decision(recorded.position, wanted[len(there)].TOPIC, "it follows now, and is not in the log")
+                yield RepeatedDecision(
+                    recorded.position, wanted[len(there)].TOPIC, "it follows now, and is not in the log"
+                )
 
     def _carry_out(self, command: Command, made: list[Recorded], cause: Recorded) -> list[Event]:
         time = made[0].event.time if made else cause.event.time
@@ -183,7 +185,7 @@ class _Again:
         self.past.until = None
         return not self._carry_out(command, [], cause)
 
-    def _arms(self, position: int, event: TaskStarted) -> Iterator[Decision]:
+    def _arms(self, position: int, event: TaskStarted) -> Iterator[RepeatedDecision]:
         """The assigned arm of each role, by the share at the run's start."""
         for assignment in event.assignments:
             rollout, role = self.state.undecided.get(assignment["rollout"] or ""), assignment["role"]
@@ -200,7 +202,7 @@ class _Again:
                 # A parallel run of a session, begun before the other was recorded.
                 first = route(replace(traffic, sessions={}), event.originator_id.hex, event.session)
                 is_same = (first.arm, first.adapter) == recorded
-            yield Decision(position, "arm", "" if is_same else f"now {now}, then {assignment['arm']}")
+            yield RepeatedDecision(position, "arm", "" if is_same else f"now {now}, then {assignment['arm']}")
 
     def _judge(self, position: int, event: HeldOutJudged) -> str:
         """The gate's verdict, from its recorded runs and its measured losses."""
@@ -226,12 +228,12 @@ class _Again:
         found = load_result(self.past, event.originator_id)
         return _differing(("verdict", "reason", "message", "numbers"), vars(found.verdict), vars(event))
 
-    def _build(self, position: int, event: DatasetBuilt | TrainingDeclined) -> Decision:
+    def _build(self, position: int, event: DatasetBuilt | TrainingDeclined) -> RepeatedDecision:
         """The dataset, and whether it had enough examples."""
         self.past.lacking.clear()
         found = self._build_again(position, event)
         erased_at = self.erasures.latest(self.past.lacking)
-        return Decision(position, event.TOPIC, found, erased_at if found and erased_at > position else 0)
+        return RepeatedDecision(position, event.TOPIC, found, erased_at if found and erased_at > position else 0)
 
     def _build_again(self, position: int, event: DatasetBuilt | TrainingDeclined) -> str:
         self.past.until = position - 1
