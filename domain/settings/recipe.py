@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import InvalidRecipe
-from .keys import RENAMED
+from .keys import RENAMED, RETIRED
 from .setting import MEASURED, USER, Group, Setting, declared, setting
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -100,11 +100,6 @@ class Recipe(Group):
         "adamw",
         "'paged_adamw_8bit': a quarter of AdamW's state, moved aside when a GPU's memory runs short (QLoRA, section 3).",
         choices=("adamw", "paged_adamw_8bit"),
-    )
-    engine: str = setting(
-        "trl",
-        "'unsloth': its kernels in place of those of transformers, where it is installed and there is an NVIDIA GPU.",
-        choices=("trl", "unsloth"),
     )
     replay_share: float = setting(
         1 / 3,
@@ -234,8 +229,8 @@ _RENAMED = {
 
 
 def current_figures(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded recipe's figures, by their current names."""
-    return {_RENAMED.get(name, name): value for name, value in recorded.items()}
+    """A recorded recipe's figures, by their current names, without those that are figures no more."""
+    return {_RENAMED.get(name, name): value for name, value in recorded.items() if f"training.{name}" not in RETIRED}
 
 
 def preset(name: str, role: str | None = None) -> Recipe:
