@@ -150,7 +150,7 @@ def train(what: dict[str, Any]) -> dict[str, Any]:
 
 def make_plain(model: Any, tokenizer: Any, items: Sequence[Item], recipe: Recipe, folder: Path) -> Any:
     """TRL's trainer as its documents use it, on the same rows."""
-    from datasets import Dataset
+    from datasets import Dataset  # type: ignore[import-untyped]
     from peft import LoraConfig
     from trl.trainer.sft_trainer import SFTTrainer
 

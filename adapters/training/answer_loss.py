@@ -57,12 +57,14 @@ def supervised_trainer(**parts: Any) -> SFTTrainer:
     """TRL's supervised trainer, with the same loss from the answers' logits alone. ``parts`` are its arguments."""
     from trl.trainer.sft_trainer import SFTTrainer
 
+    plain: Any = SFTTrainer.compute_loss
+
     class AnswerTrainer(SFTTrainer):
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: Any = False, num_items_in_batch: Any = None
         ) -> Any:
             if self.aux_loss_enabled or not applies(inputs):
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+                return plain(self, model, inputs, return_outputs, num_items_in_batch)
             scored, _ = answer_log_probs(model, inputs)
             tokens = scored.numel() if num_items_in_batch is None else num_items_in_batch
             return -scored.sum() / max(int(tokens), 1)
