@@ -151,7 +151,10 @@ def _environment(job: TrainingJobSpec) -> dict[str, str]:
     """
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if job.base.is_local else {}
+    # Beside the job's folder, which is removed when the weights are stored.
+    shown = {"TENSORBOARD_LOGGING_DIR": str(job.directory.resolve().parent / "tensorboard")}
     return {
+        **(shown if job.report_to == "tensorboard" else {}),
         "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
         **os.environ,
         **quiet,

@@ -54,7 +54,7 @@ class Recipe(Group):
     accumulation: int = setting(4, "Forward passes per optimiser step.", unit="passes", low=1, high=4096)
     learning_rate: float = setting(
         2e-3,
-        "Highest learning rate. While unset, it falls with the size of the base: 1e-3 from 30 million parameters, 2e-4 from a "
+        "Highest learning rate. While unset, it falls with the size of the base: 2e-4 from a "
         "billion, 1e-4 from 20 billion.",
         source="measured for the embedded model with replay",
         low=1e-8,

@@ -30,7 +30,7 @@ class Band:
 
 BANDS = (
     Band(30e6, {}, "measured at 5 million parameters"),
-    Band(FEW, {"learning_rate": 1e-3}, "measured at 135 million parameters"),
+    Band(FEW, {}, "measured at 135 million parameters"),
     # QLoRA (arXiv 2305.14314), table 9: 2e-4 for 7 and 13 billion, 1e-4 for 33 and 65, dropout 0.05 to 13 billion, 0 above.
     # LoRA Without Regret (Schulman and others, 2025): the best rate hardly depends on the rank, and all layers are adapted.
     Band(20e9, {"learning_rate": 2e-4, "dropout": 0.05, "epochs": 3}, "QLoRA, arXiv 2305.14314, for 7 and 13 billion"),

@@ -43,7 +43,7 @@ def test_the_recipe_of_the_embedded_model_is_the_presets_own() -> None:
     ("parameters", "rate", "source"),
     [
         (5_000_000, 2e-3, "measured at 5 million"),
-        (134_515_008, 1e-3, "measured at 135 million"),
+        (134_515_008, 2e-3, "measured at 135 million"),
         (8_000_000_000, 2e-4, "arXiv 2305.14314"),
         (33_000_000_000, 1e-4, "arXiv 2305.14314"),
         (None, 2e-4, "arXiv 2305.14314"),
@@ -57,7 +57,7 @@ def test_the_learning_rate_falls_as_the_base_grows(parameters: int | None, rate:
 
 
 def test_a_figure_that_was_set_stays_and_is_not_explained_by_the_size() -> None:
-    resolved = resolve(134_515_008, training_learning_rate=5e-3)
+    resolved = resolve(8_000_000_000, training_learning_rate=5e-3)
     assert resolved.recipe.learning_rate == 5e-3
     assert "learning_rate" not in resolved.adjusted
 
