@@ -9,29 +9,207 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import UNKNOWN, Batch, OpenLog, ProgramRun, ProgramStep, RecordedRun, WrongThread, open
-    from .domain.errors import GrokputerError, Hint, LogError, NotFound, NotPossible
+    from .api import Batch as Batch
+    from .api import OpenLog as OpenLog
+    from .api import Rollouts as Rollouts
+    from .api import RunId as RunId
+    from .api import WrongThread as WrongThread
+    from .api import open as open
+    from .domain.errors import BadArgument as BadArgument
+    from .domain.errors import BadPlugin as BadPlugin
+    from .domain.errors import BadRating as BadRating
+    from .domain.errors import BadText as BadText
+    from .domain.errors import DamagedWeights as DamagedWeights
+    from .domain.errors import EnvironmentUnavailable as EnvironmentUnavailable
+    from .domain.errors import GrokputerError as GrokputerError
+    from .domain.errors import Hint as Hint
+    from .domain.errors import InvalidRecipe as InvalidRecipe
+    from .domain.errors import LogError as LogError
+    from .domain.errors import MissingExtra as MissingExtra
+    from .domain.errors import ModelError as ModelError
+    from .domain.errors import NotFound as NotFound
+    from .domain.errors import NotPossible as NotPossible
+    from .domain.errors import NotServed as NotServed
+    from .domain.errors import UnknownAdapter as UnknownAdapter
+    from .domain.errors import UnknownTask as UnknownTask
+    from .domain.events import Event as Event
+    from .domain.rules.imported import UNKNOWN as UNKNOWN
+    from .domain.rules.imported import Unknown as Unknown
+    from .domain.settings.setting import BadSetting as BadSetting
+    from .domain.vocabulary import AdapterStatus as AdapterStatus
+    from .domain.vocabulary import Arm as Arm
+    from .domain.vocabulary import CorrectionSource as CorrectionSource
+    from .domain.vocabulary import FailureReason as FailureReason
+    from .domain.vocabulary import RolloutPhase as RolloutPhase
+    from .projections.explain.imported import ImportedSummary as ImportedSummary
+    from .projections.explain.overview import Wait as Wait
+    from .projections.explain.overview import WaitsOn as WaitsOn
+    from .projections.explain.summary import CanarySummary as CanarySummary
+    from .projections.explain.summary import CycleSummary as CycleSummary
+    from .projections.explain.summary import RoleSummary as RoleSummary
+    from .projections.explain.summary import WindowSummary as WindowSummary
+    from .projections.explain.tree import Node as Node
+    from .runners.archive.erasure import Words as Words
+    from .runners.explain.explanation import Explanation as Explanation
+    from .runners.feedback.corrections import BadCorrection as BadCorrection
+    from .runners.sessions.program_runs import ProgramRun as ProgramRun
+    from .runners.sessions.program_runs import ProgramStep as ProgramStep
+    from .runners.store.codec import Recorded as Recorded
+    from .runners.use_cases.corrections import Correction as Correction
+    from .runners.use_cases.corrections import Withdrawal as Withdrawal
+    from .runners.use_cases.erasures import Erasure as Erasure
+    from .runners.use_cases.overview import AdapterSummary as AdapterSummary
+    from .runners.use_cases.overview import AlertSummary as AlertSummary
+    from .runners.use_cases.overview import MissingWeights as MissingWeights
+    from .runners.use_cases.overview import RunSummary as RunSummary
+    from .runners.use_cases.overview import Status as Status
+    from .runners.use_cases.ratings import Rating as Rating
+    from .runners.use_cases.recordings import RecordedRun as RecordedRun
+    from .runners.use_cases.rollouts import RolloutDecision as RolloutDecision
+    from .runners.use_cases.runs import RunOutcome as RunOutcome
+    from .runners.use_cases.settings import SettingChange as SettingChange
+    from .runners.use_cases.trainings import RequestedTraining as RequestedTraining
 
-_HOME = {
-    **dict.fromkeys(
-        ("UNKNOWN", "Batch", "OpenLog", "ProgramRun", "ProgramStep", "RecordedRun", "WrongThread", "open"), ".api"
+_HOMES = {
+    ".api": (
+        "Batch",
+        "OpenLog",
+        "Rollouts",
+        "RunId",
+        "WrongThread",
+        "open",
     ),
-    **dict.fromkeys(("GrokputerError", "Hint", "LogError", "NotFound", "NotPossible"), ".domain.errors"),
+    ".domain.errors": (
+        "BadArgument",
+        "BadPlugin",
+        "BadRating",
+        "BadText",
+        "DamagedWeights",
+        "EnvironmentUnavailable",
+        "GrokputerError",
+        "Hint",
+        "InvalidRecipe",
+        "LogError",
+        "MissingExtra",
+        "ModelError",
+        "NotFound",
+        "NotPossible",
+        "NotServed",
+        "UnknownAdapter",
+        "UnknownTask",
+    ),
+    ".domain.settings.setting": ("BadSetting",),
+    ".domain.events": ("Event",),
+    ".domain.rules.imported": (
+        "UNKNOWN",
+        "Unknown",
+    ),
+    ".domain.vocabulary": (
+        "AdapterStatus",
+        "Arm",
+        "CorrectionSource",
+        "FailureReason",
+        "RolloutPhase",
+    ),
+    ".projections.explain.overview": (
+        "Wait",
+        "WaitsOn",
+    ),
+    ".projections.explain.summary": (
+        "CanarySummary",
+        "CycleSummary",
+        "RoleSummary",
+        "WindowSummary",
+    ),
+    ".projections.explain.imported": ("ImportedSummary",),
+    ".projections.explain.tree": ("Node",),
+    ".runners.archive.erasure": ("Words",),
+    ".runners.explain.explanation": ("Explanation",),
+    ".runners.feedback.corrections": ("BadCorrection",),
+    ".runners.store.codec": ("Recorded",),
+    ".runners.use_cases.corrections": (
+        "Correction",
+        "Withdrawal",
+    ),
+    ".runners.use_cases.erasures": ("Erasure",),
+    ".runners.use_cases.overview": (
+        "AdapterSummary",
+        "AlertSummary",
+        "MissingWeights",
+        "RunSummary",
+        "Status",
+    ),
+    ".runners.use_cases.ratings": ("Rating",),
+    ".runners.sessions.program_runs": ("ProgramRun", "ProgramStep"),
+    ".runners.use_cases.recordings": ("RecordedRun",),
+    ".runners.use_cases.rollouts": ("RolloutDecision",),
+    ".runners.use_cases.runs": ("RunOutcome",),
+    ".runners.use_cases.settings": ("SettingChange",),
+    ".runners.use_cases.trainings": ("RequestedTraining",),
 }
-"""Each public name, and the module that it is in."""
+"""The public names by the module that each is in."""
+
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "UNKNOWN",
+    "AdapterStatus",
+    "AdapterSummary",
+    "AlertSummary",
+    "Arm",
+    "BadArgument",
+    "BadCorrection",
+    "BadPlugin",
+    "BadRating",
+    "BadSetting",
+    "BadText",
     "Batch",
+    "CanarySummary",
+    "Correction",
+    "CorrectionSource",
+    "CycleSummary",
+    "DamagedWeights",
+    "EnvironmentUnavailable",
+    "Erasure",
+    "Event",
+    "Explanation",
+    "FailureReason",
     "GrokputerError",
     "Hint",
+    "ImportedSummary",
+    "InvalidRecipe",
     "LogError",
+    "MissingExtra",
+    "MissingWeights",
+    "ModelError",
+    "Node",
     "NotFound",
     "NotPossible",
+    "NotServed",
     "OpenLog",
     "ProgramRun",
     "ProgramStep",
+    "Rating",
+    "Recorded",
     "RecordedRun",
+    "RequestedTraining",
+    "RoleSummary",
+    "RolloutDecision",
+    "RolloutPhase",
+    "Rollouts",
+    "RunId",
+    "RunOutcome",
+    "RunSummary",
+    "SettingChange",
+    "Status",
+    "Unknown",
+    "UnknownAdapter",
+    "UnknownTask",
+    "Wait",
+    "WaitsOn",
+    "WindowSummary",
+    "Withdrawal",
+    "Words",
     "WrongThread",
     "open",
 ]

@@ -1,53 +1,66 @@
 """The Python API: ``grokputer.open`` returns a log, whose methods correspond to the commands of the same names.
 
-Each method returns a typed value and raises ``GrokputerError``, or a subclass, for errors of the caller. A log belongs
-to the thread that opened it.
+Each method returns a typed value and raises ``GrokputerError``, or a subclass, for errors of the caller: ``BadArgument``
+for an argument of the wrong type or outside its range. A log belongs to the thread that opened it.
+
+A run is given as its id, a ``UUID``, or as text: the id in hex digits or its beginning. Ids are returned as ``UUID``,
+times as ``datetime`` with a time zone.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from grokputer.domain.errors import GrokputerError, NotPossible
+from grokputer.domain.aggregates.run import LARGEST_SEED
+from grokputer.domain.errors import BadArgument, GrokputerError, NotFound, NotPossible
+from grokputer.domain.events import EVENTS
+from grokputer.domain.events.base import KEY
+from grokputer.domain.ports import Clock
+from grokputer.domain.rules.imported import UNKNOWN
+from grokputer.projections.explain.sentences import short_text
 from grokputer.runners.archive.erasure import Target
 from grokputer.runners.explain.explanation import Explanation, explain
-from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.explain.run_filter import RunFilter
+from grokputer.runners.sessions.program_runs import ProgramRun, ProgramStep
 from grokputer.runners.store.codec import Recorded
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from grokputer.runners.use_cases import corrections, erasures, overview, ratings, rollouts, runs, settings, trainings
-from grokputer.runners.use_cases.lookups import find_run, name_actor
-from grokputer.runners.use_cases.recordings import UNKNOWN, ProgramRun, ProgramStep, RecordedRun, RunRecorder
-from grokputer.runners.wiring.environments import locate_task
+from grokputer.runners.use_cases.arguments import Between, Text, checked
+from grokputer.runners.use_cases.lookups import find_position, find_run, name_actor, require_run
+from grokputer.runners.use_cases.recordings import RecordedRun, RunRecorder
 from grokputer.runners.wiring.services import Services
-from grokputer.runners.wiring.task_folders import task_folders
-
-if TYPE_CHECKING:
-    from grokputer.domain.ports import Clock
 
 RunId = UUID | str
 """A run: its id, or at least the first four hex digits of it."""
+
+Positive = Annotated[int, Between(1)]
+"""A position, a step or a limit: a whole number from 1."""
 
 
 class WrongThread(GrokputerError):
     """A log was used by a thread that did not open it."""
 
 
-def open(path: str | Path, *, create: bool = False, actor: str | None = None, clock: Clock | None = None) -> OpenLog:
+@checked
+def open(path: str | Path, *, create: bool = False, actor: Text | None = None, clock: Clock | None = None) -> OpenLog:
     """Open the log at the path; with ``create``, create it where it does not exist.
 
-    ``actor`` is the person that decisions are recorded for; None for the user's name. Raises ``LogError``.
+    ``actor`` is the name that decisions are recorded with; None for the user's name. Raises ``LogError``, and
+    ``NotPossible`` for one of the program's own names.
     """
-    location = Path(path)
-    return OpenLog(Ledger.create(location, clock) if create else Ledger.open(location, clock), name_actor(actor))
+    if "\0" in str(path):
+        raise BadArgument(f"open: path cannot be {str(path)!r}; no file has such a name")
+    location, name = Path(path), name_actor(actor)
+    return OpenLog(Ledger.create(location, clock) if create else Ledger.open(location, clock), name)
 
 
 class OpenLog:
@@ -61,8 +74,8 @@ class OpenLog:
         self._open_ledger: Ledger | None = ledger
         self._actor = actor
         self._thread = threading.current_thread()
-        self._recorder = RunRecorder(ledger, actor)
-        self._services: Services | None = None
+        self._recorders: dict[str, RunRecorder] = {}
+        self._opened: Services | None = None
 
     @property
     def _ledger(self) -> Ledger:
@@ -76,14 +89,16 @@ class OpenLog:
         return self._open_ledger
 
     def close(self) -> None:
-        """Close the log, and a model that ran tasks. Idempotent."""
+        """Close the log, the model and the environments. Idempotent."""
         if self._open_ledger is None:
             return
         ledger = self._ledger
-        if self._services is not None:
-            self._services.close()
-        ledger.close()
-        self._open_ledger = self._services = None
+        try:
+            if self._opened is not None:
+                self._opened.close()
+        finally:
+            ledger.close()
+            self._open_ledger = self._opened = None
 
     def __enter__(self) -> Self:
         return self
@@ -93,58 +108,50 @@ class OpenLog:
     ) -> None:
         self.close()
 
+    @checked
     def run(
         self,
-        task: str,
+        task: Text,
         *,
-        environment: str | None = None,
-        seed: int | None = None,
+        environment: Text | None = None,
+        seed: Annotated[int, Between(0, LARGEST_SEED)] | None = None,
         role: str = "action",
-        session: str | None = None,
-        adapter: str | None = None,
+        session: Text | None = None,
+        adapter: Text | None = None,
         as_of: int | datetime | None = None,
+        actor: Text | None = None,
     ) -> runs.RunOutcome:
-        """Run the task with the model in the settings, and return the outcome.
+        """Run the task with the model in the settings, and return the outcome. Abandoned runs are ended first.
 
         By default ``environment`` is ``chat`` for a task with a space in it, else the one that has the task, or the one
         named before a slash, as in ``shell/delete-file``. ``adapter`` pins the run to an adapter or to ``base``;
         ``as_of`` pins it to the adapter that was live then. Without either, the traffic decides.
         """
-        ledger = self._ledger
-        state = process_new_events(ledger)
-        folders = task_folders(state.policy, ledger.path)
-        place, task = (environment, task) if environment is not None else locate_task(task, folders)
-        seeds = [random.randrange(1_000_000) if seed is None else seed]
-        then = None if as_of is None else overview.find_position(ledger, as_of)
-        request = runs.TaskRequest(place, task, seeds, role, session, adapter, then)
-        state, pinned = runs.choose_route(ledger, state, request)
-        if self._services is None:
-            self._services = Services(ledger, state)
-        self._services.state = state
-        [run] = runs.run_tasks(ledger, self._services, request, pinned, actor=self._actor)
-        return runs.outcome_of(ledger, run)
+        request = runs.TaskRequest(task, environment, seed, role, session, adapter, as_of)
+        return runs.run_task(self._ledger, self._services(), request, actor=self._name(actor)).outcome
 
-    def record(self, run: ProgramRun) -> RecordedRun:
+    @checked
+    def record(self, run: ProgramRun, *, actor: Text | None = None) -> RecordedRun:
         """Record a run that another program made; use ``batch`` for many."""
-        self._ledger  # noqa: B018  (checks the thread, and that the log is open)
-        [recorded] = self._recorder.record([run])
+        [recorded] = self._recorder(actor).record([run])
         return recorded
 
-    def batch(self) -> Batch:
+    @checked
+    def batch(self, *, actor: Text | None = None) -> Batch:
         """A context manager that collects runs of another program, and records them in one transaction at its end."""
-        self._ledger  # noqa: B018
-        return Batch(self)
+        return Batch(self, self._recorder(actor))
 
+    @checked
     def rate(
         self,
         run: RunId,
-        stars: int,
+        stars: int | str,
         *,
         issues: Sequence[str] = (),
         comment: str | None = None,
-        step: int | None = None,
-        fault: str | None = None,
-        actor: str | None = None,
+        step: Positive | None = None,
+        fault: Text | None = None,
+        actor: Text | None = None,
     ) -> ratings.Rating:
         """Rate an ended run, 1 to 5 stars. ``step`` names the step that went wrong, ``fault`` the role at fault."""
         by = self._name(actor)
@@ -152,14 +159,15 @@ class OpenLog:
             self._ledger, self._find(run), stars, actor=by, issues=issues, comment=comment, step=step, fault=fault
         )
 
+    @checked
     def correct(
         self,
         run: RunId,
-        answer: str | None = None,
+        answer: Text | None = None,
         *,
-        actions: Sequence[str] = (),
-        step: int | None = None,
-        actor: str | None = None,
+        actions: Sequence[Text] = (),
+        step: Positive | None = None,
+        actor: Text | None = None,
     ) -> corrections.Correction:
         """Correct an ended run: give the right ``answer`` to a task in words, or the ``actions`` that do a task.
 
@@ -170,21 +178,26 @@ class OpenLog:
         way: corrections.Way = corrections.Actions(tuple(actions), step or 1)
         if answer is not None:
             way = corrections.Answer(answer, step)
-        return corrections.correct(self._ledger, self._find(run), way, actor=self._name(actor))
+        ledger, id = self._ledger, self._find(run)
+        return corrections.correct(ledger, id, way, actor=self._name(actor), services=self._services())
 
-    def withdraw(self, run: RunId, *, reason: str = "", actor: str | None = None) -> corrections.Withdrawal:
+    @checked
+    def withdraw(self, run: RunId, *, reason: str = "", actor: Text | None = None) -> corrections.Withdrawal:
         """Withdraw the run's latest correction: no later dataset uses it."""
         return corrections.withdraw_correction(self._ledger, self._find(run), reason=reason, actor=self._name(actor))
 
-    def train(self, role: str = "action", *, reason: str, actor: str | None = None) -> trainings.RequestedTraining:
+    @checked
+    def train(self, role: str = "action", *, reason: Text, actor: Text | None = None) -> trainings.RequestedTraining:
         """Request a training; a worker runs it."""
         return trainings.request_training(self._ledger, role, reason=reason, actor=self._name(actor))
 
-    def set(self, key: str, value: Any, *, reason: str = "", actor: str | None = None) -> settings.SettingChange:
+    @checked
+    def set(self, key: str, value: Any, *, reason: str = "", actor: Text | None = None) -> settings.SettingChange:
         """Change a setting."""
         return settings.change_setting(self._ledger, key, value, reason=reason, actor=self._name(actor))
 
-    def unset(self, key: str, *, reason: str = "", actor: str | None = None) -> settings.SettingChange:
+    @checked
+    def unset(self, key: str, *, reason: str = "", actor: Text | None = None) -> settings.SettingChange:
         """Remove the value of a setting, so that its default applies again."""
         return settings.unset_setting(self._ledger, key, reason=reason, actor=self._name(actor))
 
@@ -194,20 +207,22 @@ class OpenLog:
         self._ledger  # noqa: B018  (checks the thread, and that the log is open)
         return Rollouts(self)
 
+    @checked
     def forget(
         self,
         *,
         run: RunId | None = None,
-        person: str | None = None,
-        reason: str,
+        person: Text | None = None,
+        reason: Text,
         retrain: bool = False,
-        actor: str | None = None,
+        actor: Text | None = None,
     ) -> erasures.Erasure:
         """Delete the words of a run or of a person for good."""
         if (run is None) == (person is None):
             raise NotPossible("the words of a run or of a person can be deleted; give either run or person")
-        target = Target(None if run is None else self._find(run).hex, person)
-        return erasures.forget(self._ledger, target, reason=reason, actor=self._name(actor), retrain=retrain)
+        ledger = self._ledger
+        target = Target(None if run is None else require_run(ledger, self._find(run)).id.hex, person)
+        return erasures.forget(ledger, target, reason=reason, actor=self._name(actor), retrain=retrain)
 
     @property
     def position(self) -> int:
@@ -218,34 +233,84 @@ class OpenLog:
         """The present status of all roles, adapters and rollouts."""
         return overview.view_status(self._ledger)
 
+    @checked
     def state_at(self, moment: int | datetime) -> overview.Status:
-        """The status at a position, or at a time: after the last event that is not later. Raises ``NotFound``."""
-        return overview.view_status(self._ledger, overview.find_position(self._ledger, moment))
+        """The status at a position, or at a time: after the last event that is not later. Raises ``NotFound``.
 
+        A time needs a time zone.
+        """
+        ledger = self._ledger
+        return overview.view_status(ledger, find_position(ledger, moment))
+
+    @checked
     def runs(
-        self, limit: int = 20, *, role: str | None = None, failed: bool = False, unrated: bool = False
+        self, limit: Positive = 20, *, role: str | None = None, failed: bool = False, unrated: bool = False
     ) -> list[overview.RunSummary]:
-        """The newest runs, at most ``limit``."""
-        return overview.summarize_runs(self._ledger, limit, role=role, failed=failed, unrated=unrated)
+        """The newest runs, at most ``limit``: of the role; only failed ones; only ended ones without a rating."""
+        wanted = RunFilter(role=role, is_failed=failed, is_unrated=unrated)
+        return overview.summarize_runs(self._ledger, limit, wanted)
 
-    def why(self, name: str) -> Explanation:
-        """The explanation of an adapter, a rollout, a run or a setting: its tree of causes. Raises ``NotFound``."""
-        return explain(self._ledger, load_state(self._ledger), name)
+    @checked
+    def why(self, name: RunId) -> Explanation:
+        """The explanation of an adapter, a rollout, a run or a setting: its tree of causes. Raises ``NotFound``.
 
-    def events(self, first: int = 1, last: int | None = None, topics: Sequence[str] = ()) -> Iterator[Recorded]:
-        """The events between two positions, inclusive, in order; with topics only those. Content keys of names and
-        short texts are replaced by the texts."""
-        return map(self._ledger.reveal, self._ledger.read(first, last, topics))
+        ``name`` is a name, or the id of a run or rollout: a ``UUID``, or the beginning of its hex digits.
+        """
+        ledger = self._ledger
+        return explain(ledger, load_state(ledger), name.hex if isinstance(name, UUID) else name)
 
+    @checked
+    def events(
+        self, first: Positive = 1, last: Annotated[int, Between(0)] | None = None, topics: Sequence[str] = ()
+    ) -> Iterator[Recorded]:
+        """The events between two positions, inclusive, in order; with topics only those, such as ``TaskRated``.
+
+        Content keys of names and short texts are replaced by the texts. Raises ``NotFound`` for an unknown topic.
+        """
+        for topic in topics:
+            if topic not in EVENTS:
+                raise NotFound(f"{short_text(topic, 40)!r} is not a topic of events; {_close_to(topic)}")
+        ledger = self._ledger
+        return map(ledger.reveal, ledger.read(first, last, topics))
+
+    @checked
     def text(self, key: str) -> str | None:
-        """The text under a content key of an event, such as a prompt or an answer; None where it was erased."""
-        return self._ledger.get_content(key)
+        """The text under a content key of an event, such as a prompt or an answer; None where it was erased.
+
+        Raises ``BadArgument`` for text that is no content key.
+        """
+        ledger = self._ledger
+        if not KEY.fullmatch(key):
+            raise BadArgument(
+                f"text: key cannot be {short_text(key, 40)!r}; it takes a content key, as the events of prompts have"
+            )
+        return ledger.get_content(key)
 
     def _find(self, run: RunId) -> UUID:
         return run if isinstance(run, UUID) else find_run(self._ledger, run)
 
     def _name(self, actor: str | None) -> str:
         return self._actor if actor is None else name_actor(actor)
+
+    def _recorder(self, actor: str | None) -> RunRecorder:
+        """The recorder for this actor; it keeps the state from one run to the next."""
+        ledger, name = self._ledger, self._name(actor)
+        return self._recorders.setdefault(name, RunRecorder(ledger, name))
+
+    def _services(self) -> Services:
+        """The model and the environments, which stay open until the log is closed, with the present state."""
+        ledger = self._ledger
+        state = load_state(ledger)
+        if self._opened is None:
+            self._opened = Services(ledger, state)
+        self._opened.state = state
+        return self._opened
+
+
+def _close_to(topic: str) -> str:
+    """The topics that are written most like this one, else some."""
+    close = get_close_matches(topic, EVENTS, n=3) or ["TaskStarted", "TaskRated", "AdapterPromoted"]
+    return f"there are for instance {', '.join(close)}"
 
 
 class Rollouts:
@@ -254,37 +319,49 @@ class Rollouts:
     def __init__(self, log: OpenLog) -> None:
         self._log = log
 
-    def promote(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
+    @checked
+    def promote(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
         """Give the adapter all runs of its role."""
-        return rollouts.promote(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
+        return rollouts.promote(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
 
-    def roll_back(self, adapter: str, *, reason: str, to: str | None = None) -> rollouts.RolloutDecision:
+    @checked
+    def roll_back(
+        self, adapter: Text, *, reason: Text, to: Text | None = None, actor: Text | None = None
+    ) -> rollouts.RolloutDecision:
         """Take the adapter's runs away, and give them to the adapter that was live before, or to ``to``."""
-        return rollouts.roll_back(self._log._ledger, adapter, reason=reason, actor=self._log._actor, to=to)
+        return rollouts.roll_back(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor), to=to)
 
-    def roll_forward(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
+    @checked
+    def roll_forward(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
         """Make an adapter live after its rollout is over."""
-        return rollouts.roll_forward(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
+        return rollouts.roll_forward(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
 
-    def abort(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
+    @checked
+    def abort(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
         """End an undecided rollout."""
-        return rollouts.abort(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
+        return rollouts.abort(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
 
-    def pause(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
+    @checked
+    def pause(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
         """Stop automatic decisions on the rollout."""
-        return rollouts.pause(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
+        return rollouts.pause(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
 
-    def resume(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
+    @checked
+    def resume(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
         """Continue automatic decisions on a paused rollout."""
-        return rollouts.resume(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
+        return rollouts.resume(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
 
-    def approve(self, adapter: str, *, reason: str) -> rollouts.RolloutDecision:
+    @checked
+    def approve(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
         """Take the step that waits for approval."""
-        return rollouts.approve(self._log._ledger, adapter, reason=reason, actor=self._log._actor)
+        return rollouts.approve(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
 
-    def set_share(self, adapter: str, percent: int, *, reason: str) -> rollouts.RolloutDecision:
+    @checked
+    def set_share(
+        self, adapter: Text, percent: Annotated[int, Between(1, 99)], *, reason: Text, actor: Text | None = None
+    ) -> rollouts.RolloutDecision:
         """Set the canary's share of the runs, 1 to 99 percent."""
-        return rollouts.set_share(self._log._ledger, adapter, percent, reason=reason, actor=self._log._actor)
+        return rollouts.set_share(self._log._ledger, adapter, percent, reason=reason, actor=self._log._name(actor))
 
 
 @dataclass
@@ -292,10 +369,12 @@ class Batch:
     """Runs of another program that are recorded together. If the block raises, none of them is recorded."""
 
     _log: OpenLog
+    _recorder: RunRecorder
     _runs: list[ProgramRun] = field(default_factory=list)
     recorded: tuple[RecordedRun, ...] = ()
     """The recorded runs, in order; empty until the block has ended."""
 
+    @checked
     def record(self, run: ProgramRun) -> None:
         """Add a run to the batch."""
         self._runs.append(run)
@@ -307,8 +386,8 @@ class Batch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._log._ledger  # noqa: B018
-            self.recorded = tuple(self._log._recorder.record(self._runs))
+            self._log._ledger  # noqa: B018  (checks the thread, and that the log is open)
+            self.recorded = tuple(self._recorder.record(self._runs))
 
 
 __all__ = [

@@ -101,12 +101,12 @@ def write(folder: Path, events: int, seed: int = 1) -> None:
 
 
 def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[str]) -> TaskRun:
-    """A run on its assigned arm: one to five steps, mostly rated, some failures corrected."""
+    """A run on its chosen arm: one to five steps, mostly rated, some failures corrected."""
     draw, run = world.draw, TaskRun(derive_id("history", number))
-    lane = route(state.traffic("action"), run.id.hex)
+    chosen = route(state.traffic("action"), run.id.hex)
     context = ledger.context(draw.choice(PEOPLE))
     run.start(
-        context, role="action", arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
+        context, role="action", arm=chosen.arm, adapter=chosen.adapter, rollout=chosen.rollout, environment="miniwob",
         task=draw.choice(("click-button", "click-link", "enter-text", "login-user")), seed=number, base="embedded@sha256:00",
         session=f"s{number // 3}", policy={"run.max_steps": 12, "run.max_tokens": 64, "run.temperature": 0.0},
     )  # fmt: skip
@@ -115,7 +115,7 @@ def _run(ledger: Ledger, world: World, state: State, number: int, texts: list[st
             context, prompt=draw.choice(texts), answer=draw.choice(texts), error="", model_ms=40, environment_ms=12,
             prompt_tokens=90, completion_tokens=9,
         )  # fmt: skip
-    succeeds = draw.random() < world.quality[lane.adapter or ""]
+    succeeds = draw.random() < world.quality[chosen.adapter or ""]
     if succeeds:
         run.succeed(draw.randint(500, 9000), 1.0, Policy(), context)
     else:

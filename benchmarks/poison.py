@@ -28,7 +28,7 @@ from grokputer.domain.events import (
     CanaryAssessed,
     CycleClosed,
     DatasetBuilt,
-    GateJudged,
+    HeldOutJudged,
     TaskCorrected,
 )
 from grokputer.projections.bench import Count
@@ -44,7 +44,7 @@ from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.locks import lease
 from grokputer.runners.wiring.services import Services
 
-TOLD = (DatasetBuilt, GateJudged, AdapterRejected, CanaryAssessed, CycleClosed)
+TOLD = (DatasetBuilt, HeldOutJudged, AdapterRejected, CanaryAssessed, CycleClosed)
 ELEMENT = re.compile(r"^.*\[\d+\]$", re.MULTILINE)
 
 

@@ -13,7 +13,10 @@ The rules are the shipped ones, called through their public functions; only the 
 - The trigger gets one rating after another. After an alarm it starts again. Its delay is counted from the rating at
   which the mean falls from 4.2 to 3.4, after 200 ratings at 4.2; series with an earlier alarm are left out.
 
-The number after ``±`` is one standard error. The two ``just too bad`` canaries lie exactly at the margins: at most 5 %
+- In the rows of ``ratings alone`` nothing judges a run: its success is unknown, as for answers in words, so the mean
+  stars of the rated runs decide.
+
+The number after ``±`` is one standard error. The ``just too bad`` canaries lie exactly at the margins: at most 5 %
 of them may be promoted, and they are simulated four times as often as the others. Each row has its own seeds, so it
 does not depend on the number of processes.
 """
@@ -62,6 +65,8 @@ class World:
     stable_success: float = 0.95
     stable_stars: float = 3.9
     rated: float = 0.5
+    is_judged: bool = True
+    """Whether the success of a run is known; where not, ratings alone decide."""
     is_null: bool = False
     """Whether the canary is just too bad: then promotions are errors, and it is simulated four times as often."""
 
@@ -76,12 +81,23 @@ WORLDS = {
     "broken .50/2.5": World(0.50, 2.5),
     "dead": World(0.0, 1.0),
 }
+RATED = {"a fifth": 0.2, "half": 0.5, "all": 1.0}
+MEANS = {"equal 3.9": 3.9, "better 4.3": 4.3, "just too bad 3.5": 3.5, "worse 3.3": 3.3, "bad 2.5": 2.5}
+RATINGS_ALONE = {
+    f"{canary}, {share} rated": World(0.95, stars, rated=rated, is_judged=False, is_null=canary.startswith("just"))
+    for share, rated in RATED.items()
+    for canary, stars in MEANS.items()
+}
+"""Worlds in which nothing judges a run but its rating."""
+
 FURTHER = {
     "equal, a fifth rated": World(0.95, 3.9, rated=0.2),
     "equal .85/3.9": World(0.85, 3.9, stable_success=0.85),
     "equal .70/3.5": World(0.70, 3.5, stable_success=0.70, stable_stars=3.5),
 }
 """Worlds outside the rule's assumptions; simulated when they are named."""
+
+ALL = {**WORLDS, **RATINGS_ALONE, **FURTHER}
 
 
 @dataclass(frozen=True)
@@ -95,12 +111,16 @@ class End:
 
 def play_sequential(world: World, draw: random.Random) -> End:
     """One rollout under the sequential rule."""
-    evidence = Evidence.begin(CanaryTerms(), WEIGHT_PERCENT)
+    terms = CanaryTerms() if world.is_judged else CanaryTerms(unknown=("success",))
+    evidence = Evidence.begin(terms, WEIGHT_PERCENT)
     weight, runs = WEIGHT_PERCENT, 0
     while True:
         runs += 1
         arm, success, stars = draw_run(world, weight, draw)
-        evidence.end(arm, success)
+        if world.is_judged:
+            evidence.end(arm, success)
+        else:
+            evidence.answer(arm)
         if stars is not None:
             evidence.rate(arm, stars)
         times = Times.since_start(runs * SECONDS_PER_RUN)
@@ -109,7 +129,7 @@ def play_sequential(world: World, draw: random.Random) -> End:
             weight = next_weight(evidence, times) or weight
             evidence.weigh(weight)
         elif word != "hold":
-            return End(word, evidence.state["canary"]["runs"], runs)
+            return End(word, evidence.canary_outcomes, runs)
 
 
 def play_threshold(world: World, draw: random.Random) -> End:
@@ -120,7 +140,7 @@ def play_threshold(world: World, draw: random.Random) -> End:
         runs += 1
         arm, success, stars = draw_run(world, WEIGHT_PERCENT, draw)
         if arm == "canary":
-            canary.append(Outcome(runs, bool(success), True, False, stars))
+            canary.append(Outcome(runs, bool(success) if world.is_judged else None, True, False, stars))
             word = assess_canary(
                 canary, (), Times.since_start(runs * SECONDS_PER_RUN), Policy(), "action", "threshold"
             ).verdict
@@ -171,7 +191,7 @@ class Chunk:
 def play(chunk: Chunk) -> list[End]:
     """The ends of the chunk's rollouts."""
     draw = random.Random(chunk.seed)
-    world = {**WORLDS, **FURTHER}[chunk.row]
+    world = ALL[chunk.row]
     return [PLAYS[chunk.rule](world, draw) for _ in range(chunk.count)]
 
 
@@ -268,7 +288,7 @@ def describe_row(row: str, ends: Sequence[End]) -> str:
     words = " | ".join(share(ends, verdict) for verdict in ("promote", "roll back", "inconclusive"))
     ours, everyone = [end.canary_runs for end in ends], [end.runs for end in ends]
     return (
-        f"| {row:22} | {words} | {quantile(ours, 0.5):4} / {quantile(ours, 0.9):4} | {quantile(everyone, 0.5):5} "
+        f"| {row:29} | {words} | {quantile(ours, 0.5):4} / {quantile(ours, 0.9):4} | {quantile(everyone, 0.5):5} "
         f"| {len(ends):6} |"
     )
 
@@ -282,7 +302,7 @@ def play_rows(rule: str, rows: Sequence[str], runs: int, seed: int, processes: i
     found = {}
     with Pool(processes) as pool:
         for row in rows:
-            count = runs * (4 if {**WORLDS, **FURTHER}[row].is_null else 1)
+            count = runs * (4 if ALL[row].is_null else 1)
             parts = pool.imap(play, chunks(rule, row, count, seed))
             found[row] = [end for part in progress(row, parts, count) for end in part]
             print(describe_row(row, found[row]), flush=True)
@@ -357,7 +377,10 @@ def main() -> None:
     """Simulate the table and print it."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--runs", type=int, default=4000, help="rollouts per row; four times as many of the nulls")
-    options.add_argument("--rows", nargs="+", choices=[*WORLDS, *FURTHER, "trigger"], default=[*WORLDS, "trigger"])
+    options.add_argument(
+        "--rows", nargs="+", choices=[*ALL, "trigger"], default=[*WORLDS, *RATINGS_ALONE, "trigger"], metavar="ROW",
+        help="the rows by their names, and the trigger; default: all but the worlds outside the assumptions",
+    )  # fmt: skip
     options.add_argument("--rules", nargs="+", choices=list(PLAYS), default=list(PLAYS))
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--processes", type=int, default=2)

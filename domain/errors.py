@@ -1,7 +1,7 @@
 """Every error that a user can cause or meet, each one line: what, the value, what is allowed, what to do next.
 
-The message states facts that are true for every caller. What to do next is a ``Hint``: a command line, an HTTP server
-and a Python program each express it in their own terms.
+The message states facts that are true for every caller. What to do next is a ``Hint``: the command line puts it in words
+of its own, and a Python program compares it.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Hint(StrEnum):
     APPROVE = "approve"
     DECIDE_ROLLOUT = "decide_rollout"
     REPLAY = "replay"
+    RUN_TASK = "run_task"
 
 
 class GrokputerError(Exception):
@@ -99,6 +100,10 @@ class BadPlugin(GrokputerError):
 
 class BadRating(GrokputerError):
     """A rating that is not a whole number from 1 to 5."""
+
+
+class BadArgument(GrokputerError, ValueError):
+    """An argument of a function that is of the wrong type or outside its range; the message names it and what is allowed."""
 
 
 class NotPossible(GrokputerError):

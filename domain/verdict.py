@@ -32,3 +32,5 @@ class Verdict:
     reason: str
     message: str
     numbers: dict[str, Any]
+    next_share: int | None = None
+    """The larger share of the runs, in percent, that a verdict on a canary asks for; None where it asks for none."""

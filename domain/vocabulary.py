@@ -169,3 +169,91 @@ class CorrectionSource(StrEnum):
     REVIEWER = "reviewer"
     RETRY = "retry"
     TEACHER = "teacher"
+
+
+NEXT_SHARE = "next_weight_percent"
+"""The name, among a verdict's stored numbers, of the larger share that it asks for. Code reads ``next_share`` instead."""
+
+
+class RolloutCause(StrEnum):
+    """The cause of a decision on a rollout. Events of the oldest programs have none: an empty text."""
+
+    PERSON = "person"
+    CANARY = "canary"
+    """The verdict on the canary decided."""
+    FORWARD = "forward"
+    """A person made the adapter live after its rollout was over."""
+    COMPARISON = "comparison"
+    """The adapter that the canary was compared with is no longer live."""
+    UNDECIDED = "undecided"
+    """No decision was reached in time."""
+    APPROVAL = "approval"
+    """A step waits for a person."""
+
+
+class Rule(StrEnum):
+    """The rule that judges ratings or a canary: by evidence, or by plain bars. Ratings have no rule ``relative``."""
+
+    SEQUENTIAL = "sequential"
+    THRESHOLD = "threshold"
+    RELATIVE = "relative"
+
+
+class Unit(StrEnum):
+    """The randomization unit: assigned to an arm as a whole, and counted as one outcome."""
+
+    RUN = "run"
+    SESSION = "session"
+
+
+class Backend(StrEnum):
+    """The program's own model backends. Plug-ins may add others under other names."""
+
+    LOCAL = "local"
+    ENDPOINT = "openai"
+
+
+class Approval(StrEnum):
+    """The steps of a rollout that wait for a person's approval."""
+
+    NONE = "none"
+    PROMOTION = "promotion"
+    EVERY_STEP = "every step"
+
+
+class HandDecision(StrEnum):
+    """The decisions that a person can make on a rollout."""
+
+    PROMOTE = "promote"
+    ROLL_BACK = "roll back"
+    ABORT = "abort"
+    PAUSE = "pause"
+    RESUME = "resume"
+    APPROVE = "approve"
+    SHARE = "share"
+    FORWARD = "forward"
+
+
+class AlertKind(StrEnum):
+    """The kind of an alert."""
+
+    BREACH = "breach"
+    LOW_MEAN = "low mean"
+    CANARY_FAILED = "canary failed"
+    CANARY_INCONCLUSIVE = "canary inconclusive"
+    APPROVAL_NEEDED = "approval needed"
+    ROLLOUT_PAUSED = "rollout paused"
+    ROLLOUT_ENDED = "rollout ended"
+    ROLLED_BACK = "rolled back"
+    ROLLED_FORWARD = "rolled forward"
+    ADAPTER_REJECTED = "adapter rejected"
+    TRAINING_FAILED = "training failed"
+    WEIGHTS_MISSING = "weights missing"
+
+
+class Severity(StrEnum):
+    """How urgent an alert is. ``info`` needs no action."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"

@@ -1,7 +1,7 @@
-"""What a loop of feedback and training came to, cycle by cycle, folded from its log alone.
+"""The results of a learning benchmark, cycle by cycle, folded from its log alone.
 
-Who plays the loop says in each run's session what the run is for (``Label``); everything else is in the facts already:
-ratings, corrections, trainings and how each cycle ended.
+The benchmark writes the purpose of each run into the run's session (``Label``). Everything else is in the events: ratings,
+corrections, trainings, and the outcome of each cycle.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from ..domain.events import (
 from ..domain.vocabulary import FailureReason
 
 GROUPS = ("unseen", "old")
-"""Tasks to be learnt, and tasks that the base was made for: what must not be forgotten."""
+"""The groups of tasks: tasks to learn, and tasks that the base can do and must not forget."""
 
 FEEDBACKS = ("corrections", "ratings", "preferences")
-"""``corrections``: ratings, and the reviewer's correction of what failed. ``ratings``: ratings, and own successes in further
-tries; no demonstration ever. ``preferences``: ratings alone, trained on by preference objectives."""
+"""The kinds of feedback. ``corrections``: ratings, and the reviewer's corrections of failed runs. ``ratings``: ratings, and
+successes of own retries, without demonstrations. ``preferences``: ratings alone, used by preference objectives."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """What a run is for, written as ``corrections/2/cycle-1/measure/unseen`` in its session."""
+    """The purpose of a run, written in its session, such as ``corrections/2/cycle-1/measure/unseen``."""
 
     plan: str
-    """What kind of feedback is given."""
+    """The kind of feedback."""
     seed: int
     cycle: int
-    """From 1; what is measured before any feedback is of cycle 0."""
+    """From 1; runs before any feedback belong to cycle 0."""
     purpose: str
     """``measure``, ``feedback`` or ``canary``."""
     detail: str
-    """Of what is measured the group of tasks; of the others a number, so that each run draws its arm."""
+    """The group of tasks of a measurement; for other runs a number, so that each run draws its own arm."""
 
     def __str__(self) -> str:
         return f"{self.plan}/{self.seed}/cycle-{self.cycle}/{self.purpose}/{self.detail}"
 
     @classmethod
     def read(cls, session: str | None) -> Label | None:
-        """The label that was written so, None for a session that is none."""
+        """The label in the session's name; None where the name is no label."""
         parts = (session or "").split("/")
         if len(parts) != 5 or not parts[1].isdecimal() or not parts[2].removeprefix("cycle-").isdecimal():
             return None
@@ -67,7 +67,7 @@ class Count:
 
     @property
     def share(self) -> float:
-        """In [0, 1]; 0 of no runs."""
+        """In [0, 1]; 0 without runs."""
         return self.good / self.runs if self.runs else 0.0
 
     def __add__(self, other: Count) -> Count:
@@ -76,37 +76,37 @@ class Count:
 
 @dataclass
 class Cycle:
-    """What one cycle took and what was measured after it."""
+    """The effort of one cycle, and the measurements after it."""
 
     number: int
     tasks: dict[tuple[str, str], Count] = field(default_factory=dict)
-    """(group, task) to what was measured."""
+    """The measured successes, by group and task."""
     rated: set[UUID] = field(default_factory=set)
-    """Runs that were rated in it, those of the canary too."""
+    """The runs that were rated in it, those of the canary too."""
     corrections: dict[UUID, str] = field(default_factory=dict)
-    """Runs that were corrected in it, and where the correction comes from."""
+    """The runs that were corrected in it, with the source of the correction."""
     training_s: float = 0.0
-    """Of all trainings that ended in it."""
+    """The duration of all its completed trainings, in seconds."""
     outcome: str = ""
     """``promoted``, ``rolled back``, ``rejected``, ``declined`` or ``failed``; empty while it is under way."""
     detail: str = ""
 
     def group(self, group: str) -> Count:
-        """What was measured on the group's tasks in all."""
+        """The measured successes over all tasks of the group."""
         return sum((count for (of, _), count in self.tasks.items() if of == group), Count())
 
     def corrected(self, *sources: str) -> int:
-        """Runs whose correction comes from one of these sources."""
+        """The number of runs whose correction comes from one of these sources."""
         return sum(Counter(self.corrections.values())[source] for source in sources)
 
 
 class Learning:
-    """The fold: one log is of one plan and one seed."""
+    """Fold of a benchmark's log. One log has one plan and one seed."""
 
     def __init__(self) -> None:
         self.plan, self.seed = "", 0
         self.role = ""
-        """Whose cycles are counted; another role that the runs call for may go through cycles of its own beside them."""
+        """The role whose cycles are counted. Another role in the runs may have cycles of its own."""
         self.cycles = [Cycle(0)]
         self._labels: dict[UUID, Label] = {}
         self._tasks: dict[UUID, str] = {}
@@ -118,10 +118,10 @@ class Learning:
             *(TrainingCompleted, CycleClosed),
         )
     )
-    """The facts it looks at."""
+    """The topics of the events that it reads."""
 
     def apply(self, event: Event) -> None:
-        """Take in the next event."""
+        """Apply the next event."""
         match event:
             case TaskStarted():
                 label = Label.read(event.session)
@@ -129,7 +129,7 @@ class Learning:
                     self.plan, self.seed, self.role = label.plan, label.seed, event.role
                     self._labels[event.originator_id] = label
                     self._tasks[event.originator_id] = event.task
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed():  # a plan's tasks are verified, so none ends as an answer
                 self._end(event)
             case TaskRated():
                 if event.originator_id in self._labels:
@@ -157,7 +157,7 @@ class Learning:
 
     @property
     def current(self) -> Cycle:
-        """The cycle that is under way, begun by the first thing that happens after the last one was closed."""
+        """The open cycle. It begins with the first event after the last cycle was closed."""
         newest = self.cycles[-1]
         if newest.number == 0 or newest.outcome:
             return self._cycle(newest.number + 1)
@@ -170,5 +170,5 @@ class Learning:
 
 
 def is_lost(event: Event | None) -> bool:
-    """Whether the run ended because the computer to use was lost: it says nothing and is made again."""
+    """Whether the environment was lost. Such a run says nothing, and the benchmark repeats it."""
     return isinstance(event, TaskFailed) and event.reason == FailureReason.ENVIRONMENT

@@ -80,7 +80,7 @@ def test_a_log_named_before_a_command_that_has_none_is_refused(log: Path) -> Non
     assert "'bench' does not take --db" in result.stderr
 
 
-def test_who_decides_is_named_by_as_or_by_actor(log: Path) -> None:
+def test_the_options_as_and_actor_both_name_the_person_who_decides(log: Path) -> None:
     for option in ("--as", "--actor"):
         output("settings", "set", "rating.window", 40 + len(option), option, "eve", db=log)
         assert json.loads(output("log", "--limit", 1, "--json", db=log))["actor"] == "eve"

@@ -12,7 +12,9 @@ from ...domain.events import (
     Event,
     ExamplesSynthesized,
     StepTaken,
+    TaskAnswered,
     TaskCorrected,
+    TaskEnded,
     TaskFailed,
     TaskRated,
     TaskStarted,
@@ -20,7 +22,7 @@ from ...domain.events import (
 )
 
 _FACTS = (
-    *(TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskRated, TaskCorrected, CorrectionWithdrawn),
+    *(TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskAnswered, TaskRated, TaskCorrected, CorrectionWithdrawn),
     ExamplesSynthesized,
 )
 TOPICS = tuple(cls.TOPIC for cls in _FACTS)
@@ -48,7 +50,7 @@ class PastRun:
     steps: list[StepTaken] = field(default_factory=list)
     way: list[StepTaken] = field(default_factory=list)
     """The steps of all roles."""
-    ended: TaskSucceeded | TaskFailed | None = None
+    ended: TaskEnded | None = None
     stars: int | None = None
     rating: TaskRated | None = None
     """The latest rating."""
@@ -100,7 +102,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
     asked: dict[str, str] = {}
     for event in events:
         key = event.run if isinstance(event, ExamplesSynthesized) else event.originator_id.hex
-        if isinstance(event, TaskStarted) and any(assignment["role"] == role for assignment in event.lanes):
+        if isinstance(event, TaskStarted) and any(assignment["role"] == role for assignment in event.assignments):
             runs[key] = PastRun(key, role, event, _name_instance(event, content, asked))
         run = runs.get(key)
         if run is None:
@@ -110,7 +112,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.way.append(event)
                 if role == (event.role or run.started.role):
                     run.steps.append(event)
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed() | TaskAnswered():
                 run.ended = event
             case TaskRated():
                 run.stars, run.rating = event.stars, event

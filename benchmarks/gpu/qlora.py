@@ -5,7 +5,7 @@
 
 The weights are random: memory and speed do not depend on them. They are made block by block, directly in NF4, so that
 at most one block is ever held in 16 bits. Each method runs in its own process, one after the other; one that does not
-fit is reported so. Adapters are trained by the package's own trainer with the preset ``seed``; full fine-tuning by TRL
+fit is reported so. Adapters are trained by the package's own trainer with the preset ``large``; full fine-tuning by TRL
 with the same arguments, weights and AdamW's state in bf16.
 """
 
@@ -107,7 +107,7 @@ def measure(shape: Shape, method: str, steps: int) -> dict[str, Any]:
     libraries = _peak_bytes()
     model = build(shape, is_nf4=method == "nf4")
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    recipe = preset("seed").replace(
+    recipe = preset("large").replace(
         batch=shape.batch, accumulation=shape.accumulation, max_length=shape.length, packing=False, epochs=1
     )
     rows = (WARMING + steps) * shape.batch * shape.accumulation

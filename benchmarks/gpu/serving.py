@@ -50,11 +50,11 @@ def main() -> None:
 
 
 def with_adapter(model: Any) -> Any:
-    """The model with a fresh adapter of the preset ``seed``, unmerged as it is served, in the base's dtype."""
+    """The model with a fresh adapter of the preset ``large``, unmerged as it is served, in the base's dtype."""
     import torch
     from peft import get_peft_model
 
-    adapted: Any = get_peft_model(model, configure_lora(preset("seed"), model))
+    adapted: Any = get_peft_model(model, configure_lora(preset("large"), model))
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.bfloat16)

@@ -7,7 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import NotPossible
-from ..events import AdapterRegistered, AdapterRejected, AdapterVerified, Event, GateJudged, WeightsFound, WeightsMissed
+from ..events import (
+    AdapterEvaluated,
+    AdapterRegistered,
+    AdapterRejected,
+    Event,
+    HeldOutJudged,
+    WeightsFound,
+    WeightsMissed,
+)
 from ..verdict import Verdict
 from ..vocabulary import Decision
 from .base import Aggregate, Context, derive_id
@@ -29,8 +37,8 @@ class Adapter(Aggregate):
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.registered: AdapterRegistered | None = None
-        self.proof: AdapterVerified | None = None
-        self.judged: GateJudged | None = None
+        self.proof: AdapterEvaluated | None = None
+        self.judged: HeldOutJudged | None = None
         self.rejected: AdapterRejected | None = None
         self.is_missed = False
         """Whether its weights were missing from their folder at the last check."""
@@ -44,7 +52,7 @@ class Adapter(Aggregate):
         """Judge the proof: reject the adapter unless its outputs differ from the base's and equal those its trainer
         recorded.
 
-        ``numbers`` are the fields of ``AdapterVerified`` beside the names. Idempotent. Raises ``NotPossible`` before
+        ``numbers`` are the fields of ``AdapterEvaluated`` beside the names. Idempotent. Raises ``NotPossible`` before
         the registration.
         """
         names = self._names
@@ -55,7 +63,7 @@ class Adapter(Aggregate):
         elif not matches:
             self.reject("served, its outputs are not those its trainer recorded", context, numbers)
         else:
-            self._record(AdapterVerified, context, **names, **numbers)
+            self._record(AdapterEvaluated, context, **names, **numbers)
 
     def judge(self, judgement: Verdict, measured: str, up_to: int, context: Context) -> None:
         """Record the gate's verdict. Idempotent. Raises ``NotPossible`` before the proof."""
@@ -66,7 +74,7 @@ class Adapter(Aggregate):
             return
         assert self.registered is not None
         self._record(
-            GateJudged,
+            HeldOutJudged,
             context,
             **names,
             parent=self.registered.parent,
@@ -111,9 +119,9 @@ class Adapter(Aggregate):
         match event:
             case AdapterRegistered():
                 self.registered = event
-            case AdapterVerified():
+            case AdapterEvaluated():
                 self.proof = event
-            case GateJudged():
+            case HeldOutJudged():
                 self.judged = event
             case AdapterRejected():
                 self.rejected = event

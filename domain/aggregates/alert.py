@@ -31,13 +31,15 @@ from ..events import (
 )
 from ..rules.breach import Window
 from ..settings.settings import Policy
+from ..vocabulary import AlertKind, RolloutCause, Rule, Severity
 from .base import ACTOR, Aggregate, Context, derive_id
 
 CHANNELS = {"webhook": "alert.webhook", "email": "alert.email_to"}
 """Every channel, and the setting that turns it on by naming its target."""
 
 APPROVAL = "approval is needed"
-"""The reason of a rollout that waits for approval begins with this."""
+"""The reason of a rollout that waits for approval begins with this. Only pauses that were stored without a cause are
+told apart by it."""
 
 GROWTH = 4
 """Factor between one wait and the next; chosen: ten attempts that begin with ten seconds take three days."""
@@ -49,7 +51,7 @@ chosen."""
 LONGEST_MESSAGE = 1000
 """Characters of a message; chosen: webhooks should stay far under 20 kB."""
 
-NOTES = ("rolled forward",)
+NOTES = (AlertKind.ROLLED_FORWARD,)
 """Kinds that need no action: such an alert is never open and never resolved."""
 
 
@@ -57,8 +59,9 @@ NOTES = ("rolled forward",)
 class Notice:
     """What an alert says; the fields are those of ``AlertRaised``."""
 
-    kind: str
-    severity: str
+    kind: AlertKind | str
+    """An ``AlertKind``; ``test`` for the test of a channel."""
+    severity: Severity | str
     role: str
     adapter: str | None
     message: str
@@ -107,48 +110,57 @@ def notice_of(event: Event) -> Notice | None:
         case RatingThresholdBreached():
             live = event.adapter or "the base"
             message = f"mean {event.mean:.2f} of the last {event.count} ratings of {live} is under {event.threshold:g}"
-            if event.rule == "sequential":
+            if event.rule == Rule.SEQUENTIAL:
                 message = f"the ratings of {live} have fallen: {event.message}"
-            return Notice("breach", "warning", event.role, event.adapter, message)
+            return Notice(AlertKind.BREACH, Severity.WARNING, event.role, event.adapter, message)
         case AdapterRolledBack():
             return _notice_of_end(event)
-        case RolloutPaused(cause="person"):
+        case RolloutPaused(cause=RolloutCause.PERSON):
             message = f"{event.actor} paused the rollout of {event.adapter}: {event.reason}"
-            return Notice("rollout paused", "warning", event.role, event.adapter, message, event.actor)
+            return Notice(AlertKind.ROLLOUT_PAUSED, Severity.WARNING, event.role, event.adapter, message, event.actor)
         case RolloutPaused():
             message = f"the rollout of {event.adapter} is paused: {event.reason}"
-            kind = "approval needed" if event.reason.startswith(APPROVAL) else "canary inconclusive"
-            return Notice(kind, "warning", event.role, event.adapter, message)
-        case AdapterPromoted(cause="forward"):
+            kind = AlertKind.APPROVAL_NEEDED if _waits_for_approval(event) else AlertKind.CANARY_INCONCLUSIVE
+            return Notice(kind, Severity.WARNING, event.role, event.adapter, message)
+        case AdapterPromoted(cause=RolloutCause.FORWARD):
             message = (
                 f"{event.actor} made {event.adapter} live in place of {event.replaced or 'the base'}: {event.reason}"
             )
-            return Notice("rolled forward", "info", event.role, event.adapter, message, event.actor)
+            return Notice(AlertKind.ROLLED_FORWARD, Severity.INFO, event.role, event.adapter, message, event.actor)
         case WeightsMissed():
             message = (
                 f"the weights of {event.adapter}, which is {event.serves}, are not in their folder: {event.weights}"
             )
-            return Notice("weights missing", "critical", event.role, event.adapter, message)
+            return Notice(AlertKind.WEIGHTS_MISSING, Severity.CRITICAL, event.role, event.adapter, message)
         case AdapterRejected():
             message = f"{event.adapter} was rejected before any traffic: {event.reason}"
-            return Notice("adapter rejected", "warning", event.role, event.adapter, message)
+            return Notice(AlertKind.ADAPTER_REJECTED, Severity.WARNING, event.role, event.adapter, message)
         case TrainingFailed():
-            return Notice("training failed", "critical", event.role, None, f"a training failed: {event.reason}")
+            return Notice(
+                AlertKind.TRAINING_FAILED, Severity.CRITICAL, event.role, None, f"a training failed: {event.reason}"
+            )
     return None
+
+
+def _waits_for_approval(event: RolloutPaused) -> bool:
+    """Whether a step of the paused rollout waits for a person. A pause stored without a cause says it in its reason."""
+    if not event.cause:
+        return event.reason.startswith(APPROVAL)
+    return event.cause == RolloutCause.APPROVAL
 
 
 def _notice_of_end(event: AdapterRolledBack) -> Notice:
     """What people are told about a rollback: by the canary's verdict, by a person, or because another decision ended
     it."""
     to = event.stable or "the base"
-    if event.cause == "person":
+    if event.cause == RolloutCause.PERSON:
         message = f"{event.actor} rolled {event.adapter} back to {to}: {event.reason}"
-        return Notice("rolled back", "warning", event.role, event.adapter, message, event.actor)
-    if event.cause == "comparison":
+        return Notice(AlertKind.ROLLED_BACK, Severity.WARNING, event.role, event.adapter, message, event.actor)
+    if event.cause == RolloutCause.COMPARISON:
         message = f"the rollout of {event.adapter} ended: {event.reason}"
-        return Notice("rollout ended", "warning", event.role, event.adapter, message)
+        return Notice(AlertKind.ROLLOUT_ENDED, Severity.WARNING, event.role, event.adapter, message)
     message = f"{event.adapter} was rolled back to {to}: {event.reason}"
-    return Notice("canary failed", "critical", event.role, event.adapter, message)
+    return Notice(AlertKind.CANARY_FAILED, Severity.CRITICAL, event.role, event.adapter, message)
 
 
 def say_end(event: Event, mean: float = 0.0) -> str:
@@ -193,7 +205,7 @@ def low_mean(window: Window, policy: Policy) -> Notice:
         f"mean {window.mean:.2f} of the last {len(window.ratings)} ratings of {window.adapter or 'the base'} "
         f"is under {policy.alert(window.role).min_mean_rating:g}"
     )
-    return Notice("low mean", "critical", window.role, window.adapter, message)
+    return Notice(AlertKind.LOW_MEAN, Severity.CRITICAL, window.role, window.adapter, message)
 
 
 def wait_s(delivery: str, attempt: int, first_s: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from ..errors import Hint, NotPossible
-from ..events import BreachSuppressed, CycleClosed, CycleOpened, Event, RatingThresholdBreached
+from ..events import CycleClosed, CycleOpened, Event, RatingThresholdBreached, TriggerSuppressed
 from ..evidence.terms import trigger_terms
 from ..rules.breach import Window, judge_ratings
 from ..settings.settings import Policy
@@ -65,7 +65,7 @@ class RoleImprovement(Aggregate):
             )
         elif not self.is_suppression_noted:
             self._record(
-                BreachSuppressed,
+                TriggerSuppressed,
                 context,
                 role=window.role,
                 adapter=window.adapter,
@@ -104,7 +104,7 @@ class RoleImprovement(Aggregate):
                 self.latched_adapter = event.adapter
                 self.is_latched = True
                 self.is_suppression_noted = False
-            case BreachSuppressed():
+            case TriggerSuppressed():
                 self.is_suppression_noted = True
             case CycleClosed():
                 self.open_cycle = None

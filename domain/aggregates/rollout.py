@@ -19,7 +19,7 @@ from ..events import (
     RolloutStarted,
 )
 from ..verdict import Verdict
-from ..vocabulary import Decision, RolloutPhase
+from ..vocabulary import Decision, RolloutCause, RolloutPhase
 from .base import Aggregate, Context, derive_id
 
 
@@ -33,13 +33,13 @@ class ShortVerdict(NamedTuple):
 
     verdict: str
     reason: str
-    next_weight_percent: int | None
-    """The larger share that the verdict asks for, if any."""
+    next_share: int | None
+    """The larger share that the verdict asks for, in percent, if any."""
 
 
 def in_short(look: Verdict | CanaryAssessed) -> ShortVerdict:
     """What distinguishes one verdict on the canary from the next."""
-    return ShortVerdict(look.verdict, look.reason, look.numbers.get("next_weight_percent"))
+    return ShortVerdict(look.verdict, look.reason, look.next_share)
 
 
 def is_news(verdict: Verdict, phase: str, last: ShortVerdict | None) -> bool:
@@ -70,7 +70,7 @@ def say_decision(event: RolloutEvent) -> str:
         case CanaryWeightSet():
             outcome = f"{name} was given {event.weight_percent} % of the runs"
         case AdapterPromoted():
-            outcome = f"{name} was {'rolled forward' if event.cause == 'forward' else 'promoted'}"
+            outcome = f"{name} was {'rolled forward' if event.cause == RolloutCause.FORWARD else 'promoted'}"
         case AdapterRolledBack():
             outcome = f"{name} was rolled back to {event.stable or 'the base'}"
         case _:
@@ -94,7 +94,7 @@ class Rollout(Aggregate):
         self.latest: RolloutEvent | None = None
         """The newest decision on the phase, or by a person on the share."""
         self.assessed: CanaryAssessed | None = None
-        self.said: ShortVerdict | None = None
+        self.last_verdict: ShortVerdict | None = None
         """The last verdict, in short, since the start or the last resumption."""
 
     @property
@@ -145,7 +145,7 @@ class Rollout(Aggregate):
         names = self._names
         assert self.started is not None
         is_late = self.assessed is not None and up_to <= self.assessed.up_to
-        if is_late or not is_news(verdict, self.phase, self.said):
+        if is_late or not is_news(verdict, self.phase, self.last_verdict):
             return
         self._record(
             CanaryAssessed,
@@ -158,7 +158,7 @@ class Rollout(Aggregate):
             **names,
         )
 
-    def promote(self, reason: str, context: Context, *, cause: str = "person") -> None:
+    def promote(self, reason: str, context: Context, *, cause: RolloutCause = RolloutCause.PERSON) -> None:
         """Make the adapter live, with all the traffic. Raises ``NotPossible`` when it is rolled back."""
         self._require_undecided("promoted")
         if self.phase == RolloutPhase.PROMOTED or self.started is None:
@@ -173,9 +173,9 @@ class Rollout(Aggregate):
                 f"the rollout of {names['adapter']} is under way", hint=Hint.PROMOTE, about=names["adapter"]
             )
         if live != names["adapter"]:
-            self._go_live(live, reason, context, "forward")
+            self._go_live(live, reason, context, RolloutCause.FORWARD)
 
-    def _go_live(self, replaced: str | None, reason: str, context: Context, cause: str) -> None:
+    def _go_live(self, replaced: str | None, reason: str, context: Context, cause: RolloutCause) -> None:
         self._set_weight(100, context)
         self._record(AdapterPromoted, context, replaced=replaced, reason=reason, cause=cause, **self._names)
 
@@ -186,7 +186,7 @@ class Rollout(Aggregate):
         *,
         to: str | None = "",
         is_live: bool = False,
-        cause: str = "person",
+        cause: RolloutCause = RolloutCause.PERSON,
     ) -> None:
         """Return all traffic to what was live before, also after a promotion. Idempotent.
 
@@ -200,7 +200,7 @@ class Rollout(Aggregate):
         self._set_weight(0, context)
         self._record(AdapterRolledBack, context, stable=stable, reason=reason, cause=cause, **names)
 
-    def pause(self, reason: str, context: Context, *, cause: str = "person") -> None:
+    def pause(self, reason: str, context: Context, *, cause: RolloutCause = RolloutCause.PERSON) -> None:
         """Stop automatic decisions; the share stays until a person decides."""
         if self.phase == RolloutPhase.PROGRESSING:
             self._record(RolloutPaused, context, reason=reason, cause=cause, **self._names)
@@ -214,18 +214,18 @@ class Rollout(Aggregate):
         """Take the step that waits for approval: the promotion or a larger share. Raises ``NotPossible`` where none
         waits."""
         names, verdict = self._names, self.assessed
-        weight = verdict.numbers.get("next_weight_percent") if verdict is not None else None
+        share = verdict.next_share if verdict is not None else None
         if (
             self.phase != RolloutPhase.PAUSED
             or verdict is None
-            or (verdict.verdict != Decision.PROMOTE and weight is None)
+            or (verdict.verdict != Decision.PROMOTE and share is None)
         ):
             raise NotPossible(f"{names['adapter']} does not wait for approval; {self.say_latest()}")
         if verdict.verdict == Decision.PROMOTE:
             self.promote(reason, context)
         else:
             self.resume(reason, context)
-            self.weigh(int(weight or 0), context)
+            self.weigh(share or 0, context)
 
     def _require_undecided(self, wanted: str) -> None:
         names = self._names
@@ -249,11 +249,11 @@ class Rollout(Aggregate):
                 self.weight_percent = event.weight_percent
                 self.is_share_by_hand = self.is_share_by_hand or bool(event.reason)
             case CanaryAssessed():
-                self.assessed, self.said = event, in_short(event)
+                self.assessed, self.last_verdict = event, in_short(event)
             case RolloutPaused():
                 self.phase = RolloutPhase.PAUSED
             case RolloutResumed():
-                self.phase, self.said = RolloutPhase.PROGRESSING, None
+                self.phase, self.last_verdict = RolloutPhase.PROGRESSING, None
             case AdapterPromoted():
                 self.phase, self.replaced = RolloutPhase.PROMOTED, event.replaced
             case AdapterRolledBack():

@@ -14,8 +14,11 @@ from ..events import (
     Event,
     SessionImported,
     StepTaken,
+    TaskAnswered,
     TaskCorrected,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskStarted,
     TaskSucceeded,
@@ -45,17 +48,22 @@ def check_stars(stars: Any) -> int:
     return stars
 
 
-def rate_implicitly(succeeded: bool, duration_ms: int, policy: Policy) -> int:
-    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: the project's user."""
+def rate_implicitly(succeeded: bool, duration_ms: int | None, policy: Policy) -> int | None:
+    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: operators' requirements.
+
+    None for a success whose duration is unknown.
+    """
     if not succeeded:
         return 1
+    if duration_ms is None:
+        return None
     if duration_ms < policy.implicit.five_under_s * 1000:
         return 5
     return 4 if duration_ms < policy.implicit.four_under_s * 1000 else 3
 
 
 class TaskRun(Aggregate):
-    """States: started, then ended (succeeded or failed); ratings and corrections come after the end."""
+    """States: started, then ended (succeeded, failed or answered); judgement, ratings and corrections come after the end."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
@@ -63,7 +71,9 @@ class TaskRun(Aggregate):
         self.imported: SessionImported | None = None
         """Set where another program made the run."""
         self.steps: list[StepTaken] = []
-        self.ended: TaskSucceeded | TaskFailed | None = None
+        self.ended: TaskEnded | None = None
+        self.judged: TaskJudged | None = None
+        """The judgement of an answer whose success was unknown."""
         self.ratings: list[TaskRated] = []
         self.corrections: list[TaskCorrected] = []
         """Without the withdrawn ones."""
@@ -81,6 +91,20 @@ class TaskRun(Aggregate):
         fault = self.ended.fault if isinstance(self.ended, TaskFailed) else None
         others = {self.role_of(step) for step in self.steps} | ({fault} if fault else set())
         return (own, *sorted(others - {own}))
+
+    @property
+    def succeeded(self) -> bool | None:
+        """Whether the run succeeded; None where that is unknown, and before its end."""
+        if self.ended is None or isinstance(self.ended, TaskAnswered):
+            return None if self.judged is None else self.judged.succeeded
+        return isinstance(self.ended, TaskSucceeded)
+
+    @property
+    def failure(self) -> FailureReason | None:
+        """The reason of the failure; None where the run did not fail, or that is unknown."""
+        if isinstance(self.ended, TaskFailed):
+            return FailureReason(self.ended.reason)
+        return FailureReason.WRONG if self.succeeded is False else None
 
     @property
     def tokens(self) -> tuple[int, int] | None:
@@ -132,13 +156,13 @@ class TaskRun(Aggregate):
         """Record one step, by the run's own role or the one given; the fields are those of ``StepTaken`` without its
         number."""
         started = self._require_running()
-        allowed = [assignment["role"] for assignment in started.lanes]
+        allowed = [assignment["role"] for assignment in started.assignments]
         if role is not None and role not in allowed:
             raise NotPossible(f"role {role} cannot make a step in run {self.id.hex}; {' and '.join(allowed)} can")
         self._record(StepTaken, context, step=len(self.steps) + 1, role=role or started.role, **fields)
 
-    def succeed(self, duration_ms: int, reward: float, policy: Policy, context: Context) -> None:
-        """End the run as a success."""
+    def succeed(self, duration_ms: int | None, reward: float, policy: Policy, context: Context) -> None:
+        """End the run as a success. A duration is None where it is unknown."""
         self._require_running()
         self._record(
             TaskSucceeded,
@@ -150,20 +174,32 @@ class TaskRun(Aggregate):
             **self._belongs(),
         )
 
+    def answer(self, duration_ms: int | None, context: Context) -> None:
+        """End the run with unknown success: no rule of its environment judges what was done."""
+        self._require_running()
+        self._record(TaskAnswered, context, steps=len(self.steps), duration_ms=duration_ms, **self._belongs())
+
+    def judge(self, succeeded: bool, source: str, context: Context) -> None:
+        """Record whether an answer was a success. Without effect on a run that has not ended, or whose success is known."""
+        if isinstance(self.ended, TaskAnswered) and self.judged is None:
+            self._record(TaskJudged, context, succeeded=succeeded, source=source, **self._belongs())
+
     def fail(
         self,
         reason: str,
         detail: str,
-        duration_ms: int,
+        duration_ms: int | None,
         reward: float,
         policy: Policy,
         context: Context,
         *,
         turn: str | None = None,
+        is_judged: bool = True,
     ) -> None:
         """End the run as a failure: ``wrong``, ``timeout``, ``error`` or ``environment``.
 
-        ``turn`` is the role whose turn it was when the model or its weights failed.
+        ``turn`` is the role whose turn it was when the model or its weights failed. ``is_judged`` is false where a run
+        that ends well has unknown success.
         """
         self._require_running()
         fault = self.roles[0] if len(self.roles) == 1 else None
@@ -178,7 +214,8 @@ class TaskRun(Aggregate):
             reason=reason,
             detail=detail,
             fault=None if reason == FailureReason.ENVIRONMENT else fault,
-            implicit_stars=rate_implicitly(False, duration_ms, policy),
+            implicit_stars=rate_implicitly(False, duration_ms, policy) if is_judged else None,
+            is_judged=is_judged,
             **self._belongs([fault] if fault else []),
         )
 
@@ -193,8 +230,8 @@ class TaskRun(Aggregate):
         step: int | None = None,
         fault: str | None = None,
     ) -> None:
-        """Rate the ended run. A later rating by the same person does not replace the earlier one in any mean: both
-        are facts.
+        """Rate the ended run. The log keeps every rating. In the window's mean, a later rating of the run by the same
+        person replaces the earlier one.
 
         A low rating is attributed to the role of the ``step`` that went wrong, or to the role named as ``fault``.
         Where neither is given, it is attributed to the role that the run is known to have failed by, if any.
@@ -295,8 +332,10 @@ class TaskRun(Aggregate):
                 self.imported = event
             case StepTaken():
                 self.steps.append(event)
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed() | TaskAnswered():
                 self.ended = event
+            case TaskJudged():
+                self.judged = event
             case TaskRated():
                 self.ratings.append(event)
             case TaskCorrected():

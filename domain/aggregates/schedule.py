@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..events import ScheduleTicked
+from ..events import ScheduleKept
 from .base import Aggregate, Context, derive_id
 
 SCHEDULE_ID = derive_id("schedule")
@@ -13,4 +13,4 @@ class Schedule(Aggregate):
 
     def keep(self, reason: str, context: Context) -> None:
         """Record that a scheduled check is due."""
-        self._record(ScheduleTicked, context, reason=reason)
+        self._record(ScheduleKept, context, reason=reason)

@@ -8,11 +8,11 @@ are in the content store, under the key that the event carries.
 
 from __future__ import annotations
 
+from .adapters import AdapterEvaluated as AdapterEvaluated
 from .adapters import AdapterEvent as AdapterEvent
 from .adapters import AdapterRegistered as AdapterRegistered
 from .adapters import AdapterRejected as AdapterRejected
-from .adapters import AdapterVerified as AdapterVerified
-from .adapters import GateJudged as GateJudged
+from .adapters import HeldOutJudged as HeldOutJudged
 from .adapters import WeightsFound as WeightsFound
 from .adapters import WeightsMissed as WeightsMissed
 from .alerts import AlertDelivered as AlertDelivered
@@ -31,11 +31,11 @@ from .comparisons import ComparisonStarted as ComparisonStarted
 from .erasures import ContentErased as ContentErased
 from .examples import ExamplesImported as ExamplesImported
 from .examples import ExamplesSynthesized as ExamplesSynthesized
-from .roles import BreachSuppressed as BreachSuppressed
 from .roles import CycleClosed as CycleClosed
 from .roles import CycleOpened as CycleOpened
 from .roles import RatingThresholdBreached as RatingThresholdBreached
 from .roles import RoleEvent as RoleEvent
+from .roles import TriggerSuppressed as TriggerSuppressed
 from .rollouts import AdapterPromoted as AdapterPromoted
 from .rollouts import AdapterRolledBack as AdapterRolledBack
 from .rollouts import CanaryAssessed as CanaryAssessed
@@ -49,14 +49,17 @@ from .runs import Capability as Capability
 from .runs import CorrectionWithdrawn as CorrectionWithdrawn
 from .runs import RunEvent as RunEvent
 from .runs import StepTaken as StepTaken
+from .runs import TaskAnswered as TaskAnswered
 from .runs import TaskCorrected as TaskCorrected
+from .runs import TaskEnded as TaskEnded
 from .runs import TaskFailed as TaskFailed
+from .runs import TaskJudged as TaskJudged
 from .runs import TaskRated as TaskRated
 from .runs import TaskStarted as TaskStarted
 from .runs import TaskSucceeded as TaskSucceeded
 from .sessions import SessionImported as SessionImported
 from .settings import PolicyChanged as PolicyChanged
-from .settings import ScheduleTicked as ScheduleTicked
+from .settings import ScheduleKept as ScheduleKept
 from .trainings import DatasetBuilt as DatasetBuilt
 from .trainings import TrainingCompleted as TrainingCompleted
 from .trainings import TrainingDeclined as TrainingDeclined

@@ -29,7 +29,7 @@ class AdapterRegistered(AdapterEvent):
 
 
 @fact("AdapterEvaluated")
-class AdapterVerified(AdapterEvent):
+class AdapterEvaluated(AdapterEvent):
     """The proof that serving applies the adapter: its outputs differ from the base's, and equal the trainer's within
     rounding."""
 
@@ -46,7 +46,7 @@ class AdapterVerified(AdapterEvent):
 
 
 @fact("HeldOutJudged")
-class GateJudged(AdapterEvent):
+class HeldOutJudged(AdapterEvent):
     """The gate's verdict before any traffic: the proven adapter against its parent, on instances that were never trained on."""
 
     TEXTS = ("measured",)

@@ -39,7 +39,7 @@ class RatingThresholdBreached(RoleEvent):
 
 
 @fact("TriggerSuppressed")
-class BreachSuppressed(RoleEvent):
+class TriggerSuppressed(RoleEvent):
     adapter: str | None
     mean: float
     count: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..vocabulary import NEXT_SHARE
 from .base import Event, fact
 
 
@@ -58,6 +59,12 @@ class CanaryAssessed(RolloutEvent):
     """Both arms' counts and means, and the bars."""
     up_to: int
     """The log position up to which events count for this verdict."""
+
+    @property
+    def next_share(self) -> int | None:
+        """The larger share of the runs, in percent, that the verdict asks for; None where it asks for none."""
+        share: int | None = self.numbers.get(NEXT_SHARE)
+        return share
 
 
 @fact("RolloutPaused")

@@ -55,7 +55,7 @@ class RunEvent(Event):
     """The conversation that the run is part of, if any. Since version 3 in every event of a run, before in its start alone."""
 
     @property
-    def lanes(self) -> tuple[Assignment, ...]:
+    def assignments(self) -> tuple[Assignment, ...]:
         """The assignments of the run's own role and of the other roles."""
         own: Assignment = {"role": self.role, "arm": self.arm, "adapter": self.adapter, "rollout": self.rollout}
         return (own, *self.others)
@@ -97,8 +97,9 @@ class TaskStarted(RunEvent):
 @fact("StepTaken")
 class StepTaken(Event):
     AGGREGATE = "TaskRun"
-    VERSION = 3
+    VERSION = 4
     TEXTS = ("prompt", "answer")
+    WORDS = ("actor", "error")
 
     step: int
     """From 1."""
@@ -109,8 +110,10 @@ class StepTaken(Event):
     answer: str
     """Content key of the model's answer."""
     error: str
-    """Why the environment could not carry out the action; empty when it could."""
-    model_ms: int
+    """Why the environment could not carry out the action, which it may quote: a content key since version 4, and before
+    the sentence without what was between quotation marks. Empty when it could."""
+    model_ms: int | None
+    """None where another program made the step and its duration is unknown. Since version 4; before, 0 stood for that."""
     environment_ms: int
     prompt_tokens: int | None
     """None where the model did not report it, or no model was asked. Since version 3; before, 0 stood for that."""
@@ -120,29 +123,65 @@ class StepTaken(Event):
 
 @fact("TaskSucceeded")
 class TaskSucceeded(RunEvent):
+    VERSION = 4
+
     steps: int
-    duration_ms: int
+    duration_ms: int | None
+    """None where another program made the run and its duration is unknown. Since version 4; before, 0 stood for that."""
     reward: float
-    implicit_stars: int
-    """The implicit rating, 3 to 5: a series of its own, never mixed with people's."""
+    implicit_stars: int | None
+    """The implicit rating, 3 to 5: a series of its own, never mixed with people's. None where the duration is unknown."""
 
 
 @fact("TaskFailed")
 class TaskFailed(RunEvent):
+    VERSION = 4
     WORDS = ("actor", "adapter", "detail")
 
     steps: int
-    duration_ms: int
+    duration_ms: int | None
+    """As in ``TaskSucceeded``."""
     reward: float
-    implicit_stars: int
+    implicit_stars: int | None
+    """The implicit rating, 1; None where the failure is not judged."""
     reason: str
     """``wrong`` (the task says so), ``timeout`` (out of steps), ``error`` (a fault of the model or its weights:
     critical), ``environment`` (the environment was lost: counted for neither arm)."""
     detail: str
-    """Content key of a longer explanation; empty where there is none."""
+    """Why, in one line; empty where no more is known. It is a content key where it has words of a fault or of another
+    program, else a sentence of this program or of the environment."""
     fault: str | None
     """The role at fault: the only one that made a step, or the one whose turn it was when the model or its weights
     failed. None where that is unknown, or no role is at fault. Since version 2."""
+    is_judged: bool
+    """Whether the failure counts in the success rate. False where nothing judges the runs that end well: the rate would
+    then count failures alone. It still counts as an error. Since version 4; before, every failure counted."""
+
+
+@fact("TaskAnswered")
+class TaskAnswered(RunEvent):
+    """The run ended, and nothing has judged it: its success is unknown."""
+
+    VERSION = 1
+
+    steps: int
+    duration_ms: int | None
+    """As in ``TaskSucceeded``."""
+
+
+@fact("TaskJudged")
+class TaskJudged(RunEvent):
+    """A run whose success was unknown was judged. It is judged once."""
+
+    VERSION = 1
+
+    succeeded: bool
+    source: str
+    """The source of the rating that judged it, as in ``TaskRated``."""
+
+
+TaskEnded = TaskSucceeded | TaskFailed | TaskAnswered
+"""The events that end a run."""
 
 
 @fact("TaskRated")

@@ -8,7 +8,7 @@ from .base import Event, fact
 
 
 @fact("ScheduleKept")
-class ScheduleTicked(Event):
+class ScheduleKept(Event):
     """A scheduled check of all roles' ratings and of all canaries was due."""
 
     AGGREGATE = "Schedule"

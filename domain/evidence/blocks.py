@@ -13,8 +13,8 @@ from ..vocabulary import Arm
 from .terms import CanaryTerms
 
 WAITING_PER_MORE = 12
-"""A block takes one more stable outcome for each this many that wait. Chosen by simulation: taking all leaves few or
-none for the next canary outcomes, and each further outcome adds less to a block."""
+"""Waiting stable outcomes for each one that a block takes beyond the fewest. Chosen by simulation: a block that takes all
+leaves none for the next canary outcomes, and each further outcome adds less."""
 
 
 @dataclass(frozen=True)

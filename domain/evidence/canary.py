@@ -13,7 +13,7 @@ from typing import Any
 from ..vocabulary import Arm
 from .blocks import Blocks
 from .evalues import PER_RATE, Paid, rating_pay, success_pay
-from .terms import METRICS, CanaryTerms, RampStep
+from .terms import CanaryTerms, RampStep
 
 CEILING = 1e200
 """Wealth is capped here. Too small a value is still valid evidence, and the numbers stay finite."""
@@ -32,7 +32,7 @@ class Evidence:
         self._success = Blocks(terms, self.state["success"]["blocks"])
         self._rating = Blocks(terms, self.state["rating"]["blocks"])
         self._pay = success_pay(terms)
-        self._deciding = [name for name in METRICS if name not in terms.dry_run]
+        self._deciding = terms.deciding
 
     @classmethod
     def begin(cls, terms: CanaryTerms, weight_percent: int) -> Evidence:
@@ -52,11 +52,27 @@ class Evidence:
 
     def extend(self) -> None:
         """Allow as many canary outcomes again before a person must decide. The evidence so far is kept."""
-        self.state["extended_at"] = self.state["canary"]["runs"]
+        self.state["extended_at"] = self.canary_outcomes
 
     def fail_critically(self, arm: str) -> None:
         """Count a critical error of the arm, beside its run's outcome."""
         self.state[arm]["critical"] += 1
+
+    @property
+    def canary_outcomes(self) -> int:
+        """The canary's runs, or sessions, with known and with unknown success."""
+        counts = self.state["canary"]
+        outcomes: int = counts["runs"] + counts.get("unknown", 0)
+        return outcomes
+
+    def answer(self, arm: str) -> None:
+        """Count a run of the ``canary`` or ``stable`` arm, or a session, whose success is unknown."""
+        self.state[arm]["unknown"] = self.state[arm].get("unknown", 0) + 1
+
+    def judge(self, arm: str, success: float) -> None:
+        """Count the outcome of a run, or a session, whose success was unknown."""
+        self.state[arm]["unknown"] = max(self.state[arm].get("unknown", 0) - 1, 0)
+        self.end(arm, success)
 
     def end(self, arm: str, success: float) -> None:
         """Count the outcome of a run of the ``canary`` or ``stable`` arm: 1 for a success, 0 for anything else.

@@ -14,7 +14,7 @@ import copy
 from typing import Any
 
 from ..verdict import Verdict
-from ..vocabulary import BreachReason, Decision
+from ..vocabulary import BreachReason, Decision, Rule
 from .terms import TriggerTerms
 
 CEILING = 1e15
@@ -91,7 +91,7 @@ class Detector:
         grown, count, total = self.state["fall"]
         mean = total / count if grown > 1 else None
         numbers = {
-            "rule": "sequential",
+            "rule": Rule.SEQUENTIAL,
             "evidence": round(evidence, 4),
             "alarm": terms.average_run_length,
             "threshold": terms.threshold,

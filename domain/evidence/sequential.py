@@ -11,7 +11,7 @@ from typing import Any
 
 from ..durations import say_time
 from ..verdict import Times, Verdict
-from ..vocabulary import CanaryReason, Decision
+from ..vocabulary import NEXT_SHARE, CanaryReason, Decision, Rule
 from .canary import Evidence
 
 
@@ -45,16 +45,26 @@ def standing(evidence: Evidence, times: Times) -> tuple[Decision, CanaryReason]:
             if times.baked >= terms.bake_s
             else (Decision.HOLD, CanaryReason.BAKE)
         )
-    if canary["runs"] - evidence.state["extended_at"] >= terms.most_runs:
+    if evidence.canary_outcomes - evidence.state["extended_at"] >= terms.most_runs:
         return Decision.INCONCLUSIVE, CanaryReason.MOST_RUNS
     if times.waited >= terms.give_up_s:
         return Decision.INCONCLUSIVE, CanaryReason.TIME
+    if "success" in terms.unknown:
+        return Decision.HOLD, _missing_rating(evidence)
     if not evidence.state["success"]["blocks_seen"]:
         return Decision.HOLD, CanaryReason.FEW_RUNS
     is_unrated = not canary["rated"] and "rating" not in terms.dry_run
     if is_unrated and ("success" in terms.dry_run or evidence.success_no_worse >= terms.promote_at):
         return Decision.HOLD, CanaryReason.UNRATED
     return Decision.HOLD, CanaryReason.EVIDENCE
+
+
+def _missing_rating(evidence: Evidence) -> CanaryReason:
+    """Why a canary is held that ratings alone decide about."""
+    if evidence.state["rating"]["blocks_seen"]:
+        return CanaryReason.EVIDENCE
+    is_unrated = evidence.canary_outcomes and not evidence.state["canary"]["rated"]
+    return CanaryReason.UNRATED if is_unrated else CanaryReason.FEW_RUNS
 
 
 def next_weight(evidence: Evidence, times: Times) -> int | None:
@@ -73,8 +83,9 @@ def judge(evidence: Evidence, times: Times) -> Verdict:
     """The verdict with its sentence and its numbers."""
     word, reason = standing(evidence, times)
     terms, state = evidence.terms, evidence.state
+    share = next_weight(evidence, times)
     numbers = {
-        "rule": "sequential",
+        "rule": Rule.SEQUENTIAL,
         "canary": _summary(state["canary"]),
         "stable": _summary(state["stable"]),
         "blocks": {name: state[name]["blocks_seen"] for name in ("success", "rating")},
@@ -84,18 +95,19 @@ def judge(evidence: Evidence, times: Times) -> Verdict:
             "worse": round(evidence.worse, 4),
         },
         "weight_percent": state["weight_percent"],
-        "next_weight_percent": next_weight(evidence, times),
+        NEXT_SHARE: share,
         "seconds": {name: round(passed, 1) for name, passed in asdict(times).items()},
         "terms": terms.to_json(),
     }
     sentence = "; ".join((*_say_success(evidence), *_say_rating(evidence), *_say_worse(evidence)))
-    return Verdict(word, reason, sentence + _say_more(evidence, reason, times), numbers)
+    return Verdict(word, reason, sentence + _say_more(evidence, reason, times), numbers, share)
 
 
 def _summary(counts: dict[str, Any]) -> dict[str, Any]:
     runs, rated = counts["runs"], counts["rated"]
     return {
         "runs": runs,
+        **({"unknown": counts["unknown"]} if "unknown" in counts else {}),
         "succeeded": counts["succeeded"],
         "success": round(counts["succeeded"] / runs, 4) if runs else None,
         "rated": rated,
@@ -104,8 +116,11 @@ def _summary(counts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _say_success(evidence: Evidence) -> tuple[str, str]:
+def _say_success(evidence: Evidence) -> tuple[str, ...]:
     terms, canary, stable = evidence.terms, evidence.state["canary"], evidence.state["stable"]
+    if "success" in terms.unknown:
+        ran = f"{evidence.canary_outcomes} canary runs against {stable['runs'] + stable.get('unknown', 0)}"
+        return (f"{ran}, their success is unknown and decides nothing",)
     return (
         f"{canary['succeeded']:.4g} of {canary['runs']} canary runs succeeded against {stable['succeeded']:.4g} of "
         f"{stable['runs']}",

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, Self
 from ..errors import InvalidTerms
 from ..settings.setting import CHOSEN, Setting
 from ..settings.settings import SETTINGS, Policy
+from ..vocabulary import Rule
 
 
 def _of(key: str) -> Any:
@@ -55,6 +56,7 @@ class _Terms:
         return {
             field.name: _listed(value) if isinstance(value := getattr(self, field.name), tuple) else value
             for field in dataclasses.fields(self)
+            if field.name != "unknown" or getattr(self, field.name)  # earlier terms had no such figure
         }
 
     @classmethod
@@ -72,7 +74,7 @@ class TriggerTerms(_Terms):
     """How falling ratings are detected. Raises ``InvalidTerms`` for a figure outside its range."""
 
     threshold: float = _of("rating.threshold")
-    """Mean stars, in [1, 5], under which the role needs improvement. Source: the project's user."""
+    """Mean stars, in [1, 5], under which the role needs improvement. Source: operators' requirements."""
     average_run_length: float = _of("rating.average_run_length")
     """Lower bound of the average run of ratings to a false alarm, whatever their distribution, while their mean is not
     under the threshold. The one parameter to tune: a smaller value is faster and wrong more often."""
@@ -127,12 +129,15 @@ class CanaryTerms(_Terms):
     """The steps of its share, lowest first."""
     dry_run: tuple[str, ...] = ()
     """The metrics that are reported and decide nothing; never all of them."""
+    unknown: tuple[str, ...] = ()
+    """The metrics that hardly any run of the role showed before the rollout: ``success``, or none. They decide nothing.
+    Fixed at the start, like every term, so that no outcome decides what counts."""
     most_runs: int = _of("canary.max_runs")
     """Canary outcomes after which a person must decide. The evidence stays valid: a person may allow as many again."""
     critical_limit: int = _of("canary.critical_limit")
-    """Critical errors that a canary may have; one more rolls it back at once. Source: the project's user."""
+    """Critical errors that a canary may have; one more rolls it back at once. Source: operators' requirements."""
     bake_s: float = _of("canary.bake_s")
-    """Least seconds before a promotion. Source: the project's user. Time is no evidence, only a minimum."""
+    """Least seconds before a promotion. Source: operators' requirements. Time is no evidence, only a minimum."""
     give_up_s: float = _of("canary.deadline_s")
     """Seconds after which a person must decide; a week."""
     prior_rate: float = _figure(0.95, 0, 1)
@@ -161,10 +166,17 @@ class CanaryTerms(_Terms):
             self._refuse("ramp", "steps of a share from 1 to 99 % and evidence of at least 1, the lowest first")
         if not all(name in METRICS for name in self.dry_run) or {*METRICS} == {*self.dry_run}:
             self._refuse("dry_run", f"some of {', '.join(METRICS)}, not all")
+        if not all(name in METRICS for name in self.unknown) or {*METRICS} == {*self.dry_run, *self.unknown}:
+            self._refuse("unknown", f"one of {', '.join(METRICS)} at most, while the other decides")
         if self.least_matched > self.most_matched:
             raise InvalidTerms(
                 f"least_matched cannot be {self.least_matched}; it takes at most most_matched, {self.most_matched}"
             )
+
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The metrics that decide; at least one."""
+        return tuple(name for name in METRICS if name not in self.dry_run and name not in self.unknown)
 
     def fewest_matched(self, weight_percent: int) -> int:
         """Stable outcomes that a canary outcome waits for at this share: one fewer than come meanwhile.
@@ -218,7 +230,7 @@ def is_kept(key: str, rule: str) -> bool:
     The sequential rule keeps all of its terms: they are valid only if nothing is changed because of outcomes. The plain
     rules use the bars in force at each look.
     """
-    return key in _KEPT or (rule == "sequential" and key in _KEPT_BY_EVIDENCE)
+    return key in _KEPT or (rule == Rule.SEQUENTIAL and key in _KEPT_BY_EVIDENCE)
 
 
 def trigger_terms(policy: Policy, role: str) -> TriggerTerms:
@@ -234,16 +246,28 @@ def _trigger_terms(threshold: float, average_run_length: float, cooldown: int, m
     return TriggerTerms(threshold, average_run_length, cooldown=cooldown, max_backoff=max_backoff)
 
 
-def canary_terms(policy: Policy, role: str) -> CanaryTerms:
-    """The canary's terms from the settings in force for the role."""
+LEAST_KNOWN = 0.1
+"""Least share of a role's latest runs with known success for which success decides about a canary. Chosen: with a
+tenth, it takes ten times the runs of ``benchmarks/rollout.py`` to show, which is about where ``canary.max_runs`` ends
+a rollout."""
+
+
+def canary_terms(policy: Policy, role: str, known: float = 1.0) -> CanaryTerms:
+    """The canary's terms from the settings in force for the role.
+
+    ``known`` is the share of the role's latest runs with known success, 0 to 1. Under ``LEAST_KNOWN`` ratings alone
+    decide, unless ``canary.dry_run`` takes these out.
+    """
     canary = policy.canary(role)
+    dry_run = tuple(name for name in words(canary.dry_run) if name in METRICS)
     return CanaryTerms(
         success_margin=canary.success_margin,
         rating_margin=canary.rating_margin,
         promote_at=canary.promote_at,
         roll_back_at=canary.roll_back_at,
         ramp=_ramp(canary.ramp),
-        dry_run=tuple(name for name in words(canary.dry_run) if name in METRICS),
+        dry_run=dry_run,
+        unknown=("success",) if known < LEAST_KNOWN and "rating" not in dry_run else (),
         most_runs=canary.max_runs,
         critical_limit=canary.critical_limit,
         bake_s=min(canary.bake_s, LONGEST_S),

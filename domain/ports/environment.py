@@ -10,7 +10,8 @@ from ..events import Capability
 from ..page.messages import Page
 
 Script = Callable[[Page, Sequence[str]], str]
-"""A scripted policy: from the page and the actions so far to the next action."""
+"""A scripted policy: from the page and the actions so far to the next action. Raises ``ValueError`` on a page that it cannot
+read."""
 
 
 class Environment(Protocol):

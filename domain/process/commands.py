@@ -11,7 +11,7 @@ from ..aggregates.alert import Notice
 from ..events import TrainingCompleted
 from ..rules.breach import Window
 from ..verdict import Verdict
-from ..vocabulary import CycleOutcome
+from ..vocabulary import CycleOutcome, RolloutCause, Rule, Unit
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class StartRollout:
     adapter: str
     stable: str | None
     weight_percent: int
-    rule: str
+    rule: Rule | str
     terms: dict[str, Any]
-    unit: str
+    unit: Unit | str
     edition: int
 
 
@@ -94,7 +94,7 @@ class RollBackAdapter:
 
     rollout: UUID
     reason: str
-    cause: str
+    cause: RolloutCause
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class PauseRollout:
 
     rollout: UUID
     reason: str
-    cause: str
+    cause: RolloutCause
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,15 @@ class ResolveAlert:
 
     alert: UUID
     message: str
+
+
+@dataclass(frozen=True)
+class JudgeRun:
+    """Take a rating as the judgement of a run whose success is unknown."""
+
+    run: UUID
+    succeeded: bool
+    source: str
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,7 @@ Command = (
     | RollBackAdapter
     | PauseRollout
     | RaiseAlert
+    | JudgeRun
     | ResolveAlert
     | CloseCycle
 )

@@ -16,17 +16,20 @@ from ..aggregates.alert import APPROVAL, alert_id, low_mean, notice_of, say_end
 from ..aggregates.rollout import ShortVerdict, is_news, rollout_id
 from ..aggregates.training import training_id
 from ..events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     CanaryAssessed,
     CycleOpened,
     Event,
-    GateJudged,
+    HeldOutJudged,
     RatingThresholdBreached,
-    ScheduleTicked,
+    ScheduleKept,
+    TaskAnswered,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
     TrainingCompleted,
@@ -38,10 +41,21 @@ from ..rules.breach import Window, is_breach
 from ..rules.routing import EDITION, Traffic
 from ..settings.settings import ROLES, Policy
 from ..verdict import Verdict
-from ..vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase
+from ..vocabulary import (
+    Approval,
+    CycleOutcome,
+    Decision,
+    FailureReason,
+    RatingSource,
+    RolloutCause,
+    RolloutPhase,
+    Rule,
+    Unit,
+)
 from .commands import (
     CloseCycle,
     Command,
+    JudgeRun,
     LookAtRatings,
     PauseRollout,
     PromoteAdapter,
@@ -81,7 +95,7 @@ class UndecidedRollout(Protocol):
         ...
 
     @property
-    def said(self) -> ShortVerdict | None:
+    def last_verdict(self) -> ShortVerdict | None:
         """The last recorded look at its canary since it began or was resumed."""
         ...
 
@@ -116,6 +130,10 @@ class Knowledge(Protocol):
         """The undecided rollouts by id, hex."""
         ...
 
+    def known_share(self, role: str) -> float:
+        """The share of the role's latest runs with known success, 0 to 1."""
+        ...
+
     def look(self, rollout: str) -> Verdict:
         """The verdict on an undecided rollout's canary."""
         ...
@@ -148,7 +166,7 @@ def _alerts(event: Event, known: Knowledge) -> list[Command]:
     """The alerts that the event ends, then those that it raises."""
     notices = [notice] if (notice := notice_of(event)) is not None else []
     if isinstance(event, TaskRated):
-        fallen = [each["role"] for each in event.lanes if known.has_fallen(each["role"])]
+        fallen = [each["role"] for each in event.assignments if known.has_fallen(each["role"])]
         notices += [low_mean(known.window(role), known.policy) for role in fallen]
     over = [ResolveAlert(id, say_end(event, known.window(role).mean)) for id, role in known.over]
     return [*over, *(RaiseAlert(alert_id(event.reference, notice.kind, notice.role), notice) for notice in notices)]
@@ -158,12 +176,12 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
     """The next commands of the cycle."""
     match event:
         case TaskRated():
-            windows = [known.window(assignment["role"]) for assignment in event.lanes]
+            windows = [known.window(assignment["role"]) for assignment in event.assignments]
             breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
-            return [*breaches, *_look_after(event, known)]
-        case TaskSucceeded() | TaskFailed():
+            return [*_judgement(event, known.policy), *breaches, *_look_after(event, known)]
+        case TaskSucceeded() | TaskFailed() | TaskAnswered() | TaskJudged():
             return _look_after(event, known)
-        case ScheduleTicked():
+        case ScheduleKept():
             windows = [known.window(role) for role in ROLES]
             breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
             return [*breaches, *(look for rollout in known.undecided for look in _look(rollout, known))]
@@ -178,16 +196,16 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             return [_close(event.role, CycleOutcome.FAILED, event.reason, known)]
         case AdapterRejected():
             return [_close(event.role, CycleOutcome.REJECTED, event.reason, known)]
-        case AdapterVerified():
+        case AdapterEvaluated():
             # With the gate on, the worker finds the proven adapter in the log, and the gate comes first.
             return [] if known.policy.gate(event.role).enabled else [_roll_out(event, known)]
-        case GateJudged():
+        case HeldOutJudged():
             if event.verdict == Decision.REJECT:
                 return [RejectAdapter(event.originator_id, f"{event.reason}: {event.message}", event.numbers)]
             return [_roll_out(event, known)]
         case CanaryAssessed():
             return _after_verdict(event, known)
-        case AdapterPromoted(cause="forward"):
+        case AdapterPromoted(cause=RolloutCause.FORWARD):
             reason = f"{event.replaced or 'the base'}, which it was compared with, was replaced by {event.adapter}"
             return _end_comparisons(event.role, event.replaced, reason, known)
         case AdapterPromoted():
@@ -201,36 +219,43 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
     return []
 
 
-def _look_after(event: TaskSucceeded | TaskFailed | TaskRated, known: Knowledge) -> list[Command]:
+def _judgement(event: TaskRated, policy: Policy) -> list[Command]:
+    """The judgement of a run with unknown success by a person's stars, where a setting says that they judge."""
+    least = policy.rating(event.role).success_stars
+    judges = least and event.source == RatingSource.HUMAN
+    return [JudgeRun(event.originator_id, event.stars >= least, event.source)] if judges else []
+
+
+def _look_after(event: TaskEnded | TaskJudged | TaskRated, known: Knowledge) -> list[Command]:
     """Evidence is judged after every outcome; the plain rules at scheduled times, or after a critical error."""
     is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
-    rollouts = [each["rollout"] or "" for each in event.lanes]
+    rollouts = [each["rollout"] or "" for each in event.assignments]
     return [
         look
         for rollout in rollouts
-        if rollout in known.undecided and (is_critical or known.undecided[rollout].rule == "sequential")
+        if rollout in known.undecided and (is_critical or known.undecided[rollout].rule == Rule.SEQUENTIAL)
         for look in _look(rollout, known)
     ]
 
 
 def _look(rollout: str, known: Knowledge) -> list[Command]:
     verdict, undecided = known.look(rollout), known.undecided[rollout]
-    is_worth_a_record = is_news(verdict, undecided.phase, undecided.said)
+    is_worth_a_record = is_news(verdict, undecided.phase, undecided.last_verdict)
     return [RecordVerdict(UUID(rollout), verdict, known.position)] if is_worth_a_record else []
 
 
 def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledge) -> list[Command]:
     """End the rollouts that compare an adapter with one that is no longer live."""
     return [
-        RollBackAdapter(UUID(id), reason, "comparison")
+        RollBackAdapter(UUID(id), reason, RolloutCause.COMPARISON)
         for id, rollout in known.undecided.items()
         if rollout.stable == stable and rollout.role == role
     ]
 
 
-def _roll_out(event: AdapterVerified | GateJudged, known: Knowledge) -> StartRollout:
+def _roll_out(event: AdapterEvaluated | HeldOutJudged, known: Knowledge) -> StartRollout:
     policy, stable = known.policy, known.traffic(event.role).stable
-    rule, terms = rollout_terms(policy, event.role)
+    rule, terms = rollout_terms(policy, event.role, known.known_share(event.role))
     weight, unit = policy.canary(event.role).weight_percent, rollout_unit(policy, event.role)
     id = rollout_id(event.originator_id)
     return StartRollout(id, event.role, event.adapter, stable, weight, rule, terms, unit, EDITION)
@@ -242,31 +267,40 @@ UNIT = "canary.randomization_unit"
 def rollout_unit(policy: Policy, role: str, edition: int = EDITION) -> str:
     """The randomization unit of a rollout that starts under the rules of this edition: ``run`` or ``session``."""
     is_set = not policy.changed.keys().isdisjoint((UNIT, f"{role}.{UNIT}"))
-    return "run" if edition == 1 and not is_set else policy.canary(role).randomization_unit
+    return Unit.RUN if edition == 1 and not is_set else policy.canary(role).randomization_unit
 
 
-def rollout_terms(policy: Policy, role: str) -> tuple[str, dict[str, Any]]:
-    """The rule of a rollout that starts now, kept to its end, and its terms where the rule has any."""
+def rollout_terms(policy: Policy, role: str, known: float) -> tuple[str, dict[str, Any]]:
+    """The rule of a rollout that starts now, kept to its end, and its terms where the rule has any.
+
+    ``known`` is the share of the role's latest runs with known success, 0 to 1.
+    """
     rule = policy.canary(role).rule
-    return rule, canary_terms(policy, role).to_json() if rule == "sequential" else {}
+    return rule, canary_terms(policy, role, known).to_json() if rule == Rule.SEQUENTIAL else {}
 
 
 def _after_verdict(event: CanaryAssessed, known: Knowledge) -> list[Command]:
     approval = known.policy.canary(event.role).approval
-    weight = event.numbers.get("next_weight_percent")
+    share = event.next_share
     match event.verdict:
-        case Decision.PROMOTE if approval != "none":
-            return [PauseRollout(event.originator_id, f"{APPROVAL} for the promotion: {event.message}", "approval")]
+        case Decision.PROMOTE if approval != Approval.NONE:
+            return [
+                PauseRollout(
+                    event.originator_id, f"{APPROVAL} for the promotion: {event.message}", RolloutCause.APPROVAL
+                )
+            ]
         case Decision.PROMOTE:
             return [PromoteAdapter(event.originator_id, event.message)]
         case Decision.ROLL_BACK:
-            return [RollBackAdapter(event.originator_id, event.message, "canary")]
+            return [RollBackAdapter(event.originator_id, event.message, RolloutCause.CANARY)]
         case Decision.INCONCLUSIVE:
-            return [PauseRollout(event.originator_id, event.message, "undecided")]
-        case Decision.HOLD if weight is not None and approval == "every step":
-            return [PauseRollout(event.originator_id, f"{APPROVAL} for {weight} %: {event.message}", "approval")]
-        case Decision.HOLD if weight is not None:
-            return [WeighCanary(event.originator_id, weight)]
+            return [PauseRollout(event.originator_id, event.message, RolloutCause.UNDECIDED)]
+        case Decision.HOLD if share is not None and approval == Approval.EVERY_STEP:
+            return [
+                PauseRollout(event.originator_id, f"{APPROVAL} for {share} %: {event.message}", RolloutCause.APPROVAL)
+            ]
+        case Decision.HOLD if share is not None:
+            return [WeighCanary(event.originator_id, share)]
     return []
 
 

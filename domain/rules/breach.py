@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..settings.settings import Policy
 from ..verdict import Verdict
-from ..vocabulary import BreachReason, Decision
+from ..vocabulary import BreachReason, Decision, Rule
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Window:
 def judge_ratings(window: Window, policy: Policy) -> Verdict:
     """``breach`` or ``hold`` by the rule in force: evidence that the mean is under the threshold, or a rolling mean of
     enough ratings under it."""
-    if policy.rating(window.role).rule == "sequential":
+    if policy.rating(window.role).rule == Rule.SEQUENTIAL:
         return window.evidence or Verdict(
-            Decision.HOLD, BreachReason.NO_EVIDENCE, "no rating yet", {"rule": "sequential"}
+            Decision.HOLD, BreachReason.NO_EVIDENCE, "no rating yet", {"rule": Rule.SEQUENTIAL}
         )
     threshold, minimum = policy.rating(window.role).threshold, policy.rating(window.role).minimum
     count = len(window.ratings)
-    numbers = {"rule": "threshold", "mean": round(window.mean, 4), "count": count, "threshold": threshold}
+    numbers = {"rule": Rule.THRESHOLD, "mean": round(window.mean, 4), "count": count, "threshold": threshold}
     if count < minimum:
         return Verdict(Decision.HOLD, BreachReason.FEW_RATINGS, f"{count} of the {minimum} ratings needed", numbers)
     is_under = window.mean < threshold

@@ -12,7 +12,7 @@ from ..durations import say_time
 from ..evidence.terms import words
 from ..settings.settings import Policy
 from ..verdict import Times, Verdict
-from ..vocabulary import CanaryReason, Decision
+from ..vocabulary import CanaryReason, Decision, Rule
 
 SIGNIFICANCE = 0.05
 """Probability that an arm that is no worse looks significantly worse in one look; chosen, the usual value."""
@@ -26,7 +26,8 @@ class Outcome:
     """The outcome of one run of an arm, and its mean rating by people if it has one."""
 
     position: int
-    succeeded: bool
+    succeeded: bool | None
+    """None where that is unknown."""
     is_healthy: bool
     """It ended without a timeout and without an error of the system."""
     is_critical: bool
@@ -40,32 +41,38 @@ class ArmHealth:
 
     runs: int
     success: float | None
+    """Of the runs with known success."""
     rating: float | None
     rated: int
     health: float | None
     critical: int
     rating_variance: float = 0.0
     """Variance of the stars of the rated runs; 0 where there are none."""
+    known: int = 0
+    """The runs with known success."""
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> ArmHealth:
         """The totals over these outcomes."""
         runs = len(outcomes)
         stars = [outcome.stars for outcome in outcomes if outcome.stars is not None]
+        known = [outcome.succeeded for outcome in outcomes if outcome.succeeded is not None]
         return cls(
             runs=runs,
-            success=sum(o.succeeded for o in outcomes) / runs if runs else None,
+            success=sum(known) / len(known) if known else None,
             rating=sum(stars) / len(stars) if stars else None,
             rated=len(stars),
             health=sum(o.is_healthy for o in outcomes) / runs if runs else None,
             critical=sum(o.is_critical for o in outcomes),
             rating_variance=sum((s - sum(stars) / len(stars)) ** 2 for s in stars) / len(stars) if stars else 0.0,
+            known=len(known),
         )
 
     def as_numbers(self) -> dict[str, Any]:
         """JSON-plain, for the log."""
         return {
             "runs": self.runs,
+            **({} if self.known == self.runs else {"unknown": self.runs - self.known}),
             "success": _rounded(self.success),
             "rating": _rounded(self.rating),
             "rated": self.rated,
@@ -82,7 +89,8 @@ def assess_canary(
     Under the rule ``relative``, a bar that the stable arm misses too is lowered to what that arm reaches, less what
     chance explains (``SIGNIFICANCE``). So an adapter is not refused for a fault that it did not cause. A canary that
     misses a bar then waits until the stable arm has enough runs for the comparison. A metric of ``canary.dry_run`` is
-    reported and refuses nothing.
+    reported and refuses nothing. Success that is unknown for all latest canary runs refuses nothing either: health and
+    ratings decide then. So a canary with neither known success nor ratings waits, and a person decides in the end.
     """
     window, minimum = policy.canary(role).window, policy.canary(role).min_runs
     ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
@@ -117,8 +125,9 @@ def assess_canary(
         if value is None or value > bar or (is_inclusive and value >= bar) or name in numbers["dry_run"]:
             continue
         message = f"canary {name} {value:.3f} is {'below' if is_inclusive else 'not above'} {bar:.3f}"
-        if theirs.runs < minimum and rule == "relative":
-            shortage = f"; of the {minimum} stable runs to compare it with there are {theirs.runs}"
+        compared = theirs.known if name == "success" else theirs.runs
+        if compared < minimum and rule == Rule.RELATIVE:
+            shortage = f"; of the {minimum} stable runs to compare it with there are {compared}"
             return verdict(
                 Decision.INCONCLUSIVE if given_up else Decision.HOLD, CanaryReason.FEW_STABLE_RUNS, message + shortage
             )
@@ -126,16 +135,21 @@ def assess_canary(
     if ours.rating is None and "rating" not in numbers["dry_run"]:
         word = Decision.INCONCLUSIVE if given_up else Decision.HOLD
         return verdict(word, CanaryReason.UNRATED, f"none of the last {ours.runs} canary runs is rated")
+    if ours.success is None and "rating" in numbers["dry_run"]:
+        word = Decision.INCONCLUSIVE if given_up else Decision.HOLD
+        message = f"the success of none of the last {ours.runs} canary runs is known, and ratings are reported only"
+        return verdict(word, CanaryReason.NO_DATA, message)
     bake = policy.canary(role).bake_s
     if times.baked < bake:
         return verdict(
             Decision.HOLD, CanaryReason.BAKE, f"healthy after {say_time(times.baked)}; promoted after {say_time(bake)}"
         )
     rating = "none" if ours.rating is None else f"{ours.rating:.2f}"
+    success = "unknown" if ours.success is None else f"{ours.success:.3f}"
     return verdict(
         Decision.PROMOTE,
         CanaryReason.HEALTHY,
-        f"success {ours.success:.3f}, rating {rating}, health {ours.health:.3f} over the last {ours.runs} canary runs",
+        f"success {success}, rating {rating}, health {ours.health:.3f} over the last {ours.runs} canary runs",
     )
 
 
@@ -146,9 +160,11 @@ def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: s
         "rating": (policy.canary(role).min_rating, False),
         "health": (policy.canary(role).min_health, False),
     }
-    if rule == "relative" and ours.runs and stable.runs >= policy.canary(role).min_runs:
+    least = policy.canary(role).min_runs
+    if rule == Rule.RELATIVE and ours.runs and stable.runs >= least:
+        is_comparable = ours.known and stable.known >= least
         lowered = {
-            "success": _least_share(ours.runs, stable.success, stable.runs),
+            "success": _least_share(ours.known, stable.success, stable.known) if is_comparable else None,
             "rating": _least_mean(ours, stable),
             "health": _least_share(ours.runs, stable.health, stable.runs),
         }

@@ -19,7 +19,7 @@ from ..page.messages import Page
 T = TypeVar("T")
 
 RECOVERS = {"action": "recovery"}
-"""For each role that another takes over from: the role that does."""
+"""The role that takes over, by the role that it takes over from."""
 
 GOOD_STARS = 4
 """A rating of at least this many stars finds no fault; chosen: the default under which runs are learnt from."""
@@ -40,11 +40,11 @@ def role_of_next_step(role: str, before: Page, after: Page, is_repeated: bool) -
     return RECOVERS.get(role, role) if got_nowhere and not after.is_done else role
 
 
-def lanes_counted(event: TaskRated | TaskSucceeded | TaskFailed) -> tuple[Assignment, ...]:
+def assignments_counted(event: TaskRated | TaskSucceeded | TaskFailed) -> tuple[Assignment, ...]:
     """The assignments that the event's stars count for: all for a good run; for a bad one, the role's at fault if any."""
     if isinstance(event, TaskSucceeded) or (isinstance(event, TaskRated) and event.stars >= GOOD_STARS):
-        return event.lanes
-    return tuple(assignment for assignment in event.lanes if assignment["role"] == event.fault)
+        return event.assignments
+    return tuple(assignment for assignment in event.assignments if assignment["role"] == event.fault)
 
 
 def effective_answers(steps: Iterable[tuple[T, bool]]) -> list[T | None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .forms import ADDRESS, ADDRESSES, SERVER, WEBHOOK
-from .setting import USER, Group, setting
+from .setting import OPERATORS, Group, setting
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class AlertSettings(Group):
         3.5,
         "Mean of the live adapter's ratings under which people are alerted. They are alerted once, until the mean is a "
         "quarter star over it.",
-        source=USER,
+        source=OPERATORS,
         unit="stars",
         low=1,
         high=5,

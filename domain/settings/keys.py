@@ -27,6 +27,10 @@ RETIRED = {
 """Keys that are settings no more, and why. Old logs and recipes hold them, and they have no effect."""
 
 
+RENAMED_PRESETS = {"seed": "large"}
+"""Earlier values of ``training.preset``, and the current ones."""
+
+
 def without_role(key: str) -> str:
     """The key without its role."""
     role, _, rest = key.partition(".")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .setting import USER, Group, setting
+from ..vocabulary import Rule
+from .setting import OPERATORS, Group, setting
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,13 @@ class RatingSettings(Group):
     PREFIX: ClassVar[str] = "rating"
 
     rule: str = setting(
-        "sequential",
+        Rule.SEQUENTIAL.value,
         "How a breach is found. 'sequential': evidence that the mean is under the threshold, valid at any look. 'threshold': "
         "the rolling mean of the window is under it.",
-        choices=("sequential", "threshold"),
+        choices=(Rule.SEQUENTIAL.value, Rule.THRESHOLD.value),
     )
     threshold: float = setting(
-        3.8, "Mean rating under which the role needs improvement.", source=USER, unit="stars", low=1, high=5
+        3.8, "Mean rating under which the role needs improvement.", source=OPERATORS, unit="stars", low=1, high=5
     )
     average_run_length: float = setting(
         1000.0,
@@ -31,13 +32,21 @@ class RatingSettings(Group):
         low=1,
         high=1e9,
     )
+    success_stars: int = setting(
+        0,
+        "A rating by a person with at least this many stars says that an answer in words succeeded, and one with fewer that it "
+        "failed. 0: stars do not judge; the success of an answer stays unknown, and ratings alone decide.",
+        unit="stars",
+        low=0,
+        high=5,
+    )
     window: int = setting(
-        50, "Ratings in the window of the rolling mean.", source=USER, unit="ratings", low=1, high=1000
+        50, "Ratings in the window of the rolling mean.", source=OPERATORS, unit="ratings", low=1, high=1000
     )
     minimum: int = setting(
         10,
         "Ratings that the rolling mean needs to decide.",
-        source=USER,
+        source=OPERATORS,
         unit="ratings",
         low=1,
         high=1000,
@@ -79,8 +88,8 @@ class ImplicitSettings(Group):
     PREFIX: ClassVar[str] = "implicit"
     IS_PER_ROLE: ClassVar[bool] = False
 
-    five_under_s: float = setting(10.0, "A success faster than this gets 5.", source=USER, unit="seconds", low=0)
-    four_under_s: float = setting(30.0, "A success faster than this gets 4.", source=USER, unit="seconds", low=0)
+    five_under_s: float = setting(10.0, "A success faster than this gets 5.", source=OPERATORS, unit="seconds", low=0)
+    four_under_s: float = setting(30.0, "A success faster than this gets 4.", source=OPERATORS, unit="seconds", low=0)
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,7 @@ class ScheduleSettings(Group):
     every_s: float = setting(
         14_400.0,
         "Time between two checks of the ratings of all roles and of all canaries.",
-        source=f"{USER}: four hours",
+        source=f"{OPERATORS}: four hours",
         unit="seconds",
         low=60,
         high=604_800,

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import InvalidRecipe
-from .keys import RENAMED, RETIRED
-from .setting import MEASURED, USER, Group, Setting, declared, setting
+from .keys import RENAMED, RENAMED_PRESETS, RETIRED
+from .setting import MEASURED, OPERATORS, Group, Setting, declared, setting
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 """The projections that ``target="attention"`` adapts, by the names that Llama-like models give them."""
 
 ROLE_RANKS = {"ocr": 16, "action": 8, "decomposition": 16, "recovery": 12}
-"""The rank for each role under the preset ``seed``; given by the project's user."""
+"""The rank for each role under the preset ``large``. Source: operators' requirements."""
 
 LARGEST_HELD_OUT_SHARE = 0.5
 
@@ -32,9 +32,9 @@ class Recipe(Group):
 
     PREFIX: ClassVar[str] = "training"
 
-    r: int = setting(16, "Rank of the update.", source=USER, low=1, high=512)
-    alpha: int = setting(32, "The update is scaled by alpha / r.", source=USER, low=1, high=1024)
-    # QLoRA (arXiv 2305.14314), section 5, uses a dropout of 0.05 for models of billions of parameters, as the preset seed does.
+    r: int = setting(16, "Rank of the update.", source=OPERATORS, low=1, high=512)
+    alpha: int = setting(32, "The update is scaled by alpha / r.", source=OPERATORS, low=1, high=1024)
+    # QLoRA (arXiv 2305.14314), section 5, uses a dropout of 0.05 for models of billions of parameters; so does ``large``.
     dropout: float = setting(
         0.0,
         "Dropout on the input of the update.",
@@ -79,7 +79,7 @@ class Recipe(Group):
     max_length: int = setting(
         2048,
         "Longest example, prompt and completion together. A longer one is left out and counted, never cut.",
-        source=USER,
+        source=OPERATORS,
         unit="tokens",
         low=16,
         high=1_048_576,
@@ -235,11 +235,15 @@ def current_figures(recorded: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def preset(name: str, role: str | None = None) -> Recipe:
-    """The named recipe: ``seed`` has the figures of the project's user, with a rank per role; ``default`` measured better."""
+    """The named recipe: ``default`` is for the embedded model, ``large`` for bases of billions of parameters.
+
+    ``large`` has a rank per role. Raises ``InvalidRecipe`` for an unknown name. Source of ``large``: operators' requirements.
+    """
+    name = RENAMED_PRESETS.get(name, name)
     if name == "default":
         return Recipe()
-    if name != "seed":
-        raise InvalidRecipe(f"preset '{name}' does not exist; the presets are default, seed")
+    if name != "large":
+        raise InvalidRecipe(f"preset '{name}' does not exist; the presets are default, large")
     return Recipe(
         r=ROLE_RANKS.get(role or "", 16),
         alpha=32,
@@ -252,5 +256,5 @@ def preset(name: str, role: str | None = None) -> Recipe:
         max_length=2048,
         packing=True,
         quantization="nf4",
-        gradient_checkpointing=True,  # not from the user: 8 billion parameters fit 24 GB only with this
+        gradient_checkpointing=True,  # chosen: 8 billion parameters fit 24 GB only with this
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..vocabulary import Approval, Rule, Unit
 from .forms import DRY_RUN, RAMP
-from .setting import USER, Group, setting
+from .setting import OPERATORS, Group, setting
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,23 @@ class AbSettings(Group):
     min_rating_gain: float = setting(
         0.3,
         "Mean rating that B must be better by than A. Reaching this or ab.min_success_gain_points is enough.",
-        source=USER,
+        source=OPERATORS,
         unit="stars",
         low=0,
         high=4,
     )
     min_success_gain_points: float = setting(
-        10.0, "Success rate that B must be better by than A.", source=USER, unit="percentage points", low=0, high=100
+        10.0,
+        "Success rate that B must be better by than A.",
+        source=OPERATORS,
+        unit="percentage points",
+        low=0,
+        high=100,
     )
     latency_ms: int = setting(
         500,
         "Latency of a run by which B must not be slower than A.",
-        source=USER,
+        source=OPERATORS,
         unit="milliseconds",
         low=0,
         high=100_000,
@@ -85,19 +91,24 @@ class CanarySettings(Group):
     PREFIX: ClassVar[str] = "canary"
 
     rule: str = setting(
-        "sequential",
+        Rule.SEQUENTIAL.value,
         "How a canary is judged. 'sequential': by evidence that it is no worse or worse than the stable arm, valid at any "
         "look. 'threshold': by the bars as they are. 'relative': by the bars, lowered where the stable arm misses them too.",
-        choices=("sequential", "threshold", "relative"),
+        choices=tuple(rule.value for rule in Rule),
     )
     weight_percent: int = setting(
-        15, "Share of the runs that the canary gets at first.", source=USER, unit="percent", low=1, high=99
+        15, "Share of the runs that the canary gets at first.", source=OPERATORS, unit="percent", low=1, high=99
     )
     bake_s: float = setting(
-        600.0, "Time before a canary may be promoted.", source=f"{USER}: ten minutes", unit="seconds", low=0, high=1e12
+        600.0,
+        "Time before a canary may be promoted.",
+        source=f"{OPERATORS}: ten minutes",
+        unit="seconds",
+        low=0,
+        high=1e12,
     )
     interval_s: float = setting(
-        30.0, "Time between two scheduled checks of a canary.", source=USER, unit="seconds", low=0
+        30.0, "Time between two scheduled checks of a canary.", source=OPERATORS, unit="seconds", low=0
     )
     deadline_s: float = setting(
         604_800.0,
@@ -110,7 +121,7 @@ class CanarySettings(Group):
     critical_limit: int = setting(
         0,
         "Errors of the system that a canary may have. One more rolls it back at once.",
-        source=USER,
+        source=OPERATORS,
         unit="errors",
         low=0,
         high=1_000_000,
@@ -145,19 +156,19 @@ class CanarySettings(Group):
         form=RAMP,
     )
     approval: str = setting(
-        "none",
+        Approval.NONE.value,
         "What waits for a person: nothing, the promotion, or each larger share too. 'rollouts approve' lets it go on.",
-        choices=("none", "promotion", "every step"),
+        choices=tuple(approval.value for approval in Approval),
     )
     dry_run: str = setting(
         "none", "Metrics that are reported and decide nothing: success, rating, health; or none.", form=DRY_RUN
     )
     randomization_unit: str = setting(
-        "session",
+        Unit.SESSION.value,
         "What is drawn for the canary and counts as one outcome. 'session': a whole session, which then stays on its "
         "adapter. 'run': each run. A run without a session is one by itself.",
         source="chosen: runs of a session are alike, and counted singly they prove too much",
-        choices=("run", "session"),
+        choices=tuple(unit.value for unit in Unit),
     )
     max_runs: int = setting(
         800,
@@ -169,7 +180,7 @@ class CanarySettings(Group):
     window: int = setting(
         20,
         "Rules 'threshold' and 'relative': the latest canary runs that count.",
-        source=USER,
+        source=OPERATORS,
         unit="runs",
         low=1,
         high=1000,
@@ -177,7 +188,7 @@ class CanarySettings(Group):
     min_runs: int = setting(
         10,
         "Rules 'threshold' and 'relative': canary runs needed to decide.",
-        source=USER,
+        source=OPERATORS,
         unit="runs",
         low=1,
         high=1000,
@@ -185,7 +196,7 @@ class CanarySettings(Group):
     min_success: float = setting(
         0.95,
         "Rules 'threshold' and 'relative': success rate that the canary must exceed.",
-        source=USER,
+        source=OPERATORS,
         unit="of 1",
         low=0,
         high=1,
@@ -193,7 +204,7 @@ class CanarySettings(Group):
     min_rating: float = setting(
         3.5,
         "Rules 'threshold' and 'relative': mean rating that the canary must exceed.",
-        source=USER,
+        source=OPERATORS,
         unit="stars",
         low=1,
         high=5,
@@ -201,7 +212,7 @@ class CanarySettings(Group):
     min_health: float = setting(
         0.97,
         "Rules 'threshold' and 'relative': share of runs without timeout or error of the system that it must exceed.",
-        source=USER,
+        source=OPERATORS,
         unit="of 1",
         low=0,
         high=1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..vocabulary import Backend
 from .forms import BACKEND, CHAT_TEMPLATE, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
 from .setting import MEASURED, Group, setting
 
@@ -40,7 +41,7 @@ class ModelSettings(Group):
     IS_PER_ROLE: ClassVar[bool] = False
 
     backend: str = setting(
-        "local",
+        Backend.LOCAL.value,
         "Where the model runs. 'local': in this process. 'openai': at an OpenAI-compatible endpoint. Or a plug-in's name.",
         form=BACKEND,
     )

@@ -8,13 +8,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..errors import GrokputerError
 
-USER = "the project's user"
+OPERATORS = "operators' requirements"
 CHOSEN = "chosen"
 MEASURED = "measured"
 """The usual sources of defaults. A reason may follow after a colon."""
@@ -49,12 +49,14 @@ class Setting:
     default: Any
     help: str
     source: str
-    """The source of the default: ``chosen``, ``measured``, a paper, the project's user."""
+    """The source of the default: ``chosen``, ``measured``, a paper, the operators' requirements."""
     unit: str = ""
     """The unit of a number; empty for other types."""
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Earlier names of choices, and the current ones. An earlier name is taken for the current one."""
     form: Form | None = None
     key: str = ""
     type: type = str
@@ -98,7 +100,7 @@ class Setting:
                 raise ValueError(value)
             return WORDS[str(value).lower()]
         if self.type is str:
-            return str(value)
+            return self.renamed.get(str(value), str(value))
         if isinstance(value, bool):
             raise TypeError(value)
         number = float(value)

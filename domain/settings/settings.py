@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..errors import Hint, InvalidRecipe
+from ..vocabulary import Backend
 from .alert import AlertSettings, ChannelSettings
 from .keys import RETIRED
 from .keys import ROLES as ROLES
@@ -213,7 +214,7 @@ class Policy:
     @property
     def is_remote(self) -> bool:
         """Whether the model is behind an endpoint."""
-        return self.model.backend == "openai"
+        return self.model.backend == Backend.ENDPOINT
 
     @property
     def quantization(self) -> str:

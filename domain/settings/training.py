@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .setting import USER, Group, setting
+from .keys import RENAMED_PRESETS
+from .setting import OPERATORS, Group, setting
 
 
 @dataclass(frozen=True)
@@ -16,15 +17,16 @@ class TrainingSettings(Group):
 
     preset: str = setting(
         "default",
-        "Source of the recipe's figures that are not set. 'seed': the figures of the project's user. 'default': "
-        "figures that measured better.",
-        choices=("default", "seed"),
+        "Source of the recipe's figures that are not set. 'default': figures that measured best with the embedded model. "
+        "'large': figures for bases of billions of parameters, with a rank per role.",
+        choices=("default", "large"),
+        renamed=RENAMED_PRESETS,
     )
     min_examples: int = setting(
-        5, "Usable examples under which a training is declined.", source=USER, unit="examples", low=1
+        5, "Usable examples under which a training is declined.", source=OPERATORS, unit="examples", low=1
     )
     learn_below_stars: int = setting(
-        4, "Runs rated under this are learnt from.", source=USER, unit="stars", low=2, high=5
+        4, "Runs rated under this are learnt from.", source=OPERATORS, unit="stars", low=2, high=5
     )
     report_to: str = setting(
         "none",

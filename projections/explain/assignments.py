@@ -1,4 +1,4 @@
-"""Why a run was answered by the adapters it was: the draw, done again, and what was in force when it was made."""
+"""Why a run used its adapters: the draw, computed again, and the traffic in force at the time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...domain.events import (
 )
 from ...domain.rules.imported import IMPORTED, RECORDED, is_imported
 from ...domain.rules.routing import arm_of, draw
-from ...domain.vocabulary import Arm
+from ...domain.vocabulary import Arm, Unit
 from ..state.rollouts import Rollouts
 from .lineage import trace_corrections
 from .path import trace_path
@@ -44,57 +44,59 @@ SHOWN = 60
 
 
 def trace_run(log: Lookup, run: UUID) -> Node:
-    """The run's start; below it why each role's adapter answers, then its corrections.
+    """The run's start. Below it are the reason of each role's adapter, then the corrections.
 
-    The roles are its own and each other that may make a step in it.
+    The roles are the run's own and each other role that may make a step in it.
     """
-    started = next(it for it in log.history(run) if isinstance(it.event, TaskStarted))
+    started = next(placed for placed in log.history(run) if isinstance(placed.event, TaskStarted))
     assert isinstance(started.event, TaskStarted)
     event = reveal(started.event, log.get_content)
     before = _Before(log, started.position)
     node = node_of(log, started)
-    own, begin = event.lanes[0], f"run {run.hex[:8]} of {_task(log, event)} started by {node.actor}"
+    own, begin = event.assignments[0], f"run {run.hex[:8]} of {_task(log, event)} started by {node.actor}"
     node.text = f"{begin}, role {event.role}: {_say_assignment(own)}"
     if is_imported(own):
         node.text = f"run {run.hex[:8]} of {_task(log, event)} imported by {event.actor}, role {event.role}"
         node.children = [_import(log, started)]
     else:
-        node.children = [_explain(log, started, assignment, before) for assignment in event.lanes]
+        node.children = [_explain(log, started, assignment, before) for assignment in event.assignments]
     node.children += trace_corrections(log, run)
     return node
 
 
 def _import(log: Lookup, started: Placed) -> Node:
-    """That another program made the run, with what its session says."""
+    """The node of a run that another program made, with its session."""
     assert isinstance(started.event, TaskStarted)
     event = reveal(started.event, log.get_content)
-    own = event.lanes[0]
+    own = event.assignments[0]
     version = (own["adapter"] or "").removeprefix(IMPORTED).removeprefix(":")
     named = f" with its adapter {version}" if version else ""
     text = f"role {event.role}: another program made it{named}; no adapter of this log answered, and no draw was made"
-    sessions = [node_of(log, it) for it in log.history(event.originator_id) if isinstance(it.event, SessionImported)]
+    sessions = [
+        node_of(log, placed) for placed in log.history(event.originator_id) if isinstance(placed.event, SessionImported)
+    ]
     return Node("Import", started.position, text, {**own}, children=sessions)
 
 
 class _Before:
-    """The traffic before a position, and what made each adapter that was live in a role so.
+    """The traffic before a position, and the event that made each adapter live in its role.
 
-    A run may have been drawn a moment before it was recorded, so what was live last need not be what it got.
+    A run is drawn a moment before it is recorded, so it may have used an adapter that was no longer live.
     """
 
     def __init__(self, log: Lookup, position: int) -> None:
         self.rollouts = Rollouts()
         self.live_since: dict[tuple[str, str | None], Placed] = {}
-        for it in log.read(1, position - 1, ROLLOUT_TOPICS):
-            role = getattr(it.event, "role", "")
+        for placed in log.read(1, position - 1, ROLLOUT_TOPICS):
+            role = getattr(placed.event, "role", "")
             stable = self.rollouts.traffic(role).stable
-            self.rollouts.apply(it.position, it.event)
+            self.rollouts.apply(placed.position, placed.event)
             if (live := self.rollouts.traffic(role).stable) != stable:
-                self.live_since[role, live] = it
+                self.live_since[role, live] = placed
 
 
 def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Before) -> Node:
-    """Why the role's steps in the run go where they go."""
+    """Why the assignment's adapter makes the steps of its role in the run."""
     event, role, own = started.event, assignment["role"], f"role {assignment['role']}"
     assert isinstance(event, TaskStarted)
     event = reveal(event, log.get_content)
@@ -125,24 +127,24 @@ def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Befo
 
 
 def _draw(log: Lookup, started: Placed, assignment: Assignment, before: _Before) -> tuple[dict[str, Any], list[Node]]:
-    """The draw's figures, and the events that made the traffic: the rollout's start and the share in force."""
+    """The figures of the draw, and the events behind the traffic: the start of the rollout, and the share in force."""
     event, rollout = started.event, assignment["rollout"] or ""
     assert isinstance(event, TaskStarted)
-    history = [it for it in log.history(UUID(rollout)) if it.position < started.position]
+    history = [placed for placed in log.history(UUID(rollout)) if placed.position < started.position]
     began = history[0].event
     assert isinstance(began, RolloutStarted)
-    shares = [it for it in history if isinstance(it.event, (RolloutStarted, CanaryWeightSet))]
+    shares = [placed for placed in history if isinstance(placed.event, (RolloutStarted, CanaryWeightSet))]
     name = (
         "canary_weight_percent" if assignment["role"] == event.role else f"{assignment['role']}.canary_weight_percent"
     )
     share = event.policy.get(name, before.rollouts.of(rollout).weight_percent)
-    in_force = [it for it in shares if getattr(it.event, "weight_percent", None) == share][-1:]
-    by_session = began.unit == "session" and event.session is not None
+    in_force = [placed for placed in shares if getattr(placed.event, "weight_percent", None) == share][-1:]
+    by_session = began.unit == Unit.SESSION and event.session is not None
     seed = (event.session or "") if by_session else event.originator_id.hex
     fraction = draw(rollout, seed)
     first = _first_of_session(log, started, assignment["role"], rollout) if by_session else None
     drawn = {
-        "unit": "session" if by_session else "run",
+        "unit": Unit.SESSION if by_session else Unit.RUN,
         "drawn_by": seed,
         "session": event.session,
         "drawn": fraction,
@@ -152,24 +154,24 @@ def _draw(log: Lookup, started: Placed, assignment: Assignment, before: _Before)
         "follows": first,
         "is_drawn_so": first is not None or arm_of(fraction, share) == assignment["arm"],
     }
-    return drawn, [node_of(log, it) for it in dict.fromkeys((shares[0], *in_force))]
+    return drawn, [node_of(log, placed) for placed in dict.fromkeys((shares[0], *in_force))]
 
 
 def _first_of_session(log: Lookup, started: Placed, role: str, rollout: str) -> int | None:
-    """Where the session's first run under the rollout stands, whose arm the others keep; None for that run itself."""
+    """The position of the session's first run in the rollout, whose arm later runs keep; None for the first run itself."""
     assert isinstance(started.event, TaskStarted)
     [begin, *_] = log.history(UUID(rollout))
-    for it in log.read(begin.position, started.position - 1, (TaskStarted.TOPIC,)):
-        event = it.event
+    for placed in log.read(begin.position, started.position - 1, (TaskStarted.TOPIC,)):
+        event = placed.event
         if not isinstance(event, TaskStarted) or event.session != started.event.session:
             continue
-        if any((each["role"], each["rollout"]) == (role, rollout) for each in event.lanes):
-            return it.position
+        if any((each["role"], each["rollout"]) == (role, rollout) for each in event.assignments):
+            return placed.position
     return None
 
 
 def _live(log: Lookup, role: str, adapter: str | None, before: _Before) -> list[Node]:
-    """Since when the adapter had been live, and how it came about."""
+    """The event that made the adapter live, after the history of the adapter."""
     since = before.live_since.get((role, adapter))
     steps = [node_of(log, since)] if since is not None else []
     return [trace_path(log, adapter, since.position - 1), *steps] if adapter and since else steps
@@ -179,11 +181,13 @@ def _say(drawn: dict[str, Any]) -> str:
     """The draw in words."""
     if drawn["follows"] is not None:
         return f"session {drawn['drawn_by']} stays on the arm that its run at {drawn['follows']} was drawn for"
-    of = f"session {drawn['drawn_by']}" if drawn["unit"] == "session" else f"run {drawn['drawn_by'][:8]}"
+    of = f"session {drawn['drawn_by']}" if drawn["unit"] == Unit.SESSION else f"run {drawn['drawn_by'][:8]}"
     of += (
-        f", by itself though part of session {drawn['session']}," if drawn["unit"] == "run" and drawn["session"] else ""
+        f", by itself though part of session {drawn['session']},"
+        if drawn["unit"] == Unit.RUN and drawn["session"]
+        else ""
     )
-    side = "under" if arm_of(drawn["drawn"], drawn["share_percent"]) == "canary" else "not under"
+    side = "under" if arm_of(drawn["drawn"], drawn["share_percent"]) == Arm.CANARY else "not under"
     share = f"the canary's share of {drawn['share_percent'] / 100:.2f}"
     odd = "" if drawn["is_drawn_so"] else "; recorded is another arm, drawn by other rules than today's"
     return f"the hash of {of} in the rollout is {drawn['drawn']:.4f}, {side} {share}{odd}"

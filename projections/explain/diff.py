@@ -1,4 +1,4 @@
-"""What differs between two moments: settings, traffic, adapters, windows and counts, each figure with what it was and is."""
+"""The differences between two positions of the log: each changed figure with its old and new value."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..state.state import State
 
 @dataclass(frozen=True)
 class Difference:
-    """One figure that is not what it was; None where it did not exist."""
+    """One changed figure. A value is None where the figure did not exist."""
 
     what: str
-    """As in ``role action, live`` or ``adapter lora-v2, status``."""
+    """The name of the figure, such as ``role action, live`` or ``adapter lora-v2, status``."""
     before: Any
     after: Any
 
 
 def compare(before: State, after: State) -> Iterator[Difference]:
-    """Every figure that differs, in the order in which things are told: settings, roles, adapters, ratings, runs."""
+    """Every figure that differs, sorted by kind in the order of ``ORDER``."""
     old, new = dict(_figures(before)), dict(_figures(after))
     for what in sorted({*old, *new}, key=lambda key: (ORDER.index(key[0]), key[1:])):
         if old.get(what) != new.get(what):
@@ -32,12 +32,12 @@ def compare(before: State, after: State) -> Iterator[Difference]:
 
 ORDER = ("setting", "role", "rollout", "adapter", "training", "ratings", "runs", "alert")
 Key = tuple[str, ...]
-"""The kind of thing, its name, and the figure."""
+"""The kind of the subject, its name, and the figure."""
 
 
 def _called(kind: str, name: str) -> str:
     if kind == "alert":
-        return f"alert at {name.lstrip('0')}"  # padded, so that they stand in the order of their positions
+        return f"alert at {name.lstrip('0')}"  # padded, so that alerts are sorted by position
     return f"{kind} {name}" if kind not in ("ratings", "runs") else f"{kind} of {name}"
 
 

@@ -1,7 +1,7 @@
-"""Untrusted text made safe to show: what would control a terminal, or reorder or hide text, is shown as an escape.
+"""Escaping of untrusted text: characters that control a terminal, or reorder or hide text, are shown as escapes.
 
-Tasks, answers, comments, reasons and names come from pages, models and people. Everything that is printed, mailed or put into
-a page for people passes through here; JSON does not, because it is read by programs.
+Tasks, answers, comments, reasons and names come from pages, models and people. All text that is printed, mailed or put
+into a page for people passes through here. JSON does not, because programs read it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 def escape_text(text: str) -> str:
     r"""The text on one line in plain characters: each control or format character as ``\x1b``, ``\n`` or ``\u202e``.
 
-    A backslash stays as it is: the result is for people, and what a program needs is in the JSON output.
+    A backslash is not escaped, because the result is for people. Programs read the JSON output.
     """
     if text.isprintable():
         return text
-    return "".join(_escape(it) if category(it) in ESCAPED else it for it in text)
+    return "".join(_escape(character) if category(character) in ESCAPED else character for character in text)
 
 
 def escape_html(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How it came to the present state: ratings as the trigger saw them, each look at a canary, and the adapters' descent."""
+"""The history behind the present state: ratings as the trigger saw them, looks at a canary, and descent of adapters."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from ...domain.events import (
     RatingThresholdBreached,
     RolloutEvent,
     RolloutStarted,
-    ScheduleTicked,
+    ScheduleKept,
+    TaskAnswered,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
     TrainingRequested,
 )
 from ...domain.rules.imported import is_imported
-from ...domain.rules.roles import lanes_counted
+from ...domain.rules.roles import assignments_counted
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm
 from ..state.registry import Adapter, Training
@@ -35,7 +37,7 @@ from .sentences import describe
 
 @dataclass(frozen=True)
 class Rating:
-    """One rating that counts for the role, and the arm it was given to."""
+    """One rating that counts for the role, and the arm of its run."""
 
     position: int
     stars: int
@@ -44,15 +46,15 @@ class Rating:
 
 @dataclass(frozen=True)
 class Mean:
-    """The window of the live adapter's ratings after one more."""
+    """The window of the live adapter after one more rating."""
 
     position: int
     mean: float
     """In [1, 5]."""
     count: int
-    """Ratings in it."""
+    """The number of ratings in it."""
     threshold: float
-    """Under which the role was to be improved, as it was set then."""
+    """The setting ``rating.threshold`` at that position."""
     adapter: str | None
 
 
@@ -69,7 +71,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Look:
-    """What a look at the canary said, or would have said, at a position."""
+    """The verdict on the canary at a position, recorded or not."""
 
     position: int
     verdict: Verdict
@@ -84,9 +86,9 @@ class Member:
     """None for a training without an adapter."""
     status: str
     parent: str | None
-    """The adapter that was live when its training was asked for; None is the base."""
+    """The adapter that was live when its training was requested; None is the base."""
     goes_on: bool
-    """Whether its training went on from the parent's weights, and not from the base."""
+    """Whether its training continued from the parent's weights, and not from the base."""
     was_live: bool
     training: Training | None
     """None for an adapter whose training the registry does not know."""
@@ -97,33 +99,42 @@ class Member:
 
 
 MARKED = (RatingThresholdBreached, CycleOpened, AdapterPromoted, AdapterRejected, AdapterRolledBack)
-"""What is marked on the curve of ratings, if it is of the role."""
+"""The kinds of events of the role that are marked on the curve of its ratings."""
 
-TELLING = (TaskSucceeded, TaskFailed, TaskRated, ScheduleTicked, RolloutStarted, CanaryWeightSet)
-"""After what a look at the canary may say something new."""
+TELLING = (
+    TaskSucceeded,
+    TaskFailed,
+    TaskAnswered,
+    TaskJudged,
+    TaskRated,
+    ScheduleKept,
+    RolloutStarted,
+    CanaryWeightSet,
+)
+"""The kinds of events after which the verdict on the canary may change."""
 
 
 class History:
-    """The way to the present state. ``follow`` it through the whole log from its first event."""
+    """The history up to the present state. Call ``follow`` with every event of the log, from the first."""
 
     def __init__(self, role: str, rollout: str | None = None, keys: frozenset[str] = frozenset()) -> None:
-        """Of this role's ratings, of this rollout's canary, and with the changes of these settings marked."""
+        """The history of the role's ratings and of the rollout's canary; changes of the settings ``keys`` are marked."""
         self.state = State()
-        """As of the last event."""
+        """The state as of the last event."""
         self.role, self.rollout, self.keys = role, rollout, keys
         self.ratings_given: list[Rating] = []
         self.means: list[Mean] = []
         self.marks: list[Mark] = []
         self.looks: list[Look] = []
-        """After every event that told something new of the canary."""
+        """The verdicts after each event that changed the figures of the canary."""
         self.looks_recorded: list[Mark] = []
         self.verdicts: list[Verdict] = []
-        """Of the recorded looks."""
+        """The recorded verdicts."""
         self.last_time: datetime | None = None
         self._parents: dict[str, str | None] = {}
 
     def follow(self, position: int, event: Event) -> None:
-        """Take in the next event."""
+        """Apply the next event."""
         self.state.apply(position, event)
         self.last_time = event.time
         if isinstance(event, TaskRated):
@@ -137,11 +148,11 @@ class History:
             self._look(position, self.state.look(self.rollout))
         if isinstance(event, CanaryAssessed) and event.originator_id.hex == self.rollout:
             self.looks_recorded.append(Mark(position, event.time, event.TOPIC, describe(event)))
-            self.verdicts.append(Verdict(event.verdict, event.reason, event.message, event.numbers))
+            self.verdicts.append(Verdict(event.verdict, event.reason, event.message, event.numbers, event.next_share))
 
     def _rate(self, position: int, event: TaskRated) -> None:
         policy, live = self.state.policy, self.state.rollouts.live(self.role)
-        for assignment in lanes_counted(event):
+        for assignment in assignments_counted(event):
             is_from_outside = is_imported(assignment) and counts_imported(policy, self.role, live)
             if assignment["role"] != self.role or (assignment["arm"] == Arm.PINNED and not is_from_outside):
                 continue
@@ -161,7 +172,7 @@ class History:
 
     @property
     def family(self) -> list[Member]:
-        """The role's adapters, and its trainings without one, in the order they came."""
+        """The role's adapters, and its trainings without an adapter, the oldest first."""
         registry = self.state.registry
         members = [self._member(adapter) for adapter in registry.adapters.values() if adapter.role == self.role]
         with_adapter = {adapter.training for adapter in registry.adapters.values()}

@@ -1,4 +1,4 @@
-"""The imported sessions of a role: how many there are, whether they count, and what they lack."""
+"""The imported sessions of a role: their number, whether they count, and why not."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class ImportedSummary:
 
     sessions: int
     succeeded: int
+    unknown: int
+    """Those of unknown success."""
     ratings: int
     mean: float | None
     """In [1, 5], to four places; None without ratings."""
@@ -24,7 +26,7 @@ class ImportedSummary:
     counts: bool
     """Whether their ratings are in the role's window."""
     lacks: list[str]
-    """In words, what keeps them from being counted or learnt from."""
+    """The reasons, in words, why they do not count or teach nothing."""
 
 
 def summarize_imported(state: State, role: str) -> ImportedSummary | None:
@@ -41,6 +43,7 @@ def summarize_imported(state: State, role: str) -> ImportedSummary | None:
     return ImportedSummary(
         sessions=sessions,
         succeeded=sum(each.succeeded for each in counts),
+        unknown=sum(each.unknown for each in counts),
         ratings=rated.count,
         mean=rated.mean,
         steps=steps,

@@ -1,7 +1,7 @@
-"""Lineage: why an adapter is what it is, as a tree of events from the ratings that fell to the decision and after.
+"""Lineage: the tree of events behind an adapter, from the low ratings to the decision and its consequences.
 
-Every node is an event of the log. What one job, adapter or rollout went through stands side by side under its first event,
-and that one under the event that caused it. The ratings, which a breach names by their positions, are one node above it.
+Every node is an event of the log. The events of one training, adapter or rollout are children of its first event. The first
+event is a child of its cause. One node above the breach sums up the ratings of its window.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ...domain.events import (
     CycleClosed,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     PolicyChanged,
     RatingThresholdBreached,
     TaskCorrected,
@@ -39,20 +39,20 @@ from .tree import Lookup, Node, Placed, node_of
 from .words import ERASED, reveal
 
 SOURCES = {"human": "correction"}
-"""How a dataset calls what a correction of this source teaches; the others it calls by the source itself."""
+"""The names that datasets give to sources of corrections, where the two names differ."""
 
 Withdrawals = Mapping[str, Sequence[tuple[int, CorrectionWithdrawn]]]
 """The withdrawals of a run's corrections, each with its position, by the run's hex id."""
 
 
 def trace(log: Lookup, adapter: UUID) -> list[Node]:
-    """The tree's roots for the adapter with this id: the ratings or the person's wish that it began with.
+    """The roots of the adapter's tree: the ratings or the request that began its cycle.
 
-    What it was compared with by hand follows, and by which adapter it was replaced, where it was.
+    After them come comparisons by hand and, where the adapter was replaced, its replacement.
     """
-    registered = next(it.event for it in log.history(adapter) if isinstance(it.event, AdapterRegistered))
+    registered = next(placed.event for placed in log.history(adapter) if isinstance(placed.event, AdapterRegistered))
     training = log.history(UUID(registered.training))
-    requested = next(it.event for it in training if isinstance(it.event, TrainingRequested))
+    requested = next(placed.event for placed in training if isinstance(placed.event, TrainingRequested))
     opening = _opening(log, requested)
     events = [
         *([opening] if opening is not None else []),
@@ -61,27 +61,27 @@ def trace(log: Lookup, adapter: UUID) -> list[Node]:
         *log.history(rollout_id(adapter)),
         *([] if opening is None else _closing(log, registered.role, opening)),
     ]
-    events += [told for it in events for told in _alert(log, it.event)]
-    roots = _nest(log, sorted(events, key=lambda it: it.position))
+    events += [about for placed in events for about in _alert(log, placed.event)]
+    roots = _nest(log, sorted(events, key=lambda placed: placed.position))
     if opening is not None and isinstance(opening.event, RatingThresholdBreached):
         roots[0] = _ratings(log, opening.event, roots[0])
     return [*roots, *_comparisons(log, registered.adapter), *_replacement(log, registered)]
 
 
 def _opening(log: Lookup, requested: TrainingRequested) -> Placed | None:
-    """The event that opened the cycle: a breach, or a person's wish."""
+    """The event that opened the cycle: a breach, or a person's request."""
     position = log.position_of(requested.caused_by) if requested.caused_by is not None else None
     return None if position is None else log.at(position)
 
 
 def _closing(log: Lookup, role: str, opening: Placed) -> list[Placed]:
-    """The event that closed the cycle, where it is closed: the first closing after the opening."""
-    closings = (it for it in log.history(role_id(role)) if isinstance(it.event, CycleClosed))
-    return [it for it in closings if it.position > opening.position][:1]
+    """The event that closed the cycle, if any: the first ``CycleClosed`` after the opening."""
+    closings = (placed for placed in log.history(role_id(role)) if isinstance(placed.event, CycleClosed))
+    return [placed for placed in closings if placed.position > opening.position][:1]
 
 
 def _alert(log: Lookup, event: Event) -> Sequence[Placed]:
-    """The alert that the event led to, and how it was delivered."""
+    """The events of the alert that the event raised."""
     notice = notice_of(event)
     return [] if notice is None else log.history(alert_id(event.reference, notice.kind, notice.role))
 
@@ -91,29 +91,29 @@ def _nest(log: Lookup, events: Sequence[Placed]) -> list[Node]:
     roots: list[Node] = []
     firsts: dict[UUID, Node] = {}
     by_position: dict[int, Node] = {}
-    for it in events:
-        node = node_of(log, it)
-        if isinstance(it.event, DatasetBuilt):
-            node.children = _sources(log, it.position, it.event)
-        if isinstance(it.event, TrainingCompleted):
-            _charge(log, it.event, node)
-        if isinstance(it.event, GateJudged):
-            node.children = _measured(log, it.position, it.event)
-        parent = firsts.setdefault(it.event.originator_id, node)
-        if parent is node or isinstance(it.event, CycleClosed):
+    for placed in events:
+        node = node_of(log, placed)
+        if isinstance(placed.event, DatasetBuilt):
+            node.children = _sources(log, placed.position, placed.event)
+        if isinstance(placed.event, TrainingCompleted):
+            _charge(log, placed.event, node)
+        if isinstance(placed.event, HeldOutJudged):
+            node.children = _measured(log, placed.position, placed.event)
+        parent = firsts.setdefault(placed.event.originator_id, node)
+        if parent is node or isinstance(placed.event, CycleClosed):
             parent = by_position.get(node.caused_by or 0, node)
         (parent.children if parent is not node else roots).append(node)
-        by_position[it.position] = node
+        by_position[placed.position] = node
     return roots
 
 
 def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
-    """The ratings in the breach's window, as the fold that the rule looked at has them, with the breach below."""
+    """The ratings in the breach's window, from the fold that the rule judged, with the breach as last child."""
     fold = Ratings()
     rated: dict[int, Placed] = {}
-    for it in log.read(breach.first_position, breach.last_position, (TaskRated.TOPIC,)):
-        fold.apply(it.position, it.event)
-        rated[it.position] = it
+    for placed in log.read(breach.first_position, breach.last_position, (TaskRated.TOPIC,)):
+        fold.apply(placed.position, placed.event)
+        rated[placed.position] = placed
     with_imported = counts_imported(_policy_at(log, node.position), breach.role, breach.adapter)
     window = fold.window(breach.role, breach.adapter, breach.count, with_imported=with_imported)
     children: list[Node] = []
@@ -136,14 +136,16 @@ def _ratings(log: Lookup, breach: RatingThresholdBreached, node: Node) -> Node:
         "last_position": breach.last_position,
         "by_rater": by_rater,
     }
-    raters = ", ".join(f"{rater} {it['count']} of mean {it['mean']:.2f}" for rater, it in by_rater.items())
+    raters = ", ".join(
+        f"{rater} {figures['count']} of mean {figures['mean']:.2f}" for rater, figures in by_rater.items()
+    )
     span = f"at positions {breach.first_position} to {breach.last_position}"
     text = f"{len(window.ratings)} ratings, mean {window.mean:.2f}, {span}: {raters}"
     return Node("Ratings", breach.last_position, text, data, children=[*children, node])
 
 
 def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
-    """One node per source of the dataset's examples, each naming the runs they came from."""
+    """One node per source of the dataset's examples, with the runs of the examples."""
     manifest = log.get_content(built.manifest)
     if manifest is None:
         return [Node("Source", position, "which runs they came from was erased", {})]
@@ -153,39 +155,43 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
         runs[row["run"]] = runs.get(row["run"], 0) + 1
     nodes, withdrawals = [], find_withdrawals(log)
     for source, runs in sorted(examples.items()):
-        places = {run: log.position_of(f"{UUID(run)}/1") for run in runs if run}
-        named = ", ".join(f"{run[:8]} at {place}" for run, place in sorted(places.items(), key=lambda it: it[1] or 0))
+        starts = {run: log.position_of(f"{UUID(run)}/1") for run in runs if run}
+        named = ", ".join(
+            f"{run[:8]} at {begin}" for run, begin in sorted(starts.items(), key=lambda item: item[1] or 0)
+        )
         text = f"{source}: {count(sum(runs.values()), 'example')}"
-        brief = text + (f" from {count(len(places), 'run')}" if places else "")
-        text = brief + (f": {named}" if places else "")
-        withdrawn = [run for run in places if withdrawn_after(withdrawals, run, source, position)]
+        brief = text + (f" from {count(len(starts), 'run')}" if starts else "")
+        text = brief + (f": {named}" if starts else "")
+        withdrawn = [run for run in starts if withdrawn_after(withdrawals, run, source, position)]
         since = f"; withdrawn since: {', '.join(run[:8] for run in withdrawn)}" if withdrawn else ""
         brief, text = brief + since, text + since
         data = {
             "source": source,
             "examples": sum(runs.values()),
-            "runs": [{"run": run, "position": place, "examples": runs[run]} for run, place in places.items()],
+            "runs": [{"run": run, "position": begin, "examples": runs[run]} for run, begin in starts.items()],
         }
         nodes.append(Node("Source", position, text, data, brief=brief))
     return nodes
 
 
 def read_manifest(text: str) -> dict[str, Any]:
-    """What a dataset is made of: ``examples`` and, in later ones, ``held_out`` and ``imports``."""
-    found: Any = json.loads(text)
-    return found if isinstance(found, dict) else {"examples": found}  # It was a list of its examples alone once.
+    """The contents of a dataset: ``examples``, and in newer datasets ``held_out`` and ``imports``."""
+    manifest: Any = json.loads(text)
+    return (
+        manifest if isinstance(manifest, dict) else {"examples": manifest}
+    )  # the first manifests were lists of examples
 
 
 def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
-    """Add what the training cost, at the prices in force when it was completed."""
+    """Add the cost of the training, at the prices in force when it was completed."""
     cost = Prices.of(_policy_at(log, node.position)).cost(completed.duration_s)
     node.text += f", about {cost}"
     node.data["cost"] = cost.to_json()
 
 
 def _policy_at(log: Lookup, position: int) -> Policy:
-    """The settings that were in force."""
-    changes = (it.event for it in log.read(1, position, (PolicyChanged.TOPIC,)))
+    """The settings in force at the position."""
+    changes = (placed.event for placed in log.read(1, position, (PolicyChanged.TOPIC,)))
     changed: dict[str, Any] = {}
     for event in changes:
         if isinstance(event, PolicyChanged):
@@ -193,8 +199,8 @@ def _policy_at(log: Lookup, position: int) -> Policy:
     return Policy(changed)
 
 
-def _measured(log: Lookup, position: int, judged: GateJudged) -> list[Node]:
-    """One node per side of the gate, naming the runs of both arms by their positions."""
+def _measured(log: Lookup, position: int, judged: HeldOutJudged) -> list[Node]:
+    """One node for the held-out failures and one for the held-out successes, with the runs of both arms."""
     measured = log.get_content(judged.measured)
     if measured is None:
         return [Node("HeldOut", position, "which runs it was judged by was erased", {})]
@@ -209,8 +215,10 @@ def _measured(log: Lookup, position: int, judged: GateJudged) -> list[Node]:
         losses = [row for row in rows if row["by"] == "loss"]
         kinds = []
         if runs:
-            places = [run[arm] for run in runs for arm in ("position", "parent_position") if run[arm]]
-            kinds.append(f"{count(len(runs), 'instance')} done again by both, from {min(places)} to {max(places)}")
+            positions = [run[arm] for run in runs for arm in ("position", "parent_position") if run[arm]]
+            kinds.append(
+                f"{count(len(runs), 'instance')} done again by both, from {min(positions)} to {max(positions)}"
+            )
         if losses:
             kinds.append(f"{count(len(losses), 'instance')} scored by the loss on the right answers")
         if rows:
@@ -220,40 +228,40 @@ def _measured(log: Lookup, position: int, judged: GateJudged) -> list[Node]:
 
 
 def _comparisons(log: Lookup, adapter: str) -> list[Node]:
-    """The comparisons by hand that the adapter was an arm of, each with what came of it."""
+    """The comparisons by hand with the adapter as an arm, each with its conclusion."""
     started = log.read(1, None, (ComparisonStarted.TOPIC,))
     ids = [
-        it.event.originator_id
-        for it in started
-        if isinstance(it.event, ComparisonStarted) and adapter in (it.event.a, it.event.b)
+        placed.event.originator_id
+        for placed in started
+        if isinstance(placed.event, ComparisonStarted) and adapter in (placed.event.a, placed.event.b)
     ]
     return [node for id in ids for node in _nest(log, log.history(id))]
 
 
 def _replacement(log: Lookup, registered: AdapterRegistered) -> list[Node]:
-    for it in log.read(1, None, (AdapterPromoted.TOPIC,)):
-        event = it.event
+    for placed in log.read(1, None, (AdapterPromoted.TOPIC,)):
+        event = placed.event
         if isinstance(event, AdapterPromoted) and event.replaced == registered.adapter:
-            node = node_of(log, it)
+            node = node_of(log, placed)
             node.text = f"replaced by {event.adapter}"
             return [node]
     return []
 
 
 def find_withdrawals(log: Lookup) -> Withdrawals:
-    """All withdrawals of the log, with names in words."""
-    found: dict[str, list[tuple[int, CorrectionWithdrawn]]] = {}
-    for it in log.read(1, None, (CorrectionWithdrawn.TOPIC,)):
-        if isinstance(it.event, CorrectionWithdrawn):
-            event = reveal(it.event, log.get_content)
-            found.setdefault(event.originator_id.hex, []).append((it.position, event))
-    return found
+    """All withdrawals in the log, with names of people in words."""
+    withdrawals: dict[str, list[tuple[int, CorrectionWithdrawn]]] = {}
+    for placed in log.read(1, None, (CorrectionWithdrawn.TOPIC,)):
+        if isinstance(placed.event, CorrectionWithdrawn):
+            event = reveal(placed.event, log.get_content)
+            withdrawals.setdefault(event.originator_id.hex, []).append((placed.position, event))
+    return withdrawals
 
 
 def withdrawn_after(
     withdrawals: Withdrawals, run: str, source: str, position: int
 ) -> tuple[int, CorrectionWithdrawn] | None:
-    """The first withdrawal, after the position, of what the run's examples of this source came from; None without one."""
+    """The first withdrawal after the position that concerns the run's examples of this source; None without one."""
     for at, event in withdrawals.get(run, ()):
         if at > position and SOURCES.get(event.source, event.source) == source:
             return at, event
@@ -263,11 +271,11 @@ def withdrawn_after(
 def trace_corrections(log: Lookup, run: UUID) -> list[Node]:
     """A node for each correction of the run, and below it its withdrawal."""
     nodes: dict[str, Node] = {}
-    for it in log.history(run):
-        if isinstance(it.event, TaskCorrected):
-            nodes[it.event.reference] = node_of(log, it)
-        elif isinstance(it.event, CorrectionWithdrawn) and it.event.correction in nodes:
-            corrected = nodes[it.event.correction]
+    for placed in log.history(run):
+        if isinstance(placed.event, TaskCorrected):
+            nodes[placed.event.reference] = node_of(log, placed)
+        elif isinstance(placed.event, CorrectionWithdrawn) and placed.event.correction in nodes:
+            corrected = nodes[placed.event.correction]
             corrected.text += ", withdrawn"
-            corrected.children.append(node_of(log, it))
+            corrected.children.append(node_of(log, placed))
     return list(nodes.values())

@@ -1,8 +1,9 @@
-"""What each role's loop waits for: a sentence with numbers, computed from the state alone."""
+"""What each role waits for: a sentence with numbers, computed from the state alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from ...domain.aggregates.role import RoleImprovement
@@ -11,39 +12,49 @@ from ...domain.evidence.terms import trigger_terms
 from ...domain.rules.breach import Window
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
-from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, TrainingStatus
+from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, Rule, TrainingStatus
 from ..state.state import State
+from .sentences import count
 
-RATINGS, WORKER, RUNS, TIME, PERSON = "ratings", "worker", "canary runs", "time", "person"
-"""What a role can wait for."""
+
+class WaitsOn(StrEnum):
+    """What a role can wait for."""
+
+    RATINGS = "ratings"
+    WORKER = "worker"
+    RUNS = "canary runs"
+    TIME = "time"
+    PERSON = "person"
+
+
+RATINGS, WORKER, RUNS, TIME, PERSON = WaitsOn
 
 
 @dataclass(frozen=True)
 class Wait:
-    """What a role's loop waits for."""
+    """What a role waits for."""
 
-    on: str
-    """``ratings``, ``worker``, ``canary runs``, ``time`` or ``person``."""
+    on: WaitsOn
     message: str
-    """In words that follow "waits for"."""
+    """In words that follow the name of the role, such as "needs 7 more ratings"."""
     numbers: dict[str, Any] = field(default_factory=dict)
     hint: Hint | None = None
-    """What the user can do about it; None where nothing but time or runs helps, or where a worker is doing it."""
+    """What people can do about it; None where only time or runs help, or where a worker is at it."""
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """What is still missing for a breach under the sequential rule."""
+    """The ratings that are missing for a breach under the sequential rule."""
 
     least: int | None
-    """Further ratings of one star that would be enough, None where no number of them is."""
+    """The number of further one-star ratings that would be a breach; None where no number is enough."""
     alike: int | None
-    """Further ratings like the mean of the window, None where that is not under the threshold."""
+    """The number of further ratings equal to the window's mean; None where the mean is not under the threshold."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """The training of the cycle in flight. ``status`` is the registry's, ``position`` that of its request."""
+    """The training of the open cycle. ``status`` is that of the registry, ``position`` that of its request."""
 
     status: str
     position: int
@@ -53,7 +64,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Adapter:
-    """The adapter of the cycle in flight, before it has traffic. ``status`` is the registry's."""
+    """The adapter of the open cycle, before it has traffic. ``status`` is that of the registry."""
 
     name: str
     status: str
@@ -61,19 +72,19 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Canary:
-    """The rollout under way, and what a look at it says now."""
+    """The undecided rollout, with its present verdict."""
 
     adapter: str
     weight_percent: int
     phase: str
     look: Verdict
     asks: bool
-    """Whether the last recorded look asked for a step that waits for approval."""
+    """Whether the last recorded verdict asked for a step that needs approval."""
 
 
 @dataclass(frozen=True)
 class RoleView:
-    """All that one role's next step depends on."""
+    """Everything that decides what one role waits for."""
 
     role: str
     window: Window
@@ -85,18 +96,18 @@ class RoleView:
     adapter: Adapter | None = None
     canary: Canary | None = None
     worker: str | None = None
-    """Who carries out what the log asks for right now; None without a worker."""
+    """The name of the running worker; None without one."""
 
 
 def has_begun(view: RoleView) -> bool:
-    """Whether the role has had a rating, a cycle or an adapter: before that nothing goes on."""
+    """Whether the role has had a rating, a cycle or an adapter."""
     return bool(
         view.window.ratings or view.window.total or view.improvement.version or view.canary or view.window.adapter
     )
 
 
 def waits_for(view: RoleView) -> Wait:
-    """What has to happen before the role's loop goes on."""
+    """What must happen before the role's next step."""
     if view.canary is not None:
         return _canary(view, view.canary)
     if view.improvement.open_cycle is not None:
@@ -105,73 +116,86 @@ def waits_for(view: RoleView) -> Wait:
 
 
 def _cycle(view: RoleView) -> Wait:
-    """A training, a proof or the gate: what a worker does."""
+    """The open cycle waits for a worker: for a training, a proof or the gate."""
     doing, hint = (f": {view.worker} is at work", None) if view.worker else ("", Hint.RUN_WORKER)
     if view.adapter is not None and view.policy.is_remote:
-        message = f"{view.adapter.name} and a local model, as no adapter can be proven on an endpoint"
+        message = f"waits for a local model: {view.adapter.name} cannot be proven on an endpoint"
         return Wait(PERSON, message, {"adapter": view.adapter.name}, Hint.USE_LOCAL_MODEL)
     if view.adapter is not None:
-        step = "its proof" if view.adapter.status == AdapterStatus.REGISTERED else "its gate"
-        return Wait(WORKER, f"{view.adapter.name} and {step}{doing}", {"adapter": view.adapter.name}, hint)
+        step = "proof" if view.adapter.status == AdapterStatus.REGISTERED else "gate"
+        message = f"waits for a worker and the {step} of {view.adapter.name}{doing}"
+        return Wait(WORKER, message, {"adapter": view.adapter.name}, hint)
     if view.training is None:
-        return Wait(WORKER, f"its training{doing}", hint=hint)
+        return Wait(WORKER, f"waits for a worker and its training{doing}", hint=hint)
     training = view.training
     numbers = {"position": training.position, "step": training.step, "steps": training.steps}
     if training.status == TrainingStatus.REQUESTED:
-        return Wait(WORKER, f"the training requested at {training.position}{doing}", numbers, hint)
+        message = f"waits for a worker and the training requested at position {training.position}{doing}"
+        return Wait(WORKER, message, numbers, hint)
     done = f", step {training.step} of {training.steps}" if training.step and training.steps else ""
-    return Wait(WORKER, f"the training begun at {training.position}{done}{doing}", numbers, hint)
+    message = f"waits for the end of the training requested at position {training.position}{done}{doing}"
+    return Wait(WORKER, message, numbers, hint)
 
 
 def _canary(view: RoleView, canary: Canary) -> Wait:
-    place = f"{canary.adapter} at {canary.weight_percent} %"
+    canary_share = f"{canary.adapter} at {canary.weight_percent} %"
     look, numbers = canary.look, {"adapter": canary.adapter, "weight_percent": canary.weight_percent}
     if canary.phase == RolloutPhase.PAUSED and canary.asks:
-        return Wait(PERSON, f"approval of {place}", numbers, Hint.APPROVE)
+        return Wait(PERSON, f"waits for a person to approve the next step of {canary_share}", numbers, Hint.APPROVE)
     if canary.phase == RolloutPhase.PAUSED:
-        return Wait(PERSON, f"a person, as {place} is paused", numbers, Hint.DECIDE_ROLLOUT)
+        return Wait(PERSON, f"waits for a person to decide, as {canary_share} is paused", numbers, Hint.DECIDE_ROLLOUT)
     runs = look.numbers.get("canary", {}).get("runs", 0)
     match look.reason:
-        case "few runs" if look.numbers.get("rule") != "sequential":
+        case "few runs" if look.numbers.get("rule") != Rule.SEQUENTIAL:
             needed = view.policy.canary(view.role).min_runs
             numbers |= {"runs": runs, "needed": needed, "missing": needed - runs}
-            return Wait(RUNS, f"{_more(needed - runs, 'run')} of {place} ({runs} of {needed})", numbers)
+            message = f"needs {_more(needed - runs, 'run')} of {canary_share} before a decision: {runs} of {needed}"
+            return Wait(RUNS, message, numbers)
         case "bake" | "pause":
-            return Wait(TIME, f"time, {place}: {look.message}", numbers, None if view.worker else Hint.RUN_WORKER)
+            hint = None if view.worker else Hint.RUN_WORKER
+            return Wait(TIME, f"waits for time to pass with {canary_share}: {look.message}", numbers, hint)
         case "unrated":
-            return Wait(RATINGS, f"a rating of a run of {place}", numbers | {"runs": runs})
-    return Wait(RUNS, f"more runs of {place}: {look.message}", numbers | {"runs": runs})
+            return Wait(RATINGS, f"needs a rating of a run of {canary_share}", numbers | {"runs": runs})
+    return Wait(RUNS, f"needs more runs of {canary_share} before a decision: {look.message}", numbers | {"runs": runs})
 
 
 def _ratings(view: RoleView) -> Wait:
-    """No cycle is in flight: enough ratings, and low ones."""
+    """Without a cycle the role waits for ratings."""
     window, policy, role = view.window, view.policy, view.role
     threshold, held = policy.rating(role).threshold, len(window.ratings)
     cooldown = cooldown_left(view.improvement, window, policy)
     numbers: dict[str, Any] = {"ratings": held, "mean": round(window.mean, 4) if held else None, "cooldown": cooldown}
-    mean = f"the mean is {window.mean:.2f} of {held}" if held else "there are none yet"
+    mean = f"their mean is {window.mean:.2f}" if held else "there are none yet"
     if cooldown:
-        after = f"{_more(cooldown, 'rating')} after the last cycle (rating.cooldown)"
-        return Wait(RATINGS, f"{after}; {mean}", numbers | {"missing": cooldown})
+        needs = f"needs {_more(cooldown, 'rating')} after its last cycle before a training can start (rating.cooldown)"
+        return Wait(RATINGS, f"{needs}; {mean}", numbers | {"missing": cooldown})
     if view.trigger is None:
         minimum = policy.rating(role).minimum
         missing = max(0, minimum - held)
         if missing:
             numbers |= {"missing": missing, "needed": minimum}
-            return Wait(RATINGS, f"{_more(missing, 'rating')} ({held} of {minimum}); {mean}", numbers)
-        return Wait(RATINGS, f"a mean under {threshold:g}; {mean}", numbers | {"missing": 0, "threshold": threshold})
+            needs = f"needs {_more(missing, 'rating')} before a training can start: {held} of {minimum}"
+            return Wait(RATINGS, f"{needs}; {mean}", numbers)
+        message = (
+            f"is trained when the mean of its ratings falls under {threshold:g}; it is {window.mean:.2f} of {held}"
+        )
+        return Wait(RATINGS, message, numbers | {"missing": 0, "threshold": threshold})
     least, alike = view.trigger.least, view.trigger.alike
     numbers |= {"missing": least, "missing_alike": alike, "threshold": threshold}
+    so_far = f"{count(held, 'rating')} so far, {mean}" if held else mean
     if least is None:
-        return Wait(RATINGS, f"a mean under {threshold:g}, which no rating can be; {mean}", numbers)
-    often = f"; about {alike} more like those" if alike is not None and alike > least else ""
-    return Wait(
-        RATINGS, f"evidence of a mean under {threshold:g}: at least {least} more of 1 star; {mean}{often}", numbers
+        message = f"is never trained for its ratings: none can be under {threshold:g} (rating.threshold); {so_far}"
+        return Wait(RATINGS, message, numbers)
+    often = f", or about {alike} more like those so far" if alike is not None and alike > least else ""
+    message = (
+        f"is trained when its ratings are clearly under {threshold:g} on average: that takes at least "
+        f"{least} more of 1 star{often}; {so_far}"
     )
+    return Wait(RATINGS, message, numbers)
 
 
 def cooldown_left(improvement: RoleImprovement, window: Window, policy: Policy) -> int:
-    """How many ratings must come before the live adapter can breach again; 0 where none."""
+    """The number of ratings before the live adapter can breach again; 0 where it can now."""
     if not improvement.is_latched or improvement.latched_adapter != window.adapter:
         return 0
     waited = window.total - improvement.closed_total
@@ -183,10 +207,10 @@ def _more(number: int, noun: str) -> str:
 
 
 def view_role(state: State, improvement: RoleImprovement, role: str, worker: str | None = None) -> RoleView:
-    """What the state and the role's aggregate, as of the same position, say of the role."""
+    """The view of the role from the state and the role's aggregate, both as of the same position."""
     window, policy = state.window(role), state.policy
     trigger = None
-    if policy.rating(role).rule == "sequential":
+    if policy.rating(role).rule == Rule.SEQUENTIAL:
         terms = trigger_terms(policy, role)
         mean = window.mean if window.ratings and window.mean < terms.threshold else None
         least = state.triggers.ratings_to_alarm(role, window.adapter, terms, 1.0)
@@ -197,11 +221,11 @@ def view_role(state: State, improvement: RoleImprovement, role: str, worker: str
 
 
 def _in_flight(state: State, role: str) -> tuple[Training | None, Adapter | None]:
-    """The training of the role's open cycle, and the adapter that came of it."""
+    """The training of the role's open cycle, and its adapter."""
     cycle, registry = state.rollouts.cycle(role), state.registry
     if cycle is None:
         return None, None
-    known = next((it for it in registry.trainings.values() if it.cycle == cycle.opened_by), None)
+    known = next((known for known in registry.trainings.values() if known.cycle == cycle.opened_by), None)
     if known is None:
         return None, None
     training = Training(known.status, known.position, known.step, known.steps)
@@ -214,13 +238,13 @@ def _rollout(state: State, role: str) -> Canary | None:
     if id is None:
         return None
     rollout = state.rollouts.of(id)
-    last = rollout.said
-    asks = last is not None and (last.verdict == Decision.PROMOTE or last.next_weight_percent is not None)
+    last = rollout.last_verdict
+    asks = last is not None and (last.verdict == Decision.PROMOTE or last.next_share is not None)
     return Canary(rollout.adapter, rollout.weight_percent, rollout.phase, state.look(id), asks)
 
 
 def worker_task(state: State) -> str:
-    """What a worker does next, or is doing: a training, a proof or a gate. Empty where there is none of them."""
+    """The work that a worker does now or next: a training, a proof or a gate; empty where there is none."""
     for key, training in state.registry.trainings.items():
         if training.status in OPEN_TRAININGS:
             done = f", step {training.step} of {training.steps}" if training.steps else ""

@@ -1,4 +1,4 @@
-"""The way by which an adapter comes to its runs: the steps of its lineage without what hangs from them."""
+"""The path of an adapter: the steps of its lineage from the breach to the promotion, in one list."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import replace
 from uuid import UUID
 
 from ...domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
-    AdapterVerified,
     CycleOpened,
-    GateJudged,
+    HeldOutJudged,
     RatingThresholdBreached,
     RolloutStarted,
     TrainingCompleted,
@@ -19,35 +19,37 @@ from ...domain.events import (
 from .lineage import trace
 from .tree import Lookup, Node, walk
 
-UNNAMED = {it.TOPIC for it in (RatingThresholdBreached, CycleOpened, TrainingRequested, TrainingCompleted)}
-"""The steps before the adapter has a name."""
+UNNAMED = {kind.TOPIC for kind in (RatingThresholdBreached, CycleOpened, TrainingRequested, TrainingCompleted)}
+"""The topics of the steps before the adapter has a name."""
 
-NAMED = {it.TOPIC for it in (AdapterRegistered, AdapterVerified, GateJudged, RolloutStarted, AdapterPromoted)}
-"""Those after; its lineage has such steps of other adapters too."""
+NAMED = {kind.TOPIC for kind in (AdapterRegistered, AdapterEvaluated, HeldOutJudged, RolloutStarted, AdapterPromoted)}
+"""The topics of the steps after that. A lineage has such steps of other adapters too."""
 
 
 def trace_path(log: Lookup, adapter: str, until: int) -> Node:
-    """How the adapter had come about by the position: each step once, in order, under one line."""
+    """The adapter's steps up to the position, once each and in order, under one node."""
     steps = [
-        replace(it, children=[])
-        for it in walk(trace(log, find_adapter(log, adapter)))
-        if it.position <= until and (it.kind in UNNAMED or (it.kind in NAMED and it.data["adapter"] == adapter))
+        replace(node, children=[])
+        for node in walk(trace(log, find_adapter(log, adapter)))
+        if node.position <= until and (node.kind in UNNAMED or (node.kind in NAMED and node.data["adapter"] == adapter))
     ]
-    steps.sort(key=lambda it: it.position)
+    steps.sort(key=lambda node: node.position)
     text = f"how {adapter} came about"
     return Node("Path", steps[-1].position, text, {"adapter": adapter}, children=steps)
 
 
 def trace_rollout(log: Lookup, rollout: UUID) -> list[Node]:
-    """The way to the rollout with this id, and below its start all that came of it."""
+    """The path to the rollout with this id, and the rollout's start with all its consequences."""
     [started, *_] = log.history(rollout)
     assert isinstance(started.event, RolloutStarted)
     adapter = started.event.adapter
-    [node] = (it for it in walk(trace(log, find_adapter(log, adapter))) if it.position == started.position)
-    return [trace_path(log, adapter, started.position - 1), node]
+    [start] = (node for node in walk(trace(log, find_adapter(log, adapter))) if node.position == started.position)
+    return [trace_path(log, adapter, started.position - 1), start]
 
 
 def find_adapter(log: Lookup, name: str) -> UUID:
     """The id of the adapter with this name, which the log must hold."""
-    registered = (it.event for it in log.read(1, None, (AdapterRegistered.TOPIC,)))
-    return next(it.originator_id for it in registered if isinstance(it, AdapterRegistered) and it.adapter == name)
+    registered = (placed.event for placed in log.read(1, None, (AdapterRegistered.TOPIC,)))
+    return next(
+        event.originator_id for event in registered if isinstance(event, AdapterRegistered) and event.adapter == name
+    )

@@ -1,4 +1,4 @@
-"""Events in words: one line each, with the numbers they carry, for a reader of the log."""
+"""Events in words, one line each, with their numbers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from ...domain.aggregates.base import ACTOR
 from ...domain.durations import say_time
 from ...domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     AlertDelivered,
     AlertDeliveryFailed,
     AlertRaised,
@@ -26,7 +26,7 @@ from ...domain.events import (
     CycleOpened,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     PolicyChanged,
     RatingThresholdBreached,
     RolloutPaused,
@@ -47,10 +47,11 @@ from ...domain.events import (
 from ...domain.events.base import KEY
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.recipe import current_figures
+from ...domain.vocabulary import RolloutCause, Rule, Unit
 
 
 def describe(event: Event) -> str:
-    """What happened, in one line; the event's name where there is no more to say."""
+    """The event in one line; its topic where it has no sentence of its own."""
     match event:
         case TaskRated():
             issues = f", {', '.join(event.issues)}" if event.issues else ""
@@ -66,7 +67,7 @@ def describe(event: Event) -> str:
             )
         case SessionImported():
             return f"session of another program, {describe_session(event)}"
-        case RatingThresholdBreached() if event.rule == "sequential":
+        case RatingThresholdBreached() if event.rule == Rule.SEQUENTIAL:
             return f"breach: ratings of {event.adapter or 'the base'} in role {event.role} have fallen: {event.message}"
         case RatingThresholdBreached():
             return (
@@ -79,32 +80,32 @@ def describe(event: Event) -> str:
             return f"cycle closed: {event.outcome} ({event.detail})"
         case RolloutStarted():
             judged = f", judged by the rule {event.rule}" if event.rule else ""
-            of = "sessions" if event.unit == "session" else "runs"
+            of = "sessions" if event.unit == Unit.SESSION else "runs"
             return f"rollout started: {event.weight_percent} % of the {of}, the rest to {event.stable or 'the base'}{judged}"
         case CanaryWeightSet():
             why = f"{_decider(event)}: {event.reason}" if event.reason else ""
             return f"share set from {event.old_percent} to {event.weight_percent} %{why}"
         case CanaryAssessed():
-            said = f"assessed: {event.verdict} ({event.reason}): {event.message}"
-            return said if event.numbers.get("rule") == "sequential" else f"{said}; {_arms(event.numbers)}"
+            sentence = f"assessed: {event.verdict} ({event.reason}): {event.message}"
+            return sentence if event.numbers.get("rule") == Rule.SEQUENTIAL else f"{sentence}; {_arms(event.numbers)}"
         case RolloutPaused():
             return f"rollout paused{_decider(event)}: {event.reason}"
         case RolloutResumed():
             return f"rollout resumed{_decider(event)}: {event.reason}"
-        case AdapterPromoted(cause="forward"):
+        case AdapterPromoted(cause=RolloutCause.FORWARD):
             return f"rolled forward{_decider(event)}, in place of {event.replaced or 'the base'}: {event.reason}"
         case AdapterPromoted():
             return f"promoted{_decider(event)}, in place of {event.replaced or 'the base'}: {event.reason}"
-        case AdapterRolledBack(cause="comparison"):
+        case AdapterRolledBack(cause=RolloutCause.COMPARISON):
             return f"rolled back: {event.reason}"
         case AdapterRolledBack():
             return f"rolled back{_decider(event)}, to {event.stable or 'the base'}: {event.reason}"
         case PolicyChanged(is_unset=True):
-            said = f"{event.key} unset by {event.actor}, from {say_value(event.old)} back to {say_value(event.new)}"
-            return f"{said}: {event.reason or 'no reason given'}"
+            sentence = f"{event.key} unset by {event.actor}, from {say_value(event.old)} back to {say_value(event.new)}"
+            return f"{sentence}: {event.reason or 'no reason given'}"
         case PolicyChanged():
-            said = f"{event.key} set from {say_value(event.old)} to {say_value(event.new)} by {event.actor}"
-            return f"{said}: {event.reason or 'no reason given'}"
+            sentence = f"{event.key} set from {say_value(event.old)} to {say_value(event.new)} by {event.actor}"
+            return f"{sentence}: {event.reason or 'no reason given'}"
         case AlertRaised():
             return f"alert ({event.severity}), {event.kind}: {event.message}"
         case AlertResolved():
@@ -148,12 +149,12 @@ def _describe_making(event: Event) -> str:
             return f"training failed: {event.reason}"
         case AdapterRegistered():
             return f"registered as {event.adapter}, weights {event.weights[:19]}"
-        case AdapterVerified():
+        case AdapterEvaluated():
             return (
                 f"proven on {event.prompts} prompts: it changes the logits by {event.effect:.3g} (rms) and is within "
                 f"{event.error:.3g} of its trainer's; rounding alone makes {event.rounding:.3g}"
             )
-        case GateJudged():
+        case HeldOutJudged():
             return f"gate against {event.parent or 'the base'}: {event.verdict} ({event.reason}): {event.message}"
         case WeightsMissed():
             return f"weights missing while it is {event.serves}: {event.weights[:19]}"
@@ -172,16 +173,20 @@ def _describe_making(event: Event) -> str:
 
 
 def describe_session(event: SessionImported) -> str:
-    """When a session of another program was, and what it says of its outcome."""
+    """The times of an imported session, and its outcome by its own account."""
     times = f"from {event.started or 'an unknown time'} to {event.ended or 'an unknown time'}"
     if event.started is None and event.ended is None:
         times = "its times are not known"
-    said = {True: "it says that it succeeded", False: "it says that it failed", None: "it does not say how it ended"}
-    return f"{times}; {said[event.success]}"
+    sentence = {
+        True: "it says that it succeeded",
+        False: "it says that it failed",
+        None: "it does not say how it ended",
+    }
+    return f"{times}; {sentence[event.success]}"
 
 
 def describe_left_out(event: TrainingCompleted) -> str:
-    """How many examples were not trained on and why; empty where all were."""
+    """The number of examples left out of the training, with the reasons; empty where none was left out."""
     reasons = ", ".join(f"{number} {reason}" for reason, number in event.reasons.items())
     return (
         f"; {count(event.left_out, 'example')} left out{f' ({reasons})' if reasons else ''}" if event.left_out else ""
@@ -189,7 +194,7 @@ def describe_left_out(event: TrainingCompleted) -> str:
 
 
 def describe_fault(event: TaskRated) -> str:
-    """Whom a low rating is attributed to, where there is anything to tell: one role cannot but answer for its own run."""
+    """The role that a low rating is attributed to; empty for a run of a single role."""
     step = "" if event.step is None else f", step {event.step}"
     if event.fault is None:
         return ", attributed to no role" if event.stars < GOOD_STARS else ""
@@ -197,7 +202,7 @@ def describe_fault(event: TaskRated) -> str:
 
 
 def _proof(numbers: dict[str, Any]) -> str:
-    """The figures of a proof that failed; the gate's stand in its reason."""
+    """The figures of a failed proof. Those of the gate are in its reason."""
     if "effect" not in numbers:
         return ""
     effect, error, rounding = (f"{numbers[name]:.3g}" for name in ("effect", "error", "rounding"))
@@ -210,7 +215,7 @@ def _bars(event: ComparisonStarted) -> str:
 
 
 def say_value(value: Any) -> str:
-    """A setting's value as it is typed; ``unset`` where there is none. The text of a file is a short hash."""
+    """A setting's value as people type it; ``unset`` for None. The text of a file is shown as a short hash."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and KEY.fullmatch(value):
@@ -219,7 +224,7 @@ def say_value(value: Any) -> str:
 
 
 def say_names(adapters: Iterable[str]) -> str:
-    """Which adapters there are."""
+    """The names of the registered adapters, as a clause."""
     names = list(adapters)
     if not names:
         return "none is registered yet"
@@ -236,7 +241,7 @@ def _decider(event: Event) -> str:
 
 
 def _recipe(recipe: dict[str, Any]) -> str:
-    """The figures that say most; the whole recipe stands in the event."""
+    """The most important figures. The event has the whole recipe."""
     figures = (
         ("r", "r"),
         ("alpha", "alpha"),
@@ -261,6 +266,8 @@ def _arms(numbers: dict[str, Any]) -> str:
     for arm in ("canary", "stable"):
         figures = numbers.get(arm) or {}
         shown = [f"{figures.get('runs', 0)} runs"]
+        if figures.get("unknown"):
+            shown.append(f"{figures['unknown']} of unknown success")
         for name in ("success", "rating", "health"):
             if figures.get(name) is not None:
                 shown.append(f"{name} {figures[name]:.3g}")
@@ -269,7 +276,7 @@ def _arms(numbers: dict[str, Any]) -> str:
 
 
 def short_id(id: str) -> str:
-    """As much of an id as a person reads."""
+    """The first eight characters of the id."""
     return id[:8]
 
 

@@ -1,4 +1,4 @@
-"""A setting's history: who changed it, when, from what to what and why, and what was in force from then on."""
+"""A setting's history: each change with its time, actor, values and reason, and how long it was in force."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Changes:
     key: str
     value: Any
     default: Any
-    """Of a figure of the recipe: what the preset in force has."""
+    """The default. For a figure of the recipe, the value in the preset in force."""
     nodes: list[Node]
 
     @property
     def title(self) -> str:
-        """The setting as it is, in one line."""
+        """The present value and the default, in one line."""
         setting = ALL_SETTINGS.get(without_role(self.key))
         title = f"{self.key} is {say_value(self.value)}"
         title += ", its default" if self.value == self.default else f"; its default is {say_value(self.default)}"
@@ -32,9 +32,9 @@ class Changes:
 
 
 def trace_setting(log: Lookup, key: str) -> Changes:
-    """All changes that bear on the setting: those for one role too, and for a role's own key those for all.
+    """All changes that affect the setting. For a key of all roles, also those for single roles, and the other way round.
 
-    ``until`` in a node's data is the position of the next change of the same key, None where it is in force to this day.
+    ``until`` in a node's data is the position of the next change of the same key; None while the change is in force.
     """
     bare = without_role(key)
     names = [bare, *(f"{role}.{bare}" for role in ROLES)] if key == bare else [bare, key]
@@ -42,16 +42,16 @@ def trace_setting(log: Lookup, key: str) -> Changes:
     presets: dict[str, Any] = {}
     nodes: list[Node] = []
     newest: dict[str, Node] = {}
-    for it in log.read(1, None, (PolicyChanged.TOPIC,)):
-        event = it.event
+    for placed in log.read(1, None, (PolicyChanged.TOPIC,)):
+        event = placed.event
         if isinstance(event, PolicyChanged) and without_role(event.key) == "training.preset":
             event.bring_up(presets)
         if not isinstance(event, PolicyChanged) or event.key not in names:
             continue
-        node = node_of(log, it)
+        node = node_of(log, placed)
         node.data |= {"until": None, "kept": _kept(event.key, changed)}
         if event.key in newest:
-            newest[event.key].data["until"] = it.position
+            newest[event.key].data["until"] = placed.position
         event.bring_up(changed)
         newest[event.key] = node
         nodes.append(node)
@@ -66,7 +66,7 @@ def trace_setting(log: Lookup, key: str) -> Changes:
 
 
 def _kept(key: str, changed: dict[str, Any]) -> dict[str, Any]:
-    """The roles that a change for all leaves as they are, with their own values."""
+    """The roles with their own values, which a change for all roles does not affect."""
     if without_role(key) != key:
         return {}
     return {other.partition(".")[0]: value for other, value in changed.items() if other != key}

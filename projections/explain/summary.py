@@ -1,4 +1,4 @@
-"""How one role stands, in figures: what ``status`` and ``at`` show, and what their JSON has."""
+"""The figures of one role, as ``status`` and ``at`` show them, also as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .sentences import count
 
 @dataclass(frozen=True)
 class WindowSummary:
-    """The ratings of the live adapter that the breach rule looks at, and what is set for them."""
+    """The window of the live adapter, which the breach rule judges, with its settings."""
 
     count: int
     mean: float | None
@@ -27,16 +27,16 @@ class WindowSummary:
     threshold: float
     is_breach: bool
     unattributed: int
-    """Low ratings that no role is at fault for; they are not in the window."""
+    """Low ratings that are attributed to no role. They are not in the window."""
     least_mean: float | None
-    """The mean if all of those counted against the role; None where there are no ratings at all."""
+    """The mean if all unattributed ratings counted against the role; None without any rating."""
     note: str
-    """What the mean leaves out, in words; empty where that is nothing."""
+    """The ratings that the mean leaves out, in words; empty where it leaves out none."""
 
 
 @dataclass(frozen=True)
 class CanarySummary:
-    """The rollout under way, with what a look at its canary says now."""
+    """The undecided rollout, with the present verdict on its canary."""
 
     adapter: str
     weight_percent: int
@@ -44,7 +44,7 @@ class CanarySummary:
     started: str
     """ISO 8601."""
     position: int
-    """Of its start."""
+    """The position of its start."""
     verdict: str
     reason: str
     message: str
@@ -52,17 +52,17 @@ class CanarySummary:
 
 @dataclass(frozen=True)
 class CycleSummary:
-    """The cycle in flight."""
+    """The open cycle."""
 
     position: int
-    """Of the event that opened it."""
+    """The position of the event that opened it."""
     stage: str
-    """How far it is, in words."""
+    """Its stage, in words."""
 
 
 @dataclass(frozen=True)
 class RoleSummary:
-    """How one role stands."""
+    """The figures of one role."""
 
     role: str
     live: str | None
@@ -71,13 +71,35 @@ class RoleSummary:
     canary: CanarySummary | None
     cycle: CycleSummary | None
     last_outcome: str | None
-    """How its last cycle ended; None before the first has."""
+    """The outcome of its last closed cycle; None before the first."""
     has_begun: bool
     waits_for: Wait
     runs: int
     success: float | None
-    """The share of its runs that succeeded, to four places; None without runs."""
+    """The share of its runs with known success that succeeded, to four places; None without one."""
+    unknown: int
+    """Its runs with unknown success."""
     imported: ImportedSummary | None
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the role has any runs, ratings, imported sessions, cycles or adapters."""
+        return self.has_begun or bool(self.runs) or self.imported is not None
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the ratings in the window, 1 to 5; None without ratings."""
+        return self.window.mean
+
+    @property
+    def ratings(self) -> int:
+        """Number of ratings in the window."""
+        return self.window.count
+
+    @property
+    def stage(self) -> str | None:
+        """The stage of the open cycle; None without one."""
+        return None if self.cycle is None else self.cycle.stage
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name, JSON-plain."""
@@ -89,20 +111,23 @@ def summarize_role(state: State, view: RoleView) -> RoleSummary:
     role, traffic, cycle = view.role, state.traffic(view.role), state.rollouts.cycle(view.role)
     drawn = [counts for _, arm, counts in state.metrics.of_role(role) if arm != Arm.PINNED]
     ran, succeeded = sum(counts.runs for counts in drawn), sum(counts.succeeded for counts in drawn)
+    unknown = sum(counts.unknown for counts in drawn)
     imported = summarize_imported(state, role)
     if imported is not None and view.policy.sessions(role).count:
         ran, succeeded = ran + imported.sessions, succeeded + imported.succeeded
+        unknown += imported.unknown
     return RoleSummary(
         role=role,
         live=traffic.stable,
-        window=_window(state, view, has_failures=succeeded < ran),
+        window=_window(state, view, has_failures=succeeded < ran - unknown),
         canary=_canary(state, traffic.rollout),
         cycle=CycleSummary(cycle.position, _stage(view)) if cycle is not None else None,
         last_outcome=state.rollouts.last_outcome(role),
         has_begun=has_begun(view),
         waits_for=waits_for(view),
         runs=ran,
-        success=round(succeeded / ran, 4) if ran else None,
+        success=round(succeeded / (ran - unknown), 4) if ran > unknown else None,
+        unknown=unknown,
         imported=imported,
     )
 
@@ -124,11 +149,11 @@ def _window(state: State, view: RoleView, *, has_failures: bool) -> WindowSummar
 
 
 def _bounds(window: Window, with_unattributed: Sequence[int], has_failures: bool) -> tuple[float | None, str]:
-    """The least that the mean can be, and in words what the window leaves out.
+    """The least possible mean, and in words the ratings that the window leaves out.
 
-    A good rating counts for every role that made a step in the run, a low one for the role at fault alone. So a low rating
-    of a run of several roles that is attributed to none is missing from each window, and the mean is an upper bound. The
-    lower one counts all of them against the role (Manski's bounds of a mean with values missing not at random).
+    A low rating of a run of several roles may be attributed to none of them. Then no window has it, and the window's mean is
+    an upper bound. The lower bound counts all such ratings against the role. Source: Manski's bounds of a mean with values
+    missing not at random.
     """
     stars = [stars for _, stars in window.ratings]
     if not with_unattributed:
@@ -159,7 +184,7 @@ def _canary(state: State, id: str | None) -> CanarySummary | None:
 
 
 def _stage(view: RoleView) -> str:
-    """How far the cycle is: the state of its training, then the proof, the gate, then the canary."""
+    """The stage of the cycle: its training, then the proof, the gate, and the canary."""
     if view.canary is not None:
         return f"canary {view.canary.phase}"
     if view.training is None:

@@ -1,4 +1,4 @@
-"""A tree of what the log holds: nodes that stand for an event each, or sum several up, and what hangs from them."""
+"""Trees of events: a node stands for one event, or sums up several, and has children."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Placed(Protocol):
 
 
 class Lookup(Protocol):
-    """What a tree asks of a log."""
+    """The questions that a tree asks of a log."""
 
     def history(self, id: UUID) -> Sequence[Placed]:
         """All events of one aggregate."""
         ...
 
     def read(self, first: int, last: int | None, topics: Sequence[str]) -> Iterable[Placed]:
-        """The log from one position to another, of these topics."""
+        """The events of these topics between the two positions."""
         ...
 
     def position_of(self, reference: str) -> int | None:
-        """Where the event with this reference stands."""
+        """The position of the event with this reference."""
         ...
 
     def at(self, position: int) -> Placed:
@@ -49,29 +49,29 @@ class Lookup(Protocol):
         ...
 
     def get_content(self, key: str) -> str | None:
-        """A text beside the log, None when it was erased."""
+        """The text under the content key; None where it was erased."""
         ...
 
 
 @dataclass
 class Node:
-    """One line of the tree. ``position`` is of its event, the last one of it where it stands for several."""
+    """One line of a tree. ``position`` is that of its event, or of the last of its events."""
 
     kind: str
-    """The event's name, or another word for what stands for no single one: ``Ratings``, ``Source``, ``Draw``, ``Path``."""
+    """The topic of its event. Other nodes have their own kinds: ``Ratings``, ``Source``, ``Draw``, ``Path``."""
     position: int
     text: str
     data: dict[str, Any]
     actor: str = ""
     time: str = ""
     caused_by: int | None = None
-    """The position of the event that led to it."""
+    """The position of the event that caused it."""
     children: list[Node] = field(default_factory=list)
     brief: str = ""
     """The text without the list of runs in it; empty where it has none."""
 
     def to_json(self) -> dict[str, Any]:
-        """The node and all below it, JSON-plain."""
+        """The node with all its descendants, JSON-plain."""
         return {
             "kind": self.kind,
             "position": self.position,
@@ -84,19 +84,20 @@ class Node:
         }
 
 
-def node_of(log: Lookup, it: Placed) -> Node:
+def node_of(log: Lookup, placed: Placed) -> Node:
     """The event as a node, in words, with the position of its cause."""
-    event = reveal(it.event, log.get_content)
-    caused_by = find_cause(log, it.event)
+    event = reveal(placed.event, log.get_content)
+    caused_by = find_cause(log, placed.event)
     time = event.time.isoformat()
-    return Node(event.TOPIC, it.position, describe(event), own_fields(event), event.actor, time, caused_by)
+    return Node(event.TOPIC, placed.position, describe(event), own_fields(event), event.actor, time, caused_by)
 
 
 def find_cause(log: Lookup, event: Event) -> int | None:
-    """The position of the event that led to it, None where a person began.
+    """The position of the event that caused this event; None where a person began.
 
-    A look at a canary leads to the rollout's start: older programs recorded what it was made after, a time or an outcome, and
-    from there nothing leads on. So it is with a breach that was found at a scheduled look: it leads to the last of its ratings.
+    Two kinds of causes lead no further, so another event is named in their place. For a verdict on a canary it is the
+    rollout's start, because older programs recorded the event before the verdict. For a breach that a scheduled check found,
+    it is the last rating of the window.
     """
     if isinstance(event, CanaryAssessed):
         return log.position_of(f"{event.originator_id}/1")
@@ -106,14 +107,14 @@ def find_cause(log: Lookup, event: Event) -> int | None:
 
 
 def walk(roots: Iterable[Node]) -> Iterator[Node]:
-    """All nodes of the trees, each before what hangs from it."""
+    """All nodes of the trees, each before its children."""
     for node in roots:
         yield node
         yield from walk(node.children)
 
 
 def own_fields(event: Event) -> dict[str, Any]:
-    """The fields that only this kind of event has; what every event carries is left out."""
+    """The event's fields, without those that every event has."""
     return {name: getattr(event, name) for name in _own_names(event.TOPIC)}
 
 

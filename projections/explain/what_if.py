@@ -1,4 +1,4 @@
-"""What would have been decided under another policy, had all else gone as it did: folded from the log, written nowhere."""
+"""What-if: the decisions under other settings, if everything else had happened as recorded. Nothing is written."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from ...domain.events import (
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
-    ScheduleTicked,
+    ScheduleKept,
+    TaskAnswered,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
 )
 from ...domain.process.improvement import UNIT, rollout_terms
 from ...domain.rules.breach import is_breach
 from ...domain.settings.settings import ROLES, without_role
-from ...domain.vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase
+from ...domain.vocabulary import CycleOutcome, Decision, FailureReason, RolloutPhase, Rule
 from ..state.rollouts import Rollout
 from ..state.state import State
 
@@ -37,7 +40,7 @@ IMAGINED = "what-if"
 
 @dataclass(frozen=True)
 class Moment:
-    """A decision of the record, of the imagination, or of both."""
+    """A decision, recorded or imagined."""
 
     position: int
     time: datetime
@@ -51,33 +54,34 @@ class Moment:
 
 
 class WhatIf:
-    """What would have been decided under other settings. ``imagine`` the whole log from its first event.
+    """The decisions under other settings. Call ``imagine`` with every event of the log, from the first.
 
-    Runs, ratings, trainings, adapters and shares of the traffic stay as they are recorded. A breach that the record has no
-    training for counts as a cycle that ended at once, so that the cooldown follows it; any other ends with the recorded cycle.
+    Runs, ratings, trainings, adapters and shares stay as recorded. An imagined breach without a recorded training counts as
+    a cycle that ended at once, so the cooldown follows it. Any other cycle ends as recorded.
 
-    A canary that is judged as it was recorded is looked at where the record looks, and an imagined decision that the record
-    has, too, stands at its position: without a change, what is imagined is the record, but for what people decided.
+    A canary whose rule and terms stay the same is judged at the recorded times. An imagined decision that was recorded too
+    gets the recorded position. So without changed settings the imagined decisions equal the recorded ones, except those by
+    people.
     """
 
     def __init__(self, changed: Mapping[str, Any], breached_at: Mapping[str | None, int] | None = None) -> None:
-        """``breached_at``: the references of the events that recorded breaches followed from, and the breaches' positions."""
+        """``breached_at``: the positions of the recorded breaches, by the references of their causes."""
         self.state = State(changed)
-        """As of the last event, with the changed settings in force."""
+        """The state as of the last event, under the changed settings."""
         self.changed, self.breached_at = dict(changed), breached_at or {}
         self.roles = {role: RoleImprovement(role_id(role)) for role in ROLES}
         self.decided: dict[str, Moment] = {}
-        """By rollout, the first imagined decision since it began or was resumed that ends or pauses it."""
+        """By rollout, the first imagined decision since the start or the last resumption."""
         self._decided_after: dict[str, tuple[int, str]] = {}
-        """By rollout, the position and the reference of the event that the decision followed from."""
+        """By rollout, the position and the reference of the event that led to the decision."""
         self._assessed: dict[str, CanaryAssessed] = {}
-        """By rollout, the record's last look."""
+        """By rollout, the last recorded verdict."""
         self._as_recorded: set[str] = set()
-        """The rollouts that are judged as they were in the record."""
+        """The rollouts that are judged by their recorded rule and terms."""
         self._looked: dict[str, datetime] = {}
 
     def imagine(self, position: int, event: Event) -> Iterator[Moment]:
-        """Take in the next event; yields what was and what would have been decided."""
+        """Apply the next event; yields its recorded and imagined decisions."""
         if isinstance(event, RolloutStarted):
             event = self._start(event)
         if isinstance(event, AdapterPromoted | AdapterRolledBack) and event.originator_id.hex in self.state.undecided:
@@ -92,11 +96,11 @@ class WhatIf:
                 role = self.roles[event.role]
                 role.close(event.role, event.outcome, event.detail, event.total, Context(event.time, IMAGINED))
             case TaskRated():
-                yield from self._breaches(position, event, [each["role"] for each in event.lanes])
+                yield from self._breaches(position, event, [each["role"] for each in event.assignments])
                 self._look(position, event)
-            case TaskSucceeded() | TaskFailed():
+            case TaskSucceeded() | TaskFailed() | TaskAnswered() | TaskJudged():
                 self._look(position, event)
-            case ScheduleTicked():
+            case ScheduleKept():
                 yield from self._breaches(position, event, ROLES)
                 self._look(position, event)
             case CanaryAssessed():
@@ -108,11 +112,11 @@ class WhatIf:
                 self.decided.pop(event.originator_id.hex, None)
 
     def _start(self, event: RolloutStarted) -> RolloutStarted:
-        """The rollout as it would have been judged; as it is recorded where nothing that is imagined bears on it."""
-        rule, terms = rollout_terms(self.state.policy, event.role)
-        # Who was drawn is in the record, so another unit of randomization cannot be imagined.
+        """The start of the rollout with the changed rule and terms; as recorded where no changed setting affects it."""
+        rule, terms = rollout_terms(self.state.policy, event.role, self.state.known_share(event.role))
+        # The arms are recorded, so another randomization unit cannot be imagined.
         bears = any(key.startswith("canary.") and key != UNIT for key in map(without_role, self.changed))
-        if not bears or (rule == event.rule == "sequential" and terms == event.terms):
+        if not bears or (rule == event.rule == Rule.SEQUENTIAL and terms == event.terms):
             self._as_recorded.add(event.originator_id.hex)
             return event
         return RolloutStarted(**{**vars(event), "rule": rule, "terms": terms})
@@ -133,12 +137,12 @@ class WhatIf:
                         role.collect_events()
 
     def _look(self, position: int, event: Event) -> None:
-        """Look at each canary: where the record looks, or by other terms after every event or when its interval has passed."""
+        """Judge each canary: at the recorded times, or under other terms after every event or interval."""
         for id, rollout in self.state.undecided.items():
             is_as_recorded = id in self._as_recorded
             if id in self.decided or not self._is_looked_at(rollout, event):
                 continue
-            is_ready = is_as_recorded or rollout.rule == "sequential"
+            is_ready = is_as_recorded or rollout.rule == Rule.SEQUENTIAL
             interval = 0.0 if is_ready else self.state.policy.canary(rollout.role).interval_s
             before = self._looked.get(id)
             if before is not None and 0 <= (event.time - before).total_seconds() < interval:
@@ -152,19 +156,19 @@ class WhatIf:
                 self._decided_after[id] = (position, event.reference)
 
     def _is_looked_at(self, rollout: Rollout, event: Event) -> bool:
-        """Whether a look follows from the event, as ``domain.improvement`` has it where the canary is judged as recorded."""
+        """Whether the canary is judged after the event, by the rules of ``domain.process.improvement``."""
         is_as_recorded = rollout.id in self._as_recorded
-        if isinstance(event, CanaryAssessed):  # a look that the record made, wherever it came from
+        if isinstance(event, CanaryAssessed):  # a recorded verdict, whatever caused it
             return is_as_recorded and event.originator_id.hex == rollout.id
-        if not is_as_recorded or isinstance(event, ScheduleTicked):
+        if not is_as_recorded or isinstance(event, ScheduleKept):
             return True
-        assert isinstance(event, TaskRated | TaskSucceeded | TaskFailed)
+        assert isinstance(event, TaskRated | TaskEnded | TaskJudged)
         is_critical = isinstance(event, TaskFailed) and event.reason == FailureReason.ERROR
-        is_of_rollout = any(each["rollout"] == rollout.id for each in event.lanes)
-        return is_of_rollout and (is_critical or rollout.rule == "sequential")
+        is_of_rollout = any(each["rollout"] == rollout.id for each in event.assignments)
+        return is_of_rollout and (is_critical or rollout.rule == Rule.SEQUENTIAL)
 
     def _end(self, position: int, event: AdapterPromoted | AdapterRolledBack) -> Iterator[Moment]:
-        """The recorded end of a rollout, and what is imagined of it."""
+        """The recorded end of a rollout, and the imagined one."""
         rollout = event.originator_id.hex
         kind = Decision.PROMOTE if isinstance(event, AdapterPromoted) else Decision.ROLL_BACK
         yield Moment(position, event.time, event.role, event.adapter, kind, True, _reason(event))
@@ -172,7 +176,7 @@ class WhatIf:
         yield self._beside(position, event, imagined, kind)
 
     def _pause(self, position: int, event: RolloutPaused) -> Iterator[Moment]:
-        """A recorded pause: by the rule, for an approval, or by a person; and what is imagined where that is the same."""
+        """A recorded pause (by the rule, for an approval, or by a person), and the imagined one where it is the same."""
         rollout = event.originator_id.hex
         assessed = self._assessed.get(rollout)
         is_by_rule = assessed is not None and event.caused_by == assessed.reference
@@ -187,22 +191,22 @@ class WhatIf:
             yield self._beside(position, event, self.decided.pop(rollout), kind)
 
     def _beside(self, position: int, event: Event, imagined: Moment, kind: str) -> Moment:
-        """The imagined decision; at the position of the recorded one where both are the same and follow from the same event."""
+        """The imagined decision, at the recorded position where both decisions are equal and have the same cause."""
         assessed = self._assessed.get(event.originator_id.hex)
         if assessed is None or event.caused_by != assessed.reference or imagined.kind != kind:
             return imagined
         after, reference = self._decided_after.get(event.originator_id.hex, (0, ""))
-        # Earlier programs named the event after which they looked as the look's cause.
+        # Earlier programs recorded the event before the verdict as its cause.
         is_same = after == assessed.up_to or reference in (assessed.caused_by, assessed.reference)
         return replace(imagined, position=position) if is_same else imagined
 
     def _undecided(self, position: int, time: datetime, id: str) -> Moment:
-        """What is imagined of a canary that nothing has ended yet."""
+        """The imagined state of a canary that is still undecided."""
         verdict = self.state.look(id)
         return _moment(position, time, self.state.rollouts.of(id), "undecided", f"{verdict.reason}: {verdict.message}")
 
     def rest(self) -> Iterator[Moment]:
-        """What is imagined of the rollouts that the record has not ended."""
+        """The imagined decisions on rollouts that are undecided in the log."""
         for id in self.state.undecided:
             time = self.state.rollouts.time
             assert time is not None, "there is a rollout"
@@ -215,7 +219,7 @@ def _moment(position: int, time: datetime, rollout: Rollout, kind: str, message:
 
 
 def _reason(event: AdapterPromoted | AdapterRolledBack | RolloutPaused) -> str:
-    """Why, and by whom where a person decided: a rule need not agree with a person."""
+    """The reason, with the actor where a person decided."""
     return event.reason if event.actor == ACTOR else f"decided by {event.actor}: {event.reason}"
 
 

@@ -1,4 +1,4 @@
-"""Events and messages as people read them: in place of each content key of a name or a short text stand its words."""
+"""Events and messages for people: each content key of a name or a short text is replaced by its words."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from ...domain.events.base import CONTENT, KEY
 from ..state.alerts import Alert
 
 ERASED = "(erased)"
-"""Stands where words were erased."""
+"""Shown in place of erased words."""
 
 Content = Callable[[str], str | None]
-"""The text under a content key, None when it was erased."""
+"""A function from a content key to its text; None where the text was erased."""
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
 
 def say_words(value: T, content: Content, erased: str | None = ERASED) -> T:
-    """The value, however deep, with words in place of content keys. Within a sentence they are one printable line.
+    """The value with words in place of content keys, at any depth. Within a sentence the words are one printable line.
 
-    ``erased`` stands in place of words that are not there; with None their key stays, which may be the hash of something else.
+    ``erased`` replaces missing words. With None the key stays, because it may be the hash of something else.
     """
-    found: Any = value
+    revealed: Any = value
     if isinstance(value, str):
         if KEY.fullmatch(value):
-            found = content(value) or erased or value
+            revealed = content(value) or erased or value
         elif CONTENT in value:
-            found = KEY.sub(lambda key: _one_line(content(key[0]) or erased or key[0]), value)
+            revealed = KEY.sub(lambda key: _one_line(content(key[0]) or erased or key[0]), value)
     elif isinstance(value, dict):
-        found = {key: say_words(inner, content, erased) for key, inner in value.items()}
+        revealed = {key: say_words(inner, content, erased) for key, inner in value.items()}
     elif isinstance(value, tuple | list):
-        found = type(value)(say_words(inner, content, erased) for inner in value)
-    return cast("T", found)
+        revealed = type(value)(say_words(inner, content, erased) for inner in value)
+    return cast("T", revealed)
 
 
 def reveal(event: E, content: Content) -> E:

@@ -1,4 +1,4 @@
-"""Alerts: which are raised and still open, what each channel owes of them, and which means are low."""
+"""Alerts: which are open, which deliveries each channel must still make, and which means of ratings are low."""
 
 from __future__ import annotations
 
@@ -30,14 +30,20 @@ from ...domain.events import (
     WeightsMissed,
 )
 from ...domain.settings.settings import Policy
-from ...domain.vocabulary import DeliveryStatus
+from ...domain.vocabulary import AlertKind, DeliveryStatus
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
 
-AFTER_A_CYCLE = ("canary failed", "rolled back", "rollout ended", "adapter rejected", "training failed")
-"""Alerts that a new cycle of the role deals with, or another adapter that goes live."""
+AFTER_A_CYCLE = (
+    AlertKind.CANARY_FAILED,
+    AlertKind.ROLLED_BACK,
+    AlertKind.ROLLOUT_ENDED,
+    AlertKind.ADAPTER_REJECTED,
+    AlertKind.TRAINING_FAILED,
+)
+"""Alerts that end when the role begins a new cycle, or when another adapter goes live."""
 
-OF_A_ROLLOUT = ("canary inconclusive", "approval needed", "rollout paused")
+OF_A_ROLLOUT = (AlertKind.CANARY_INCONCLUSIVE, AlertKind.APPROVAL_NEEDED, AlertKind.ROLLOUT_PAUSED)
 """Alerts of a rollout that waits for a person."""
 
 
@@ -52,18 +58,18 @@ class PendingDelivery:
 
 
 class Delivery(StateValue):
-    """How far an alert, or the word that it is resolved, is by one channel."""
+    """One channel's delivery of an alert, or of the news that the alert is resolved."""
 
     id: str
-    """What is sent with every attempt, so that a receiver knows the delivery again."""
+    """It is sent with every attempt, so that a receiver can deduplicate."""
     status: DeliveryStatus
     attempts: int
     due: str
-    """Of the next attempt."""
+    """When the next attempt is due."""
     said: str
     """The answer to the last attempt, or why it failed; empty before the first."""
     time: str | None
-    """Of the last attempt."""
+    """When the last attempt was made."""
 
 
 class Resolution(StateValue):
@@ -73,11 +79,11 @@ class Resolution(StateValue):
     time: str
     message: str
     deliveries: dict[str, Delivery]
-    """By channel: the word that the alert is resolved."""
+    """The deliveries of this news, by channel."""
 
 
 class ExpectedAlert(StateValue):
-    """What makes an alert open: what it is about, and whether that goes on."""
+    """An alert that is due but not yet recorded: its subject, and whether the subject is still open."""
 
     kind: str
     role: str
@@ -100,7 +106,7 @@ class Alert(StateValue):
     by: str
     """As in ``AlertRaised``."""
     is_open: bool
-    """Whether no later event has dealt with what it is about."""
+    """Whether its subject is still open: no later event has dealt with it."""
     deliveries: dict[str, Delivery]
     """By channel."""
     resolved: Resolution | None = None
@@ -118,9 +124,9 @@ class _Saved(StateValue):
 
 
 class Alerts:
-    """Fold of the alerts. Its items are all that were raised, oldest first.
+    """Fold of the alerts. Its items are all raised alerts, oldest first.
 
-    What an alert is about may be over before the alert is stored, so each is expected, by its id, from its cause on.
+    The subject of an alert may end before the alert is stored. So the fold expects each alert from its cause on.
     """
 
     HANDLES = (
@@ -140,13 +146,13 @@ class Alerts:
 
     @classmethod
     def load(cls, saved: SavedParts) -> Alerts:
-        """Those that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         alerts, known = cls(), saved.one("alerts", _Saved)
         alerts._raised, alerts._expected, alerts._low = known.raised, known.expected, known.low
         return alerts
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {"alerts": encode(_Saved(self._raised, self._expected, self._low))}
 
     def __iter__(self) -> Iterator[Alert]:
@@ -157,7 +163,7 @@ class Alerts:
         return (alert for alert in self._raised if alert.is_open)
 
     def apply(self, position: int, event: Event, policy: Policy) -> None:
-        """Follow one event; ``policy`` is what was in force at it."""
+        """Apply one event; ``policy`` holds the settings in force at its position."""
         match event:
             case AlertRaised():
                 self._raise(position, event, policy)
@@ -170,35 +176,35 @@ class Alerts:
             case RatingThresholdBreached() | CycleOpened():
                 self._close(position, event.role, AFTER_A_CYCLE)
             case CycleClosed():
-                self._close(position, event.role, ("breach",))
+                self._close(position, event.role, (AlertKind.BREACH,))
             case RolloutResumed():
                 self._close(position, event.role, OF_A_ROLLOUT)
             case AdapterPromoted():
-                self._close(position, event.role, (*OF_A_ROLLOUT, *AFTER_A_CYCLE, "low mean"))
-                self._close(position, event.role, ("weights missing",), event.replaced or BASE)
+                self._close(position, event.role, (*OF_A_ROLLOUT, *AFTER_A_CYCLE, AlertKind.LOW_MEAN))
+                self._close(position, event.role, (AlertKind.WEIGHTS_MISSING,), event.replaced or BASE)
                 self._low.pop(event.role, None)
             case AdapterRolledBack():
                 self._close(position, event.role, OF_A_ROLLOUT)
-                self._close(position, event.role, ("low mean", "weights missing"), event.adapter)
+                self._close(position, event.role, (AlertKind.LOW_MEAN, AlertKind.WEIGHTS_MISSING), event.adapter)
             case WeightsFound():
-                self._close(position, event.role, ("weights missing",), event.adapter)
+                self._close(position, event.role, (AlertKind.WEIGHTS_MISSING,), event.adapter)
         if (notice := notice_of(event)) is not None:
             self._expect(event.reference, notice.kind, notice.role, notice.adapter)
 
     def note_mean(self, position: int, rating: str, role: str, adapter: str | None, is_low: bool) -> None:
-        """Follow the mean of the role's live adapter after a rating: from where it fell until it is no longer low.
+        """Note whether the mean of the role's live adapter is low after a rating.
 
-        ``rating`` is the reference of the rating, which stands at the position.
+        ``rating`` is the reference of the rating at this position.
         """
         versions = self._low.setdefault(role, {})
         if is_low:
             if versions.setdefault(adapter or BASE, position) == position:
-                self._expect(rating, "low mean", role, adapter)
+                self._expect(rating, AlertKind.LOW_MEAN, role, adapter)
         elif versions.pop(adapter or BASE, None) is not None:
-            self._close(position, role, ("low mean",))
+            self._close(position, role, (AlertKind.LOW_MEAN,))
 
     def over(self, position: int) -> list[tuple[UUID, str]]:
-        """The alerts that the event at the position, the last that was applied, ended: the id and the role of each."""
+        """The alerts that the last applied event ended, where that event is at the position: the id and the role of each."""
         return self._over[1] if self._over[0] == position else []
 
     def fell_at(self, role: str, adapter: str | None) -> int | None:
@@ -206,13 +212,13 @@ class Alerts:
         return self._low.get(role, {}).get(adapter or BASE)
 
     def owed(self) -> list[PendingDelivery]:
-        """What is still to be delivered, what is due first at the head."""
+        """The deliveries still to be made, the earliest due first."""
         owed = [
             PendingDelivery(position, channel, datetime.fromisoformat(delivery.due))
             for position, channel, delivery in self._deliveries()
             if delivery.status == DeliveryStatus.OWED
         ]
-        waiting = [  # that an alert is over is told after the alert itself
+        waiting = [  # the news that an alert is over is sent after the alert itself
             (alert.resolved.position, channel)
             for alert in self._raised
             if alert.resolved is not None
@@ -227,8 +233,8 @@ class Alerts:
             self._expected[alert_id(cause, kind, role).hex] = ExpectedAlert(kind, role, adapter, True)
 
     def _raise(self, position: int, event: AlertRaised, policy: Policy) -> None:
-        # A channel that is turned on later owes nothing of what was raised before; nor does any what stands in a
-        # rollout's history, which is from before there were channels.
+        # A channel delivers only alerts that are raised while it is on. Alerts in the history of a rollout are older than
+        # channels, so no channel delivers them.
         on = [*policy.channels.targets] if event.originator_version == 1 else []
         expected = self._expected.pop(event.originator_id.hex, None)
         is_over = event.kind in NOTES or (expected is not None and not expected.is_open)
@@ -248,12 +254,12 @@ class Alerts:
         self._raised.append(alert)
 
     def _resolve(self, position: int, event: AlertResolved, policy: Policy) -> None:
-        """It is over: each channel that has told of it, or will, owes the word."""
-        alert, told = self._alert(event), (DeliveryStatus.OWED, DeliveryStatus.DELIVERED)
+        """Record the end of the alert. Each channel that delivered the alert, or still must, also delivers this news."""
+        alert, was_sent = self._alert(event), (DeliveryStatus.OWED, DeliveryStatus.DELIVERED)
         on = [
             channel
             for channel, delivery in alert.deliveries.items()
-            if delivery.status in told and channel in policy.channels.targets
+            if delivery.status in was_sent and channel in policy.channels.targets
         ]
         deliveries = {channel: _owed(event, channel) for channel in on}
         alert.resolved = Resolution(position, event.time.isoformat(), event.message, deliveries)
@@ -263,7 +269,7 @@ class Alerts:
         return next(alert for alert in self._raised if alert.reference == reference)
 
     def _note(self, event: AlertDelivered | AlertDeliveryFailed) -> None:
-        """An attempt: it arrived, or is made again, or is given up."""
+        """Record an attempt: it succeeded, will be repeated, or was the last."""
         alert = self._alert(event)
         delivery, later = alert.deliveries[event.channel], {} if alert.resolved is None else alert.resolved.deliveries
         is_first = delivery.id == event.delivery
@@ -278,18 +284,18 @@ class Alerts:
             delivery.due = (event.time + timedelta(seconds=event.again_in_s)).isoformat()
             return
         delivery.status = DeliveryStatus.GIVEN_UP
-        if is_first and event.channel in later:  # what never arrived need not be called off
+        if is_first and event.channel in later:  # an alert that never arrived needs no news of its end
             later[event.channel].status = DeliveryStatus.NOT_NEEDED
 
     def _turn_off(self, event: PolicyChanged) -> None:
-        """A channel whose setting is unset owes nothing more."""
+        """A channel whose setting is unset delivers nothing more."""
         off = [channel for channel, key in CHANNELS.items() if key == event.key and event.new is None]
         for _, channel, delivery in self._deliveries() if off else ():
             if channel in off and delivery.status == DeliveryStatus.OWED:
                 delivery.status = DeliveryStatus.TURNED_OFF
 
     def _deliveries(self) -> Iterator[tuple[int, str, Delivery]]:
-        """Each delivery with the position of what it tells and its channel."""
+        """Each delivery with its channel and the position of the event that it sends."""
         for alert in self._raised:
             for channel, delivery in alert.deliveries.items():
                 yield alert.position, channel, delivery
@@ -298,7 +304,7 @@ class Alerts:
                     yield alert.resolved.position, channel, delivery
 
     def _close(self, position: int, role: str, kinds: tuple[str, ...], adapter: str | None = None) -> None:
-        """The role's alerts of these kinds are over: all of them, or those about the adapter."""
+        """End the role's alerts of these kinds: all of them, or those about the adapter."""
 
         def ends(alert: ExpectedAlert | Alert) -> bool:
             is_meant = alert.role == role and alert.kind in kinds and adapter in (None, alert.adapter)

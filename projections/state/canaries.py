@@ -1,4 +1,4 @@
-"""Canary health: what both arms of every undecided rollout have shown, as outcomes for the plain rules and as evidence."""
+"""Canary health: the outcomes of both arms of every undecided rollout, for the plain rules and as evidence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
     RunEvent,
+    TaskAnswered,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskSucceeded,
 )
@@ -23,7 +26,7 @@ from ...domain.evidence.canary import Evidence
 from ...domain.evidence.clusters import RatingClusters
 from ...domain.evidence.terms import CanaryTerms
 from ...domain.rules.canary import Outcome
-from ...domain.vocabulary import Arm, FailureReason
+from ...domain.vocabulary import Arm, FailureReason, Rule, Unit
 from .rings import KEYS, RecentSet, RingBuffer
 from .shards import SavedParts, StateShards, StateValue
 
@@ -37,26 +40,28 @@ MOST_PERCENT = 99
 
 
 class RunOutcome(StateValue):
-    """How a run ended, and what its raters said of it."""
+    """How a run ended, and its ratings."""
 
     position: int
     reason: str
-    """Why it failed; empty where it succeeded."""
+    """Why it failed; empty where it succeeded, and where its success is unknown."""
     stars: dict[str, int]
     """By rater."""
     faults: dict[str, str | None]
-    """The role at fault by rater, and under the empty name as the run itself says; None where that is not known."""
+    """The role at fault: by rater, and under the empty name by the run itself. None where it is unknown."""
+    is_known: bool = True
+    """Whether it is known if the run succeeded."""
 
     def is_of_another(self, role: str) -> bool:
-        """Whether what went wrong is attributed to another role, and by none of them to this one."""
+        """Whether the failure is attributed to other roles only."""
         named = {fault for fault in self.faults.values() if fault is not None}
         return bool(named) and role not in named
 
     def to_outcome(self) -> Outcome:
-        """As the plain rules take it; a run rated by several people counts with their mean."""
+        """The outcome for the plain rules. A run that several people rated counts with their mean."""
         return Outcome(
             position=self.position,
-            succeeded=self.reason == "",
+            succeeded=self.reason == "" if self.is_known else None,
             is_healthy=self.reason not in (FailureReason.TIMEOUT, FailureReason.ERROR),
             is_critical=self.reason == FailureReason.ERROR,
             stars=sum(self.stars.values()) / len(self.stars) if self.stars else None,
@@ -64,43 +69,45 @@ class RunOutcome(StateValue):
 
 
 OUTCOMES = list[tuple[str, RunOutcome]]
-"""The form of a part of an arm's outcomes: the run and how it went."""
+"""The form of a saved part of an arm's outcomes: the run's id and its outcome."""
 
 
 class TimeTaken(StateValue):
-    """How many runs of an arm ended, and how long they took in all."""
+    """The number of ended runs of an arm with a known duration, and their total time."""
 
     runs: int = 0
     ms: int = 0
 
 
 class CanaryHealth(StateValue):
-    """What both arms of one undecided rollout have shown, but for its latest outcomes."""
+    """Both arms of one undecided rollout, without their latest outcomes."""
 
     role: str
     took: dict[str, TimeTaken]
     """By arm."""
     evidence: dict[str, Any] | None = None
-    """The state of ``domain.evidence.canary.Evidence``; None where the plain rules judge. The rest is for evidence alone."""
+    """The state of ``domain.evidence.canary.Evidence``; None where the plain rules judge. The fields
+    after it are for evidence only."""
     terms: dict[str, Any] = field(default_factory=dict)
-    unit: str = "run"
+    unit: str = Unit.RUN
     edition: int = 1
     sessions: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    """The sessions under way, by what is counted (``end`` or ``rate``) and arm, as ``RatingClusters`` has them."""
+    """The open sessions, as states of ``RatingClusters``: by what is counted (``end`` or ``rate``), then by arm."""
 
 
 class Health:
-    """Fold of outcomes per rollout. A decided rollout is dropped: its numbers stand in its ``CanaryAssessed``.
+    """Fold of outcomes per rollout. A decided rollout is dropped: its ``CanaryAssessed`` has its numbers.
 
-    A run counts for the rollout of each role that made a step in it. One that failed by another role's fault says nothing of
-    this one. While the role at fault is unknown, the run counts against all: a canary must not hide behind doubt. Evidence
-    takes each run once, as it ended and as it was first rated: what was bet on is not taken back. Where sessions are the unit
-    it takes each as the mean of its runs, once it is over, and a run without a session at once.
+    - A run counts for the rollout of each role that made a step in it, unless another role is at fault.
+    - While the role at fault is unknown, the run counts against all, because a canary must not hide behind doubt.
+    - Evidence counts each run once, by its end and its first rating, because a bet is not taken back.
+    - Where sessions are the unit, a session counts when it is over, as the mean of its runs. A run without a session counts
+      at once.
     """
 
     HANDLES = (
-        RolloutStarted, CanaryWeightSet, RolloutResumed, TaskSucceeded, TaskFailed, TaskRated, AdapterPromoted,
-        AdapterRolledBack,
+        RolloutStarted, CanaryWeightSet, RolloutResumed, TaskSucceeded, TaskFailed, TaskAnswered, TaskJudged, TaskRated,
+        AdapterPromoted, AdapterRolledBack,
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -109,22 +116,22 @@ class Health:
         self._over: StateShards[list[tuple[str]]] = StateShards(form=KEYS)
         """The sessions that are over, by ``rollout/kind/arm``."""
         self._arms: StateShards[list[tuple[str, RunOutcome]]] = StateShards(form=OUTCOMES)
-        """How the latest runs went, by ``rollout/arm``."""
+        """The latest outcomes, by ``rollout/arm``."""
         self._recent: dict[str, RingBuffer[tuple[str, RunOutcome]]] = {}
         self._remembered: dict[str, RecentSet] = {}
         self._evidence: dict[str, Evidence] = {}
-        """What stands in the state, with its terms read once."""
+        """The decoded evidence, by rollout."""
 
     @classmethod
     def load(cls, saved: SavedParts) -> Health:
-        """The one that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         health = cls()
         health._canaries = saved.shards("health", CanaryHealth)
         health._over, health._arms = saved.shards("session", KEYS), saved.shards("outcome", OUTCOMES)
         return health
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {**self._canaries.dump("health"), **self._arms.dump("outcome"), **self._over.dump("session")}
 
     def apply(self, position: int, event: Event) -> None:
@@ -134,18 +141,21 @@ class Health:
                 self._begin(event)
             case CanaryWeightSet() | RolloutResumed():
                 self._change(event)
-            case TaskSucceeded() | TaskFailed():
-                for assignment in event.lanes:
+            case TaskSucceeded() | TaskFailed() | TaskAnswered():
+                for assignment in event.assignments:
                     self._end(position, event, assignment)
+            case TaskJudged():
+                for assignment in event.assignments:
+                    self._judge(event, assignment)
             case TaskRated():
-                for assignment in event.lanes:
+                for assignment in event.assignments:
                     self._rate(event, assignment)
             case AdapterPromoted() | AdapterRolledBack():
                 self._drop(event.originator_id.hex)
 
     def _begin(self, event: RolloutStarted) -> None:
         began = CanaryHealth(event.role, {arm: TimeTaken() for arm in ARMS})
-        if event.rule == "sequential":
+        if event.rule == Rule.SEQUENTIAL:
             began.terms, began.unit, began.edition = event.terms, event.unit, event.edition
             began.evidence = Evidence.begin(CanaryTerms.from_json(event.terms), event.weight_percent).state
             began.sessions = {kind: {arm: {} for arm in ARMS} for kind in ("end", "rate")}
@@ -157,11 +167,11 @@ class Health:
             return
         if isinstance(event, RolloutResumed):
             evidence.extend()
-        elif 1 <= event.weight_percent <= MOST_PERCENT:  # all and nothing are decisions, which end it
+        elif 1 <= event.weight_percent <= MOST_PERCENT:  # 0 and 100 % are decisions that end the rollout
             evidence.weigh(event.weight_percent, by_hand=bool(event.reason))
 
     def evidence(self, rollout: str) -> Evidence | None:
-        """What the rollout's canary has shown; None where it is decided, or not judged by evidence."""
+        """The evidence about the rollout's canary; None where the rollout is decided or judged by plain rules."""
         canary = self._canaries.get(rollout)
         if canary is None or canary.evidence is None:
             return None
@@ -169,22 +179,39 @@ class Health:
             self._evidence[rollout] = Evidence(CanaryTerms.from_json(canary.terms), canary.evidence)
         return self._evidence[rollout]
 
-    def _end(self, position: int, event: TaskSucceeded | TaskFailed, assignment: Assignment) -> None:
+    def _end(self, position: int, event: TaskEnded, assignment: Assignment) -> None:
         reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)
+        is_known = isinstance(event, TaskSucceeded) or (isinstance(event, TaskFailed) and event.is_judged)
         rollout, arm = assignment["rollout"] or "", assignment["arm"]
         canary = self._canaries.get(rollout)
         if reason == FailureReason.ENVIRONMENT or canary is None or arm not in ARMS:
             return  # A lost browser says nothing of the adapter.
-        self._arm(rollout, arm).append((event.originator_id.hex, RunOutcome(position, reason, {}, {"": fault})))
+        outcome = RunOutcome(position, reason, {}, {"": fault}, is_known)
+        self._arm(rollout, arm).append((event.originator_id.hex, outcome))
         if fault not in (None, assignment["role"]):
             return
-        canary.took[arm].runs += 1
-        canary.took[arm].ms += event.duration_ms
+        if event.duration_ms is not None:
+            canary.took[arm].runs += 1
+            canary.took[arm].ms += event.duration_ms
         if (evidence := self.evidence(rollout)) is not None:
             if reason == FailureReason.ERROR:
                 evidence.fail_critically(arm)
-            for success in self._units("end", event, assignment, float(reason == "")):
-                evidence.end(arm, success)
+            for success in self._units("end" if is_known else "answer", event, assignment, float(reason == "")):
+                evidence.end(arm, success) if is_known else evidence.answer(arm)
+
+    def _judge(self, event: TaskJudged, assignment: Assignment) -> None:
+        """Count the outcome of an answer that was judged. A run that is no longer kept is too old to count."""
+        rollout, arm, run = assignment["rollout"] or "", assignment["arm"], event.originator_id.hex
+        if rollout not in self._canaries or arm not in ARMS:
+            return
+        _, outcome = next(self._arm(rollout, arm).of(run), (run, None))
+        if outcome is None or outcome.is_known:
+            return
+        outcome.is_known, outcome.reason = True, "" if event.succeeded else FailureReason.WRONG
+        evidence = self.evidence(rollout)
+        if evidence is not None and not outcome.is_of_another(assignment["role"]):
+            for success in self._units("end", event, assignment, float(event.succeeded)):
+                evidence.judge(arm, success)
 
     def _rate(self, event: TaskRated, assignment: Assignment) -> None:
         rollout, arm, run = assignment["rollout"] or "", assignment["arm"], event.originator_id.hex
@@ -201,22 +228,23 @@ class Health:
                 evidence.rate(arm, stars)
 
     def _units(self, kind: str, event: RunEvent, assignment: Assignment, value: float) -> list[float]:
-        """What counts as an outcome with this event: the run's own, or the means of the sessions that are over by it."""
+        """The outcomes that this event adds: the run's own, or the means of the sessions that end with it."""
         rollout, arm = assignment["rollout"] or "", assignment["arm"]
         canary = self._canaries[rollout]
-        if canary.unit == "run":
+        if canary.unit == Unit.RUN:
             return [value]
         run = event.originator_id.hex
         name, session = f"{rollout}/{kind}/{arm}", event.session or run
         if name not in self._remembered:
             self._remembered[name] = RecentSet(self._over, name)
-        bursts = RatingClusters(canary.sessions[kind][arm], self._remembered[name])
+        clusters = canary.sessions.setdefault(kind, {each: {} for each in ARMS})
+        bursts = RatingClusters(clusters[arm], self._remembered[name])
         if event.session is None and canary.edition > 1:
             return [*bursts.pass_by(), value]
         return bursts.take(session, session, run, value)
 
     def latency_ms(self, rollout: str) -> dict[str, int | None]:
-        """The mean time that a run of each arm took, ms; None without one."""
+        """The mean duration of a run of each arm, in milliseconds; None without a run."""
         took = self._canaries[rollout].took
         return {arm: round(taken.ms / taken.runs) if taken.runs else None for arm, taken in took.items()}
 
@@ -234,7 +262,7 @@ class Health:
                 del kept[name]
 
     def outcomes(self, rollout: str, arm: str) -> list[Outcome]:
-        """The arm's outcomes, oldest first, without those that another role failed."""
+        """The arm's outcomes, oldest first, without failures by another role."""
         canary = self._canaries.get(rollout)
         if canary is None:
             return []

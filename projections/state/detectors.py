@@ -1,4 +1,4 @@
-"""The evidence that ratings have fallen, by role and adapter version: what the sequential trigger knows."""
+"""The evidence that ratings have fallen, by role and adapter version: the state of the sequential trigger."""
 
 from __future__ import annotations
 
@@ -10,65 +10,65 @@ from ...domain.evidence.clusters import RatingClusters
 from ...domain.evidence.detector import Detector
 from ...domain.evidence.terms import TriggerTerms, trigger_terms
 from ...domain.rules.imported import IMPORTED, is_imported
-from ...domain.rules.roles import lanes_counted
+from ...domain.rules.roles import assignments_counted
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
-from ...domain.vocabulary import Arm, Decision
+from ...domain.vocabulary import Arm, Decision, Rule
 from .ratings import name_version
 from .rings import KEYS, RecentSet
 from .shards import SavedParts, StateShards, StateValue
 
 
 class TriggerState(StateValue):
-    """What is known of one version, each part as its class in ``domain/evidence`` has it."""
+    """The trigger of one version. Each field is the JSON state of a class in ``domain/evidence``."""
 
     terms: dict[str, Any]
-    """Of ``TriggerTerms``."""
+    """The ``TriggerTerms``."""
     bursts: dict[str, Any]
-    """Of ``RatingClusters``."""
+    """The state of ``RatingClusters``."""
     detector: dict[str, Any]
-    """Of ``Detector``."""
+    """The state of ``Detector``."""
 
 
 class Triggers:
     """Fold of ratings into a detector per role and adapter version.
 
-    It counts the ratings that the rolling window counts, those that one rater gives in one session as one, and a run once for
-    each rater: what was bet on is not taken back when a rating is changed later. It starts again when
-    the version goes live, when a cycle of its role closes, and when the terms change: what was seen under others is void.
-    Imported sessions are a version of their own.
+    - It counts the same ratings as the rolling window. One rater's ratings in one session count as one, their mean.
+    - A run counts once for each rater. A later change of the rating counts no more, because a bet is not taken back.
+    - The evidence starts again when the version goes live, when a cycle of its role closes, and when the terms change.
+    - All imported sessions together are a version of their own.
     """
 
     HANDLES = (TaskRated, AdapterPromoted, CycleClosed)
-    """The facts that it counts."""
+    """The kinds of events that it counts."""
 
     def __init__(self) -> None:
         self._versions: StateShards[TriggerState] = StateShards(form=TriggerState)
         """By ``role/version``."""
         self._over: StateShards[list[tuple[str]]] = StateShards(form=KEYS)
-        """By the same, the bursts that are over."""
+        """The closed clusters of ratings, by ``role/version``."""
         self._running: dict[str, tuple[RatingClusters, Detector]] = {}
-        """Those that stand in the state, made once."""
+        """The decoded triggers, by ``role/version``."""
         self._policy: Policy | None = None
         self._terms: dict[str, TriggerTerms | None] = {}
-        """Of each role under that policy, None where its rule is another."""
+        """The terms of each role under that policy; None where its rule is not the sequential one."""
 
     @classmethod
     def load(cls, saved: SavedParts) -> Triggers:
-        """Those that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         triggers = cls()
         triggers._versions, triggers._over = saved.shards("trigger", TriggerState), saved.shards("burst", KEYS)
         return triggers
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {**self._versions.dump("trigger"), **self._over.dump("burst")}
 
     def apply(self, event: Event, policy: Policy) -> None:
-        """Take in one event, under the settings in force at its position."""
+        """Apply one event, under the settings in force at its position."""
         match event:
             case TaskRated():
-                for assignment in lanes_counted(event):
+                for assignment in assignments_counted(event):
                     is_counted = assignment["arm"] != Arm.PINNED or is_imported(assignment)
                     if is_counted and (terms := self._terms_of(assignment["role"], policy)) is not None:
                         self._rate(event, assignment, terms)
@@ -82,7 +82,7 @@ class Triggers:
         if policy is not self._policy:
             self._policy, self._terms = policy, {}
         if role not in self._terms:
-            is_ours = policy.rating(role).rule == "sequential"
+            is_ours = policy.rating(role).rule == Rule.SEQUENTIAL
             self._terms[role] = trigger_terms(policy, role) if is_ours else None
         return self._terms[role]
 
@@ -94,7 +94,7 @@ class Triggers:
             detector.take(mean)
 
     def _run(self, version: str, terms: TriggerTerms) -> tuple[RatingClusters, Detector] | None:
-        """What has been counted of the version, None where that is nothing under these terms."""
+        """The clusters and the detector of the version; None where nothing was counted under these terms."""
         running = self._running.get(version)
         if running is None and version in self._versions:
             known = self._versions[version]
@@ -104,7 +104,7 @@ class Triggers:
         return running if running is not None and running[1].terms == terms else None
 
     def _begin(self, version: str, terms: TriggerTerms) -> tuple[RatingClusters, Detector]:
-        self._drop(version)  # what was seen under other terms
+        self._drop(version)  # ratings that were counted under other terms
         running = self._running[version] = RatingClusters(over=RecentSet(self._over, version)), Detector(terms)
         self._versions[version] = TriggerState(terms.to_json(), running[0].state, running[1].state)
         return running
@@ -115,9 +115,10 @@ class Triggers:
         self._running.pop(version, None)
 
     def verdict(self, role: str, adapter: str | None, terms: TriggerTerms, *, with_imported: bool = False) -> Verdict:
-        """``breach`` or ``hold`` for the version, as of the last event; without a rating under these terms it holds.
+        """``breach`` or ``hold`` for the version, as of the last event. Without a rating under these terms it is ``hold``.
 
-        With the imported sessions it is the verdict on them where they alone are a breach, or the only ones that are rated.
+        ``with_imported`` also judges the imported sessions. Their verdict stands where it is the only breach, or where only
+        they have ratings.
         """
         running = self._run(name_version(role, adapter), terms)
         own = (Detector(terms) if running is None else running[1]).verdict()
@@ -128,9 +129,9 @@ class Triggers:
         return theirs if running is None or theirs.verdict == Decision.BREACH else own
 
     def ratings_to_alarm(self, role: str, adapter: str | None, terms: TriggerTerms, stars: float) -> int | None:
-        """How many further ratings of so many stars, one a session, would make a breach; None where too many to foresee.
+        """The number of further ratings of ``stars``, one a session, that would make a breach; None where it is too large.
 
-        A session's ratings count when its rater goes on to another, so the last session needs one rating after it.
+        A session counts when its rater rates another session. So the last session needs one more rating after it.
         """
         running = self._run(name_version(role, adapter), terms)
         if running is None:

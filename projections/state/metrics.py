@@ -1,6 +1,6 @@
-"""Counts of runs by role, adapter and arm: how many, how many succeeded, how long they took.
+"""Counts of runs by role, adapter and arm: runs, successes, steps, durations.
 
-A run is counted for each role that made a step in it.
+A run counts for each role that made a step in it.
 """
 
 from __future__ import annotations
@@ -10,23 +10,77 @@ from typing import Any
 
 from msgspec import field
 
-from ...domain.events import Assignment, CorrectionWithdrawn, Event, TaskCorrected, TaskFailed, TaskRated, TaskSucceeded
-from ...domain.rules.roles import lanes_counted
+from ...domain.events import (
+    Assignment,
+    CorrectionWithdrawn,
+    Event,
+    TaskAnswered,
+    TaskCorrected,
+    TaskEnded,
+    TaskFailed,
+    TaskJudged,
+    TaskRated,
+    TaskSucceeded,
+)
+from ...domain.rules.roles import assignments_counted
+from ...domain.vocabulary import Arm, FailureReason
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
 
 
 class RunCounts(StateValue):
-    """What is counted of the runs of one role, adapter and arm."""
+    """The counts of one role, adapter and arm."""
 
     runs: int = 0
     succeeded: int = 0
     steps: int = 0
+    timed: int = 0
+    """How many of the runs have a known duration."""
     duration_ms: int = 0
+    """The sum of the known durations."""
     ratings: int = 0
     corrections: int = 0
     failures: dict[str, int] = field(default_factory=dict)
-    """How many runs failed, by reason."""
+    """The number of failed runs, by reason."""
+    unknown: int = 0
+    """The number of runs with unknown success."""
+
+    @property
+    def success(self) -> float | None:
+        """The success rate of the runs with known success, 0 to 1; None without one."""
+        known = self.runs - self.unknown
+        return self.succeeded / known if known else None
+
+
+LATEST = 100
+"""Latest runs of a role that say whether its success is known; chosen, about as many as a canary gets."""
+
+
+class Known(StateValue):
+    """Whether the success of each of a role's latest runs is known."""
+
+    ends: str = ""
+    """``+`` for a run with known success, ``-`` for another; the newest last."""
+
+    def end(self, is_known: bool) -> None:
+        """Count a run that ended."""
+        self.ends = (self.ends + ("+" if is_known else "-"))[-LATEST:]
+
+    def judge(self) -> None:
+        """Count one of the runs, most likely the newest of unknown success, as known."""
+        before, _, after = self.ends.rpartition("-")
+        if len(before) + len(after) < len(self.ends):
+            self.ends = f"{before}+{after}"
+
+    @property
+    def share(self) -> float:
+        """The share of runs with known success, 0 to 1; 1 without a run."""
+        return self.ends.count("+") / len(self.ends) if self.ends else 1.0
+
+
+def is_known(event: TaskEnded) -> bool:
+    """Whether the end of the run says if it succeeded."""
+    return isinstance(event, TaskSucceeded) or (isinstance(event, TaskFailed) and event.is_judged)
 
 
 ByArm = dict[str, dict[str, dict[str, RunCounts]]]
@@ -34,46 +88,69 @@ ByArm = dict[str, dict[str, dict[str, RunCounts]]]
 
 
 class Metrics:
-    """Fold of run counts. Everything counted is a whole number, so a replay is equal to the bit."""
+    """Fold of run counts. All counts are whole numbers, so a replay is equal to the bit."""
 
-    HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskCorrected, CorrectionWithdrawn)
+    HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskAnswered, TaskJudged, TaskCorrected, CorrectionWithdrawn)
 
     def __init__(self) -> None:
         self._counts: ByArm = {}
+        self._known: dict[str, Known] = {}
+        """By role, its traffic's latest runs and how many have known success."""
 
     @classmethod
     def load(cls, saved: SavedParts) -> Metrics:
-        """Those that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         metrics = cls()
-        metrics._counts = saved.one("metrics", ByArm)
+        metrics._counts, metrics._known = saved.one("metrics", ByArm), saved.one("known", dict[str, Known])
         return metrics
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
-        return {"metrics": encode(self._counts)}
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
+        return {"metrics": encode(self._counts), "known": encode(self._known)}
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
         match event:
-            case TaskSucceeded() | TaskFailed():
-                for assignment in event.lanes:
+            case TaskSucceeded() | TaskFailed() | TaskAnswered():
+                for assignment in event.assignments:
                     self._end(event, self._of(assignment))
+                    if assignment["arm"] != Arm.PINNED:
+                        self._known.setdefault(assignment["role"], Known()).end(is_known(event))
+            case TaskJudged():
+                for assignment in event.assignments:
+                    self._judge(event, self._of(assignment))
+                    if assignment["arm"] != Arm.PINNED:
+                        self._known.setdefault(assignment["role"], Known()).judge()
             case TaskRated():
-                for assignment in lanes_counted(event):
+                for assignment in assignments_counted(event):
                     self._of(assignment).ratings += 1
             case TaskCorrected():
-                self._of(event.lanes[0]).corrections += 1
+                self._of(event.assignments[0]).corrections += 1
             case CorrectionWithdrawn():
-                self._of(event.lanes[0]).corrections -= 1
+                self._of(event.assignments[0]).corrections -= 1
 
-    def _end(self, event: TaskSucceeded | TaskFailed, counts: RunCounts) -> None:
+    def _end(self, event: TaskEnded, counts: RunCounts) -> None:
         counts.runs += 1
         counts.steps += event.steps
-        counts.duration_ms += event.duration_ms
+        counts.unknown += not is_known(event)
+        if event.duration_ms is not None:
+            counts.timed += 1
+            counts.duration_ms += event.duration_ms
         if isinstance(event, TaskSucceeded):
             counts.succeeded += 1
-        else:
+        elif isinstance(event, TaskFailed):
             counts.failures[event.reason] = counts.failures.get(event.reason, 0) + 1
+
+    def _judge(self, event: TaskJudged, counts: RunCounts) -> None:
+        counts.unknown -= 1
+        if event.succeeded:
+            counts.succeeded += 1
+        else:
+            counts.failures[FailureReason.WRONG] = counts.failures.get(FailureReason.WRONG, 0) + 1
+
+    def known_share(self, role: str) -> float:
+        """The share of the role's latest runs with known success, 0 to 1; 1 without a run."""
+        return self._known.get(role, Known()).share
 
     def _of(self, assignment: Assignment) -> RunCounts:
         arms = self._counts.setdefault(assignment["role"], {}).setdefault(assignment["adapter"] or BASE, {})
@@ -96,9 +173,10 @@ class Metrics:
                 "adapter": adapter,
                 "arm": arm,
                 "runs": counts.runs,
-                "success": round(counts.succeeded / counts.runs, 4) if counts.runs else None,
+                "success": None if counts.success is None else round(counts.success, 4),
+                "unknown": counts.unknown,
                 "mean_steps": round(counts.steps / counts.runs, 2) if counts.runs else None,
-                "mean_ms": round(counts.duration_ms / counts.runs) if counts.runs else None,
+                "mean_ms": round(counts.duration_ms / counts.timed) if counts.timed else None,
                 "ratings": counts.ratings,
                 "corrections": counts.corrections,
                 "failures": counts.failures,

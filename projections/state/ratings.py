@@ -1,4 +1,7 @@
-"""Ratings by role and adapter version: the window the breach rule looks at, and all-time sums, people's and implicit apart."""
+"""Ratings by role and adapter version: the window that the breach rule judges, and sums over all time.
+
+People's ratings and implicit ratings are summed separately.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from msgspec import field
 from ...domain.events import AdapterPromoted, Assignment, Event, TaskFailed, TaskRated, TaskSucceeded
 from ...domain.rules.breach import Window
 from ...domain.rules.imported import IMPORTED, is_imported
-from ...domain.rules.roles import lanes_counted
+from ...domain.rules.roles import assignments_counted
 from ...domain.vocabulary import Arm
 from .rings import RingBuffer
 from .shards import SavedParts, StateShards, StateValue, encode
 
 KEPT = 1000
-"""Ratings kept for windows, the largest a window may be set to."""
+"""Ratings kept for a window: the largest size that the settings allow."""
 
 
 class Rating(NamedTuple):
@@ -28,17 +31,17 @@ class Rating(NamedTuple):
 
 
 RATINGS = list[Rating]
-"""The form of a part of a window."""
+"""The form of a saved part of a window."""
 
 COUNTED, UNATTRIBUTED = "counted", "unattributed"
-"""The two kinds of ratings that are kept of a version."""
+"""The two kinds of ratings of a version."""
 
 BASE = "base"
-"""How the bare base is called where an adapter's name stands."""
+"""The name of the bare base in place of an adapter's name."""
 
 
 class Sums(StateValue):
-    """How many ratings there were, and their stars in all."""
+    """The number of ratings and the sum of their stars."""
 
     count: int = 0
     sum: int = 0
@@ -49,7 +52,7 @@ class Sums(StateValue):
         self.sum += stars
 
     def take_out(self, stars: int) -> None:
-        """Count one rating no more."""
+        """Remove one rating from the sums."""
         self.count -= 1
         self.sum -= stars
 
@@ -60,10 +63,10 @@ class Sums(StateValue):
 
 
 class VersionSums(Sums):
-    """The sums of one adapter version in one role: what people and reviewers gave, and apart from it the implicit stars."""
+    """The sums of one adapter version in one role: ratings by people and reviewers, and separately the implicit ratings."""
 
     unattributed: int = 0
-    """Low ratings that no role is at fault for; they are not in the sums."""
+    """Low ratings that are attributed to no role. They are not in the sums."""
     implicit: Sums = field(default_factory=Sums)
 
 
@@ -74,10 +77,11 @@ ByVersion = dict[str, dict[str, VersionSums]]
 class Ratings:
     """Fold of the ratings. Stars are whole numbers, so every sum is exact and every replay gives the same bits.
 
-    A good rating counts for every role that made a step in the run, a low one for the role it is attributed to alone; one
-    that is not attributed counts for none and is counted apart. A run that is rated again by the same person counts once,
-    with the newer rating. Runs pinned to an adapter by hand count in no window, because the traffic did not assign them.
-    Imported sessions, whatever adapter the other program had, have one window of their own; it counts where a setting says so.
+    - A good rating counts for every role that made a step in the run. A low rating counts for the role at fault only.
+    - A low rating that is attributed to no role counts for none. It is counted separately.
+    - A person who rates a run again replaces the earlier rating.
+    - Runs pinned by hand count in no window, because the traffic did not assign them.
+    - All imported sessions share one window, whatever adapter the other program had. The settings say whether it counts.
     """
 
     HANDLES = (TaskRated, TaskSucceeded, TaskFailed, AdapterPromoted)
@@ -85,33 +89,33 @@ class Ratings:
     def __init__(self) -> None:
         self._sums: ByVersion = {}
         self._windows: StateShards[list[Rating]] = StateShards(form=RATINGS)
-        """The latest ratings by ``role/version/counted`` and ``.../unattributed``; no question is for a replaced version's."""
+        """The latest ratings, by ``role/version/counted`` and ``role/version/unattributed``."""
         self._recent: dict[tuple[str, str | None, str], RingBuffer[Rating]] = {}
 
     @classmethod
     def load(cls, saved: SavedParts) -> Ratings:
-        """Those that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         ratings = cls()
         ratings._sums, ratings._windows = saved.one("ratings", ByVersion), saved.shards("window", RATINGS)
         return ratings
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {"ratings": encode(self._sums), **self._windows.dump("window")}
 
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
         match event:
             case TaskRated():
-                for assignment in event.lanes:
+                for assignment in event.assignments:
                     if assignment["arm"] != Arm.PINNED or is_imported(assignment):
                         self._rate(position, event, assignment)
-            case TaskSucceeded() | TaskFailed():
-                for assignment in lanes_counted(event):
-                    if assignment["arm"] != Arm.PINNED:
+            case TaskSucceeded() | TaskFailed() if event.implicit_stars is not None:
+                for assignment in assignments_counted(event):
+                    if assignment["arm"] != Arm.PINNED and event.implicit_stars is not None:
                         self._of(assignment["role"], assignment["adapter"]).implicit.add(event.implicit_stars)
             case AdapterPromoted():
-                # The window belongs to the version that serves all runs: the ratings of its canary do not count in it.
+                # A window has the ratings of the version that serves all runs. Those of its time as a canary do not count.
                 self._of(event.role, event.adapter).unattributed = 0
                 for kind in (COUNTED, UNATTRIBUTED):
                     self._ratings(event.role, event.adapter, kind).clear()
@@ -128,7 +132,7 @@ class Ratings:
             unattributed.remove(before)
             sums.unattributed -= 1
         rating = Rating(run, position, event.stars, event.actor)
-        if assignment in lanes_counted(event):
+        if assignment in assignments_counted(event):
             sums.add(event.stars)
             counted.append(rating)
         elif event.fault is None:
@@ -149,11 +153,11 @@ class Ratings:
         return sums
 
     def sums(self, role: str, adapter: str | None) -> VersionSums:
-        """What the version's ratings in the role come to."""
+        """The sums of the version in the role."""
         return self._sums.get(role, {}).get(adapter or BASE, VersionSums())
 
     def window(self, role: str, adapter: str | None, size: int, *, with_imported: bool = False) -> Window:
-        """The latest ``size`` ratings of the version in the role; with those of imported sessions among them if asked for."""
+        """The latest ``size`` ratings of the version in the role; ``with_imported`` adds those of imported sessions."""
         latest = self._ratings(role, adapter, COUNTED).newest(size)
         if with_imported:
             imported = self._ratings(role, IMPORTED, COUNTED).newest(size)
@@ -162,18 +166,18 @@ class Ratings:
         return Window(role, adapter, stars, self.total(role, adapter, with_imported=with_imported))
 
     def total(self, role: str, adapter: str | None, *, with_imported: bool = False) -> int:
-        """How many ratings the version has had in the role in all."""
+        """The number of all ratings of the version in the role."""
         names = [adapter, *([IMPORTED] if with_imported else [])]
         return sum(self.sums(role, name).count for name in names)
 
     def with_unattributed(self, role: str, adapter: str | None, size: int) -> list[int]:
-        """The stars of the latest ``size`` ratings, oldest first, with those low ones that are attributed to no role."""
+        """The stars of the latest ``size`` ratings, oldest first, with the low ones that are attributed to no role."""
         kinds = (self._ratings(role, adapter, kind).newest(size) for kind in (COUNTED, UNATTRIBUTED))
         together = sorted((rating.position, rating.stars) for ratings in kinds for rating in ratings)
         return [stars for _, stars in together[-size:]]
 
     def unattributed(self, role: str, adapter: str | None) -> int:
-        """Low ratings, attributed to no role, of runs that the version made a step in: they count for none."""
+        """The number of low ratings that are attributed to no role, of runs in which the version made a step."""
         return self.sums(role, adapter).unattributed
 
     def rows(self) -> list[dict[str, Any]]:
@@ -194,10 +198,10 @@ class Ratings:
 
 
 def name_version(role: str, adapter: str | None) -> str:
-    """The name under which a part that belongs to the version in the role is saved."""
+    """The name under which the fold saves what belongs to the version in the role."""
     return f"{role}/{adapter or BASE}"
 
 
 def _earlier(ratings: RingBuffer[Rating], run: str, rater: str) -> list[Rating]:
-    """The ratings that the rater gave the run before."""
+    """The earlier ratings of the run by the same rater."""
     return [rating for rating in ratings.of(run) if rating.rater == rater]

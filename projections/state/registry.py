@@ -1,4 +1,4 @@
-"""The registry: every training and every adapter, what it was made from and how far it is."""
+"""The registry: every training and every adapter, with its origin and its status."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from ...domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     RolloutStarted,
     TrainingCompleted,
     TrainingDeclined,
@@ -39,11 +39,11 @@ class Training(StateValue):
     role: str
     status: TrainingStatus
     position: int
-    """Of its request."""
+    """The position of its request."""
     cycle: str | None
     """The reference of the event that opened its cycle."""
     lineage: str
-    """``parent`` where it goes on from the weights of the adapter that was live, else ``base``."""
+    """``parent`` where it continues from the weights of the adapter that was live, else ``base``."""
     examples: int | None = None
     """In its dataset; None before that is built."""
     attempts: int = 0
@@ -64,7 +64,7 @@ class Training(StateValue):
 
 
 class Judgement(StateValue):
-    """What the gate said of an adapter."""
+    """The gate's verdict on an adapter."""
 
     verdict: str
     """A ``vocabulary.Decision``, as it is recorded."""
@@ -86,13 +86,13 @@ class Adapter(StateValue):
     base: str
     base_hash: str
     parent: str | None
-    """The adapter that was live when its training was asked for; None is the base."""
+    """The adapter that was live when its training was requested; None is the base."""
     lineage: str
-    """As of its training."""
+    """The lineage of its training."""
     training: str
     """The id of its training."""
     position: int
-    """Of its registration."""
+    """The position of its registration."""
     registered: str
     gate: Judgement | None = None
     reason: str = ""
@@ -112,10 +112,10 @@ class _Saved(StateValue):
 
 
 class Registry:
-    """Fold of trainings and adapters, in the order they came."""
+    """Fold of trainings and adapters, the oldest first."""
 
     HANDLES = (
-        TrainingEvent, AdapterRegistered, AdapterVerified, GateJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
+        TrainingEvent, AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
         AdapterRolledBack, WeightsMissed, WeightsFound,
     )  # fmt: skip
 
@@ -125,14 +125,14 @@ class Registry:
 
     @classmethod
     def load(cls, saved: SavedParts) -> Registry:
-        """The one that ``parts`` gave."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         registry, known = cls(), saved.one("registry", _Saved)
         registry._trainings = {training.id: training for training in known.trainings}
         registry._adapters = {adapter.name: adapter for adapter in known.adapters}
         return registry
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
         return {"registry": encode(_Saved(list(self._trainings.values()), list(self._adapters.values())))}
 
     @property
@@ -146,7 +146,7 @@ class Registry:
         return self._trainings
 
     def apply(self, position: int, event: Event) -> None:
-        """Follow one event."""
+        """Apply one event."""
         match event:
             case TrainingEvent():
                 self._train(position, event)
@@ -155,8 +155,8 @@ class Registry:
             case AdapterRegistered():
                 self._register(position, event)
             case (
-                AdapterVerified()
-                | GateJudged()
+                AdapterEvaluated()
+                | HeldOutJudged()
                 | AdapterRejected()
                 | RolloutStarted()
                 | AdapterPromoted()
@@ -164,13 +164,13 @@ class Registry:
             ):
                 adapter = self._adapters[event.adapter]
                 self._move(event, adapter)
-                if isinstance(event, GateJudged):
+                if isinstance(event, HeldOutJudged):
                     adapter.gate = Judgement(event.verdict, event.reason, event.message, position)
                 elif isinstance(event, AdapterRejected):
                     adapter.reason = event.reason
 
     def _move(self, event: Event, adapter: Adapter) -> None:
-        """Give the event's adapter its new status, and the other adapter that the event changes."""
+        """Set the new status of the event's adapter, and of another adapter that the event changes."""
         if (another := status_of_another(event, was_live=adapter.status == AdapterStatus.LIVE)) is not None:
             name, status = another
             self._adapters[name].status = status
@@ -214,7 +214,7 @@ class Registry:
                 training.reason = event.reason
 
     def charge(self, completed: TrainingCompleted, prices: Prices) -> None:
-        """Note what the training took, at the prices in force when it was completed."""
+        """Record the cost of the training, at the prices in force when it was completed."""
         training = self._trainings[completed.originator_id.hex]
         training.duration_s, training.peak_memory_bytes = completed.duration_s, completed.peak_memory_bytes
         training.cost = Cost(**prices.cost(completed.duration_s).to_json())

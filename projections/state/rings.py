@@ -1,4 +1,4 @@
-"""The newest records of something, some to a part: a new one changes one part, and most questions are for the newest."""
+"""Ring buffers of records in saved parts: a new record changes one part only, and most reads need the newest part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PER_PART = 100
 """Records in a part; chosen: a part of ratings is 5 kB, a tenth of the largest window."""
 
 REMEMBERED = 1_000
-"""Keys remembered; chosen: what comes again after so many others is as good as new."""
+"""Keys in a ``RecentSet``; chosen: a key that comes again after so many others counts as new."""
 
 Record = tuple[Any, ...]
 """The first item is its key, a string."""
@@ -23,14 +23,14 @@ KEYS = list[tuple[str]]
 """The form of the parts of ``RecentSet``."""
 
 ASSIGNED = 10_000
-"""Keys that keep what they were assigned; chosen: so many sessions later one that begins again is as good as new."""
+"""Keys that keep their assignment; chosen: a session that continues after so many others counts as new."""
 
 PAIRS = list[tuple[str, str]]
 """The form of the parts of ``StickyAssignments``."""
 
 
 class RingBuffer(Generic[R]):
-    """Records in the parts ``<name>/<number>``: the newest ``kept`` stay, and at most a part of older ones."""
+    """Records in the parts ``<name>/<number>``: at least the newest ``kept``, and at most one part more."""
 
     def __init__(self, parts: StateShards[list[R]], name: str, kept: int) -> None:
         self._parts, self._name, self._kept = parts, name, kept
@@ -40,21 +40,21 @@ class RingBuffer(Generic[R]):
             raise damaged(error) from error
         self._unread = set(self._numbers)
         self._held: dict[str, int] = {}
-        """How many records of each key the parts hold that have been read."""
+        """The number of records by key, in the parts that were read."""
         self._last: list[R] = []
-        """The part that is added to."""
+        """The newest part, to which records are added."""
         if self._numbers:
             self._last = self._part(self._numbers[-1])
 
     def append(self, record: R) -> list[R]:
-        """Add the newest; the records that are dropped for it."""
+        """Add the record, and return the oldest records that are dropped in exchange."""
         dropped = self._begin_part() if not self._numbers or len(self._last) >= PER_PART else []
         self._last.append(record)
         self._held[record[0]] = self._held.get(record[0], 0) + 1
         return dropped
 
     def remove(self, record: R) -> None:
-        """Take it out again."""
+        """Remove the record."""
         for number in self._numbers:
             part = self._part(number)
             if record in part:
@@ -68,26 +68,26 @@ class RingBuffer(Generic[R]):
         left = self._held.get(key, 0)
         for number in reversed(self._numbers) if left else ():
             if number not in self._unread:
-                found = [record for record in reversed(self._part(number)) if record[0] == key]
-                left -= len(found)
-                yield from found
+                records = [record for record in reversed(self._part(number)) if record[0] == key]
+                left -= len(records)
+                yield from records
             if not left:
                 return
 
     def newest(self, count: int) -> list[R]:
-        """At most so many records, oldest first."""
+        """The newest ``count`` records or fewer, oldest first."""
         if 0 < count <= len(self._last):
             return self._last[-count:]
-        found, left = list[list[R]](), count
+        records, left = list[list[R]](), count
         for number in reversed(self._numbers):
             if left <= 0:
                 break
-            found.append(self._part(number)[-left:])
-            left -= len(found[-1])
-        return list(chain.from_iterable(reversed(found)))
+            records.append(self._part(number)[-left:])
+            left -= len(records[-1])
+        return list(chain.from_iterable(reversed(records)))
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Remove everything."""
         for number in self._numbers:
             del self._parts[f"{self._name}/{number}"]
         self._numbers, self._unread, self._held, self._last = [], set(), {}, []
@@ -99,12 +99,12 @@ class RingBuffer(Generic[R]):
         return self._held.get(key, 0) > 0
 
     def _part(self, number: int) -> list[R]:
-        found = self._parts[f"{self._name}/{number}"]
+        records = self._parts[f"{self._name}/{number}"]
         if number in self._unread:
             self._unread.remove(number)
-            for key, *_ in found:
+            for key, *_ in records:
                 self._held[key] = self._held.get(key, 0) + 1
-        return found
+        return records
 
     def _let_go(self, key: str) -> None:
         self._held[key] -= 1
@@ -112,7 +112,7 @@ class RingBuffer(Generic[R]):
             del self._held[key]
 
     def _read_those_with(self, key: str) -> None:
-        """Read the parts that may have records of the key; to search one as it is saved is faster than to read it."""
+        """Read the parts that may have records of the key. Searching the saved bytes is faster than decoding them."""
         written = encode(key)
         for number in list(self._unread):
             saved = self._parts.saved(f"{self._name}/{number}")
@@ -120,7 +120,7 @@ class RingBuffer(Generic[R]):
                 self._part(number)
 
     def _begin_part(self) -> list[R]:
-        """Begin a part, and drop the oldest where the others hold enough."""
+        """Begin a new part, and drop the oldest parts that are no longer needed; return their records."""
         dropped = list[R]()
         held = sum(len(self._part(number)) for number in self._numbers)
         while self._numbers and held - len(oldest := self._part(self._numbers[0])) >= self._kept:
@@ -136,7 +136,7 @@ class RingBuffer(Generic[R]):
 
 
 class RecentSet:
-    """A set of the newest keys that were added to it."""
+    """A set that holds the newest ``REMEMBERED`` keys."""
 
     def __init__(self, parts: StateShards[list[tuple[str]]], name: str) -> None:
         self._recent = RingBuffer(parts, name, REMEMBERED)
@@ -149,12 +149,12 @@ class RecentSet:
         self._recent.append((key,))
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Remove everything."""
         self._recent.clear()
 
 
 class StickyAssignments(Mapping[str, str]):
-    """What each of the newest keys was assigned first."""
+    """The first value that each of the newest ``ASSIGNED`` keys was given."""
 
     def __init__(self, parts: StateShards[list[tuple[str, str]]], name: str) -> None:
         self._recent = RingBuffer(parts, name, ASSIGNED)
@@ -171,10 +171,10 @@ class StickyAssignments(Mapping[str, str]):
         return len(self._recent.newest(ASSIGNED))
 
     def assign(self, key: str, value: str) -> None:
-        """Keep the value, unless the key has one."""
+        """Assign the value, unless the key has one."""
         if key not in self._recent:
             self._recent.append((key, value))
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Remove everything."""
         self._recent.clear()

@@ -1,4 +1,4 @@
-"""Where the runs go: for each role the live adapter, the canary and its share, and the cycle in flight."""
+"""The traffic: for each role the live adapter, the canary with its share, and the open cycle."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from ...domain.events import (
 )
 from ...domain.rules.routing import Traffic
 from ...domain.verdict import Times
-from ...domain.vocabulary import RolloutPhase
+from ...domain.vocabulary import RolloutPhase, Unit
 from .rings import PAIRS, StickyAssignments
 from .shards import SavedParts, StateShards, StateValue, encode
 from .transitions import rollout_phase
 
 LONGEST_BAKE_GAP_S = 60.0
-"""Seconds between two events of the log that count for a bake at most; chosen: a clock that jumps bakes nothing."""
+"""The most seconds between two events that count as baking time; chosen, so that a jump of the clock promotes nothing."""
 
 LONGEST_WAIT_GAP_S = 4 * 3600.0
 """The same for the time after which a rollout is given up; longer where ``schedule.every_s`` is."""
@@ -48,26 +48,26 @@ class Rollout(StateValue):
     rule: str
     """As in ``RolloutStarted``."""
     unit: str
-    """``run`` or ``session``: what is drawn for an arm."""
+    """The randomization unit: ``run`` or ``session``."""
     phase: RolloutPhase
     weight_percent: int
     started: str
     position: int
-    """Of its start."""
+    """The position of its start."""
     verdict: str | None = None
-    """Of the last recorded look at its canary, as are ``reason`` and ``message``; None before the first."""
+    """The last recorded verdict on its canary; None before the first. ``reason`` and ``message`` belong to it."""
     reason: str = ""
-    said: ShortVerdict | None = None
-    """The last recorded look since it began or was resumed."""
+    last_verdict: ShortVerdict | None = None
+    """The last recorded verdict, in short, since the start or the last resumption."""
     message: str = ""
-    """Of a decided rollout, why it was decided so."""
+    """The verdict's sentence; of a decided rollout the reason of the decision."""
     assessed: str | None = None
-    """When the last look was recorded."""
+    """When the last verdict was recorded."""
     baked_s: float = 0.0
     at_share_s: float = 0.0
     waited_s: float = 0.0
     was_live: bool = False
-    """Whether its adapter has been promoted, also where it is not live any more."""
+    """Whether its adapter was ever promoted."""
 
     @property
     def uuid(self) -> UUID:
@@ -81,12 +81,12 @@ class Rollout(StateValue):
 
 
 class Cycle(StateValue):
-    """A cycle of improvement in flight."""
+    """An open cycle of improvement."""
 
     opened_by: str
     """The reference of the event that opened it."""
     position: int
-    """Of that event."""
+    """The position of that event."""
 
 
 class RoleState(StateValue):
@@ -97,7 +97,7 @@ class RoleState(StateValue):
     rollout: str | None = None
     """The id of the undecided rollout."""
     cycle: Cycle | None = None
-    """None while none is in flight."""
+    """The open cycle; None where there is none."""
     last_outcome: str | None = None
     """A ``vocabulary.CycleOutcome``, as it is recorded; None before the first cycle is closed."""
 
@@ -108,17 +108,17 @@ class _Saved(StateValue):
 
 
 class Rollouts:
-    """Fold of rollouts and cycles, and of the time that each undecided rollout has had. Its items are all rollouts.
+    """Fold of rollouts and cycles, and of the time of each undecided rollout. Its items are all rollouts.
 
-    Time is what has passed between the log's events, each gap counted up to a length, and a step back as nothing: with a clock
-    that jumps or goes backwards a canary is neither promoted nor given up early.
+    Time is the sum of the gaps between events. Each gap counts up to a limit, and a step back counts as zero. So a clock that
+    jumps neither promotes a canary nor gives it up early.
     """
 
     HANDLES = (TaskStarted, RatingThresholdBreached, CycleOpened, CycleClosed, RolloutEvent)
 
     def __init__(self) -> None:
         self.time: datetime | None = None
-        """Of the last event; None before the first."""
+        """The time of the last event; None before the first."""
         self.longest_wait_gap_s = LONGEST_WAIT_GAP_S
         """The most seconds of a gap that count for the time after which a rollout is given up."""
         self._roles: dict[str, RoleState] = {}
@@ -131,7 +131,7 @@ class Rollouts:
 
     @classmethod
     def load(cls, saved: SavedParts, time: datetime | None) -> Rollouts:
-        """Those that ``parts`` gave, as of the time of the last event."""
+        """The fold that ``dump`` saved. Raises ``LogError`` where the saved parts are damaged."""
         rollouts, known = cls(), saved.one("rollouts", _Saved)
         rollouts.time, rollouts._roles = time, known.roles
         rollouts._rollouts = {rollout.id: rollout for rollout in known.rollouts}
@@ -139,8 +139,8 @@ class Rollouts:
         rollouts._find_undecided()
         return rollouts
 
-    def parts(self) -> dict[str, bytes]:
-        """What is saved of the fold, but for the time."""
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name, without the time."""
         saved = _Saved(self._roles, list(self._rollouts.values()))
         return {"rollouts": encode(saved), **self._drawn.dump("drawn")}
 
@@ -202,9 +202,9 @@ class Rollouts:
         """Keep the arm that a session was drawn for: a later change of the share does not move the session."""
         if event.session is None:
             return
-        for assignment in event.lanes if self.undecided else ():
+        for assignment in event.assignments if self.undecided else ():
             rollout = self.undecided.get(assignment["rollout"] or "")
-            if rollout is not None and rollout.unit == "session":
+            if rollout is not None and rollout.unit == Unit.SESSION:
                 self.sessions(rollout.id).assign(event.session, assignment["arm"])
 
     def _roll(self, position: int, event: RolloutEvent) -> None:
@@ -219,9 +219,9 @@ class Rollouts:
                 rollout.weight_percent, rollout.at_share_s = event.weight_percent, 0.0
             case CanaryAssessed():
                 rollout.verdict, rollout.reason, rollout.message = event.verdict, event.reason, event.message
-                rollout.said, rollout.assessed = in_short(event), event.time.isoformat()
+                rollout.last_verdict, rollout.assessed = in_short(event), event.time.isoformat()
             case RolloutResumed():
-                rollout.waited_s, rollout.said = 0.0, None
+                rollout.waited_s, rollout.last_verdict = 0.0, None
             case AdapterPromoted():
                 rollout.message, rollout.was_live = event.reason, True
                 role.stable = event.adapter
@@ -255,7 +255,7 @@ class Rollouts:
         if known.rollout is None:
             return Traffic(stable=known.stable)
         rollout = self._rollouts[known.rollout]
-        sessions = self.sessions(rollout.id) if rollout.unit == "session" else None
+        sessions = self.sessions(rollout.id) if rollout.unit == Unit.SESSION else None
         return Traffic(known.stable, rollout.adapter, rollout.id, rollout.weight_percent, sessions)
 
     def sessions(self, id: str) -> StickyAssignments:
@@ -270,16 +270,16 @@ class Rollouts:
         return known.stable if known is not None else None
 
     def once_live(self, role: str) -> list[str]:
-        """The adapters that the role's runs have gone to, in the order of their rollouts."""
+        """The adapters that were ever live in the role, in the order of their rollouts."""
         return [rollout.adapter for rollout in self if rollout.role == role and rollout.was_live]
 
     def cycle(self, role: str) -> Cycle | None:
-        """The cycle in flight."""
+        """The open cycle; None where there is none."""
         known = self._roles.get(role)
         return known.cycle if known is not None else None
 
     def last_outcome(self, role: str) -> str | None:
-        """How the role's last cycle ended; None before the first has."""
+        """The outcome of the role's last closed cycle; None before the first."""
         known = self._roles.get(role)
         return known.last_outcome if known is not None else None
 

@@ -1,4 +1,4 @@
-"""What a state is saved in: parts by name, so that what did not change need not be written, nor read, again."""
+"""A state is saved in named parts, so that unchanged parts are neither written nor read again."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ D = TypeVar("D")
 
 
 class StateValue(msgspec.Struct, forbid_unknown_fields=True):
-    """A value of the state with typed fields, which its fold changes in place.
+    """A value of the state with typed fields. Its fold changes it in place.
 
-    It is saved as a JSON object with its fields in their order.
-
-    Times are text, ISO 8601, and ids are hex, as people and other programs see them.
+    It is saved as a JSON object with its fields in their order. Times are ISO 8601 text, and ids are hex.
     """
 
     def to_json(self) -> dict[str, Any]:
@@ -29,12 +27,12 @@ class StateValue(msgspec.Struct, forbid_unknown_fields=True):
 
 
 encode = msgspec.json.encode
-"""JSON without spaces, keys in the order they came: equal values that came about alike give equal bytes."""
+"""JSON without spaces, keys in their order of insertion. So equal histories give equal bytes."""
 
 
 def decode(saved: bytes, form: type[T]) -> T:
-    """What was encoded, of this form. Raises ``LogError``."""
-    read: Any = form  # mypy takes no type for hashable
+    """The value of this form. Raises ``LogError`` where the bytes have another form."""
+    read: Any = form  # mypy does not accept a type as hashable
     try:
         return cast("T", _decoder(read).decode(saved))
     except (msgspec.DecodeError, UnicodeError, TypeError) as error:
@@ -52,7 +50,7 @@ def damaged(error: Exception) -> LogError:
 
 
 class StateShards(MutableMapping[str, T], Generic[T]):
-    """Values of one form by name. One that was loaded stays encoded until it is asked for."""
+    """Values of one form by name. A loaded value is decoded at its first use."""
 
     def __init__(self, saved: Mapping[str, bytes] | None = None, form: Any = dict[str, Any]) -> None:
         self._saved = dict(saved or {})
@@ -60,7 +58,7 @@ class StateShards(MutableMapping[str, T], Generic[T]):
         self._read: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
-        """Raises ``KeyError``, and ``LogError`` for a part that is no JSON of the form."""
+        """Raises ``KeyError`` for an unknown name, and ``LogError`` for a part of another form."""
         if name not in self._read:
             self._read[name] = decode(self._saved[name], self._form)
             del self._saved[name]
@@ -73,7 +71,7 @@ class StateShards(MutableMapping[str, T], Generic[T]):
     def get(self, name: str, default: T | D, /) -> T | D: ...
 
     def get(self, name: str, default: Any = None, /) -> Any:
-        """The part, or the default; most questions are for what is not there."""
+        """The value, or the default. Most lookups find nothing, so no exception is raised inside."""
         if name in self:
             return self[name]
         return default
@@ -96,22 +94,22 @@ class StateShards(MutableMapping[str, T], Generic[T]):
         return name in self._read or name in self._saved
 
     def saved(self, name: str) -> bytes | None:
-        """The part as it is encoded, None for one that has been asked for."""
+        """The encoded value; None where it is decoded already."""
         return self._saved.get(name)
 
     def settle(self, name: str) -> None:
-        """Keep the part encoded until it is asked for again. No other object may hold the value."""
+        """Encode the value again, to save memory. No other object may hold it."""
         if name in self._read:
             self._saved[name] = encode(self._read.pop(name))
 
     def dump(self, kind: str = "") -> dict[str, bytes]:
-        """Every part, encoded, under ``kind/name``, or under its name alone."""
+        """Every value, encoded, under ``kind/name``; without a kind under its name."""
         parts = self._saved | {name: encode(value) for name, value in self._read.items()}
         return {f"{kind}/{name}": part for name, part in parts.items()} if kind else parts
 
 
 class SavedParts:
-    """The parts of a saved state, each to be read by the fold that it is of."""
+    """The parts of a saved state. Each fold reads its own."""
 
     def __init__(self, saved: Mapping[str, bytes]) -> None:
         self._several: dict[str, dict[str, bytes]] = defaultdict(dict)
@@ -120,9 +118,9 @@ class SavedParts:
             self._several[kind][own] = part
 
     def one(self, name: str, form: type[T]) -> T:
-        """The part of this name. Raises ``KeyError`` where there is none, and ``LogError`` for one of another form."""
+        """The part of this name. Raises ``KeyError`` where it is missing, and ``LogError`` where it has another form."""
         return decode(self._several[name][""], form)
 
     def shards(self, kind: str, form: type[T]) -> StateShards[T]:
-        """The parts ``kind/...``, by what follows."""
+        """The parts whose names begin with ``kind/``, by the rest of their names."""
         return StateShards(self._several[kind], form)

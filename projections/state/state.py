@@ -1,6 +1,6 @@
-"""Everything that follows from the log up to one position, small enough to save and quick enough to fold.
+"""The state: everything that follows from the log up to one position.
 
-It is what the improvement process knows when it decides, what ``status`` shows, and what ``at`` shows of any moment.
+The improvement process decides on it, ``status`` shows it, and ``at`` shows it at any position.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
 from ...domain.settings.settings import Policy, without_role
 from ...domain.verdict import Times, Verdict
-from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
+from ...domain.vocabulary import Arm, RolloutPhase, Rule, TrainingStatus
 from .alerts import Alerts
 from .canaries import Health
 from .detectors import Triggers
@@ -33,39 +33,42 @@ from .registry import Registry
 from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 
-VERSION = f"11/{SCHEMA}"
-"""Of the folds, raised when one changes its meaning or its form, and of the facts: a newer program's may be in a state that
-this one could load, and would then never meet. States of another version are folded again from the log."""
+VERSION = f"14/{SCHEMA}"
+"""The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
+
+A state of a newer program may depend on events that this program does not know. So a state of another version is not
+loaded, but folded again from the log."""
 
 HEAD = "head"
-"""The part of a saved state that says of which position it is, and of which version."""
+"""The name of the part that has the position and the version of a saved state."""
 
 Handler = Callable[["State", int, Any], None]
 """Applies an event of its kind, at its position, to a state."""
 
 
 def counts_imported(policy: Policy, role: str, adapter: str | None) -> bool:
-    """Whether the ratings of imported sessions count among those of the adapter: of the bare base alone, where they are to."""
+    """Whether the ratings of imported sessions count for the adapter. They count for the bare base only, where
+    ``sessions.count`` says so."""
     return adapter is None and bool(policy.sessions(role).count)
 
 
 class _Head(msgspec.Struct):
-    """Of a saved state: its position, and when the event there happened. What a store adds is left out."""
+    """The position of a saved state, and the time of the event there. Further fields of the store are ignored."""
 
     position: int
     time: str | None
 
 
 class State:
-    """The folds side by side, as of ``position``. It only computes: applying an event has no effect outside.
+    """All folds, as of ``position``. Applying an event changes the state only, and nothing outside.
 
-    The settings in ``imagined`` hold whatever the log says of them; one for all roles holds for each role.
+    The settings in ``imagined`` override those of the log. A setting for all roles overrides each role's own, too.
     """
 
     def __init__(self, imagined: Mapping[str, Any] | None = None) -> None:
         self.position = 0
         self.settings: dict[str, Any] = {}
-        """Those that were changed, as recorded."""
+        """The recorded changes of settings, by key."""
         self.ratings = Ratings()
         self.triggers = Triggers()
         self.metrics = Metrics()
@@ -79,14 +82,14 @@ class State:
             self._follow_schedule()
 
     def apply(self, position: int, event: Event | Timestamped) -> None:
-        """Take in the next event of the log."""
+        """Apply the next event of the log."""
         self.rollouts.pass_time(event.time)
         for handle in _HANDLERS.get(type(event), ()):
             handle(self, position, event)
         self.position = position
 
     def set(self, position: int, event: PolicyChanged) -> None:
-        """A setting changes."""
+        """Apply a change of a setting."""
         event.bring_up(self.settings)
         self._policy = None
         self._follow_schedule()
@@ -95,8 +98,8 @@ class State:
         self.rollouts.longest_wait_gap_s = max(LONGEST_WAIT_GAP_S, self.policy.schedule.every_s)
 
     def note_means(self, position: int, event: TaskRated) -> None:
-        """Note which windows' means are low after the rating."""
-        for assignment in event.lanes:
+        """Note which windows have a low mean after the rating."""
+        for assignment in event.assignments:
             role = assignment["role"]
             live = self.rollouts.live(role)
             stars = [stars for _, stars in self._ratings(role, live).ratings]
@@ -114,14 +117,14 @@ class State:
         return self._policy
 
     def imagine(self, settings: Mapping[str, Any]) -> State:
-        """A copy of the state in which these settings hold, whatever the log says of them."""
+        """A copy of the state in which these settings override those of the log."""
         return State.load(self.dump(), settings)
 
     def window(self, role: str) -> Window:
-        """The ratings of the role's live adapter that the breach rule looks at."""
+        """The window of the role's live adapter, which the breach rule judges."""
         stable, policy = self.rollouts.live(role), self.policy
         window = self._ratings(role, stable)
-        if policy.rating(role).rule != "sequential":
+        if policy.rating(role).rule != Rule.SEQUENTIAL:
             return window
         with_imported = counts_imported(policy, role, stable)
         evidence = self.triggers.verdict(role, stable, trigger_terms(policy, role), with_imported=with_imported)
@@ -132,17 +135,21 @@ class State:
         return self.ratings.window(role, adapter, size, with_imported=with_imported)
 
     def ratings_in_all(self, role: str, adapter: str | None) -> int:
-        """How many ratings the adapter, None for the base, has had in the role."""
+        """The number of all ratings of the adapter in the role; None is the base."""
         return self.ratings.total(role, adapter, with_imported=counts_imported(self.policy, role, adapter))
 
     def traffic(self, role: str) -> Traffic:
         """Where the role's runs go."""
         return self.rollouts.traffic(role)
 
-    def look(self, rollout: str, now: datetime | None = None) -> Verdict:
-        """The verdict on the undecided rollout's canary as of the last event, by the rule that the rollout began with.
+    def known_share(self, role: str) -> float:
+        """The share of the role's latest runs with known success, 0 to 1."""
+        return self.metrics.known_share(role)
 
-        With ``now`` the time since that event counts as well, as far as it would if the next one came now.
+    def look(self, rollout: str, now: datetime | None = None) -> Verdict:
+        """The verdict on the undecided rollout's canary as of the last event, by the rollout's own rule.
+
+        With ``now``, the time since the last event counts too, as if the next event came now.
         """
         verdict = self._judge(self.undecided[rollout], self.rollouts.times(rollout, now))
         return replace(verdict, numbers={**verdict.numbers, "latency_ms": self.health.latency_ms(rollout)})
@@ -152,11 +159,13 @@ class State:
             return judge(evidence, times)
         canary, stable = (self.health.outcomes(rollout.id, arm) for arm in (Arm.CANARY, Arm.STABLE))
         rule = rollout.rule or self.policy.canary(rollout.role).rule
-        rule = "threshold" if rule == "sequential" else rule  # begun by a program that knew bars alone
+        rule = (
+            Rule.THRESHOLD if rule == Rule.SEQUENTIAL else rule
+        )  # an old rollout without evidence: its program knew only bars
         return assess_canary(canary, stable, times, self.policy, rollout.role, rule)
 
     def needs_time(self, rollout: str) -> bool:
-        """Whether the undecided rollout waits for its bake, or for a pause of its ramp, to pass."""
+        """Whether the undecided rollout waits for time: its least duration, or a pause of its ramp."""
         known, evidence = self.rollouts.of(rollout), self.health.evidence(rollout)
         if known.phase != RolloutPhase.PROGRESSING:
             return False
@@ -167,30 +176,30 @@ class State:
 
     @property
     def undecided(self) -> Mapping[str, Rollout]:
-        """The rollouts that are not decided, by id."""
+        """The undecided rollouts, by id."""
         return self.rollouts.undecided
 
     def was_live(self, rollout: UUID) -> bool:
-        """Whether the rollout's adapter has been promoted, also where it is not live any more."""
+        """Whether the rollout's adapter was ever promoted."""
         known = self.rollouts.get(rollout.hex)
         return known is not None and known.was_live
 
     @property
     def over(self) -> list[tuple[UUID, str]]:
-        """The alerts that the event which was applied last ended: the id and the role of each."""
+        """The alerts that the last applied event ended: the id and the role of each."""
         return self.alerts.over(self.position)
 
     def has_fallen(self, role: str) -> bool:
-        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with the event that was applied last."""
+        """Whether the mean of the role's window fell under ``alert.min_mean_rating`` with the last applied event."""
         return self.alerts.fell_at(role, self.rollouts.live(role)) == self.position
 
     @property
     def trainings_completed(self) -> int:
-        """How many trainings have ended with weights: what the next adapter is numbered by."""
+        """The number of completed trainings, by which the next adapter is numbered."""
         return sum(training.status == TrainingStatus.COMPLETED for training in self.registry.trainings.values())
 
     def dump(self) -> dict[str, bytes]:
-        """Its parts by name, JSON in the order things came: equal logs give equal bytes, and what is loaded keeps its order."""
+        """The parts by name, as JSON in the order of insertion. Equal logs give equal bytes."""
         time = self.rollouts.time.isoformat() if self.rollouts.time is not None else None
         head = {"version": VERSION, "position": self.position, "time": time}
         folds = (
@@ -204,12 +213,12 @@ class State:
         )
         parts = {HEAD: encode(head), "settings": encode(self.settings)}
         for fold in folds:
-            parts |= fold.parts()
+            parts |= fold.dump()
         return parts
 
     @classmethod
     def load(cls, saved: Mapping[str, bytes], imagined: Mapping[str, Any] | None = None) -> State:
-        """The state that was dumped by this version. Raises ``LogError`` for what is damaged."""
+        """The state that ``dump`` of this version gave. Raises ``LogError`` for damaged parts."""
         state, parts = cls(imagined), SavedParts(saved)
         try:
             head = parts.one(HEAD, _Head)
@@ -243,7 +252,7 @@ def _handlers_of(kind: type) -> list[Handler]:
 
 
 _HANDLERS: dict[type, list[Handler]] = {kind: handlers for kind in EVENTS.values() if (handlers := _handlers_of(kind))}
-"""By kind of event. They hold no state, so Python frees a dropped state at once, without its search for cycles."""
+"""The handlers by kind of event. They hold no state, so Python frees a dropped state at once, without the cycle collector."""
 
 HANDLED = frozenset(topic for topic, kind in EVENTS.items() if kind in _HANDLERS)
-"""The topics of the events that change the state; of other events only the time counts."""
+"""The topics of the events that change the state. Of all other events only the time counts."""

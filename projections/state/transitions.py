@@ -1,16 +1,16 @@
-"""Which status an event gives to an adapter, a rollout or a training: the one place that says so, for state and tables."""
+"""The status that an event gives to an adapter, a rollout or a training, for the state and the SQL tables."""
 
 from __future__ import annotations
 
 from ...domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
@@ -20,12 +20,12 @@ from ...domain.events import (
     TrainingRequested,
     TrainingStarted,
 )
-from ...domain.vocabulary import AdapterStatus, RolloutPhase, TrainingStatus
+from ...domain.vocabulary import AdapterStatus, RolloutCause, RolloutPhase, TrainingStatus
 
 _ADAPTERS: dict[type[Event], AdapterStatus] = {
     AdapterRegistered: AdapterStatus.REGISTERED,
-    AdapterVerified: AdapterStatus.PROVEN,
-    GateJudged: AdapterStatus.JUDGED,
+    AdapterEvaluated: AdapterStatus.PROVEN,
+    HeldOutJudged: AdapterStatus.JUDGED,
     AdapterRejected: AdapterStatus.REJECTED,
     RolloutStarted: AdapterStatus.CANARY,
     AdapterPromoted: AdapterStatus.LIVE,
@@ -57,16 +57,16 @@ def adapter_status(event: Event) -> AdapterStatus | None:
 
 
 def status_of_another(event: Event, *, was_live: bool | None = None) -> tuple[str, AdapterStatus] | None:
-    """The other adapter whose status the event changes, and the new one: what was replaced, or is live again.
+    """The other adapter whose status the event changes, and its new status: replaced, or live again.
 
-    ``was_live`` says whether the event's own adapter was live before. A roll back makes another adapter live only then. Who
-    does not know that (None) goes by the recorded cause.
+    ``was_live`` says whether the event's own adapter was live before. Only then does a rollback make another adapter live.
+    Where that is unknown (None), the recorded cause decides.
     """
     match event:
         case AdapterPromoted(replaced=str(replaced)):
             return replaced, AdapterStatus.REPLACED
         case AdapterRolledBack(stable=str(stable)):
-            is_given_back = event.cause != "comparison" if was_live is None else was_live
+            is_given_back = event.cause != RolloutCause.COMPARISON if was_live is None else was_live
             return (stable, AdapterStatus.LIVE) if is_given_back else None
     return None
 

@@ -7,7 +7,7 @@ from typing import Any
 from ...domain.events import ComparisonConcluded, ComparisonEvent, ComparisonStarted
 
 FIGURES = {"success": "success", "stars": "stars", "latency_ms": "latency"}
-"""What a figure is called among a conclusion's numbers, and in the columns."""
+"""The name of each figure among the numbers of a conclusion, and its name in the columns."""
 
 COMPARISONS: dict[str, type] = {
     "id": str,
@@ -34,9 +34,9 @@ def row_of_comparison(position: int, event: ComparisonEvent) -> dict[str, Any]:
     row: dict[str, Any] = {"id": event.originator_id.hex}
     match event:
         case ComparisonStarted():
-            said = ("role", "a", "b", "base", "episodes", "seed")
+            names = ("role", "a", "b", "base", "episodes", "seed")
             row |= {"position": position, "started": event.time.isoformat(), "tasks": ", ".join(event.tasks)}
-            row |= {name: getattr(event, name) for name in said}
+            row |= {name: getattr(event, name) for name in names}
         case ComparisonConcluded():
             row |= {"verdict": event.verdict, "reason": event.reason, "message": event.message}
             row["pairs"] = event.numbers.get("pairs")

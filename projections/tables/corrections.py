@@ -1,4 +1,4 @@
-"""The rows of the table ``corrections``: what a run should have done, and whether that still stands."""
+"""The rows of the table ``corrections``: the right steps of a run, and whether the correction was withdrawn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CORRECTIONS: dict[str, type] = {
 
 
 def row_of_correction(position: int, event: TaskCorrected) -> dict[str, Any]:
-    """The correction, which stands as long as no row says otherwise."""
+    """The row of a correction that is not withdrawn."""
     return {
         "id": event.reference,
         "position": position,
@@ -38,5 +38,5 @@ def row_of_correction(position: int, event: TaskCorrected) -> dict[str, Any]:
 
 
 def row_of_withdrawal(event: CorrectionWithdrawn) -> dict[str, Any]:
-    """When and by whom the correction was withdrawn, to be laid over its row."""
+    """When and by whom the correction was withdrawn, to be merged into its row."""
     return {"id": event.correction, "withdrawn": event.time.isoformat(), "withdrawn_by": event.actor}

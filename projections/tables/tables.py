@@ -1,7 +1,7 @@
 """Tables for SQL users: one row per run, rating, correction, training, adapter, rollout, look at a canary and comparison.
 
-They lie in the log's own file and hold nothing the log does not say; drop them and they are built again. Each event
-becomes a partial row, and rows of one key are merged, so the order of the log is all that matters.
+The tables are in the log's file, and everything in them follows from the log: dropped tables are built again. Each event
+becomes a partial row. Rows with one key are merged in the order of the log.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ from ...domain.events import (
     CorrectionWithdrawn,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     RolloutEvent,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
     SessionImported,
+    TaskAnswered,
     TaskCorrected,
+    TaskEnded,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskStarted,
     TaskSucceeded,
@@ -42,6 +45,7 @@ from ...domain.events import (
     TrainingRequested,
     TrainingStarted,
 )
+from ...domain.vocabulary import FailureReason
 from ..state.transitions import adapter_status, rollout_phase, status_of_another, training_status
 from .comparisons import COMPARISONS, row_of_comparison
 from .corrections import CORRECTIONS, row_of_correction, row_of_withdrawal
@@ -191,25 +195,31 @@ def _row_of_start(position: int, event: TaskStarted, key: str, time: str) -> lis
 
 
 def _row_of_session(position: int, event: SessionImported, key: str, time: str) -> list[Row]:
-    """A session of another program began when it says itself, not when it was imported."""
+    """A session of another program has its own start time, not that of its import."""
     return [] if event.started is None else [("runs", {"id": key, "started": event.started})]
 
 
-def _row_of_end(position: int, event: TaskSucceeded | TaskFailed, key: str, time: str) -> list[Row]:
+def _row_of_end(position: int, event: TaskEnded, key: str, time: str) -> list[Row]:
     fault, reason = (event.fault, event.reason) if isinstance(event, TaskFailed) else (None, None)
+    is_answer = isinstance(event, TaskAnswered)
     row = {
         "id": key,
-        "status": "succeeded" if reason is None else "failed",
+        "status": "answered" if is_answer else "succeeded" if reason is None else "failed",
         "ended_position": position,
-        "roles": ", ".join(assignment["role"] for assignment in event.lanes),
+        "roles": ", ".join(assignment["role"] for assignment in event.assignments),
         "fault": fault,
         "reason": reason,
         "steps": event.steps,
         "duration_ms": event.duration_ms,
-        "reward": event.reward,
-        "implicit_stars": event.implicit_stars,
+        "reward": None if isinstance(event, TaskAnswered) else event.reward,
+        "implicit_stars": None if isinstance(event, TaskAnswered) else event.implicit_stars,
     }
     return [("runs", row)]
+
+
+def _row_of_judgement(position: int, event: TaskJudged, key: str, time: str) -> list[Row]:
+    reason = None if event.succeeded else FailureReason.WRONG
+    return [("runs", {"id": key, "status": "succeeded" if event.succeeded else "failed", "reason": reason})]
 
 
 def _rows_of_rating(position: int, event: TaskRated, key: str, time: str) -> list[Row]:
@@ -282,7 +292,7 @@ def _rows_of_adapter(position: int, event: AdapterEvent, key: str, time: str) ->
                 "parent": event.parent,
                 "training": event.training,
             }
-        case GateJudged():
+        case HeldOutJudged():
             return [("adapters", row), ("gates", _gate_row(position, event, time))]
         case AdapterRejected():
             row["reason"] = event.reason
@@ -295,9 +305,9 @@ def _status_row(event: AdapterEvent | RolloutEvent) -> dict[str, Any]:
     return {"name": event.adapter} if status is None else {"name": event.adapter, "status": status}
 
 
-def _gate_row(position: int, event: GateJudged, time: str) -> dict[str, Any]:
-    told = ("adapter", "parent", "verdict", "reason", "message")
-    row = {"position": position, "time": time, **{name: getattr(event, name) for name in told}}
+def _gate_row(position: int, event: HeldOutJudged, time: str) -> dict[str, Any]:
+    names = ("adapter", "parent", "verdict", "reason", "message")
+    row = {"position": position, "time": time, **{name: getattr(event, name) for name in names}}
     for side in ("failed", "worked"):
         measured = event.numbers.get(side, {})
         runs, losses = measured.get("runs", {}), measured.get("losses", {})
@@ -350,12 +360,13 @@ def _assessment_row(position: int, event: CanaryAssessed, key: str, time: str) -
 
 
 Rows = Callable[[int, Any, str, str], list[Row]]
-"""What makes the rows of a kind of event from its position, itself, its aggregate's id and its time."""
+"""A function from position, event, id of the aggregate and time to the rows of the event."""
 
 _ROWS: dict[type | tuple[type, ...], Rows] = {
     TaskStarted: _row_of_start,
     SessionImported: _row_of_session,
-    (TaskSucceeded, TaskFailed): _row_of_end,
+    (TaskSucceeded, TaskFailed, TaskAnswered): _row_of_end,
+    (TaskJudged,): _row_of_judgement,
     TaskRated: _rows_of_rating,
     TaskCorrected: _rows_of_correction,
     CorrectionWithdrawn: _rows_of_withdrawal,
@@ -368,11 +379,11 @@ _BY_KIND: dict[type, Rows] = {
     kind: rows for kind in EVENTS.values() for kinds, rows in _ROWS.items() if issubclass(kind, kinds)
 }
 HANDLED = frozenset(topic for topic, kind in EVENTS.items() if kind in _BY_KIND)
-"""The topics of the events that say something of a row."""
+"""The topics of the events that add or change a row."""
 
 
 def merge(rows: Iterable[Row]) -> dict[str, dict[Any, dict[str, Any]]]:
-    """Partial rows of the same key laid over each other: table to key to columns."""
+    """The partial rows merged by table and key: table to key to columns."""
     merged: dict[str, dict[Any, dict[str, Any]]] = {}
     for table, row in rows:
         key = row[next(iter(TABLES[table]))]

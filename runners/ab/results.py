@@ -13,7 +13,7 @@ from ...domain.ab.pairs import ArmResult, Pair, Summary
 from ...domain.aggregates.comparison import Arm, Comparison, Design, Place
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
-from ...domain.events import ComparisonConcluded, ComparisonStarted, TaskFailed, TaskStarted, TaskSucceeded
+from ...domain.events import ComparisonConcluded, ComparisonStarted, TaskFailed, TaskStarted
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import FailureReason
 from ..agent.attempts import ATTEMPTS, attempts
@@ -100,8 +100,8 @@ def _fault(run: TaskRun) -> str:
 
 def _arm_result(run: TaskRun) -> ArmResult:
     return ArmResult(
-        isinstance(run.ended, TaskSucceeded),
-        sum(step.model_ms + step.environment_ms for step in run.steps),
+        bool(run.succeeded),
+        sum((step.model_ms or 0) + step.environment_ms for step in run.steps),
         {(rating.source, rating.actor): rating.stars for rating in run.ratings},
     )
 

@@ -73,7 +73,7 @@ def is_played(log: Log, run: UUID) -> bool:
 def end_abandoned(ledger: Ledger, policy: Policy) -> list[TaskRun]:
     """End each started run without a process, as failed with ``environment``; return the ended runs. Idempotent.
 
-    The SQL tables must be current, as they are after ``follow``.
+    The SQL tables must be current, as they are after ``process_new_events``.
     """
     with ledger.reading() as connection:
         begun = [UUID(row[0]) for row in connection.execute("SELECT id FROM runs WHERE status = 'running'")]

@@ -6,7 +6,6 @@ Each turn is answered by its role, with that role's own adapter and settings whe
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,8 +32,6 @@ from .stopwatch import Stopwatch
 
 RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.max_resamples")
 """The settings that affect a run, recorded with its start."""
-
-_QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -199,7 +196,7 @@ class TaskRunner:
             role=step.role,
             prompt=self.ledger.put(json.dumps(step.messages, ensure_ascii=False), "the prompt"),
             answer=self.ledger.put(step.answer, "the model's answer"),
-            error=without_words(step.page.error),
+            error=self._keep(step.page.error, "the error"),
             model_ms=step.completion.duration_ms,
             environment_ms=step.environment_ms,
             prompt_tokens=step.completion.prompt_tokens,
@@ -209,31 +206,42 @@ class TaskRunner:
     def end(self, active: ActiveRun, episode: Episode, fault: GrokputerError | None) -> None:
         """End the run by its last page, or by its fault."""
         run, page, policy = active.run, episode.page, active.policy
+        assert run.started is not None
+        is_judged = run.started.is_verified
         took_ms, context = active.watch.took_ms, self._context(run)
         if fault is not None:
             reason = FailureReason.ENVIRONMENT if isinstance(fault, EnvironmentUnavailable) else FailureReason.ERROR
             run.fail(
-                reason, self.ledger.put(as_text(str(fault))), took_ms, page.reward, policy, context, turn=episode.turn
+                reason,
+                self.ledger.put(as_text(str(fault))),
+                took_ms,
+                page.reward,
+                policy,
+                context,
+                turn=episode.turn,
+                is_judged=is_judged,
             )
+        elif is_success(page) and not is_judged:
+            run.answer(took_ms, context)
         elif is_success(page):
             run.succeed(took_ms, page.reward, policy, context)
         else:
             run.fail(
                 FailureReason.WRONG if page.is_done else FailureReason.TIMEOUT,
-                without_words(page.error),
+                self._keep(page.error, "the detail"),
                 took_ms,
                 page.reward,
                 policy,
                 context,
+                is_judged=is_judged,
             )
 
     def _context(self, run: TaskRun) -> Context:
         return self.ledger.context(self.actor, f"{run.id}/{run.version}")
 
-
-def without_words(error: str) -> str:
-    """The error without quoted text: an answer that it quotes is in the content store, from where it can be erased."""
-    return _QUOTED.sub("it", error)
+    def _keep(self, error: str, what: str) -> str:
+        """The content key of what went wrong, because it may quote an answer, which people may erase; empty without one."""
+        return self.ledger.put(as_text(error), what) if error else ""
 
 
 def _routes(task: Task, state: State, pinned: Route | None, id: UUID) -> dict[str, Route]:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from eventsourcing.persistence import IntegrityError
+
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.erasure import ContentErasure
 from ...domain.errors import LogError
@@ -24,15 +26,14 @@ from ...domain.events import (
     Event,
     ExamplesImported,
     ExamplesSynthesized,
-    TaskFailed,
+    TaskEnded,
     TaskStarted,
-    TaskSucceeded,
 )
 from ...domain.events.base import keys_in
 from ...projections.explain.provenance import TrainingUse, read_datasets
 from ..store.connection import connect
 from ..store.content import SAID, find_unnamed
-from ..store.ledger import RACES, Ledger
+from ..store.ledger import Ledger
 from ..store.log import Log
 from ..store.words import keep
 from ..store.writer import Transaction
@@ -134,7 +135,7 @@ class Search:
             return
         if isinstance(event, TaskStarted):
             self.found.under_way.add(run)
-        elif isinstance(event, TaskSucceeded | TaskFailed):
+        elif isinstance(event, TaskEnded):
             self.found.under_way.discard(run)
         self.found.plain += event.actor == self.target.person and event.actor not in OWN_NAMES
         documents = event.TEXTS if isinstance(event, SAID) else ()
@@ -181,25 +182,21 @@ def erase(ledger: Ledger, target: Target, reason: str, actor: str) -> Words:
     ``BadText``, ``LogError``.
     """
     search = Search(ledger, target)
-    for attempt in range(RACES):
-        with ledger.turn(attempt):
-            search.go_on()
-            _trace_lessons(ledger, search.found)
-            if not search.found.keys or _delete(ledger, search, reason, actor):
-                break
-    else:
-        raise LogError(f"{ledger.path} is being written by too many processes at once; try again")
+
+    def find_and_delete() -> None:
+        search.go_on()
+        _trace_lessons(ledger, search.found)
+        if search.found.keys:
+            _delete(ledger, search, reason, actor)
+
+    ledger.until_stored(find_and_delete)
     search.found.unnamed = drop_unnamed(ledger)
     clean(ledger.path)
     return search.found
 
 
-class _More(Exception):
-    """More texts of the target were stored meanwhile."""
-
-
-def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> bool:
-    """Delete the texts found, and record it; False where more of them were stored meanwhile."""
+def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> None:
+    """Delete the texts found, and record it. Raises ``IntegrityError`` where more of them were stored meanwhile."""
     words, target = search.found, search.target
     keys = sorted(words.keys)
     listed = keys if words.person is None else sorted({*keys, words.person})
@@ -214,17 +211,13 @@ def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> bool:
 
     def delete(transaction: Transaction) -> None:
         if search.go_on(transaction.connection):
-            raise _More
+            raise IntegrityError("more texts of the target were stored meanwhile")
         transaction.connection.execute("PRAGMA secure_delete = ON")
         for key in keys:
             transaction.connection.execute("DELETE FROM content WHERE key = ?", (key,))
             transaction.connection.execute("DELETE FROM names WHERE key = ?", (key,))
 
-    try:
-        ledger.store(erasure, also=delete)
-    except _More:
-        return False
-    return True
+    ledger.store(erasure, also=delete)
 
 
 def drop_unnamed(ledger: Ledger) -> int:

@@ -53,7 +53,7 @@ class Plan:
     feedback: int = 120
     """Rated runs before each training."""
     old_share: float = 0.2
-    """Share of old tasks in these runs, so that there are good runs to replay; as in the feasibility study."""
+    """Share of old tasks in these runs, so that there are good runs to replay; chosen."""
     canary: int = 30
     """Most rated runs until the canary is decided; 0: an adapter that passed the gate is promoted by plan."""
     look_every: int = 5

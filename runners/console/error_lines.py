@@ -50,6 +50,7 @@ HINTS: dict[Hint, str] = {
     Hint.APPROVE: "'grokputer rollouts approve {about}'",
     Hint.DECIDE_ROLLOUT: "'grokputer rollouts' with resume, promote or rollback",
     Hint.REPLAY: "run 'grokputer replay' to make it again",
+    Hint.RUN_TASK: "run a task with 'grokputer run'",
 }
 """The text of each hint; ``{about}`` is the error's ``about``."""
 
@@ -62,7 +63,7 @@ def describe_error(error: GrokputerError) -> str:
 
 
 def describe_wait(wait: Wait) -> str:
-    """What a role waits for, in words that follow "waits for", with what to do about it."""
+    """What a role waits for, in words that follow its name, with what to do about it."""
     if wait.hint is None:
         return wait.message
     return f"{wait.message}: {HINTS[wait.hint].format(about=wait.numbers.get('adapter', ''))}"

@@ -34,8 +34,12 @@ RunPrefix = Annotated[
 Role = Literal["action", "ocr", "decomposition", "recovery"]
 
 
+LONGEST_POSITION = 20
+"""Digits of a number that are read: one more than any position has."""
+
+
 class BadMoment(GrokputerError):
-    """A position or time that is not in the log, or text that is neither a position nor a time."""
+    """Text that is neither a position nor a time."""
 
 
 def open_log(db: Path) -> Log:
@@ -72,8 +76,8 @@ def is_for_subcommand(context: typer.Context) -> bool:
 
 
 def name_actor(given: str | None) -> str:
-    """The actor of a decision: the name given with ``--as``, else the user's. Raises ``NotPossible`` for the program's
-    own name."""
+    """The actor of a decision: the name given with ``--as``, else the user's. Raises ``NotPossible`` for one of the
+    program's own names."""
     from ..use_cases.lookups import name_actor as name
 
     return name(given)
@@ -87,28 +91,22 @@ def find_run(log: Log, prefix: str) -> UUID:
 
 
 def find_position(log: Log, moment: str) -> int:
-    """The position that a number or an ISO 8601 time names; for a time, the last event that is not later (``Log.position_at``).
+    """The position that a number or an ISO 8601 time names; see ``lookups.find_position``.
 
-    A time without a zone is local; a date is its first moment. A time is in the future when the clock and all events
-    are before it. Raises ``BadMoment``.
+    A time without a zone is local; a date is its first moment. Raises ``BadMoment`` for other text, and ``NotFound``.
     """
-    last = log.position
-    if not last:
-        raise BadMoment(f"{log.path} holds no events yet; run a task with 'grokputer run'")
+    from ..use_cases.lookups import find_position as find
+
+    return find(log, read_moment(moment))
+
+
+def read_moment(moment: str) -> int | datetime:
+    """The position or the time that the text names. Raises ``BadMoment``."""
     if moment.isdecimal() and moment.isascii():
-        if len(moment.lstrip("0")) > len(str(last)) or not 1 <= int(moment) <= last:
-            raise BadMoment(f"no event at position {short_text(moment, 40)}; the log has 1 to {last}")
-        return int(moment)
+        return int(moment.lstrip("0")[:LONGEST_POSITION] or 0)
     try:
-        time = datetime.fromisoformat(moment).astimezone(UTC)
+        return datetime.fromisoformat(moment).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadMoment(
             f"{short_text(moment, 40)!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
         ) from None
-    position = log.position_at(time)
-    if position == last and time > log.clock.now():
-        raise BadMoment(f"{moment} is in the future; the log ends at position {last}")
-    if not position:
-        began = log.at(1).event.time.astimezone()
-        raise BadMoment(f"{moment} is before the log begins, at {began:%Y-%m-%d %H:%M:%S}")
-    return position

@@ -10,14 +10,14 @@ from typing import Any
 
 from ...domain.aggregates.base import ACTOR
 from ...domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     CanaryAssessed,
     CycleOpened,
-    GateJudged,
+    HeldOutJudged,
     PolicyChanged,
     RatingThresholdBreached,
     RolloutPaused,
@@ -28,7 +28,7 @@ from ...projections.explain.sentences import count, say_value, short_text
 from ...projections.explain.tree import Node, walk
 
 DECISIVE = (
-    AdapterRegistered, AdapterVerified, GateJudged, AdapterRejected, RolloutStarted, RolloutPaused, RolloutResumed,
+    AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, RolloutPaused, RolloutResumed,
     AdapterPromoted, AdapterRolledBack,
 )  # fmt: skip
 """The events that decide an adapter's status: the last of them counts."""
@@ -87,9 +87,9 @@ def _decision(name: str, last: Node, own: Sequence[Node], show: Show) -> str:
             looks = [event for event in own if event.kind == CanaryAssessed.TOPIC]
             so_far = f"; the last verdict was {looks[-1].data['verdict']}: {_message(looks[-1])}" if looks else ""
             return f"{name} is a canary since {when}, and nothing is decided yet{so_far}"
-        case GateJudged.TOPIC:
+        case HeldOutJudged.TOPIC:
             return f"{name} was judged on {when}, {data['verdict']}: {short_text(data['message'], SHOWN)}"
-        case AdapterVerified.TOPIC:
+        case AdapterEvaluated.TOPIC:
             return f"{name} was proven on {when}, and its gate comes next"
     return f"{name} was registered on {when}, and its proof comes next"
 

@@ -9,8 +9,10 @@ from typing import Any
 from ...domain.events import (
     CorrectionWithdrawn,
     SessionImported,
+    TaskAnswered,
     TaskCorrected,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskStarted,
     TaskSucceeded,
@@ -19,7 +21,7 @@ from ...projections.tables.tables import TABLES, rows_of
 from ..store.log import Log
 
 _FACTS = (
-    *(TaskStarted, SessionImported, TaskSucceeded, TaskFailed),
+    *(TaskStarted, SessionImported, TaskSucceeded, TaskFailed, TaskAnswered, TaskJudged),
     *(TaskRated, TaskCorrected, CorrectionWithdrawn),
 )
 TOPICS = tuple(kind.TOPIC for kind in _FACTS)

@@ -33,6 +33,10 @@ class BadCorrection(GrokputerError):
     """A correction that does not do the task."""
 
 
+class UnreadablePage(GrokputerError):
+    """A page that a script cannot read: it is not one of the script's task."""
+
+
 def correct_by_hand(
     ledger: Ledger, run: TaskRun, environment: Environment | None, written: Sequence[str], actor: str, first: int = 1
 ) -> TaskRun:
@@ -111,10 +115,22 @@ def play_script(
     """The script's steps, after the run's own ones before step ``first``; None when they do not succeed."""
     own = answers_before(ledger, run, first)
     try:
-        steps = _try(ledger, run, environment, follow_script(script), longest_episode(run), own)
-    except ValueError:
-        return None  # the script cannot read the page
+        steps = _try(ledger, run, environment, follow_script(_reading(script)), longest_episode(run), own)
+    except UnreadablePage:
+        return None
     return steps if steps and is_success(steps[-1].page) else None
+
+
+def _reading(script: Script) -> Script:
+    """The script, whose ``ValueError`` says that it cannot read the page. That of anything else is a fault."""
+
+    def decide(page: Page, history: Sequence[str]) -> str:
+        try:
+            return script(page, history)
+        except ValueError as error:
+            raise UnreadablePage(str(error)) from error
+
+    return decide
 
 
 def record_script(

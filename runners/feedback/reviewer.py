@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ...domain.aggregates.run import TaskRun, check_stars
 from ...domain.errors import GrokputerError, Hint, NotPossible, UnknownTask
-from ...domain.events import TaskFailed, TaskSucceeded
+from ...domain.events import TaskAnswered, TaskFailed, TaskSucceeded
 from ...domain.page.action import parse_action
 from ...domain.ports import Attempt, Environment, Reviewer, Script
 from ...domain.rules.roles import GOOD_STARS
@@ -124,7 +124,7 @@ def _effect_of(answer: str) -> object:
 
 def _show(ledger: Ledger, run: TaskRun) -> Attempt:
     started, ended = run.started, run.ended
-    assert started is not None and ended is not None
+    assert started is not None and ended is not None and not isinstance(ended, TaskAnswered)
     reason = ended.reason if isinstance(ended, TaskFailed) else ""
     actions = tuple(answer for _, answer in steps_of(ledger, run))
     return Attempt(started.task, started.seed, actions, isinstance(ended, TaskSucceeded), ended.reward, reason)

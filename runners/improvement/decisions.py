@@ -23,21 +23,22 @@ from ...domain.events import (
     AdapterRolledBack,
     AlertRaised,
     AlertResolved,
-    BreachSuppressed,
     CanaryAssessed,
     CanaryWeightSet,
     ComparisonConcluded,
     CycleClosed,
     DatasetBuilt,
     Event,
-    GateJudged,
+    HeldOutJudged,
     RatingThresholdBreached,
     RolloutPaused,
     RolloutStarted,
+    TaskJudged,
     TaskStarted,
     TaskSucceeded,
     TrainingDeclined,
     TrainingRequested,
+    TriggerSuppressed,
 )
 from ...domain.process.commands import Command, StartRollout
 from ...domain.process.improvement import decide, rollout_unit
@@ -56,7 +57,8 @@ from .trainings import dataset_for
 
 DECIDED = (
     RatingThresholdBreached,
-    BreachSuppressed,
+    TriggerSuppressed,
+    TaskJudged,
     TrainingRequested,
     TrainingDeclined,
     AdapterRegistered,
@@ -138,7 +140,7 @@ class _Again:
         match event:
             case TaskStarted():
                 yield from self._arms(position, event)
-            case GateJudged():
+            case HeldOutJudged():
                 yield Decision(position, event.TOPIC, self._judge(position, event))
             case ComparisonConcluded():
                 yield Decision(position, event.TOPIC, self._conclude(event))
@@ -183,7 +185,7 @@ class _Again:
 
     def _arms(self, position: int, event: TaskStarted) -> Iterator[Decision]:
         """The assigned arm of each role, by the share at the run's start."""
-        for assignment in event.lanes:
+        for assignment in event.assignments:
             rollout, role = self.state.undecided.get(assignment["rollout"] or ""), assignment["role"]
             if assignment["arm"] == Arm.PINNED or rollout is None or not rollout.rule:
                 continue  # not assigned by traffic, or by an older program
@@ -200,7 +202,7 @@ class _Again:
                 is_same = (first.arm, first.adapter) == recorded
             yield Decision(position, "arm", "" if is_same else f"now {now}, then {assignment['arm']}")
 
-    def _judge(self, position: int, event: GateJudged) -> str:
+    def _judge(self, position: int, event: HeldOutJudged) -> str:
         """The gate's verdict, from its recorded runs and its measured losses."""
         if event.reason == "off":
             return ""

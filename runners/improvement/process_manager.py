@@ -17,12 +17,14 @@ from ...domain.aggregates.alert import Alert
 from ...domain.aggregates.base import ACTOR, Aggregate, Context
 from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.aggregates.rollout import Rollout
+from ...domain.aggregates.run import TaskRun
 from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import InvalidRecipe, LogError, NotPossible
+from ...domain.errors import InvalidRecipe, NotPossible
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted
 from ...domain.process.commands import (
     CloseCycle,
     Command,
+    JudgeRun,
     LookAtRatings,
     PauseRollout,
     PromoteAdapter,
@@ -38,9 +40,10 @@ from ...domain.process.commands import (
 )
 from ...domain.process.improvement import decide
 from ...domain.settings.settings import Policy, resolve_recipe
+from ...domain.vocabulary import RolloutCause
 from ...projections.state.state import State
 from ..store.codec import Recorded
-from ..store.ledger import RACES, Ledger
+from ..store.ledger import Ledger
 from ..store.log import Log
 from ..store.snapshots import is_due, is_last_kept, save_snapshot
 from ..store.states import load_snapshot
@@ -105,18 +108,17 @@ def _react(ledger: Ledger, recorded: Recorded, state: State) -> bool:
     def also(transaction: Transaction) -> None:
         catch_up(ledger, transaction.connection)
 
-    for attempt in range(RACES):
-        with ledger.turn(attempt):
-            context = ledger.context(ACTOR, recorded.event.reference)
-            targets = [carry_out(ledger, command, state.policy, context) for command in commands]
-            try:
-                ledger.store(*targets, tracking=Tracking(NAME, recorded.position), also=also)
-            except IntegrityError:
-                if ledger.tracked(NAME) >= recorded.position:
-                    return True
-                continue
-            return True
-    raise LogError(f"{ledger.path} is being written by too many processes at once; try again")
+    def react() -> None:
+        context = ledger.context(ACTOR, recorded.event.reference)
+        targets = [carry_out(ledger, command, state.policy, context) for command in commands]
+        try:
+            ledger.store(*targets, tracking=Tracking(NAME, recorded.position), also=also)
+        except IntegrityError:
+            if ledger.tracked(NAME) < recorded.position:
+                raise
+
+    ledger.until_stored(react)
+    return True
 
 
 class Aggregates(Protocol):
@@ -150,6 +152,10 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
             alert = ledger.get(Alert, command.alert)
             alert.raise_(command.notice, context)
             return alert
+        case JudgeRun():
+            run = ledger.get(TaskRun, command.run)
+            run.judge(command.succeeded, command.source, context)
+            return run
         case ResolveAlert():
             alert = ledger.get(Alert, command.alert)
             alert.resolve(command.message, context)
@@ -168,7 +174,7 @@ def carry_out(ledger: Aggregates, command: Command, policy: Policy, context: Con
                 rollout.weigh(command.weight_percent, context)
         case PromoteAdapter():
             if not rollout.is_over:
-                rollout.promote(command.reason, context, cause="canary")
+                rollout.promote(command.reason, context, cause=RolloutCause.CANARY)
         case RollBackAdapter():
             if not rollout.is_over:
                 rollout.roll_back(command.reason, context, cause=command.cause)

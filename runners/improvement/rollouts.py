@@ -10,7 +10,7 @@ from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.rollout import Rollout, say_decision
 from ...domain.errors import DamagedWeights, Hint, ModelError, NotPossible
 from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutEvent
-from ...domain.vocabulary import AdapterStatus, RolloutPhase
+from ...domain.vocabulary import AdapterStatus, HandDecision, RolloutCause, RolloutPhase
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from ..wiring.registries import open_registry
@@ -49,25 +49,31 @@ def _compare(services: Services, name: str, weights: str) -> tuple[bool, bool, d
     )
 
 
-WANTED = ("promote", "roll back", "abort", "pause", "resume", "approve", "share", "forward")
-"""The decisions that a person can make on a rollout."""
-
 DONE = {
-    "promote": RolloutPhase.PROMOTED,
-    "roll back": RolloutPhase.ROLLED_BACK,
-    "abort": RolloutPhase.ROLLED_BACK,
-    "pause": RolloutPhase.PAUSED,
-    "resume": RolloutPhase.PROGRESSING,
+    HandDecision.PROMOTE: RolloutPhase.PROMOTED,
+    HandDecision.ROLL_BACK: RolloutPhase.ROLLED_BACK,
+    HandDecision.ABORT: RolloutPhase.ROLLED_BACK,
+    HandDecision.PAUSE: RolloutPhase.PAUSED,
+    HandDecision.RESUME: RolloutPhase.PROGRESSING,
 }
 """The phase in which each decision has already been made."""
+
+ONLY_UNDECIDED = (
+    HandDecision.ABORT,
+    HandDecision.PAUSE,
+    HandDecision.RESUME,
+    HandDecision.APPROVE,
+    HandDecision.SHARE,
+)
+"""The decisions that are made on an undecided rollout only."""
 
 
 @dataclass(frozen=True)
 class ByHand:
-    """A person's decision on an adapter's rollout: one of ``WANTED``, its reason (content key) and its actor."""
+    """A person's decision on an adapter's rollout: its reason (content key) and its actor."""
 
     adapter: str
-    wanted: str
+    wanted: HandDecision
     reason: str
     actor: str
     to: str | None = None
@@ -80,14 +86,14 @@ def decide_by_hand(
     ledger: Ledger,
     state: State,
     adapter: str,
-    wanted: str,
+    wanted: HandDecision,
     reason: str,
     actor: str,
     *,
     to: str | None = None,
     share: int | None = None,
 ) -> Rollout:
-    """Make one of the decisions ``WANTED`` on the adapter's rollout for a person; the rollout after that.
+    """Make the decision on the adapter's rollout for a person; the rollout after that.
 
     It is recorded with actor and reason, and based on the log at the moment of storing: of several people at once one
     decides, and the others are told the decision and its actor. ``to`` and ``share`` are those of ``ByHand``. Raises
@@ -125,21 +131,21 @@ def _refuse_what_is_done(ledger: Ledger, rollout: Rollout, state: State, decisio
     assert rollout.started is not None
     role = rollout.started.role
     live = state.traffic(role).stable
-    if live == name and wanted in ("promote", "forward"):
+    if live == name and wanted in (HandDecision.PROMOTE, HandDecision.FORWARD):
         raise NotPossible(f"{name} is live already; {_who_made_live(ledger, role, name)}; nothing was recorded")
-    if rollout.phase == RolloutPhase.PROMOTED and wanted == "roll back" and live != name:
+    if rollout.phase == RolloutPhase.PROMOTED and wanted == HandDecision.ROLL_BACK and live != name:
         raise NotPossible(
             f"{name} is not live any more; roll back the adapter that is, {live or 'the base'}; "
             f"{_who_made_live(ledger, role, live)}"
         )
-    if rollout.phase == DONE.get(wanted) and not (wanted == "roll back" and live == name):
-        hint = Hint.ROLL_FORWARD if wanted == "promote" else None
+    if rollout.phase == DONE.get(wanted) and not (wanted == HandDecision.ROLL_BACK and live == name):
+        hint = Hint.ROLL_FORWARD if wanted == HandDecision.PROMOTE else None
         raise NotPossible(f"{rollout.say_latest()}; nothing was recorded", hint=hint, about=name)
-    if wanted == "share" and not rollout.is_over and rollout.weight_percent == decision.share:
+    if wanted == HandDecision.SHARE and not rollout.is_over and rollout.weight_percent == decision.share:
         raise NotPossible(
             f"{name} has {decision.share} % of the runs already; {rollout.say_latest()}; nothing was recorded"
         )
-    if rollout.is_over and wanted in ("abort", "pause", "resume", "approve", "share"):
+    if rollout.is_over and wanted in ONLY_UNDECIDED:
         raise NotPossible(f"{name} is {rollout.phase} already; {rollout.say_latest()}", hint=Hint.ROLL_BACK_LIVE)
 
 
@@ -148,20 +154,20 @@ def _carry_out(rollout: Rollout, state: State, decision: ByHand, context: Contex
     assert rollout.started is not None
     live = state.traffic(rollout.started.role).stable
     match decision.wanted:
-        case "promote":
+        case HandDecision.PROMOTE:
             rollout.promote(reason, context)
-        case "forward":
+        case HandDecision.FORWARD:
             rollout.forward(live, reason, context)
-        case "roll back" | "abort":
+        case HandDecision.ROLL_BACK | HandDecision.ABORT:
             to = "" if decision.to is None else _target(state, rollout.started.role, decision)
             rollout.roll_back(reason, context, is_live=live == decision.adapter, to=to)
-        case "pause":
+        case HandDecision.PAUSE:
             rollout.pause(reason, context)
-        case "resume":
+        case HandDecision.RESUME:
             rollout.resume(reason, context)
-        case "approve":
+        case HandDecision.APPROVE:
             rollout.approve(reason, context)
-        case "share":
+        case HandDecision.SHARE:
             rollout.share(decision.share or 0, reason, context)
 
 
@@ -178,7 +184,9 @@ def _who_made_live(ledger: Ledger, role: str, name: str | None) -> str:
     for recorded in reversed(list(ledger.read(1, None, LIVE))):
         event = recorded.event
         was_made = isinstance(event, AdapterPromoted) and event.adapter == name
-        was_given_back = isinstance(event, AdapterRolledBack) and event.stable == name and event.cause != "comparison"
+        was_given_back = (
+            isinstance(event, AdapterRolledBack) and event.stable == name and event.cause != RolloutCause.COMPARISON
+        )
         if isinstance(event, RolloutEvent) and event.role == role and (was_made or was_given_back):
             return say_decision(event)
     return f"{name or 'the base'} was live before"

@@ -66,6 +66,6 @@ class ScheduleKeeper:
     def _is_canary_due(self, rollout: Rollout, state: State) -> bool:
         """Whether a check now would change the verdict, or its waiting time would otherwise not count."""
         now = self.ledger.clock.now()
-        if is_news(state.look(rollout.id, now), rollout.phase, rollout.said):
+        if is_news(state.look(rollout.id, now), rollout.phase, rollout.last_verdict):
             return True
         return state.needs_time(rollout.id) and state.rollouts.gap(now) >= LONGEST_BAKE_GAP_S

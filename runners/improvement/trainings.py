@@ -23,6 +23,7 @@ from ...domain.errors import DamagedWeights, InvalidExamples, ModelError, Traini
 from ...domain.events import TrainingRequested
 from ...domain.settings.recipe import Recipe
 from ...domain.settings.sizes import Resolved, resolve_for_base
+from ...domain.vocabulary import Backend
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
@@ -44,9 +45,7 @@ Report = Callable[["Progress"], None]
 Say = Callable[[str], None]
 
 
-def run_training(
-    ledger: Ledger, services: Services, id: UUID, on_progress: Report, say: Say = lambda line: None
-) -> TrainingJob:
+def run_training(ledger: Ledger, services: Services, id: UUID, on_progress: Report, say: Say) -> TrainingJob:
     """Run the training to its end (completed, declined or failed), and return the job. ``say`` gets what cannot be used.
 
     The job is returned unfinished when its process was killed; call again to continue, at most ``ATTEMPTS`` times.
@@ -56,7 +55,7 @@ def run_training(
     requested = job.requested
     assert requested is not None
     folder = adapters_folder(ledger.path) / "trainings" / id.hex
-    if _policy_at_request(ledger, job).get("model.backend") == "openai":
+    if _policy_at_request(ledger, job).get("model.backend") == Backend.ENDPOINT:
         return _fail(
             ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
         )

@@ -113,7 +113,7 @@ class Idle:
             views = [view for view in view_roles(self.ledger, state, "this worker") if has_begun(view)]
             waits = {view.role: waits_for(view) for view in views}
             self._kinds = [f"{role} {wait.on}" for role, wait in waits.items()]
-            self._lines = [f"{role} waits for {wait.message}" for role, wait in waits.items()] or [NOTHING]
+            self._lines = [f"{role} {wait.message}" for role, wait in waits.items()] or [NOTHING]
             is_due = is_due or self._kinds != before
         if is_due and self._lines != self._told:
             self._told, self._told_at = self._lines, self.monotonic()

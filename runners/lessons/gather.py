@@ -34,11 +34,12 @@ Say = Callable[[str], None]
 
 
 def collect_examples(
-    ledger: Ledger, services: Services, requested: TrainingRequested, policy: Policy, say: Say = lambda line: None
+    ledger: Ledger, services: Services, requested: TrainingRequested, policy: Policy, say: Say
 ) -> None:
     """Correct failed runs where possible, then vary the corrections.
 
-    What cannot be done on this machine is left out; ``say`` gets each reason once.
+    What cannot be done here is left out: a browser or the weights of the live adapter may be missing. ``say`` gets each
+    reason once, so that no example is missing without a word.
     """
     role, recipe, say = requested.role, Recipe.from_json(requested.recipe), _once(say)
     if requested.retries:
@@ -58,7 +59,7 @@ def collect_examples(
                 _teach(ledger, services, run, teacher, policy.teacher(role).tries, say)
         count = policy.teacher(role).variations
         for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
-            vary(ledger, services, run, teacher, count, say=say)
+            vary(ledger, services, run, teacher, count, ACTOR, say)
     except ModelError as error:
         # The other corrections can still be learnt from.
         say(f"the teacher is not asked again before this training: {error}")
@@ -70,8 +71,8 @@ def vary(
     run: PastRun,
     teacher: Teacher,
     count: int,
-    actor: str = ACTOR,
-    say: Say = lambda line: None,
+    actor: str,
+    say: Say,
 ) -> int:
     """Let the teacher vary the run's correction ``count`` times; the number of examples.
 

@@ -1,1 +1,1 @@
-"""Sessions of other programs: read, recorded as runs, and exported again."""
+"""Sessions and runs of other programs: read, recorded, and exported again."""

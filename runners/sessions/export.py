@@ -14,7 +14,7 @@ from typing import Any
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotFound, NotPossible
-from ...domain.events import StepTaken, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.events import StepTaken, TaskFailed, TaskRated, TaskStarted
 from ...domain.events.base import KEY
 from ...domain.rules.imported import IMPORTED
 from ..store.log import Log
@@ -126,7 +126,7 @@ def _build(log: Log, run: TaskRun) -> dict[str, Any] | None:
         "task": task,
         **({} if started.base == IMPORTED else _time_fields(started, ended.duration_ms)),
         "iterations": steps or started.policy.get(IMPORTED, {}).get("iterations", 0),
-        "success": isinstance(ended, TaskSucceeded),
+        "success": run.succeeded,
         "lora_version": adapter,
         "what_went_wrong": _words(log, ended.detail) if isinstance(ended, TaskFailed) else "",
     }
@@ -138,15 +138,17 @@ def _words(log: Log, field: str) -> str | None:
     return log.get_content(field) if KEY.fullmatch(field) else field
 
 
-def _time_fields(started: TaskStarted, duration_ms: int) -> dict[str, str]:
-    ended = started.time + timedelta(milliseconds=duration_ms)
-    return {"start_time": started.time.isoformat(), "end_time": ended.isoformat()}
+def _time_fields(started: TaskStarted, duration_ms: int | None) -> dict[str, str]:
+    began = {"start_time": started.time.isoformat()}
+    if duration_ms is None:
+        return began
+    return {**began, "end_time": (started.time + timedelta(milliseconds=duration_ms)).isoformat()}
 
 
 def _build_step(log: Log, step: StepTaken) -> dict[str, Any] | None:
-    prompt, answer = log.get_content(step.prompt), log.get_content(step.answer)
-    if prompt is None or answer is None:
+    prompt, answer, error = log.get_content(step.prompt), log.get_content(step.answer), _words(log, step.error)
+    if prompt is None or answer is None or error is None:
         return None
-    lasted = (step.model_ms + step.environment_ms) / 1000
-    row = {"prompt": json.loads(prompt), "response": answer, "result": step.error, "duration_seconds": lasted}
-    return {key: value for key, value in row.items() if value != ""}
+    lasted = None if step.model_ms is None else (step.model_ms + step.environment_ms) / 1000
+    row = {"prompt": json.loads(prompt), "response": answer, "result": error, "duration_seconds": lasted}
+    return {key: value for key, value in row.items() if value not in ("", None)}

@@ -50,9 +50,13 @@ def read_rows(paths: Sequence[Path]) -> Iterator[tuple[str, Any]]:
 def show_value(value: Any) -> str:
     """The value as JSON on one line, cut where it is long, with unprintable characters escaped."""
     text = value.text if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False, default=str)
-    cut = f"{text[:SHOWN]}…" if len(text) > SHOWN else text
+    return escape(f"{text[:SHOWN]}…" if len(text) > SHOWN else text)
+
+
+def escape(text: str) -> str:
+    """The text with unprintable characters escaped."""
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in cut
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
 
 

@@ -55,8 +55,8 @@ class Session:
     lora_version: str | None
     began: datetime | None
     ended: datetime | None
-    duration_ms: int
-    """0 where it is unknown."""
+    duration_ms: int | None
+    """None where it is unknown."""
 
     @property
     def id(self) -> UUID:
@@ -70,11 +70,11 @@ class Session:
         return (_id_of(self.row), _id_of(unrated))
 
     @property
-    def succeeded(self) -> bool:
-        """The stated outcome; else whether there are no issues, or a person rated it well all the same."""
+    def succeeded(self) -> bool | None:
+        """The stated outcome; else False where something went wrong and no person rated it well, and None otherwise."""
         if self.success is not None:
             return self.success
-        return not self.issues or (self.stars or 0) >= GOOD_STARS
+        return False if self.issues and (self.stars or 0) < GOOD_STARS else None
 
 
 def read_sessions(paths: Sequence[Path]) -> list[Session]:

@@ -6,15 +6,15 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...domain.aggregates.run import ISSUES, TaskRun
-from ...domain.events import Capability
+from ...domain.aggregates.run import TaskRun
 from ...domain.rules.imported import IMPORTED
 from ...domain.settings.settings import Policy
-from ...domain.vocabulary import FailureReason
+from ...domain.vocabulary import Arm, FailureReason
 from ..environments.names import CHAT
+from .foreign import ForeignRating, ForeignRun, ForeignStep, record_foreign_run
 from .imports import Session
 from .steps import prompts_of
 
@@ -66,75 +66,51 @@ def record_session(ledger: Ledger, session: Session, role: str, actor: str) -> b
     The run is pinned: it is no traffic of this log, so it counts for no adapter of this program and for no canary. Its
     feedback can be read and learnt from as of any other run.
     """
-    if ledger.get(TaskRun, session.id).started is not None:
-        return False
-    messages = list(prompts_of(session.task, session.acts))
-    logged = json.dumps(session.row, ensure_ascii=False)
-    texts = [
-        session.task,
-        logged,
-        *(json.dumps(prompt, ensure_ascii=False) for prompt in messages),
-        *(act.answer for act in session.acts),
-    ]
-    task, logged, *keys = (ledger.put(text) for text in [*texts, *([session.comment] if session.comment else [])])
-    issues = [issue if issue in ISSUES else ledger.put(issue) for issue in session.issues]
-    detail = ledger.put("; ".join(session.issues) or SAYS_FAILED)
-    prompts, answers, comment = (
-        keys[: len(messages)],
-        keys[len(messages) : 2 * len(messages)],
-        keys[2 * len(messages) :],
-    )
-
     is_new = False
 
     def record(run: TaskRun) -> None:
         nonlocal is_new
         is_new = run.started is None
         if is_new:  # else another process was first
-            _start(ledger, run, session, task, logged, role, actor)
-            for act, prompt, answer in zip(session.acts, prompts, answers, strict=True):
-                run.take_step(
-                    _after(ledger, run, actor), prompt=prompt, answer=answer, error="", model_ms=act.duration_ms,
-                    environment_ms=0, prompt_tokens=None, completion_tokens=None,
-                )  # fmt: skip
-            _end(run, session, detail, _after(ledger, run, actor))
-            if session.stars is not None:
-                key = comment[0] if comment else None
-                run.rate(session.stars, "human", issues, key, _after(ledger, run, actor))
+            record_foreign_run(ledger, run, _run_of(ledger, session, role, actor), Policy(), actor)
 
-    ledger.write(TaskRun, session.id, record)
+    if ledger.get(TaskRun, session.id).started is None:
+        ledger.write(TaskRun, session.id, record)
     return is_new
 
 
-def _start(ledger: Ledger, run: TaskRun, session: Session, task: str, logged: str, role: str, actor: str) -> None:
+def _run_of(ledger: Ledger, session: Session, role: str, actor: str) -> ForeignRun:
     version = session.lora_version and ledger.name_key(session.lora_version, "lora_version")
-    details = {"lora_version": version, "iterations": session.iterations}
-    run.start(
-        ledger.context(actor), role=role, arm="pinned", rollout=None, session=None, seed=0, environment=CHAT,
-        capabilities=(Capability.QUESTION,), task=task, base=IMPORTED,
-        adapter=":".join(filter(None, [IMPORTED, version])), policy={IMPORTED: details},
-    )  # fmt: skip
-    began, ended = (None if moment is None else moment.isoformat() for moment in (session.began, session.ended))
-    times = tuple(None if act.began is None else act.began.isoformat() for act in session.acts)
-    run.import_session(
-        _after(ledger, run, actor),
-        session=logged,
-        started=began,
-        ended=ended,
-        step_times=times,
-        success=session.success,
+    began, ended, *step_times = (
+        None if moment is None else moment.isoformat()
+        for moment in (session.began, session.ended, *(act.began for act in session.acts))
     )
-
-
-def _end(run: TaskRun, session: Session, detail: str, context: Any) -> None:
-    if session.succeeded:
-        run.succeed(session.duration_ms, 1.0, Policy(), context)
-    else:
-        run.fail(FailureReason.WRONG, detail, session.duration_ms, 0.0, Policy(), context)
-
-
-def _after(ledger: Ledger, run: TaskRun, actor: str) -> Any:
-    return ledger.context(actor, f"{run.id}/{run.version}")
+    logged = {
+        "session": json.dumps(session.row, ensure_ascii=False),
+        "started": began,
+        "ended": ended,
+        "step_times": tuple(step_times),
+        "success": session.success,
+    }
+    prompts = prompts_of(session.task, session.acts)
+    return ForeignRun(
+        origin={
+            "role": role, "arm": Arm.PINNED, "adapter": ":".join(filter(None, [IMPORTED, version])), "session": None,
+            "environment": CHAT, "base": IMPORTED,
+            "policy": {IMPORTED: {"lora_version": version, "iterations": session.iterations}},
+        },
+        task=session.task,
+        steps=[
+            ForeignStep(prompt, act.answer, duration_ms=act.duration_ms)
+            for prompt, act in zip(prompts, session.acts, strict=True)
+        ],
+        succeeded=session.succeeded,
+        reason=FailureReason.WRONG,
+        detail="; ".join(session.issues) or SAYS_FAILED,
+        duration_ms=session.duration_ms,
+        rating=None if session.stars is None else ForeignRating(session.stars, session.comment, session.issues, actor),
+        logged=logged,
+    )  # fmt: skip
 
 
 def _find(ledger: Ledger, session: Session) -> TaskRun | None:
@@ -153,4 +129,4 @@ def _is_another(ledger: Ledger, run: TaskRun, session: Session) -> bool:
     """Whether the run's task differs. A run whose text was erased may be the same."""
     assert run.started is not None
     asked = ledger.get_content(run.started.task) if run.started.is_question else None
-    return asked is not None and asked != session.task
+    return asked is not None and asked.strip() != session.task

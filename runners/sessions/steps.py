@@ -52,7 +52,8 @@ class Act:
     prompt: tuple[Message, ...] | None = None
     """The whole prompt, where the session has it; else the prompt is built from the steps before."""
     began: datetime | None = None
-    duration_ms: int = 0
+    duration_ms: int | None = None
+    """None where it is unknown."""
 
 
 def prompts_of(task: str, acts: Sequence[Act]) -> Iterator[list[Message]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -93,17 +92,23 @@ class Values:
         except (TypeError, ValueError, OverflowError, OSError):
             self.refuse(within + key, row[key], "a time in ISO 8601, or seconds since 1970")
 
-    def duration_ms(self, row: Mapping[str, Any], within: str = "") -> int:
-        """The duration of the session or step: from its times, else as stated; 0 where unknown."""
+    def duration_ms(self, row: Mapping[str, Any], within: str = "") -> int | None:
+        """The duration of the session or step: from its times, else as stated; None where unknown.
+
+        Times say nothing where the end is before the start, as after a clock was set back.
+        """
         began, ended = self.time(row, BEGAN, within), self.time(row, ENDED, within)
         key = next((key for key in LASTED if row.get(key) is not None), None)
-        lasted = 0.0 if key is None else row[key]
-        is_number = isinstance(lasted, int | float) and not isinstance(lasted, bool)
-        if not is_number or not math.isfinite(lasted) or not 0 <= lasted <= MOST:
-            self.refuse(f"{within}{key}", lasted, f"seconds, from 0 to {MOST}")
-        if began is not None and ended is not None:
-            lasted = min(max((ended - began).total_seconds(), 0.0), MOST)
-        return round(lasted * 1000)
+        lasted = None if key is None else self._seconds(f"{within}{key}", row[key])
+        if began is not None and ended is not None and ended >= began:
+            lasted = min((ended - began).total_seconds(), MOST)
+        return None if lasted is None else round(lasted * 1000)
+
+    def _seconds(self, field: str, value: Any) -> float:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value <= MOST:  # NaN is in no range
+            self.refuse(field, value, f"seconds, from 0 to {MOST}")
+        return float(value)
 
 
 def _time(value: Any) -> datetime:

@@ -51,6 +51,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TaskStarted", 1): lambda state: {**state, "others": []},
     ("StepTaken", 1): lambda state: {**state, "role": ""},
     ("StepTaken", 2): _with_unknown_tokens,
+    # An error was a sentence, and an unknown duration was 0.
+    ("StepTaken", 3): lambda state: state,
     ("TaskSucceeded", 1): lambda state: {**state, "others": []},
     ("TaskFailed", 1): _failed_alone,
     ("TaskRated", 1): _rated_alone,
@@ -59,7 +61,10 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TaskStarted", 2): lambda state: state,
     ("TaskStarted", 3): _with_capabilities,
     ("TaskSucceeded", 2): lambda state: {**state, "session": None},
+    ("TaskSucceeded", 3): lambda state: state,
     ("TaskFailed", 2): lambda state: {**state, "session": None},
+    # Every end was a success or a failure.
+    ("TaskFailed", 3): lambda state: {**state, "is_judged": True},
     ("TaskRated", 2): lambda state: {**state, "session": None},
     ("TaskCorrected", 2): lambda state: {**state, "session": None},
     ("RatingThresholdBreached", 1): lambda state: {**state, "rule": "threshold", "message": "", "numbers": {}},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -108,22 +108,31 @@ class Ledger(Log):
             key = self._names[name] = keep(name, is_name=True)
         return key
 
-    def turn(self, attempt: int) -> AbstractContextManager[None]:
-        """The block in which a decision is read, made and stored. In the last of ``RACES`` attempts no other process writes."""
-        return self._events.recorder.datastore.writer.alone() if attempt == RACES - 1 else nullcontext()
+    def until_stored(self, decide: Callable[[], T]) -> T:
+        """The result of ``decide``, which reads the log, decides, and stores.
+
+        Where it raises ``IntegrityError``, because another process stored first, it is called again. The last of ``RACES``
+        attempts is made while no other process writes. Any other error is raised as it is.
+        """
+        for _ in range(RACES - 1):
+            with suppress(IntegrityError):
+                return decide()
+        try:
+            with self._events.recorder.datastore.writer.alone():
+                return decide()
+        except IntegrityError:
+            raise LogError(f"{self.path} is being written by too many processes at once; try again") from None
 
     def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
         """Load the aggregate, let it decide, store its events; decide again when another process wrote it meanwhile."""
-        for attempt in range(RACES):
-            with self.turn(attempt):
-                aggregate = self.get(kind, id)
-                decide(aggregate)
-                try:
-                    self.store(aggregate)
-                except IntegrityError:
-                    continue
-                return aggregate
-        raise LogError(f"{self.path} is being written by too many processes at once; try again")
+
+        def load_and_store() -> A:
+            aggregate = self.get(kind, id)
+            decide(aggregate)
+            self.store(aggregate)
+            return aggregate
+
+        return self.until_stored(load_and_store)
 
     def write_on_state(
         self,
@@ -138,18 +147,16 @@ class Ledger(Log):
         The decision is made again when another process has stored an event of these topics in between. So of several
         concurrent decisions, each knows the ones before it.
         """
-        for attempt in range(RACES):
-            with self.turn(attempt):
-                state = look()
-                aggregate = self.get(kind, id)
-                decide(aggregate, state)
-                own = sum(event.TOPIC in topics for event in aggregate.pending)
-                try:
-                    self.store(aggregate, also=_refuse_if_stored_since(state.position, topics, own))
-                except IntegrityError:
-                    continue
-                return aggregate
-        raise LogError(f"{self.path} is being written by too many processes at once; try again")
+
+        def load_and_store() -> A:
+            state = look()
+            aggregate = self.get(kind, id)
+            decide(aggregate, state)
+            own = sum(event.TOPIC in topics for event in aggregate.pending)
+            self.store(aggregate, also=_refuse_if_stored_since(state.position, topics, own))
+            return aggregate
+
+        return self.until_stored(load_and_store)
 
     def store(self, *aggregates: Aggregate, tracking: Tracking | None = None, also: Work[None] | None = None) -> None:
         """Store the aggregates' pending events with the texts that they name, a follower's position, and further work,

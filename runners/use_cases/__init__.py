@@ -1,4 +1,4 @@
-"""The use cases of a log, one function each; command line, Python API and HTTP server call them.
+"""The use cases of a log, one function each; the command line and the Python API call them.
 
 A use case records its decision, lets the improvement process react, and returns a typed value.
 """

@@ -11,6 +11,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible
 from ...domain.events import CorrectionWithdrawn
 from ...domain.rules.imported import RECORDED
+from ...domain.vocabulary import CorrectionSource
 from ...projections.explain.sentences import short_id
 from ..feedback.corrections import correct_by_demonstration, correct_by_hand
 from ..feedback.ratings import require_ended
@@ -67,8 +68,7 @@ class Correction:
     run: UUID
     position: int
     """Log position of the newest correction; the same correction given twice is recorded once."""
-    source: str
-    """``human``, ``reviewer`` or ``retry``."""
+    source: CorrectionSource
     steps: int
     is_verified: bool
     """Whether it was tried and did the task."""
@@ -80,9 +80,9 @@ class Withdrawal:
 
     run: UUID
     position: int
-    source: str
+    source: CorrectionSource
     """The source of the withdrawn correction."""
-    corrected_by: str | None
+    corrected_by: CorrectionSource | None
     """The source of the latest correction that remains; None without one."""
 
 
@@ -105,7 +105,7 @@ def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, services: Servic
     latest = corrected.corrections[-1]
     position = ledger.position_of(latest.reference)
     assert position is not None
-    return Correction(run, position, latest.source, latest.steps, latest.is_verified)
+    return Correction(run, position, CorrectionSource(latest.source), latest.steps, latest.is_verified)
 
 
 def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: str) -> Withdrawal:
@@ -120,7 +120,10 @@ def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: s
     process_new_events(ledger)
     withdrawn = ledger.at(position).event
     assert isinstance(withdrawn, CorrectionWithdrawn)
-    return Withdrawal(run, position, withdrawn.source, withdrawn.corrected_by)
+    left = withdrawn.corrected_by
+    return Withdrawal(
+        run, position, CorrectionSource(withdrawn.source), None if left is None else CorrectionSource(left)
+    )
 
 
 def _check_way(run: TaskRun, way: Way) -> None:

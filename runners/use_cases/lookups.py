@@ -1,18 +1,21 @@
-"""Finding runs and roles by name. Reading commands use this module, so it loads nothing that writes."""
+"""Finding runs, roles, people and moments by what a caller calls them. Reading commands use this module, so it loads
+nothing that writes."""
 
 from __future__ import annotations
 
 import getpass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...domain.aggregates.base import ACTOR
+from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import Hint, NotFound, NotPossible
+from ...domain.errors import BadArgument, Hint, NotFound, NotPossible
 from ...domain.events import TaskStarted
+from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
 from ...projections.explain.sentences import short_text
-from ..store.log import SHORTEST
+from ..store.log import LARGEST, SHORTEST
 
 if TYPE_CHECKING:
     from ..store.log import Log
@@ -41,6 +44,39 @@ def require_run(log: Log, run: UUID) -> TaskRun:
     return task_run
 
 
+def find_position(log: Log, moment: int | datetime) -> int:
+    """The given position, or that of the last event not later than the time (``Log.position_at``).
+
+    Raises ``NotFound`` where there is none: the time is before the log begins, or in the future, which it is when the
+    clock and all events are before it. Raises ``BadArgument`` for a time without a time zone.
+    """
+    last = log.position
+    if not last:
+        raise NotFound(f"{log.path} holds no events yet", hint=Hint.RUN_TASK)
+    if not isinstance(moment, datetime):
+        if not 1 <= moment <= last:
+            shown = moment if abs(moment) <= LARGEST else "of more than 18 digits"
+            raise NotFound(f"no event at position {shown}; the log has 1 to {last}")
+        return moment
+    if moment.utcoffset() is None:
+        raise BadArgument(f"{moment.isoformat()} has no time zone; give one, as in {moment.isoformat()}+00:00")
+    try:
+        time = moment.astimezone(UTC)
+    except OverflowError:
+        raise BadArgument(f"{moment.isoformat()} is not a time between the years 1 and 9999") from None
+    position = log.position_at(time)
+    if position == last and time > log.clock.now():
+        raise NotFound(f"{_show(moment)} is in the future; the log ends at position {last}")
+    if not position:
+        raise NotFound(f"{_show(moment)} is before the log begins, at {_show(log.at(1).event.time)}")
+    return position
+
+
+def _show(time: datetime) -> str:
+    """The time in the local zone, with its offset."""
+    return time.astimezone().isoformat(" ", "seconds")
+
+
 def require_role(role: str) -> str:
     """The role. Raises ``NotFound`` for an unknown name."""
     if role not in ROLES:
@@ -51,15 +87,38 @@ def require_role(role: str) -> str:
 def name_actor(given: str | None) -> str:
     """The actor of a decision: the given name, else the user's, else ``user`` where the system knows none.
 
-    Raises ``NotPossible`` for the program's own name: its own decisions must differ from people's.
+    A user of the machine who has one of the program's own names is called ``user <name>``. Raises ``NotPossible`` as
+    ``require_person`` does.
     """
     name = (given or "").strip()
-    if name == ACTOR:
-        raise NotPossible(f"{name} is the program's own name", hint=Hint.GIVE_ACTOR)
     if name:
-        return name
+        return require_person(name)
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         return "user"
-    return f"user {user}" if user == ACTOR else user
+    return f"user {user}" if _is_reserved(user) else user
+
+
+def require_person(name: str) -> str:
+    """The name. Raises ``NotPossible`` for a name that the log cannot keep as a person's.
+
+    The program's own names stand in events as they are, so a person with such a name could not be forgotten, and the
+    person's decisions would look like the program's. The same holds for the form of a content key.
+    """
+    if name in OWN_NAMES:
+        own = ", ".join(sorted(OWN_NAMES))
+        raise NotPossible(
+            f"{name} is one of the program's own names ({own}), which no person can have; 'user {name}' is free",
+            hint=Hint.GIVE_ACTOR,
+        )
+    if _is_reserved(name):
+        raise NotPossible(
+            f"{short_text(name, 20)!r} has the form of a content key, which no person's name can have",
+            hint=Hint.GIVE_ACTOR,
+        )
+    return name
+
+
+def _is_reserved(name: str) -> bool:
+    return name in OWN_NAMES or KEY.fullmatch(name) is not None

@@ -1,85 +1,92 @@
-"""The status of a log, now or at an earlier moment, as typed values."""
+"""The status of a log, now or at an earlier moment, and its newest runs, as typed values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ...domain.errors import NotFound
-from ...projections.explain.overview import Wait
+from ...domain.vocabulary import AdapterStatus, Arm, CorrectionSource, FailureReason
 from ...projections.explain.summary import RoleSummary, summarize_role
 from ...projections.explain.words import say_alert
-from ...projections.state.alerts import Alert
-from ..explain.run_list import list_runs
+from ..explain.run_filter import RunFilter
+from ..explain.run_list import Row, list_runs
 from ..improvement.overview import view_roles
+from ..improvement.weights import missing
 from ..store.locks import find_worker
 from ..store.states import load_state
+from ..wiring.registries import open_registry
 from .lookups import require_role
 
 if TYPE_CHECKING:
+    from ...projections.state.alerts import Alert
+    from ...projections.state.registry import Adapter
+    from ...projections.state.state import State
     from ..store.log import Log
 
 
 @dataclass(frozen=True)
-class CanaryStatus:
-    """The rollout in progress in a role, and the present verdict on its canary."""
-
-    adapter: str
-    weight_percent: int
-    phase: str
-    verdict: str
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
-class RoleStatus:
-    """The status of one role."""
-
-    role: str
-    live: str | None
-    """The adapter that serves the role's runs; None for the base."""
-    mean: float | None
-    """Mean of the ratings in the window, 1 to 5; None without ratings."""
-    ratings: int
-    """Number of ratings in the window."""
-    canary: CanaryStatus | None
-    stage: str | None
-    """The stage of the open cycle; None without one."""
-    waits_for: Wait
-    runs: int
-    success: float | None
-    """The share of its runs that succeeded, in [0, 1]; None without runs."""
-
-
-@dataclass(frozen=True)
-class AdapterStatus:
-    """The status of one adapter."""
+class AdapterSummary:
+    """One adapter, its training and its ratings."""
 
     name: str
     role: str
-    status: str
+    status: AdapterStatus
     parent: str | None
+    """The adapter that was live when its training was requested; None for the base."""
+    lineage: str
+    """What its training started from: ``parent`` or ``base``."""
     training: UUID
+    examples: int | None
+    """Number of examples that it was trained on."""
+    duration_s: float | None
+    """Duration of its training; None where unknown."""
+    price: str | None
+    """Price of its training with its currency; None where no price is set."""
+    gate: str | None
+    """The reason of the gate's verdict; None before it."""
+    ratings: int
+    """Number of its ratings."""
+    mean: float | None
+    """Mean of its ratings, 1 to 5; None without ratings."""
     weights: str
     """The hash of its weights."""
+    is_missing: bool
+    """Whether its weights are not in the registry now; False for an earlier moment."""
+    registered: datetime
     position: int
     """Log position of its registration."""
+    details: dict[str, Any]
+    """All that the log says of it, JSON-plain, as ``grokputer adapters --json`` prints it."""
 
 
 @dataclass(frozen=True)
-class AlertStatus:
+class AlertSummary:
     """One alert."""
 
     position: int
+    time: datetime
     kind: str
     severity: str
     role: str
     adapter: str | None
     message: str
+    is_open: bool
+    """Whether no later event has resolved it."""
+    details: dict[str, Any]
+    """All that the log says of it and of its deliveries, JSON-plain, as ``grokputer alerts --json`` prints it."""
+
+
+@dataclass(frozen=True)
+class MissingWeights:
+    """Weights that runs need and that are not in the registry."""
+
+    adapter: str
+    serves: str
+    """``live`` or ``canary``."""
+    place: str
+    """Where they are expected."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +96,20 @@ class Status:
     position: int
     time: datetime | None
     """Time of the event at the position; None in an empty log."""
-    roles: tuple[RoleStatus, ...]
-    adapters: tuple[AdapterStatus, ...]
+    roles: tuple[RoleSummary, ...]
+    adapters: tuple[AdapterSummary, ...]
     settings: dict[str, Any]
     """The changed settings."""
-    alerts: tuple[AlertStatus, ...]
-    """The open alerts."""
+    alerts: tuple[AlertSummary, ...]
+    """The open alerts, the oldest first."""
+    metrics: tuple[dict[str, Any], ...]
+    """Runs, successes, steps and times by role, adapter and arm, JSON-plain."""
+    ratings: tuple[dict[str, Any], ...]
+    """Ratings by role and adapter, JSON-plain."""
+    missing: tuple[MissingWeights, ...]
+    """Weights that runs need and that are missing now; empty for an earlier moment."""
 
-    def role(self, name: str) -> RoleStatus:
+    def role(self, name: str) -> RoleSummary:
         """The status of this role. Raises ``NotFound``."""
         require_role(name)
         return next(role for role in self.roles if role.role == name)
@@ -106,104 +119,115 @@ class Status:
 class RunSummary:
     """One run in a list."""
 
-    id: str
+    run: UUID
     position: int
-    started: str
-    """Start, ISO 8601."""
+    started: datetime
     role: str
     environment: str
     task: str | None
     """None where its text was erased."""
-    arm: str
+    arm: Arm
     adapter: str | None
     session: str | None
     status: str
     """``running``, ``succeeded`` or ``failed``."""
-    reason: str | None
+    reason: FailureReason | None
     steps: int | None
     duration_ms: int | None
     stars: int | None
     fault: str | None
-    corrected_by: str | None
+    corrected_by: CorrectionSource | None
+
+    @property
+    def id(self) -> str:
+        """The id in hex digits."""
+        return self.run.hex
 
 
 def view_status(log: Log, position: int | None = None) -> Status:
     """The present status, or the status at the position."""
     state = load_state(log, position)
-    worker = find_worker(log) if position is None else None
-    roles = tuple(_role(summarize_role(state, view), log.say) for view in view_roles(log, state, worker))
-    adapters = tuple(
-        AdapterStatus(
-            adapter.name,
-            adapter.role,
-            adapter.status,
-            adapter.parent,
-            UUID(adapter.training),
-            adapter.weights,
-            adapter.position,
-        )
-        for adapter in state.registry.adapters.values()
-    )
-    alerts = tuple(_alert(say_alert(alert, log.get_content)) for alert in state.alerts.open())
-    time = log.at(state.position).event.time if state.position else None
-    return Status(state.position, time, roles, adapters, dict(state.settings), alerts)
-
-
-def find_position(log: Log, moment: int | datetime) -> int:
-    """The given position, or that of the last event not later than the time. Raises ``NotFound``."""
-    last = log.position
-    if isinstance(moment, datetime):
-        position = log.position_at(moment)
-        if not position:
-            raise NotFound(f"{moment.isoformat()} is before the log begins")
-        return position
-    if not 1 <= moment <= last:
-        raise NotFound(f"no event at position {moment}; the log has 1 to {last}")
-    return moment
-
-
-def summarize_runs(
-    log: Log, limit: int, *, role: str | None = None, failed: bool = False, unrated: bool = False
-) -> list[RunSummary]:
-    """The newest runs, at most ``limit``: of the role; only failed ones; only ended ones without a rating."""
-    if role is not None:
-        require_role(role)
-
-    def is_wanted(run: dict[str, Any], _: Sequence[str]) -> bool:
-        return (
-            (role is None or run["role"] == role)
-            and (not failed or run["status"] == "failed")
-            and (not unrated or (run["stars"] is None and run["status"] != "running"))
-        )
-
-    names = [field.name for field in fields(RunSummary)]
-    rows = list_runs(log, limit, is_wanted).rows
-    return [RunSummary(**{name: row[name] for name in names} | {"adapter": log.say(row["adapter"])}) for row in rows]
-
-
-def _role(summary: RoleSummary, say: Callable[[str], str]) -> RoleStatus:
-    canary, cycle = summary.canary, summary.cycle
-    return RoleStatus(
-        role=summary.role,
-        live=summary.live,
-        mean=summary.window.mean,
-        ratings=summary.window.count,
-        canary=None
-        if canary is None
-        else CanaryStatus(
-            canary.adapter,
-            canary.weight_percent,
-            canary.phase,
-            canary.verdict,
-            canary.reason,
-            say(canary.message),
-        ),
-        stage=None if cycle is None else cycle.stage,
-        waits_for=summary.waits_for,
-        runs=summary.runs,
-        success=summary.success,
+    is_now = position is None
+    worker = find_worker(log) if is_now else None
+    store = open_registry(state.policy, log.path) if is_now else None
+    known = state.registry.adapters.values()
+    gone = {it.name for it in known if not store.has(it.weights)} if store is not None else set()
+    needed = missing(state, store) if store is not None else {}
+    place = str(store.place) if store is not None else ""
+    return Status(
+        position=state.position,
+        time=log.at(state.position).event.time if state.position else None,
+        roles=tuple(summarize_role(state, view) for view in view_roles(log, state, worker)),
+        adapters=tuple(_adapter(state, adapter, adapter.name in gone) for adapter in known),
+        settings=dict(state.settings),
+        alerts=tuple(_alert(say_alert(alert, log.get_content)) for alert in state.alerts.open()),
+        metrics=tuple({**row, "adapter": log.say(row["adapter"])} for row in state.metrics.rows()),
+        ratings=tuple(state.ratings.rows()),
+        missing=tuple(MissingWeights(name, serves, place) for name, serves in needed.items()),
     )
 
 
-def _alert(alert: Alert) -> AlertStatus:
-    return AlertStatus(alert.position, alert.kind, alert.severity, alert.role, alert.adapter, alert.message)
+def summarize_runs(log: Log, limit: int, wanted: RunFilter) -> list[RunSummary]:
+    """The newest runs that meet the conditions, at most ``limit``. Raises ``NotFound`` for an unknown role."""
+    if wanted.role is not None:
+        require_role(wanted.role)
+    return [_run(row) for row in list_runs(log, limit, wanted).rows]
+
+
+COPIED = [
+    field.name for field in fields(RunSummary) if field.name not in ("run", "started", "arm", "reason", "corrected_by")
+]
+
+
+def _run(row: Row) -> RunSummary:
+    reason, source = row["reason"], row["corrected_by"]
+    return RunSummary(
+        run=UUID(row["id"]),
+        started=datetime.fromisoformat(row["started"]),
+        arm=Arm(row["arm"]),
+        reason=None if reason is None else FailureReason(reason),
+        corrected_by=None if source is None else CorrectionSource(source),
+        **{name: row[name] for name in COPIED},
+    )
+
+
+def _adapter(state: State, adapter: Adapter, is_missing: bool) -> AdapterSummary:
+    trained, rated = state.registry.trainings[adapter.training], state.ratings.sums(adapter.role, adapter.name)
+    known, took = adapter.to_json(), trained.to_json()
+    return AdapterSummary(
+        name=adapter.name,
+        role=adapter.role,
+        status=adapter.status,
+        parent=adapter.parent,
+        lineage=adapter.lineage,
+        training=trained.uuid,
+        examples=trained.examples,
+        duration_s=trained.duration_s,
+        price=None if trained.cost is None else trained.cost.price,
+        gate=None if adapter.gate is None else adapter.gate.reason,
+        ratings=rated.count,
+        mean=rated.mean,
+        weights=adapter.weights,
+        is_missing=is_missing,
+        registered=datetime.fromisoformat(adapter.registered),
+        position=adapter.position,
+        details={
+            "adapter": known.pop("name"),
+            **known,
+            **{key: took[key] for key in ("duration_s", "peak_memory_bytes", "cost")},
+        },
+    )
+
+
+def _alert(alert: Alert) -> AlertSummary:
+    return AlertSummary(
+        position=alert.position,
+        time=datetime.fromisoformat(alert.time),
+        kind=alert.kind,
+        severity=alert.severity,
+        role=alert.role,
+        adapter=alert.adapter,
+        message=alert.message,
+        is_open=alert.is_open,
+        details=alert.to_json(),
+    )

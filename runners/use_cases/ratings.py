@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...domain.aggregates.run import check_stars
+from ...domain.events import TaskRated
 from ..feedback import reviewer
 from ..feedback.ratings import record_rating
 from ..improvement.process_manager import process_new_events
@@ -16,7 +17,6 @@ from .lookups import require_run
 
 if TYPE_CHECKING:
     from ...domain.aggregates.run import TaskRun
-    from ...domain.events import TaskRated
     from ..store.ledger import Ledger
     from ..wiring.services import Services
 

@@ -9,86 +9,30 @@ nothing else.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4
 
-from eventsourcing.persistence import IntegrityError
-
 from ...domain.aggregates.base import derive_id
-from ...domain.aggregates.run import TaskRun, check_stars
-from ...domain.errors import Hint, LogError, NotPossible, UnknownAdapter
-from ...domain.events import Capability
-from ...domain.rules.imported import IMPORTED, RECORDED
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import GrokputerError, Hint, LogError, NotPossible, UnknownAdapter
+from ...domain.rules.imported import IMPORTED, RECORDED, UNKNOWN
 from ...domain.vocabulary import Arm, FailureReason
-from ..agent.runner import without_words
-from ..feedback.ratings import keep_issues
 from ..improvement.process_manager import process_new_events
-from ..store.ledger import RACES
+from ..sessions.comparing import is_rated_so, require_same
+from ..sessions.foreign import ForeignRating, ForeignRun, ForeignStep, rate_foreign_run, record_foreign_run
+from ..sessions.program_runs import NAME, ProgramRun, check_run, show
 from ..wiring.environments import environment_names
 from ..wiring.services import unknown_adapter
 from .decisions import position_of_newest
 from .lookups import require_role
 
 if TYPE_CHECKING:
-    from ...domain.aggregates.base import Context
     from ...domain.page.messages import Message
     from ...projections.state.state import State
     from ..store.ledger import Ledger
-
-UNKNOWN: Literal["unknown"] = "unknown"
-"""Value of ``adapter`` where it is not known what made the run."""
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-REASONS = tuple(FailureReason)
-
-
-@dataclass(frozen=True)
-class ProgramStep:
-    """One step: the prompt and the answer of a model."""
-
-    prompt: str | Sequence[Message]
-    """The prompt: a text, or a conversation as messages with ``role`` and ``content``."""
-    answer: str
-    error: str = ""
-    """Why the answer could not be carried out; empty where it could."""
-    duration_ms: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-@dataclass(frozen=True)
-class ProgramRun:
-    """One run of another program, from its start to its rating."""
-
-    environment: str
-    """The program's name for its environment, such as ``support``."""
-    task: str
-    """The task in words."""
-    steps: Sequence[ProgramStep] = ()
-    succeeded: bool = True
-    reason: str = "wrong"
-    """Reason of a failure: ``wrong``, ``timeout``, ``error`` (of the model) or ``environment`` (of the rest of the program)."""
-    detail: str = ""
-    """More about a failure, in words."""
-    role: str = "action"
-    adapter: str | None = UNKNOWN
-    """The adapter that made the run; None for the base, ``UNKNOWN`` where it is not known."""
-    session: str | None = None
-    duration_ms: int = 0
-    stars: int | None = None
-    """The rating, 1 to 5; None for an unrated run."""
-    comment: str | None = None
-    issues: Sequence[str] = ()
-    fault_step: int | None = None
-    """The step that went wrong, from 1."""
-    rated_by: str | None = None
-    """The rater; None for the actor who records."""
-    id: str | None = None
-    """The program's own id of the run. A run with an id is recorded only once."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +43,18 @@ class RecordedRun:
     position: int
     """Log position of its newest event."""
     is_new: bool
-    """False where a run with this id existed, and nothing was recorded."""
+    """False where the same run was recorded before under its id."""
+    is_newly_rated: bool = False
+    """Whether a run that was recorded before got its rating now."""
+
+
+@dataclass
+class _Made:
+    """A run of the batch, and what of it is to be stored."""
+
+    run: TaskRun
+    is_new: bool
+    is_newly_rated: bool = False
 
 
 class RunRecorder:
@@ -113,80 +68,110 @@ class RunRecorder:
     def record(self, runs: Sequence[ProgramRun]) -> list[RecordedRun]:
         """Record the runs in one transaction, all or none; return the recorded runs in order.
 
-        Raises ``NotPossible``, ``BadRating``, ``BadText``, ``NotFound`` and ``UnknownAdapter`` for a run that cannot be
-        recorded, and ``LogError``.
+        A run whose id was recorded before is compared: an equal one is left as it is, and a rating by a person who has
+        not rated it is added. Raises ``NotPossible``, ``BadRating``, ``BadText``, ``NotFound`` and ``UnknownAdapter`` for
+        a run that cannot be recorded, with its number in the batch, and ``LogError``.
         """
-        self._state = process_new_events(self._ledger, self._state)
-        for attempt in range(RACES):
-            with self._ledger.turn(attempt):
-                made = self._make(runs, self._state)
-                new = {run.id: run for run, is_new in made if is_new}
-                try:
-                    self._ledger.store(*new.values())
-                except IntegrityError:
-                    continue  # another process has recorded one of them meanwhile
-            self._state = process_new_events(self._ledger, self._state)
-            return [RecordedRun(run.id, position_of_newest(self._ledger, run), is_new) for run, is_new in made]
-        raise LogError(f"{self._ledger.path} is being written by too many processes at once; try again")
+        checked = []
+        taken = environment_names()  # once, because plug-ins are searched on the disk
+        for number, run in enumerate(runs, 1):
+            with _naming(number, run, len(runs)):
+                checked.append(_check(run, taken))
+        self._state = state = process_new_events(self._ledger, self._state)
 
-    def _make(self, runs: Sequence[ProgramRun], state: State) -> list[tuple[TaskRun, bool]]:
-        """Each run, and whether it is new; a run that occurs twice is made once."""
-        for name in {run.environment for run in runs}:  # once each, because plug-ins are searched on the disk
-            _check_environment(name)
-        made: dict[UUID, TaskRun] = {}
-        found, actor = [], self._ledger.name_key(self._actor)  # looked up once for the batch
-        raters = {run.rated_by: self._ledger.name_key(run.rated_by) for run in runs if run.rated_by}
-        for program_run in runs:
-            id = uuid4() if program_run.id is None else derive_id("recorded", program_run.environment, program_run.id)
-            run = made[id] if id in made else TaskRun(id) if program_run.id is None else self._ledger.get(TaskRun, id)
-            is_new = run.started is None
-            if is_new:
-                _record_run(self._ledger, run, program_run, state, actor, raters.get(program_run.rated_by or "", actor))
-            made[id] = run
-            found.append((run, is_new))
-        return found
+        def make_and_store() -> list[_Made]:
+            made = self._make(checked, state)
+            self._ledger.store(*{one.run.id: one.run for one in made if one.run.pending}.values())
+            return made
+
+        made = self._ledger.until_stored(make_and_store)
+        self._state = process_new_events(self._ledger, state)
+        return [
+            RecordedRun(one.run.id, position_of_newest(self._ledger, one.run), one.is_new, one.is_newly_rated)
+            for one in made
+        ]
+
+    def _make(self, runs: Sequence[ProgramRun], state: State) -> list[_Made]:
+        """Each run with its new events; a run that occurs twice is made once."""
+        known: dict[UUID, TaskRun] = {}
+        made, actor = [], self._ledger.name_key(self._actor)  # looked up once for the batch
+        for number, given in enumerate(runs, 1):
+            id = uuid4() if given.id is None else derive_id("recorded", given.environment, given.id)
+            run = known[id] if id in known else TaskRun(id) if given.id is None else self._ledger.get(TaskRun, id)
+            known[id] = run
+            with _naming(number, given, len(runs)):
+                if run.started is None:
+                    record_foreign_run(self._ledger, run, _run_of(given, state, self._actor), state.policy, actor)
+                    made.append(_Made(run, is_new=True))
+                else:
+                    made.append(_Made(run, is_new=False, is_newly_rated=self._rate_again(run, given)))
+        return made
+
+    def _rate_again(self, run: TaskRun, given: ProgramRun) -> bool:
+        """Whether the given run, which was recorded before, adds a rating. Raises ``NotPossible`` for another run."""
+        require_same(self._ledger, run, given)
+        rating = _rating_of(given, self._actor)
+        if rating is None or is_rated_so(self._ledger, run, given, rating):
+            return False
+        rate_foreign_run(self._ledger, run, rating)
+        return True
 
 
-def _record_run(ledger: Ledger, run: TaskRun, recorded: ProgramRun, state: State, actor: str, rater: str) -> None:
-    """Record everything that the program says about the run."""
-    arm, adapter = _place(state, require_role(recorded.role), recorded.adapter)
-    run.start(
-        ledger.context(actor), role=recorded.role, arm=arm, adapter=adapter, rollout=None, session=recorded.session, seed=0,
-        environment=recorded.environment,
-        capabilities=(Capability.QUESTION,), task=ledger.put(recorded.task, "the task"), base=RECORDED,
-        policy={RECORDED: True},
+@contextmanager
+def _naming(number: int, run: object, total: int) -> Iterator[None]:
+    """Within the block, errors say which run of the batch they concern, and that nothing was recorded."""
+    try:
+        yield
+    except LogError:
+        raise
+    except GrokputerError as error:
+        if total == 1:
+            raise
+        id = run.id if isinstance(run, ProgramRun) else None
+        which = f"run {number} of {total}" + ("" if id is None else f" (id {show(id)})")
+        message = f"{which}: {error}; none of the {total} runs was recorded"
+        raise type(error)(message, hint=error.hint, about=error.about) from None
+
+
+def _check(run: ProgramRun, taken: Collection[str]) -> ProgramRun:
+    """The run in the form of ``check_run``. Raises as ``RunRecorder.record`` does."""
+    checked = check_run(run)
+    if checked.environment in taken:
+        raise NotPossible(
+            f"environment is {show(checked.environment)}, one of Grokputer's own environments; give the program's own name "
+            "for its environment"
+        )
+    require_role(checked.role)
+    return checked
+
+
+def _run_of(given: ProgramRun, state: State, actor: str) -> ForeignRun:
+    arm, adapter = _place(state, given.role, given.adapter)
+    return ForeignRun(
+        origin={
+            "role": given.role, "arm": arm, "adapter": adapter, "session": given.session,
+            "environment": given.environment, "base": RECORDED, "policy": {RECORDED: True},
+        },
+        task=given.task,
+        steps=[
+            ForeignStep(
+                cast("Sequence[Message]", step.prompt), step.answer, step.error, step.duration_ms, step.prompt_tokens,
+                step.completion_tokens,
+            )
+            for step in given.steps
+        ],
+        succeeded=given.succeeded,
+        reason=FailureReason(given.reason or FailureReason.WRONG),
+        detail=given.detail,
+        duration_ms=given.duration_ms,
+        rating=_rating_of(given, actor),
     )  # fmt: skip
-    for step in recorded.steps:
-        run.take_step(
-            _after(ledger, run, actor),
-            prompt=ledger.put(json.dumps(_messages(step.prompt), ensure_ascii=False), "the prompt"),
-            answer=ledger.put(step.answer, "the answer"),
-            error=without_words(step.error),
-            model_ms=step.duration_ms,
-            environment_ms=0,
-            prompt_tokens=step.prompt_tokens,
-            completion_tokens=step.completion_tokens,
-        )
-    if recorded.succeeded:
-        run.succeed(recorded.duration_ms, 1.0, state.policy, _after(ledger, run, actor))
-    elif recorded.reason in REASONS:
-        detail = ledger.put(recorded.detail, "the detail") if recorded.detail else ""
-        run.fail(
-            FailureReason(recorded.reason), detail, recorded.duration_ms, 0.0, state.policy, _after(ledger, run, actor)
-        )
-    else:
-        raise NotPossible(f"a run cannot fail for {recorded.reason!r}; it fails for {', '.join(REASONS)}")
-    if recorded.stars is not None:
-        comment = ledger.put(recorded.comment, "the comment") if recorded.comment else None
-        context = _after(ledger, run, rater)
-        run.rate(
-            check_stars(recorded.stars),
-            "human",
-            keep_issues(ledger, recorded.issues),
-            comment,
-            context,
-            step=recorded.fault_step,
-        )
+
+
+def _rating_of(given: ProgramRun, actor: str) -> ForeignRating | None:
+    if given.stars is None:
+        return None
+    return ForeignRating(given.stars, given.comment, given.issues, given.rated_by or actor, given.fault_step)
 
 
 def _place(state: State, role: str, adapter: str | None) -> tuple[Arm, str | None]:
@@ -195,31 +180,6 @@ def _place(state: State, role: str, adapter: str | None) -> tuple[Arm, str | Non
         return Arm.PINNED, IMPORTED
     known = state.registry.adapters
     if adapter is not None and adapter not in known:
-        raise UnknownAdapter(unknown_adapter(adapter, known), hint=Hint.SEE_ADAPTERS)
+        shown = adapter if NAME.fullmatch(adapter) else show(adapter)
+        raise UnknownAdapter(unknown_adapter(shown, known), hint=Hint.SEE_ADAPTERS)
     return (Arm.STABLE if state.traffic(role).stable == adapter else Arm.PINNED), adapter
-
-
-def _check_environment(name: str) -> None:
-    """Raise ``NotPossible`` unless the name is a plain word, because the log keeps it, and not in use."""
-    if name in environment_names():
-        raise NotPossible(
-            f"{name} is one of Grokputer's own environments; give the program's own name for its environment"
-        )
-    if not NAME.fullmatch(name):
-        raise NotPossible(
-            f"{name!r} is not a name of an environment; it takes up to 64 letters, digits, '.', '_' or '-'"
-        )
-
-
-def _messages(prompt: str | Sequence[Message]) -> list[dict[str, str]]:
-    """The prompt as a conversation. Raises ``NotPossible`` for any other form."""
-    if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}]
-    rows = [dict(message) for message in prompt if isinstance(message, Mapping)]
-    if len(rows) < len(prompt) or not all(isinstance(row.get(key), str) for row in rows for key in ("role", "content")):
-        raise NotPossible("a prompt is a text, or a list of messages that each have a role and a text as content")
-    return [{"role": str(row["role"]), "content": str(row["content"])} for row in rows]
-
-
-def _after(ledger: Ledger, run: TaskRun, actor: str) -> Context:
-    return ledger.context(actor, f"{run.id}/{run.version}")

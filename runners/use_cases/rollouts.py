@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...domain.errors import Hint, UnknownAdapter
+from ...domain.vocabulary import HandDecision, RolloutPhase
 from ..improvement.process_manager import process_new_events
 from ..improvement.rollouts import decide_by_hand, require_weights
 from ..wiring.services import unknown_adapter
@@ -21,8 +22,7 @@ class RolloutDecision:
 
     adapter: str
     role: str
-    phase: str
-    """``progressing``, ``paused``, ``promoted`` or ``rolled back``."""
+    phase: RolloutPhase
     weight_percent: int
     """The adapter's share of the role's runs, in percent."""
     live: str | None
@@ -92,7 +92,7 @@ def _decide(
         raise UnknownAdapter(unknown_adapter(adapter, known), hint=Hint.SEE_ADAPTERS)
     if wanted == "forward" or to is not None:
         require_weights(ledger, state, adapter if wanted == "forward" else to)
-    decided = decide_by_hand(ledger, state, adapter, wanted, reason, actor, to=to, share=share)
+    decided = decide_by_hand(ledger, state, adapter, HandDecision(wanted), reason, actor, to=to, share=share)
     position = position_of_newest(ledger, decided)
     after = process_new_events(ledger)
     rollout = after.rollouts.of(decided.id.hex)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from random import randrange
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import Hint, UnknownAdapter
-from ...domain.events import TaskFailed
+from ...domain.errors import Hint, NotPossible, UnknownAdapter
+from ...domain.events import TaskAnswered, TaskFailed
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
-from ...domain.vocabulary import Arm
-from ...projections.explain.sentences import say_names
+from ...domain.vocabulary import Arm, CorrectionSource, FailureReason
 from ..agent.abandoned import end_abandoned
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
+from ..wiring.environments import locate_task
+from ..wiring.services import unknown_adapter
+from ..wiring.task_folders import task_folders
+from .lookups import find_position, require_role
 
 if TYPE_CHECKING:
     from ...projections.state.state import State
@@ -40,50 +45,142 @@ class RunOutcome:
     role: str
     roles: tuple[str, ...]
     """The roles that made a step, the run's own first."""
-    arm: str
+    arm: Arm
     adapter: str | None
     """None for the base."""
-    succeeded: bool
-    reason: str | None
-    """Why it failed: ``wrong``, ``timeout``, ``error`` or ``environment``."""
+    succeeded: bool | None
+    """None where nothing has judged the run."""
+    reason: FailureReason | None
+    """Why it failed; None where it did not, or that is unknown."""
     detail: str | None
     answer: str | None
     """The last answer to a task in words."""
     steps: int
     duration_ms: int
-    reward: float
-    implicit_stars: int
+    reward: float | None
+    """None for an answer that the environment does not judge."""
+    implicit_stars: int | None
+    """None where the environment does not judge."""
     prompt_tokens: int | None
     """None where unknown."""
     completion_tokens: int | None
     stars: int | None
     fault: str | None
-    corrected_by: str | None
+    corrected_by: CorrectionSource | None
+    """The source of the correction that counts; None without one."""
 
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """The runs to make: task, seeds and adapter."""
+    """The run to make: the task, its place, and the adapter."""
 
-    environment: str
     task: str
-    seeds: Sequence[int]
+    environment: str | None = None
+    """None: ``chat`` for a task with a space in it, else the one that has the task, or the one named before a slash."""
+    seed: int | None = None
+    """None for a random one."""
     role: str = "action"
     session: str | None = None
     adapter: str | None = None
-    """An adapter, or ``base``, that the runs are pinned to; None where the traffic decides."""
-    as_of: int | None = None
-    """A log position: the adapter and settings of that moment are used."""
+    """An adapter, or ``base``, that the run is pinned to; None where the traffic decides."""
+    as_of: int | datetime | None = None
+    """A log position or a time: the adapter and settings of that moment are used."""
 
 
-def choose_route(ledger: Ledger, state: State, request: TaskRequest) -> tuple[State, Route | None]:
-    """The state that decides, and the route that the runs are pinned to; None where the traffic decides.
+@dataclass(frozen=True)
+class TaskPlan:
+    """What a request came to, before anything is loaded."""
+
+    environment: str
+    task: str
+    seed: int
+    pinned: Route | None
+    """The route that the run is pinned to; None where the traffic decides."""
+    as_of: int | None
+    """The log position whose adapter and settings are used; None for the present ones."""
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """The outcome of a requested run, and the abandoned runs that were ended before it."""
+
+    outcome: RunOutcome
+    lost: tuple[UUID, ...]
+
+
+def _ignore(*_: object) -> None:
+    """Report to no reader."""
+
+
+@dataclass(frozen=True)
+class TaskProgress:
+    """Functions that are called while a task is run, in this order."""
+
+    on_lost: Callable[[UUID], None] = _ignore
+    """With each abandoned run that was ended."""
+    on_plan: Callable[[TaskPlan], None] = _ignore
+    """Before anything is loaded."""
+    on_start: Callable[[TaskPlan], None] = _ignore
+    """When the model is there, and the run begins."""
+    on_step: Callable[[int, Step], None] = _ignore
+    """With each step and its number."""
+
+
+SILENT = TaskProgress()
+"""Reports nothing."""
+
+
+def run_task(
+    ledger: Ledger, services: Services, request: TaskRequest, *, actor: str, progress: TaskProgress = SILENT
+) -> TaskResult:
+    """Run the task, and return its outcome when the process has reacted to it. Abandoned runs are ended first.
+
+    ``services`` keep the model and the environments for the next run, and get the state of this one. Raises ``NotFound``
+    for a role or moment that is not there, ``NotPossible``, ``UnknownTask``, ``UnknownAdapter``,
+    ``EnvironmentUnavailable`` and ``ModelError``.
+    """
+    from ..agent.runner import Task, TaskRunner
+
+    require_role(request.role)
+    state, ended = end_lost_runs(ledger)
+    lost = tuple(run.id for run in ended)
+    for id in lost:
+        progress.on_lost(id)
+    services.state, plan = _plan(ledger, state, request)
+    progress.on_plan(plan)
+    environment = services.environment(plan.environment)
+    environment.check_task(plan.task)  # before a model is loaded
+    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, actor, progress.on_step)
+    progress.on_start(plan)
+    if plan.as_of is None:  # loading takes time, and the traffic may change meanwhile
+        services.state = process_new_events(ledger, services.state)
+    task = Task(plan.environment, plan.task, plan.seed, request.role, request.session)
+    run = runner.run(task, environment, services.state, pinned=plan.pinned)
+    process_new_events(ledger)
+    return TaskResult(outcome_of(ledger, run), lost)
+
+
+def _plan(ledger: Ledger, state: State, request: TaskRequest) -> tuple[State, TaskPlan]:
+    """The state that decides, and the plan of the run."""
+    if request.adapter is not None and request.as_of is not None:
+        raise NotPossible("an adapter and an earlier moment each choose the adapter of a run; give one of them")
+    then = None if request.as_of is None else find_position(ledger, request.as_of)
+    environment, task = request.environment, request.task
+    if environment is None:
+        environment, task = locate_task(task, task_folders(state.policy, ledger.path))
+    seed = randrange(1_000_000) if request.seed is None else request.seed
+    state, pinned = _choose_route(ledger, state, request, then)
+    return state, TaskPlan(environment, task, seed, pinned, then)
+
+
+def _choose_route(ledger: Ledger, state: State, request: TaskRequest, then: int | None) -> tuple[State, Route | None]:
+    """The state that decides, and the route that the run is pinned to; None where the traffic decides.
 
     An adapter makes the steps of the role that it was trained for, where that role has steps in the run. Raises
     ``UnknownAdapter``.
     """
-    if request.as_of is not None:
-        earlier = load_state(ledger, request.as_of)
+    if then is not None:
+        earlier = load_state(ledger, then)
         return earlier, Route(Arm.PINNED, earlier.traffic(request.role).stable, None)
     if request.adapter is None:
         return state, None
@@ -91,11 +188,10 @@ def choose_route(ledger: Ledger, state: State, request: TaskRequest) -> tuple[St
         return state, Route(Arm.PINNED, None, None)
     known = state.registry.adapters
     if request.adapter not in known:
-        raise UnknownAdapter(f"adapter {request.adapter} is not registered; {say_names(known)}", hint=Hint.SEE_ADAPTERS)
-    adapter_role = known[request.adapter].role
-    return state, Route(
-        Arm.PINNED, request.adapter, None, adapter_role if adapter_role in roles_in(request.role) else request.role
-    )
+        raise UnknownAdapter(unknown_adapter(request.adapter, known), hint=Hint.SEE_ADAPTERS)
+    own_role = known[request.adapter].role
+    role = own_role if own_role in roles_in(request.role) else request.role
+    return state, Route(Arm.PINNED, request.adapter, None, role)
 
 
 def end_lost_runs(ledger: Ledger) -> tuple[State, list[TaskRun]]:
@@ -105,39 +201,11 @@ def end_lost_runs(ledger: Ledger) -> tuple[State, list[TaskRun]]:
     return (process_new_events(ledger, state) if ended else state), ended
 
 
-def run_tasks(
-    ledger: Ledger,
-    services: Services,
-    request: TaskRequest,
-    pinned: Route | None,
-    *,
-    actor: str,
-    on_start: Callable[[int], None] = lambda seed: None,
-    on_step: Callable[[int, Step], None] = lambda number, step: None,
-) -> Iterator[TaskRun]:
-    """Run the task with each seed in turn; yield each run when it has ended and the process has reacted.
-
-    Raises ``UnknownTask`` for an unknown task.
-    """
-    from ..agent.runner import Task, TaskRunner
-
-    services.environment(request.environment).check_task(request.task)  # before a model is loaded
-    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, actor, on_step)
-    for seed in request.seeds:
-        on_start(seed)
-        task = Task(request.environment, request.task, seed, request.role, request.session)
-        place = services.environment(request.environment)
-        if request.as_of is None:  # loading takes time, and the traffic may change meanwhile
-            services.state = process_new_events(ledger, services.state)
-        run = runner.run(task, place, services.state, pinned=pinned)
-        process_new_events(ledger)
-        yield run
-
-
 def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
     """The outcome of the ended run."""
     started, ended = run.started, run.ended
     assert started is not None and ended is not None
+    assert ended.duration_ms is not None  # this program made the run
     failed = ended if isinstance(ended, TaskFailed) else None
     prompt_tokens, completion_tokens = run.tokens or (None, None)
     return RunOutcome(
@@ -146,19 +214,19 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
         seed=started.seed,
         role=started.role,
         roles=run.roles,
-        arm=started.arm,
+        arm=Arm(started.arm),
         adapter=log.say(started.adapter),
-        succeeded=failed is None,
-        reason=failed.reason if failed else None,
+        succeeded=run.succeeded,
+        reason=run.failure,
         detail=log.say(failed.detail) if failed else None,
         answer=log.get_content(run.steps[-1].answer) if started.is_question and run.steps else None,
         steps=ended.steps,
         duration_ms=ended.duration_ms,
-        reward=ended.reward,
-        implicit_stars=ended.implicit_stars,
+        reward=None if isinstance(ended, TaskAnswered) else ended.reward,
+        implicit_stars=None if isinstance(ended, TaskAnswered) else ended.implicit_stars,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         stars=run.ratings[-1].stars if run.ratings else None,
         fault=run.ratings[-1].fault if run.ratings else None,
-        corrected_by=run.corrections[-1].source if run.corrections else None,
+        corrected_by=CorrectionSource(run.corrections[-1].source) if run.corrections else None,
     )

@@ -15,11 +15,12 @@ from ...domain.errors import GrokputerError, ModelError
 from ...domain.settings.forms import CHAT_TEMPLATES, KEY_VARIABLES
 from ...domain.settings.keys import role_of, without_role
 from ...domain.settings.settings import BadSetting, Policy
+from ...domain.vocabulary import Backend
 from .asking import Availability
 from .availability import check_base, check_endpoint
 from .environments import OWN
 from .extras import complain_of_reporter
-from .models import ENDPOINT, LOCAL, Content, backend_names, base_of
+from .models import Content, backend_names, base_of
 from .registries import registry_names
 from .task_folders import SETTING, check_task_folders
 
@@ -63,21 +64,21 @@ def check_choice(key: str, policy: Policy, content: Content) -> str:
 def _check_model(key: str, policy: Policy, content: Content) -> Availability | None:
     """Of a name or a revision: the model itself."""
     backend, endpoint, name = policy.model.backend, policy.model.endpoint, policy.model.base
-    if backend == LOCAL:
+    if backend == Backend.LOCAL:
         try:
             return check_base(base_of(policy, content))
         except ModelError as error:
             return Availability("fail", str(error), is_certain=False)
-    if backend != ENDPOINT or endpoint is None or key != "model.base":
+    if backend != Backend.ENDPOINT or endpoint is None or key != "model.base":
         return None
     return check_endpoint(endpoint, [name], KEY_VARIABLES["model.endpoint"], "model.endpoint")
 
 
 def _check_place(key: str, policy: Policy, content: Content) -> Availability | None:
     """Of where the model runs: a warning at most, because its name may be set next."""
-    if policy.model.backend == ENDPOINT and policy.model.endpoint is None:
+    if policy.model.backend == Backend.ENDPOINT and policy.model.endpoint is None:
         return Availability("warn", "set model.endpoint next")
-    if key == "model.endpoint" and policy.model.backend != ENDPOINT:
+    if key == "model.endpoint" and policy.model.backend != Backend.ENDPOINT:
         return Availability("warn", "it is used where model.backend is openai") if policy.model.endpoint else None
     found = _check_model("model.base", policy, content)
     return found._replace(is_certain=False) if found is not None else None

@@ -71,11 +71,11 @@ def _judge(base: Base, model: dict[str, Any], endpoint: str, token: str | None, 
     if names and not any(name.endswith(".safetensors") for name in names):
         if any(name.endswith(".gguf") for name in names):
             return Availability(
-                "fail", f"{base.name} has GGUF files alone; download one, and set model.base to that file"
+                "fail", f"{base.name} has only GGUF files; download one, and set model.base to that file"
             )
-        return Availability("fail", f"{base.name} has no safetensors, and nothing else is read; set model.base")
+        return Availability("fail", f"{base.name} has no safetensors, and no other format is read; set model.base")
     if names and "config.json" not in names:
-        return Availability("fail", f"{base.name} has no config.json, so it is no language model; set model.base")
+        return Availability("fail", f"{base.name} has no config.json, so it is not a language model; set model.base")
     if model.get("gated"):
         path = f"{base.name}/resolve/{quote(base.revision or 'main', safe='')}/config.json"
         answer = ask(f"{endpoint}/{path}", token, _left(ends), method="HEAD")

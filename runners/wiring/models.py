@@ -12,6 +12,7 @@ from ...domain.ports import Model
 from ...domain.settings.running import SMALL
 from ...domain.settings.settings import Policy
 from ...domain.settings.sizes import resolve_quantization
+from ...domain.vocabulary import Backend
 from .availability import check_base
 from .extras import require
 from .plugins import find_plugin, list_plugins
@@ -72,9 +73,7 @@ def _open_endpoint(policy: Policy, content: Content, say: Say) -> Model:
     return RemoteModel(endpoint, policy.model.base)
 
 
-LOCAL, ENDPOINT = "local", "openai"
-
-OWN: dict[str, Callable[[Policy, Content, Say], Model]] = {LOCAL: _open_local, ENDPOINT: _open_endpoint}
+OWN: dict[str, Callable[[Policy, Content, Say], Model]] = {Backend.LOCAL: _open_local, Backend.ENDPOINT: _open_endpoint}
 """The program's own backends. No plug-in can replace one."""
 
 
@@ -102,6 +101,6 @@ def open_model(policy: Policy, content: Content, say: Say = lambda line: None) -
 def label_base(policy: Policy, content: Content) -> str:
     """The base that a run records: the name as set, and the hash of its weights or where it is served."""
     name, backend = policy.model.base, policy.model.backend
-    if backend == LOCAL:
+    if backend == Backend.LOCAL:
         return f"{name}@{base_of(policy, content).fingerprint()}"
     return f"{name}@{policy.model.endpoint or backend}"

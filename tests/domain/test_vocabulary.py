@@ -11,10 +11,13 @@ from places import ROOT, TESTS
 
 from grokputer.domain import vocabulary
 from grokputer.domain.aggregates.run import CORRECTION_SOURCES, SOURCES
-from grokputer.domain.vocabulary import Arm, CycleOutcome, Decision, FailureReason, RatingSource
+from grokputer.domain.events import EVENTS
+from grokputer.domain.vocabulary import Arm, Backend, CycleOutcome, Decision, FailureReason, RatingSource
 
 ENUMS = [
-    it for it in vars(vocabulary).values() if isinstance(it, type) and issubclass(it, StrEnum) and it is not StrEnum
+    value
+    for value in vars(vocabulary).values()
+    if isinstance(value, type) and issubclass(value, StrEnum) and value is not StrEnum
 ]
 ONLY_THERE = {
     *(
@@ -38,7 +41,8 @@ def test_a_word_is_its_own_text_in_json_in_a_sentence_and_as_a_key(kind: type[St
         assert json.dumps(word) == json.dumps(word.value)
         assert f"{word}" == word.value
         assert word == word.value and hash(word) == hash(word.value)
-        assert word.value == word.name.lower().replace("_", " ") or word is Decision.NO_GO
+        is_named_otherwise = word is Decision.NO_GO or word is Backend.ENDPOINT  # values that logs have
+        assert word.value == word.name.lower().replace("_", " ") or is_named_otherwise
 
 
 def test_what_earlier_programs_stored_is_in_the_vocabulary() -> None:
@@ -52,6 +56,10 @@ def test_what_earlier_programs_stored_is_in_the_vocabulary() -> None:
     assert {topic for topic, _ in found} == fields.keys()
     for topic, word in found:
         assert word in list(fields[topic][1])
+
+
+def test_a_class_of_events_has_the_name_of_its_topic() -> None:
+    assert {topic: kind.__name__ for topic, kind in EVENTS.items()} == {topic: topic for topic in EVENTS}
 
 
 def test_sources_are_those_that_logs_have() -> None:

@@ -25,7 +25,7 @@ def tokens(text: str) -> list[str]:
     return list(tokenizer().convert_ids_to_tokens(tokenizer()(text)["input_ids"]))
 
 
-def test_it_has_exactly_its_vocabulary() -> None:
+def test_the_tokenizer_has_exactly_its_vocabulary() -> None:
     assert len(tokenizer()) == VOCABULARY
 
 

@@ -13,6 +13,7 @@ import pytest
 from places import TESTS
 
 from grokputer.domain.events import AlertResolved, RolloutStarted
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.projections.state.state import State
 from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import NAME, TRACK, process_new_events
@@ -53,8 +54,8 @@ def test_a_rollout_that_began_by_runs_without_being_told_to_counts_runs_to_its_e
 def test_alerts_of_an_earlier_program_are_not_resolved(ledger: Ledger) -> None:
     before = list(fold(ledger, State()).alerts)
     assert {alert.kind for alert in before} >= {"canary inconclusive", "canary failed", "low mean"}
-    decide_by_hand(ledger, process_new_events(ledger), "lora-v3", "roll back", "tried", "ada")
-    decide_by_hand(ledger, process_new_events(ledger), "lora-v3", "forward", "tried", "ada")
+    decide_by_hand(ledger, process_new_events(ledger), "lora-v3", HandDecision.ROLL_BACK, "tried", "ada")
+    decide_by_hand(ledger, process_new_events(ledger), "lora-v3", HandDecision.FORWARD, "tried", "ada")
     after = list(process_new_events(ledger).alerts)
     assert [alert.kind for alert in after[len(before) :]] == ["rolled back", "rolled forward"]
     over = [it.event.originator_id for it in ledger.read(1, None, (AlertResolved.TOPIC,))]

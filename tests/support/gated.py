@@ -19,6 +19,7 @@ from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.domain.events import Capability, TaskSucceeded
 from grokputer.domain.page.messages import Page
 from grokputer.domain.ports import Environment
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.agent.batch import RunSpec, run_batch
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.feedback.corrections import correct_by_hand
@@ -116,7 +117,7 @@ class History:
 
     def decide(self, wanted: str) -> None:
         """A person decides the rollout of lora-v1."""
-        decide_by_hand(self.ledger, self.parts.state, "lora-v1", wanted, "looked at it", "ada")
+        decide_by_hand(self.ledger, self.parts.state, "lora-v1", HandDecision(wanted), "looked at it", "ada")
         self.parts.state = process_new_events(self.ledger)
 
     def judgement(self) -> dict[str, Any]:

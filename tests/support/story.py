@@ -106,32 +106,36 @@ class Story:
         self,
         *,
         task: str = "click-button",
-        succeeds: bool = True,
+        succeeds: bool | None = True,
         reason: str = "wrong",
         session: str | None = None,
         id: UUID | None = None,
     ) -> UUID:
-        """A run of one step on the arm its session falls on."""
+        """A run of one step on the arm its session falls on; with ``succeeds`` None, a question that is answered."""
         id = id or derive_id("story", len(self.runs))
         self.runs.append(id)
-        lane = route(process_new_events(self.ledger).traffic("action"), id.hex, session)
+        chosen = route(process_new_events(self.ledger).traffic("action"), id.hex, session)
         context = self.ledger.context("ada")
+        environment = "chat" if succeeds is None or task == "chat" else "miniwob"
         prompt, answer = self.ledger.put(PROMPT), self.ledger.put("CLICKbutton:Ok[1]")
 
         def play(run: TaskRun) -> None:
             run.start(
-                context, role="action", arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
-                capabilities=OFFERED["miniwob"], task=task, seed=len(self.runs), base="embedded@sha256:00", session=session,
+                context, role="action", arm=chosen.arm, adapter=chosen.adapter, rollout=chosen.rollout, environment=environment,
+                capabilities=OFFERED[environment], task=task, seed=len(self.runs), base="embedded@sha256:00", session=session,
                 policy={"run.max_steps": 12},
             )  # fmt: skip
             run.take_step(
                 self._after(run), prompt=prompt, answer=answer, error="", model_ms=20, environment_ms=5,
                 prompt_tokens=30, completion_tokens=8,
             )  # fmt: skip
-            if succeeds:
+            if succeeds is None:
+                run.answer(900, self._after(run))
+            elif succeeds:
                 run.succeed(900, 1.0, Policy(), self._after(run))
             else:
-                run.fail(reason, "", 900, -1.0, Policy(), self._after(run))
+                is_judged = environment == "miniwob"
+                run.fail(reason, "", 900, -1.0, Policy(), self._after(run), is_judged=is_judged)
 
         self.ledger.write(TaskRun, id, play)
         process_new_events(self.ledger)

@@ -23,8 +23,9 @@ from grokputer.domain.errors import NotPossible
 from grokputer.domain.events import Assignment, TaskFailed
 from grokputer.domain.rules.roles import GOOD_STARS
 from grokputer.domain.rules.routing import route
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.rollouts import WANTED, decide_by_hand
+from grokputer.runners.improvement.rollouts import decide_by_hand
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from story import Standing
@@ -34,7 +35,8 @@ HAPPENINGS = st.lists(
     st.one_of(
         st.tuples(st.just("day"), ROLES, st.integers(1, 5)),
         st.tuples(st.just("traffic"), st.sampled_from(["canary", "stable", "neither"]), st.integers(3, 12)),
-        st.tuples(st.just("run"), ROLES, st.sampled_from(["", "wrong", "timeout", "error"])),
+        st.tuples(st.just("answers"), st.integers(1, 5), st.integers(3, 12)),
+        st.tuples(st.just("run"), ROLES, st.sampled_from(["", "wrong", "timeout", "error", "answered"])),
         st.tuples(st.just("rate"), st.integers(0, 40), st.integers(1, 5)),
         st.tuples(st.just("set"), st.sampled_from(["rating.window", "rating.minimum"]), st.integers(2, 8)),
         st.tuples(
@@ -42,7 +44,7 @@ HAPPENINGS = st.lists(
             st.sampled_from(["complete", "complete", "decline", "fail"]),
             st.sampled_from([1, 1, 2, 0]),
         ),
-        st.tuples(st.just("decide"), st.sampled_from(WANTED), st.booleans()),
+        st.tuples(st.just("decide"), st.sampled_from(HandDecision), st.booleans()),
         st.tuples(st.just("keep"), st.sampled_from([1, 70, 20_000, 700_000]), st.just(0)),
         st.tuples(st.just("follow"), st.just(0), st.just(0)),
     ),
@@ -58,6 +60,7 @@ MANNERS = st.fixed_dictionaries(
         "canary.approval": st.sampled_from(["none", "none", "promotion", "every step"]),
         "canary.dry_run": st.sampled_from(["none", "none", "rating", "success"]),
         "canary.randomization_unit": st.sampled_from(["run", "session"]),
+        "rating.success_stars": st.sampled_from(["0", "0", "4"]),
     }
 )
 """How each log decides."""
@@ -99,6 +102,12 @@ class World:
             has_failed = isinstance(self.ledger.get(TaskRun, self.runs[-1]).ended, TaskFailed)
             self.rate(-1, 1 if has_failed else 5)
 
+    def answers(self, stars: int, runs: int) -> None:
+        """Rated runs that nothing but their rating judges."""
+        for number in range(runs):
+            self.run("action", "answered")
+            self.rate(-1, stars if number % 2 else 5)
+
     def happen(self, what: str, one: object, two: object) -> None:
         getattr(self, what)(one, two)
 
@@ -107,11 +116,11 @@ class World:
         context, id = self.ledger.context("ada"), derive_id("run", len(self.runs))
         state = load_state(self.ledger)
         session = f"session {len(self.runs) // 3}" if len(self.runs) % 4 else None
-        lane = route(state.traffic(role), id.hex, session)
+        chosen = route(state.traffic(role), id.hex, session)
 
         def play(run: TaskRun) -> None:
             run.start(
-                context, role=role, arm=lane.arm, adapter=lane.adapter, rollout=lane.rollout, environment="miniwob",
+                context, role=role, arm=chosen.arm, adapter=chosen.adapter, rollout=chosen.rollout, environment="miniwob",
                 capabilities=OFFERED["miniwob"], task="click-link", seed=1, base="embedded", session=session,
                 others=self.recovery(role, id.hex, session),
                 policy={
@@ -121,8 +130,10 @@ class World:
             )  # fmt: skip
             for made_by in ("action", "recovery")[: len(self.runs) % 3] if role == "action" else ():
                 run.take_step(context, role=made_by, **STEP)
-            if reason in ("wrong", "timeout", "error", lane.arm):
-                run.fail("wrong" if reason == lane.arm else reason, "", 120, -1.0, state.policy, context)
+            if reason == "answered":
+                run.answer(80, context)
+            elif reason in ("wrong", "timeout", "error", chosen.arm):
+                run.fail("wrong" if reason == chosen.arm else reason, "", 120, -1.0, state.policy, context)
             else:
                 run.succeed(80, 1.0, state.policy, context)
 
@@ -130,8 +141,13 @@ class World:
         self.runs.append(id)
 
     def recovery(self, role: str, run: str, session: str | None) -> list[Assignment]:
-        lane = route(load_state(self.ledger).traffic("recovery"), run, session)
-        found: Assignment = {"role": "recovery", "arm": lane.arm, "adapter": lane.adapter, "rollout": lane.rollout}
+        chosen = route(load_state(self.ledger).traffic("recovery"), run, session)
+        found: Assignment = {
+            "role": "recovery",
+            "arm": chosen.arm,
+            "adapter": chosen.adapter,
+            "rollout": chosen.rollout,
+        }
         return [found] if role == "action" else []
 
     def rate(self, which: int, stars: int) -> None:
@@ -179,7 +195,7 @@ class World:
         for rollout in list(state.rollouts):
             to = "base" if returns and wanted == "roll back" else None
             with suppress(NotPossible):
-                decide_by_hand(self.ledger, state, rollout.adapter, wanted, "tried", "ada", to=to)
+                decide_by_hand(self.ledger, state, rollout.adapter, HandDecision(wanted), "tried", "ada", to=to)
 
     def keep(self, seconds: int, _: object) -> None:
         self.clock.move(seconds=seconds)

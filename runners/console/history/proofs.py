@@ -43,16 +43,13 @@ def verify(
       grokputer verify --proof event.json --head 96:5d0c...
     """
     from ...archive.integrity import Head
-    from ...archive.integrity import verify as check
-    from ...archive.replay import compare_views
+    from ...archive.verification import verify_log
 
     heads = [Head.read(written) for written in head or ()]
     if proof is not None:
         _check_proof(proof, heads, as_json)
         return
-    log = open_log(db)
-    result = check(log, heads)
-    edited = [view for view, same in compare_views(log).items() if not same] if result.fault is None else []
+    result = verify_log(open_log(db), heads)
     fault = {"position": result.fault.position, "reason": result.fault.reason} if result.fault else None
     if as_json:
         print_json(
@@ -61,17 +58,17 @@ def verify(
                 "head": str(result.head),
                 "texts": result.texts,
                 "fault": fault,
-                "edited": edited,
+                "edited": list(result.edited),
             }
         )
     elif result.fault is None:
         print_line(f"{result.head.size} events and {result.texts} texts, all as they were written")
         print_line(f"head {result.head}")
-        for view in edited:
+        for view in result.edited:
             print_line(f"view {view} does not follow from the events: it was edited; 'grokputer replay' rebuilds it")
     else:
         print_line(result.fault)
-    if result.fault is not None or edited:
+    if not result.is_sound:
         raise typer.Exit(1)
     if not as_json:
         suggest("replay --decisions", db)
@@ -111,15 +108,9 @@ def prove(
 
 
 def _check_proof(path: Path, heads: Sequence[Head], as_json: bool) -> None:
-    from ...archive.integrity import BadProof, Proof
+    from ...archive.verification import verify_proof
 
-    try:
-        proof = Proof.from_json(json.loads(path.read_text()))
-    except ValueError as error:
-        raise BadProof(f"{path} is not a proof ({error}); make one with 'grokputer prove POSITION'") from None
-    proof.check()
-    if heads and proof.head not in heads:
-        raise BadProof(f"{path} is a proof for the head {proof.head}, not for {' or '.join(map(str, heads))}")
+    proof = verify_proof(path, heads)
     if as_json:
         print_json({"position": proof.position, "topic": proof.topic, "head": str(proof.head), "holds": True})
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,25 +11,27 @@ from ....domain.durations import show_duration
 from ....domain.vocabulary import RolloutPhase
 from ....projections.explain.imported import describe_imported
 from ....projections.explain.overview import PERSON, RATINGS, WORKER
-from ....projections.explain.summary import RoleSummary, summarize_role
-from ....projections.explain.words import say_alert
+from ....projections.explain.summary import RoleSummary
 from ..error_lines import describe_wait
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table, show_share, show_time
 
 if TYPE_CHECKING:
-    from ....projections.state.registry import Adapter
-    from ....projections.state.state import State
-    from ...store.log import Log
+    from ...use_cases.overview import AdapterSummary
 
 
 SHOWN = 5
 """Alerts that the status shows; chosen: as many as fit under the roles."""
 
 
-def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """Show the state of each role.
+AllRoles = Annotated[
+    bool, typer.Option("--all", help="Show the roles without any data too; JSON always has all roles.")
+]
+
+
+def status(all_roles: AllRoles = False, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Show the state of each role that has runs or ratings.
 
     The live adapter, the mean of its ratings, the canary, the cycle in progress, how many runs succeeded, and the newest
     alerts that are open.
@@ -37,34 +39,28 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     \b
     Examples:
       grokputer status
+      grokputer status --all
       grokputer status --db events.db --json
     """
-    from ...improvement.weights import missing
-    from ...store.locks import find_worker
-    from ...store.states import load_state
-    from ...wiring.registries import open_registry
+    from ...use_cases.overview import view_status
 
-    log = open_log(db)
-    state = load_state(log)
-    roles = summarize_roles(log, state, find_worker(log))
-    alerts = [say_alert(alert, log.get_content) for alert in state.alerts.open()]
-    store = open_registry(state.policy, log.path)
-    gone = missing(state, store)
+    now = view_status(open_log(db))
     if as_json:
         document = {
-            "position": state.position,
-            "roles": [role.to_json() for role in roles],
-            "alerts": [alert.to_json() for alert in alerts],
+            "position": now.position,
+            "roles": [role.to_json() for role in now.roles],
+            "alerts": [alert.details for alert in now.alerts],
         }
-        print_json({**document, "weights_missing": gone})
+        print_json({**document, "weights_missing": {gone.adapter: gone.serves for gone in now.missing}})
         return
+    roles, alerts = now.roles, now.alerts
     _print_waits(roles)
-    print_line()
-    _print_roles(roles)
+    _print_roles(roles, all_roles)
     _print_imported(roles)
-    for name, serves in gone.items():
+    for gone in now.missing:
         print_line(
-            f"WEIGHTS MISSING: those of {name}, which is {serves}, are not in {store.place}; restore them from a backup"
+            f"WEIGHTS MISSING: those of {gone.adapter}, which is {gone.serves}, are not in {gone.place}; restore them "
+            "from a backup"
         )
     for alert in alerts[-SHOWN:]:
         print_line(f"ALERT ({alert.severity}) at position {alert.position}, {alert.kind}: {alert.message}")
@@ -75,6 +71,7 @@ def status(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
 
 def at(
     moment: Annotated[str, typer.Argument(metavar="POSITION|TIME", help="A position, or an ISO 8601 time or date.")],
+    all_roles: AllRoles = False,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
@@ -89,39 +86,36 @@ def at(
       grokputer at 120
       grokputer at 2026-05-01T14:30
     """
-    from ...store.states import load_state
+    from ...use_cases.overview import view_status
 
     log = open_log(db)
-    position = find_position(log, moment)
-    state = load_state(log, position)
-    time = log.at(position).event.time
-    roles = summarize_roles(log, state)
+    then = view_status(log, find_position(log, moment))
+    assert then.time is not None  # a position has an event
     document: dict[str, Any] = {
-        "position": position,
-        "time": time.isoformat(),
-        "roles": [role.to_json() for role in roles],
-        "adapters": [_with_cost(state, adapter) for adapter in state.registry.adapters.values()],
-        "settings": dict(state.settings),
-        "metrics": [{**row, "adapter": log.say(row["adapter"])} for row in state.metrics.rows()],
-        "ratings": state.ratings.rows(),
+        "position": then.position,
+        "time": then.time.isoformat(),
+        "roles": [role.to_json() for role in then.roles],
+        "adapters": [adapter.details for adapter in then.adapters],
+        "settings": then.settings,
+        "metrics": then.metrics,
+        "ratings": then.ratings,
     }
     if as_json:
         print_json(document)
         return
-    print_line(f"at position {position}, {show_time(time)}")
-    _print_waits(roles)
-    print_line()
-    _print_roles(roles)
-    _print_imported(roles)
-    print_adapters(state)
-    print_table(("setting", "value"), sorted(state.settings.items()), "all settings at their defaults")
-    _print_metrics(document["metrics"])
-    suggest(f"diff {position} {log.position}" if position < log.position else "status", db)
+    print_line(f"at position {then.position}, {show_time(then.time)}")
+    _print_waits(then.roles)
+    _print_roles(then.roles, all_roles)
+    _print_imported(then.roles)
+    print_adapters(then.adapters)
+    print_table(("setting", "value"), sorted(then.settings.items()), "all settings at their defaults")
+    _print_metrics(then.metrics)
+    suggest(f"diff {then.position} {log.position}" if then.position < log.position else "status", db)
 
 
 def _next_step(roles: Sequence[RoleSummary]) -> str:
     """The command that moves the first waiting role on: by its worker, a person's decision, or ratings."""
-    begun = [role for role in roles if role.has_begun or role.runs]
+    begun = [role for role in roles if role.has_data]
     if not begun:
         return "run click-button"
     steps = {WORKER: "work --once", PERSON: "rollouts", RATINGS: "runs --unrated"}
@@ -130,14 +124,12 @@ def _next_step(roles: Sequence[RoleSummary]) -> str:
     return steps.get(waits[0], "rollouts")
 
 
-def summarize_roles(log: Log, state: State, worker: str | None = None) -> list[RoleSummary]:
-    """How each role stands."""
-    from ...improvement.overview import view_roles
-
-    return [summarize_role(state, view) for view in view_roles(log, state, worker)]
-
-
-def _print_roles(roles: Sequence[RoleSummary]) -> None:
+def _print_roles(roles: Sequence[RoleSummary], all_roles: bool) -> None:
+    """Print the table of the roles that have data, or of all."""
+    shown = [role for role in roles if all_roles or role.has_data]
+    if not shown:
+        return
+    print_line()
     columns = (
         Column("role"),
         Column("live"),
@@ -151,14 +143,14 @@ def _print_roles(roles: Sequence[RoleSummary]) -> None:
         Column("runs"),
         Column("success"),
     )
-    print_table(columns, (_row(role) for role in roles))
+    print_table(columns, (_row(role) for role in shown))
 
 
 def _print_waits(roles: Sequence[RoleSummary]) -> None:
     """Print what each role with runs waits for, and what its mean leaves out."""
-    begun = [role for role in roles if role.has_begun or role.runs]
+    begun = [role for role in roles if role.has_data]
     for role in begun:
-        print_line(f"{role.role} waits for {describe_wait(role.waits_for)}")
+        print_line(f"{role.role} {describe_wait(role.waits_for)}")
         if role.window.note:
             print_line(f"{role.role}, its mean: {role.window.note}")
     if not begun:
@@ -190,7 +182,7 @@ def _row(role: RoleSummary) -> tuple[Any, ...]:
     )
 
 
-def _print_metrics(metrics: list[dict[str, Any]]) -> None:
+def _print_metrics(metrics: Sequence[dict[str, Any]]) -> None:
     columns = (
         *("role", "adapter", "arm", "runs", "success"),
         Column("steps", rank=2),
@@ -212,50 +204,35 @@ def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer adapters
       grokputer adapters --json
     """
-    from ...store.states import load_state
-    from ...wiring.registries import open_registry
+    from ...use_cases.overview import view_status
 
-    log = open_log(db)
-    state = load_state(log)
-    store = open_registry(state.policy, log.path)
-    gone = {name for name, adapter in state.registry.adapters.items() if not store.has(adapter.weights)}
+    known = view_status(open_log(db)).adapters
     if as_json:
-        rows = [_with_cost(state, adapter) for adapter in state.registry.adapters.values()]
-        print_json([{**row, "weights_missing": row["adapter"] in gone} for row in rows])
+        print_json([{**adapter.details, "weights_missing": adapter.is_missing} for adapter in known])
         return
-    print_adapters(state, gone)
-    names = list(state.registry.adapters)
-    suggest(f"why {names[-1]}" if names else "status", db)
+    print_adapters(known)
+    suggest(f"why {known[-1].name}" if known else "status", db)
 
 
-def _with_cost(state: State, adapter: Adapter) -> dict[str, Any]:
-    """The adapter as the registry has it, with what its training took and cost."""
-    fields, training = adapter.to_json(), state.registry.trainings[adapter.training].to_json()
-    took = {key: training[key] for key in ("duration_s", "peak_memory_bytes", "cost")}
-    return {"adapter": fields.pop("name"), **fields, **took}
+def print_adapters(adapters: Sequence[AdapterSummary]) -> None:
+    """Print the table of adapters."""
 
-
-def print_adapters(state: State, gone: Collection[str] = ()) -> None:
-    """Print the table of adapters as of the state; the weights of those in ``gone`` are not in their folder."""
-    trainings = state.registry.trainings
-
-    def row(adapter: Adapter) -> tuple[Any, ...]:
-        rated, training = state.ratings.sums(adapter.role, adapter.name), trainings[adapter.training]
+    def row(adapter: AdapterSummary) -> tuple[Any, ...]:
         return (
             adapter.name,
             adapter.role,
             adapter.status,
             as_time(adapter.registered),
             adapter.position,
-            training.examples,
-            None if training.duration_s is None else show_duration(training.duration_s),
-            training.cost and training.cost.price,
-            rated.count,
-            None if rated.mean is None else f"{rated.mean:.2f}",
+            adapter.examples,
+            None if adapter.duration_s is None else show_duration(adapter.duration_s),
+            adapter.price,
+            adapter.ratings,
+            None if adapter.mean is None else f"{adapter.mean:.2f}",
             adapter.parent,
             adapter.lineage,
-            adapter.gate and adapter.gate.reason,
-            "MISSING" if adapter.name in gone else adapter.weights[:19],
+            adapter.gate,
+            "MISSING" if adapter.is_missing else adapter.weights[:19],
         )
 
     columns = (
@@ -274,4 +251,4 @@ def print_adapters(state: State, gone: Collection[str] = ()) -> None:
         Column("gate", rank=2, wraps=10),
         Column("weights", rank=6),
     )
-    print_table(columns, map(row, state.registry.adapters.values()), "no adapters yet; a training makes one")
+    print_table(columns, map(row, adapters), "no adapters yet; a training makes one")

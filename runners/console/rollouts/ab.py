@@ -166,8 +166,9 @@ def _preview(ledger: Ledger, state: State, design: Design, as_json: bool) -> Non
     left = sum(next_run(ledger, design, place, arm) is not None for place in design.places() for arm in place.order)
     bars, played = Bars.of(state.policy, design.role), count_played(ledger, design)
     rows = [row for row in state.metrics.rows() if row["adapter"] in (design.a or BASE, design.b or BASE)]
-    runs = sum(row["runs"] for row in rows)
-    seconds = left * sum(row["mean_ms"] * row["runs"] for row in rows) / runs / 1000 if runs else None
+    timed = [(row["mean_ms"], row["runs"]) for row in rows if row["mean_ms"] is not None]
+    runs = sum(count for _, count in timed)
+    seconds = left * sum(mean_ms * count for mean_ms, count in timed) / runs / 1000 if runs else None
     if as_json:
         print_json(
             {

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ....domain.aggregates.alert import CHANNELS
 from ....domain.durations import say_time
 from ....domain.vocabulary import DeliveryStatus
 from ....projections.explain.words import say_alert
@@ -112,44 +111,13 @@ def try_channels(
       grokputer alerts test
       grokputer alerts test --channel email
     """
-    from uuid import uuid4
+    from ...alerts.trial import try_channels as try_all
 
-    from ....domain.aggregates.alert import Delivery, Failure, delivery_id
-    from ....domain.errors import ChannelNotReady
-    from ....domain.events import AlertRaised
-    from ...alerts.channels import open_channel
-    from ...store.states import load_state
-
-    log = open_log(db)
-    policy = load_state(log).policy
-    channels = [target for target in policy.channels.targets if channel in (None, target)]
-    if not channels:
-        keys = [CHANNELS[channel]] if channel else CHANNELS.values()
-        raise ChannelNotReady(f"no channel to try; set {' or '.join(keys)}, see 'grokputer settings'")
-    alert = AlertRaised(
-        originator_id=uuid4(),
-        originator_version=1,
-        time=datetime.now(UTC),
-        actor="grokputer",
-        kind="test",
-        severity="warning",
-        role="action",
-        adapter=None,
-        message=f"this is a test alert of the log {log.path.resolve().name}",
-        by="",
-    )
-    arrived = True
-    for name in channels:
-        delivery = Delivery(delivery_id(alert.originator_id, name), alert, 0)
-        try:
-            opened = open_channel(name, policy)
-            to, answer = opened.to, opened.send(delivery, alert.time)
-        except ChannelNotReady as error:
-            to, answer = policy.channels.targets[name], Failure(str(error))
-        if isinstance(answer, Failure):
-            arrived = False
-            print_line(f"{name} to {to}: NOT delivered: {answer.reason}")
+    trials = try_all(open_log(db), channel)
+    for trial in trials:
+        if trial.is_delivered:
+            print_line(f"{trial.channel} to {trial.to}: delivered: {trial.answer}, id {trial.id}")
         else:
-            print_line(f"{name} to {to}: delivered: {answer}, id {delivery.id}")
-    if not arrived:
+            print_line(f"{trial.channel} to {trial.to}: NOT delivered: {trial.answer}")
+    if not all(trial.is_delivered for trial in trials):
         raise typer.Exit(1)

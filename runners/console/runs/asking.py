@@ -13,7 +13,6 @@ import typer
 
 from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ....domain.errors import BadRating, GrokputerError, NotPossible
-from ....domain.events import TaskFailed
 from ....domain.page.action import parse_action, write_action, write_command
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import count
@@ -78,8 +77,8 @@ def show_run(ledger: Ledger, run: TaskRun) -> None:
             error = f"   ({taken.error})" if taken.error else ""
             say(f"  {taken.step:>2}  {'(erased)' if recorded is None else recorded}{error}")
     if run.ended is not None:
-        reason = f"failed ({run.ended.reason})" if isinstance(run.ended, TaskFailed) else "succeeded"
-        say(f"it {reason} after {count(run.ended.steps, 'step')}")
+        outcome = f"failed ({run.failure})" if run.failure else "succeeded" if run.succeeded else "answered"
+        say(f"it {outcome} after {count(run.ended.steps, 'step')}")
     say("")
 
 

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import random
 import shlex
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
-from ....domain.aggregates.run import LARGEST_SEED
+from ....domain.aggregates.run import LARGEST_SEED, TaskRun
 from ....domain.errors import GrokputerError
 from ....domain.events import TaskFailed
-from ....projections.explain.sentences import describe_fault, short_id, short_text
+from ....projections.explain.sentences import count, describe_fault, short_id, short_text
 from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
-from ..options import DEFAULT_DB, AsJson, Db, Role, find_position, name_actor, open_ledger
+from ..options import DEFAULT_DB, AsJson, Db, Role, name_actor, open_ledger, read_moment
 from ..rendering import print_json, print_line, print_text, say
 from .asking import ask_feedback
 
 if TYPE_CHECKING:
-    from ....domain.aggregates.run import TaskRun
     from ...agent.episode import Step
     from ...store.ledger import Ledger
-    from ...use_cases.runs import RunOutcome
+    from ...use_cases.runs import RunOutcome, TaskPlan
+    from ...wiring.services import Services
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, by the convention of shells."""
@@ -74,73 +75,97 @@ def run(
       grokputer run shell/delete-file --seed 7
       grokputer run "What is the capital of France?" --no-feedback
     """
-    from ...use_cases import runs as use_case
+    from ...store.states import load_state
     from ...use_cases.ratings import review
-    from ...wiring.environments import environment_names, locate_task
+    from ...use_cases.runs import TaskProgress, TaskRequest, outcome_of, run_task
     from ...wiring.services import Services
-    from ...wiring.task_folders import find_task_folder, task_folders, with_folder
 
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
-    ledger = open_ledger(db)
-    state, lost = use_case.end_lost_runs(ledger)
-    for run in lost:
-        say(f"run {short_id(run.id.hex)} lost its process; it has failed (environment)")
-    folders = task_folders(state.policy, ledger.path)
-    environment, task = (env, task) if env is not None else locate_task(task, folders)
-    if environment not in environment_names(folders) and (folder := find_task_folder(environment, folders)) is not None:
-        value = shlex.quote(with_folder(state.policy, ledger.path, folder))
-        say(
-            f"{environment} is a folder here; to find it from anywhere: grokputer settings set environment.tasks {value}"
-        )
-    first = random.randrange(1_000_000) if seed is None else seed
-    then = None if as_of is None else find_position(ledger, as_of)
-    wanted = use_case.TaskRequest(environment, task, range(first, first + times), role, session, adapter, then)
-    state, pinned = use_case.choose_route(ledger, state, wanted)
-    if then is not None and pinned is not None:
-        say(f"as of position {then}: {pinned.adapter or use_case.BASE} was live")
-    if sys.stderr.isatty():
-        say("loading the model")
-
-    def show_start(seed: int) -> None:
-        say(f"{short_text(task)} (seed {seed})")
-
-    with Services(ledger, state, say) as services:
-        ended = []
-        played = use_case.run_tasks(
-            ledger, services, wanted, pinned, actor=name_actor(None), on_start=show_start, on_step=_show_step
-        )
-        for run in _until_interrupted(played):
-            ended.append(run)
+    ledger, actor = open_ledger(db), name_actor(None)
+    wanted = TaskRequest(task, env, seed, role, session, adapter, None if as_of is None else read_moment(as_of))
+    with Services(ledger, load_state(ledger), say) as services:
+        shown = _Shown(services)
+        progress = TaskProgress(_say_lost, shown.show_plan, _say_start, _show_step)
+        ended: list[UUID] = []
+        for _ in range(times):
+            with _saying_interruption():
+                outcome = run_task(ledger, services, wanted, actor=actor, progress=progress).outcome
+            wanted = replace(wanted, seed=outcome.seed + 1)
+            ended.append(outcome.run)
+            played = ledger.get(TaskRun, outcome.run)
             if not as_json:
-                _print_outcome(use_case.outcome_of(ledger, run))
+                _print_outcome(outcome)
             if reviewer:
-                _say_review(review(ledger, services, run))
+                _say_review(review(ledger, services, played))
             elif not no_feedback and sys.stdin.isatty():
-                ask_feedback(ledger, services, run, name_actor(None))
+                ask_feedback(ledger, services, played, actor)
+    runs = [ledger.get(TaskRun, id) for id in ended]
     if as_json:
-        documents = [_document(use_case.outcome_of(ledger, ledger.get(type(run), run.id))) for run in ended]
+        documents = [_document(outcome_of(ledger, run)) for run in runs]
         print_json(documents[0] if times == 1 else documents)
     elif times > 1:
-        good = sum(not isinstance(run.ended, TaskFailed) for run in ended)
-        print_line(f"{good} of {times} succeeded")
-    _raise_faults(ledger, ended)
+        print_line(_say_successes([run.succeeded for run in runs]))
+    _raise_faults(ledger, runs)
     if not as_json:
-        is_rated = bool(ledger.get(type(ended[-1]), ended[-1].id).ratings)
-        suggest("status" if is_rated else f"rate {short_id(ended[-1].id.hex)}", db)
+        suggest("status" if runs[-1].ratings else f"rate {short_id(ended[-1].hex)}", db)
 
 
-def _until_interrupted(runs: Iterator[TaskRun]) -> Iterator[TaskRun]:
-    """The runs; Ctrl-C during one prints a line and exits. The use case has ended that run."""
-    while True:
-        try:
-            run = next(runs, None)
-        except KeyboardInterrupt:
-            say("interrupted; the run, if it had begun, has failed (environment) and counts for no adapter")
-            raise typer.Exit(INTERRUPTED) from None
-        if run is None:
+def _say_successes(successes: Sequence[bool | None]) -> str:
+    """How many of the runs succeeded, and of how many that is unknown."""
+    unknown, good = successes.count(None), successes.count(True)
+    if unknown == len(successes):
+        return f"{count(unknown, 'answer')}; rate them, since nothing here judges an answer in words"
+    return f"{good} of {len(successes) - unknown} succeeded" + (f"; {unknown} not judged" if unknown else "")
+
+
+@dataclass
+class _Shown:
+    """What is said once for all runs of a command."""
+
+    services: Services
+    is_said: bool = False
+
+    def show_plan(self, plan: TaskPlan) -> None:
+        """Say where the task was found and what it is pinned to, before the model is loaded."""
+        from ...use_cases.runs import BASE
+        from ...wiring.environments import environment_names
+        from ...wiring.task_folders import find_task_folder, with_folder
+
+        if self.is_said:
             return
-        yield run
+        self.is_said = True
+        folders, ledger = self.services.task_folders, self.services.ledger
+        if plan.environment not in environment_names(folders):
+            folder = find_task_folder(plan.environment, folders)
+            if folder is not None:
+                value = shlex.quote(with_folder(self.services.state.policy, ledger.path, folder))
+                say(
+                    f"{plan.environment} is a folder here; to find it from anywhere: "
+                    f"grokputer settings set environment.tasks {value}"
+                )
+        if plan.as_of is not None and plan.pinned is not None:
+            say(f"as of position {plan.as_of}: {plan.pinned.adapter or BASE} was live")
+        if sys.stderr.isatty():
+            say("loading the model")
+
+
+def _say_lost(run: UUID) -> None:
+    say(f"run {short_id(run.hex)} lost its process; it has failed (environment)")
+
+
+def _say_start(plan: TaskPlan) -> None:
+    say(f"{short_text(plan.task)} (seed {plan.seed})")
+
+
+@contextmanager
+def _saying_interruption() -> Iterator[None]:
+    """Ctrl-C during the run prints a line and exits. The use case has ended that run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("interrupted; the run, if it had begun, has failed (environment) and counts for no adapter")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _show_step(number: int, step: Step) -> None:
@@ -157,7 +182,8 @@ def _print_outcome(outcome: RunOutcome) -> None:
     why = f" ({outcome.reason})" if outcome.reason else ""
     print_line(
         f"{short_id(outcome.run.hex)} {document['outcome']}{why} after {outcome.steps} steps in {document['seconds']} s "
-        f"with {outcome.adapter or 'base'}; seed {outcome.seed}, implicitly {outcome.implicit_stars} stars"
+        f"with {outcome.adapter or 'base'}; seed {outcome.seed}"
+        + ("" if outcome.implicit_stars is None else f", implicitly {outcome.implicit_stars} stars")
     )
 
 
@@ -166,7 +192,7 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
     return {
         **asdict(outcome),
         "run": outcome.run.hex,
-        "outcome": "succeeded" if outcome.succeeded else "failed",
+        "outcome": "failed" if outcome.reason else "succeeded" if outcome.succeeded else "answered",
         "seconds": round(outcome.duration_ms / 1000, 1),
     }
 

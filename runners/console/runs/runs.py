@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
@@ -12,17 +11,10 @@ import typer
 from ....domain.aggregates.run import TaskRun
 from ....domain.events import (
     CorrectionWithdrawn,
-    Event,
-    SessionImported,
-    StepTaken,
     TaskCorrected,
-    TaskFailed,
-    TaskRated,
-    TaskStarted,
-    TaskSucceeded,
 )
 from ....domain.rules.roles import GOOD_STARS
-from ....projections.explain.sentences import count, describe_fault, describe_session, short_id, short_text
+from ....projections.explain.sentences import count, short_id, short_text
 from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
 from ..options import (
@@ -39,18 +31,15 @@ from ..options import (
     open_ledger,
     open_log,
 )
-from ..rendering import Column, as_time, print_json, print_line, print_table, print_text, say, show_time
+from ..rendering import Column, as_time, print_json, print_line, print_table, say
+from .run_events import ERASED, describe_event, print_event
 from .tokens import token_counts
 
 if TYPE_CHECKING:
     from ...sessions.runs import Recorded
-    from ...store.log import Log
 
-ERASED = "(erased)"
 SHOWN_KEYS = 10
 """Keys, runs or files that one line names; chosen."""
-WORDS = " " * 8
-"""Stands before each line of text that a person wrote, so that it is not taken for a line of the program."""
 
 
 COLUMNS = (
@@ -119,17 +108,17 @@ def list_runs(
     from .filters import choose
 
     log = open_log(db)
-    filters = choose(
+    given = choose(
         role=role, task=task, arm=arm, adapter=adapter, stars=stars, issue=issue, session=session, since=since, until=until,
         failed=failed, unrated=unrated, unattributed=unattributed, now=log.clock.now(),
     )  # fmt: skip
-    listed = find_runs(log, limit, filters)
+    listed = find_runs(log, limit, given.wanted)
     for run in listed.rows:
         run |= token_counts(log.get(TaskRun, UUID(run["id"])))
     if as_json:
         print_json(listed.rows)
         return
-    print_table(COLUMNS, (_row(run) for run in listed.rows), _describe_none(listed.seen, filters.words))
+    print_table(COLUMNS, (_row(run) for run in listed.rows), _describe_none(listed.seen, given.words))
     suggest(_next_step(listed.rows), db)
 
 
@@ -244,6 +233,7 @@ def _say_what_was_left(done: Recorded) -> None:
 def _row(run: dict[str, Any]) -> tuple[Any, ...]:
     seconds = None if run["duration_ms"] is None else f"{run['duration_ms'] / 1000:.1f}"
     outcome = f"{run['status']} ({run['reason']})" if run["reason"] else run["status"]
+    outcome = None if outcome == "answered" else outcome  # its success is unknown
     return (
         short_id(run["id"]),
         as_time(run["started"]),
@@ -279,7 +269,7 @@ def show(
     log = open_log(db)
     recorded_history = log.history(find_run(log, run))
     history = [log.reveal(recorded) for recorded in recorded_history]
-    story = [_describe(log, *recorded) for recorded in history]
+    story = [describe_event(log, *recorded) for recorded in history]
     whole = TaskRun.project(recorded_history[0].event.originator_id, (recorded.event for recorded in recorded_history))
     withdrawn = {entry.event.correction for entry in history if isinstance(entry.event, CorrectionWithdrawn)}
     for recorded, entry in zip(history, story, strict=True):
@@ -290,109 +280,9 @@ def show(
         print_json({"run": story[0]["run"], **token_counts(whole), "events": events})
         return
     for recorded, entry in zip(history, story, strict=True):
-        _print_entry(recorded.event, entry, full)
+        print_event(recorded.event, entry, full)
     if whole.tokens is not None:
         print_line("        {} tokens in prompts, {} in answers".format(*whole.tokens))
     id = short_id(story[0]["run"])
     is_low = bool(whole.ratings) and whole.ratings[-1].stars < GOOD_STARS and not whole.corrections
     suggest(f"rate {id}" if whole.ended and not whole.ratings else f"correct {id}" if is_low else f"why {id}", db)
-
-
-def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
-    """The event as JSON with its content in words; content that was erased is None."""
-    from ....projections.explain.tree import own_fields
-
-    entry = {
-        "run": event.originator_id.hex,
-        "position": position,
-        "time": event.time.isoformat(),
-        "event": event.TOPIC,
-        "actor": event.actor,
-        **own_fields(event),
-    }
-    match event:
-        case TaskStarted() if event.is_question:
-            entry["task"] = log.get_content(event.task)
-        case SessionImported():
-            session = log.get_content(event.session)
-            entry["session"] = None if session is None else json.loads(session)
-        case StepTaken():
-            prompt = log.get_content(event.prompt)
-            entry["prompt"] = None if prompt is None else json.loads(prompt)
-            entry["answer"] = log.get_content(event.answer)
-        case TaskRated() if event.comment is not None:
-            entry["comment"] = log.get_content(event.comment)
-        case TaskCorrected():
-            kept = log.get_content(event.correction)
-            rows = [] if kept is None else json.loads(kept)
-            done = [row["completion"] for row in rows if not row.get("is_instead")]
-            entry["correction"] = None if kept is None else done
-    return entry
-
-
-def _print_entry(event: Event, entry: dict[str, Any], full: bool) -> None:
-    begin = f"{entry['position']:>6}  "
-    match event:
-        case TaskStarted():
-            _print_words(entry["task"], begin, f"  (seed {entry['seed']})")
-            print_line(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
-            print_line(f"        role {event.role}, arm {event.arm}, adapter {event.adapter or 'base'}")
-            for assignment in event.others:
-                with_adapter = (
-                    f"adapter {assignment['adapter']}" if assignment["adapter"] else f"on the adapter of {event.role}"
-                )
-                print_line(f"        role {assignment['role']}, arm {assignment['arm']}, {with_adapter}")
-            print_line(f"        on {entry['base']}")
-        case SessionImported():
-            print_line(f"{begin}imported: {describe_session(event)}")
-        case StepTaken():
-            by = f" by {event.role}" if event.role else ""
-            _print_words(entry["answer"], f"{begin}step {entry['step']}{by}  ")
-            for line in _prompt_lines(entry["prompt"], full):
-                print_line(f"        | {line}")
-            if entry["error"]:
-                print_line(f"        error: {entry['error']}")
-        case TaskSucceeded() | TaskFailed():
-            why = (
-                f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
-            )
-            outcome = "failed" if "reason" in entry else "succeeded"
-            print_line(
-                f"{begin}{outcome}{why} after {entry['steps']} steps, {entry['duration_ms'] / 1000:.1f} s, "
-                f"reward {entry['reward']:g}, implicitly {entry['implicit_stars']} stars"
-            )
-        case TaskRated():
-            issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
-            print_line(
-                f"{begin}rated {entry['stars']} by {entry['actor']} ({entry['source']}){issues}{describe_fault(event)}"
-            )
-            if entry["comment"] is not None:
-                print_text(entry["comment"], WORDS)
-        case TaskCorrected():
-            verified = "verified" if entry["is_verified"] else "not verified"
-            withdrawn = ", withdrawn" if entry["is_withdrawn"] else ""
-            print_line(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified}{withdrawn})")
-            for answer in entry["correction"] or [ERASED]:
-                print_text(answer, WORDS)
-        case CorrectionWithdrawn():
-            print_line(f"{begin}correction ({entry['source']}) withdrawn by {entry['actor']}")
-            if entry["reason"] != "":
-                print_text(entry["reason"], WORDS)
-
-
-def _print_words(words: str | None, begin: str, end: str = "") -> None:
-    """Print the words of a task or an answer: the first line after ``begin``, and further lines below it."""
-    first, *more = (ERASED if words is None else words).split("\n")
-    print_line(f"{begin}{first}{end}")
-    for line in more:
-        print_line(f"{WORDS}{line}")
-
-
-def _prompt_lines(prompt: list[dict[str, str]] | None, full: bool) -> list[str]:
-    """The prompt's last message: all of it, or its first line and the number of further lines."""
-    if prompt is None:
-        return [ERASED]
-    lines: list[str] = prompt[-1]["content"].rstrip("\n").split("\n")
-    if full:
-        return lines
-    return [short_text(lines[0], 100) + (f"  (+{len(lines) - 1} lines, see --full)" if len(lines) > 1 else "")]

@@ -9,6 +9,7 @@ from ....domain.durations import show_duration
 from ....domain.rules.cost import Prices
 from ....domain.settings.settings import resolve_recipe
 from ....domain.settings.sizes import resolve_for_base
+from ....domain.vocabulary import Backend
 from ....projections.explain.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
 from ...lessons.gather import find_uncorrected
@@ -35,7 +36,7 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
     dataset = build_dataset(events, ledger.get_content, role, below, recipe)
     declined = f"{dataset.lessons} usable examples, {minimum} are needed" if dataset.lessons < minimum else None
-    if policy.model.backend == "openai":
+    if policy.model.backend == Backend.ENDPOINT:
         declined = "the model runs on an endpoint and cannot be trained here; set model.backend to local"
     retries = policy.training(role).retries
     again = sum(

@@ -46,7 +46,7 @@ def train(
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:
-    """Request a training, or see before what it would cost.
+    """Request a training, or preview its time, memory and money.
 
     'grokputer work' runs it, without waiting for ratings to fall. Prices are the settings cost.*.
 

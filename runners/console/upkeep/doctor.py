@@ -16,7 +16,7 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
-from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, DeliveryStatus
+from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Backend, DeliveryStatus
 from ...wiring.extras import install_command
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
@@ -258,12 +258,11 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
     """Check the model of the runs, and the teacher where one is set: in a folder, or at an endpoint that answers."""
     from ....domain.settings.forms import KEY_VARIABLES
     from ...wiring.availability import check_endpoint
-    from ...wiring.models import ENDPOINT, LOCAL
 
     policy = state.policy
-    if policy.model.backend not in (ENDPOINT, LOCAL):
+    if policy.model.backend not in tuple(Backend):
         yield Check("model", "ok", f"of the plug-in {policy.model.backend}; a run asks it")
-    elif policy.model.backend == ENDPOINT:
+    elif policy.model.backend == Backend.ENDPOINT:
         used = [
             name
             for name, adapter in state.registry.adapters.items()

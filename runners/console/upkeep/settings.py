@@ -118,7 +118,7 @@ def set_setting(
     \b
     Examples:
       grokputer settings set rating.threshold 4.0
-      grokputer settings set action.training.r 8 --reason "the user's figure for this role"
+      grokputer settings set action.training.r 8 --reason "chosen for this role"
     """
     from ...use_cases.settings import change_setting
 

@@ -15,7 +15,7 @@ FIRST_USER = 64_000
 """The first number of the users; chosen: above those that systems give to people and services."""
 
 USERS = 1000
-"""Each process of the program takes one of so many, so that two rarely share a limit on processes."""
+"""The number of such users. Each process of the program takes one, so that two rarely share a limit on processes."""
 
 
 class Account(NamedTuple):
@@ -36,7 +36,8 @@ def worker() -> Account:
 
 
 def limiter(limits: Limits, account: Account, *, is_supervised: bool = False) -> Callable[[], None]:
-    """What a child calls before it becomes the command: its limits, and that the system ends it first where memory is short.
+    """A function that the child calls before it becomes the command. It sets the limits, and makes the child the first to be
+    killed where memory is short.
 
     With ``is_supervised`` the child is a supervisor, which itself limits memory, processes and open files of the command.
     """

@@ -43,7 +43,7 @@ class Draw:
         return f"{self.name()}.{ending}"
 
     def files(self, count: int, ending: str = "txt") -> list[str]:
-        """So many names of files."""
+        """``count`` names of files."""
         return [self.file(ending) for _ in range(count)]
 
     def folder(self) -> str:
@@ -51,11 +51,11 @@ class Draw:
         return self._folders.pop()
 
     def word(self) -> str:
-        """A word, which no text that is drawn later has in it."""
+        """A word that is in no text drawn later."""
         return self._words.pop()
 
     def words(self, count: int) -> list[str]:
-        """So many words."""
+        """``count`` words."""
         return [self.word() for _ in range(count)]
 
     def person(self) -> str:

@@ -169,7 +169,7 @@ def test_of_two_answers_to_one_prompt_the_more_trusted_ones_is_taught(
     assert completions(story.dataset()) == [f"CLICK {kept}"]
 
 
-def test_what_differs_by_white_space_alone_is_the_same_example(story: Past) -> None:
+def test_examples_that_differ_by_white_space_alone_are_the_same(story: Past) -> None:
     story.run(fails=True, stars=1, page="a  page\n", corrected=["CLICK ok "])
     story.run(fails=True, stars=1, page="a page", corrected=["CLICK  ok"])
     assert completions(story.dataset(max_duplicates=1)) == ["CLICK ok "]

@@ -24,7 +24,7 @@ def add(root: Path, directory: Path) -> str:
     return WeightStore(root).put(directory).hash
 
 
-def test_what_was_added_comes_back_under_its_hash(tmp_path: Path) -> None:
+def test_stored_weights_come_back_under_their_hash(tmp_path: Path) -> None:
     store = WeightStore(tmp_path / "store")
     ref = store.put(weights(tmp_path / "new"))
     assert ref.hash == hash_directory(tmp_path / "new")

@@ -35,7 +35,7 @@ def test_the_whole_folder_is_under_twenty_megabytes() -> None:
     assert sum(file.stat().st_size for file in BASE.iterdir()) < 20 * MEGABYTE
 
 
-def test_it_is_a_plain_llama_whose_sizes_suit_four_bit_blocks() -> None:
+def test_the_embedded_model_is_a_plain_llama_whose_sizes_suit_four_bit_blocks() -> None:
     config = json.loads((BASE / "config.json").read_text())
     assert config["architectures"] == ["LlamaForCausalLM"]
     assert config["hidden_size"] % 64 == 0
@@ -84,7 +84,9 @@ def test_an_answer_ends_with_the_tokenizers_end() -> None:
         ),
     ],
 )
-def test_it_takes_the_next_action(task: str, lines: tuple[str, ...], history: list[str], action: str) -> None:
+def test_the_embedded_model_answers_with_the_next_action(
+    task: str, lines: tuple[str, ...], history: list[str], action: str
+) -> None:
     assert served().complete(observe(Page(task, lines), history)).text == action
 
 

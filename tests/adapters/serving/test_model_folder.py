@@ -84,7 +84,9 @@ HEADER = json.dumps({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]
         (write("model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:1"), "run 'git lfs pull'"),
     ],
 )
-def test_what_is_missing_or_damaged_is_said(folder: Path, damage: Callable[[Path], None], words: str) -> None:
+def test_a_missing_or_damaged_file_of_a_model_folder_is_named(
+    folder: Path, damage: Callable[[Path], None], words: str
+) -> None:
     damage(folder)
     found = complain_of_folder(folder)
     assert words in found

@@ -79,7 +79,7 @@ def test_a_target_that_the_model_lacks_is_told_with_the_layers_it_has(bases: dic
 
 
 @pytest.mark.parametrize("kind", ["mistral", "gemma3_text", "gpt2"])
-def test_what_is_decoded_with_guesses_is_what_the_library_generates(kind: str, bases: dict[str, Path]) -> None:
+def test_decoding_with_guessed_tokens_equals_generation_by_the_library(kind: str, bases: dict[str, Path]) -> None:
     import torch
 
     model = AdaptedModel(Base(str(bases[kind]), quantization="none"), 1)

@@ -58,7 +58,7 @@ def test_template_and_tokens_are_those_of_the_file(smollm2: Any) -> None:
     assert tokenizer.decode(turn_end(tokenizer)) == "<|im_end|>"
 
 
-def test_what_a_page_writes_ends_no_turn(smollm2: Any) -> None:
+def test_text_of_a_page_ends_no_turn(smollm2: Any) -> None:
     from transformers import AutoTokenizer
 
     load: Any = AutoTokenizer.from_pretrained
@@ -69,7 +69,7 @@ def test_what_a_page_writes_ends_no_turn(smollm2: Any) -> None:
     assert forged in tokenizer.decode(tokens)
 
 
-def test_it_knows_that_two_and_two_is_four(smollm2: Any) -> None:
+def test_smollm2_knows_that_two_and_two_is_four(smollm2: Any) -> None:
     model = LocalModel(Base("smollm2", quantization="none"))
     assert "4" in model.complete(QUESTION, max_tokens=24).text
     model.close()

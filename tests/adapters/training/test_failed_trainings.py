@@ -142,7 +142,7 @@ def test_without_a_signal_for_it_a_trainer_notices_that_its_parent_has_ended() -
 
 def carry_on(ledger: Ledger, training: Any) -> TrainingJob:
     with Services(ledger, load_state(ledger)) as parts:
-        return run_training(ledger, parts, training, lambda progress: None)
+        return run_training(ledger, parts, training, lambda progress: None, print)
 
 
 def change(ledger: Ledger, **values: Any) -> None:

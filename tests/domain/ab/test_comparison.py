@@ -201,7 +201,7 @@ def test_the_sentence_carries_the_numbers() -> None:
     }  # fmt: skip
 
 
-def test_what_is_undecided_says_how_many_pairs_would_tell() -> None:
+def test_an_undecided_comparison_says_how_many_pairs_would_decide() -> None:
     # 3 of 20: half the interval must shrink from 0.187 to 0.15 of success, or from 0.685 to 0.6 stars: 1.31 times as many.
     assert "about 27 pairs would tell, 7 more, were the differences to stay" in verdict(pairs(17, 0, 3, 0)).message
     assert "more than 10000 pairs" in verdict(pairs(90, 0, 10, 0), replace(BARS, points=10.001, stars=4)).message
@@ -280,7 +280,7 @@ def test_a_larger_comparison_is_on_other_pages() -> None:
         ({"seed": 2**31 - 3}, "takes 0 to 2147483644"),
     ],
 )
-def test_what_compares_nothing_is_refused(change: dict[str, Any], words: str) -> None:
+def test_a_design_that_compares_nothing_is_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(NotPossible, match=words):
         replace(DESIGN, **change)
 

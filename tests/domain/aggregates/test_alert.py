@@ -40,6 +40,7 @@ from grokputer.domain.events import (
 )
 from grokputer.domain.rules.breach import Window
 from grokputer.domain.settings.settings import SETTINGS, Policy
+from grokputer.domain.vocabulary import AlertKind
 from grokputer.runners.alerts.next_steps import NEXT_STEPS, next_step
 
 NOTICE = Notice("canary failed", "critical", "action", "lora-v1", "lora-v1 was rolled back: success 0.60")
@@ -174,12 +175,29 @@ EVIDENCE = "evidence for a mean under 3.8 stars: 1,003 of 1,000; mean of the lat
         (event(TrainingFailed, reason="loss is not a number"), "training failed", "loss is not a number"),
     ],
 )  # fmt: skip
-def test_what_people_must_hear_of_says_the_numbers_and_who_did_it(fact: Event, kind: str, words: str) -> None:
+def test_an_event_that_people_must_know_gives_a_notice_with_its_numbers_and_its_actor(
+    fact: Event, kind: str, words: str
+) -> None:
     notice = notice_of(fact)
     assert notice is not None
     by = fact.actor if kind in ("rolled back", "rolled forward", "rollout paused") else "grokputer"
     assert (notice.kind, notice.role, notice.by) == (kind, "action", by)
     assert words in notice.message
+
+
+def test_the_cause_of_a_pause_decides_the_kind_of_its_alert_whatever_its_reason_says() -> None:
+    undecided = event(RolloutPaused, adapter="lora-v2", reason=f"{APPROVAL} by ada's rule", cause="undecided")
+    waiting = event(RolloutPaused, adapter="lora-v2", reason="a person must agree to 50 %", cause="approval")
+    assert [notice.kind for fact in (undecided, waiting) if (notice := notice_of(fact))] == [
+        AlertKind.CANARY_INCONCLUSIVE,
+        AlertKind.APPROVAL_NEEDED,
+    ]
+
+
+def test_a_pause_stored_without_a_cause_says_in_its_reason_that_it_waits_for_approval() -> None:
+    waiting = event(RolloutPaused, adapter="lora-v2", reason=f"{APPROVAL} for 50 %: no worse so far", cause="")
+    notice = notice_of(waiting)
+    assert notice is not None and notice.kind == AlertKind.APPROVAL_NEEDED
 
 
 def resolved(alert: Alert) -> None:

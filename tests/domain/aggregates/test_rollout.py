@@ -12,15 +12,15 @@ from grokputer.domain.aggregates.adapter import Adapter
 from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.events import (
+    AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
-    AdapterVerified,
     CanaryAssessed,
     CanaryWeightSet,
     DatasetBuilt,
-    GateJudged,
+    HeldOutJudged,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
@@ -134,7 +134,7 @@ def test_an_adapter_is_registered_once() -> None:
 
 
 def test_an_adapter_that_is_applied_is_proven_with_its_numbers() -> None:
-    given(Adapter, register).when(proven(True, True)).then((AdapterVerified, {"adapter": "lora-v1", **NUMBERS}))
+    given(Adapter, register).when(proven(True, True)).then((AdapterEvaluated, {"adapter": "lora-v1", **NUMBERS}))
 
 
 @pytest.mark.parametrize(("differs", "matches", "word"), [(False, True, "nothing"), (True, False, "trainer")])
@@ -155,7 +155,7 @@ def test_a_proven_adapter_is_judged_on_what_was_held_out_once(judgement: Verdict
         "up_to": 99,
         "measured": "sha256:aa",
     }
-    given(Adapter, register, proven(True, True)).when(judge(judgement)).then((GateJudged, said))
+    given(Adapter, register, proven(True, True)).when(judge(judgement)).then((HeldOutJudged, said))
     given(Adapter, register, proven(True, True), judge(judgement)).when(judge(PASSED)).then_nothing()
 
 
@@ -203,7 +203,7 @@ def pause(rollout: Rollout) -> None:
 
 
 def assessed(verdict: str, reason: str, up_to: int = 50, weight: int | None = None) -> Callable[[Rollout], None]:
-    said = Verdict(verdict, reason, "said so", {"canary": {}, "next_weight_percent": weight})
+    said = Verdict(verdict, reason, "said so", {"canary": {}, "next_weight_percent": weight}, weight)
     return lambda rollout: rollout.assess(said, up_to, SOMEONE)
 
 
@@ -232,7 +232,7 @@ def test_a_promotion_can_be_taken_back_which_makes_the_one_before_stable_again()
     )
 
 
-def test_what_was_rolled_back_is_not_promoted_after_all() -> None:
+def test_an_adapter_that_was_rolled_back_is_not_promoted_later() -> None:
     given(Rollout, start, roll_back).when(promote).then_refused("lora-v2", "already rolled back")
     given(Rollout).when(promote).then_refused("has not started")
 
@@ -261,7 +261,7 @@ def test_a_look_back_at_what_was_looked_after_before_is_not_recorded() -> None:
     given(Rollout, start, assessed("hold", "few runs", 50)).when(assessed("hold", "bake", 50)).then_nothing()
 
 
-def test_what_is_decided_is_not_looked_at_again_while_it_is_carried_out() -> None:
+def test_a_decided_canary_gets_no_further_verdict_while_the_decision_is_carried_out() -> None:
     given(Rollout, start, assessed("promote", "healthy", 50)).when(assessed("roll back", "worse", 60)).then_nothing()
 
 

@@ -123,7 +123,12 @@ def test_the_same_correction_twice_is_recorded_once() -> None:
 
 @pytest.mark.parametrize(
     ("succeeded", "ms", "stars"),
-    [(True, 9_999, 5), (True, 10_000, 4), (True, 29_999, 4), (True, 30_000, 3), (False, 1, 1)],
+    [(True, 9_999, 5), (True, 10_000, 4), (True, 29_999, 4), (True, 30_000, 3), (True, 0, 5), (False, 1, 1)],
 )
 def test_the_implicit_rating_goes_by_success_and_time(succeeded: bool, ms: int, stars: int) -> None:
     assert rate_implicitly(succeeded, ms, Policy()) == stars
+
+
+@pytest.mark.parametrize(("succeeded", "stars"), [(True, None), (False, 1)])
+def test_an_unknown_duration_gives_a_success_no_implicit_rating(succeeded: bool, stars: int | None) -> None:
+    assert rate_implicitly(succeeded, None, Policy()) == stars

@@ -44,7 +44,7 @@ def ended(number: int, arm: str, session: str | None, succeeded: bool) -> Event:
     }  # fmt: skip
     if succeeded:
         return TaskSucceeded(**fields)
-    return TaskFailed(**fields, reason="wrong", detail="", fault="action")
+    return TaskFailed(**fields, reason="wrong", detail="", fault="action", is_judged=True)
 
 
 def play(unit: str, draw: random.Random) -> str:

@@ -139,7 +139,7 @@ def test_a_session_without_new_ratings_is_over_after_some_ratings_of_others() ->
     assert closed == [[], [5], [2, 5], [5]]
 
 
-def test_what_comes_once_its_burst_is_over_counts_no_more() -> None:
+def test_a_rating_that_comes_after_its_cluster_is_closed_counts_no_more() -> None:
     bursts = RatingClusters(patience=3)
     bursts.take("ada", "monday", "run-1", 2)
     for n in range(4):

@@ -72,7 +72,7 @@ def test_a_bet_that_the_canary_is_worse_pays_at_most_1_for_canaries_that_are_no_
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.2, 0.9])
-def test_it_holds_for_other_margins_too(margin: float) -> None:
+def test_no_bet_pays_on_average_for_other_margins_either(margin: float) -> None:
     terms = CanaryTerms(success_margin=margin)
     for rate, size in product(RATES, (1, 6)):
         table = all_blocks(rate, size, terms)

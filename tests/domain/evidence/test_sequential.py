@@ -29,7 +29,7 @@ def verdict(evidence: Evidence, elapsed_s: float = BAKED) -> tuple[str, str]:
     return found.verdict, found.reason
 
 
-def test_what_has_shown_to_be_no_worse_is_promoted_after_its_bake() -> None:
+def test_a_canary_shown_to_be_no_worse_is_promoted_after_its_bake() -> None:
     evidence = rollout(300)
     assert verdict(evidence) == ("promote", "no worse")
     assert verdict(evidence, BAKED - 1) == ("hold", "bake")
@@ -52,7 +52,7 @@ def test_a_canary_that_fails_is_rolled_back_without_a_bake() -> None:
     assert verdict(rollout(8, canary=0, stars=1), 0) == ("roll back", "worse")
 
 
-def test_what_was_ever_shown_to_be_worse_is_not_promoted_later() -> None:
+def test_a_canary_ever_shown_to_be_worse_is_not_promoted_later() -> None:
     evidence = rollout(8, canary=0, stars=1)
     for _ in range(790):
         for arm in ("stable", "canary"):
@@ -80,7 +80,7 @@ def test_unrated_runs_hold_even_if_all_succeed() -> None:
     assert verdict(rollout(400, stars=None)) == ("hold", "unrated")
 
 
-def test_what_has_shown_neither_by_the_end_is_inconclusive_until_a_person_extends_it() -> None:
+def test_a_canary_shown_neither_way_by_the_end_is_inconclusive_until_a_person_extends_it() -> None:
     evidence = rollout(400, stars=None, most_runs=400)
     assert verdict(evidence) == ("inconclusive", "most runs")
     evidence.extend()
@@ -116,6 +116,7 @@ def test_no_step_of_the_ramp_is_left_out_and_each_waits_for_its_pause() -> None:
     evidence = rollout(150, weight=15, ramp=(RampStep(50, 4.0, pause_s=3600.0),), promote_at=4.0)
     early, late = Times(BAKED, 600, BAKED), Times(BAKED, 3600, BAKED)
     assert (judge(evidence, early).verdict, judge(evidence, early).reason) == ("hold", "pause")
-    assert judge(evidence, late).numbers["next_weight_percent"] == 50
+    verdict = judge(evidence, late)
+    assert verdict.next_share == verdict.numbers["next_weight_percent"] == 50
     evidence.weigh(50)
     assert (judge(evidence, late).verdict, judge(evidence, late).reason) == ("promote", "no worse")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from given import SOMEONE, given
 from grokputer.domain.aggregates.role import RoleImprovement
-from grokputer.domain.events import BreachSuppressed, CycleClosed, CycleOpened, RatingThresholdBreached
+from grokputer.domain.events import CycleClosed, CycleOpened, RatingThresholdBreached, TriggerSuppressed
 from grokputer.domain.rules.breach import Window, is_breach
 from grokputer.domain.settings.settings import Policy
 
@@ -54,13 +54,13 @@ def test_good_ratings_lead_to_nothing() -> None:
 
 
 def test_while_a_cycle_is_in_flight_a_breach_is_suppressed_once() -> None:
-    given(RoleImprovement, look(LOW)).when(look(LOW)).then((BreachSuppressed, {"reason": "cycle in flight"}))
+    given(RoleImprovement, look(LOW)).when(look(LOW)).then((TriggerSuppressed, {"reason": "cycle in flight"}))
     given(RoleImprovement, look(LOW), look(LOW)).when(look(LOW)).then_nothing()
 
 
 def test_after_a_cycle_the_same_version_cools_down() -> None:
     given(RoleImprovement, look(LOW), close).when(look(window([3] * 10, total=59))).then(
-        (BreachSuppressed, {"reason": "cooldown"})
+        (TriggerSuppressed, {"reason": "cooldown"})
     )
     given(RoleImprovement, look(LOW), close).when(look(window([3] * 10, total=60))).then(
         (RatingThresholdBreached, {"total": 60})

@@ -21,7 +21,7 @@ from grokputer.domain.events import (
     TaskSucceeded,
 )
 from grokputer.domain.page.messages import Page
-from grokputer.domain.rules.roles import effective_answers, lanes_counted, role_of_next_step, roles_in
+from grokputer.domain.rules.roles import assignments_counted, effective_answers, role_of_next_step, roles_in
 from grokputer.domain.settings.settings import Policy
 from grokputer.projections.state.canaries import Health
 from grokputer.projections.state.metrics import Metrics
@@ -96,8 +96,8 @@ def of_two_roles() -> Given[TaskRun]:
 
 def test_the_start_records_who_may_make_a_step_and_the_end_who_did() -> None:
     given(TaskRun).when(start).then((TaskStarted, {"role": "action", "others": (RECOVERY,)}))
-    given(TaskRun, start, act).when(succeed).then((TaskSucceeded, {"others": (), "lanes": (OWN,)}))
-    given(TaskRun, start, act, recover).when(succeed).then((TaskSucceeded, {"lanes": (OWN, RECOVERY)}))
+    given(TaskRun, start, act).when(succeed).then((TaskSucceeded, {"others": (), "assignments": (OWN,)}))
+    given(TaskRun, start, act, recover).when(succeed).then((TaskSucceeded, {"assignments": (OWN, RECOVERY)}))
 
 
 def test_a_step_says_who_made_it() -> None:
@@ -118,7 +118,9 @@ def test_weights_that_fail_are_the_fault_of_the_role_whose_turn_it_was() -> None
     def lose_weights(run: TaskRun) -> None:
         run.fail("error", "damaged weights", 900, 0.0, Policy(), SOMEONE, turn="recovery")
 
-    given(TaskRun, start, act).when(lose_weights).then((TaskFailed, {"fault": "recovery", "lanes": (OWN, RECOVERY)}))
+    given(TaskRun, start, act).when(lose_weights).then(
+        (TaskFailed, {"fault": "recovery", "assignments": (OWN, RECOVERY)})
+    )
 
 
 def test_a_lost_browser_is_no_roles_fault() -> None:
@@ -185,14 +187,16 @@ def told(*decisions: Any) -> tuple[Ratings, Metrics, Health, TaskRated]:
 
 
 def windows(ratings: Ratings) -> dict[str, list[int]]:
-    lanes = {"action": "lora-v2", "recovery": "lora-v3"}
-    return {role: [stars for _, stars in ratings.window(role, lane, 50).ratings] for role, lane in lanes.items()}
+    adapters = {"action": "lora-v2", "recovery": "lora-v3"}
+    return {
+        role: [stars for _, stars in ratings.window(role, adapter, 50).ratings] for role, adapter in adapters.items()
+    }
 
 
 def test_a_low_rating_counts_for_the_role_at_fault_alone() -> None:
     ratings, *_, rated = told(act, recover, fail, rate(1, step=2))
     assert windows(ratings) == {"action": [], "recovery": [1]}
-    assert lanes_counted(rated) == (RECOVERY,)
+    assert assignments_counted(rated) == (RECOVERY,)
 
 
 def test_an_unattributed_low_rating_counts_for_no_role_and_is_counted_apart() -> None:
@@ -207,7 +211,7 @@ def test_a_good_rating_counts_for_every_role_that_made_a_step_and_no_other() -> 
     assert windows(told(act, succeed, rate(5))[0]) == {"action": [5], "recovery": []}
 
 
-def test_who_thinks_again_moves_the_rating_to_the_other_role() -> None:
+def test_a_second_rating_by_the_same_person_moves_the_blame_to_the_other_role() -> None:
     ratings, *_ = told(act, recover, fail, rate(1), rate(2, step=1), rate(1, step=2))
     assert windows(ratings) == {"action": [], "recovery": [1]}
     assert ratings.unattributed("action", "lora-v2") == 0
@@ -223,7 +227,8 @@ def test_a_run_is_counted_in_the_metrics_of_each_role_that_made_a_step() -> None
 def outcomes(health: Health) -> dict[str, list[float | None]]:
     """The stars of each outcome of both canaries."""
     return {
-        lane["role"]: [it.stars for it in health.outcomes(str(lane["rollout"]), "canary")] for lane in (OWN, RECOVERY)
+        assignment["role"]: [it.stars for it in health.outcomes(str(assignment["rollout"]), "canary")]
+        for assignment in (OWN, RECOVERY)
     }
 
 
@@ -270,7 +275,7 @@ def test_a_run_stored_before_steps_had_roles_reads_as_one_of_its_own_role() -> N
     assert isinstance(run.ended, TaskFailed)
     assert run.ended.fault == run.ratings[0].fault == "action"
     assert run.ratings[0].step is None
-    assert lanes_counted(run.ratings[0]) == (LANE,)
+    assert assignments_counted(run.ratings[0]) == (LANE,)
 
 
 @pytest.mark.parametrize(("topic", "changed"), [("TaskRated", {"stars": 5}), ("TaskFailed", {"reason": "environment"})])
@@ -284,7 +289,7 @@ def test_a_success_stored_before_steps_had_roles_counts_for_its_role() -> None:
     kept = {**LANE, "steps": 1, "duration_ms": 90, "reward": 1.0, "implicit_stars": 5, **SINCE}
     event = decode("TaskSucceeded", UUID(int=7).hex, 3, json.dumps(kept).encode())
     assert isinstance(event, TaskSucceeded)
-    assert event.lanes == (LANE,)
+    assert event.assignments == (LANE,)
 
 
 # --- what was done in the end ------------------------------------------------------------------------------------------

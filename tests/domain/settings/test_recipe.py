@@ -10,8 +10,8 @@ from grokputer.domain.errors import GrokputerError, InvalidRecipe
 from grokputer.domain.settings.recipe import Recipe, preset
 
 
-def test_the_preset_seed_is_what_the_user_gave() -> None:
-    recipe = preset("seed", "ocr")
+def test_the_preset_large_has_the_figures_of_the_operators_requirements() -> None:
+    recipe = preset("large", "ocr")
     assert (recipe.quantization, recipe.r, recipe.alpha, recipe.dropout, recipe.target) == (
         "nf4",
         16,
@@ -24,8 +24,12 @@ def test_the_preset_seed_is_what_the_user_gave() -> None:
 
 
 @pytest.mark.parametrize(("role", "rank"), [("ocr", 16), ("action", 8), ("decomposition", 16), ("recovery", 12)])
-def test_each_role_has_its_rank_under_the_preset_seed(role: str, rank: int) -> None:
-    assert preset("seed", role).r == rank
+def test_each_role_has_its_rank_under_the_preset_large(role: str, rank: int) -> None:
+    assert preset("large", role).r == rank
+
+
+def test_the_preset_has_the_same_figures_under_its_earlier_name_seed() -> None:
+    assert preset("seed", "action") == preset("large", "action")
 
 
 def test_the_preset_default_adapts_all_linear_layers() -> None:
@@ -33,7 +37,7 @@ def test_the_preset_default_adapts_all_linear_layers() -> None:
 
 
 def test_a_recipe_survives_json() -> None:
-    recipe = preset("seed", "recovery").replace(seed=7)
+    recipe = preset("large", "recovery").replace(seed=7)
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
@@ -67,7 +71,7 @@ def test_an_unknown_setting_is_refused_with_the_known_ones() -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(GrokputerError, match="the presets are default, seed"):
+    with pytest.raises(GrokputerError, match="the presets are default, large"):
         preset("best")
 
 

@@ -15,7 +15,14 @@ from grokputer.domain.errors import LogError
 from grokputer.domain.events import PolicyChanged, TrainingRequested
 from grokputer.domain.settings.keys import RENAMED, ROLES, current_key
 from grokputer.domain.settings.recipe import Recipe
-from grokputer.domain.settings.settings import ALL_SETTINGS, check_key, check_setting, is_setting
+from grokputer.domain.settings.settings import (
+    ALL_SETTINGS,
+    Policy,
+    check_key,
+    check_setting,
+    is_setting,
+    resolve_recipe,
+)
 from grokputer.projections.state.state import State
 from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import NAME, TRACK
@@ -44,6 +51,17 @@ def test_a_former_key_means_the_key_of_today_with_its_values(former: str, key: s
 def test_a_former_key_of_one_role_means_the_key_of_today_of_that_role(role: str) -> None:
     assert current_key(f"{role}.run.retakes") == f"{role}.run.max_resamples"
     assert current_key(f"{role}.run.max_steps") == f"{role}.run.max_steps"
+
+
+def test_the_earlier_name_of_a_preset_is_recorded_as_its_name_of_today() -> None:
+    given(Settings).when(lambda settings: settings.change("training.preset", "seed", "", SOMEONE)).then(
+        (PolicyChanged, {"key": "training.preset", "new": "large"})
+    )
+
+
+def test_a_preset_that_a_log_has_by_its_earlier_name_gives_the_same_recipe() -> None:
+    former, present = (resolve_recipe(Policy({"training.preset": name}), "action") for name in ("seed", "large"))
+    assert former == present != resolve_recipe(Policy(), "action")
 
 
 def test_no_former_key_is_a_key_of_today() -> None:

@@ -16,7 +16,7 @@ from grokputer.domain.events import PolicyChanged
 from grokputer.domain.evidence.terms import canary_terms, trigger_terms
 from grokputer.domain.rules.routing import Route, Traffic, route
 from grokputer.domain.settings.recipe import Recipe
-from grokputer.domain.settings.setting import USER
+from grokputer.domain.settings.setting import OPERATORS
 from grokputer.domain.settings.settings import (
     ALL_SETTINGS,
     RECIPE_SETTINGS,
@@ -150,7 +150,7 @@ def test_every_setting_declares_type_range_default_source_and_help(key: str) -> 
     assert setting.default is None or type(setting.default) is setting.type
     assert setting.check(key, setting.default) == setting.default
     assert (
-        setting.source.startswith(("chosen", "measured", "the project's user"))
+        setting.source.startswith(("chosen", "measured", "operators' requirements"))
         or "arXiv" in setting.source
         or (key in ("cost.price_per_kwh", "alert.timeout_s"))
     )
@@ -198,7 +198,7 @@ def test_every_figure_that_the_user_gave_is_a_setting_with_that_default() -> Non
         "canary.min_health": 0.97,
         "alert.min_mean_rating": 3.5,
     }
-    named = {key: it.default for key, it in ALL_SETTINGS.items() if it.source.startswith(USER)}
+    named = {key: it.default for key, it in ALL_SETTINGS.items() if it.source.startswith(OPERATORS)}
     assert named == given_by_user
 
 
@@ -325,7 +325,7 @@ def test_a_ramp_and_a_first_share_that_contradict_each_other_are_refused_in_eith
     given(Settings).when(change("canary.weight_percent", 60)).then((PolicyChanged, {}))
 
 
-def test_what_is_unset_falls_back_to_what_holds_for_all_and_that_to_the_default() -> None:
+def test_an_unset_value_of_a_role_falls_back_to_all_roles_and_then_to_the_default() -> None:
     general, own = change("rating.window", 30), change("ocr.rating.window", 20)
     given(Settings, general, own).when(unset("ocr.rating.window")).then(
         (PolicyChanged, {"key": "ocr.rating.window", "old": 20, "new": 30, "is_unset": True, "reason": "because"})

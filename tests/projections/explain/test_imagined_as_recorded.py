@@ -58,7 +58,7 @@ def test_the_table_shows_what_agrees_in_one_row_and_says_so() -> None:
         assert shown.splitlines()[-1].startswith(("all as it was recorded", "1 of "))
 
 
-def test_what_a_person_decided_is_named_as_such() -> None:
+def test_the_decision_of_a_person_is_named_with_the_person() -> None:
     with world_after([("traffic", "neither", 3), ("decide", "promote", False)]) as ledger:
         moments = document("what-if", db=ledger.path)["moments"]
         [promoted] = [it for it in moments if it["kind"] == "promote" and it["is_recorded"]]

@@ -61,7 +61,7 @@ def test_the_promotion_hangs_from_the_ratings_by_the_recorded_causes(story: Stor
     assert path_to(roots, "CycleClosed")[-2:] == ["AdapterPromoted", "CycleClosed"]
 
 
-def test_what_a_job_and_a_rollout_went_through_stands_side_by_side(story: Story) -> None:
+def test_the_events_of_a_training_and_of_a_rollout_are_children_of_its_first_event(story: Story) -> None:
     roots = tree(story, story.promote())
     job = [child.kind for child in find(roots, "TrainingRequested").children]
     assert job == ["DatasetBuilt", "TrainingStarted", "TrainingProgressed", "TrainingCompleted"]

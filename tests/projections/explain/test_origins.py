@@ -102,7 +102,7 @@ def test_an_adapter_trained_from_the_base_inherits_nothing(story: Story) -> None
     assert node.children == []
 
 
-def test_what_was_held_out_was_never_shown(story: Story) -> None:
+def test_held_out_examples_were_never_shown_in_training(story: Story) -> None:
     run, kept = story.run(), story.run()
     teach(
         story,

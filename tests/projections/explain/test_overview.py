@@ -63,54 +63,59 @@ def wait(window: Window = NO_RATING, *, improvement: RoleImprovement | None = No
 def test_few_ratings_wait_for_the_missing_ones() -> None:
     waiting = wait(rated(4, 5, 3))
     assert (waiting.on, waiting.numbers["missing"]) == (RATINGS, 7)
-    assert waiting.message == "7 more ratings (3 of 10); the mean is 4.00 of 3"
-    assert wait(rated(*[5] * 9)).message.startswith("1 more rating (9 of 10)")
-    assert wait().message == "10 more ratings (0 of 10); there are none yet"
+    assert waiting.message == "needs 7 more ratings before a training can start: 3 of 10; their mean is 4.00"
+    assert wait(rated(*[5] * 9)).message.startswith("needs 1 more rating before a training can start: 9 of 10")
+    assert wait().message == "needs 10 more ratings before a training can start: 0 of 10; there are none yet"
 
 
 def test_enough_good_ratings_wait_for_a_lower_mean() -> None:
-    assert wait(rated(*[4] * 10)).message == "a mean under 3.8; the mean is 4.00 of 10"
+    assert wait(rated(*[4] * 10)).message == "is trained when the mean of its ratings falls under 3.8; it is 4.00 of 10"
 
 
 def test_after_a_cycle_in_vain_the_ratings_of_the_cooldown_are_missing() -> None:
     waiting = wait(rated(*[2] * 50, total=260), improvement=role(opened, closed(200)))
     assert (waiting.on, waiting.numbers["missing"]) == (RATINGS, 140)
-    assert waiting.message.startswith("140 more ratings after the last cycle (rating.cooldown)")
+    assert waiting.message.startswith("needs 140 more ratings after its last cycle before a training can start")
     twice = role(opened, closed(200), opened, closed(300))
     assert wait(rated(*[2] * 50, total=310), improvement=twice).numbers["missing"] == 390
 
 
 def test_another_adapter_that_is_live_waits_for_no_cooldown() -> None:
     waiting = wait(rated(2, total=260, adapter="lora-v1"), improvement=role(opened, closed(200, "promoted")))
-    assert waiting.message == "9 more ratings (1 of 10); the mean is 2.00 of 1"
+    assert waiting.message == "needs 9 more ratings before a training can start: 1 of 10; their mean is 2.00"
 
 
 def test_evidence_waits_for_so_many_low_ratings_at_least() -> None:
     waiting = wait(rated(3, 3), policy=Policy(), trigger=Trigger(9, 31))
     assert waiting.message == (
-        "evidence of a mean under 3.8: at least 9 more of 1 star; the mean is 3.00 of 2; about 31 more like those"
+        "is trained when its ratings are clearly under 3.8 on average: that takes at least 9 more of 1 star, "
+        "or about 31 more like those so far; 2 ratings so far, their mean is 3.00"
     )
     assert (waiting.numbers["missing"], waiting.numbers["missing_alike"]) == (9, 31)
     assert "about" not in wait(rated(5, 5), policy=Policy(), trigger=Trigger(14, None)).message
     never = Policy({"rating.threshold": 1.0})
     assert wait(rated(5), policy=never, trigger=Trigger(None, None)).message.startswith(
-        "a mean under 1, which no rating"
+        "is never trained for its ratings: none can be under 1"
     )
 
 
 @pytest.mark.parametrize(
     ("training", "adapter", "message"),
     [
-        (None, None, "its training"),
-        (Training("requested", 89), None, "the training requested at 89"),
-        (Training("dataset built", 89), None, "the training begun at 89"),
-        (Training("training", 89, 3, 24), None, "the training begun at 89, step 3 of 24"),
+        (None, None, "waits for a worker and its training"),
+        (Training("requested", 89), None, "waits for a worker and the training requested at position 89"),
+        (Training("dataset built", 89), None, "waits for the end of the training requested at position 89"),
+        (
+            Training("training", 89, 3, 24),
+            None,
+            "waits for the end of the training requested at position 89, step 3 of 24",
+        ),
         (
             Training("completed", 89, 24, 24),
             Adapter("lora-v1", "registered"),
-            "lora-v1 and its proof",
+            "waits for a worker and the proof of lora-v1",
         ),
-        (Training("completed", 89, 24, 24), Adapter("lora-v1", "proven"), "lora-v1 and its gate"),
+        (Training("completed", 89, 24, 24), Adapter("lora-v1", "proven"), "waits for a worker and the gate of lora-v1"),
     ],
 )
 def test_a_cycle_in_flight_waits_for_a_worker(training: Training | None, adapter: Adapter | None, message: str) -> None:
@@ -127,7 +132,7 @@ def test_an_adapter_waits_for_a_person_while_the_model_is_behind_an_endpoint(sta
     training, adapter = Training("completed", 89, 24, 24), Adapter("lora-v1", status)
     waiting = wait(improvement=role(opened), training=training, adapter=adapter, policy=remote, worker="the worker")
     assert waiting.on == PERSON
-    assert waiting.message == "lora-v1 and a local model, as no adapter can be proven on an endpoint"
+    assert waiting.message == "waits for a local model: lora-v1 cannot be proven on an endpoint"
     assert waiting.hint == Hint.USE_LOCAL_MODEL
 
 
@@ -137,17 +142,17 @@ def canary(reason: str, phase: str = "progressing", *, asks: bool = False, **num
 
 def test_a_canary_with_few_runs_waits_for_the_missing_ones() -> None:
     waiting = wait(improvement=role(opened), canary=canary("few runs", canary={"runs": 2}))
-    assert (waiting.on, waiting.message) == (RUNS, "8 more runs of lora-v2 at 15 % (2 of 10)")
+    assert (waiting.on, waiting.message) == (RUNS, "needs 8 more runs of lora-v2 at 15 % before a decision: 2 of 10")
     assert waiting.numbers["missing"] == 8
 
 
 @pytest.mark.parametrize(
     ("reason", "on", "message"),
     [
-        ("bake", TIME, "time, lora-v2 at 15 %: as it says"),
-        ("pause", TIME, "time, lora-v2 at 15 %: as it says"),
-        ("unrated", RATINGS, "a rating of a run of lora-v2 at 15 %"),
-        ("evidence", RUNS, "more runs of lora-v2 at 15 %: as it says"),
+        ("bake", TIME, "waits for time to pass with lora-v2 at 15 %: as it says"),
+        ("pause", TIME, "waits for time to pass with lora-v2 at 15 %: as it says"),
+        ("unrated", RATINGS, "needs a rating of a run of lora-v2 at 15 %"),
+        ("evidence", RUNS, "needs more runs of lora-v2 at 15 % before a decision: as it says"),
     ],
 )
 def test_a_canary_waits_for_what_its_last_look_lacks(reason: str, on: str, message: str) -> None:
@@ -159,7 +164,11 @@ def test_a_paused_canary_waits_for_a_person() -> None:
     waiting = wait(canary=canary("most runs", "paused"))
     assert (waiting.on, "lora-v2 at 15 % is paused" in waiting.message) == (PERSON, True)
     asked = wait(canary=canary("healthy", "paused", asks=True))
-    assert (asked.on, asked.message, asked.hint) == (PERSON, "approval of lora-v2 at 15 %", Hint.APPROVE)
+    assert (asked.on, asked.message, asked.hint) == (
+        PERSON,
+        "waits for a person to approve the next step of lora-v2 at 15 %",
+        Hint.APPROVE,
+    )
 
 
 def test_a_role_that_has_nothing_has_not_begun() -> None:

@@ -26,7 +26,7 @@ from grokputer.runners.archive.erasure import Target, erase
 from grokputer.runners.archive.integrity import Head, verify
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.store import snapshots as moments
+from grokputer.runners.store import snapshots
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from story import Story, Ticking
@@ -42,7 +42,7 @@ class History(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(moments, "EVERY", 16)
+        self.patch.setattr(snapshots, "EVERY", 16)
         for module, name, few in (
             (recent, "PER_PART", 3), (recent, "REMEMBERED", 5), (ratings, "KEPT", 6), (health, "KEPT", 6),
         ):  # fmt: skip

@@ -89,7 +89,7 @@ def test_a_set_of_the_newest_keys_forgets_the_oldest(monkeypatch: pytest.MonkeyP
     assert "19" not in keys
 
 
-def test_what_a_key_was_assigned_first_stays_until_so_many_others_came(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_keeps_its_first_assignment_until_many_other_keys_came(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent, "ASSIGNED", KEPT)
     parts = StateShards[Any](form=FORM)
     arms = StickyAssignments(parts, "x")

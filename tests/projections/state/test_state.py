@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from grokputer.domain.errors import LogError
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.projections.state.state import State
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.rollouts import decide_by_hand
@@ -26,7 +27,7 @@ def story(tmp_path: Path) -> Story:
 
 
 def decide(story: Story, adapter: str, wanted: str) -> State:
-    decide_by_hand(story.ledger, process_new_events(story.ledger), adapter, wanted, "tried", "ada")
+    decide_by_hand(story.ledger, process_new_events(story.ledger), adapter, HandDecision(wanted), "tried", "ada")
     return process_new_events(story.ledger)
 
 

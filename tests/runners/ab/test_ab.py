@@ -26,7 +26,10 @@ from grokputer.runners.ab.comparison import compare, plan
 from grokputer.runners.ab.results import load_result
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import adapters_folder
+from grokputer.runners.use_cases.comparisons import play_comparison
+from grokputer.runners.wiring.services import Services
 from story import Story
 
 # --- by the command line, in a browser -------------------------------------------------------------------------------
@@ -166,7 +169,7 @@ def test_people_who_rate_the_runs_later_change_the_report_and_not_what_was_concl
         (("--from-log",), "no comparison yet"),
     ],
 )
-def test_what_cannot_be_compared_is_one_clear_line(log: Path, words: tuple[object, ...], said: str) -> None:
+def test_an_impossible_comparison_is_refused_in_one_clear_line(log: Path, words: tuple[object, ...], said: str) -> None:
     given = words if "--tasks" in words or "--from-log" in words else (*words, "--tasks", "click-button")
     assert said in refused("ab", *given, db=log)
 
@@ -249,6 +252,22 @@ def test_killed_between_two_pairs_it_goes_on_and_runs_nothing_twice(history: His
     assert found.verdict.numbers["success"]["high"] > 0.1, "six pages without a difference rule out no gain"
     process_new_events(history.ledger)
     assert replay(history.ledger).is_equal
+
+
+def test_a_comparison_reports_its_error_though_the_log_is_damaged_by_then(
+    history: History,
+) -> None:
+    wanted = design(history)
+    ledger = Ledger(history.ledger.path)
+
+    def damage_and_stop(done: int, total: int) -> None:
+        with closing(sqlite3.connect(ledger.path)) as connection:
+            connection.execute("DROP TABLE tracking")
+        raise GrokputerError("the machine is switched off")
+
+    with Services(ledger, process_new_events(ledger)) as services, pytest.raises(GrokputerError) as raised:
+        play_comparison(ledger, services, wanted, actor="ada", reviewer=None, progress=damage_and_stop)
+    assert str(raised.value) == "the machine is switched off"
 
 
 class Stingy:

@@ -19,7 +19,7 @@ from command_line import call, document
 
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import LogError, NotPossible
-from grokputer.domain.events import TaskFailed, TaskSucceeded
+from grokputer.domain.events import TaskAnswered, TaskFailed
 from grokputer.domain.page.messages import Completion
 from grokputer.domain.settings.settings import Policy
 from grokputer.runners.agent.abandoned import GONE, end_abandoned, is_played, playing
@@ -124,7 +124,7 @@ def test_a_run_that_is_being_played_is_never_ended_by_another(ledger: Ledger) ->
 
     run = ask(ledger, Answering(look))
     assert seen == [[]]
-    assert isinstance(run.ended, TaskSucceeded)
+    assert isinstance(run.ended, TaskAnswered)
     assert not is_played(ledger, run.id)
     assert list(ledger.path.parent.glob("*.run-*")) == []
 

@@ -125,7 +125,7 @@ def test_without_an_adapter_of_its_own_recovery_is_answered_just_as_the_run(
     assert isinstance(run.ended, TaskSucceeded)
     assert [step.role for step in run.steps] == ["action", "recovery", "action"]
     assert model.asked == [(None, 0.5)] * 3
-    assert [lane["role"] for lane in run.ended.lanes] == ["action", "recovery"]
+    assert [assignment["role"] for assignment in run.ended.assignments] == ["action", "recovery"]
 
 
 def test_recovery_answers_its_turns_with_its_own_adapter_and_settings(
@@ -145,8 +145,8 @@ def test_a_run_that_never_got_stuck_counts_for_its_own_role_alone(
 ) -> None:
     run = play(story.ledger, computer, right)
     assert run.started is not None and run.ended is not None
-    assert [lane["role"] for lane in run.started.lanes] == ["action", "recovery"]
-    assert [lane["role"] for lane in run.ended.lanes] == ["action"]
+    assert [assignment["role"] for assignment in run.started.assignments] == ["action", "recovery"]
+    assert [assignment["role"] for assignment in run.ended.assignments] == ["action"]
 
 
 def test_many_runs_at_a_time_take_the_same_turns(story: Story, computer: MiniWob, right: list[str]) -> None:
@@ -167,13 +167,16 @@ def test_weights_that_are_lost_at_recoverys_turn_are_recoverys_fault(
     run = lost.run(Task("miniwob", TASK, SEED), computer, process_new_events(story.ledger))
     assert isinstance(run.ended, TaskFailed)
     assert (run.ended.reason, run.ended.fault, run.ended.steps) == ("error", "recovery", 1)
-    assert [lane["role"] for lane in run.ended.lanes] == ["action", "recovery"]
+    assert [assignment["role"] for assignment in run.ended.assignments] == ["action", "recovery"]
 
 
 def test_a_run_may_be_pinned_for_recovery_alone(story: Story, computer: MiniWob, right: list[str]) -> None:
     run = play(story.ledger, computer, [NONSENSE, *right], Route("pinned", "lora-v1", None, "recovery"))
     assert run.started is not None
-    assert [(lane["arm"], lane["adapter"]) for lane in run.started.lanes] == [("pinned", None), ("pinned", "lora-v1")]
+    assert [(assignment["arm"], assignment["adapter"]) for assignment in run.started.assignments] == [
+        ("pinned", None),
+        ("pinned", "lora-v1"),
+    ]
 
 
 # --- what would only be repeated -------------------------------------------------------------------------------------
@@ -323,7 +326,7 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     assert {example.completion for example in taught["action"].examples} == {right[1]}
     assert {example.role for example in taught["recovery"].examples} == {"recovery"}
     with Services(ledger, state) as parts:
-        run_training(ledger, parts, asked.event.originator_id, lambda progress: None)
+        run_training(ledger, parts, asked.event.originator_id, lambda progress: None, print)
         [(name, adapter)] = process_new_events(ledger).registry.adapters.items()
         config = json.loads((parts.store.path(adapter.weights) / "adapter_config.json").read_text())
     assert (name, adapter.role, config["r"]) == ("lora-v1", "recovery", 12)

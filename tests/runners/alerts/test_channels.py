@@ -170,7 +170,7 @@ def test_a_host_that_cannot_be_reached_is_a_failure_in_words(url: str) -> None:
     assert answer.reason.startswith("no connection: ")
 
 
-def test_what_does_not_speak_http_is_a_failure_in_words() -> None:
+def test_a_receiver_that_does_not_speak_http_is_a_failure_in_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=speak, args=(server,), daemon=True).start()
         answer = webhook(f"http://127.0.0.1:{server.getsockname()[1]}/").send(delivery(), NOON)

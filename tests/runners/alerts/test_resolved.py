@@ -12,6 +12,7 @@ from receivers import SECRET, MailServer, Receiver
 
 from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.alerts.dispatcher import AlertDispatcher
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.decisions import decide_again
@@ -40,13 +41,13 @@ def roll_out(story: Story) -> None:
 
 
 def decide(story: Story, wanted: str, reason: str = "a reason", adapter: str = "lora-v1") -> None:
-    decide_by_hand(story.ledger, process_new_events(story.ledger), adapter, wanted, reason, "ada")
+    decide_by_hand(story.ledger, process_new_events(story.ledger), adapter, HandDecision(wanted), reason, "ada")
     process_new_events(story.ledger)
 
 
 def deliver(story: Story) -> None:
-    courier = AlertDispatcher(story.ledger, lambda line: None)
-    while courier.step():
+    dispatcher = AlertDispatcher(story.ledger, lambda line: None)
+    while dispatcher.step():
         pass
 
 
@@ -186,7 +187,7 @@ def test_the_mail_of_the_end_is_an_answer_to_that_of_the_alert(story: Story) -> 
     assert f"At {BEGIN:%Y-%m-%d %H:%M:%S} UTC" in text
 
 
-def test_what_is_over_before_its_alert_is_raised_is_not_open_and_its_end_is_told(story: Story) -> None:
+def test_an_alert_whose_subject_ended_before_it_was_raised_is_not_open_and_is_resolved(story: Story) -> None:
     """As where one person pauses and another resumes, and the program comes to both after that."""
     with Receiver() as receiver:
         story.set("alert.webhook", receiver.url)

@@ -56,7 +56,7 @@ def test_every_decision_is_made_again_to_the_same_bits(
 
 @RULES
 @given(HAPPENINGS, MANNERS)
-def test_what_followed_last_done_again_changes_nothing(
+def test_handling_the_latest_events_again_changes_nothing(
     happenings: list[tuple[str, object, object]], manner: dict[str, str]
 ) -> None:
     with world_after(happenings, manner) as ledger:

@@ -102,7 +102,7 @@ def test_the_report_means_over_seeds_and_leaves_out_what_is_not_measured_to_its_
     assert (task.task, task.cycle, show_count(task.after)) == ("click-link", 1, "7/8 (53-98 %)")
 
 
-def test_the_interval_is_wilsons() -> None:
+def test_the_interval_of_a_share_equals_wilsons_interval_worked_by_hand() -> None:
     # Worked by hand: 8 of 10, (0.8 + 0.19208) / 1.38416 -+ 1.96 * sqrt(0.016 + 0.009604) / 1.38416.
     assert [round(bound, 4) for bound in wilson(8, 10)] == [0.4902, 0.9433]
     assert wilson(0, 0) == (0, 1)

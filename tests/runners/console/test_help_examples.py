@@ -18,6 +18,7 @@ from grokputer.cli import COMMANDS, app
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events.runs import Capability
 from grokputer.domain.settings.settings import Policy
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.bench.bench import CANARY, LEAST_FEEDBACK
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.rollouts import decide_by_hand
@@ -138,7 +139,9 @@ def three(story: Story) -> None:
         adapter = story.train(story.ask() if story.runs else story.fall())
         story.prove(adapter)
         names = process_new_events(story.ledger).registry.adapters
-        decide_by_hand(story.ledger, process_new_events(story.ledger), list(names)[-1], "promote", "good", "ada")
+        decide_by_hand(
+            story.ledger, process_new_events(story.ledger), list(names)[-1], HandDecision.PROMOTE, "good", "ada"
+        )
 
 
 def question(story: Story) -> None:

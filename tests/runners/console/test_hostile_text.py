@@ -17,6 +17,7 @@ from places import ROOT
 from grokputer.domain.aggregates.alert import Delivery
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import AlertRaised
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.projections.explain.escaping import escape_text
 from grokputer.runners.alerts.mail import Mail
 from grokputer.runners.explain.explanation import explain, read_history
@@ -37,7 +38,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     adapter = story.train(story.fall())
     rollout = story.prove(adapter)
     story.assess(rollout, "hold", HOSTILE)
-    decide_by_hand(story.ledger, load_state(story.ledger), "lora-v1", "promote", HOSTILE, HOSTILE)
+    decide_by_hand(story.ledger, load_state(story.ledger), "lora-v1", HandDecision.PROMOTE, HOSTILE, HOSTILE)
     story.set("canary.min_runs", 7, HOSTILE)
     run = story.run(task=HOSTILE, succeeds=False)
     story.rate(run, 1, HOSTILE, HOSTILE)

@@ -117,7 +117,7 @@ def test_an_error_of_the_system_that_is_no_matter_of_the_user_keeps_its_trace(
     def fail(*given: object) -> None:
         raise bug
 
-    monkeypatch.setattr("grokputer.runners.store.states.load_state", fail)
+    monkeypatch.setattr("grokputer.runners.use_cases.overview.load_state", fail)
     with pytest.raises(type(bug)):
         call("status", db=log)
 

@@ -97,7 +97,7 @@ def test_what_has_no_words_is_told_by_its_class_shape_size_and_color(see: See) -
     assert see("<div style='background:navy;width:50px;height:50px'></div>") == ["div navy[1]"]
 
 
-def test_what_is_hidden_is_left_out(see: See) -> None:
+def test_hidden_elements_are_left_out_of_the_page(see: See) -> None:
     assert see(
         "<p>seen</p><p style='display:none'>a</p><p style='visibility:hidden'>b</p>"
         "<p style='position:absolute;left:-999px'>c</p><p style='height:0;overflow:hidden'>d</p>"

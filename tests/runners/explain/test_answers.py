@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from command_line import document, output
 
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.improvement.rollouts import decide_by_hand
 from grokputer.runners.store.states import load_state
 from story import Story
@@ -31,7 +32,7 @@ def train_by_hand(story: Story, reason: str = "many new corrections") -> UUID:
 
 
 def decide(story: Story, adapter: str, wanted: str, reason: str) -> None:
-    decide_by_hand(story.ledger, load_state(story.ledger), adapter, wanted, reason, "eve")
+    decide_by_hand(story.ledger, load_state(story.ledger), adapter, HandDecision(wanted), reason, "eve")
 
 
 def test_a_promotion_by_the_rule_is_answered_with_both_arms_numbers_and_what_began_it(story: Story) -> None:

@@ -170,7 +170,7 @@ def test_each_role_of_a_run_has_a_draw_of_its_own(story: Story) -> None:
     rollout = story.prove(story.train(story.ask(role="recovery")))
     run, context = UUID(int=7), story.ledger.context("ada")
     arm = arm_of(draw(rollout.hex, run.hex), 15)
-    lane: Assignment = {
+    other: Assignment = {
         "role": "recovery",
         "arm": arm,
         "adapter": "lora-v1" if arm == "canary" else None,
@@ -180,7 +180,7 @@ def test_each_role_of_a_run_has_a_draw_of_its_own(story: Story) -> None:
         TaskRun,
         run,
         lambda it: it.start(
-            context, role="action", arm="stable", adapter=None, rollout=None, others=[lane], environment="miniwob",
+            context, role="action", arm="stable", adapter=None, rollout=None, others=[other], environment="miniwob",
             task="click-link", seed=1, base="embedded@sha256:00", session=None,
             policy={"canary_weight_percent": 0, "recovery.canary_weight_percent": 15},
         ),
@@ -264,7 +264,7 @@ def test_a_setting_that_was_never_changed_says_so(story: Story) -> None:
     explained = why(story, "canary.bake_s")
     assert explained.roots == []
     assert explained.title.endswith("it was never changed")
-    rank = "training.r is 16, its default (source: the project's user); it was never changed"
+    rank = "training.r is 16, its default (source: operators' requirements); it was never changed"
     assert why(story, "training.r").title == rank
 
 

@@ -55,7 +55,7 @@ def test_a_run_without_a_correction_has_none_to_withdraw() -> None:
     ).then_refused("no correction")
 
 
-def test_what_was_withdrawn_can_be_recorded_again() -> None:
+def test_a_withdrawn_correction_can_be_recorded_again() -> None:
     def again(run: TaskRun) -> None:
         run.withdraw_correction("", SOMEONE)
         correct(run)

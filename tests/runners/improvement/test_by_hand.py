@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from grokputer.domain.errors import GrokputerError, NotPossible
+from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.improvement.process_manager import open_cycle, process_new_events
 from grokputer.runners.improvement.rollouts import decide_by_hand
 from grokputer.runners.store.ledger import Ledger
@@ -57,7 +58,7 @@ def by_hand(name: str, wanted: str, to: str | None = None, share: int | None = N
     """A decision on the state as it was before the others decided, which ``decide_by_hand`` must not rely on."""
 
     def decide(ledger: Ledger, person: str) -> None:
-        decide_by_hand(ledger, load_state(ledger), name, wanted, "a", person, to=to, share=share)
+        decide_by_hand(ledger, load_state(ledger), name, HandDecision(wanted), "a", person, to=to, share=share)
 
     return decide
 
@@ -84,7 +85,7 @@ def test_if_three_people_decide_at_once_one_decides_and_the_others_learn_who_did
     story: Story, wanted: str, before: list[str], to: str | None, share: int | None, topic: str, alerts: int
 ) -> None:
     for earlier in before:
-        decide_by_hand(story.ledger, process_new_events(story.ledger), "lora-v1", earlier, "first", "zoe")
+        decide_by_hand(story.ledger, process_new_events(story.ledger), "lora-v1", HandDecision(earlier), "first", "zoe")
     process_new_events(story.ledger)
     had = topics(story.ledger)
     told = at_once(story.path, by_hand("lora-v1", wanted, to, share))
@@ -105,21 +106,21 @@ def test_a_training_that_three_people_ask_for_at_once_is_asked_for_once(tmp_path
 
 
 def test_a_decision_on_a_live_adapter_is_refused_if_another_became_live_meanwhile(story: Story) -> None:
-    decide_by_hand(story.ledger, process_new_events(story.ledger), "lora-v1", "promote", "good", "ada")
+    decide_by_hand(story.ledger, process_new_events(story.ledger), "lora-v1", HandDecision.PROMOTE, "good", "ada")
     process_new_events(story.ledger)
     story.prove(story.train(story.ask()))
     seen = process_new_events(story.ledger)
     other = Ledger.open(story.path)
-    decide_by_hand(other, process_new_events(other), "lora-v2", "promote", "better", "bob")
+    decide_by_hand(other, process_new_events(other), "lora-v2", HandDecision.PROMOTE, "better", "bob")
     with pytest.raises(NotPossible, match=r"lora-v1 is not live any more; .*lora-v2 was promoted by bob at .*: better"):
-        decide_by_hand(story.ledger, seen, "lora-v1", "roll back", "bad", "ada", to="base")
+        decide_by_hand(story.ledger, seen, "lora-v1", HandDecision.ROLL_BACK, "bad", "ada", to="base")
 
 
 def test_decisions_of_different_adapters_at_once_leave_one_live_adapter_and_replay(story: Story) -> None:
-    decide_by_hand(story.ledger, process_new_events(story.ledger), "lora-v1", "promote", "good", "zoe")
+    decide_by_hand(story.ledger, process_new_events(story.ledger), "lora-v1", HandDecision.PROMOTE, "good", "zoe")
     process_new_events(story.ledger)
     story.prove(story.train(story.ask()))
-    decide_by_hand(story.ledger, process_new_events(story.ledger), "lora-v2", "promote", "good", "zoe")
+    decide_by_hand(story.ledger, process_new_events(story.ledger), "lora-v2", HandDecision.PROMOTE, "good", "zoe")
     wanted = {"ada": ("lora-v1", "forward"), "bob": ("lora-v2", "roll back"), "eve": ("lora-v2", "forward")}
     at_once(story.path, lambda ledger, person: by_hand(*wanted[person])(ledger, person))
     state = process_new_events(story.ledger)

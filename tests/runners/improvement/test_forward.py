@@ -92,7 +92,7 @@ def test_a_rollout_that_is_compared_with_what_is_replaced_ends_and_says_why(stor
     holds(story)
 
 
-def test_what_cannot_be_made_live_is_refused_with_the_reason(story: Story) -> None:
+def test_rolling_forward_is_refused_with_the_reason_where_the_adapter_cannot_be_live(story: Story) -> None:
     roll_out(story)
     said = refused("rollouts", "forward", "lora-v1", "--reason", "now", db=story.path)
     assert "the rollout of lora-v1 is under way" in said and "rollouts promote" in said

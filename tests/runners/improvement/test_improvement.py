@@ -42,7 +42,7 @@ from grokputer.domain.settings.settings import Policy
 from grokputer.projections.state.state import State
 from grokputer.runners.improvement import process_manager as improvement
 from grokputer.runners.improvement.process_manager import NAME, process_new_events
-from grokputer.runners.store import snapshots as moments
+from grokputer.runners.store import snapshots
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.snapshots import load_moment
 from grokputer.runners.store.states import fold, load_state
@@ -280,7 +280,7 @@ def test_four_processes_at_once_do_each_thing_once(ledger: Ledger) -> None:
 def test_the_state_that_is_kept_equals_the_one_folded_from_nothing(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moments, "EVERY", 10)
+    monkeypatch.setattr(snapshots, "EVERY", 10)
     _, rollout = roll_out(ledger)
     assess(ledger, rollout, "promote")
     with ledger.reading() as connection:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command_line import call, document, output
 
-from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, ScheduleTicked
+from grokputer.domain.events import CanaryAssessed, RatingThresholdBreached, ScheduleKept
 from grokputer.domain.settings.settings import Policy
 from grokputer.projections.state.state import State
 from grokputer.runners.improvement.decisions import decide_again
@@ -99,7 +99,7 @@ def test_ratings_are_judged_every_four_hours_without_a_new_rating(idle: Idle) ->
     assert idle.count(RatingThresholdBreached.TOPIC) == 0
     idle.looks(EVERY_S)
     [breached] = idle.ledger.read(1, None, (RatingThresholdBreached.TOPIC,))
-    [kept] = idle.ledger.read(1, None, (ScheduleTicked.TOPIC,))
+    [kept] = idle.ledger.read(1, None, (ScheduleKept.TOPIC,))
     assert breached.event.caused_by == kept.event.reference
 
 
@@ -109,7 +109,7 @@ def test_the_time_between_two_looks_is_a_setting(idle: Idle) -> None:
     assert idle.looks(20 * HOUR) == 1
     idle.set("schedule.every_s", 60)
     assert idle.looks(60) == 1
-    [*_, kept] = idle.ledger.read(1, None, (ScheduleTicked.TOPIC,))
+    [*_, kept] = idle.ledger.read(1, None, (ScheduleKept.TOPIC,))
     assert kept.event.reason == "every 60 s"  # type: ignore[attr-defined]
 
 
@@ -189,7 +189,7 @@ def test_replay_makes_decisions_again_from_the_command_line(idle: Idle) -> None:
     assert (found_out.exit_code, "RatingThresholdBreached: mean: now 4" in found_out.stdout) == (1, True)
 
 
-def test_what_was_decided_by_time_is_decided_again_from_the_log(idle: Idle) -> None:
+def test_decisions_by_time_are_made_again_from_the_log(idle: Idle) -> None:
     roll_out(idle, rule="sequential", promote_at=2.0, bake_s=150)
     idle.traffic(60)
     idle.looks(60, 4)

@@ -68,8 +68,8 @@ def test_a_session_keeps_its_adapter_in_the_log_when_the_share_grows(story: Stor
     rollout = roll_out(story, routing__unit="session", canary__ramp="none")
     for number in range(40):
         story.run(session=f"session {number}")
-    lane = process_new_events(story.ledger).traffic("action")
-    assert lane.sessions is not None and set(lane.sessions.values()) == {"canary", "stable"}
+    traffic = process_new_events(story.ledger).traffic("action")
+    assert traffic.sessions is not None and set(traffic.sessions.values()) == {"canary", "stable"}
     context = story.ledger.context("ada")
     story.ledger.write(Rollout, UUID(rollout), lambda it: it.weigh(95, context))
     for number in range(40):

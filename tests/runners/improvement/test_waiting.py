@@ -37,11 +37,13 @@ def breaches(story: Story) -> int:
 def test_status_says_how_many_ratings_are_missing_and_then_that_a_training_was_requested(story: Story) -> None:
     for _ in range(3):
         story.rate(story.run(succeeds=False), 2)
-    assert "action waits for 7 more ratings (3 of 10); the mean is 2.00 of 3\n" in output("status", db=story.path)
+    assert "action needs 7 more ratings before a training can start: 3 of 10; their mean is 2.00\n" in output(
+        "status", db=story.path
+    )
     for _ in range(7):
         story.rate(story.run(succeeds=False), 2)
     requested = story.ledger.position_of(f"{story.training()}/1")
-    said = f"action waits for the training requested at {requested}: run 'grokputer work'\n"
+    said = f"action waits for a worker and the training requested at position {requested}: run 'grokputer work'\n"
     assert said in output("status", db=story.path)
 
 
@@ -49,8 +51,9 @@ def test_status_names_no_role_that_has_nothing(story: Story) -> None:
     assert "no role has runs yet; 'grokputer run' makes some\n" in output("status", db=story.path)
     story.run()
     said = output("status", db=story.path)
-    assert "action waits for" in said
-    assert "ocr waits for" not in said
+    assert "action is trained when" in said or "action needs" in said
+    assert "ocr" not in said
+    assert "ocr" in output("status", "--all", db=story.path)
 
 
 def test_the_breach_comes_with_the_low_rating_that_status_foresaw(story: Story) -> None:
@@ -69,7 +72,7 @@ def test_the_breach_comes_with_the_low_rating_that_status_foresaw(story: Story) 
 
 def test_a_canary_and_its_pause_are_what_is_waited_for(story: Story) -> None:
     rollout = story.prove(story.train(story.fall()))
-    assert waits_for(story) == "10 more runs of lora-v1 at 15 % (0 of 10)"
+    assert waits_for(story) == "needs 10 more runs of lora-v1 at 15 % before a decision: 0 of 10"
     story.assess(rollout, "inconclusive", "no data")
     assert "lora-v1 at 15 % is paused" in waits_for(story)
 
@@ -80,14 +83,14 @@ def test_status_at_a_position_says_what_was_waited_for_then(story: Story) -> Non
     position = story.ledger.position
     story.fall(7)
     [action, *_] = document("at", position, db=story.path)["roles"]
-    assert action["waits_for"]["message"].startswith("7 more ratings (3 of 10)")
+    assert action["waits_for"]["message"].startswith("needs 7 more ratings")
 
 
 def test_a_worker_with_nothing_to_do_says_what_it_waits_for(story: Story) -> None:
     assert "nothing to do: no role has ratings" in output("work", "--once", db=story.path)
     for _ in range(3):
         story.rate(story.run(succeeds=False), 2)
-    assert "action waits for 7 more ratings (3 of 10)" in output("work", "--once", db=story.path)
+    assert "action needs 7 more ratings before a training can start: 3 of 10" in output("work", "--once", db=story.path)
 
 
 def test_an_idle_worker_says_numbers_again_once_a_minute_and_another_wait_at_once(story: Story) -> None:
@@ -101,17 +104,17 @@ def test_an_idle_worker_says_numbers_again_once_a_minute_and_another_wait_at_onc
             idle.tell(load_state(story.ledger))
 
     rate()
-    assert [line.split(" more")[0] for line in lines] == ["action waits for 9"]
+    assert [line.split(" more")[0] for line in lines] == ["action needs 9"]
     rate(2)
     assert len(lines) == 1
     now += RETELL_S
     idle.tell(load_state(story.ledger))
-    assert lines[1:] == ["action waits for 7 more ratings (3 of 10); the mean is 2.00 of 3"]
+    assert lines[1:] == ["action needs 7 more ratings before a training can start: 3 of 10; their mean is 2.00"]
     now += RETELL_S
     idle.tell(load_state(story.ledger))
     assert len(lines) == 2
     rate(7)
-    assert lines[-1].startswith("action waits for the training requested at ")
+    assert lines[-1].startswith("action waits for a worker and the training requested at position ")
 
 
 def test_a_second_worker_that_does_not_wait_ends_with_who_is_at_work_and_at_what(story: Story) -> None:

@@ -9,13 +9,16 @@ import pytest
 from command_line import document, lines, output
 from receivers import SECRET, Receiver
 
+from grokputer.domain.aggregates.training import TrainingJob
+from grokputer.domain.events import TrainingRequested
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.decisions import decide_again
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import Reporter, Worker
+from grokputer.runners.lessons.gather import collect_examples
 from grokputer.runners.store.log import adapters_folder
 from grokputer.runners.wiring.services import Services
-from story import Story
+from story import Story, complete_training
 
 MADE_UP = ("HeldOutJudged", "DatasetBuilt")
 
@@ -49,6 +52,22 @@ def work(story: Story, said: list[str] | None = None) -> None:
 
 def kinds(story: Story) -> list[tuple[str, str]]:
     return [(it["data"]["kind"], it["data"]["adapter"]) for it in lines(story.path, "--event", "AlertRaised")]
+
+
+def test_examples_are_collected_without_retries_and_a_line_names_the_missing_weights(tmp_path: Path) -> None:
+    story = Story(tmp_path / "events.db")
+    story.rate(story.run(succeeds=False), 1)
+    lines_said: list[str] = []
+    with Services(story.ledger, process_new_events(story.ledger)) as services:
+        training = complete_training(story.ledger, services, f"sha256:{'0' * 64}")
+        services.state = process_new_events(story.ledger)
+        requested = story.ledger.get(TrainingJob, training).requested
+        assert requested is not None
+        with_parent = TrainingRequested(**{**vars(requested), "parent": "lora-v1"})
+        collect_examples(story.ledger, services, with_parent, services.state.policy, lines_said.append)
+    [line] = lines_said
+    assert line.startswith("failed runs of miniwob are not tried again: weights sha256:000")
+    assert "restore them from a backup" in line
 
 
 @pytest.mark.parametrize(("adapter", "serves"), [("lora-v1", "live"), ("lora-v2", "canary")])

@@ -66,7 +66,7 @@ def fail(services: Services, seeds: Sequence[int]) -> list[TaskRun]:
     return [ledger.write(TaskRun, run.id, lambda it: it.rate(1, "human", [], None, context)) for run in runs]
 
 
-def test_what_failed_is_tried_again_in_the_sandbox_and_a_success_corrects_it(services: Services) -> None:
+def test_a_failed_command_task_is_tried_again_in_the_sandbox_and_a_success_corrects_it(services: Services) -> None:
     runs = fail(services, range(5))
     sampling = RetryPolicy(None, attempts=2, temperature=0.5, exploration=1.0)  # of commands there is none
     place = services.environment("shell")

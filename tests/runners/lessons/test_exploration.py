@@ -64,34 +64,36 @@ def test_an_action_is_written_for_the_page_as_it_is_now() -> None:
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     ledger = Ledger.create(tmp_path_factory.mktemp("log") / "events.db")
-    with Services(ledger, process_new_events(ledger)) as parts:
-        yield parts
+    with Services(ledger, process_new_events(ledger)) as services:
+        yield services
 
 
-def retry(parts: Services, failed: list[TaskRun], attempts: int, exploration: float) -> list[TaskRun]:
+def retry(services: Services, failed: list[TaskRun], attempts: int, exploration: float) -> list[TaskRun]:
     sampling = RetryPolicy(None, attempts, temperature=0.01, exploration=exploration)
-    place = parts.environment("miniwob")
-    return list(correct_by_retries(parts.ledger, [(run, 1) for run in failed], place, parts.model, sampling, "ada"))
+    place = services.environment("miniwob")
+    return list(
+        correct_by_retries(services.ledger, [(run, 1) for run in failed], place, services.model, sampling, "ada")
+    )
 
 
 @pytest.mark.slow
 def test_exploring_finds_the_shortest_solution_of_a_task_that_the_model_never_solves(
-    parts: Services,
+    services: Services,
 ) -> None:
-    runner = TaskRunner(parts.ledger, parts.model, parts.prepare, parts.base_label, "ada")
+    runner = TaskRunner(services.ledger, services.model, services.prepare, services.base_label, "ada")
     tasks = ("click-button-sequence", "enter-password")
     wanted = [RunSpec(Task("miniwob", task, 1), UUID(int=number)) for number, task in enumerate(tasks, 1)]
-    failed = list(run_batch(runner, wanted, parts.environment("miniwob"), parts.state))
-    assert retry(parts, failed, attempts=4, exploration=0.0) == []
-    corrected = retry(parts, failed, attempts=24, exploration=0.5)
+    failed = list(run_batch(runner, wanted, services.environment("miniwob"), services.state))
+    assert retry(services, failed, attempts=4, exploration=0.0) == []
+    corrected = retry(services, failed, attempts=24, exploration=0.5)
     steps = {run.started.task: run.corrections[0].steps for run in corrected if run.started}
     assert steps == {"click-button-sequence": 2, "enter-password": 3}
     for run in corrected:
-        lessons = json.loads(str(parts.ledger.get_content(run.corrections[0].correction)))
+        lessons = json.loads(str(services.ledger.get_content(run.corrections[0].correction)))
         actions = [lesson["completion"] for lesson in lessons]
         for lesson, action in zip(lessons, actions, strict=True):
             line = action.removeprefix(str(parse_action(action).verb))  # type: ignore[union-attr]
             assert line.split("]")[0] + "]" in lesson["messages"][-1]["content"].split("\n")
-        correct_by_hand(parts.ledger, run, parts.environment("miniwob"), actions, "ada")  # raises if it does not
+        correct_by_hand(services.ledger, run, services.environment("miniwob"), actions, "ada")  # raises if it does not

@@ -26,84 +26,84 @@ SETTINGS = {
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Services]:
+def services(tmp_path: Path) -> Iterator[Services]:
     ledger = Ledger.create(tmp_path / "events.db")
     for key, value in SETTINGS.items():
         change(ledger, key, value)
-    with Services(ledger, process_new_events(ledger)) as parts:
-        yield parts
+    with Services(ledger, process_new_events(ledger)) as services:
+        yield services
 
 
-def fail(parts: Services, task: str = "enter-text") -> TaskRun:
+def fail(services: Services, task: str = "enter-text") -> TaskRun:
     """A run that goes wrong, and is rated so."""
-    runner = TaskRunner(parts.ledger, parts.model, parts.prepare, parts.base_label, "ada")
-    run = runner.run(Task("miniwob", task, 1), parts.environment("miniwob"), parts.state, id=uuid4())
+    runner = TaskRunner(services.ledger, services.model, services.prepare, services.base_label, "ada")
+    run = runner.run(Task("miniwob", task, 1), services.environment("miniwob"), services.state, id=uuid4())
     assert isinstance(run.ended, TaskFailed)
-    context = parts.ledger.context("ada")
-    return parts.ledger.write(TaskRun, run.id, lambda it: it.rate(1, "human", [], None, context))
+    context = services.ledger.context("ada")
+    return services.ledger.write(TaskRun, run.id, lambda it: it.rate(1, "human", [], None, context))
 
 
-def request(parts: Services) -> TrainingRequested:
-    context = parts.ledger.context("ada")
-    parts.ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", None, "try it", context))
-    parts.state = process_new_events(parts.ledger)
-    [requested] = [it.event for it in parts.ledger.read(1, None, ("TrainingRequested",))]
+def request(services: Services) -> TrainingRequested:
+    context = services.ledger.context("ada")
+    services.ledger.write(RoleImprovement, role_id("action"), lambda it: it.open("action", None, "try it", context))
+    services.state = process_new_events(services.ledger)
+    [requested] = [it.event for it in services.ledger.read(1, None, ("TrainingRequested",))]
     assert isinstance(requested, TrainingRequested)
     return requested
 
 
-def practised(parts: Services) -> list[TaskRun]:
+def practised(services: Services) -> list[TaskRun]:
     """The runs that the program made by itself."""
-    started = parts.ledger.read(1, None, ("TaskStarted",))
-    return [parts.ledger.get(TaskRun, it.event.originator_id) for it in started if it.event.actor == "grokputer"]
+    started = services.ledger.read(1, None, ("TaskStarted",))
+    return [services.ledger.get(TaskRun, it.event.originator_id) for it in started if it.event.actor == "grokputer"]
 
 
-def test_what_was_failed_is_practised_on_fresh_pages_and_learnt_from(parts: Services) -> None:
-    failed = fail(parts)
-    requested = request(parts)
-    collect_examples(parts.ledger, parts, requested, parts.state.policy)
-    runs = practised(parts)
+def test_failed_tasks_are_practised_on_fresh_pages_and_learnt_from(services: Services) -> None:
+    failed = fail(services)
+    requested = request(services)
+    collect_examples(services.ledger, services, requested, services.state.policy, print)
+    runs = practised(services)
     assert {(run.started.task, run.started.role, run.started.arm) for run in runs if run.started} == {
         ("enter-text", "action", "pinned")
     }
     assert len({run.started.seed for run in runs if run.started} - {1}) == 2
-    learnt = {run.id for run in find_corrected(parts.ledger, "action", 4, 0.0)}
+    learnt = {run.id for run in find_corrected(services.ledger, "action", 4, 0.0)}
     assert learnt == {run.id.hex for run in [failed, *runs] if isinstance(run.ended, TaskFailed)}
     assert all(correction.is_verified for run in runs for correction in run.corrections)
 
 
-def test_practice_counts_in_no_window_and_is_done_once_for_each_training(parts: Services) -> None:
-    fail(parts)
-    requested, before = request(parts), parts.state.window("action")
+def test_practice_counts_in_no_window_and_is_done_once_for_each_training(services: Services) -> None:
+    fail(services)
+    requested, before = request(services), services.state.window("action")
     for _ in range(2):
-        collect_examples(parts.ledger, parts, requested, parts.state.policy)
-    context = parts.ledger.context("ada")
-    for run in practised(parts):  # and if somebody rates it
-        parts.ledger.write(TaskRun, run.id, lambda it: it.rate(5, "human", [], None, context))
-    assert len(practised(parts)) == 2
-    assert process_new_events(parts.ledger).window("action") == before
+        collect_examples(services.ledger, services, requested, services.state.policy, print)
+    context = services.ledger.context("ada")
+    for run in practised(services):  # and if somebody rates it
+        services.ledger.write(TaskRun, run.id, lambda it: it.rate(5, "human", [], None, context))
+    assert len(practised(services)) == 2
+    assert process_new_events(services.ledger).window("action") == before
 
 
-def test_there_is_no_practice_without_retries_that_could_correct_it(parts: Services) -> None:
-    change(parts.ledger, "training.retries", 0)
-    fail(parts)
-    collect_examples(parts.ledger, parts, request(parts), process_new_events(parts.ledger).policy)
-    assert practised(parts) == []
+def test_there_is_no_practice_without_retries_that_could_correct_it(services: Services) -> None:
+    change(services.ledger, "training.retries", 0)
+    fail(services)
+    collect_examples(services.ledger, services, request(services), process_new_events(services.ledger).policy, print)
+    assert practised(services) == []
 
 
 def test_a_task_that_cannot_be_had_here_is_not_practised_and_the_reason_is_said(
-    parts: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    services: Services, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    failed = fail(parts)
-    requested = request(parts)
-    parts.close()
+    failed = fail(services)
+    requested = request(services)
+    services.close()
     monkeypatch.setenv("GROKPUTER_BROWSER", str(tmp_path / "nowhere"))
-    with Services(parts.ledger, process_new_events(parts.ledger)) as without:
+    with Services(services.ledger, process_new_events(services.ledger)) as without:
         lines: list[str] = []
-        collect_examples(parts.ledger, without, requested, without.state.policy, lines.append)
-    assert practised(parts) == []
+        collect_examples(services.ledger, without, requested, without.state.policy, lines.append)
+    assert practised(services) == []
     [retried, practice] = lines
     assert retried.startswith("failed runs of miniwob are not tried again: ")
     assert practice.startswith("tasks of miniwob are not practised: ")
     assert "nowhere" in retried
-    assert not parts.ledger.get(TaskRun, failed.id).corrections
+    assert not services.ledger.get(TaskRun, failed.id).corrections

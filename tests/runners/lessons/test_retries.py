@@ -26,62 +26,69 @@ WILDLY = RetryPolicy(None, attempts=2, temperature=5.0)
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     ledger = Ledger.create(tmp_path_factory.mktemp("log") / "events.db")
     change(ledger, "run.temperature", 5.0)
     change(ledger, "run.max_tokens", 32)
     change(ledger, "run.max_steps", 3)
-    with Services(ledger, process_new_events(ledger)) as parts:
-        yield parts
+    with Services(ledger, process_new_events(ledger)) as services:
+        yield services
 
 
-def fail(parts: Services) -> list[TaskRun]:
+def fail(services: Services) -> list[TaskRun]:
     """A run of each task that answers at random, and so fails."""
-    runner = TaskRunner(parts.ledger, parts.model, parts.prepare, parts.base_label, "ada")
+    runner = TaskRunner(services.ledger, services.model, services.prepare, services.base_label, "ada")
     wanted = [RunSpec(task, uuid4()) for task in TASKS]
-    runs = list(run_batch(runner, wanted, parts.environment("miniwob"), parts.state))
+    runs = list(run_batch(runner, wanted, services.environment("miniwob"), services.state))
     assert all(isinstance(run.ended, TaskFailed) for run in runs)
     return runs
 
 
 def retry(
-    parts: Services,
+    services: Services,
     failed: list[tuple[TaskRun, int]],
     sampling: RetryPolicy,
     on_fault: Callable[[GrokputerError], None] | None = None,
 ) -> list[TaskRun]:
-    place = parts.environment("miniwob")
+    place = services.environment("miniwob")
     return list(
-        correct_by_retries(parts.ledger, failed, place, parts.model, sampling, "ada", on_fault=on_fault, width=3)
+        correct_by_retries(services.ledger, failed, place, services.model, sampling, "ada", on_fault=on_fault, width=3)
     )
 
 
-def test_the_first_success_of_each_run_becomes_its_correction_and_does_the_task(parts: Services) -> None:
-    runs = fail(parts)
-    corrected = retry(parts, [(run, 1) for run in runs], SURELY)
+def test_the_first_success_of_each_run_becomes_its_correction_and_does_the_task(services: Services) -> None:
+    runs = fail(services)
+    corrected = retry(services, [(run, 1) for run in runs], SURELY)
     assert {run.id for run in corrected} == {run.id for run in runs}
     for run in corrected:
         [correction] = run.corrections
         assert (correction.source, correction.is_verified) == ("retry", True)
-        lessons = json.loads(str(parts.ledger.get_content(correction.correction)))
+        lessons = json.loads(str(services.ledger.get_content(correction.correction)))
         actions = [lesson["completion"] for lesson in lessons if "is_instead" not in lesson]
-        correct_by_hand(parts.ledger, run, parts.environment("miniwob"), actions, "ada")  # raises if it does not
+        correct_by_hand(services.ledger, run, services.environment("miniwob"), actions, "ada")  # raises if it does not
 
 
-def test_a_run_is_taken_up_at_the_step_where_it_went_wrong(parts: Services) -> None:
-    run = next(run for run in fail(parts) if len(run.steps) > 1)
-    [corrected] = retry(parts, [(run, 2)], SURELY)
-    lessons = json.loads(str(parts.ledger.get_content(corrected.corrections[-1].correction)))
-    before = parts.ledger.get_content(run.steps[0].answer)
+def test_a_run_is_taken_up_at_the_step_where_it_went_wrong(services: Services) -> None:
+    run = next(run for run in fail(services) if len(run.steps) > 1)
+    [corrected] = retry(services, [(run, 2)], SURELY)
+    lessons = json.loads(str(services.ledger.get_content(corrected.corrections[-1].correction)))
+    before = services.ledger.get_content(run.steps[0].answer)
     assert f"did: {before}" in lessons[0]["messages"][-1]["content"]
 
 
-def test_a_browser_that_is_lost_costs_no_run_its_retries(parts: Services) -> None:
-    runs = fail(parts)
-    place = parts.environment("miniwob")
+def test_a_browser_that_is_lost_costs_no_run_its_retries(services: Services) -> None:
+    runs = fail(services)
+    place = services.environment("miniwob")
     faults: list[GrokputerError] = []
     corrected = correct_by_retries(
-        parts.ledger, [(run, 1) for run in runs], place, parts.model, SURELY, "ada", on_fault=faults.append, width=2
+        services.ledger,
+        [(run, 1) for run in runs],
+        place,
+        services.model,
+        SURELY,
+        "ada",
+        on_fault=faults.append,
+        width=2,
     )
     done = [next(corrected)]
     place.close()  # under the next run's feet, which is on its page
@@ -90,24 +97,24 @@ def test_a_browser_that_is_lost_costs_no_run_its_retries(parts: Services) -> Non
     assert faults == []
 
 
-def test_what_never_succeeds_is_not_corrected(parts: Services) -> None:
-    runs = fail(parts)
-    assert retry(parts, [(run, 1) for run in runs], WILDLY) == []
-    assert all(not parts.ledger.get(TaskRun, run.id).corrections for run in runs)
+def test_a_run_whose_retries_all_fail_gets_no_correction(services: Services) -> None:
+    runs = fail(services)
+    assert retry(services, [(run, 1) for run in runs], WILDLY) == []
+    assert all(not services.ledger.get(TaskRun, run.id).corrections for run in runs)
 
 
 def test_a_run_that_cannot_be_retried_is_an_error_for_a_person_and_skipped_by_the_trainer(
-    parts: Services,
+    services: Services,
 ) -> None:
-    runs = fail(parts)
+    runs = fail(services)
     failed = [(run, 1) for run in runs]
     unknown = RetryPolicy("lora-v9", attempts=1, temperature=1.0)
     with pytest.raises(UnknownAdapter):
-        retry(parts, failed, unknown)
+        retry(services, failed, unknown)
     faults: list[GrokputerError] = []
-    assert retry(parts, failed, unknown, faults.append) == []
+    assert retry(services, failed, unknown, faults.append) == []
     assert {type(fault) for fault in faults} == {UnknownAdapter}
     faults.clear()
     beyond = [(runs[0], 9), *failed[1:]]  # its ninth step does not exist
-    assert {run.id for run in retry(parts, beyond, SURELY, faults.append)} == {run.id for run in runs[1:]}
+    assert {run.id for run in retry(services, beyond, SURELY, faults.append)} == {run.id for run in runs[1:]}
     assert len(faults) == 1

@@ -78,8 +78,8 @@ def gather(story: Story, server: ChatServer, **settings: Any) -> list[str]:
     requested = job.requested
     assert requested is not None
     lines: list[str] = []
-    with Services(story.ledger, state) as parts:
-        collect_examples(story.ledger, parts, requested, state.policy, lines.append)
+    with Services(story.ledger, state) as services:
+        collect_examples(story.ledger, services, requested, state.policy, lines.append)
     return lines
 
 
@@ -237,7 +237,7 @@ def test_the_key_comes_from_the_environment_and_stands_in_no_fact(
 
 
 def test_without_both_settings_there_is_no_teacher(story: Story) -> None:
-    with Services(story.ledger, process_new_events(story.ledger)) as parts:
-        assert parts.teacher(Policy({"teacher.model": "big"}), "action") is None
+    with Services(story.ledger, process_new_events(story.ledger)) as services:
+        assert services.teacher(Policy({"teacher.model": "big"}), "action") is None
         with pytest.raises(ModelError, match="base URL"):
-            parts.teacher(Policy({"teacher.model": "big", "teacher.endpoint": "nowhere"}), "action")
+            services.teacher(Policy({"teacher.model": "big", "teacher.endpoint": "nowhere"}), "action")

@@ -57,7 +57,7 @@ def again(db: Path, tmp_path: Path) -> Path:
     return other
 
 
-def test_what_was_imported_is_the_same_after_export_and_import(db: Path, tmp_path: Path) -> None:
+def test_an_imported_session_is_the_same_after_export_and_import(db: Path, tmp_path: Path) -> None:
     output("runs", "import", write_lines(tmp_path / "all.jsonl", *SESSIONS), db=db)
     assert told(again(db, tmp_path)) == told(db)
     assert len(told(db)) == len(SESSIONS)
@@ -102,6 +102,15 @@ def test_runs_of_this_program_become_sessions_with_their_prompts(tmp_path: Path)
         step, copy = (next(it for it in events if it["event"] == "StepTaken") for events in (said, imported))
         assert (step["prompt"], step["answer"]) == (copy["prompt"], copy["answer"])
     assert "2 were there already" in output("runs", "import", tmp_path / "out", db=story.path)
+
+
+def test_an_unknown_duration_is_unknown_after_export_and_import(db: Path, tmp_path: Path) -> None:
+    output(
+        "runs", "import", write_lines(tmp_path / "all.jsonl", {"task": "Open the mail", "iterations": ["Ok"]}), db=db
+    )
+    [(_, (events, run))] = told(again(db, tmp_path)).items()
+    assert run["duration_ms"] is None
+    assert [it["model_ms"] for it in events if it["event"] == "StepTaken"] == [None]
 
 
 def test_nothing_is_written_over_and_a_log_without_ended_runs_writes_nothing(db: Path, tmp_path: Path) -> None:

@@ -99,7 +99,12 @@ def test_the_log_that_all_of_them_left_is_whole_and_its_runs_can_be_exported_and
     runs = document("runs", "--limit", 10_000, db=db)
     assert len(runs) > 30
     for run in runs[:10]:
-        assert document("show", run["id"], db=db)["events"][-1]["event"] in ("TaskSucceeded", "TaskFailed", "TaskRated")
+        assert document("show", run["id"], db=db)["events"][-1]["event"] in (
+            "TaskSucceeded",
+            "TaskFailed",
+            "TaskAnswered",
+            "TaskRated",
+        )
         assert call("why", run["id"], db=db).exit_code == 0
     out = db.parent / f"out-{uuid4().hex}"
     written = call("runs", "export", out, db=db)

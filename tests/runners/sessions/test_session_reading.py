@@ -27,7 +27,7 @@ def db(tmp_path: Path) -> Path:
         ({"success": False}, "failed"),
         ({"success": False, "user_rating": 5}, "failed"),
         ({"success": True, "what_went_wrong": "it was slow"}, "succeeded"),
-        ({"success": None}, "succeeded"),
+        ({"success": None}, "answered"),
     ],
 )
 def test_a_session_ends_as_it_says_itself(db: Path, tmp_path: Path, session: dict[str, Any], outcome: str) -> None:
@@ -77,6 +77,29 @@ def test_times_of_the_session_and_of_its_steps_are_kept(db: Path, tmp_path: Path
     assert (told["started"], told["ended"]) == ("2025-05-01T08:00:00+00:00", "2025-05-01T08:00:42.500000+00:00")
     assert told["step_times"] == ["2025-05-01T08:00:01+00:00", "2025-05-01T08:00:10+00:00"]
     assert [it["model_ms"] for it in steps_of(run)] == [2250, 500]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {},
+        {"start_time": "2025-05-01T10:00:00Z"},
+        {"start_time": "2025-05-01T10:00:00Z", "end_time": "2025-05-01T09:00:00Z"},
+    ],
+    ids=["no times", "a start alone", "an end before the start"],
+)
+def test_a_session_of_unknown_duration_has_no_duration_and_no_implicit_stars(
+    db: Path, tmp_path: Path, times: dict[str, str]
+) -> None:
+    run = import_one(db, tmp_path, {"task": "Press Ok", "success": True, "iterations": ["Ok"], **times})
+    assert (run["duration_ms"], run["implicit_stars"], steps_of(run)[0]["model_ms"]) == (None, None, None)
+    shown = output("show", run["id"], db=db)
+    assert "succeeded after 1 steps, reward 1\n" in shown
+
+
+def test_a_stated_duration_of_zero_is_known(db: Path, tmp_path: Path) -> None:
+    run = import_one(db, tmp_path, {"task": "Press Ok", "success": True, "duration_seconds": 0})
+    assert (run["duration_ms"], run["implicit_stars"]) == (0, 5)
 
 
 def test_the_thought_the_action_and_the_observation_of_a_step_are_kept(db: Path, tmp_path: Path) -> None:
@@ -172,6 +195,9 @@ def test_a_whole_number_of_stars_is_taken_as_a_number_or_a_digit(db: Path, tmp_p
         ('{"task": "a", "start_time": "yesterday"}', 'start_time is "yesterday"; allowed is a time in ISO 8601'),
         ('{"task": "a", "start_time": 1e300}', "start_time is 1e300; allowed is a time"),
         ('{"task": "a", "duration_seconds": NaN}', "duration_seconds is NaN; allowed is seconds"),
+        ('{"task": "a", "duration_seconds": -1}', "duration_seconds is -1; allowed is seconds"),
+        ('{"task": "a", "duration_seconds": true}', "duration_seconds is true; allowed is seconds"),
+        ('{"task": "a", "duration_seconds": 1%s}' % ("0" * 400), "duration_seconds is 1000"),
         ('{"task": "a", "iterations": [{"role": "robot", "content": "x"}]}', 'role is "robot"; allowed is one of system'),
         ('{"task": "a", "iterations": [{"role": "user", "content": "x"}]}', "at least one of them of the role assistant"),
         ('{"task": "a", "iterations": [{"role": "user", "content": "x"}, "y"]}', 'is "y"; allowed is a message with a role'),

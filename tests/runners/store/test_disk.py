@@ -250,7 +250,7 @@ def test_a_process_that_is_killed_while_it_makes_a_log_leaves_what_can_be_made_o
     assert {it.name for it in folder.iterdir()} <= {"events.db", "events.db.lock", "events.db-wal", "events.db-shm"}
 
 
-def test_what_a_killed_init_of_version_0_1_0_left_is_made_a_log(tmp_path: Path) -> None:
+def test_the_rest_of_a_killed_init_of_version_0_1_0_is_made_a_log(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -39,6 +39,7 @@ STEP: dict[str, Any] = {
 }  # fmt: skip
 ENDED: dict[str, Any] = {
     "steps": 1, "duration_ms": 9, "reward": 0.5, "implicit_stars": 1, "reason": "wrong", "detail": "", "fault": None,
+    "is_judged": True,
 }  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def test_a_fact_of_good_fields_is_stored_and_reads_back_equal() -> None:
 @pytest.mark.parametrize(
     ("fact", "field"),
     [
-        (step(model_ms=None), "model_ms"),
+        (step(environment_ms=None), "environment_ms"),
         (step(model_ms=4.5), "model_ms"),
         (step(model_ms="40"), "model_ms"),
         (step(model_ms=True), "model_ms"),
@@ -113,8 +114,10 @@ def test_nothing_of_what_is_stored_together_is_stored_where_one_fact_could_not_b
     good, bad = TaskRun(uuid4()), TaskRun(uuid4())
     for run in (good, bad):
         run.start(context, **{name: value for name, value in {**LANE, **STARTED}.items() if name != "others"})
-    bad.take_step(context, **{**{name: value for name, value in STEP.items() if name != "step"}, "model_ms": None})
-    with pytest.raises(LogError, match="model_ms"):
+    bad.take_step(
+        context, **{**{name: value for name, value in STEP.items() if name != "step"}, "environment_ms": None}
+    )
+    with pytest.raises(LogError, match="environment_ms"):
         ledger.store(good, bad)
     assert list(ledger.read()) == []
     ledger.store(good)

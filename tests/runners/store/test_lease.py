@@ -101,7 +101,7 @@ def test_a_lease_that_cannot_be_made_is_one_line(ledger: Ledger) -> None:
         pass
 
 
-def test_what_a_block_raises_lets_the_lock_go(tmp_path: Path) -> None:
+def test_an_error_under_the_lock_frees_the_lock(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt), hold(tmp_path / "lock"):
             raise KeyboardInterrupt

@@ -160,8 +160,8 @@ def test_topics_are_the_ones_every_log_has() -> None:
         "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",
         "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",
         "HeldOutJudged", "PolicyChanged", "RatingThresholdBreached", "RolloutPaused", "RolloutResumed",
-        "RolloutStarted", "ScheduleKept", "SessionImported", "StepTaken", "TaskCorrected", "TaskFailed",
-        "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined",
+        "RolloutStarted", "ScheduleKept", "SessionImported", "StepTaken", "TaskAnswered", "TaskCorrected", "TaskFailed",
+        "TaskJudged", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined",
         "TrainingFailed", "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
         "WeightsFound", "WeightsMissed",
     ]  # fmt: skip

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from eventsourcing.persistence import IntegrityError
 
 from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import LogError
@@ -51,10 +52,41 @@ def test_a_decision_that_another_process_always_overtakes_is_made_while_no_other
         assert values(ledger)[-1] == 50
 
 
+@pytest.mark.usefixtures("is_quickly_given_up")
+def test_a_decision_that_is_overtaken_even_while_no_other_writes_ends_with_one_line(tmp_path: Path) -> None:
+    with closing(Ledger.create(tmp_path / "events.db")) as ledger:
+        attempts = 0
+
+        def decide() -> None:
+            nonlocal attempts
+            attempts += 1
+            raise IntegrityError
+
+        with pytest.raises(LogError, match="by too many processes at once; try again"):
+            ledger.until_stored(decide)
+        assert attempts == RACES
+
+
+@pytest.mark.usefixtures("is_quickly_given_up")
+def test_another_error_of_a_decision_is_raised_at_once(tmp_path: Path) -> None:
+    with closing(Ledger.create(tmp_path / "events.db")) as ledger:
+        attempts = 0
+
+        def decide() -> None:
+            nonlocal attempts
+            attempts += 1
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            ledger.until_stored(decide)
+        assert attempts == 1
+
+
 def write_alone_and_fail(ledger: Ledger, other: Ledger) -> None:
-    with ledger.turn(RACES - 1):
+    writer = ledger._events.recorder.datastore.writer
+    with writer.alone():
         change(ledger, 11)
-        with ledger.turn(RACES - 1):
+        with writer.alone():
             change(ledger, 12)
         with pytest.raises(LogError, match="is being written by"):
             change(other, 13)
@@ -63,7 +95,7 @@ def write_alone_and_fail(ledger: Ledger, other: Ledger) -> None:
 
 
 @pytest.mark.usefixtures("is_quickly_given_up")
-def test_who_writes_alone_may_write_often_and_within_and_lets_go_at_the_end_or_an_error(tmp_path: Path) -> None:
+def test_a_holder_of_the_write_lock_may_nest_writes_and_frees_it_at_the_end_or_an_error(tmp_path: Path) -> None:
     with closing(Ledger.create(tmp_path / "events.db")) as ledger, closing(Ledger.open(ledger.path)) as other:
         with pytest.raises(ZeroDivisionError):
             write_alone_and_fail(ledger, other)

@@ -143,7 +143,7 @@ def test_a_training_whose_dataset_cannot_be_built_fails_alone_and_names_the_run(
     action, ocr = story.ask(), story.ask(role="ocr")
     for training in (action, ocr):
         with Services(story.ledger, process_new_events(story.ledger)) as parts:
-            run_training(story.ledger, parts, training, lambda progress: None)
+            run_training(story.ledger, parts, training, lambda progress: None, print)
     failed = story.ledger.get(TrainingJob, action).over
     assert failed is not None and failed.TOPIC == "TrainingFailed"
     assert (

@@ -87,7 +87,7 @@ def test_reading_goes_on_beside_a_stopped_writer(story: Story) -> None:
 
 
 @pytest.mark.usefixtures("_short_wait")
-def test_what_was_not_stored_for_a_stopped_writer_is_stored_when_it_is_tried_again(story: Story) -> None:
+def test_events_that_a_stopped_writer_did_not_store_are_stored_at_the_next_try(story: Story) -> None:
     writer, count = Writer(story.path), story.ledger.position
     with stopped_writer(story.path):
         for _ in range(2):

@@ -57,7 +57,7 @@ def check_tree(path: Path) -> int:
     return tree.size
 
 
-def test_what_many_threads_store_stands_in_one_order_with_the_tree_over_it(path: Path, writer: Writer) -> None:
+def test_events_of_many_threads_are_stored_in_one_order_with_the_tree_over_them(path: Path, writer: Writer) -> None:
     with ThreadPoolExecutor(16) as pool:
         saves = [pool.submit(writer.do, append(row(1, id), row(2, id))) for id in (uuid4() for _ in range(200))]
         positions = [save.result() for save in saves]

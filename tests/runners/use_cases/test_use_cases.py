@@ -14,10 +14,11 @@ from logged_sessions import write_lines
 
 from grokputer.adapters.data.imports.public_set import read_public
 from grokputer.domain.aggregates.run import TaskRun
-from grokputer.domain.errors import GrokputerError, Hint, NotFound, NotPossible, UnknownAdapter
+from grokputer.domain.errors import GrokputerError, Hint, NotFound, NotPossible, UnknownAdapter, UnknownTask
 from grokputer.domain.settings.setting import BadSetting
 from grokputer.runners.archive.erasure import Target
 from grokputer.runners.sessions.imports import read_sessions
+from grokputer.runners.sessions.program_runs import ProgramRun, ProgramStep
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from grokputer.runners.store.tables import are_tables_current
@@ -32,7 +33,7 @@ from grokputer.runners.use_cases import (
     settings,
     trainings,
 )
-from grokputer.runners.use_cases.recordings import ProgramRun, ProgramStep, RunRecorder
+from grokputer.runners.use_cases.recordings import RunRecorder
 from grokputer.runners.wiring.services import Services
 from story import Story
 
@@ -121,21 +122,22 @@ def test_a_task_is_run_where_the_traffic_goes_and_followed(tmp_path: Path) -> No
     with ChatServer(completion("Paris")) as server:
         endpoint(tmp_path / "events.db", server.url)
         ledger = Ledger.open(tmp_path / "events.db")
-        wanted = runs.TaskRequest("chat", "What is the capital of France?", [3, 4])
-        state, pinned = runs.choose_route(ledger, load_state(ledger), wanted)
-        with Services(ledger, state) as parts:
-            played = list(runs.run_tasks(ledger, parts, wanted, pinned, actor="ada"))
-    first, second = (runs.outcome_of(ledger, run) for run in played)
-    assert (first.answer, first.succeeded, first.arm, first.adapter, first.seed) == ("Paris", True, "stable", None, 3)
-    assert second.seed == 4
+        wanted = runs.TaskRequest("What is the capital of France?", seed=3)
+        with Services(ledger, load_state(ledger)) as parts:
+            first = runs.run_task(ledger, parts, wanted, actor="ada").outcome
+            again = runs.run_task(ledger, parts, wanted, actor="ada").outcome
+    assert (first.answer, first.succeeded, first.arm, first.adapter, first.seed) == ("Paris", None, "stable", None, 3)
+    assert first.run != again.run
     assert are_tables_current(ledger)
 
 
 def test_a_run_is_pinned_to_a_registered_adapter_alone(story: Story) -> None:
-    wanted = runs.TaskRequest("miniwob", "click-button", [1], adapter="lora-v9")
-    with pytest.raises(UnknownAdapter) as refused:
-        runs.choose_route(story.ledger, load_state(story.ledger), wanted)
+    wanted = runs.TaskRequest("click-button", adapter="lora-v9")
+    before = story.ledger.position
+    with Services(story.ledger, load_state(story.ledger)) as parts, pytest.raises(UnknownAdapter) as refused:
+        runs.run_task(story.ledger, parts, wanted, actor="ada")
     assert refused.value.hint is Hint.SEE_ADAPTERS
+    assert story.ledger.position == before
 
 
 # --- improvement -----------------------------------------------------------------------------------------------------
@@ -283,5 +285,14 @@ def test_a_process_that_was_left_is_ended_before_more_is_run(story: Story) -> No
         task="click-button", seed=1, base="tiny", session=None, policy={},
     )  # fmt: skip
     story.ledger.store(run)
-    _, ended = runs.end_lost_runs(story.ledger)
-    assert [it.id for it in ended] == [run.id]
+    lost: list[UUID] = []
+    with Services(story.ledger, load_state(story.ledger)) as parts, pytest.raises(UnknownTask):
+        runs.run_task(
+            story.ledger,
+            parts,
+            runs.TaskRequest("", "chat"),
+            actor="ada",
+            progress=runs.TaskProgress(on_lost=lost.append),
+        )
+    assert lost == [run.id]
+    assert story.ledger.get(TaskRun, run.id).ended is not None

@@ -41,14 +41,14 @@ def test_a_rollout_is_paused_resumed_and_aborted(story: Story) -> None:
     assert lines(story.path, "--event", "CycleClosed")[-1]["data"]["outcome"] == "rolled back"
 
 
-def test_what_is_over_can_neither_be_paused_nor_aborted(story: Story) -> None:
+def test_a_decided_rollout_can_neither_be_paused_nor_aborted(story: Story) -> None:
     roll_out(story)
     output("rollouts", "promote", "lora-v1", "--reason", "good", db=story.path)
     for wanted in (["pause"], ["abort", "--reason", "no"], ["approve"]):
         assert "lora-v1 is promoted already" in refused("rollouts", wanted[0], "lora-v1", *wanted[1:], db=story.path)
 
 
-def test_what_has_no_rollout_or_is_not_live_any_more_is_not_rolled_back(story: Story) -> None:
+def test_an_adapter_without_a_rollout_or_no_longer_live_is_not_rolled_back(story: Story) -> None:
     for name in ("lora-v1", "lora-v2"):
         roll_out(story)
         output("rollouts", "promote", name, "--reason", "good", db=story.path)
@@ -100,7 +100,7 @@ def test_an_adapter_that_is_live_again_can_be_rolled_back_again(story: Story) ->
 def test_no_person_decides_in_the_programs_own_name(story: Story) -> None:
     roll_out(story)
     said = refused("rollouts", "pause", "lora-v1", "--as", "grokputer", db=story.path)
-    assert "grokputer is the program's own name" in said
+    assert "grokputer is one of the program's own names" in said
 
 
 def test_a_rollback_to_what_was_never_live_is_refused_with_what_was(story: Story) -> None:

@@ -99,7 +99,7 @@ def test_without_a_right_answer_it_says_that_the_rating_alone_is_recorded(asked:
 
 def test_a_skipped_rating_says_that_nothing_was_recorded(asked: Path) -> None:
     assert shown(asked, "run", "Capital of France?", lines=("",)).endswith("nothing was recorded")
-    assert events(asked)[-1] == "TaskSucceeded"
+    assert events(asked)[-1] == "TaskAnswered"
 
 
 def test_the_form_of_an_action_is_shown_and_each_line_is_checked_as_it_is_typed(failed: Path) -> None:

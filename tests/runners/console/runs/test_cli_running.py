@@ -31,7 +31,7 @@ def test_a_question_is_asked_answered_recorded_and_corrected(asked: Path) -> Non
     result = call("run", "What is the capital of France?", "--seed", "3", db=asked)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("Paris\n")
-    assert "succeeded after 1 steps" in result.stdout
+    assert "answered after 1 steps" in result.stdout
     [run] = document("runs", db=asked)
     assert run["task"] == "What is the capital of France?"
     assert run["environment"] == "chat"
@@ -47,11 +47,11 @@ def test_a_question_is_asked_answered_recorded_and_corrected(asked: Path) -> Non
 
 def test_a_run_as_json_is_one_document_and_times_makes_several(asked: Path) -> None:
     one = document("run", "Where is Paris?", db=asked)
-    assert one["outcome"] == "succeeded"
+    assert (one["outcome"], one["succeeded"], one["implicit_stars"]) == ("answered", None, None)
     assert one["arm"] == "stable"
     several = document("run", "Where is Paris?", "--times", 3, "--seed", 5, db=asked)
     assert [run["seed"] for run in several] == [5, 6, 7]
-    assert "2 of 2 succeeded" in output("run", "Where is Paris?", "--times", 2, db=asked)
+    assert "2 answers; rate them" in output("run", "Where is Paris?", "--times", 2, db=asked)
 
 
 def test_a_run_can_be_pinned_to_what_was_live_at_a_position(asked: Path) -> None:

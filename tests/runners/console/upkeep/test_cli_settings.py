@@ -127,7 +127,7 @@ def test_json_says_everything_that_is_declared(log: Path) -> None:
         "low": 1,
         "high": 99,
         "choices": [],
-        "source": "the project's user",
+        "source": "operators' requirements",
         "is_per_role": True,
         "former_keys": [],
     }

@@ -215,12 +215,12 @@ def test_a_command_that_sleeps_is_ended(box: Box) -> None:
         "(trap '' TERM HUP INT; setsid sleep 62.5 & disown -a); echo on",
     ],
 )
-def test_what_a_command_leaves_running_ends_with_it(box: Box, command: str) -> None:
+def test_processes_that_a_command_leaves_running_end_with_it(box: Box, command: str) -> None:
     assert box.run(command).code == 0
     assert no_process_has("sleep 62.5")
 
 
-def test_what_a_command_left_running_ends_at_the_limit_too(box: Box) -> None:
+def test_processes_that_a_command_left_running_end_at_the_limit_too(box: Box) -> None:
     assert box.run("(setsid sleep 63.5 >&- 2>&- &); sleep 63.5", seconds=0.5).code is None
     assert no_process_has("sleep 63.5")
 

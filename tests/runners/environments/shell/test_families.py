@@ -60,7 +60,7 @@ def test_a_task_is_not_done_at_its_start_and_done_by_its_solution(shell: Shell, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_so_it_is_from_ten_seeds(shell: Shell, task: str) -> None:
+def test_a_task_is_not_done_at_its_start_and_done_by_its_solution_from_ten_more_seeds(shell: Shell, task: str) -> None:
     for seed in range(100, 110):
         check(shell, task, seed)
 

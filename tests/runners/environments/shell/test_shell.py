@@ -38,7 +38,7 @@ def kinds(page: Page) -> list[str]:
     return [line.kind for line in read(page)]
 
 
-def test_it_verifies_repeats_and_demonstrates() -> None:
+def test_the_shell_environment_verifies_repeats_and_demonstrates_tasks() -> None:
     assert Shell(OWN).capabilities == {Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS}
 
 

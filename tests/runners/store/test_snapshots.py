@@ -1,4 +1,4 @@
-"""The states that are kept for looking back: what the log says then, whoever lost or spoilt them."""
+"""Snapshots of the state: each equals the log at its position, also after one was lost or damaged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grokputer.domain.errors import LogError
 from grokputer.projections.state.state import State
 from grokputer.runners.archive.replay import Replay, replay
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.store import snapshots as moments
+from grokputer.runners.store import snapshots
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.snapshots import load_moment
@@ -33,14 +33,14 @@ def spoil(ledger: Ledger, statement: str) -> None:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A state is kept every five events."""
-    monkeypatch.setattr(moments, "EVERY", 5)
+    monkeypatch.setattr(snapshots, "EVERY", 5)
 
 
 SOME_RUNS: list[tuple[str, object, object]] = [("run", "action", "wrong"), ("rate", 0, 2)] * 6
 
 
 @pytest.mark.usefixtures("often")
-def test_a_state_that_is_kept_for_looking_back_is_what_the_log_says_then() -> None:
+def test_a_snapshot_equals_the_state_folded_from_the_log_at_its_position() -> None:
     with world_after(SOME_RUNS) as ledger:
         assert len(rows(ledger)) > 20
         with ledger.reading() as connection:
@@ -54,7 +54,7 @@ def test_a_state_that_is_kept_for_looking_back_is_what_the_log_says_then() -> No
 
 
 @pytest.mark.usefixtures("often")
-def test_what_did_not_change_is_not_kept_again() -> None:
+def test_an_unchanged_part_of_the_state_is_not_saved_again() -> None:
     with world_after(SOME_RUNS) as ledger:
         kept = rows(ledger)
         for name in {name for name, _, _ in kept} - {"head"}:
@@ -112,7 +112,7 @@ def test_snapshots_lost_while_a_process_goes_on_from_its_own_state_are_saved_aga
 
 
 @pytest.mark.usefixtures("often")
-def test_what_is_kept_while_a_replay_mends_is_not_lost() -> None:
+def test_a_snapshot_saved_while_a_replay_mends_is_not_lost() -> None:
     with world_after(SOME_RUNS[:4]) as ledger:
         known = process_new_events(ledger)
         spoil(ledger, "UPDATE ratings SET stars = 5")

@@ -1,4 +1,4 @@
-"""From an alert to the people who hear of it: each arrives at least once, whatever receivers and couriers do."""
+"""The delivery of alerts: each arrives at least once, whatever receivers and dispatchers do."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_an_alert_arrives_signed_and_the_log_says_so(ledger: Ledger, clock: Stan
     with Receiver() as receiver:
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
-        courier = AlertDispatcher(ledger, said.append)
-        assert courier.step()
-        assert not courier.step()
+        dispatcher = AlertDispatcher(ledger, said.append)
+        assert dispatcher.step()
+        assert not dispatcher.step()
     [request], [fact] = receiver.requests, deliveries(ledger)
     assert request.is_signed()
     [raised] = ledger.read(1, None, ("AlertRaised",))
@@ -64,21 +64,21 @@ def test_an_alert_arrives_signed_and_the_log_says_so(ledger: Ledger, clock: Stan
     ]
 
 
-def test_what_fails_first_is_sent_again_later_under_the_same_id(ledger: Ledger, clock: Standing) -> None:
+def test_a_failed_delivery_is_repeated_later_under_the_same_id(ledger: Ledger, clock: Standing) -> None:
     with Receiver(503, 500, 204) as receiver:
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
-        courier = AlertDispatcher(ledger, print)
-        assert courier.step()
+        dispatcher = AlertDispatcher(ledger, print)
+        assert dispatcher.step()
         clock.move(seconds=7)
-        assert not courier.step(), "ten seconds, a quarter less at the earliest"
+        assert not dispatcher.step(), "ten seconds, a quarter less at the earliest"
         clock.move(seconds=6)
-        assert courier.step()
+        assert dispatcher.step()
         clock.move(seconds=29)
-        assert not courier.step()
+        assert not dispatcher.step()
         clock.move(seconds=22)
         assert AlertDispatcher(ledger, print).step(), "another worker knows when from the log"
-        assert not courier.step()
+        assert not dispatcher.step()
     assert [it["attempt"] for it in deliveries(ledger)] == [1, 2, 3]
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
     assert len({request.body for request in receiver.requests}) == 1
@@ -86,15 +86,15 @@ def test_what_fails_first_is_sent_again_later_under_the_same_id(ledger: Ledger, 
     assert all(request.is_signed() for request in receiver.requests)
 
 
-def test_a_receiver_that_never_takes_it_is_given_up_and_the_courier_says_so(ledger: Ledger, clock: Standing) -> None:
+def test_a_receiver_that_never_takes_it_is_given_up_and_the_dispatcher_says_so(ledger: Ledger, clock: Standing) -> None:
     said: list[str] = []
     with Receiver(500) as receiver:
         change(ledger, "alert.webhook", receiver.url)
         change(ledger, "alert.max_attempts", 3)
         raise_one(ledger)
-        courier = AlertDispatcher(ledger, said.append)
+        dispatcher = AlertDispatcher(ledger, said.append)
         for _ in range(10):
-            courier.step()
+            dispatcher.step()
             clock.move(days=2)
     assert len(receiver.requests) == 3
     assert [it["again_in_s"] is None for it in deliveries(ledger)] == [False, False, True]
@@ -106,11 +106,11 @@ def test_a_receiver_that_is_gone_is_turned_off(ledger: Ledger, clock: Standing) 
     with Receiver(410) as receiver:
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
-        courier = AlertDispatcher(ledger, print)
-        assert courier.step()
+        dispatcher = AlertDispatcher(ledger, print)
+        assert dispatcher.step()
         clock.move(days=2)
         raise_one(ledger)
-        assert not courier.step()
+        assert not dispatcher.step()
     assert load_state(ledger).policy.get("alert.webhook") is None
     [*_, changed] = ledger.read(1, None, ("PolicyChanged",))
     assert "HTTP 410" in vars(changed.event)["reason"]
@@ -121,12 +121,12 @@ def test_after_a_failure_the_channel_rests_and_another_alert_is_tried_soon(ledge
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
         raise_one(ledger)
-        courier = AlertDispatcher(ledger, print)
-        assert courier.step()
+        dispatcher = AlertDispatcher(ledger, print)
+        assert dispatcher.step()
         clock.move(seconds=99)
-        assert not courier.step()
+        assert not dispatcher.step()
         clock.move(seconds=2)
-        assert courier.step()
+        assert dispatcher.step()
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 2
 
 
@@ -154,13 +154,13 @@ def test_an_alert_waits_for_a_secret_that_is_missing_and_spends_no_attempt(
     with Receiver() as receiver:
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
-        courier = AlertDispatcher(ledger, said.append)
-        assert not courier.step()
-        assert not courier.step()
+        dispatcher = AlertDispatcher(ledger, said.append)
+        assert not dispatcher.step()
+        assert not dispatcher.step()
         [line] = said
         assert line.startswith("alerts by webhook wait: GROKPUTER_WEBHOOK_SECRET is not set")
         monkeypatch.setenv("GROKPUTER_WEBHOOK_SECRET", SECRET)
-        assert courier.step()
+        assert dispatcher.step()
     assert [it["attempt"] for it in deliveries(ledger)] == [1]
 
 
@@ -173,12 +173,12 @@ def test_each_channel_gets_the_alert_and_one_that_is_down_does_not_hold_the_othe
         change(ledger, "alert.smtp", mail.address)
         change(ledger, "alert.smtp_security", "none")
         raise_one(ledger)
-        courier = AlertDispatcher(ledger, print)
-        while courier.step():
+        dispatcher = AlertDispatcher(ledger, print)
+        while dispatcher.step():
             pass
         assert (len(receiver.requests), len(mail.messages)) == (1, 1)
         clock.move(minutes=1)
-        while courier.step():
+        while dispatcher.step():
             pass
         assert (len(receiver.requests), len(mail.messages)) == (2, 1)
     [message] = mail.messages
@@ -228,13 +228,13 @@ def test_killed_between_sending_and_recording_it_is_sent_again_under_the_same_id
     assert [it["topic"] for it in deliveries(ledger)] == ["AlertDelivered"]
 
 
-def test_two_couriers_at_once_record_one_delivery(ledger: Ledger) -> None:
+def test_two_dispatchers_at_once_record_one_delivery(ledger: Ledger) -> None:
     with Receiver() as receiver:
         change(ledger, "alert.webhook", receiver.url)
         raise_one(ledger)
         command = [sys.executable, "-c", DELIVER, str(ledger.path)]
-        couriers = [subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) for _ in range(2)]
-        assert [courier.wait() for courier in couriers] == [0, 0]
+        dispatchers = [subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) for _ in range(2)]
+        assert [dispatcher.wait() for dispatcher in dispatchers] == [0, 0]
     assert 1 <= len(receiver.requests) <= 2
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
     assert len(deliveries(ledger)) == 1

@@ -1,0 +1,139 @@
+"""The events of a run, as its page in the terminal shows them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ....domain.events import (
+    CorrectionWithdrawn,
+    Event,
+    SessionImported,
+    StepTaken,
+    TaskAnswered,
+    TaskCorrected,
+    TaskFailed,
+    TaskJudged,
+    TaskRated,
+    TaskStarted,
+    TaskSucceeded,
+)
+from ....projections.explain.sentences import describe_fault, describe_session, short_text
+from ..rendering import print_line, print_text, show_time
+
+if TYPE_CHECKING:
+    from ...store.log import Log
+
+ERASED = "(erased)"
+WORDS = " " * 8
+"""Stands before each line of text that a person wrote, so that it is not taken for a line of the program."""
+
+
+def describe_event(log: Log, position: int, event: Event) -> dict[str, Any]:
+    """The event as JSON with its content in words; content that was erased is None."""
+    from ....projections.explain.tree import own_fields
+
+    entry = {
+        "run": event.originator_id.hex,
+        "position": position,
+        "time": event.time.isoformat(),
+        "event": event.TOPIC,
+        "actor": event.actor,
+        **own_fields(event),
+    }
+    match event:
+        case TaskStarted() if event.is_question:
+            entry["task"] = log.get_content(event.task)
+        case SessionImported():
+            session = log.get_content(event.session)
+            entry["session"] = None if session is None else json.loads(session)
+        case StepTaken():
+            prompt = log.get_content(event.prompt)
+            entry["prompt"] = None if prompt is None else json.loads(prompt)
+            entry["answer"] = log.get_content(event.answer)
+        case TaskRated() if event.comment is not None:
+            entry["comment"] = log.get_content(event.comment)
+        case TaskCorrected():
+            kept = log.get_content(event.correction)
+            rows = [] if kept is None else json.loads(kept)
+            done = [row["completion"] for row in rows if not row.get("is_instead")]
+            entry["correction"] = None if kept is None else done
+    return entry
+
+
+def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
+    """Print the described event: one line, and the words of people and models below it. ``full`` prints whole prompts."""
+    begin = f"{entry['position']:>6}  "
+    match event:
+        case TaskStarted():
+            _print_words(entry["task"], begin, f"  (seed {entry['seed']})")
+            print_line(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
+            print_line(f"        role {event.role}, arm {event.arm}, adapter {event.adapter or 'base'}")
+            for assignment in event.others:
+                with_adapter = (
+                    f"adapter {assignment['adapter']}" if assignment["adapter"] else f"on the adapter of {event.role}"
+                )
+                print_line(f"        role {assignment['role']}, arm {assignment['arm']}, {with_adapter}")
+            print_line(f"        on {entry['base']}")
+        case SessionImported():
+            print_line(f"{begin}imported: {describe_session(event)}")
+        case StepTaken():
+            by = f" by {event.role}" if event.role else ""
+            _print_words(entry["answer"], f"{begin}step {entry['step']}{by}  ")
+            for line in _prompt_lines(entry["prompt"], full):
+                print_line(f"        | {line}")
+            if entry["error"]:
+                print_line(f"        error: {entry['error']}")
+        case TaskSucceeded() | TaskFailed():
+            why = (
+                f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
+            )
+            outcome = "failed" if "reason" in entry else "succeeded"
+            implicit = "" if entry["implicit_stars"] is None else f", implicitly {entry['implicit_stars']} stars"
+            print_line(f"{begin}{outcome}{why} {_took(entry)}, reward {entry['reward']:g}{implicit}")
+        case TaskAnswered():
+            print_line(f"{begin}answered {_took(entry)}; success unknown")
+        case TaskJudged():
+            judgement = "a success" if event.succeeded else "a failure"
+            print_line(f"{begin}judged as {judgement} by its {entry['source']} rating")
+        case TaskRated():
+            issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
+            print_line(
+                f"{begin}rated {entry['stars']} by {entry['actor']} ({entry['source']}){issues}{describe_fault(event)}"
+            )
+            if entry["comment"] is not None:
+                print_text(entry["comment"], WORDS)
+        case TaskCorrected():
+            verified = "verified" if entry["is_verified"] else "not verified"
+            withdrawn = ", withdrawn" if entry["is_withdrawn"] else ""
+            print_line(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified}{withdrawn})")
+            for answer in entry["correction"] or [ERASED]:
+                print_text(answer, WORDS)
+        case CorrectionWithdrawn():
+            print_line(f"{begin}correction ({entry['source']}) withdrawn by {entry['actor']}")
+            if entry["reason"] != "":
+                print_text(entry["reason"], WORDS)
+
+
+def _took(entry: dict[str, Any]) -> str:
+    """How many steps the run took, and how long where that is known."""
+    took = "" if entry["duration_ms"] is None else f", {entry['duration_ms'] / 1000:.1f} s"
+    return f"after {entry['steps']} steps{took}"
+
+
+def _print_words(words: str | None, begin: str, end: str = "") -> None:
+    """Print the words of a task or an answer: the first line after ``begin``, and further lines below it."""
+    first, *more = (ERASED if words is None else words).split("\n")
+    print_line(f"{begin}{first}{end}")
+    for line in more:
+        print_line(f"{WORDS}{line}")
+
+
+def _prompt_lines(prompt: list[dict[str, str]] | None, full: bool) -> list[str]:
+    """The prompt's last message: all of it, or its first line and the number of further lines."""
+    if prompt is None:
+        return [ERASED]
+    lines: list[str] = prompt[-1]["content"].rstrip("\n").split("\n")
+    if full:
+        return lines
+    return [short_text(lines[0], 100) + (f"  (+{len(lines) - 1} lines, see --full)" if len(lines) > 1 else "")]
