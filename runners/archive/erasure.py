@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -251,10 +250,9 @@ def clean(path: Path) -> None:
     try:
         with closing(connect(path)) as connection:
             connection.execute("VACUUM")
-            end = time.monotonic() + READERS_S
-            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                if time.monotonic() > end:
-                    raise LogError(f"{warning}: another process reads it; end it and repeat the erasure")
+            connection.execute(f"PRAGMA busy_timeout = {round(READERS_S * 1000)}")
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                raise LogError(f"{warning}: another process reads it; end it and repeat the erasure")
     except sqlite3.Error as error:
         raise LogError(f"{warning} ({error}); make room for a second copy of the log and repeat the erasure") from error
 

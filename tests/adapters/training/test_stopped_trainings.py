@@ -104,6 +104,7 @@ def test_a_full_disk_fails_the_training_and_leaves_no_adapter(tiny_base: Path, t
     assert not (spec.directory / "adapter").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_before_a_damaged_checkpoint_and_ends_with_the_same_adapter(
     tiny_base: Path, tmp_path: Path
 ) -> None:

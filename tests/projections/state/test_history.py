@@ -1,6 +1,7 @@
 """Any history at all: what was live at each moment is what time travel finds there, and what a replay makes of the log.
 
-``GROKPUTER_STEPS=100000`` plays as many steps as it says; the suite itself plays ten thousand.
+``GROKPUTER_STEPS=100000`` plays as many steps as it says; the suite itself plays four thousand, and
+ten thousand among the slow tests.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from story import Story, Ticking
 
-STEPS = int(os.environ.get("GROKPUTER_STEPS", "10000"))
+STEPS = int(os.environ.get("GROKPUTER_STEPS", "4000"))
 LENGTH = 50
 """Steps of one history."""
 
@@ -157,3 +158,11 @@ History.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 TestAnyHistory = History.TestCase
+
+
+class LongHistory(History):
+    """The same at length."""
+
+
+LongHistory.TestCase.settings = settings(History.TestCase.settings, max_examples=10_000 // LENGTH)
+TestLongHistory = pytest.mark.slow(LongHistory.TestCase)

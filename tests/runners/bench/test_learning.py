@@ -171,6 +171,7 @@ class Impatient(Display):
                 raise Interrupted
 
 
+@pytest.mark.slow
 def test_the_loop_goes_on_where_it_was_killed_and_doubles_nothing(tmp_path: Path, tiny_base: Path) -> None:
     values = {
         "model.base": str(tiny_base), "run.max_steps": 2, "run.max_tokens": 16, "rating.minimum": 100,
