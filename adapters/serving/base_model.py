@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError
 from .gguf_model import GgufModel, find_gguf
-from .model_folder import complain_of_folder, has_template, hash_model
+from .model_folder import complain_of_folder, count_parameters, has_template, hash_model
 from .templates import use_template
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ class Base:
     def is_local(self) -> bool:
         """Whether the model is on this machine."""
         return Path(self.location).is_dir()
+
+    def count_parameters(self) -> int | None:
+        """The model's parameters, from the headers of its weights; None where they are not on this machine."""
+        if self.gguf is not None:
+            return self.gguf.count_parameters()
+        return count_parameters(Path(self.location) if self.is_local else _downloaded(self.name, self.revision))
 
     def to_json(self) -> dict[str, Any]:
         """The base as plain JSON."""
@@ -182,6 +188,13 @@ def _commit(name: str, revision: str | None) -> str:
     return reference.read_text(encoding="utf-8").strip() if reference.is_file() else branch
 
 
+def _downloaded(name: str, revision: str | None) -> Path:
+    """The folder of a downloaded Hugging Face model; it may not be there."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "snapshots" / _commit(name, revision)
+
+
 def _unpack(model: Any) -> None:
     """Replace each 4-bit layer by a bf16 layer with the same numbers."""
     import torch
@@ -218,6 +231,13 @@ def compute_dtype() -> torch.dtype:
     if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
+
+
+def precision() -> str:
+    """``compute_dtype`` in words, as trainings record it."""
+    import torch
+
+    return "fp16 with loss scaling" if compute_dtype() == torch.float16 else "bf16"
 
 
 def free_gpu() -> None:

@@ -39,6 +39,8 @@ class GgufHeader:
     """What a GGUF says about its model. ``values`` has its fields; of arrays, their lengths."""
 
     values: dict[str, Any]
+    parameters: int = 0
+    """The numbers in all its tensors."""
 
     @property
     def architecture(self) -> str:
@@ -73,13 +75,14 @@ def _read(reader: _Reader, size: int) -> GgufHeader:
     values = {reader.text(): reader.value() for _ in range(fields)}
     if int(values.get("split.count", 1) or 1) > 1:
         raise BadGguf("is one part of several; join them with llama-gguf-split --merge")
-    end = 0
+    end = parameters = 0
     for _ in range(tensors):
         name = reader.text()
         shape = [reader.number("Q") for _ in range(reader.number("I"))]
         kind, offset = reader.number("I"), reader.number("Q")
         if kind not in BLOCKS:
             raise BadGguf(f"holds {name or 'a tensor'} in the unknown type {kind}; take a file of another quantisation")
+        parameters += prod(shape)
         numbers, length = BLOCKS[kind]
         end = max(end, offset + prod(shape) // numbers * length)
     align = int(values.get("general.alignment", 32)) or 32
@@ -88,7 +91,7 @@ def _read(reader: _Reader, size: int) -> GgufHeader:
         raise BadGguf("holds no weights")
     if start + end > size:
         raise BadGguf(f"is cut off: it has {size} of {start + end} bytes; copy or download it again")
-    return GgufHeader(values)
+    return GgufHeader(values, parameters)
 
 
 class _Reader:

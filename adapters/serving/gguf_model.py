@@ -22,7 +22,7 @@ from ...domain.errors import ModelError
 from ..registry.files import hash_file, sync
 from ..registry.lock import WITHOUT_LIMIT, Held, hold
 from .gguf_header import BadGguf, read_header
-from .model_folder import complain_of_folder, hash_model
+from .model_folder import complain_of_folder, count_parameters, hash_model
 
 Say = Callable[[str], None]
 
@@ -98,6 +98,15 @@ class GgufModel:
     def _complain_of_unpacked(self) -> str:
         problem = complain_of_folder(self.folder)
         return f"{self.name}, unpacked in {self.folder}, {problem}; delete that folder" if problem else ""
+
+    def count_parameters(self) -> int | None:
+        """The model's parameters; None where the file cannot be read."""
+        if self.is_unpacked:
+            return count_parameters(self.folder)
+        try:
+            return None if self.file is None else read_header(self.file).parameters
+        except (BadGguf, OSError):
+            return None
 
     def lacks_template(self) -> bool:
         """Whether the model has no chat template of its own. False for a file that cannot be read."""

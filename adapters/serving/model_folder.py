@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,23 @@ def _complain_of_weights(file: Path) -> str:
             return "the damaged file"
     needed = 8 + length + max(ends, default=0)
     return f"the truncated file ({size} of {needed} bytes)" if needed > size else ""
+
+
+def count_parameters(folder: Path) -> int | None:
+    """The numbers in all weights of the folder, from their headers; None where there are none, or one cannot be read.
+
+    Weights that are packed to 4 bits count less.
+    """
+    counted = 0
+    for file in folder.glob("*.safetensors"):
+        try:
+            with file.open("rb") as stream:
+                length = struct.unpack("<Q", stream.read(8))[0]
+                header = json.loads(stream.read(length)) if length <= MOST_BYTES else {}
+            counted += sum(prod(it["shape"]) for name, it in header.items() if name != "__metadata__")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error):
+            return None
+    return counted or None
 
 
 def has_template(folder: Path) -> bool:

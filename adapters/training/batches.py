@@ -16,6 +16,7 @@ from ...domain.errors import ModelError, TrainingError
 from ...domain.settings.recipe import Recipe
 from ..data.examples import Example
 from ..serving.chat_template import answer_tokens, prompt_tokens
+from .answer_loss import IGNORED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,8 +26,6 @@ TOO_LONG = "too long"
 REFUSED = "refused by the chat template"
 """Reasons why an example is left out: longer than the recipe allows, or with turns that the model's chat template
 refuses, such as two user turns in a row."""
-IGNORED = -100
-"""The label of a token without loss."""
 MULTIPLE = 32
 """The width of a padded batch is a multiple of this. On a CPU each new batch shape costs memory that is not freed: 16
 MB with the embedded model, measured, more than a gigabyte over a training with pages of all lengths; chosen."""

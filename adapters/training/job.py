@@ -38,8 +38,8 @@ class TrainingJobSpec:
     """One training: its folder, its dataset (JSON Lines of ``Example``), the base and the recipe.
 
     The recipe's quantization applies to the base. ``parent`` is the weights folder that the adapter starts from, None
-    for a fresh adapter. A folder with a finished training of the same job is not trained again; one with a checkpoint
-    is continued.
+    for a fresh adapter. ``report_to`` is the tool that shows the progress too; it changes nothing else. A folder with a
+    finished training of the same job is not trained again; one with a checkpoint is continued.
     """
 
     directory: Path
@@ -47,13 +47,15 @@ class TrainingJobSpec:
     recipe: Recipe = field(default_factory=Recipe)
     base: Base = field(default_factory=Base)
     parent: Path | None = None
+    report_to: str = "none"
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``job.json``."""
         # Relative, so that a job can continue after its folder was moved.
         paths = {"dataset": self.dataset, "parent": self.parent}
         relative = {name: os.path.relpath(path, self.directory) for name, path in paths.items() if path is not None}
-        return {**relative, "recipe": self.recipe.to_json(), "base": self.base.to_json()}
+        job = {**relative, "recipe": self.recipe.to_json(), "base": self.base.to_json()}
+        return job if self.report_to == "none" else {**job, "report_to": self.report_to}
 
     @staticmethod
     def read(directory: Path) -> TrainingJobSpec:
@@ -66,6 +68,7 @@ class TrainingJobSpec:
                 Recipe.from_json(data["recipe"]),
                 Base(**data["base"]),
                 directory / data["parent"] if "parent" in data else None,
+                data.get("report_to", "none"),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"training job {directory}/job.json cannot be read: {error}") from error
@@ -94,6 +97,8 @@ class TrainingResult:
     device: str
     versions: dict[str, str]
     reasons: dict[str, int] = field(default_factory=dict)
+    precision: str = ""
+    """What was computed in, as ``precision`` of ``base_model.py`` says it; empty in older results."""
 
     @staticmethod
     def read(directory: Path) -> TrainingResult | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ...domain.settings.recipe import Recipe
+from .answer_loss import answer_log_probs, applies
 from .batches import Item, collate
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def joint_loss(policy: LogProbs, reference: LogProbs, batch: dict[str, Tensor], 
 
 
 def log_probs(model: Any, batch: dict[str, Tensor]) -> LogProbs:
-    """The log-probabilities of the batch's answers, by the model with TRL's fused head; the unrelated ones without gradient."""
+    """The log-probabilities of the batch's answers; the unrelated ones without gradient."""
     import torch
 
     names = ("input_ids", "attention_mask", "labels")
@@ -100,8 +101,11 @@ def log_probs(model: Any, batch: dict[str, Tensor]) -> LogProbs:
         inputs = {name: batch[prefix + name] for name in names}
         if not len(inputs["labels"]):
             return torch.zeros(0, device=inputs["labels"].device)
-        scored: Tensor = model(**inputs, fused_lm_head=True, use_cache=False).log_probs.sum(-1)  # (sequences,)
-        return scored
+        if applies(inputs):
+            scored, rows = answer_log_probs(model, inputs)
+            return torch.zeros(len(inputs["labels"])).index_add(0, rows, scored)  # (sequences,)
+        summed: Tensor = model(**inputs, fused_lm_head=True, use_cache=False).log_probs.sum(-1)  # (sequences,)
+        return summed
 
     with torch.no_grad():
         unrelated = score("unrelated_")

@@ -14,7 +14,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ...domain.ports import LaunchedTraining, TrainingLauncher
@@ -115,7 +117,7 @@ def _take_up(job: TrainingJobSpec, say: Callable[[str], None]) -> bool:
     job.directory.mkdir(parents=True, exist_ok=True)
     file = job.directory / "job.json"
     # Compared after reading, so that a job from before a new recipe setting equals one with its default.
-    if file.exists() and TrainingJobSpec.read(job.directory).to_json() != job.to_json():
+    if file.exists() and _held(job) != job.to_json():
         raise TrainingError(f"folder {job.directory} holds another training job; give an empty folder")
     write_atomically(file, json.dumps(job.to_json(), indent=1))
     try:
@@ -128,6 +130,11 @@ def _take_up(job: TrainingJobSpec, say: Callable[[str], None]) -> bool:
         (job.directory / "result.json").unlink()
         return True
     return finished is None
+
+
+def _held(job: TrainingJobSpec) -> dict[str, Any]:
+    """The job in the folder; where it is shown does not matter."""
+    return replace(TrainingJobSpec.read(job.directory), report_to=job.report_to).to_json()
 
 
 def _is_whole(result: TrainingResult) -> bool:
@@ -144,7 +151,10 @@ def _environment(job: TrainingJobSpec) -> dict[str, str]:
     """
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if job.base.is_local else {}
+    # Beside the job's folder, which is removed when the weights are stored.
+    shown = {"TENSORBOARD_LOGGING_DIR": str(job.directory.resolve().parent / "tensorboard")}
     return {
+        **(shown if job.report_to == "tensorboard" else {}),
         "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
         **os.environ,
         **quiet,

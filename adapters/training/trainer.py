@@ -26,12 +26,12 @@ from ..registry.files import sync, write_atomically
 from ..registry.local import hash_directory
 from ..registry.lock import Held, hold
 from ..serving.adapted_model import next_logits
-from ..serving.base_model import Base, compute_dtype, device, positions, use_threads
+from ..serving.base_model import Base, compute_dtype, device, positions, precision, use_threads
 from ..serving.proof import FILE as REFERENCE
 from ..serving.proof import PROMPTS, Reference, record
+from .answer_loss import supervised_trainer
 from .batches import MULTIPLE, Item, tokenize
 from .checkpoints import newest_whole, seal
-from .engine import load_for_training
 from .job import ASIDE, NOTE, Progress, TrainingJobSpec, TrainingResult
 from .length_sampler import Order
 from .lora import begin_as, configure_lora, round_off, widen
@@ -62,11 +62,11 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
         use_threads(2)
         examples = read_examples(job.dataset)
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
-        model, tokenizer = load_for_training(base, job.recipe)
+        model, tokenizer = base.load()
         longest = min(job.recipe.max_length, positions(model) or job.recipe.max_length)
         left_out: Counter[str] = Counter()
         items = tokenize(examples, tokenizer, longest, job.recipe, left_out)
-        trainer = make_trainer(model, tokenizer, items, job.recipe, job.directory)
+        trainer = make_trainer(model, tokenizer, items, job.recipe, job.directory, job.report_to)
         if job.parent is not None:
             begin_as(trainer.model, job.parent, job.recipe, base)
         trainer.add_callback(_report(job.directory, len(items), job.recipe))
@@ -94,28 +94,33 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
             steps=trainer.state.global_step,
             final_loss=[entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-1],
             device=device(),
+            precision=precision(),
             versions={name: version(name) for name in LIBRARIES},
         )
 
 
 def make_trainer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item], recipe: Recipe, directory: Path
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    items: Sequence[Item],
+    recipe: Recipe,
+    directory: Path,
+    report_to: str = "none",
 ) -> SFTTrainer:
     """A TRL trainer for the items, with a fresh adapter. Its weights are kept in fp32 and multiplied in bf16."""
     from datasets import Dataset  # type: ignore[import-untyped]
-    from trl.trainer.sft_trainer import SFTTrainer
 
     model.config.use_cache = False
     parts: dict[str, Any] = {
         "model": model,
-        "args": make_arguments(recipe, directory),
+        "args": make_arguments(recipe, directory, report_to),
         "processing_class": tokenizer,
-        "peft_config": configure_lora(recipe, model) if recipe.engine == "trl" else None,
+        "peft_config": configure_lora(recipe, model),
     }
     if recipe.has_preferences:
         trainer = make_mixed_trainer(items, recipe, **parts)
     else:
-        trainer = SFTTrainer(train_dataset=Dataset.from_list([item.row for item in items]), **parts)
+        trainer = supervised_trainer(train_dataset=Dataset.from_list([item.row for item in items]), **parts)
     widen(trainer.model)
     take_in_order(trainer, Order(row_lengths(trainer), recipe.batch, recipe.seed))
     return trainer
@@ -145,8 +150,8 @@ def row_lengths(trainer: Any) -> list[int]:
     return [sum(batch[name].numel() for name in batch if name.endswith("input_ids")) for batch in batches]
 
 
-def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
-    """The recipe as TRL's arguments."""
+def make_arguments(recipe: Recipe, directory: Path, report_to: str = "none") -> SFTConfig:
+    """The recipe as TRL's arguments; ``report_to`` names the tool that shows its progress too."""
     import torch
     from trl.trainer.sft_config import SFTConfig
 
@@ -175,7 +180,7 @@ def make_arguments(recipe: Recipe, directory: Path) -> SFTConfig:
         logging_steps=1,
         logging_nan_inf_filter=False,
         disable_tqdm=True,
-        report_to="none",
+        report_to=report_to,
         dataloader_pin_memory=False,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ class TrainingJob(Aggregate):
         super().__init__(id)
         self.requested: TrainingRequested | None = None
         self.dataset: DatasetBuilt | None = None
+        self.started: TrainingStarted | None = None
         self.attempts = 0
         self.over: TrainingCompleted | TrainingDeclined | TrainingFailed | None = None
 
@@ -39,6 +41,12 @@ class TrainingJob(Aggregate):
         """The role it trains for."""
         assert self.requested is not None
         return self.requested.role
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The recipe that it trains with: as requested, and once it has started as the base's size changed it."""
+        assert self.requested is not None
+        return {**self.requested.recipe, **(self.started.adjusted if self.started is not None else {})}
 
     def request(self, context: Context, **fields: Any) -> None:
         """Request the training. Idempotent."""
@@ -57,22 +65,31 @@ class TrainingJob(Aggregate):
         numbers = {"examples": examples, "minimum": minimum, "up_to": up_to}
         self._record(TrainingDeclined, context, role=self.role, reason=reason, **numbers)
 
-    def start(self, context: Context) -> None:
-        """Record an attempt; each later one continues from the last checkpoint."""
+    def start(self, context: Context, adjusted: dict[str, Any] | None = None, choices: Sequence[str] = ()) -> None:
+        """Record an attempt; each later one continues from the last checkpoint, with what the first one decided."""
         self._require_open()
         if self.dataset is None:
             raise NotPossible(f"training {self.id.hex} has no dataset yet")
-        self._record(TrainingStarted, context, role=self.role, attempt=self.attempts + 1)
+        if self.started is not None:
+            adjusted, choices = self.started.adjusted, self.started.choices
+        self._record(
+            TrainingStarted,
+            context,
+            role=self.role,
+            attempt=self.attempts + 1,
+            adjusted=adjusted or {},
+            choices=list(choices),
+        )
 
     def progress(self, step: int, steps: int, loss: float, context: Context) -> None:
         """Record the progress at the end of an epoch."""
         self._require_open()
         self._record(TrainingProgressed, context, role=self.role, step=step, steps=steps, loss=loss)
 
-    def complete(self, context: Context, **fields: Any) -> None:
+    def complete(self, context: Context, *, precision: str = "", **fields: Any) -> None:
         """End it with weights and their measured cost."""
         self._require_open()
-        self._record(TrainingCompleted, context, role=self.role, **fields)
+        self._record(TrainingCompleted, context, role=self.role, precision=precision, **fields)
 
     def fail(self, reason: str, context: Context) -> None:
         """End it without weights."""
@@ -92,6 +109,7 @@ class TrainingJob(Aggregate):
             case DatasetBuilt():
                 self.dataset = event
             case TrainingStarted():
+                self.started = event
                 self.attempts = event.attempt
             case TrainingCompleted() | TrainingDeclined() | TrainingFailed():
                 self.over = event

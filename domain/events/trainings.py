@@ -22,7 +22,7 @@ class TrainingRequested(TrainingEvent):
     parent: str | None
     """The adapter that was live at the request; None for the bare base."""
     recipe: dict[str, Any]
-    """The resolved recipe, with all its figures."""
+    """The recipe by the settings, with all its figures. ``TrainingStarted`` has what the base's size changed of it."""
     minimum_examples: int
     below_stars: int
     """Runs rated under this are learnt from."""
@@ -47,8 +47,14 @@ class DatasetBuilt(TrainingEvent):
 
 @fact("TrainingStarted")
 class TrainingStarted(TrainingEvent):
+    VERSION = 2
+
     attempt: int
     """From 1; an interrupted training starts again and continues from its last checkpoint."""
+    adjusted: dict[str, Any]
+    """Figures of the requested recipe that the base's size changed. Empty before version 2."""
+    choices: list[str]
+    """The base's size, and a reason for each figure that it decides. Empty before version 2."""
 
 
 @fact("TrainingProgressed")
@@ -60,7 +66,7 @@ class TrainingProgressed(TrainingEvent):
 
 @fact("TrainingCompleted")
 class TrainingCompleted(TrainingEvent):
-    VERSION = 2
+    VERSION = 3
 
     weights: str
     """``sha256:<hex>`` of the adapter's files."""
@@ -82,6 +88,8 @@ class TrainingCompleted(TrainingEvent):
     versions: dict[str, str]
     reasons: dict[str, int]
     """Examples left out, by reason: ``too long``, ``refused by the chat template``. Empty before version 2."""
+    precision: str
+    """``bf16``, or ``fp16 with loss scaling`` on a GPU without bf16. Empty before version 3."""
 
 
 @fact("TrainingDeclined")

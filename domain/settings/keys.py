@@ -21,6 +21,11 @@ RENAMED = {
 }
 """Earlier keys and their current names. Each keeps its meaning and its values for ever."""
 
+RETIRED = {
+    "training.engine": "was removed: the releases of unsloth need older libraries than this program, so TRL trains alone",
+}
+"""Keys that are settings no more, and why. Old logs and recipes hold them, and they have no effect."""
+
 
 RENAMED_PRESETS = {"seed": "large"}
 """Earlier values of ``training.preset``, and the current ones."""

@@ -52,8 +52,8 @@ class ModelSettings(Group):
     revision: str | None = setting(None, "Revision of a Hugging Face model.")
     quantization: str = setting(
         "auto",
-        "How the base is held, and adapters with it. 'nf4': 4 bits. 'none': bf16. 'auto': 'nf4' for all models but "
-        "'embedded' and 'smollm2', whose megabytes are no burden.",
+        "How the base is held, and adapters with it. 'nf4': 4 bits. 'none': bf16. 'auto': 'none' below a billion "
+        "parameters, 'nf4' from there on and for a base that is not downloaded yet.",
         source="measured: small models are better and faster unquantised",
         choices=("auto", "nf4", "none"),
     )

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ..errors import Hint, InvalidRecipe
 from ..vocabulary import Backend
 from .alert import AlertSettings, ChannelSettings
+from .keys import RETIRED
 from .keys import ROLES as ROLES
 from .keys import current_key as current_key
 from .keys import role_of as role_of
@@ -76,6 +77,8 @@ def check_key(key: str) -> Setting:
     bare = without_role(current_key(key))
     declaration = ALL_SETTINGS.get(bare)
     if declaration is None:
+        if reason := RETIRED.get(bare):
+            raise BadSetting(f"{key} {reason}")
         shown = key if key.isprintable() else ascii(key)  # lone surrogates and line breaks would break the line
         raise BadSetting(f"{shown} is not a setting", hint=Hint.SEE_SETTINGS)
     if role_of(key) and not declaration.is_per_role:

@@ -28,6 +28,12 @@ class TrainingSettings(Group):
     learn_below_stars: int = setting(
         4, "Runs rated under this are learnt from.", source=OPERATORS, unit="stars", low=2, high=5
     )
+    report_to: str = setting(
+        "none",
+        "The tool that shows the course of a training too, where it is installed: TensorBoard, W&B or MLflow. It is set up by "
+        "its own environment variables.",
+        choices=("none", "tensorboard", "wandb", "mlflow"),
+    )
     retries: int = setting(
         2,
         "Sampled attempts at each failed task without a correction. Successes become targets.",

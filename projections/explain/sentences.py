@@ -132,13 +132,15 @@ def _describe_making(event: Event) -> str:
             return f"dataset of {examples} ({sources}) from {runs}, {event.dataset[:19]}"
         case TrainingStarted():
             again = "" if event.attempt == 1 else ", from the last checkpoint"
-            return f"training started, attempt {event.attempt}{again}"
+            chosen = f", for {'; '.join(event.choices)}" if event.choices and event.attempt == 1 else ""
+            return f"training started, attempt {event.attempt}{again}{chosen}"
         case TrainingProgressed():
             return f"step {event.step} of {event.steps}, loss {event.loss:.4f}"
         case TrainingCompleted():
+            precision = f" in {event.precision}" if event.precision else ""
             return (
                 f"training completed: {event.steps} steps, {event.tokens} tokens, {event.duration_s:.1f} s, peak memory "
-                f"{event.peak_memory_bytes / 1e6:.0f} MB on {event.device}, loss {event.final_loss:.4f}"
+                f"{event.peak_memory_bytes / 1e6:.0f} MB on {event.device}{precision}, loss {event.final_loss:.4f}"
                 f"{describe_left_out(event)}"
             )
         case TrainingDeclined():

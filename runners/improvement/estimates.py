@@ -63,6 +63,9 @@ def _newest_like(log: Log, policy: Policy, recipe: Recipe) -> TrainingCompleted 
         requested = before[0]
         if isinstance(event, TrainingCompleted) and len(before) == 3 and isinstance(requested, TrainingRequested):
             base = (policy.model.base, policy.model.revision)
-            if (requested.base, requested.revision) == base and Recipe.from_json(requested.recipe) == recipe:
+            started = before[1]
+            adjusted = started.adjusted if isinstance(started, TrainingStarted) else {}
+            figures = Recipe.from_json({**requested.recipe, **adjusted})
+            if (requested.base, requested.revision) == base and figures == recipe:
                 newest = event
     return newest

@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -21,12 +22,13 @@ from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, InvalidExamples, ModelError, TrainingError, TrainingInterrupted
 from ...domain.events import TrainingRequested
 from ...domain.settings.recipe import Recipe
+from ...domain.settings.sizes import Resolved, resolve_for_base
 from ...domain.vocabulary import Backend
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
-from ..wiring.extras import require
+from ..wiring.extras import complain_of_reporter, require
 from ..wiring.services import Services, base_of, identify_base, prepare_base
 
 if TYPE_CHECKING:
@@ -69,7 +71,12 @@ def run_training(ledger: Ledger, services: Services, id: UUID, on_progress: Repo
             return _fail(ledger, job, f"its dataset cannot be built: {error}; delete the words of that run")
     try:
         file = _dataset_file(ledger, job, folder)
-        job = ledger.write(TrainingJob, id, lambda training: training.start(_context(ledger, training)))
+        chosen = _choose(ledger, job)
+        job = ledger.write(
+            TrainingJob,
+            id,
+            lambda training: training.start(_context(ledger, training), chosen.adjusted, chosen.reasons),
+        )
         services.make_room()
         result = _train(ledger, services, job, folder, file, on_progress, say)
     except TrainingInterrupted as error:
@@ -178,9 +185,13 @@ def _train(
                 ),
             )
 
-    recipe = Recipe.from_json(job.requested.recipe)
+    recipe = Recipe.from_json(job.figures)
     parent = _parent_weights(ledger, services, job) if recipe.init_from == "parent" else None
-    spec = TrainingJobSpec(folder / "job", file, recipe, base, parent)
+    report_to = _policy_at_request(ledger, job).training(job.role).report_to
+    if problem := complain_of_reporter(report_to):
+        say(f"the training is not shown in {report_to}: {problem}")
+        report_to = "none"
+    spec = TrainingJobSpec(folder / "job", file, recipe, base, parent, report_to)
     return train(spec, progressed, say=say, launcher=services.launcher)
 
 
@@ -194,8 +205,18 @@ def _parent_weights(ledger: Ledger, services: Services, job: TrainingJob) -> Pat
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
-    """The base model as it was set when the training was requested."""
-    return base_of(_policy_at_request(ledger, job), ledger.get_content)
+    """The base model as it was set when the training was requested, quantised as the training holds it."""
+    base = base_of(_policy_at_request(ledger, job), ledger.get_content)
+    return (
+        replace(base, quantization=job.started.adjusted.get("quantization", base.quantization)) if job.started else base
+    )
+
+
+def _choose(ledger: Ledger, job: TrainingJob) -> Resolved:
+    """What the size of the base decides of the requested recipe."""
+    assert job.requested is not None
+    recipe, parameters = Recipe.from_json(job.requested.recipe), base_at_request(ledger, job).count_parameters()
+    return resolve_for_base(_policy_at_request(ledger, job), job.role, recipe, parameters)
 
 
 def _policy_at_request(ledger: Ledger, job: TrainingJob) -> Policy:
@@ -211,7 +232,7 @@ def _complete(
 ) -> TrainingJob:
     weights = services.store.put(result.adapter)
     assert job.requested is not None and job.dataset is not None
-    config = hashlib.sha256(json.dumps(job.requested.recipe, sort_keys=True).encode()).hexdigest()
+    config = hashlib.sha256(json.dumps(job.figures, sort_keys=True).encode()).hexdigest()
     dataset = job.dataset.dataset
     done = ledger.write(
         TrainingJob,
@@ -227,6 +248,7 @@ def _complete(
             examples=result.examples,
             left_out=result.left_out,
             reasons=result.reasons,
+            precision=result.precision,
             final_loss=result.final_loss,
             duration_s=result.duration_s,
             peak_memory_bytes=result.peak_memory_bytes,

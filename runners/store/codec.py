@@ -72,7 +72,9 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TrainingDeclined", 1): lambda state: {**state, "up_to": 0},
     ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
     ("AlertRaised", 1): _alerted_by_a_rollout,
+    ("TrainingStarted", 1): lambda state: {**state, "adjusted": {}, "choices": []},
     ("TrainingCompleted", 1): lambda state: {**state, "reasons": {}},
+    ("TrainingCompleted", 2): lambda state: {**state, "precision": ""},
     ("ExamplesImported", 1): lambda state: {**state, "reasons": {}},
     # Only the actor said who decided, and alerts were not resolved.
     ("AlertRaised", 2): lambda state: {**state, "by": ""},

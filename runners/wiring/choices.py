@@ -18,6 +18,7 @@ from ...domain.settings.settings import BadSetting, Policy
 from ...domain.vocabulary import Backend
 from .availability import check_base, check_endpoint
 from .environments import OWN
+from .extras import complain_of_reporter
 from .models import Content, backend_names, base_of
 from .probe import Availability
 from .registries import registry_names
@@ -35,6 +36,11 @@ def check_part(key: str, value: object, log: Path) -> None:
         raise BadSetting(
             f"{key} cannot be {value!r}; there are {', '.join(names)} here; install the package that adds it"
         )
+
+
+def _check_reporter(key: str, policy: Policy, content: Content) -> Availability | None:
+    problem = complain_of_reporter(policy.training(role_of(key)).report_to)
+    return Availability("fail", problem) if problem else None
 
 
 def is_choice(key: str) -> bool:
@@ -96,6 +102,7 @@ _CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {
     "model.endpoint": _check_place,
     "teacher.endpoint": _check_teacher,
     "teacher.model": _check_teacher,
+    "training.report_to": _check_reporter,
 }
 
 

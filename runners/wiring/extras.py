@@ -37,6 +37,13 @@ def require(extra: str) -> None:
             raise _missing(module, extra)
 
 
+def complain_of_reporter(name: str) -> str:
+    """Why the tool of ``training.report_to`` cannot be used, with what to do; empty where it can, and for ``none``."""
+    if name == "none" or find_spec(name) is not None:
+        return ""
+    return f"{name} is not installed; run: pip install {name}"
+
+
 def explain_missing_module(error: ModuleNotFoundError) -> MissingExtra | None:
     """The error for a missing module of an extra; None for any other module, whose absence is a bug."""
     name = (error.name or "").partition(".")[0]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ...adapters.serving.base_model import Base
 from ...adapters.serving.templates import TEMPLATES
 from ...domain.errors import BadPlugin, ModelError
 from ...domain.ports import Model
+from ...domain.settings.running import SMALL
 from ...domain.settings.settings import Policy
+from ...domain.settings.sizes import resolve_quantization
 from ...domain.vocabulary import Backend
 from .availability import check_base
 from .extras import require
@@ -26,13 +29,16 @@ def base_of(policy: Policy, content: Content) -> Base:
     text = None if template is None else TEMPLATES.get(template) or content(template)
     if text is None and template is not None:
         raise ModelError("the text of model.chat_template was erased; set it to the file again")
-    return Base(
+    base = Base(
         name="" if name == "embedded" else name,
         revision=policy.model.revision,
         trust_remote_code=policy.model.trust_remote_code,
         quantization=policy.quantization,
         chat_template=text,
     )
+    if policy.model.quantization != "auto" or name in SMALL:
+        return base
+    return replace(base, quantization=resolve_quantization(policy, base.count_parameters())[0])
 
 
 def prepare_base(base: Base, say: Say) -> None:

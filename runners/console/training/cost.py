@@ -8,6 +8,7 @@ from ....adapters.data.dataset import TOPICS, Dataset, build_dataset
 from ....domain.durations import show_duration
 from ....domain.rules.cost import Prices
 from ....domain.settings.settings import resolve_recipe
+from ....domain.settings.sizes import resolve_for_base
 from ....domain.vocabulary import Backend
 from ....projections.explain.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
@@ -26,7 +27,11 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     """Print the recipe, the dataset, and what the training would take: measured in a few steps on this machine, or
     estimated from the log."""
     policy = state.policy
-    recipe = resolve_recipe(policy, role)
+    recipe, choices = resolve_recipe(policy, role), tuple[str, ...]()
+    if not policy.is_remote:
+        parameters = base_of(policy, ledger.get_content).count_parameters()
+        resolved = resolve_for_base(policy, role, recipe, parameters)
+        recipe, choices = resolved.recipe, resolved.reasons
     below, minimum = policy.training(role).learn_below_stars, policy.training(role).min_examples
     events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
     dataset = build_dataset(events, ledger.get_content, role, below, recipe)
@@ -49,10 +54,13 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     if as_json:
         tried_first = {"runs": again, "times": retries, "practice_pages": pages}
         print_json(
-            _document(role, recipe, dataset, declined, estimate, Prices.of(policy)) | {"tried_first": tried_first}
+            _document(role, recipe, dataset, declined, estimate, Prices.of(policy))
+            | {"choices": choices, "tried_first": tried_first}
         )
         return
     print_table(("recipe", Column("value", wraps=16)), recipe.to_json().items())
+    if choices:
+        print_line(f"chosen for {'; '.join(choices)}")
     sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
     print_line(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
     if again:

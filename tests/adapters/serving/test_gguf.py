@@ -218,3 +218,11 @@ def test_a_folder_of_that_name_comes_first_as_in_old_logs(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "smollm2").symlink_to(tiny_base)
     assert Base("smollm2").fingerprint() == hash_model(tiny_base)
+
+
+def test_parameters_of_a_gguf_are_those_of_its_unpacked_folder(file: Path) -> None:
+    base = Base(str(file))
+    packed = base.count_parameters()
+    assert base.gguf is not None and not base.gguf.is_unpacked
+    base.gguf.unpack()
+    assert packed and Base(str(file)).count_parameters() == packed

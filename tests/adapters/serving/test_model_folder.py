@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from grokputer.adapters.serving.base_model import EMBEDDED
-from grokputer.adapters.serving.model_folder import complain_of_folder, has_template
+from grokputer.adapters.serving.base_model import EMBEDDED, Base
+from grokputer.adapters.serving.model_folder import complain_of_folder, count_parameters, has_template
 
 
 @pytest.fixture
@@ -100,3 +100,13 @@ def test_a_template_is_found_in_any_of_its_places(folder: Path) -> None:
     assert not has_template(folder)
     (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": text}))
     assert has_template(folder)
+
+
+def test_parameters_are_counted_without_reading_weights(tiny_base: Path, tmp_path: Path) -> None:
+    model, _ = Base(str(tiny_base), quantization="none").load()
+    assert Base(str(tiny_base)).count_parameters() == model.num_parameters()
+    assert 4e6 < (Base().count_parameters() or 0) < 6e6
+    assert Base("nobody/not-downloaded").count_parameters() is None
+    assert count_parameters(tmp_path) is None
+    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 64)
+    assert count_parameters(tmp_path) is None

@@ -106,13 +106,6 @@ def test_checkpointed_gradients_and_a_paged_optimiser_train_too(tiny_base: Path,
     assert paged.final_loss == pytest.approx(plain.final_loss, rel=0.05)
 
 
-def test_an_engine_that_is_not_there_is_one_clear_line(tiny_base: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        TrainingError, match=r"unsloth, which (is not installed|needs an NVIDIA GPU); .*training.engine to trl"
-    ):
-        train_job(job(tmp_path, tiny_base, click_examples(8), ONE_STEP.replace(engine="unsloth")))
-
-
 # Templates and tokenizers
 
 
