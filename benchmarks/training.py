@@ -8,8 +8,8 @@ with the files of the folder, 60 to 300 tokens long. Held out are other seeds, a
 "Right" is an answer whose every token is the likeliest one, which is what greedy decoding writes.
 
 ``speed`` trains each side in a process of its own, in turn, on one thread, with the same rows, rank, learning rate,
-schedule, epochs and 16 examples a step, and counts CPU seconds of the training alone. Each side has the batch that was
-fastest for it. ``sweep`` trains one adapter for each learning rate and rank.
+schedule, epochs and 16 examples a step, and counts CPU seconds of the training alone. The options say how many rows
+each side has in a batch. ``sweep`` trains one adapter for each learning rate and rank.
 """
 
 from __future__ import annotations
