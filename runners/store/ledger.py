@@ -112,16 +112,16 @@ class Ledger(Log):
         """The result of ``decide``, which reads the log, decides, and stores.
 
         Where it raises ``IntegrityError``, because another process stored first, it is called again. The last of ``RACES``
-        attempts is made while no other process writes. Any other error is raised as it is.
+        attempts is made while no other process writes, so its error is no lost race. Any error is raised as it is.
         """
         for _ in range(RACES - 1):
             with suppress(IntegrityError):
                 return decide()
-        try:
-            with self._events.recorder.datastore.writer.alone():
-                return decide()
-        except IntegrityError:
-            raise LogError(f"{self.path} is being written by too many processes at once; try again") from None
+        with self._events.recorder.datastore.writer.alone():
+            return decide()
+
+    def _writes_alone(self) -> bool:
+        return self._events.recorder.datastore.writer.is_alone
 
     def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
         """Load the aggregate, let it decide, store its events; decide again when another process wrote it meanwhile."""

@@ -65,8 +65,8 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._tree: Tree | None = None
         """The tree as this process left it; None where it must be read."""
-        self._is_alone = False
-        """Whether the thread that has the mutex holds the lock until its block ends."""
+        self._alone: int | None = None
+        """The thread that holds the lock until its block ends."""
         self._version = 0
         """SQLite's ``data_version`` when the tree was last valid: another connection's commit changes it."""
 
@@ -77,13 +77,18 @@ class Writer:
         ``sqlite3.Error`` and ``OSError`` where nothing can be stored.
         """
         with self._mutex:
-            if self._is_alone:
+            if self.is_alone:
                 return self._commit(work)
             try:
                 self._lock.acquire()
                 return self._commit(work)
             finally:
                 self._lock.release()
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this thread has the right to write until its ``alone`` block ends."""
+        return self._alone == threading.get_ident()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -93,15 +98,15 @@ class Writer:
         holds the lock.
         """
         with self._mutex:
-            if self._is_alone:
+            if self.is_alone:
                 yield
                 return
             try:
                 self._lock.acquire()
-                self._is_alone = True
+                self._alone = threading.get_ident()
                 yield
             finally:
-                self._is_alone = False
+                self._alone = None
                 self._lock.release()
 
     def do_all(self, works: Sequence[Work[T]]) -> list[T | Exception]:
