@@ -270,8 +270,13 @@ class OpenLog:
         for topic in topics:
             if topic not in EVENTS:
                 raise NotFound(f"{short_text(topic, 40)!r} is not a topic of events; {_close_to(topic)}")
-        ledger = self._ledger
-        return map(ledger.reveal, ledger.read(first, last, topics))
+        self._ledger  # noqa: B018  (checks the thread, and that the log is open)
+        return self._read(first, last, topics)
+
+    def _read(self, first: int, last: int | None, topics: Sequence[str]) -> Iterator[Recorded]:
+        """The events; each step checks the thread, and that the log is still open."""
+        for recorded in self._ledger.read(first, last, topics):
+            yield self._ledger.reveal(recorded)
 
     @checked
     def text(self, key: str) -> str | None:
@@ -373,18 +378,26 @@ class Batch:
     _runs: list[ProgramRun] = field(default_factory=list)
     recorded: tuple[RecordedRun, ...] = ()
     """The recorded runs, in order; empty until the block has ended."""
+    _is_open: bool | None = None
+    """None before the block, False after it."""
 
     @checked
     def record(self, run: ProgramRun) -> None:
-        """Add a run to the batch."""
+        """Add a run to the batch. Raises ``NotPossible`` outside the batch's block, where it would be lost."""
+        if not self._is_open:
+            raise NotPossible("a run is added to a batch inside its 'with' block; begin another batch")
         self._runs.append(run)
 
     def __enter__(self) -> Self:
+        if self._is_open is not None:
+            raise NotPossible("a batch has one 'with' block; begin another batch")
+        self._is_open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_open = False
         if kind is None:
             self._log._ledger  # noqa: B018  (checks the thread, and that the log is open)
             self.recorded = tuple(self._recorder.record(self._runs))

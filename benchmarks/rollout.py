@@ -117,10 +117,7 @@ def play_sequential(world: World, draw: random.Random) -> End:
     while True:
         runs += 1
         arm, success, stars = draw_run(world, weight, draw)
-        if world.is_judged:
-            evidence.end(arm, success)
-        else:
-            evidence.answer(arm)
+        evidence.end(arm, success if world.is_judged else None)
         if stars is not None:
             evidence.rate(arm, stars)
         times = Times.since_start(runs * SECONDS_PER_RUN)

@@ -112,7 +112,8 @@ class Rollout:
     def _count(self, kind: str, arm: str, session: Session, value: float) -> list[float]:
         if self.unit == "run":
             return [value]
-        return self.bursts[kind, arm].take(session.name, session.name, str(session.left), value)
+        means = self.bursts[kind, arm].take(session.name, session.name, str(session.left), value)
+        return [mean for mean in means if mean is not None]
 
 
 @dataclass(frozen=True)

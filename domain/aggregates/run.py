@@ -95,9 +95,9 @@ class TaskRun(Aggregate):
     @property
     def succeeded(self) -> bool | None:
         """Whether the run succeeded; None where that is unknown, and before its end."""
-        if self.ended is None or isinstance(self.ended, TaskAnswered):
-            return None if self.judged is None else self.judged.succeeded
-        return isinstance(self.ended, TaskSucceeded)
+        if self.judged is not None:
+            return self.judged.succeeded
+        return isinstance(self.ended, TaskSucceeded) if self.ended is not None and self.ended.is_known else None
 
     @property
     def failure(self) -> FailureReason | None:
@@ -194,14 +194,15 @@ class TaskRun(Aggregate):
         context: Context,
         *,
         turn: str | None = None,
-        is_judged: bool = True,
+        is_stated: bool = False,
     ) -> None:
         """End the run as a failure: ``wrong``, ``timeout``, ``error`` or ``environment``.
 
-        ``turn`` is the role whose turn it was when the model or its weights failed. ``is_judged`` is false where a run
-        that ends well has unknown success.
+        ``turn`` is the role whose turn it was when the model or its weights failed. ``is_stated`` says that another
+        program, which made the run, states the failure. Where neither this nor the environment judges, the success of the
+        run stays unknown.
         """
-        self._require_running()
+        is_judged = self._require_running().is_verified or is_stated
         fault = self.roles[0] if len(self.roles) == 1 else None
         if reason == FailureReason.ERROR:
             fault = turn or fault

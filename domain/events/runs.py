@@ -132,6 +132,11 @@ class TaskSucceeded(RunEvent):
     implicit_stars: int | None
     """The implicit rating, 3 to 5: a series of its own, never mixed with people's. None where the duration is unknown."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the end says if the run succeeded."""
+        return True
+
 
 @fact("TaskFailed")
 class TaskFailed(RunEvent):
@@ -157,6 +162,11 @@ class TaskFailed(RunEvent):
     """Whether the failure counts in the success rate. False where nothing judges the runs that end well: the rate would
     then count failures alone. It still counts as an error. Since version 4; before, every failure counted."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the end says if the run succeeded, among runs whose successes are known too."""
+        return self.is_judged
+
 
 @fact("TaskAnswered")
 class TaskAnswered(RunEvent):
@@ -167,6 +177,11 @@ class TaskAnswered(RunEvent):
     steps: int
     duration_ms: int | None
     """As in ``TaskSucceeded``."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the end says if the run succeeded."""
+        return False
 
 
 @fact("TaskJudged")

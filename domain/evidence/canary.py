@@ -65,21 +65,20 @@ class Evidence:
         outcomes: int = counts["runs"] + counts.get("unknown", 0)
         return outcomes
 
-    def answer(self, arm: str) -> None:
-        """Count a run of the ``canary`` or ``stable`` arm, or a session, whose success is unknown."""
-        self.state[arm]["unknown"] = self.state[arm].get("unknown", 0) + 1
-
     def judge(self, arm: str, success: float) -> None:
-        """Count the outcome of a run, or a session, whose success was unknown."""
-        self.state[arm]["unknown"] = max(self.state[arm].get("unknown", 0) - 1, 0)
+        """Count the outcome of a run whose success was unknown when it ended."""
+        self.state[arm]["unknown"] -= 1
         self.end(arm, success)
 
-    def end(self, arm: str, success: float) -> None:
+    def end(self, arm: str, success: float | None) -> None:
         """Count the outcome of a run of the ``canary`` or ``stable`` arm: 1 for a success, 0 for anything else.
 
-        Where sessions are the unit, the mean over the session's runs.
+        None where it is unknown. Where sessions are the unit, the mean over the session's runs of known success.
         """
         counts = self.state[arm]
+        if success is None:
+            counts["unknown"] = counts.get("unknown", 0) + 1
+            return
         counts["runs"] += 1
         counts["succeeded"] += success
         self._success.take(arm, float(success))

@@ -38,8 +38,10 @@ class RatingClusters:
         self.over: ClosedClusters = set[str]() if over is None else over
         self._patience = patience
 
-    def take(self, source: str, session: str, item: str, value: float) -> list[float]:
-        """Add one outcome; return the averages of the clusters that this closes, oldest first.
+    def take(self, source: str, session: str, item: str, value: float | None) -> list[float | None]:
+        """Add one outcome, None where it is unknown; return the averages of the clusters that this closes, oldest first.
+
+        An average is over the known outcomes, and None without one.
 
         A cluster closes when its source moves to another session, or after ``patience`` outcomes of other sources. An
         ``item`` that comes again within its cluster counts once, with the newer value: its rating was changed.
@@ -57,7 +59,7 @@ class RatingClusters:
             burst["others"] = 0
         return over
 
-    def pass_by(self) -> list[float]:
+    def pass_by(self) -> list[float | None]:
         """Count an outcome without a session; return the averages of the clusters that this closes, oldest first."""
         over = []
         for key, burst in list(self.state.items()):
@@ -66,8 +68,7 @@ class RatingClusters:
                 over.append(self._close(key))
         return over
 
-    def _close(self, key: str) -> float:
-        values = self.state.pop(key)["values"].values()
+    def _close(self, key: str) -> float | None:
+        values = [value for value in self.state.pop(key)["values"].values() if value is not None]
         self.over.add(key)
-        mean: float = sum(values) / len(values)
-        return mean
+        return sum(values) / len(values) if values else None

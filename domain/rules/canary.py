@@ -90,7 +90,8 @@ def assess_canary(
     chance explains (``SIGNIFICANCE``). So an adapter is not refused for a fault that it did not cause. A canary that
     misses a bar then waits until the stable arm has enough runs for the comparison. A metric of ``canary.dry_run`` is
     reported and refuses nothing. Success that is unknown for all latest canary runs refuses nothing either: health and
-    ratings decide then. So a canary with neither known success nor ratings waits, and a person decides in the end.
+    ratings decide then. A canary waits where its success is known for some runs, but for fewer than the minimum, and where
+    neither success nor ratings are known; a person decides in the end.
     """
     window, minimum = policy.canary(role).window, policy.canary(role).min_runs
     ours, theirs = ArmHealth.of(canary[-max(window, minimum) :]), ArmHealth.of(stable)
@@ -120,7 +121,8 @@ def assess_canary(
                 f"{ours.runs} canary runs in {say_time(times.waited)}; {minimum} are needed",
             )
         return verdict(Decision.HOLD, CanaryReason.FEW_RUNS, f"{ours.runs} of the {minimum} canary runs needed")
-    for name, value in (("success", ours.success), ("rating", ours.rating), ("health", ours.health)):
+    success = None if ours.known < minimum else ours.success
+    for name, value in (("success", success), ("rating", ours.rating), ("health", ours.health)):
         bar, is_inclusive = bars[name]
         if value is None or value > bar or (is_inclusive and value >= bar) or name in numbers["dry_run"]:
             continue
@@ -131,13 +133,14 @@ def assess_canary(
             return verdict(
                 Decision.INCONCLUSIVE if given_up else Decision.HOLD, CanaryReason.FEW_STABLE_RUNS, message + shortage
             )
-        return verdict(Decision.ROLL_BACK, CanaryReason(name), f"{message} over its last {ours.runs} runs")
+        counted = f"{ours.known} of known success among its" if name == "success" and ours.known < ours.runs else "its"
+        return verdict(Decision.ROLL_BACK, CanaryReason(name), f"{message} over {counted} last {ours.runs} runs")
     if ours.rating is None and "rating" not in numbers["dry_run"]:
         word = Decision.INCONCLUSIVE if given_up else Decision.HOLD
         return verdict(word, CanaryReason.UNRATED, f"none of the last {ours.runs} canary runs is rated")
-    if ours.success is None and "rating" in numbers["dry_run"]:
+    if 0 < ours.known < minimum or (success is None and "rating" in numbers["dry_run"]):
         word = Decision.INCONCLUSIVE if given_up else Decision.HOLD
-        message = f"the success of none of the last {ours.runs} canary runs is known, and ratings are reported only"
+        message = f"the success of {ours.known} of the last {ours.runs} canary runs is known; {minimum} are needed"
         return verdict(word, CanaryReason.NO_DATA, message)
     bake = policy.canary(role).bake_s
     if times.baked < bake:
@@ -145,12 +148,9 @@ def assess_canary(
             Decision.HOLD, CanaryReason.BAKE, f"healthy after {say_time(times.baked)}; promoted after {say_time(bake)}"
         )
     rating = "none" if ours.rating is None else f"{ours.rating:.2f}"
-    success = "unknown" if ours.success is None else f"{ours.success:.3f}"
-    return verdict(
-        Decision.PROMOTE,
-        CanaryReason.HEALTHY,
-        f"success {success}, rating {rating}, health {ours.health:.3f} over the last {ours.runs} canary runs",
-    )
+    shown = "unknown" if success is None else f"{success:.3f}"
+    message = f"success {shown}, rating {rating}, health {ours.health:.3f} over the last {ours.runs} canary runs"
+    return verdict(Decision.PROMOTE, CanaryReason.HEALTHY, message)
 
 
 def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: str) -> dict[str, tuple[float, bool]]:
@@ -162,7 +162,7 @@ def _bars(ours: ArmHealth, stable: ArmHealth, policy: Policy, role: str, rule: s
     }
     least = policy.canary(role).min_runs
     if rule == Rule.RELATIVE and ours.runs and stable.runs >= least:
-        is_comparable = ours.known and stable.known >= least
+        is_comparable = min(ours.known, stable.known) >= least
         lowered = {
             "success": _least_share(ours.known, stable.success, stable.known) if is_comparable else None,
             "rating": _least_mean(ours, stable),

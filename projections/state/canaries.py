@@ -181,12 +181,11 @@ class Health:
 
     def _end(self, position: int, event: TaskEnded, assignment: Assignment) -> None:
         reason, fault = (event.reason, event.fault) if isinstance(event, TaskFailed) else ("", None)
-        is_known = isinstance(event, TaskSucceeded) or (isinstance(event, TaskFailed) and event.is_judged)
         rollout, arm = assignment["rollout"] or "", assignment["arm"]
         canary = self._canaries.get(rollout)
         if reason == FailureReason.ENVIRONMENT or canary is None or arm not in ARMS:
             return  # A lost browser says nothing of the adapter.
-        outcome = CountedRun(position, reason, {}, {"": fault}, is_known)
+        outcome = CountedRun(position, reason, {}, {"": fault}, event.is_known)
         self._arm(rollout, arm).append((event.originator_id.hex, outcome))
         if fault not in (None, assignment["role"]):
             return
@@ -196,8 +195,9 @@ class Health:
         if (evidence := self.evidence(rollout)) is not None:
             if reason == FailureReason.ERROR:
                 evidence.fail_critically(arm)
-            for success in self._units("end" if is_known else "answer", event, assignment, float(reason == "")):
-                evidence.end(arm, success) if is_known else evidence.answer(arm)
+            value = float(reason == "") if event.is_known else None
+            for success in self._units("end", event, assignment, value):
+                evidence.end(arm, success)
 
     def _judge(self, event: TaskJudged, assignment: Assignment) -> None:
         """Count the outcome of an answer that was judged. A run that is no longer kept is too old to count."""
@@ -210,8 +210,16 @@ class Health:
         outcome.is_known, outcome.reason = True, "" if event.succeeded else FailureReason.WRONG
         evidence = self.evidence(rollout)
         if evidence is not None and not outcome.is_of_another(assignment["role"]):
-            for success in self._units("end", event, assignment, float(event.succeeded)):
-                evidence.judge(arm, success)
+            self._take_judgement(event, assignment, evidence)
+
+    def _take_judgement(self, event: TaskJudged, assignment: Assignment, evidence: Evidence) -> None:
+        """The run, counted as unknown at its end, is known now; in a session that is not over, it counts with that."""
+        arm, success = assignment["arm"], float(event.succeeded)
+        if self._is_alone(event, assignment):
+            evidence.judge(arm, success)
+            return
+        for mean in self._units("end", event, assignment, success):
+            evidence.end(arm, mean)
 
     def _rate(self, event: TaskRated, assignment: Assignment) -> None:
         rollout, arm, run = assignment["rollout"] or "", assignment["arm"], event.originator_id.hex
@@ -225,10 +233,19 @@ class Health:
         evidence = self.evidence(rollout)
         if is_first and evidence is not None and not outcome.is_of_another(assignment["role"]):
             for stars in self._units("rate", event, assignment, event.stars):
-                evidence.rate(arm, stars)
+                if stars is not None:
+                    evidence.rate(arm, stars)
 
-    def _units(self, kind: str, event: RunEvent, assignment: Assignment, value: float) -> list[float]:
-        """The outcomes that this event adds: the run's own, or the means of the sessions that end with it."""
+    def _is_alone(self, event: RunEvent, assignment: Assignment) -> bool:
+        """Whether the run is an outcome by itself, and not part of a session's."""
+        canary = self._canaries[assignment["rollout"] or ""]
+        return canary.unit == Unit.RUN or (event.session is None and canary.edition > 1)
+
+    def _units(self, kind: str, event: RunEvent, assignment: Assignment, value: float | None) -> list[float | None]:
+        """The outcomes that this event adds: the run's own, or the means of the sessions that end with it.
+
+        None is an outcome of unknown success.
+        """
         rollout, arm = assignment["rollout"] or "", assignment["arm"]
         canary = self._canaries[rollout]
         if canary.unit == Unit.RUN:
@@ -237,9 +254,8 @@ class Health:
         name, session = f"{rollout}/{kind}/{arm}", event.session or run
         if name not in self._remembered:
             self._remembered[name] = RecentSet(self._over, name)
-        clusters = canary.sessions.setdefault(kind, {each: {} for each in ARMS})
-        bursts = RatingClusters(clusters[arm], self._remembered[name])
-        if event.session is None and canary.edition > 1:
+        bursts = RatingClusters(canary.sessions[kind][arm], self._remembered[name])
+        if self._is_alone(event, assignment):
             return [*bursts.pass_by(), value]
         return bursts.take(session, session, run, value)
 

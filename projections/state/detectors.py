@@ -91,6 +91,7 @@ class Triggers:
         version, run = name_version(assignment["role"], adapter), event.originator_id.hex
         bursts, detector = self._run(version, terms) or self._begin(version, terms)
         for mean in bursts.take(event.actor, event.session or run, run, event.stars):
+            assert mean is not None  # a rating is never unknown
             detector.take(mean)
 
     def _run(self, version: str, terms: TriggerTerms) -> tuple[RatingClusters, Detector] | None:

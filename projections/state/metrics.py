@@ -20,8 +20,10 @@ from ...domain.events import (
     TaskFailed,
     TaskJudged,
     TaskRated,
+    TaskStarted,
     TaskSucceeded,
 )
+from ...domain.rules.imported import RECORDED
 from ...domain.rules.roles import assignments_counted
 from ...domain.vocabulary import Arm, FailureReason
 from .ratings import BASE
@@ -52,35 +54,37 @@ class RunCounts(StateValue):
         return self.succeeded / known if known else None
 
 
-LATEST = 100
-"""Latest runs of a role that say whether its success is known; chosen, about as many as a canary gets."""
+LATEST, DIGITS = 100, 12
+"""Latest runs of a role that say whether its success is known; chosen, about as many as a canary gets. The digits of an id
+that tell them apart."""
 
 
 class Known(StateValue):
     """Whether the success of each of a role's latest runs is known."""
 
-    ends: str = ""
-    """``+`` for a run with known success, ``-`` for another; the newest last."""
+    runs: dict[str, bool | None] = field(default_factory=dict)
+    """By run, by the first digits of its id, the newest last; None where the program that makes the run will say it."""
 
-    def end(self, is_known: bool) -> None:
-        """Count a run that ended."""
-        self.ends = (self.ends + ("+" if is_known else "-"))[-LATEST:]
+    def start(self, run: str, is_known: bool | None) -> None:
+        """Count a run that began."""
+        self.runs[run[:DIGITS]] = is_known
+        if len(self.runs) > LATEST:
+            del self.runs[next(iter(self.runs))]
 
-    def judge(self) -> None:
-        """Count one of the runs, most likely the newest of unknown success, as known."""
-        before, _, after = self.ends.rpartition("-")
-        if len(before) + len(after) < len(self.ends):
-            self.ends = f"{before}+{after}"
+    def end(self, run: str, is_known: bool) -> None:
+        """Note what the program that made the run says. Other runs are known, or not, from their start."""
+        if self.runs.get(run[:DIGITS], False) is None:
+            self.runs[run[:DIGITS]] = is_known
+
+    def judge(self, run: str) -> None:
+        """Count the run as known. One that is no longer among the latest has no effect."""
+        if run[:DIGITS] in self.runs:
+            self.runs[run[:DIGITS]] = True
 
     @property
     def share(self) -> float:
         """The share of runs with known success, 0 to 1; 1 without a run."""
-        return self.ends.count("+") / len(self.ends) if self.ends else 1.0
-
-
-def is_known(event: TaskEnded) -> bool:
-    """Whether the end of the run says if it succeeded."""
-    return isinstance(event, TaskSucceeded) or (isinstance(event, TaskFailed) and event.is_judged)
+        return sum(map(bool, self.runs.values())) / len(self.runs) if self.runs else 1.0
 
 
 ByArm = dict[str, dict[str, dict[str, RunCounts]]]
@@ -90,7 +94,16 @@ ByArm = dict[str, dict[str, dict[str, RunCounts]]]
 class Metrics:
     """Fold of run counts. All counts are whole numbers, so a replay is equal to the bit."""
 
-    HANDLES = (TaskRated, TaskSucceeded, TaskFailed, TaskAnswered, TaskJudged, TaskCorrected, CorrectionWithdrawn)
+    HANDLES = (
+        TaskStarted,
+        TaskRated,
+        TaskSucceeded,
+        TaskFailed,
+        TaskAnswered,
+        TaskJudged,
+        TaskCorrected,
+        CorrectionWithdrawn,
+    )
 
     def __init__(self) -> None:
         self._counts: ByArm = {}
@@ -111,16 +124,18 @@ class Metrics:
     def apply(self, position: int, event: Event) -> None:
         """Count one event."""
         match event:
+            case TaskStarted():
+                self._start(event)
             case TaskSucceeded() | TaskFailed() | TaskAnswered():
                 for assignment in event.assignments:
                     self._end(event, self._of(assignment))
-                    if assignment["arm"] != Arm.PINNED:
-                        self._known.setdefault(assignment["role"], Known()).end(is_known(event))
+                    if assignment["role"] in self._known:
+                        self._known[assignment["role"]].end(event.originator_id.hex, event.is_known)
             case TaskJudged():
                 for assignment in event.assignments:
                     self._judge(event, self._of(assignment))
-                    if assignment["arm"] != Arm.PINNED:
-                        self._known.setdefault(assignment["role"], Known()).judge()
+                    if assignment["role"] in self._known:
+                        self._known[assignment["role"]].judge(event.originator_id.hex)
             case TaskRated():
                 for assignment in assignments_counted(event):
                     self._of(assignment).ratings += 1
@@ -129,10 +144,18 @@ class Metrics:
             case CorrectionWithdrawn():
                 self._of(event.assignments[0]).corrections -= 1
 
+    def _start(self, event: TaskStarted) -> None:
+        """Note whether the run's success will be known: its environment judges it, or the program that makes it does."""
+        is_known = None if RECORDED in event.policy else event.is_verified
+        for assignment in event.assignments:
+            if assignment["arm"] != Arm.PINNED:
+                known = self._known.setdefault(assignment["role"], Known())
+                known.start(event.originator_id.hex, is_known)
+
     def _end(self, event: TaskEnded, counts: RunCounts) -> None:
         counts.runs += 1
         counts.steps += event.steps
-        counts.unknown += not is_known(event)
+        counts.unknown += not event.is_known
         if event.duration_ms is not None:
             counts.timed += 1
             counts.duration_ms += event.duration_ms

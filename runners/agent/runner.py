@@ -207,7 +207,6 @@ class TaskRunner:
         """End the run by its last page, or by its fault."""
         run, page, policy = active.run, episode.page, active.policy
         assert run.started is not None
-        is_judged = run.started.is_verified
         took_ms, context = active.watch.took_ms, self._context(run)
         if fault is not None:
             reason = FailureReason.ENVIRONMENT if isinstance(fault, EnvironmentUnavailable) else FailureReason.ERROR
@@ -219,9 +218,8 @@ class TaskRunner:
                 policy,
                 context,
                 turn=episode.turn,
-                is_judged=is_judged,
             )
-        elif is_success(page) and not is_judged:
+        elif is_success(page) and not run.started.is_verified:
             run.answer(took_ms, context)
         elif is_success(page):
             run.succeed(took_ms, page.reward, policy, context)
@@ -233,7 +231,6 @@ class TaskRunner:
                 page.reward,
                 policy,
                 context,
-                is_judged=is_judged,
             )
 
     def _context(self, run: TaskRun) -> Context:

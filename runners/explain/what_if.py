@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ...domain.errors import GrokputerError
+from ...domain.errors import GrokputerError, NotPossible
 from ...domain.events import RatingThresholdBreached
-from ...domain.settings.settings import check_setting, current_key
+from ...domain.settings.settings import check_setting, current_key, without_role
 from ...projections.explain.what_if import Moment, WhatIf
 from ..store.log import Log
 
@@ -66,9 +66,15 @@ class Imagination:
         ]
 
 
+JUDGING = "rating.success_stars"
+
+
 def imagine(log: Log, settings: Mapping[str, Any]) -> Imagination:
     """The log's history under the settings; nothing is written. Raises ``BadSetting``."""
     changed = {current_key(key): check_setting(key, value) for key, value in settings.items()}
+    for key in changed:
+        if without_role(key) == JUDGING:
+            raise NotPossible(f"{key} cannot be imagined: what it would have judged is not in the log")
     breaches = log.read(1, None, (RatingThresholdBreached.TOPIC,))
     what_if = WhatIf(changed, {recorded.event.caused_by: recorded.position for recorded in breaches})
     moments = [moment for recorded in log.read() for moment in what_if.imagine(recorded.position, recorded.event)]

@@ -56,6 +56,8 @@ class ForeignRun:
     steps: Sequence[ForeignStep]
     succeeded: bool | None
     """None where the other program does not say it."""
+    is_stated: bool
+    """Whether the other program states the failure, or it is only concluded from what was said of the run."""
     reason: FailureReason
     """Of a failure."""
     detail: str
@@ -96,7 +98,7 @@ def record_foreign_run(ledger: Ledger, run: TaskRun, foreign: ForeignRun, policy
         run.succeed(foreign.duration_ms, 1.0, policy, after)
     else:
         detail = ledger.put(foreign.detail, "the detail") if foreign.detail else ""
-        run.fail(foreign.reason, detail, foreign.duration_ms, 0.0, policy, after)
+        run.fail(foreign.reason, detail, foreign.duration_ms, 0.0, policy, after, is_stated=foreign.is_stated)
     if foreign.rating is not None:
         rate_foreign_run(ledger, run, foreign.rating)
 

@@ -105,6 +105,7 @@ def _run_of(ledger: Ledger, session: Session, role: str, actor: str) -> ForeignR
             for prompt, act in zip(prompts, session.acts, strict=True)
         ],
         succeeded=session.succeeded,
+        is_stated=session.success is not None,
         reason=FailureReason.WRONG,
         detail="; ".join(session.issues) or SAYS_FAILED,
         duration_ms=session.duration_ms,

@@ -153,7 +153,7 @@ class Ledger(Log):
             aggregate = self.get(kind, id)
             decide(aggregate, state)
             own = sum(event.TOPIC in topics for event in aggregate.pending)
-            self.store(aggregate, also=_refuse_if_stored_since(state.position, topics, own))
+            self.store(aggregate, also=refuse_if_stored_since(state.position, topics, own))
             return aggregate
 
         return self.until_stored(load_and_store)
@@ -266,7 +266,7 @@ class Ledger(Log):
             raise explain(self.path, error) from error
 
 
-def _refuse_if_stored_since(position: int, topics: Sequence[str], own: int) -> Work[None]:
+def refuse_if_stored_since(position: int, topics: Sequence[str], own: int) -> Work[None]:
     """Work that raises ``IntegrityError`` where foreign events of these topics were stored after the position."""
     count = f"SELECT COUNT(*) FROM stored_events WHERE position > ? AND topic IN ({','.join('?' * len(topics))})"
 

@@ -72,6 +72,8 @@ class Correction:
     steps: int
     is_verified: bool
     """Whether it was tried and did the task."""
+    is_new: bool
+    """False where the run had the given correction already, and nothing was recorded."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,13 @@ def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, services: Servic
         corrected = _carry_out(ledger, task_run, way, opened, actor)
     process_new_events(ledger)
     if corrected is None:
-        method = f"none of {way.attempts} attempts" if isinstance(way, Retries) else "the demonstration"
-        raise GrokputerError(f"{method} did not do the task of {short_id(run.hex)}; nothing was recorded")
+        failed = f"no attempt of {way.attempts} did" if isinstance(way, Retries) else "the demonstration did not do"
+        raise GrokputerError(f"{failed} the task of {short_id(run.hex)}; nothing was recorded")
     latest = corrected.corrections[-1]
     position = ledger.position_of(latest.reference)
     assert position is not None
-    return Correction(run, position, CorrectionSource(latest.source), latest.steps, latest.is_verified)
+    is_new = corrected.version > task_run.version
+    return Correction(run, position, CorrectionSource(latest.source), latest.steps, latest.is_verified, is_new)
 
 
 def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: str) -> Withdrawal:

@@ -20,10 +20,11 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, LogError, NotPossible, UnknownAdapter
 from ...domain.rules.imported import IMPORTED, RECORDED, UNKNOWN
 from ...domain.vocabulary import Arm, FailureReason
-from ..improvement.process_manager import process_new_events
+from ..improvement.process_manager import LIVE, process_new_events
 from ..sessions.comparing import is_rated_so, require_same
 from ..sessions.foreign import ForeignRating, ForeignRun, ForeignStep, rate_foreign_run, record_foreign_run
 from ..sessions.program_runs import NAME, ProgramRun, check_run, show
+from ..store.ledger import refuse_if_stored_since
 from ..wiring.environments import environment_names
 from ..wiring.services import unknown_adapter
 from .lookups import require_role
@@ -77,15 +78,16 @@ class RunRecorder:
         for number, run in enumerate(runs, 1):
             with _naming(number, run, len(runs)):
                 checked.append(_check(run, taken))
-        self._state = state = process_new_events(self._ledger, self._state)
 
         def make_and_store() -> list[_Made]:
+            self._state = state = process_new_events(self._ledger, self._state)
             made = self._make(checked, state)
-            self._ledger.store(*{one.run.id: one.run for one in made if one.run.pending}.values())
+            runs = {one.run.id: one.run for one in made if one.run.pending}.values()
+            self._ledger.store(*runs, also=refuse_if_stored_since(state.position, LIVE, 0))
             return made
 
         made = self._ledger.until_stored(make_and_store)
-        self._state = process_new_events(self._ledger, state)
+        self._state = process_new_events(self._ledger, self._state)
         return [
             RecordedRun(one.run.id, position_of_newest(self._ledger, one.run), one.is_new, one.is_newly_rated)
             for one in made
@@ -161,6 +163,7 @@ def _run_of(given: ProgramRun, state: State, actor: str) -> ForeignRun:
             for step in given.steps
         ],
         succeeded=given.succeeded,
+        is_stated=given.succeeded is not None,
         reason=FailureReason(given.reason or FailureReason.WRONG),
         detail=given.detail,
         duration_ms=given.duration_ms,

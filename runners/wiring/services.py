@@ -49,7 +49,8 @@ class Services:
         self.state = state
         self._model: Model | None = None
         self._model_settings: ModelSettings | None = None
-        self._environments: dict[str, Environment] = {}
+        self._environments: dict[str, tuple[Path | None, Environment]] = {}
+        """The open environments by name, with the folder of tasks that each was opened on."""
         self._teachers: dict[tuple[str, str], Teacher] = {}
         self._base_label: str | None = None
 
@@ -102,9 +103,13 @@ class Services:
 
     def environment(self, name: str) -> Environment:
         """The named environment, started at first use. Raises ``EnvironmentUnavailable`` for an unknown name."""
-        if name not in self._environments:
-            self._environments[name] = open_environment(name, self.task_folders)
-        return self._environments[name]
+        folders = self.task_folders
+        opened = self._environments.get(name)
+        if opened is None or opened[0] != folders.get(name):
+            if opened is not None:  # the setting names another folder now
+                opened[1].close()
+            opened = self._environments[name] = folders.get(name), open_environment(name, folders)
+        return opened[1]
 
     @property
     def task_folders(self) -> dict[str, Path]:
@@ -153,7 +158,7 @@ class Services:
 
     def close(self) -> None:
         """Close the environments, the teachers and the model."""
-        for environment in self._environments.values():
+        for _, environment in self._environments.values():
             environment.close()
         self._environments.clear()
         for teacher in self._teachers.values():

@@ -174,7 +174,7 @@ def test_the_plain_rules_wait_where_neither_success_nor_ratings_are_known(story:
     story.set("canary.dry_run", "rating")
     look = state_of(story).look(rollout.hex)
     assert (look.verdict, look.reason) == ("hold", "no data")
-    assert "the success of none of the last" in look.message
+    assert "the success of 0 of the last" in look.message
 
 
 def test_where_sessions_are_the_unit_a_session_of_answers_is_one_outcome_of_unknown_success(story: Story) -> None:
@@ -188,3 +188,60 @@ def test_where_sessions_are_the_unit_a_session_of_answers_is_one_outcome_of_unkn
     known, unknown = (sum(evidence.state[arm].get(of, 0) for arm in ("canary", "stable")) for of in ("runs", "unknown"))
     assert known == 0
     assert 0 < unknown <= 6
+
+
+def test_a_session_of_known_and_unknown_success_is_one_outcome_and_its_mean_is_of_what_is_known(story: Story) -> None:
+    story.set("rating.success_stars", "4")
+    for _ in range(20):
+        story.rate(story.run(succeeds=None), 5)
+    rollout = offer(story, **{"canary.randomization_unit": "session"})
+    for number in range(60):
+        run = story.run(succeeds=None, session=f"conversation {number // 3}")
+        if number % 3:
+            story.rate(run, 5 if number % 3 == 1 else 1)
+    evidence = state_of(story).health.evidence(rollout.hex)
+    assert evidence is not None
+    counts = [evidence.state[arm] for arm in ("canary", "stable")]
+    assert sum(each["runs"] + each.get("unknown", 0) for each in counts) <= 20
+    assert {each["succeeded"] / each["runs"] for each in counts if each["runs"]} == {0.5}
+
+
+def test_a_run_that_is_judged_long_after_its_end_says_nothing_of_the_latest_runs(story: Story) -> None:
+    old = [story.run(succeeds=None) for _ in range(15)]
+    for _ in range(100):
+        story.run(succeeds=None)
+    story.set("rating.success_stars", "4")
+    for run in old:
+        story.rate(run, 5)
+    assert state_of(story).known_share("action") == 0
+
+
+def test_answers_that_an_earlier_program_counted_as_successes_are_of_unknown_success_for_a_new_canary(
+    story: Story,
+) -> None:
+    for _ in range(60):
+        story.run(succeeds=True, task="chat")
+    offer(story)
+    [started] = [each.event for each in story.ledger.read(1, None, (RolloutStarted.TOPIC,))]
+    assert isinstance(started, RolloutStarted)
+    assert started.terms["unknown"] == ["success"]
+
+
+@pytest.mark.parametrize("rule", ["threshold", "relative"])
+@pytest.mark.parametrize("stars", [1, 5])
+def test_the_plain_rules_decide_by_success_only_once_enough_of_it_is_known(story: Story, rule: str, stars: int) -> None:
+    for _ in range(20):
+        story.run(succeeds=None)
+    story.set("rating.success_stars", "4")
+    rollout = offer(story, rule, canary__min_runs="5", canary__dry_run="rating")
+    judged = False
+    for _ in range(40):
+        run = story.run(succeeds=None)
+        started = story.ledger.get(TaskRun, run).started
+        assert started is not None
+        if started.arm == Arm.CANARY and not judged:
+            story.rate(run, stars)
+            judged = True
+    look = state_of(story).look(rollout.hex)
+    assert (look.verdict, look.reason) == ("hold", "no data")
+    assert "the success of 1 of the last" in look.message

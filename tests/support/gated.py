@@ -68,7 +68,7 @@ class History:
     def __init__(self, path: Path) -> None:
         self.ledger = Ledger.open(path) if path.exists() else Ledger.create(path, Ticking())
         self.parts = Services(self.ledger, process_new_events(self.ledger))
-        self.parts._environments["miniwob"] = Finished()
+        self.parts._environments["miniwob"] = None, Finished()
         self.said: list[str] = []
 
     def set(self, **values: Any) -> None:

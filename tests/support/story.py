@@ -134,8 +134,7 @@ class Story:
             elif succeeds:
                 run.succeed(900, 1.0, Policy(), self._after(run))
             else:
-                is_judged = environment == "miniwob"
-                run.fail(reason, "", 900, -1.0, Policy(), self._after(run), is_judged=is_judged)
+                run.fail(reason, "", 900, -1.0, Policy(), self._after(run))
 
         self.ledger.write(TaskRun, id, play)
         process_new_events(self.ledger)

@@ -74,7 +74,7 @@ def show_run(ledger: Ledger, run: TaskRun) -> None:
         say("what the agent did:")
         for taken in run.steps:
             recorded = ledger.get_content(taken.answer)
-            error = f"   ({taken.error})" if taken.error else ""
+            error = f"   ({ledger.say(taken.error)})" if taken.error else ""
             say(f"  {taken.step:>2}  {'(erased)' if recorded is None else recorded}{error}")
     if run.ended is not None:
         outcome = f"failed ({run.failure})" if run.failure else "succeeded" if run.succeeded else "answered"

@@ -10,7 +10,7 @@ import typer
 
 from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ....domain.rules.roles import GOOD_STARS
-from ....projections.explain.sentences import describe_fault, short_id
+from ....projections.explain.sentences import count, describe_fault, short_id
 from ...feedback.ratings import require_ended
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
@@ -130,7 +130,10 @@ def correct(
     elif retry:
         way = use_case.Retries(retry)
     given = use_case.correct(ledger, id, way, actor=actor)
-    print_line(f"{short_id(id.hex)} is corrected ({given.source}, {given.steps} steps)")
+    if given.is_new:
+        print_line(f"{short_id(id.hex)} is corrected ({given.source}, {count(given.steps, 'step')})")
+    else:
+        print_line(f"{short_id(id.hex)} has this correction already; nothing was recorded")
     suggest("dataset", db)
 
 

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from given import SOMEONE, START, STEP, given
+from given import OFFERED, SOMEONE, START, STEP, given
 from grokputer.domain.aggregates.run import LARGEST_SEED, TaskRun, check_stars, rate_implicitly
 from grokputer.domain.errors import BadRating
 from grokputer.domain.events import (
     SessionImported,
     StepTaken,
+    TaskAnswered,
     TaskCorrected,
     TaskFailed,
+    TaskJudged,
     TaskRated,
     TaskStarted,
     TaskSucceeded,
@@ -74,10 +76,40 @@ def test_a_success_carries_its_arm_its_adapter_and_its_implicit_stars() -> None:
     given(TaskRun, start, step).when(succeed).then((TaskSucceeded, expected))
 
 
+def start_verified(run: TaskRun) -> None:
+    run.start(SOMEONE, **START, capabilities=OFFERED["miniwob"])
+
+
+def fail(run: TaskRun) -> None:
+    run.fail("timeout", "12 steps", 900, 0.0, Policy(), SOMEONE)
+
+
 def test_a_failure_says_why_and_is_worth_one_star() -> None:
-    given(TaskRun, start).when(lambda run: run.fail("timeout", "12 steps", 900, 0.0, Policy(), SOMEONE)).then(
-        (TaskFailed, {"reason": "timeout", "detail": "12 steps", "implicit_stars": 1})
+    given(TaskRun, start_verified).when(fail).then(
+        (TaskFailed, {"reason": "timeout", "detail": "12 steps", "implicit_stars": 1, "is_judged": True})
     )
+
+
+def test_a_failure_that_nothing_judges_is_not_in_the_success_rate_and_has_no_implicit_star() -> None:
+    given(TaskRun, start).when(fail).then(
+        (TaskFailed, {"reason": "timeout", "implicit_stars": None, "is_judged": False})
+    )
+    run = given(TaskRun, start, fail).aggregate
+    assert (run.succeeded, run.failure) == (None, "timeout")
+
+
+def test_an_answer_is_judged_once_and_a_run_of_known_success_never() -> None:
+    def answer(run: TaskRun) -> None:
+        run.answer(900, SOMEONE)
+
+    def judge(run: TaskRun) -> None:
+        run.judge(True, "human", SOMEONE)
+
+    given(TaskRun, start).when(answer).then((TaskAnswered, {"duration_ms": 900, "steps": 0}))
+    given(TaskRun, start, answer).when(judge).then((TaskJudged, {"succeeded": True, "source": "human"}))
+    given(TaskRun, start, answer, judge).when(lambda run: run.judge(False, "human", SOMEONE)).then_nothing()
+    given(TaskRun, start_verified, succeed).when(lambda run: run.judge(False, "human", SOMEONE)).then_nothing()
+    given(TaskRun, start).when(judge).then_nothing()
 
 
 def test_nothing_happens_to_a_run_after_its_end_but_ratings_and_corrections() -> None:
