@@ -66,7 +66,7 @@ def _figures(state: State) -> Iterator[tuple[Key, Any]]:
         for figure in ("runs", "success"):
             yield ("runs", f"{row['adapter']} as {row['role']} ({row['arm']})", figure), row[figure]
     for alert in state.alerts:
-        yield ("alert", f"{alert.position:012d}", alert.kind), "open" if alert.is_open else "closed"
+        yield ("alert", f"{alert.position:012d}", alert.kind), "open" if alert.is_open else "resolved"
 
 
 def _role(state: State, role: str) -> Iterator[tuple[Key, Any]]:

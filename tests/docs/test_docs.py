@@ -63,6 +63,8 @@ ENDPOINTS = ("http://localhost:11434/v1", "http://localhost:8000/v1", "https://a
 REAL_RUNS = {"README.md", "getting-started.md"}
 """Pages whose runs are real: the agent in a browser, with the embedded model."""
 
+REALLY_RUN = ("grokputer run login-user --seed 7", "grokputer correct 3f2a --demo")
+
 RUN_ALL_THE_SAME = ("grokputer work --once",)
 
 
@@ -70,7 +72,7 @@ def is_run(page: Path, statement: str) -> bool:
     """Whether the statement is run here."""
     if statement.startswith(RUN_ALL_THE_SAME):
         return True
-    is_real = page.name in REAL_RUNS and statement.startswith(("grokputer run click-", "grokputer correct 3f2a --demo"))
+    is_real = page.name in REAL_RUNS and statement.startswith(REALLY_RUN)
     return is_real or not any(begins(statement, beginning) for beginning in NOT_RUN)
 
 

@@ -14,7 +14,7 @@ import typer
 
 from ....domain.errors import NotFound
 from ....domain.events import EVENTS
-from ....projections.explain.sentences import short_id, short_text
+from ....projections.explain.sentences import count, short_id, short_text
 from ....projections.explain.tree import own_fields
 from ...archive.files import write_whole
 from ..completion import offer_events
@@ -122,7 +122,8 @@ def export(
         with folder_of(Path(file)), write_whole(Path(file)) as out:
             done = export_log(opened, out)
     say(
-        f"wrote {done.events} events and {done.content} texts; adapter weights are not part of a log, see 'grokputer backup'"
+        f"wrote {count(done.events, 'event')} and {count(done.content, 'text')}; adapter weights are not part of a log, "
+        "see 'grokputer backup'"
     )
 
 

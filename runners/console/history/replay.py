@@ -85,7 +85,11 @@ def _decide_again(log: Log, as_json: bool) -> None:
     else:
         print_line(f"{total} decisions made again, {total - len(different) - len(erased)} of them equal to the bit")
         rows = ((kind, made, equal) for kind, (made, equal) in sorted(counts.items()))
-        print_table(("decision", "made", "equal"), rows, "no decisions yet; 'grokputer run' and 'rate' lead to some")
+        print_table(
+            ("decision", "made", "equal"),
+            rows,
+            "no decisions yet; a breach and each check of a canary are some",
+        )
         _print_some([f"at {decision.position}, {decision.kind}: {decision.difference}" for decision in different])
         _print_some(
             [

@@ -180,10 +180,11 @@ def _print_outcome(outcome: RunOutcome) -> None:
     if outcome.answer is not None:
         print_text(outcome.answer)
     why = f" ({outcome.reason})" if outcome.reason else ""
+    took = f"after {count(outcome.steps, 'step')} in {document['seconds']} s"
     print_line(
-        f"{short_id(outcome.run.hex)} {document['outcome']}{why} after {outcome.steps} steps in {document['seconds']} s "
+        f"{short_id(outcome.run.hex)} {document['outcome']}{why} {took} "
         f"with {outcome.adapter or 'base'}; seed {outcome.seed}"
-        + ("" if outcome.implicit_stars is None else f", implicitly {outcome.implicit_stars} stars")
+        + ("" if outcome.implicit_stars is None else f", implicitly {count(outcome.implicit_stars, 'star')}")
     )
 
 
@@ -200,7 +201,7 @@ def _document(outcome: RunOutcome) -> dict[str, object]:
 def _say_review(reviewed: TaskRun) -> None:
     corrected = ", corrected by demonstration" if reviewed.corrections else ""
     rating = reviewed.ratings[-1]
-    say(f"  the reviewer gives {rating.stars} stars{describe_fault(rating)}{corrected}")
+    say(f"  the reviewer gives {count(rating.stars, 'star')}{describe_fault(rating)}{corrected}")
 
 
 def _raise_faults(ledger: Ledger, runs: list[TaskRun]) -> None:

@@ -18,7 +18,7 @@ from ....domain.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from ....projections.explain.sentences import describe_fault, describe_session, short_text
+from ....projections.explain.sentences import count, describe_fault, describe_session, short_text
 from ..rendering import print_line, print_text, show_time
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
                 f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
             )
             outcome = "failed" if "reason" in entry else "succeeded"
-            implicit = "" if entry["implicit_stars"] is None else f", implicitly {entry['implicit_stars']} stars"
+            implicit = (
+                "" if entry["implicit_stars"] is None else f", implicitly {count(entry['implicit_stars'], 'star')}"
+            )
             print_line(f"{begin}{outcome}{why} {_took(entry)}, reward {entry['reward']:g}{implicit}")
         case TaskAnswered():
             print_line(f"{begin}answered {_took(entry)}; success unknown")
@@ -118,7 +120,7 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
 def _took(entry: dict[str, Any]) -> str:
     """How many steps the run took, and how long where that is known."""
     took = "" if entry["duration_ms"] is None else f", {entry['duration_ms'] / 1000:.1f} s"
-    return f"after {entry['steps']} steps{took}"
+    return f"after {count(entry['steps'], 'step')}{took}"
 
 
 def _print_words(words: str | None, begin: str, end: str = "") -> None:

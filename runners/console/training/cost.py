@@ -62,7 +62,10 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     if choices:
         print_line(f"chosen for {'; '.join(choices)}")
     sources = ", ".join(f"{source} {count}" for source, count in sorted(dataset.by_source.items()))
-    print_line(f"{len(dataset.examples)} examples from {dataset.runs} runs" + (f": {sources}" if sources else ""))
+    print_line(
+        f"{count(len(dataset.examples), 'example')} from {count(dataset.runs, 'run')}"
+        + (f": {sources}" if sources else "")
+    )
     if again:
         often = f"{'each ' * (again > 1)}up to {retries} times"
         print_line(

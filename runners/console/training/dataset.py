@@ -129,7 +129,7 @@ def export(
     with folder_of(file):
         written = write_set(file, built.examples, form)
         manifest.write_text(built.manifest() + "\n", encoding="utf-8")
-    print_line(f"wrote {written} examples to {file} and the manifest to {manifest}")
+    print_line(f"wrote {count_noun(written, 'example')} to {file} and the manifest to {manifest}")
 
 
 @dataset.command("import")
@@ -249,7 +249,9 @@ def _document(built: Dataset, role: str, minimum: int) -> dict[str, Any]:
 
 def _print_counts(built: Dataset, role: str, minimum: int) -> None:
     document = _document(built, role, minimum)
-    print_line(f"role {role}: {document['examples']} examples from {built.runs} runs, {built.hash[:19]}")
+    print_line(
+        f"role {role}: {count_noun(document['examples'], 'example')} from {count_noun(built.runs, 'run')}, {built.hash[:19]}"
+    )
     if built.lessons < minimum:
         print_line(f"a training would be declined: {built.lessons} usable examples, {minimum} are needed")
     rows = [

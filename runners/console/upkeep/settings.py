@@ -46,7 +46,8 @@ Key = Annotated[
 def list_settings(
     context: typer.Context,
     only: Annotated[
-        str | None, typer.Option(metavar="WORD", help="Only those whose key begins with it; the word alone is enough.")
+        str | None,
+        typer.Option(metavar="WORD", help="Only those with this in their key, as 'grokputer settings WORD'."),
     ] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Only those that were changed.")] = False,
     db: Db = DEFAULT_DB,

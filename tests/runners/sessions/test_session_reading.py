@@ -94,7 +94,7 @@ def test_a_session_of_unknown_duration_has_no_duration_and_no_implicit_stars(
     run = import_one(db, tmp_path, {"task": "Press Ok", "success": True, "iterations": ["Ok"], **times})
     assert (run["duration_ms"], run["implicit_stars"], steps_of(run)[0]["model_ms"]) == (None, None, None)
     shown = output("show", run["id"], db=db)
-    assert "succeeded after 1 steps, reward 1\n" in shown
+    assert "succeeded after 1 step, reward 1\n" in shown
 
 
 def test_a_stated_duration_of_zero_is_known(db: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_question_is_asked_answered_recorded_and_corrected(asked: Path) -> Non
     result = call("run", "What is the capital of France?", "--seed", "3", db=asked)
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("Paris\n")
-    assert "answered after 1 steps" in result.stdout
+    assert "answered after 1 step" in result.stdout
     [run] = document("runs", db=asked)
     assert run["task"] == "What is the capital of France?"
     assert run["environment"] == "chat"
@@ -40,7 +40,7 @@ def test_a_question_is_asked_answered_recorded_and_corrected(asked: Path) -> Non
     output("rate", run["id"], "2", db=asked)
     output("correct", run["id"], "--answer", "Paris, on the Seine", db=asked)
     assert "Paris, on the Seine" in output("show", run["id"], db=asked)
-    assert "1 examples" in output("train", "action", "--dry-run", db=asked)
+    assert "1 example" in output("train", "action", "--dry-run", db=asked)
     assert "question" in refused("correct", run["id"], "--action", "CLICKbutton:Ok[1]", db=asked)
     assert call("correct", run["id"], db=asked).exit_code == 2
 
