@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from ..errors import Hint, InvalidRecipe
@@ -80,7 +81,9 @@ def check_key(key: str) -> Setting:
         if reason := RETIRED.get(bare):
             raise BadSetting(f"{key} {reason}")
         shown = key if key.isprintable() else ascii(key)  # lone surrogates and line breaks would break the line
-        raise BadSetting(f"{shown} is not a setting", hint=Hint.SEE_SETTINGS)
+        close = get_close_matches(bare, ALL_SETTINGS, n=2)
+        meant = f"; close to it: {', '.join(close)}" if close else ""
+        raise BadSetting(f"{shown} is not a setting{meant}", hint=Hint.SEE_SETTINGS)
     if role_of(key) and not declaration.is_per_role:
         raise BadSetting(f"{key} cannot be set for one role alone; set {bare}")
     return declaration

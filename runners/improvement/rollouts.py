@@ -140,7 +140,8 @@ def _refuse_what_is_done(ledger: Ledger, rollout: Rollout, state: State, decisio
         )
     if rollout.phase == DONE.get(wanted) and not (wanted == HandDecision.ROLL_BACK and live == name):
         hint = Hint.ROLL_FORWARD if wanted == HandDecision.PROMOTE else None
-        raise NotPossible(f"{rollout.say_latest()}; nothing was recorded", hint=hint, about=name)
+        is_now = f"{name} is {rollout.phase} already: " if wanted == HandDecision.RESUME else ""
+        raise NotPossible(f"{is_now}{rollout.say_latest()}; nothing was recorded", hint=hint, about=name)
     if wanted == HandDecision.SHARE and not rollout.is_over and rollout.weight_percent == decision.share:
         raise NotPossible(
             f"{name} has {decision.share} % of the runs already; {rollout.say_latest()}; nothing was recorded"
