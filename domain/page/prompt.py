@@ -30,17 +30,22 @@ LONGEST_ACTION = 300
 """Most characters of a past action in a prompt, so that an overlong answer does not displace the page; chosen."""
 
 
-def observe(page: Page, history: Sequence[str]) -> list[Message]:
-    """The messages that ask for the next action.
+def observe(page: Page, history: Sequence[str], before: Sequence[Message] = ()) -> list[Message]:
+    """The messages that ask for the next action; ``before`` are the role's instructions and the turns so far.
 
-    The task stands before the page, as context for every line, and again at the end, next to the answer. The embedded
-    model's chat template omits the system message.
+    The task stands before the page, as context for every line, and again at the end, next to the answer. Instructions
+    stand before the program's own in one system message, because many templates take only one. The embedded model's chat
+    template omits the system message.
     """
     if page.is_question:
-        return [{"role": "user", "content": page.task}]
+        return [*before, {"role": "user", "content": page.task}]
     lines = [f"task: {page.task}", *page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
     if page.error:
         lines.append(f"error: {page.error}")
     lines.append(f"task: {page.task}\ndo: ")
-    instructions = COMMAND_INSTRUCTIONS if "RUN" in page.verbs else INSTRUCTIONS
-    return [{"role": "system", "content": instructions}, {"role": "user", "content": "\n".join(lines)}]
+    own = COMMAND_INSTRUCTIONS if "RUN" in page.verbs else INSTRUCTIONS
+    instructions = [message["content"] for message in before if message["role"] == "system"]
+    return [
+        {"role": "system", "content": "\n\n".join([*instructions, own])},
+        {"role": "user", "content": "\n".join(lines)},
+    ]

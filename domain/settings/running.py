@@ -9,6 +9,9 @@ from ..vocabulary import Backend
 from .forms import BACKEND, CHAT_TEMPLATE, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
 from .setting import MEASURED, Group, setting
 
+INSTRUCTIONS = "run.instructions"
+"""The setting whose value is a text beside the log."""
+
 SMALL = ("embedded", "smollm2")
 """The models that need no quantisation."""
 
@@ -30,6 +33,18 @@ class RunSettings(Group):
         unit="answers",
         low=0,
         high=100,
+    )
+    instructions: str | None = setting(
+        None,
+        "Instructions that stand before every prompt of the role: words, or a file, as @FILE or by its path. Their text is "
+        "kept beside the log.",
+    )
+    memory: int = setting(
+        20,
+        "Earlier turns of a session that a question in words is asked with; 0 asks each question by itself.",
+        unit="turns",
+        low=0,
+        high=1000,
     )
 
 

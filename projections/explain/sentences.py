@@ -215,11 +215,11 @@ def _bars(event: ComparisonStarted) -> str:
 
 
 def say_value(value: Any) -> str:
-    """A setting's value as people type it; ``unset`` for None. The text of a file is shown as a short hash."""
+    """A setting's value as people type it; ``unset`` for None. A text beside the log is shown as a short hash."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and KEY.fullmatch(value):
-        return f"a file's text ({value[:19]})"
+        return f"a text ({value[:19]})"
     return "unset" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
 
 

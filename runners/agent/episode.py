@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ...domain.page.messages import Completion, Message, Page
 from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Model, Teacher
 from ...domain.rules.roles import role_of_next_step
+from .preface import Preface
 
 Actor = Callable[[Page, Sequence[str], Sequence[Message]], Completion]
 """From the page, the actions so far and the rendered messages to an answer."""
@@ -39,13 +41,21 @@ class Step:
 class Episode:
     """An episode in progress: it knows whose turn it is and the next prompt, and carries out answers."""
 
-    def __init__(self, environment: Environment, page: Page, max_steps: int, role: str = "action") -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        page: Page,
+        max_steps: int,
+        role: str = "action",
+        preface: Preface = MappingProxyType({}),
+    ) -> None:
         self.environment = environment
         self.page = page
         self.max_steps = max_steps
         self.role = role
         self.turn = role
         """The role that makes the next step; the episode's own role begins."""
+        self.preface = preface
         self.history: list[str] = []
         self._done: set[tuple[tuple[str, ...], str]] = set()
         """The actions so far, each with the page that it was done on."""
@@ -61,7 +71,7 @@ class Episode:
 
     def ask(self) -> list[Message]:
         """The messages that ask for the next action."""
-        return observe(self.page, self.history)
+        return observe(self.page, self.history, self.preface.get(self.turn, ()))
 
     def take(self, messages: list[Message], completion: Completion) -> Step:
         """Carry out the answer to the messages."""
@@ -74,9 +84,16 @@ class Episode:
         return Step(messages, completion, self.page, took_ms, made_by)
 
 
-def play(environment: Environment, page: Page, actor: Actor, max_steps: int, role: str = "action") -> Iterator[Step]:
+def play(
+    environment: Environment,
+    page: Page,
+    actor: Actor,
+    max_steps: int,
+    role: str = "action",
+    preface: Preface = MappingProxyType({}),
+) -> Iterator[Step]:
     """Play from the page on until the task is done or the steps are used up."""
-    episode = Episode(environment, page, max_steps, role)
+    episode = Episode(environment, page, max_steps, role, preface)
     while not episode.is_over:
         messages = episode.ask()
         yield episode.take(messages, actor(episode.page, episode.history, messages))

@@ -16,10 +16,11 @@ from ...domain.aggregates.base import Context
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError
 from ...domain.events import Assignment, Capability, TaskStarted
-from ...domain.page.messages import Request
+from ...domain.page.messages import Message, Request
 from ...domain.ports import Environment, Model
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route, route
+from ...domain.settings.running import INSTRUCTIONS
 from ...domain.settings.settings import Policy
 from ...domain.text import as_text
 from ...domain.vocabulary import Arm, FailureReason
@@ -27,6 +28,7 @@ from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
 from .episode import Episode, Step, is_success
+from .preface import Preface, make_preface
 from .sampling import answer_episodes
 from .stopwatch import Stopwatch
 
@@ -43,6 +45,8 @@ class Task:
     seed: int = 0
     role: str = "action"
     session: str | None = None
+    earlier: tuple[Message, ...] = ()
+    """The earlier turns of the conversation that a question belongs to, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class ActiveRun:
     routes: Mapping[str, Route]
     """The route of each role, the run's own role first."""
     policy: Policy
+    preface: Preface
     watch: Stopwatch = field(default_factory=Stopwatch)
     """The run's duration since its start."""
 
@@ -115,7 +120,7 @@ class TaskRunner:
         active = self.begin(task, environment.capabilities, state, pinned, id or uuid4())
         with playing(self.ledger, active.run.id), self._ended_on_error(active):
             self.ledger.store(active.run)
-            self._play(active, Episode(environment, page, active.max_steps, task.role))
+            self._play(active, Episode(environment, page, active.max_steps, task.role, active.preface))
         return active.run
 
     def _play(self, active: ActiveRun, episode: Episode) -> None:
@@ -152,9 +157,13 @@ class TaskRunner:
     def begin(
         self, task: Task, capabilities: Collection[Capability], state: State, pinned: Route | None, id: UUID
     ) -> ActiveRun:
-        """The started run, in an environment with these capabilities; ``begin``, ``record_step`` and ``end`` store nothing."""
+        """The started run, in an environment with these capabilities; ``begin``, ``record_step`` and ``end`` store nothing.
+
+        Raises ``NotPossible`` where the instructions of a role were erased.
+        """
         routes = _routes(task, state, pinned, id)
-        run, own, policy = TaskRun(id), routes[task.role], state.policy
+        run, own, recorded = TaskRun(id), routes[task.role], _recorded(task.role, routes, state)
+        preface = make_preface(self.ledger.get_content, recorded, routes, task.earlier)
         others: list[Assignment] = [
             {"role": role, "arm": chosen.arm, "adapter": chosen.adapter, "rollout": chosen.rollout}
             for role, chosen in routes.items()
@@ -173,9 +182,9 @@ class TaskRunner:
             seed=task.seed,
             base=self.base,
             session=task.session,
-            policy=_recorded(task.role, routes, state),
+            policy=recorded,
         )
-        return ActiveRun(run, task, routes, policy)
+        return ActiveRun(run, task, routes, state.policy, preface)
 
     def request(self, active: ActiveRun, episode: Episode) -> tuple[Request, int]:
         """The run's next request, with the turn's adapter loaded, and the number of allowed resamples.
@@ -259,7 +268,16 @@ def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, 
             recorded |= {f"{role}.{key}": state.policy.get(key, role) for key in RECORDED_SETTINGS[1:]}
         if role != own and (chosen.adapter is not None or chosen.rollout is not None):
             recorded[f"{role}.canary_weight_percent"] = state.traffic(role).weight_percent
-    return recorded
+    return recorded | _recorded_instructions(own, routes, state.policy)
+
+
+def _recorded_instructions(own: str, routes: Mapping[str, Route], policy: Policy) -> dict[str, str | None]:
+    """The content keys of the instructions in force, as ``make_preface`` reads them; empty where there are none."""
+    texts = {INSTRUCTIONS: policy.run(own).instructions}
+    for role, chosen in routes.items():
+        if role != own and chosen.adapter is not None:
+            texts[f"{role}.{INSTRUCTIONS}"] = policy.run(role).instructions
+    return texts if any(texts.values()) else {}
 
 
 def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:

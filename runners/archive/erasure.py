@@ -12,6 +12,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from eventsourcing.persistence import IntegrityError
@@ -25,10 +26,15 @@ from ...domain.events import (
     Event,
     ExamplesImported,
     ExamplesSynthesized,
+    PolicyChanged,
+    StepTaken,
+    TaskCorrected,
     TaskEnded,
     TaskStarted,
 )
 from ...domain.events.base import keys_in
+from ...domain.settings.keys import without_role
+from ...domain.settings.running import INSTRUCTIONS
 from ...projections.explain.provenance import TrainingUse, read_datasets
 from ..store.connection import connect
 from ..store.content import SAID, find_unnamed
@@ -85,6 +91,10 @@ class Search:
         self._actors: set[str] = set()  # the other people
         self._adapters: dict[str, set[tuple[str, str]]] = {}  # by adapter: the other runs with it, and their actors
         self._forgotten: set[str | None] = set()  # runs and people
+        self._instructions: set[str] = set()  # texts of settings: runs name them, and one run's erasure spares them
+        self._conversations: dict[str, set[str]] = {}  # by session of the target: what was said in its own turns
+        self._turns: dict[str, str] = {}  # the target's runs in these sessions
+        self._listeners: dict[str, str] = {}  # others' runs in these sessions, which may have been asked with it
         self._learn_names()
         if target.person is not None:
             # A log of an earlier program has names without keys: then a new key without text stands for the person.
@@ -127,11 +137,17 @@ class Search:
     def _see(self, event: Event) -> None:
         is_theirs = event.actor in self.found.names or event.actor == self.target.person
         run = event.run if isinstance(event, ExamplesSynthesized) else event.originator_id.hex
+        if isinstance(event, PolicyChanged):
+            self._see_setting(event, is_theirs)
         if isinstance(event, TaskStarted) and is_theirs:
             self._own.add(run)
+        if run not in self._own:
+            self._see_listener(run, event)
         if run not in self._own and not is_theirs:
             self._note_names(run, event)
             return
+        if run in self._own:
+            self._note_turn(run, event)
         if isinstance(event, TaskStarted):
             self.found.under_way.add(run)
         elif isinstance(event, TaskEnded):
@@ -144,6 +160,42 @@ class Search:
         keys = {key for key in named if self.log.has_content(key)}
         self.found.keys |= keys
         if keys and isinstance(event, SAID) and not isinstance(event, ExamplesImported):
+            self.found.runs.add(run)
+
+    def _see_setting(self, event: PolicyChanged, is_theirs: bool) -> None:
+        """A person's own instructions are erased with the person's texts; those of others are kept."""
+        if without_role(event.key) != INSTRUCTIONS:
+            return
+        if is_theirs and event.document is not None and self.log.has_content(event.document):
+            self.found.keys.add(event.document)
+        elif not is_theirs:
+            self._instructions |= {*keys_in(event.document)}
+
+    def _note_turn(self, run: str, event: Event) -> None:
+        """Note what was said in a turn of the target, because later turns of the session were asked with it."""
+        if isinstance(event, TaskStarted) and event.is_question and event.session is not None:
+            self._turns[run] = event.session
+            self._note_words(event.session, event.task)
+        elif isinstance(event, StepTaken) and run in self._turns:
+            self._note_words(self._turns[run], event.answer)
+
+    def _note_words(self, session: str, key: str) -> None:
+        words = self.log.get_content(key)
+        if words is not None and words.strip():
+            self._conversations.setdefault(session, set()).add(words)
+
+    def _see_listener(self, run: str, event: Event) -> None:
+        """Of a later turn of others in a session of the target: its prompt and its lessons, where they repeat the target."""
+        if isinstance(event, TaskStarted) and event.is_question and event.session in self._conversations:
+            self._listeners[run] = event.session
+        if isinstance(event, ExamplesSynthesized) and run in self._listeners and run in self.found.runs:
+            self.found.keys.add(event.examples)
+        key = event.prompt if isinstance(event, StepTaken) else getattr(event, "correction", None)
+        if run not in self._listeners or not isinstance(event, StepTaken | TaskCorrected) or key is None:
+            return
+        said = self.log.get_content(key)
+        if said is not None and self._conversations[self._listeners[run]] & _contents(json.loads(said)):
+            self.found.keys.add(key)
             self.found.runs.add(run)
 
     def _note_names(self, run: str, event: Event) -> None:
@@ -159,7 +211,14 @@ class Search:
         """Names of other people, and of adapters that other, not erased runs had."""
         erased = self._forgotten
         adapters = {key for key, users in self._adapters.items() if any(erased.isdisjoint(user) for user in users)}
-        return self._actors | adapters
+        return self._actors | adapters | self._instructions
+
+
+def _contents(said: Any) -> set[str]:
+    """The contents of all messages in a prompt, or in the prompts of a correction."""
+    if isinstance(said, dict):
+        return {said["content"]} if isinstance(said.get("content"), str) else _contents(said.get("messages", []))
+    return set().union(*map(_contents, said)) if isinstance(said, list) else set()
 
 
 _TOPICS = frozenset(EVENTS)

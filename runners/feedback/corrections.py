@@ -19,6 +19,7 @@ from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Script, Teacher
 from ...domain.rules.roles import effective_answers
 from ..agent.episode import Actor, Step, ask_model, follow_script, is_success, play, repeat_actions
+from ..agent.preface import recorded_preface
 from ..agent.runner import task_of
 from ..store.ledger import Ledger
 
@@ -76,7 +77,9 @@ def _answer(ledger: Ledger, run: TaskRun, environment: Environment | None, text:
     task = task_of(ledger, run.started)
     if task is None:
         raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
-    return CorrectedStep(observe(environment.reset(task.task, task.seed), []), text, run.started.role)
+    role = run.started.role
+    before = recorded_preface(ledger, run).get(role, ())
+    return CorrectedStep(observe(environment.reset(task.task, task.seed), [], before), text, role)
 
 
 def _answer_step(ledger: Ledger, run: TaskRun, text: str, number: int) -> CorrectedStep:
@@ -195,8 +198,9 @@ def _try(
     task = task_of(ledger, run.started)
     if task is None:
         raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
+    preface = recorded_preface(ledger, run)
     page = environment.reset(task.task, task.seed)
-    steps = play(environment, page, repeat_actions(own, actor), len(own) + max_steps, task.role)
+    steps = play(environment, page, repeat_actions(own, actor), len(own) + max_steps, task.role, preface)
     return list(steps)[len(own) :]
 
 

@@ -19,6 +19,7 @@ from ...domain.page.messages import Completion, Request
 from ...domain.ports import Environment, Model
 from ..agent.batch import WIDTH
 from ..agent.episode import Episode, Step, is_success
+from ..agent.preface import Preface, recorded_preface
 from ..agent.runner import task_of
 from ..feedback.corrections import answers_before, longest_episode, record_lessons
 from ..store.ledger import Ledger
@@ -96,6 +97,7 @@ class _Retry:
         self.max_steps = longest_episode(run)
         self.max_tokens = int(run.started.policy.get("run.max_tokens", 256))
         self.own: Sequence[str] = ()
+        self.preface: Preface = {}
         self.attempt, self.losses, self.explored = 0, 0, 0
         self.episode: Episode | None = None
         self.fault: GrokputerError | None = None
@@ -104,6 +106,7 @@ class _Retry:
         with self._possibly_at_fault():
             self.own = answers_before(ledger, run, first)
             self.asked = task_of(ledger, run.started)
+            self.preface = recorded_preface(ledger, run)
             self._begin()
 
     @property
@@ -185,7 +188,7 @@ class _Retry:
         """Begin the task again, with the run's own steps before the one that went wrong."""
         assert self.asked is not None
         page = self.place.reset(self.asked.task, self.asked.seed)
-        self.episode = Episode(self.place, page, len(self.own) + self.max_steps, self.asked.role)
+        self.episode = Episode(self.place, page, len(self.own) + self.max_steps, self.asked.role, self.preface)
         self._steps = []
         for answer in self.own:
             if not self.episode.is_over:

@@ -21,8 +21,10 @@ from ...domain.aggregates.run import LARGEST_SEED
 from ...domain.page.messages import Page
 from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Teacher
+from ...domain.rules.roles import roles_in
 from ...domain.settings.recipe import LARGEST_HELD_OUT_SHARE
 from ..agent.episode import is_success, play
+from ..agent.preface import make_preface
 from ..feedback.corrections import TEACHER_TOKENS, ask_teacher
 from ..store.ledger import Ledger
 
@@ -47,7 +49,9 @@ def vary_run(ledger: Ledger, run: PastRun, environment: Environment, teacher: Te
     if not (is_question or run.started.is_repeatable):
         return 0
     variations = (
-        _rephrase(ledger, run, teacher, count) if is_question else _other_seeds(run, environment, teacher, count)
+        _rephrase(ledger, run, teacher, count)
+        if is_question
+        else _other_seeds(ledger, run, environment, teacher, count)
     )
     if not variations:
         return 0
@@ -73,13 +77,14 @@ def _rephrase(ledger: Ledger, run: PastRun, teacher: Teacher, count: int) -> lis
     question, correction = ledger.get_content(run.started.task), ledger.get_content(run.correction.correction)
     if question is None or correction is None:
         return []
-    answer = json.loads(correction)[-1]["completion"]
+    corrected = json.loads(correction)[-1]
+    before, answer = corrected["messages"][:-1], corrected["completion"]
     request = REPHRASE.format(count=count, question=question)
     reply = teacher.complete([{"role": "user", "content": request}], max_tokens=TEACHER_TOKENS, temperature=0.7).text
     others = {words(text): text.strip() for text in _read_list(reply) if text.strip()}
     others.pop(words(question), None)
     return [
-        _example(run, run.instance, observe(Page(text, (), is_question=True), []), answer, 0)
+        _example(run, run.instance, observe(Page(text, (), is_question=True), [], before), answer, 0)
         for text in list(others.values())[:count]
     ]
 
@@ -94,15 +99,17 @@ def _read_list(reply: str) -> list[str]:
     return [text for text in listed if isinstance(text, str) and is_unicode(text)]
 
 
-def _other_seeds(run: PastRun, environment: Environment, teacher: Teacher, count: int) -> list[Example]:
+def _other_seeds(ledger: Ledger, run: PastRun, environment: Environment, teacher: Teacher, count: int) -> list[Example]:
     examples: list[Example] = []
     successes = 0
     max_steps = int(run.started.policy.get("run.max_steps", 12))
+    preface = make_preface(ledger.get_content, run.started.policy, roles_in(run.started.role))
     for seed in _seeds(run, count * ATTEMPTS):
         if successes == count:
             break
         actor = ask_teacher(teacher, seed=seed)
-        steps = list(play(environment, environment.reset(run.started.task, seed), actor, max_steps))
+        page = environment.reset(run.started.task, seed)
+        steps = list(play(environment, page, actor, max_steps, run.started.role, preface))
         if steps and is_success(steps[-1].page):
             successes += 1
             instance = _instance(run, seed)

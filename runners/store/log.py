@@ -135,9 +135,14 @@ class Log:
                 return
             first = rows[-1][0] + 1
 
-    def read_back(self, topics: Sequence[str] = ()) -> Iterator[Recorded]:
-        """The events, newest first, fetched in batches; with topics only those. Raises ``LogError``."""
+    def read_back(self, topics: Sequence[str] = (), holding: bytes = b"") -> Iterator[Recorded]:
+        """The events, newest first, fetched in batches; with topics only those. Raises ``LogError``.
+
+        With ``holding``, only events whose stored bytes hold these. The database searches them, without decoding.
+        """
         conditions, values = _of_topics(topics)
+        if holding:
+            conditions, values = [*conditions, "instr(state, ?)"], [*values, holding]
         where = " AND ".join(["WHERE position < ?", *conditions])
         before = LARGEST
         while batch := self._select(f"{where} ORDER BY position DESC LIMIT {BATCH}", before, *values):

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import Hint, NotPossible, UnknownAdapter
-from ...domain.events import TaskAnswered, TaskFailed
+from ...domain.events import Capability, TaskAnswered, TaskFailed
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
 from ...domain.vocabulary import Arm, CorrectionSource, FailureReason
 from ..agent.abandoned import end_abandoned
+from ..agent.preface import earlier_turns
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from ..wiring.environments import locate_task
@@ -24,6 +25,8 @@ from ..wiring.task_folders import task_folders
 from .lookups import find_position, require_role
 
 if TYPE_CHECKING:
+    from ...domain.page.messages import Message
+    from ...domain.ports import Environment
     from ...projections.state.state import State
     from ..agent.episode import Step
     from ..store.ledger import Ledger
@@ -81,6 +84,7 @@ class TaskRequest:
     """None for a random one."""
     role: str = "action"
     session: str | None = None
+    """Runs of one session stay on one arm. A question is asked with the session's earlier turns (setting run.memory)."""
     adapter: str | None = None
     """An adapter, or ``base``, that the run is pinned to; None where the traffic decides."""
     as_of: int | datetime | None = None
@@ -154,10 +158,20 @@ def run_task(
     progress.on_start(plan)
     if plan.as_of is None:  # loading takes time, and the traffic may change meanwhile
         services.state = process_new_events(ledger, services.state)
-    task = Task(plan.environment, plan.task, plan.seed, request.role, request.session)
+    earlier = _remember(ledger, request, plan.environment, environment, services.state)
+    task = Task(plan.environment, plan.task, plan.seed, request.role, request.session, earlier)
     run = runner.run(task, environment, services.state, pinned=plan.pinned)
     process_new_events(ledger)
     return TaskResult(outcome_of(ledger, run), lost)
+
+
+def _remember(
+    ledger: Ledger, request: TaskRequest, name: str, environment: Environment, state: State
+) -> tuple[Message, ...]:
+    """The earlier turns of the session, where the environment asks questions in words."""
+    if request.session is None or Capability.QUESTION not in environment.capabilities:
+        return ()
+    return earlier_turns(ledger, request.session, request.role, name, state.policy.run(request.role).memory)
 
 
 def _plan(ledger: Ledger, state: State, request: TaskRequest) -> tuple[State, TaskPlan]:

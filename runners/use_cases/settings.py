@@ -10,10 +10,11 @@ from ...domain.aggregates.settings import SETTINGS_ID, Settings
 from ...domain.events.base import KEY
 from ...domain.evidence.terms import is_kept
 from ...domain.settings.keys import role_of, without_role
+from ...domain.settings.running import INSTRUCTIONS
 from ...domain.settings.settings import RECIPE_SETTINGS, Policy, check_setting, current_key
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
-from ..wiring.choices import check_choice, check_part, is_choice, read_template
+from ..wiring.choices import check_choice, check_part, is_choice, read_instructions, read_template
 from .storing import store_decision
 
 if TYPE_CHECKING:
@@ -62,17 +63,21 @@ def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", ac
 
 
 def _read_document(ledger: Ledger, key: str, value: Any) -> str | None:
-    """The content key of the file that the value names, where the setting takes the text of a file.
+    """The content key of the text, where the setting takes one: the text of a file, or instructions.
 
     A text that is in force keeps its key, so that setting it once more records nothing.
     """
-    text = read_template(str(value)) if key == "model.chat_template" and value is not None else None
+    text, what = None, ""
+    if key == "model.chat_template" and value is not None:
+        text, what = read_template(str(value)), "the chat template"
+    elif without_role(key) == INSTRUCTIONS and value is not None:
+        text, what = read_instructions(key, str(value)), "the instructions"
     if text is None:
         return None
-    current = load_state(ledger).policy.model.chat_template
+    current = load_state(ledger).policy.changed.get(key)
     if current is not None and KEY.fullmatch(current) and ledger.get_content(current) == text:
-        return current
-    return ledger.put(text, "the chat template")
+        return str(current)
+    return ledger.put(text, what)
 
 
 def _reader(ledger: Ledger, document: str | None) -> Callable[[str], str | None]:

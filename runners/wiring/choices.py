@@ -113,18 +113,48 @@ def read_template(value: str) -> str | None:
     """
     if not value or value in CHAT_TEMPLATES:
         return None
-    key, file = "model.chat_template", Path(value)
+    key = "model.chat_template"
+    text = _read_file(key, value, Path(value), f"{', '.join(CHAT_TEMPLATES)}, or a file", "a template")
     try:
-        if file.stat().st_size > 4 * MOST_CHARACTERS:
-            raise BadSetting(f"{key} cannot be {value!r}: it is too large for a template")
-        text = file.read_text(encoding="utf-8")
         check_template(text)
-    except FileNotFoundError:
-        names = ", ".join(CHAT_TEMPLATES)
-        raise BadSetting(f"{key} cannot be {value!r}: there is no such file; it takes {names}, or a file") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise BadSetting(f"{key} cannot be {value!r}: {reason}") from error
     except GrokputerError as error:
         raise error if isinstance(error, BadSetting) else BadSetting(f"{key} cannot be {value!r}: {error}") from error
     return text
+
+
+def read_instructions(key: str, value: str) -> str | None:
+    """The instructions that the value names: the text of a file, or the value's own words; None where it is empty.
+
+    A file is named as ``@FILE``, or by the path of one that exists. Raises ``BadSetting`` for a file that is missing or
+    cannot be read, and for a text without words.
+    """
+    if not value:
+        return None
+    file = Path(value[1:]) if value.startswith("@") else _file_at(value)
+    text = value if file is None else _read_file(key, value, file, "words, or a file as in @FILE", "instructions")
+    if not text.strip():
+        raise BadSetting(f"{key} cannot be {value!r}: it has no words; unset it to give no instructions")
+    if len(text) > MOST_CHARACTERS:
+        raise BadSetting(f"{key} cannot have {len(text)} characters; it takes {MOST_CHARACTERS} at most")
+    return text.strip()
+
+
+def _file_at(value: str) -> Path | None:
+    """The file with this path; None where there is none."""
+    try:
+        return Path(value) if Path(value).is_file() else None
+    except (OSError, ValueError):  # words that no file can be called
+        return None
+
+
+def _read_file(key: str, value: str, file: Path, takes: str, kind: str) -> str:
+    """The text of the file. Raises ``BadSetting`` where it cannot be read, or is far too long."""
+    try:
+        if file.stat().st_size > 4 * MOST_CHARACTERS:
+            raise BadSetting(f"{key} cannot be {value!r}: it is too large for {kind}")
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadSetting(f"{key} cannot be {value!r}: there is no such file; it takes {takes}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise BadSetting(f"{key} cannot be {value!r}: {reason}") from error

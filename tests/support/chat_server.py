@@ -12,12 +12,13 @@ from typing import Any, Self
 class ChatServer:
     """Serves ``/v1/chat/completions`` on a free port until it is closed, and a list of the models that it ``serves``.
 
-    ``asked`` keeps the last message of each request, ``models`` the model it was for and ``keys`` the authorization it came
-    with. An answer in bytes is a whole body, sent as it is.
+    ``asked`` keeps the last message of each request, ``conversations`` all its messages, ``models`` the model it was for and
+    ``keys`` the authorization it came with. An answer in bytes is a whole body, sent as it is.
     """
 
     def __init__(self, answer: str | bytes | Callable[[str], str | bytes], serves: Sequence[str] = ()) -> None:
         self.asked: list[str] = []
+        self.conversations: list[list[dict[str, str]]] = []
         self.models: list[str] = []
         self.keys: list[str | None] = []
         server = self
@@ -26,6 +27,7 @@ class ChatServer:
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.asked.append(request["messages"][-1]["content"])
+                server.conversations.append(request["messages"])
                 server.models.append(request["model"])
                 server.keys.append(self.headers["Authorization"])
                 given = answer(server.asked[-1]) if callable(answer) else answer

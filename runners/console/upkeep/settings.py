@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ....domain.events.base import KEY
 from ....domain.evidence.terms import SHARES
 from ....domain.settings.settings import check_key, current_key, without_role
 from ....projections.explain.sentences import say_value
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
-from ..rendering import print_json, print_line, say
+from ..rendering import print_json, print_line, print_text, say
 from .settings_listing import choose, complete_key, print_rows, print_setting, setting_row, setting_rows
 
 if TYPE_CHECKING:
@@ -88,12 +89,18 @@ def show_setting(key: Key, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None
 
     check_key(key)
     key = _current(key)
-    policy = load_state(open_log(db)).policy
+    log = open_log(db)
+    policy = load_state(log).policy
     row = setting_row(key, policy)
+    is_text = isinstance(row["value"], str) and KEY.fullmatch(row["value"])
+    text = log.get_content(row["value"]) if is_text else None
     if as_json:
-        print_json(row)
-    else:
-        print_setting(row, policy)
+        print_json({**row, "text": text} if is_text else row)
+        return
+    print_setting(row, policy)
+    if is_text:
+        print_line("    text:")
+        print_text("(erased)" if text is None else text, "    | ")
 
 
 def _current(key: str) -> str:

@@ -296,7 +296,7 @@ def test_a_file_with_a_template_is_recorded_and_needs_the_file_no_more(db: Path,
     event: Any = [it.event for it in ledger.read(1, None, ("PolicyChanged",))][-1]
     assert event.new == event.document and ledger.get_content(event.document) == text
     shown = output("settings", "show", "model.chat_template", db=db)
-    assert f"model.chat_template = a file's text ({event.new[:19]})" in shown
+    assert f"model.chat_template = a text ({event.new[:19]})" in shown
     assert call("verify", db=db).exit_code == 0
 
 

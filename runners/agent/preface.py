@@ -1,0 +1,93 @@
+"""What stands before a task in its prompts: the instructions of the role, and the earlier turns of a conversation.
+
+A run records the content key of its instructions, and its prompts hold them whole. So what is tried again for a run, or
+learnt from it, is asked as the run was asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import NotPossible
+from ...domain.events import TaskStarted
+from ...domain.events.base import KEY
+from ...domain.page.messages import Message
+from ...domain.rules.roles import roles_in
+from ...domain.settings.running import INSTRUCTIONS
+
+if TYPE_CHECKING:
+    from ..store.log import Log
+
+Preface = Mapping[str, Sequence[Message]]
+"""The messages before each prompt, by the role that makes the step; a role without any is missing."""
+
+ERASED = f"the text of {INSTRUCTIONS} was erased; set it again, or unset it"
+
+
+def make_preface(
+    content: Callable[[str], str | None],
+    settings: Mapping[str, Any],
+    roles: Collection[str],
+    earlier: Sequence[Message] = (),
+    erased: str = ERASED,
+) -> Preface:
+    """The preface of a run with these recorded settings; ``earlier`` are the turns of its conversation so far.
+
+    Raises ``NotPossible`` with the words of ``erased`` where the text of instructions was erased.
+    """
+    preface: dict[str, Sequence[Message]] = {}
+    for role in roles:
+        value = settings.get(f"{role}.{INSTRUCTIONS}", settings.get(INSTRUCTIONS))
+        text = content(value) if value is not None and KEY.fullmatch(value) else value
+        if value is not None and text is None:
+            raise NotPossible(erased)
+        system: list[Message] = [] if text is None else [{"role": "system", "content": text}]
+        if system or earlier:
+            preface[role] = [*system, *earlier]
+    return preface
+
+
+def recorded_preface(log: Log, run: TaskRun) -> Preface:
+    """The preface that the run was asked with. Raises ``NotPossible`` where its words were erased."""
+    started = run.started
+    assert started is not None
+    if started.is_question and run.steps:
+        prompt = log.get_content(run.steps[-1].prompt)
+        if prompt is None:
+            raise NotPossible(f"the conversation of run {run.id.hex} was erased; the run cannot be corrected")
+        before: list[Message] = json.loads(prompt)[:-1]
+        return {started.role: before} if before else {}
+    erased = f"the instructions of run {run.id.hex} were erased; the run cannot be tried again"
+    return make_preface(log.get_content, started.policy, roles_in(started.role), erased=erased)
+
+
+def earlier_turns(log: Log, session: str, role: str, environment: str, limit: int) -> tuple[Message, ...]:
+    """The latest ``limit`` turns of the session's conversation, oldest first: each question, and the answer to it.
+
+    Turns of other roles and environments do not belong to it. Turns without an answer, and those whose words were erased,
+    are missing. Raises ``LogError``.
+    """
+    turns: list[tuple[Message, Message]] = []
+    for run in runs_of_session(log, session) if limit else ():
+        started = run.started
+        assert started is not None
+        if not started.is_question or (started.role, started.environment) != (role, environment) or not run.steps:
+            continue
+        question, answer = log.get_content(started.task), log.get_content(run.steps[-1].answer)
+        if question is not None and answer and answer.strip():
+            turns.append(({"role": "user", "content": question}, {"role": "assistant", "content": answer}))
+        if len(turns) == limit:
+            break
+    return tuple(message for turn in reversed(turns) for message in turn)
+
+
+def runs_of_session(log: Log, session: str) -> Iterator[TaskRun]:
+    """The runs of the session, newest first. Raises ``LogError``."""
+    for _, event in log.read_back((TaskStarted.TOPIC,), holding=msgspec.json.encode(session)):
+        if isinstance(event, TaskStarted) and event.session == session:
+            yield log.get(TaskRun, event.originator_id)
