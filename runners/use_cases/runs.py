@@ -165,6 +165,12 @@ def run_task(
     return TaskResult(outcome_of(ledger, run), lost)
 
 
+def check_request(ledger: Ledger, request: TaskRequest) -> None:
+    """Raise what ``run_task`` would raise for the request before it looks for the task itself."""
+    require_role(request.role)
+    _plan(ledger, load_state(ledger), request)
+
+
 def _remember(
     ledger: Ledger, request: TaskRequest, name: str, environment: Environment, state: State
 ) -> tuple[Message, ...]:
