@@ -33,7 +33,17 @@ from grokputer.runners.sessions.program_runs import ProgramRun, ProgramStep
 from grokputer.runners.store.codec import Recorded
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
-from grokputer.runners.use_cases import corrections, erasures, overview, ratings, rollouts, runs, settings, trainings
+from grokputer.runners.use_cases import (
+    corrections,
+    erasures,
+    overview,
+    ratings,
+    rollouts,
+    runs,
+    sessions,
+    settings,
+    trainings,
+)
 from grokputer.runners.use_cases.arguments import Between, Text, checked
 from grokputer.runners.use_cases.lookups import find_position, find_run, name_actor, require_run
 from grokputer.runners.use_cases.recordings import RecordedRun, RunRecorder
@@ -158,6 +168,11 @@ class OpenLog:
         return ratings.rate(
             self._ledger, self._find(run), stars, actor=by, issues=issues, comment=comment, step=step, fault=fault
         )
+
+    @checked
+    def rate_session(self, session: Text, stars: int | str, *, actor: Text | None = None) -> sessions.SessionRating:
+        """Rate every ended run of the session that this person has not rated, 1 to 5 stars."""
+        return sessions.rate_session(self._ledger, session, stars, actor=self._name(actor))
 
     @checked
     def correct(

@@ -24,6 +24,7 @@ COMMANDS = {
     "init": "training.work",
     "tasks": "runs.tasks",
     "run": "runs.run",
+    "chat": "runs.chat",
     "rate": "runs.feedback",
     "correct": "runs.feedback",
     "runs": "runs.runs",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,27 @@ class AdaptedModel:
             for prompt, tokens in zip(prompts, written, strict=True)
         ]
 
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
+        """The answer with the applied adapter; ``on_text`` gets its parts, whole characters, as they are written."""
+        started, shown = time.perf_counter(), ""
+
+        def show(written: Sequence[int]) -> None:
+            nonlocal shown
+            text = self._text(written)
+            is_whole = not text.endswith("\ufffd")  # the tokens of one character may come one by one
+            if is_whole and len(text) > len(shown) and text.startswith(shown):
+                on_text(text[len(shown) :])
+                shown = text
+
+        prompt = self._prompt(request.messages, request.max_tokens)
+        choose = sampler(request.temperature, request.seed) if request.temperature > 0 else greedy
+        [written] = decode(self.model, [prompt], [request.max_tokens], [choose], self.stop, show)
+        text = self._text(written)
+        if text.startswith(shown) and text != shown:
+            on_text(text[len(shown) :])
+        took_ms = round((time.perf_counter() - started) * 1000)
+        return Completion(text, len(prompt), len(written), took_ms)
+
     def next_logits(self, messages: Sequence[Message]) -> list[float]:
         """The logits of the answer's first token (vocab,)."""
         return next_logits(self.model, self.tokenizer, messages)
@@ -110,7 +131,8 @@ class AdaptedModel:
             raise ModelError(f"max_tokens is {max_tokens}; it takes 1 or more")
         if room is not None and len(prompt) + max_tokens > room:
             raise ModelError(
-                f"prompt of {len(prompt)} tokens and {max_tokens} for the answer do not fit the model's {room}; shorten it"
+                f"prompt of {len(prompt)} tokens and {max_tokens} for the answer do not fit the model's {room}; shorten it, "
+                "or lower run.memory or run.max_tokens"
             )
         return prompt
 

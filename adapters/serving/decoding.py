@@ -29,8 +29,11 @@ def decode(
     limits: Sequence[int],
     choose: Sequence[Choose],
     stop: frozenset[int],
+    on_written: Callable[[Sequence[int]], None] = lambda written: None,
 ) -> list[list[int]]:
     """The tokens that answer each prompt, without the stop token, at most ``limits[i]`` of them.
+
+    ``on_written`` gets the first answer's tokens so far, after each pass; an error that it raises ends all answers.
 
     For models with attention layers only. Rejected guesses stay in the cache, masked. A layer with a sliding window
     would count them as part of its window, so nothing is guessed for models with such layers.
@@ -51,6 +54,7 @@ def decode(
         logits = _forward(model, cache, ids, mask, positions, last=1)  # (batch, 1, vocab)
         for answer, row in zip(answers, logits, strict=True):
             answer.read(row)
+        on_written(answers[0].written)
         writing = answers
         while active := [row for row, answer in enumerate(writing) if not answer.is_done]:
             if len(active) <= len(writing) / 2:
@@ -64,6 +68,7 @@ def decode(
             unread = torch.tensor([[int(i < len(block)) for i in range(width)] for block in blocks])
             logits = _forward(model, cache, ids, torch.cat([mask, unread], -1), positions, last=width)
             accepted = [answer.read(row) for answer, row in zip(writing, logits, strict=True)]
+            on_written(answers[0].written)
             mask = torch.cat([mask, torch.tensor([[int(i < count) for i in range(width)] for count in accepted])], -1)
     return [answer.written for answer in answers]
 

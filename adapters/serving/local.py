@@ -6,11 +6,13 @@ without an error. So one thread owns the model and does all work in order, and e
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TypeVar
 
 from ...domain.errors import DamagedWeights, GrokputerError, ModelError, UnknownAdapter
@@ -71,6 +73,35 @@ class LocalModel(Model):
                 batch = [requests[i] for i in part]
                 answers.update(zip(part, self._answer_or_explain(batch), strict=True))
         return [answers[i] for i in range(len(requests))]
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
+        """Answer, and give the parts of the answer as they are written; see ``Model.stream``.
+
+        The owner thread writes, and the caller's thread reads. Where the caller stops, for instance by Ctrl-C, the owner
+        stops at the next token.
+        """
+        parts: SimpleQueue[str | None] = SimpleQueue()
+        is_stopped = threading.Event()
+
+        def write(text: str) -> None:
+            if is_stopped.is_set():
+                raise ModelError("the answer was stopped")
+            parts.put(text)
+
+        def answer() -> Completion:
+            try:
+                return self._with_adapter(request.adapter, lambda: self._model.stream(request, write))
+            finally:
+                parts.put(None)
+
+        answering = self._owner.submit(answer)
+        try:
+            while (part := parts.get()) is not None:
+                on_text(part)
+        except BaseException:
+            is_stopped.set()
+            raise
+        return self._result(answering)
 
     def _answer_or_explain(self, batch: list[Request]) -> Sequence[Answer]:
         try:
@@ -159,8 +190,12 @@ class LocalModel(Model):
 
     def _do(self, work: Callable[[], T]) -> T:
         """Run the work in the owner thread, after earlier work."""
+        return self._result(self._owner.submit(work))
+
+    def _result(self, working: Future[T]) -> T:
+        """The result of the work, when it is done. Raises ``ModelError`` for an error that is not the program's own."""
         try:
-            return self._owner.submit(work).result()
+            return working.result()
         except GrokputerError:
             raise
         except Exception as error:

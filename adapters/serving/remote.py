@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError, NotServed, UnknownAdapter
-from ...domain.page.messages import Completion, Message
+from ...domain.page.messages import Completion, Message, Request
 from ...domain.ports import Model, Proof
 from .reply import BadReply, read_models, read_reply
+from .streamed_reply import StreamedReply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,20 +67,54 @@ class RemoteModel(Model):
         seed: int = 0,
     ) -> Completion:
         """The server's answer; see ``Model.complete``. Raises ``UnknownAdapter`` where the server does not know the adapter."""
+        request = self._body(Request(messages, adapter, max_tokens, temperature, seed))
+        started = time.perf_counter()
+        with self._explaining(adapter):
+            body = self._client.chat.completions.with_raw_response.create(**request).http_response.content
+            reply = read_reply(body)
+        took_ms = round((time.perf_counter() - started) * 1000)
+        return Completion(reply.text, reply.prompt_tokens, reply.completion_tokens, took_ms)
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
+        """The server's answer, in parts as they come; see ``Model.stream``. A server that does not stream gives it whole."""
+        started, reply = time.perf_counter(), StreamedReply()
+        with closing(self._parts(request, reply)) as parts:
+            for part in parts:
+                on_text(part)
+        with self._explaining(request.adapter):
+            whole = reply.end()
+        took_ms = round((time.perf_counter() - started) * 1000)
+        return Completion(whole.text, whole.prompt_tokens, whole.completion_tokens, took_ms)
+
+    def _parts(self, request: Request, reply: StreamedReply) -> Generator[str]:
+        """The parts of the answer as they come; ``reply`` collects them."""
+        body = self._body(request) | {"stream": True, "stream_options": {"include_usage": True}}
+        with (
+            self._explaining(request.adapter),
+            self._client.chat.completions.with_streaming_response.create(**body) as response,
+        ):
+            if "text/event-stream" in response.headers.get("content-type", ""):
+                yield from filter(None, map(reply.read_line, response.iter_lines()))
+            else:
+                yield reply.read_body(response.read())
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        return {
+            "model": request.adapter or self.model,
+            "messages": list(request.messages),
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "seed": request.seed,
+        }
+
+    @contextmanager
+    def _explaining(self, adapter: str | None) -> Iterator[None]:
+        """Raise whatever goes wrong in the block as ``ModelError`` with the reason, or as ``UnknownAdapter``."""
         import openai
 
         name = adapter or self.model
-        request: dict[str, Any] = {
-            "model": name,
-            "messages": list(messages),
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "seed": seed,
-        }
-        started = time.perf_counter()
         try:
-            body = self._client.chat.completions.with_raw_response.create(**request).http_response.content
-            reply = read_reply(body)
+            yield
         except openai.NotFoundError as error:
             if adapter is not None:
                 raise UnknownAdapter(
@@ -92,8 +128,6 @@ class RemoteModel(Model):
             ) from error
         except Exception as error:  # The HTTP library raises many kinds, and all are the endpoint's fault here.
             raise ModelError(f"model {name} at {self.base_url} did not answer: {self._reason(error)}") from error
-        took_ms = round((time.perf_counter() - started) * 1000)
-        return Completion(reply.text, reply.prompt_tokens, reply.completion_tokens, took_ms)
 
     @property
     def adapters(self) -> RemoteModel:
@@ -159,6 +193,7 @@ class RemoteModel(Model):
             ) from error
         _ = (
             client.chat.completions.with_raw_response,
+            client.chat.completions.with_streaming_response,
             client.models.with_raw_response,
         )  # Loaded at first access.
         return client

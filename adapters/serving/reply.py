@@ -33,7 +33,7 @@ def read_reply(body: bytes) -> Reply:
     usage = reply.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     text = _text(_message(reply))
-    return Reply(text, _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens")))
+    return Reply(text, read_count(counts.get("prompt_tokens")), read_count(counts.get("completion_tokens")))
 
 
 def read_models(body: bytes) -> set[str]:
@@ -93,5 +93,6 @@ def _part(part: object) -> str:
     return text
 
 
-def _count(value: object) -> int | None:
+def read_count(value: object) -> int | None:
+    """The number of tokens; None where it is no whole number, or too large to be one."""
     return value if type(value) is int and 0 <= value <= MOST_TOKENS else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,6 +44,22 @@ class Model(Protocol):
         The default sends one request after the other. A model that batches them is faster.
         """
         return [_answer_one(self, request) for request in requests]
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
+        """As ``complete``; ``on_text`` gets the parts of the answer as they are written, and together they are its text.
+
+        It is called in the caller's thread. An error that it raises ends the answer. The default gives it the whole answer
+        at once. Raises what ``complete`` raises.
+        """
+        completion = self.complete(
+            request.messages,
+            adapter=request.adapter,
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            seed=request.seed,
+        )
+        on_text(completion.text)
+        return completion
 
     @property
     def scoring(self) -> ScoringModel | None:

@@ -16,7 +16,7 @@ from ...domain.aggregates.base import Context
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError
 from ...domain.events import Assignment, Capability, TaskStarted
-from ...domain.page.messages import Message, Request
+from ...domain.page.messages import Completion, Message, Request
 from ...domain.ports import Environment, Model
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route, route
@@ -88,7 +88,10 @@ class ActiveRun:
 
 
 class TaskRunner:
-    """Runs tasks with one model. ``prepare`` makes an adapter available by its name."""
+    """Runs tasks with one model. ``prepare`` makes an adapter available by its name.
+
+    ``on_text`` gets the parts of answers to questions as they are written.
+    """
 
     def __init__(
         self,
@@ -98,6 +101,7 @@ class TaskRunner:
         base: str,
         actor: str,
         on_step: Callable[[int, Step], None] = lambda number, step: None,
+        on_text: Callable[[str], None] | None = None,
     ) -> None:
         self.ledger = ledger
         self.model = model
@@ -105,6 +109,7 @@ class TaskRunner:
         self.base = base
         self.actor = actor
         self.on_step = on_step
+        self.on_text = on_text
 
     def run(
         self, task: Task, environment: Environment, state: State, *, pinned: Route | None = None, id: UUID | None = None
@@ -129,10 +134,7 @@ class TaskRunner:
         try:
             while not episode.is_over:
                 request, resamples = self.request(active, episode)
-                [answer] = answer_episodes(self.model, [(episode, request, resamples)])
-                if isinstance(answer, GrokputerError):
-                    raise answer
-                step = episode.take(list(request.messages), answer)
+                step = episode.take(list(request.messages), self._answer(episode, request, resamples))
                 self.record_step(active, step)
                 self.ledger.store(active.run)
                 self.on_step(len(episode.history), step)
@@ -142,6 +144,15 @@ class TaskRunner:
             fault = error
         self.end(active, episode, fault)
         self.ledger.store(active.run)
+
+    def _answer(self, episode: Episode, request: Request, resamples: int) -> Completion:
+        """The model's answer; that to a question is given to ``on_text`` in parts as it is written."""
+        if self.on_text is not None and episode.page.is_question:
+            return self.model.stream(request, self.on_text)
+        [answer] = answer_episodes(self.model, [(episode, request, resamples)])
+        if isinstance(answer, GrokputerError):
+            raise answer
+        return answer
 
     @contextmanager
     def _ended_on_error(self, active: ActiveRun) -> Iterator[None]:

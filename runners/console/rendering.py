@@ -59,6 +59,30 @@ def print_text(text: str, indent: str = "") -> None:
         print_line(f"{indent}{line}")
 
 
+class Streamed:
+    """Text on stdout that comes in parts, escaped; ``end`` ends its last line."""
+
+    def __init__(self) -> None:
+        self._column_is_0 = True
+        self._held = ""
+
+    def write(self, part: str) -> None:
+        """Print the part at once. A carriage return waits for what follows it."""
+        text = (self._held + part).replace("\r\n", "\n")
+        self._held = "\r" if text.endswith("\r") else ""
+        self._print(text.removesuffix(self._held) if self._held else text)
+
+    def end(self) -> None:
+        """Print what was held back, and end the line."""
+        self._print(self._held + ("" if self._column_is_0 and not self._held else "\n"))
+        self._held = ""
+
+    def _print(self, text: str) -> None:
+        if text:
+            print("\n".join(map(escape_text, text.split("\n"))), end="", flush=True)
+            self._column_is_0 = text.endswith("\n")
+
+
 def say(line: object) -> None:
     """Print a message about what is being done on stderr, in one line."""
     _write(str(line), sys.stderr)

@@ -128,6 +128,8 @@ class TaskProgress:
     """When the model is there, and the run begins."""
     on_step: Callable[[int, Step], None] = _ignore
     """With each step and its number."""
+    on_text: Callable[[str], None] | None = None
+    """With each part of an answer to a question, as it is written; before ``on_step``."""
 
 
 SILENT = TaskProgress()
@@ -154,7 +156,9 @@ def run_task(
     progress.on_plan(plan)
     environment = services.environment(plan.environment)
     environment.check_task(plan.task)  # before a model is loaded
-    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, actor, progress.on_step)
+    runner = TaskRunner(
+        ledger, services.model, services.prepare, services.base_label, actor, progress.on_step, progress.on_text
+    )
     progress.on_start(plan)
     if plan.as_of is None:  # loading takes time, and the traffic may change meanwhile
         services.state = process_new_events(ledger, services.state)

@@ -1,18 +1,29 @@
-"""Importing sessions of another program."""
+"""Sessions: importing those of another program, conversations turn by turn, and ratings of whole sessions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
+from ...domain.aggregates.run import check_stars
+from ...domain.errors import Hint, NotFound, NotPossible
+from ...domain.vocabulary import FailureReason
+from ..agent.preface import earlier_turns, runs_of_session
+from ..environments.names import CHAT
+from ..explain.explanation import Explanation, explain
+from ..feedback.ratings import record_rating
 from ..improvement.process_manager import process_new_events
 from ..sessions.runs import ImportedSessions, record_sessions
+from ..store.states import load_state
+from . import corrections, ratings, runs
 from .lookups import require_role
 
 if TYPE_CHECKING:
     from ..sessions.imports import Session
     from ..store.ledger import Ledger
+    from ..wiring.services import Services
 
 
 @dataclass(frozen=True)
@@ -30,3 +41,102 @@ def import_sessions(ledger: Ledger, sessions: Sequence[Session], *, role: str, a
     recorded = record_sessions(ledger, sessions, require_role(role), actor)
     state = process_new_events(ledger)
     return SessionImport(role, recorded, state.policy.sessions(role).count)
+
+
+@dataclass(frozen=True)
+class SessionRating:
+    """What the rating of a whole session came to."""
+
+    session: str
+    stars: int
+    rated: tuple[UUID, ...]
+    """The turns that it rated, oldest first."""
+    skipped: int
+    """Turns that this person has rated already; those ratings stand."""
+
+
+def rate_session(ledger: Ledger, session: str, stars: Any, *, actor: str) -> SessionRating:
+    """Rate each ended run of the session that the person has not rated.
+
+    A run that was interrupted, or whose environment was lost, has no outcome to rate. Raises ``BadRating``, and
+    ``NotFound`` where the session has no run to rate.
+    """
+    number = check_stars(stars)
+    ended = [
+        run for run in runs_of_session(ledger, session) if run.ended and run.failure is not FailureReason.ENVIRONMENT
+    ][::-1]
+    if not ended:
+        raise NotFound(f"session {session!r} has no ended run; see 'grokputer runs'", hint=Hint.SEE_RUNS)
+    wanted = [run for run in ended if not any(ledger.say(rating.actor) == actor for rating in run.ratings)]
+    for run in wanted:
+        record_rating(ledger, run, number, [], None, actor)
+    process_new_events(ledger)
+    return SessionRating(session, number, tuple(run.id for run in wanted), len(ended) - len(wanted))
+
+
+class Conversation:
+    """Questions of one session, each an ordinary run, and feedback on the last answer.
+
+    ``services`` keep the model loaded. Each method raises what its use case raises.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        services: Services,
+        *,
+        actor: str,
+        session: str | None = None,
+        role: str = "action",
+        adapter: str | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self.services = services
+        self.actor = actor
+        self.session = session or f"chat-{uuid4().hex[:8]}"
+        self.last: runs.RunOutcome | None = None
+        """The last turn that ended here."""
+        self._request = runs.TaskRequest("", CHAT, role=require_role(role), session=self.session)
+        self.pin(adapter)
+
+    @property
+    def remembered(self) -> int:
+        """The number of earlier turns that the next question is asked with."""
+        memory = load_state(self.ledger).policy.run(self._request.role).memory
+        return len(earlier_turns(self.ledger, self.session, self._request.role, CHAT, memory)) // 2
+
+    @property
+    def pinned(self) -> str | None:
+        """The adapter that answers, or ``base``; None where the traffic decides."""
+        return self._request.adapter
+
+    def pin(self, adapter: str | None) -> None:
+        """Let this adapter, or ``base``, answer the next turns; None lets the traffic decide. Raises ``UnknownAdapter``."""
+        request = replace(self._request, adapter=adapter)
+        runs.check_request(self.ledger, request)
+        self._request = request
+
+    def ask(self, question: str, progress: runs.TaskProgress = runs.SILENT) -> runs.RunOutcome:
+        """Ask the question, and return the outcome of its run. An interruption ends that run alone."""
+        request = replace(self._request, task=question)
+        self.last = None
+        self.last = runs.run_task(self.ledger, self.services, request, actor=self.actor, progress=progress).outcome
+        return self.last
+
+    def rate(self, stars: Any) -> ratings.Rating:
+        """Rate the last answer."""
+        return ratings.rate(self.ledger, self._turn().run, stars, actor=self.actor)
+
+    def correct(self, answer: str) -> corrections.Correction:
+        """Record the right answer to the last question."""
+        way = corrections.Answer(answer)
+        return corrections.correct(self.ledger, self._turn().run, way, actor=self.actor, services=self.services)
+
+    def explain(self) -> Explanation:
+        """Why the last answer came from its adapter."""
+        return explain(self.ledger, load_state(self.ledger), self._turn().run.hex)
+
+    def _turn(self) -> runs.RunOutcome:
+        if self.last is None:
+            raise NotPossible("there is no answer yet; ask a question first")
+        return self.last

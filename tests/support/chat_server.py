@@ -14,9 +14,12 @@ class ChatServer:
 
     ``asked`` keeps the last message of each request, ``conversations`` all its messages, ``models`` the model it was for and
     ``keys`` the authorization it came with. An answer in bytes is a whole body, sent as it is.
+    A server that ``streams`` sends an answer in events of three characters where a request asks for that.
     """
 
-    def __init__(self, answer: str | bytes | Callable[[str], str | bytes], serves: Sequence[str] = ()) -> None:
+    def __init__(
+        self, answer: str | bytes | Callable[[str], str | bytes], serves: Sequence[str] = (), *, streams: bool = False
+    ) -> None:
         self.asked: list[str] = []
         self.conversations: list[list[dict[str, str]]] = []
         self.models: list[str] = []
@@ -31,15 +34,18 @@ class ChatServer:
                 server.models.append(request["model"])
                 server.keys.append(self.headers["Authorization"])
                 given = answer(server.asked[-1]) if callable(answer) else answer
-                self._send(given if isinstance(given, bytes) else completion(given))
+                if streams and request.get("stream") and isinstance(given, str):
+                    self._send(events(given), "text/event-stream")
+                else:
+                    self._send(given if isinstance(given, bytes) else completion(given))
 
             def do_GET(self) -> None:
                 listed = [{"id": name, "object": "model"} for name in serves]
                 self._send(json.dumps({"object": "list", "data": listed}).encode())
 
-            def _send(self, body: bytes) -> None:
+            def _send(self, body: bytes, kind: str = "application/json") -> None:
                 self.send_response(200)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -59,6 +65,16 @@ class ChatServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def events(text: str) -> bytes:
+    """The body of a streamed completion with this text, and its counts at the end."""
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"content": text[start : start + 3]}}]} for start in range(0, len(text), 3)
+    ]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    chunks.append({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}})
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + b"data: [DONE]\n\n"
 
 
 def completion(content: object, **changes: object) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,10 @@ from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, folder_of, open_log
 from ..rendering import Branch, as_time, print_json, print_line, print_tree, say, show_time
 from ..tables import show_short_time
+
+if TYPE_CHECKING:
+    from ...explain.explanation import Explanation
+    from ...store.log import Log
 
 DATED = (PolicyChanged.TOPIC, TaskStarted.TOPIC)
 """Events that are shown with their times: changes and runs are searched by time."""
@@ -78,15 +82,20 @@ def why(
     if as_json:
         print_json(explanation.to_json())
     elif html is None:
-        now = log.clock.now()
-        print_line(answer(explanation.about, explanation.roots, lambda time: show_short_time(as_time(time), now)))
-        roots = explanation.roots
-        if len(roots) == 1 and roots[0].text == explanation.title:
-            line, roots = _line(roots[0], full), roots[0].children
-        else:
-            line = explanation.title
-        print_tree(Branch(line, _branches(roots, full or ratings, full)))
+        print_explanation(log, explanation, with_ratings=full or ratings, full=full)
         suggest(_next_step(explanation.about), db)
+
+
+def print_explanation(log: Log, explanation: Explanation, *, with_ratings: bool = False, full: bool = False) -> None:
+    """Print the answer in one sentence, and the tree of causes below it."""
+    now = log.clock.now()
+    print_line(answer(explanation.about, explanation.roots, lambda time: show_short_time(as_time(time), now)))
+    roots = explanation.roots
+    if len(roots) == 1 and roots[0].text == explanation.title:
+        line, roots = _line(roots[0], full), roots[0].children
+    else:
+        line = explanation.title
+    print_tree(Branch(line, _branches(roots, with_ratings, full)))
 
 
 def _next_step(about: Mapping[str, Any]) -> str:

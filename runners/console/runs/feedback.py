@@ -12,16 +12,26 @@ from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.explain.sentences import count, describe_fault, short_id
 from ...feedback.ratings import require_ended
+from ..completion import offer_runs
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
 from ..rendering import print_line, say
 
 
 def rate(
-    run: RunPrefix,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN", help="The run's id or its beginning, of four characters or more.", autocompletion=offer_runs
+        ),
+    ] = None,
     stars: Annotated[
         str | None,
         typer.Argument(metavar="[STARS]", help="A whole number from 1 (bad) to 5 (good); asked for at a terminal."),
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Rate every run of this session that you have not rated, in place of RUN."),
     ] = None,
     comment: Annotated[str | None, typer.Option(help="In your own words.")] = None,
     issue: Annotated[
@@ -42,6 +52,11 @@ def rate(
       grokputer rate 3fa2 5
       grokputer rate 3fa2 2 --step 3 --issue wrong_action --comment "clicked Cancel"
     """
+    if session is not None:
+        _rate_session(db, session, run, stars, by, any(option is not None for option in (comment, issue, step, role)))
+        return
+    if run is None:
+        raise typer.BadParameter("give the run and its stars, as in: grokputer rate 3fa2 4")
     if stars is None:
         _ask_to_rate(db, run, by, any(option is not None for option in (comment, issue, step, role)))
         return
@@ -63,6 +78,20 @@ def rate(
     if given.stars < GOOD_STARS and given.fault is None:
         say("it counts for no role; name the step that went wrong with --step, or the role with --role")
     suggest(f"correct {short_id(given.run.hex)}" if given.stars < GOOD_STARS else "status", db)
+
+
+def _rate_session(
+    db: Path, session: str, first: str | None, second: str | None, by: str | None, has_options: bool
+) -> None:
+    """Rate every run of the session; the stars are the only word of the command."""
+    from ...use_cases.sessions import rate_session
+
+    if first is None or second is not None or has_options:
+        raise typer.BadParameter("--session takes the stars alone, as in: grokputer rate --session NAME 4")
+    given = rate_session(open_ledger(db), session, first, actor=name_actor(by))
+    before = f"; {count(given.skipped, 'run')} that you rated before stay as they are" if given.skipped else ""
+    print_line(f"{count(len(given.rated), 'run')} of session {session} rated {given.stars}{before}")
+    suggest("status", db)
 
 
 def correct(

@@ -15,6 +15,8 @@ from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import NotPossible
 from grokputer.domain.settings.setting import BadSetting
 from grokputer.runners.archive.replay import replay
+from grokputer.runners.use_cases.runs import TaskProgress
+from grokputer.runners.use_cases.sessions import Conversation
 
 SYSTEM = {"role": "system", "content": "Answer in one word."}
 
@@ -143,3 +145,21 @@ def test_forgetting_a_person_erases_the_instructions_that_person_wrote_and_runs_
         log.run("Where is Paris?")
     log.unset("run.instructions")
     assert log.run("Where is Paris?").answer == "WHERE IS PARIS?"
+
+
+def test_an_interrupted_answer_ends_its_run_alone_and_is_no_turn_of_the_conversation(told: Any) -> None:
+    log, _ = told
+
+    def stop(part: str) -> None:
+        raise KeyboardInterrupt
+
+    talk = Conversation(log._ledger, log._services(), actor="ada")
+    with pytest.raises(KeyboardInterrupt):
+        talk.ask("say all of it", TaskProgress(on_text=stop))
+    parts: list[str] = []
+    answered = talk.ask("say some of it", TaskProgress(on_text=parts.append))
+    assert parts == ["SAY SOME OF IT"]
+    assert prompts(log, answered.run) == [turn("user", "say some of it")]
+    [_, interrupted] = log.runs()
+    assert (interrupted.reason, interrupted.session) == ("environment", talk.session)
+    assert len(log.rate_session(talk.session, 4).rated) == 1, "an interrupted run has nothing to rate"
