@@ -208,6 +208,8 @@ def _line_for(error: Exception) -> str | None:
     step = OF_THE_MACHINE.get(error.errno)
     if step is None and error.filename is not None:
         step = OF_A_FILE.get(error.errno)
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        return "the current folder was removed; change to another one"
     named = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return f"{named}{error.strerror}; {step}" if step is not None else None
 
@@ -225,6 +227,7 @@ def main() -> None:
     has_failed = False
     try:
         prepare_streams()
+        os.getcwd()  # a folder that was removed would be an error without a name, later
         app()
     except (ClosedOutput, OSError) as error:  # the latter when help cannot be written
         line = _line_for(error)

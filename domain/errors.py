@@ -55,11 +55,24 @@ class Hint(StrEnum):
     RUN_TASK = "run_task"
 
 
+LONGEST = 2000
+"""Characters of a message; chosen: values of strangers, which messages repeat, may have any length."""
+
+
+def _one_line(message: str) -> str:
+    """The message without what could break a line or drive a terminal, whatever value it repeats."""
+    if len(message) > LONGEST:
+        message = f"{message[:LONGEST]}…"
+    if message.isprintable():
+        return message
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in message)
+
+
 class GrokputerError(Exception):
     """The base class of all errors that concern the user; the CLI prints the message and exits 1."""
 
     def __init__(self, message: str = "", *, hint: Hint | None = None, about: str = "") -> None:
-        super().__init__(message)
+        super().__init__(_one_line(message))
         self.hint = hint
         """What to do next; None where the message says everything."""
         self.about = about

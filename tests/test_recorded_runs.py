@@ -124,6 +124,7 @@ def test_a_run_with_an_id_is_recorded_once_in_one_batch_or_several(log: OpenLog)
         ({"session": "\udc00"}, "session is not valid Unicode"),
         ({"adapter": 3}, "adapter is 3; allowed is a text"),
         ({"id": ""}, "id is ''; allowed is a text that is not blank"),
+        ({"session": " "}, "session is ' '; allowed is a text that is not blank"),
         ({"succeeded": 1}, "succeeded is 1; allowed is True, False, or None"),
         ({"succeeded": False, "reason": "bored"}, "reason is 'bored'; allowed is wrong, timeout, error, environment"),
         ({"reason": "wrong"}, "reason is 'wrong'; allowed is none for a run that has not failed"),

@@ -60,7 +60,7 @@ class Base:
     @property
     def is_local(self) -> bool:
         """Whether the model is on this machine."""
-        return Path(self.location).is_dir()
+        return os.path.isdir(self.location)  # False too for a name that no file can have
 
     def count_parameters(self) -> int | None:
         """The model's parameters, from the headers of its weights; None where they are not on this machine."""

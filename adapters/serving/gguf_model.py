@@ -162,11 +162,11 @@ def find_gguf(name: str) -> GgufModel | None:
 
     A folder of the name ``smollm2`` in the current folder comes first, as a folder does before a Hugging Face name.
     """
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # a name that no file can have is none
         return None
     if name == SMOLLM2:
         return GgufModel(name, _installed())
-    if name.lower().endswith(SUFFIX) and Path(name).is_file():
+    if name.lower().endswith(SUFFIX) and os.path.isfile(name):
         return GgufModel(name, Path(name))
     return None
 

@@ -205,7 +205,7 @@ class RemoteModel(Model):
         if isinstance(error, UnicodeError):
             return "the question is not Unicode; it has a lone surrogate"
         if isinstance(error, openai.APITimeoutError):
-            return f"no answer within {self.timeout_s:g} s; raise the timeout or ask for fewer tokens"
+            return f"no answer within {self.timeout_s:g} s; set run.max_tokens lower, or look at the server"
         if isinstance(error, openai.APIConnectionError):
             return "no connection; check the base URL and that the server runs"
         if isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):

@@ -67,6 +67,7 @@ TABLES: dict[str, dict[str, type]] = {
         "base": str,
         "status": str,
         "reason": str,
+        "succeeded": int,
         "steps": int,
         "duration_ms": int,
         "reward": float,
@@ -209,6 +210,7 @@ def _row_of_end(position: int, event: TaskEnded, key: str, time: str) -> list[Ro
         "roles": ", ".join(assignment["role"] for assignment in event.assignments),
         "fault": fault,
         "reason": reason,
+        "succeeded": isinstance(event, TaskSucceeded) if event.is_known else None,
         "steps": event.steps,
         "duration_ms": event.duration_ms,
         "reward": None if isinstance(event, TaskAnswered) else event.reward,
@@ -219,7 +221,8 @@ def _row_of_end(position: int, event: TaskEnded, key: str, time: str) -> list[Ro
 
 def _row_of_judgement(position: int, event: TaskJudged, key: str, time: str) -> list[Row]:
     reason = None if event.succeeded else FailureReason.WRONG
-    return [("runs", {"id": key, "status": "succeeded" if event.succeeded else "failed", "reason": reason})]
+    status = "succeeded" if event.succeeded else "failed"
+    return [("runs", {"id": key, "status": status, "reason": reason, "succeeded": event.succeeded})]
 
 
 def _rows_of_rating(position: int, event: TaskRated, key: str, time: str) -> list[Row]:

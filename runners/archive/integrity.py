@@ -45,7 +45,10 @@ class Head:
         match = _HEAD.fullmatch(written.strip())
         if match is None:
             raise BadProof(f"{written!r} is not a head; it takes SIZE:ROOT", hint=Hint.GIVE_HEAD)
-        return cls(int(match[1]), bytes.fromhex(match[2]))
+        size, root = int(match[1]), bytes.fromhex(match[2])
+        if size == 0 and root != Tree().root():
+            raise BadProof(f"{written!r} is not a head: a log without events has another root", hint=Hint.GIVE_HEAD)
+        return cls(size, root)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,10 @@ def verify_proof(path: Path, heads: Sequence[Head] = ()) -> Proof:
     """The proof in the file, which holds, for one of the heads where any is given. Raises ``BadProof``."""
     try:
         proof = Proof.from_json(json.loads(path.read_text()))
+    except RecursionError:
+        raise BadProof(
+            f"{path} is not a proof: it is nested too deeply; make one with 'grokputer prove POSITION'"
+        ) from None
     except ValueError as error:
         raise BadProof(f"{path} is not a proof ({error}); make one with 'grokputer prove POSITION'") from None
     proof.check()

@@ -100,7 +100,7 @@ def check_run(run: ProgramRun) -> ProgramRun:
                 steps=steps,
                 role=_text("role", run.role),
                 adapter=_optional("adapter", run.adapter),
-                session=_optional("session", run.session),
+                session=None if run.session is None else _words("session", run.session),
                 duration_ms=_count("duration_ms", run.duration_ms, LONGEST_MS),
                 id=None if run.id is None else _words("id", run.id),
             )

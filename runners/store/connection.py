@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 from ...domain.errors import Hint, LogError
@@ -17,12 +18,26 @@ ROOM_BYTES = 65_536
 """A disk with less free space counts as full; SQLite's index of the write-ahead log takes half of it."""
 
 
+def require_file(path: Path) -> None:
+    """Raise ``LogError`` where the path is a device, a pipe, a socket or a loop of links: none of them can be a log."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise explain(path, error) from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise LogError(f"{path} is not a regular file", hint=Hint.NAME_OTHER_LOG)
+
+
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
     """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time.
 
     Where SQLite cannot create its files beside the log, as on a read-only file system, a log that no process has open
-    is read as it is. Raises ``sqlite3.Error``, and ``LogError`` for such a log that cannot be read safely.
+    is read as it is. Raises ``sqlite3.Error``, and ``LogError`` for such a log that cannot be read safely, and for what
+    is no file.
     """
+    require_file(path)
     try:
         return _connect(path, f"mode={mode}")
     except sqlite3.OperationalError as error:

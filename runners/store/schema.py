@@ -10,7 +10,7 @@ from pathlib import Path
 from ...adapters.registry.files import sync
 from ...domain.errors import LogError
 from ...domain.merkle import Tree, leaf
-from .connection import beside, connect
+from .connection import beside, connect, require_file
 from .locks import WriteLock
 from .log import APPLICATION_ID, COLUMNS
 
@@ -84,6 +84,7 @@ def is_blank(path: Path) -> bool:
 
     A process that is killed while SQLite creates a file leaves the last kind, as version 0.1.0 did at the log's own path.
     """
+    require_file(path)
     if not path.exists() or (path.is_file() and not path.stat().st_size):
         return True
     try:

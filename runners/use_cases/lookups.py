@@ -90,9 +90,10 @@ def name_actor(given: str | None) -> str:
     A user of the machine who has one of the program's own names is called ``user <name>``. Raises ``NotPossible`` as
     ``require_person`` does.
     """
-    name = (given or "").strip()
-    if name:
-        return require_person(name)
+    if given is not None:
+        if not given.strip():
+            raise NotPossible("a name must not be blank; give one, or leave it out for your own", hint=Hint.GIVE_ACTOR)
+        return require_person(given.strip())
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

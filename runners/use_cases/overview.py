@@ -130,7 +130,7 @@ class RunSummary:
     adapter: str | None
     session: str | None
     status: str
-    """``running``, ``succeeded`` or ``failed``."""
+    """``running``, ``succeeded``, ``failed``, or ``answered``: nothing has judged the run."""
     reason: FailureReason | None
     steps: int | None
     duration_ms: int | None

@@ -190,7 +190,7 @@ def test_where_sessions_are_the_unit_a_session_of_answers_is_one_outcome_of_unkn
     assert 0 < unknown <= 6
 
 
-def test_a_session_of_known_and_unknown_success_is_one_outcome_and_its_mean_is_of_what_is_known(story: Story) -> None:
+def test_a_session_of_known_and_unknown_success_is_one_outcome_the_mean_of_what_is_known(story: Story) -> None:
     story.set("rating.success_stars", "4")
     for _ in range(20):
         story.rate(story.run(succeeds=None), 5)
@@ -216,7 +216,7 @@ def test_a_run_that_is_judged_long_after_its_end_says_nothing_of_the_latest_runs
     assert state_of(story).known_share("action") == 0
 
 
-def test_answers_that_an_earlier_program_counted_as_successes_are_of_unknown_success_for_a_new_canary(
+def test_answers_that_an_earlier_program_called_successes_are_unknown_to_a_new_canary(
     story: Story,
 ) -> None:
     for _ in range(60):

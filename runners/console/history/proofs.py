@@ -95,14 +95,15 @@ def prove(
       grokputer prove 57 --out event.json
       grokputer verify --proof event.json --head 96:5d0c...
     """
+    from ...archive.files import write_whole
     from ...archive.integrity import prove as find_proof
 
     proof = find_proof(open_log(db), position, size)
     if out is None:
         print_json(proof.to_json())
         return
-    with folder_of(out):
-        out.write_text(json.dumps(proof.to_json(), indent=2) + "\n")
+    with folder_of(out), write_whole(out, replaces=True) as file:
+        file.write((json.dumps(proof.to_json(), indent=2) + "\n").encode())
     print_line(f"proof of event {position} for the head {proof.head} is in {out}")
     suggest(f"verify --proof {shlex.quote(str(out))}")
 

@@ -72,12 +72,13 @@ def why(
         raise NotPossible(f"{html} exists already; give another name")
     explanation = explain(log, load_state(log), name)
     if html is not None:
+        from ...archive.files import write_whole
         from ...explain.explanation import read_history
         from ...explain.page import render
 
         page = render(explanation, read_history(log, explanation), with_ratings=full or ratings)
-        with folder_of(html):
-            html.write_text(page, encoding="utf-8")
+        with folder_of(html), write_whole(html) as file:
+            file.write(page.encode())
         say(f"wrote {html}")
     if as_json:
         print_json(explanation.to_json())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import call, document, output, refused
 
+from given import OFFERED
 from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import Assignment, RatingThresholdBreached
@@ -146,7 +147,7 @@ def mixed_run(story: Story, number: int, stars: int, step: int | None = None) ->
     def play(run: TaskRun) -> None:
         run.start(
             context, others=(recovery,), role="action", arm="stable", adapter=None, rollout=None, environment="miniwob",
-            task="click-test", seed=number, base="embedded", session=None, policy={},
+            capabilities=OFFERED["miniwob"], task="click-test", seed=number, base="embedded", session=None, policy={},
         )  # fmt: skip
         for made_by in ("action", "recovery"):
             run.take_step(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -94,7 +95,7 @@ def test_an_answer_corrects_a_question_and_the_same_answer_is_recorded_once(stor
     run = ask(story.ledger)
     first = corrections.correct(story.ledger, run, corrections.Answer("On its way."), actor="bob")
     again = corrections.correct(story.ledger, run, corrections.Answer("On its way."), actor="bob")
-    assert first == again
+    assert (first.is_new, again) == (True, replace(first, is_new=False))
     assert (first.source, first.steps, first.is_verified) == ("human", 1, False)
 
 

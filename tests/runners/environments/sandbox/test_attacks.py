@@ -276,8 +276,8 @@ def test_temporary_files_cannot_fill_the_memory(box: Box) -> None:
 
 
 def test_an_endless_output_is_cut_in_the_middle(box: Box) -> None:
-    outcome = box.run("echo first; yes", seconds=0.5)
-    assert outcome.ended == "the limit of 0.5 s"
+    outcome = box.run("echo first; yes", seconds=3)
+    assert outcome.ended == "the limit of 3 s"
     assert (outcome.head.startswith(b"first\ny\n") and outcome.tail.endswith(b"y\n")) or outcome.tail.endswith(b"y")
     assert len(outcome.head) + len(outcome.tail) == 8192 and outcome.cut > 0
     outcome = box.run("seq 100000; echo last")
