@@ -18,6 +18,7 @@ from ....domain.events import (
     TaskStarted,
     TaskSucceeded,
 )
+from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
 from ....projections.explain.sentences import count, describe_fault, describe_session, short_text
 from ..rendering import print_line, print_text, show_time
 
@@ -132,10 +133,18 @@ def _print_words(words: str | None, begin: str, end: str = "") -> None:
 
 
 def _prompt_lines(prompt: list[dict[str, str]] | None, full: bool) -> list[str]:
-    """The prompt's last message: all of it, or its first line and the number of further lines."""
+    """The prompt's last message: its first line and the number of further lines, or all of it after the messages before.
+
+    The program's own instructions are left out, since they are always the same.
+    """
     if prompt is None:
         return [ERASED]
     lines: list[str] = prompt[-1]["content"].rstrip("\n").split("\n")
     if full:
-        return lines
+        own = (INSTRUCTIONS, COMMAND_INSTRUCTIONS)
+        before = [message for message in prompt[:-1] if message["content"] not in own]
+        return [
+            *(f"{message['role']}: {line}" for message in before for line in str(message["content"]).split("\n")),
+            *lines,
+        ]
     return [short_text(lines[0], 100) + (f"  (+{len(lines) - 1} lines, see --full)" if len(lines) > 1 else "")]

@@ -147,5 +147,23 @@ def test_a_session_is_rated_at_once_but_for_the_runs_that_the_person_has_rated(d
 
 
 def test_a_session_teaches_the_turns_that_were_judged_with_their_conversation(db: Path) -> None:
-    call("chat", "--session", "talk", db=db, typed="one\ntwo\n/correct\nThe second.\nthree\n")
-    assert "1 example" in output("train", "action", "--dry-run", db=db)
+    call("chat", "--session", "talk", db=db, typed="one\ntwo\n/correct\nThe second.\nthree\n/rate 5\nfour\n")
+    output("settings", "set", "training.replay_share", 0.5, db=db)
+    previewed = document("dataset", "preview", "--limit", 9, db=db)
+    taught = {
+        example["completion"]: (example["source"], [message["content"] for message in example["messages"]])
+        for example in previewed["shown"]
+    }
+    assert taught == {
+        "The second.": ("correction", ["one", "ONE", "two"]),
+        "THREE": ("replay", ["one", "ONE", "two", "TWO", "three"]),
+    }
+
+
+def test_the_full_page_of_a_turn_shows_its_instructions_and_the_turns_before_it(db: Path) -> None:
+    output("settings", "set", "run.instructions", "Answer in one word.", db=db)
+    call("chat", "--session", "talk", db=db, typed="one\ntwo\n")
+    shown = output("show", document("runs", db=db)[0]["id"], "--full", db=db)
+    lines = ("system: Answer in one word.", "user: one", "assistant: ONE", "two")
+    assert "\n".join(f"        | {line}" for line in lines) in shown
+    assert "    | Answer in one word.\n" in output("settings", "show", "run.instructions", db=db)
