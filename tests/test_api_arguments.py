@@ -42,6 +42,9 @@ WRONG: dict[str, dict[str, list[Any]]] = {
             STEP, ("fault", [5, "", "cook"]), ACTOR,
         ]
     ),
+    "rate_session": dict(
+        [("session", [5, "", " ", None, HALF, "other"]), ("stars", [0, 6, "x", "", 4.0, None, True]), ACTOR]
+    ),
     "correct": dict([RUN, ("answer", [5, None, "", " ", HALF]), ("actions", ["DONE", 5, [5], [""]]), STEP, ACTOR]),
     "withdraw": dict([RUN, ("reason", [5, None, HALF]), ACTOR]),
     "train": dict([("role", [5, "", "cook"]), REASON, ACTOR]),
@@ -73,6 +76,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "run": {"task": "Where?"},
     "record": {"run": None},
     "rate": {"run": None, "stars": 2},
+    "rate_session": {"session": "other", "stars": 2},
     "correct": {"run": None, "answer": "On Monday."},
     "withdraw": {"run": None},
     "train": {"reason": "tried"},
