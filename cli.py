@@ -208,10 +208,17 @@ def _line_for(error: Exception) -> str | None:
     step = OF_THE_MACHINE.get(error.errno)
     if step is None and error.filename is not None:
         step = OF_A_FILE.get(error.errno)
-    if isinstance(error, FileNotFoundError) and error.filename is None:
-        return "the current folder was removed; change to another one"
     named = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return f"{named}{error.strerror}; {step}" if step is not None else None
+
+
+def _require_folder() -> None:
+    """Exit with one line where the current folder was removed: later it would be an error without a name."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        _complain("the current folder was removed; change to another one")
+        raise SystemExit(1) from None
 
 
 def _complain(line: str) -> None:
@@ -227,7 +234,7 @@ def main() -> None:
     has_failed = False
     try:
         prepare_streams()
-        os.getcwd()  # a folder that was removed would be an error without a name, later
+        _require_folder()
         app()
     except (ClosedOutput, OSError) as error:  # the latter when help cannot be written
         line = _line_for(error)
