@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .runners.use_cases.recordings import RecordedRun as RecordedRun
     from .runners.use_cases.rollouts import RolloutDecision as RolloutDecision
     from .runners.use_cases.runs import RunOutcome as RunOutcome
+    from .runners.use_cases.sessions import SessionRating as SessionRating
     from .runners.use_cases.settings import SettingChange as SettingChange
     from .runners.use_cases.trainings import RequestedTraining as RequestedTraining
 
@@ -144,6 +145,7 @@ _HOMES = {
     ".runners.use_cases.recordings": ("RecordedRun",),
     ".runners.use_cases.rollouts": ("RolloutDecision",),
     ".runners.use_cases.runs": ("RunOutcome",),
+    ".runners.use_cases.sessions": ("SessionRating",),
     ".runners.use_cases.settings": ("SettingChange",),
     ".runners.use_cases.trainings": ("RequestedTraining",),
 }
@@ -200,6 +202,7 @@ __all__ = [
     "RunId",
     "RunOutcome",
     "RunSummary",
+    "SessionRating",
     "SettingChange",
     "Status",
     "Unknown",
