@@ -22,7 +22,7 @@ from ..domain.errors import BadArgument, NotFound, NotPossible
 from ..domain.events import EVENTS
 from ..domain.events.base import KEY
 from ..domain.ports import Clock
-from ..projections.explain.sentences import short_text
+from ..projections.wording.sentences import short_text
 from ..runners.archive.erasure import Target
 from ..runners.explain.explanation import Explanation, explain
 from ..runners.explain.run_filter import RunFilter

@@ -38,7 +38,13 @@ FLOORS = {
         "process": ("aggregates", "errors", "events", "evidence", "rules", "settings", "verdict", "vocabulary"),
         "ports": ("aggregates", "errors", "events", "page"),
     },
-    "projections": {"state": (), "tables": ("state",), "explain": ("state",), "bench": ()},
+    "projections": {
+        "state": (),
+        "tables": ("state",),
+        "wording": ("state",),
+        "explain": ("state", "wording"),
+        "bench": (),
+    },
     "adapters": {"data": (), "registry": (), "serving": ("registry",), "training": ("data", "registry", "serving")},
     "runners": {
         "store": (),
@@ -107,7 +113,7 @@ LOOK_UP_BY_A_VARIABLE = {
     "domain/evidence/terms.py",
     "domain/settings/recipe.py",
     "projections/explain/tree.py",
-    "projections/explain/words.py",
+    "projections/wording/words.py",
     "projections/tables/comparisons.py",
     "projections/tables/tables.py",
     "runners/archive/erasure.py",

@@ -15,7 +15,7 @@ import typer
 from ....domain.aggregates.run import LARGEST_SEED, TaskRun
 from ....domain.errors import GrokputerError
 from ....domain.events import TaskFailed
-from ....projections.explain.sentences import count, describe_fault, short_id, short_text
+from ....projections.wording.sentences import count, describe_fault, short_id, short_text
 from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, Role, name_actor, open_ledger, read_moment

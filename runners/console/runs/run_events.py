@@ -18,7 +18,7 @@ from ....domain.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from ....projections.explain.sentences import count, describe_fault, describe_session, short_text
+from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
 from ..rendering import print_line, print_text, show_time
 
 if TYPE_CHECKING:
