@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 import typer
@@ -25,8 +25,11 @@ from .asking import ask_feedback
 if TYPE_CHECKING:
     from ...agent.episode import Step
     from ...store.ledger import Ledger
-    from ...use_cases.runs import RunOutcome, TaskPlan
+    from ...use_cases.runs import RunOutcome, TaskPlan, TaskRequest
     from ...wiring.services import Services
+
+Feedback = Literal["reviewer", "person"]
+"""Who rates a run after its end."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, by the convention of shells."""
@@ -75,31 +78,16 @@ def run(
       grokputer run shell/delete-file --seed 7
       grokputer run "What is the capital of France?" --no-feedback
     """
-    from ...store.states import load_state
-    from ...use_cases.ratings import review
-    from ...use_cases.runs import TaskProgress, TaskRequest, outcome_of, run_task
-    from ...wiring.services import Services
+    from ...use_cases.runs import TaskRequest, outcome_of
 
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
-    ledger, actor = open_ledger(db), name_actor(None)
-    wanted = TaskRequest(task, env, seed, role, session, adapter, None if as_of is None else read_moment(as_of))
-    with Services(ledger, load_state(ledger), say) as services:
-        shown = _Shown(services)
-        progress = TaskProgress(_say_lost, shown.show_plan, _say_start, _show_step)
-        ended: list[UUID] = []
-        for _ in range(times):
-            with _saying_interruption():
-                outcome = run_task(ledger, services, wanted, actor=actor, progress=progress).outcome
-            wanted = replace(wanted, seed=outcome.seed + 1)
-            ended.append(outcome.run)
-            played = ledger.get(TaskRun, outcome.run)
-            if not as_json:
-                _print_outcome(outcome)
-            if reviewer:
-                _say_review(review(ledger, services, played))
-            elif not no_feedback and sys.stdin.isatty():
-                ask_feedback(ledger, services, played, actor)
+    ledger, moment = open_ledger(db), None if as_of is None else read_moment(as_of)
+    wanted = TaskRequest(task, env, seed, role, session, adapter, moment)
+    feedback: Feedback | None = "reviewer" if reviewer else None
+    if not reviewer and not no_feedback and sys.stdin.isatty():
+        feedback = "person"
+    ended = _play(ledger, wanted, times, feedback, is_shown=not as_json)
     runs = [ledger.get(TaskRun, id) for id in ended]
     if as_json:
         documents = [_document(outcome_of(ledger, run)) for run in runs]
@@ -109,6 +97,30 @@ def run(
     _raise_faults(ledger, runs)
     if not as_json:
         suggest("status" if runs[-1].ratings else f"rate {short_id(ended[-1].hex)}", db)
+
+
+def _play(ledger: Ledger, wanted: TaskRequest, times: int, feedback: Feedback | None, *, is_shown: bool) -> list[UUID]:
+    """Run the task so many times, each with the next seed, and take the feedback after each run; the runs."""
+    from ...store.states import load_state
+    from ...use_cases.ratings import review
+    from ...use_cases.runs import TaskProgress, run_task
+    from ...wiring.services import Services
+
+    actor, ended = name_actor(None), list[UUID]()
+    with Services(ledger, load_state(ledger), say) as services:
+        progress = TaskProgress(_say_lost, _Shown(services).show_plan, _say_start, _show_step)
+        for _ in range(times):
+            with _saying_interruption():
+                outcome = run_task(ledger, services, wanted, actor=actor, progress=progress).outcome
+            wanted = replace(wanted, seed=outcome.seed + 1)
+            ended.append(outcome.run)
+            if is_shown:
+                _print_outcome(outcome)
+            if feedback == "reviewer":
+                _say_review(review(ledger, services, ledger.get(TaskRun, outcome.run)))
+            elif feedback == "person":
+                ask_feedback(ledger, services, ledger.get(TaskRun, outcome.run), actor)
+    return ended
 
 
 def _say_successes(successes: Sequence[bool | None]) -> str:
