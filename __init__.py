@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Batch as Batch
-    from .api import OpenLog as OpenLog
-    from .api import Rollouts as Rollouts
-    from .api import RunId as RunId
-    from .api import WrongThread as WrongThread
-    from .api import open as open
+    from .api.access import WrongThread as WrongThread
+    from .api.batch import Batch as Batch
+    from .api.log import OpenLog as OpenLog
+    from .api.log import RunId as RunId
+    from .api.log import open as open
+    from .api.rollouts import Rollouts as Rollouts
     from .domain.errors import BadArgument as BadArgument
     from .domain.errors import BadPlugin as BadPlugin
     from .domain.errors import BadRating as BadRating
@@ -72,14 +72,10 @@ if TYPE_CHECKING:
     from .runners.use_cases.trainings import RequestedTraining as RequestedTraining
 
 _HOMES = {
-    ".api": (
-        "Batch",
-        "OpenLog",
-        "Rollouts",
-        "RunId",
-        "WrongThread",
-        "open",
-    ),
+    ".api.access": ("WrongThread",),
+    ".api.batch": ("Batch",),
+    ".api.log": ("OpenLog", "RunId", "open"),
+    ".api.rollouts": ("Rollouts",),
     ".domain.errors": (
         "BadArgument",
         "BadPlugin",

@@ -2,8 +2,7 @@
 
 from setuptools import find_namespace_packages, setup
 
-ROOMS = find_namespace_packages(
-    include=["domain", "domain.*", "projections", "projections.*", "adapters", "adapters.*", "runners", "runners.*"]
-)
+TOPS = ("domain", "projections", "adapters", "runners", "api")
+ROOMS = find_namespace_packages(include=[name for top in TOPS for name in (top, f"{top}.*")])
 
 setup(packages=["grokputer", *(f"grokputer.{room}" for room in ROOMS)], package_dir={"grokputer": "."})

@@ -13,7 +13,7 @@ import pytest
 
 import grokputer
 from grokputer import ProgramRun, ProgramStep
-from grokputer.runners.use_cases.arguments import checked
+from grokputer.api.arguments import checked
 
 LONGEST_LINE = 300
 HALF = "\ud800"

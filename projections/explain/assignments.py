@@ -21,10 +21,10 @@ from ...domain.rules.imported import IMPORTED, RECORDED, is_imported
 from ...domain.rules.routing import arm_of, draw
 from ...domain.vocabulary import Arm, Unit
 from ..state.rollouts import Rollouts
+from ..wording.words import reveal
 from .lineage import trace_corrections
 from .path import trace_path
 from .tree import Lookup, Node, Placed, node_of
-from .words import reveal
 
 ROLLOUT_TOPICS = tuple(
     fact.TOPIC

@@ -32,7 +32,7 @@ from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm
 from ..state.registry import Adapter, Training
 from ..state.state import State, counts_imported
-from .sentences import describe
+from ..wording.sentences import describe
 
 
 @dataclass(frozen=True)

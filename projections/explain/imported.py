@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ...domain.rules.imported import IMPORTED
 from ...domain.vocabulary import Arm
 from ..state.state import State, counts_imported
-from .sentences import count
+from ..wording.sentences import count
 
 
 @dataclass(frozen=True)

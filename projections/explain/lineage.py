@@ -34,9 +34,9 @@ from ...domain.rules.cost import Prices
 from ...domain.settings.settings import Policy
 from ..state.ratings import Ratings
 from ..state.state import counts_imported
-from .sentences import count
+from ..wording.sentences import count
+from ..wording.words import ERASED, reveal
 from .tree import Lookup, Node, Placed, node_of
-from .words import ERASED, reveal
 
 SOURCES = {"human": "correction"}
 """The names that datasets give to sources of corrections, where the two names differ."""

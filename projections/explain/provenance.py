@@ -12,8 +12,8 @@ from uuid import UUID
 
 from ...domain.events import AdapterRegistered, DatasetBuilt, TrainingRequested
 from ...domain.settings.recipe import current_figures
+from ..wording.sentences import count
 from .lineage import Withdrawals, find_withdrawals, read_manifest, withdrawn_after
-from .sentences import count
 from .tree import Lookup, Node
 
 Row = Mapping[str, Any]

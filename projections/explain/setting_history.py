@@ -7,7 +7,7 @@ from typing import Any
 
 from ...domain.events import PolicyChanged
 from ...domain.settings.settings import ALL_SETTINGS, RECIPE_SETTINGS, ROLES, Policy, without_role
-from .sentences import say_value
+from ..wording.sentences import say_value
 from .tree import Lookup, Node, node_of
 
 

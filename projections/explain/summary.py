@@ -10,8 +10,8 @@ from ...domain.rules.breach import Window, is_breach
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
 from ..state.state import State
+from ..wording.sentences import count
 from .imported import ImportedSummary, summarize_imported
-from .sentences import count
 from .waits import RoleView, Wait, has_begun, waits_for
 
 

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from ...domain.aggregates.schedule import SCHEDULE_ID
 from ...domain.events import EVENTS, CanaryAssessed, Event, RatingThresholdBreached
-from .sentences import describe
-from .words import reveal
+from ..wording.sentences import describe
+from ..wording.words import reveal
 
 
 class Placed(Protocol):

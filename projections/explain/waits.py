@@ -14,7 +14,7 @@ from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, Rule, TrainingStatus
 from ..state.state import State
-from .sentences import count
+from ..wording.sentences import count
 
 
 class WaitsOn(StrEnum):

@@ -228,6 +228,7 @@ class State:
             state.health, state.rollouts = Health.load(parts), Rollouts.load(parts, time)
             state.metrics, state.registry = Metrics.load(parts), Registry.load(parts)
             state.alerts = Alerts.load(parts)
+            state._policy = None  # it was asked for before the settings were there
             state._follow_schedule()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(error) from error

@@ -15,9 +15,9 @@ from ...domain.errors import ChannelNotReady
 from ...domain.events import AlertRaised, AlertResolved, Event
 from ...domain.ports import Channel
 from ...domain.settings.settings import Policy
-from ...projections.explain.sentences import describe
-from ...projections.explain.words import reveal
 from ...projections.state.alerts import PendingDelivery
+from ...projections.wording.sentences import describe
+from ...projections.wording.words import reveal
 from ..store.ledger import Ledger
 from ..store.states import fold, load_state
 from .channels import open_channel

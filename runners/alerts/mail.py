@@ -19,7 +19,7 @@ from typing import Self
 from ...domain.aggregates.alert import Delivery, Failure
 from ...domain.errors import ChannelNotReady
 from ...domain.settings.settings import Policy
-from ...projections.explain.escaping import escape_text
+from ...projections.wording.escaping import escape_text
 from .deadline import SLACK, one_line, within
 from .next_steps import next_step
 

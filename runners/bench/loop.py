@@ -18,7 +18,7 @@ from ...domain.rules.routing import Route
 from ...domain.settings.settings import ROLES
 from ...domain.vocabulary import Arm
 from ...projections.bench import is_lost
-from ...projections.explain.escaping import escape_text
+from ...projections.wording.escaping import escape_text
 from ..agent.attempts import ATTEMPTS, find_run
 from ..agent.batch import WIDTH, RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner

@@ -62,7 +62,7 @@ def _adapters(path: Path) -> Iterator[str]:
 
 def _runs(path: Path) -> Iterator[str]:
     from ...domain.events import TaskStarted
-    from ...projections.explain.sentences import short_id
+    from ...projections.wording.sentences import short_id
 
     newest = [
         short_id(recorded.event.originator_id.hex) for recorded in _open(path).newest(NEWEST, (TaskStarted.TOPIC,), "")

@@ -12,7 +12,7 @@ from uuid import UUID
 import typer
 
 from ...domain.errors import GrokputerError
-from ...projections.explain.sentences import short_text
+from ...projections.wording.sentences import short_text
 from .completion import DEFAULT_DB as DEFAULT_DB
 from .completion import offer_runs
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ...projections.explain.escaping import escape_text
+from ...projections.wording.escaping import escape_text
 from .tables import Column, Line, as_time, lay_out, lay_out_plainly, show_time, wrap
 
 if TYPE_CHECKING:

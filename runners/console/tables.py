@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from unicodedata import combining, east_asian_width
 
-from ...projections.explain.escaping import escape_text
+from ...projections.wording.escaping import escape_text
 
 GAP = 2
 """Spaces between two columns."""

@@ -24,8 +24,8 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
 )
-from ...projections.explain.sentences import count, say_value, short_text
 from ...projections.explain.tree import Node, walk
+from ...projections.wording.sentences import count, say_value, short_text
 
 DECISIVE = (
     AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, RolloutPaused, RolloutResumed,

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ...projections.explain.escaping import escape_html
+from ...projections.wording.escaping import escape_html
 
 Points = Sequence[tuple[float, float]]
 

@@ -16,10 +16,10 @@ from ...projections.explain.assignments import trace_run
 from ...projections.explain.history import History
 from ...projections.explain.lineage import trace
 from ...projections.explain.path import trace_rollout
-from ...projections.explain.sentences import say_names, say_value
 from ...projections.explain.setting_history import trace_setting
 from ...projections.explain.tree import Node, walk
 from ...projections.state.state import State
+from ...projections.wording.sentences import say_names, say_value
 from ..store.log import Log
 from ..store.states import load_state
 

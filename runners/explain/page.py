@@ -11,10 +11,10 @@ from importlib.resources import files
 from string import Template
 
 from ...domain.events import TaskRated
-from ...projections.explain.escaping import escape_html
 from ...projections.explain.history import History
-from ...projections.explain.sentences import short_text
 from ...projections.explain.tree import Node, walk
+from ...projections.wording.escaping import escape_html
+from ...projections.wording.sentences import short_text
 from .curves import TONES, draw_looks, draw_ratings, say_moment
 from .descent import draw_descent
 from .explanation import Explanation

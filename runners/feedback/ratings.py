@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.aggregates.run import ISSUES, TaskRun
 from ...domain.errors import Hint, NotPossible
-from ...projections.explain.sentences import short_id
+from ...projections.wording.sentences import short_id
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger

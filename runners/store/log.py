@@ -19,7 +19,7 @@ from ...domain.aggregates.base import Aggregate
 from ...domain.errors import Hint, LogError, NotFound
 from ...domain.events import EVENTS, Event, Timestamped
 from ...domain.events.base import CONTENT
-from ...projections.explain.words import ERASED, reveal, say_words
+from ...projections.wording.words import ERASED, reveal, say_words
 from .codec import Recorded, decode, decode_timestamp
 from .connection import connect, explain, is_as_it_lies, is_folder_writable
 from .locks import WriteLock

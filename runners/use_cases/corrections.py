@@ -12,7 +12,7 @@ from ...domain.errors import GrokputerError, Hint, NotPossible
 from ...domain.events import CorrectionWithdrawn
 from ...domain.rules.imported import RECORDED
 from ...domain.vocabulary import CorrectionSource
-from ...projections.explain.sentences import short_id
+from ...projections.wording.sentences import short_id
 from ..feedback.corrections import correct_by_demonstration, correct_by_hand
 from ..feedback.ratings import require_ended
 from ..improvement.process_manager import process_new_events

@@ -14,7 +14,7 @@ from ...domain.errors import BadArgument, Hint, NotFound, NotPossible
 from ...domain.events import TaskStarted
 from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
-from ...projections.explain.sentences import short_text
+from ...projections.wording.sentences import short_text
 from ..store.log import LARGEST, SHORTEST
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ...domain.vocabulary import AdapterStatus, Arm, CorrectionSource, FailureReason
 from ...projections.explain.summary import RoleSummary, summarize_role
-from ...projections.explain.words import say_alert
+from ...projections.wording.words import say_alert
 from ..explain.run_filter import RunFilter
 from ..explain.run_list import Row, list_runs
 from ..improvement.role_views import view_roles

@@ -16,8 +16,8 @@ from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, Weigh
 from ...domain.settings.forms import KEY_VARIABLES
 from ...domain.settings.running import ModelSettings
 from ...domain.settings.settings import Policy
-from ...projections.explain.sentences import say_names
 from ...projections.state.state import State
+from ...projections.wording.sentences import say_names
 from ..store.ledger import Ledger
 from .environments import locate_task, open_environment
 from .extras import require

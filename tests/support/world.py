@@ -154,7 +154,7 @@ class World:
         if self.runs:
             id, context = self.runs[which % len(self.runs)], self.ledger.context("ada")
             steps = len(self.ledger.get(TaskRun, id).steps)
-            wrong = steps if steps and stars < GOOD_STARS and which % 2 else None  # sometimes nobody knows
+            wrong = steps if steps and stars < GOOD_STARS and which % 2 else None  # sometimes the step is unknown
             self.ledger.write(TaskRun, id, lambda it: it.rate(stars, "human", [], None, context, step=wrong))
 
     def set(self, key: str, value: object) -> None:

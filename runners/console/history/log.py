@@ -14,8 +14,8 @@ import typer
 
 from ....domain.errors import NotFound
 from ....domain.events import EVENTS
-from ....projections.explain.sentences import count, short_id, short_text
 from ....projections.explain.tree import own_fields
+from ....projections.wording.sentences import count, short_id, short_text
 from ...archive.files import write_whole
 from ..completion import offer_events
 from ..hints import suggest

@@ -10,8 +10,8 @@ import typer
 
 from ....domain.errors import NotPossible
 from ....domain.events import CanaryAssessed, PolicyChanged, TaskRated, TaskStarted, TrainingProgressed
-from ....projections.explain.sentences import count
 from ....projections.explain.tree import Node
+from ....projections.wording.sentences import count
 from ...explain.answers import answer
 from ..completion import offer_explained
 from ..hints import suggest

@@ -11,8 +11,8 @@ from ....domain.ab.decision import Bars, count_pairs
 from ....domain.durations import show_duration
 from ....domain.errors import NotFound, NotPossible
 from ....domain.events import ComparisonStarted
-from ....projections.explain.sentences import short_id
 from ....projections.state.ratings import BASE
+from ....projections.wording.sentences import short_id
 from ...environments.names import MINIWOB
 from ..completion import offer_arms
 from ..hints import suggest

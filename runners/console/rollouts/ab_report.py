@@ -8,8 +8,8 @@ from uuid import UUID
 
 from ....domain.ab.decision import count_pairs
 from ....domain.events import ComparisonConcluded, ComparisonStarted
-from ....projections.explain.sentences import short_id, short_text
 from ....projections.state.ratings import BASE
+from ....projections.wording.sentences import short_id, short_text
 from ..rendering import Column, as_time, print_json, print_line, print_table
 
 if TYPE_CHECKING:

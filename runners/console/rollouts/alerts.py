@@ -9,7 +9,7 @@ import typer
 
 from ....domain.durations import say_time
 from ....domain.vocabulary import DeliveryStatus
-from ....projections.explain.words import say_alert
+from ....projections.wording.words import say_alert
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
 from ..rendering import Branch, print_json, print_line, print_tree, show_time

@@ -15,7 +15,7 @@ from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ....domain.errors import BadRating, GrokputerError, NotPossible
 from ....domain.page.action import parse_action, write_action, write_command
 from ....domain.rules.roles import GOOD_STARS
-from ....projections.explain.sentences import count
+from ....projections.wording.sentences import count
 from ..error_lines import describe_error
 from ..rendering import say, say_text
 

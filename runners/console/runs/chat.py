@@ -8,7 +8,7 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.rules.roles import GOOD_STARS
-from ....projections.explain.sentences import count, short_id
+from ....projections.wording.sentences import count, short_id
 from ..completion import offer_arms
 from ..error_lines import describe_error
 from ..hints import suggest

@@ -10,7 +10,7 @@ import typer
 
 from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
 from ....domain.rules.roles import GOOD_STARS
-from ....projections.explain.sentences import count, describe_fault, short_id
+from ....projections.wording.sentences import count, describe_fault, short_id
 from ...feedback.ratings import require_ended
 from ..completion import offer_runs
 from ..hints import suggest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ....domain.errors import GrokputerError
-from ....projections.explain.sentences import short_text
+from ....projections.wording.sentences import short_text
 from ...explain.run_filter import RunFilter
 
 STARS = re.compile(r"([1-5])(?:\.\.([1-5]))?")

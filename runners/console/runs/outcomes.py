@@ -12,7 +12,7 @@ from uuid import UUID
 
 import typer
 
-from ....projections.explain.sentences import count, short_id, short_text
+from ....projections.wording.sentences import count, short_id, short_text
 from ..rendering import print_line, print_text, say
 
 if TYPE_CHECKING:

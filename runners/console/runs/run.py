@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from ....domain.aggregates.run import LARGEST_SEED, TaskRun
 from ....domain.errors import GrokputerError
 from ....domain.events import TaskFailed
-from ....projections.explain.sentences import count, describe_fault, short_id
+from ....projections.wording.sentences import count, describe_fault, short_id
 from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, Role, name_actor, open_ledger, read_moment
@@ -23,6 +24,10 @@ from .task_list import read_tasks, run_list, say_successes
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
+    from ...use_cases.runs import TaskRequest
+
+Feedback = Literal["reviewer", "person"]
+"""Who rates a run after its end."""
 
 
 def run(
@@ -87,46 +92,61 @@ def run(
         task, source = None, "-"
     if (task is None) == (source is None):
         raise typer.BadParameter("give either a task or --from FILE")
-    from ...store.states import load_state
-    from ...use_cases.ratings import review
-    from ...use_cases.runs import TaskProgress, TaskRequest, outcome_of, run_task
-    from ...wiring.services import Services
-
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
-    ledger, actor = open_ledger(db), name_actor(None)
-    moment = None if as_of is None else read_moment(as_of)
+    if source is not None and (times > 1 or reviewer):
+        raise typer.BadParameter("--from goes with neither --times nor --reviewer")
+    from ...use_cases.runs import TaskRequest
+
+    ledger, moment = open_ledger(db), None if as_of is None else read_moment(as_of)
     wanted = TaskRequest(task or "", env, seed, role, session, adapter, moment)
     if source is not None:
-        if times > 1 or reviewer:
-            raise typer.BadParameter("--from goes with neither --times nor --reviewer")
-        run_list(ledger, read_tasks(source, wanted), actor, as_json)
+        run_list(ledger, read_tasks(source, wanted), name_actor(None), as_json)
         return
+    feedback: Feedback | None = "reviewer" if reviewer else None
+    if not reviewer and not no_feedback and sys.stdin.isatty():
+        feedback = "person"
+    ended = _play(ledger, wanted, times, feedback, is_shown=not as_json)
+    _conclude(ledger, ended, db, as_json)
+
+
+def _conclude(ledger: Ledger, ended: list[UUID], db: Path, as_json: bool) -> None:
+    """Print the outcomes as JSON or how many succeeded, and what to do next. Raises the last fault of the system."""
+    from ...use_cases.runs import outcome_of
+
+    runs = [ledger.get(TaskRun, id) for id in ended]
+    if as_json:
+        documents = [outcome_document(outcome_of(ledger, run)) for run in runs]
+        print_json(documents[0] if len(ended) == 1 else documents)
+    elif len(ended) > 1:
+        print_line(say_successes([run.succeeded for run in runs]))
+    _raise_faults(ledger, runs)
+    if not as_json:
+        suggest("status" if runs[-1].ratings else f"rate {short_id(ended[-1].hex)}", db)
+
+
+def _play(ledger: Ledger, wanted: TaskRequest, times: int, feedback: Feedback | None, *, is_shown: bool) -> list[UUID]:
+    """Run the task so many times, each with the next seed, and take the feedback after each run; the runs."""
+    from ...store.states import load_state
+    from ...use_cases.ratings import review
+    from ...use_cases.runs import TaskProgress, run_task
+    from ...wiring.services import Services
+
+    actor, ended = name_actor(None), list[UUID]()
     with Services(ledger, load_state(ledger), say) as services:
-        shown = Shown(services)
-        progress = TaskProgress(say_lost, shown.show_plan, say_start, show_step)
-        ended: list[UUID] = []
+        progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, show_step)
         for _ in range(times):
             with saying_interruption():
                 outcome = run_task(ledger, services, wanted, actor=actor, progress=progress).outcome
             wanted = replace(wanted, seed=outcome.seed + 1)
             ended.append(outcome.run)
-            played = ledger.get(TaskRun, outcome.run)
-            if not as_json:
+            if is_shown:
                 print_outcome(outcome)
-            if reviewer:
-                _say_review(review(ledger, services, played))
-            elif not no_feedback and sys.stdin.isatty():
-                ask_feedback(ledger, services, played, actor)
-    runs = [ledger.get(TaskRun, id) for id in ended]
-    if as_json:
-        documents = [outcome_document(outcome_of(ledger, run)) for run in runs]
-        print_json(documents[0] if times == 1 else documents)
-    elif times > 1:
-        print_line(say_successes([run.succeeded for run in runs]))
-    _raise_faults(ledger, runs)
-    if not as_json:
-        suggest("status" if runs[-1].ratings else f"rate {short_id(ended[-1].hex)}", db)
+            if feedback == "reviewer":
+                _say_review(review(ledger, services, ledger.get(TaskRun, outcome.run)))
+            elif feedback == "person":
+                ask_feedback(ledger, services, ledger.get(TaskRun, outcome.run), actor)
+    return ended
 
 
 def _say_review(reviewed: TaskRun) -> None:

@@ -19,7 +19,7 @@ from ....domain.events import (
     TaskSucceeded,
 )
 from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
-from ....projections.explain.sentences import count, describe_fault, describe_session, short_text
+from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
 from ..rendering import print_line, print_text, show_time
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ....domain.events import (
     TaskCorrected,
 )
 from ....domain.rules.roles import GOOD_STARS
-from ....projections.explain.sentences import count, short_id, short_text
+from ....projections.wording.sentences import count, short_id, short_text
 from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
 from ..options import (

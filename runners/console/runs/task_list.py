@@ -15,7 +15,7 @@ from ....domain.aggregates.run import LARGEST_SEED
 from ....domain.errors import GrokputerError
 from ....domain.settings.keys import ROLES
 from ....domain.text import check_text
-from ....projections.explain.sentences import count, short_text
+from ....projections.wording.sentences import count, short_text
 from ..error_lines import describe_error
 from ..rendering import print_json_line, print_line, say
 from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption, show_step

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ....domain.errors import GrokputerError
-from ....projections.explain.sentences import count
+from ....projections.wording.sentences import count
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
 from ..rendering import print_json, print_line, print_text, say

@@ -10,7 +10,7 @@ from ....domain.rules.cost import Prices
 from ....domain.settings.settings import resolve_recipe
 from ....domain.settings.sizes import resolve_for_base
 from ....domain.vocabulary import Backend
-from ....projections.explain.sentences import count
+from ....projections.wording.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
 from ...lessons.gather import find_uncorrected
 from ...wiring.services import base_of, prepare_base

@@ -10,8 +10,8 @@ import typer
 
 from ....domain.errors import NotPossible
 from ....domain.settings.settings import ROLES, resolve_recipe
-from ....projections.explain.sentences import count as count_noun
-from ....projections.explain.sentences import short_id
+from ....projections.wording.sentences import count as count_noun
+from ....projections.wording.sentences import short_id
 from ..hints import suggest
 from ..options import (
     DEFAULT_DB,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ....domain.errors import Hint, NotPossible
-from ....projections.explain.sentences import count, short_id
+from ....projections.wording.sentences import count, short_id
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, find_run, name_actor, open_ledger
 from ..rendering import print_json, print_line, say

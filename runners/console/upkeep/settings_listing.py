@@ -11,7 +11,7 @@ from ....domain.settings.keys import RENAMED, ROLES
 from ....domain.settings.recipe import Recipe
 from ....domain.settings.setting import BadSetting, Group, declared
 from ....domain.settings.settings import ALL_SETTINGS, GROUPS, SETTINGS, Policy, current_key, role_of, without_role
-from ....projections.explain.sentences import say_value
+from ....projections.wording.sentences import say_value
 from ..rendering import print_line, print_text
 
 WIDTH = 80

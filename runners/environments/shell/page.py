@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ....domain.page.action import COMMAND_VERBS
 from ....domain.page.messages import Page
-from ....projections.explain.escaping import escape_text
+from ....projections.wording.escaping import escape_text
 from ..sandbox.command import Outcome
 from ..sandbox.tree import Entry, Tree
 

@@ -106,7 +106,7 @@ def test_parameters_are_counted_without_reading_weights(tiny_base: Path, tmp_pat
     model, _ = Base(str(tiny_base), quantization="none").load()
     assert Base(str(tiny_base)).count_parameters() == model.num_parameters()
     assert 4e6 < (Base().count_parameters() or 0) < 6e6
-    assert Base("nobody/not-downloaded").count_parameters() is None
+    assert Base("org/not-downloaded").count_parameters() is None
     assert count_parameters(tmp_path) is None
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 64)
     assert count_parameters(tmp_path) is None

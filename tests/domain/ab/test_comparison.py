@@ -21,8 +21,8 @@ from grokputer.domain.errors import NotPossible
 from grokputer.domain.events import ComparisonConcluded, ComparisonStarted, Event
 from grokputer.domain.settings.settings import Policy
 from grokputer.domain.verdict import Verdict
-from grokputer.projections.explain.sentences import describe
 from grokputer.projections.tables.comparisons import row_of_comparison
+from grokputer.projections.wording.sentences import describe
 from grokputer.runners.store.codec import decode, encode
 
 # --- what pairs tell -------------------------------------------------------------------------------------------------

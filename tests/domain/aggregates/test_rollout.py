@@ -31,7 +31,7 @@ from grokputer.domain.events import (
     TrainingStarted,
 )
 from grokputer.domain.verdict import Verdict
-from grokputer.projections.explain.sentences import describe
+from grokputer.projections.wording.sentences import describe
 
 REQUEST: dict[str, Any] = {
     "role": "action", "base": "embedded", "revision": None, "parent": None, "recipe": {"r": 16}, "minimum_examples": 5,

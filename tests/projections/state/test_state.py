@@ -89,6 +89,7 @@ def test_adapters_have_the_same_status_in_the_state_and_in_the_tables(
 
 
 def test_imagined_settings_hold_for_all_roles_whatever_is_recorded(story: Story) -> None:
+    story.set("run.max_tokens", 64)
     story.set("run.temperature", 0.7)
     story.set("ocr.run.temperature", 0.9)
     state = process_new_events(story.ledger)
@@ -96,3 +97,4 @@ def test_imagined_settings_hold_for_all_roles_whatever_is_recorded(story: Story)
     assert [imagined.policy.run(role).temperature for role in ("action", "ocr")] == [0.0, 0.0]
     assert [state.policy.run(role).temperature for role in ("action", "ocr")] == [0.7, 0.9]
     assert imagined.settings == state.settings
+    assert imagined.policy.run("action").max_tokens == state.policy.run("action").max_tokens == 64

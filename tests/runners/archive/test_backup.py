@@ -74,7 +74,7 @@ def wait_until(log: Path, position: int) -> None:
     """Wait until the log has come so far."""
     until = time.monotonic() + 60
     while (count(log) or 0) < position:
-        assert time.monotonic() < until, "nobody writes"
+        assert time.monotonic() < until, "no writer has begun"
         time.sleep(0.01)
 
 

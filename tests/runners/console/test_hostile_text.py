@@ -18,7 +18,7 @@ from grokputer.domain.aggregates.alert import Delivery
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import AlertRaised
 from grokputer.domain.vocabulary import HandDecision
-from grokputer.projections.explain.escaping import escape_text
+from grokputer.projections.wording.escaping import escape_text
 from grokputer.runners.alerts.mail import Mail
 from grokputer.runners.explain.explanation import explain, read_history
 from grokputer.runners.explain.page import render

@@ -1,4 +1,4 @@
-"""Following a log that others write to: nothing is missed, and nobody looks without end."""
+"""Following a log that others write to: nothing is missed, and no look goes on without end."""
 
 from __future__ import annotations
 

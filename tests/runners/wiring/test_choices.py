@@ -69,6 +69,12 @@ def taken(*words: object, db: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
+def setting(key: str, db: Path) -> object:
+    """The value in force."""
+    [row] = [row for row in json.loads(call("settings", "--json", db=db).stdout) if row["key"] == key]
+    return row["value"]
+
+
 # Folders and files
 
 
@@ -140,6 +146,8 @@ def test_the_doctor_runs_the_same_check(db: Path, tiny_base: Path, tmp_path: Pat
 @pytest.mark.parametrize("name", ["org/good", "gpt2", "org/old"])
 def test_a_name_on_the_hub_is_taken(db: Path, hub: FakeHub, name: str) -> None:
     taken("model.base", name, db=db)
+    assert setting("model.base", db) == name
+    assert hub.asked  # and not believed
 
 
 @pytest.mark.parametrize(
@@ -170,8 +178,10 @@ def test_a_name_that_the_hub_does_not_give_is_refused_in_a_line(
 def test_a_token_that_may_read_a_model_gets_it(
     db: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    assert name in refused("settings", "set", "model.base", name, db=db)
     monkeypatch.setenv("HF_TOKEN", "good")
     taken("model.base", name, db=db)
+    assert setting("model.base", db) == name
 
 
 def test_a_revision_is_looked_for_too(db: Path, hub: FakeHub) -> None:

@@ -74,7 +74,7 @@ class Quiz(Environment):
 
 
 class Web(Desk):
-    """Pages that nobody judges: an episode ends where the agent says so."""
+    """Pages without a verdict: an episode ends where the agent says so."""
 
     capabilities = frozenset()
 

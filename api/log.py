@@ -1,4 +1,4 @@
-"""The Python API: ``grokputer.open`` returns a log, whose methods correspond to the commands of the same names.
+"""An open log, whose methods correspond to the commands of the same names.
 
 Each method returns a typed value and raises ``GrokputerError``, or a subclass, for errors of the caller: ``BadArgument``
 for an argument of the wrong type or outside its range. A log belongs to the thread that opened it.
@@ -9,9 +9,7 @@ times as ``datetime`` with a time zone.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,45 +17,33 @@ from types import TracebackType
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from grokputer.domain.aggregates.run import LARGEST_SEED
-from grokputer.domain.errors import BadArgument, GrokputerError, NotFound, NotPossible
-from grokputer.domain.events import EVENTS
-from grokputer.domain.events.base import KEY
-from grokputer.domain.ports import Clock
-from grokputer.domain.rules.imported import UNKNOWN
-from grokputer.projections.explain.sentences import short_text
-from grokputer.runners.archive.erasure import Target
-from grokputer.runners.explain.explanation import Explanation, explain
-from grokputer.runners.explain.run_filter import RunFilter
-from grokputer.runners.sessions.program_runs import ProgramRun, ProgramStep
-from grokputer.runners.store.codec import Recorded
-from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.states import load_state
-from grokputer.runners.use_cases import (
-    corrections,
-    erasures,
-    overview,
-    ratings,
-    rollouts,
-    runs,
-    sessions,
-    settings,
-    trainings,
-)
-from grokputer.runners.use_cases.arguments import Between, Text, checked
-from grokputer.runners.use_cases.lookups import find_position, find_run, name_actor, require_run
-from grokputer.runners.use_cases.recordings import RecordedRun, RunRecorder
-from grokputer.runners.wiring.services import Services
+from ..domain.aggregates.run import LARGEST_SEED
+from ..domain.errors import BadArgument, NotFound, NotPossible
+from ..domain.events import EVENTS
+from ..domain.events.base import KEY
+from ..domain.ports import Clock
+from ..projections.wording.sentences import short_text
+from ..runners.archive.erasure import Target
+from ..runners.explain.explanation import Explanation, explain
+from ..runners.explain.run_filter import RunFilter
+from ..runners.sessions.program_runs import ProgramRun
+from ..runners.store.codec import Recorded
+from ..runners.store.ledger import Ledger
+from ..runners.store.states import load_state
+from ..runners.use_cases import corrections, erasures, overview, ratings, runs, sessions, settings, trainings
+from ..runners.use_cases.lookups import find_position, find_run, name_actor, require_run
+from ..runners.use_cases.recordings import RecordedRun, RunRecorder
+from ..runners.wiring.services import Services
+from .access import Access
+from .arguments import Between, Text, checked
+from .batch import Batch
+from .rollouts import Rollouts
 
 RunId = UUID | str
 """A run: its id, or at least the first four hex digits of it."""
 
 Positive = Annotated[int, Between(1)]
 """A position, a step or a limit: a whole number from 1."""
-
-
-class WrongThread(GrokputerError):
-    """A log was used by a thread that did not open it."""
 
 
 @checked
@@ -81,34 +67,25 @@ class OpenLog:
     """
 
     def __init__(self, ledger: Ledger, actor: str) -> None:
-        self._open_ledger: Ledger | None = ledger
-        self._actor = actor
-        self._thread = threading.current_thread()
+        self._access = Access(ledger, actor)
         self._recorders: dict[str, RunRecorder] = {}
         self._opened: Services | None = None
 
     @property
     def _ledger(self) -> Ledger:
-        caller = threading.current_thread()
-        if caller is not self._thread:
-            raise WrongThread(
-                f"this log was opened by thread {self._thread.name!r} and is used by {caller.name!r}; open it in each thread"
-            )
-        if self._open_ledger is None:
-            raise NotPossible("this log is closed; open it again")
-        return self._open_ledger
+        return self._access.ledger
 
     def close(self) -> None:
         """Close the log, the model and the environments. Idempotent."""
-        if self._open_ledger is None:
+        if not self._access.is_open:
             return
-        ledger = self._ledger
+        self._access.require()
         try:
             if self._opened is not None:
                 self._opened.close()
         finally:
-            ledger.close()
-            self._open_ledger = self._opened = None
+            self._access.close()
+            self._opened = None
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +115,7 @@ class OpenLog:
         ``as_of`` pins it to the adapter that was live then. Without either, the traffic decides.
         """
         request = runs.TaskRequest(task, environment, seed, role, session, adapter, as_of)
-        return runs.run_task(self._ledger, self._services(), request, actor=self._name(actor)).outcome
+        return runs.run_task(self._ledger, self._services(), request, actor=self._access.name(actor)).outcome
 
     @checked
     def record(self, run: ProgramRun, *, actor: Text | None = None) -> RecordedRun:
@@ -149,7 +126,7 @@ class OpenLog:
     @checked
     def batch(self, *, actor: Text | None = None) -> Batch:
         """A context manager that collects runs of another program, and records them in one transaction at its end."""
-        return Batch(self, self._recorder(actor))
+        return Batch(self._access, self._recorder(actor))
 
     @checked
     def rate(
@@ -164,7 +141,7 @@ class OpenLog:
         actor: Text | None = None,
     ) -> ratings.Rating:
         """Rate an ended run, 1 to 5 stars. ``step`` names the step that went wrong, ``fault`` the role at fault."""
-        by = self._name(actor)
+        by = self._access.name(actor)
         return ratings.rate(
             self._ledger, self._find(run), stars, actor=by, issues=issues, comment=comment, step=step, fault=fault
         )
@@ -172,7 +149,7 @@ class OpenLog:
     @checked
     def rate_session(self, session: Text, stars: int | str, *, actor: Text | None = None) -> sessions.SessionRating:
         """Rate every ended run of the session that this person has not rated, 1 to 5 stars."""
-        return sessions.rate_session(self._ledger, session, stars, actor=self._name(actor))
+        return sessions.rate_session(self._ledger, session, stars, actor=self._access.name(actor))
 
     @checked
     def correct(
@@ -194,33 +171,35 @@ class OpenLog:
         if answer is not None:
             way = corrections.Answer(answer, step)
         ledger, id = self._ledger, self._find(run)
-        return corrections.correct(ledger, id, way, actor=self._name(actor), services=self._services())
+        return corrections.correct(ledger, id, way, actor=self._access.name(actor), services=self._services())
 
     @checked
     def withdraw(self, run: RunId, *, reason: str = "", actor: Text | None = None) -> corrections.Withdrawal:
         """Withdraw the run's latest correction: no later dataset uses it."""
-        return corrections.withdraw_correction(self._ledger, self._find(run), reason=reason, actor=self._name(actor))
+        return corrections.withdraw_correction(
+            self._ledger, self._find(run), reason=reason, actor=self._access.name(actor)
+        )
 
     @checked
     def train(self, role: str = "action", *, reason: Text, actor: Text | None = None) -> trainings.RequestedTraining:
         """Request a training; a worker runs it."""
-        return trainings.request_training(self._ledger, role, reason=reason, actor=self._name(actor))
+        return trainings.request_training(self._ledger, role, reason=reason, actor=self._access.name(actor))
 
     @checked
     def set(self, key: str, value: Any, *, reason: str = "", actor: Text | None = None) -> settings.SettingChange:
         """Change a setting."""
-        return settings.change_setting(self._ledger, key, value, reason=reason, actor=self._name(actor))
+        return settings.change_setting(self._ledger, key, value, reason=reason, actor=self._access.name(actor))
 
     @checked
     def unset(self, key: str, *, reason: str = "", actor: Text | None = None) -> settings.SettingChange:
         """Remove the value of a setting, so that its default applies again."""
-        return settings.unset_setting(self._ledger, key, reason=reason, actor=self._name(actor))
+        return settings.unset_setting(self._ledger, key, reason=reason, actor=self._access.name(actor))
 
     @property
     def rollouts(self) -> Rollouts:
         """Decisions on rollouts."""
-        self._ledger  # noqa: B018  (checks the thread, and that the log is open)
-        return Rollouts(self)
+        self._access.require()
+        return Rollouts(self._access)
 
     @checked
     def forget(
@@ -237,7 +216,7 @@ class OpenLog:
             raise NotPossible("the words of a run or of a person can be deleted; give either run or person")
         ledger = self._ledger
         target = Target(None if run is None else require_run(ledger, self._find(run)).id.hex, person)
-        return erasures.forget(ledger, target, reason=reason, actor=self._name(actor), retrain=retrain)
+        return erasures.forget(ledger, target, reason=reason, actor=self._access.name(actor), retrain=retrain)
 
     @property
     def position(self) -> int:
@@ -285,7 +264,7 @@ class OpenLog:
         for topic in topics:
             if topic not in EVENTS:
                 raise NotFound(f"{short_text(topic, 40)!r} is not a topic of events; {_close_to(topic)}")
-        self._ledger  # noqa: B018  (checks the thread, and that the log is open)
+        self._access.require()
         return self._read(first, last, topics)
 
     def _read(self, first: int, last: int | None, topics: Sequence[str]) -> Iterator[Recorded]:
@@ -309,12 +288,9 @@ class OpenLog:
     def _find(self, run: RunId) -> UUID:
         return run if isinstance(run, UUID) else find_run(self._ledger, run)
 
-    def _name(self, actor: str | None) -> str:
-        return self._actor if actor is None else name_actor(actor)
-
     def _recorder(self, actor: str | None) -> RunRecorder:
         """The recorder for this actor; it keeps the state from one run to the next."""
-        ledger, name = self._ledger, self._name(actor)
+        ledger, name = self._ledger, self._access.name(actor)
         return self._recorders.setdefault(name, RunRecorder(ledger, name))
 
     def _services(self) -> Services:
@@ -331,102 +307,3 @@ def _close_to(topic: str) -> str:
     """The topics that are written most like this one, else some."""
     close = get_close_matches(topic, EVENTS, n=3) or ["TaskStarted", "TaskRated", "AdapterPromoted"]
     return f"there are for instance {', '.join(close)}"
-
-
-class Rollouts:
-    """A person's decisions on rollouts; each method raises ``NotPossible`` where it is not allowed."""
-
-    def __init__(self, log: OpenLog) -> None:
-        self._log = log
-
-    @checked
-    def promote(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
-        """Give the adapter all runs of its role."""
-        return rollouts.promote(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
-
-    @checked
-    def roll_back(
-        self, adapter: Text, *, reason: Text, to: Text | None = None, actor: Text | None = None
-    ) -> rollouts.RolloutDecision:
-        """Take the adapter's runs away, and give them to the adapter that was live before, or to ``to``."""
-        return rollouts.roll_back(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor), to=to)
-
-    @checked
-    def roll_forward(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
-        """Make an adapter live after its rollout is over."""
-        return rollouts.roll_forward(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
-
-    @checked
-    def abort(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
-        """End an undecided rollout."""
-        return rollouts.abort(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
-
-    @checked
-    def pause(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
-        """Stop automatic decisions on the rollout."""
-        return rollouts.pause(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
-
-    @checked
-    def resume(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
-        """Continue automatic decisions on a paused rollout."""
-        return rollouts.resume(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
-
-    @checked
-    def approve(self, adapter: Text, *, reason: Text, actor: Text | None = None) -> rollouts.RolloutDecision:
-        """Take the step that waits for approval."""
-        return rollouts.approve(self._log._ledger, adapter, reason=reason, actor=self._log._name(actor))
-
-    @checked
-    def set_share(
-        self, adapter: Text, percent: Annotated[int, Between(1, 99)], *, reason: Text, actor: Text | None = None
-    ) -> rollouts.RolloutDecision:
-        """Set the canary's share of the runs, 1 to 99 percent."""
-        return rollouts.set_share(self._log._ledger, adapter, percent, reason=reason, actor=self._log._name(actor))
-
-
-@dataclass
-class Batch:
-    """Runs of another program that are recorded together. If the block raises, none of them is recorded."""
-
-    _log: OpenLog
-    _recorder: RunRecorder
-    _runs: list[ProgramRun] = field(default_factory=list)
-    recorded: tuple[RecordedRun, ...] = ()
-    """The recorded runs, in order; empty until the block has ended."""
-    _is_open: bool | None = None
-    """None before the block, False after it."""
-
-    @checked
-    def record(self, run: ProgramRun) -> None:
-        """Add a run to the batch. Raises ``NotPossible`` outside the batch's block, where it would be lost."""
-        if not self._is_open:
-            raise NotPossible("a run is added to a batch inside its 'with' block; begin another batch")
-        self._runs.append(run)
-
-    def __enter__(self) -> Self:
-        if self._is_open is not None:
-            raise NotPossible("a batch has one 'with' block; begin another batch")
-        self._is_open = True
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._is_open = False
-        if kind is None:
-            self._log._ledger  # noqa: B018  (checks the thread, and that the log is open)
-            self.recorded = tuple(self._recorder.record(self._runs))
-
-
-__all__ = [
-    "UNKNOWN",
-    "Batch",
-    "OpenLog",
-    "ProgramRun",
-    "ProgramStep",
-    "RecordedRun",
-    "Rollouts",
-    "RunId",
-    "WrongThread",
-    "open",
-]

@@ -16,8 +16,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from ...domain.errors import BadArgument
-from ...domain.text import check_text
+from ..domain.errors import BadArgument
+from ..domain.text import check_text
 
 P = ParamSpec("P")
 R = TypeVar("R")

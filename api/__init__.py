@@ -1,0 +1,1 @@
+"""The Python API: ``grokputer.open`` returns a log."""
