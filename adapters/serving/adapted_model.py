@@ -5,7 +5,6 @@ PEFT keeps the active adapter as state of the whole model, so calls must not ove
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -14,12 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError
 from ...domain.page.messages import Completion, Message, Request
+from ...domain.ports import Answer
+from .answers import Prompt, Written, greedy, sampler
+from .attention import use_attention
 from .base_model import Base, first_line, positions
 from .chat_template import answer_tokens, prompt_tokens, stop_tokens
-from .decoding import decode, greedy, sampler
+from .decoding import SLOTS, SlotDecoder
+from .fast_adapters import FastAdapters
+from .packed_weights import pack_weights
+from .padded_decoding import write_padded
+from .prefixes import Prefixes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+QUESTION: tuple[Message, ...] = ({"role": "user", "content": "What is 2 + 2?"},)
+"""An ordinary text, to compare two ways of computing."""
 
 
 class AdaptedModel:
@@ -27,6 +36,10 @@ class AdaptedModel:
 
     def __init__(self, base: Base, resident: int) -> None:
         self.model, self.tokenizer = base.load_for_serving()
+        pack_weights(self.model)
+        self.has_slots = use_attention(self.model, prompt_tokens(self.tokenizer, QUESTION))
+        self.prefixes = Prefixes()
+        self.fast = FastAdapters()
         self.peft: Any = None
         self.resident = resident
         self.slots: OrderedDict[str, str] = OrderedDict()  # adapter name -> PEFT's name, the least recently used first
@@ -65,29 +78,27 @@ class AdaptedModel:
         if self.peft is None or name == self.applied:
             return
         self.applied = ""  # unknown, should this fail
-        tuner = self.peft.base_model
-        if name is None:
-            tuner.disable_adapter_layers()
-        else:
-            tuner.enable_adapter_layers()
-            tuner.set_adapter(self.slots[name], inference_mode=True)
+        self.fast.apply(self.peft.base_model, None if name is None else self.slots[name])
         self.applied = name
 
-    def answer(self, requests: Sequence[Request]) -> list[Completion]:
-        """The answers with the applied adapter, in one batch. Raises ``ModelError`` for a prompt that does not fit."""
-        started = time.perf_counter()
-        prompts = [self._prompt(request.messages, request.max_tokens) for request in requests]
-        choose = [sampler(r.temperature, r.seed) if r.temperature > 0 else greedy for r in requests]
-        written = decode(self.model, prompts, [request.max_tokens for request in requests], choose, self.stop)
-        took_ms = round((time.perf_counter() - started) * 1000)
-        return [
-            Completion(self._text(tokens), len(prompt), len(tokens), took_ms)
-            for prompt, tokens in zip(prompts, written, strict=True)
-        ]
+    def answer(self, requests: Sequence[Request]) -> list[Answer]:
+        """The answers with the applied adapter; a ``ModelError`` stands in place of one whose prompt does not fit."""
+        answers: dict[int, Answer] = {}
+        prompts: dict[int, Prompt] = {}
+        for number, request in enumerate(requests):
+            try:
+                prompts[number] = self._prompt_of(request)
+            except ModelError as error:
+                answers[number] = error
+        # By length, because prompts that are read in one pass take as long as the longest of them.
+        order = sorted(prompts, key=lambda number: len(prompts[number].tokens))
+        for number, written in zip(order, self._write([prompts[number] for number in order]), strict=True):
+            answers[number] = self._completion(prompts[number], written)
+        return [answers[number] for number in range(len(requests))]
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
         """The answer with the applied adapter; ``on_text`` gets its parts, whole characters, as they are written."""
-        started, shown = time.perf_counter(), ""
+        shown = ""
 
         def show(written: Sequence[int]) -> None:
             nonlocal shown
@@ -97,14 +108,25 @@ class AdaptedModel:
                 on_text(text[len(shown) :])
                 shown = text
 
-        prompt = self._prompt(request.messages, request.max_tokens)
-        choose = sampler(request.temperature, request.seed) if request.temperature > 0 else greedy
-        [written] = decode(self.model, [prompt], [request.max_tokens], [choose], self.stop, show)
-        text = self._text(written)
-        if text.startswith(shown) and text != shown:
-            on_text(text[len(shown) :])
-        took_ms = round((time.perf_counter() - started) * 1000)
-        return Completion(text, len(prompt), len(written), took_ms)
+        prompt = self._prompt_of(request)
+        [written] = self._write([prompt], show)
+        completion = self._completion(prompt, written)
+        if completion.text.startswith(shown) and completion.text != shown:
+            on_text(completion.text[len(shown) :])
+        return completion
+
+    def _write(
+        self, prompts: Sequence[Prompt], on_written: Callable[[Sequence[int]], None] = lambda written: None
+    ) -> list[Written]:
+        if self.has_slots:
+            of = self.slots[self.applied] if self.applied else None
+            return SlotDecoder(self.model, self.stop, self.prefixes, of).write(prompts, on_written)
+        parts = [prompts[start : start + SLOTS] for start in range(0, len(prompts), SLOTS)]
+        return [written for part in parts for written in write_padded(self.model, part, self.stop, on_written)]
+
+    def _completion(self, prompt: Prompt, written: Written) -> Completion:
+        text = self._text(written.tokens)
+        return Completion(text, len(prompt.tokens), len(written.tokens), round(written.took_s * 1000))
 
     def next_logits(self, messages: Sequence[Message]) -> list[float]:
         """The logits of the answer's first token (vocab,)."""
@@ -123,6 +145,11 @@ class AdaptedModel:
             logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=len(written) + 1).logits[0, :-1]
             chosen = logits.float().log_softmax(-1).gather(-1, ids[0, -len(written) :, None])  # (tokens, 1)
         return float(chosen.sum()), len(written)
+
+    def _prompt_of(self, request: Request) -> Prompt:
+        """Raises ``ModelError`` for a prompt that does not fit."""
+        choose = sampler(request.temperature, request.seed) if request.temperature > 0 else greedy
+        return Prompt(self._prompt(request.messages, request.max_tokens), request.max_tokens, choose)
 
     def _prompt(self, messages: Sequence[Message], max_tokens: int) -> list[int]:
         prompt = prompt_tokens(self.tokenizer, messages)
@@ -165,9 +192,12 @@ class AdaptedModel:
             self._delete(slot)
             raise
         self.peft.eval()
+        self.fast.add(self.peft.base_model, slot)
 
     def _delete(self, slot: str) -> None:
         self.applied = ""
+        self.fast.forget(slot)
+        self.prefixes.forget(slot)
         others = [other for other in self.peft.peft_config if other != slot]
         if others:  # PEFT needs an active adapter
             self.peft.base_model.set_adapter(others[0], inference_mode=True)

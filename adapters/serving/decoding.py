@@ -1,8 +1,7 @@
-"""Decoding: a batch of prompts with a key-value cache, and several tokens per pass where they can be guessed.
+"""Decoding: several answers at once, each in a slot; when one ends, the next waiting prompt takes its slot.
 
-Most actions repeat a line of the page. So the tokens that followed the same words in the prompt are guessed, verified
-in one pass, and kept as far as the model would have written them (prompt lookup, a form of speculative decoding, arXiv
-2211.17192). The answer is unchanged, in a fraction of the passes.
+A pass computes the next tokens of all slots. Where tokens can be guessed from the text, it verifies them too
+(``guessing.py``). What the prompts begin with in common is computed once (``prefixes.py``).
 """
 
 from __future__ import annotations
@@ -10,150 +9,164 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from .answers import OpenAnswer, Prompt, Written
+from .attention import LEAST as UNSEEN
+from .guessing import MOST, best_width
+from .key_values import Rows
+from .prefixes import LEAST, Prefixes, count_common
+
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-GUESS = 8
-"""Tokens guessed per pass; chosen: a page line has about 5 to 12."""
-SUFFIX = 3
-"""Longest suffix, in tokens, that is looked up; chosen."""
-
-Choose = Callable[["Tensor"], int]
-"""A function from the logits (vocab,) to the next token."""
-
-
-def decode(
-    model: PreTrainedModel,
-    prompts: Sequence[Sequence[int]],
-    limits: Sequence[int],
-    choose: Sequence[Choose],
-    stop: frozenset[int],
-    on_written: Callable[[Sequence[int]], None] = lambda written: None,
-) -> list[list[int]]:
-    """The tokens that answer each prompt, without the stop token, at most ``limits[i]`` of them.
-
-    ``on_written`` gets the first answer's tokens so far, after each pass; an error that it raises ends all answers.
-
-    For models with attention layers only. Rejected guesses stay in the cache, masked. A layer with a sliding window
-    would count them as part of its window, so nothing is guessed for models with such layers.
-    """
-    import torch
-    from transformers import DynamicCache
-
-    cache = DynamicCache(config=model.config)
-    guess = 0 if any(cache.is_sliding) else GUESS
-    answers = [
-        _Answer(prompt, limit, pick, stop, guess) for prompt, limit, pick in zip(prompts, limits, choose, strict=True)
-    ]
-    width = max(map(len, prompts))
-    ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    with torch.inference_mode():
-        logits = _forward(model, cache, ids, mask, positions, last=1)  # (batch, 1, vocab)
-        for answer, row in zip(answers, logits, strict=True):
-            answer.read(row)
-        on_written(answers[0].written)
-        writing = answers
-        while active := [row for row, answer in enumerate(writing) if not answer.is_done]:
-            if len(active) <= len(writing) / 2:
-                # Drop finished rows, so that a long answer does not compute all rows to its end.
-                cache.batch_select_indices(torch.tensor(active, device=model.device))
-                writing, mask = [writing[row] for row in active], mask[active]
-            blocks = [answer.next_block() for answer in writing]
-            width = max(map(len, blocks))
-            ids = torch.tensor([block + [0] * (width - len(block)) for block in blocks])
-            positions = torch.tensor([[answer.length - 1] for answer in writing]) + torch.arange(width)
-            unread = torch.tensor([[int(i < len(block)) for i in range(width)] for block in blocks])
-            logits = _forward(model, cache, ids, torch.cat([mask, unread], -1), positions, last=width)
-            accepted = [answer.read(row) for answer, row in zip(writing, logits, strict=True)]
-            on_written(answers[0].written)
-            mask = torch.cat([mask, torch.tensor([[int(i < count) for i in range(width)] for count in accepted])], -1)
-    return [answer.written for answer in answers]
+SLOTS = 16
+"""Answers written at once; chosen: more are hardly faster on a CPU (benchmarks/serving.py)."""
+REFILL = 4
+"""Free slots for which waiting prompts are read, because a pass for one prompt alone takes longer; chosen."""
+WASTE = 1.5
+"""Prompts whose lengths differ by more than this factor are read in different passes; chosen."""
 
 
-def greedy(logits: Tensor) -> int:
-    """The most likely token."""
-    return int(logits.argmax())
+class SlotDecoder:
+    """Decodes with a model that has the attention of ``attention.py``. Not thread-safe."""
 
-
-def sampler(temperature: float, seed: int) -> Choose:
-    """A function that draws tokens at the temperature, the same ones for the same seed."""
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
-    return lambda logits: int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
-
-
-def _forward(
-    model: PreTrainedModel, cache: object, ids: Tensor, mask: Tensor, positions: Tensor, *, last: int
-) -> Tensor:
-    """The logits of the last tokens, in fp32 on the CPU (batch, last, vocab)."""
-    output = model(
-        input_ids=ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        position_ids=positions.to(model.device),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=last,
-    )
-    logits: Tensor = output.logits.float().cpu()
-    return logits
-
-
-class _Answer:
-    """One answer in progress: the prompt, the tokens so far, and the guesses to verify."""
-
-    def __init__(self, prompt: Sequence[int], limit: int, choose: Choose, stop: frozenset[int], guess: int) -> None:
-        self.guess = guess
-        self.prompt_length = len(prompt)
-        self.tokens = list(prompt)
-        self.limit = limit
-        self.choose = choose
+    def __init__(self, model: PreTrainedModel, stop: frozenset[int], prefixes: Prefixes, of: str | None = None) -> None:
+        self.model = model
         self.stop = stop
-        self.guesses: list[int] = []
-        self.is_done = False
+        self.prefixes = prefixes
+        self.of = of
+        self.rows = Rows(0)
+        self.answers: list[OpenAnswer] = []  # those that are written, in the order of the rows
 
-    @property
-    def length(self) -> int:
-        return len(self.tokens)
+    def write(
+        self, prompts: Sequence[Prompt], on_written: Callable[[Sequence[int]], None] = lambda written: None
+    ) -> list[Written]:
+        """The answer to each prompt, in their order. Prompts of like length should be neighbours.
 
-    @property
-    def written(self) -> list[int]:
-        return self.tokens[self.prompt_length :]
-
-    def next_block(self) -> list[int]:
-        """The tokens of the next pass: the newest one and the guesses; empty when the answer is done."""
-        if self.is_done:
-            return []
-        room = self.limit - len(self.written) - 1  # a pass writes one token more than its right guesses
-        self.guesses = _lookup(self.tokens, min(self.guess, room))
-        return [self.tokens[-1], *self.guesses]
-
-    def read(self, logits: Tensor) -> int:
-        """Append the next tokens, from logits (1 + guesses or more, vocab), while the guesses are right.
-
-        Returns how many tokens of the block belong to the answer.
+        ``on_written`` gets the first answer's tokens so far, after each pass; an error that it raises ends all answers.
         """
-        if self.is_done:
-            return 0
-        for i in range(1 + len(self.guesses)):
-            token = self.choose(logits[i])
-            self.is_done = token in self.stop
-            if not self.is_done:
-                self.tokens.append(token)
-                self.is_done = len(self.written) >= self.limit
-            if self.is_done or i == len(self.guesses) or token != self.guesses[i]:
-                break
-        return i + 1
+        import torch
+
+        self.rows = Rows(min(SLOTS, len(prompts)))
+        answers = [OpenAnswer(prompt, self.stop) for prompt in prompts]
+        waiting = answers[::-1]
+        with torch.inference_mode():
+            while waiting or self.answers:
+                free = self.rows.count - len(self.answers)
+                if waiting and free >= min(REFILL, len(waiting)):
+                    self._fill([waiting.pop() for _ in range(min(free, len(waiting)))])
+                else:
+                    self._write_next()
+                on_written(answers[0].written)
+                self._remove_done(is_last=not waiting)
+        return [answer.end() for answer in answers]
+
+    def _fill(self, answers: Sequence[OpenAnswer]) -> None:
+        """Read the prompts of the answers in free slots, and write the first token of each."""
+        for group in _alike(answers):
+            first = len(self.answers)
+            for answer in group:
+                answer.start()
+                self._begin(answer)
+            self._read_common(first)
+            blocks = [a.tokens[length:] for a, length in zip(group, self.rows.lengths[first:], strict=True)]
+            last = sorted({len(block) - 1 for block in blocks})
+            logits = self._forward(first, blocks, torch_tensor(last))
+            for answer, block, row in zip(group, blocks, logits, strict=True):
+                answer.read(row[last.index(len(block) - 1)][None])
+            self._advance(first, [len(block) for block in blocks])
+
+    def _begin(self, answer: OpenAnswer) -> None:
+        """Give the answer the next slot, with the kept beginning of its prompt."""
+        found = self.prefixes.find(self.of, answer.tokens)
+        if found is not None:
+            self.rows.put(len(self.answers), *found)
+        self.rows.lengths.append(found[1] if found is not None else 0)
+        self.answers.append(answer)
+
+    def _read_common(self, first: int) -> None:
+        """Compute once what the prompts of the rows from ``first`` on have in common, and keep it."""
+        group = self.answers[first:]
+        if len(group) == 1:
+            return
+        common = min(count_common(group[0].tokens, answer.tokens[:-1]) for answer in group)
+        common = min(common, len(group[0].tokens) - 1)
+        known = self.rows.lengths[first]
+        if common - min(self.rows.lengths[first:]) < LEAST:
+            return
+        tokens = group[0].tokens[:common]
+        if known < common:
+            self._forward(first, [tokens[known:]], 1)
+            self.rows.lengths[first] = common
+        for row in range(first + 1, len(self.answers)):
+            if self.rows.lengths[row] < common:
+                self.rows.copy(first, row, common)
+                self.rows.lengths[row] = common
+                self.prefixes.reused += common
+        self.prefixes.keep(self.of, tokens, self.rows.take(first, common))
+
+    def _write_next(self) -> None:
+        """Write the next tokens of all answers in one pass."""
+        guesses = [(answer.guess(MOST), answer.guesser.chance) for answer in self.answers]
+        width = best_width(guesses)
+        blocks = [answer.next_block(width) for answer in self.answers]
+        logits = self._forward(0, blocks, max(map(len, blocks)))
+        self._advance(0, [answer.read(row) for answer, row in zip(self.answers, logits, strict=True)])
+
+    def _advance(self, first: int, counts: Sequence[int]) -> None:
+        for row, count in enumerate(counts, first):
+            self.rows.lengths[row] += count
+
+    def _remove_done(self, *, is_last: bool) -> None:
+        """Free the slots of ended answers. What is read of the last one is kept: the next prompt may go on from it."""
+        for row in reversed(range(len(self.answers))):
+            answer = self.answers[row]
+            if not answer.is_done:
+                continue
+            if is_last and len(self.answers) == 1:
+                length = self.rows.lengths[row]
+                self.prefixes.keep(self.of, answer.tokens[:length], self.rows.take(row, length))
+            self.rows.remove(row)
+            self.answers[row] = self.answers[-1]
+            self.answers.pop()
+
+    def _forward(self, first: int, blocks: Sequence[Sequence[int]], keep: int | Tensor) -> Tensor:
+        """The logits of the last tokens, or of those at the places ``keep``, in fp32 on the CPU (batch, places, vocab)."""
+        import torch
+
+        width = max(map(len, blocks))
+        self.rows.open(first, len(blocks), width)
+        lengths = self.rows.lengths[first : first + len(blocks)]
+        ids = torch.tensor([[*block, *[0] * (width - len(block))] for block in blocks])
+        positions = torch.tensor(lengths)[:, None] + torch.arange(width)
+        seen = torch.arange(self.rows.end) <= positions[..., None]
+        mask = torch.zeros(seen.shape).masked_fill_(~seen, UNSEEN)[:, None]  # (batch, 1, width, length)
+        device = self.model.device
+        output = self.model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=positions.to(device),
+            past_key_values=self.rows.cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+        logits: Tensor = output.logits.float().cpu()
+        return logits
 
 
-def _lookup(tokens: list[int], count: int) -> list[int]:
-    """Up to ``count`` tokens after the latest earlier occurrence of the suffix, the longest suffix first."""
-    for size in range(SUFFIX, 0, -1):
-        suffix = tokens[-size:]
-        for start in range(len(tokens) - size - 1, -1, -1):
-            if tokens[start + size - 1] == suffix[-1] and tokens[start : start + size] == suffix:
-                return tokens[start + size : start + size + count]
-    return []
+def _alike(answers: Sequence[OpenAnswer]) -> list[list[OpenAnswer]]:
+    """The answers in groups of prompts of like length."""
+    groups: list[list[OpenAnswer]] = []
+    for answer in answers:
+        if groups and len(answer.tokens) <= WASTE * len(groups[-1][0].tokens):
+            groups[-1].append(answer)
+        else:
+            groups.append([answer])
+    return groups
+
+
+def torch_tensor(numbers: Sequence[int]) -> Tensor:
+    """The numbers as a tensor."""
+    import torch
+
+    return torch.tensor(numbers)

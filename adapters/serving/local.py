@@ -1,7 +1,8 @@
 """A model on this machine: one base, many adapters, and the right one for each request.
 
-PEFT keeps the active adapter as state of the whole model. Two threads that switch it would get each other's answers
-without an error. So one thread owns the model and does all work in order, and each piece of work names its adapter.
+The applied adapter is state of the whole model. Two threads that switch it would get each other's answers without an
+error. So one thread owns the model and does all work in order, and each piece of work names its adapter. Requests that
+wait for that thread are answered together.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from itertools import groupby
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -27,8 +27,8 @@ T = TypeVar("T")
 
 RESIDENT = 6
 """Adapters in memory: each further one slows down loading and switching. Source: measured, 4 to 8."""
-BATCH = 16
-"""Requests answered in one batch; chosen."""
+TOGETHER = 64
+"""Most waiting requests answered together, so that other work waits no longer; chosen: four for each slot."""
 
 
 class LocalModel(Model):
@@ -41,6 +41,8 @@ class LocalModel(Model):
     def __init__(self, base: Base | None = None, *, resident: int = RESIDENT, threads: int = 1) -> None:
         self.base = base or Base()
         self._owner = ThreadPoolExecutor(1, "model", use_threads, (threads,))
+        self._lock = threading.Lock()
+        self._waiting: list[_Waiting] = []  # the oldest first
         self._directories: dict[str, tuple[Path, str]] = {}  # adapter name -> folder and its hash
         self._model: AdaptedModel = self._do(lambda: AdaptedModel(self.base, resident))
 
@@ -54,25 +56,24 @@ class LocalModel(Model):
         seed: int = 0,
     ) -> Completion:
         """Answer with the base or with the named adapter applied; see ``Model.complete``."""
-        request = Request(messages, adapter, max_tokens, temperature, seed)
-        return self._do(lambda: self._answer([request]))[0]
+        [answer] = self.complete_many([Request(messages, adapter, max_tokens, temperature, seed)])
+        if isinstance(answer, GrokputerError):
+            raise answer
+        return answer
 
     def complete_many(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answer all requests, batched by adapter; see ``Model.complete_many``.
+        """Answer all requests, together with those of other threads that wait; see ``Model.complete_many``.
 
-        Faster than one by one. In bf16, the rounding of a batch may change the choice between two nearly equal tokens.
-        When a batch fails, its requests are repeated singly, so that only the faulty one fails.
+        Requests for one adapter share each pass through the model, and when one answer ends, the next request takes its
+        place. On a CPU with bf16 products, an answer is the same bit for bit, whatever is answered beside it; elsewhere
+        rounding may change the choice between two nearly equal tokens.
         """
-        answers: dict[int, Answer] = {}
-        # Within an adapter by length, because a batch takes as long as its longest prompt.
-        by_adapter = sorted(range(len(requests)), key=lambda i: (requests[i].adapter or "", _length(requests[i])))
-        for _, group in groupby(by_adapter, key=lambda i: requests[i].adapter or ""):
-            members = list(group)
-            for start in range(0, len(members), BATCH):
-                part = members[start : start + BATCH]
-                batch = [requests[i] for i in part]
-                answers.update(zip(part, self._answer_or_explain(batch), strict=True))
-        return [answers[i] for i in range(len(requests))]
+        waiting = [_Waiting(request) for request in requests]
+        with self._lock:
+            self._waiting += waiting
+        for _ in waiting:  # each call answers many; those that find none left cost nothing
+            self._owner.submit(self._answer_waiting)
+        return [self._result_or_error(one) for one in waiting]
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
         """Answer, and give the parts of the answer as they are written; see ``Model.stream``.
@@ -103,11 +104,29 @@ class LocalModel(Model):
             raise
         return self._result(answering)
 
-    def _answer_or_explain(self, batch: list[Request]) -> Sequence[Answer]:
+    def _answer_waiting(self) -> None:
+        """Answer the oldest waiting request and those for the same adapter. Owner thread only."""
+        with self._lock:
+            if not self._waiting:
+                return
+            adapter = self._waiting[0].request.adapter
+            batch = [one for one in self._waiting if one.request.adapter == adapter][:TOGETHER]
+            self._waiting = [one for one in self._waiting if one not in batch]
         try:
-            return self._do(partial(self._answer, batch))
+            requests = [one.request for one in batch]
+            answers = self._with_adapter(adapter, lambda: self._model.answer(requests))
+        except BaseException as error:
+            for one in batch:
+                one.answer.set_exception(error)
+            return
+        for one, answer in zip(batch, answers, strict=True):
+            one.answer.set_result(answer)
+
+    def _result_or_error(self, waiting: _Waiting) -> Answer:
+        try:
+            return self._result(waiting.answer)
         except GrokputerError as error:
-            return super().complete_many(batch) if len(batch) > 1 else [error]
+            return error
 
     @property
     def scoring(self) -> LocalModel:
@@ -220,10 +239,10 @@ class LocalModel(Model):
         self._model.apply(adapter)
         return work()
 
-    def _answer(self, requests: list[Request]) -> list[Completion]:
-        """Answer requests for one adapter in one batch. Owner thread only."""
-        return self._with_adapter(requests[0].adapter, lambda: self._model.answer(requests))
 
+@dataclass(eq=False)
+class _Waiting:
+    """A request that waits for its answer."""
 
-def _length(request: Request) -> int:
-    return sum(len(message["content"]) for message in request.messages)
+    request: Request
+    answer: Future[Answer] = field(default_factory=Future)
