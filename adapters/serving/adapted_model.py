@@ -15,7 +15,7 @@ from ...domain.errors import ModelError
 from ...domain.page.messages import Completion, Message, Request
 from ...domain.ports import Answer
 from .answers import Prompt, Written, greedy, sampler
-from .attention import use_attention
+from .attention import library_attention, use_attention
 from .base_model import Base, first_line, positions
 from .chat_template import answer_tokens, prompt_tokens, stop_tokens
 from .decoding import SLOTS, SlotDecoder
@@ -130,7 +130,8 @@ class AdaptedModel:
 
     def next_logits(self, messages: Sequence[Message]) -> list[float]:
         """The logits of the answer's first token (vocab,)."""
-        return next_logits(self.model, self.tokenizer, messages)
+        with library_attention(self.model):
+            return next_logits(self.model, self.tokenizer, messages)
 
     def score(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
         """The log-probability of the answer with its end token, in nats, and its number of tokens. Raises
@@ -140,7 +141,7 @@ class AdaptedModel:
         written = answer_tokens(self.tokenizer, answer)
         prompt = self._prompt(messages, len(written))
         ids = torch.tensor([prompt + written], device=self.model.device)
-        with torch.inference_mode():
+        with library_attention(self.model), torch.inference_mode():
             # The logits at each place predict the next token.
             logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=len(written) + 1).logits[0, :-1]
             chosen = logits.float().log_softmax(-1).gather(-1, ids[0, -len(written) :, None])  # (tokens, 1)

@@ -8,7 +8,8 @@ the answer stays the same bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 NAME = "grokputer_rows"
 """The attention's name among those of transformers."""
-BLOCK = 256
-"""Tokens whose scores are in memory at once; chosen."""
+BLOCK = 64
+"""Tokens whose scores are computed at once: the keys after them are left out; chosen."""
 ROUNDING = 1 / 8
 """Differences of the logits up to this share of their spread count as rounding; measured: up to 1/20."""
 LEAST = -3e38
@@ -56,9 +57,17 @@ def use_attention(model: Any, text: Sequence[int]) -> bool:
     return is_same
 
 
-def is_used(model: Any) -> bool:
-    """Whether the model has this attention."""
-    return bool(model.config._attn_implementation == NAME)
+@contextmanager
+def library_attention(model: Any) -> Iterator[None]:
+    """In the block the model has the library's attention, with which adapters are trained, and scores were recorded."""
+    has_own = model.config._attn_implementation == NAME
+    if has_own:
+        model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        if has_own:
+            model.set_attn_implementation(NAME)
 
 
 def attend(
@@ -87,16 +96,12 @@ def attend(
     if attention_mask is not None and attention_mask.dtype == torch.bool:
         attention_mask = torch.zeros(attention_mask.shape).masked_fill_(~attention_mask, LEAST)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    parts = [
-        _attend(
-            query[:, :, start : start + BLOCK],
-            key,
-            value,
-            None if attention_mask is None else attention_mask[:, :, start : start + BLOCK],
-            scale,
-        )
-        for start in range(0, tokens, BLOCK)
-    ]
+    parts = []
+    for start in range(0, tokens, BLOCK):
+        stop = min(start + BLOCK, tokens)
+        seen = length - tokens + stop  # no row is longer before the pass than the longest one
+        mask = None if attention_mask is None else attention_mask[:, :, start:stop, :seen]
+        parts.append(_attend(query[:, :, start:stop], key[:, :, :seen], value[:, :, :seen], mask, scale))
     return (parts[0] if len(parts) == 1 else torch.cat(parts, 1)), None
 
 
@@ -112,9 +117,8 @@ def _by_library(
     """The library's attention: on a GPU, products depend on the shape of a batch anyway."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    mask = attention_mask if attention_mask is None else attention_mask.to(query.dtype)
-    if attention_mask is not None and attention_mask.dtype != mask.dtype:
-        mask = attention_mask > LEAST / 2
+    is_added = attention_mask is not None and attention_mask.is_floating_point()
+    mask = attention_mask > LEAST / 2 if is_added else attention_mask
     return sdpa_attention_forward(module, query, key, value, mask, scaling=scaling, **others)
 
 
@@ -125,7 +129,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scal
     groups, length = key.shape[1:3]
     # The heads that share keys become further rows of one product.
     rows = query.reshape(batch * groups, -1, dim)
-    keys = key.reshape(batch * groups, length, dim).transpose(1, 2)
+    keys = key.contiguous().view(batch * groups, length, dim).transpose(1, 2)
     rounded = torch.bmm(rows, keys)
     # The product is rounded to bf16. What the rounding took away is computed by a second one.
     scores = torch.add(rounded.float(), torch.baddbmm(rounded, rows, keys, beta=-1))

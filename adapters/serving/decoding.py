@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .answers import OpenAnswer, Prompt, Written
 from .attention import LEAST as UNSEEN
-from .guessing import MOST, best_width
+from .guessing import GPU_PASS_TOKENS, MOST, PASS_TOKENS, best_width
 from .key_values import Rows
 from .prefixes import LEAST, Prefixes, count_common
 
@@ -63,6 +63,8 @@ class SlotDecoder:
 
     def _fill(self, answers: Sequence[OpenAnswer]) -> None:
         """Read the prompts of the answers in free slots, and write the first token of each."""
+        import torch
+
         for group in _alike(answers):
             first = len(self.answers)
             for answer in group:
@@ -71,7 +73,7 @@ class SlotDecoder:
             self._read_common(first)
             blocks = [a.tokens[length:] for a, length in zip(group, self.rows.lengths[first:], strict=True)]
             last = sorted({len(block) - 1 for block in blocks})
-            logits = self._forward(first, blocks, torch_tensor(last))
+            logits = self._forward(first, blocks, torch.tensor(last))
             for answer, block, row in zip(group, blocks, logits, strict=True):
                 answer.read(row[last.index(len(block) - 1)][None])
             self._advance(first, [len(block) for block in blocks])
@@ -108,7 +110,7 @@ class SlotDecoder:
     def _write_next(self) -> None:
         """Write the next tokens of all answers in one pass."""
         guesses = [(answer.guess(MOST), answer.guesser.chance) for answer in self.answers]
-        width = best_width(guesses)
+        width = best_width(guesses, PASS_TOKENS if self.model.device.type == "cpu" else GPU_PASS_TOKENS)
         blocks = [answer.next_block(width) for answer in self.answers]
         logits = self._forward(0, blocks, max(map(len, blocks)))
         self._advance(0, [answer.read(row) for answer, row in zip(self.answers, logits, strict=True)])
@@ -164,9 +166,3 @@ def _alike(answers: Sequence[OpenAnswer]) -> list[list[OpenAnswer]]:
             groups.append([answer])
     return groups
 
-
-def torch_tensor(numbers: Sequence[int]) -> Tensor:
-    """The numbers as a tensor."""
-    import torch
-
-    return torch.tensor(numbers)

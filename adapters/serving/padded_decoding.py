@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .answers import OpenAnswer, Prompt, Written
-from .guessing import MOST, best_width
+from .guessing import GPU_PASS_TOKENS, MOST, PASS_TOKENS, best_width
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,7 @@ def write_padded(
     from transformers import DynamicCache
 
     cache = DynamicCache(config=model.config)
+    cost = PASS_TOKENS if model.device.type == "cpu" else GPU_PASS_TOKENS
     most = 0 if any(cache.is_sliding) else MOST
     answers = [OpenAnswer(prompt, stop) for prompt in prompts]
     texts = [prompt.tokens for prompt in prompts]
@@ -51,7 +52,7 @@ def write_padded(
                 # Drop finished rows, so that a long answer does not compute all rows to its end.
                 cache.batch_select_indices(torch.tensor(active, device=model.device))
                 writing, mask = [writing[row] for row in active], mask[active]
-            guesses = best_width([(0 if a.is_done else a.guess(most), a.guesser.chance) for a in writing])
+            guesses = best_width([(0 if a.is_done else a.guess(most), a.guesser.chance) for a in writing], cost)
             blocks = [[] if answer.is_done else answer.next_block(guesses) for answer in writing]
             width = max(map(len, blocks))
             ids = torch.tensor([block + [0] * (width - len(block)) for block in blocks])

@@ -11,11 +11,14 @@ import pytest
 from tiny_base import RECIPE, click_examples, job, quiet_libraries
 
 from grokputer.adapters.registry import files
-from grokputer.adapters.serving.adapted_model import AdaptedModel
+from grokputer.adapters.serving.answers import Prompt, greedy
+from grokputer.adapters.serving.attention import use_attention
 from grokputer.adapters.serving.base_model import Base
-from grokputer.adapters.serving.chat_template import answer_tokens, prompt_tokens, turn_end
-from grokputer.adapters.serving.decoding import decode, greedy
+from grokputer.adapters.serving.chat_template import answer_tokens, prompt_tokens, stop_tokens, turn_end
+from grokputer.adapters.serving.decoding import SlotDecoder
 from grokputer.adapters.serving.local import LocalModel
+from grokputer.adapters.serving.padded_decoding import write_padded
+from grokputer.adapters.serving.prefixes import Prefixes
 from grokputer.adapters.serving.proof import prove_applied, read_reference
 from grokputer.adapters.training.lora import configure_lora
 from grokputer.adapters.training.trainer import train_job
@@ -78,20 +81,31 @@ def test_a_target_that_the_model_lacks_is_told_with_the_layers_it_has(bases: dic
             configure_lora(Recipe(target="attention"), Base(str(bases[kind])).load()[0])
 
 
-@pytest.mark.parametrize("kind", ["mistral", "gemma3_text", "gpt2"])
-def test_decoding_with_guessed_tokens_equals_generation_by_the_library(kind: str, bases: dict[str, Path]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "has_slots"), [("mistral", False), ("gemma3_text", False), ("gpt2", True), ("qwen3", True), ("phi3", True)]
+)
+def test_answers_written_together_with_guesses_are_those_of_the_library(
+    kind: str, has_slots: bool, bases: dict[str, Path]
+) -> None:
     import torch
 
-    model = AdaptedModel(Base(str(bases[kind]), quantization="none"), 1)
-    untyped: Any = model.model
+    model, tokenizer = Base(str(bases[kind]), quantization="none").load()
+    untyped: Any = model
     untyped.float()  # in bf16, two equal ways of computing differ by rounding
-    for example in click_examples(2):
-        prompt = prompt_tokens(model.tokenizer, example.messages)
-        [written] = decode(untyped, [prompt], [40], [greedy], model.stop)
+    stop = stop_tokens(model, tokenizer)
+    prompts = [prompt_tokens(tokenizer, example.messages) for example in click_examples(2)]
+    prompts.append(prompts[0][:-7])
+    expected = []
+    for prompt in prompts:
         ids = torch.tensor([prompt])
         options = {"attention_mask": torch.ones_like(ids), "max_new_tokens": 40, "do_sample": False, "pad_token_id": 0}
         generated: list[int] = untyped.generate(ids, **options)[0, len(prompt) :].tolist()
-        assert written == [token for token in generated if token not in model.stop]
+        expected.append([token for token in generated if token not in stop])
+    assert use_attention(model, prompts[0]) == has_slots
+    asked = [Prompt(prompt, 40, greedy) for prompt in prompts]
+    decoder = SlotDecoder(model, stop, Prefixes())
+    written = decoder.write(asked) if has_slots else write_padded(model, asked, stop)
+    assert [answer.tokens for answer in written] == expected
 
 
 def test_checkpointed_gradients_and_a_paged_optimiser_train_too(tiny_base: Path, tmp_path: Path) -> None:
