@@ -20,7 +20,7 @@ from .base_model import Base, first_line, positions
 from .chat_template import answer_tokens, prompt_tokens, stop_tokens
 from .decoding import SLOTS, SlotDecoder
 from .fast_adapters import FastAdapters
-from .packed_weights import pack_weights
+from .packed_weights import pack_weights, unpack_weights
 from .padded_decoding import write_padded
 from .prefixes import Prefixes
 
@@ -176,6 +176,8 @@ class AdaptedModel:
             raise FileNotFoundError("adapter_model.safetensors is missing")  # PEFT would look for a pickle
         config = PeftConfig.from_pretrained(str(directory))
         config.inference_mode = True
+        if config.peft_type != "LORA" or config.use_dora or isinstance(config.init_lora_weights, str):
+            unpack_weights(self.model)  # such adapters are computed from the weights of the base
         self.applied = ""
         if self.peft is None:
             with warnings.catch_warnings():

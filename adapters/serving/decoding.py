@@ -53,7 +53,7 @@ class SlotDecoder:
         with torch.inference_mode():
             while waiting or self.answers:
                 free = self.rows.count - len(self.answers)
-                if waiting and free >= min(REFILL, len(waiting)):
+                if waiting and free >= min(REFILL, len(waiting), self.rows.count):
                     self._fill([waiting.pop() for _ in range(min(free, len(waiting)))])
                 else:
                     self._write_next()

@@ -13,9 +13,9 @@ MOST = 8
 """Most tokens guessed per pass and answer; chosen: a page line has about 5 to 12."""
 SUFFIX = 3
 """Longest suffix, in tokens, that is looked up; chosen."""
-PASS_TOKENS = 24.0
-"""What a pass costs beside its tokens, in tokens, on a CPU. Source: SmolLM2 on one core, 1 to 144 tokens a pass: 46 ms and
-1.9 ms for each token."""
+PASS_TOKENS = 32.0
+"""What a pass costs beside its tokens, in tokens, on a CPU. Source: measured on one core, 1 to 144 tokens a pass: 24 with
+SmolLM2 (46 ms, and 1.9 ms for each token), 80 with the embedded base."""
 GPU_PASS_TOKENS = 256.0
 """The same on a GPU; chosen: there a pass of one token takes as long as one of many."""
 RIGHT, WRONG = 2.0, 1.0

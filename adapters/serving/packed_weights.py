@@ -44,6 +44,16 @@ def pack_weights(model: Any) -> int:
     return packed
 
 
+def unpack_weights(model: Any) -> None:
+    """Put the weights back as they were, for what reads them and does not only multiply by them."""
+    import torch
+
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear) and layer.weight.is_mkldnn:
+            layer.weight = torch.nn.Parameter(layer.weight.to_dense(), requires_grad=False)
+            vars(layer).pop("forward", None)
+
+
 def packed_linear(weight: Tensor, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
     """The product with packed weights."""
     import torch
