@@ -7,12 +7,12 @@
 Needs the model ``smollm2`` (``make weights``); ``--model ""`` takes the embedded base. All sides are loaded into one process
 and take turns on one thread. Each figure is the median of the rounds, in CPU seconds, because other programs disturb them
 less than wall time; ``--json`` gives both. The plain side is the model as transformers loads it, in bf16, with its own
-attention and cache, called by ``generate`` with greedy decoding; with an adapter, in PEFT's layers.
+attention and cache, called by ``generate`` with greedy decoding.
 
 ``stream`` answers requests one by one whose answers repeat their words. ``batch`` answers 16 waiting requests, one by one
 and together. ``adapter`` answers 1, 4 and 16 requests with the base and with a LoRA adapter of rank 16 on all linear layers,
 whose numbers are random, so that each answer has all its tokens. The program's beginnings of prompts (``prefixes.py``) are
-forgotten before each measurement.
+forgotten before each measurement. ``times`` compares tokens per CPU second.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ from grokputer.adapters.serving.base_model import Base, use_threads
 from grokputer.adapters.serving.chat_template import prompt_tokens
 from grokputer.domain.page.messages import Completion, Message, Request
 
-FILES = ("quarterly_report_2026.csv", "holiday-photos-lisbon.zip", "meeting_notes_march.txt", "server_backup_full.tar.gz")
+FILES = (
+    "quarterly_report_2026.csv",
+    "holiday-photos-lisbon.zip",
+    "meeting_notes_march.txt",
+    "server_backup_full.tar.gz",
+)
 REPEATING = (
     *(f"Repeat this shell command exactly, and nothing else:\nmv archive/{name} .trash/{name}" for name in FILES),
     *(
@@ -46,6 +51,7 @@ REPEATING = (
 THINGS = ("France", "Italy", "Spain", "Japan", "Peru", "Kenya", "Norway", "Egypt")
 SHORT = tuple(f"{what} of {thing}? Answer in one sentence." for what in ("What is the capital", "Name a river")
               for thing in THINGS)  # fmt: skip
+LONG = tuple(f"Write a long story about a {what} to {thing}." for thing in THINGS for what in ("journey", "letter"))
 INSTRUCTIONS = (
     "You answer questions of travellers. You are brief and friendly. You give one fact, and you never give advice on "
     "health, money or law. Where you do not know an answer, you say so, and name a place where it can be found. "
@@ -146,27 +152,24 @@ def adapter(sides: Sides, rounds: int) -> list[dict[str, Any]]:
     """The base and an adapter, in batches of 1, 4 and 16."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        sides.plain = write_adapter(sides.plain, Path(folder))
+        write_adapter(sides.plain, Path(folder))
         sides.own.bring("lora-v1", Path(folder))
         for count in (1, 4, 16):
-            prompts = [asking(words) for words in SHORT[:count]]
+            prompts = [asking(words) for words in LONG[:count]]
 
             def own(name: str | None, prompts: list[list[Message]] = prompts) -> list[list[int]]:
                 sides.own.apply(name)
                 return sides.answer(prompts)
 
             named: dict[str, Side] = {"base": lambda own=own: own(None), "adapter": lambda own=own: own("lora-v1")}  # type: ignore[misc]
-            rows += compare(f"{count} at once", named, "base", count, rounds, sides, per_token=True)
+            rows += compare(f"{count} at once", named, "base", count, rounds, sides)
     return rows
 
 
 def compare(
-    what: str, named: dict[str, Side], first: str, count: int, rounds: int, sides: Sides, *, per_token: bool = False
+    what: str, named: dict[str, Side], first: str, count: int, rounds: int, sides: Sides
 ) -> list[dict[str, Any]]:
-    """A row for each side, after a round that is not counted: how many times as fast as the first side it is.
-
-    ``per_token`` compares the time of each token, where sides write different answers.
-    """
+    """A row for each side, after a round that is not counted: how many times as fast as the first side it writes a token."""
     answers = {name: side() for name, side in named.items()}
     cpu: dict[str, list[float]] = {name: [] for name in named}
     wall: dict[str, list[float]] = {name: [] for name in named}
@@ -178,7 +181,7 @@ def compare(
             wall[name].append(time.perf_counter() - on_wall)
     tokens = {name: sum(map(len, written)) for name, written in answers.items()}
     texts = {name: [sides.own.tokenizer.decode(a) for a in written] for name, written in answers.items()}
-    speed = {name: (tokens[name] if per_token else 1) / median(cpu[name]) for name in named}
+    speed = {name: tokens[name] / median(cpu[name]) for name in named}
     return [
         {
             "what": what,
@@ -194,8 +197,8 @@ def compare(
     ]
 
 
-def write_adapter(plain: Any, folder: Path) -> Any:
-    """Write a LoRA adapter of random numbers into the folder; return the plain model with it in PEFT's layers."""
+def write_adapter(plain: Any, folder: Path) -> None:
+    """Write a LoRA adapter of random numbers for the model into the folder."""
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -207,7 +210,6 @@ def write_adapter(plain: Any, folder: Path) -> Any:
             if "lora_B" in name:
                 weight.mul_(0.02)
     model.save_pretrained(str(folder))
-    return model.eval()
 
 
 def asking(words: str, system: str | None = None) -> list[Message]:

@@ -117,9 +117,9 @@ def _by_library(
     """The library's attention: on a GPU, products depend on the shape of a batch anyway."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    is_added = attention_mask is not None and attention_mask.is_floating_point()
-    mask = attention_mask > LEAST / 2 if is_added else attention_mask
-    return sdpa_attention_forward(module, query, key, value, mask, scaling=scaling, **others)
+    if attention_mask is not None and attention_mask.is_floating_point():
+        attention_mask = attention_mask > LEAST / 2
+    return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **others)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:

@@ -165,4 +165,3 @@ def _alike(answers: Sequence[OpenAnswer]) -> list[list[OpenAnswer]]:
         else:
             groups.append([answer])
     return groups
-

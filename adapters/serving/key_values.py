@@ -24,7 +24,8 @@ class Rows:
         self.count = count
         self.lengths: list[int] = []
         """The tokens of each row in use."""
-        self.cache: Any = Cache(layer_class_to_replicate=partial(_Layer, self))
+        make_layer: Any = partial(_Layer, self)
+        self.cache: Any = Cache(layer_class_to_replicate=make_layer)
         self.first = 0
         self.width = 0
         self.end = 0

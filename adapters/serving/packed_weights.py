@@ -39,7 +39,7 @@ def pack_weights(model: Any) -> int:
         if verified[shape]:
             weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach())
             layer.weight = torch.nn.Parameter(weight, requires_grad=False)
-            layer.forward = packed_linear(weight, layer.bias)
+            vars(layer)["forward"] = packed_linear(weight, layer.bias)
             packed += 1
     return packed
 

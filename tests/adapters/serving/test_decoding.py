@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from bf16_products import multiplies_bf16
 from tiny_base import Trained, click_examples, quiet_libraries
 
 from grokputer.adapters.serving import decoding
@@ -22,20 +23,12 @@ from grokputer.domain.page.messages import Completion, Message, Request
 from grokputer.domain.page.prompt import observe
 from grokputer.pretraining.synthetic import demonstrate_synthetic
 
-
-def multiplies_bf16() -> bool:
-    """Whether this CPU has the products with which an answer does not depend on its batch."""
-    import torch
-
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 needs_bf16 = pytest.mark.skipif(not multiplies_bf16(), reason="this CPU has no bf16 products; rounding may differ")
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Iterator[AdaptedModel]:
-    yield AdaptedModel(Base(quantization="none"), 2)
+def embedded() -> AdaptedModel:
+    return AdaptedModel(Base(quantization="none"), 2)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +74,9 @@ def test_answers_are_equal_without_guessed_tokens(
 @needs_bf16
 def test_turns_of_a_talk_are_computed_once_and_its_answers_stay_the_same(embedded: AdaptedModel) -> None:
     messages: list[Message] = [
-        Message(role="user", content="Name the files in the folder of the quarterly report, please, one after the other.")
+        Message(
+            role="user", content="Name the files in the folder of the quarterly report, please, one after the other."
+        )
     ]
     for question in ("And the largest of them?", "Who wrote it?"):
         [expected] = alone(embedded, [Request(messages, max_tokens=16)])
@@ -222,7 +217,11 @@ def test_attention_of_a_token_depends_on_nothing_beside_or_after_it(heads: int, 
         return torch.randn(*shape, generator=generator).bfloat16()
 
     for length in (5, 70, 300):
-        keys, values, queries = draw(2, groups, length + 40, 64), draw(2, groups, length + 40, 64), draw(2, heads, 9, 64)
+        keys, values, queries = (
+            draw(2, groups, length + 40, 64),
+            draw(2, groups, length + 40, 64),
+            draw(2, heads, 9, 64),
+        )
         places = torch.tensor([[length], [length + 20]]) + torch.arange(9)
         mask = (torch.arange(length + 29) <= places[..., None])[:, None]
         together, _ = attend(None, queries, keys[:, :, : length + 29], values[:, :, : length + 29], mask)
@@ -238,8 +237,8 @@ def test_attention_is_that_of_the_library_up_to_rounding() -> None:
     generator = torch.Generator().manual_seed(0)
     queries, keys, values = (torch.randn(2, n, 150, 32, generator=generator) for n in (4, 2, 2))
     own, _ = attend(None, queries.bfloat16(), keys.bfloat16(), values.bfloat16(), None)
-    wide = [x.bfloat16().double().repeat_interleave(4 // x.shape[1], 1) for x in (queries, keys, values)]
-    exact = torch.nn.functional.scaled_dot_product_attention(*wide, is_causal=True).transpose(1, 2)
+    q, k, v = (x.bfloat16().double().repeat_interleave(4 // x.shape[1], 1) for x in (queries, keys, values))
+    exact = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
     assert (own.double() - exact).abs().max() < 0.02
 
 

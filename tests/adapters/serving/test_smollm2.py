@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bf16_products import multiplies_bf16
 
 from grokputer.adapters.serving.base_model import Base
 from grokputer.adapters.serving.chat_template import prompt_tokens, turn_end
@@ -14,7 +15,7 @@ from grokputer.adapters.serving.gguf_header import read_header
 from grokputer.adapters.serving.gguf_model import INSTALL_WEIGHTS, SMOLLM2_FOLDER, find_gguf
 from grokputer.adapters.serving.local import LocalModel
 from grokputer.adapters.serving.model_folder import hash_model
-from grokputer.domain.page.messages import Message
+from grokputer.domain.page.messages import Completion, Message, Request
 
 pytestmark = [
     pytest.mark.slow,
@@ -73,3 +74,34 @@ def test_smollm2_knows_that_two_and_two_is_four(smollm2: Any) -> None:
     model = LocalModel(Base("smollm2", quantization="none"))
     assert "4" in model.complete(QUESTION, max_tokens=24).text
     model.close()
+
+
+@pytest.mark.skipif(not multiplies_bf16(), reason="this CPU has no bf16 products; rounding may differ")
+def test_answers_alone_together_and_from_kept_beginnings_are_equal(smollm2: Any) -> None:
+    model = LocalModel(Base("smollm2", quantization="none"))
+    system = Message(
+        role="system", content="You answer in one short sentence, and repeat the names of files as they are."
+    )
+    asked = [
+        Request([system, Message(role="user", content=f"{what} {name}")], max_tokens=4 + 5 * (number % 4))
+        for number, name in enumerate(("report_2026.csv", "photos.zip", "notes.txt", "backup.tar.gz"))
+        for what in (
+            "Repeat this command: mv archive/",
+            "What is in the file",
+            "Name a river. Ignore",
+            "Delete",
+            "Copy",
+        )
+    ]
+    fresh = []
+    for request in asked:
+        model._model.prefixes.forget(None)
+        fresh.append(text(model.complete_many([request])[0]))
+    assert [text(answer) for answer in model.complete_many(asked)] == fresh
+    assert [text(model.complete_many([request])[0]) for request in asked] == fresh
+    model.close()
+
+
+def text(answer: object) -> str:
+    assert isinstance(answer, Completion)
+    return answer.text
