@@ -58,7 +58,7 @@ FLOORS = {
         "feedback": ("agent", "store"),
         "lessons": ("agent", "feedback", "store", "wiring"),
         "ab": ("agent", "feedback", "store", "wiring"),
-        "improvement": ("ab", "agent", "alerts", "lessons", "store", "wiring"),
+        "improvement": ("ab", "agent", "alerts", "feedback", "lessons", "store", "wiring"),
         "use_cases": (
             *(
                 "ab",
