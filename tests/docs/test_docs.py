@@ -48,6 +48,8 @@ NOT_RUN = {
     "grokputer correct 3f2a --action": "its actions are those of one page; test_cli_deciding.py does it",
     "grokputer train --dry-run": "tries steps of a training; test_cost.py does it",
     "grokputer work": "runs until it is stopped",
+    "grokputer tasks generate": "asks a teacher; test_task_generation.py does it",
+    "grokputer settings set environment.tasks \"my-tasks, new-tasks\"": "needs tasks that a teacher wrote",
     "grokputer judge grade": "asks a judge; test_cli_judge.py does it",
     "grokputer dataset synthesize": "asks a teacher; test_teacher.py does it",
     "grokputer dataset import databricks/": "needs the network",
