@@ -1,8 +1,8 @@
 """A bundle for a GPU machine without a network: wheels of all that it lacks, in parts of limited size.
 
-    python benchmarks/gpu/bundle.py make FOLDER                # here: FOLDER/part-1, part-2, ...
+    python benchmarks/gpu/bundle.py make FOLDER                   # here: FOLDER/part-1, part-2, ...
     python benchmarks/gpu/bundle.py install PART... --into SITE   # there, with the repository beside the parts
-    PYTHONPATH=SITE python benchmarks/gpu/measure.py           # there
+    PYTHONPATH=SITE/site-packages python benchmarks/gpu/measure.py   # there
 
 The machine has CPython 3.12 on x86-64, torch, transformers, peft and accelerate with what these need. The wheels have the
 versions of ``constraints.txt``. The package itself is among them, built from the last commit.
@@ -158,8 +158,10 @@ def install(parts: Sequence[Path], into: Path) -> None:
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             packed.extractall(work, filter="data")
         wheels = sorted(Path(work).glob("*.whl"))
-        _pip("install", "--no-index", "--no-deps", "--no-compile", "--upgrade", "--target", into, *wheels)
-    print(f"{len(wheels)} wheels are in {into}")
+        # dill, which datasets uses, takes only what lies in a folder of this name for a library.
+        site = into / "site-packages"
+        _pip("install", "--no-index", "--no-deps", "--no-compile", "--upgrade", "--target", site, *wheels)
+    print(f"{len(wheels)} wheels are in {site}")
 
 
 def _pip(*words: str | Path) -> None:
