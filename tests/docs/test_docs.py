@@ -49,7 +49,7 @@ NOT_RUN = {
     "grokputer train --dry-run": "tries steps of a training; test_cost.py does it",
     "grokputer work": "runs until it is stopped",
     "grokputer tasks generate": "asks a teacher; test_task_generation.py does it",
-    "grokputer settings set environment.tasks \"my-tasks, new-tasks\"": "needs tasks that a teacher wrote",
+    'grokputer settings set environment.tasks "my-tasks, new-tasks"': "needs tasks that a teacher wrote",
     "grokputer judge grade": "asks a judge; test_cli_judge.py does it",
     "grokputer dataset synthesize": "asks a teacher; test_teacher.py does it",
     "grokputer dataset import databricks/": "needs the network",

@@ -14,7 +14,7 @@ from typing import Any
 
 from ....domain.errors import GrokputerError
 from .folder import NAME
-from .task_file import GOALS
+from .task_file import FILE, GOALS
 
 KEYS = ("name", "request", "files", "answer", "condition", "expect", "solution", "values")
 
@@ -86,7 +86,7 @@ def _check_form(task: Mapping[str, Any]) -> None:
     if unknown := sorted(task.keys() - set(KEYS)):
         raise BadProposal(f"the reply has the key {_show(unknown[0])}; keys are {', '.join(KEYS)}")
     name = task.get("name")
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == FILE:
         raise BadProposal(f"its name cannot be {_show(name)}; it has letters, digits, dots, dashes and _, at most 64")
     for key in ("request", "solution"):
         if key not in task:

@@ -136,9 +136,10 @@ REFUSED = {
         "seed 0: not done after its solution",
     ),
     "a solution that never ends": (
-        {"name": "wait", "request": "Wait.", "condition": "test -e x", "solution": "sleep 60; touch x"},
-        "seed 0: not done after its solution",
+        {"name": "wait", "request": "Wait.", "condition": "test -e x", "solution": "touch x; sleep 60"},
+        "seed 0: a limit ended its solution; 'RUN touch x; sleep 60' ended with ended:",
     ),
+    "the name of the file of a task": (GOOD | {"name": "task.toml"}, "its name cannot be 'task.toml'"),
     "no solution": ({key: value for key, value in GOOD.items() if key != "solution"}, "it has no solution"),
     "no end": ({key: value for key, value in GOOD.items() if key != "answer"}, "nothing says when it is done"),
     "the name of a task of the program": (GOOD | {"name": "Count-Lines"}, "there is a task Count-Lines already"),
