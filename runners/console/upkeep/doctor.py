@@ -282,7 +282,8 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
             asked.add((kind, endpoint, name))
             own, general = KEY_VARIABLES[f"{kind}.endpoint"], KEY_VARIABLES["model.endpoint"]
             key = own if os.environ.get(own) else general
-            yield Check(kind, *check_endpoint(endpoint, [name], key, f"{kind}.endpoint")[:2])
+            result, found, *_ = check_endpoint(endpoint, [name], key, f"{kind}.endpoint")
+            yield Check(kind, result, found.replace("model.base", f"{kind}.model"))
 
 
 def _check_local(policy: Policy, log: Log) -> Check:

@@ -18,8 +18,8 @@ from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.domain.settings.settings import Policy
 from grokputer.runners.environments.sandbox.choice import find_sandbox
 from grokputer.runners.environments.shell.folder import TaskFolder
+from grokputer.runners.environments.shell.trial import try_task
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.lessons import task_generation
 from grokputer.runners.store.ledger import Ledger
 from story import change
 
@@ -216,10 +216,9 @@ def test_a_stop_by_ctrl_c_keeps_whole_tasks_alone(ledger: Ledger, monkeypatch: p
         tried.append(task)
         if len(tried) == 2:
             raise KeyboardInterrupt
-        return trial(tasks, task, seeds)
+        return try_task(tasks, task, seeds)
 
-    trial = task_generation.try_task
-    monkeypatch.setattr(task_generation, "try_task", stop_at_the_second)
+    monkeypatch.setattr("grokputer.runners.lessons.task_generation.try_task", stop_at_the_second)
     second = GOOD | {
         "name": "second",
         "request": "Another one?",
