@@ -59,7 +59,7 @@ def test_every_measured_single_step_has_unseen_names_alone_and_its_groups_wordin
             assert (phrasing_of(planned.seed) in UNSEEN_WORDINGS) == (group in new_wordings)
 
 
-def test_examples_are_measured_before_feedback_alone_and_each_measurement_has_pages_of_its_own() -> None:
+def test_examples_are_measured_before_feedback_alone_and_no_page_is_measured_twice() -> None:
     before, after = _measured(0), _measured(1)
     with_examples = [planned for planned in before if planned.label.detail in WITH_EXAMPLES.values()]
     assert len(with_examples) == 2 * len(FAMILIES) * PLAN.measured
@@ -77,7 +77,7 @@ def test_the_prompt_shows_six_solved_tasks_of_as_many_families_that_no_measureme
     assert not any(name in examples for name in UNSEEN_NAMES)
 
 
-def test_the_families_to_learn_take_one_command_and_the_others_are_the_programs_families_of_several() -> None:
+def test_the_families_to_learn_take_one_command_and_the_others_more() -> None:
     for family in FAMILIES:
         assert len(OWN.make(family, 1).solution) == 1
     assert not set(FAMILIES) & set(SEVERAL_STEPS)
