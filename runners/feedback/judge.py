@@ -82,6 +82,11 @@ def make_judge(log: Log, model: Teacher, policy: Policy, role: str) -> Judge:
     return Judge(model, name, criteria_of(log, policy, role), policy.judge(role).timeout_s)
 
 
+def has_answer(log: Log, run: TaskRun) -> bool:
+    """Whether the run has an answer whose words are there. A run without one is never graded."""
+    return bool(run.steps) and log.has_content(run.steps[-1].prompt) and log.has_content(run.steps[-1].answer)
+
+
 def grading_prompt(log: Log, run: TaskRun, criteria: str) -> list[Message]:
     """The messages that ask for a grade of the run's last answer.
 

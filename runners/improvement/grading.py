@@ -10,12 +10,12 @@ from uuid import UUID
 
 from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import ModelError, NotPossible
+from ...domain.errors import GrokputerError, MissingExtra, ModelError, NotPossible
 from ...domain.events import TaskAnswered, TaskGraded, TaskRated
 from ...domain.page.grading import NoVerdict
 from ...domain.settings.settings import ROLES
 from ...domain.vocabulary import Arm
-from ..feedback.judge import grade_run, make_judge, name_judge
+from ..feedback.judge import grade_run, has_answer, make_judge, name_judge
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
@@ -93,6 +93,9 @@ class GradingQueue:
     def _grade(self, services: Services, id: UUID, role: str, name: str) -> None:
         """Grade the run, or say why not."""
         policy, run = services.state.policy, self.ledger.get(TaskRun, id)
+        if not has_answer(self.ledger, run):  # its words were erased
+            del self._waiting[id]
+            return
         try:
             model = services.judge(policy, role)
             assert model is not None
@@ -104,7 +107,7 @@ class GradingQueue:
             del self._waiting[id]
             self.say(f"not graded: {error}")
             return
-        except ModelError as error:
+        except (ModelError, MissingExtra) as error:
             self._note_silence(id, role, name, error)
             return
         del self._waiting[id]
@@ -118,7 +121,7 @@ class GradingQueue:
             del self._waiting[id], self._tries[id]
         self.say(f"run {id.hex[:8]} is not graded: {name} gave no verdict, {error}; {after}")
 
-    def _note_silence(self, id: UUID, role: str, name: str, error: ModelError) -> None:
+    def _note_silence(self, id: UUID, role: str, name: str, error: GrokputerError) -> None:
         before = self._pauses.get(name)
         length_s = FIRST_PAUSE_S if before is None else min(2 * before.length_s, LONGEST_PAUSE_S)
         self._pauses[name] = _Pause(self.monotonic() + length_s, length_s)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import TaskAnswered, TaskGraded, TaskRated
 from ...domain.page.grading import write_grading_prompt
 from ...domain.page.messages import Message
 from ...domain.vocabulary import Arm
 from ...projections.explain.agreement import TOPICS, JudgeAgreement, collect_agreement
-from ..feedback.judge import criteria_of, grade_run, grading_prompt, hash_criteria, make_judge, name_judge
+from ..feedback.judge import criteria_of, grade_run, grading_prompt, has_answer, hash_criteria, make_judge, name_judge
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from .lookups import require_run
@@ -116,7 +118,7 @@ def view_agreement(log: Log) -> list[JudgeAgreement]:
 
 
 def find_ungraded(log: Log, *, rated: bool, limit: int | None) -> list[UUID]:
-    """The answers of the traffic that no judge has graded, the oldest first, at most ``limit``.
+    """The answers of the traffic that no judge has graded and whose words are there, the oldest first, at most ``limit``.
 
     With ``rated`` those that a person has rated, to measure agreement; else those that no person has.
     """
@@ -128,5 +130,5 @@ def find_ungraded(log: Log, *, rated: bool, limit: int | None) -> list[UUID]:
             answered[event.originator_id] = None
         elif isinstance(event, TaskRated | TaskGraded):
             seen[type(event)].add(event.originator_id)
-    wanted = [id for id in answered if id not in seen[TaskGraded] and (id in seen[TaskRated]) == rated]
-    return wanted[:limit]
+    wanted = (id for id in answered if id not in seen[TaskGraded] and (id in seen[TaskRated]) == rated)
+    return list(islice((id for id in wanted if has_answer(log, log.get(TaskRun, id))), limit))

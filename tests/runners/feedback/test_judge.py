@@ -229,3 +229,13 @@ def test_a_reply_that_never_ends_is_left_after_the_time_limit() -> None:
     model = Dripping()
     with closing(model), pytest.raises(ModelError, match=r"big@there did not answer within 0.01 s \(judge.timeout_s\)"):
         Judge(model, "big@there", CRITERIA, 0.01).ask([])
+
+
+def test_forgetting_the_person_who_wrote_the_criteria_deletes_them_and_the_line_says_so(ledger: Ledger) -> None:
+    change = change_setting(ledger, "judge.criteria", "5: polite to ann", actor="ann")
+    assert ledger.get_content(change.new) == "5: polite to ann"
+    assert "5: polite to ann" in view_prompt(ledger, None, "action").messages[0]["content"]
+    forget(ledger, Target(None, "ann"), reason="asked for", actor="root")
+    assert ledger.get_content(change.new) is None
+    with pytest.raises(ModelError, match=r"the text of judge.criteria was erased; set it again, or unset it"):
+        view_prompt(ledger, None, "action")

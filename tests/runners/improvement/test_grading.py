@@ -13,10 +13,13 @@ from chat_server import ChatServer
 
 from grokputer.domain.events import TaskGraded
 from grokputer.domain.vocabulary import Arm
+from grokputer.runners.archive.erasure import Target
 from grokputer.runners.improvement.grading import FIRST_PAUSE_S, LONGEST_PAUSE_S, GradingQueue
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import Reporter, work
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.use_cases.erasures import forget
+from grokputer.runners.use_cases.judgements import find_ungraded
 from grokputer.runners.use_cases.ratings import rate
 from grokputer.runners.wiring.services import Services
 from story import change
@@ -143,3 +146,14 @@ def test_a_run_that_the_judge_never_answers_for_is_left_after_ten_requests(ledge
             clock.time += LONGEST_PAUSE_S
     assert len(server.asked) == 10
     assert f"run {bad.hex[:8]} is left ungraded: big@{server.url} did not answer 10 times" in lines
+
+
+def test_an_answer_whose_words_were_erased_is_passed_by_without_a_word(ledger: Ledger) -> None:
+    erased, kept = answer(ledger), answer(ledger)
+    forget(ledger, Target(erased.hex, None), reason="asked for", actor="ada")
+    with ChatServer(verdict(4)) as server:
+        appoint(ledger, server)
+        assert find_ungraded(ledger, rated=False, limit=None) == [kept]
+        lines = once(ledger)
+    assert graded(ledger) == [kept]
+    assert not [line for line in lines if erased.hex[:8] in line]
