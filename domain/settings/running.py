@@ -157,7 +157,7 @@ class JudgeSettings(Group):
     success_stars: int = setting(
         0,
         "A grade with at least this many stars says that the answer succeeded, and one with fewer that it failed. 0: grades "
-        "say nothing about success. A rollout keeps the value that it began with.",
+        "say nothing about success. A rollout by evidence keeps the value that it began with.",
         unit="stars",
         low=0,
         high=5,

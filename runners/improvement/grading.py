@@ -1,4 +1,8 @@
-"""The answers that a judge model is to grade next: those that nothing and no person has judged, in the order of the log."""
+"""The answers that a judge model is to grade next, in the order of the log: those that no person has rated.
+
+Where grades make success known (``judge.success_stars``), the others follow: whether the success of a run is known must not
+depend on whether a person was moved to rate it.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +61,8 @@ class GradingQueue:
         self._position = 0
         self._waiting: dict[UUID, str] = {}
         """The runs to grade, in their order, with their roles."""
+        self._rated: dict[UUID, str] = {}
+        """The same of runs that a person has rated."""
         self._tries: dict[UUID, int] = {}
         """By run, the replies without a verdict."""
         self._silences: dict[UUID, int] = {}
@@ -70,11 +76,13 @@ class GradingQueue:
         if all(name_judge(state.policy, role) is None for role in ROLES):
             return False
         self._follow(state.position)
-        for run, role in self._waiting.items():
-            name = name_judge(state.policy, role)
-            if name is not None and not self._is_paused(name):
-                self._grade(services, run, role, name)
-                return True
+        needs_all = [role for role in ROLES if state.policy.judge(role).success_stars]
+        for waiting, roles in ((self._waiting, ROLES), (self._rated, needs_all)):
+            for run, role in waiting.items() if roles else ():
+                name = name_judge(state.policy, role)
+                if role in roles and name is not None and not self._is_paused(name):
+                    self._grade(services, waiting, run, name)
+                    return True
         return False
 
     def _follow(self, until: int) -> None:
@@ -82,19 +90,26 @@ class GradingQueue:
         for _, event in self.ledger.read(self._position + 1, until, TOPICS):
             if isinstance(event, TaskAnswered) and event.arm != Arm.PINNED:
                 self._waiting[event.originator_id] = event.role
-            elif isinstance(event, TaskRated | TaskGraded):
-                self._waiting.pop(event.originator_id, None)
+            elif isinstance(event, TaskRated) and event.originator_id in self._waiting:
+                self._rated[event.originator_id] = self._waiting.pop(event.originator_id)
+            elif isinstance(event, TaskGraded):
+                self._leave(event.originator_id)
         self._position = max(self._position, until)
 
     def _is_paused(self, name: str) -> bool:
         pause = self._pauses.get(name)
         return pause is not None and self.monotonic() < pause.until
 
-    def _grade(self, services: Services, id: UUID, role: str, name: str) -> None:
+    def _leave(self, id: UUID) -> None:
+        """Take the run out of the queue."""
+        for by_run in (self._waiting, self._rated, self._tries, self._silences):
+            by_run.pop(id, None)
+
+    def _grade(self, services: Services, waiting: dict[UUID, str], id: UUID, name: str) -> None:
         """Grade the run, or say why not."""
-        policy, run = services.state.policy, self.ledger.get(TaskRun, id)
+        policy, run, role = services.state.policy, self.ledger.get(TaskRun, id), waiting[id]
         if not has_answer(self.ledger, run):  # its words were erased
-            del self._waiting[id]
+            self._leave(id)
             return
         try:
             model = services.judge(policy, role)
@@ -104,13 +119,13 @@ class GradingQueue:
             self._note_reply_without_verdict(id, name, error)
             return
         except NotPossible as error:
-            del self._waiting[id]
+            self._leave(id)
             self.say(f"not graded: {error}")
             return
         except (ModelError, MissingExtra) as error:
-            self._note_silence(id, role, name, error)
+            self._note_silence(waiting, id, name, error)
             return
-        del self._waiting[id]
+        self._leave(id)
         self._pauses.pop(name, None)
         self.say(f"run {id.hex[:8]} is graded {graded.grades[-1].stars} by {name}")
 
@@ -118,17 +133,17 @@ class GradingQueue:
         tries = self._tries[id] = self._tries.get(id, 0) + 1
         after = "it is asked again" if tries < MOST_TRIES else f"asked {tries} times, it is left ungraded"
         if tries >= MOST_TRIES:
-            del self._waiting[id], self._tries[id]
+            self._leave(id)
         self.say(f"run {id.hex[:8]} is not graded: {name} gave no verdict, {error}; {after}")
 
-    def _note_silence(self, id: UUID, role: str, name: str, error: GrokputerError) -> None:
+    def _note_silence(self, waiting: dict[UUID, str], id: UUID, name: str, error: GrokputerError) -> None:
         before = self._pauses.get(name)
         length_s = FIRST_PAUSE_S if before is None else min(2 * before.length_s, LONGEST_PAUSE_S)
         self._pauses[name] = _Pause(self.monotonic() + length_s, length_s)
-        del self._waiting[id]
         self._silences[id] = self._silences.get(id, 0) + 1
         if self._silences[id] < MOST_SILENCES:
-            self._waiting[id] = role
+            waiting[id] = waiting.pop(id)
         else:
+            self._leave(id)
             self.say(f"run {id.hex[:8]} is left ungraded: {name} did not answer {MOST_SILENCES} times")
         self.say(f"run {id.hex[:8]} is not graded: {error}; {name} is asked again in {length_s:g} s")

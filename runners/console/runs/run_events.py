@@ -107,11 +107,7 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             by = "the judge model's grade" if event.source == RatingSource.JUDGE else f"its {entry['source']} rating"
             print_line(f"{begin}judged as {judgement} by {by}")
         case TaskGraded():
-            print_line(f"{begin}graded {entry['stars']} by the judge model {entry['judge']}")
-            if entry["reason"] is not None:
-                print_text(entry["reason"], WORDS)
-            for line in _prompt_lines(entry["prompt"], full) if full else ():
-                print_line(f"        | {line}")
+            _print_grade(begin, entry, full)
         case TaskRated():
             issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
             print_line(
@@ -129,6 +125,15 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             print_line(f"{begin}correction ({entry['source']}) withdrawn by {entry['actor']}")
             if entry["reason"] != "":
                 print_text(entry["reason"], WORDS)
+
+
+def _print_grade(begin: str, entry: dict[str, Any], full: bool) -> None:
+    """Print a judge model's grade with its reason; with ``full`` the prompt that it was asked with."""
+    print_line(f"{begin}graded {entry['stars']} by the judge model {entry['judge']}")
+    if entry["reason"] is not None:
+        print_text(entry["reason"], WORDS)
+    for line in _prompt_lines(entry["prompt"], full) if full else ():
+        print_line(f"        | {line}")
 
 
 def _took(entry: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from answers import answer, appoint, verdict
 from chat_server import ChatServer
 
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import TaskGraded
 from grokputer.domain.vocabulary import Arm
 from grokputer.runners.archive.erasure import Target
@@ -157,3 +158,14 @@ def test_an_answer_whose_words_were_erased_is_passed_by_without_a_word(ledger: L
         lines = once(ledger)
     assert graded(ledger) == [kept]
     assert not [line for line in lines if erased.hex[:8] in line]
+
+
+def test_where_grades_make_success_known_rated_answers_are_graded_too(ledger: Ledger) -> None:
+    rated, unrated = answer(ledger, "one"), answer(ledger, "two")
+    rate(ledger, rated, 1, actor="ada")
+    with ChatServer(verdict(4)) as server:
+        appoint(ledger, server, success_stars=4)
+        once(ledger)
+        once(ledger)
+    assert graded(ledger) == [unrated, rated]
+    assert ledger.get(TaskRun, rated).succeeded is True
