@@ -3,3 +3,4 @@
 CHAT = "chat"
 MINIWOB = "miniwob"
 SHELL = "shell"
+BFCL = "bfcl"
