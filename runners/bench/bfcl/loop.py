@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from ....domain.aggregates.run import TaskRun
+from ....domain.errors import GrokputerError
 from ....domain.events import AdapterRegistered, CycleClosed, TaskStarted, TaskSucceeded
 from ....domain.rules.routing import Route
 from ....domain.vocabulary import Arm
@@ -49,7 +50,10 @@ def log_of(out: Path) -> Path:
 
 def earlier_arguments(out: Path) -> Arguments:
     """The arguments of the folder's last start. Raises ``GrokputerError``."""
-    return Arguments(**read_plan(out))
+    kept = read_plan(out)
+    if kept.keys() != {field.name for field in fields(Arguments)}:
+        raise GrokputerError(f"{out} is the folder of another benchmark; give another --out")
+    return Arguments(**kept)
 
 
 def adapters_by_cycle(log: Log) -> list[str | None]:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from ....domain.ab.intervals import wilson
-from ....domain.errors import Hint, LogError
+from ....domain.errors import LogError
 from ....domain.events import (
     CycleClosed,
     TaskCorrected,
@@ -136,7 +136,7 @@ def report(path: Path, losses: Sequence[Loss] = ()) -> Report:
     for recorded in log.read(1, None, _Fold.TOPICS):
         fold.apply(recorded.event)
     if not fold.stages:
-        raise LogError(f"{path} holds no run of this benchmark yet", hint=Hint.RUN_BENCH)
+        raise LogError(f"{path} holds no measurement of this benchmark yet; start it without --from-log")
     return Report(fold.seed, fold.base, list(fold.complete()), losses)
 
 

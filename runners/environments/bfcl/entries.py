@@ -13,10 +13,11 @@ from .calls import write_call
 from .package import ANSWERS, QUESTIONS, read_file
 
 INSTRUCTIONS = (
-    "Answer the request with one call of one of the functions, in Python, and nothing else: the function's name, then each "
-    'argument by its name, as in search.books(title="Emma", limit=3)'
+    "Return only one function call, in the format func_name(params_name1=params_value1, params_name2=params_value2...), and no "
+    "other text. Texts stand in quotes."
 )
-"""What stands before each task. The package's own prompt is four times as long, and most of it is about several calls."""
+"""What stands before each task. The format is written as the package's own prompt writes it, which is four times as long and
+mostly about several calls. It names no real function and no value, because a small model would copy them."""
 
 
 @dataclass(frozen=True, eq=False)
