@@ -105,7 +105,7 @@ class Stage:
         """The stage in words."""
         if self.cycle:
             return f"{self.corrections} corrections"
-        return f"base, {self.shots} examples" if self.shots else "base"
+        return f"base, {self.shots} example{'s' * (self.shots > 1)}" if self.shots else "base"
 
     @property
     def total(self) -> Score:

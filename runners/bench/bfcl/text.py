@@ -92,7 +92,7 @@ def read_text(path: Path | None) -> Text:
 
 def _rows(path: Path, written: str) -> list[str]:
     documents = []
-    for number, line in enumerate(written.splitlines(), 1):
+    for number, line in enumerate(written.split("\n"), 1):
         if line.strip():
             try:
                 row = json.loads(line)

@@ -74,5 +74,5 @@ def _read(category: str) -> list[Entry]:
 
 
 def _rows(text: str) -> dict[str, dict[str, Any]]:
-    rows = (json.loads(line) for line in text.splitlines() if line.strip())
+    rows = (json.loads(line) for line in text.split("\n") if line.strip())
     return {row["id"]: row for row in rows}

@@ -138,7 +138,7 @@ def test_the_examples_of_a_prompt_are_right_calls_of_functions_that_may_be_train
 
 def test_the_report_is_made_from_the_log_and_loads_no_torch(played: Path) -> None:
     figures = report(log_of(played))
-    assert [stage.name for stage in figures.stages] == ["base", "base, 1 examples", "3 corrections", "5 corrections"]
+    assert [stage.name for stage in figures.stages] == ["base", "base, 1 example", "3 corrections", "5 corrections"]
     assert [stage.total.runs for stage in figures.stages] == [3, 3, 3, 3]
     assert [stage.examples for stage in figures.stages] == [0, 0, 3, 5]
     assert all(stage.outcome in ("promoted", "rejected") for stage in figures.stages[2:])

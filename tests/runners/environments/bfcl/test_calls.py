@@ -85,7 +85,7 @@ def test_any_text_is_read_or_refused(answer: str) -> None:
 def test_a_right_call_has_the_first_possible_values_and_leaves_out_what_may_be_missing() -> None:
     properties = {"x": {"type": "integer"}, "y": {"type": "dict"}, "z": {"type": "array"}, "u": {"type": "float"}}
     schema = {"name": "f", "parameters": {"properties": properties, "required": ["x", "u"]}}
-    possible = {
+    possible: dict[str, list[Any]] = {
         "x": [3, 4],
         "y": [{"a": ["one", "two"], "b": ["", 2]}],
         "z": [[{"a": [1]}, {"a": [2]}]],
