@@ -73,7 +73,6 @@ def adapters_by_cycle(log: Log) -> list[str | None]:
 class CallLoop(Loop):
     """The loop of a ``CallPlan``."""
 
-    BEFORE = "Before any correction: functions that no training sees, without and with examples in the prompt"
     AFTER = "the same functions, which no training saw"
 
     plan: CallPlan
@@ -84,13 +83,11 @@ class CallLoop(Loop):
         if cycle and adapter is None:
             self.display.say("the cycle trained no adapter, so there is nothing to measure")
             return
-        for shots in (0,) if cycle else (0, self.plan.shots):
-            planned = self.plan.measurements(cycle, shots)
+        for _, planned in self.plan.measurements(cycle):
             pinned = Route(Arm.PINNED, adapter, None)
             runs = self.display.track(self.runs(planned, pinned), len(planned), "measured")
             good = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
-            beside = f", {shots} examples in the prompt" * bool(shots)
-            self.display.say(f"{good} of {len(planned)} right with {adapter or 'the base'}{beside}")
+            self.display.say(f"{good} of {len(planned)} right with {adapter or 'the base'} ({planned[0].label.detail})")
         self.services.state = process_new_events(self.ledger, self.services.state)
 
     def give_feedback(self, cycle: int) -> None:

@@ -65,6 +65,7 @@ class Arguments:
             cycles=len(self.corrections),
             canary=0,
             environment=BFCL,
+            about="functions that no training sees, without and with examples in the prompt",
             corrections=self.corrections,
             tested=self.tested,
             shots=self.shots,
@@ -84,8 +85,11 @@ class CallPlan(Plan):
         """Corrections of this cycle, from 1."""
         return self.corrections[cycle - 1] - (self.corrections[cycle - 2] if cycle > 1 else 0)
 
-    def measurements(self, cycle: int, shots: int = 0) -> list[Planned]:
-        """The measured runs after the cycle, always of the same tasks."""
+    def measurements(self, cycle: int) -> list[tuple[Reasoned, list[Planned]]]:
+        """The measured runs after the cycle, always of the same tasks: those of the base also with examples."""
+        return [({}, self._tested(cycle, shots)) for shots in ((0,) if cycle else (0, self.shots))]
+
+    def _tested(self, cycle: int, shots: int) -> list[Planned]:
         label = Label(self.name, self.seed, cycle, "measure", f"{shots}-shot")
         counts = {"multiple": self.tested // 3, "simple": self.tested - self.tested // 3}
         return [
