@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .domain.errors import UnknownAdapter as UnknownAdapter
     from .domain.errors import UnknownTask as UnknownTask
     from .domain.events import Event as Event
+    from .domain.evidence.agreement import Agreement as Agreement
+    from .domain.page.grading import NoVerdict as NoVerdict
     from .domain.rules.imported import UNKNOWN as UNKNOWN
     from .domain.rules.imported import Unknown as Unknown
     from .domain.settings.setting import BadSetting as BadSetting
@@ -41,9 +43,11 @@ if TYPE_CHECKING:
     from .domain.vocabulary import CorrectionSource as CorrectionSource
     from .domain.vocabulary import FailureReason as FailureReason
     from .domain.vocabulary import RolloutPhase as RolloutPhase
+    from .projections.explain.agreement import JudgeAgreement as JudgeAgreement
     from .projections.explain.imported import ImportedSummary as ImportedSummary
     from .projections.explain.summary import CanarySummary as CanarySummary
     from .projections.explain.summary import CycleSummary as CycleSummary
+    from .projections.explain.summary import GradesSummary as GradesSummary
     from .projections.explain.summary import RoleSummary as RoleSummary
     from .projections.explain.summary import WindowSummary as WindowSummary
     from .projections.explain.tree import Node as Node
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     from .runners.use_cases.corrections import Correction as Correction
     from .runners.use_cases.corrections import Withdrawal as Withdrawal
     from .runners.use_cases.erasures import Erasure as Erasure
+    from .runners.use_cases.judgements import Graded as Graded
     from .runners.use_cases.overview import AdapterSummary as AdapterSummary
     from .runners.use_cases.overview import AlertSummary as AlertSummary
     from .runners.use_cases.overview import MissingWeights as MissingWeights
@@ -97,6 +102,8 @@ _HOMES = {
     ),
     ".domain.settings.setting": ("BadSetting",),
     ".domain.events": ("Event",),
+    ".domain.evidence.agreement": ("Agreement",),
+    ".domain.page.grading": ("NoVerdict",),
     ".domain.rules.imported": (
         "UNKNOWN",
         "Unknown",
@@ -115,9 +122,11 @@ _HOMES = {
     ".projections.explain.summary": (
         "CanarySummary",
         "CycleSummary",
+        "GradesSummary",
         "RoleSummary",
         "WindowSummary",
     ),
+    ".projections.explain.agreement": ("JudgeAgreement",),
     ".projections.explain.imported": ("ImportedSummary",),
     ".projections.explain.tree": ("Node",),
     ".runners.archive.erasure": ("Words",),
@@ -136,6 +145,7 @@ _HOMES = {
         "RunSummary",
         "Status",
     ),
+    ".runners.use_cases.judgements": ("Graded",),
     ".runners.use_cases.ratings": ("Rating",),
     ".runners.sessions.program_runs": ("ProgramRun", "ProgramStep"),
     ".runners.use_cases.recordings": ("RecordedRun",),
@@ -153,6 +163,7 @@ __all__ = [
     "UNKNOWN",
     "AdapterStatus",
     "AdapterSummary",
+    "Agreement",
     "AlertSummary",
     "Arm",
     "BadArgument",
@@ -172,14 +183,18 @@ __all__ = [
     "Event",
     "Explanation",
     "FailureReason",
+    "Graded",
+    "GradesSummary",
     "GrokputerError",
     "Hint",
     "ImportedSummary",
     "InvalidRecipe",
+    "JudgeAgreement",
     "LogError",
     "MissingExtra",
     "MissingWeights",
     "ModelError",
+    "NoVerdict",
     "Node",
     "NotFound",
     "NotPossible",

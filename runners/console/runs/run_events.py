@@ -13,12 +13,14 @@ from ....domain.events import (
     TaskAnswered,
     TaskCorrected,
     TaskFailed,
+    TaskGraded,
     TaskJudged,
     TaskRated,
     TaskStarted,
     TaskSucceeded,
 )
 from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
+from ....domain.vocabulary import RatingSource
 from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
 from ..rendering import print_line, print_text, show_time
 
@@ -54,6 +56,10 @@ def describe_event(log: Log, position: int, event: Event) -> dict[str, Any]:
             entry["answer"] = log.get_content(event.answer)
         case TaskRated() if event.comment is not None:
             entry["comment"] = log.get_content(event.comment)
+        case TaskGraded():
+            prompt = log.get_content(event.prompt)
+            entry["prompt"] = None if prompt is None else json.loads(prompt)
+            entry["reason"] = None if event.reason is None else log.get_content(event.reason) or ERASED
         case TaskCorrected():
             kept = log.get_content(event.correction)
             rows = [] if kept is None else json.loads(kept)
@@ -98,7 +104,10 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             print_line(f"{begin}answered {_took(entry)}; success unknown")
         case TaskJudged():
             judgement = "a success" if event.succeeded else "a failure"
-            print_line(f"{begin}judged as {judgement} by its {entry['source']} rating")
+            by = "the judge model's grade" if event.source == RatingSource.JUDGE else f"its {entry['source']} rating"
+            print_line(f"{begin}judged as {judgement} by {by}")
+        case TaskGraded():
+            _print_grade(begin, entry, full)
         case TaskRated():
             issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
             print_line(
@@ -116,6 +125,15 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             print_line(f"{begin}correction ({entry['source']}) withdrawn by {entry['actor']}")
             if entry["reason"] != "":
                 print_text(entry["reason"], WORDS)
+
+
+def _print_grade(begin: str, entry: dict[str, Any], full: bool) -> None:
+    """Print a judge model's grade with its reason; with ``full`` the prompt that it was asked with."""
+    print_line(f"{begin}graded {entry['stars']} by the judge model {entry['judge']}")
+    if entry["reason"] is not None:
+        print_text(entry["reason"], WORDS)
+    for line in _prompt_lines(entry["prompt"], full) if full else ():
+        print_line(f"        | {line}")
 
 
 def _took(entry: dict[str, Any]) -> str:

@@ -38,6 +38,7 @@ EXAMPLE = {
 NOT_RUN = {
     "demo": "plays a training and a canary, which takes minutes",
     "bench learn": "plays trainings, which takes hours",
+    "bench bfcl": "plays trainings, which takes hours; test_function_calls.py plays a short one",
     "run ": "loads a model and a browser; test_cli_running.py does it",
     "correct 3fa2 --action": "needs a browser and a page of just these elements; test_asking.py does it",
     "correct 3fa2 --step": "needs a browser and a page of just these elements; test_gate_runs.py does it",
@@ -49,6 +50,9 @@ NOT_RUN = {
     "train action --dry-run": "tries steps of a training; test_cost.py does it",
     "work --db": "goes on until it is stopped; test_worker.py does it",
     "dataset import databricks/": "needs the network",
+    "tasks generate": "asks a teacher; test_task_generation.py does it",
+    "judge grade": "asks a model; test_cli_judge.py does it",
+    "judge prompt 3fa2": "needs an answer that nothing judges; test_cli_judge.py does it",
     "dataset synthesize --role": "asks a teacher; test_teacher.py does it",
     "doctor": "says what this machine lacks; test_doctor.py does it",
 }
