@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from ...domain.errors import ModelError
 from ...domain.page.messages import Completion, Message, Request
 from ...domain.ports import Answer
-from .answers import Prompt, Written, greedy, sampler
-from .attention import library_attention, use_attention
 from .base_model import Base, first_line, positions
 from .chat_template import answer_tokens, prompt_tokens, stop_tokens
-from .decoding import SLOTS, SlotDecoder
-from .fast_adapters import FastAdapters
-from .packed_weights import pack_weights, unpack_weights
-from .padded_decoding import write_padded
-from .prefixes import Prefixes
+from .decoding.answers import Prompt, Written, greedy, sampler
+from .decoding.attention import library_attention, use_attention
+from .decoding.fast_adapters import FastAdapters
+from .decoding.packed_weights import pack_weights, unpack_weights
+from .decoding.padded import write_padded
+from .decoding.prefixes import Prefixes
+from .decoding.slots import SLOTS, SlotDecoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

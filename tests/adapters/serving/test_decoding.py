@@ -10,15 +10,15 @@ import pytest
 from bf16_products import multiplies_bf16
 from tiny_base import Trained, click_examples, quiet_libraries
 
-from grokputer.adapters.serving import decoding
 from grokputer.adapters.serving.adapted_model import AdaptedModel
-from grokputer.adapters.serving.answers import Prompt, greedy
-from grokputer.adapters.serving.attention import attend
 from grokputer.adapters.serving.base_model import Base
 from grokputer.adapters.serving.chat_template import prompt_tokens
-from grokputer.adapters.serving.guessing import Guesser, best_width
-from grokputer.adapters.serving.packed_weights import pack_weights
-from grokputer.adapters.serving.prefixes import Prefixes
+from grokputer.adapters.serving.decoding import slots
+from grokputer.adapters.serving.decoding.answers import Prompt, greedy
+from grokputer.adapters.serving.decoding.attention import attend
+from grokputer.adapters.serving.decoding.guessing import Guesser, best_width
+from grokputer.adapters.serving.decoding.packed_weights import pack_weights
+from grokputer.adapters.serving.decoding.prefixes import Prefixes
 from grokputer.domain.page.messages import Completion, Message, Request
 from grokputer.domain.page.prompt import observe
 from grokputer.pretraining.synthetic import demonstrate_synthetic
@@ -55,7 +55,7 @@ def alone(model: AdaptedModel, requests: Sequence[Request]) -> list[str]:
 
 @needs_bf16
 def test_the_embedded_base_answers_in_a_batch_as_it_answers_alone(embedded: AdaptedModel, pages: list[Request]) -> None:
-    assert len(pages) > decoding.SLOTS
+    assert len(pages) > slots.SLOTS
     expected = alone(embedded, pages)
     assert texts(embedded.answer(pages)) == expected
     assert texts(embedded.answer(pages[::-1])) == expected[::-1]
@@ -67,7 +67,7 @@ def test_answers_are_equal_without_guessed_tokens(
 ) -> None:
     sampled = [Request(page.messages, max_tokens=12, temperature=1.2, seed=i) for i, page in enumerate(pages[:6])]
     guessed = alone(embedded, [*pages[:8], *sampled])
-    monkeypatch.setattr(decoding, "MOST", 0)
+    monkeypatch.setattr(slots, "MOST", 0)
     assert alone(embedded, [*pages[:8], *sampled]) == guessed
 
 
@@ -125,14 +125,14 @@ def test_what_was_kept_for_one_adapter_is_not_used_for_another(tiny_base: Path, 
 
 
 def test_a_waiting_prompt_takes_the_slot_of_an_ended_answer(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "SLOTS", 2)
-    monkeypatch.setattr(decoding, "REFILL", 1)
-    monkeypatch.setattr(decoding, "MOST", 0)
+    monkeypatch.setattr(slots, "SLOTS", 2)
+    monkeypatch.setattr(slots, "REFILL", 1)
+    monkeypatch.setattr(slots, "MOST", 0)
     model = AdaptedModel(Base(str(tiny_base)), 1)
     prompts = [prompt_tokens(model.tokenizer, example.messages) for example in click_examples(7, seed=4)]
     passes: list[int] = []
 
-    class Counted(decoding.SlotDecoder):
+    class Counted(slots.SlotDecoder):
         def _write_next(self) -> None:
             passes.append(len(self.answers))
             super()._write_next()

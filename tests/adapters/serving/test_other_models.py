@@ -11,14 +11,14 @@ import pytest
 from tiny_base import RECIPE, click_examples, job, quiet_libraries
 
 from grokputer.adapters.registry import files
-from grokputer.adapters.serving.answers import Prompt, greedy
-from grokputer.adapters.serving.attention import use_attention
 from grokputer.adapters.serving.base_model import Base
 from grokputer.adapters.serving.chat_template import answer_tokens, prompt_tokens, stop_tokens, turn_end
-from grokputer.adapters.serving.decoding import SlotDecoder
+from grokputer.adapters.serving.decoding.answers import Prompt, greedy
+from grokputer.adapters.serving.decoding.attention import use_attention
+from grokputer.adapters.serving.decoding.padded import write_padded
+from grokputer.adapters.serving.decoding.prefixes import Prefixes
+from grokputer.adapters.serving.decoding.slots import SlotDecoder
 from grokputer.adapters.serving.local import LocalModel
-from grokputer.adapters.serving.padded_decoding import write_padded
-from grokputer.adapters.serving.prefixes import Prefixes
 from grokputer.adapters.serving.proof import prove_applied, read_reference
 from grokputer.adapters.training.lora import configure_lora
 from grokputer.adapters.training.trainer import train_job

@@ -106,12 +106,14 @@ class _Layer:
         if length <= before:
             return
         room = (max(length, before + before // 2) + STEP - 1) // STEP * STEP
-        for name, like in (("keys", keys), ("values", values)):
-            old = getattr(self, name)
-            tensor = like.new_zeros(self.rows.count, like.shape[1], room, like.shape[3])
-            if old is not None:
-                tensor[:, :, :before] = old
-            setattr(self, name, tensor)
+        self.keys = self._grown(self.keys, keys, room)
+        self.values = self._grown(self.values, values, room)
+
+    def _grown(self, old: Any, like: Tensor, room: int) -> Tensor:
+        tensor = like.new_zeros(self.rows.count, like.shape[1], room, like.shape[3])
+        if old is not None:
+            tensor[:, :, : old.shape[2]] = old
+        return tensor
 
     def get_seq_length(self) -> int:
         """Tokens before the pass."""

@@ -1,0 +1,1 @@
+"""How answers are written fast: layers, attention, kept beginnings, guesses and slots."""
