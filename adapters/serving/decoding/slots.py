@@ -137,6 +137,9 @@ class SlotDecoder:
         import torch
 
         width = max(map(len, blocks))
+        if width == len(blocks) == 1:
+            # The products of a single row add up in another order. So a pass has two, and the second counts nothing.
+            width, keep = 2, 2
         self.rows.open(first, len(blocks), width)
         lengths = self.rows.lengths[first : first + len(blocks)]
         ids = torch.tensor([[*block, *[0] * (width - len(block))] for block in blocks])
