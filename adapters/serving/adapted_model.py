@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError
 from ...domain.page.messages import Completion, Message, Request
+from ...domain.page.tools import Tool, ToolCall
 from .base_model import Base, first_line, positions
 from .chat_template import answer_tokens, prompt_tokens, stop_tokens
 from .decoding import decode, greedy, sampler
+from .tool_text import read_answer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -76,47 +78,53 @@ class AdaptedModel:
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
         """The answers with the applied adapter, in one batch. Raises ``ModelError`` for a prompt that does not fit."""
         started = time.perf_counter()
-        prompts = [self._prompt(request.messages, request.max_tokens) for request in requests]
+        prompts = [self._prompt(request.messages, request.max_tokens, request.tools) for request in requests]
         choose = [sampler(r.temperature, r.seed) if r.temperature > 0 else greedy for r in requests]
         written = decode(self.model, prompts, [request.max_tokens for request in requests], choose, self.stop)
         took_ms = round((time.perf_counter() - started) * 1000)
         return [
-            Completion(self._text(tokens), len(prompt), len(tokens), took_ms)
-            for prompt, tokens in zip(prompts, written, strict=True)
+            _complete(self._text(tokens), request, len(prompt), len(tokens), took_ms)
+            for request, prompt, tokens in zip(requests, prompts, written, strict=True)
         ]
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
-        """The answer with the applied adapter; ``on_text`` gets its parts, whole characters, as they are written."""
+        """The answer with the applied adapter; ``on_text`` gets its parts, whole characters, as they are written.
+
+        Where functions are offered, it gets the text at the end, when the calls are known.
+        """
         started, shown = time.perf_counter(), ""
 
         def show(written: Sequence[int]) -> None:
             nonlocal shown
             text = self._text(written)
-            is_whole = not text.endswith("\ufffd")  # the tokens of one character may come one by one
+            # the tokens of one character may come one by one
+            is_whole = not text.endswith("\ufffd") and not request.tools
             if is_whole and len(text) > len(shown) and text.startswith(shown):
                 on_text(text[len(shown) :])
                 shown = text
 
-        prompt = self._prompt(request.messages, request.max_tokens)
+        prompt = self._prompt(request.messages, request.max_tokens, request.tools)
         choose = sampler(request.temperature, request.seed) if request.temperature > 0 else greedy
         [written] = decode(self.model, [prompt], [request.max_tokens], [choose], self.stop, show)
-        text = self._text(written)
-        if text.startswith(shown) and text != shown:
-            on_text(text[len(shown) :])
         took_ms = round((time.perf_counter() - started) * 1000)
-        return Completion(text, len(prompt), len(written), took_ms)
+        completion = _complete(self._text(written), request, len(prompt), len(written), took_ms)
+        if completion.text.startswith(shown) and completion.text != shown:
+            on_text(completion.text[len(shown) :])
+        return completion
 
     def next_logits(self, messages: Sequence[Message]) -> list[float]:
         """The logits of the answer's first token (vocab,)."""
         return next_logits(self.model, self.tokenizer, messages)
 
-    def score(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
-        """The log-probability of the answer with its end token, in nats, and its number of tokens. Raises
+    def score(
+        self, messages: Sequence[Message], answer: str, tools: Sequence[Tool], calls: Sequence[ToolCall]
+    ) -> tuple[float, int]:
+        """The log-probability of the answer, its calls and its end token, in nats, and its number of tokens. Raises
         ``ModelError`` if it does not fit."""
         import torch
 
-        written = answer_tokens(self.tokenizer, answer)
-        prompt = self._prompt(messages, len(written))
+        written = answer_tokens(self.tokenizer, answer, calls, messages=messages, tools=tools)
+        prompt = self._prompt(messages, len(written), tools)
         ids = torch.tensor([prompt + written], device=self.model.device)
         with torch.inference_mode():
             # The logits at each place predict the next token.
@@ -124,8 +132,8 @@ class AdaptedModel:
             chosen = logits.float().log_softmax(-1).gather(-1, ids[0, -len(written) :, None])  # (tokens, 1)
         return float(chosen.sum()), len(written)
 
-    def _prompt(self, messages: Sequence[Message], max_tokens: int) -> list[int]:
-        prompt = prompt_tokens(self.tokenizer, messages)
+    def _prompt(self, messages: Sequence[Message], max_tokens: int, tools: Sequence[Tool]) -> list[int]:
+        prompt = prompt_tokens(self.tokenizer, messages, tools)
         room = positions(self.model)
         if max_tokens < 1:
             raise ModelError(f"max_tokens is {max_tokens}; it takes 1 or more")
@@ -175,6 +183,12 @@ class AdaptedModel:
         else:
             self.peft.unload()  # what remains is the bare base
             self.peft = None
+
+
+def _complete(written: str, request: Request, prompt_tokens: int, completion_tokens: int, took_ms: int) -> Completion:
+    """The answer, with the calls in it where functions were offered."""
+    text, calls = read_answer(written) if request.tools else (written, ())
+    return Completion(text, prompt_tokens, completion_tokens, took_ms, calls)
 
 
 def next_logits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[float]:

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from ...domain.errors import DamagedWeights, GrokputerError, ModelError, UnknownAdapter
 from ...domain.page.messages import Completion, Message, Request
+from ...domain.page.tools import Tool, ToolCall
 from ...domain.ports import Answer, Model, Proof
 from ..registry.local import hash_directory
 from .adapted_model import AdaptedModel
@@ -52,9 +53,10 @@ class LocalModel(Model):
         max_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
+        tools: Sequence[Tool] = (),
     ) -> Completion:
         """Answer with the base or with the named adapter applied; see ``Model.complete``."""
-        request = Request(messages, adapter, max_tokens, temperature, seed)
+        request = Request(messages, adapter, max_tokens, temperature, seed, tools)
         return self._do(lambda: self._answer([request]))[0]
 
     def complete_many(self, requests: Sequence[Request]) -> list[Answer]:
@@ -132,10 +134,19 @@ class LocalModel(Model):
         """The logits of the answer's first token: one per token of the vocabulary."""
         return self._do(lambda: self._with_adapter(adapter, lambda: self._model.next_logits(messages)))
 
-    def score(self, messages: Sequence[Message], answer: str, *, adapter: str | None = None) -> tuple[float, int]:
-        """The log-probability of the answer with its end token, in nats, and its number of tokens. Raises
-        ``ModelError`` if it does not fit."""
-        return self._do(lambda: self._with_adapter(adapter, lambda: self._model.score(messages, answer)))
+    def score(
+        self,
+        messages: Sequence[Message],
+        answer: str,
+        *,
+        adapter: str | None = None,
+        tools: Sequence[Tool] = (),
+        tool_calls: Sequence[ToolCall] = (),
+    ) -> tuple[float, int]:
+        """The log-probability of the answer; see ``ScoringModel.score``."""
+        return self._do(
+            lambda: self._with_adapter(adapter, lambda: self._model.score(messages, answer, tools, tool_calls))
+        )
 
     def load(self, name: str, directory: Path) -> None:
         """Load the adapter in the folder under the name; it replaces another adapter of that name.

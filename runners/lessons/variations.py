@@ -78,6 +78,8 @@ def _rephrase(ledger: Ledger, run: PastRun, teacher: Teacher, count: int) -> lis
     if question is None or correction is None:
         return []
     corrected = json.loads(correction)[-1]
+    if corrected.get("tools") or corrected.get("tool_calls"):
+        return []  # the question is not the last message where a function was called
     before, answer = corrected["messages"][:-1], corrected["completion"]
     request = REPHRASE.format(count=count, question=question)
     reply = teacher.complete([{"role": "user", "content": request}], max_tokens=TEACHER_TOKENS, temperature=0.7).text
