@@ -38,14 +38,17 @@ def read_reply(body: bytes, *, has_tools: bool = False) -> Reply:
     usage = reply.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     message = _message(reply)
-    calls = read_calls(message.get("tool_calls"), has_tools=has_tools)
+    calls = read_calls(message.get("tool_calls"), has_tools=has_tools, has_text=bool(message.get("content")))
     text = "" if calls and message.get("content") is None else _text(message)
     return Reply(text, read_count(counts.get("prompt_tokens")), read_count(counts.get("completion_tokens")), calls)
 
 
-def read_calls(value: object, *, has_tools: bool) -> tuple[ToolCall, ...]:
-    """The calls of a reply, often none. Raises ``BadReply``, also for a call where no function was offered."""
-    if value in (None, []):
+def read_calls(value: object, *, has_tools: bool, has_text: bool) -> tuple[ToolCall, ...]:
+    """The calls of a reply, often none. Where no function was offered, a text beside them is the answer.
+
+    Raises ``BadReply``, also for calls alone where no function was offered.
+    """
+    if value in (None, []) or (has_text and not has_tools):
         return ()
     if not has_tools:
         raise BadReply("calls a function, and none was offered")

@@ -65,7 +65,8 @@ class StreamedReply:
             return self._whole
         if not self._has_ended:
             raise BadReply("broke off before its end")
-        calls = read_calls([self._calls[index] for index in sorted(self._calls)], has_tools=self._has_tools)
+        called = [self._calls[index] for index in sorted(self._calls)]
+        calls = read_calls(called, has_tools=self._has_tools, has_text=bool(self._parts))
         if not self._parts and not calls:
             raise BadReply("has no text in its message")
         prompt, completion = (read_count(self._usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
