@@ -4,10 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo test test-all check wheel weights setup clean
+.PHONY: demo demo-llm test test-all check wheel weights setup clean
 
 demo: setup
 	$(BIN)/grokputer demo
+
+demo-llm: weights  # the same with a language model in a shell
+	$(BIN)/grokputer demo --llm
 
 test: check
 	$(PYTEST) -m "not slow"

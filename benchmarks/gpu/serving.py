@@ -1,87 +1,104 @@
-"""What an adapter costs in serving: answers per second of an 8B-shaped model with and without one, alone and in batches.
+"""What adapters cost in serving: tokens per second of a model with none, one and eight of them, for 1, 16 and 64 streams.
 
-    python benchmarks/gpu/serving.py                  # on a GPU the shape of Llama 3 8B, on a CPU a small one
+    python benchmarks/gpu/serving.py --shape 8b --base bf16      # or nf4; prints one JSON object
 
-The weights are random, and each answer has its maximum length: speed does not depend on what a model knows. Rates are
-multiples of the bare bf16 base that answers one request after another.
+Each answer has its maximum length. Eight adapters share the streams equally; streams of one adapter are answered in one
+batch, one adapter after the other, as the package serves them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import time
 from typing import Any
 
-from grokputer.adapters.serving.base_model import device, free_gpu, use_threads
+from model import SHAPES, Shape, build
+
+from grokputer.adapters.serving.base_model import device, use_threads
 from grokputer.adapters.training.child import reason
 from grokputer.adapters.training.lora import configure_lora
-from grokputer.benchmarks.gpu.qlora import SHAPES, build
 from grokputer.domain.settings.recipe import preset
 
 ROUNDS = 3
 """Rounds of which the median counts, after one that does not."""
-SIZES = (1, 16, 64)
-"""Requests in a batch."""
+STREAMS = (1, 16, 64)
+ADAPTERS = (0, 1, 8)
 
 
 def main() -> None:
-    """Measure each base, bare and with an adapter, and print the table."""
+    """Measure one base."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--shape", choices=SHAPES)
+    options.add_argument("--shape", choices=SHAPES, required=True)
+    options.add_argument("--base", choices=("bf16", "nf4"), required=True)
     given = options.parse_args()
+    print(json.dumps(measure(SHAPES[given.shape], is_nf4=given.base == "nf4")))
+
+
+def measure(shape: Shape, *, is_nf4: bool) -> dict[str, Any]:
+    """Tokens per second by adapters and streams; eight adapters need eight streams."""
     use_threads(2)
-    name = given.shape or ("8b" if device().startswith("cuda") else "small")
-    shape = SHAPES[name]
+    model = build(shape, is_nf4=is_nf4).eval()
     prompt, answer = shape.length // 4, shape.length // 32
-    print(f"shape {name} on {device()}: prompts of {prompt} tokens, answers of {answer}")
-    print(f"{'base':6} {'adapter':8} " + " ".join(f"{f'{size} at once':>18}" for size in SIZES))
-    first = 0.0
-    for base in ("bf16", "nf4"):
-        model = build(shape, is_nf4=base == "nf4").eval()
-        for adapter in ("none", "r=16"):
-            served = with_adapter(model) if adapter != "none" else model
-            rates = [answers_per_s(served, size, prompt, answer) for size in SIZES]
-            first = first or rates[0]
-            print(f"{base:6} {adapter:8} " + " ".join(f"{rate:9.2f}/s {rate / first:6.2f}" for rate in rates))
-        del model, served
-        free_gpu()
+    rates: dict[str, Any] = {"prompt_tokens": prompt, "answer_tokens": answer}
+    for count in ADAPTERS:
+        model = _with_adapters(model, count)
+        rates[f"{count} adapters"] = {
+            f"{streams} streams": round(_tokens_per_s(model, count, streams, prompt, answer), 1)
+            for streams in STREAMS
+            if streams >= count
+        }
+    return rates
 
 
-def with_adapter(model: Any) -> Any:
-    """The model with a fresh adapter of the preset ``large``, unmerged as it is served, in the base's dtype."""
+def _with_adapters(model: Any, count: int) -> Any:
+    """The model with so many adapters of the preset ``large``, unmerged as they are served, in the base's dtype."""
     import torch
-    from peft import get_peft_model
+    from peft import PeftModel, get_peft_model
 
-    adapted: Any = get_peft_model(model, configure_lora(preset("large"), model))
-    for parameter in adapted.parameters():
-        if parameter.requires_grad:
+    for number in range(count):
+        if not isinstance(model, PeftModel):
+            model = get_peft_model(model, configure_lora(preset("large"), model), adapter_name=str(number))
+        elif str(number) not in model.peft_config:
+            model.add_adapter(str(number), model.peft_config["0"])
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
             parameter.data = parameter.data.to(torch.bfloat16)
-    return adapted.eval()
+    return model.eval()
 
 
-def answers_per_s(model: Any, size: int, prompt: int, answer: int) -> float:
-    """Answers of ``answer`` tokens a second, with so many requests of ``prompt`` tokens in a batch: the median."""
+def _tokens_per_s(model: Any, adapters: int, streams: int, prompt: int, answer: int) -> float:
+    """Tokens of answers a second over all streams: the median."""
     import torch
 
     torch.manual_seed(0)
-    prompts = torch.randint(2, model.config.vocab_size, (size, prompt), device=device())
+    prompts = torch.randint(2, model.config.vocab_size, (streams, prompt), device=device())
     took = []
     with torch.inference_mode():
         for _ in range(1 + ROUNDS):
             began = time.monotonic()
-            made = model.generate(
-                input_ids=prompts,
-                attention_mask=torch.ones_like(prompts),
-                max_new_tokens=answer,
-                min_new_tokens=answer,
-                do_sample=False,
-                pad_token_id=0,
-            )
-            made.cpu()
+            for number, part in enumerate(prompts.chunk(max(1, adapters))):
+                if adapters:
+                    model.set_adapter(str(number))
+                _generate(model, part, answer)
             took.append(time.monotonic() - began)
-    return size / statistics.median(took[1:])
+    return streams * answer / statistics.median(took[1:])
+
+
+def _generate(model: Any, prompts: Any, answer: int) -> None:
+    import torch
+
+    made = model.generate(
+        input_ids=prompts,
+        attention_mask=torch.ones_like(prompts),
+        max_new_tokens=answer,
+        min_new_tokens=answer,
+        do_sample=False,
+        pad_token_id=0,
+    )
+    made.cpu()
 
 
 if __name__ == "__main__":

@@ -58,8 +58,8 @@ def fresh_log(path: Path) -> Ledger:
     return Ledger.create(path)
 
 
-def run_demo(path: Path, plan: Plan, display: Display | None = None) -> list[Score]:
-    """Run the plan on a new log at the path and return the table.
+def run_demo(path: Path, plan: Plan, display: Display | None = None) -> Log:
+    """Run the plan on a new log at the path; the log.
 
     Raises ``GrokputerError`` where it cannot continue, and where nothing was promoted.
     """
@@ -70,7 +70,7 @@ def run_demo(path: Path, plan: Plan, display: Display | None = None) -> list[Sco
         raise GrokputerError(
             f"the cycle ended {last.outcome}: {ledger.say(last.detail)}", hint=Hint.SEE_LOG, about=str(ledger.path)
         )
-    return scores(ledger)
+    return ledger
 
 
 def scores(log: Log) -> list[Score]:

@@ -7,7 +7,8 @@ rollout the worker, as in normal use. The progress is read from the log, so a ki
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...domain.aggregates.run import TaskRun
@@ -19,6 +20,7 @@ from ...domain.settings.settings import ROLES
 from ...domain.vocabulary import Arm
 from ...projections.bench import is_lost
 from ...projections.wording.escaping import escape_text
+from ...projections.wording.sentences import short_text
 from ..agent.attempts import ATTEMPTS, find_run
 from ..agent.batch import WIDTH, RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
@@ -28,10 +30,10 @@ from ..improvement.worker import Reporter, Worker
 from ..store.ledger import Ledger
 from ..store.locks import lease
 from ..use_cases.rollouts import RolloutDecision, promote, roll_back
-from ..use_cases.settings import change_setting
+from ..use_cases.settings import change_setting, unset_setting
 from ..use_cases.trainings import request_training
 from ..wiring.services import Services
-from .plan import Plan, Planned
+from .plan import Plan, Planned, Reasoned
 
 if TYPE_CHECKING:
     from ...adapters.training.job import Progress
@@ -111,7 +113,7 @@ class _Loop:
         self.display.phase("Settings, recorded with their reasons")
         for key, (value, reason) in self.plan.settings.items():
             self._set(key, value, reason)
-        self.display.phase("Before any feedback: the tasks to learn, and those that the base was made for")
+        self.display.phase(f"Before any feedback: {self.plan.about}")
         self._measure(0)
         for cycle in range(1, self.plan.cycles + 1):
             of = f" of cycle {cycle} of {self.plan.cycles}" if self.plan.cycles > 1 else ""
@@ -128,17 +130,33 @@ class _Loop:
 
     def _set(self, key: str, value: Any, reason: str) -> None:
         change_setting(self.ledger, key, value, reason=reason, actor=self.actor)
-        self.display.say(f"{key} = {value}: {reason}")
+        self.display.say(f"{key} = {short_text(str(value))}: {reason}")
         self.services.state = process_new_events(self.ledger, self.services.state)
 
     def _measure(self, cycle: int) -> None:
         """Runs pinned to the live adapter, unrated: they only measure, and count in no window."""
         live = Route(Arm.PINNED, self.services.state.traffic(ROLE).stable, None)
-        planned = self.plan.measurements(cycle)
-        runs = self.display.track(self._runs(planned, live), len(planned), "measured")
-        good = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
-        self.display.say(f"{good} of {len(planned)} succeeded with {live.adapter or 'the base'}")
-        self.services.state = process_new_events(self.ledger, self.services.state)
+        for settings, planned in self.plan.measurements(cycle):
+            is_played = all(find_run(self.ledger, plan.id)[0] is not None for plan in planned)
+            with self._holding({} if is_played else settings, settings):
+                runs = self.display.track(self._runs(planned, live), len(planned), "measured")
+                good = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
+            groups = ", ".join(dict.fromkeys(plan.label.detail for plan in planned))
+            self.display.say(f"{good} of {len(planned)} succeeded with {live.adapter or 'the base'} ({groups})")
+            self.services.state = process_new_events(self.ledger, self.services.state)
+
+    @contextmanager
+    def _holding(self, settings: Reasoned, after: Collection[str]) -> Iterator[None]:
+        """These settings hold within. After it the keys have the values of the plan again."""
+        for key, (value, reason) in settings.items():
+            self._set(key, value, reason)
+        yield
+        for key in after:
+            if key in self.plan.settings:
+                self._set(key, *self.plan.settings[key])
+            elif key in self.services.state.policy.changed:
+                unset_setting(self.ledger, key, reason="the measurement has ended", actor=self.actor)
+                self.services.state = process_new_events(self.ledger, self.services.state)
 
     def _give_feedback(self, cycle: int) -> None:
         planned = self.plan.rated(cycle, "feedback")

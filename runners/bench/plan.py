@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,20 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A group of tasks that is measured, and how."""
+
+    group: str
+    tasks: Sequence[str]
+    runs: int
+    """Of each task, each time."""
+    settings: Reasoned = field(default_factory=dict)
+    """Settings that hold while these groups are measured, and not after it."""
+    only_before: bool = False
+    """Whether it is measured before any feedback alone."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """The plan of a loop. The defaults are one cycle of the benchmark."""
 
@@ -67,17 +82,35 @@ class Plan:
     settings: Reasoned = field(default_factory=dict)
     environment: str = MINIWOB
     """The environment of the tasks."""
+    about: str = "the tasks to learn, and those that the base was made for"
+    """What is measured, in words."""
 
-    def measurements(self, cycle: int) -> list[Planned]:
-        """The measured runs after the cycle, on new pages each time, the same for all kinds of feedback."""
-        groups = [(self.tasks, "unseen", self.measured), (self.old_tasks, "old", self.measured_old)]
-        seeds = self._seeds("measure", cycle, sum(len(tasks) * times for tasks, _, times in groups))
-        return [
-            Planned(self._label(cycle, "measure", group), task, next(seeds))
-            for tasks, group, times in groups
-            for task in tasks
-            for _ in range(times)
-        ]
+    @property
+    def groups(self) -> Sequence[Measured]:
+        """What is measured."""
+        return [Measured("unseen", self.tasks, self.measured), Measured("old", self.old_tasks, self.measured_old)]
+
+    def page(self, task: str, seed: int, detail: str) -> int:
+        """The seed of the page that is played in place of this one: for a group of tasks, or a numbered rated run."""
+        return seed
+
+    def measurements(self, cycle: int) -> list[tuple[Reasoned, list[Planned]]]:
+        """The measured runs after the cycle, in parts with the settings of each.
+
+        The pages are new each time, and the same for all kinds of feedback.
+        """
+        groups = [group for group in self.groups if cycle == 0 or not group.only_before]
+        seeds = self._seeds("measure", cycle, sum(len(group.tasks) * group.runs for group in groups))
+        parts = []
+        for settings, part in groupby(groups, key=lambda group: group.settings):
+            planned = [
+                Planned(self._label(cycle, "measure", group.group), task, self.page(task, next(seeds), group.group))
+                for group in part
+                for task in group.tasks
+                for _ in range(group.runs)
+            ]
+            parts.append((settings, planned))
+        return parts
 
     def rated(self, cycle: int, purpose: str) -> list[Planned]:
         """The cycle's rated runs for the purpose: each group's tasks in turn, then shuffled."""
@@ -88,7 +121,8 @@ class Plan:
         draw.shuffle(tasks)
         seeds = self._seeds(purpose, cycle, count)
         return [
-            Planned(self._label(cycle, purpose, str(number)), task, next(seeds)) for number, task in enumerate(tasks, 1)
+            Planned(self._label(cycle, purpose, str(number)), task, self.page(task, next(seeds), str(number)))
+            for number, task in enumerate(tasks, 1)
         ]
 
     def _label(self, cycle: int, purpose: str, detail: str) -> Label:

@@ -115,7 +115,8 @@ def _place(feedback: str) -> tuple[int, str]:
 
 def measured_tasks(learning: Learning) -> list[tuple[str, str]]:
     """Group and name of each measured task, those to learn first."""
-    return sorted(learning.cycles[0].tasks, key=lambda key: (GROUPS.index(key[0]), key[1]))
+    place = {group: number for number, group in enumerate(GROUPS)}
+    return sorted(learning.cycles[0].tasks, key=lambda key: (place.get(key[0], len(place)), *key))
 
 
 def measured_cycles(learning: Learning) -> range:

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ...bench.demo import Score, plan_demo, run_demo
+from ....domain.ab.intervals import wilson
+from ....projections.bench import Count
+from ...bench.demo import Score, plan_demo, run_demo, scores
+from ...bench.language import LanguageReport, plan_language, read_report
 from ...bench.loop import Display
 from ..progress import TrainingProgress
 from ..rendering import as_text, print_line, print_table, show_share
@@ -40,12 +43,16 @@ class Shown(Display):
         return track(items, f"  {title}", total, console=self.console)
 
 
-def play(path: Path, seed: int) -> None:
-    """Run the demo on a fresh log at the path and print its table."""
+def play(path: Path, seed: int, *, is_language: bool) -> None:
+    """Run the demo on a fresh log at the path and print its tables."""
     from rich.console import Console
 
-    scores = run_demo(path, plan_demo(seed), Shown(Console(stderr=True)))
-    print_table(("task", "kind", "before", "after"), [*map(_row, scores), *_totals(scores)])
+    log = run_demo(path, plan_language(seed) if is_language else plan_demo(seed), Shown(Console(stderr=True)))
+    if is_language:
+        _print_language(read_report(log))
+    else:
+        task_scores = scores(log)
+        print_table(("task", "kind", "before", "after"), [*map(_row, task_scores), *_totals(task_scores)])
     print_line(f"the log is {path}: see 'grokputer why lora-v1 --db {path}' and 'grokputer status --db {path}'")
 
 
@@ -62,3 +69,33 @@ def _totals(scores: Sequence[Score]) -> Iterable[tuple[str, str, str | None, str
 def _share(counts: Sequence[tuple[int, int]]) -> str | None:
     runs = sum(total for _, total in counts)
     return show_share(sum(good for good, _ in counts) / runs) if runs else None
+
+
+def _print_language(report: LanguageReport) -> None:
+    """Print the successes by family, then their shares, then the tasks of several steps."""
+    columns = ("family", "names before", "with 6", "after", "wordings before", "with 6", "after")
+    print_table(columns, [(row.family, *map(_fraction, (*row.names, *row.wordings))) for row in report.families])
+    print_line(f"known wordings, new names: {_shares(report.total.names)}")
+    print_line(f"new wordings, new names:   {_shares(report.total.wordings)}")
+    print_line("before: the base as it is; with 6: the base with six examples in the prompt; after: with the adapter")
+    print_line("")
+    print_line("tasks of several steps, which no feedback was about:")
+    print_table(("family", "before", "after"), [(name, *map(_fraction, counts)) for name, *counts in report.steps])
+    before, after = (sum(counts, Count()) for counts in zip(*(counts for _, *counts in report.steps), strict=True))
+    print_line(f"all: {_interval(before)} before, {_interval(after)} after")
+    print_line("")
+
+
+def _fraction(count: Count) -> str:
+    return f"{count.good}/{count.runs}"
+
+
+def _shares(counts: Sequence[Count]) -> str:
+    before, with_examples, after = map(_interval, counts)
+    return f"{before} before, {with_examples} with 6 examples, {after} after"
+
+
+def _interval(count: Count) -> str:
+    """The share in per cent with its 95 % interval (Wilson)."""
+    low, high = wilson(count.good, count.runs)
+    return f"{100 * count.share:.0f} % ({100 * low:.0f}-{100 * high:.0f})"

@@ -111,6 +111,10 @@ def demo(
         Path, typer.Option("--db", metavar="PATH", help="The demo's own log; an older one is moved aside.")
     ] = Path("demo/events.db"),
     seed: Annotated[int, typer.Option(min=0, help="Which tasks' seeds are drawn; another seed is another demo.")] = 1,
+    language: Annotated[
+        bool,
+        typer.Option("--llm", help="A language model (smollm2) in a shell, in place of the embedded one on web pages."),
+    ] = False,
 ) -> None:
     """Play the whole loop on a separate log.
 
@@ -119,8 +123,9 @@ def demo(
     \b
     Examples:
       grokputer demo
+      grokputer demo --llm
       grokputer demo --seed 2 --db second/events.db
     """
     from .demo import play
 
-    play(db, seed)
+    play(db, seed, is_language=language)

@@ -44,6 +44,10 @@ class Family:
     phrasings: tuple[str, ...]
     make: Make
 
+    def values(self, seed: int) -> dict[str, object]:
+        """What the request from the seed names."""
+        return self.make(Draw(self.name, seed)).values
+
     def instance(self, seed: int) -> Instance:
         """The task from the seed."""
         made = self.make(Draw(self.name, seed))
@@ -79,13 +83,14 @@ class Families:
 
     def make(self, task: str, seed: int) -> Instance:
         """The task from the seed. Raises ``UnknownTask``."""
-        return self._find(task).instance(seed)
+        return self.find(task).instance(seed)
 
     def has_solution(self, task: str) -> bool:
         """Every family has one. Raises ``UnknownTask``."""
-        return bool(self._find(task))
+        return bool(self.find(task))
 
-    def _find(self, task: str) -> Family:
+    def find(self, task: str) -> Family:
+        """The family of this name. Raises ``UnknownTask``."""
         if task not in self._known:
             raise unknown_task(task, self.names())
         return self._known[task]

@@ -126,11 +126,15 @@ def test_a_folder_without_logs_is_one_line(tmp_path: Path) -> None:
     assert "no log of a benchmark" in refusal("bench", "learn", "--from-log", tmp_path)
 
 
+def _measured_pages(plan: Plan, cycle: int) -> list[tuple[str, int]]:
+    return [(planned.task, planned.seed) for _, part in plan.measurements(cycle) for planned in part]
+
+
 def test_every_kind_of_feedback_is_measured_on_the_same_pages_which_are_new_each_cycle() -> None:
     arguments = Arguments()
     plans = [arguments.plan(feedback, 1) for feedback in ("corrections", "ratings", "preferences")]
-    pages = [[(it.task, it.seed) for it in plan.measurements(2)] for plan in plans]
-    assert pages[0] == pages[1] == pages[2] != [(it.task, it.seed) for it in plans[0].measurements(1)]
+    pages = [_measured_pages(plan, 2) for plan in plans]
+    assert pages[0] == pages[1] == pages[2] != _measured_pages(plans[0], 1)
     rated = [it for plan in plans for cycle in (1, 2, 3, 4) for purpose in ("feedback", "canary")
              for it in plan.rated(cycle, purpose)]  # fmt: skip
     assert len(rated) == 3 * 4 * 150

@@ -74,7 +74,7 @@ def test_there_are_enough_families_of_one_command_and_of_several(shell: Shell) -
 def test_eight_wordings_say_the_same_in_different_words(task: str) -> None:
     requests = [OWN.make(task, seed).request for seed in range(PHRASINGS)]
     assert not [it for it in requests if "{" in it or "}" in it or not it.isprintable()]
-    family = OWN._find(task)
+    family = OWN.find(task)
     assert len(family.phrasings) == PHRASINGS
     for one, other in combinations(family.phrasings, 2):
         own, others = set(one.lower().split()), set(other.lower().split())
