@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from .domain.errors import UnknownAdapter as UnknownAdapter
     from .domain.errors import UnknownTask as UnknownTask
     from .domain.events import Event as Event
+    from .domain.page.messages import Message as Message
+    from .domain.page.tools import Tool as Tool
+    from .domain.page.tools import ToolCall as ToolCall
     from .domain.rules.imported import UNKNOWN as UNKNOWN
     from .domain.rules.imported import Unknown as Unknown
     from .domain.settings.setting import BadSetting as BadSetting
@@ -97,6 +100,8 @@ _HOMES = {
     ),
     ".domain.settings.setting": ("BadSetting",),
     ".domain.events": ("Event",),
+    ".domain.page.messages": ("Message",),
+    ".domain.page.tools": ("Tool", "ToolCall"),
     ".domain.rules.imported": (
         "UNKNOWN",
         "Unknown",

@@ -204,6 +204,9 @@ def test_a_call_is_corrected_from_the_console_and_shown(log: OpenLog, tmp_path: 
     assert "has this correction already" in output("correct", run.hex, "--calls", calls, "--step", 1, db=db)
     shown = output("show", run.hex, db=db)
     assert '        weather({"city": "Rome", "days": 2})\n' in shown
+    preview = output("dataset", "preview", db=db)
+    assert '  > weather({"city": "Rome", "days": 2})\n' in preview
+    assert '  x weather({"city": "Rome"})\n' in preview
     both = output("correct", run.hex, "--calls", calls, "--answer", "I look.", "--step", 2, db=db)
     assert "is corrected" in both
 
