@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from ...domain.errors import BadTools
+from ...domain.errors import BadText, BadTools
 from ...domain.page.messages import Message
 from ...domain.page.tools import Tool, ToolCall, check_calls, check_messages, check_tools
 from .values import BEGAN, ENDED, LASTED, Values, plain
@@ -121,7 +121,7 @@ def read_tools(value: Any) -> tuple[Tool, ...]:
     """The definitions of functions; none where they are not in OpenAI's form."""
     try:
         return check_tools(value)
-    except BadTools:
+    except (BadText, BadTools):
         return ()
 
 
@@ -191,7 +191,7 @@ class _Steps:
             messages.append({"role": role, "content": text, **further})
         try:
             return check_messages(messages)
-        except BadTools:
+        except (BadText, BadTools):
             return None
 
     def _message(self, step: Mapping[str, Any]) -> Message:
@@ -223,7 +223,7 @@ class _Steps:
         rows = self.values.items(f"iterations[].{PROMPT}", value, "messages")
         try:
             return check_messages(rows, f"iterations[].{PROMPT}")
-        except BadTools as error:
+        except (BadText, BadTools) as error:
             self.values.refuse_because(error)
 
     def calls(self, step: Mapping[str, Any]) -> list[Any]:
@@ -245,7 +245,7 @@ def _calls_in_form(step: Mapping[str, Any]) -> tuple[ToolCall, ...]:
     """The step's calls, where they are in OpenAI's form and it is clear which of them a result is of; else none."""
     try:
         calls = check_calls(step.get("tool_calls") or [])
-    except BadTools:
+    except (BadText, BadTools):
         return ()
     has_result = any(step.get(key) for key in RESULT_KEYS)
     is_clear = len(calls) == 1 or not has_result
