@@ -107,6 +107,11 @@ class TaskRun(Aggregate):
         return FailureReason.WRONG if self.succeeded is False else None
 
     @property
+    def has_tools(self) -> bool:
+        """Whether functions were offered or called in a step."""
+        return any(step.tools or step.tool_calls for step in self.steps)
+
+    @property
     def tokens(self) -> tuple[int, int] | None:
         """Tokens of all prompts and of all answers; None where a step's are unknown, and without a step."""
         counts = [(step.prompt_tokens, step.completion_tokens) for step in self.steps]

@@ -101,7 +101,7 @@ def _answer(
 ) -> CorrectedStep:
     """The corrected step for a right answer to a task in words."""
     assert run.started is not None
-    if environment is None or calls or any(step.tools or step.tool_calls for step in run.steps):
+    if environment is None or calls or run.has_tools:
         return _answer_step(ledger, run, text, number, calls)
     task = task_of(ledger, run.started)
     if task is None:
@@ -195,11 +195,13 @@ def correct_by_teacher(
     """Let a better model do the failed task from step ``first`` on, at most ``tries`` times; its first success is the
     correction.
 
-    A question in words is answered once, and the answer recorded as unverified. Raises ``ModelError`` when the teacher
-    does not answer.
+    A question in words is answered once, and the answer recorded as unverified; one with tools is not, because the teacher
+    cannot call them. Raises ``ModelError`` when the teacher does not answer.
     """
     started = run.started
     assert started is not None
+    if run.has_tools:
+        return None
     if started.is_question:
         steps = _try(ledger, run, environment, ask_teacher(teacher), 1)
         is_answer = bool(steps) and is_success(steps[-1].page)
