@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .domain.errors import UnknownAdapter as UnknownAdapter
     from .domain.errors import UnknownTask as UnknownTask
     from .domain.events import Event as Event
+    from .domain.evidence.agreement import Agreement as Agreement
+    from .domain.page.grading import NoVerdict as NoVerdict
     from .domain.page.messages import Message as Message
     from .domain.page.tools import Tool as Tool
     from .domain.page.tools import ToolCall as ToolCall
@@ -44,9 +46,11 @@ if TYPE_CHECKING:
     from .domain.vocabulary import CorrectionSource as CorrectionSource
     from .domain.vocabulary import FailureReason as FailureReason
     from .domain.vocabulary import RolloutPhase as RolloutPhase
+    from .projections.explain.agreement import JudgeAgreement as JudgeAgreement
     from .projections.explain.imported import ImportedSummary as ImportedSummary
     from .projections.explain.summary import CanarySummary as CanarySummary
     from .projections.explain.summary import CycleSummary as CycleSummary
+    from .projections.explain.summary import GradesSummary as GradesSummary
     from .projections.explain.summary import RoleSummary as RoleSummary
     from .projections.explain.summary import WindowSummary as WindowSummary
     from .projections.explain.tree import Node as Node
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
     from .runners.use_cases.corrections import Correction as Correction
     from .runners.use_cases.corrections import Withdrawal as Withdrawal
     from .runners.use_cases.erasures import Erasure as Erasure
+    from .runners.use_cases.judgements import Graded as Graded
     from .runners.use_cases.overview import AdapterSummary as AdapterSummary
     from .runners.use_cases.overview import AlertSummary as AlertSummary
     from .runners.use_cases.overview import MissingWeights as MissingWeights
@@ -102,6 +107,8 @@ _HOMES = {
     ".domain.events": ("Event",),
     ".domain.page.messages": ("Message",),
     ".domain.page.tools": ("Tool", "ToolCall"),
+    ".domain.evidence.agreement": ("Agreement",),
+    ".domain.page.grading": ("NoVerdict",),
     ".domain.rules.imported": (
         "UNKNOWN",
         "Unknown",
@@ -120,9 +127,11 @@ _HOMES = {
     ".projections.explain.summary": (
         "CanarySummary",
         "CycleSummary",
+        "GradesSummary",
         "RoleSummary",
         "WindowSummary",
     ),
+    ".projections.explain.agreement": ("JudgeAgreement",),
     ".projections.explain.imported": ("ImportedSummary",),
     ".projections.explain.tree": ("Node",),
     ".runners.archive.erasure": ("Words",),
@@ -141,6 +150,7 @@ _HOMES = {
         "RunSummary",
         "Status",
     ),
+    ".runners.use_cases.judgements": ("Graded",),
     ".runners.use_cases.ratings": ("Rating",),
     ".runners.sessions.program_runs": ("ProgramRun", "ProgramStep"),
     ".runners.use_cases.recordings": ("RecordedRun",),
@@ -158,6 +168,7 @@ __all__ = [
     "UNKNOWN",
     "AdapterStatus",
     "AdapterSummary",
+    "Agreement",
     "AlertSummary",
     "Arm",
     "BadArgument",
@@ -177,14 +188,18 @@ __all__ = [
     "Event",
     "Explanation",
     "FailureReason",
+    "Graded",
+    "GradesSummary",
     "GrokputerError",
     "Hint",
     "ImportedSummary",
     "InvalidRecipe",
+    "JudgeAgreement",
     "LogError",
     "MissingExtra",
     "MissingWeights",
     "ModelError",
+    "NoVerdict",
     "Node",
     "NotFound",
     "NotPossible",

@@ -27,6 +27,7 @@ COMMANDS = {
     "chat": "runs.chat",
     "rate": "runs.feedback",
     "correct": "runs.feedback",
+    "judge": "runs.judge",
     "runs": "runs.runs",
     "show": "runs.runs",
     "status": "history.status",

@@ -22,6 +22,7 @@ from ..domain.errors import BadArgument, NotFound, NotPossible
 from ..domain.events import EVENTS
 from ..domain.events.base import KEY
 from ..domain.ports import Clock
+from ..projections.explain.agreement import JudgeAgreement
 from ..projections.wording.sentences import short_text
 from ..runners.archive.erasure import Target
 from ..runners.explain.explanation import Explanation, explain
@@ -31,7 +32,17 @@ from ..runners.sessions.program_runs import ProgramRun
 from ..runners.store.codec import Recorded
 from ..runners.store.ledger import Ledger
 from ..runners.store.states import load_state
-from ..runners.use_cases import corrections, erasures, overview, ratings, runs, sessions, settings, trainings
+from ..runners.use_cases import (
+    corrections,
+    erasures,
+    judgements,
+    overview,
+    ratings,
+    runs,
+    sessions,
+    settings,
+    trainings,
+)
 from ..runners.use_cases.lookups import find_position, find_run, name_actor, require_run
 from ..runners.use_cases.recordings import RecordedRun, RunRecorder
 from ..runners.wiring.services import Services
@@ -146,6 +157,15 @@ class OpenLog:
         return ratings.rate(
             self._ledger, self._find(run), stars, actor=by, issues=issues, comment=comment, step=step, fault=fault
         )
+
+    @checked
+    def judge(self, run: RunId, *, actor: Text | None = None) -> judgements.Graded:
+        """Let the judge model in the settings grade an answer that nothing else judges. One judge grades a run once."""
+        return judgements.judge_run(self._ledger, self._services(), self._find(run), actor=self._access.name(actor))
+
+    def agreement(self) -> list[JudgeAgreement]:
+        """How far each judge model, with each text of its criteria, agrees with people's stars."""
+        return judgements.view_agreement(self._ledger)
 
     @checked
     def rate_session(self, session: Text, stars: int | str, *, actor: Text | None = None) -> sessions.SessionRating:

@@ -156,10 +156,11 @@ class Arm(StrEnum):
 
 
 class RatingSource(StrEnum):
-    """The source of a rating."""
+    """The source of a rating. A judge model's rating is a grade: an event of its own, which no window of ratings has."""
 
     HUMAN = "human"
     REVIEWER = "reviewer"
+    JUDGE = "judge"
 
 
 class CorrectionSource(StrEnum):

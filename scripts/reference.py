@@ -31,6 +31,7 @@ GROUPS = {
     "environment": "Where the agent works: see [own tasks](../own-tasks.md).",
     "model": "Which model runs, and where: see [models](../models.md).",
     "teacher": "A better model that helps to make examples: see [datasets](../datasets.md).",
+    "judge": "A model that grades answers: see [feedback](../feedback.md#a-judge-model).",
     "training": "What an adapter learns from, and how: see [training](../training.md).",
     "cost": "Prices for estimates and accounts: see [training](../training.md#what-it-costs).",
     "gate": "The comparison before any traffic: see [rollouts](../rollouts.md#before-any-traffic).",

@@ -56,9 +56,9 @@ FLOORS = {
         "sessions": ("environments", "store"),
         "wiring": ("alerts", "environments", "store"),
         "feedback": ("agent", "store"),
-        "lessons": ("agent", "feedback", "store", "wiring"),
+        "lessons": ("agent", "environments", "feedback", "store", "wiring"),
         "ab": ("agent", "feedback", "store", "wiring"),
-        "improvement": ("ab", "agent", "alerts", "lessons", "store", "wiring"),
+        "improvement": ("ab", "agent", "alerts", "feedback", "lessons", "store", "wiring"),
         "use_cases": (
             *(
                 "ab",

@@ -43,7 +43,7 @@ FUNCTIONS = st.lists(
         {"name": st.sampled_from(["f", "g.h", "a-b_c"])},
         optional={"description": WORDS, "parameters": st.dictionaries(WORDS, COUNTS | WORDS | st.floats(0, 1), max_size=2)},
     ),
-    max_size=2, unique_by=lambda it: it["name"],
+    max_size=2, unique_by=lambda it: str(it["name"]),
 ).map(lambda given: [{"type": "function", "function": it} for it in given])  # fmt: skip
 CALLS = st.lists(
     st.fixed_dictionaries(

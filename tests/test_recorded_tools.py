@@ -22,6 +22,7 @@ from grokputer.domain.page.tools import LONGEST
 from grokputer.runners.archive.integrity import verify
 from grokputer.runners.archive.jsonl import export_log, import_log
 from grokputer.runners.archive.replay import replay
+from grokputer.runners.feedback.judge import grading_prompt
 from grokputer.runners.sessions.comparing import read_back
 from grokputer.runners.sessions.program_runs import check_run
 from grokputer.runners.store.ledger import Ledger
@@ -238,3 +239,10 @@ def test_where_nothing_was_offered_no_call_is_right(log: OpenLog) -> None:
         log.correct(run, tool_calls=[{"name": "weather", "arguments": {"city": "Rome"}}])
     with pytest.raises(NotPossible, match="either an answer or actions"):
         log.correct(run, tool_calls=[called()], actions=["CLICK"])
+
+
+def test_a_judge_grades_a_call_as_people_read_it(log: OpenLog, tmp_path: Path) -> None:
+    run = log.record(replace(RUN, succeeded=None, steps=RUN.steps[:1])).run
+    ledger = Ledger.open(tmp_path / "events.db")
+    [_, user] = grading_prompt(ledger, ledger.get(TaskRun, run), "right")
+    assert json.loads(user["content"])["answer"] == 'weather({"city": "Rome"})'

@@ -18,6 +18,7 @@ from ..events import (
     TaskCorrected,
     TaskEnded,
     TaskFailed,
+    TaskGraded,
     TaskJudged,
     TaskRated,
     TaskStarted,
@@ -28,7 +29,9 @@ from ..settings.settings import Policy
 from ..vocabulary import CorrectionSource, FailureReason, RatingSource
 from .base import Aggregate, Context
 
-SOURCES = tuple(RatingSource)
+SOURCES = (RatingSource.HUMAN, RatingSource.REVIEWER)
+"""The sources of ratings; a judge model's rating is a grade, and never one of these."""
+
 LARGEST_SEED = 2**31 - 1
 """The largest seed that every environment's generator takes."""
 
@@ -75,6 +78,8 @@ class TaskRun(Aggregate):
         self.judged: TaskJudged | None = None
         """The judgement of an answer whose success was unknown."""
         self.ratings: list[TaskRated] = []
+        self.grades: list[TaskGraded] = []
+        """The ratings of judge models."""
         self.corrections: list[TaskCorrected] = []
         """Without the withdrawn ones."""
 
@@ -267,6 +272,30 @@ class TaskRun(Aggregate):
             **self._belongs(),
         )
 
+    def is_graded(self, judge: str, criteria: str) -> bool:
+        """Whether this judge has graded the run by these criteria."""
+        return any((grade.judge, grade.criteria) == (judge, criteria) for grade in self.grades)
+
+    def require_gradable(self) -> None:
+        """Raise ``NotPossible`` unless the run ended as an answer that nothing in its environment judges."""
+        self._require_ended("graded")
+        if not isinstance(self.ended, TaskAnswered):
+            raise NotPossible(
+                f"run {self.id.hex[:8]} cannot be graded: its end says whether it succeeded; a judge grades answers whose "
+                "success is unknown"
+            )
+
+    def grade(
+        self, stars: Any, *, reason: str | None, judge: str, criteria: str, prompt: str, context: Context
+    ) -> None:
+        """Record a judge model's rating of an answer. Idempotent for one judge and its criteria: the first grade stands."""
+        number = check_stars(stars)
+        self.require_gradable()
+        if self.is_graded(judge, criteria):
+            return
+        fields = {"stars": number, "reason": reason, "judge": judge, "criteria": criteria, "prompt": prompt}
+        self._record(TaskGraded, context, **fields, **self._belongs())
+
     def attribute(self, stars: int, step: int | None, fault: str | None) -> str | None:
         """The role that such a rating is attributed to. Raises ``NotPossible`` for a step or role that this run does
         not have."""
@@ -353,6 +382,8 @@ class TaskRun(Aggregate):
                 self.judged = event
             case TaskRated():
                 self.ratings.append(event)
+            case TaskGraded():
+                self.grades.append(event)
             case TaskCorrected():
                 self.corrections.append(event)
             case CorrectionWithdrawn():

@@ -53,6 +53,7 @@ from .runs import TaskAnswered as TaskAnswered
 from .runs import TaskCorrected as TaskCorrected
 from .runs import TaskEnded as TaskEnded
 from .runs import TaskFailed as TaskFailed
+from .runs import TaskGraded as TaskGraded
 from .runs import TaskJudged as TaskJudged
 from .runs import TaskRated as TaskRated
 from .runs import TaskStarted as TaskStarted

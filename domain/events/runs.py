@@ -197,7 +197,7 @@ class TaskJudged(RunEvent):
 
     succeeded: bool
     source: str
-    """The source of the rating that judged it, as in ``TaskRated``."""
+    """The source of the rating that judged it, as in ``TaskRated``; ``judge`` where a judge model's grade did."""
 
 
 TaskEnded = TaskSucceeded | TaskFailed | TaskAnswered
@@ -221,6 +221,25 @@ class TaskRated(RunEvent):
     """The step that went wrong, where the rating names one. Since version 2."""
     fault: str | None
     """The role that a low rating is attributed to; None for a good rating, and where it is unknown. Since version 2."""
+
+
+@fact("TaskGraded")
+class TaskGraded(RunEvent):
+    """A judge model rated an answer. Its grades are a series of their own: no window of ratings has them."""
+
+    VERSION = 1
+    TEXTS = ("prompt", "reason")
+
+    stars: int
+    """1 to 5."""
+    reason: str | None
+    """Content key of the judge's reason; None where it gave none."""
+    judge: str
+    """The judge's model name and its endpoint, with an ``@`` between them."""
+    criteria: str
+    """The first 12 hex digits of the SHA-256 of the criteria's text. Grades by other criteria are another series."""
+    prompt: str
+    """Content key of the messages that the judge was asked with, JSON."""
 
 
 @fact("TaskCorrected")

@@ -32,6 +32,10 @@ def _figure(default: float | tuple[float, ...], low: float, high: float) -> Any:
     )
 
 
+LATER = ("unknown", "judge_stars")
+"""Figures that earlier terms did not have. They are written only where they are not empty."""
+
+
 @dataclass(frozen=True)
 class _Terms:
     """Reading, writing and checking for both kinds of terms. Sequences are tuples, so that terms are hashable."""
@@ -56,7 +60,7 @@ class _Terms:
         return {
             field.name: _listed(value) if isinstance(value := getattr(self, field.name), tuple) else value
             for field in dataclasses.fields(self)
-            if field.name != "unknown" or getattr(self, field.name)  # earlier terms had no such figure
+            if field.name not in LATER or getattr(self, field.name)  # earlier terms had no such figure
         }
 
     @classmethod
@@ -132,6 +136,9 @@ class CanaryTerms(_Terms):
     unknown: tuple[str, ...] = ()
     """The metrics that hardly any run of the role showed before the rollout: ``success``, or none. They decide nothing.
     Fixed at the start, like every term, so that no outcome decides what counts."""
+    judge_stars: int = _of("judge.success_stars")
+    """Stars from which a judge model's grade says that an answer succeeded, for the runs of this rollout; 0: grades say
+    nothing about success."""
     most_runs: int = _of("canary.max_runs")
     """Canary outcomes after which a person must decide. The evidence stays valid: a person may allow as many again."""
     critical_limit: int = _of("canary.critical_limit")
@@ -220,7 +227,7 @@ SHARES = ("canary.weight_percent", "canary.ramp")
 _KEPT = (*SHARES, "canary.rule", "canary.randomization_unit")
 _KEPT_BY_EVIDENCE = (
     *("canary.success_margin", "canary.rating_margin", "canary.promote_at", "canary.roll_back_at", "canary.dry_run"),
-    *("canary.max_runs", "canary.critical_limit", "canary.bake_s", "canary.deadline_s"),
+    *("canary.max_runs", "canary.critical_limit", "canary.bake_s", "canary.deadline_s", "judge.success_stars"),
 )
 
 
@@ -268,6 +275,7 @@ def canary_terms(policy: Policy, role: str, known: float = 1.0) -> CanaryTerms:
         ramp=_ramp(canary.ramp),
         dry_run=dry_run,
         unknown=("success",) if known < LEAST_KNOWN and "rating" not in dry_run else (),
+        judge_stars=policy.judge(role).success_stars,
         most_runs=canary.max_runs,
         critical_limit=canary.critical_limit,
         bake_s=min(canary.bake_s, LONGEST_S),

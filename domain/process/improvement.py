@@ -29,6 +29,7 @@ from ..events import (
     TaskAnswered,
     TaskEnded,
     TaskFailed,
+    TaskGraded,
     TaskJudged,
     TaskRated,
     TaskSucceeded,
@@ -134,6 +135,10 @@ class Knowledge(Protocol):
         """The share of the role's latest runs with known success, 0 to 1."""
         ...
 
+    def judge_stars(self, rollout: str) -> int | None:
+        """The bar of the rollout's terms for a judge model's grade, 0 for none; None where the settings in force say it."""
+        ...
+
     def look(self, rollout: str) -> Verdict:
         """The verdict on an undecided rollout's canary."""
         ...
@@ -179,6 +184,8 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             windows = [known.window(assignment["role"]) for assignment in event.assignments]
             breaches = [LookAtRatings(window) for window in windows if is_breach(window, known.policy)]
             return [*_judgement(event, known.policy), *breaches, *_look_after(event, known)]
+        case TaskGraded():
+            return _judgement_by_model(event, known)
         case TaskSucceeded() | TaskFailed() | TaskAnswered() | TaskJudged():
             return _look_after(event, known)
         case ScheduleKept():
@@ -224,6 +231,17 @@ def _judgement(event: TaskRated, policy: Policy) -> list[Command]:
     least = policy.rating(event.role).success_stars
     judges = least and event.source == RatingSource.HUMAN
     return [JudgeRun(event.originator_id, event.stars >= least, event.source)] if judges else []
+
+
+def _judgement_by_model(event: TaskGraded, known: Knowledge) -> list[Command]:
+    """The judgement of a run with unknown success by a judge model's stars, where a setting says that they judge.
+
+    For a run of a rollout that is under way, the rollout's own terms say so: they were fixed before any outcome.
+    """
+    rollouts = [each["rollout"] for each in event.assignments if each["rollout"] in known.undecided]
+    bars = [bar for rollout in rollouts if (bar := known.judge_stars(rollout or "")) is not None]
+    least = min(bars) if bars else known.policy.judge(event.role).success_stars
+    return [JudgeRun(event.originator_id, event.stars >= least, RatingSource.JUDGE)] if least else []
 
 
 def _look_after(event: TaskEnded | TaskJudged | TaskRated, known: Knowledge) -> list[Command]:

@@ -1,4 +1,4 @@
-"""Settings of running: how a run is made, the model that makes it, and the teacher."""
+"""Settings of running: how a run is made, the model that makes it, the teacher and the judge."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..vocabulary import Backend
-from .forms import BACKEND, CHAT_TEMPLATE, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
+from .forms import BACKEND, CHAT_TEMPLATE, JUDGE_ENDPOINT, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
 from .setting import MEASURED, Group, setting
 
 INSTRUCTIONS = "run.instructions"
-"""The setting whose value is a text beside the log."""
+CRITERIA = "judge.criteria"
+TEXT_SETTINGS = {INSTRUCTIONS: "instructions", CRITERIA: "criteria"}
+"""The settings whose values are texts beside the log, and what each is called."""
 
 SMALL = ("embedded", "smollm2")
 """The models that need no quantisation."""
@@ -130,4 +132,33 @@ class TeacherSettings(Group):
         unit="variations",
         low=0,
         high=100,
+    )
+
+
+@dataclass(frozen=True)
+class JudgeSettings(Group):
+    """A model that grades answers which nothing else judges."""
+
+    PREFIX: ClassVar[str] = "judge"
+
+    endpoint: str | None = setting(
+        None,
+        "Base URL of the judge's OpenAI-compatible endpoint. Its key comes from GROKPUTER_JUDGE_KEY. With judge.model it turns "
+        "the judge on: the worker lets it grade each answer that no person has rated.",
+        form=JUDGE_ENDPOINT,
+    )
+    model: str | None = setting(None, "The judge's name at its endpoint.")
+    criteria: str | None = setting(
+        None,
+        "What the judge looks at: words, or a file, as @FILE or by its path. Their text is kept beside the log. Without a "
+        "value it is asked whether the answer is right, complete and to the point. 'grokputer judge prompt' prints all.",
+    )
+    timeout_s: float = setting(60.0, "Longest wait for a grade.", unit="seconds", low=1, high=600)
+    success_stars: int = setting(
+        0,
+        "A grade with at least this many stars says that the answer succeeded, and one with fewer that it failed. 0: grades "
+        "say nothing about success. A rollout by evidence keeps the value that it began with.",
+        unit="stars",
+        low=0,
+        high=5,
     )

@@ -24,7 +24,15 @@ from .ramp import complain_of_first_step
 from .rating import ImplicitSettings, RatingSettings, ScheduleSettings, SessionSettings
 from .recipe import FIGURES, Recipe, preset
 from .rollout import AbSettings, CanarySettings, GateSettings
-from .running import SMALL, EnvironmentSettings, ModelSettings, RunSettings, TeacherSettings, WeightsSettings
+from .running import (
+    SMALL,
+    EnvironmentSettings,
+    JudgeSettings,
+    ModelSettings,
+    RunSettings,
+    TeacherSettings,
+    WeightsSettings,
+)
 from .setting import BadSetting as BadSetting
 from .setting import Group, declared
 from .setting import Setting as Setting
@@ -40,6 +48,7 @@ GROUPS: tuple[type[Group], ...] = (
     ModelSettings,
     WeightsSettings,
     TeacherSettings,
+    JudgeSettings,
     TrainingSettings,
     CostSettings,
     GateSettings,
@@ -183,6 +192,10 @@ class Policy:
     def teacher(self, role: str | None) -> TeacherSettings:
         """Settings of the role's teacher."""
         return self._group(TeacherSettings, role)
+
+    def judge(self, role: str | None) -> JudgeSettings:
+        """Settings of the role's judge model."""
+        return self._group(JudgeSettings, role)
 
     def training(self, role: str | None) -> TrainingSettings:
         """Settings of the role's trainings; the recipe is in ``recipe_figures``."""

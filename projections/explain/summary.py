@@ -35,6 +35,21 @@ class WindowSummary:
 
 
 @dataclass(frozen=True)
+class GradesSummary:
+    """One judge's grades of the live adapter and of the canary. They are never in the window of ratings."""
+
+    judge: str
+    """The judge with its criteria."""
+    count: int
+    """The live adapter's grades, the newest ``rating.window`` of them."""
+    mean: float | None
+    """In [1, 5], to four places; None without one."""
+    canary_count: int
+    """The canary's grades, as many at most; 0 without a rollout."""
+    canary_mean: float | None
+
+
+@dataclass(frozen=True)
 class CanarySummary:
     """The undecided rollout, with the present verdict on its canary."""
 
@@ -80,6 +95,8 @@ class RoleSummary:
     unknown: int
     """Its runs with unknown success."""
     imported: ImportedSummary | None
+    grades: tuple[GradesSummary, ...]
+    """The grades of judge models, for each judge and its criteria."""
 
     @property
     def has_data(self) -> bool:
@@ -129,7 +146,24 @@ def summarize_role(state: State, view: RoleView) -> RoleSummary:
         success=round(succeeded / (ran - unknown), 4) if ran > unknown else None,
         unknown=unknown,
         imported=imported,
+        grades=_grades(state, view),
     )
+
+
+def _grades(state: State, view: RoleView) -> tuple[GradesSummary, ...]:
+    role, traffic, size = view.role, state.traffic(view.role), view.policy.rating(view.role).window
+    live = state.ratings.grades(role, traffic.stable, size)
+    rollout = state.rollouts.of(traffic.rollout) if traffic.rollout is not None else None
+    canary = state.ratings.grades(role, rollout.adapter, size) if rollout is not None else {}
+    pairs = {judge: (live.get(judge, []), canary.get(judge, [])) for judge in {**live, **canary}}
+    return tuple(
+        GradesSummary(judge, len(ours), _mean(ours), len(theirs), _mean(theirs))
+        for judge, (ours, theirs) in pairs.items()
+    )
+
+
+def _mean(stars: Sequence[int]) -> float | None:
+    return round(sum(stars) / len(stars), 4) if stars else None
 
 
 def _window(state: State, view: RoleView, *, has_failures: bool) -> WindowSummary:

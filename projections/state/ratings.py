@@ -1,6 +1,6 @@
 """Ratings by role and adapter version: the window that the breach rule judges, and sums over all time.
 
-People's ratings and implicit ratings are summed separately.
+People's ratings, implicit ratings and a judge model's grades are summed separately.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from msgspec import field
 
-from ...domain.events import AdapterPromoted, Assignment, Event, TaskFailed, TaskRated, TaskSucceeded
+from ...domain.events import AdapterPromoted, Assignment, Event, TaskFailed, TaskGraded, TaskRated, TaskSucceeded
 from ...domain.rules.breach import Window
 from ...domain.rules.imported import IMPORTED, is_imported
 from ...domain.rules.roles import assignments_counted
@@ -33,8 +33,9 @@ class Rating(NamedTuple):
 RATINGS = list[Rating]
 """The form of a saved part of a window."""
 
-COUNTED, UNATTRIBUTED = "counted", "unattributed"
-"""The two kinds of ratings of a version."""
+COUNTED, UNATTRIBUTED, GRADED = "counted", "unattributed", "graded"
+"""The two kinds of ratings of a version, and its grades by a judge model."""
+
 
 BASE = "base"
 """The name of the bare base in place of an adapter's name."""
@@ -81,15 +82,17 @@ class Ratings:
     - A low rating that is attributed to no role counts for none. It is counted separately.
     - A person who rates a run again replaces the earlier rating.
     - Runs pinned by hand count in no window, because the traffic did not assign them.
+    - A judge model's grade counts in no window of ratings. The grades of each judge and its
+      criteria are a window of their own.
     - All imported sessions share one window, whatever adapter the other program had. The settings say whether it counts.
     """
 
-    HANDLES = (TaskRated, TaskSucceeded, TaskFailed, AdapterPromoted)
+    HANDLES = (TaskRated, TaskGraded, TaskSucceeded, TaskFailed, AdapterPromoted)
 
     def __init__(self) -> None:
         self._sums: ByVersion = {}
         self._windows: StateShards[list[Rating]] = StateShards(form=RATINGS)
-        """The latest ratings, by ``role/version/counted`` and ``role/version/unattributed``."""
+        """The latest ratings, by ``role/version/counted``, ``.../unattributed`` and ``.../graded``."""
         self._recent: dict[tuple[str, str | None, str], RingBuffer[Rating]] = {}
 
     @classmethod
@@ -110,6 +113,10 @@ class Ratings:
                 for assignment in event.assignments:
                     if assignment["arm"] != Arm.PINNED or is_imported(assignment):
                         self._rate(position, event, assignment)
+            case TaskGraded():
+                for assignment in event.assignments:
+                    if assignment["arm"] != Arm.PINNED:
+                        self._grade(position, event, assignment)
             case TaskSucceeded() | TaskFailed() if event.implicit_stars is not None:
                 for assignment in assignments_counted(event):
                     if assignment["arm"] != Arm.PINNED and event.implicit_stars is not None:
@@ -117,7 +124,7 @@ class Ratings:
             case AdapterPromoted():
                 # A window has the ratings of the version that serves all runs. Those of its time as a canary do not count.
                 self._of(event.role, event.adapter).unattributed = 0
-                for kind in (COUNTED, UNATTRIBUTED):
+                for kind in (COUNTED, UNATTRIBUTED, GRADED):
                     self._ratings(event.role, event.adapter, kind).clear()
 
     def _rate(self, position: int, event: TaskRated, assignment: Assignment) -> None:
@@ -137,6 +144,12 @@ class Ratings:
             counted.append(rating)
         elif event.fault is None:
             sums.unattributed += 1 - len(unattributed.append(rating))
+
+    def _grade(self, position: int, event: TaskGraded, assignment: Assignment) -> None:
+        """A run has one grade of each judge and its criteria, so none replaces another."""
+        by = f"{event.judge}, criteria {event.criteria}"
+        graded = self._ratings(assignment["role"], assignment["adapter"], GRADED)
+        graded.append(Rating(event.originator_id.hex, position, event.stars, by))
 
     def _ratings(self, role: str, adapter: str | None, kind: str) -> RingBuffer[Rating]:
         ring = self._recent.get((role, adapter, kind))
@@ -164,6 +177,13 @@ class Ratings:
             latest = sorted([*latest, *imported], key=lambda rating: rating.position)[-size:]
         stars = tuple((rating.position, rating.stars) for rating in latest)
         return Window(role, adapter, stars, self.total(role, adapter, with_imported=with_imported))
+
+    def grades(self, role: str, adapter: str | None, size: int) -> dict[str, list[int]]:
+        """The stars of the version's latest ``size`` grades, oldest first, by judge with its criteria."""
+        by: dict[str, list[int]] = {}
+        for grade in self._ratings(role, adapter, GRADED).newest(KEPT):
+            by.setdefault(grade.rater, []).append(grade.stars)
+        return {judge: stars[-size:] for judge, stars in by.items()}
 
     def total(self, role: str, adapter: str | None, *, with_imported: bool = False) -> int:
         """The number of all ratings of the version in the role."""

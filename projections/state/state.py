@@ -33,7 +33,7 @@ from .registry import Registry
 from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 
-VERSION = f"14/{SCHEMA}"
+VERSION = f"15/{SCHEMA}"
 """The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
 
 A state of a newer program may depend on events that this program does not know. So a state of another version is not
@@ -145,6 +145,12 @@ class State:
     def known_share(self, role: str) -> float:
         """The share of the role's latest runs with known success, 0 to 1."""
         return self.metrics.known_share(role)
+
+    def judge_stars(self, rollout: str) -> int | None:
+        """The bar of the undecided rollout's terms for a judge model's grade; None under the plain rules, which use the
+        settings in force."""
+        evidence = self.health.evidence(rollout)
+        return None if evidence is None else evidence.terms.judge_stars
 
     def look(self, rollout: str, now: datetime | None = None) -> Verdict:
         """The verdict on the undecided rollout's canary as of the last event, by the rollout's own rule.

@@ -1,4 +1,4 @@
-"""Tables for SQL users: one row per run, rating, correction, training, adapter, rollout, look at a canary and comparison.
+"""Tables for SQL users: one row per run, rating, grade, correction, training, adapter, rollout, look and comparison.
 
 The tables are in the log's file, and everything in them follows from the log: dropped tables are built again. Each event
 becomes a partial row. Rows with one key are merged in the order of the log.
@@ -32,6 +32,7 @@ from ...domain.events import (
     TaskCorrected,
     TaskEnded,
     TaskFailed,
+    TaskGraded,
     TaskJudged,
     TaskRated,
     TaskStarted,
@@ -49,6 +50,7 @@ from ...domain.vocabulary import FailureReason
 from ..state.transitions import adapter_status, rollout_phase, status_of_another, training_status
 from .comparisons import COMPARISONS, row_of_comparison
 from .corrections import CORRECTIONS, row_of_correction, row_of_withdrawal
+from .ratings import GRADES, RATINGS, row_of_grade, row_of_rating
 
 TABLES: dict[str, dict[str, type]] = {
     "runs": {
@@ -77,20 +79,8 @@ TABLES: dict[str, dict[str, type]] = {
         "corrected_by": str,
         "ended_position": int,
     },
-    "ratings": {
-        "position": int,
-        "run": str,
-        "time": str,
-        "actor": str,
-        "source": str,
-        "role": str,
-        "arm": str,
-        "adapter": str,
-        "stars": int,
-        "step": int,
-        "fault": str,
-        "issues": str,
-    },
+    "ratings": RATINGS,
+    "grades": GRADES,
     "corrections": CORRECTIONS,
     "trainings": {
         "id": str,
@@ -226,21 +216,12 @@ def _row_of_judgement(position: int, event: TaskJudged, key: str, time: str) -> 
 
 
 def _rows_of_rating(position: int, event: TaskRated, key: str, time: str) -> list[Row]:
-    rating = {
-        "position": position,
-        "run": key,
-        "time": time,
-        "actor": event.actor,
-        "source": event.source,
-        "role": event.role,
-        "arm": event.arm,
-        "adapter": event.adapter,
-        "stars": event.stars,
-        "step": event.step,
-        "fault": event.fault,
-        "issues": ", ".join(event.issues),
-    }
-    return [("runs", {"id": key, "stars": event.stars, "fault": event.fault}), ("ratings", rating)]
+    run = {"id": key, "stars": event.stars, "fault": event.fault}
+    return [("runs", run), ("ratings", row_of_rating(position, event, time))]
+
+
+def _row_of_grade(position: int, event: TaskGraded, key: str, time: str) -> list[Row]:
+    return [("grades", row_of_grade(position, event, time))]
 
 
 def _rows_of_correction(position: int, event: TaskCorrected, key: str, time: str) -> list[Row]:
@@ -371,6 +352,7 @@ _ROWS: dict[type | tuple[type, ...], Rows] = {
     (TaskSucceeded, TaskFailed, TaskAnswered): _row_of_end,
     (TaskJudged,): _row_of_judgement,
     TaskRated: _rows_of_rating,
+    TaskGraded: _row_of_grade,
     TaskCorrected: _rows_of_correction,
     CorrectionWithdrawn: _rows_of_withdrawal,
     TrainingEvent: _rows_of_training,

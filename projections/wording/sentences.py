@@ -34,6 +34,7 @@ from ...domain.events import (
     RolloutStarted,
     SessionImported,
     TaskCorrected,
+    TaskGraded,
     TaskRated,
     TrainingCompleted,
     TrainingDeclined,
@@ -57,6 +58,9 @@ def describe(event: Event) -> str:
             issues = f", {', '.join(event.issues)}" if event.issues else ""
             run = event.originator_id.hex[:8]
             return f"{event.stars} stars for run {run} by {event.actor} ({event.source}){issues}{describe_fault(event)}"
+        case TaskGraded():
+            run = event.originator_id.hex[:8]
+            return f"{count(event.stars, 'star')} for run {run} by the judge model {event.judge}, criteria {event.criteria}"
         case TaskCorrected():
             verified = "verified" if event.is_verified else "not verified"
             return f"run {event.originator_id.hex[:8]} corrected by {event.actor} ({event.source}, {verified})"

@@ -30,11 +30,12 @@ from ...domain.events import (
     StepTaken,
     TaskCorrected,
     TaskEnded,
+    TaskGraded,
     TaskStarted,
 )
 from ...domain.events.base import keys_in
 from ...domain.settings.keys import without_role
-from ...domain.settings.running import INSTRUCTIONS
+from ...domain.settings.running import TEXT_SETTINGS
 from ...projections.explain.provenance import TrainingUse, read_datasets
 from ..store.connection import connect
 from ..store.content import SAID, find_unnamed
@@ -164,7 +165,7 @@ class Search:
 
     def _see_setting(self, event: PolicyChanged, is_theirs: bool) -> None:
         """A person's own instructions are erased with the person's texts; those of others are kept."""
-        if without_role(event.key) != INSTRUCTIONS:
+        if without_role(event.key) not in TEXT_SETTINGS:
             return
         if is_theirs and event.document is not None and self.log.has_content(event.document):
             self.found.keys.add(event.document)
@@ -196,6 +197,8 @@ class Search:
             self._listeners[run] = event.session
         if isinstance(event, ExamplesSynthesized) and run in self._listeners and run in self.found.runs:
             self.found.keys.add(event.examples)
+        if isinstance(event, TaskGraded) and run in self._listeners and run in self.found.runs:
+            self.found.keys |= {*keys_in(event.prompt), *keys_in(event.reason)}  # its prompt repeats that of the step
         key = event.prompt if isinstance(event, StepTaken) else getattr(event, "correction", None)
         if run not in self._listeners or not isinstance(event, StepTaken | TaskCorrected) or key is None:
             return

@@ -3,3 +3,6 @@
 CHAT = "chat"
 MINIWOB = "miniwob"
 SHELL = "shell"
+
+OF_COMMANDS = (SHELL,)
+"""The program's environments whose actions are commands. Folders of tasks are such environments too."""

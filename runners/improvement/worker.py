@@ -26,6 +26,7 @@ from ..store.states import load_state
 from ..store.tail import Watch
 from ..wiring.services import Services
 from .gate import judge
+from .grading import GradingQueue
 from .process_manager import process_new_events
 from .role_views import view_roles
 from .rollouts import prove
@@ -137,6 +138,7 @@ class Worker:
         self._told = max(0, self._began - TELLING)
         self._schedule = ScheduleKeeper(ledger)
         self._courier = AlertDispatcher(ledger, reporter.say)
+        self._grading = GradingQueue(ledger, reporter.say)
 
     def step(self) -> bool:
         """Follow the log, report news, deliver an alert, keep the schedule, and do the next thing. False when there was
@@ -147,7 +149,8 @@ class Worker:
         self._tell(state.position)
         noted = note_missing(self.ledger, state, self.services.store)
         delivered, kept = self._courier.step(), self._schedule.keep(state)
-        return self._train(state) or self._prove(state) or self._judge(state) or delivered or kept or noted
+        did = self._train(state) or self._prove(state) or self._judge(state) or self._grading.step(self.services)
+        return did or delivered or kept or noted
 
     def _end_abandoned(self, state: State) -> bool:
         """End runs whose process has ended: at the worker's start, and once a minute."""

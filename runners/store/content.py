@@ -24,6 +24,7 @@ from ...domain.events import (
     SessionImported,
     StepTaken,
     TaskCorrected,
+    TaskGraded,
     TaskRated,
     TaskStarted,
 )
@@ -35,7 +36,7 @@ NAMING = {topic: (*kind.TEXTS, *kind.WORDS) for topic, kind in EVENTS.items()}
 """By topic, the fields in which events name texts."""
 
 SAID = (
-    *(TaskStarted, SessionImported, StepTaken, TaskRated, TaskCorrected, CorrectionWithdrawn),
+    *(TaskStarted, SessionImported, StepTaken, TaskRated, TaskGraded, TaskCorrected, CorrectionWithdrawn),
     *(ExamplesImported, ExamplesSynthesized),
 )
 """The events whose documents are texts of people, which can be erased; the documents of other events are numbers."""

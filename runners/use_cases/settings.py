@@ -10,11 +10,11 @@ from ...domain.aggregates.settings import SETTINGS_ID, Settings
 from ...domain.events.base import KEY
 from ...domain.evidence.terms import is_kept
 from ...domain.settings.keys import role_of, without_role
-from ...domain.settings.running import INSTRUCTIONS
+from ...domain.settings.running import TEXT_SETTINGS
 from ...domain.settings.settings import RECIPE_SETTINGS, Policy, check_setting, current_key
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
-from ..wiring.choices import check_choice, check_part, is_choice, read_instructions, read_template
+from ..wiring.choices import check_choice, check_part, is_choice, read_template, read_words
 from .storing import store_decision
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ def _read_document(ledger: Ledger, key: str, value: Any) -> str | None:
     text, what = None, ""
     if key == "model.chat_template" and value is not None:
         text, what = read_template(str(value)), "the chat template"
-    elif without_role(key) == INSTRUCTIONS and value is not None:
-        text, what = read_instructions(key, str(value)), "the instructions"
+    elif without_role(key) in TEXT_SETTINGS and value is not None:
+        kind = TEXT_SETTINGS[without_role(key)]
+        text, what = read_words(key, str(value), kind), f"the {kind}"
     if text is None:
         return None
     current = load_state(ledger).policy.changed.get(key)

@@ -84,15 +84,17 @@ def _check_place(key: str, policy: Policy, content: Content) -> Availability | N
     return found._replace(is_certain=False) if found is not None else None
 
 
-def _check_teacher(key: str, policy: Policy, content: Content) -> Availability | None:
-    role = role_of(key)
-    endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
-    if endpoint is None or name is None:
+def _check_beside(key: str, policy: Policy, content: Content) -> Availability | None:
+    """Of a model beside the agent's own: the teacher, or the judge. Nothing before both its settings are there."""
+    kind, role = without_role(key).partition(".")[0], role_of(key)
+    settings = policy.teacher(role) if kind == "teacher" else policy.judge(role)
+    if settings.endpoint is None or settings.model is None:
         return None
-    own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
-    found = check_endpoint(endpoint, [name], own if os.environ.get(own) else general, "teacher.endpoint")
-    is_certain = found.is_certain and without_role(key) == "teacher.model"
-    return found._replace(found=found.found.replace("model.base", "teacher.model"), is_certain=is_certain)
+    own, general = KEY_VARIABLES[f"{kind}.endpoint"], KEY_VARIABLES["model.endpoint"]
+    key_variable = own if os.environ.get(own) else general
+    found = check_endpoint(settings.endpoint, [settings.model], key_variable, f"{kind}.endpoint")
+    is_certain = found.is_certain and without_role(key) == f"{kind}.model"
+    return found._replace(found=found.found.replace("model.base", f"{kind}.model"), is_certain=is_certain)
 
 
 _CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {
@@ -100,8 +102,10 @@ _CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {
     "model.revision": _check_model,
     "model.backend": _check_place,
     "model.endpoint": _check_place,
-    "teacher.endpoint": _check_teacher,
-    "teacher.model": _check_teacher,
+    "teacher.endpoint": _check_beside,
+    "teacher.model": _check_beside,
+    "judge.endpoint": _check_beside,
+    "judge.model": _check_beside,
     "training.report_to": _check_reporter,
 }
 
@@ -122,8 +126,10 @@ def read_template(value: str) -> str | None:
     return text
 
 
-def read_instructions(key: str, value: str) -> str | None:
-    """The instructions that the value names: the text of a file, or the value's own words; None where it is empty.
+def read_words(key: str, value: str, what: str) -> str | None:
+    """The text that the value names: that of a file, or the value's own words; None where it is empty.
+
+    ``what`` says what the text is, such as ``instructions``.
 
     A file is named as ``@FILE``, or by the path of one that exists. Raises ``BadSetting`` for a file that is missing or
     cannot be read, and for a text without words.
@@ -131,9 +137,9 @@ def read_instructions(key: str, value: str) -> str | None:
     if not value:
         return None
     file = Path(value[1:]) if value.startswith("@") else _file_at(value)
-    text = value if file is None else _read_file(key, value, file, "words, or a file as in @FILE", "instructions")
+    text = value if file is None else _read_file(key, value, file, "words, or a file as in @FILE", what)
     if not text.strip():
-        raise BadSetting(f"{key} cannot be {value!r}: it has no words; unset it to give no instructions")
+        raise BadSetting(f"{key} cannot be {value!r}: it has no words; unset it to give no {what}")
     if len(text) > MOST_CHARACTERS:
         raise BadSetting(f"{key} cannot have {len(text)} characters; it takes {MOST_CHARACTERS} at most")
     return text.strip()

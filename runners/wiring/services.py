@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ...domain.errors import ModelError, NotServed, UnknownAdapter
 from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
@@ -52,6 +52,7 @@ class Services:
         self._environments: dict[str, tuple[Path | None, Environment]] = {}
         """The open environments by name, with the folder of tasks that each was opened on."""
         self._teachers: dict[tuple[str, str], Teacher] = {}
+        self._judges: dict[tuple[str, str, float], Teacher] = {}
         self._base_label: str | None = None
 
     @property
@@ -93,13 +94,24 @@ class Services:
         if endpoint is None or name is None:
             return None
         if (endpoint, name) not in self._teachers:
-            require("endpoint")
-            from ...adapters.serving.remote import RemoteModel
-
-            own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
-            variable = own if os.environ.get(own) else general
-            self._teachers[endpoint, name] = RemoteModel(endpoint, name, key_variable=variable)
+            self._teachers[endpoint, name] = _open_beside("teacher.endpoint", endpoint, name)
         return self._teachers[endpoint, name]
+
+    def judge(self, policy: Policy, role: str) -> Teacher | None:
+        """The role's judge model in the settings; None where there is none.
+
+        Its key comes from ``GROKPUTER_JUDGE_KEY``, or, where that is not set, from ``OPENAI_API_KEY``. It is asked once: who
+        asks tries again later.
+        """
+        settings = policy.judge(role)
+        if settings.endpoint is None or settings.model is None:
+            return None
+        key = (settings.endpoint, settings.model, settings.timeout_s)
+        if key not in self._judges:
+            self._judges[key] = _open_beside(
+                "judge.endpoint", settings.endpoint, settings.model, timeout_s=settings.timeout_s, retries=0
+            )
+        return self._judges[key]
 
     def environment(self, name: str) -> Environment:
         """The named environment, started at first use. Raises ``EnvironmentUnavailable`` for an unknown name."""
@@ -157,13 +169,14 @@ class Services:
             self._close_model()
 
     def close(self) -> None:
-        """Close the environments, the teachers and the model."""
+        """Close the environments, the teachers, the judges and the model."""
         for _, environment in self._environments.values():
             environment.close()
         self._environments.clear()
-        for teacher in self._teachers.values():
-            teacher.close()
+        for model in (*self._teachers.values(), *self._judges.values()):
+            model.close()
         self._teachers.clear()
+        self._judges.clear()
         self._close_model()
 
     def _close_model(self) -> None:
@@ -178,6 +191,16 @@ class Services:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _open_beside(setting: str, endpoint: str, name: str, **limits: Any) -> Teacher:
+    """A model at the endpoint of the setting, beside the agent's own. Its key comes from the setting's own variable, or
+    else from that of the agent's model."""
+    require("endpoint")
+    from ...adapters.serving.remote import RemoteModel
+
+    own, general = KEY_VARIABLES[setting], KEY_VARIABLES["model.endpoint"]
+    return RemoteModel(endpoint, name, key_variable=own if os.environ.get(own) else general, **limits)
 
 
 def unknown_adapter(name: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -39,6 +40,7 @@ HAPPENINGS = st.lists(
         st.tuples(st.just("run"), ROLES, st.sampled_from(["", "wrong", "timeout", "error", "answered"])),
         st.tuples(st.just("rate"), st.integers(0, 40), st.integers(1, 5)),
         st.tuples(st.just("set"), st.sampled_from(["rating.window", "rating.minimum"]), st.integers(2, 8)),
+        st.tuples(st.just("set"), st.just("judge.success_stars"), st.sampled_from([0, 3, 4])),
         st.tuples(
             st.just("train"),
             st.sampled_from(["complete", "complete", "decline", "fail"]),
@@ -61,6 +63,7 @@ MANNERS = st.fixed_dictionaries(
         "canary.dry_run": st.sampled_from(["none", "none", "rating", "success"]),
         "canary.randomization_unit": st.sampled_from(["run", "session"]),
         "rating.success_stars": st.sampled_from(["0", "0", "4"]),
+        "judge.success_stars": st.sampled_from(["0", "0", "4"]),
     }
 )
 """How each log decides."""
@@ -103,9 +106,11 @@ class World:
             self.rate(-1, 1 if has_failed else 5)
 
     def answers(self, stars: int, runs: int) -> None:
-        """Rated runs that nothing but their rating judges."""
+        """Rated runs that nothing but their rating judges, and a judge model some of them."""
         for number in range(runs):
             self.run("action", "answered")
+            if number % 3 == 0:
+                self.grade(-1, stars)
             self.rate(-1, stars if number % 2 else 5)
 
     def happen(self, what: str, one: object, two: object) -> None:
@@ -156,6 +161,12 @@ class World:
             steps = len(self.ledger.get(TaskRun, id).steps)
             wrong = steps if steps and stars < GOOD_STARS and which % 2 else None  # sometimes the step is unknown
             self.ledger.write(TaskRun, id, lambda it: it.rate(stars, "human", [], None, context, step=wrong))
+
+    def grade(self, which: int, stars: int) -> None:
+        context = self.ledger.context("grokputer")
+        fields: dict[str, Any] = {"reason": None, "judge": "big@there", "criteria": "0" * 12, "prompt": "sha256:aa"}
+        run = self.runs[which % len(self.runs)]
+        self.ledger.write(TaskRun, run, lambda it: it.grade(stars, context=context, **fields))
 
     def set(self, key: str, value: object) -> None:
         context = self.ledger.context("ada")

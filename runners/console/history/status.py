@@ -12,6 +12,7 @@ from ....domain.vocabulary import RolloutPhase
 from ....projections.explain.imported import describe_imported
 from ....projections.explain.summary import RoleSummary
 from ....projections.explain.waits import PERSON, RATINGS, WORKER
+from ....projections.wording.sentences import count
 from ..error_lines import describe_wait
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, find_position, open_log
@@ -57,6 +58,7 @@ def status(all_roles: AllRoles = False, db: Db = DEFAULT_DB, as_json: AsJson = F
     _print_waits(roles)
     _print_roles(roles, all_roles)
     _print_imported(roles)
+    _print_grades(roles)
     for gone in now.missing:
         print_line(
             f"WEIGHTS MISSING: those of {gone.adapter}, which is {gone.serves}, are not in {gone.place}; restore them "
@@ -107,6 +109,7 @@ def at(
     _print_waits(then.roles)
     _print_roles(then.roles, all_roles)
     _print_imported(then.roles)
+    _print_grades(then.roles)
     print_adapters(then.adapters)
     print_table(("setting", "value"), sorted(then.settings.items()), "all settings at their defaults")
     _print_metrics(then.metrics)
@@ -162,6 +165,21 @@ def _print_imported(roles: Sequence[RoleSummary]) -> None:
     for role in roles:
         if role.imported is not None:
             print_line(describe_imported(role.role, role.imported))
+
+
+def _print_grades(roles: Sequence[RoleSummary]) -> None:
+    """Print the grades of judge models, one line for each role and judge. They are in no mean of the table above."""
+    for role in roles:
+        for grades in role.grades:
+            live = (
+                f"mean {grades.mean:.2f} of {count(grades.count, 'grade')}" if grades.mean is not None else "no grades"
+            )
+            canary = (
+                f", canary mean {grades.canary_mean:.2f} of {grades.canary_count}"
+                if grades.canary_mean is not None
+                else ""
+            )
+            print_line(f"{role.role}, judge model {grades.judge}: {live}{canary}; not among the ratings")
 
 
 def _row(role: RoleSummary) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from ....domain.events import (
     TaskAnswered,
     TaskCorrected,
     TaskFailed,
+    TaskGraded,
     TaskJudged,
     TaskRated,
     TaskStarted,
@@ -20,6 +21,7 @@ from ....domain.events import (
 )
 from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
 from ....domain.page.tools import show_answer, show_call
+from ....domain.vocabulary import RatingSource
 from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
 from ..rendering import print_line, print_text, show_time
 
@@ -58,6 +60,10 @@ def describe_event(log: Log, position: int, event: Event) -> dict[str, Any]:
             entry["tools"], entry["tool_calls"] = (_items(log, key) for key in (event.tools, event.tool_calls))
         case TaskRated() if event.comment is not None:
             entry["comment"] = log.get_content(event.comment)
+        case TaskGraded():
+            prompt = log.get_content(event.prompt)
+            entry["prompt"] = None if prompt is None else json.loads(prompt)
+            entry["reason"] = None if event.reason is None else log.get_content(event.reason) or ERASED
         case TaskCorrected():
             kept = log.get_content(event.correction)
             rows = [] if kept is None else json.loads(kept)
@@ -106,7 +112,10 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             print_line(f"{begin}answered {_took(entry)}; success unknown")
         case TaskJudged():
             judgement = "a success" if event.succeeded else "a failure"
-            print_line(f"{begin}judged as {judgement} by its {entry['source']} rating")
+            by = "the judge model's grade" if event.source == RatingSource.JUDGE else f"its {entry['source']} rating"
+            print_line(f"{begin}judged as {judgement} by {by}")
+        case TaskGraded():
+            _print_grade(begin, entry, full)
         case TaskRated():
             issues = f", {', '.join(entry['issues'])}" if entry["issues"] else ""
             print_line(
@@ -139,6 +148,15 @@ def _answer(entry: dict[str, Any], full: bool) -> str | None:
     calls = [show_call(call) for call in entry["tool_calls"]]
     text = [entry["answer"]] if entry["answer"] or not calls else []
     return "\n".join([*text, *(call if full else short_text(call, LONGEST_CALL) for call in calls)])
+
+
+def _print_grade(begin: str, entry: dict[str, Any], full: bool) -> None:
+    """Print a judge model's grade with its reason; with ``full`` the prompt that it was asked with."""
+    print_line(f"{begin}graded {entry['stars']} by the judge model {entry['judge']}")
+    if entry["reason"] is not None:
+        print_text(entry["reason"], WORDS)
+    for line in _prompt_lines(entry["prompt"], full) if full else ():
+        print_line(f"        | {line}")
 
 
 def _took(entry: dict[str, Any]) -> str:

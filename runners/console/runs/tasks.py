@@ -1,17 +1,19 @@
-"""Tasks: which there are, and whether those of an own folder are right."""
+"""Tasks: which there are, whether those of an own folder are right, and new ones from a teacher."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated
 
 import typer
 
-from ....domain.errors import GrokputerError
+from ....domain.errors import GrokputerError, NotPossible
 from ....projections.wording.sentences import count
 from ..hints import suggest
-from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
+from ..options import DEFAULT_DB, AsJson, Db, Role, is_for_subcommand, open_ledger, open_log
 from ..rendering import print_json, print_line, print_text, say
 
 tasks = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
@@ -97,6 +99,79 @@ def check(
             print_line(": ".join(row))
     if any(result == "wrong" for _, result, _ in rows):
         raise typer.Exit(1)
+
+
+@tasks.command()
+def generate(
+    into: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of tasks that the new ones are written to.")],
+    from_failures: Annotated[
+        bool, typer.Option("--from-failures", help="Tasks of the kinds that fail: in own folders and in the shell.")
+    ] = False,
+    wanted: Annotated[int, typer.Option("--count", min=1, max=100, help="How many tasks.")] = 5,
+    role: Annotated[Role, typer.Option(help="Whose failed runs.")] = "action",
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+) -> None:
+    """Let the teacher write new tasks, and keep those that hold in the sandbox.
+
+    A task is kept if it is not done at its start and done after the teacher's own solution. The settings teacher.endpoint and
+    teacher.model name the teacher. It is asked three times at most for each task that is wanted. No task is written over.
+    Exits with 1 when none is kept.
+
+    \b
+    Examples:
+      grokputer tasks generate --from-failures --into new-tasks
+      grokputer tasks generate --from-failures --into new-tasks --count 20
+    """
+    if not from_failures:
+        raise typer.BadParameter("give --from-failures: new tasks are made from failed runs")
+    from ...lessons.task_generation import Generation, check_folder, find_failing_kinds, generate_tasks, known_tasks
+    from ...store.states import load_state
+    from ...wiring.services import Services
+
+    check_folder(into)
+    ledger, made, rows = open_ledger(db), Generation(), list[dict[str, str]]()
+
+    def report(task: str, result: str, found: str) -> None:
+        rows.append({"task": task, "result": result, "found": found})
+        if not as_json:
+            print_line(f"{task}: {result}: {found}", flush=True)
+
+    with Services(ledger, load_state(ledger), say) as services:
+        teacher = services.teacher(services.state.policy, role)
+        if teacher is None:
+            raise NotPossible("no teacher is set; set teacher.endpoint and teacher.model")
+        kinds = find_failing_kinds(ledger, services, role)
+        if not kinds:
+            raise NotPossible(f"no run of role {role} has failed in the shell or in a folder of tasks; run some first")
+        known = known_tasks(services, into)
+        try:
+            with _folder_of_tasks(into):
+                generate_tasks(teacher, kinds, into, known, wanted, made, report)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        finally:
+            say(
+                f"kept {count(len(made.kept), 'task')} in {into}, refused {made.refused}, asked {count(made.asked, 'time')}"
+            )
+    if as_json:
+        print_json({"kept": made.kept, "refused": made.refused, "asked": made.asked, "replies": rows})
+    if not made.kept:
+        raise typer.Exit(1)
+    suggest(f"settings set environment.tasks {into}", db)
+
+
+@contextmanager
+def _folder_of_tasks(folder: Path) -> Iterator[None]:
+    """Make the folder for the block, where it is not there. What stays empty of what was made goes again."""
+    made = [place for place in (folder.absolute(), *folder.absolute().parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for place in made:
+            with suppress(OSError):  # there is something in it
+                place.rmdir()
 
 
 def _folders(db: Path) -> dict[str, Path]:

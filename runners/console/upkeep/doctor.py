@@ -255,7 +255,7 @@ def _check_triggers(db: Path) -> Check:
 
 
 def _check_models(state: State, log: Log) -> Iterator[Check]:
-    """Check the model of the runs, and the teacher where one is set: in a folder, or at an endpoint that answers."""
+    """Check the model of the runs, and teacher and judge where they are set: in a folder, or at an endpoint that answers."""
     from ....domain.settings.forms import KEY_VARIABLES
     from ...wiring.availability import check_endpoint
 
@@ -275,13 +275,15 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
         yield _check_local(policy, log)
     asked = set()
     for role in ROLES:
-        endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
-        if endpoint is None or name is None or (endpoint, name) in asked:
-            continue
-        asked.add((endpoint, name))
-        own, general = KEY_VARIABLES["teacher.endpoint"], KEY_VARIABLES["model.endpoint"]
-        key = own if os.environ.get(own) else general
-        yield Check("teacher", *check_endpoint(endpoint, [name], key, "teacher.endpoint")[:2])
+        for kind, beside in (("teacher", policy.teacher(role)), ("judge", policy.judge(role))):
+            endpoint, name = beside.endpoint, beside.model
+            if endpoint is None or name is None or (kind, endpoint, name) in asked:
+                continue
+            asked.add((kind, endpoint, name))
+            own, general = KEY_VARIABLES[f"{kind}.endpoint"], KEY_VARIABLES["model.endpoint"]
+            key = own if os.environ.get(own) else general
+            result, found, *_ = check_endpoint(endpoint, [name], key, f"{kind}.endpoint")
+            yield Check(kind, result, found.replace("model.base", f"{kind}.model"))
 
 
 def _check_local(policy: Policy, log: Log) -> Check:

@@ -18,8 +18,17 @@ from .tree import Entry, Tree, read_tree
 MOMENT = 1_700_000_000
 """When every file that is laid out was changed, in seconds since 1970, so that the same task looks the same at any time."""
 
+LONGEST_PATH = 200
+"""Characters that a path has fewer than; chosen."""
+
 FOLDER_MODE = 0o700
 """The folder is its owner's alone."""
+
+
+def is_inside(path: str) -> bool:
+    """Whether the path, which may end with a slash, is one of a file or folder below the folder that it begins at."""
+    parts = path.removesuffix("/").split("/")
+    return path.isprintable() and not {"", ".", ".."} & set(parts) and len(path) < LONGEST_PATH
 
 
 class Room:
@@ -36,7 +45,14 @@ class Room:
         self._end = weakref.finalize(self, remove, self._place)
 
     def lay_out(self, entries: Mapping[str, Entry], changed: Mapping[str, int] | None = None) -> None:
-        """Put the entries into the folder, which is empty; ``changed`` says when some were changed, in seconds since 1970."""
+        """Put the entries into the folder, which is empty; ``changed`` says when some were changed, in seconds since 1970.
+
+        Raises ``EnvironmentUnavailable``, and writes nothing, where a path leaves the folder: this program writes, not a
+        command in the sandbox.
+        """
+        for path in entries:
+            if {"", ".", ".."} & set(path.split("/")):
+                raise EnvironmentUnavailable(f"the path {path!r} leaves the folder of the task; correct the task")
         changed = changed or {}
         for path, entry in sorted(entries.items()):
             place = self.folder / path

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ....domain.errors import EnvironmentUnavailable
+from ..sandbox.room import is_inside
 from ..sandbox.tree import Tree
 from .instance import Goal, Instance, Moment, is_answer
 from .layout import Content, File, folders_above
@@ -61,16 +62,26 @@ class TaskFile:
     seconds: float | None = None
 
     def instance(self, name: str, seed: int) -> Instance:
-        """The task from the seed."""
+        """The task from the seed. Raises ``BadTask`` where a drawn value leads a path out of the folder."""
         draw = random.Random(f"{name}/{seed}")
         drawn = {key: draw.choice(known) for key, known in self.values.items()}
 
         def put(text: str) -> str:
             return _VALUE.sub(lambda found: drawn.get(found[1], found[0]), text)
 
+        files = {
+            put(path): put(content) if isinstance(content, str) else content for path, content in self.files.items()
+        }
+        for path in files:
+            if not is_inside(path):
+                raise BadTask(
+                    [
+                        f"{name}: files cannot have the path {path!r} with the values of seed {seed}; a path lies in the folder"
+                    ]
+                )
         return Instance(
             put(self.requests[seed % len(self.requests)]),
-            {put(path): put(content) if isinstance(content, str) else content for path, content in self.files.items()},
+            files,
             self._goal(put),
             tuple(map(put, self.solution)),
             seconds=self.seconds,
@@ -258,8 +269,7 @@ class _Reader:
         return {}
 
     def _is_path(self, key: str, path: str) -> bool:
-        parts = path.removesuffix("/").split("/")
-        if path.isprintable() and not {"", ".", ".."} & set(parts) and len(path) < 200:
+        if is_inside(path):
             return True
         self._wrong(key, f"cannot have the path {path!r}", "a path lies in the folder, as docs/notes.txt does")
         return False

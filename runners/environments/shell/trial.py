@@ -35,6 +35,8 @@ def try_task(tasks: Tasks, task: str, seeds: int, open_: Callable[[Tasks], Shell
                 page, command = _play(shell, task, seed)
             except UnknownTask:
                 return Trial(True, "not done at the start; it has no solution to try")
+            if _is_stopped(page):
+                return Trial(False, f"seed {seed}: a limit ended its solution; {_ending(page, command)}")
             if not page.reward:
                 return Trial(False, f"seed {seed}: not done after its solution; {_ending(page, command)}")
     finally:
@@ -43,10 +45,10 @@ def try_task(tasks: Tasks, task: str, seeds: int, open_: Callable[[Tasks], Shell
 
 
 def _play(shell: Shell, task: str, seed: int) -> tuple[Page, str]:
-    """The page after the solution, and its last command."""
+    """The page after the solution, or after a command of it that a limit ended; and that last command."""
     script, page = shell.demonstrate(task), shell.reset(task, seed)
     history: list[str] = []
-    while not page.is_done:
+    while not page.is_done and not _is_stopped(page):
         try:
             action = script(page, history)
         except ValueError:
@@ -54,6 +56,11 @@ def _play(shell: Shell, task: str, seed: int) -> tuple[Page, str]:
         page = shell.act(action)
         history.append(action)
     return page, history[-1]
+
+
+def _is_stopped(page: Page) -> bool:
+    """Whether a limit ended the last command, which may have done the task before that."""
+    return any(line.startswith("ended:") for line in page.lines)
 
 
 def _ending(page: Page, command: str) -> str:

@@ -50,6 +50,9 @@ NOT_RUN = {
     "train action --dry-run": "tries steps of a training; test_cost.py does it",
     "work --db": "goes on until it is stopped; test_worker.py does it",
     "dataset import databricks/": "needs the network",
+    "tasks generate": "asks a teacher; test_task_generation.py does it",
+    "judge grade": "asks a model; test_cli_judge.py does it",
+    "judge prompt 3fa2": "needs an answer that nothing judges; test_cli_judge.py does it",
     "dataset synthesize --role": "asks a teacher; test_teacher.py does it",
     "doctor": "says what this machine lacks; test_doctor.py does it",
 }

@@ -161,7 +161,7 @@ def test_topics_are_the_ones_every_log_has() -> None:
         "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",
         "HeldOutJudged", "PolicyChanged", "RatingThresholdBreached", "RolloutPaused", "RolloutResumed",
         "RolloutStarted", "ScheduleKept", "SessionImported", "StepTaken", "TaskAnswered", "TaskCorrected", "TaskFailed",
-        "TaskJudged", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined",
+        "TaskGraded", "TaskJudged", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined",
         "TrainingFailed", "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
         "WeightsFound", "WeightsMissed",
     ]  # fmt: skip

@@ -158,6 +158,14 @@ def test_a_teacher_is_asked_once_whichever_roles_have_it(story: Story) -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("kind", ["teacher", "judge"])
+def test_a_teacher_or_a_judge_that_is_not_served_names_its_own_setting(story: Story, kind: str) -> None:
+    with serving(200, listing("other")) as (url, _):
+        found = diagnose(story, **{f"{kind}__endpoint": f"{url}/v1", f"{kind}__model": "wise"})[kind]
+    assert found[0] == "fail"
+    assert f"set {kind}.model to one of them" in found[1]
+
+
 def test_a_folder_without_a_model_and_a_folder_that_is_not_there_fail(story: Story, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     found = diagnose(story, model__base=str(tmp_path / "empty"))["model"]

@@ -9,6 +9,8 @@ import pytest
 
 from grokputer.domain.errors import EnvironmentUnavailable, UnknownTask
 from grokputer.runners.environments.sandbox.choice import find_sandbox
+from grokputer.runners.environments.sandbox.room import Room
+from grokputer.runners.environments.sandbox.tree import Entry
 from grokputer.runners.environments.shell.environment import Shell
 from grokputer.runners.environments.shell.folder import TaskFolder, is_task_folder, mistakes_in
 from grokputer.runners.environments.shell.task_file import BadTask, read_task
@@ -229,3 +231,28 @@ def test_a_name_that_cannot_stand_in_a_command_is_a_mistake(tmp_path: Path) -> N
     place = write(tmp_path, "my task", GOOD)
     assert "the name 'my task' has other signs than letters" in mistakes_in(place)[0]
     assert TaskFolder(tmp_path).names() == ()
+
+
+@pytest.mark.parametrize("value", ["../../outside.txt", "/tmp/grokputer-outside.txt", "a/../../b", "a\\u0000b", "a//b"])
+def test_a_value_that_leads_a_path_out_of_the_folder_is_refused_before_anything_is_written(
+    tmp_path: Path, value: str
+) -> None:
+    text = f"""
+        request = "Read it."
+        answer = 1
+        [values]
+        where = ["{value}"]
+        [files]
+        "@where@" = "out"
+    """
+    write(tmp_path, "leave", text)
+    with pytest.raises(EnvironmentUnavailable, match=r"files cannot have the path .*with the values of seed 0"):
+        TaskFolder(tmp_path).make("leave", 0)
+
+
+def test_a_room_writes_nothing_outside_its_folder_whatever_it_is_given() -> None:
+    with Room() as room:
+        for path in ("../out.txt", "/tmp/out.txt", "a/../../out.txt"):
+            with pytest.raises(EnvironmentUnavailable, match="leaves the folder"):
+                room.lay_out({path: Entry("file", 0o644, b"out")})
+        assert sorted(place.name for place in room.folder.parent.iterdir()) == ["work"]
