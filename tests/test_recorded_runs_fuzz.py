@@ -118,7 +118,7 @@ def as_given(run: ProgramRun) -> list[Any]:
     """The same of the run as the program gave it."""
     steps = [
         [[{"role": "user", "content": it.prompt}] if isinstance(it.prompt, str) else list(it.prompt), it.answer or "", it.error,
-         it.duration_ms, it.prompt_tokens, it.completion_tokens, list(it.tools), list(it.tool_calls)]
+         it.duration_ms, it.prompt_tokens, it.completion_tokens, list(it.tools or ()), list(it.tool_calls or ())]
         for it in run.steps
     ]  # fmt: skip
     issues = [issue.strip() for issue in run.issues if issue.strip()]

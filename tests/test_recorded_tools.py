@@ -53,6 +53,12 @@ def test_what_is_recorded_is_read_back_and_given_again_is_the_same_run(log: Open
     assert replay(ledger).is_equal
 
 
+def test_none_counts_as_no_tools(log: OpenLog, tmp_path: Path) -> None:
+    run = log.record(replace(RUN, steps=[ProgramStep("Hello?", "Hi.", tools=None, tool_calls=None)])).run
+    [step] = steps_in(tmp_path / "events.db", run.hex)
+    assert (step["tools"], step["tool_calls"]) == ([], [])
+
+
 def test_definitions_are_stored_once_in_a_run(log: OpenLog) -> None:
     log.record(RUN)
     steps = [it.event for it in log.events(topics=("StepTaken",))]

@@ -289,7 +289,7 @@ def _check_plain(value: object, field: str) -> None:
         elif isinstance(item, int) and item.bit_length() > 4096:
             raise BadTools(f"{field} hold a number that is too long")
         elif not isinstance(item, bool | int | float | None):
-            raise BadTools(f"{field} hold a {type(item).__name__}, which JSON does not have")
+            raise BadTools(f"{field} hold a value of type {type(item).__name__}, which JSON does not have")
 
 
 def _present(value: object) -> dict[Any, Any]:

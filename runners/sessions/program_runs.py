@@ -46,10 +46,10 @@ class ProgramStep:
     duration_ms: int | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    tools: Sequence[Tool] = ()
-    """The functions that were offered."""
-    tool_calls: Sequence[ToolCall] = ()
-    """The calls of the answer, beside its text or in its place."""
+    tools: Sequence[Tool] | None = ()
+    """The functions that were offered; None counts as none."""
+    tool_calls: Sequence[ToolCall] | None = ()
+    """The calls of the answer, beside its text or in its place; None counts as none."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _check_step(number: int, step: object) -> ProgramStep:
 def _in_form(check: Callable[[object, str], T], value: object, field: str) -> T:
     """The value as the check returns it. Raises ``NotPossible`` for what is not in its form."""
     try:
-        return check(value, field)
+        return check(() if value is None else value, field)
     except BadTools as error:
         raise NotPossible(str(error)) from None
 

@@ -158,7 +158,7 @@ def _run_of(given: ProgramRun, state: State, actor: str) -> ForeignRun:
         steps=[
             ForeignStep(
                 cast("Sequence[Message]", step.prompt), step.answer or "", step.error, step.duration_ms, step.prompt_tokens,
-                step.completion_tokens, step.tools, step.tool_calls,
+                step.completion_tokens, step.tools or (), step.tool_calls or (),
             )
             for step in given.steps
         ],

@@ -98,8 +98,11 @@ def test_half_a_character_in_arguments_is_refused(arguments: str) -> None:
         ([WEATHER, WEATHER], "tools is 'weather'; allowed is each function once"),
         ([{"type": "function", "function": {"name": "a b"}}], "a function's name is 'a b'"),
         ([{"type": "function", "function": {"name": "a", "parameters": []}}], "a definition is"),
-        ([{"type": "function", "function": {"name": "a", "parameters": {"x": {1, 2}}}}], "hold a set"),
-        ([{"type": "function", "function": {"name": "a", "parameters": {1: 2}}}], "hold a object, which JSON"),
+        ([{"type": "function", "function": {"name": "a", "parameters": {"x": {1, 2}}}}], "hold a value of type set"),
+        (
+            [{"type": "function", "function": {"name": "a", "parameters": {1: 2}}}],
+            "hold a value of type object, which JSON",
+        ),
         ([{"type": "function", "function": {"name": "a", "parameters": {"x": float("nan")}}}], "hold nan"),
         ([{"type": "function", "function": {"name": "a", "parameters": {"x": deep_list()}}}], "nested deeper"),
         ([{"type": "function", "function": {"name": "a", "parameters": {"x": endless_list()}}}], "nested deeper"),
