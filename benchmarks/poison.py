@@ -33,7 +33,7 @@ from grokputer.domain.events import (
 )
 from grokputer.projections.bench import Count
 from grokputer.runners.bench.bench import COMMON
-from grokputer.runners.bench.loop import Lines, _Loop
+from grokputer.runners.bench.loop import Lines, Loop
 from grokputer.runners.bench.plan import Plan
 from grokputer.runners.bench.report import read_learning
 from grokputer.runners.environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
@@ -48,15 +48,15 @@ TOLD = (DatasetBuilt, HeldOutJudged, AdapterRejected, CanaryAssessed, CycleClose
 ELEMENT = re.compile(r"^.*\[\d+\]$", re.MULTILINE)
 
 
-class Poisoned(_Loop):
+class Poisoned(Loop):
     """The loop, with wrong corrections added over the right ones before a training."""
 
     share = 0.2
     kind = "random"
     clean = 0
 
-    def _give_feedback(self, cycle: int) -> None:
-        super()._give_feedback(cycle)
+    def give_feedback(self, cycle: int) -> None:
+        super().give_feedback(cycle)
         if cycle <= self.clean:
             return
         draw = random.Random(f"{self.plan.seed}/poison/{cycle}")

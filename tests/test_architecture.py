@@ -93,6 +93,7 @@ PARTS = {
     "MiniWob",
     "Chat",
     "Shell",
+    "Bfcl",
     "Bubblewrap",
     "Landlock",
 }

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 from collections.abc import Sequence
@@ -16,19 +15,18 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from ...adapters.training.child import die_with
 from ...domain.errors import GrokputerError, Hint
 from ...domain.events import Capability
 from ...domain.ports import Reviewer
-from ...domain.settings.settings import check_setting, current_key
 from ...projections.bench import FEEDBACKS
 from ..environments.miniwob.environment import BASE_TASKS, UNSEEN_TASKS
 from ..environments.names import MINIWOB
 from ..feedback.reviewer import load_reviewer
 from ..store.ledger import Ledger
 from ..wiring.environments import open_environment
+from .arguments import keep_plan, read_plan, read_settings
 from .loop import Display, Lines, play
 from .plan import SHORT_ANSWERS, Plan, Reasoned
 
@@ -111,19 +109,7 @@ class Arguments:
         least = LEAST_FEEDBACK + CANARY * self.canary
         if self.episodes < least:
             raise GrokputerError(f"{self.episodes} episodes a cycle are too few; give at least {least}")
-        self.own_settings()
-
-    def own_settings(self) -> Reasoned:
-        """The settings of the caller. Raises ``BadSetting``, and ``GrokputerError`` for text that is not a pair."""
-        settings = {}
-        for pair in self.settings:
-            key, equals, value = pair.partition("=")
-            if not equals:
-                raise GrokputerError(
-                    f"{pair!r} is not a setting with a value; give key=value, as in training.retries=4"
-                )
-            settings[current_key(key)] = (check_setting(key, value), "given for this benchmark")
-        return settings
+        read_settings(self.settings)
 
     def plan(self, feedback: str, seed: int) -> Plan:
         """The plan of the loop for this feedback and seed."""
@@ -141,7 +127,7 @@ class Arguments:
             measured=self.measure,
             measured_old=self.measure,
             has_corrections=feedback == "corrections",
-            settings={**COMMON, **seeded, **BY_FEEDBACK[feedback], **self.own_settings()},
+            settings={**COMMON, **seeded, **BY_FEEDBACK[feedback], **read_settings(self.settings)},
         )
 
 
@@ -202,28 +188,10 @@ def _load_reviewer(arguments: Arguments) -> Reviewer | None:
 
 def keep_arguments(out: Path, arguments: Arguments) -> None:
     """Write the arguments beside the logs. Raises ``GrokputerError`` where the folder has different ones."""
-    current, path = json.loads(json.dumps(asdict(arguments))), out / "plan.json"
-    if path.exists():
-        before = {"environment": MINIWOB, **_read(path)}  # which 0.1.0 did not write
-        for name in current.keys() - set(GROWS):
-            if before.get(name) != current[name]:
-                raise GrokputerError(
-                    f"{out} was started with {name} {before.get(name)!r}, not {current[name]!r}", hint=Hint.RESUME_BENCH
-                )
-    path.write_text(json.dumps(current, indent=2) + "\n", encoding="utf-8")
+    # 0.1.0 did not write the environment.
+    keep_plan(out, asdict(arguments), GROWS, {"environment": MINIWOB})
 
 
 def earlier_arguments(out: Path) -> Arguments:
     """The arguments of the folder's last start. Raises ``GrokputerError``."""
-    path = out / "plan.json"
-    if not path.exists():
-        raise GrokputerError(f"no benchmark was started in {out}", hint=Hint.START_BENCH)
-    return Arguments(**_read(path))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return dict(document)
-    except (ValueError, TypeError):
-        raise GrokputerError(f"{path} cannot be read; remove it and start with the same arguments again") from None
+    return Arguments(**read_plan(out))

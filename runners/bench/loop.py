@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 ROLE = "action"
 
 T = TypeVar("T")
+L = TypeVar("L", bound="Loop")
 
 
 class Display:
@@ -77,11 +78,20 @@ class Lines(Display):
 
 def play(ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Reviewer | None = None) -> None:
     """Run the plan on the log, from its present state to its end. Raises ``GrokputerError`` where it cannot continue."""
+    with open_loop(Loop, ledger, plan, actor, display, reviewer) as loop:
+        loop.play()
+
+
+@contextmanager
+def open_loop(
+    kind: type[L], ledger: Ledger, plan: Plan, actor: str, display: Display, reviewer: Reviewer | None = None
+) -> Iterator[L]:
+    """The loop of this kind on the log, which no other process improves meanwhile. Raises ``GrokputerError``."""
     reporter = Reporter(display.say, display.progress)
     with lease(ledger, reporter.say), Services(ledger, process_new_events(ledger), reporter.say) as services:
         worker = Worker(ledger, services, reporter)
         reviewer = reviewer or TaskReviewer(services.environment(plan.environment))
-        _Loop(ledger, services, worker, plan, actor, display, reviewer).play()
+        yield kind(ledger, services, worker, plan, actor, display, reviewer)
 
 
 def cycles_closed(ledger: Ledger) -> list[CycleClosed]:
@@ -90,7 +100,11 @@ def cycles_closed(ledger: Ledger) -> list[CycleClosed]:
     return [event for event in events if isinstance(event, CycleClosed) and event.role == ROLE]
 
 
-class _Loop:
+class Loop:
+    """A plan on its way. What another benchmark does differently, it overrides: ``measure``, ``give_feedback``, ``task_of``."""
+
+    AFTER = "the same tasks, on new pages"
+
     def __init__(
         self,
         ledger: Ledger,
@@ -110,11 +124,12 @@ class _Loop:
         self.reviewer = reviewer
 
     def play(self) -> None:
+        """Play what is left of the plan. Raises ``GrokputerError`` where it cannot continue."""
         self.display.phase("Settings, recorded with their reasons")
         for key, (value, reason) in self.plan.settings.items():
             self._set(key, value, reason)
         self.display.phase(f"Before any feedback: {self.plan.about}")
-        self._measure(0)
+        self.measure(0)
         for cycle in range(1, self.plan.cycles + 1):
             of = f" of cycle {cycle} of {self.plan.cycles}" if self.plan.cycles > 1 else ""
             if len(cycles_closed(self.ledger)) < cycle:
@@ -122,24 +137,24 @@ class _Loop:
                     f"Feedback{of}: the reviewer rates each run"
                     + " and corrects the failures" * self.plan.has_corrections
                 )
-                self._give_feedback(cycle)
+                self.give_feedback(cycle)
                 self.display.phase(f"Training{of}, then the proof and the gate")
                 self._improve(cycle)
-            self.display.phase(f"Measurement{of}: the same tasks, on new pages")
-            self._measure(cycle)
+            self.display.phase(f"Measurement{of}: {self.AFTER}")
+            self.measure(cycle)
 
     def _set(self, key: str, value: Any, reason: str) -> None:
         change_setting(self.ledger, key, value, reason=reason, actor=self.actor)
         self.display.say(f"{key} = {short_text(str(value))}: {reason}")
         self.services.state = process_new_events(self.ledger, self.services.state)
 
-    def _measure(self, cycle: int) -> None:
+    def measure(self, cycle: int) -> None:
         """Runs pinned to the live adapter, unrated: they only measure, and count in no window."""
         live = Route(Arm.PINNED, self.services.state.traffic(ROLE).stable, None)
         for settings, planned in self.plan.measurements(cycle):
             is_played = all(find_run(self.ledger, plan.id)[0] is not None for plan in planned)
             with self._holding({} if is_played else settings, settings):
-                runs = self.display.track(self._runs(planned, live), len(planned), "measured")
+                runs = self.display.track(self.runs(planned, live), len(planned), "measured")
                 good = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
             groups = ", ".join(dict.fromkeys(plan.label.detail for plan in planned))
             self.display.say(f"{good} of {len(planned)} succeeded with {live.adapter or 'the base'} ({groups})")
@@ -158,17 +173,18 @@ class _Loop:
                 unset_setting(self.ledger, key, reason="the measurement has ended", actor=self.actor)
                 self.services.state = process_new_events(self.ledger, self.services.state)
 
-    def _give_feedback(self, cycle: int) -> None:
+    def give_feedback(self, cycle: int) -> None:
+        """Make the cycle's rated runs."""
         planned = self.plan.rated(cycle, "feedback")
-        for _ in self.display.track(self._rated_runs(planned, 2 * WIDTH), len(planned), "feedback"):
+        for _ in self.display.track(self.rated_runs(planned, 2 * WIDTH), len(planned), "feedback"):
             pass
         window = self.services.state.window(ROLE)
         self.display.say(f"the mean of the last {len(window.ratings)} ratings is {window.mean:.2f}")
 
-    def _rated_runs(self, planned: Sequence[Planned], at_a_time: int) -> Iterator[TaskRun]:
+    def rated_runs(self, planned: Sequence[Planned], at_a_time: int) -> Iterator[TaskRun]:
         """The runs, rated in groups, so that a correction does not reuse a page of an active run."""
         for start in range(0, len(planned), at_a_time):
-            for run in list(self._runs(planned[start : start + at_a_time])):
+            for run in list(self.runs(planned[start : start + at_a_time])):
                 if all(rating.actor != REVIEWER for rating in run.ratings):
                     review(
                         self.ledger,
@@ -180,7 +196,7 @@ class _Loop:
                 yield run
             self.services.state = process_new_events(self.ledger, self.services.state)
 
-    def _runs(self, planned: Sequence[Planned], pinned: Route | None = None) -> Iterator[TaskRun]:
+    def runs(self, planned: Sequence[Planned], pinned: Route | None = None) -> Iterator[TaskRun]:
         """Each planned run, ended: from the log, or made now. One that lost its browser is repeated."""
         specs: dict[Planned, RunSpec] = {}
         for plan in planned:
@@ -188,8 +204,7 @@ class _Loop:
             if run is not None:
                 yield run
             elif id is not None:
-                task = Task(self.plan.environment, plan.task, plan.seed, ROLE, str(plan.label))
-                specs[plan] = RunSpec(task, id, pinned)
+                specs[plan] = RunSpec(self.task_of(plan), id, pinned)
             else:
                 raise EnvironmentUnavailable(
                     f"the environment was lost {ATTEMPTS} times in {plan.task} with seed {plan.seed}"
@@ -205,7 +220,11 @@ class _Loop:
                 yield run
         lost = [plan for plan, spec in specs.items() if is_lost(self.ledger.get(TaskRun, spec.id).ended)]
         if lost:
-            yield from self._runs(lost, pinned)
+            yield from self.runs(lost, pinned)
+
+    def task_of(self, planned: Planned) -> Task:
+        """The task of the planned run."""
+        return Task(self.plan.environment, planned.task, planned.seed, ROLE, str(planned.label))
 
     def _improve(self, cycle: int) -> None:
         """Run the role's cycle to its end; without an open one, request a training."""
@@ -251,7 +270,7 @@ class _Loop:
         """Rated runs, with a check of the canary after every few, until it is decided."""
         planned, every = self.plan.rated(cycle, "canary"), self.plan.look_every
         for start in range(0, len(planned), every):
-            yield from self._rated_runs(planned[start : start + every], every)
+            yield from self.rated_runs(planned[start : start + every], every)
             self._work()
             if self.services.state.traffic(ROLE).canary is None:
                 return

@@ -17,7 +17,7 @@ from ...domain.settings.keys import role_of, without_role
 from ...domain.settings.settings import BadSetting, Policy
 from ...domain.vocabulary import Backend
 from .availability import check_base, check_endpoint
-from .environments import OWN
+from .environments import FOR_BENCHMARKS, OWN
 from .extras import complain_of_reporter
 from .models import Content, backend_names, base_of
 from .probe import Availability
@@ -31,7 +31,7 @@ PARTS = {"model.backend": backend_names, "weights.registry": registry_names}
 def check_part(key: str, value: object, log: Path) -> None:
     """Refuse an implementation that is not installed, and a folder of tasks that is not there. Raises ``BadSetting``."""
     if key == SETTING:
-        check_task_folders(value, log, OWN)
+        check_task_folders(value, log, OWN | FOR_BENCHMARKS)
     if key in PARTS and value not in (names := PARTS[key]()):
         raise BadSetting(
             f"{key} cannot be {value!r}; there are {', '.join(names)} here; install the package that adds it"

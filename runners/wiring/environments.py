@@ -9,7 +9,7 @@ from pathlib import Path
 from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError
 from ...domain.events import Capability
 from ...domain.ports import Environment
-from ..environments.names import CHAT, MINIWOB, SHELL
+from ..environments.names import BFCL, CHAT, MINIWOB, SHELL
 from .extras import require
 from .plugins import find_plugin, list_plugins
 from .task_folders import find_task_folder, name_of
@@ -35,8 +35,19 @@ def _open_shell() -> Environment:
     return Shell(FAMILIES)
 
 
+def _open_bfcl() -> Environment:
+    from ..environments.bfcl.environment import Bfcl
+    from ..environments.bfcl.package import find_package
+
+    find_package()
+    return Bfcl()
+
+
 OWN: dict[str, Callable[[], Environment]] = {CHAT: _open_chat, MINIWOB: _open_miniwob, SHELL: _open_shell}
 """The program's own environments. No plug-in and no folder can replace one."""
+
+FOR_BENCHMARKS: dict[str, Callable[[], Environment]] = {BFCL: _open_bfcl}
+"""Those that only a benchmark plays: they have a name, and no list of tasks shows them."""
 
 NO_FOLDERS: Mapping[str, Path] = {}
 
@@ -56,6 +67,8 @@ def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS) -> Env
         return OWN[name]()
     if name in folders:
         return _open_folder(folders[name])
+    if name in FOR_BENCHMARKS:
+        return FOR_BENCHMARKS[name]()
     try:
         plugin = find_plugin("environment", name)
         if plugin is not None:

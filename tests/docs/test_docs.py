@@ -32,6 +32,7 @@ NOT_RUN = {
     "python scripts/reference.py": "would write to the checkout; test_reference.py runs it with --check",
     "grokputer demo": "plays a training and a canary, which takes minutes",
     "grokputer bench learn": "takes hours; test_learning.py plays a short one",
+    "grokputer bench bfcl": "needs the package of its tasks; test_function_calls.py plays a short one",
     "grokputer settings set model.base smollm2": "needs its weights; test_smollm2.py has them",
     "grokputer settings set model.base my-model": "needs a GGUF file; test_gguf.py has one",
     "grokputer settings set model.base ./my-model": "needs a folder; test_choices.py has one",

@@ -11,6 +11,7 @@ import typer
 from ...environments.names import MINIWOB
 from ..options import AsJson
 from ..rendering import is_terminal, print_drawing, print_json, print_line, print_table, print_text
+from .bfcl import bfcl
 
 if TYPE_CHECKING:
     from ...bench.bench import Arguments
@@ -26,8 +27,11 @@ def benchmarks() -> None:
     \b
     grokputer bench learn --out bench --seeds 1 --cycles 2
     grokputer bench learn --from-log bench
+    grokputer bench bfcl --out bfcl
     """
 
+
+bench.command()(bfcl)
 
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of its logs and results; default: bench.")]
 Feedback = Annotated[str, typer.Option(help="Kinds of feedback, comma separated.")]

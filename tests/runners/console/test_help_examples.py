@@ -39,6 +39,7 @@ EXAMPLE = {
 NOT_RUN = {
     "demo": "plays a training and a canary, which takes minutes",
     "bench learn": "plays trainings, which takes hours",
+    "bench bfcl": "plays trainings, which takes hours; test_function_calls.py plays a short one",
     "run ": "loads a model and a browser; test_cli_running.py does it",
     "correct 3fa2 --action": "needs a browser and a page of just these elements; test_asking.py does it",
     "correct 3fa2 --step": "needs a browser and a page of just these elements; test_gate_runs.py does it",
