@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError
 from ...domain.page.messages import Completion, Message, Request
+from ...domain.page.tool_text import read_answer
 from ...domain.page.tools import Tool, ToolCall
 from .base_model import Base, first_line, positions
 from .chat_template import answer_tokens, prompt_tokens, stop_tokens
 from .decoding import decode, greedy, sampler
-from .tool_text import read_answer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

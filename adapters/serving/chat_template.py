@@ -4,8 +4,8 @@ The template is the model's own. It writes the first token of the text itself, s
 template writes control tokens: a question or a page that contains the text of one is tokenized as plain text
 (``plain_text.py``).
 
-Tools are rendered by the template where it knows them, and as text where it does not (``tool_text.py``). Ids of calls are
-numbered, because they are drawn at random and teach nothing.
+Tools are rendered by the template where it knows them, and as text where it does not (``domain/page/tool_text.py``). Ids
+of calls are numbered, because they are drawn at random and teach nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from weakref import WeakKeyDictionary
 
 from ...domain.errors import ModelError
 from ...domain.page.messages import Message
+from ...domain.page.tool_text import TITLE, write_answer, write_turns
 from ...domain.page.tools import Tool, ToolCall, arguments_of, write_call
 from .plain_text import break_tokens, continue_tokens, find_seam, join_tokens, special_tokens
-from .tool_text import TITLE, write_answer, write_turns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

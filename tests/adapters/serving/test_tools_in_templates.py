@@ -20,10 +20,10 @@ from grokputer.adapters.serving.base_model import EMBEDDED
 from grokputer.adapters.serving.chat_template import answer_tokens, knows_tools, prompt_tokens
 from grokputer.adapters.serving.local import LocalModel
 from grokputer.adapters.serving.templates import ALPACA, CHATML, LLAMA2
-from grokputer.adapters.serving.tool_text import read_answer, write_answer, write_turns
 from grokputer.adapters.training.batches import tokenize
 from grokputer.domain.errors import ModelError
 from grokputer.domain.page.messages import Message
+from grokputer.domain.page.tool_text import read_answer, write_answer, write_turns
 from grokputer.domain.page.tools import Tool, ToolCall
 from grokputer.domain.settings.recipe import Recipe
 

@@ -11,9 +11,9 @@ import json
 import re
 from collections.abc import Sequence
 
-from ...domain.errors import GrokputerError
-from ...domain.page.messages import Message
-from ...domain.page.tools import Tool, ToolCall, arguments_of, read_calls
+from ..errors import GrokputerError
+from .messages import Message
+from .tools import Tool, ToolCall, arguments_of, read_calls
 
 BEGIN, END = "<tool_call>", "</tool_call>"
 TITLE = "# Tools"
