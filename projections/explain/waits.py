@@ -50,6 +50,8 @@ class Trigger:
     """The number of further one-star ratings that would be a breach; None where no number is enough."""
     alike: int | None
     """The number of further ratings equal to the window's mean; None where the mean is not under the threshold."""
+    has_bursts: bool = False
+    """Whether somebody lately gave several ratings in one session, which count as one."""
 
 
 @dataclass(frozen=True)
@@ -187,9 +189,10 @@ def _ratings(view: RoleView) -> Wait:
         message = f"is never trained for its ratings: none can be under {threshold:g} (rating.threshold); {so_far}"
         return Wait(RATINGS, message, numbers)
     often = f", or about {alike} more like those so far" if alike is not None and alike > least else ""
+    once = ", where one person's ratings in one session count once" if view.trigger.has_bursts else ""
     message = (
         f"is trained when its ratings are clearly under {threshold:g} on average: that takes at least "
-        f"{least} more of 1 star{often}; {so_far}"
+        f"{least} more of 1 star{often}{once}; {so_far}"
     )
     return Wait(RATINGS, message, numbers)
 
@@ -215,7 +218,7 @@ def view_role(state: State, improvement: RoleImprovement, role: str, worker: str
         mean = window.mean if window.ratings and window.mean < terms.threshold else None
         least = state.triggers.ratings_to_alarm(role, window.adapter, terms, 1.0)
         alike = state.triggers.ratings_to_alarm(role, window.adapter, terms, mean) if mean is not None else None
-        trigger = Trigger(least, alike)
+        trigger = Trigger(least, alike, state.triggers.has_bursts(role, window.adapter, terms))
     training, adapter = _in_flight(state, role)
     return RoleView(role, window, policy, improvement, trigger, training, adapter, _rollout(state, role), worker)
 

@@ -129,6 +129,11 @@ class Triggers:
         theirs = imported[1].verdict()
         return theirs if running is None or theirs.verdict == Decision.BREACH else own
 
+    def has_bursts(self, role: str, adapter: str | None, terms: TriggerTerms) -> bool:
+        """Whether a recent rater gave several ratings in one session, which count as one."""
+        running = self._run(name_version(role, adapter), terms)
+        return running is not None and any(len(burst["values"]) > 1 for burst in running[0].state.values())
+
     def ratings_to_alarm(self, role: str, adapter: str | None, terms: TriggerTerms, stars: float) -> int | None:
         """The number of further ratings of ``stars``, one a session, that would make a breach; None where it is too large.
 

@@ -93,6 +93,8 @@ def test_evidence_waits_for_so_many_low_ratings_at_least() -> None:
     )
     assert (waiting.numbers["missing"], waiting.numbers["missing_alike"]) == (9, 31)
     assert "about" not in wait(rated(5, 5), policy=Policy(), trigger=Trigger(14, None)).message
+    in_sessions = wait(rated(3, 3), policy=Policy(), trigger=Trigger(9, None, has_bursts=True)).message
+    assert "9 more of 1 star, where one person's ratings in one session count once; 2 ratings" in in_sessions
     never = Policy({"rating.threshold": 1.0})
     assert wait(rated(5), policy=never, trigger=Trigger(None, None)).message.startswith(
         "is never trained for its ratings: none can be under 1"

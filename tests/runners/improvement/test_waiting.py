@@ -48,6 +48,16 @@ def test_status_says_how_many_ratings_are_missing_and_then_that_a_training_was_r
     assert said in output("status", db=story.path)
 
 
+def test_status_says_that_ratings_of_one_session_count_once_where_there_are_such(story: Story) -> None:
+    once = "one person's ratings in one session count once"
+    story.set("rating.rule", "sequential")
+    for session in ("monday", "tuesday"):
+        assert once not in waits_for(story)
+        story.rate(story.run(succeeds=False, session=session), 1)
+    story.rate(story.run(succeeds=False, session="tuesday"), 1)
+    assert once in waits_for(story)
+
+
 def test_status_names_no_role_that_has_nothing(story: Story) -> None:
     assert "no role has runs yet; 'grokputer run' makes some\n" in output("status", db=story.path)
     story.run()
