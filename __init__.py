@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from .domain.events import Event as Event
     from .domain.evidence.agreement import Agreement as Agreement
     from .domain.page.grading import NoVerdict as NoVerdict
+    from .domain.page.messages import Message as Message
+    from .domain.page.tools import Tool as Tool
+    from .domain.page.tools import ToolCall as ToolCall
     from .domain.rules.imported import UNKNOWN as UNKNOWN
     from .domain.rules.imported import Unknown as Unknown
     from .domain.settings.setting import BadSetting as BadSetting
@@ -102,6 +105,8 @@ _HOMES = {
     ),
     ".domain.settings.setting": ("BadSetting",),
     ".domain.events": ("Event",),
+    ".domain.page.messages": ("Message",),
+    ".domain.page.tools": ("Tool", "ToolCall"),
     ".domain.evidence.agreement": ("Agreement",),
     ".domain.page.grading": ("NoVerdict",),
     ".domain.rules.imported": (

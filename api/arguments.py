@@ -139,6 +139,8 @@ def _describe(kind: Any) -> str:
         return f"a list, each item {_describe(parts[0])}"
     if origin is Literal:
         return " or ".join(map(repr, parts))
+    if kind is Any:
+        return "anything"
     return WORDS.get(kind) or f"a {kind.__name__}"
 
 

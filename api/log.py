@@ -27,6 +27,7 @@ from ..projections.wording.sentences import short_text
 from ..runners.archive.erasure import Target
 from ..runners.explain.explanation import Explanation, explain
 from ..runners.explain.run_filter import RunFilter
+from ..runners.feedback.corrections import parse_calls
 from ..runners.sessions.program_runs import ProgramRun
 from ..runners.store.codec import Recorded
 from ..runners.store.ledger import Ledger
@@ -177,19 +178,23 @@ class OpenLog:
         run: RunId,
         answer: Text | None = None,
         *,
+        tool_calls: Sequence[Any] = (),
         actions: Sequence[Text] = (),
         step: Positive | None = None,
         actor: Text | None = None,
     ) -> corrections.Correction:
         """Correct an ended run: give the right ``answer`` to a task in words, or the ``actions`` that do a task.
 
-        ``step`` is the step that the answer is for, or the first step that the actions replace.
+        ``tool_calls`` are the right calls of functions, beside the answer or in its place: each ``{"name": ...,
+        "arguments": {...}}``, or in OpenAI's form. ``step`` is the step that the answer is for, or the first step that the
+        actions replace.
         """
-        if (answer is None) == (not actions):
+        is_answer = answer is not None or len(tool_calls) > 0
+        if is_answer == bool(actions):
             raise NotPossible("a correction is either an answer or actions; give one of them")
         way: corrections.Way = corrections.Actions(tuple(actions), step or 1)
-        if answer is not None:
-            way = corrections.Answer(answer, step)
+        if is_answer:
+            way = corrections.Answer(answer or "", step, parse_calls(tool_calls))
         ledger, id = self._ledger, self._find(run)
         return corrections.correct(ledger, id, way, actor=self._access.name(actor), services=self._services())
 

@@ -119,6 +119,11 @@ class BadArgument(GrokputerError, ValueError):
     """An argument of a function that is of the wrong type or outside its range; the message names it and what is allowed."""
 
 
+class BadTools(GrokputerError, ValueError):
+    """A function's definition, a call or a message that does not have OpenAI's form; the message names it and what is
+    allowed."""
+
+
 class NotPossible(GrokputerError):
     """A command that the present state does not allow, such as rating a run that has not ended."""
 

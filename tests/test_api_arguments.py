@@ -45,7 +45,13 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "rate_session": dict(
         [("session", [5, "", " ", None, HALF, "other"]), ("stars", [0, 6, "x", "", 4.0, None, True]), ACTOR]
     ),
-    "correct": dict([RUN, ("answer", [5, None, "", " ", HALF]), ("actions", ["DONE", 5, [5], [""]]), STEP, ACTOR]),
+    "correct": dict(
+        [
+            RUN, ("answer", [5, None, "", " ", HALF]), ("actions", ["DONE", 5, [5], [""]]), STEP, ACTOR,
+            ("tool_calls", ["f", 5, [5], [{"name": "f"}], None, {}]),
+        ]
+    ),
+    "judge": dict([RUN, ACTOR]),
     "withdraw": dict([RUN, ("reason", [5, None, HALF]), ACTOR]),
     "train": dict([("role", [5, "", "cook"]), REASON, ACTOR]),
     "set": dict([("key", [5, "", "no.such"]), ("value", [object(), [], "many"]), ("reason", [5, None, HALF]), ACTOR]),
@@ -78,6 +84,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "rate": {"run": None, "stars": 2},
     "rate_session": {"session": "other", "stars": 2},
     "correct": {"run": None, "answer": "On Monday."},
+    "judge": {"run": None},
     "withdraw": {"run": None},
     "train": {"reason": "tried"},
     "set": {"key": "rating.window", "value": 30},

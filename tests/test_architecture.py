@@ -29,7 +29,7 @@ FLOORS = {
         "vocabulary": (),
         "verdict": (),
         "settings": ("errors", "vocabulary"),
-        "page": ("errors",),
+        "page": ("errors", "text"),
         "events": ("vocabulary",),
         "evidence": ("durations", "errors", "settings", "verdict", "vocabulary"),
         "ab": ("settings", "verdict", "evidence", "vocabulary"),

@@ -152,11 +152,11 @@ def test_a_run_with_an_id_is_recorded_once_in_one_batch_or_several(log: OpenLog)
         ({"steps": [ProgramStep("a", "b"), ProgramStep("a", "b", duration_ms=-3)]}, "step 2: duration_ms is -3"),
         ({"steps": [ProgramStep("a", "b", prompt_tokens=2.5)]}, "step 1: prompt_tokens is 2.5"),  # type: ignore[arg-type]
         ({"steps": [ProgramStep("a", "b", completion_tokens=-1)]}, "step 1: completion_tokens is -1"),
-        ({"steps": [ProgramStep("a", None)]}, "step 1: answer is None; allowed is a text"),  # type: ignore[arg-type]
+        ({"steps": [ProgramStep("a", None)]}, "step 1: answer is None; allowed is a text"),
         ({"steps": [ProgramStep([], "x")]}, r"step 1: prompt is \[\]; allowed is a text, or a list of messages"),
         ({"steps": [ProgramStep([{"role": "user"}], "x")]}, "a message is {'role': 'user'}; allowed is"),  # type: ignore[typeddict-item]
-        ({"steps": [ProgramStep([{"role": "tool", "content": "a"}], "x")]}, "system, user, assistant"),  # type: ignore[typeddict-item]
-        ({"steps": [ProgramStep([{"role": "user", "content": "a", "name": "bob"}], "x")]}, "and no more"),  # type: ignore[typeddict-unknown-key]
+        ({"steps": [ProgramStep([{"role": "tool", "content": "a"}], "x")]}, "system, user, assistant"),
+        ({"steps": [ProgramStep([{"role": "user", "content": "a", "name": "bob"}], "x")]}, "and no more"),
     ],
     ids=lambda given: None if isinstance(given, str) else next(iter(given)),
 )

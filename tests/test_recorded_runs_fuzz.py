@@ -38,9 +38,25 @@ MESSAGES = st.lists(
     st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": WORDS}),
     min_size=1, max_size=3,
 )  # fmt: skip
+FUNCTIONS = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from(["f", "g.h", "a-b_c"])},
+        optional={"description": WORDS, "parameters": st.dictionaries(WORDS, COUNTS | WORDS | st.floats(0, 1), max_size=2)},
+    ),
+    max_size=2, unique_by=lambda it: str(it["name"]),
+).map(lambda given: [{"type": "function", "function": it} for it in given])  # fmt: skip
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "name": st.sampled_from(["f", "g.h", "x" * 128]),
+            "arguments": st.dictionaries(WORDS, COUNTS | WORDS).map(json.dumps),
+        }
+    ),
+    max_size=2,
+).map(lambda given: [{"id": f"call {n}", "type": "function", "function": it} for n, it in enumerate(given)])  # fmt: skip
 RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "prompt": WORDS | MESSAGES, "answer": WORDS, "error": WORDS, "duration_ms": COUNTS, "prompt_tokens": COUNTS,
-    "completion_tokens": COUNTS,
+    "completion_tokens": COUNTS, "tools": FUNCTIONS, "tool_calls": CALLS,
 }  # fmt: skip
 
 
@@ -85,7 +101,8 @@ def in_words(log: OpenLog, run: TaskRun) -> list[Any]:
     failed = ended if isinstance(ended, TaskFailed) else None
     steps = [
         [json.loads(log.text(it.prompt) or ""), log.text(it.answer), it.error and log.text(it.error), it.model_ms,
-         it.prompt_tokens, it.completion_tokens]
+         it.prompt_tokens, it.completion_tokens,
+         *(json.loads(log.text(key) or "") if key else [] for key in (it.tools, it.tool_calls))]
         for it in run.steps
     ]  # fmt: skip
     ratings = [
@@ -100,8 +117,8 @@ def in_words(log: OpenLog, run: TaskRun) -> list[Any]:
 def as_given(run: ProgramRun) -> list[Any]:
     """The same of the run as the program gave it."""
     steps = [
-        [[{"role": "user", "content": it.prompt}] if isinstance(it.prompt, str) else list(it.prompt), it.answer, it.error,
-         it.duration_ms, it.prompt_tokens, it.completion_tokens]
+        [[{"role": "user", "content": it.prompt}] if isinstance(it.prompt, str) else list(it.prompt), it.answer or "", it.error,
+         it.duration_ms, it.prompt_tokens, it.completion_tokens, list(it.tools or ()), list(it.tool_calls or ())]
         for it in run.steps
     ]  # fmt: skip
     issues = [issue.strip() for issue in run.issues if issue.strip()]

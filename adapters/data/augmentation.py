@@ -55,7 +55,7 @@ def _names(example: Example) -> list[str]:
     """The words to replace, in lower case, in order of appearance."""
     task = " ".join(line.removeprefix("task: ") for line in _lines(example) if line.startswith("task: "))
     answer = _PARTS.fullmatch(example.completion)
-    if answer is None:
+    if answer is None or example.has_tools:
         return []
     task_words, page_words = (_WORD.findall(text.lower()) for text in (task, _shown(example)))
     answered, typed = (_WORD.findall(text.lower()) for text in (answer["text"], answer["typed"]))

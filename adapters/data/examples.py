@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...domain.errors import InvalidExamples
+from ...domain.errors import BadText, InvalidExamples
 from ...domain.page.messages import Message
+from ...domain.page.tools import Tool, ToolCall, check_calls, check_messages, check_tools
 from ...domain.text import show_fault
 
-ROLES = ("system", "user", "assistant")
-"""The roles of a prompt's messages."""
 LABELS = ("target", "good", "bad")
 """How training uses an answer: as the target, or as an answer rated good or bad."""
 
@@ -34,6 +33,9 @@ class Example:
     ``label`` is ``target`` for the right answer, the only kind that supervised training uses. ``good`` and ``bad`` mark
     answers that were given and rated so: for KTO alone. ``rejected`` is another answer that failed on the same prompt;
     with it, the example is also a DPO pair.
+
+    ``tools`` are the functions that were offered. ``tool_calls`` are the calls of the answer, beside its text or in its
+    place, and ``rejected_calls`` those of the rejected one.
     """
 
     messages: tuple[Message, ...]
@@ -45,6 +47,19 @@ class Example:
     instance: str = ""
     rejected: str = ""
     label: str = "target"
+    tools: tuple[Tool, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    rejected_calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it has a rejected answer."""
+        return bool(self.rejected or self.rejected_calls)
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether functions were offered, called or answered."""
+        return bool(self.tools or self.tool_calls) or any("tool_calls" in message for message in self.messages)
 
     def to_json(self) -> dict[str, Any]:
         """The example as a row of a dataset file."""
@@ -57,18 +72,22 @@ class Example:
             "step": self.step,
         }
         # Empty fields are left out, so that files from before these fields existed keep their hash.
-        further = {"instance": self.instance, "rejected": self.rejected}
+        further = {
+            "instance": self.instance,
+            "rejected": self.rejected,
+            "tools": list(self.tools),
+            "tool_calls": list(self.tool_calls),
+            "rejected_calls": list(self.rejected_calls),
+        }
         row |= {name: value for name, value in further.items() if value}
         return row if self.label == "target" else {**row, "label": self.label}
 
     @staticmethod
     def from_json(row: dict[str, Any]) -> Example:
         """The example of one row of a dataset file. Raises ``ValueError`` for a row that is not an example."""
-        messages, completion = row.get("messages"), row.get("completion")
-        if not isinstance(messages, list) or not messages or not all(_is_message(message) for message in messages):
-            raise ValueError("'messages' must be a list of {role, content}")
-        if not isinstance(completion, str) or not completion:
-            raise ValueError("'completion' must be the answer as text, not empty")
+        completion, calls = row.get("completion"), check_calls(row.get("tool_calls") or [])
+        if not isinstance(completion, str) or not (completion or calls):
+            raise ValueError("'completion' must be the answer as text, not empty without 'tool_calls'")
         label = _text(row, "label", "target")
         if label not in LABELS:
             raise ValueError(f"'label' is {label!r}; it is one of {', '.join(LABELS)}")
@@ -76,7 +95,7 @@ class Example:
         if not isinstance(step, int) or isinstance(step, bool):
             raise ValueError("'step' must be a whole number")
         return Example(
-            tuple(messages),
+            check_messages(row.get("messages"), "'messages'"),
             completion,
             _text(row, "source", ""),
             _text(row, "role", "action"),
@@ -85,6 +104,9 @@ class Example:
             _text(row, "instance", ""),
             _text(row, "rejected", ""),
             label,
+            check_tools(row.get("tools") or []),
+            calls,
+            check_calls(row.get("rejected_calls") or [], "rejected_calls"),
         )
 
 
@@ -107,7 +129,7 @@ def read_examples(path: Path) -> list[Example]:
             continue
         try:
             examples.append(Example.from_json(json.loads(line)))
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError, BadText) as error:
             raise InvalidExamples(f"dataset {path} line {number} is not an example: {error}") from error
     return examples
 
@@ -125,10 +147,6 @@ def _text(row: dict[str, Any], key: str, absent: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{key!r} must be text")
     return value
-
-
-def _is_message(message: object) -> bool:
-    return isinstance(message, dict) and message.get("role") in ROLES and isinstance(message.get("content"), str)
 
 
 def encode_examples(examples: Iterable[Example]) -> bytes:

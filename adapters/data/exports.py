@@ -29,7 +29,10 @@ def check_name(path: Path) -> None:
 
 
 def write_set(path: Path, examples: Sequence[Example], form: Form = "examples") -> int:
-    """Write the examples and return how many; as Alpaca only the targets. Raises ``NotPossible``, ``InvalidExamples``."""
+    """Write the examples and return how many; as Alpaca only the targets without tools.
+
+    Raises ``NotPossible`` and ``InvalidExamples``.
+    """
     check_name(path)
     rows = [example.to_json() for example in examples] if form == "examples" else list(alpaca_rows(examples))
     content = encode_rows(rows, path)
@@ -56,10 +59,10 @@ def alpaca_rows(examples: Iterable[Example]) -> Iterable[Row]:
 
     The last message is the input, the messages before it are the instruction; a single message is the instruction. A
     conversation becomes a history of questions and answers after its ``system``. One whose turns do not alternate has
-    no such form, and goes into the instruction.
+    no such form, and goes into the instruction. Examples with tools have none at all, and are left out.
     """
     for example in examples:
-        if example.label == "target":
+        if example.label == "target" and not example.has_tools:
             yield _alpaca_conversation(example) or _alpaca_pair(example)
 
 
@@ -86,7 +89,12 @@ def _encode_parquet(rows: Sequence[Row]) -> bytes:
     import pyarrow.parquet  # type: ignore[import-untyped]
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
+    table = pyarrow.table({name: [_cell(name, row.get(name)) for row in rows] for name in columns})
     file = io.BytesIO()
     pyarrow.parquet.write_table(table, file, compression="zstd")
     return file.getvalue()
+
+
+def _cell(name: str, value: Any) -> Any:
+    """The value; definitions as JSON text, because all rows of a column have the same keys in Parquet."""
+    return json.dumps(value, ensure_ascii=False) if name == "tools" and value is not None else value

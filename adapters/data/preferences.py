@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from ...domain.settings.recipe import Recipe
 from .examples import Example
-from .selection import name_prompt, words
+from .selection import name_answer, name_prompt
 from .sources import corrected_examples, is_bad, own_examples
 from .training_runs import Content, PastRun, learning_from
 
@@ -32,9 +32,13 @@ def find_fault(taken: Sequence[Example], corrected: Sequence[Example], named: in
 
     A step that agrees with the correction is never among them.
     """
-    right = {name_prompt(example): words(example.completion) for example in corrected}
-    wrong = [example for example in taken if words(example.completion) != right.get(name_prompt(example))]
+    right = {name_prompt(example): _answer(example) for example in corrected}
+    wrong = [example for example in taken if _answer(example) != right.get(name_prompt(example))]
     if named is not None:
         return [example for example in wrong if example.step == named]
     diverging = [answer for answer in wrong if name_prompt(answer) in right]
     return diverging[:1] or wrong
+
+
+def _answer(example: Example) -> str:
+    return name_answer(example.completion, example.tool_calls)

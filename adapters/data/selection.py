@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from ...domain.page.tools import ToolCall, name_calls
 from .examples import Example
 
 SOURCES = ("correction", "reviewer", "retry", "teacher", "public", "replay", "renamed")
@@ -34,7 +35,7 @@ class Selection:
         Of equal answers to one prompt, the most trusted source's is selected, and one with a rejected answer before one
         without. A target is dropped where a more trusted source has another target for the same prompt.
         """
-        ordered = sorted(examples, key=lambda example: (_rank(example), not example.rejected))
+        ordered = sorted(examples, key=lambda example: (_rank(example), not example.is_pair))
         return [example for example in ordered if self._is_wanted(example, copies)]
 
     def settle(self, examples: Iterable[Example]) -> list[Example]:
@@ -60,12 +61,21 @@ def _rank(example: Example) -> int:
 
 
 def _prompt_answer(example: Example) -> PromptAnswer:
-    return name_prompt(example), words(example.completion)
+    return name_prompt(example), name_answer(example.completion, example.tool_calls)
 
 
 def name_prompt(example: Example) -> str:
-    """The example's prompt as a key; prompts that differ only in white space have the same key."""
-    return json.dumps([[message["role"], words(message["content"])] for message in example.messages])
+    """The example's prompt as a key; prompts that differ only in white space, or in ids of calls, have the same key."""
+    turns = [
+        [message["role"], name_answer(message["content"], message.get("tool_calls", ()))]
+        for message in example.messages
+    ]
+    return json.dumps([*turns, example.tools] if example.tools else turns)
+
+
+def name_answer(text: str, calls: Sequence[ToolCall]) -> str:
+    """The answer as a key, as ``name_prompt`` has it; without calls its words."""
+    return f"{words(text)}\0{name_calls(calls)}" if calls else words(text)
 
 
 def words(text: str) -> str:

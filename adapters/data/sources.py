@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ...domain.events import ExamplesImported, TaskFailed
+from ...domain.events import ExamplesImported, StepTaken, TaskFailed
 from ...domain.rules.roles import effective_answers
 from ...domain.settings.recipe import Recipe
 from ...domain.vocabulary import OWN_FAULTS
 from .examples import Example
-from .selection import name_prompt, words
+from .selection import name_answer, name_prompt
 from .training_runs import Content, PastRun
 
 LESSONS = ("correction", "reviewer", "retry", "teacher", "rated")
@@ -40,15 +40,25 @@ def corrected_examples(run: PastRun, content: Content, recipe: Recipe) -> list[E
     if text is None:
         return []
     source = _SOURCE_OF_CORRECTION.get(correction.source, correction.source)
-    given = {name_prompt(example): example.completion for example in own_examples(run, content, source)}
+    given = {name_prompt(example): example for example in own_examples(run, content, source)}
     examples = []
     for number, row in enumerate(json.loads(text)):
         if row.get("role", run.started.role) != run.role:
             continue
         example = _example(run, source, row, number)
-        answer = given.get(name_prompt(example), "")
-        examples.append(replace(example, rejected=answer if words(answer) != words(example.completion) else ""))
+        examples.append(_with_rejected(example, given.get(name_prompt(example))))
     return examples
+
+
+def _with_rejected(example: Example, given: Example | None) -> Example:
+    """The example with the given answer to the same prompt as the rejected one, where it is another answer."""
+    if given is None or _answer(given) == _answer(example):
+        return example
+    return replace(example, rejected=given.completion, rejected_calls=given.tool_calls)
+
+
+def _answer(example: Example) -> str:
+    return name_answer(example.completion, example.tool_calls)
 
 
 def varied_examples(run: PastRun, content: Content) -> list[Example]:
@@ -61,9 +71,8 @@ def own_examples(run: PastRun, content: Content, source: str, label: str = "targ
     """The role's own steps in the run; failed steps only where the label is bad."""
     examples = []
     for step in run.steps:
-        prompt, answer = content(step.prompt), content(step.answer)
-        if prompt is not None and answer and (label == "bad" or not step.error):
-            row = {"messages": json.loads(prompt), "completion": answer}
+        row = _row(step, step, content) if label == "bad" or not step.error else None
+        if row is not None:
             examples.append(replace(_example(run, source, row, step.step - 1), label=label))
     return examples
 
@@ -74,15 +83,25 @@ def replayed_examples(run: PastRun, content: Content) -> list[Example]:
     Without the second kind, a role that another role always helps would never learn to do without help.
     """
     examples, own = [], {step.step for step in run.steps}
-    for step, done in zip(run.way, effective_answers((step.answer, bool(step.error)) for step in run.way), strict=True):
-        if step.step not in own or done is None:
-            continue
-        prompt, answer = content(step.prompt), content(done)
-        if prompt is not None and answer:
-            examples.append(
-                _example(run, "replay", {"messages": json.loads(prompt), "completion": answer}, step.step - 1)
-            )
+    for step, done in zip(run.way, effective_answers((step, bool(step.error)) for step in run.way), strict=True):
+        row = None if step.step not in own or done is None else _row(step, done, content)
+        if row is not None:
+            examples.append(_example(run, "replay", row, step.step - 1))
     return examples
+
+
+def _row(step: StepTaken, answered: StepTaken, content: Content) -> dict[str, Any] | None:
+    """The prompt of one step with the answer of another; None where a part was erased, or the answer is empty."""
+    prompt, answer = content(step.prompt), content(answered.answer)
+    tools, calls = ("[]" if key is None else content(key) for key in (step.tools, answered.tool_calls))
+    if prompt is None or answer is None or tools is None or calls is None or not (answer or answered.tool_calls):
+        return None
+    return {
+        "messages": json.loads(prompt),
+        "completion": answer,
+        "tools": json.loads(tools),
+        "tool_calls": json.loads(calls),
+    }
 
 
 def is_good(run: PastRun, good_stars: int) -> bool:
@@ -102,7 +121,17 @@ def imported_examples(imports: Iterable[ExamplesImported], content: Content) -> 
 
 
 def _example(run: PastRun, source: str, row: dict[str, Any], step: int) -> Example:
-    return Example(tuple(row["messages"]), row["completion"], source, run.role, run.id, step, instance=run.instance)
+    return Example(
+        tuple(row["messages"]),
+        row["completion"],
+        source,
+        run.role,
+        run.id,
+        step,
+        instance=run.instance,
+        tools=tuple(row.get("tools", ())),
+        tool_calls=tuple(row.get("tool_calls", ())),
+    )
 
 
 def _read(lines: str | None) -> list[Example]:

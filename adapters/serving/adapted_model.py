@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError
 from ...domain.page.messages import Completion, Message, Request
+from ...domain.page.tool_text import read_answer
+from ...domain.page.tools import Tool, ToolCall
 from ...domain.ports import Answer
 from .base_model import Base, first_line, positions
 from .chat_template import answer_tokens, prompt_tokens, stop_tokens
@@ -93,24 +95,28 @@ class AdaptedModel:
         # By length, because prompts that are read in one pass take as long as the longest of them.
         order = sorted(prompts, key=lambda number: len(prompts[number].tokens))
         for number, written in zip(order, self._write([prompts[number] for number in order]), strict=True):
-            answers[number] = self._completion(prompts[number], written)
+            answers[number] = self._completion(requests[number], prompts[number], written)
         return [answers[number] for number in range(len(requests))]
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
-        """The answer with the applied adapter; ``on_text`` gets its parts, whole characters, as they are written."""
+        """The answer with the applied adapter; ``on_text`` gets its parts, whole characters, as they are written.
+
+        Where functions are offered, it gets the text at the end, when the calls are known.
+        """
         shown = ""
 
         def show(written: Sequence[int]) -> None:
             nonlocal shown
             text = self._text(written)
-            is_whole = not text.endswith("\ufffd")  # the tokens of one character may come one by one
+            # the tokens of one character may come one by one
+            is_whole = not text.endswith("\ufffd") and not request.tools
             if is_whole and len(text) > len(shown) and text.startswith(shown):
                 on_text(text[len(shown) :])
                 shown = text
 
         prompt = self._prompt_of(request)
         [written] = self._write([prompt], show)
-        completion = self._completion(prompt, written)
+        completion = self._completion(request, prompt, written)
         if completion.text.startswith(shown) and completion.text != shown:
             on_text(completion.text[len(shown) :])
         return completion
@@ -124,22 +130,24 @@ class AdaptedModel:
         parts = [prompts[start : start + SLOTS] for start in range(0, len(prompts), SLOTS)]
         return [written for part in parts for written in write_padded(self.model, part, self.stop, on_written)]
 
-    def _completion(self, prompt: Prompt, written: Written) -> Completion:
-        text = self._text(written.tokens)
-        return Completion(text, len(prompt.tokens), len(written.tokens), round(written.took_s * 1000))
+    def _completion(self, request: Request, prompt: Prompt, written: Written) -> Completion:
+        took_ms = round(written.took_s * 1000)
+        return _complete(self._text(written.tokens), request, len(prompt.tokens), len(written.tokens), took_ms)
 
     def next_logits(self, messages: Sequence[Message]) -> list[float]:
         """The logits of the answer's first token (vocab,)."""
         with library_attention(self.model):
             return next_logits(self.model, self.tokenizer, messages)
 
-    def score(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
-        """The log-probability of the answer with its end token, in nats, and its number of tokens. Raises
+    def score(
+        self, messages: Sequence[Message], answer: str, tools: Sequence[Tool], calls: Sequence[ToolCall]
+    ) -> tuple[float, int]:
+        """The log-probability of the answer, its calls and its end token, in nats, and its number of tokens. Raises
         ``ModelError`` if it does not fit."""
         import torch
 
-        written = answer_tokens(self.tokenizer, answer)
-        prompt = self._prompt(messages, len(written))
+        written = answer_tokens(self.tokenizer, answer, calls, messages=messages, tools=tools)
+        prompt = self._prompt(messages, len(written), tools)
         ids = torch.tensor([prompt + written], device=self.model.device)
         with library_attention(self.model), torch.inference_mode():
             # The logits at each place predict the next token.
@@ -150,10 +158,10 @@ class AdaptedModel:
     def _prompt_of(self, request: Request) -> Prompt:
         """Raises ``ModelError`` for a prompt that does not fit."""
         choose = sampler(request.temperature, request.seed) if request.temperature > 0 else greedy
-        return Prompt(self._prompt(request.messages, request.max_tokens), request.max_tokens, choose)
+        return Prompt(self._prompt(request.messages, request.max_tokens, request.tools), request.max_tokens, choose)
 
-    def _prompt(self, messages: Sequence[Message], max_tokens: int) -> list[int]:
-        prompt = prompt_tokens(self.tokenizer, messages)
+    def _prompt(self, messages: Sequence[Message], max_tokens: int, tools: Sequence[Tool]) -> list[int]:
+        prompt = prompt_tokens(self.tokenizer, messages, tools)
         room = positions(self.model)
         if max_tokens < 1:
             raise ModelError(f"max_tokens is {max_tokens}; it takes 1 or more")
@@ -208,6 +216,12 @@ class AdaptedModel:
         else:
             self.peft.unload()  # what remains is the bare base
             self.peft = None
+
+
+def _complete(written: str, request: Request, prompt_tokens: int, completion_tokens: int, took_ms: int) -> Completion:
+    """The answer, with the calls in it where functions were offered."""
+    text, calls = read_answer(written) if request.tools else (written, ())
+    return Completion(text, prompt_tokens, completion_tokens, took_ms, calls)
 
 
 def next_logits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[float]:

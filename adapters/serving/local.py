@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from ...domain.errors import DamagedWeights, GrokputerError, ModelError, UnknownAdapter
 from ...domain.page.messages import Completion, Message, Request
+from ...domain.page.tools import Tool, ToolCall
 from ...domain.ports import Answer, Model, Proof
 from ..registry.local import hash_directory
 from .adapted_model import AdaptedModel
@@ -54,9 +55,10 @@ class LocalModel(Model):
         max_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
+        tools: Sequence[Tool] = (),
     ) -> Completion:
         """Answer with the base or with the named adapter applied; see ``Model.complete``."""
-        [answer] = self.complete_many([Request(messages, adapter, max_tokens, temperature, seed)])
+        [answer] = self.complete_many([Request(messages, adapter, max_tokens, temperature, seed, tools)])
         if isinstance(answer, GrokputerError):
             raise answer
         return answer
@@ -112,12 +114,19 @@ class LocalModel(Model):
             adapter = self._waiting[0].request.adapter
             batch = [one for one in self._waiting if one.request.adapter == adapter][:TOGETHER]
             self._waiting = [one for one in self._waiting if one not in batch]
+        self._answer_batch(batch)
+
+    def _answer_batch(self, batch: Sequence[_Waiting]) -> None:
+        """Answer requests for one adapter. When a batch fails, they are repeated singly, so that only the faulty one fails."""
         try:
             requests = [one.request for one in batch]
-            answers = self._with_adapter(adapter, lambda: self._model.answer(requests))
-        except BaseException as error:
+            answers = self._with_adapter(requests[0].adapter, lambda: self._model.answer(requests))
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].answer.set_exception(error)
+                return
             for one in batch:
-                one.answer.set_exception(error)
+                self._answer_batch([one])
             return
         for one, answer in zip(batch, answers, strict=True):
             one.answer.set_result(answer)
@@ -151,10 +160,19 @@ class LocalModel(Model):
         """The logits of the answer's first token: one per token of the vocabulary."""
         return self._do(lambda: self._with_adapter(adapter, lambda: self._model.next_logits(messages)))
 
-    def score(self, messages: Sequence[Message], answer: str, *, adapter: str | None = None) -> tuple[float, int]:
-        """The log-probability of the answer with its end token, in nats, and its number of tokens. Raises
-        ``ModelError`` if it does not fit."""
-        return self._do(lambda: self._with_adapter(adapter, lambda: self._model.score(messages, answer)))
+    def score(
+        self,
+        messages: Sequence[Message],
+        answer: str,
+        *,
+        adapter: str | None = None,
+        tools: Sequence[Tool] = (),
+        tool_calls: Sequence[ToolCall] = (),
+    ) -> tuple[float, int]:
+        """The log-probability of the answer; see ``ScoringModel.score``."""
+        return self._do(
+            lambda: self._with_adapter(adapter, lambda: self._model.score(messages, answer, tools, tool_calls))
+        )
 
     def load(self, name: str, directory: Path) -> None:
         """Load the adapter in the folder under the name; it replaces another adapter of that name.

@@ -74,6 +74,11 @@ def join_tokens(tokenizer: PreTrainedTokenizerBase, rendered: str, seam: str) ->
     return tokens
 
 
+def continue_tokens(tokenizer: PreTrainedTokenizerBase, rendered: str, seam: str) -> list[int]:
+    """The same of a text that continues other text."""
+    return [token for piece in rendered.split(seam) for token in _tokens_after(tokenizer, piece)]
+
+
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
     """The tokenizer's special tokens, from id to text."""
     added: dict[int, Any] = tokenizer.added_tokens_decoder

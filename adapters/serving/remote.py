@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError, NotServed, UnknownAdapter
 from ...domain.page.messages import Completion, Message, Request
+from ...domain.page.tools import Tool
 from ...domain.ports import Model, Proof
 from .reply import BadReply, read_models, read_reply
 from .streamed_reply import StreamedReply
@@ -65,26 +66,27 @@ class RemoteModel(Model):
         max_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
+        tools: Sequence[Tool] = (),
     ) -> Completion:
         """The server's answer; see ``Model.complete``. Raises ``UnknownAdapter`` where the server does not know the adapter."""
-        request = self._body(Request(messages, adapter, max_tokens, temperature, seed))
+        request = self._body(Request(messages, adapter, max_tokens, temperature, seed, tools))
         started = time.perf_counter()
         with self._explaining(adapter):
             body = self._client.chat.completions.with_raw_response.create(**request).http_response.content
-            reply = read_reply(body)
+            reply = read_reply(body, has_tools=bool(tools))
         took_ms = round((time.perf_counter() - started) * 1000)
-        return Completion(reply.text, reply.prompt_tokens, reply.completion_tokens, took_ms)
+        return Completion(reply.text, reply.prompt_tokens, reply.completion_tokens, took_ms, reply.calls)
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
         """The server's answer, in parts as they come; see ``Model.stream``. A server that does not stream gives it whole."""
-        started, reply = time.perf_counter(), StreamedReply()
+        started, reply = time.perf_counter(), StreamedReply(has_tools=bool(request.tools))
         with closing(self._parts(request, reply)) as parts:
             for part in parts:
                 on_text(part)
         with self._explaining(request.adapter):
             whole = reply.end()
         took_ms = round((time.perf_counter() - started) * 1000)
-        return Completion(whole.text, whole.prompt_tokens, whole.completion_tokens, took_ms)
+        return Completion(whole.text, whole.prompt_tokens, whole.completion_tokens, took_ms, whole.calls)
 
     def _parts(self, request: Request, reply: StreamedReply) -> Generator[str]:
         """The parts of the answer as they come; ``reply`` collects them."""
@@ -105,6 +107,7 @@ class RemoteModel(Model):
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "seed": request.seed,
+            **({"tools": list(request.tools)} if request.tools else {}),
         }
 
     @contextmanager

@@ -7,8 +7,12 @@ words: the server's text may repeat a key or control a terminal.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ...domain.errors import BadText, BadTools
+from ...domain.page.tools import ToolCall, check_calls
 
 MOST_TOKENS = 10**12
 """A larger count is invalid; chosen: more than any model reads, and small enough to be summed and stored."""
@@ -25,15 +29,42 @@ class Reply:
     text: str
     prompt_tokens: int | None
     completion_tokens: int | None
+    calls: tuple[ToolCall, ...] = ()
 
 
-def read_reply(body: bytes) -> Reply:
-    """The answer in the body of a chat completion. Raises ``BadReply``."""
+def read_reply(body: bytes, *, has_tools: bool = False) -> Reply:
+    """The answer in the body of a chat completion; with calls only where functions were offered. Raises ``BadReply``."""
     reply = read_json(body)
     usage = reply.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    text = _text(_message(reply))
-    return Reply(text, read_count(counts.get("prompt_tokens")), read_count(counts.get("completion_tokens")))
+    message = _message(reply)
+    calls = read_calls(message.get("tool_calls"), has_tools=has_tools, has_text=bool(message.get("content")))
+    text = "" if calls and message.get("content") is None else _text(message)
+    return Reply(text, read_count(counts.get("prompt_tokens")), read_count(counts.get("completion_tokens")), calls)
+
+
+def read_calls(value: object, *, has_tools: bool, has_text: bool) -> tuple[ToolCall, ...]:
+    """The calls of a reply, often none. Where no function was offered, a text beside them is the answer.
+
+    Raises ``BadReply``, also for calls alone where no function was offered.
+    """
+    if value in (None, []) or (has_text and not has_tools):
+        return ()
+    if not has_tools:
+        raise BadReply("calls a function, and none was offered")
+    try:
+        return check_calls([_call(call) for call in value] if isinstance(value, list) else value)
+    except (BadTools, BadText):
+        raise BadReply("has a call of a function that is not in OpenAI's form") from None
+
+
+def _call(call: object) -> object:
+    """The call without keys that only servers have; missing arguments, as some write them, are an empty object."""
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(call, Mapping) or not isinstance(function, Mapping):
+        return call
+    named = {"name": function.get("name"), "arguments": function.get("arguments") or "{}"}
+    return {"id": call.get("id"), "type": call.get("type") or "function", "function": named}
 
 
 def read_models(body: bytes) -> set[str]:

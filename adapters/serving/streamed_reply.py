@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .reply import BadReply, Reply, is_unicode, read_count, read_json, read_reply
+from ...domain.page.tools import LONGEST, MOST
+from .reply import BadReply, Reply, is_unicode, read_calls, read_count, read_json, read_reply
 
 DATA = "data:"
 END = "[DONE]"
@@ -17,8 +18,10 @@ END = "[DONE]"
 class StreamedReply:
     """A reply in progress: the parts of its text so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_tools: bool = False) -> None:
+        self._has_tools = has_tools
         self._parts: list[str] = []
+        self._calls: dict[int, dict[str, Any]] = {}
         self._usage: dict[str, Any] = {}
         self._has_ended = False
         self._whole: Reply | None = None
@@ -42,6 +45,7 @@ class StreamedReply:
             return ""
         self._has_ended = self._has_ended or bool(choice.get("finish_reason"))
         delta = choice.get("delta")
+        self._add_calls(delta.get("tool_calls") if isinstance(delta, dict) else None)
         text = delta.get("content") if isinstance(delta, dict) else None
         if not isinstance(text, str):
             return ""
@@ -52,7 +56,7 @@ class StreamedReply:
 
     def read_body(self, body: bytes) -> str:
         """The text of a reply that came whole. Raises ``BadReply``."""
-        self._whole = read_reply(body)
+        self._whole = read_reply(body, has_tools=self._has_tools)
         return self._whole.text
 
     def end(self) -> Reply:
@@ -61,7 +65,25 @@ class StreamedReply:
             return self._whole
         if not self._has_ended:
             raise BadReply("broke off before its end")
-        if not self._parts:
+        called = [self._calls[index] for index in sorted(self._calls)]
+        calls = read_calls(called, has_tools=self._has_tools, has_text=bool(self._parts))
+        if not self._parts and not calls:
             raise BadReply("has no text in its message")
-        counts = (read_count(self._usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
-        return Reply("".join(self._parts), *counts)
+        prompt, completion = (read_count(self._usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
+        return Reply("".join(self._parts), prompt, completion, calls)
+
+    def _add_calls(self, deltas: object) -> None:
+        """Add the pieces of calls. Raises ``BadReply``."""
+        for number, delta in enumerate(deltas if isinstance(deltas, list) else ()):
+            index = delta.get("index", number) if isinstance(delta, dict) else None
+            if not isinstance(index, int) or not 0 <= index < MOST:
+                raise BadReply("has a call of a function that is not in OpenAI's form")
+            call = self._calls.setdefault(index, {"id": None, "function": {"name": None, "arguments": ""}})
+            function = delta.get("function")
+            named = function if isinstance(function, dict) else {}
+            call["id"] = call["id"] or delta.get("id")
+            call["function"]["name"] = call["function"]["name"] or named.get("name")
+            piece = named.get("arguments")
+            call["function"]["arguments"] += piece if isinstance(piece, str) else ""
+            if len(call["function"]["arguments"]) > LONGEST:
+                raise BadReply("has a call with arguments that are too long")

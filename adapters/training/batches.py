@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ...domain.errors import ModelError, TrainingError
+from ...domain.page.tools import ToolCall
 from ...domain.settings.recipe import Recipe
 from ..data.examples import Example
 from ..serving.chat_template import answer_tokens, prompt_tokens
@@ -81,14 +82,18 @@ def tokenize(
         if not is_learnt_from(example, recipe):
             continue
         try:
-            prompt = prompt_tokens(tokenizer, example.messages)
+            prompt = prompt_tokens(tokenizer, example.messages, example.tools)
+            answer = _answer(tokenizer, example, example.completion, example.tool_calls)
+            rejected = (
+                _answer(tokenizer, example, example.rejected, example.rejected_calls)
+                if _is_pair(example, recipe)
+                else []
+            )
         except ModelError as error:
             refusal = refusal or str(error)
             left_out[REFUSED] += 1
             logging.getLogger(__name__).warning("example %d is left out: %s", number, error)
             continue
-        answer = answer_tokens(tokenizer, example.completion)
-        rejected = answer_tokens(tokenizer, example.rejected) if _is_pair(example, recipe) else []
         rejected = rejected if len(prompt) + len(rejected) <= longest else []
         is_useful = example.label != "target" or recipe.sft_weight > 0 or rejected
         if is_useful and len(prompt) + len(answer) <= longest:
@@ -100,6 +105,11 @@ def tokenize(
     return _with_unrelated(items, longest)
 
 
+def _answer(tokenizer: PreTrainedTokenizerBase, example: Example, text: str, calls: Sequence[ToolCall]) -> list[int]:
+    """The tokens of one of the example's answers."""
+    return answer_tokens(tokenizer, text, calls, messages=example.messages, tools=example.tools)
+
+
 def is_learnt_from(example: Example, recipe: Recipe) -> bool:
     """Whether an objective with a weight uses the example."""
     if example.label != "target":
@@ -108,7 +118,7 @@ def is_learnt_from(example: Example, recipe: Recipe) -> bool:
 
 
 def _is_pair(example: Example, recipe: Recipe) -> bool:
-    return recipe.dpo_weight > 0 and example.label == "target" and bool(example.rejected)
+    return recipe.dpo_weight > 0 and example.label == "target" and example.is_pair
 
 
 def _none_left(examples: Sequence[Example], recipe: Recipe, longest: int, too_long: int, refusal: str) -> str:

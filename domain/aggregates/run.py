@@ -112,6 +112,11 @@ class TaskRun(Aggregate):
         return FailureReason.WRONG if self.succeeded is False else None
 
     @property
+    def has_tools(self) -> bool:
+        """Whether functions were offered or called in a step."""
+        return any(step.tools or step.tool_calls for step in self.steps)
+
+    @property
     def tokens(self) -> tuple[int, int] | None:
         """Tokens of all prompts and of all answers; None where a step's are unknown, and without a step."""
         counts = [(step.prompt_tokens, step.completion_tokens) for step in self.steps]
@@ -157,14 +162,23 @@ class TaskRun(Aggregate):
             raise NotPossible(f"run {self.id.hex} already has steps; a session is imported before its first step")
         self._record(SessionImported, context, **fields)
 
-    def take_step(self, context: Context, *, role: str | None = None, **fields: Any) -> None:
+    def take_step(
+        self,
+        context: Context,
+        *,
+        role: str | None = None,
+        tools: str | None = None,
+        tool_calls: str | None = None,
+        **fields: Any,
+    ) -> None:
         """Record one step, by the run's own role or the one given; the fields are those of ``StepTaken`` without its
         number."""
         started = self._require_running()
         allowed = [assignment["role"] for assignment in started.assignments]
         if role is not None and role not in allowed:
             raise NotPossible(f"role {role} cannot make a step in run {self.id.hex}; {' and '.join(allowed)} can")
-        self._record(StepTaken, context, step=len(self.steps) + 1, role=role or started.role, **fields)
+        own = {"step": len(self.steps) + 1, "role": role or started.role, "tools": tools, "tool_calls": tool_calls}
+        self._record(StepTaken, context, **own, **fields)
 
     def succeed(self, duration_ms: int | None, reward: float, policy: Policy, context: Context) -> None:
         """End the run as a success. A duration is None where it is unknown."""

@@ -97,8 +97,8 @@ class TaskStarted(RunEvent):
 @fact("StepTaken")
 class StepTaken(Event):
     AGGREGATE = "TaskRun"
-    VERSION = 4
-    TEXTS = ("prompt", "answer")
+    VERSION = 5
+    TEXTS = ("prompt", "answer", "tools", "tool_calls")
     WORDS = ("actor", "error")
 
     step: int
@@ -119,6 +119,11 @@ class StepTaken(Event):
     """None where the model did not report it, or no model was asked. Since version 3; before, 0 stood for that."""
     completion_tokens: int | None
     """As ``prompt_tokens``. Where answers were resampled, the sum over all samples."""
+    tools: str | None
+    """Content key of the definitions of the functions that were offered, a JSON list in OpenAI's form; the steps of a run
+    that were offered the same have the same key. None where none were offered. Since version 5."""
+    tool_calls: str | None
+    """Content key of the calls in the answer, a JSON list in OpenAI's form; None without one. Since version 5."""
 
 
 @fact("TaskSucceeded")

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import GrokputerError
 from .messages import Message
+from .tools import show_answer
 
 CRITERIA = (
     "5: right and complete, and nothing in it is superfluous. 4: right, with a small flaw. 3: partly right, or right but "
@@ -58,7 +59,10 @@ class Grade:
 
 def write_grading_prompt(criteria: str, conversation: Sequence[Message], answer: str) -> list[Message]:
     """The messages that ask for a grade. The same texts give the same messages."""
-    said = [{"role": message["role"], "content": message["content"]} for message in conversation]
+    said = [
+        {"role": message["role"], "content": show_answer(message["content"], message.get("tool_calls", ()))}
+        for message in conversation
+    ]
     data = json.dumps({"conversation": said, "answer": answer}, ensure_ascii=False)
     fenced = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", data)
     return [

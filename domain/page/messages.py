@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from .action import VERBS
+from .tools import Tool, ToolCall
 
 
 class Message(TypedDict):
-    """One turn of a conversation, in the form of chat templates and OpenAI-compatible endpoints."""
+    """One turn of a conversation, in the form of chat templates and OpenAI-compatible endpoints; see ``tools.py``."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    """Its text; empty in an answer that only calls functions."""
+    tool_calls: NotRequired[list[ToolCall]]
+    """The calls of an answer; never empty."""
+    tool_call_id: NotRequired[str]
+    """The call that a ``tool`` answers."""
+    name: NotRequired[str]
+    """The function that a ``tool`` answers for."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,8 @@ class Completion:
     """None where the model does not report it."""
     completion_tokens: int | None
     duration_ms: int
+    tool_calls: tuple[ToolCall, ...] = ()
+    """The calls beside the text, or in its place, where functions were offered."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,8 @@ class Request:
     max_tokens: int = 64
     temperature: float = 0.0
     seed: int = 0
+    tools: Sequence[Tool] = ()
+    """The functions that are offered."""
 
 
 @dataclass(frozen=True)

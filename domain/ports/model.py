@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import GrokputerError
 from ..page.messages import Completion, Message, Request
+from ..page.tools import Tool, ToolCall
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,10 +31,12 @@ class Model(Protocol):
         max_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
+        tools: Sequence[Tool] = (),
     ) -> Completion:
         """Answer with the base (``adapter=None``) or with the named LoRA adapter applied.
 
-        Temperature 0 is greedy. Raises ``ModelError`` when there is no answer, and ``UnknownAdapter`` when the adapter
+        Temperature 0 is greedy. ``tools`` are the functions that are offered; a request without them is made without this
+        argument. Raises ``ModelError`` when there is no answer, and ``UnknownAdapter`` when the adapter
         is not loaded.
         """
         ...
@@ -51,13 +54,7 @@ class Model(Protocol):
         It is called in the caller's thread. An error that it raises ends the answer. The default gives it the whole answer
         at once. Raises what ``complete`` raises.
         """
-        completion = self.complete(
-            request.messages,
-            adapter=request.adapter,
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            seed=request.seed,
-        )
+        completion = _complete(self, request)
         on_text(completion.text)
         return completion
 
@@ -83,22 +80,36 @@ class Model(Protocol):
 
 def _answer_one(model: Model, request: Request) -> Answer:
     try:
-        return model.complete(
-            request.messages,
-            adapter=request.adapter,
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            seed=request.seed,
-        )
+        return _complete(model, request)
     except GrokputerError as error:
         return error
+
+
+def _complete(model: Model, request: Request) -> Completion:
+    options: dict[str, Any] = {"tools": request.tools} if request.tools else {}
+    return model.complete(
+        request.messages,
+        adapter=request.adapter,
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        seed=request.seed,
+        **options,
+    )
 
 
 class ScoringModel(Protocol):
     """A model that exposes the probabilities of answers."""
 
-    def score(self, messages: Sequence[Message], answer: str, *, adapter: str | None = None) -> tuple[float, int]:
-        """The log-probability of the answer with its end token, in nats, and its number of tokens. Raises
+    def score(
+        self,
+        messages: Sequence[Message],
+        answer: str,
+        *,
+        adapter: str | None = None,
+        tools: Sequence[Tool] = (),
+        tool_calls: Sequence[ToolCall] = (),
+    ) -> tuple[float, int]:
+        """The log-probability of the answer, its calls and its end token, in nats, and its number of tokens. Raises
         ``ModelError`` if it does not fit."""
         ...
 

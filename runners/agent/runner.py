@@ -17,6 +17,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError
 from ...domain.events import Assignment, Capability, TaskStarted
 from ...domain.page.messages import Completion, Message, Request
+from ...domain.page.tools import show_answer
 from ...domain.ports import Environment, Model
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route, route
@@ -298,10 +299,11 @@ def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
 
 
 def steps_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]], str]]:
-    """The run's steps as (messages, answer), without those with erased content."""
+    """The run's steps as (messages, answer with its calls), without those with erased content."""
     steps = []
     for step in run.steps:
         prompt, answer = ledger.get_content(step.prompt), ledger.get_content(step.answer)
-        if prompt is not None and answer is not None:
-            steps.append((json.loads(prompt), answer))
+        calls = "[]" if step.tool_calls is None else ledger.get_content(step.tool_calls)
+        if prompt is not None and answer is not None and calls is not None:
+            steps.append((json.loads(prompt), show_answer(answer, json.loads(calls))))
     return steps

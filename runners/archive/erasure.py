@@ -179,11 +179,17 @@ class Search:
             self._note_words(event.session, event.task)
         elif isinstance(event, StepTaken) and run in self._turns:
             self._note_words(self._turns[run], event.answer)
+            self._note_calls(self._turns[run], event.tool_calls)
 
     def _note_words(self, session: str, key: str) -> None:
         words = self.log.get_content(key)
         if words is not None and words.strip():
             self._conversations.setdefault(session, set()).add(words)
+
+    def _note_calls(self, session: str, key: str | None) -> None:
+        text = None if key is None else self.log.get_content(key)
+        if text is not None:
+            self._conversations.setdefault(session, set()).update(_arguments(json.loads(text)))
 
     def _see_listener(self, run: str, event: Event) -> None:
         """Of a later turn of others in a session of the target: its prompt and its lessons, where they repeat the target."""
@@ -218,10 +224,17 @@ class Search:
 
 
 def _contents(said: Any) -> set[str]:
-    """The contents of all messages in a prompt, or in the prompts of a correction."""
+    """The contents of all messages in a prompt, or in the prompts of a correction, and the arguments of calls in them."""
+    if isinstance(said, dict) and isinstance(said.get("content"), str):
+        return {said["content"], *_arguments(said.get("tool_calls", []))}
     if isinstance(said, dict):
-        return {said["content"]} if isinstance(said.get("content"), str) else _contents(said.get("messages", []))
+        return _contents(said.get("messages", []))
     return set().union(*map(_contents, said)) if isinstance(said, list) else set()
+
+
+def _arguments(calls: Any) -> set[str]:
+    """The arguments of the calls, without those of a call that has none: they say nothing."""
+    return {call["function"]["arguments"] for call in calls} - {"{}"}
 
 
 _TOPICS = frozenset(EVENTS)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import GrokputerError, NotPossible
+from ...domain.errors import BadTools, GrokputerError, NotPossible
 from ...domain.page.messages import Completion, Message, Page
 from ...domain.page.prompt import observe
+from ...domain.page.tools import Tool, ToolCall, read_calls, require_offered
 from ...domain.ports import Environment, Script, Teacher
 from ...domain.rules.roles import effective_answers
 from ..agent.episode import Actor, Step, ask_model, follow_script, is_success, play, repeat_actions
@@ -38,23 +39,44 @@ class UnreadablePage(GrokputerError):
     """A page that a script cannot read: it is not one of the script's task."""
 
 
+def parse_calls(written: object) -> tuple[ToolCall, ...]:
+    """The calls of a correction: a list of ``{"name": ..., "arguments": {...}}`` or of OpenAI's form, or its JSON text.
+
+    Raises ``BadCorrection`` or ``BadText``.
+    """
+    try:
+        return read_calls(json.loads(written) if isinstance(written, str) else written)
+    except BadTools as error:
+        raise BadCorrection(str(error)) from None
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise BadCorrection(f"calls are not JSON ({why}); give a list of objects with name and arguments") from None
+
+
 def correct_by_hand(
-    ledger: Ledger, run: TaskRun, environment: Environment | None, written: Sequence[str], actor: str, first: int = 1
+    ledger: Ledger,
+    run: TaskRun,
+    environment: Environment | None,
+    written: Sequence[str],
+    actor: str,
+    first: int = 1,
+    calls: Sequence[ToolCall] = (),
 ) -> TaskRun:
     """Record a person's correction: the actions that do the task from step ``first`` on, or the right answer.
 
     Raises ``BadCorrection`` when the actions, tried in the environment, do not succeed. Where the environment does not
     judge, they only have to end the episode, and are recorded as unverified. The environment is None where another
-    program did the task: then the answer is for step ``first``, or, where that is 0, for the only step.
+    program did the task: then the answer is for step ``first``, or, where that is 0, for the only step. ``calls`` are the
+    right calls of functions, beside the one answer or, where it is blank, in its place.
     """
-    if not written or not all(text.strip() for text in written):
+    if not calls and not (written and all(text.strip() for text in written)):
         raise BadCorrection("a correction must not be empty; give the answer, or each action in its order")
     started = run.started
     assert started is not None
     if started.is_question:
         if len(written) > 1:
             raise BadCorrection(f"a question has one answer, not {len(written)}; give it as one text in quotes")
-        lesson = _answer(ledger, run, environment, written[0], first)
+        lesson = _answer(ledger, run, environment, written[0], first, calls)
         return _record(ledger, run, [lesson], "human", False, actor)
     if environment is None:
         raise NotPossible(
@@ -69,11 +91,18 @@ def correct_by_hand(
     return record_lessons(ledger, run, steps, "human", actor)
 
 
-def _answer(ledger: Ledger, run: TaskRun, environment: Environment | None, text: str, number: int) -> CorrectedStep:
+def _answer(
+    ledger: Ledger,
+    run: TaskRun,
+    environment: Environment | None,
+    text: str,
+    number: int,
+    calls: Sequence[ToolCall],
+) -> CorrectedStep:
     """The corrected step for a right answer to a task in words."""
     assert run.started is not None
-    if environment is None:
-        return _answer_step(ledger, run, text, number)
+    if environment is None or calls or run.has_tools:
+        return _answer_step(ledger, run, text, number, calls)
     task = task_of(ledger, run.started)
     if task is None:
         raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
@@ -82,16 +111,27 @@ def _answer(ledger: Ledger, run: TaskRun, environment: Environment | None, text:
     return CorrectedStep(observe(environment.reset(task.task, task.seed), [], before), text, role)
 
 
-def _answer_step(ledger: Ledger, run: TaskRun, text: str, number: int) -> CorrectedStep:
+def _answer_step(ledger: Ledger, run: TaskRun, text: str, number: int, calls: Sequence[ToolCall] = ()) -> CorrectedStep:
     """The corrected step for the right answer to one prompt of another program's run."""
     if not number and len(run.steps) > 1:
         raise NotPossible(f"run {run.id.hex[:8]} has {len(run.steps)} steps; say which one the answer is for")
     run.require_step(number or 1)
     step = run.steps[(number or 1) - 1]
     prompt = ledger.get_content(step.prompt)
-    if prompt is None:
+    offered = "[]" if step.tools is None else ledger.get_content(step.tools)
+    if prompt is None or offered is None:
         raise NotPossible(f"the words of run {run.id.hex} were erased; it cannot be corrected")
-    return CorrectedStep(json.loads(prompt), text, run.role_of(step))
+    tools: list[Tool] = json.loads(offered)
+    if calls and not tools:
+        raise BadCorrection(
+            f"no function was offered in step {step.step} of run {run.id.hex[:8]}, so no call is right there; give the "
+            "answer as text"
+        )
+    try:
+        require_offered(calls, tools)
+    except BadTools as error:
+        raise BadCorrection(str(error)) from None
+    return CorrectedStep(json.loads(prompt), text, run.role_of(step), tools=tools, tool_calls=calls)
 
 
 def correct_by_demonstration(
@@ -155,11 +195,13 @@ def correct_by_teacher(
     """Let a better model do the failed task from step ``first`` on, at most ``tries`` times; its first success is the
     correction.
 
-    A question in words is answered once, and the answer recorded as unverified. Raises ``ModelError`` when the teacher
-    does not answer.
+    A question in words is answered once, and the answer recorded as unverified; one with tools is not, because the teacher
+    cannot call them. Raises ``ModelError`` when the teacher does not answer.
     """
     started = run.started
     assert started is not None
+    if run.has_tools:
+        return None
     if started.is_question:
         steps = _try(ledger, run, environment, ask_teacher(teacher), 1)
         is_answer = bool(steps) and is_success(steps[-1].page)
@@ -230,11 +272,16 @@ class CorrectedStep:
     role: str
     is_instead: bool = False
     """Whether the original answer differed and could not be carried out."""
+    tools: Sequence[Tool] = ()
+    """The functions that were offered."""
+    tool_calls: Sequence[ToolCall] = ()
+    """The right calls."""
 
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
         row = {"messages": self.messages, "completion": self.completion, "role": self.role}
-        return row | {"is_instead": True} if self.is_instead else row
+        further = {"is_instead": self.is_instead, "tools": list(self.tools), "tool_calls": list(self.tool_calls)}
+        return row | {name: value for name, value in further.items() if value}
 
 
 def _lessons(steps: Sequence[Step]) -> list[CorrectedStep]:

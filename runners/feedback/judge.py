@@ -14,6 +14,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import ModelError, NotPossible
 from ...domain.events.base import KEY
 from ...domain.page.grading import CRITERIA, Grade, read_grade, write_grading_prompt
+from ...domain.page.tools import show_answer
 from ...domain.settings.running import CRITERIA as CRITERIA_SETTING
 
 if TYPE_CHECKING:
@@ -84,7 +85,10 @@ def make_judge(log: Log, model: Teacher, policy: Policy, role: str) -> Judge:
 
 def has_answer(log: Log, run: TaskRun) -> bool:
     """Whether the run has an answer whose words are there. A run without one is never graded."""
-    return bool(run.steps) and log.has_content(run.steps[-1].prompt) and log.has_content(run.steps[-1].answer)
+    if not run.steps:
+        return False
+    keys = (run.steps[-1].prompt, run.steps[-1].answer, run.steps[-1].tool_calls)
+    return all(log.has_content(key) for key in keys if key is not None)
 
 
 def grading_prompt(log: Log, run: TaskRun, criteria: str) -> list[Message]:
@@ -95,10 +99,12 @@ def grading_prompt(log: Log, run: TaskRun, criteria: str) -> list[Message]:
     run.require_gradable()
     if not run.steps:
         raise NotPossible(f"run {run.id.hex[:8]} has no answer to grade")
-    prompt, answer = (log.get_content(key) for key in (run.steps[-1].prompt, run.steps[-1].answer))
-    if prompt is None or answer is None:
+    last = run.steps[-1]
+    prompt, answer = log.get_content(last.prompt), log.get_content(last.answer)
+    calls = "[]" if last.tool_calls is None else log.get_content(last.tool_calls)
+    if prompt is None or answer is None or calls is None:
         raise NotPossible(f"the words of run {run.id.hex[:8]} were erased; it cannot be graded")
-    return write_grading_prompt(criteria, json.loads(prompt), answer)
+    return write_grading_prompt(criteria, json.loads(prompt), show_answer(answer, json.loads(calls)))
 
 
 def grade_run(ledger: Ledger, run: TaskRun, judge: Judge, actor: str) -> TaskRun:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from uuid import UUID
 
 from ...domain.aggregates.adapter import Adapter
@@ -37,6 +37,7 @@ from .process_manager import process_new_events
 from .trainings import rebuild_dataset
 
 if TYPE_CHECKING:
+    from ...adapters.data.examples import Example
     from ...adapters.data.held_out import HeldOut
 
 ARMS = ("adapter", "parent")
@@ -257,5 +258,13 @@ class _Bench:
         """Mean loss of the instance's answers in nats per token."""
         adapter = self.arms[arm]
         self.services.prepare(adapter)
-        scores = [model.score(example.messages, example.completion, adapter=adapter) for example in held.examples]
+        scores = [
+            model.score(example.messages, example.completion, adapter=adapter, **_tools(example))
+            for example in held.examples
+        ]
         return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)
+
+
+def _tools(example: Example) -> dict[str, Any]:
+    """The arguments of ``score`` for an example with tools; none for others, so that any model with ``score`` takes them."""
+    return {"tools": example.tools, "tool_calls": example.tool_calls} if example.has_tools else {}

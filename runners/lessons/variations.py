@@ -40,10 +40,11 @@ REPHRASE = (
 def vary_run(ledger: Ledger, run: PastRun, environment: Environment, teacher: Teacher, count: int, actor: str) -> int:
     """Record up to ``count`` variations of the corrected run; the number of examples.
 
-    A run that was varied before is skipped, and so is one whose task cannot be repeated and judged. Raises
+    A run that was varied before is skipped, and so is one whose task cannot be repeated and judged, and one with tools,
+    whose question is not the last message. Raises
     ``ModelError`` when the teacher does not answer.
     """
-    if run.variations or run.correction is None:
+    if run.variations or run.correction is None or any(step.tools or step.tool_calls for step in run.steps):
         return 0
     is_question = run.started.is_question
     if not (is_question or run.started.is_repeatable):

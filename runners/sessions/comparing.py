@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
@@ -29,7 +29,7 @@ ERASED = _Erased("(erased)")
 
 RUN_FIELDS = ("task", "succeeded", "reason", "detail", "role", "adapter", "session", "duration_ms")
 """The fields of a run that are compared one by one; its steps and ratings have fields of their own."""
-STEP_FIELDS = ("prompt", "answer", "error", "duration_ms", "prompt_tokens", "completion_tokens")
+STEP_FIELDS = ("prompt", "answer", "error", "duration_ms", "prompt_tokens", "completion_tokens", "tools", "tool_calls")
 MAY_BE_UNKNOWN = ("duration_ms", "prompt_tokens", "completion_tokens")
 
 
@@ -137,7 +137,15 @@ def _read_step(log: Log, step: StepTaken) -> ProgramStep:
         step.model_ms,
         step.prompt_tokens,
         step.completion_tokens,
+        _items(log, step.tools),
+        _items(log, step.tool_calls),
     )
+
+
+def _items(log: Log, key: str | None) -> Any:
+    """The definitions or calls under the key; empty without one."""
+    text = "[]" if key is None else _text(log, key)
+    return text if text is ERASED else tuple(json.loads(text))
 
 
 def _text(log: Log, field: str) -> str:

@@ -147,8 +147,16 @@ def _time_fields(started: TaskStarted, duration_ms: int | None) -> dict[str, str
 
 def _build_step(log: Log, step: StepTaken) -> dict[str, Any] | None:
     prompt, answer, error = log.get_content(step.prompt), log.get_content(step.answer), _words(log, step.error)
-    if prompt is None or answer is None or error is None:
+    tools, calls = ("[]" if key is None else log.get_content(key) for key in (step.tools, step.tool_calls))
+    if prompt is None or answer is None or error is None or tools is None or calls is None:
         return None
     lasted = None if step.model_ms is None else (step.model_ms + step.environment_ms) / 1000
-    row = {"prompt": json.loads(prompt), "response": answer, "result": error, "duration_seconds": lasted}
-    return {key: value for key, value in row.items() if value not in ("", None)}
+    row = {
+        "prompt": json.loads(prompt),
+        "tools": json.loads(tools),
+        "response": answer,
+        "tool_calls": json.loads(calls),
+        "result": error,
+        "duration_seconds": lasted,
+    }
+    return {key: value for key, value in row.items() if value not in ("", None, [])}

@@ -17,6 +17,7 @@ from ...domain.vocabulary import FailureReason
 if TYPE_CHECKING:
     from ...domain.aggregates.base import Context
     from ...domain.page.messages import Message
+    from ...domain.page.tools import Tool, ToolCall
     from ...domain.settings.settings import Policy
     from ..store.ledger import Ledger
 
@@ -31,6 +32,8 @@ class ForeignStep:
     duration_ms: int | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    tools: Sequence[Tool] = ()
+    tool_calls: Sequence[ToolCall] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,12 @@ def record_foreign_run(ledger: Ledger, run: TaskRun, foreign: ForeignRun, policy
     if foreign.logged is not None:
         session = ledger.put(foreign.logged["session"], "the session")
         run.import_session(_after(ledger, run, actor), **{**foreign.logged, "session": session})
+    offered: dict[str, str] = {}
     for step in foreign.steps:
+        tools = json.dumps(step.tools, ensure_ascii=False)
+        calls = json.dumps(step.tool_calls, ensure_ascii=False)
+        if step.tools and tools not in offered:
+            offered[tools] = ledger.put(tools, "the tools")
         run.take_step(
             _after(ledger, run, actor),
             prompt=ledger.put(json.dumps(step.prompt, ensure_ascii=False), "the prompt"),
@@ -90,6 +98,8 @@ def record_foreign_run(ledger: Ledger, run: TaskRun, foreign: ForeignRun, policy
             environment_ms=0,
             prompt_tokens=step.prompt_tokens,
             completion_tokens=step.completion_tokens,
+            tools=offered.get(tools),
+            tool_calls=ledger.put(calls, "the calls") if step.tool_calls else None,
         )
     after = _after(ledger, run, actor)
     if foreign.succeeded is None:

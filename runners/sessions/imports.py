@@ -1,6 +1,7 @@
 """Sessions of other programs, as a ``session.json`` describes them.
 
-A session has the task (``task``), the steps (``iterations``, a list or their number, and ``tool_calls``), the outcome
+A session has the task (``task``), the steps (``iterations``, a list or their number, and ``tool_calls``), the functions
+that were offered (``tools``), the outcome
 (``success``), and a person's feedback: ``user_rating``, ``feedback_comment``, ``what_went_wrong``. ``session_id`` names
 it, ``start_time`` and ``end_time`` date it, ``lora_version`` names the other program's adapter. All but the task may be
 missing. Other fields are stored with it, and reported.
@@ -19,7 +20,7 @@ from uuid import UUID
 from ...domain.aggregates.base import derive_id
 from ...domain.rules.roles import GOOD_STARS
 from .files import read_rows
-from .steps import Act, read_acts
+from .steps import Act, read_acts, read_tools
 from .values import BEGAN, ENDED, LASTED, Values
 
 IDS = ("session_id", "id")
@@ -27,7 +28,8 @@ RATING_KEYS = ("user_rating", "feedback_comment", "what_went_wrong")
 """The fields that a person may add to a session later."""
 
 KEYS = (
-    *IDS, "task", "iterations", "messages", "tool_calls", "success", "lora_version", *RATING_KEYS, *BEGAN, *ENDED, *LASTED,
+    *IDS, "task", "iterations", "messages", "tools", "tool_calls", "success", "lora_version", *RATING_KEYS,
+    *BEGAN, *ENDED, *LASTED,
 )  # fmt: skip
 
 
@@ -95,8 +97,10 @@ def read_session(where: str, row: Any) -> Session:
     stated = (
         len(steps) if iterations is None or steps is iterations else values.count("iterations", iterations, how_many)
     )
-    acts = read_acts(values, task, steps, row.get("tool_calls"))
-    values.note_unknown(row, [key for key in KEYS if key != "messages" or listed == key])
+    tools = read_tools(row.get("tools"))
+    acts = read_acts(values, task, steps, row.get("tool_calls"), tools)
+    known = {"messages": listed == "messages", "tools": bool(tools)}
+    values.note_unknown(row, [key for key in KEYS if known.get(key, True)])
     return Session(
         where=where,
         row=row,

@@ -6,15 +6,16 @@ A field that cannot be recorded as it was given is refused, so nothing that a pr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.run import check_stars
-from ...domain.errors import BadRating, NotPossible
+from ...domain.errors import BadRating, BadTools, NotPossible
 from ...domain.events.base import KEY
 from ...domain.page.messages import Message
+from ...domain.page.tools import A_MESSAGE, Tool, ToolCall, check_calls, check_messages, check_tools
 from ...domain.rules.imported import UNKNOWN, Unknown
 from ...domain.text import check_text
 from ...domain.vocabulary import FailureReason
@@ -23,27 +24,32 @@ from .values import MOST
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 REASONS = tuple(FailureReason)
-SPEAKERS = ("system", "user", "assistant")
 LONGEST_MS = MOST * 1000
-MESSAGES = (
-    f"a text, or a list of messages that each have a role ({', '.join(SPEAKERS)}) and a text as content, and no more"
-)
+MESSAGES = f"a text, or a list of messages, each {A_MESSAGE}"
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ProgramStep:
-    """One step: the prompt and the answer of a model. Durations and counts are None where they are unknown."""
+    """One step: the prompt and the answer of a model. Durations and counts are None where they are unknown.
+
+    Tools have OpenAI's form; see ``domain/page/tools.py``.
+    """
 
     prompt: str | Sequence[Message]
     """The prompt: a text, or a conversation as messages with ``role`` and ``content``."""
-    answer: str
+    answer: str | None = None
+    """The text of the answer; None where it only calls functions."""
     error: str = ""
     """Why the answer could not be carried out; empty where it could."""
     duration_ms: int | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    tools: Sequence[Tool] | None = ()
+    """The functions that were offered; None counts as none."""
+    tool_calls: Sequence[ToolCall] | None = ()
+    """The calls of the answer, beside its text or in its place; None counts as none."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ def show(value: object) -> str:
         text = repr(str.__str__(value) if isinstance(value, str) else value)
     except ValueError:
         return "a number of too many digits to show"
+    except RecursionError:
+        return "a value that is nested too deep to show"
     return escape(f"{text[:SHOWN]}…" if len(text) > SHOWN else text)
 
 
@@ -161,14 +169,27 @@ def _check_rating(run: ProgramRun) -> ProgramRun:
 def _check_step(number: int, step: object) -> ProgramStep:
     if not isinstance(step, ProgramStep):
         refuse(f"step {number}", step, "a ProgramStep")
+    calls = _in_form(check_calls, step.tool_calls, f"step {number}: tool_calls")
+    if step.answer is None and not calls:
+        refuse(f"step {number}: answer", None, "a text, or None beside tool_calls")
     return ProgramStep(
         _check_prompt(f"step {number}: prompt", step.prompt),
-        _text(f"step {number}: answer", step.answer),
+        "" if step.answer is None else _text(f"step {number}: answer", step.answer),
         _text(f"step {number}: error", step.error),
         _count(f"step {number}: duration_ms", step.duration_ms, LONGEST_MS),
         _count(f"step {number}: prompt_tokens", step.prompt_tokens, MOST),
         _count(f"step {number}: completion_tokens", step.completion_tokens, MOST),
+        _in_form(check_tools, step.tools, f"step {number}: tools"),
+        calls,
     )
+
+
+def _in_form(check: Callable[[object, str], T], value: object, field: str) -> T:
+    """The value as the check returns it. Raises ``NotPossible`` for what is not in its form."""
+    try:
+        return check(() if value is None else value, field)
+    except BadTools as error:
+        raise NotPossible(str(error)) from None
 
 
 def _check_prompt(field: str, prompt: object) -> tuple[Message, ...]:
@@ -177,14 +198,7 @@ def _check_prompt(field: str, prompt: object) -> tuple[Message, ...]:
         return ({"role": "user", "content": _text(field, prompt)},)
     if not isinstance(prompt, Sequence) or isinstance(prompt, bytes | bytearray) or not prompt:
         refuse(field, prompt, MESSAGES)
-    for message in prompt:
-        is_message = isinstance(message, Mapping) and message.keys() == {"role", "content"}
-        if not is_message or message["role"] not in SPEAKERS or not isinstance(message["content"], str):
-            refuse(f"{field}: a message", message, MESSAGES)
-    return tuple(
-        {"role": cast(Any, _text(field, message["role"])), "content": _text(field, message["content"])}
-        for message in prompt
-    )
+    return _in_form(check_messages, prompt, field)
 
 
 def _items(field: str, value: object, of: str) -> Sequence[Any]:

@@ -36,6 +36,10 @@ class Values:
         """Raise ``InvalidSession`` with the place, the value and what is allowed."""
         raise InvalidSession(f"{self.where}: {field} is {show_value(value)}; allowed is {allowed}")
 
+    def refuse_because(self, error: Exception) -> NoReturn:
+        """Raise ``InvalidSession`` with the place and the error's own line."""
+        raise InvalidSession(f"{self.where}: {error}") from None
+
     def note_unknown(self, row: Mapping[str, Any], known: Sequence[str], within: str = "") -> None:
         """Collect the object's unknown keys."""
         for key in row:

@@ -53,6 +53,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("StepTaken", 2): _with_unknown_tokens,
     # An error was a sentence, and an unknown duration was 0.
     ("StepTaken", 3): lambda state: state,
+    # Steps had no functions.
+    ("StepTaken", 4): lambda state: {**state, "tools": None, "tool_calls": None},
     ("TaskSucceeded", 1): lambda state: {**state, "others": []},
     ("TaskFailed", 1): _failed_alone,
     ("TaskRated", 1): _rated_alone,

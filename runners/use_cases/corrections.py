@@ -23,6 +23,7 @@ from .lookups import require_run
 from .storing import position_of_newest
 
 if TYPE_CHECKING:
+    from ...domain.page.tools import ToolCall
     from ...domain.ports import Environment
     from ..store.ledger import Ledger
 
@@ -33,6 +34,8 @@ class Answer:
 
     text: str
     step: int | None = None
+    calls: tuple[ToolCall, ...] = ()
+    """The right calls of functions, beside the text or, where it is empty, in its place."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def _carry_out(ledger: Ledger, run: TaskRun, way: Way, services: Services, actor
     is_recorded = RECORDED in run.started.policy
     place = None if is_recorded else services.environment(run.started.environment)
     if isinstance(way, Answer):
-        return correct_by_hand(ledger, run, place, [way.text], actor, first=way.step or 0)
+        return correct_by_hand(ledger, run, place, [way.text], actor, first=way.step or 0, calls=way.calls)
     assert place is not None  # other tasks are of environments of this program
     if isinstance(way, Actions):
         return correct_by_hand(ledger, run, place, way.actions, actor, first=way.first)

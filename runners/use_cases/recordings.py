@@ -157,8 +157,8 @@ def _run_of(given: ProgramRun, state: State, actor: str) -> ForeignRun:
         task=given.task,
         steps=[
             ForeignStep(
-                cast("Sequence[Message]", step.prompt), step.answer, step.error, step.duration_ms, step.prompt_tokens,
-                step.completion_tokens,
+                cast("Sequence[Message]", step.prompt), step.answer or "", step.error, step.duration_ms, step.prompt_tokens,
+                step.completion_tokens, step.tools or (), step.tool_calls or (),
             )
             for step in given.steps
         ],

@@ -13,7 +13,7 @@ class ChatServer:
     """Serves ``/v1/chat/completions`` on a free port until it is closed, and a list of the models that it ``serves``.
 
     ``asked`` keeps the last message of each request, ``conversations`` all its messages, ``models`` the model it was for and
-    ``keys`` the authorization it came with. An answer in bytes is a whole body, sent as it is.
+    ``keys`` the authorization it came with, ``offered`` its tools. An answer in bytes is a whole body, sent as it is.
     A server that ``streams`` sends an answer in events of three characters where a request asks for that.
     """
 
@@ -24,6 +24,7 @@ class ChatServer:
         self.conversations: list[list[dict[str, str]]] = []
         self.models: list[str] = []
         self.keys: list[str | None] = []
+        self.offered: list[Any] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,6 +33,7 @@ class ChatServer:
                 server.asked.append(request["messages"][-1]["content"])
                 server.conversations.append(request["messages"])
                 server.models.append(request["model"])
+                server.offered.append(request.get("tools"))
                 server.keys.append(self.headers["Authorization"])
                 given = answer(server.asked[-1]) if callable(answer) else answer
                 if streams and request.get("stream") and isinstance(given, str):

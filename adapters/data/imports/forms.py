@@ -11,19 +11,23 @@ A row with two questions or two answers is ambiguous and left out. Two cases are
 Hub: a ``prompt`` that repeats the words of a user's turn, and ``messages`` that repeat ``chosen``. ``system`` comes
 first; ``history``, pairs of question and answer, comes before the question, and its answers are prompt only. A
 ``label`` (or ``kto_tag``) of true or false is KTO's: it rates the last answer good or bad, which is then no target.
+``tools`` are the functions that are offered in each prompt of the row, as a list or its JSON text.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ....domain.errors import GrokputerError
 from ....domain.page.messages import Message
+from ....domain.page.tools import Tool, ToolCall, check_tools, read_calls
 from ..examples import LABELS, Example
-from ..selection import words
+from ..selection import name_answer
 from .fields import Fields, name_kind, read_text
 from .reasons import LeftOut, quote, quote_all
-from .turns import Turn, find_answers, is_conversation, read_turns
+from .turns import Pair, Turn, find_answers, is_conversation, read_turns
 
 CONVERSATIONS = ("messages", "conversations", "conversation")
 QUESTIONS = (*CONVERSATIONS, "prompt", "instruction")
@@ -36,8 +40,7 @@ _FORMS = (
     "conversations"
 )
 _EMPTY = ("", "[]", "{}")
-
-Pairs = list[tuple[tuple[Message, ...], str]]
+_NO_ANSWER = Pair((), "")
 
 
 @dataclass
@@ -56,10 +59,7 @@ def read_row(value: object) -> RowRead:
     if not isinstance(value, Mapping):
         raise LeftOut("unknown form", f"is not an object but {'text' if isinstance(value, str) else name_kind(value)}")
     fields = Fields(value)
-    for name in ("tools", "functions"):
-        offered = fields.take(name)
-        if offered and (not isinstance(offered, str) or offered.strip() not in _EMPTY):
-            raise LeftOut("tools", f"has {name}; tools are not learnt yet")
+    tools = _read_tools(fields)
     unread: list[str] = []
     asked, answer = _find_question(fields), _find_answer(fields)
     label = _read_label(fields)
@@ -68,15 +68,31 @@ def read_row(value: object) -> RowRead:
     else:
         pairs = _read_answers(fields, asked, answer, unread, label is not None)
         rejected = _read_rejected(fields, unread, pairs)
-    if rejected and label not in (None, "target"):
+    if rejected is not _NO_ANSWER and label not in (None, "target"):
         raise LeftOut("ambiguous", "has both a rejected answer and a label")
     if asked == "messages" and answer == "completion":
         for name in OURS:
             fields.take(name)
-    *others, last = (Example(prompt, text, "public") for prompt, text in pairs)
-    judged = Example(last.messages, last.completion, "public", rejected=rejected, label=label or "target")
+    *others, last = (
+        Example(pair.messages, pair.text, "public", tools=tools, tool_calls=pair.tool_calls) for pair in pairs
+    )
+    judged = replace(last, rejected=rejected.text, rejected_calls=rejected.tool_calls, label=label or "target")
     form = _name(asked, answer, fields, label)
     return RowRead(form, [judged] if label else [*others, judged], [*fields.unread, *unread])
+
+
+def _read_tools(fields: Fields) -> tuple[Tool, ...]:
+    """The functions that are offered, from a list or its JSON text."""
+    offered = fields.take("functions")
+    if offered and (not isinstance(offered, str) or offered.strip() not in _EMPTY):
+        raise LeftOut("tools", "has functions; tools are learnt in the form of tools")
+    offered = fields.take("tools")
+    if not offered or (isinstance(offered, str) and offered.strip() in _EMPTY):
+        return ()
+    try:
+        return check_tools(json.loads(offered) if isinstance(offered, str) else offered)
+    except (ValueError, GrokputerError, RecursionError) as error:
+        raise LeftOut("tools", f"has tools that are not in OpenAI's form: {quote(error)}") from None
 
 
 def _name(asked: str, answer: str | None, fields: Fields, label: str | None) -> str:
@@ -182,17 +198,29 @@ def _read_history(fields: Fields) -> list[Turn]:
     return turns
 
 
-def _read_answers(fields: Fields, asked: str, answer: str | None, unread: list[str], is_judged: bool) -> Pairs:
+def _read_answers(fields: Fields, asked: str, answer: str | None, unread: list[str], is_judged: bool) -> list[Pair]:
     turns = _read_question(fields, asked, unread)
     if answer is None:
         return find_answers(turns, last_only=is_judged)
-    before, text = _read_answer(fields.take(answer), answer, unread)
+    before, given = _read_answer(fields.take(answer), answer, unread)
     if before:
         raise LeftOut("turns", f"{answer!r} has more turns than the answer")
-    return [(_check_prompt(turns), _check_answer(text))]
+    given = _with_calls(given, fields, "tool_calls")
+    return [replace(_check_answer(given), messages=_check_prompt(turns))]
 
 
-def _read_preference(fields: Fields, asked: str, unread: list[str]) -> tuple[Pairs, str]:
+def _with_calls(answer: Pair, fields: Fields, key: str) -> Pair:
+    """The answer with the calls under the key of this program's dataset files."""
+    try:
+        calls: tuple[ToolCall, ...] = read_calls(fields.take(key) or [], key)
+    except GrokputerError as error:
+        raise LeftOut("tools", str(error)) from None
+    if calls and answer.tool_calls:
+        raise LeftOut("ambiguous", f"has {key!r} and calls in a turn")
+    return replace(answer, tool_calls=calls) if calls else answer
+
+
+def _read_preference(fields: Fields, asked: str, unread: list[str]) -> tuple[list[Pair], Pair]:
     """The chosen answer with its prompt, and the rejected one."""
     if "rejected" not in fields:
         raise LeftOut("no answer", "has 'chosen' without 'rejected'")
@@ -210,13 +238,13 @@ def _read_preference(fields: Fields, asked: str, unread: list[str]) -> tuple[Pai
         begun = [*system, *begun]
     prompt = _check_prompt(begun or turns)
     _check_answer(rejected)
-    return [(prompt, _check_answer(chosen))], _check_differs(chosen, rejected)
+    return [replace(_check_answer(chosen), messages=prompt)], _check_differs(chosen, rejected)
 
 
-def _read_answer(value: object, key: str, unread: list[str]) -> tuple[list[Turn], str]:
+def _read_answer(value: object, key: str, unread: list[str]) -> tuple[list[Turn], Pair]:
     """The answer, and the turns before it where it is a conversation."""
     if not isinstance(value, list | Mapping) or not value:
-        return [], read_text(value, key)
+        return [], Pair((), read_text(value, key))
     if isinstance(value, list) and not is_conversation(value):
         raise LeftOut("not text", f"{key!r} is a list, neither text nor turns")
     if isinstance(value, Mapping) and not is_conversation([value]):
@@ -226,19 +254,20 @@ def _read_answer(value: object, key: str, unread: list[str]) -> tuple[list[Turn]
         raise LeftOut("turns", f"{key!r} ends with a turn of role {last.role}")
     if not last.is_learnt:
         raise LeftOut("weight 0", f"{key!r} has weight 0")
-    return before, last.content
+    return before, Pair((), last.content, last.tool_calls)
 
 
-def _read_rejected(fields: Fields, unread: list[str], pairs: Pairs) -> str:
+def _read_rejected(fields: Fields, unread: list[str], pairs: Sequence[Pair]) -> Pair:
     there = [key for key in ("rejected", "rejected_response") if key in fields]
     if len(there) > 1:
         raise LeftOut("ambiguous", "has both 'rejected' and 'rejected_response'")
-    if not there:
-        return ""
-    before, text = _read_answer(fields.take(there[0]), there[0], unread)
+    if not there and "rejected_calls" not in fields:
+        return _NO_ANSWER
+    key = there[0] if there else "rejected"
+    before, given = _read_answer(fields.take(key), key, unread)
     if before:
-        raise LeftOut("turns", f"{there[0]!r} has more turns than the answer")
-    return _check_differs(pairs[-1][1], text)
+        raise LeftOut("turns", f"{key!r} has more turns than the answer")
+    return _check_differs(pairs[-1], _with_calls(given, fields, "rejected_calls"))
 
 
 def _check_prompt(turns: Sequence[Turn]) -> tuple[Message, ...]:
@@ -247,13 +276,13 @@ def _check_prompt(turns: Sequence[Turn]) -> tuple[Message, ...]:
     return tuple(turn.message for turn in turns)
 
 
-def _check_answer(text: str) -> str:
-    if not text.strip():
+def _check_answer(answer: Pair) -> Pair:
+    if not answer.text.strip() and not answer.tool_calls:
         raise LeftOut("no answer", "its answer is empty")
-    return text
+    return answer
 
 
-def _check_differs(chosen: str, rejected: str) -> str:
-    if words(chosen) == words(rejected):
+def _check_differs(chosen: Pair, rejected: Pair) -> Pair:
+    if name_answer(chosen.text, chosen.tool_calls) == name_answer(rejected.text, rejected.tool_calls):
         raise LeftOut("ambiguous", "the answer and the rejected one are the same")
     return rejected

@@ -97,6 +97,13 @@ def _rate_session(
 def correct(
     run: RunPrefix,
     answer: Annotated[str | None, typer.Option(help="The right answer to a question.")] = None,
+    calls: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON",
+            help="The right calls of functions, beside or in place of --answer: name and arguments each.",
+        ),
+    ] = None,
     action: Annotated[
         list[str] | None, typer.Option(help="One action of those that do the task; give them in their order.")
     ] = None,
@@ -112,7 +119,9 @@ def correct(
     ] = False,
     step: Annotated[
         int | None,
-        typer.Option(min=1, help="Keep the run's steps before this one; with --answer: the step whose answer it is."),
+        typer.Option(
+            min=1, help="Keep the run's steps before this one; with --answer or --calls: the step whose answer it is."
+        ),
     ] = None,
     reason: Annotated[str, typer.Option(help="With --withdraw: why; it is recorded.")] = "",
     by: Actor = None,
@@ -125,20 +134,24 @@ def correct(
     \b
     Examples:
       grokputer correct 3fa2 --answer "Paris"
+      grokputer correct 3fa2 --calls '[{"name": "weather", "arguments": {"city": "Rome"}}]'
       grokputer correct 3fa2 --action "TYPEinput.text#name[3]Bob" --action "CLICKbutton:Ok[6]"
       grokputer correct 3fa2 --withdraw --reason "it was the wrong page"
       grokputer correct 3fa2 --step 4 --action "CLICKbutton:Back[2]" --action "CLICKbutton:Ok[6]"
     """
-    ways = [answer is not None, bool(action), demonstrate, retry > 0, withdraw]
+    ways = [answer is not None or calls is not None, bool(action), demonstrate, retry > 0, withdraw]
     if not any(ways) and step is None and sys.stdin.isatty():
         _ask_to_correct(db, run, by)
         return
     if sum(ways) != 1:
-        raise typer.BadParameter("give exactly one of --answer, --action, --demonstrate, --retry and --withdraw")
+        raise typer.BadParameter(
+            "give exactly one of --answer (with --calls), --action, --demonstrate, --retry and --withdraw"
+        )
     if step is not None and (retry or withdraw):
-        raise typer.BadParameter("--step goes with --answer, --action or --demonstrate")
+        raise typer.BadParameter("--step goes with --answer, --calls, --action or --demonstrate")
     if reason and not withdraw:
         raise typer.BadParameter("--reason goes with --withdraw")
+    from ...feedback.corrections import parse_calls
     from ...use_cases import corrections as use_case
 
     ledger, actor = open_ledger(db), name_actor(by)
@@ -152,8 +165,8 @@ def correct(
         )
         return
     way: use_case.Way = use_case.Demonstration(step or 1)
-    if answer is not None:
-        way = use_case.Answer(answer, step)
+    if answer is not None or calls is not None:
+        way = use_case.Answer(answer or "", step, () if calls is None else parse_calls(calls))
     elif action:
         way = use_case.Actions(tuple(action), step or 1)
     elif retry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ....domain.events import (
     CorrectionWithdrawn,
@@ -20,6 +20,7 @@ from ....domain.events import (
     TaskSucceeded,
 )
 from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
+from ....domain.page.tools import show_answer, show_call
 from ....domain.vocabulary import RatingSource
 from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
 from ..rendering import print_line, print_text, show_time
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ...store.log import Log
 
 ERASED = "(erased)"
+LONGEST_CALL = 200
+"""Characters of a call that are shown, unless all is asked for; chosen: two lines of a terminal."""
 WORDS = " " * 8
 """Stands before each line of text that a person wrote, so that it is not taken for a line of the program."""
 
@@ -54,6 +57,7 @@ def describe_event(log: Log, position: int, event: Event) -> dict[str, Any]:
             prompt = log.get_content(event.prompt)
             entry["prompt"] = None if prompt is None else json.loads(prompt)
             entry["answer"] = log.get_content(event.answer)
+            entry["tools"], entry["tool_calls"] = (_items(log, key) for key in (event.tools, event.tool_calls))
         case TaskRated() if event.comment is not None:
             entry["comment"] = log.get_content(event.comment)
         case TaskGraded():
@@ -63,7 +67,9 @@ def describe_event(log: Log, position: int, event: Event) -> dict[str, Any]:
         case TaskCorrected():
             kept = log.get_content(event.correction)
             rows = [] if kept is None else json.loads(kept)
-            done = [row["completion"] for row in rows if not row.get("is_instead")]
+            done = [
+                show_answer(row["completion"], row.get("tool_calls", ())) for row in rows if not row.get("is_instead")
+            ]
             entry["correction"] = None if kept is None else done
     return entry
 
@@ -86,9 +92,11 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             print_line(f"{begin}imported: {describe_session(event)}")
         case StepTaken():
             by = f" by {event.role}" if event.role else ""
-            _print_words(entry["answer"], f"{begin}step {entry['step']}{by}  ")
+            _print_words(_answer(entry, full), f"{begin}step {entry['step']}{by}  ")
             for line in _prompt_lines(entry["prompt"], full):
                 print_line(f"        | {line}")
+            for tool in (entry["tools"] or ()) if full else ():
+                print_line(f"        offered: {json.dumps(tool['function'], ensure_ascii=False)}")
             if entry["error"]:
                 print_line(f"        error: {entry['error']}")
         case TaskSucceeded() | TaskFailed():
@@ -127,6 +135,21 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
                 print_text(entry["reason"], WORDS)
 
 
+def _items(log: Log, key: str | None) -> list[dict[str, Any]] | None:
+    """The definitions or calls under the key; empty without one, None where they were erased."""
+    text = "[]" if key is None else log.get_content(key)
+    return None if text is None else cast("list[dict[str, Any]]", json.loads(text))
+
+
+def _answer(entry: dict[str, Any], full: bool) -> str | None:
+    """The answer with its calls, each on one line, cut unless ``full``; None where it was erased."""
+    if entry["answer"] is None or entry["tool_calls"] is None:
+        return None
+    calls = [show_call(call) for call in entry["tool_calls"]]
+    text = [entry["answer"]] if entry["answer"] or not calls else []
+    return "\n".join([*text, *(call if full else short_text(call, LONGEST_CALL) for call in calls)])
+
+
 def _print_grade(begin: str, entry: dict[str, Any], full: bool) -> None:
     """Print a judge model's grade with its reason; with ``full`` the prompt that it was asked with."""
     print_line(f"{begin}graded {entry['stars']} by the judge model {entry['judge']}")
@@ -150,19 +173,26 @@ def _print_words(words: str | None, begin: str, end: str = "") -> None:
         print_line(f"{WORDS}{line}")
 
 
-def _prompt_lines(prompt: list[dict[str, str]] | None, full: bool) -> list[str]:
+def _prompt_lines(prompt: list[dict[str, Any]] | None, full: bool) -> list[str]:
     """The prompt's last message: its first line and the number of further lines, or all of it after the messages before.
 
     The program's own instructions are left out, since they are always the same.
     """
     if prompt is None:
         return [ERASED]
-    lines: list[str] = prompt[-1]["content"].rstrip("\n").split("\n")
+    lines = _message_lines(prompt[-1])
     if full:
         own = (INSTRUCTIONS, COMMAND_INSTRUCTIONS)
         before = [message for message in prompt[:-1] if message["content"] not in own]
         return [
-            *(f"{message['role']}: {line}" for message in before for line in str(message["content"]).split("\n")),
+            *(f"{message['role']}: {line}" for message in before for line in _message_lines(message)),
             *lines,
         ]
     return [short_text(lines[0], 100) + (f"  (+{len(lines) - 1} lines, see --full)" if len(lines) > 1 else "")]
+
+
+def _message_lines(message: dict[str, Any]) -> list[str]:
+    """The message's text and calls as lines; a result of a function is named as such."""
+    words = show_answer(message["content"].rstrip("\n"), message.get("tool_calls", ()))
+    begin = f"result of {message.get('name', message['tool_call_id'])}: " if "tool_call_id" in message else ""
+    return f"{begin}{words}".split("\n")

@@ -150,7 +150,7 @@ def import_(
 ) -> None:
     """Import sessions that another program logged, each as a run with its rating and comment. The same session counts once.
 
-    A session is an object with task, iterations, tool_calls, success, user_rating, feedback_comment, what_went_wrong,
+    A session is an object with task, iterations, tools, tool_calls, success, user_rating, feedback_comment, what_went_wrong,
     session_id, start_time, end_time, duration_seconds, lora_version; all but the task may be missing. A step of iterations may
     have thought, response, action, tool_calls, observation, screenshot_summary, timestamp, or be a message. Where one session
     cannot be read, none is imported. They are pinned, under an adapter named imported: they count for no canary, and in the

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ....domain.errors import NotPossible
+from ....domain.page.tools import show_answer
 from ....domain.settings.settings import ROLES, resolve_recipe
 from ....projections.wording.sentences import count as count_noun
 from ....projections.wording.sentences import short_id
@@ -242,7 +243,7 @@ def _document(built: Dataset, role: str, minimum: int) -> dict[str, Any]:
         "by_source": dict(built.by_source),
         "by_task": dict(built.by_task),
         "by_label": dict(built.by_label),
-        "pairs": sum(bool(example.rejected) for example in built.examples),
+        "pairs": sum(example.is_pair for example in built.examples),
         "held_out": dict(Counter(held.outcome for held in built.held_out)),
     }
 
@@ -268,11 +269,12 @@ def _print_example(example: Example) -> None:
     run = f", run {short_id(example.run_id)} step {example.step + 1}" if example.run_id else ""
     print_line()
     print_line(f"{example.source} ({example.label}): {example.instance}{run}")
-    lines = example.messages[-1]["content"].rstrip().split("\n")
+    last = example.messages[-1]
+    lines = show_answer(last["content"].rstrip(), last.get("tool_calls", ())).split("\n")
     if len(lines) > SHOWN_LINES:
         print_line(f"    ({len(lines) - SHOWN_LINES} lines before)")
     for line in lines[-SHOWN_LINES:]:
         print_line(f"    {line}")
-    print_text(example.completion, "  > ")
-    if example.rejected:
-        print_text(example.rejected, "  x ")
+    print_text(show_answer(example.completion, example.tool_calls), "  > ")
+    if example.is_pair:
+        print_text(show_answer(example.rejected, example.rejected_calls), "  x ")

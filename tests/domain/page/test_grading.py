@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from offered import ASKED, TALK
 
 from grokputer.domain.page.grading import CRITERIA, Grade, NoVerdict, read_grade, write_grading_prompt
 from grokputer.domain.page.messages import Message
@@ -93,3 +94,9 @@ def test_every_other_reply_is_no_verdict_and_the_line_says_why(reply: str, why: 
     assert why in str(refused.value)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 200
+
+
+def test_calls_of_functions_are_graded_as_names_with_arguments() -> None:
+    [_, user] = write_grading_prompt(CRITERIA, TALK, "")
+    said = json.loads(user["content"])["conversation"]
+    assert [message["content"] for message in said] == [ASKED["content"], 'weather({"city": "Rome"})', "22 C"]

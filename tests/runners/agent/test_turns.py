@@ -17,6 +17,7 @@ from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import DamagedWeights, ModelError
 from grokputer.domain.events import TaskFailed, TaskSucceeded
 from grokputer.domain.page.messages import Completion, Message
+from grokputer.domain.page.tools import Tool
 from grokputer.domain.ports import Model
 from grokputer.domain.rules.routing import Route
 from grokputer.domain.settings.recipe import Recipe
@@ -69,6 +70,7 @@ class Spoken(Model):
         max_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
+        tools: Sequence[Tool] = (),
     ) -> Completion:
         self.asked.append((adapter, temperature))
         return Completion(next(self.answers), 1, 1, 1)

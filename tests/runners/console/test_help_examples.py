@@ -12,6 +12,7 @@ import pytest
 import typer
 from command_line import call
 from documents import Reader
+from offered import WEATHER
 from receivers import SECRET, Receiver
 
 from grokputer.cli import COMMANDS, app
@@ -80,6 +81,7 @@ LOGS = {
     "rollouts rollback lora-v3": "three",
     "rollouts forward": "three",
     "correct 3fa2 --answer": "question",
+    "correct 3fa2 --calls": "question",
     "correct 3fa2 --withdraw": "question",
     "train action --reason": "question",
 }
@@ -102,6 +104,7 @@ def play(story: Story, *, is_question: bool = False) -> None:
     ledger, context = story.ledger, story.ledger.context("ada")
     environment, task = ("chat", ledger.put("Capital of France?")) if is_question else ("miniwob", "click-button")
     prompt, answer = ledger.put(PROMPT), ledger.put("CLICKbutton:Ok[1]")
+    tools = ledger.put(json.dumps([WEATHER])) if is_question else None
 
     def steps(run: TaskRun) -> None:
         run.start(
@@ -112,7 +115,7 @@ def play(story: Story, *, is_question: bool = False) -> None:
         for _ in range(1 if is_question else 4):
             run.take_step(
                 context, prompt=prompt, answer=answer, error="", model_ms=20, environment_ms=5, prompt_tokens=30,
-                completion_tokens=8,
+                completion_tokens=8, tools=tools,
             )  # fmt: skip
         run.fail("wrong", "", 900, -1.0, Policy(), context)
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from chat_server import ChatServer, completion
+from offered import TALK, WEATHER
 
 from given import OFFERED
 from grokputer.adapters.data.held_out import is_held_out
@@ -19,8 +20,12 @@ from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import ModelError
 from grokputer.domain.settings.settings import Policy, resolve_recipe
+from grokputer.runners.feedback.corrections import parse_calls
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.gather import collect_examples, find_corrected
+from grokputer.runners.sessions.imports import read_sessions
+from grokputer.runners.sessions.runs import record_sessions
+from grokputer.runners.use_cases.corrections import Answer, correct
 from grokputer.runners.wiring.services import Services
 from story import Story
 
@@ -241,3 +246,22 @@ def test_without_both_settings_there_is_no_teacher(story: Story) -> None:
         assert services.teacher(Policy({"teacher.model": "big"}), "action") is None
         with pytest.raises(ModelError, match="base URL"):
             services.teacher(Policy({"teacher.model": "big", "teacher.endpoint": "nowhere"}), "action")
+
+
+def test_a_session_with_tools_is_not_given_to_a_teacher_which_cannot_call_them(story: Story, tmp_path: Path) -> None:
+    row = {"task": "How warm is it in Rome?", "messages": TALK[:2], "tools": [WEATHER], "user_rating": 1}
+    (tmp_path / "one.json").write_text(json.dumps({**row, "session_id": "one"}))
+    (tmp_path / "two.json").write_text(json.dumps({**row, "session_id": "two", "task": "And in Bari?"}))
+    record_sessions(story.ledger, read_sessions([tmp_path]), "action", "ada")
+    id = next(read.id for read in read_sessions([tmp_path / "two.json"]))
+    correct(
+        story.ledger,
+        id,
+        Answer("", None, parse_calls([{"name": "weather", "arguments": {"city": "Bari"}}])),
+        actor="ada",
+    )
+    with ChatServer("22 C") as server:
+        gather(story, server, teacher__variations=2, training__teacher_answers=True)
+    assert server.asked == []
+    assert [corrected["source"] for corrected in corrections(story)] == ["human"]
+    assert made(story) == []

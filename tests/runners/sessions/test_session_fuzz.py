@@ -34,7 +34,12 @@ SCALARS = st.one_of(
 ANYTHING = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3), max_leaves=6
 )
-CALLS = st.fixed_dictionaries({"name": WORDS}, optional={"arguments": WORDS, "result": ANYTHING})
+IN_FORM = st.builds(
+    lambda id, name, arguments: {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}},
+    st.sampled_from(["a", "b"]), st.sampled_from(["f", "g h"]), st.sampled_from(["{}", '{"x": "\\ud83d"}', '{"x": [1]}', "x"]),
+)  # fmt: skip
+"""Calls in OpenAI's form, and some that only look so."""
+CALLS = IN_FORM | st.fixed_dictionaries({"name": WORDS}, optional={"arguments": WORDS, "result": ANYTHING})
 
 
 def objects(keys: tuple[str, ...], **likely: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -51,7 +56,11 @@ STEPS = objects(
 )  # fmt: skip
 MESSAGES = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "assistant", "tool"]), "content": WORDS},
-    optional={"tool_calls": st.lists(CALLS, max_size=1)},
+    optional={
+        "tool_calls": st.lists(CALLS, max_size=2),
+        "tool_call_id": st.sampled_from(["a", "b", ""]),
+        "name": st.sampled_from(["f", "x\x1b"]),
+    },
 )
 SESSIONS = st.tuples(
     WORDS,
@@ -77,7 +86,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Ledger.create(tmp_path_factory.mktemp("fuzz") / "events.db").path
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(text=FILES, suffix=st.sampled_from([".json", ".jsonl"]))
 def test_any_file_is_refused_in_one_line_or_becomes_runs_that_can_be_read(db: Path, text: str, suffix: str) -> None:
     file = db.parent / f"any{suffix}"

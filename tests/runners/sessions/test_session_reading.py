@@ -301,3 +301,10 @@ def test_the_words_of_a_session_are_erased_with_its_run(db: Path, tmp_path: Path
     output("forget", "--yes", run["id"], "--reason", "asked for", db=db)
     assert b"zebrafish" not in db.read_bytes().lower()
     assert "imported" in output("show", run["id"], db=db)
+
+
+def test_a_call_whose_arguments_hold_half_a_character_becomes_text_as_other_forms_do(db: Path, tmp_path: Path) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x": "\\ud800"}'}}
+    run = import_one(db, tmp_path, {"task": "Press Ok", "iterations": [{"tool_calls": [call]}]})
+    [step] = steps_of(run)
+    assert (step["answer"], step["tool_calls"]) == ('f {"x": "\\ud800"}', [])
