@@ -77,7 +77,7 @@ class LanguagePlan(Plan):
         once: Reasoned = {"run.instructions": (self.examples(), "what examples in the prompt do without any training")}
         longer: Reasoned = {
             "run.max_steps": (4, "these tasks take two commands or three"),
-            "run.max_tokens": (64, "some of their commands are long"),
+            "run.max_tokens": (32, "the longest of their commands has 28 tokens"),
         }
         return [
             *(Measured(group, self.tasks, self.measured) for group in WITH_EXAMPLES),
