@@ -79,6 +79,11 @@ class Dataset:
         """Number of examples with something new to learn: all but replayed and public ones."""
         return sum(self.by_source.get(source, 0) for source in LESSONS)
 
+    def missing_for_gate(self, minimum: int) -> int:
+        """Held-out failures that a gate lacks to judge by; 0 where it can make new pages of their tasks."""
+        failed = [held for held in self.held_out if held.outcome == "failed" and (held.is_repeatable or held.examples)]
+        return 0 if any(held.is_repeatable for held in failed) else max(0, minimum - len(failed))
+
     @cached_property
     def hash(self) -> str:
         """``sha256:<hex>`` of the dataset file."""
@@ -125,7 +130,7 @@ def build_dataset(events: Iterable[Event], content: Content, role: str, below_st
     """
     events = list(events)
     every_run = collect_runs(events, role, content)
-    held_out_instances = find_held_out(every_run, recipe.held_out_share)
+    held_out_instances = find_held_out(every_run, events, recipe)
     runs = [run for run in every_run if run.instance not in held_out_instances]
     held_out = _hold_out([run for run in every_run if run.instance in held_out_instances], content, below_stars, recipe)
     draw = random.Random(recipe.seed)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...domain.events import TaskFailed, TaskSucceeded
+from ...domain.events import Event, TaskFailed, TaskStarted, TaskSucceeded, TrainingRequested
+from ...domain.settings.recipe import Recipe
 from ...domain.vocabulary import OWN_FAULTS
 from .examples import Example
 from .training_runs import PastRun
@@ -19,6 +20,9 @@ from .training_runs import PastRun
 FIRST_INSTANCES = 10
 """The first instances of a role are never held out, so that a new user's few corrections are all learnt from. As many
 as the fewest ratings of a breach; chosen."""
+
+EARLY_INSTANCES = 40
+"""The number of instances after the first ones of which a larger share is held out; see ``Recipe.held_out_early``."""
 
 Outcome = Literal["failed", "worked"]
 
@@ -53,14 +57,40 @@ def is_held_out(instance: str, share: float) -> bool:
     return fraction < share
 
 
-def find_held_out(runs: Iterable[PastRun], share: float) -> frozenset[str]:
+def find_held_out(runs: Iterable[PastRun], events: Iterable[Event], recipe: Recipe) -> frozenset[str]:
     """The held-out instances of a role, from all its runs in the order they began.
 
     The hash decides, except for the ``FIRST_INSTANCES``. Those are fixed when they first occur, before anything is
-    learnt from them. So an instance that was trained on is never held out later, or the other way round.
+    learnt from them. So an instance that was trained on is never held out later, or the other way round. Of the next
+    ``EARLY_INSTANCES``, the larger of both shares is held out where the task cannot be played from another seed: a gate
+    can make new pages of the others. Instances that were there for a training without an early share keep the plain one.
+    ``events`` are those that the runs were collected from, with the ``TrainingRequested`` among them.
     """
-    instances = list(dict.fromkeys(run.instance for run in runs))
-    return frozenset(instance for instance in instances[FIRST_INSTANCES:] if is_held_out(instance, share))
+    runs = list(runs)
+    settled = _settled_runs(events, runs[0].role) if runs else frozenset[str]()
+    share, early = recipe.held_out_share, max(recipe.held_out_share, recipe.held_out_early)
+    held_out, seen = set[str](), set[str]()
+    for run in runs:
+        if run.instance in seen:
+            continue
+        seen.add(run.instance)
+        if len(seen) <= FIRST_INSTANCES:
+            continue
+        is_early = len(seen) <= FIRST_INSTANCES + EARLY_INSTANCES and run.id not in settled
+        if is_held_out(run.instance, early if share and is_early and not run.started.is_repeatable else share):
+            held_out.add(run.instance)
+    return frozenset(held_out)
+
+
+def _settled_runs(events: Iterable[Event], role: str) -> frozenset[str]:
+    """The runs that began before the role's last training by a recipe without an early share."""
+    begun, settled = list[str](), frozenset[str]()
+    for event in events:
+        if isinstance(event, TaskStarted):
+            begun.append(event.originator_id.hex)
+        elif isinstance(event, TrainingRequested) and event.role == role and not event.recipe.get("held_out_early"):
+            settled = frozenset(begun)
+    return settled
 
 
 def judge_outcome(run: PastRun, below_stars: int, good_stars: int) -> Outcome | None:

@@ -19,14 +19,15 @@ from ...domain.events import (
     TaskRated,
     TaskStarted,
     TaskSucceeded,
+    TrainingRequested,
 )
 
 _FACTS = (
     *(TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskAnswered, TaskRated, TaskCorrected, CorrectionWithdrawn),
     ExamplesSynthesized,
 )
-TOPICS = tuple(cls.TOPIC for cls in _FACTS)
-"""The events that runs are collected from."""
+TOPICS = (*(cls.TOPIC for cls in _FACTS), TrainingRequested.TOPIC)
+"""The events that runs are collected from, and the held-out ones are chosen by."""
 
 TRUSTED = ("human", "reviewer", "retry", "teacher")
 """The sources of corrections, the most trusted first."""

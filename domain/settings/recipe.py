@@ -22,6 +22,9 @@ ROLE_RANKS = {"ocr": 16, "action": 8, "decomposition": 16, "recovery": 12}
 
 LARGEST_HELD_OUT_SHARE = 0.5
 
+EARLY = 1 / 3
+"""The presets' ``held_out_early``; chosen: of 40 questions 13 are held out, and a gate needs 10 failures."""
+
 
 @dataclass(frozen=True)
 class Recipe(Group):
@@ -144,6 +147,15 @@ class Recipe(Group):
         low=0,
         high=LARGEST_HELD_OUT_SHARE,
     )
+    # Recipes of earlier versions lack it, and have no such share.
+    held_out_early: float = setting(
+        0.0,
+        "Share of the first 40 questions after ten that are held out, while a gate has too few failures to judge by. Only "
+        "of tasks that cannot be played again from another seed; the larger of both shares counts.",
+        unit="of 1",
+        low=0,
+        high=LARGEST_HELD_OUT_SHARE,
+    )
     checkpoint_steps: int = setting(
         25,
         "Optimiser steps between two checkpoints, from which a killed training goes on.",
@@ -241,10 +253,11 @@ def preset(name: str, role: str | None = None) -> Recipe:
     """
     name = RENAMED_PRESETS.get(name, name)
     if name == "default":
-        return Recipe()
+        return Recipe(held_out_early=EARLY)
     if name != "large":
         raise InvalidRecipe(f"preset '{name}' does not exist; the presets are default, large")
     return Recipe(
+        held_out_early=EARLY,
         r=ROLE_RANKS.get(role or "", 16),
         alpha=32,
         dropout=0.05,

@@ -54,11 +54,11 @@ def collect_examples(
         teacher = services.teacher(policy, role)
         if teacher is None:
             return
-        for run in find_uncorrected(ledger, role, requested.below_stars, recipe.held_out_share):
+        for run in find_uncorrected(ledger, role, requested.below_stars, recipe):
             if run.started.is_verified or recipe.teacher_answers:
                 _teach(ledger, services, run, teacher, policy.teacher(role).tries, say)
         count = policy.teacher(role).variations
-        for run in find_corrected(ledger, role, requested.below_stars, recipe.held_out_share) if count else ():
+        for run in find_corrected(ledger, role, requested.below_stars, recipe) if count else ():
             vary(ledger, services, run, teacher, count, ACTOR, say)
     except ModelError as error:
         # The other corrections can still be learnt from.
@@ -85,14 +85,14 @@ def vary(
     return 0
 
 
-def find_uncorrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
+def find_uncorrected(ledger: Ledger, role: str, below_stars: int, recipe: Recipe) -> list[PastRun]:
     """Badly rated runs without a correction, with the role at fault, that may be learnt from."""
-    return [run for run in _teaching_runs(ledger, role, held_out_share) if _is_uncorrected(run, below_stars)]
+    return [run for run in _teaching_runs(ledger, role, recipe) if _is_uncorrected(run, below_stars)]
 
 
-def find_corrected(ledger: Ledger, role: str, below_stars: int, held_out_share: float) -> list[PastRun]:
+def find_corrected(ledger: Ledger, role: str, below_stars: int, recipe: Recipe) -> list[PastRun]:
     """Corrected runs of the role's own that may be learnt from."""
-    return [run for run in _teaching_runs(ledger, role, held_out_share) if _is_corrected(run, below_stars)]
+    return [run for run in _teaching_runs(ledger, role, recipe) if _is_corrected(run, below_stars)]
 
 
 def _is_uncorrected(run: PastRun, below_stars: int) -> bool:
@@ -104,10 +104,10 @@ def _is_corrected(run: PastRun, below_stars: int) -> bool:
     return run.correction is not None and run.started.role == run.role and is_low
 
 
-def _teaching_runs(ledger: Ledger, role: str, held_out_share: float) -> list[PastRun]:
-    events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
+def _teaching_runs(ledger: Ledger, role: str, recipe: Recipe) -> list[PastRun]:
+    events = [recorded.event for recorded in ledger.read(1, None, TOPICS)]
     runs = collect_runs(events, role, ledger.get_content)
-    held_out = find_held_out(runs, held_out_share)
+    held_out = find_held_out(runs, events, recipe)
     return [run for run in runs if run.instance not in held_out]
 
 
@@ -126,9 +126,9 @@ def _first_turn(run: PastRun) -> int:
 
 def _retry(ledger: Ledger, services: Services, requested: TrainingRequested, sampling: RetryPolicy, say: Say) -> None:
     """Let the model retry failed runs, in each environment that is available here."""
-    share = Recipe.from_json(requested.recipe).held_out_share
+    recipe = Recipe.from_json(requested.recipe)
     places: dict[str, list[PastRun]] = {}
-    for run in find_uncorrected(ledger, requested.role, requested.below_stars, share):
+    for run in find_uncorrected(ledger, requested.role, requested.below_stars, recipe):
         if run.started.is_repeatable:
             places.setdefault(run.started.environment, []).append(run)
     for name, runs in places.items():
@@ -149,9 +149,9 @@ def _practise(
     Where a task has been demonstrated, nothing is explored. The shortest way is often known only in hindsight, for
     instance which tab has the link. It would contradict the demonstration, which looks into one tab after another.
     """
-    share, below = Recipe.from_json(requested.recipe).held_out_share, requested.below_stars
+    recipe, below = Recipe.from_json(requested.recipe), requested.below_stars
     is_shown: dict[tuple[str, str], bool] = {}
-    for run in _teaching_runs(ledger, requested.role, share):
+    for run in _teaching_runs(ledger, requested.role, recipe):
         is_learnt = _is_uncorrected(run, below) or _is_corrected(run, below)
         if is_learnt and run.started.is_repeatable and run.started.role == requested.role:
             task = (run.started.environment, run.started.task)

@@ -90,8 +90,9 @@ Report = Callable[[str, str, str], None]
 def find_failing_kinds(ledger: Ledger, services: Services, role: str) -> list[FailingKind]:
     """The tasks in own folders and in the shell that failed, the most frequent first; without held-out instances."""
     policy, folders = services.state.policy, services.task_folders
-    runs = collect_runs((recorded.event for recorded in ledger.read(1, None, TOPICS)), role, ledger.get_content)
-    held_out = find_held_out(runs, resolve_recipe(policy, role).held_out_share)
+    events = [recorded.event for recorded in ledger.read(1, None, TOPICS)]
+    runs = collect_runs(events, role, ledger.get_content)
+    held_out = find_held_out(runs, events, resolve_recipe(policy, role))
     failed: dict[tuple[str, str], list[PastRun]] = {}
     for run in runs:
         place = run.started.environment

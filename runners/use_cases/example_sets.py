@@ -54,8 +54,8 @@ def import_examples(ledger: Ledger, read: PublicSet, *, role: str, license: str 
 def find_unvaried(ledger: Ledger, role: str, limit: int | None = None) -> list[PastRun]:
     """The role's corrected runs that no teacher has varied yet; at most ``limit``, the newest."""
     policy = process_new_events(ledger).policy
-    below, share = policy.training(require_role(role)).learn_below_stars, resolve_recipe(policy, role).held_out_share
-    runs = [run for run in find_corrected(ledger, role, below, share) if not run.variations]
+    below, recipe = policy.training(require_role(role)).learn_below_stars, resolve_recipe(policy, role)
+    runs = [run for run in find_corrected(ledger, role, below, recipe) if not run.variations]
     return runs[-limit:] if limit is not None else runs
 
 

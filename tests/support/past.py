@@ -13,6 +13,7 @@ from grokputer.adapters.data.examples import Example, dataset_hash
 from grokputer.domain.aggregates.base import Context, derive_id
 from grokputer.domain.aggregates.example_set import ExampleSet
 from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.events import Event
 from grokputer.domain.settings.recipe import Recipe
 from grokputer.domain.settings.settings import Policy
@@ -97,6 +98,15 @@ class Past:
         else:
             set_.synthesize(CONTEXT, **fields, run=made_of.hex, teacher="big", is_verified=True)
         self.events += set_.collect_events()
+
+    def request_training(self, **recipe: Any) -> None:
+        """Ask for a training by this recipe; figures that are not given are missing, as in an earlier version's."""
+        job = TrainingJob(derive_id("training", len(self.events)))
+        job.request(
+            CONTEXT, role="action", base="embedded", revision=None, parent=None, recipe=recipe, minimum_examples=1,
+            below_stars=4, retries=0,
+        )  # fmt: skip
+        self.events += job.collect_events()
 
     def dataset(self, replay_share: float = 0.0, seed: int = 0, held_out_share: float = 0.0, **more: Any) -> Dataset:
         recipe = Recipe(replay_share=replay_share, seed=seed, held_out_share=held_out_share, **more)

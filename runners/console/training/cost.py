@@ -39,10 +39,7 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     if policy.model.backend == Backend.ENDPOINT:
         declined = "the model runs on an endpoint and cannot be trained here; set model.backend to local"
     retries = policy.training(role).retries
-    again = sum(
-        run.started.is_repeatable
-        for run in (find_uncorrected(ledger, role, below, recipe.held_out_share) if retries else ())
-    )
+    again = sum(run.started.is_repeatable for run in (find_uncorrected(ledger, role, below, recipe) if retries else ()))
     estimate = None
     if declined is None:
         base = base_of(policy, ledger.get_content)

@@ -10,7 +10,7 @@ import typer
 
 from ....domain.errors import NotPossible
 from ....domain.page.tools import show_answer
-from ....domain.settings.settings import ROLES, resolve_recipe
+from ....domain.settings.settings import ROLES, Policy, resolve_recipe
 from ....projections.wording.sentences import count as count_noun
 from ....projections.wording.sentences import short_id
 from ..hints import suggest
@@ -58,7 +58,7 @@ def list_datasets(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     rows = []
     for role in ROLES:
         built, state = _build(log, role)
-        rows.append(_document(built, role, state.policy.training(role).min_examples))
+        rows.append(_document(built, role, state.policy))
     if as_json:
         print_json(rows)
         return
@@ -89,11 +89,10 @@ def preview(
     if source is not None and not chosen:
         there = ", ".join(sorted(built.by_source)) or "none"
         raise NotPossible(f"no example of the dataset has source {source!r}; its sources: {there}")
-    minimum = state.policy.training(role).min_examples
     if as_json:
-        print_json(_document(built, role, minimum) | {"shown": [example.to_json() for example in chosen[:limit]]})
+        print_json(_document(built, role, state.policy) | {"shown": [example.to_json() for example in chosen[:limit]]})
         return
-    _print_counts(built, role, minimum)
+    _print_counts(built, role, state.policy)
     for example in chosen[:limit]:
         _print_example(example)
 
@@ -232,7 +231,8 @@ def _build(log: Log, role: str) -> tuple[Dataset, State]:
     return build_dataset(events, log.get_content, role, below, resolve_recipe(state.policy, role)), state
 
 
-def _document(built: Dataset, role: str, minimum: int) -> dict[str, Any]:
+def _document(built: Dataset, role: str, policy: Policy) -> dict[str, Any]:
+    minimum = policy.training(role).min_examples
     return {
         "role": role,
         "hash": built.hash,
@@ -245,11 +245,13 @@ def _document(built: Dataset, role: str, minimum: int) -> dict[str, Any]:
         "by_label": dict(built.by_label),
         "pairs": sum(example.is_pair for example in built.examples),
         "held_out": dict(Counter(held.outcome for held in built.held_out)),
+        "gate_missing": built.missing_for_gate(policy.gate(role).minimum) if policy.gate(role).enabled else 0,
     }
 
 
-def _print_counts(built: Dataset, role: str, minimum: int) -> None:
-    document = _document(built, role, minimum)
+def _print_counts(built: Dataset, role: str, policy: Policy) -> None:
+    document = _document(built, role, policy)
+    minimum = document["minimum"]
     print_line(
         f"role {role}: {count_noun(document['examples'], 'example')} from {count_noun(built.runs, 'run')}, {built.hash[:19]}"
     )
@@ -263,6 +265,11 @@ def _print_counts(built: Dataset, role: str, minimum: int) -> None:
     rows += [("rejected answer", "known", document["pairs"])] if document["pairs"] else []
     rows += [("held out", f"runs that {outcome}", count) for outcome, count in document["held_out"].items()]
     print_table(("", Column("", wraps=16), "examples"), rows, "nothing to learn from yet")
+    if missing := document["gate_missing"]:
+        needed = policy.gate(role).minimum
+        print_line(
+            f"the gate needs {needed} held-out failures, and {missing} are missing: the canary alone would decide"
+        )
 
 
 def _print_example(example: Example) -> None:

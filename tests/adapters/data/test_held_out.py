@@ -6,7 +6,7 @@ import pytest
 from past import Past
 
 from grokputer.adapters.data.dataset import Dataset, is_held_out
-from grokputer.adapters.data.held_out import FIRST_INSTANCES
+from grokputer.adapters.data.held_out import EARLY_INSTANCES, FIRST_INSTANCES
 
 SHARE = 0.3
 
@@ -136,3 +136,57 @@ def test_an_answer_in_words_is_as_good_as_its_rating(story: Past) -> None:
         (keys[1], "worked"),
         (keys[2], "failed"),
     }
+
+
+def ask(story: Past, count: int) -> None:
+    """So many further questions, each answered wrongly and corrected."""
+    for _ in range(count):
+        key = story.put(f"question {len(story.content)}")
+        story.run(key, environment="chat", stars=1, corrected=["right"], steps=1)
+
+
+def held_out_questions(story: Past, early: float) -> set[str]:
+    held_out = story.dataset(held_out_share=0.15, held_out_early=early).held_out
+    return {held.instance for held in held_out}
+
+
+def test_of_the_first_questions_more_are_held_out_than_of_those_that_follow(story: Past) -> None:
+    ask(story, EARLY_INSTANCES)
+    plain, early = held_out_questions(story, 0.0), held_out_questions(story, 1 / 3)
+    assert plain < early
+    assert len(early) >= 10  # what a gate needs
+    ask(story, 100)
+    assert held_out_questions(story, 1 / 3) - early == held_out_questions(story, 0.0) - plain
+
+
+def test_of_tasks_that_can_be_played_again_no_more_are_held_out() -> None:
+    story = Past()
+    for seed in range(FIRST_INSTANCES + EARLY_INSTANCES):
+        story.run("t", seed=seed, fails=True, stars=1, corrected=["CLICK a"])
+    assert held_out_questions(story, 1 / 3) == held_out_questions(story, 0.0)
+
+
+def test_questions_of_a_training_without_an_early_share_keep_their_sides(story: Past) -> None:
+    ask(story, 15)
+    before = held_out_questions(story, 0.0)
+    story.request_training(held_out_share=0.15)
+    assert held_out_questions(story, 1 / 3) == before
+    ask(story, 25)
+    after = held_out_questions(story, 1 / 3)
+    assert before < after
+    story.request_training(held_out_share=0.15, held_out_early=1 / 3)
+    assert held_out_questions(story, 1 / 3) == after
+
+
+def test_without_a_share_nothing_is_held_out_early_either(story: Past) -> None:
+    ask(story, EARLY_INSTANCES)
+    assert story.dataset(held_out_share=0.0, held_out_early=1 / 3).held_out == []
+
+
+def test_a_gate_lacks_failures_while_few_questions_are_held_out(story: Past) -> None:
+    assert story.dataset(held_out_share=SHARE).missing_for_gate(10) == 10
+    ask(story, 20)
+    dataset = story.dataset(held_out_share=SHARE)
+    assert dataset.missing_for_gate(10) == 10 - len(dataset.held_out)
+    story.run("t", seed=seeds("t", True, 1)[0], fails=True)
+    assert story.dataset(held_out_share=SHARE).missing_for_gate(10) == 0

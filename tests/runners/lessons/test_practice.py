@@ -11,6 +11,7 @@ import pytest
 from grokputer.domain.aggregates.role import RoleImprovement, role_id
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import TaskFailed, TrainingRequested
+from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.gather import collect_examples, find_corrected
@@ -67,7 +68,7 @@ def test_failed_tasks_are_practised_on_fresh_pages_and_learnt_from(services: Ser
         ("enter-text", "action", "pinned")
     }
     assert len({run.started.seed for run in runs if run.started} - {1}) == 2
-    learnt = {run.id for run in find_corrected(services.ledger, "action", 4, 0.0)}
+    learnt = {run.id for run in find_corrected(services.ledger, "action", 4, Recipe(held_out_share=0))}
     assert learnt == {run.id.hex for run in [failed, *runs] if isinstance(run.ended, TaskFailed)}
     assert all(correction.is_verified for run in runs for correction in run.corrections)
 

@@ -19,6 +19,7 @@ from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import ModelError
+from grokputer.domain.settings.recipe import Recipe
 from grokputer.domain.settings.settings import Policy, resolve_recipe
 from grokputer.runners.feedback.corrections import parse_calls
 from grokputer.runners.improvement.process_manager import process_new_events
@@ -161,7 +162,7 @@ def test_a_corrected_question_in_other_words_keeps_its_answer_and_its_instance(s
         "Name the capital of France.",
         "What is France's capital?",
     ]
-    [corrected] = find_corrected(story.ledger, "action", 4, 0.0)
+    [corrected] = find_corrected(story.ledger, "action", 4, Recipe(held_out_share=0))
     assert {(row["completion"], row["instance"]) for row in rows} == {("Paris", corrected.instance)}
 
 

@@ -16,6 +16,7 @@ from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import BadPlugin, EnvironmentUnavailable
 from grokputer.domain.events import Capability, TaskStarted
 from grokputer.domain.page.messages import Completion, Request
+from grokputer.domain.settings.recipe import Recipe
 from grokputer.domain.settings.settings import Policy
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.gather import find_uncorrected
@@ -220,12 +221,12 @@ def test_where_no_environment_judges_a_person_does_and_a_correction_is_unverifie
     judged = call("run", "anything", "--env", "web", "--reviewer", db=db)
     assert (judged.exit_code, "which does not judge" in judged.stderr) == (1, True)
     output("rate", id, 1, db=db)
-    assert [it.id for it in find_uncorrected(Ledger.open(db), "action", 4, 0.0)] == [id]
+    assert [it.id for it in find_uncorrected(Ledger.open(db), "action", 4, Recipe(held_out_share=0))] == [id]
     output("correct", id, "--action", "DONE", db=db)
     ledger = Ledger.open(db)
     [corrected] = ledger.get(TaskRun, started(db, id).originator_id).corrections
     assert not corrected.is_verified
-    assert find_uncorrected(ledger, "action", 4, 0.0) == []
+    assert find_uncorrected(ledger, "action", 4, Recipe(held_out_share=0)) == []
 
 
 def test_adapters_are_not_compared_where_nothing_is_judged(db: Path) -> None:
