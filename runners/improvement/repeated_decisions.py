@@ -261,6 +261,7 @@ def _difference(now: Event, then: Event) -> str:
         blank = {name: item for name, item in NOT_RECORDED.get(type(then), {}).items() if getattr(then, name) == item}
         now = type(now)(**{**vars(now), **blank})
     then = _by_current_names(then)
+    now = _without_later_figures(now, then)
     if type(now) is type(then) and encode(now) == encode(_timed(then, now)):
         return ""
     if type(now) is not type(then):
@@ -275,6 +276,14 @@ def _by_current_names(event: Event) -> Event:
     if not isinstance(event, TrainingRequested):
         return event
     return TrainingRequested(**{**vars(event), "recipe": current_figures(event.recipe)})
+
+
+def _without_later_figures(now: Event, then: Event) -> Event:
+    """The event, without the recipe's figures that the earlier program did not have."""
+    if not isinstance(now, TrainingRequested) or not isinstance(then, TrainingRequested):
+        return now
+    figures = {name: value for name, value in now.recipe.items() if name in then.recipe}
+    return TrainingRequested(**{**vars(now), "recipe": figures})
 
 
 def _caused(now: Event, then: Event, occasion: str) -> Event:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from grokputer.domain.settings.recipe import Recipe
+from grokputer.domain.settings.recipe import preset
 from grokputer.domain.settings.settings import Policy, resolve_recipe
 from grokputer.domain.settings.sizes import FEW, Resolved, resolve_for_base, resolve_quantization
 
@@ -36,7 +36,7 @@ def test_a_quantisation_that_was_set_stays_at_any_size(parameters: int) -> None:
 def test_the_recipe_of_the_embedded_model_is_the_presets_own() -> None:
     resolved = resolve_for_base(Policy(), "action", resolve_recipe(Policy(), "action"), 5_000_000)
     assert resolved.adjusted == {}
-    assert resolved.recipe == Recipe(quantization="none")
+    assert resolved.recipe == preset("default").replace(quantization="none")
 
 
 @pytest.mark.parametrize(
