@@ -171,6 +171,12 @@ class Log:
         )
         return position
 
+    def position_of_newest(self, aggregate: Aggregate) -> int:
+        """The position of the newest event of an aggregate that is stored."""
+        position = self.position_of(f"{aggregate.id}/{aggregate.version}")
+        assert position is not None
+        return position
+
     def at(self, position: int) -> Recorded:
         """The event at the position. Raises ``NotFound``."""
         for recorded in self._select("WHERE position = ?", position):

@@ -20,7 +20,6 @@ from ..lessons.retries import RetryPolicy, correct_by_retries
 from ..store.states import load_state
 from ..wiring.services import Services
 from .lookups import require_run
-from .storing import position_of_newest
 
 if TYPE_CHECKING:
     from ...domain.page.tools import ToolCall
@@ -122,7 +121,7 @@ def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: s
     require_run(ledger, run)
     context, why = ledger.context(actor), ledger.put(reason, "the reason") if reason.strip() else ""
     task_run = ledger.write(TaskRun, run, lambda run: run.withdraw_correction(why, context))
-    position = position_of_newest(ledger, task_run)
+    position = ledger.position_of_newest(task_run)
     process_new_events(ledger)
     withdrawn = ledger.at(position).event
     assert isinstance(withdrawn, CorrectionWithdrawn)

@@ -13,7 +13,6 @@ from ..feedback import reviewer
 from ..feedback.ratings import record_rating
 from ..improvement.process_manager import process_new_events
 from .lookups import require_run
-from .storing import position_of_newest
 
 if TYPE_CHECKING:
     from ...domain.aggregates.run import TaskRun
@@ -54,7 +53,7 @@ def rate(
     """
     number = check_stars(stars)
     rated = record_rating(ledger, require_run(ledger, run), number, list(issues), comment, actor, step, fault)
-    position = position_of_newest(ledger, rated)
+    position = ledger.position_of_newest(rated)
     process_new_events(ledger)
     event = rated.ratings[-1]
     return Rating(run, position, event.stars, event.step, event.fault, event)

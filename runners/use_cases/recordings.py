@@ -28,7 +28,6 @@ from ..store.ledger import refuse_if_stored_since
 from ..wiring.environments import environment_names
 from ..wiring.services import unknown_adapter
 from .lookups import require_role
-from .storing import position_of_newest
 
 if TYPE_CHECKING:
     from ...domain.page.messages import Message
@@ -89,7 +88,7 @@ class RunRecorder:
         made = self._ledger.until_stored(make_and_store)
         self._state = process_new_events(self._ledger, self._state)
         return [
-            RecordedRun(one.run.id, position_of_newest(self._ledger, one.run), one.is_new, one.is_newly_rated)
+            RecordedRun(one.run.id, self._ledger.position_of_newest(one.run), one.is_new, one.is_newly_rated)
             for one in made
         ]
 

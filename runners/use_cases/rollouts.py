@@ -10,7 +10,6 @@ from ...domain.vocabulary import HandDecision, RolloutPhase
 from ..improvement.process_manager import process_new_events
 from ..improvement.rollouts import decide_by_hand, require_weights
 from ..wiring.services import unknown_adapter
-from .storing import position_of_newest
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
@@ -93,7 +92,7 @@ def _decide(
     if wanted == "forward" or to is not None:
         require_weights(ledger, state, adapter if wanted == "forward" else to)
     decided = decide_by_hand(ledger, state, adapter, HandDecision(wanted), reason, actor, to=to, share=share)
-    position = position_of_newest(ledger, decided)
+    position = ledger.position_of_newest(decided)
     after = process_new_events(ledger)
     rollout = after.rollouts.of(decided.id.hex)
     live = after.traffic(rollout.role).stable

@@ -15,7 +15,6 @@ from ...domain.settings.settings import RECIPE_SETTINGS, Policy, check_setting, 
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from ..wiring.choices import check_choice, check_part, is_choice, read_template, read_words
-from .storing import store_decision
 
 if TYPE_CHECKING:
     from ...projections.state.state import State
@@ -93,8 +92,15 @@ def unset_setting(ledger: Ledger, key: str, *, reason: str = "", actor: str) -> 
 
 def _decide(ledger: Ledger, key: str, actor: str, decide: Callable[[Settings, Any], None]) -> SettingChange:
     key = current_key(key)
-    before, context = process_new_events(ledger), ledger.context(actor)
-    _, position = store_decision(ledger, Settings, SETTINGS_ID, lambda policy: decide(policy, context))
+    before, context, version = process_new_events(ledger), ledger.context(actor), 0
+
+    def decide_on(settings: Settings) -> None:
+        nonlocal version
+        version = settings.version
+        decide(settings, context)
+
+    decided = ledger.write(Settings, SETTINGS_ID, decide_on)
+    position = ledger.position_of_newest(decided) if decided.version > version else None
     after = process_new_events(ledger)
     kept = _rollouts_that_keep(after, key) if position is not None else ()
     return SettingChange(key, _value(before, key), _value(after, key), position, kept)
