@@ -17,6 +17,15 @@ def check_text(text: str, what: str) -> str:
     return text
 
 
+def is_unicode(text: str) -> bool:
+    """Whether the text can be stored and sent: a lone surrogate, which JSON can write, is half a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def show_fault(error: UnicodeEncodeError) -> str:
     """The text around the lone surrogate, in ASCII, and its position."""
     begin = max(0, error.start - SHOWN // 2)

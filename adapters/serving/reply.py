@@ -13,6 +13,7 @@ from typing import Any
 
 from ...domain.errors import BadText, BadTools
 from ...domain.page.tools import ToolCall, check_calls
+from ...domain.text import is_unicode
 
 MOST_TOKENS = 10**12
 """A larger count is invalid; chosen: more than any model reads, and small enough to be summed and stored."""
@@ -83,15 +84,6 @@ def read_json(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadReply("is not a JSON object")
     return value
-
-
-def is_unicode(text: str) -> bool:
-    """Whether the text can be stored and sent: a lone surrogate is half a character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _message(reply: dict[str, Any]) -> dict[str, Any]:

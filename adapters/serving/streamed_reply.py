@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...domain.page.tools import LONGEST, MOST
-from .reply import BadReply, Reply, is_unicode, read_calls, read_count, read_json, read_reply
+from ...domain.text import is_unicode
+from .reply import BadReply, Reply, read_calls, read_count, read_json, read_reply
 
 DATA = "data:"
 END = "[DONE]"

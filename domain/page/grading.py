@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import GrokputerError
+from ..text import is_unicode
 from .messages import Message
 from .tools import show_answer
 
@@ -107,21 +108,12 @@ def _check_stars(stars: object) -> int:
 
 
 def _check_reason(reason: object) -> str:
-    if not isinstance(reason, str) or not _is_unicode(reason):
+    if not isinstance(reason, str) or not is_unicode(reason):
         raise NoVerdict("its reason is no text")
     line = " ".join(reason.split())
     if len(line) > LONGEST_REASON:
         raise NoVerdict(f"its reason has {len(line)} characters; it may have {LONGEST_REASON}")
     return "".join(character for character in line if character.isprintable())
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether the text can be stored: JSON can write half a character, a lone surrogate."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _show(text: str) -> str:

@@ -15,7 +15,6 @@ from ...adapters.data.examples import Example, dataset_hash, encode_examples
 from ...adapters.data.held_out import is_held_out
 from ...adapters.data.selection import words
 from ...adapters.data.training_runs import PastRun
-from ...adapters.serving.reply import is_unicode
 from ...domain.aggregates.example_set import ExampleSet, example_set_id
 from ...domain.aggregates.run import LARGEST_SEED
 from ...domain.page.messages import Page
@@ -23,6 +22,7 @@ from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Teacher
 from ...domain.rules.roles import roles_in
 from ...domain.settings.recipe import LARGEST_HELD_OUT_SHARE
+from ...domain.text import is_unicode
 from ..agent.episode import is_success, play
 from ..agent.preface import make_preface
 from ..feedback.corrections import TEACHER_TOKENS, ask_teacher

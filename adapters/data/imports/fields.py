@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ....domain.text import is_unicode
 from .reasons import LeftOut, quote
 
 _KINDS: dict[type, str] = {
@@ -82,10 +83,8 @@ def read_text(value: object, key: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise LeftOut("not text", f"{key!r} is {name_kind(value)}, not text")
     text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise LeftOut("not Unicode", f"{key!r} holds a lone surrogate, which is not a character") from None
+    if not is_unicode(text):
+        raise LeftOut("not Unicode", f"{key!r} holds a lone surrogate, which is not a character")
     return text
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....domain.errors import GrokputerError
+from ....domain.text import is_unicode
 from .folder import NAME
 from .task_file import FILE, GOALS
 
@@ -140,14 +141,8 @@ def _check_values(values: object) -> None:
 
 
 def _is_text(value: object, longest: int) -> bool:
-    """Whether the value is a text that can be stored: JSON can write half a character, a lone surrogate."""
-    if not isinstance(value, str) or len(value) > longest:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    """Whether the value is a text that can be stored, of at most so many characters."""
+    return isinstance(value, str) and len(value) <= longest and is_unicode(value)
 
 
 def write_toml(task: Mapping[str, Any]) -> str:
