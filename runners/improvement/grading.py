@@ -72,17 +72,18 @@ class GradingQueue:
 
     def step(self, services: Services) -> bool:
         """Grade the next answer, if its role has a judge. False when there was none to grade now."""
-        state = services.state
-        if all(name_judge(state.policy, role) is None for role in ROLES):
+        policy = services.state.policy
+        judges = {role: name for role in ROLES if (name := name_judge(policy, role)) is not None}
+        if not judges:
             return False
-        self._follow(state.position)
-        needs_all = [role for role in ROLES if state.policy.judge(role).success_stars]
-        for waiting, roles in ((self._waiting, ROLES), (self._rated, needs_all)):
-            for run, role in waiting.items() if roles else ():
-                name = name_judge(state.policy, role)
-                if role in roles and name is not None and not self._is_paused(name):
-                    self._grade(services, waiting, run, name)
-                    return True
+        self._follow(services.state.position)
+        ready = {role: name for role, name in judges.items() if not self._is_paused(name)}
+        ready_for_all = {role: name for role, name in ready.items() if policy.judge(role).success_stars}
+        for waiting, names in ((self._waiting, ready), (self._rated, ready_for_all)):
+            run = next((run for run, role in waiting.items() if role in names), None) if names else None
+            if run is not None:
+                self._grade(services, waiting, run, names[waiting[run]])
+                return True
         return False
 
     def _follow(self, until: int) -> None:

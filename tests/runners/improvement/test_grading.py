@@ -1,4 +1,4 @@
-"""The worker lets a judge grade the answers that nobody has judged: in order, once, and without waiting for a silent one."""
+"""The worker asks a judge to grade answers without a rating: the oldest first, each once. A silent judge delays no run."""
 
 from __future__ import annotations
 
