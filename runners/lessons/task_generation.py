@@ -75,7 +75,7 @@ class FailingKind:
 
 @dataclass
 class Generation:
-    """What came of it so far."""
+    """The results so far."""
 
     kept: list[str] = field(default_factory=list)
     """The names of the new tasks."""

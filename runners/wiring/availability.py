@@ -14,6 +14,7 @@ from ...adapters.serving.base_model import NO_TEMPLATE, Base
 from ...adapters.serving.gguf_model import SUFFIX
 from ...adapters.serving.model_folder import complain_of_folder, has_template
 from ...domain.aggregates.alert import Failure
+from ...domain.settings.forms import KEY_VARIABLES
 from .extras import install_command
 from .hub import ask_hub
 from .probe import Availability, Reply, ask
@@ -71,12 +72,20 @@ def _check_download(base: Base) -> Availability:
     return Availability("ok", f"{base.name}, downloaded, {commit[:12]}")
 
 
-def check_endpoint(endpoint: str | None, names: list[str], key_variable: str, setting: str) -> Availability:
+def find_key_variable(setting: str) -> str:
+    """The environment variable of the key for the endpoint in this setting: its own, or, where that is not set, that of the
+    agent's model."""
+    own, general = KEY_VARIABLES[setting], KEY_VARIABLES["model.endpoint"]
+    return own if os.environ.get(own) else general
+
+
+def check_endpoint(endpoint: str | None, names: list[str], setting: str) -> Availability:
     """Whether the endpoint answers and serves all of these names, the model first; ``setting`` is the endpoint's key."""
     if not endpoint:
         return Availability("fail", f"no endpoint; set {setting}")
     if not endpoint.startswith(("http://", "https://")):
         return Availability("fail", f"{endpoint} is not a URL; set {setting} to one, as in https://api.x.ai/v1")
+    key_variable = find_key_variable(setting)
     answer = ask(f"{endpoint.rstrip('/')}/models", os.environ.get(key_variable))
     if isinstance(answer, Failure) or answer.status >= 300:
         return _explain(endpoint, answer, key_variable, setting, names[0])
@@ -89,10 +98,11 @@ def check_endpoint(endpoint: str | None, names: list[str], key_variable: str, se
     if missing:
         shown = ", ".join(sorted(served)[:SHOWN]) + (", ..." if len(served) > SHOWN else "")
         problem = f"does not serve {', '.join(missing)}; it serves {shown or 'nothing'}"
+        name_setting = "model.base" if setting == "model.endpoint" else setting.replace(".endpoint", ".model")
         # Some servers list nothing and serve what they are asked for.
         return Availability(
             "fail",
-            f"{endpoint} {problem}; load it there, or set model.base to one of them",
+            f"{endpoint} {problem}; load it there, or set {name_setting} to one of them",
             is_certain=bool(served),
         )
     return Availability("ok", f"{endpoint} answers and serves {', '.join(names)}")

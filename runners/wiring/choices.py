@@ -6,13 +6,12 @@ a warning. A check takes two seconds at most.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from ...adapters.serving.templates import MOST_CHARACTERS, check_template
 from ...domain.errors import GrokputerError, ModelError
-from ...domain.settings.forms import CHAT_TEMPLATES, KEY_VARIABLES
+from ...domain.settings.forms import CHAT_TEMPLATES
 from ...domain.settings.keys import role_of, without_role
 from ...domain.settings.settings import BadSetting, Policy
 from ...domain.vocabulary import Backend
@@ -71,7 +70,7 @@ def _check_model(key: str, policy: Policy, content: Content) -> Availability | N
             return Availability("fail", str(error), is_certain=False)
     if backend != Backend.ENDPOINT or endpoint is None or key != "model.base":
         return None
-    return check_endpoint(endpoint, [name], KEY_VARIABLES["model.endpoint"], "model.endpoint")
+    return check_endpoint(endpoint, [name], "model.endpoint")
 
 
 def _check_place(key: str, policy: Policy, content: Content) -> Availability | None:
@@ -90,11 +89,8 @@ def _check_beside(key: str, policy: Policy, content: Content) -> Availability | 
     settings = policy.teacher(role) if kind == "teacher" else policy.judge(role)
     if settings.endpoint is None or settings.model is None:
         return None
-    own, general = KEY_VARIABLES[f"{kind}.endpoint"], KEY_VARIABLES["model.endpoint"]
-    key_variable = own if os.environ.get(own) else general
-    found = check_endpoint(settings.endpoint, [settings.model], key_variable, f"{kind}.endpoint")
-    is_certain = found.is_certain and without_role(key) == f"{kind}.model"
-    return found._replace(found=found.found.replace("model.base", f"{kind}.model"), is_certain=is_certain)
+    found = check_endpoint(settings.endpoint, [settings.model], f"{kind}.endpoint")
+    return found._replace(is_certain=found.is_certain and without_role(key) == f"{kind}.model")
 
 
 _CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {

@@ -5,7 +5,6 @@ Each is created at first use, so a command that only reads the log loads no mode
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ...domain.errors import ModelError, NotServed, UnknownAdapter
 from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
-from ...domain.settings.forms import KEY_VARIABLES
 from ...domain.settings.running import ModelSettings
 from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ...projections.wording.sentences import say_names
 from ..store.ledger import Ledger
+from .availability import find_key_variable
 from .environments import locate_task, open_environment
 from .extras import require
 from .models import Say, label_base, open_model
@@ -51,8 +50,8 @@ class Services:
         self._model_settings: ModelSettings | None = None
         self._environments: dict[str, tuple[Path | None, Environment]] = {}
         """The open environments by name, with the folder of tasks that each was opened on."""
-        self._teachers: dict[tuple[str, str], Teacher] = {}
-        self._judges: dict[tuple[str, str, float], Teacher] = {}
+        self._beside: dict[tuple[object, ...], Teacher] = {}
+        """The open models beside the agent's own, by setting, endpoint, name and limits."""
         self._base_label: str | None = None
 
     @property
@@ -90,28 +89,30 @@ class Services:
 
         Its key comes from ``GROKPUTER_TEACHER_KEY``, or, where that is not set, from ``OPENAI_API_KEY``.
         """
-        endpoint, name = policy.teacher(role).endpoint, policy.teacher(role).model
-        if endpoint is None or name is None:
-            return None
-        if (endpoint, name) not in self._teachers:
-            self._teachers[endpoint, name] = _open_beside("teacher.endpoint", endpoint, name)
-        return self._teachers[endpoint, name]
+        settings = policy.teacher(role)
+        return self._open_beside("teacher.endpoint", settings.endpoint, settings.model)
 
     def judge(self, policy: Policy, role: str) -> Teacher | None:
         """The role's judge model in the settings; None where there is none.
 
-        Its key comes from ``GROKPUTER_JUDGE_KEY``, or, where that is not set, from ``OPENAI_API_KEY``. It is asked once: who
-        asks tries again later.
+        Its key comes from ``GROKPUTER_JUDGE_KEY``, or, where that is not set, from ``OPENAI_API_KEY``. It does not repeat a
+        failed request: its caller asks again later.
         """
         settings = policy.judge(role)
-        if settings.endpoint is None or settings.model is None:
+        limits = {"timeout_s": settings.timeout_s, "retries": 0}
+        return self._open_beside("judge.endpoint", settings.endpoint, settings.model, **limits)
+
+    def _open_beside(self, setting: str, endpoint: str | None, name: str | None, **limits: Any) -> Teacher | None:
+        """The model at the endpoint of the setting, opened at its first use; None where the settings do not name it."""
+        if endpoint is None or name is None:
             return None
-        key = (settings.endpoint, settings.model, settings.timeout_s)
-        if key not in self._judges:
-            self._judges[key] = _open_beside(
-                "judge.endpoint", settings.endpoint, settings.model, timeout_s=settings.timeout_s, retries=0
-            )
-        return self._judges[key]
+        key = (setting, endpoint, name, *limits.values())
+        if key not in self._beside:
+            require("endpoint")
+            from ...adapters.serving.remote import RemoteModel
+
+            self._beside[key] = RemoteModel(endpoint, name, key_variable=find_key_variable(setting), **limits)
+        return self._beside[key]
 
     def environment(self, name: str) -> Environment:
         """The named environment, started at first use. Raises ``EnvironmentUnavailable`` for an unknown name."""
@@ -173,10 +174,9 @@ class Services:
         for _, environment in self._environments.values():
             environment.close()
         self._environments.clear()
-        for model in (*self._teachers.values(), *self._judges.values()):
+        for model in self._beside.values():
             model.close()
-        self._teachers.clear()
-        self._judges.clear()
+        self._beside.clear()
         self._close_model()
 
     def _close_model(self) -> None:
@@ -191,16 +191,6 @@ class Services:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _open_beside(setting: str, endpoint: str, name: str, **limits: Any) -> Teacher:
-    """A model at the endpoint of the setting, beside the agent's own. Its key comes from the setting's own variable, or
-    else from that of the agent's model."""
-    require("endpoint")
-    from ...adapters.serving.remote import RemoteModel
-
-    own, general = KEY_VARIABLES[setting], KEY_VARIABLES["model.endpoint"]
-    return RemoteModel(endpoint, name, key_variable=own if os.environ.get(own) else general, **limits)
 
 
 def unknown_adapter(name: str, known: Iterable[str]) -> str:

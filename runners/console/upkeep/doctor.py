@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import sys
@@ -256,7 +255,6 @@ def _check_triggers(db: Path) -> Check:
 
 def _check_models(state: State, log: Log) -> Iterator[Check]:
     """Check the model of the runs, and teacher and judge where they are set: in a folder, or at an endpoint that answers."""
-    from ....domain.settings.forms import KEY_VARIABLES
     from ...wiring.availability import check_endpoint
 
     policy = state.policy
@@ -269,8 +267,7 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
             if adapter.status in (AdapterStatus.LIVE, AdapterStatus.CANARY)
         ]
         names = [policy.model.base, *used]
-        key = KEY_VARIABLES["model.endpoint"]
-        yield Check("model", *check_endpoint(policy.model.endpoint, names, key, "model.endpoint")[:2])
+        yield Check("model", *check_endpoint(policy.model.endpoint, names, "model.endpoint")[:2])
     else:
         yield _check_local(policy, log)
     asked = set()
@@ -280,10 +277,7 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
             if endpoint is None or name is None or (kind, endpoint, name) in asked:
                 continue
             asked.add((kind, endpoint, name))
-            own, general = KEY_VARIABLES[f"{kind}.endpoint"], KEY_VARIABLES["model.endpoint"]
-            key = own if os.environ.get(own) else general
-            result, found, *_ = check_endpoint(endpoint, [name], key, f"{kind}.endpoint")
-            yield Check(kind, result, found.replace("model.base", f"{kind}.model"))
+            yield Check(kind, *check_endpoint(endpoint, [name], f"{kind}.endpoint")[:2])
 
 
 def _check_local(policy: Policy, log: Log) -> Check:
