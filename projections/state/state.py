@@ -79,7 +79,7 @@ class State:
         self._imagined = dict(imagined or {})
         self._policy: Policy | None = None
         if imagined:
-            self._follow_schedule()
+            self._follow_settings()
 
     def apply(self, position: int, event: Event | Timestamped) -> None:
         """Apply the next event of the log."""
@@ -91,10 +91,11 @@ class State:
     def set(self, position: int, event: PolicyChanged) -> None:
         """Apply a change of a setting."""
         event.bring_up(self.settings)
-        self._policy = None
-        self._follow_schedule()
+        self._follow_settings()
 
-    def _follow_schedule(self) -> None:
+    def _follow_settings(self) -> None:
+        """Take over settings that have changed."""
+        self._policy = None
         self.rollouts.longest_wait_gap_s = max(LONGEST_WAIT_GAP_S, self.policy.schedule.every_s)
 
     def note_means(self, position: int, event: TaskRated) -> None:
@@ -234,8 +235,7 @@ class State:
             state.health, state.rollouts = Health.load(parts), Rollouts.load(parts, time)
             state.metrics, state.registry = Metrics.load(parts), Registry.load(parts)
             state.alerts = Alerts.load(parts)
-            state._policy = None  # it was asked for before the settings were there
-            state._follow_schedule()
+            state._follow_settings()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(error) from error
         return state
