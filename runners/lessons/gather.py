@@ -87,12 +87,12 @@ def vary(
 
 def find_uncorrected(ledger: Ledger, role: str, below_stars: int, recipe: Recipe) -> list[PastRun]:
     """Badly rated runs without a correction, with the role at fault, that may be learnt from."""
-    return [run for run in _teaching_runs(ledger, role, recipe) if _is_uncorrected(run, below_stars)]
+    return [run for run in teaching_runs(ledger, role, recipe) if _is_uncorrected(run, below_stars)]
 
 
 def find_corrected(ledger: Ledger, role: str, below_stars: int, recipe: Recipe) -> list[PastRun]:
     """Corrected runs of the role's own that may be learnt from."""
-    return [run for run in _teaching_runs(ledger, role, recipe) if _is_corrected(run, below_stars)]
+    return [run for run in teaching_runs(ledger, role, recipe) if _is_corrected(run, below_stars)]
 
 
 def _is_uncorrected(run: PastRun, below_stars: int) -> bool:
@@ -104,7 +104,8 @@ def _is_corrected(run: PastRun, below_stars: int) -> bool:
     return run.correction is not None and run.started.role == run.role and is_low
 
 
-def _teaching_runs(ledger: Ledger, role: str, recipe: Recipe) -> list[PastRun]:
+def teaching_runs(ledger: Ledger, role: str, recipe: Recipe) -> list[PastRun]:
+    """The role's runs that may be learnt from: all but those of held-out instances."""
     events = [recorded.event for recorded in ledger.read(1, None, TOPICS)]
     runs = collect_runs(events, role, ledger.get_content)
     held_out = find_held_out(runs, events, recipe)
@@ -151,7 +152,7 @@ def _practise(
     """
     recipe, below = Recipe.from_json(requested.recipe), requested.below_stars
     is_shown: dict[tuple[str, str], bool] = {}
-    for run in _teaching_runs(ledger, requested.role, recipe):
+    for run in teaching_runs(ledger, requested.role, recipe):
         is_learnt = _is_uncorrected(run, below) or _is_corrected(run, below)
         if is_learnt and run.started.is_repeatable and run.started.role == requested.role:
             task = (run.started.environment, run.started.task)

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...adapters.data.held_out import find_held_out
-from ...adapters.data.training_runs import TOPICS, PastRun, collect_runs
 from ...domain.errors import EnvironmentUnavailable, GrokputerError, ModelError, NotPossible
 from ...domain.events import TaskFailed
 from ...domain.settings.settings import resolve_recipe
@@ -31,8 +29,10 @@ from ..environments.shell.proposal import FORM, BadProposal, Proposal, read_prop
 from ..environments.shell.task_file import FILE, BadTask, TaskFile, read_task
 from ..environments.shell.trial import try_task
 from ..wiring.task_folders import find_task_folder
+from .gather import teaching_runs
 
 if TYPE_CHECKING:
+    from ...adapters.data.training_runs import PastRun
     from ...domain.page.messages import Message
     from ...domain.ports import Teacher
     from ..store.ledger import Ledger
@@ -89,16 +89,13 @@ Report = Callable[[str, str, str], None]
 
 def find_failing_kinds(ledger: Ledger, services: Services, role: str) -> list[FailingKind]:
     """The tasks in own folders and in the shell that failed, the most frequent first; without held-out instances."""
-    policy, folders = services.state.policy, services.task_folders
-    events = [recorded.event for recorded in ledger.read(1, None, TOPICS)]
-    runs = collect_runs(events, role, ledger.get_content)
-    held_out = find_held_out(runs, events, resolve_recipe(policy, role))
+    folders, recipe = services.task_folders, resolve_recipe(services.state.policy, role)
     failed: dict[tuple[str, str], list[PastRun]] = {}
-    for run in runs:
+    for run in teaching_runs(ledger, role, recipe):
         place = run.started.environment
         is_of_commands = place in OF_COMMANDS or find_task_folder(place, folders) is not None
         is_failure = isinstance(run.ended, TaskFailed) and run.ended.reason in OWN_FAULTS
-        if is_of_commands and is_failure and run.instance not in held_out:
+        if is_of_commands and is_failure:
             failed.setdefault((place, run.started.task), []).append(run)
     kinds = [_kind(ledger, place, task, found) for (place, task), found in failed.items()]
     return sorted((kind for kind in kinds if kind is not None), key=lambda kind: -kind.failures)
