@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...domain.events import ExamplesImported, StepTaken, TaskFailed
+from ...domain.page.tools import read_stored
 from ...domain.rules.roles import effective_answers
 from ...domain.settings.recipe import Recipe
 from ...domain.vocabulary import OWN_FAULTS
@@ -93,14 +94,14 @@ def replayed_examples(run: PastRun, content: Content) -> list[Example]:
 def _row(step: StepTaken, answered: StepTaken, content: Content) -> dict[str, Any] | None:
     """The prompt of one step with the answer of another; None where a part was erased, or the answer is empty."""
     prompt, answer = content(step.prompt), content(answered.answer)
-    tools, calls = ("[]" if key is None else content(key) for key in (step.tools, answered.tool_calls))
+    tools, calls = read_stored(step.tools, content), read_stored(answered.tool_calls, content)
     if prompt is None or answer is None or tools is None or calls is None or not (answer or answered.tool_calls):
         return None
     return {
         "messages": json.loads(prompt),
         "completion": answer,
-        "tools": json.loads(tools),
-        "tool_calls": json.loads(calls),
+        "tools": tools,
+        "tool_calls": calls,
     }
 
 

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, NotRequired, TypedDict, cast
 
 from ..errors import BadTools
@@ -107,6 +107,12 @@ def read_calls(value: object, field: str = "calls") -> tuple[ToolCall, ...]:
     A call without an id gets one. Raises as ``check_calls`` does.
     """
     return check_calls([_fill_in(call, number) for number, call in enumerate(_items(field, value, "calls"), 1)], field)
+
+
+def read_stored(key: str | None, content: Callable[[str], str | None]) -> list[Any] | None:
+    """The definitions or calls that a step names by a content key; empty without a key, None where they were erased."""
+    text = "[]" if key is None else content(key)
+    return None if text is None else cast("list[Any]", json.loads(text))
 
 
 def write_call(name: str, arguments: Mapping[str, Any], number: int = 1) -> ToolCall:

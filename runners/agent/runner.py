@@ -17,7 +17,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError
 from ...domain.events import Assignment, Capability, TaskStarted
 from ...domain.page.messages import Completion, Message, Request
-from ...domain.page.tools import show_answer
+from ...domain.page.tools import read_stored, show_answer
 from ...domain.ports import Environment, Model
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route, route
@@ -303,7 +303,7 @@ def steps_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]
     steps = []
     for step in run.steps:
         prompt, answer = ledger.get_content(step.prompt), ledger.get_content(step.answer)
-        calls = "[]" if step.tool_calls is None else ledger.get_content(step.tool_calls)
+        calls = read_stored(step.tool_calls, ledger.get_content)
         if prompt is not None and answer is not None and calls is not None:
-            steps.append((json.loads(prompt), show_answer(answer, json.loads(calls))))
+            steps.append((json.loads(prompt), show_answer(answer, calls)))
     return steps

@@ -34,6 +34,7 @@ from ...domain.events import (
     TaskStarted,
 )
 from ...domain.events.base import keys_in
+from ...domain.page.tools import read_stored
 from ...domain.settings.keys import without_role
 from ...domain.settings.running import TEXT_SETTINGS
 from ...projections.explain.provenance import TrainingUse, read_datasets
@@ -187,9 +188,8 @@ class Search:
             self._conversations.setdefault(session, set()).add(words)
 
     def _note_calls(self, session: str, key: str | None) -> None:
-        text = None if key is None else self.log.get_content(key)
-        if text is not None:
-            self._conversations.setdefault(session, set()).update(_arguments(json.loads(text)))
+        if calls := read_stored(key, self.log.get_content):
+            self._conversations.setdefault(session, set()).update(_arguments(calls))
 
     def _see_listener(self, run: str, event: Event) -> None:
         """Of a later turn of others in a session of the target: its prompt and its lessons, where they repeat the target."""

@@ -16,7 +16,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import BadTools, GrokputerError, NotPossible
 from ...domain.page.messages import Completion, Message, Page
 from ...domain.page.prompt import observe
-from ...domain.page.tools import Tool, ToolCall, read_calls, require_offered
+from ...domain.page.tools import Tool, ToolCall, read_calls, read_stored, require_offered
 from ...domain.ports import Environment, Script, Teacher
 from ...domain.rules.roles import effective_answers
 from ..agent.episode import Actor, Step, ask_model, follow_script, is_success, play, repeat_actions
@@ -118,10 +118,9 @@ def _answer_step(ledger: Ledger, run: TaskRun, text: str, number: int, calls: Se
     run.require_step(number or 1)
     step = run.steps[(number or 1) - 1]
     prompt = ledger.get_content(step.prompt)
-    offered = "[]" if step.tools is None else ledger.get_content(step.tools)
-    if prompt is None or offered is None:
+    tools: list[Tool] | None = read_stored(step.tools, ledger.get_content)
+    if prompt is None or tools is None:
         raise NotPossible(f"the words of run {run.id.hex} were erased; it cannot be corrected")
-    tools: list[Tool] = json.loads(offered)
     if calls and not tools:
         raise BadCorrection(
             f"no function was offered in step {step.step} of run {run.id.hex[:8]}, so no call is right there; give the "

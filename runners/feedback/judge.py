@@ -14,7 +14,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import ModelError, NotPossible
 from ...domain.events.base import KEY
 from ...domain.page.grading import CRITERIA, Grade, read_grade, write_grading_prompt
-from ...domain.page.tools import show_answer
+from ...domain.page.tools import read_stored, show_answer
 from ...domain.settings.running import CRITERIA as CRITERIA_SETTING
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def grading_prompt(log: Log, run: TaskRun, criteria: str) -> list[Message]:
         raise NotPossible(f"run {run.id.hex[:8]} has no answer to grade")
     last = run.steps[-1]
     prompt, answer = log.get_content(last.prompt), log.get_content(last.answer)
-    calls = "[]" if last.tool_calls is None else log.get_content(last.tool_calls)
+    calls = read_stored(last.tool_calls, log.get_content)
     if prompt is None or answer is None or calls is None:
         raise NotPossible(f"the words of run {run.id.hex[:8]} were erased; it cannot be graded")
-    return write_grading_prompt(criteria, json.loads(prompt), show_answer(answer, json.loads(calls)))
+    return write_grading_prompt(criteria, json.loads(prompt), show_answer(answer, calls))
 
 
 def grade_run(ledger: Ledger, run: TaskRun, judge: Judge, actor: str) -> TaskRun:

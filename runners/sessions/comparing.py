@@ -13,6 +13,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import StepTaken, TaskAnswered, TaskFailed
 from ...domain.events.base import KEY
+from ...domain.page.tools import read_stored
 from ...domain.rules.imported import IMPORTED, UNKNOWN
 from .foreign import ForeignRating
 from .program_runs import ProgramRun, ProgramStep, show
@@ -144,8 +145,8 @@ def _read_step(log: Log, step: StepTaken) -> ProgramStep:
 
 def _items(log: Log, key: str | None) -> Any:
     """The definitions or calls under the key; empty without one."""
-    text = "[]" if key is None else _text(log, key)
-    return text if text is ERASED else tuple(json.loads(text))
+    items = read_stored(key, log.get_content)
+    return ERASED if items is None else tuple(items)
 
 
 def _text(log: Log, field: str) -> str:

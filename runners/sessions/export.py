@@ -16,6 +16,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotFound, NotPossible
 from ...domain.events import StepTaken, TaskFailed, TaskRated, TaskStarted
 from ...domain.events.base import KEY
+from ...domain.page.tools import read_stored
 from ...domain.rules.imported import IMPORTED
 from ..store.log import Log
 from .imports import IDS, RATING_KEYS, read_session
@@ -147,15 +148,15 @@ def _time_fields(started: TaskStarted, duration_ms: int | None) -> dict[str, str
 
 def _build_step(log: Log, step: StepTaken) -> dict[str, Any] | None:
     prompt, answer, error = log.get_content(step.prompt), log.get_content(step.answer), _words(log, step.error)
-    tools, calls = ("[]" if key is None else log.get_content(key) for key in (step.tools, step.tool_calls))
+    tools, calls = (read_stored(key, log.get_content) for key in (step.tools, step.tool_calls))
     if prompt is None or answer is None or error is None or tools is None or calls is None:
         return None
     lasted = None if step.model_ms is None else (step.model_ms + step.environment_ms) / 1000
     row = {
         "prompt": json.loads(prompt),
-        "tools": json.loads(tools),
+        "tools": tools,
         "response": answer,
-        "tool_calls": json.loads(calls),
+        "tool_calls": calls,
         "result": error,
         "duration_seconds": lasted,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ....domain.events import (
     CorrectionWithdrawn,
@@ -20,7 +20,7 @@ from ....domain.events import (
     TaskSucceeded,
 )
 from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
-from ....domain.page.tools import show_answer, show_call
+from ....domain.page.tools import read_stored, show_answer, show_call
 from ....domain.vocabulary import RatingSource
 from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
 from ..rendering import print_line, print_text, show_time
@@ -57,7 +57,9 @@ def describe_event(log: Log, position: int, event: Event) -> dict[str, Any]:
             prompt = log.get_content(event.prompt)
             entry["prompt"] = None if prompt is None else json.loads(prompt)
             entry["answer"] = log.get_content(event.answer)
-            entry["tools"], entry["tool_calls"] = (_items(log, key) for key in (event.tools, event.tool_calls))
+            entry["tools"], entry["tool_calls"] = (
+                read_stored(key, log.get_content) for key in (event.tools, event.tool_calls)
+            )
         case TaskRated() if event.comment is not None:
             entry["comment"] = log.get_content(event.comment)
         case TaskGraded():
@@ -133,12 +135,6 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             print_line(f"{begin}correction ({entry['source']}) withdrawn by {entry['actor']}")
             if entry["reason"] != "":
                 print_text(entry["reason"], WORDS)
-
-
-def _items(log: Log, key: str | None) -> list[dict[str, Any]] | None:
-    """The definitions or calls under the key; empty without one, None where they were erased."""
-    text = "[]" if key is None else log.get_content(key)
-    return None if text is None else cast("list[dict[str, Any]]", json.loads(text))
 
 
 def _answer(entry: dict[str, Any], full: bool) -> str | None:
