@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
@@ -16,6 +18,10 @@ from ..completion import offer_runs
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
 from ..rendering import print_line, say
+
+if TYPE_CHECKING:
+    from ...store.ledger import Ledger
+    from ...use_cases.corrections import Way
 
 
 def rate(
@@ -143,40 +149,62 @@ def correct(
     if not any(ways) and step is None and sys.stdin.isatty():
         _ask_to_correct(db, run, by)
         return
+    _check_options(ways, step, reason)
+    ledger, actor = open_ledger(db), name_actor(by)
+    id = find_run(ledger, run)
+    if withdraw:
+        _withdraw(ledger, id, reason, actor)
+        return
+    _correct(ledger, id, _way(answer, calls, action, retry, step), actor)
+    suggest("dataset", db)
+
+
+def _check_options(ways: Sequence[bool], step: int | None, reason: str) -> None:
+    """Refuse options that do not go together; ``ways`` says for each way to correct a run whether it is asked for."""
+    *_, is_retry, is_withdrawal = ways
     if sum(ways) != 1:
         raise typer.BadParameter(
             "give exactly one of --answer (with --calls), --action, --demonstrate, --retry and --withdraw"
         )
-    if step is not None and (retry or withdraw):
+    if step is not None and (is_retry or is_withdrawal):
         raise typer.BadParameter("--step goes with --answer, --calls, --action or --demonstrate")
-    if reason and not withdraw:
+    if reason and not is_withdrawal:
         raise typer.BadParameter("--reason goes with --withdraw")
-    from ...feedback.corrections import parse_calls
-    from ...use_cases import corrections as use_case
 
-    ledger, actor = open_ledger(db), name_actor(by)
-    id = find_run(ledger, run)
-    if withdraw:
-        withdrawn = use_case.withdraw_correction(ledger, id, reason=reason, actor=actor)
-        left = withdrawn.corrected_by
-        print_line(
-            f"the correction ({withdrawn.source}) of {short_id(id.hex)} is withdrawn; "
-            + (f"the one before it ({left}) stands" if left else "no correction of the run stands")
-        )
-        return
-    way: use_case.Way = use_case.Demonstration(step or 1)
+
+def _way(answer: str | None, calls: str | None, actions: list[str] | None, retries: int, step: int | None) -> Way:
+    """How the options say that the run is corrected; without any of these, by the demonstration."""
+    from ...feedback.corrections import parse_calls
+    from ...use_cases.corrections import Actions, Answer, Demonstration, Retries
+
     if answer is not None or calls is not None:
-        way = use_case.Answer(answer or "", step, () if calls is None else parse_calls(calls))
-    elif action:
-        way = use_case.Actions(tuple(action), step or 1)
-    elif retry:
-        way = use_case.Retries(retry)
-    given = use_case.correct(ledger, id, way, actor=actor)
+        return Answer(answer or "", step, () if calls is None else parse_calls(calls))
+    if actions:
+        return Actions(tuple(actions), step or 1)
+    return Retries(retries) if retries else Demonstration(step or 1)
+
+
+def _correct(ledger: Ledger, id: UUID, way: Way, actor: str) -> None:
+    """Correct the run, and print what was recorded."""
+    from ...use_cases.corrections import correct
+
+    given = correct(ledger, id, way, actor=actor)
     if given.is_new:
         print_line(f"{short_id(id.hex)} is corrected ({given.source}, {count(given.steps, 'step')})")
     else:
         print_line(f"{short_id(id.hex)} has this correction already; nothing was recorded")
-    suggest("dataset", db)
+
+
+def _withdraw(ledger: Ledger, id: UUID, reason: str, actor: str) -> None:
+    """Withdraw the run's latest correction, and print which one stands now."""
+    from ...use_cases.corrections import withdraw_correction
+
+    withdrawn = withdraw_correction(ledger, id, reason=reason, actor=actor)
+    left = withdrawn.corrected_by
+    print_line(
+        f"the correction ({withdrawn.source}) of {short_id(id.hex)} is withdrawn; "
+        + (f"the one before it ({left}) stands" if left else "no correction of the run stands")
+    )
 
 
 def _ask_to_rate(db: Path, prefix: str, by: str | None, has_options: bool) -> None:

@@ -90,12 +90,7 @@ def run(
     """
     if task == "-" and source is None:
         task, source = None, "-"
-    if (task is None) == (source is None):
-        raise typer.BadParameter("give either a task or --from FILE")
-    if adapter is not None and as_of is not None:
-        raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
-    if source is not None and (times > 1 or reviewer):
-        raise typer.BadParameter("--from goes with neither --times nor --reviewer")
+    _check_options(task, source, adapter, as_of, times, reviewer)
     from ...use_cases.runs import TaskRequest
 
     ledger, moment = open_ledger(db), None if as_of is None else read_moment(as_of)
@@ -103,11 +98,27 @@ def run(
     if source is not None:
         run_list(ledger, read_tasks(source, wanted), name_actor(None), as_json)
         return
-    feedback: Feedback | None = "reviewer" if reviewer else None
-    if not reviewer and not no_feedback and sys.stdin.isatty():
-        feedback = "person"
-    ended = _play(ledger, wanted, times, feedback, is_shown=not as_json)
+    ended = _play(ledger, wanted, times, _choose_feedback(reviewer, no_feedback), is_shown=not as_json)
     _conclude(ledger, ended, db, as_json)
+
+
+def _check_options(
+    task: str | None, source: str | None, adapter: str | None, as_of: str | None, times: int, reviewer: bool
+) -> None:
+    """Refuse options that do not go together."""
+    if (task is None) == (source is None):
+        raise typer.BadParameter("give either a task or --from FILE")
+    if adapter is not None and as_of is not None:
+        raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
+    if source is not None and (times > 1 or reviewer):
+        raise typer.BadParameter("--from goes with neither --times nor --reviewer")
+
+
+def _choose_feedback(reviewer: bool, no_feedback: bool) -> Feedback | None:
+    """Who rates the runs: the reviewer, or the person at the terminal; None where neither does."""
+    if reviewer:
+        return "reviewer"
+    return "person" if not no_feedback and sys.stdin.isatty() else None
 
 
 def _conclude(ledger: Ledger, ended: list[UUID], db: Path, as_json: bool) -> None:
