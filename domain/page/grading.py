@@ -21,7 +21,7 @@ CRITERIA = (
     "5: right and complete, and nothing in it is superfluous. 4: right, with a small flaw. 3: partly right, or right but "
     "hard to use. 2: mostly wrong or beside the question. 1: wrong, empty, harmful, or a refusal without need."
 )
-"""What a judge looks at where the setting ``judge.criteria`` has no value; chosen."""
+"""The criteria where the setting ``judge.criteria`` has no value; chosen."""
 
 FORM = (
     "You grade the answer of an assistant. The user's message is one JSON object. Its key conversation has the messages "
@@ -60,11 +60,11 @@ class Grade:
 
 def write_grading_prompt(criteria: str, conversation: Sequence[Message], answer: str) -> list[Message]:
     """The messages that ask for a grade. The same texts give the same messages."""
-    said = [
+    turns = [
         {"role": message["role"], "content": show_answer(message["content"], message.get("tool_calls", ()))}
         for message in conversation
     ]
-    data = json.dumps({"conversation": said, "answer": answer}, ensure_ascii=False)
+    data = json.dumps({"conversation": turns, "answer": answer}, ensure_ascii=False)
     fenced = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", data)
     return [
         {"role": "system", "content": FORM.format(criteria=criteria.strip())},

@@ -43,7 +43,7 @@ class Judge:
 
     @property
     def criteria_hash(self) -> str:
-        """What a grade records of the criteria."""
+        """The hash of the criteria's text, which a grade records."""
         return hash_criteria(self.criteria)
 
     def ask(self, messages: Sequence[Message]) -> Grade:

@@ -154,7 +154,7 @@ def _ask(teacher: Teacher, kind: FailingKind, known: KnownTasks, number: int) ->
 
 
 def write_request(kind: FailingKind, known: KnownTasks) -> str:
-    """What the teacher is asked for a new task of the kind."""
+    """The request to the teacher for a new task of the kind."""
     data = {"page": kind.page, "did": list(kind.did)}
     names = ", ".join(sorted(known.names))[:SHOWN]
     return (

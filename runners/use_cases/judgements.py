@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 EXAMPLE: tuple[Message, ...] = ({"role": "user", "content": "What is 2 + 2?"},)
-"""What a prompt asks that is shown without a run."""
+"""The conversation of the example that is shown without a run."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ...use_cases.runs import TaskRequest
 
 Feedback = Literal["reviewer", "person"]
-"""Who rates a run after its end."""
+"""The rater of a run after its end."""
 
 
 def run(
@@ -115,7 +115,7 @@ def _check_options(
 
 
 def _choose_feedback(reviewer: bool, no_feedback: bool) -> Feedback | None:
-    """Who rates the runs: the reviewer, or the person at the terminal; None where neither does."""
+    """The rater of the runs: the reviewer, or the person at the terminal; None where neither does."""
     if reviewer:
         return "reviewer"
     return "person" if not no_feedback and sys.stdin.isatty() else None

@@ -45,7 +45,7 @@ class Family:
     make: Make
 
     def values(self, seed: int) -> dict[str, object]:
-        """What the request from the seed names."""
+        """The values that the request from the seed names."""
         return self.make(Draw(self.name, seed)).values
 
     def instance(self, seed: int) -> Instance:

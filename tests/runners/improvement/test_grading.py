@@ -34,7 +34,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def once(ledger: Ledger) -> list[str]:
-    """What the worker says while it does all that is due."""
+    """The worker's lines while it does all that is due."""
     lines: list[str] = []
     work(ledger, once=True, reporter=Reporter(lines.append))
     return lines
