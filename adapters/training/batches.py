@@ -18,6 +18,7 @@ from ...domain.settings.recipe import Recipe
 from ..data.examples import Example
 from ..serving.chat_template import answer_tokens, prompt_tokens
 from .answer_loss import IGNORED
+from .shared_beginning import MULTIPLE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,9 +28,6 @@ TOO_LONG = "too long"
 REFUSED = "refused by the chat template"
 """Reasons why an example is left out: longer than the recipe allows, or with turns that the model's chat template
 refuses, such as two user turns in a row."""
-MULTIPLE = 32
-"""The width of a padded batch is a multiple of this. On a CPU each new batch shape costs memory that is not freed: 16
-MB with the embedded model, measured, more than a gigabyte over a training with pages of all lengths; chosen."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from statistics import median
 from typing import Any
 
 from ...domain.settings.recipe import Recipe
-from .batches import MULTIPLE
 from .length_sampler import arrange
+from .shared_beginning import MULTIPLE
 
 TYPICAL_STEPS = 4
 """Optimiser steps that a probe times; chosen: a few seconds on the embedded model."""

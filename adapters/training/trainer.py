@@ -38,12 +38,13 @@ from ..serving.base_model import (
 from ..serving.proof import FILE as REFERENCE
 from ..serving.proof import PROMPTS, Reference, record
 from .answer_loss import supervised_trainer
-from .batches import MULTIPLE, Item, tokenize
+from .batches import Item, tokenize
 from .checkpoints import newest_whole, seal
 from .job import ASIDE, NOTE, Progress, TrainingJobSpec, TrainingResult
 from .length_sampler import Order
 from .lora import begin_as, configure_lora, round_off, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
+from .shared_beginning import MULTIPLE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
