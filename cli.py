@@ -46,6 +46,7 @@ COMMANDS = {
     "verify": "history.proofs",
     "prove": "history.proofs",
     "settings": "upkeep.settings",
+    "keys": "upkeep.keys",
     "dataset": "training.dataset",
     "train": "training.work",
     "work": "training.work",

@@ -62,6 +62,7 @@ NOT_RUN = {
 BEFORE = {
     "verify --proof": ["grokputer prove 57 --out event.json"],
     "correct 3fa2 --withdraw": ["grokputer correct 3fa2 --answer Paris"],
+    "keys revoke": ["grokputer keys create ada"],
     "restore": ["grokputer backup backups/monday"],
     "log import": ["grokputer log export events.jsonl"],
     "rollouts resume": ["grokputer rollouts pause lora-v1"],
