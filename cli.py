@@ -50,6 +50,7 @@ COMMANDS = {
     "dataset": "training.dataset",
     "train": "training.work",
     "work": "training.work",
+    "serve": "upkeep.serve",
     "backup": "upkeep.backup",
     "restore": "upkeep.backup",
     "doctor": "upkeep.doctor",
