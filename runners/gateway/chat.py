@@ -117,6 +117,8 @@ async def _repeat(earlier: Repeated, asked: ChatRequest, request: web.Request) -
     """The answer that was given before. Raises ``Refused`` where there is none."""
     run = earlier.run
     has_key = f"run {run.id.hex} has this idempotency key"
+    if not earlier.is_same:
+        raise Refused(422, f"{has_key} and asked something else; use another key", {"x-should-retry": "false"})
     if run.ended is None:
         raise Refused(409, f"{has_key} and has not ended", {"retry-after": "1"})
     if earlier.text is None or run.failure is not None:

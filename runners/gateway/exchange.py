@@ -79,6 +79,8 @@ class Repeated:
     """A request that repeats an earlier one by its idempotency key: the run of that one."""
 
     run: TaskRun
+    is_same: bool
+    """Whether both ask the same, as far as that is known."""
     text: str | None
     """The answer that was given; None where it was erased, and while there is none."""
     calls: Sequence[Any]
@@ -106,7 +108,7 @@ def begin(asked: ChatRequest, id: UUID, holder: str, session: str | None) -> Cha
     def change(desk: Desk) -> tuple[Sequence[Aggregate], Exchange | Repeated]:
         run = desk.ledger.get(TaskRun, id)
         if run.started is not None:
-            return (), _repeated(desk, run)
+            return (), _repeated(desk, run, asked)
         role, chosen = choose(desk.state, asked.model, id, session)
         run.start(
             desk.ledger.context(holder),
@@ -199,13 +201,17 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
     )
 
 
-def _repeated(desk: Desk, run: TaskRun) -> Repeated:
+def _repeated(desk: Desk, run: TaskRun, asked: ChatRequest) -> Repeated:
+    assert run.started is not None
+    question = desk.ledger.get_content(run.started.task)
     if not run.steps:
-        return Repeated(run, None, ())
+        return Repeated(run, question in (None, asked.question), None, ())
     step = run.steps[-1]
+    prompt = desk.ledger.get_content(step.prompt)
+    is_same = prompt is None or json.loads(prompt) == list(asked.messages)
     calls = read_stored(step.tool_calls, desk.ledger.get_content)
     text = desk.ledger.get_content(step.answer)
-    return Repeated(run, None if calls is None else text, calls or ())
+    return Repeated(run, is_same, None if calls is None else text, calls or ())
 
 
 def _after(desk: Desk, run: TaskRun, holder: str) -> Context:

@@ -25,6 +25,7 @@ KINDS = {
     408: ("invalid_request_error", "too_slow"),
     409: ("conflict_error", "conflict"),
     413: ("invalid_request_error", "too_large"),
+    422: ("invalid_request_error", "another_request"),
     429: ("rate_limit_error", "rate_limit_exceeded"),
     502: ("upstream_error", "upstream_failed"),
     503: ("service_unavailable_error", "not_recorded"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,9 +142,13 @@ def test_a_retry_with_the_same_idempotency_key_is_the_same_run_with_the_same_ans
         with serving(path) as gateway:
             replies = [gateway.ask("/chat/completions", body, headers={"Idempotency-Key": "k1"}) for _ in range(2)]
             *_, other = gateway.ask("/chat/completions", body, headers={"Idempotency-Key": "k2"})
+            another = {**body, "messages": [{"role": "user", "content": "Say goodbye"}]}
+            refused, *_ = gateway.ask("/chat/completions", another, headers={"Idempotency-Key": "k1"})
+            wrong, *_ = gateway.ask("/chat/completions", body, headers={"Idempotency-Key": "with space"})
     texts = [reply["choices"][0]["message"]["content"] for _, _, reply in replies]
     assert texts == ["first", "first"] and other["choices"][0]["message"]["content"] == "second"
     assert replies[1][1]["x-grokputer-repeated"] == "true" and len(runs(path)) == 2
+    assert (refused, wrong) == (422, 400)
 
 
 def test_functions_are_offered_upstream_and_calls_come_back_and_are_recorded(log_before: MakeLog) -> None:
@@ -198,3 +204,28 @@ def test_a_model_that_there_is_not_is_refused_with_the_names_that_there_are(log_
         ):
             client.chat.completions.create(model="gpt-9", messages=HELLO)
     assert not runs(path)
+
+
+def test_two_requests_at_once_with_one_idempotency_key_are_one_run(log_before: MakeLog) -> None:
+    may_answer = threading.Event()
+
+    def answer(question: str) -> str:
+        may_answer.wait(30)
+        return "once"
+
+    with ChatServer(answer, ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        body, headers = {"model": "action", "messages": HELLO}, {"Idempotency-Key": "k1"}
+        first: list[Any] = []
+        with serving(path) as gateway:
+            asking = threading.Thread(
+                target=lambda: first.append(gateway.ask("/chat/completions", body, headers=headers))
+            )
+            asking.start()
+            while not endpoint.asked:
+                time.sleep(0.01)
+            status, said, _ = gateway.ask("/chat/completions", body, headers=headers)
+            may_answer.set()
+            asking.join()
+    assert (status, said["retry-after"], first[0][0]) == (409, "1", 200)
+    assert len(runs(path)) == len(endpoint.asked) == 1
