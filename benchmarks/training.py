@@ -28,7 +28,7 @@ from statistics import median
 from typing import Any
 
 from grokputer.adapters.data.examples import Example
-from grokputer.adapters.serving.base_model import Base, keep_freed_memory, use_threads
+from grokputer.adapters.serving.base_model import Base, use_threads
 from grokputer.adapters.training.batches import Item, collate, tokenize
 from grokputer.adapters.training.trainer import make_arguments, make_trainer, plain_attention
 from grokputer.domain.page.action import write_command
@@ -115,8 +115,6 @@ def alone(what: dict[str, Any]) -> dict[str, Any]:
 
 def train(what: dict[str, Any]) -> dict[str, Any]:
     """Train one adapter in this process, and measure it."""
-    if what["side"] == OWN_SIDE:
-        keep_freed_memory()
     use_threads(1)
     model, tokenizer = Base("smollm2", quantization="none").load()
     recipe = Recipe(

@@ -30,7 +30,6 @@ from ..serving.base_model import (
     Base,
     compute_dtype,
     device,
-    keep_freed_memory,
     positions,
     precision,
     use_threads,
@@ -68,7 +67,6 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
     with _sole_trainer(job.directory):
         shutil.rmtree(job.directory / "adapter", ignore_errors=True)  # without a result beside it, it is not finished
         checkpoint = newest_whole(job.directory, lambda line: _write_line(job.directory, {NOTE: line}))
-        keep_freed_memory()
         use_threads(2)
         examples = read_examples(job.dataset)
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})

@@ -165,9 +165,15 @@ class Services:
         server.load(adapter, self.store.path(known.weights))
 
     def make_room(self) -> None:
-        """Close a model that occupies GPU memory, because a training needs it. It is loaded again at the next use."""
-        if self._model is not None and self._model.is_on_gpu:
+        """Give up memory that a training needs: close a model on the GPU, which is loaded again at the next use, and return
+        what a model on the CPU has freed."""
+        if self._model is None:
+            return
+        if self._model.is_on_gpu:
             self._close_model()
+        from ...adapters.serving.base_model import return_freed_memory
+
+        return_freed_memory()
 
     def close(self) -> None:
         """Close the environments, the teachers, the judges and the model."""
