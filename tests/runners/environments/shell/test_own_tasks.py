@@ -159,6 +159,13 @@ def test_a_task_that_is_done_at_its_start_or_never_is_told(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("needs_sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
+def test_a_long_solution_that_does_not_do_the_task_is_told_by_its_beginning(tmp_path: Path) -> None:
+    write(tmp_path, "t", f'request = "Do it."\ncondition = "false"\nsolution = "true {"a" * 10_000}"')
+    is_right, found = trial(tmp_path, "t")
+    assert not is_right and "'RUN true aaa" in found and len(found) < 400
+
+
 def test_a_task_without_a_solution_has_no_demonstration(tmp_path: Path) -> None:
     write(tmp_path, "count", 'request = "Count."\nanswer = 3')
     with pytest.raises(UnknownTask, match="there is no demonstration of 'count': it has no solution"):
