@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .runners.use_cases.corrections import Correction as Correction
     from .runners.use_cases.corrections import Withdrawal as Withdrawal
     from .runners.use_cases.erasures import Erasure as Erasure
+    from .runners.use_cases.intake.recordings import RecordedRun as RecordedRun
     from .runners.use_cases.judgements import Graded as Graded
     from .runners.use_cases.overview import AdapterSummary as AdapterSummary
     from .runners.use_cases.overview import AlertSummary as AlertSummary
@@ -72,7 +73,6 @@ if TYPE_CHECKING:
     from .runners.use_cases.overview import RunSummary as RunSummary
     from .runners.use_cases.overview import Status as Status
     from .runners.use_cases.ratings import Rating as Rating
-    from .runners.use_cases.recordings import RecordedRun as RecordedRun
     from .runners.use_cases.rollouts import RolloutDecision as RolloutDecision
     from .runners.use_cases.runs import RunOutcome as RunOutcome
     from .runners.use_cases.sessions import SessionRating as SessionRating
@@ -153,7 +153,7 @@ _HOMES = {
     ".runners.use_cases.judgements": ("Graded",),
     ".runners.use_cases.ratings": ("Rating",),
     ".runners.sessions.program_runs": ("ProgramRun", "ProgramStep"),
-    ".runners.use_cases.recordings": ("RecordedRun",),
+    ".runners.use_cases.intake.recordings": ("RecordedRun",),
     ".runners.use_cases.rollouts": ("RolloutDecision",),
     ".runners.use_cases.runs": ("RunOutcome",),
     ".runners.use_cases.sessions": ("SessionRating",),

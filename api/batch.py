@@ -8,7 +8,7 @@ from typing import Self
 
 from ..domain.errors import NotPossible
 from ..runners.sessions.program_runs import ProgramRun
-from ..runners.use_cases.recordings import RecordedRun, RunRecorder
+from ..runners.use_cases.intake.recordings import RecordedRun, RunRecorder
 from .access import Access
 from .arguments import checked
 

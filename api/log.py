@@ -43,8 +43,8 @@ from ..runners.use_cases import (
     settings,
     trainings,
 )
+from ..runners.use_cases.intake.recordings import RecordedRun, RunRecorder
 from ..runners.use_cases.lookups import find_position, find_run, name_actor, require_run
-from ..runners.use_cases.recordings import RecordedRun, RunRecorder
 from ..runners.wiring.services import Services
 from .access import Access
 from .arguments import Between, Text, checked

@@ -258,3 +258,18 @@ class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
+
+
+class Scope(StrEnum):
+    """What an access key allows."""
+
+    INFER = "infer"
+    """To ask models."""
+    FEEDBACK = "feedback"
+    """To rate and correct runs, and to read them."""
+    RATE = "rate"
+    """To use the pages for rating."""
+    ADMIN = "admin"
+    """To decide on rollouts and settings."""
+    METRICS = "metrics"
+    """To read the metrics."""

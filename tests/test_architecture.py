@@ -57,11 +57,9 @@ FLOORS = {
         "wiring": ("alerts", "environments", "store"),
         "feedback": ("agent", "store"),
         "lessons": ("agent", "environments", "feedback", "store", "wiring"),
-        "ab": ("agent", "feedback", "store", "wiring"),
-        "improvement": ("ab", "agent", "alerts", "feedback", "lessons", "store", "wiring"),
+        "improvement": ("agent", "alerts", "feedback", "lessons", "store", "wiring"),
         "use_cases": (
             *(
-                "ab",
                 "agent",
                 "archive",
                 "environments",
@@ -75,8 +73,9 @@ FLOORS = {
             "wiring",
         ),
         "bench": ("agent", "environments", "feedback", "improvement", "store", "use_cases", "wiring"),
+        "gateway": ("agent", "environments", "improvement", "store", "use_cases", "wiring"),
         "console": (
-            *("ab", "agent", "alerts", "archive", "bench", "environments", "explain"),
+            *("agent", "alerts", "archive", "bench", "environments", "explain", "gateway"),
             *("feedback", "improvement", "lessons", "sessions", "store", "use_cases", "wiring"),
         ),
     },

@@ -13,8 +13,8 @@ from grokputer import OpenLog, ProgramRun, ProgramStep
 from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.use_cases import recordings
-from grokputer.runners.use_cases.recordings import RunRecorder
+from grokputer.runners.use_cases.intake import recordings
+from grokputer.runners.use_cases.intake.recordings import RunRecorder
 from story import Story
 
 RUN = ProgramRun("support", "order 7", [ProgramStep("Where is it?", "On its way.")], succeeded=True, adapter=None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...domain.page.tools import LONGEST, MOST
+from ...domain.page.tools import LONGEST, MOST, ToolCall
 from ...domain.text import is_unicode
 from .reply import BadReply, Reply, read_calls, read_count, read_json, read_reply
 
@@ -25,6 +25,8 @@ class StreamedReply:
         self._calls: dict[int, dict[str, Any]] = {}
         self._usage: dict[str, Any] = {}
         self._has_ended = False
+        self.is_over = False
+        """Whether the event came that ends a stream."""
         self._whole: Reply | None = None
 
     def read_line(self, line: str) -> str:
@@ -33,7 +35,7 @@ class StreamedReply:
         if not line.startswith(DATA) or not event:
             return ""
         if event == END:
-            self._has_ended = True
+            self._has_ended = self.is_over = True
             return ""
         chunk = read_json(event.encode("utf-8", "surrogatepass"))
         choices, usage = chunk.get("choices"), chunk.get("usage")
@@ -70,6 +72,18 @@ class StreamedReply:
         calls = read_calls(called, has_tools=self._has_tools, has_text=bool(self._parts))
         if not self._parts and not calls:
             raise BadReply("has no text in its message")
+        return self._reply(calls)
+
+    def so_far(self) -> Reply:
+        """The reply as far as it came. Calls that are not whole are left out."""
+        if self._whole is not None:
+            return self._whole
+        try:
+            return self.end()
+        except BadReply:
+            return self._reply(())
+
+    def _reply(self, calls: tuple[ToolCall, ...]) -> Reply:
         prompt, completion = (read_count(self._usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
         return Reply("".join(self._parts), prompt, completion, calls)
 

@@ -8,6 +8,8 @@ are in the content store, under the key that the event carries.
 
 from __future__ import annotations
 
+from .access import AccessKeyIssued as AccessKeyIssued
+from .access import AccessKeyRevoked as AccessKeyRevoked
 from .adapters import AdapterEvaluated as AdapterEvaluated
 from .adapters import AdapterEvent as AdapterEvent
 from .adapters import AdapterRegistered as AdapterRegistered

@@ -12,7 +12,7 @@ from uuid import UUID
 CONTENT = "sha256:"
 """The beginning of every content key."""
 
-NAMES = ("actor", "adapter")
+NAMES = ("actor", "adapter", "holder")
 """The fields that hold names. Names in other fields get content keys of their own, even where the text is equal."""
 
 KEY = re.compile(CONTENT + "[0-9a-f]{64}")
@@ -88,7 +88,7 @@ def keys_in(value: Any) -> Iterator[str]:
 
 
 def names_in(event: Event) -> set[str]:
-    """The content keys of the names in the event: its actor's, and the adapter's where another program named it."""
+    """The content keys of the names in the event: its actor's, a key holder's, and another program's name of an adapter."""
     return {key for name in NAMES for key in keys_in(getattr(event, name, None))}
 
 

@@ -60,7 +60,7 @@ class TrainingSettings(Group):
 
 @dataclass(frozen=True)
 class CostSettings(Group):
-    """What a training costs: the estimate before it and the account after it."""
+    """What a training costs: the estimate before it and the account after it; and what tokens cost."""
 
     PREFIX: ClassVar[str] = "cost"
     IS_PER_ROLE: ClassVar[bool] = False
@@ -76,4 +76,16 @@ class CostSettings(Group):
         0.29, "Price of energy.", source="households in the EU, 2024, Eurostat", unit="currency per kWh", low=0
     )
     price_per_hour: float = setting(0.0, "Rent of the machine; 0 for your own.", unit="currency per hour", low=0)
+    prompt_price: float = setting(
+        0.0,
+        "Price of a million tokens of prompts, for limits of access keys.",
+        unit="currency per million tokens",
+        low=0,
+    )
+    answer_price: float = setting(
+        0.0,
+        "Price of a million tokens of answers, for limits of access keys.",
+        unit="currency per million tokens",
+        low=0,
+    )
     currency: str = setting("EUR", "The currency of the prices.")

@@ -24,6 +24,7 @@ from ...domain.rules.routing import Traffic
 from ...domain.settings.settings import Policy, without_role
 from ...domain.verdict import Times, Verdict
 from ...domain.vocabulary import Arm, RolloutPhase, Rule, TrainingStatus
+from .access import AccessKeys
 from .alerts import Alerts
 from .canaries import Health
 from .detectors import Triggers
@@ -33,7 +34,7 @@ from .registry import Registry
 from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 
-VERSION = f"15/{SCHEMA}"
+VERSION = f"16/{SCHEMA}"
 """The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
 
 A state of a newer program may depend on events that this program does not know. So a state of another version is not
@@ -76,6 +77,7 @@ class State:
         self.rollouts = Rollouts()
         self.registry = Registry()
         self.alerts = Alerts()
+        self.access = AccessKeys()
         self._imagined = dict(imagined or {})
         self._policy: Policy | None = None
         if imagined:
@@ -217,6 +219,7 @@ class State:
             self.alerts,
             self.triggers,
             self.health,
+            self.access,
         )
         parts = {HEAD: encode(head), "settings": encode(self.settings)}
         for fold in folds:
@@ -234,7 +237,7 @@ class State:
             state.ratings, state.triggers = Ratings.load(parts), Triggers.load(parts)
             state.health, state.rollouts = Health.load(parts), Rollouts.load(parts, time)
             state.metrics, state.registry = Metrics.load(parts), Registry.load(parts)
-            state.alerts = Alerts.load(parts)
+            state.alerts, state.access = Alerts.load(parts), AccessKeys.load(parts)
             state._follow_settings()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(error) from error
@@ -250,6 +253,7 @@ def _handlers_of(kind: type) -> list[Handler]:
         (Health.HANDLES, lambda state, position, event: state.health.apply(position, event)),
         (Rollouts.HANDLES, lambda state, position, event: state.rollouts.apply(position, event)),
         (Registry.HANDLES, lambda state, position, event: state.registry.apply(position, event)),
+        (AccessKeys.HANDLES, lambda state, position, event: state.access.apply(position, event)),
         (Triggers.HANDLES, lambda state, _, event: state.triggers.apply(event, state.policy)),
         ((TrainingCompleted,), lambda state, _, event: state.registry.charge(event, Prices.of(state.policy))),
         (Alerts.HANDLES, lambda state, position, event: state.alerts.apply(position, event, state.policy)),

@@ -8,6 +8,8 @@ from typing import Any
 from ...domain.aggregates.base import ACTOR
 from ...domain.durations import say_time
 from ...domain.events import (
+    AccessKeyIssued,
+    AccessKeyRevoked,
     AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
@@ -173,6 +175,11 @@ def _describe_making(event: Event) -> str:
         case ComparisonConcluded():
             arms = f"{event.b or 'the base'} in place of {event.a or 'the base'}"
             return f"A/B, {arms}: {event.verdict} ({event.reason}): {event.message}"
+        case AccessKeyIssued():
+            limits = "".join(f", at most {most:g} {name} a day" for name, most in event.limits.items())
+            return f"access key issued to {event.holder} by {event.actor} for {', '.join(event.scopes)}{limits}"
+        case AccessKeyRevoked():
+            return f"access key revoked by {event.actor}: {event.reason or 'no reason given'}"
     return event.TOPIC
 
 

@@ -1,7 +1,8 @@
 """Abandoned runs: runs whose process has ended. They are ended here, so that they can be rated.
 
 A run is recorded step by step, and its process may be killed between two steps. So each running run holds a lock on its
-own file beside the log. The system releases the lock when the process ends, for whatever reason.
+own file beside the log, or on one that its process has for all of its runs. The system releases the lock when the process
+ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 GONE = "the process that played it has ended"
 """The failure detail of an abandoned run."""
+
+HELD_BY = "held_by"
+"""The entry of a run's recorded settings that names another lock than its own: one for all runs of a process that makes
+many at a time."""
 
 
 @contextmanager
@@ -77,7 +82,14 @@ def end_abandoned(ledger: Ledger, policy: Policy) -> list[TaskRun]:
     """
     with ledger.reading() as connection:
         begun = [UUID(row[0]) for row in connection.execute("SELECT id FROM runs WHERE status = 'running'")]
-    return [run for id in begun if not is_played(ledger, id) and (run := end_lost(ledger, id, GONE, policy, ACTOR))]
+    return [run for id in begun if not _is_held(ledger, id) and (run := end_lost(ledger, id, GONE, policy, ACTOR))]
+
+
+def _is_held(log: Log, id: UUID) -> bool:
+    """Whether the run's process is alive."""
+    started = log.get(TaskRun, id).started
+    holder = None if started is None else started.policy.get(HELD_BY)
+    return is_played(log, UUID(holder) if isinstance(holder, str) else id)
 
 
 def end_lost(ledger: Ledger, id: UUID, why: str, policy: Policy, actor: str) -> TaskRun | None:

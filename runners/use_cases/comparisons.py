@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..ab.comparison import Count, compare
+from ..improvement.ab.comparison import Count, compare
 from ..improvement.process_manager import process_new_events
 
 if TYPE_CHECKING:

@@ -67,7 +67,9 @@ def rate_session(ledger: Ledger, session: str, stars: Any, *, actor: str) -> Ses
     ][::-1]
     if not ended:
         raise NotFound(f"session {session!r} has no ended run", hint=Hint.SEE_RUNS)
-    wanted = [run for run in ended if not any(ledger.say(rating.actor) == actor for rating in run.ratings)]
+    wanted = [
+        run for run in ended if not any(actor in (rating.actor, ledger.say(rating.actor)) for rating in run.ratings)
+    ]
     for run in wanted:
         record_rating(ledger, run, number, [], None, actor)
     process_new_events(ledger)

@@ -1,7 +1,7 @@
 """The extras: the optional libraries of each part, and the command that installs them.
 
 The package without extras reads, records, rates, audits and alerts. Training, serving a local model, driving a browser,
-calling an endpoint and drawing charts need optional libraries.
+calling an endpoint, the gateway and drawing charts need optional libraries.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ EXTRAS = {
     "smollm2": ("gguf",),
     "data": ("datasets", "pyarrow", "toon_format"),
     "endpoint": ("openai",),
+    "serve": ("aiohttp",),
     "browser": ("miniwob",),
     "shell": ("sandlock",),
     "bench": ("matplotlib", "plotext"),

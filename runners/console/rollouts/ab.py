@@ -117,8 +117,8 @@ def _compare(
 ) -> None:
     from rich.console import Console
 
-    from ...ab.comparison import plan
     from ...feedback.reviewer import load_reviewer
+    from ...improvement.ab.comparison import plan
     from ...store.states import load_state
     from ...use_cases.comparisons import play_comparison
     from ...wiring.services import Services
@@ -161,7 +161,7 @@ def _locate(services: Services, env: str | None, tasks: tuple[str, ...]) -> tupl
 
 def _preview(ledger: Ledger, state: State, design: Design, as_json: bool) -> None:
     """Print what would be run, and an estimate of its time."""
-    from ...ab.results import count_played, next_run
+    from ...improvement.ab.results import count_played, next_run
 
     left = sum(next_run(ledger, design, place, arm) is not None for place in design.places() for arm in place.order)
     bars, played = Bars.of(state.policy, design.role), count_played(ledger, design)

@@ -13,7 +13,7 @@ from ....projections.wording.sentences import short_id, short_text
 from ..rendering import Column, as_time, print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from ...ab.results import ComparisonResult
+    from ...improvement.ab.results import ComparisonResult
     from ...store.log import Log
 
 
@@ -65,7 +65,7 @@ def show_list(log: Log, as_json: bool) -> bool:
 
 def report(log: Log, id: UUID, as_json: bool) -> None:
     """Print the comparison as its runs and their ratings are now."""
-    from ...ab.results import load_result
+    from ...improvement.ab.results import load_result
 
     result = load_result(log, id)
     if as_json:

@@ -158,7 +158,7 @@ def import_(
     """
     from ....adapters.data.imports.public_set import read_public
     from ....adapters.data.imports.reasons import quote
-    from ...use_cases.example_sets import import_examples
+    from ...use_cases.intake.example_sets import import_examples
 
     ledger = open_ledger(db)
     read = read_public(path, role, limit)
@@ -191,7 +191,7 @@ def synthesize(
       grokputer dataset synthesize --dry-run
       grokputer dataset synthesize --role action --count 5
     """
-    from ...use_cases.example_sets import find_unvaried, synthesize_examples
+    from ...use_cases.intake.example_sets import find_unvaried, synthesize_examples
 
     ledger = open_ledger(db)
     if dry_run:

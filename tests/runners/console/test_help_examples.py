@@ -50,6 +50,7 @@ NOT_RUN = {
     "forget --person": "asks a person first; test_erasure.py does it",
     "train action --dry-run": "tries steps of a training; test_cost.py does it",
     "work --db": "goes on until it is stopped; test_worker.py does it",
+    "serve": "goes on until it is stopped; test_stopping.py starts one",
     "dataset import databricks/": "needs the network",
     "tasks generate": "asks a teacher; test_task_generation.py does it",
     "judge grade": "asks a model; test_cli_judge.py does it",
@@ -62,6 +63,7 @@ NOT_RUN = {
 BEFORE = {
     "verify --proof": ["grokputer prove 57 --out event.json"],
     "correct 3fa2 --withdraw": ["grokputer correct 3fa2 --answer Paris"],
+    "keys revoke": ["grokputer keys create ada"],
     "restore": ["grokputer backup backups/monday"],
     "log import": ["grokputer log export events.jsonl"],
     "rollouts resume": ["grokputer rollouts pause lora-v1"],

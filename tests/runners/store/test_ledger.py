@@ -155,6 +155,7 @@ def test_an_alert_from_when_only_rollouts_raised_them_still_reads(severity: str,
 def test_topics_are_the_ones_every_log_has() -> None:
     """A topic is never renamed; this list only ever grows."""
     assert sorted(EVENTS) == [
+        "AccessKeyIssued", "AccessKeyRevoked",
         "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack",
         "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "CanaryAssessed",
         "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",

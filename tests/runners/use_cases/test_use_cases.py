@@ -26,7 +26,6 @@ from grokputer.runners.store.tables import are_tables_current
 from grokputer.runners.use_cases import (
     corrections,
     erasures,
-    example_sets,
     ratings,
     rollouts,
     runs,
@@ -34,7 +33,8 @@ from grokputer.runners.use_cases import (
     settings,
     trainings,
 )
-from grokputer.runners.use_cases.recordings import RunRecorder
+from grokputer.runners.use_cases.intake import example_sets
+from grokputer.runners.use_cases.intake.recordings import RunRecorder
 from grokputer.runners.wiring.services import Services
 from story import Story
 

@@ -14,30 +14,30 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError
 
-from ...domain.ab.decision import Bars
-from ...domain.aggregates.comparison import Arm, Comparison, Design, Place, draw_seed
-from ...domain.aggregates.run import TaskRun
-from ...domain.errors import GrokputerError, Hint, NotPossible, UnknownAdapter
-from ...domain.events import Capability, TaskFailed
-from ...domain.page.messages import Page
-from ...domain.page.prompt import observe
-from ...domain.ports import Environment, Reviewer
-from ...domain.rules.roles import roles_in
-from ...domain.rules.routing import Route
-from ...domain.vocabulary import AdapterStatus
-from ...domain.vocabulary import Arm as RunArm
-from ...projections.state.ratings import BASE
-from ..agent.attempts import ATTEMPTS
-from ..agent.batch import RunSpec, run_batch
-from ..agent.runner import Task, TaskRunner
-from ..feedback.reviewer import REVIEWER, review
-from ..wiring.services import unknown_adapter
+from ....domain.ab.decision import Bars
+from ....domain.aggregates.comparison import Arm, Comparison, Design, Place, draw_seed
+from ....domain.aggregates.run import TaskRun
+from ....domain.errors import GrokputerError, Hint, NotPossible, UnknownAdapter
+from ....domain.events import Capability, TaskFailed
+from ....domain.page.messages import Page
+from ....domain.page.prompt import observe
+from ....domain.ports import Environment, Reviewer
+from ....domain.rules.roles import roles_in
+from ....domain.rules.routing import Route
+from ....domain.vocabulary import AdapterStatus
+from ....domain.vocabulary import Arm as RunArm
+from ....projections.state.ratings import BASE
+from ...agent.attempts import ATTEMPTS
+from ...agent.batch import RunSpec, run_batch
+from ...agent.runner import Task, TaskRunner
+from ...feedback.reviewer import REVIEWER, review
+from ...wiring.services import unknown_adapter
 from .results import SYSTEM_FAULTS, count_played, find_pair, load_result, next_run, session_of
 
 if TYPE_CHECKING:
-    from ...projections.state.state import State
-    from ..store.ledger import Ledger
-    from ..wiring.services import Services
+    from ....projections.state.state import State
+    from ...store.ledger import Ledger
+    from ...wiring.services import Services
 
 OWN_ROLE = "action"
 """The role of runs in which an adapter of another role makes some steps."""

@@ -15,24 +15,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4
 
-from ...domain.aggregates.base import derive_id
-from ...domain.aggregates.run import TaskRun
-from ...domain.errors import GrokputerError, Hint, LogError, NotPossible, UnknownAdapter
-from ...domain.rules.imported import IMPORTED, RECORDED, UNKNOWN
-from ...domain.vocabulary import Arm, FailureReason
-from ..improvement.process_manager import LIVE, process_new_events
-from ..sessions.comparing import is_rated_so, require_same
-from ..sessions.foreign import ForeignRating, ForeignRun, ForeignStep, rate_foreign_run, record_foreign_run
-from ..sessions.program_runs import NAME, ProgramRun, check_run, show
-from ..store.ledger import refuse_if_stored_since
-from ..wiring.environments import environment_names
-from ..wiring.services import unknown_adapter
-from .lookups import require_role
+from ....domain.aggregates.base import derive_id
+from ....domain.aggregates.run import TaskRun
+from ....domain.errors import GrokputerError, Hint, LogError, NotPossible, UnknownAdapter
+from ....domain.rules.imported import IMPORTED, RECORDED, UNKNOWN
+from ....domain.vocabulary import Arm, FailureReason
+from ...improvement.process_manager import LIVE, process_new_events
+from ...sessions.comparing import is_rated_so, require_same
+from ...sessions.foreign import ForeignRating, ForeignRun, ForeignStep, rate_foreign_run, record_foreign_run
+from ...sessions.program_runs import NAME, ProgramRun, check_run, show
+from ...store.ledger import refuse_if_stored_since
+from ...wiring.environments import environment_names
+from ...wiring.services import unknown_adapter
+from ..lookups import require_role
 
 if TYPE_CHECKING:
-    from ...domain.page.messages import Message
-    from ...projections.state.state import State
-    from ..store.ledger import Ledger
+    from ....domain.page.messages import Message
+    from ....projections.state.state import State
+    from ...store.ledger import Ledger
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...domain.errors import NotPossible
-from ...domain.settings.settings import resolve_recipe
-from ..improvement.process_manager import process_new_events
-from ..lessons.gather import find_corrected, vary
-from ..lessons.imported_sets import record_import
-from ..wiring.services import Services
-from .lookups import require_role
+from ....domain.errors import NotPossible
+from ....domain.settings.settings import resolve_recipe
+from ...improvement.process_manager import process_new_events
+from ...lessons.gather import find_corrected, vary
+from ...lessons.imported_sets import record_import
+from ...wiring.services import Services
+from ..lookups import require_role
 
 if TYPE_CHECKING:
-    from ...adapters.data.imports.public_set import PublicSet
-    from ...adapters.data.training_runs import PastRun
-    from ..store.ledger import Ledger
+    from ....adapters.data.imports.public_set import PublicSet
+    from ....adapters.data.training_runs import PastRun
+    from ...store.ledger import Ledger
 
 
 @dataclass(frozen=True)

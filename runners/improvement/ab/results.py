@@ -8,18 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...domain.ab.decision import Bars, judge
-from ...domain.ab.pairs import ArmResult, Pair, Summary
-from ...domain.aggregates.comparison import Arm, Comparison, Design, Place
-from ...domain.aggregates.run import TaskRun
-from ...domain.errors import NotPossible
-from ...domain.events import ComparisonConcluded, ComparisonStarted, TaskFailed, TaskStarted
-from ...domain.verdict import Verdict
-from ...domain.vocabulary import FailureReason
-from ..agent.attempts import ATTEMPTS, attempts
+from ....domain.ab.decision import Bars, judge
+from ....domain.ab.pairs import ArmResult, Pair, Summary
+from ....domain.aggregates.comparison import Arm, Comparison, Design, Place
+from ....domain.aggregates.run import TaskRun
+from ....domain.errors import NotPossible
+from ....domain.events import ComparisonConcluded, ComparisonStarted, TaskFailed, TaskStarted
+from ....domain.verdict import Verdict
+from ....domain.vocabulary import FailureReason
+from ...agent.attempts import ATTEMPTS, attempts
 
 if TYPE_CHECKING:
-    from ..store.log import Log
+    from ...store.log import Log
 
 SYSTEM_FAULTS = (FailureReason.ERROR, FailureReason.ENVIRONMENT)
 """Failures after which a run is repeated; see ``TaskFailed``."""

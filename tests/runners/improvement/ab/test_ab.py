@@ -22,9 +22,9 @@ from grokputer.domain.aggregates.comparison import Design
 from grokputer.domain.errors import DamagedWeights, GrokputerError
 from grokputer.domain.ports import Attempt, Script
 from grokputer.projections.state.ratings import BASE
-from grokputer.runners.ab.comparison import compare, plan
-from grokputer.runners.ab.results import load_result
 from grokputer.runners.archive.replay import replay
+from grokputer.runners.improvement.ab.comparison import compare, plan
+from grokputer.runners.improvement.ab.results import load_result
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import adapters_folder

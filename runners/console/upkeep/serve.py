@@ -1,0 +1,66 @@
+"""Serving: the gateway for other programs, and a worker beside it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ....domain.errors import GrokputerError
+from ....domain.vocabulary import Scope
+from ..options import DEFAULT_DB, Db, folder_of, name_actor
+from ..rendering import print_line, say
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; by default this machine alone reaches it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8484,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name that other machines reach it by; give it again for more."),
+    ] = None,
+    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run a worker beside it.")] = True,
+    db: Db = DEFAULT_DB,
+) -> None:
+    """Serve models to other programs, in the form of OpenAI's API, and record each request as a run.
+
+    A program changes its base URL and key, and asks for a role, such as action, as its model. A request without a key from
+    'grokputer keys' is refused. The first start makes a key and prints it once. Ctrl-C lets answers end.
+
+    \b
+    Examples:
+      grokputer serve
+      grokputer serve --host 0.0.0.0 --allow-host agents.example.org --no-worker
+    """
+    import asyncio
+
+    from ...wiring.extras import require
+
+    require("serve")
+    from ...gateway.server import Place
+    from ...gateway.server import serve as run
+
+    place = Place(host, port, tuple(allow_host or ()))
+    with folder_of(db):
+        _make_first_key(db)
+    try:
+        asyncio.run(run(db, place, with_worker=worker, say=print_line))
+    except OSError as error:
+        raise GrokputerError(f"cannot listen on {host}:{port}: {error.strerror}; give another --port") from None
+    say("stopped; every answer that was given is in the log")
+
+
+def _make_first_key(db: Db) -> None:
+    """Make a key for the user where the log never had one, and print it."""
+    from ...store.ledger import Ledger
+    from ...use_cases.access_keys import create_key, list_keys
+
+    ledger = Ledger.create(db)
+    if list_keys(ledger):
+        return
+    name = name_actor(None)
+    made = create_key(ledger, name, scopes=list(Scope), limits={}, actor=name)
+    say(f"the first key, for {name}; it is shown this once:")
+    print_line(made.key)

@@ -1,0 +1,118 @@
+"""Who may come in: the Host header, access keys with their scopes, and what each key may use per day."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from ...domain.vocabulary import Scope
+from ..use_cases.access_keys import BEGINNING, hash_key
+from .replies import Handler, Refused, error_reply
+
+if TYPE_CHECKING:
+    from ...adapters.serving.reply import Reply
+    from ...domain.settings.training import CostSettings
+    from ...projections.state.access import AccessKey
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
+"""The names of this machine itself, which are always allowed."""
+
+
+@dataclass
+class Usage:
+    """What one key has used on one day, UTC, in this process."""
+
+    day: str = ""
+    used: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
+class Admission:
+    """Checks requests. ``keys`` gives the valid keys by hash."""
+
+    def __init__(
+        self,
+        keys: Callable[[], Mapping[str, AccessKey]],
+        hosts: Collection[str] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._keys = keys
+        self._hosts = {host.lower() for host in (*LOOPBACK, *hosts)}
+        self._clock = clock
+        self._usage: dict[str, Usage] = {}
+
+    def require(self, request: web.Request, scope: Scope) -> AccessKey:
+        """The key of the request. Raises ``Refused``: 401 without a valid key, 403 without the scope."""
+        given = request.headers.get("authorization", "")
+        kind, _, key = given.partition(" ")
+        known = self._keys().get(hash_key(key.strip())) if kind.lower() == "bearer" else None
+        if known is None:
+            raise Refused(
+                401,
+                f"this gateway needs a key, as in 'Authorization: Bearer {BEGINNING}...'; 'grokputer keys create' makes one",
+                {"www-authenticate": "Bearer"},
+            )
+        if scope not in known.scopes:
+            raise Refused(403, f"this key allows {', '.join(known.scopes)}; this needs {scope}")
+        return known
+
+    def count_request(self, key: AccessKey) -> None:
+        """Count a request of the key. Raises ``Refused``, 429, where it has used its share of the day."""
+        used = self._today(key)
+        for name, most in key.limits.items():
+            if used[name] >= most:
+                raise Refused(
+                    429, f"this key has used its {most:g} {name} of today", {"retry-after": str(self._left_s())}
+                )
+        used["requests"] += 1
+
+    def count_answer(self, key: AccessKey, reply: Reply, prices: CostSettings) -> None:
+        """Count the tokens of an answer that the key was given, and their price."""
+        prompt, answer, used = reply.prompt_tokens or 0, reply.completion_tokens or 0, self._today(key)
+        used["tokens"] += prompt + answer
+        used["money"] += (prompt * prices.prompt_price + answer * prices.answer_price) / 1e6
+
+    def _today(self, key: AccessKey) -> dict[str, float]:
+        usage, day = self._usage.setdefault(key.id, Usage()), self._clock().date().isoformat()
+        if usage.day != day:
+            usage.day, usage.used = day, defaultdict(float)
+        return usage.used
+
+    def _left_s(self) -> int:
+        """Seconds to the end of the day, UTC."""
+        now = self._clock()
+        return 86_400 - (now.hour * 3600 + now.minute * 60 + now.second)
+
+    def is_allowed(self, host: str | None) -> bool:
+        """Whether the value of a Host header names this gateway; a page of another name must not reach it."""
+        name = (host or "").lower()
+        bare = name if name.endswith("]") else name.rsplit(":", 1)[0] if name.rpartition(":")[2].isdigit() else name
+        return bare in self._hosts
+
+    @property
+    def check_host(self) -> Middleware:
+        """The middleware that refuses requests for another host."""
+
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if not self.is_allowed(request.headers.get("host")):
+                return error_reply(403, "this gateway does not answer for that host; allow it with --allow-host")
+            return await handler(request)
+
+        return check
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach a server that listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

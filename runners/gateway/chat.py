@@ -1,0 +1,157 @@
+"""``/v1/chat/completions``: each request begins a run, is answered upstream, and is recorded before its last byte."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from aiohttp import web
+
+from ...adapters.serving.reply import Reply
+from ...domain.aggregates.base import derive_id
+from ...domain.errors import GrokputerError
+from ...domain.vocabulary import Scope
+from .chat_request import LONGEST_SESSION, BadRequest, ChatRequest, read_chat_request
+from .completions import DONE, CompletionWriter, write_frame
+from .exchange import Ending, Exchange, Repeated, begin, finish, name_headers
+from .replies import Refused, error_body, no_answer
+from .upstream import NoAnswer
+
+if TYPE_CHECKING:
+    from ...projections.state.access import AccessKey
+    from .gateway import Gateway
+
+PASSED_ON = ("traceparent", "tracestate", "openai-organization", "openai-project")
+"""The headers of a client that go to an endpoint. Keys and cookies never do."""
+KEY_FORM = re.compile(r"[\x21-\x7e]{1,255}")
+"""The form of an idempotency key."""
+
+
+async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamResponse:
+    """Answer one request for a completion."""
+    key = gateway.admission.require(request, Scope.INFER)
+    asked = read_chat_request(await request.read())
+    gateway.admission.count_request(key)
+    session = read_session(request.headers.get("x-session-id"))
+    begun = await gateway.owner.store(begin(asked, _run_id(key, request), key.holder, session))
+    if isinstance(begun, Repeated):
+        return await _repeat(begun, asked, request)
+    headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    answer = _stream if asked.is_stream else _answer
+    return await answer(gateway, key, begun, request, headers)
+
+
+async def _answer(
+    gateway: Gateway, key: AccessKey, exchange: Exchange, request: web.Request, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """The answer in one piece."""
+    try:
+        whole = await gateway.upstream(exchange).answer(exchange, headers)
+    except NoAnswer as error:
+        await _end(gateway, key, exchange, Ending(problem=str(error), reason=error.reason))
+        return no_answer(error, exchange.headers)
+    except BaseException as error:
+        await _end(gateway, key, exchange, Ending(problem=f"stopped by {type(error).__name__}"))
+        raise
+    await _end(gateway, key, exchange, Ending(whole.reply))
+    return web.Response(body=whole.body, content_type="application/json", headers=exchange.headers)
+
+
+async def _stream(
+    gateway: Gateway, key: AccessKey, exchange: Exchange, request: web.Request, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """The answer in parts. The last frame is sent when the end is recorded; a broken answer says so in a frame."""
+    response = _event_stream(exchange.headers)
+    stream = gateway.upstream(exchange).stream(exchange, headers)
+    try:
+        async with stream:
+            await response.prepare(request)
+            async for frame in stream.frames():
+                await response.write(frame)
+        ending = Ending(stream.so_far())
+    except NoAnswer as error:
+        ending = Ending(_part(stream.so_far()), str(error), error.reason)
+        if not response.prepared:
+            await _end(gateway, key, exchange, ending)
+            return no_answer(error, exchange.headers)
+        await _end(gateway, key, exchange, ending)
+        await _finish(response, write_frame(error_body(error.status, str(error))))
+        return response
+    except ConnectionError:
+        await _end(gateway, key, exchange, Ending(_part(stream.so_far()), "the client left before the end"))
+        return response
+    except BaseException as error:
+        await _end(gateway, key, exchange, Ending(_part(stream.so_far()), f"stopped by {type(error).__name__}"))
+        raise
+    try:
+        await _end(gateway, key, exchange, ending)
+    except GrokputerError as error:
+        await _finish(response, write_frame(error_body(503, f"the answer could not be recorded: {error}")))
+        return response
+    await _finish(response)
+    return response
+
+
+async def _end(gateway: Gateway, key: AccessKey, exchange: Exchange, ending: Ending) -> None:
+    if ending.reply is not None:
+        gateway.admission.count_answer(key, ending.reply, exchange.prices)
+    await gateway.owner.store(finish(exchange, ending, key.holder))
+
+
+async def _finish(response: web.StreamResponse, *frames: bytes) -> None:
+    """Send these frames and the last one; a client that has left gets none."""
+    with suppress(ConnectionError):
+        await response.write(b"".join((*frames, DONE)))
+        await response.write_eof()
+
+
+def _part(reply: Reply) -> Reply | None:
+    """The part of an answer; None where nothing had come."""
+    return reply if reply.text or reply.calls else None
+
+
+async def _repeat(earlier: Repeated, asked: ChatRequest, request: web.Request) -> web.StreamResponse:
+    """The answer that was given before. Raises ``Refused`` where there is none."""
+    run = earlier.run
+    has_key = f"run {run.id.hex} has this idempotency key"
+    if run.ended is None:
+        raise Refused(409, f"{has_key} and has not ended", {"retry-after": "1"})
+    if earlier.text is None or run.failure is not None:
+        raise Refused(409, f"{has_key} and gave no whole answer; use another key", {"x-should-retry": "false"})
+    headers = {**name_headers(run), "x-grokputer-repeated": "true"}
+    prompt_tokens, completion_tokens = run.tokens or (None, None)
+    reply = Reply(earlier.text, prompt_tokens, completion_tokens, tuple(earlier.calls))
+    writer = CompletionWriter(run.id, asked.model, asked.wants_usage)
+    if not asked.is_stream:
+        return web.Response(body=writer.whole(reply), content_type="application/json", headers=headers)
+    response = _event_stream(headers)
+    await response.prepare(request)
+    await _finish(response, writer.text(reply.text, is_first=True), *writer.end(reply))
+    return response
+
+
+def _event_stream(headers: Mapping[str, str]) -> web.StreamResponse:
+    more = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
+    return web.StreamResponse(headers={**headers, **more})
+
+
+def _run_id(key: AccessKey, request: web.Request) -> UUID:
+    """The id of the run: derived from the key and its idempotency key where there is one, so a retry is the same run."""
+    given = request.headers.get("idempotency-key")
+    if given is None:
+        return uuid4()
+    if not KEY_FORM.fullmatch(given):
+        raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters without spaces")
+    return derive_id("request", key.id, given)
+
+
+def read_session(given: str | None) -> str | None:
+    """The session that the request belongs to. Raises ``BadRequest``."""
+    if given is None:
+        return None
+    if not given.strip() or len(given) > LONGEST_SESSION or not given.isprintable():
+        raise BadRequest(f"x-session-id takes 1 to {LONGEST_SESSION} printable characters")
+    return given.strip()

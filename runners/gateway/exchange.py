@@ -1,0 +1,213 @@
+"""One request and its answer as facts: the run begins before the answer does, and ends before the answer's last byte."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ...domain.aggregates.base import Aggregate, Context
+from ...domain.aggregates.run import TaskRun
+from ...domain.errors import Hint, NotFound
+from ...domain.events import Capability
+from ...domain.page.tools import read_stored
+from ...domain.rules.routing import Route, route
+from ...domain.settings.settings import ROLES
+from ...domain.text import as_text
+from ...domain.vocabulary import Arm, FailureReason
+from ..agent.abandoned import HELD_BY
+from ..environments.names import CHAT
+from ..use_cases.runs import BASE
+from .completions import CompletionWriter
+
+if TYPE_CHECKING:
+    from ...adapters.serving.reply import Reply
+    from ...domain.settings.running import ModelSettings
+    from ...domain.settings.training import CostSettings
+    from ...projections.state.state import State
+    from .chat_request import ChatRequest
+    from .owner import Change, Desk
+
+DEFAULT_ROLE = "action"
+"""The role of requests that name the base model as its endpoint does: programs that change only URL and key."""
+
+
+@dataclass
+class Exchange:
+    """A request whose run has begun."""
+
+    run: TaskRun
+    asked: ChatRequest
+    role: str
+    route: Route
+    model: ModelSettings
+    """Where it is answered."""
+    prices: CostSettings
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter that answers; None is the base."""
+        return self.route.adapter
+
+    @property
+    def writer(self) -> CompletionWriter:
+        """The writer of its completion."""
+        return CompletionWriter(self.run.id, self.asked.model, self.asked.wants_usage)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that name the run and who answered."""
+        return name_headers(self.run)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of an exchange: an answer, whole or in part, and what went wrong."""
+
+    reply: Reply | None = None
+    problem: str = ""
+    reason: FailureReason = FailureReason.ENVIRONMENT
+    """Where there is a problem. ``environment`` counts for no arm."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A request that repeats an earlier one by its idempotency key: the run of that one."""
+
+    run: TaskRun
+    text: str | None
+    """The answer that was given; None where it was erased, and while there is none."""
+    calls: Sequence[Any]
+
+
+def name_headers(run: TaskRun) -> dict[str, str]:
+    """The headers of a response about this run."""
+    started = run.started
+    assert started is not None
+    return {
+        "x-request-id": run.id.hex,
+        "x-grokputer-run": run.id.hex,
+        "x-grokputer-role": started.role,
+        "x-grokputer-arm": str(started.arm),
+        "x-grokputer-adapter": started.adapter or BASE,
+    }
+
+
+def begin(asked: ChatRequest, id: UUID, holder: str, session: str | None) -> Change[Exchange | Repeated]:
+    """The change that begins the run of the request. It raises ``NotFound`` for an unknown model.
+
+    ``holder`` is the content key of the name of the access key's holder.
+    """
+
+    def change(desk: Desk) -> tuple[Sequence[Aggregate], Exchange | Repeated]:
+        run = desk.ledger.get(TaskRun, id)
+        if run.started is not None:
+            return (), _repeated(desk, run)
+        role, chosen = choose(desk.state, asked.model, id, session)
+        run.start(
+            desk.ledger.context(holder),
+            role=role,
+            arm=chosen.arm,
+            adapter=chosen.adapter,
+            rollout=chosen.rollout,
+            environment=CHAT,
+            capabilities=(Capability.QUESTION,),
+            task=desk.ledger.put(asked.question, "the question"),
+            seed=0,
+            base=desk.base_label,
+            session=session,
+            policy=_policy(desk, asked, role),
+        )
+        return (run,), Exchange(run, asked, role, chosen, desk.state.policy.model, desk.state.policy.cost)
+
+    return change
+
+
+def finish(exchange: Exchange, ending: Ending, holder: str) -> Change[TaskRun]:
+    """The change that records the answer and ends the run."""
+    took_ms = round((time.perf_counter() - exchange.started) * 1000)
+
+    def change(desk: Desk) -> tuple[Sequence[Aggregate], TaskRun]:
+        run, reply = exchange.run, ending.reply
+        if reply is not None:
+            _take_step(desk, exchange, reply, took_ms, holder)
+        context = _after(desk, run, holder)
+        if ending.problem:
+            detail = desk.ledger.put(as_text(ending.problem), "the problem")
+            run.fail(ending.reason, detail, took_ms, 0.0, desk.state.policy, context, turn=exchange.role)
+        elif reply is None or not (reply.text.strip() or reply.calls):
+            run.fail(FailureReason.WRONG, "no answer", took_ms, 0.0, desk.state.policy, context)
+        else:
+            run.answer(took_ms, context)
+        return (run,), run
+
+    return change
+
+
+def choose(state: State, model: str, id: UUID, session: str | None) -> tuple[str, Route]:
+    """The role and the route of a request to this model. Raises ``NotFound`` for an unknown one.
+
+    A role is routed by its traffic. An adapter, or ``base``, is pinned and counts for no arm. The base's own name, which a
+    program asks for that changed only URL and key, is the role ``action``.
+    """
+    if model in ROLES or model == state.policy.model.base:
+        role = model if model in ROLES else DEFAULT_ROLE
+        return role, route(state.traffic(role), id.hex, session)
+    if model == BASE:
+        return DEFAULT_ROLE, Route(Arm.PINNED, None, None)
+    adapter = state.registry.adapters.get(model)
+    if adapter is None:
+        raise NotFound(
+            f"there is no model {model[:60]!r}; there are {', '.join(model_names(state))}", hint=Hint.SEE_ADAPTERS
+        )
+    return adapter.role, Route(Arm.PINNED, adapter.name, None)
+
+
+def model_names(state: State) -> list[str]:
+    """The names that a request can give as its model."""
+    return [*ROLES, BASE, *state.registry.adapters]
+
+
+def _policy(desk: Desk, asked: ChatRequest, role: str) -> dict[str, Any]:
+    """The settings of the run: those of the request where it has them."""
+    run, state = desk.state.policy.run(role), desk.state
+    return {
+        "run.max_tokens": asked.max_tokens or run.max_tokens,
+        "run.temperature": run.temperature if asked.temperature is None else asked.temperature,
+        "canary_weight_percent": state.traffic(role).weight_percent,
+        HELD_BY: desk.gateway.hex,
+    }
+
+
+def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holder: str) -> None:
+    put, asked = desk.ledger.put, exchange.asked
+    exchange.run.take_step(
+        _after(desk, exchange.run, holder),
+        prompt=put(json.dumps(asked.messages, ensure_ascii=False), "the prompt"),
+        answer=put(reply.text, "the answer"),
+        tools=put(json.dumps(asked.tools, ensure_ascii=False), "the tools") if asked.tools else None,
+        tool_calls=put(json.dumps(reply.calls, ensure_ascii=False), "the calls") if reply.calls else None,
+        error="",
+        model_ms=took_ms,
+        environment_ms=0,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+    )
+
+
+def _repeated(desk: Desk, run: TaskRun) -> Repeated:
+    if not run.steps:
+        return Repeated(run, None, ())
+    step = run.steps[-1]
+    calls = read_stored(step.tool_calls, desk.ledger.get_content)
+    text = desk.ledger.get_content(step.answer)
+    return Repeated(run, None if calls is None else text, calls or ())
+
+
+def _after(desk: Desk, run: TaskRun, holder: str) -> Context:
+    """The context of the run's next event, which the one before it causes."""
+    return desk.ledger.context(holder, f"{run.id}/{run.version}")

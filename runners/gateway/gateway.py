@@ -1,0 +1,104 @@
+"""The gateway of one log: its parts, its addresses, and how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ...domain.errors import GrokputerError
+from ...domain.vocabulary import Backend
+from ..wiring.services import Services
+from . import chat, resources
+from .admission import Admission
+from .endpoint import EndpointUpstream
+from .local import LocalUpstream
+from .owner import LogOwner
+from .replies import say_errors
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+    from .upstream import Upstream
+
+LONGEST_BODY = 32 * 2**20
+"""Bytes of a request; chosen: a few pictures in base64."""
+
+Endpoint = Callable[["Gateway", web.Request], Awaitable[web.StreamResponse]]
+
+ADDRESSES: dict[tuple[str, str], Endpoint] = {
+    ("POST", "/v1/chat/completions"): chat.complete_chat,
+    ("GET", "/v1/models"): resources.list_models,
+    ("GET", "/v1/models/{model}"): resources.show_model,
+    ("GET", "/v1/runs/{run}"): resources.show_run,
+    ("POST", "/v1/feedback"): resources.take_feedback,
+    ("GET", "/health/live"): resources.say_live,
+    ("GET", "/health/ready"): resources.say_ready,
+}
+"""Every address with its handler."""
+
+
+class Gateway:
+    """A gateway on the log at the path; ``hosts`` are the names that it answers for beside this machine's own.
+
+    ``say`` is told what takes long and what is wrong at the start.
+    """
+
+    def __init__(self, path: Path, hosts: Collection[str] = (), say: Callable[[str], None] = lambda line: None) -> None:
+        self._say = say
+        self.owner = LogOwner(path)
+        self.admission = Admission(lambda: self.owner.keys, hosts)
+        self.is_draining = False
+        """Whether it is about to stop, so that no new request should come."""
+        self._endpoint = EndpointUpstream()
+        self._local: LocalUpstream | None = None
+
+    def application(self) -> web.Application:
+        """The web application. It opens the log when it starts."""
+        app = web.Application(client_max_size=LONGEST_BODY, middlewares=[say_errors, self.admission.check_host])
+        for (method, address), endpoint in ADDRESSES.items():
+            app.router.add_route(method, address, self._bind(endpoint))
+        app.on_response_prepare.append(_hide_server)
+        app.on_startup.append(self._start)
+        app.on_shutdown.append(self._drain)
+        app.on_cleanup.append(self._close)
+        return app
+
+    def upstream(self, exchange: Exchange) -> Upstream:
+        """Where the exchange is answered."""
+        if exchange.model.backend == Backend.ENDPOINT:
+            return self._endpoint
+        assert self._local is not None
+        return self._local
+
+    def _bind(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await endpoint(self, request)
+
+        return handle
+
+    async def _start(self, app: web.Application) -> None:
+        await self.owner.start()
+        services = await self.owner.act(lambda desk: Services(desk.ledger, desk.state, self._say))
+        self._local = LocalUpstream(services)
+        if services.state.policy.model.backend != Backend.ENDPOINT:
+            try:
+                await asyncio.to_thread(self._local.model, None)  # else the first request would wait for it
+            except GrokputerError as error:
+                self._say(f"requests will fail until this is mended: {error}")
+
+    async def _drain(self, app: web.Application) -> None:
+        self.is_draining = True
+
+    async def _close(self, app: web.Application) -> None:
+        await self._endpoint.close()
+        if self._local is not None:
+            await self._local.close()
+        await self.owner.close()
+
+
+async def _hide_server(request: web.Request, response: web.StreamResponse) -> None:
+    """Name no versions to strangers."""
+    response.headers["server"] = "grokputer"

@@ -1,0 +1,219 @@
+"""The owner of the log in a gateway: one thread that stores what waits, many changes in a commit, and follows the log."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID, uuid4
+
+from eventsourcing.persistence import IntegrityError
+
+from ...domain.aggregates.base import Aggregate
+from ...domain.errors import GrokputerError, LogError
+from ..agent.abandoned import end_abandoned, playing
+from ..improvement.process_manager import process_new_events
+from ..store.ledger import Ledger, Save
+from ..store.states import load_state
+from ..wiring.models import label_base
+
+if TYPE_CHECKING:
+    from ...domain.settings.running import ModelSettings
+    from ...projections.state.access import AccessKey
+    from ...projections.state.state import State
+
+T = TypeVar("T")
+
+MOST_WAITING = 1000
+"""Changes that wait to be stored; more are refused, so that a slow disk does not fill the memory; chosen."""
+MOST_TOGETHER = 64
+"""Changes of one commit; measured: beyond that a change costs no less."""
+FOLLOW_S = 0.25
+"""Seconds between two readings of new events of the log; chosen: a revoked key is refused within a second."""
+
+
+class Busy(GrokputerError):
+    """More waits to be stored than the gateway holds."""
+
+
+@dataclass
+class Desk:
+    """What a change is made with: the open log, and its state."""
+
+    ledger: Ledger
+    state: State
+    gateway: UUID
+    """The id of this process; its runs record it, so that they count as alive while it is."""
+    _base: tuple[ModelSettings, str] | None = None
+
+    @property
+    def base_label(self) -> str:
+        """The base that a run records."""
+        settings = self.state.policy.model
+        if self._base is None or self._base[0] != settings:
+            self._base = settings, label_base(self.state.policy, self.ledger.get_content)
+        return self._base[1]
+
+
+Change = Callable[[Desk], tuple[Sequence[Aggregate], T]]
+"""A function that makes a change: the aggregates with pending events, and what its caller gets once they are stored."""
+
+Action = Callable[[Desk], T]
+"""A function that stores by itself, as a use case does."""
+
+
+@dataclass
+class _Waiting:
+    """A change or an action, and its caller's future."""
+
+    work: Any
+    future: asyncio.Future[Any]
+    stores_itself: bool
+
+
+class LogOwner:
+    """The thread that owns the log. Its methods are called from one event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.keys: Mapping[str, AccessKey] = {}
+        """The valid access keys by hash, as of the last reading."""
+        self.problem = ""
+        """Why the log could not be read or written last; empty where it could."""
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    async def start(self) -> None:
+        """Open the log, end the runs that earlier gateways left, and begin. Raises ``LogError``."""
+        self._loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._own, args=(opened,), name="log", daemon=True)
+        self._thread.start()
+        await opened
+
+    async def store(self, change: Change[T]) -> T:
+        """What the change returned, once its events are safe on the disk. Raises what it raises, ``Busy``, ``LogError``,
+        and ``IntegrityError`` where another change of the same aggregate was stored first."""
+        stored: T = await self._ask(change, stores_itself=False)
+        return stored
+
+    async def act(self, action: Action[T]) -> T:
+        """The result of the action. Raises what it raises, and ``Busy``."""
+        result: T = await self._ask(action, stores_itself=True)
+        return result
+
+    async def close(self) -> None:
+        """Store what waits, and close the log."""
+        self._queue.put(None)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    async def _ask(self, work: Any, *, stores_itself: bool) -> Any:
+        assert self._loop is not None
+        if self._waiting >= MOST_WAITING:
+            raise Busy(f"{self._waiting} requests wait for the log; try again in a moment")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting += 1
+        future.add_done_callback(self._count_down)
+        self._queue.put(_Waiting(work, future, stores_itself))
+        return await asyncio.shield(future)  # a caller that leaves does not undo what it asked for
+
+    def _count_down(self, future: asyncio.Future[Any]) -> None:
+        self._waiting -= 1
+        if not future.cancelled():
+            future.exception()  # its caller may have left
+
+    # In the owner's thread.
+
+    def _own(self, opened: asyncio.Future[None]) -> None:
+        try:
+            ledger = Ledger.open(self.path)
+            desk = Desk(ledger, load_state(ledger), uuid4())
+            self._follow(desk, reports=False)
+            end_abandoned(ledger, desk.state.policy)
+        except BaseException as error:
+            self._deliver([(opened, None, error)])
+            return
+        with playing(ledger, desk.gateway):
+            self._deliver([(opened, None, None)])
+            self._serve(desk)
+        ledger.close()
+
+    def _serve(self, desk: Desk) -> None:
+        followed = time.monotonic()
+        is_open = True
+        while is_open:
+            batch, is_open = self._take(max(0.0, followed + FOLLOW_S - time.monotonic()))
+            self._do(desk, batch)
+            if not is_open or time.monotonic() - followed >= FOLLOW_S:
+                self._follow(desk, reports=True)
+                followed = time.monotonic()
+
+    def _take(self, wait_s: float) -> tuple[list[_Waiting], bool]:
+        """What waits, after at most so many seconds, and whether more may come."""
+        batch: list[_Waiting] = []
+        with suppress(queue.Empty):
+            while len(batch) < MOST_TOGETHER:
+                one = self._queue.get(timeout=wait_s) if not batch and wait_s else self._queue.get_nowait()
+                if one is None:
+                    return batch, False
+                batch.append(one)
+        return batch, True
+
+    def _do(self, desk: Desk, batch: Sequence[_Waiting]) -> None:
+        """Store the changes in one commit, then do the actions, and deliver all results at once."""
+        results: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+        made: list[tuple[_Waiting, Save, Any]] = []
+        for one in batch:
+            try:
+                if one.stores_itself:
+                    results.append((one.future, one.work(desk), None))
+                    continue
+                aggregates, value = one.work(desk)
+                made.append((one, Save(tuple(aggregates)), value))
+            except Exception as error:
+                results.append((one.future, None, error))
+        if made:
+            try:
+                errors = desk.ledger.store_all([save for _, save, _ in made])
+                self.problem = ""
+            except Exception as error:
+                errors = [error] * len(made)
+                self.problem = str(error) if isinstance(error, LogError) else repr(error)
+            results += [(one.future, value, error) for (one, _, value), error in zip(made, errors, strict=True)]
+        if results:
+            self._deliver(results)
+
+    def _follow(self, desk: Desk, *, reports: bool) -> None:
+        """React to new events, of other processes too. An error is kept, and the next reading tries again."""
+        try:
+            desk.state = process_new_events(desk.ledger, desk.state)
+            self.keys, self.problem = desk.state.access.valid(), ""
+        except (GrokputerError, IntegrityError) as error:
+            if not reports:
+                raise
+            self.problem = str(error)
+
+    def _deliver(self, results: Sequence[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+        """Hand results over to the event loop."""
+        assert self._loop is not None
+
+        def deliver() -> None:
+            for future, value, error in results:
+                if future.done():
+                    continue
+                if error is not None:
+                    future.set_exception(error)
+                else:
+                    future.set_result(value)
+
+        with suppress(RuntimeError):  # the loop was closed
+            self._loop.call_soon_threadsafe(deliver)

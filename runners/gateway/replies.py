@@ -1,0 +1,112 @@
+"""Replies in the API's own shapes: errors with the right status, and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+from eventsourcing.persistence import IntegrityError
+
+from ...domain.errors import BadArgument, BadRating, BadText, GrokputerError, LogError, NotFound, NotPossible
+from .chat_request import BadRequest
+from .owner import Busy
+from .upstream import NoAnswer
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+KINDS = {
+    400: ("invalid_request_error", "invalid_request"),
+    401: ("authentication_error", "invalid_api_key"),
+    403: ("permission_error", "permission_denied"),
+    404: ("invalid_request_error", "not_found"),
+    405: ("invalid_request_error", "method_not_allowed"),
+    408: ("invalid_request_error", "too_slow"),
+    409: ("conflict_error", "conflict"),
+    413: ("invalid_request_error", "too_large"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+    502: ("upstream_error", "upstream_failed"),
+    503: ("service_unavailable_error", "not_recorded"),
+    504: ("upstream_error", "upstream_silent"),
+}
+"""The type and the code of an error by its status."""
+
+
+class Refused(GrokputerError):
+    """A request that is refused with this status."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def error_body(status: int, message: str, field: str | None = None) -> dict[str, Any]:
+    """An error as OpenAI's API writes one."""
+    kind, code = KINDS.get(status, ("invalid_request_error" if status < 500 else "server_error", "error"))
+    return {"error": {"message": message, "type": kind, "param": field, "code": code}}
+
+
+def error_reply(
+    status: int, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """A response with an error."""
+    return json_reply(error_body(status, message, field), status, headers)
+
+
+def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A response with the value as JSON."""
+    body = json.dumps(value, ensure_ascii=False).encode()
+    return web.Response(body=body, status=status, content_type="application/json", headers=dict(headers or {}))
+
+
+def no_answer(error: NoAnswer, headers: Mapping[str, str]) -> web.Response:
+    """The response in place of an answer."""
+    again = {} if error.retry_after is None else {"retry-after": error.retry_after}
+    if error.body is not None:
+        return web.Response(
+            body=error.body, status=error.status, content_type="application/json", headers={**headers, **again}
+        )
+    return error_reply(error.status, str(error), headers={**headers, **again})
+
+
+@web.middleware
+async def say_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error of a handler in the API's shape. A bug says no more than that it is one."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return error_reply(error.status, error.reason)
+    except Exception as error:
+        reply = _reply_to(error)
+        if reply is None:
+            request.app.logger.exception("a request failed")
+            return error_reply(500, "the gateway has a bug; its output has the details")
+        return reply
+
+
+def _reply_to(error: Exception) -> web.Response | None:
+    message = str(error)
+    match error:
+        case Refused():
+            return error_reply(error.status, message, headers=error.headers)
+        case BadRequest():
+            return error_reply(400, message, error.field)
+        case NoAnswer():
+            return no_answer(error, {})
+        case Busy() | LogError():
+            return error_reply(503, message, headers={"retry-after": "1"})
+        case IntegrityError():
+            return error_reply(409, "the same request is being recorded", headers={"retry-after": "1"})
+        case NotFound():
+            return error_reply(404, message)
+        case BadArgument() | BadRating() | BadText():
+            return error_reply(400, message)
+        case NotPossible():
+            return error_reply(409, message)
+        case GrokputerError():
+            return error_reply(400, message)
+    return None

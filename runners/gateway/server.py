@@ -1,0 +1,79 @@
+"""Running a gateway: it listens, perhaps with a worker beside it, until a signal stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from ...domain.errors import BadArgument
+from .admission import is_loopback
+from .gateway import Gateway
+
+GRACE_S = 30.0
+"""Seconds that answers in progress have at a stop; chosen."""
+WORKER = "from grokputer.cli import main; main()"
+"""The program of a worker's process, with its arguments."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a gateway listens. Raises ``BadArgument`` for a place that strangers reach without a list of its names."""
+
+    host: str = "127.0.0.1"
+    port: int = 8484
+    """0 takes a free one."""
+    names: Collection[str] = ()
+    """The hosts that it answers for, beside this machine's own names."""
+
+    def __post_init__(self) -> None:
+        if not is_loopback(self.host) and not self.names:
+            raise BadArgument(
+                f"{self.host} is reached from other machines; name the hosts that the gateway answers for, as in "
+                "--allow-host grokputer.example.org"
+            )
+
+
+async def serve(path: Path, place: Place, *, with_worker: bool, say: Callable[[str], None]) -> None:
+    """Serve the log at the path until SIGINT or SIGTERM; answers in progress end first. ``say`` gets the address, and
+    before it what is wrong.
+
+    Raises ``LogError``, and ``OSError`` where it cannot listen.
+    """
+    application = Gateway(path, place.names, say).application()
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_S)
+    await runner.setup()
+    worker = None
+    try:
+        site = web.TCPSite(runner, place.host, place.port)
+        await site.start()
+        worker = await _start_worker(path) if with_worker else None
+        port = runner.addresses[0][1]
+        say(f"serving http://{f'[{place.host}]' if ':' in place.host else place.host}:{port}/v1")
+        await _stopped()
+    finally:
+        if worker is not None and worker.returncode is None:
+            with suppress(ProcessLookupError):
+                worker.send_signal(signal.SIGINT)
+        await runner.cleanup()
+        if worker is not None:
+            await worker.wait()
+
+
+async def _start_worker(path: Path) -> asyncio.subprocess.Process:
+    """A worker in a process of its own, because trainings take all the memory and time that there is."""
+    return await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, "work", "--db", str(path))
+
+
+async def _stopped() -> None:
+    """Wait for a signal that stops the program."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()

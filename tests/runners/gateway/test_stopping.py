@@ -1,0 +1,103 @@
+"""A gateway that is stopped loses nothing; one that is killed leaves runs that the next one ends, for neither arm."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chat_server import ChatServer
+from command_line import document, output
+from gateways import make_key, serving
+
+PROGRAM = "from grokputer.cli import main; main()"
+BODY = json.dumps({"model": "action", "messages": [{"role": "user", "content": "hello"}]}).encode()
+MakeLog = Callable[[str], Path]
+
+
+@contextmanager
+def process_on(path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A gateway in a process of its own, and its base URL; killed at the end."""
+    command = [sys.executable, "-c", PROGRAM, "serve", "--port", "0", "--no-worker", "--db", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+            yield process, url
+        finally:
+            process.kill()
+
+
+def ask(url: str, key: str) -> Any:
+    request = urllib.request.Request(f"{url}/chat/completions", BODY, {"authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request) as response:
+        return json.loads(response.read())
+
+
+def test_a_killed_gateway_has_recorded_what_it_answered_and_the_next_one_ends_the_rest(log_before: MakeLog) -> None:
+    stalls, stalled, may_answer = threading.Event(), threading.Event(), threading.Event()
+
+    def answer(question: str) -> str:
+        if stalls.is_set():
+            stalled.set()
+            may_answer.wait(30)
+        return "ok"
+
+    with ChatServer(answer, ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        key = make_key(path)
+        with process_on(path) as (process, url):
+            assert ask(url, key)["choices"][0]["message"]["content"] == "ok"
+            stalls.set()
+            waiting = threading.Thread(target=_ask_in_vain, args=(url, key))
+            waiting.start()
+            assert stalled.wait(30)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            waiting.join()
+        assert [run["status"] for run in document("runs", db=path)] == ["running", "answered"]
+        with serving(path):
+            pass
+        may_answer.set()
+    late, first = document("runs", db=path)
+    assert (late["reason"], first["status"]) == ("environment", "answered")
+    output("verify", db=path)
+
+
+def _ask_in_vain(url: str, key: str) -> None:
+    try:
+        ask(url, key)
+    except OSError:
+        return
+    raise AssertionError("a killed gateway answered")
+
+
+def test_a_gateway_that_is_told_to_stop_ends_the_answers_in_progress(log_before: MakeLog) -> None:
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def answer(question: str) -> str:
+        is_asked.set()
+        may_answer.wait(30)
+        return "at last"
+
+    with ChatServer(answer, ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        key, found = make_key(path), []
+        with process_on(path) as (process, url):
+            asking = threading.Thread(target=lambda: found.append(ask(url, key)))
+            asking.start()
+            assert is_asked.wait(30)
+            process.send_signal(signal.SIGTERM)
+            may_answer.set()
+            asking.join()
+            assert process.wait(30) == 0
+    assert found[0]["choices"][0]["message"]["content"] == "at last"
+    assert [run["status"] for run in document("runs", db=path)] == ["answered"]

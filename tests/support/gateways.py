@@ -1,0 +1,135 @@
+"""A gateway in a thread of the test, on a log of its own, before an endpoint of the test's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.error import HTTPError
+
+from aiohttp import web
+
+from grokputer.domain.vocabulary import Scope
+from grokputer.runners.gateway.gateway import Gateway
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.use_cases.access_keys import create_key
+
+
+@dataclass
+class Served:
+    """A gateway that listens."""
+
+    url: str
+    """The base URL of its API."""
+    key: str
+    """A key with all scopes."""
+    path: Path
+
+    def ask(
+        self, address: str, body: object = None, *, key: str | None = "", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """The status, headers and JSON of a request; an empty ``key`` is the gateway's own, None sends none."""
+        given = {} if key is None else {"authorization": f"Bearer {key or self.key}"}
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{address}", data, {**given, **(headers or {})})
+        try:
+            with urllib.request.urlopen(request) as response:
+                return response.status, dict(response.headers), json.loads(response.read())
+        except HTTPError as error:
+            with error:
+                return error.code, dict(error.headers), json.loads(error.read())
+
+
+def make_key(path: Path, *scopes: str, holder: str = "ada", **limits: float) -> str:
+    """A new key of the log; with all scopes where none is named."""
+    ledger = Ledger.open(path)
+    made = create_key(ledger, holder, scopes=scopes or list(Scope), limits=limits, actor="eve")
+    ledger.close()
+    return made.key
+
+
+@contextmanager
+def serving(path: Path) -> Iterator[Served]:
+    """A gateway on the log until the block ends, then stopped as a signal stops it."""
+    key = make_key(path)
+    ready, stop = threading.Event(), asyncio.Event()
+    at: dict[str, Any] = {}
+
+    def work() -> None:
+        try:
+            asyncio.run(run())
+        except Exception as error:
+            at["error"] = error
+            ready.set()
+
+    async def run() -> None:
+        at["loop"] = asyncio.get_running_loop()
+        try:
+            runner = web.AppRunner(Gateway(path).application(), access_log=None, shutdown_timeout=5)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            at["port"] = runner.addresses[0][1]
+            ready.set()
+            await stop.wait()
+        finally:
+            await runner.cleanup()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    ready.wait()
+    if "error" in at:
+        raise at["error"]
+    try:
+        yield Served(f"http://127.0.0.1:{at['port']}/v1", key, path)
+    finally:
+        at["loop"].call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+class RawUpstream:
+    """An endpoint that writes these bytes as the body of every answer, and then breaks the connection off or ends it."""
+
+    def __init__(self, body: bytes, *, status: int = 200, kind: str = "text/event-stream", cuts: bool = False) -> None:
+        self.asked: list[dict[str, Any]] = []
+        upstream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                upstream.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body) + (100 if cuts else 0)))
+                self.end_headers()
+                self.wfile.write(body)
+                self.wfile.flush()
+                self.close_connection = True
+
+            def do_GET(self) -> None:
+                listed = json.dumps({"data": [{"id": "tiny"}]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(listed)))
+                self.end_headers()
+                self.wfile.write(listed)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
