@@ -66,7 +66,7 @@ def rate_session(ledger: Ledger, session: str, stars: Any, *, actor: str) -> Ses
         run for run in runs_of_session(ledger, session) if run.ended and run.failure is not FailureReason.ENVIRONMENT
     ][::-1]
     if not ended:
-        raise NotFound(f"session {session!r} has no ended run; see 'grokputer runs'", hint=Hint.SEE_RUNS)
+        raise NotFound(f"session {session!r} has no ended run", hint=Hint.SEE_RUNS)
     wanted = [
         run for run in ended if not any(actor in (rating.actor, ledger.say(rating.actor)) for rating in run.ratings)
     ]

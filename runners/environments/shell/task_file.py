@@ -156,6 +156,9 @@ class _Reader:
 
     def _parse(self) -> dict[str, Any] | None:
         try:
+            if self.file.is_fifo() or self.file.is_socket() or self.file.is_char_device():  # reading could never end
+                self.mistakes.append(f"{self.file} is no ordinary file; write the task in one, see docs/own-tasks.md")
+                return None
             return tomllib.loads(self.file.read_bytes().decode())
         except FileNotFoundError:
             self.mistakes.append(f"{self.folder} has no {FILE}; write one, see docs/own-tasks.md")
@@ -165,6 +168,10 @@ class _Reader:
             self.mistakes.append(f"{self.file} is not UTF-8 text: byte {error.start} cannot be read; save it as UTF-8")
         except tomllib.TOMLDecodeError as error:
             self.mistakes.append(f"{self.file} is not TOML: {error}")
+        except RecursionError:
+            self.mistakes.append(f"{self.file} is nested too deep; lists and tables here have one level")
+        except ValueError as error:  # a number with more digits than Python reads
+            self.mistakes.append(f"{self.file} cannot be read: {error}")
         return None
 
     def _wrong(self, key: str, what: str, allowed: str) -> None:
@@ -252,6 +259,9 @@ class _Reader:
     def _copied(self) -> Iterator[tuple[str, Content]]:
         """What is in the folder ``files``."""
         top = self.folder / FILES
+        if top.is_symlink():
+            self.mistakes.append(f"{top} is a link; put the files themselves into a folder of this name")
+            return
         for path in sorted(top.rglob("*")) if top.is_dir() else ():
             name, mode = path.relative_to(top).as_posix(), path.lstat().st_mode
             if stat.S_ISREG(mode) and path.lstat().st_size <= MOST_BYTES:

@@ -10,6 +10,9 @@ from ....domain.page.messages import Page
 from .environment import Shell
 from .instance import Tasks
 
+MOST_SHOWN = 200
+"""Characters of a command that a line shows; chosen: about two lines of a terminal."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -66,4 +69,5 @@ def _is_stopped(page: Page) -> bool:
 def _ending(page: Page, command: str) -> str:
     """How the last command ended, as the page shows it."""
     how = [line.rpartition("[")[0] for line in page.lines if line.startswith(("exit:", "ended:", "output:"))][:3]
-    return f"{command!r} ended with {', '.join(how) or 'nothing'}"
+    shown = command if len(command) <= MOST_SHOWN else f"{command[:MOST_SHOWN]}..."
+    return f"{shown!r} ended with {', '.join(how) or 'nothing'}"

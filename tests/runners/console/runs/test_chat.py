@@ -141,7 +141,12 @@ def test_a_session_is_rated_at_once_but_for_the_runs_that_the_person_has_rated(d
     with grokputer.open(db, actor="bob") as log:
         given = log.rate_session("talk", 5)
         assert (len(given.rated), given.skipped) == (3, 0)
-    assert "session 'other' has no ended run" in refused("rate", "--session", "other", "4", db=db)
+    refusal = refused("rate", "--session", "other", "4", db=db)
+    assert (
+        refusal.count("session 'other' has no ended run; see 'grokputer runs'")
+        == refusal.count("see 'grokputer runs'")
+        == 1
+    )
     assert call("rate", "--session", "talk", db=db).exit_code == 2
     assert call("rate", db=db).exit_code == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -158,6 +159,13 @@ def test_a_task_that_is_done_at_its_start_or_never_is_told(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("needs_sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
+def test_a_long_solution_that_does_not_do_the_task_is_told_by_its_beginning(tmp_path: Path) -> None:
+    write(tmp_path, "t", f'request = "Do it."\ncondition = "false"\nsolution = "true {"a" * 10_000}"')
+    is_right, found = trial(tmp_path, "t")
+    assert not is_right and "'RUN true aaa" in found and len(found) < 400
+
+
 def test_a_task_without_a_solution_has_no_demonstration(tmp_path: Path) -> None:
     write(tmp_path, "count", 'request = "Count."\nanswer = 3')
     with pytest.raises(UnknownTask, match="there is no demonstration of 'count': it has no solution"):
@@ -225,6 +233,36 @@ def test_a_folder_that_is_no_task_and_files_that_are_none_are_told(tmp_path: Pat
     assert mistakes_in(place)[0].endswith("has no task.toml; write one, see docs/own-tasks.md")
     with pytest.raises(BadTask):
         read_task(place)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("answer = " + "[" * 20_000, "is nested too deep"),
+        ("answer = " + "1" * 5_000, "cannot be read: Exceeds the limit"),
+    ],
+)
+def test_a_task_file_that_the_parser_cannot_take_is_one_line(tmp_path: Path, text: str, told: str) -> None:
+    place = write(tmp_path, "t", text)
+    [line] = mistakes_in(place)
+    assert line.startswith(f"{place / 'task.toml'} {told}") and len(line) < 300
+
+
+def test_a_task_file_that_is_a_pipe_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    os.mkfifo(tmp_path / "t" / "task.toml")
+    [line] = mistakes_in(tmp_path / "t")
+    assert line == f"{tmp_path / 't' / 'task.toml'} is no ordinary file; write the task in one, see docs/own-tasks.md"
+
+
+def test_files_that_are_a_link_to_a_folder_are_one_mistake_however_much_lies_there(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for number in range(3):
+        (elsewhere / f"link-{number}").symlink_to(tmp_path)
+    place = write(tmp_path, "t", COUNT)
+    (place / "files").symlink_to(elsewhere)
+    assert mistakes_in(place) == [f"{place / 'files'} is a link; put the files themselves into a folder of this name"]
 
 
 def test_a_name_that_cannot_stand_in_a_command_is_a_mistake(tmp_path: Path) -> None:
