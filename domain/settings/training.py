@@ -60,7 +60,7 @@ class TrainingSettings(Group):
 
 @dataclass(frozen=True)
 class CostSettings(Group):
-    """What a training costs: the estimate before it and the account after it; and what tokens cost."""
+    """What trainings and tokens cost."""
 
     PREFIX: ClassVar[str] = "cost"
     IS_PER_ROLE: ClassVar[bool] = False

@@ -49,6 +49,7 @@ EXTRAS = {
     "datasets": ("data", "imports training data"),
     "toon-format": ("data", "reads and writes TOON files"),
     "openai": ("endpoint", "asks models behind an endpoint"),
+    "aiohttp": ("serve", "serves models to other programs"),
     "miniwob": ("browser", "has the tasks on pages"),
     "sandlock": ("shell", "keeps commands in a sandbox where bubblewrap cannot"),
     "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),
