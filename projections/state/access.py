@@ -1,4 +1,4 @@
-"""The access keys: which were issued, to whom, and which of them are valid."""
+"""The access keys: the holder, scopes and limits of each, and whether it is valid."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from aiohttp import web
 
@@ -36,16 +36,17 @@ async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamRes
     asked = read_chat_request(await request.read())
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
-    begun = await gateway.owner.store(begin(asked, _run_id(key, request), key.holder, session))
+    begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request)))
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-    answer = _stream if asked.is_stream else _answer
-    return await answer(gateway, key, begun, request, headers)
+    if asked.is_stream:
+        return await _stream(gateway, key, begun, request, headers)
+    return await _answer(gateway, key, begun, headers)
 
 
 async def _answer(
-    gateway: Gateway, key: AccessKey, exchange: Exchange, request: web.Request, headers: Mapping[str, str]
+    gateway: Gateway, key: AccessKey, exchange: Exchange, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """The answer in one piece."""
     try:
@@ -140,11 +141,11 @@ def _event_stream(headers: Mapping[str, str]) -> web.StreamResponse:
     return web.StreamResponse(headers={**headers, **more})
 
 
-def _run_id(key: AccessKey, request: web.Request) -> UUID:
-    """The id of the run: derived from the key and its idempotency key where there is one, so a retry is the same run."""
+def _run_id(key: AccessKey, request: web.Request) -> UUID | None:
+    """The id that a request with an idempotency key always has, so that a retry is the same run; None without one."""
     given = request.headers.get("idempotency-key")
     if given is None:
-        return uuid4()
+        return None
     if not KEY_FORM.fullmatch(given):
         raise BadRequest("Idempotency-Key takes 1 to 255 visible ASCII characters without spaces")
     return derive_id("request", key.id, given)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from ...domain.aggregates.base import Aggregate, Context
 from ...domain.aggregates.run import TaskRun
@@ -99,14 +99,16 @@ def name_headers(run: TaskRun) -> dict[str, str]:
     }
 
 
-def begin(asked: ChatRequest, id: UUID, holder: str, session: str | None) -> Change[Exchange | Repeated]:
+def begin(asked: ChatRequest, holder: str, session: str | None, repeatable: UUID | None) -> Change[Exchange | Repeated]:
     """The change that begins the run of the request. It raises ``NotFound`` for an unknown model.
 
-    ``holder`` is the content key of the name of the access key's holder.
+    ``holder`` is the content key of the name of the access key's holder. ``repeatable`` is the id of the run where the
+    request may come again.
     """
+    id = repeatable or uuid4()
 
     def change(desk: Desk) -> tuple[Sequence[Aggregate], Exchange | Repeated]:
-        run = desk.ledger.get(TaskRun, id)
+        run = TaskRun(id) if repeatable is None else desk.ledger.get(TaskRun, id)
         if run.started is not None:
             return (), _repeated(desk, run, asked)
         role, chosen = choose(desk.state, asked.model, id, session)

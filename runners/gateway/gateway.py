@@ -12,7 +12,7 @@ from aiohttp import web
 from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Backend
 from ..wiring.services import Services
-from . import chat, resources
+from . import chat, feedback, resources
 from .admission import Admission
 from .endpoint import EndpointUpstream
 from .local import LocalUpstream
@@ -33,7 +33,7 @@ ADDRESSES: dict[tuple[str, str], Endpoint] = {
     ("GET", "/v1/models"): resources.list_models,
     ("GET", "/v1/models/{model}"): resources.show_model,
     ("GET", "/v1/runs/{run}"): resources.show_run,
-    ("POST", "/v1/feedback"): resources.take_feedback,
+    ("POST", "/v1/feedback"): feedback.take_feedback,
     ("GET", "/health/live"): resources.say_live,
     ("GET", "/health/ready"): resources.say_ready,
 }
@@ -82,7 +82,7 @@ class Gateway:
     async def _start(self, app: web.Application) -> None:
         await self.owner.start()
         services = await self.owner.act(lambda desk: Services(desk.ledger, desk.state, self._say))
-        self._local = LocalUpstream(services)
+        self._local = LocalUpstream(services, lambda: self.owner.state or services.state)
         if services.state.policy.model.backend != Backend.ENDPOINT:
             try:
                 await asyncio.to_thread(self._local.model, None)  # else the first request would wait for it

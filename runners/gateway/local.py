@@ -16,6 +16,7 @@ from .upstream import NoAnswer, Stream, Whole
 
 if TYPE_CHECKING:
     from ...domain.ports import Model
+    from ...projections.state.state import State
     from ..wiring.services import Services
     from .exchange import Exchange
 
@@ -26,10 +27,14 @@ MOST_WAITING = 256
 
 
 class LocalUpstream:
-    """Answers of the model in ``services``, which is loaded at the first request."""
+    """Answers of the model in ``services``, which is loaded at the first request.
 
-    def __init__(self, services: Services) -> None:
+    ``state`` is the newest state of the log: its settings choose the model, and its registry has the adapters.
+    """
+
+    def __init__(self, services: Services, state: Callable[[], State]) -> None:
         self._services = services
+        self._state = state
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "model")
         self._loading = threading.Lock()
         self._open = 0
@@ -81,6 +86,7 @@ class LocalUpstream:
     def model(self, adapter: str | None) -> Model:
         """The model, loaded, with the adapter. Called in a thread."""
         with self._loading:
+            self._services.state = self._state()
             self._services.prepare(adapter)
             return self._services.model
 

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
-from eventsourcing.persistence import IntegrityError
-
 from ...domain.aggregates.base import Aggregate
-from ...domain.errors import GrokputerError, LogError
+from ...domain.errors import GrokputerError
 from ..agent.abandoned import end_abandoned, playing
 from ..improvement.process_manager import process_new_events
 from ..store.ledger import Ledger, Save
@@ -34,6 +32,8 @@ MOST_WAITING = 1000
 """Changes that wait to be stored; more are refused, so that a slow disk does not fill the memory; chosen."""
 MOST_TOGETHER = 64
 """Changes of one commit; measured: beyond that a change costs no less."""
+AGAIN_S = 5.0
+"""Seconds after which a log that could not be written is tried again; chosen: until then it counts as not ready."""
 FOLLOW_S = 0.25
 """Seconds between two readings of new events of the log; chosen: a revoked key is refused within a second."""
 
@@ -84,8 +84,12 @@ class LogOwner:
         self.path = path
         self.keys: Mapping[str, AccessKey] = {}
         """The valid access keys by hash, as of the last reading."""
-        self.problem = ""
-        """Why the log could not be read or written last; empty where it could."""
+        self.state: State | None = None
+        """The state as of the last reading. Other threads only read it."""
+        self._unread = ""
+        """Why the log could not be read last."""
+        self._unwritten = ("", 0.0)
+        """Why the log could not be written last, and when."""
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,6 +113,12 @@ class LogOwner:
         """The result of the action. Raises what it raises, and ``Busy``."""
         result: T = await self._ask(action, stores_itself=True)
         return result
+
+    @property
+    def problem(self) -> str:
+        """Why requests cannot be recorded; empty where they can. What could not be written is one for a few seconds."""
+        why, since = self._unwritten
+        return why if time.monotonic() - since < AGAIN_S else self._unread
 
     async def close(self) -> None:
         """Store what waits, and close the log."""
@@ -137,7 +147,7 @@ class LogOwner:
         try:
             ledger = Ledger.open(self.path)
             desk = Desk(ledger, load_state(ledger), uuid4())
-            self._follow(desk, reports=False)
+            self._read(desk)
             end_abandoned(ledger, desk.state.policy)
         except BaseException as error:
             self._deliver([(opened, None, error)])
@@ -154,7 +164,7 @@ class LogOwner:
             batch, is_open = self._take(max(0.0, followed + FOLLOW_S - time.monotonic()))
             self._do(desk, batch)
             if not is_open or time.monotonic() - followed >= FOLLOW_S:
-                self._follow(desk, reports=True)
+                self._follow(desk)
                 followed = time.monotonic()
 
     def _take(self, wait_s: float) -> tuple[list[_Waiting], bool]:
@@ -184,23 +194,26 @@ class LogOwner:
         if made:
             try:
                 errors = desk.ledger.store_all([save for _, save, _ in made])
-                self.problem = ""
+                self._unwritten = ("", 0.0)
             except Exception as error:
                 errors = [error] * len(made)
-                self.problem = str(error) if isinstance(error, LogError) else repr(error)
+                self._unwritten = (str(error), time.monotonic())
             results += [(one.future, value, error) for (one, _, value), error in zip(made, errors, strict=True)]
         if results:
             self._deliver(results)
 
-    def _follow(self, desk: Desk, *, reports: bool) -> None:
-        """React to new events, of other processes too. An error is kept, and the next reading tries again."""
+    def _follow(self, desk: Desk) -> None:
+        """As ``_read``; an error is kept, and the next reading tries again. Whatever it is, this thread goes on."""
         try:
-            desk.state = process_new_events(desk.ledger, desk.state)
-            self.keys, self.problem = desk.state.access.valid(), ""
-        except (GrokputerError, IntegrityError) as error:
-            if not reports:
-                raise
-            self.problem = str(error)
+            self._read(desk)
+            self._unread = ""
+        except Exception as error:
+            self._unread = str(error) or repr(error)
+
+    def _read(self, desk: Desk) -> None:
+        """React to new events, of other processes too."""
+        self.state = desk.state = process_new_events(desk.ledger, desk.state)
+        self.keys = desk.state.access.valid()
 
     def _deliver(self, results: Sequence[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
         """Hand results over to the event loop."""

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from eventsourcing.persistence import IntegrityError
 
-from ...domain.errors import BadArgument, BadRating, BadText, GrokputerError, LogError, NotFound, NotPossible
+from ...domain.errors import GrokputerError, LogError, NotFound, NotPossible
 from .chat_request import BadRequest
 from .owner import Busy
 from .upstream import NoAnswer
@@ -104,8 +104,6 @@ def _reply_to(error: Exception) -> web.Response | None:
             return error_reply(409, "the same request is being recorded", headers={"retry-after": "1"})
         case NotFound():
             return error_reply(404, message)
-        case BadArgument() | BadRating() | BadText():
-            return error_reply(400, message)
         case NotPossible():
             return error_reply(409, message)
         case GrokputerError():

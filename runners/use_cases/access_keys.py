@@ -62,7 +62,7 @@ def create_key(
     ledger: Ledger, holder: str, *, scopes: Collection[str], limits: Mapping[str, float], actor: str
 ) -> NewKey:
     """Make a key for the holder, in whose name it will act. Raises ``NotPossible`` as ``AccessKey.issue`` does, and for a
-    name that nobody can have."""
+    name that no person can have."""
     if not holder.strip():
         raise BadArgument("a key needs a holder; give the name of the person or program that will use it")
     key = BEGINNING + secrets.token_urlsafe(BYTES)

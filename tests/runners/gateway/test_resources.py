@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,17 @@ from grokputer.runners.use_cases.settings import change_setting
 from story import Story
 
 MakeLog = Callable[[str], Path]
+
+
+@contextmanager
+def full_disk(path: Path) -> Iterator[None]:
+    """In the block, no file of this process can grow beyond the log's journal."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name(f"{path.name}-wal").stat().st_size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def ask_model(gateway: Served, model: str = "action", **headers: str) -> tuple[int, Any, Any]:
@@ -127,3 +141,34 @@ def test_feedback_in_the_wrong_form_says_what_is_wrong(
             found, _, said = gateway.ask("/feedback", {k: run if v == "RUN" else v for k, v in given.items()})
     assert (found, words in said["error"]["message"]) == (status, True), said
     assert not lines(path, "--event", "TaskRated")
+
+
+def test_feedback_that_says_more_than_before_is_recorded_too(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run = ask_model(gateway)[1]["x-grokputer-run"]
+            given: list[dict[str, Any]] = [
+                {"run": run, "stars": 2},
+                {"run": run, "stars": 2, "comment": "that is another city"},
+                {"run": run, "stars": "2", "comment": "that is another city"},
+                {"run": run, "stars": 2, "issues": ["imprecise"]},
+            ]
+            found = [gateway.ask("/feedback", it)[0] for it in given]
+    assert found == [201, 201, 200, 201]
+    assert len(lines(path, "--event", "TaskRated")) == 3
+
+
+def test_a_log_that_cannot_be_written_refuses_requests_says_so_and_serves_again_afterwards(log_before: MakeLog) -> None:
+    with ChatServer("ok", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            health = replace(gateway, url=gateway.url.removesuffix("/v1"))
+            with full_disk(path):
+                status, headers, said = ask_model(gateway)
+                ready = health.ask("/health/ready", key=None)
+            again = ask_model(gateway)[0]
+            ready_again = health.ask("/health/ready", key=None)[0]
+    assert (status, headers["retry-after"], said["error"]["code"]) == (503, "1", "not_recorded")
+    assert ready[0] == 503 and ready[2]["problem"] == said["error"]["message"]
+    assert (again, ready_again) == (200, 200) and len(endpoint.asked) == 1
