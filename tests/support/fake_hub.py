@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
+
+from in_thread import InThread
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -25,25 +26,15 @@ class HubModel:
     renamed: str | None = None
 
 
-class FakeHub:
+class FakeHub(InThread):
     """Answers as huggingface.co does: what there is of a model, and its files. ``asked`` keeps each path."""
 
     def __init__(self, models: Mapping[str, HubModel], tokens: tuple[str, ...] = ("good",)) -> None:
         self.models, self.tokens = models, tokens
         self.asked: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.port}"
 
 
 class _Handler(BaseHTTPRequestHandler):

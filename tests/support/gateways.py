@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.error import HTTPError
 
 from aiohttp import web
+from in_thread import InThread
 
 from grokputer.domain.vocabulary import Scope
 from grokputer.runners.gateway.gateway import Gateway
@@ -93,7 +94,7 @@ def serving(path: Path) -> Iterator[Served]:
         thread.join()
 
 
-class RawUpstream:
+class RawUpstream(InThread):
     """An endpoint that writes these bytes as the body of every answer, and then breaks the connection off or ends it."""
 
     def __init__(self, body: bytes, *, status: int = 200, kind: str = "text/event-stream", cuts: bool = False) -> None:
@@ -121,15 +122,5 @@ class RawUpstream:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.port}/v1"

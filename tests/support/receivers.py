@@ -7,14 +7,15 @@ import hmac
 import json
 import socketserver
 import ssl
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+from in_thread import InThread
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
@@ -40,28 +41,7 @@ class Request:
         return any(hmac.compare_digest(it, wanted) for it in self.headers["webhook-signature"].split(" "))
 
 
-class _Thread:
-    """A server that answers in threads of its own until it is closed."""
-
-    server: socketserver.TCPServer
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self._thread.join()
-        self.server.server_close()
-
-    @property
-    def port(self) -> int:
-        """Where it listens on 127.0.0.1."""
-        return int(self.server.server_address[1])
-
-
-class Receiver(_Thread):
+class Receiver(InThread):
     """A webhook's receiver. It answers with one status after another, the last of them for ever, and keeps what came.
 
     ``before_answer`` is called when a request has been read and not answered yet.
@@ -109,7 +89,7 @@ class _MailServer(_Patient, socketserver.TCPServer):
     pass
 
 
-class MailServer(_Thread):
+class MailServer(InThread):
     """A mail server of the few commands that it takes (RFC 5321), with STARTTLS and AUTH PLAIN where it is given what for.
 
     It refuses messages to ``refused``, and keeps the others and the credentials that came.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 from chat_server import ChatServer
 from command_line import document, lines
+from full_disk import full_disk
 from gateways import Served, serving
 
 from grokputer.runners.store.ledger import Ledger
@@ -20,17 +19,6 @@ from grokputer.runners.use_cases.settings import change_setting
 from story import Story
 
 MakeLog = Callable[[str], Path]
-
-
-@contextmanager
-def full_disk(path: Path) -> Iterator[None]:
-    """In the block, no file of this process can grow beyond the log's journal."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name(f"{path.name}-wal").stat().st_size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def ask_model(gateway: Served, model: str = "action", **headers: str) -> tuple[int, Any, Any]:

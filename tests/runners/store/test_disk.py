@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from command_line import call, document, output, refused
+from full_disk import full_disk
 from places import SUPPORT
 
 from grokputer.domain.aggregates.run import TaskRun
@@ -54,17 +54,6 @@ def run_unnoticed(story: Story) -> str:
 
 
 # A full disk
-
-
-@contextmanager
-def full_disk(path: Path) -> Iterator[None]:
-    """No file can grow beyond the write-ahead log, which cannot itself."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name(f"{path.name}-wal").stat().st_size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_on_a_full_disk_the_runs_are_listed_up_to_the_logs_end(story: Story) -> None:
