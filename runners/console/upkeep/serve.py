@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.vocabulary import Scope
-from ..options import DEFAULT_DB, Db, folder_of, name_actor
+from ..options import DEFAULT_DB, Db, name_actor, open_ledger
 from ..rendering import print_line, say
 
 
@@ -43,21 +44,22 @@ def serve(
     from ...gateway.server import serve as run
 
     place = Place(host, port, tuple(allow_host or ()))
-    with folder_of(db):
-        _make_first_key(db)
+    _make_first_key(db)
     try:
         asyncio.run(run(db, place, with_worker=worker, say=print_line))
     except OSError as error:
-        raise GrokputerError(f"cannot listen on {host}:{port}: {error.strerror}; give another --port") from None
+        # asyncio repeats the address in its words; the system's own are shorter, but it has none for an unknown name.
+        code = error.errno or 0
+        why = os.strerror(code) if code > 0 else error.strerror
+        raise GrokputerError(f"cannot listen on {host}:{port}: {why}; give another --host or --port") from None
     say("stopped; every answer that was given is in the log")
 
 
 def _make_first_key(db: Db) -> None:
     """Make a key for the user where the log never had one, and print it."""
-    from ...store.ledger import Ledger
     from ...use_cases.access_keys import create_key, list_keys
 
-    ledger = Ledger.create(db)
+    ledger = open_ledger(db)
     if list_keys(ledger):
         return
     name = name_actor(None)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from chat_server import ChatServer
-from command_line import document, output
+from command_line import call, document, output
 from gateways import make_key, serving
 
 PROGRAM = "from grokputer.cli import main; main()"
@@ -101,3 +102,19 @@ def test_a_gateway_that_is_told_to_stop_ends_the_answers_in_progress(log_before:
             assert process.wait(30) == 0
     assert found[0]["choices"][0]["message"]["content"] == "at last"
     assert [run["status"] for run in document("runs", db=path)] == ["answered"]
+
+
+def test_a_log_that_there_is_not_is_not_made_by_serving_it(tmp_path: Path) -> None:
+    result = call("serve", db=tmp_path / "typo.db")
+    assert result.exit_code == 1 and "no log at" in result.stderr and "init" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_that_is_taken_is_one_line(log_before: MakeLog) -> None:
+    with ChatServer("ok", ["tiny"]) as endpoint, closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        result = call("serve", "--port", port, "--no-worker", db=log_before(endpoint.url))
+    assert (
+        result.exit_code == 1
+        and f"cannot listen on 127.0.0.1:{port}: Address already in use; give another" in result.stderr
+    )
