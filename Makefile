@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo demo-llm test test-all check wheel weights bfcl setup clean
+.PHONY: demo demo-llm test test-all check wheel weights bfcl tools monitoring setup clean
 
 demo: setup
 	$(BIN)/grokputer demo
@@ -12,10 +12,10 @@ demo: setup
 demo-llm: weights  # the same with a language model in a shell
 	$(BIN)/grokputer demo --llm
 
-test: check
+test: check tools
 	$(PYTEST) -m "not slow"
 
-test-all: test wheel weights bfcl
+test-all: test wheel weights bfcl monitoring
 	$(PYTEST) -m slow
 
 check: setup
@@ -31,6 +31,16 @@ weights: setup  # the model smollm2, 93 MB, for its slow tests
 
 bfcl: setup  # tasks and checker of a benchmark, 2 MB, for the benchmark and its slow tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r scripts/bfcl.txt
+
+tools: tests/node/node_modules/ready  # what tests need beside Python
+
+tests/node/node_modules/ready: tests/node/package-lock.json scripts/test_tools.sh
+	scripts/test_tools.sh
+
+monitoring: .venv/monitoring/ready  # Prometheus and Alertmanager, for their slow tests
+
+.venv/monitoring/ready: .venv/ready scripts/test_tools.sh
+	scripts/test_tools.sh monitoring
 
 setup: .venv/ready
 

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Gets what tests need beside Python: two npm packages for all of them, and with "monitoring" Prometheus and Alertmanager
+# for the slow ones. Debian's packages are unpacked into .venv/monitoring and not installed, so no service starts.
+set -eu
+cd "$(dirname "$0")/.."
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+if [ "${1:-}" = monitoring ]; then
+    apt-get download --print-uris prometheus >/dev/null 2>&1 || as_root apt-get update -qq
+    folder=$(mktemp -d)
+    (cd "$folder" && apt-get download -qq prometheus prometheus-alertmanager 2>/dev/null)
+    for package in "$folder"/*.deb; do dpkg -x "$package" .venv/monitoring; done
+    rm -r "$folder"
+    .venv/monitoring/usr/bin/prometheus --version >/dev/null
+    touch .venv/monitoring/ready
+    exit
+fi
+
+if ! command -v npm >/dev/null; then
+    echo "tools: installing Node.js"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null
+fi
+npm --prefix tests/node ci --silent
+touch tests/node/node_modules/ready
