@@ -84,7 +84,7 @@ class FailureGroup:
 def make_groups(runs: Sequence[EndedRun]) -> tuple[FailureGroup, ...]:
     """The groups of similar failures among the runs, the largest first."""
     failures = [run for run in runs if run.is_failure]
-    names = Names(strip_traces(failures))
+    names = Names(failures, strip_traces(failures))
     known = Counter((run.family, run.adapter) for run in runs if run.is_known)
     adapters: dict[str, set[str]] = {}
     for family, adapter in known:

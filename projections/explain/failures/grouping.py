@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import sqrt
 
 from .ended_run import EndedRun
-from .trace import ANSWER, CALL, Trace
+from .trace import ANSWER, CALL, NO_STEP, Trace
 
 ALIKE = 0.5
-"""The least likeness of two failures of a group, in [0, 1]; chosen: half of what they show is the same."""
+"""The least likeness of two failures of a group, in [0, 1]; chosen: half of page and action is the same."""
 
 FEWEST = 2
 """Fewest failures of a group: one alone is like no other."""
 
 MOST_GROUPS = 200
-"""Groups of one verb that a failure is compared with; chosen. Failures that are like none of these stay alone."""
+"""Groups of one kind of action that a failure is compared with; chosen. Failures that are like none of these stay alone."""
 
 FEWEST_OF_FAMILY = 4
 """Fewest failures of a family by which it is known which words differ between its instances; chosen."""
@@ -28,7 +29,7 @@ CONSTANT = 0.25
 """The share of a family's failures that has a word, under which the word is an instance's own; chosen."""
 
 Marks = tuple[str, frozenset[str], frozenset[str]]
-"""What is compared of a failure: the verb, and the marks of action and page."""
+"""What is compared of a failure: the kind of its action, which must be the same, and the marks of action and page."""
 
 
 def group_failures(failures: Sequence[EndedRun]) -> list[list[EndedRun]]:
@@ -42,9 +43,10 @@ def group_failures(failures: Sequence[EndedRun]) -> list[list[EndedRun]]:
     groups: dict[str, list[tuple[Marks, list[EndedRun]]]] = {}
     for marks, members in sorted(same.items(), key=lambda entry: (-len(entry[1]), entry[1][0].position)):
         known = groups.setdefault(marks[0], [])
-        best = max(known, key=lambda group: likeness(group[0], marks), default=None)
-        if best is not None and likeness(best[0], marks) >= ALIKE:
-            best[1].extend(members)
+        alike = [likeness(first, marks) for first, _ in known]
+        best = max(alike, default=0.0)
+        if best >= ALIKE:
+            known[alike.index(best)][1].extend(members)
         elif len(known) < MOST_GROUPS:
             known.append((marks, list(members)))
     found = [members for known in groups.values() for _, members in known if len(members) >= FEWEST]
@@ -76,12 +78,17 @@ def strip_traces(failures: Iterable[EndedRun]) -> dict[str, Trace]:
 
 
 def likeness(one: Marks, other: Marks) -> float:
-    """In [0, 1]: the mean of the likeness of the pages and that of the actions, each the share of marks that both have."""
-    return (_overlap(one[1], other[1]) + _overlap(one[2], other[2])) / 2
+    """In [0, 1]: the geometric mean of the likeness of the pages and that of the actions, each the share of marks that both
+    have. So neither equal actions on different pages nor different actions on equal pages are alike."""
+    action = _overlap(one[1], other[1])
+    if action < ALIKE * ALIKE:  # then no page makes them alike
+        return 0.0
+    return sqrt(action * _overlap(one[2], other[2]))
 
 
 def _marks(trace: Trace) -> Marks:
-    return trace.verb, trace.action_marks, trace.page_marks
+    kind = f"{trace.verb} {trace.target}" if trace.verb in (CALL, NO_STEP) else trace.verb
+    return kind, trace.action_marks, trace.page_marks
 
 
 def _is_of_page(trace: Trace) -> bool:

@@ -20,8 +20,14 @@ from ....domain.page.observation import Observation, read_observation
 MOST_WORDS = 300
 """Different words of a page that are compared; chosen: more than a page of 64 short lines has."""
 
-MOST_ANSWER_WORDS = 12
-"""First words of an answer that are compared; chosen: what an answer begins with tells its kind."""
+MOST_SAID = 12
+"""First words of an action or an error that are compared; chosen."""
+
+MOST_ANSWERED = 3
+"""First words of an answer that are compared; chosen: what an answer begins with tells its kind, and the rest its subject."""
+
+SHORT = 5
+"""Most words of a short answer; chosen."""
 
 LONGEST_WORD = 40
 """Characters of a word that are compared; chosen."""
@@ -43,7 +49,7 @@ class Trace:
     verb: str
     """The action's verb, or one of the words in capitals above."""
     target: str = ""
-    """The kind of the action's element, the program of a command, or the function that was called."""
+    """The kind of the action's element, the program of a command, the function that was called, or the length of an answer."""
     said: tuple[str, ...] = ()
     """The words of the action, in order: its element's, the command's, or those that the answer begins with."""
     error: tuple[str, ...] = ()
@@ -87,8 +93,8 @@ def trace_step(
     return Trace(
         verb,
         target,
-        tuple(said[:MOST_ANSWER_WORDS]),
-        tuple(words_of(error)[:MOST_ANSWER_WORDS]),
+        tuple(said[:MOST_SAID]),
+        tuple(words_of(error)[:MOST_SAID]),
         frozenset(mark for line in lines for mark in _shape(line)),
         frozenset(words),
     )
@@ -121,7 +127,8 @@ def _read_action(answer: str, calls: Sequence[Mapping[str, Any]], seen: Observat
         names = [str(call["function"]["name"]) for call in calls]
         return CALL, ", ".join(dict.fromkeys(names)), words_of(answer)
     if not seen.is_page:
-        return ANSWER, "", words_of(answer)
+        said = words_of(answer)
+        return ANSWER, "short" if len(said) <= SHORT else "long", said[:MOST_ANSWERED]
     action = parse_action(answer, (*VERBS, *COMMAND_VERBS))
     if action is None:
         return UNREADABLE, "", words_of(answer)
