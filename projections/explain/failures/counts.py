@@ -16,7 +16,7 @@ from .ended_run import EndedRun
 
 
 @dataclass(frozen=True)
-class Rate:
+class FailureRate:
     """The failures among some runs."""
 
     failures: int
@@ -55,17 +55,17 @@ class FailureCount:
 
     name: str | None
     """None for failures whose issue, role or step is not known."""
-    rate: Rate
+    rate: FailureRate
 
     def to_json(self) -> dict[str, Any]:
         """The name with the counts, JSON-plain."""
         return {"name": self.name, **self.rate.to_json()}
 
 
-def rate_of(failures: Iterable[EndedRun], runs: Iterable[EndedRun]) -> Rate:
+def rate_of(failures: Iterable[EndedRun], runs: Iterable[EndedRun]) -> FailureRate:
     """The rate of these failures among the runs that they are compared with."""
     failures = list(failures)
-    return Rate(len(failures), sum(run.is_known for run in failures), sum(run.is_known for run in runs))
+    return FailureRate(len(failures), sum(run.is_known for run in failures), sum(run.is_known for run in runs))
 
 
 def count_families(runs: Sequence[EndedRun]) -> tuple[FailureCount, ...]:
@@ -107,7 +107,7 @@ def count_steps(runs: Sequence[EndedRun]) -> tuple[FailureCount, ...]:
     for step in {run.step for run in failures}:
         wrong = [run for run in failures if run.step == step]
         known = sum(number for steps, number in reached.items() if steps >= (step or 0))
-        counts.append(FailureCount(None if step is None else str(step), Rate(len(wrong), _known(wrong), known)))
+        counts.append(FailureCount(None if step is None else str(step), FailureRate(len(wrong), _known(wrong), known)))
     return _most_first(counts)
 
 
@@ -120,7 +120,9 @@ def _count(
         if run.is_failure:
             failures.update(named(run))
             failed.update(named(run) if run.is_known else ())
-    return _most_first(FailureCount(name, Rate(count, failed[name], known(name))) for name, count in failures.items())
+    return _most_first(
+        FailureCount(name, FailureRate(count, failed[name], known(name))) for name, count in failures.items()
+    )
 
 
 def _known(runs: Iterable[EndedRun]) -> int:

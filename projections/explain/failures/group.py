@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...wording.sentences import count, short_id
-from .counts import FailureCount, Rate
+from .counts import FailureCount, FailureRate
 from .ended_run import EndedRun
 from .grouping import group_failures, strip_traces
 from .naming import Names
@@ -43,7 +43,7 @@ class FailureGroup:
     """The role at fault in most of its failures; where the fault is unknown, the run's own role."""
     families: tuple[str, ...]
     """The task families of its failures."""
-    rate: Rate
+    rate: FailureRate
     """Its failures among the known runs of these families."""
     by_adapter: tuple[FailureCount, ...]
     """The same under each adapter that has known runs of these families: the group's failures under the adapter, among the
@@ -100,7 +100,7 @@ def _make(
     failures, failed = Counter(run.adapter for run in members), Counter(run.adapter for run in members if run.is_known)
     by_adapter = tuple(
         FailureCount(
-            adapter, Rate(failures[adapter], failed[adapter], sum(known[family, adapter] for family in families))
+            adapter, FailureRate(failures[adapter], failed[adapter], sum(known[family, adapter] for family in families))
         )
         for adapter in sorted(here, key=lambda adapter: (-failures[adapter], adapter))
     )
@@ -111,7 +111,7 @@ def _make(
         runs=tuple(run.id for run in newest),
         role=role,
         families=families,
-        rate=Rate(len(members), failed.total(), sum(each.rate.known for each in by_adapter)),
+        rate=FailureRate(len(members), failed.total(), sum(each.rate.known for each in by_adapter)),
         by_adapter=by_adapter,
         corrected=sum(run.is_corrected for run in members),
         unrated=sum(run.stars is None for run in members),

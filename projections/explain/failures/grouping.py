@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import sqrt
+from math import cbrt
 
 from .ended_run import EndedRun
 from .trace import ANSWER, CALL, NO_STEP, Trace
 
-ALIKE = 0.5
-"""The least likeness of two failures of a group, in [0, 1]; chosen: half of page and action is the same."""
+ALIKE = 0.6
+"""The least likeness of two failures of a group, in [0, 1]; chosen: equal actions on pages of one shape are alike from a
+fifth of common words on."""
 
 FEWEST = 2
 """Fewest failures of a group: one alone is like no other."""
@@ -25,11 +26,12 @@ MOST_GROUPS = 200
 FEWEST_OF_FAMILY = 4
 """Fewest failures of a family by which it is known which words differ between its instances; chosen."""
 
-CONSTANT = 0.25
+CONSTANT = 0.5
 """The share of a family's failures that has a word, under which the word is an instance's own; chosen."""
 
-Marks = tuple[str, frozenset[str], frozenset[str]]
-"""What is compared of a failure: the kind of its action, which must be the same, and the marks of action and page."""
+Marks = tuple[str, frozenset[str], frozenset[str], frozenset[str]]
+"""What is compared of a failure: the kind of its action, which must be the same; marks of the action; shape and words of the
+page."""
 
 
 def group_failures(failures: Sequence[EndedRun]) -> list[list[EndedRun]]:
@@ -78,17 +80,21 @@ def strip_traces(failures: Iterable[EndedRun]) -> dict[str, Trace]:
 
 
 def likeness(one: Marks, other: Marks) -> float:
-    """In [0, 1]: the geometric mean of the likeness of the pages and that of the actions, each the share of marks that both
-    have. So neither equal actions on different pages nor different actions on equal pages are alike."""
-    action = _overlap(one[1], other[1])
-    if action < ALIKE * ALIKE:  # then no page makes them alike
-        return 0.0
-    return sqrt(action * _overlap(one[2], other[2]))
+    """In [0, 1]: the geometric mean of three shares of what both have: of the action, of the page's shape, and of its words.
+
+    So two failures are not alike where one of the three has nothing in common.
+    """
+    product, least = 1.0, ALIKE**3
+    for mine, theirs in zip(one[1:], other[1:], strict=True):
+        product *= _overlap(mine, theirs)
+        if product < least:  # the rest cannot make them alike
+            return 0.0
+    return cbrt(product)
 
 
 def _marks(trace: Trace) -> Marks:
     kind = f"{trace.verb} {trace.target}" if trace.verb in (CALL, NO_STEP) else trace.verb
-    return kind, trace.action_marks, trace.page_marks
+    return kind, trace.action_marks, trace.shape, trace.words
 
 
 def _is_of_page(trace: Trace) -> bool:

@@ -35,8 +35,10 @@ LONGEST_WORD = 40
 ANSWER, CALL, NO_STEP, UNREADABLE = "ANSWER", "CALL", "NO STEP", "NO ACTION"
 """In place of a verb: an answer in words, a call of a function, a run without steps, and what is no action of the page."""
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:[^\W\u3040-\u30ff\u3400-\u9fff]|#)+")
 """A word; in Chinese and Japanese, which have no spaces, one character."""
+
+_DIGITS = re.compile(r"\d+")
 
 _FIELDS = re.compile(r"textarea|input(?!\.(?:checkbox|radio|range|color))")
 """The kinds of lines whose value a person types."""
@@ -78,7 +80,7 @@ class Trace:
 
 def words_of(text: str) -> list[str]:
     """The words of the text in order, in lower case, with ``#`` for digits."""
-    return [re.sub(r"\d+", "#", word[:LONGEST_WORD].lower()) for word in _WORD.findall(text)]
+    return [word[:LONGEST_WORD] for word in _WORD.findall(_DIGITS.sub("#", text.lower()))]
 
 
 def trace_step(
@@ -118,7 +120,7 @@ def _shape(line: Line) -> list[str]:
 
 
 def _kind(line: Line) -> str:
-    return re.sub(r"\d+", "#", line.kind.partition(" ")[0])[:LONGEST_WORD]
+    return _DIGITS.sub("#", line.kind.partition(" ")[0])[:LONGEST_WORD]
 
 
 def _read_action(answer: str, calls: Sequence[Mapping[str, Any]], seen: Observation) -> tuple[str, str, list[str]]:

@@ -14,7 +14,7 @@ from ..options import DEFAULT_DB, AsJson, Db, Role, find_run, open_log
 from ..rendering import Column, print_json, print_line, print_table, show_share
 
 if TYPE_CHECKING:
-    from ....projections.explain.failures.counts import FailureCount, Rate
+    from ....projections.explain.failures.counts import FailureCount, FailureRate
     from ....projections.explain.failures.group import FailureGroup
     from ...use_cases.reading.failures import Failures
 
@@ -25,6 +25,7 @@ LISTED = 20
 """Runs of one group that are printed; chosen. JSON has all."""
 
 LAST = 10_000
+"""As ``use_cases.reading.failures.LAST``, which is imported when the command is called."""
 
 
 def failures(
@@ -61,6 +62,7 @@ def failures(
     \b
     Examples:
       grokputer failures --since 7d
+      grokputer failures 3fa2
       grokputer failures --role action --last 1000 --json
     """
     from ...use_cases.reading.failures import view_failures
@@ -138,7 +140,13 @@ def _row(each: FailureCount, unnamed: str) -> tuple[Any, ...]:
 def _print_groups(found: Failures) -> None:
     """Print the groups of similar failures."""
     print_line()
-    columns = (Column("group"), "failures", Column("of runs", rank=2), Column("alike in", wraps=24), "by adapter")
+    columns = (
+        Column("group"),
+        Column("failures"),
+        Column("of runs", rank=2),
+        Column("what they share", wraps=24),
+        Column("rate by adapter", wraps=16),
+    )
     rows = [
         (
             short_id(group.id),
@@ -149,7 +157,7 @@ def _print_groups(found: Failures) -> None:
         )
         for group in found.groups[:SHOWN]
     ]
-    print_table((*columns[:4], Column("by adapter", wraps=16)), rows, "no failures are alike")
+    print_table(columns, rows, "no failures are alike")
     if len(found.groups) > SHOWN:
         print_line(f"and {len(found.groups) - SHOWN} more; --json has all")
     if found.alone:
@@ -160,10 +168,8 @@ def _print_groups(found: Failures) -> None:
 
 def _print_group(group: FailureGroup) -> None:
     """Print one group with its runs and the commands that lead on."""
-    print_line(f"{count(len(group.runs), 'failure')} alike in {group.name}")
-    print_line(
-        f"{count(group.corrected, 'failure')} corrected, {group.unrated} unrated; role at fault in most: {group.role}"
-    )
+    print_line(f"{group.name}: {count(len(group.runs), 'similar failure')}")
+    print_line(f"{group.corrected} corrected, {group.unrated} unrated; role at fault in most of them: {group.role}")
     columns = (Column("adapter", wraps=16), "failures", "of runs", "rate", Column("95 % interval", rank=1))
     print_table(columns, [_row(each, "unknown") for each in group.by_adapter])
     runs = [short_id(run) for run in group.runs[:LISTED]]
@@ -200,5 +206,5 @@ def _say_adapter(each: FailureCount) -> str:
     return f"{each.name} {_say_rate(each.rate)}"
 
 
-def _say_rate(rate: Rate) -> str:
+def _say_rate(rate: FailureRate) -> str:
     return "-" if rate.rate is None else f"{rate.rate * 100:.0f} %"

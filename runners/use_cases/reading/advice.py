@@ -110,14 +110,14 @@ def advise(log: Log, runs: Sequence[EndedRun], groups: Sequence[FailureGroup]) -
 
     ``runs`` are the examined ones, and ``groups`` their similar failures.
     """
-    state, events = load_state(log), [recorded.event for recorded in log.read(1, None, TOPICS)]
-    since = _listen(log)
+    state, since, events = load_state(log), _listen(log), list[Event]()
     advice = []
     for role in ROLES:
-        heard = since[role]
+        heard, plan = since[role], _Plan()
         own = [run for run in runs if run.position > heard.position and role in run.roles and run.is_known]
-        is_needed = bool(heard.corrected) or any(run.fault == role for run in own if run.is_failure)
-        plan = _plan(log, state, role, events) if is_needed else _Plan()
+        if heard.corrected or any(run.is_failure and run.fault == role for run in own):
+            events = events or [recorded.event for recorded in log.read(1, None, TOPICS)]
+            plan = _plan(log, state, role, events)
         advice.append(_advise(role, own, groups, heard, plan, state.policy))
     return tuple(sorted(advice, key=_rank))
 
@@ -242,4 +242,5 @@ def _what_to_correct(failures: set[str], corrected: set[str], groups: Sequence[F
     best = max(open_groups, key=lambda id: open_groups[id], default=None)
     if best is None or not open_groups[best]:
         return "correct more of its failures"
-    return f"correct failures like run {short_id(best)} first, {open_groups[best]} of one kind"
+    number = f", {open_groups[best]} of one kind" if open_groups[best] > 1 else ""
+    return f"correct failures like run {short_id(best)} first{number}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ....domain.errors import Hint, NotFound
 from ....projections.explain.failures.counts import (
     FailureCount,
-    Rate,
+    FailureRate,
     count_adapters,
     count_families,
     count_issues,
@@ -33,7 +33,7 @@ LAST = 10_000
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class LeftOutRuns:
     """The matching runs that are not counted."""
 
     running: int
@@ -53,12 +53,12 @@ class Failures:
 
     examined: int
     """The runs that were read."""
-    left_out: LeftOut
+    left_out: LeftOutRuns
     runs: int
     """The runs that are counted: all examined ones but those left out."""
     unknown: int
     """The counted runs whose outcome nothing has said. They are part of no rate."""
-    rate: Rate
+    rate: FailureRate
     """All failures, among all counted runs."""
     families: tuple[FailureCount, ...]
     """By task family. As in the four that follow, the name with the most failures comes first."""
@@ -124,7 +124,7 @@ def view_failures(log: Log, wanted: RunFilter | None = None, last: int = LAST, *
     erased = sum(run.trace is None for run in failures)
     return Failures(
         examined=len(runs) + left_out.total(),
-        left_out=LeftOut(left_out[RUNNING], left_out[LOST], left_out[TRIALS]),
+        left_out=LeftOutRuns(left_out[RUNNING], left_out[LOST], left_out[TRIALS]),
         runs=len(runs),
         unknown=sum(not run.is_known and not run.has_failed for run in runs),
         rate=rate_of(failures, runs),

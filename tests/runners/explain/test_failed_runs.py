@@ -113,7 +113,7 @@ def test_a_step_that_called_a_function_is_told_by_its_name(ledger: Ledger) -> No
     assert run.trace is not None and run.trace.target == "get_weather"
 
 
-def test_runs_that_have_not_ended_were_lost_or_are_the_programs_own_are_not_counted(ledger: Ledger) -> None:
+def test_runs_that_go_on_were_lost_or_are_the_programs_own_are_not_counted(ledger: Ledger) -> None:
     play(ledger, ends="running")
     play(ledger, ends="environment")
     play(ledger, arm="pinned", adapter="lora-v1", actor=ACTOR)

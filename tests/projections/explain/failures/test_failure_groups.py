@@ -125,7 +125,7 @@ def test_names_are_given_once_and_have_at_most_sixty_characters() -> None:
     assert max(map(len, names)) <= LONGEST_NAME
 
 
-def test_a_groups_rate_under_an_adapter_compares_its_failures_with_the_adapters_runs_of_its_families() -> None:
+def test_under_an_adapter_a_group_is_compared_with_the_adapters_runs_of_its_families() -> None:
     wrong = [failed(at, on_page(LOGIN, PRESS), adapter="base" if at < 3 else "lora-v1") for at in range(4)]
     others = [succeeded(10 + at, adapter="lora-v1" if at < 7 else "lora-v2") for at in range(9)]
     elsewhere = [succeeded(30 + at, family="miniwob/click-tab") for at in range(50)]
@@ -139,7 +139,7 @@ def test_a_groups_rate_under_an_adapter_compares_its_failures_with_the_adapters_
     assert (group.rate.failed, group.rate.known) == (4, 13)
 
 
-def test_a_group_leads_to_its_runs_to_rating_to_correction_and_to_a_training_of_the_role_at_fault() -> None:
+def test_a_group_leads_to_its_runs_to_rating_to_correction_and_to_a_training() -> None:
     runs = [
         failed(at, on_page(LOGIN, PRESS), fault="recovery", stars=None if at == 1 else 2, is_corrected=at == 3)
         for at in range(4)

@@ -58,7 +58,7 @@ def test_the_gain_is_the_share_of_runs_that_failed_like_corrected_ones(story: St
     )
 
 
-def test_too_few_examples_are_an_obstacle_and_the_largest_group_without_a_correction_comes_next(story: Story) -> None:
+def test_with_too_few_examples_the_largest_group_without_a_correction_comes_next(story: Story) -> None:
     fail(story, 3, corrected=1)
     [first, *_] = fail(story, 4, page=OTHER)
     found = advice(story.ledger)
@@ -136,7 +136,7 @@ def test_failures_of_an_unknown_role_are_named_and_count_for_none(story: Story) 
     assert found.sentence.endswith("1 failure without a role at fault")
 
 
-def test_the_role_that_gains_most_comes_first_and_a_role_that_cannot_train_comes_after_it(story: Story) -> None:
+def test_the_role_that_gains_most_comes_first_and_one_that_cannot_train_after_it(story: Story) -> None:
     fail(story, 6, corrected=5)
     for _ in range(6):
         play(story.ledger, ends="succeeded")

@@ -63,7 +63,7 @@ def test_any_run_of_a_group_names_it_and_another_run_names_none(ledger: Ledger) 
         found.group_of(uuid4())
 
 
-def test_a_training_from_a_group_is_recorded_with_the_group_as_its_reason_and_no_word_of_a_page(ledger: Ledger) -> None:
+def test_a_training_from_a_group_is_recorded_with_a_reason_that_quotes_no_page(ledger: Ledger) -> None:
     alike = fill(ledger)
     group = view_failures(ledger).group_of(alike[0])
     request_training(ledger, group.role, reason=group.reason, actor="ada")
@@ -81,7 +81,7 @@ def test_conditions_and_a_number_choose_what_is_examined(ledger: Ledger) -> None
         view_failures(ledger, RunFilter(role="mover"))
 
 
-def test_an_empty_log_and_one_without_failures_have_no_groups_and_advise_nothing_to_gain(ledger: Ledger) -> None:
+def test_a_log_without_runs_or_without_failures_has_no_groups_and_nothing_to_gain(ledger: Ledger) -> None:
     empty = view_failures(ledger)
     assert (empty.examined, empty.groups, empty.families, empty.rate.rate) == (0, (), (), None)
     assert {each.sentence for each in empty.advice} == {"nothing to gain: no known runs since its last training"}
