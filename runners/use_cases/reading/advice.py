@@ -49,10 +49,11 @@ class RoleAdvice:
     """The runs of the whole log with a new correction that the dataset uses."""
     reach: int
     """The failures that have such a correction, or are similar to one that has."""
-    examples: int
-    """The usable examples of a training that is requested now; its own retries may add to them."""
+    examples: int | None
+    """The usable examples of a training that is requested now; its own retries may add to them. None where no correction is
+    new: then no dataset is built, and nothing below is known."""
     needed: int
-    """The examples under which a training is declined."""
+    """The examples under which a training is declined, by the setting."""
     gate_missing: int
     """Held-out failures that the gate lacks to judge by; without them the canary alone decides."""
     duration_s: float | None
@@ -60,7 +61,7 @@ class RoleAdvice:
     price: str | None
     """The estimated price with its currency; None where the duration is unknown."""
     obstacle: str
-    """Why a training that is requested now would not train; empty where it would."""
+    """Why a training that is requested now would not train; empty where it would, and where no correction is new."""
     sentence: str
     """The advice in one sentence."""
 
@@ -95,8 +96,8 @@ class _Plan:
     gate_missing: int = 0
 
     @property
-    def lessons(self) -> int:
-        return 0 if self.dataset is None else self.dataset.lessons
+    def lessons(self) -> int | None:
+        return None if self.dataset is None else self.dataset.lessons
 
     @property
     def taught(self) -> set[str]:
@@ -115,7 +116,7 @@ def advise(log: Log, runs: Sequence[EndedRun], groups: Sequence[FailureGroup]) -
     for role in ROLES:
         heard, plan = since[role], _Plan()
         own = [run for run in runs if run.position > heard.position and role in run.roles and run.is_known]
-        if heard.corrected or any(run.is_failure and run.fault == role for run in own):
+        if heard.corrected:  # else there is nothing new to learn, and building a dataset takes a while
             events = events or [recorded.event for recorded in log.read(1, None, TOPICS)]
             plan = _plan(log, state, role, events)
         advice.append(_advise(role, own, groups, heard, plan, state.policy))
@@ -213,11 +214,7 @@ def _advise(
 def _say(advice: RoleAdvice, failures: set[str], corrected: set[str], groups: Sequence[FailureGroup]) -> str:
     """The advice in one sentence."""
     if not advice.failures:
-        unknown = f"; {count(advice.unattributed, 'failure')} without a role at fault" if advice.unattributed else ""
-        runs = (
-            f"none of its {count(advice.known, 'known run')} failed by its fault" if advice.known else "no known runs"
-        )
-        return f"nothing to gain: {runs} since its last training{unknown}"
+        return _say_no_failure(advice)
     failed = f"{count(advice.failures, 'failure')} in {count(advice.known, 'run')}"
     if not advice.reach:
         return f"nothing to learn yet: {failed}, none like a new correction; {_what_to_correct(failures, corrected, groups)}"
@@ -226,6 +223,14 @@ def _say(advice: RoleAdvice, failures: set[str], corrected: set[str], groups: Se
         return f"{share}, but {advice.obstacle}; {_what_to_correct(failures, corrected, groups)}"
     gate = f"; the gate lacks {count(advice.gate_missing, 'held-out failure')}" if advice.gate_missing else ""
     return f"train it: {share}; {_cost(advice)}{gate}"
+
+
+def _say_no_failure(advice: RoleAdvice) -> str:
+    """Why there is nothing to gain. New corrections are then of runs that began before the last training, or of good ones."""
+    runs = f"none of its {count(advice.known, 'known run')} failed by its fault" if advice.known else "no known runs"
+    corrected = f"; new corrections are of {count(advice.corrected, 'other run')}" if advice.corrected else ""
+    unknown = f"; {count(advice.unattributed, 'failure')} without a role at fault" if advice.unattributed else ""
+    return f"nothing to gain: {runs} since its last training{corrected}{unknown}"
 
 
 def _cost(advice: RoleAdvice) -> str:

@@ -72,7 +72,7 @@ def test_with_too_few_examples_the_largest_group_without_a_correction_comes_next
 def test_failures_without_a_correction_have_nothing_to_learn_from_yet(story: Story) -> None:
     [first, *_] = fail(story, 3)
     found = advice(story.ledger)
-    assert (found.gain, found.low_ratings) == (0.0, 3)
+    assert (found.gain, found.low_ratings, found.examples) == (0.0, 3, None)
     assert found.sentence == (
         "nothing to learn yet: 3 failures in 3 runs, none like a new correction; "
         f"correct failures like run {first.hex[:8]} first, 3 of one kind"
@@ -89,6 +89,17 @@ def test_what_the_last_training_learnt_is_no_gain_of_another_one(story: Story) -
     assert (found.known, found.failures, found.corrected, found.gain) == (1, 1, 0, 0.0)
     correct(story.ledger, again)
     assert advice(story.ledger).gain == 1.0
+
+
+def test_new_corrections_of_runs_from_before_the_last_training_are_named(story: Story) -> None:
+    runs = fail(story, 8, corrected=6)
+    story.train(story.ask())
+    correct(story.ledger, runs[-1])
+    found = advice(story.ledger)
+    assert (found.corrected, found.gain) == (1, None)
+    assert (
+        found.sentence == "nothing to gain: no known runs since its last training; new corrections are of 1 other run"
+    )
 
 
 def test_a_declined_training_has_learnt_nothing(story: Story) -> None:
