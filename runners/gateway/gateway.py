@@ -17,6 +17,7 @@ from .admission import Admission
 from .endpoint import EndpointUpstream
 from .local import LocalUpstream
 from .owner import LogOwner
+from .pages.site import Site
 from .replies import say_errors
 
 if TYPE_CHECKING:
@@ -46,8 +47,16 @@ class Gateway:
     ``say`` is told what takes long and what is wrong at the start.
     """
 
-    def __init__(self, path: Path, hosts: Collection[str] = (), say: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        hosts: Collection[str] = (),
+        say: Callable[[str], None] = lambda line: None,
+        *,
+        with_pages: bool = True,
+    ) -> None:
         self._say = say
+        self._with_pages = with_pages
         self.owner = LogOwner(path)
         self.admission = Admission(lambda: self.owner.keys, hosts)
         self.is_draining = False
@@ -60,6 +69,8 @@ class Gateway:
         app = web.Application(client_max_size=LONGEST_BODY, middlewares=[say_errors, self.admission.check_host])
         for (method, address), endpoint in ADDRESSES.items():
             app.router.add_route(method, address, self._bind(endpoint))
+        if self._with_pages:
+            Site(self).add_to(app)
         app.on_response_prepare.append(_hide_server)
         app.on_startup.append(self._start)
         app.on_shutdown.append(self._drain)
