@@ -56,7 +56,7 @@ def show_form(visit: Visit) -> View:
     started = story.run.started
     assert started is not None
     data = {
-        **describe_run(story),
+        "shown": describe_run(story),
         "order": str(order),
         "for_role": role or "",
         "waiting": _follow(visit).count(role),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from ....domain.aggregates.run import ISSUES
+from ....domain.aggregates.run import ISSUES, TaskRun
 from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
 from ....domain.page.tools import show_answer
 from ....domain.settings.settings import ROLES
@@ -64,7 +64,7 @@ def show_run(visit: Visit) -> View:
     uses = trace_forward(read_datasets(log), lambda row: row.get("run") == id.hex)
     uses += [node for node in trace_corrections(log, id) if node.children]
     data = {
-        **describe_run(story),
+        "shown": describe_run(story),
         "why": [node.to_json() for node in why.roots],
         "lineage": [node.to_json() for node in uses],
         "rated_by": holder_of(log, id),
@@ -94,8 +94,8 @@ def describe_run(story: Story) -> dict[str, Any]:
         "session": first["session"],
         "started": started.time.isoformat(),
         "has_ended": run.ended is not None,
-        "succeeded": run.succeeded,
-        "failure": None if run.failure is None else str(run.failure),
+        "status": _status(run),
+        "reason": None if run.failure is None else str(run.failure),
         "detail": next((entry.get("detail") for entry in reversed(entries) if "detail" in entry), None),
         "duration_ms": getattr(run.ended, "duration_ms", None),
         "tokens": token_counts(run),
@@ -103,6 +103,15 @@ def describe_run(story: Story) -> dict[str, Any]:
         "ratings": [entry for entry in entries if entry["event"] == "TaskRated"],
         "corrections": [entry for entry in entries if entry["event"] == "TaskCorrected"],
     }
+
+
+def _status(run: TaskRun) -> str:
+    """``running``, ``succeeded``, ``failed``, or ``answered``, as in the list of runs."""
+    if run.ended is None:
+        return "running"
+    if run.succeeded is None:
+        return "failed" if run.failure is not None else "answered"
+    return "succeeded" if run.succeeded else "failed"
 
 
 def _step(entry: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:

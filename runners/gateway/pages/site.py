@@ -96,7 +96,7 @@ class Site:
                 if visitor is None:
                     return self._ask_in(request)
                 return await self._answer(page, request, visitor)
-            except (GrokputerError, web.HTTPException) as error:
+            except Exception as error:
                 return self._say_error(request, visitor, error)
 
         return handle
@@ -134,23 +134,20 @@ class Site:
         response.set_cookie(SAID, said, max_age=60, httponly=True, samesite="Strict")
         return response
 
-    def _say_error(
-        self, request: web.Request, visitor: Visitor | None, error: GrokputerError | web.HTTPException
-    ) -> web.Response:
-        """The page of an error; a program gets the API's own shape."""
-        if isinstance(error, web.HTTPException):
-            reply = error_reply(error.status, error.reason)
-            message = error.reason
-        else:
-            known = reply_to(error)
-            assert known is not None
-            reply, message = known, str(error)
+    def _say_error(self, request: web.Request, visitor: Visitor | None, error: Exception) -> web.Response:
+        """The page of an error; a program gets the API's own shape. A bug says no more than that it is one."""
+        message = error.reason if isinstance(error, web.HTTPException) else str(error)
+        reply = error_reply(error.status, error.reason) if isinstance(error, web.HTTPException) else reply_to(error)
+        if reply is None:
+            request.app.logger.error("a page failed", exc_info=error)
+            message = "the gateway has a bug; its output has the details"
+            reply = error_reply(500, message)
         if wants_json(request):
             return reply
-        kept = {name: value for name, value in reply.headers.items() if name.lower() in ("retry-after",)}
-        view = View("error", "That did not work", {"status": reply.status, "message": message}, status=reply.status)
-        response = self._show(request, visitor, view)
-        response.headers.update(kept)
+        data = {"status": reply.status, "message": message}
+        response = self._show(request, visitor, View("error", "That did not work", data, status=reply.status))
+        if "retry-after" in reply.headers:
+            response.headers["retry-after"] = reply.headers["retry-after"]
         return response
 
     def _ask_in(self, request: web.Request) -> web.Response:
