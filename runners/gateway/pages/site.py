@@ -130,6 +130,8 @@ class Site:
         if wants_json(request):
             return json_reply({"message": done.message, "next": done.to, **done.data}, 200, HEADERS)
         response = web.Response(status=303, headers={**HEADERS, "location": done.to})
+        if not done.message:
+            return response
         said = quote(json.dumps({"message": done.message, "undo": done.undo}))
         response.set_cookie(SAID, said, max_age=60, httponly=True, samesite="Strict")
         return response
