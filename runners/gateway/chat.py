@@ -18,7 +18,7 @@ from .chat_request import LONGEST_SESSION, BadRequest, ChatRequest, read_chat_re
 from .completions import DONE, CompletionWriter, write_frame
 from .exchange import Ending, Exchange, Repeated, begin, finish, name_headers
 from .replies import Refused, error_body, no_answer
-from .upstream import NoAnswer
+from .upstreams.upstream import NoAnswer
 
 if TYPE_CHECKING:
     from ...projections.state.access import AccessKey

@@ -14,14 +14,14 @@ from ...domain.vocabulary import Backend
 from ..wiring.services import Services
 from . import chat, feedback, resources
 from .admission import Admission
-from .endpoint import EndpointUpstream
-from .local import LocalUpstream
 from .owner import LogOwner
 from .replies import say_errors
+from .upstreams.endpoint import EndpointUpstream
+from .upstreams.local import LocalUpstream
 
 if TYPE_CHECKING:
     from .exchange import Exchange
-    from .upstream import Upstream
+    from .upstreams.upstream import Upstream
 
 LONGEST_BODY = 32 * 2**20
 """Bytes of a request; chosen: a few pictures in base64."""
