@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .domain.vocabulary import RolloutPhase as RolloutPhase
     from .projections.explain.agreement import JudgeAgreement as JudgeAgreement
     from .projections.explain.imported import ImportedSummary as ImportedSummary
+    from .projections.explain.role_metrics import RoleMetric as RoleMetric
     from .projections.explain.summary import CanarySummary as CanarySummary
     from .projections.explain.summary import CycleSummary as CycleSummary
     from .projections.explain.summary import GradesSummary as GradesSummary
@@ -133,6 +134,7 @@ _HOMES = {
     ),
     ".projections.explain.agreement": ("JudgeAgreement",),
     ".projections.explain.imported": ("ImportedSummary",),
+    ".projections.explain.role_metrics": ("RoleMetric",),
     ".projections.explain.tree": ("Node",),
     ".runners.archive.erasure": ("Words",),
     ".runners.explain.explanation": ("Explanation",),
@@ -211,6 +213,7 @@ __all__ = [
     "Recorded",
     "RecordedRun",
     "RequestedTraining",
+    "RoleMetric",
     "RoleSummary",
     "RolloutDecision",
     "RolloutPhase",
