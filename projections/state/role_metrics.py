@@ -84,8 +84,8 @@ class RoleMetrics:
 
     def end(self, event: TaskEnded, run: OpenRun) -> None:
         """Count a run that ended."""
-        has_failed = isinstance(event, TaskFailed)
-        if run.is_question or not run.is_drawn or (has_failed and event.reason == FailureReason.ENVIRONMENT):
+        reason = event.reason if isinstance(event, TaskFailed) else ""
+        if run.is_question or not run.is_drawn or reason == FailureReason.ENVIRONMENT:
             return
         played = PlayedRun(
             steps=event.steps,
@@ -96,7 +96,7 @@ class RoleMetrics:
             failed=run.failed + run.has_just_failed if run.can_recover else 0,
             recovered=run.recovered if run.can_recover else 0,
         )
-        if event.steps and (not has_failed or event.reason == FailureReason.WRONG):
+        if event.steps and reason in ("", FailureReason.WRONG):
             _conclude(played)
         self._played.append((event.originator_id.hex, played))
 

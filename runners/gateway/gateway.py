@@ -14,6 +14,8 @@ from ...domain.vocabulary import Backend
 from ..wiring.services import Services
 from . import chat, feedback, resources
 from .admission import Admission
+from .metrics.page import show_metrics
+from .metrics.process import ProcessMetrics
 from .owner import LogOwner
 from .replies import say_errors
 from .upstreams.endpoint import EndpointUpstream
@@ -36,6 +38,7 @@ ADDRESSES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/feedback"): feedback.take_feedback,
     ("GET", "/health/live"): resources.say_live,
     ("GET", "/health/ready"): resources.say_ready,
+    ("GET", "/metrics"): show_metrics,
 }
 """Every address with its handler."""
 
@@ -52,12 +55,16 @@ class Gateway:
         self.admission = Admission(lambda: self.owner.keys, hosts)
         self.is_draining = False
         """Whether it is about to stop, so that no new request should come."""
+        self.process_metrics = ProcessMetrics()
+        self.connections: Callable[[], int] = lambda: 0
+        """The number of open connections; ``watch`` sets it."""
         self._endpoint = EndpointUpstream()
         self._local: LocalUpstream | None = None
 
     def application(self) -> web.Application:
         """The web application. It opens the log when it starts."""
-        app = web.Application(client_max_size=LONGEST_BODY, middlewares=[say_errors, self.admission.check_host])
+        middlewares = [self.process_metrics.measure, say_errors, self.admission.check_host]
+        app = web.Application(client_max_size=LONGEST_BODY, middlewares=middlewares)
         for (method, address), endpoint in ADDRESSES.items():
             app.router.add_route(method, address, self._bind(endpoint))
         app.on_response_prepare.append(_hide_server)
@@ -65,6 +72,17 @@ class Gateway:
         app.on_shutdown.append(self._drain)
         app.on_cleanup.append(self._close)
         return app
+
+    def watch(self, runner: web.AppRunner) -> None:
+        """Count the connections of the runner, which has been set up."""
+        server = runner.server
+        assert server is not None
+        self.connections = lambda: len(server.connections)
+
+    @property
+    def model_queue(self) -> int:
+        """How many requests are at the model of this process, or wait for it."""
+        return 0 if self._local is None else self._local.open
 
     def upstream(self, exchange: Exchange) -> Upstream:
         """Where the exchange is answered."""

@@ -46,9 +46,10 @@ async def serve(path: Path, place: Place, *, with_worker: bool, say: Callable[[s
 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
-    application = Gateway(path, place.names, say).application()
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_S)
+    gateway = Gateway(path, place.names, say)
+    runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=GRACE_S)
     await runner.setup()
+    gateway.watch(runner)
     worker = None
     try:
         site = web.TCPSite(runner, place.host, place.port)

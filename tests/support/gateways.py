@@ -73,8 +73,10 @@ def serving(path: Path) -> Iterator[Served]:
     async def run() -> None:
         at["loop"] = asyncio.get_running_loop()
         try:
-            runner = web.AppRunner(Gateway(path).application(), access_log=None, shutdown_timeout=5)
+            gateway = Gateway(path)
+            runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=5)
             await runner.setup()
+            gateway.watch(runner)
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             at["port"] = runner.addresses[0][1]
             ready.set()

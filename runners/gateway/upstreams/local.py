@@ -53,6 +53,11 @@ class LocalUpstream:
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         await asyncio.to_thread(self._services.close)
 
+    @property
+    def open(self) -> int:
+        """The requests that the model answers or that wait for it."""
+        return self._open
+
     async def ask(self, work: Callable[[], Reply]) -> Reply:
         """The reply that the work makes in a thread. Raises ``NoAnswer``, with status 429 where too many wait."""
         if self._open >= MOST_WAITING:
