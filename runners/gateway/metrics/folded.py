@@ -65,6 +65,8 @@ def _runs(state: State, names: Names) -> Iterator[Metric]:
         (*labels, "outcome"),
         (((*key, outcome), number) for key, counts in rows for outcome, number in _outcomes(counts).items()),
     )
+    known = ((key, counts.runs - counts.unknown) for key, counts in rows)
+    yield gauge("grokputer_runs_known", "Ended runs whose success is known.", labels, known)
     yield gauge(
         "grokputer_corrections",
         "Corrections of these runs that were not withdrawn.",

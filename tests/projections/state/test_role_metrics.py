@@ -20,7 +20,7 @@ def first(played: Played) -> tuple[int, int]:
     return share.good, share.cases
 
 
-def test_a_success_says_that_its_first_action_was_right_and_a_failure_of_several_steps_says_nothing(
+def test_a_success_had_a_right_first_action_and_a_failure_of_several_steps_says_nothing(
     played: Played,
 ) -> None:
     played.play("action", "action")
@@ -83,7 +83,7 @@ def test_an_answer_to_a_long_task_counts_once_it_is_judged(played: Played) -> No
     assert first(played) == (1, 1)
 
 
-def test_a_failed_step_is_recovered_from_where_the_next_step_is_of_recovery_and_does_not_fail(played: Played) -> None:
+def test_a_failed_step_is_recovered_from_where_recovery_makes_the_next_step_and_does_not_fail(played: Played) -> None:
     played.play("action", "action!", "recovery", "action")
     assert played.state.role_metrics.recoveries() == Share(1, 1)
     played.play("action", "action!", "recovery!", "recovery", "action!", ends="timeout")

@@ -14,7 +14,7 @@ def usage(played: Played) -> dict[tuple[str, str], VersionUsage]:
     return {(role, adapter): counts for role, adapter, counts in played.state.usage.rows()}
 
 
-def test_each_role_of_a_run_has_its_own_answers_and_a_role_without_an_adapter_those_of_the_run() -> None:
+def test_each_role_has_its_own_answers_and_uses_the_adapter_of_the_run_if_it_has_none() -> None:
     played = Played()
     played.play("action", "action!", "recovery", adapter="lora-v2")
     known = usage(played)
