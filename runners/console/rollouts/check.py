@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from ....domain.errors import Hint, UnknownAdapter
-from ....projections.explain.rollout_health import Health, check_rollout
+from ...explain.rollout_health import Health, check_rollout
 from ..options import open_log
 from ..rendering import print_json, print_line
 

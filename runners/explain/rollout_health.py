@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...domain.vocabulary import AdapterStatus, Decision, RolloutPhase
-from ..state.registry import Adapter
-from ..state.rollouts import Rollout
-from ..state.state import State
+from ...projections.state.registry import Adapter
+from ...projections.state.rollouts import Rollout
+from ...projections.state.state import State
 
 
 class Health(StrEnum):
