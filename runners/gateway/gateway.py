@@ -14,6 +14,7 @@ from ...domain.vocabulary import Backend
 from ..wiring.services import Services
 from . import chat, feedback, resources
 from .admission import Admission
+from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
 from .owner import LogOwner
@@ -73,6 +74,7 @@ class Gateway:
         self.process_metrics = ProcessMetrics()
         self.connections: Callable[[], int] = lambda: 0
         """The number of open connections; ``watch`` sets it."""
+        self._exporter = TraceExporter(path, lambda: self.owner.state, say)
         self._endpoint = EndpointUpstream()
         self._local: LocalUpstream | None = None
 
@@ -116,6 +118,7 @@ class Gateway:
 
     async def _start(self, app: web.Application) -> None:
         await self.owner.start()
+        self._exporter.start()
         services = await self.owner.act(lambda desk: Services(desk.ledger, desk.state, self._say))
         self._local = LocalUpstream(services, lambda: self.owner.state or services.state)
         if self._with_api and services.state.policy.model.backend != Backend.ENDPOINT:
@@ -131,6 +134,7 @@ class Gateway:
         await self._endpoint.close()
         if self._local is not None:
             await self._local.close()
+        await asyncio.to_thread(self._exporter.stop)
         await self.owner.close()
 
 

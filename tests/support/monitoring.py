@@ -64,8 +64,8 @@ def free_port() -> int:
 def _running(program: str, address: str, *words: str) -> Iterator[str]:
     """The address of the program, which answers, until the block ends. It sees its own package's files in /usr/share."""
     share = (PROGRAMS / "../share").resolve()
-    own = ("bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--ro-bind", share, "/usr/share")
-    command = [*own, PROGRAMS / program, *words]
+    own = ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--ro-bind", str(share), "/usr/share"]
+    command = [*own, str(PROGRAMS / program), *words]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         until(lambda: get(f"{address}/-/ready") or process.poll() is not None, f"{program} answers")
