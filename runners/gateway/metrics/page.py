@@ -29,7 +29,7 @@ GROUPS = ("log", "process")
 """The two groups: what the log knows, and what this process knows."""
 
 
-class _Collected:
+class Collected:
     """Metrics that were collected before."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
@@ -71,7 +71,7 @@ def _look(desk: Desk) -> tuple[list[Metric], Outlook]:
 
 def _write(request: web.Request, metrics: Iterable[Metric]) -> web.Response:
     """The metrics in the form that the client wants."""
-    collected = _Collected(metrics)
+    collected = Collected(metrics)
     if "application/openmetrics-text" in request.headers.get("accept", ""):
         write: Any = openmetrics.generate_latest  # has no types
         body, kind = write(collected), openmetrics.CONTENT_TYPE_LATEST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,14 +14,17 @@ import pytest
 from chat_server import ChatServer
 from full_disk import full_disk
 from gateways import RawUpstream, Served, make_key, serving
+from monitoring import until
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from grokputer.projections.state.ratings import BASE
+from grokputer.runners.gateway.metrics import page
 from grokputer.runners.gateway.metrics.folded import collect_folded
-from grokputer.runners.gateway.metrics.page import _Collected
+from grokputer.runners.gateway.metrics.page import Collected
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.locks import WriteLock
 from grokputer.runners.store.states import load_state
 from grokputer.runners.use_cases.settings import change_setting
 from story import Story
@@ -102,7 +106,7 @@ def test_what_the_log_knows_is_equal_in_two_processes_and_after_a_restart(tmp_pa
 
 
 def scrape_of(state: Any) -> str:
-    return generate_latest(_Collected(collect_folded(state))).decode()
+    return generate_latest(Collected(collect_folded(state))).decode()
 
 
 def test_a_run_of_the_gateway_is_counted_with_its_tokens_its_price_and_its_times(log_before: MakeLog) -> None:
@@ -219,3 +223,24 @@ def test_metrics_come_in_the_form_of_open_metrics_where_that_is_asked_for(log_be
         text = scrape(gateway, accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
     assert text.endswith("# EOF\n")
     assert "# TYPE gen_ai_client_token_usage histogram" in text
+
+
+def test_a_log_that_does_not_answer_leaves_the_metrics_of_the_process(
+    log_before: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "WAIT_S", 0.05)
+    with ChatServer("ok", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            lock, asking = WriteLock(path), threading.Thread(target=lambda: ask(gateway))
+            with lock:
+                asking.start()
+                until(lambda: "grokputer_log_writable 0.0" in scrape(gateway), "the log does not answer")
+                text = scrape(gateway)
+                assert "grokputer_log_position" not in text
+                assert value(text, "grokputer_queue_length", queue="log") >= 1
+                assert value(text, "grokputer_gateway_requests_in_progress") == 2
+            asking.join()
+            until(lambda: "grokputer_log_writable 1.0" in scrape(gateway), "the log answers again")
+            assert value(scrape(gateway), "grokputer_log_position") > 0
+            lock.close()
