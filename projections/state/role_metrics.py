@@ -23,8 +23,8 @@ SOON_MS = 10_000
 """The time within which a long task should be done. Source: operators' requirements."""
 
 
-class PlayedRun(StateValue):
-    """What one run says about the roles."""
+class PlayedRun(StateValue, array_like=True):
+    """What one run says about the roles. It is saved without the names of its fields: there are a thousand of them."""
 
     steps: int
     ms: int | None
