@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from .projections.explain.failures.group import FailureGroup as FailureGroup
     from .projections.explain.failures.group import NextSteps as NextSteps
     from .projections.explain.imported import ImportedSummary as ImportedSummary
-    from .projections.explain.role_metrics import RoleMetric as RoleMetric
     from .projections.explain.summary import CanarySummary as CanarySummary
     from .projections.explain.summary import CycleSummary as CycleSummary
     from .projections.explain.summary import GradesSummary as GradesSummary
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from .projections.explain.tree import Node as Node
     from .projections.explain.waits import Wait as Wait
     from .projections.explain.waits import WaitsOn as WaitsOn
+    from .projections.wording.role_metrics import RoleMetric as RoleMetric
     from .runners.archive.erasure import Words as Words
     from .runners.explain.explanation import Explanation as Explanation
     from .runners.feedback.corrections import BadCorrection as BadCorrection
@@ -143,7 +143,7 @@ _HOMES = {
     ".projections.explain.failures.counts": ("FailureCount", "FailureRate"),
     ".projections.explain.failures.group": ("FailureGroup", "NextSteps"),
     ".projections.explain.imported": ("ImportedSummary",),
-    ".projections.explain.role_metrics": ("RoleMetric",),
+    ".projections.wording.role_metrics": ("RoleMetric",),
     ".projections.explain.tree": ("Node",),
     ".runners.archive.erasure": ("Words",),
     ".runners.explain.explanation": ("Explanation",),

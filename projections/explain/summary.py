@@ -10,9 +10,9 @@ from ...domain.rules.breach import Window, is_breach
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
 from ..state.state import State
+from ..wording.role_metrics import RoleMetric, role_metric
 from ..wording.sentences import count
 from .imported import ImportedSummary, summarize_imported
-from .role_metrics import RoleMetric, role_metric
 from .waits import RoleView, Wait, has_begun, waits_for
 
 

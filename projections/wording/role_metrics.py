@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...domain.settings.settings import ROLES
 from ..state.role_metrics import LONG_STEPS, SOON_MS, RoleMetrics, Share
-from ..wording.sentences import count
+from .sentences import count
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from played import Played, repeat
 
-from grokputer.projections.explain.role_metrics import describe_metric, role_metrics
+from grokputer.projections.wording.role_metrics import describe_metric, role_metrics
 from grokputer.runners.use_cases.overview import view_status
 from story import Story
 
