@@ -12,6 +12,7 @@ from ..completion import offer_adapters, offer_arms
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table
+from .check import CheckCommand, print_health
 
 if TYPE_CHECKING:
     from ....projections.state.rollouts import Rollout
@@ -83,6 +84,22 @@ def _as_it_stands(state: State, rollout: Rollout) -> dict[str, Any]:
         return shown
     look = state.look(rollout.id)
     return {**shown, "verdict": look.verdict, "reason": look.reason, "message": look.message, "numbers": look.numbers}
+
+
+@rollouts.command(cls=CheckCommand)
+def check(adapter: AdapterName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Say whether the adapter's rollout is healthy, as an exit status.
+
+    0, healthy: it is live or was live until another replaced it, or the verdict on its canary is to promote it.
+    1, failing: it was rejected or rolled back, the verdict is to roll it back, or its weights are missing.
+    2, undecided: there is not enough evidence yet, or a person must decide. Errors exit with 1, bad usage too.
+
+    \b
+    Examples:
+      grokputer rollouts check lora-v1
+      grokputer rollouts check lora-v1 --json
+    """
+    print_health(db, adapter, as_json)
 
 
 @rollouts.command()
