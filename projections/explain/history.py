@@ -117,9 +117,18 @@ TELLING = (
 class History:
     """The history up to the present state. Call ``follow`` with every event of the log, from the first."""
 
-    def __init__(self, role: str, rollout: str | None = None, keys: frozenset[str] = frozenset()) -> None:
-        """The history of the role's ratings and of the rollout's canary; changes of the settings ``keys`` are marked."""
-        self.state = State()
+    def __init__(
+        self,
+        role: str,
+        rollout: str | None = None,
+        keys: frozenset[str] = frozenset(),
+        state: State | None = None,
+    ) -> None:
+        """The history of the role's ratings and of the rollout's canary; changes of the settings ``keys`` are marked.
+
+        With ``state``, the history begins after that state, which it takes over.
+        """
+        self.state = state or State()
         """The state as of the last event."""
         self.role, self.rollout, self.keys = role, rollout, keys
         self.ratings_given: list[Rating] = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ....domain.vocabulary import Scope
-from . import home, rating, runs
+from . import home, rating, rollouts, runs
 from .visit import Page
 
 RATER = (Scope.RATE,)
 """Who may rate."""
+ADMIN = (Scope.ADMIN,)
+"""Who may decide."""
 
 PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/"): Page(home.show_home),
@@ -16,5 +18,8 @@ PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/rate"): Page(rating.show_next, RATER),
     ("GET", "/rate/{run}"): Page(rating.show_form, RATER),
     ("POST", "/rate/{run}"): Page(rating.save, RATER),
+    ("GET", "/rollouts"): Page(rollouts.list_rollouts),
+    ("GET", "/rollouts/{adapter}"): Page(rollouts.show_rollout),
+    ("POST", "/rollouts/{adapter}"): Page(rollouts.decide, ADMIN),
 }
 """Every page by method and address; the parts in braces name something."""
