@@ -110,6 +110,18 @@ class Status:
     missing: tuple[MissingWeights, ...]
     """Weights that runs need and that are missing now; empty for an earlier moment."""
 
+    def to_json(self) -> dict[str, Any]:
+        """The state at the position, JSON-plain, as ``grokputer at --json`` prints it."""
+        return {
+            "position": self.position,
+            "time": None if self.time is None else self.time.isoformat(),
+            "roles": [role.to_json() for role in self.roles],
+            "adapters": [adapter.details for adapter in self.adapters],
+            "settings": self.settings,
+            "metrics": self.metrics,
+            "ratings": self.ratings,
+        }
+
     def role(self, name: str) -> RoleSummary:
         """The status of this role. Raises ``NotFound``."""
         require_role(name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from ....domain.errors import Hint, NotPossible, UnknownAdapter
+from ....domain.events import CanaryAssessed, RolloutStarted
 from ....domain.vocabulary import HandDecision
 from ....projections.wording.sentences import describe
 from ...explain.curves import draw_looks
@@ -45,9 +46,7 @@ def list_rollouts(visit: Visit) -> View:
     """Every rollout as it stands, the newest first."""
     log = visit.ledger
     state = load_state(log)
-    rows = [
-        {**row, "is_over": row["id"] not in state.undecided} for row in view_rollouts(log, state)
-    ]
+    rows = [{**row, "is_over": row["id"] not in state.undecided} for row in view_rollouts(log, state)]
     return View("rollouts", "Rollouts", {"position": state.position, "rollouts": rows[::-1]})
 
 
@@ -59,7 +58,9 @@ def show_rollout(visit: Visit) -> View:
     shown = view_rollout(log, state, rollout)
     events = [log.reveal(recorded) for recorded in log.history(rollout.uuid)]
     anchors = {recorded.position for recorded in events[-EVENTS_SHOWN:]}
-    numbers = shown.get("numbers") or next((event.numbers for _, event in reversed(events) if hasattr(event, "numbers")), {})
+    looked = [event.numbers for _, event in events if isinstance(event, CanaryAssessed)]
+    numbers: dict[str, Any] = shown.get("numbers") or (looked[-1] if looked else {})
+    first = next(event.weight_percent for _, event in events if isinstance(event, RolloutStarted))
     last = events[-1].position if rollout.is_over else None
     with following(log, rollout.role, rollout.id, first=rollout.position, last=last) as history:
         drawing, looks = Markup(draw_looks(history, anchors)), _looks(history)
@@ -68,7 +69,7 @@ def show_rollout(visit: Visit) -> View:
         "rollout": shown,
         "is_over": rollout.is_over,
         "live": state.traffic(rollout.role).stable,
-        "steps": _steps(events[0].event.weight_percent, rollout, numbers),
+        "steps": _steps(first, rollout, numbers),
         "arms": [_arm(name, numbers[name]) for name in ("canary", "stable") if numbers.get(name)],
         "looks": looks,
         "decisions": _decisions(log, state, rollout),
@@ -166,7 +167,12 @@ def _decisions(ledger: Ledger, state: State, rollout: Rollout) -> list[dict[str,
     """The decisions that can be made now, each with what will happen, in words."""
     possible = decisions_by_hand(ledger, state, rollout.adapter)
     return [
-        {"decision": wanted, "name": name, "effect": _say_effect(wanted, state, rollout), "is_dangerous": wanted in DANGEROUS}
+        {
+            "decision": wanted,
+            "name": name,
+            "effect": _say_effect(wanted, state, rollout),
+            "is_dangerous": wanted in DANGEROUS,
+        }
         for wanted, name in NAMES.items()
         if wanted in possible
     ]
