@@ -30,9 +30,9 @@ from ...domain.rules.imported import is_imported
 from ...domain.rules.roles import assignments_counted
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm
-from ..state.registry import Adapter, Training
 from ..state.state import State, counts_imported
 from ..wording.sentences import describe
+from .family import Member, family_of
 
 
 @dataclass(frozen=True)
@@ -75,27 +75,6 @@ class Look:
 
     position: int
     verdict: Verdict
-
-
-@dataclass(frozen=True)
-class Member:
-    """An adapter, or a training without an adapter, in the line of descent."""
-
-    position: int
-    name: str | None
-    """None for a training without an adapter."""
-    status: str
-    parent: str | None
-    """The adapter that was live when its training was requested; None is the base."""
-    goes_on: bool
-    """Whether its training continued from the parent's weights, and not from the base."""
-    was_live: bool
-    training: Training | None
-    """None for an adapter whose training the registry does not know."""
-    gate: str
-    """The gate's reason, empty without a judgement."""
-    reason: str
-    """Why it was rejected, if it was."""
 
 
 MARKED = (RatingThresholdBreached, CycleOpened, AdapterPromoted, AdapterRejected, AdapterRolledBack)
@@ -182,30 +161,7 @@ class History:
     @property
     def family(self) -> list[Member]:
         """The role's adapters, and its trainings without an adapter, the oldest first."""
-        registry = self.state.registry
-        members = [self._member(adapter) for adapter in registry.adapters.values() if adapter.role == self.role]
-        with_adapter = {adapter.training for adapter in registry.adapters.values()}
-        for id, training in registry.trainings.items():
-            if id not in with_adapter and training.role == self.role:
-                member = Member(
-                    training.position, None, training.status, self._parents.get(id), training.lineage == "parent", False,
-                    training, "", training.reason,
-                )  # fmt: skip
-                members.append(member)
-        return sorted(members, key=lambda member: member.position)
-
-    def _member(self, adapter: Adapter) -> Member:
-        return Member(
-            adapter.position,
-            adapter.name,
-            adapter.status,
-            adapter.parent,
-            adapter.lineage == "parent",
-            adapter.name in self.state.rollouts.once_live(self.role),
-            self.state.registry.trainings.get(adapter.training),
-            adapter.gate.reason if adapter.gate is not None else "",
-            adapter.reason,
-        )
+        return family_of(self.state, self.role, self._parents)
 
 
 def _of_adapter(event: Event) -> str:
