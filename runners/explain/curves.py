@@ -98,7 +98,9 @@ def draw_loss(points: Sequence[tuple[int, float]], steps: int) -> str:
     ticks = [(highest * part, f"{highest * part:.2g}") for part in (0.0, 0.5, 1.0)]
     lines = [Line("loss", "c1", [points])]
     span = (0.0, float(max(steps, points[-1][0])))
-    return draw(Chart("Loss over the steps", 0.0, highest, ticks, lines, ends=("step 0", f"step {span[1]:.0f}"), span=span))
+    return draw(
+        Chart("Loss over the steps", 0.0, highest, ticks, lines, ends=("step 0", f"step {span[1]:.0f}"), span=span)
+    )
 
 
 Numbers = Sequence[tuple[int, dict[str, Any]]]

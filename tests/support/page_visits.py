@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gateways import Served, serving
 from places import TESTS
 
 from grokputer.runners.environments.browser import Browser, Tab
+from grokputer.runners.store.ledger import Ledger
 
 AXE = TESTS / "node" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_S = 20.0
@@ -134,3 +136,22 @@ def browsing() -> Iterator[Browser]:
         yield browser
     finally:
         browser.close()
+
+
+@contextmanager
+def visiting(path: Path, browser: Browser) -> Iterator[tuple[Served, Person]]:
+    """A gateway on the log, and a person with all scopes who has signed in, until the block ends."""
+    with serving(path) as gateway:
+        person = Person(browser, gateway.url.removesuffix("/v1"))
+        person.sign_in(gateway.key)
+        yield gateway, person
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Ledger]:
+    """The log, open for a moment."""
+    ledger = Ledger.open(path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()

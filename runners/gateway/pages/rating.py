@@ -10,6 +10,7 @@ from ....domain.aggregates.run import ISSUES, TaskRun
 from ....domain.errors import GrokputerError, NotPossible
 from ....domain.rules.roles import GOOD_STARS
 from ....domain.settings.settings import ROLES
+from ....domain.vocabulary import Rule
 from ....projections.wording.sentences import count, short_id
 from ...explain.run_story import tell_run
 from ...feedback.corrections import parse_calls
@@ -128,9 +129,12 @@ def _correct(visit: Visit, id: UUID) -> str:
 def _say_effect(visit: Visit, role: str) -> str:
     """What a rating of the role leads to, with the numbers in force."""
     policy = load_state(visit.ledger).policy.rating(role)
+    falls = f"When the mean of its last {policy.window} ratings is under {policy.threshold:g}"
+    if policy.rule == Rule.SEQUENTIAL:
+        falls = f"When there is evidence that its ratings have fallen under {policy.threshold:g}"
     return (
-        f"It counts for role {role}. When the mean of its last {policy.window} ratings falls under {policy.threshold:g}, "
-        "an adapter is trained on what went wrong, tried on a share of the runs, and kept only if it is rated no worse."
+        f"It counts for role {role}. {falls}, an adapter is trained on what went wrong. A share of the runs tries it, and it "
+        "stays only if people rate it no worse."
     )
 
 

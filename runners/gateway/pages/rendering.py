@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -28,21 +29,37 @@ MENU = (
 )  # fmt: skip
 
 
-def render(view: View, visitor: Visitor | None, path: str, nonce: str, said: Mapping[str, str] | None = None) -> str:
-    """The page as HTML for the visitor; ``said`` is what was just recorded. ``nonce`` marks its one style element."""
+@dataclass(frozen=True)
+class Frame:
+    """What stands around the content of a page."""
+
+    path: str
+    nonce: str
+    """Marks the page's one style element, so that the policy allows it."""
+    visitor: Visitor | None = None
+    position: int = 0
+    """The log position that the page shows."""
+    said: Mapping[str, str] | None = None
+    """What was just recorded."""
+
+
+def render(view: View, frame: Frame) -> str:
+    """The page as HTML."""
     drawings, style = lift_styles(view.drawings)
+    scopes: frozenset[str] = frozenset() if frame.visitor is None else frame.visitor.scopes
     return _environment().get_template(f"{view.template}.html").render(
         **view.data,
         **drawings,
         title=view.title,
-        visitor=visitor,
-        path=path,
-        said=said,
+        visitor=frame.visitor,
+        path=frame.path,
+        said=frame.said,
+        shown_position=frame.position,
         menu=MENU,
-        nonce=nonce,
+        nonce=frame.nonce,
         style=Markup(style),
-        may_decide=visitor is not None and Scope.ADMIN in visitor.scopes,
-        may_rate=visitor is not None and Scope.RATE in visitor.scopes,
+        may_decide=Scope.ADMIN in scopes,
+        may_rate=Scope.RATE in scopes,
     )  # fmt: skip
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
+from ....domain.aggregates.rollout import Rollout
 from ....domain.errors import Hint, NotPossible, UnknownAdapter
 from ....domain.events import CanaryAssessed, RolloutStarted
 from ....domain.vocabulary import HandDecision
@@ -22,7 +24,7 @@ from .visit import Done, View, Visit
 
 if TYPE_CHECKING:
     from ....projections.explain.history import History
-    from ....projections.state.rollouts import Rollout
+    from ....projections.state import rollouts as fold
     from ....projections.state.state import State
     from ...store.ledger import Ledger
 
@@ -68,6 +70,7 @@ def show_rollout(visit: Visit) -> View:
         "position": state.position,
         "rollout": shown,
         "is_over": rollout.is_over,
+        "latest": log.say(log.get(Rollout, rollout.uuid).say_latest()),
         "live": state.traffic(rollout.role).stable,
         "steps": _steps(first, rollout, numbers),
         "arms": [_arm(name, numbers[name]) for name in ("canary", "stable") if numbers.get(name)],
@@ -100,7 +103,7 @@ def decide(visit: Visit) -> Done:
         "live": done.live,
         "position": done.position,
     }
-    return Done(f"/rollouts/{done.adapter}", said, data=data)
+    return Done(f"/rollouts/{quote(done.adapter, safe='')}", said, data=data)
 
 
 def _take(
@@ -125,7 +128,7 @@ def _take(
     return simple[wanted](ledger, adapter, reason=reason, actor=actor)
 
 
-def _require_rollout(state: State, adapter: str) -> Rollout:
+def _require_rollout(state: State, adapter: str) -> fold.Rollout:
     """The rollout of the adapter. Raises ``UnknownAdapter``, and ``NotPossible`` where it has none."""
     known = state.registry.adapters
     if adapter not in known:
@@ -136,7 +139,7 @@ def _require_rollout(state: State, adapter: str) -> Rollout:
     return rollout
 
 
-def _steps(first: int, rollout: Rollout, numbers: dict[str, Any]) -> list[dict[str, Any]]:
+def _steps(first: int, rollout: fold.Rollout, numbers: dict[str, Any]) -> list[dict[str, Any]]:
     """The shares on the way to all runs: the first, those of the ramp, 100 %; and one that a person has set."""
     ramp = [step["weight_percent"] for step in (numbers.get("terms") or {}).get("ramp", ())]
     present = rollout.weight_percent
@@ -163,7 +166,7 @@ def _looks(history: History) -> list[dict[str, Any]]:
     ]
 
 
-def _decisions(ledger: Ledger, state: State, rollout: Rollout) -> list[dict[str, Any]]:
+def _decisions(ledger: Ledger, state: State, rollout: fold.Rollout) -> list[dict[str, Any]]:
     """The decisions that can be made now, each with what will happen, in words."""
     possible = decisions_by_hand(ledger, state, rollout.adapter)
     return [
@@ -178,7 +181,7 @@ def _decisions(ledger: Ledger, state: State, rollout: Rollout) -> list[dict[str,
     ]
 
 
-def _say_effect(wanted: HandDecision, state: State, rollout: Rollout) -> str:
+def _say_effect(wanted: HandDecision, state: State, rollout: fold.Rollout) -> str:
     name, role, share = rollout.adapter, rollout.role, rollout.weight_percent
     live = state.traffic(role).stable
     stable = live or "the base"

@@ -10,7 +10,7 @@ from ....domain.events.base import KEY
 from ....domain.settings.running import TEXT_SETTINGS
 from ....domain.settings.settings import ROLES, check_key, current_key, role_of, without_role
 from ....projections.explain.setting_list import setting_row, setting_rows, subject_of
-from ....projections.wording.sentences import say_value
+from ....projections.wording.sentences import say_value, short_text
 from ...explain.answers import answer
 from ...explain.explanation import explain
 from ...store.log import Log
@@ -18,6 +18,9 @@ from ...store.states import load_state
 from ...use_cases.settings import SettingChange, change_setting, unset_setting
 from .history import say_iso
 from .visit import Done, View, Visit
+
+SAID = 200
+"""Characters of a value in the message after a change; chosen: the message travels in a cookie."""
 
 
 def list_settings(visit: Visit) -> View:
@@ -87,17 +90,14 @@ def change(visit: Visit) -> Done:
 
 
 def _say_change(log: Log, key: str, changed: SettingChange, again: str) -> str:
-    value = say_value(_text_of(log, changed.new))
-    said = (
-        f"{key} is {value}{again}"
-        if changed.position is not None
-        else f"{key} is {value} already; nothing was recorded"
-    )
+    value = short_text(say_value(_text_of(log, changed.new)), SAID)
+    said = f"{key} is {value}{again}"
+    if changed.position is None:
+        said = f"{key} is {value} already; nothing was recorded"
     if changed.warning:
-        said += f"; warning: {changed.warning}"
+        said += f"; warning: {short_text(changed.warning, SAID)}"
     if changed.not_for:
-        said += f"; the {'rollout' if len(changed.not_for) == 1 else 'rollouts'} of {', '.join(changed.not_for)} keep"
-        said += f"{'s' if len(changed.not_for) == 1 else ''} the value of the beginning"
+        said += f"; it counts from the next rollout on: {', '.join(changed.not_for)} began with another value"
     return said
 
 

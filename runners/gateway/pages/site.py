@@ -19,7 +19,7 @@ from ..replies import Refused, error_reply, json_reply, reply_to
 from . import live
 from .addresses import PAGES
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
-from .rendering import render, static_file
+from .rendering import Frame, render, static_file
 from .visit import Done, Form, Page, View, Visit, Visitor
 
 if TYPE_CHECKING:
@@ -109,17 +109,18 @@ class Site:
             form = await _read_form(request)
             _check_sender(request, visitor, form)
         visit = Visit(self._ledger, visitor, request.path, request.match_info, _read_query(request), form)
-        found = await self.read(lambda _: page.handler(visit))
+        # The position before the page is made: an open page loads again what comes after it.
+        position, found = await self.read(lambda ledger: (ledger.position, page.handler(visit)))
         if isinstance(found, Done):
             return self._send_on(request, found)
-        return self._show(request, visitor, found)
+        return self._show(request, visitor, found, position)
 
-    def _show(self, request: web.Request, visitor: Visitor | None, view: View) -> web.Response:
+    def _show(self, request: web.Request, visitor: Visitor | None, view: View, position: int = 0) -> web.Response:
         if wants_json(request):
             return json_reply(view.data, view.status, HEADERS)
         said = _read_said(request)
         nonce = secrets.token_urlsafe(12)
-        text = render(view, visitor, request.path, nonce, said)
+        text = render(view, Frame(request.path, nonce, visitor, position, said))
         headers = {**HEADERS, "content-security-policy": POLICY.format(nonce=nonce)}
         response = web.Response(text=text, status=view.status, content_type="text/html", headers=headers)
         if said:
@@ -130,6 +131,8 @@ class Site:
         if wants_json(request):
             return json_reply({"message": done.message, "next": done.to, **done.data}, 200, HEADERS)
         response = web.Response(status=303, headers={**HEADERS, "location": done.to})
+        if not done.message:
+            return response
         said = quote(json.dumps({"message": done.message, "undo": done.undo}))
         response.set_cookie(SAID, said, max_age=60, httponly=True, samesite="Strict")
         return response

@@ -32,7 +32,7 @@ if (form) {
 // Parts marked data-live are loaded again when the log grows, at most once a second.
 if (document.querySelector("[data-live]")) {
   const source = new EventSource("/live");
-  let seen = null, waiting = false;
+  let seen = document.body.dataset.position, waiting = false;
   const sheet = new CSSStyleSheet();
   document.adoptedStyleSheets = [sheet];
   async function load() {
@@ -47,9 +47,9 @@ if (document.querySelector("[data-live]")) {
     }
   }
   source.onmessage = (message) => {
-    const isNew = seen !== null && message.data !== seen;
+    if (message.data === seen) return;
     seen = message.data;
-    if (isNew && !waiting) {
+    if (!waiting) {
       waiting = true;
       setTimeout(load, 1000);
     }
