@@ -149,9 +149,12 @@ def browsing() -> Iterator[Browser]:
 
 
 @contextmanager
-def visiting(path: Path, browser: Browser) -> Iterator[tuple[Served, Person]]:
-    """A gateway on the log, and a person with all scopes who has signed in, until the block ends."""
-    with serving(path) as gateway:
+def visiting(path: Path, browser: Browser, *, with_api: bool = True) -> Iterator[tuple[Served, Person]]:
+    """A gateway on the log, and a person with all scopes who has signed in, until the block ends.
+
+    Without the API it loads no model, and starts at once.
+    """
+    with serving(path, with_api=with_api) as gateway:
         person = Person(browser, gateway.url.removesuffix("/v1"))
         person.sign_in(gateway.key)
         yield gateway, person

@@ -67,7 +67,7 @@ def last_decision(path: Path, event: str) -> tuple[str, Any]:
 
 
 def test_each_button_takes_its_decision_in_the_persons_name(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rollouts")
         person.click("a[href='/rollouts/lora-v2']")
         assert buttons(person) == ["Promote", "Set the share", "Pause", "Roll back"]
@@ -99,7 +99,7 @@ def test_a_step_that_waits_is_approved(tmp_path: Path, browser: Browser) -> None
     rollout = story.prove(story.train(story.ask()))
     story.assess(rollout, "promote")
     story.ledger.close()
-    with visiting(story.path, browser) as (_, person):
+    with visiting(story.path, browser, with_api=False) as (_, person):
         person.go("/rollouts/lora-v1")
         assert "Approve" in buttons(person) and "is promoted: it answers all runs of role action" in person.value(
             "document.querySelector('.decide').textContent"
@@ -109,7 +109,7 @@ def test_a_step_that_waits_is_approved(tmp_path: Path, browser: Browser) -> None
 
 
 def test_a_dangerous_decision_says_first_what_will_happen(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rollouts/lora-v2")
         said = person.value("document.querySelector('.decide').textContent")
         assert (
@@ -122,7 +122,7 @@ def test_a_dangerous_decision_says_first_what_will_happen(path: Path, browser: B
 
 
 def test_a_decision_works_without_scripts(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rollouts/lora-v2")
         number = buttons(person).index("Pause") + 1
         person.call("Emulation.setScriptExecutionDisabled", value=True)
@@ -140,7 +140,7 @@ def test_a_decision_works_without_scripts(path: Path, browser: Browser) -> None:
 def test_an_open_page_shows_share_and_evidence_as_they_change(path: Path, browser: Browser) -> None:
     from grokputer.runners.use_cases.rollouts import set_share
 
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rollouts/lora-v2")
         assert "Evidence over the canary's runs" in person.text("#live")
         before = person.value("document.querySelectorAll('#live .plot').length")
@@ -151,7 +151,7 @@ def test_an_open_page_shows_share_and_evidence_as_they_change(path: Path, browse
 
 
 def test_the_page_is_json_at_the_same_address(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
         _, _, listed = site.ask("/rollouts", headers=JSON)
         _, _, shown = site.ask("/rollouts/lora-v2", headers=JSON)
@@ -165,7 +165,7 @@ def test_the_page_is_json_at_the_same_address(path: Path) -> None:
 
 def test_a_key_without_admin_sees_no_button_and_decides_nothing(path: Path, browser: Browser) -> None:
     key = make_key(path, "rate", holder="bob")
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         person = Person(browser, gateway.url.removesuffix("/v1"))
         person.sign_in(key)
         person.go("/rollouts/lora-v2")
@@ -177,7 +177,7 @@ def test_a_key_without_admin_sees_no_button_and_decides_nothing(path: Path, brow
 
 
 def test_a_form_without_its_token_decides_nothing(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rollouts/lora-v2")
         person.value("document.querySelectorAll('[name=token]').forEach(each => each.remove())")
         press(person, "Promote", "forged")
@@ -198,7 +198,7 @@ def test_a_form_without_its_token_decides_nothing(path: Path, browser: Browser) 
     ],
 )
 def test_a_decision_that_is_not_possible_is_one_line(path: Path, form: dict[str, str], status: int, says: str) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
         before = len(lines(path))
         answered, _, said = site.ask("/rollouts/lora-v2", form, headers=JSON)
@@ -207,13 +207,13 @@ def test_a_decision_that_is_not_possible_is_one_line(path: Path, form: dict[str,
 
 
 def test_an_adapter_that_is_not_there_is_named_as_it_was_typed(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rollouts/%3Cscript%3Ealert(1)%3C%2Fscript%3E")
         assert "<script>alert(1)</script>" in person.text("[role=alert]") and not person.violations()
 
 
 def test_the_pages_are_accessible_with_hostile_reasons_at_every_width(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rollouts/lora-v2")
         press(person, "Set the share", HOSTILE, percent="20")
         assert "<script>alert(1)</script>" in person.text() and "\\u202e" in person.text()
