@@ -9,8 +9,8 @@ from typer.core import TyperGroup
 
 from ....domain.events.base import KEY
 from ....domain.evidence.terms import SHARES
+from ....domain.settings.listing import choose, setting_row, setting_rows
 from ....domain.settings.settings import check_key, current_key, without_role
-from ....projections.explain.setting_list import choose, setting_row, setting_rows
 from ....projections.wording.sentences import say_value
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log

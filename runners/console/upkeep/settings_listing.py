@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
+from ....domain.settings.listing import subject_of
 from ....domain.settings.settings import ALL_SETTINGS, Policy, role_of, without_role
-from ....projections.explain.setting_list import subject_of
 from ....projections.wording.sentences import say_value
 from ..rendering import print_line, print_text
 

@@ -7,9 +7,9 @@ from typing import Any
 from ....domain.errors import Hint, NotPossible
 from ....domain.events import PolicyChanged
 from ....domain.events.base import KEY
+from ....domain.settings.listing import setting_row, setting_rows, subject_of
 from ....domain.settings.running import TEXT_SETTINGS
 from ....domain.settings.settings import ROLES, check_key, current_key, role_of, without_role
-from ....projections.explain.setting_list import setting_row, setting_rows, subject_of
 from ....projections.wording.sentences import say_value, short_text
 from ...explain.answers import answer
 from ...explain.explanation import explain

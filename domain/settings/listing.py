@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from ...domain.settings.keys import RENAMED, ROLES
-from ...domain.settings.recipe import Recipe
-from ...domain.settings.setting import BadSetting, Group, declared
-from ...domain.settings.settings import ALL_SETTINGS, GROUPS, SETTINGS, Policy, current_key, role_of, without_role
+from .keys import RENAMED, ROLES
+from .recipe import Recipe
+from .setting import BadSetting, Group, declared
+from .settings import ALL_SETTINGS, GROUPS, SETTINGS, Policy, current_key, role_of, without_role
 
 
 def setting_rows(policy: Policy) -> list[dict[str, Any]]:
