@@ -17,6 +17,9 @@ from ..store.states import load_state
 KEPT = 8
 """Histories that are kept, the newest used; chosen: each holds one state of the log in memory."""
 
+MOST_LOOKS = 1000
+"""Looks at a canary that are kept at least, spread over its time; chosen: a curve is no wider on any screen."""
+
 
 @dataclass
 class _Followed:
@@ -40,7 +43,7 @@ def following(
 ) -> Iterator[History]:
     """The history as of now, from the position ``first`` to ``last`` or to the end, with names in words.
 
-    It does not change while the block runs, so one thread at a time uses it.
+    Of many looks at a canary only some are kept. It does not change while the block runs, so one thread at a time uses it.
     """
     followed = _choose(log, role, rollout, keys, first)
     with followed.lock:
@@ -49,6 +52,8 @@ def following(
             history = followed.history = _begin(log, role, rollout, keys, first)
         for recorded in log.read(history.state.position + 1, last):
             history.follow(recorded.position, recorded.event)
+            if len(history.looks) > 2 * MOST_LOOKS:
+                del history.looks[1:-1:2]
         shown = copy(history)
         # The kept one has keys in place of names, because a name can be erased at any time.
         shown.marks = [replace(mark, text=log.say(mark.text)) for mark in history.marks]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from ....domain.errors import Hint, NotFound, NotPossible, UnknownAdapter
+from ....domain.errors import Hint, NotFound, UnknownAdapter
 from ....domain.events import (
     DatasetBuilt,
     Event,
@@ -108,9 +108,7 @@ def list_trainings(visit: Visit) -> View:
 
 def request(visit: Visit) -> Done:
     """Request a training of the role in the form. Raises ``NotPossible``, ``NotFound``, ``InvalidRecipe``."""
-    reason = visit.form.one("reason")
-    if not reason:
-        raise NotPossible("a request for a training needs its reason", hint=Hint.GIVE_REASON)
+    reason = visit.form.reason("a request for a training")
     asked = request_training(visit.ledger, visit.form.one("role"), reason=reason, actor=visit.visitor.name)
     said = f"a training for role {asked.role} is requested; the worker begins it"
     data = {"role": asked.role, "training": asked.training.hex, "position": asked.position}

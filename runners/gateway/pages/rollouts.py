@@ -89,10 +89,10 @@ def show_rollout(visit: Visit) -> View:
 def decide(visit: Visit) -> Done:
     """Take the decision in the form, in the visitor's name. Raises ``NotPossible``, ``UnknownAdapter``, ``DamagedWeights``."""
     form, adapter = visit.form, visit.name("adapter")
-    wanted, reason, actor = form.one("decision"), form.one("reason"), visit.visitor.name
+    wanted, actor = form.one("decision"), visit.visitor.name
     if wanted not in list(HandDecision):
         raise NotPossible(f"{wanted[:40]!r} is not a decision; there are {', '.join(HandDecision)}")
-    done = _take(visit.ledger, HandDecision(wanted), adapter, reason, actor, visit)
+    done = _take(visit.ledger, HandDecision(wanted), adapter, form.reason("a decision by hand"), actor, visit)
     said = f"{done.adapter} is {done.phase}, with {done.weight_percent} % of the runs of role {done.role}; "
     said += f"live is {done.live or 'the base'}"
     data = {

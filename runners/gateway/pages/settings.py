@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....domain.errors import Hint, NotPossible
+from ....domain.errors import NotPossible
 from ....domain.events import PolicyChanged
 from ....domain.events.base import KEY
 from ....domain.settings.listing import setting_row, setting_rows, subject_of
@@ -72,9 +72,7 @@ def show_setting(visit: Visit) -> View:
 def change(visit: Visit) -> Done:
     """Change the setting in the form, or remove its value, in the visitor's name. Raises ``BadSetting``, ``NotPossible``."""
     form, ledger = visit.form, visit.ledger
-    key, reason, actor = form.one("key"), form.one("reason"), visit.visitor.name
-    if not reason:
-        raise NotPossible("a change of a setting needs its reason", hint=Hint.GIVE_REASON)
+    key, reason, actor = form.one("key"), form.reason("a change of a setting"), visit.visitor.name
     check_key(key)
     key = current_key(key)
     if form.one("unset") not in ("", "0", "no"):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from grokputer.projections.explain.history import History
 from grokputer.runners.archive.erasure import Target
+from grokputer.runners.explain import histories
 from grokputer.runners.explain.explanation import explain, read_history
 from grokputer.runners.explain.histories import following
 from grokputer.runners.store.states import load_state
@@ -41,6 +44,23 @@ def test_the_looks_at_a_canary_are_the_same_from_its_start_on(tmp_path: Path) ->
     ):
         assert (late.looks, late.looks_recorded, late.verdicts) == (whole.looks, whole.looks_recorded, whole.verdicts)
         assert len(late.looks) > 3 and not late.ratings_given
+
+
+def test_of_many_looks_some_are_kept_with_the_first_and_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(tmp_path / "events.db")
+    story.promote()
+    rollout = story.prove(story.train(story.ask())).hex
+    for number in range(20):
+        story.run(succeeds=number % 3 != 0, session=f"s{number}")
+    with following(story.ledger, "action", rollout) as history:
+        all_looks = history.looks[:]
+    monkeypatch.setattr(histories, "MOST_LOOKS", 4)
+    with following(story.ledger, "action", rollout, first=2) as history:
+        positions = [look.position for look in history.looks]
+    assert 4 <= len(positions) <= 8 < len(all_looks)
+    assert (positions[0], positions[-1]) == (all_looks[0].position, all_looks[-1].position)
 
 
 def test_a_name_that_was_erased_is_in_no_history_that_was_kept(tmp_path: Path) -> None:

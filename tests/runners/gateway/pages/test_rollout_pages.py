@@ -143,11 +143,13 @@ def test_an_open_page_shows_share_and_evidence_as_they_change(path: Path, browse
     with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rollouts/lora-v2")
         assert "Evidence over the canary's runs" in person.text("#live")
-        before = person.value("document.querySelectorAll('#live .plot').length")
+        tops = "new Set([...document.querySelectorAll('#live .tick')].map(each => getComputedStyle(each).top)).size"
+        before = person.value(tops)
         with opened(path) as ledger:
             set_share(ledger, "lora-v2", 40, reason="a busy day", actor="bob")
         person.wait_for("document.querySelector('#live').innerText.includes('has 40 % of the sessions')")
-        assert "was given 40 % of the runs by bob" in person.text("#live") and before == 1
+        assert "was given 40 % of the runs by bob" in person.text("#live")
+        assert person.value(tops) == before > 1, "the new curve has the styles of its drawing"
 
 
 def test_the_page_is_json_at_the_same_address(path: Path) -> None:
@@ -189,6 +191,7 @@ def test_a_form_without_its_token_decides_nothing(path: Path, browser: Browser) 
     ("form", "status", "says"),
     [
         ({"decision": "pause"}, 409, "needs its reason"),
+        ({"decision": "pause", "reason": "x" * 20_001}, 409, "the reason has 20001 characters; it takes 20000"),
         ({"decision": "explode", "reason": "x"}, 409, "'explode' is not a decision; there are promote"),
         ({"decision": "resume", "reason": "x"}, 409, "progressing already"),
         ({"decision": "share", "reason": "x"}, 409, "the share is missing"),
