@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....domain.vocabulary import Scope
-from . import adapters, alerts, history, home, rating, rollouts, runs, settings
+from . import adapters, alerts, failures, history, home, rating, rollouts, runs, settings
 from .visit import Page
 
 RATER = (Scope.RATE,)
@@ -15,6 +15,9 @@ PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/"): Page(home.show_home),
     ("GET", "/runs"): Page(runs.list_runs),
     ("GET", "/runs/{run}"): Page(runs.show_run),
+    ("GET", "/failures"): Page(failures.show_failures),
+    ("GET", "/failures/{run}"): Page(failures.show_group),
+    ("POST", "/failures/{run}"): Page(failures.train_on_group, ADMIN),
     ("GET", "/rate"): Page(rating.show_next, RATER),
     ("GET", "/rate/{run}"): Page(rating.show_form, RATER),
     ("POST", "/rate/{run}"): Page(rating.save, RATER),
