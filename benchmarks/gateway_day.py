@@ -92,7 +92,11 @@ async def ask(client: aiohttp.ClientSession, site: str, draw: random.Random) -> 
         run = response.headers["x-grokputer-run"]
     if draw.random() < RATED:
         is_good = answer.startswith("Here")
-        feedback: dict[str, Any] = {"run": run, "stars": 5 if is_good else 2, "issues": [] if is_good else ["imprecise"]}
+        feedback: dict[str, Any] = {
+            "run": run,
+            "stars": 5 if is_good else 2,
+            "issues": [] if is_good else ["imprecise"],
+        }
         async with client.post(f"{site}/v1/feedback", json=feedback) as response:
             assert response.status == 201, await response.text()
 
@@ -157,7 +161,12 @@ def photograph(site: str, key: str, folder: Path, hour: int) -> None:
         person = Person(browser, site)
         person.sign_in(key)
         person.look(1024)
-        for name, page in {"home": "/", "rollout": "/rollouts/lora-v1", "failures": "/failures", "rate": "/rate"}.items():
+        for name, page in {
+            "home": "/",
+            "rollout": "/rollouts/lora-v1",
+            "failures": "/failures",
+            "rate": "/rate",
+        }.items():
             person.go(page)
             person.shoot(folder / f"{hour:02}-{name}.png")
 

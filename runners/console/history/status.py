@@ -95,17 +95,8 @@ def at(
     log = open_log(db)
     then = view_status(log, find_position(log, moment))
     assert then.time is not None  # a position has an event
-    document: dict[str, Any] = {
-        "position": then.position,
-        "time": then.time.isoformat(),
-        "roles": [role.to_json() for role in then.roles],
-        "adapters": [adapter.details for adapter in then.adapters],
-        "settings": then.settings,
-        "metrics": then.metrics,
-        "ratings": then.ratings,
-    }
     if as_json:
-        print_json(document)
+        print_json(then.to_json())
         return
     print_line(f"at position {then.position}, {show_time(then.time)}")
     _print_waits(then.roles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,8 +15,6 @@ from ..rendering import Column, as_time, print_json, print_line, print_table
 from .check import CheckCommand, print_health
 
 if TYPE_CHECKING:
-    from ....projections.state.rollouts import Rollout
-    from ....projections.state.state import State
     from ...store.ledger import Ledger
     from ...use_cases.rollouts import RolloutDecision
 
@@ -40,11 +38,10 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     if is_for_subcommand(context):
         return
     from ...store.states import load_state
+    from ...use_cases import overview
 
     log = open_log(db)
-    state = load_state(log)
-    shown = [_as_it_stands(state, rollout) for rollout in state.rollouts]
-    shown = [{**row, "message": log.say(row["message"])} for row in shown]
+    shown = overview.list_rollouts(log, load_state(log))
     if as_json:
         print_json(shown)
         return
@@ -75,15 +72,6 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     )
     print_table(columns, rows, "no rollouts yet; a proven adapter gets one")
     suggest(f"why {shown[-1]['adapter']}" if shown else "status", db)
-
-
-def _as_it_stands(state: State, rollout: Rollout) -> dict[str, Any]:
-    """The rollout with the result of a look at its canary now, if it is in progress; of its sessions only the number."""
-    shown = {**rollout.to_json(), "sessions": len(state.rollouts.sessions(rollout.id))}
-    if rollout.id not in state.undecided:
-        return shown
-    look = state.look(rollout.id)
-    return {**shown, "verdict": look.verdict, "reason": look.reason, "message": look.message, "numbers": look.numbers}
 
 
 @rollouts.command(cls=CheckCommand)
