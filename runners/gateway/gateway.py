@@ -12,12 +12,13 @@ from aiohttp import web
 from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Backend
 from ..wiring.services import Services
-from . import chat, feedback, resources
+from . import chat
 from .admission import Admission
 from .endpoint import EndpointUpstream
 from .local import LocalUpstream
 from .owner import LogOwner
 from .replies import say_errors
+from .resources import catalog, feedback
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -30,12 +31,12 @@ Endpoint = Callable[["Gateway", web.Request], Awaitable[web.StreamResponse]]
 
 ADDRESSES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/chat/completions"): chat.complete_chat,
-    ("GET", "/v1/models"): resources.list_models,
-    ("GET", "/v1/models/{model}"): resources.show_model,
-    ("GET", "/v1/runs/{run}"): resources.show_run,
-    ("POST", "/v1/feedback"): feedback.take_feedback,
-    ("GET", "/health/live"): resources.say_live,
-    ("GET", "/health/ready"): resources.say_ready,
+    ("GET", "/v1/models"): catalog.list_models,
+    ("GET", "/v1/models/{model}"): catalog.show_model,
+    ("GET", "/v1/runs/{run}"): catalog.show_run,
+    ("POST", "/v1/feedback"): feedback.take,
+    ("GET", "/health/live"): catalog.say_live,
+    ("GET", "/health/ready"): catalog.say_ready,
 }
 """Every address with its handler."""
 

@@ -58,7 +58,7 @@ def error_reply(
 
 def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A response with the value as JSON."""
-    body = json.dumps(value, ensure_ascii=False).encode()
+    body = json.dumps(value, ensure_ascii=False).encode(errors="replace")  # half a character of a client's, repeated
     return web.Response(body=body, status=status, content_type="application/json", headers=dict(headers or {}))
 
 
