@@ -132,7 +132,8 @@ async def _repeat(earlier: Repeated, asked: ChatRequest, request: web.Request) -
         return web.Response(body=writer.whole(reply), content_type="application/json", headers=headers)
     response = _event_stream(headers)
     await response.prepare(request)
-    await _finish(response, writer.text(reply.text, is_first=True), *writer.end(reply))
+    text = [writer.text(reply.text, is_first=True)] if reply.text else []
+    await _finish(response, *text, *writer.end(reply))
     return response
 
 
