@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -21,6 +24,8 @@ from grokputer.domain.vocabulary import Scope
 from grokputer.runners.gateway.gateway import Gateway
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.access_keys import create_key
+
+PROGRAM = "from grokputer.cli import main; main()"
 
 
 @dataclass
@@ -92,6 +97,19 @@ def serving(path: Path) -> Iterator[Served]:
     finally:
         at["loop"].call_soon_threadsafe(stop.set)
         thread.join()
+
+
+@contextmanager
+def process_on(path: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A gateway in a process of its own, and its base URL; killed at the end. Port 0 is a free one."""
+    command = [sys.executable, "-c", PROGRAM, "serve", "--port", str(port), "--no-worker", "--db", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+            yield process, url
+        finally:
+            process.kill()
 
 
 class RawUpstream(InThread):

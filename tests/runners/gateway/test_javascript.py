@@ -137,7 +137,8 @@ def test_a_javascript_client_that_leaves_a_stream_ends_the_answer_and_the_run(lo
 
 
 def test_the_javascript_client_tries_again_after_an_endpoint_failed(log_before: MakeLog) -> None:
-    answers = iter([b"<html>", "Hello!"])
+    given: list[str | bytes] = [b"<html>", "Hello!"]
+    answers = iter(given)
     with ChatServer(lambda _: next(answers), ["tiny"]) as endpoint:
         path = log_before(endpoint.url)
         with serving(path) as gateway:
