@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
@@ -47,10 +48,14 @@ class Admission:
         self._clock = clock
         self._usage: dict[str, Usage] = {}
 
-    def require(self, request: web.Request, scope: Scope) -> AccessKey:
-        """The key of the request. Raises ``Refused``: 401 without a valid key, 403 without the scope."""
-        given = request.headers.get("authorization", "")
-        kind, _, key = given.partition(" ")
+    def require(self, request: web.Request, scope: Scope, *, is_basic: bool = False) -> AccessKey:
+        """The key of the request; with ``is_basic`` it may be the password of Basic authentication.
+
+        Raises ``Refused``: 401 without a valid key, 403 without the scope.
+        """
+        kind, _, key = request.headers.get("authorization", "").partition(" ")
+        if is_basic and kind.lower() == "basic":
+            kind, key = "bearer", _password(key)
         known = self._keys().get(hash_key(key.strip())) if kind.lower() == "bearer" else None
         if known is None:
             raise Refused(
@@ -106,6 +111,14 @@ class Admission:
             return await handler(request)
 
         return check
+
+
+def _password(basic: str) -> str:
+    """The password in the credentials of Basic authentication; empty where there is none."""
+    try:
+        return base64.b64decode(basic, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -18,7 +18,7 @@ from .endpoint import EndpointUpstream
 from .local import LocalUpstream
 from .owner import LogOwner
 from .replies import say_errors
-from .resources import catalog, feedback
+from .resources import catalog, feedback, foreign_feedback
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -35,6 +35,8 @@ ADDRESSES: dict[tuple[str, str], Endpoint] = {
     ("GET", "/v1/models/{model}"): catalog.show_model,
     ("GET", "/v1/runs/{run}"): catalog.show_run,
     ("POST", "/v1/feedback"): feedback.take,
+    ("POST", "/feedback"): foreign_feedback.take_tensorzero,
+    ("POST", "/api/public/scores"): foreign_feedback.take_langfuse,
     ("GET", "/health/live"): catalog.say_live,
     ("GET", "/health/ready"): catalog.say_ready,
 }

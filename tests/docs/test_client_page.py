@@ -41,8 +41,10 @@ def environment(gateway: Served) -> dict[str, str]:
     address = gateway.url.removesuffix("/v1")
     return {
         **os.environ,
-        **{"GROKPUTER_URL": address, "GROKPUTER_KEY": gateway.key},
-        **{"OPENAI_BASE_URL": gateway.url, "OPENAI_API_KEY": gateway.key},
+        "GROKPUTER_URL": address,
+        "GROKPUTER_KEY": gateway.key,
+        "OPENAI_BASE_URL": gateway.url,
+        "OPENAI_API_KEY": gateway.key,
     }
 
 
