@@ -49,14 +49,8 @@ class Admission:
         self._usage: dict[str, Usage] = {}
 
     def require(self, request: web.Request, scope: Scope, *, is_basic: bool = False) -> AccessKey:
-        """The key of the request; with ``is_basic`` it may be the password of Basic authentication.
-
-        Raises ``Refused``: 401 without a valid key, 403 without the scope.
-        """
-        kind, _, key = request.headers.get("authorization", "").partition(" ")
-        if is_basic and kind.lower() == "basic":
-            kind, key = "bearer", _password(key)
-        known = self._keys().get(hash_key(key.strip())) if kind.lower() == "bearer" else None
+        """The key of the request, as ``key_of`` has it. Raises ``Refused``: 401 without a valid key, 403 without the scope."""
+        known = self.key_of(request, is_basic=is_basic)
         if known is None:
             raise Refused(
                 401,
@@ -66,6 +60,14 @@ class Admission:
         if scope not in known.scopes:
             raise Refused(403, f"this key allows {', '.join(known.scopes)}; this needs {scope}")
         return known
+
+    def key_of(self, request: web.Request, *, is_basic: bool = False) -> AccessKey | None:
+        """The valid key that the request carries; None where it carries none. With ``is_basic`` it may also be the password
+        of Basic authentication, which a browser sends by itself: so at addresses without pages alone."""
+        kind, _, key = request.headers.get("authorization", "").partition(" ")
+        if is_basic and kind.lower() == "basic":
+            kind, key = "bearer", _password(key)
+        return self._keys().get(hash_key(key.strip())) if kind.lower() == "bearer" else None
 
     def count_request(self, key: AccessKey) -> None:
         """Count a request of the key. Raises ``Refused``, 429, where it has used its share of the day."""
