@@ -19,7 +19,7 @@ from .local import LocalUpstream
 from .owner import LogOwner
 from .pages.site import Site
 from .replies import say_errors
-from .resources import catalog, feedback, foreign_feedback
+from .resources import catalog, feedback, foreign_feedback, openapi
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -38,6 +38,7 @@ ADDRESSES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/feedback"): feedback.take,
     ("POST", "/feedback"): foreign_feedback.take_tensorzero,
     ("POST", "/api/public/scores"): foreign_feedback.take_langfuse,
+    ("GET", "/openapi.json"): openapi.show_openapi,
 }
 """Every address of the API with its handler."""
 

@@ -80,7 +80,8 @@ async def say_errors(request: web.Request, handler: Handler) -> web.StreamRespon
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_reply(error.status, error.reason)
+        allowed = {"allow": error.headers["allow"]} if "allow" in error.headers else {}
+        return error_reply(error.status, error.reason, headers=allowed)
     except Exception as error:
         reply = reply_to(error)
         if reply is None:
