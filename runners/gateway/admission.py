@@ -99,16 +99,21 @@ class Admission:
     def is_allowed(self, host: str | None) -> bool:
         """Whether the value of a Host header names this gateway; a page of another name must not reach it."""
         name = (host or "").lower()
-        bare = name if name.endswith("]") else name.rsplit(":", 1)[0] if name.rpartition(":")[2].isdigit() else name
-        return bare in self._hosts
+        if name in self._hosts:
+            return True
+        bare, _, port = name.rpartition(":")
+        return port.isdigit() and bare in self._hosts
 
     @property
     def check_host(self) -> Middleware:
-        """The middleware that refuses requests for another host."""
+        """The middleware that refuses requests for another host, in the header or in the address."""
 
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if not self.is_allowed(request.headers.get("host")):
+            named = request.headers.getall("host", [])
+            if len(named) > 1:
+                return error_reply(400, "this request names more than one host")
+            if not named or not self.is_allowed(named[0]) or not self.is_allowed(request.host):
                 return error_reply(403, "this gateway does not answer for that host; allow it with --allow-host")
             return await handler(request)
 

@@ -50,14 +50,25 @@ class ChatRequest:
         return next((words for words in reversed(asked) if words.strip()), self.messages[-1]["content"]) or "(no words)"
 
 
-def read_chat_request(body: bytes) -> ChatRequest:
-    """The request in the body. Raises ``BadRequest`` with the field that is wrong."""
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in the body. Raises ``BadRequest``."""
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN and the infinities, which Python's JSON has and no other."""
+    raise ValueError(name)
+
+
+def read_chat_request(body: bytes) -> ChatRequest:
+    """The request in the body. Raises ``BadRequest`` with the field that is wrong."""
+    value = read_object(body)
     model = value.get("model")
     if not isinstance(model, str) or not model.strip():
         raise BadRequest("model is missing; give a role such as action, an adapter, or base", "model")

@@ -18,7 +18,7 @@ from .endpoint import EndpointUpstream
 from .local import LocalUpstream
 from .owner import LogOwner
 from .pages.site import Site
-from .replies import say_errors
+from .replies import check_encoding, say_errors
 from .resources import catalog, feedback, foreign_feedback, openapi
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ class Gateway:
 
     def application(self) -> web.Application:
         """The web application. It opens the log when it starts."""
-        app = web.Application(client_max_size=LONGEST_BODY, middlewares=[say_errors, self.admission.check_host])
+        app = web.Application(
+            client_max_size=LONGEST_BODY, middlewares=[say_errors, self.admission.check_host, check_encoding]
+        )
         for (method, address), endpoint in {**HEALTH, **(ADDRESSES if self._with_api else {})}.items():
             app.router.add_route(method, address, self._bind(endpoint))
         if self._with_pages:

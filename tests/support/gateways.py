@@ -79,7 +79,7 @@ def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> It
         at["loop"] = asyncio.get_running_loop()
         try:
             gateway = Gateway(path, with_api=with_api, with_pages=with_pages)
-            runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=5)
+            runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=5, auto_decompress=False)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             at["port"] = runner.addresses[0][1]
@@ -116,7 +116,15 @@ def process_on(path: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str
 class RawUpstream(InThread):
     """An endpoint that writes these bytes as the body of every answer, and then breaks the connection off or ends it."""
 
-    def __init__(self, body: bytes, *, status: int = 200, kind: str = "text/event-stream", cuts: bool = False) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        kind: str = "text/event-stream",
+        cuts: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.asked: list[dict[str, Any]] = []
         upstream = self
 
@@ -125,6 +133,8 @@ class RawUpstream(InThread):
                 upstream.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body) + (100 if cuts else 0)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -39,7 +39,7 @@ def misfits(value: Any, schema: Schema, schemas: Mapping[str, Schema], at: str =
         found = [misfits(value, each, schemas, at) for each in schema["anyOf"]]
         return [] if [] in found else [f"{at} fits none: {found}"]
     kind = schema["type"]
-    if not isinstance(value, KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
+    if not _is_of(value, kind):
         return [f"{at} is {value!r}, not {kind}"]
     if kind == "object":
         return _misfits_of_object(value, schema, schemas, at)
@@ -54,6 +54,10 @@ def misfits(value: Any, schema: Schema, schemas: Mapping[str, Schema], at: str =
         kind in ("integer", "number") and not schema.get("minimum", value) <= value <= schema.get("maximum", value),
     ]
     return [f"{at} is {value!r}, which {schema} does not allow"] if any(wrong) else []
+
+
+def _is_of(value: object, kind: str) -> bool:
+    return isinstance(value, KINDS[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 def _misfits_of_object(value: Any, schema: Schema, schemas: Mapping[str, Schema], at: str) -> list[str]:
@@ -109,7 +113,7 @@ def _fitting(schema: Schema, schemas: Mapping[str, Schema]) -> st.SearchStrategy
     return st.none()
 
 
-def _texts(schema: Schema) -> st.SearchStrategy[str]:
+def _texts(schema: Schema) -> st.SearchStrategy[Any]:
     if "pattern" in schema:
         return st.from_regex(schema["pattern"], fullmatch=True)
     if "examples" in schema:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from ....domain.errors import Hint, NotPossible
 from ....domain.text import check_text
 from ....domain.vocabulary import Scope
 from ...use_cases.intake.feedback import OtherFeedback, ProgramFeedback, TakenFeedback, take_feedback
-from ..chat_request import LONGEST_SESSION, BadRequest
+from ..chat_request import LONGEST_SESSION, BadRequest, read_object
 from ..replies import Refused, json_reply
 from .catalog import run_id
 
@@ -67,17 +66,6 @@ def say_taken(taken: TakenFeedback) -> dict[str, Any]:
     if taken.correction is not None:
         said |= {"correction": taken.correction, "is_verified": taken.is_verified}
     return said
-
-
-def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in the body. Raises ``BadRequest``."""
-    try:
-        given = json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadRequest("the body is not JSON") from None
-    if not isinstance(given, dict):
-        raise BadRequest("the body is not a JSON object")
-    return given
 
 
 def read_feedback(given: dict[str, Any]) -> ProgramFeedback:

@@ -14,10 +14,10 @@ from ....domain.errors import NotPossible
 from ....domain.text import check_text
 from ....domain.vocabulary import Scope
 from ...use_cases.intake.feedback import ProgramFeedback
-from ..chat_request import BadRequest
+from ..chat_request import BadRequest, read_object
 from ..replies import json_reply
 from .catalog import run_id
-from .feedback import check_id, read_object, read_text, record
+from .feedback import check_id, read_text, record
 
 if TYPE_CHECKING:
     from ..gateway import Gateway

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from chat_server import ChatServer
-from gateways import Served, serving
+from chat_server import completion
+from gateways import RawUpstream, Served, serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from json_schemas import JUNK, misfits, values_of
@@ -33,7 +33,10 @@ DOCUMENT = "/openapi.json"
 @contextmanager
 def served(log_before: MakeLog) -> Iterator[Served]:
     """A gateway, whose URL is without ``/v1``."""
-    with ChatServer("Lyon", ["tiny"], streams=True) as endpoint, serving(log_before(endpoint.url)) as gateway:
+    with (
+        RawUpstream(completion("Lyon"), kind="application/json") as endpoint,
+        serving(log_before(endpoint.url)) as gateway,
+    ):
         yield replace(gateway, url=gateway.url.removesuffix("/v1"))
 
 
