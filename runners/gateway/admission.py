@@ -28,7 +28,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 @dataclass
 class Usage:
-    """What one key has used on one day, UTC, in this process."""
+    """What one key has used on one day, UTC, as far as this process knows."""
 
     day: str = ""
     used: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -86,9 +86,13 @@ class Admission:
         used["money"] += (prompt * prices.prompt_price + answer * prices.answer_price) / 1e6
 
     def _today(self, key: AccessKey) -> dict[str, float]:
+        """What the key has used today: the more of what this process counted, which is exact for its own requests, and of
+        what the log had at its last reading, which has those of other processes and of before the start."""
         usage, day = self._usage.setdefault(key.id, Usage()), self._clock().date().isoformat()
         if usage.day != day:
             usage.day, usage.used = day, defaultdict(float)
+        for name, amount in key.used(day).items():
+            usage.used[name] = max(usage.used[name], amount)
         return usage.used
 
     def _left_s(self) -> int:

@@ -36,7 +36,7 @@ async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamRes
     asked = read_chat_request(await request.read())
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
-    begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request)))
+    begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request), key.id))
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
