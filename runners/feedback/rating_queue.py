@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...domain.events import TaskAnswered, TaskFailed, TaskRated, TaskStarted, TaskSucceeded
+from ...domain.rules.imported import RECORDED
 from ...domain.vocabulary import Arm, FailureReason
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class RatingQueue:
     def _apply(self, log: Log, position: int, event: Any) -> None:
         id = event.originator_id
         match event:
-            case TaskStarted() if event.arm != Arm.PINNED:
+            case TaskStarted() if event.arm != Arm.PINNED or RECORDED in event.policy:
                 self._started[id] = position, event, event.environment if event.is_question else event.task
             case TaskRated():
                 self._started.pop(id, None)

@@ -27,6 +27,6 @@ def test_the_unit_runs_a_command_with_options_that_it_has() -> None:
     [line] = re.findall(r"(?m)^ExecStart=\S*/grokputer (.*)$", UNIT.read_text(encoding="utf-8"))
     command, *options = line.split()
     shown = call(command, "--help").stdout
-    assert all(option in shown for option in options) and "Usage: grokputer serve" in shown
+    assert all(option in shown for option in options) and "in the form of OpenAI's API" in shown
     for option in ("--no-worker", "--allow-host"):
         assert option in shown
