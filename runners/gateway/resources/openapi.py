@@ -16,7 +16,7 @@ from .schemas import FEEDBACK_ID, SCHEMAS, SESSION, Schema, ref
 if TYPE_CHECKING:
     from ..gateway import Gateway
 
-JSON = "application/json"
+JSON, EVENTS = "application/json", "text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Operation:
     """The headers that a request may have, of ``HEADERS``."""
     is_basic: bool = False
     """Whether the key may be the password of Basic authentication."""
-    streams: bool = False
-    """Whether the response may be a stream of events."""
+    texts: tuple[str, ...] = ()
+    """The other kinds of content that a response of status 200 may have, which is text then."""
 
 
 HEADERS: dict[str, tuple[str, Schema]] = {
@@ -50,7 +50,7 @@ HEADERS: dict[str, tuple[str, Schema]] = {
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/v1/chat/completions"): Operation(
         "Ask a model. The request is a run, which is recorded before the answer ends.",
-        Scope.INFER, {200: "ChatCompletion"}, "ChatRequest", ("x-session-id", "Idempotency-Key"), streams=True,
+        Scope.INFER, {200: "ChatCompletion"}, "ChatRequest", ("x-session-id", "Idempotency-Key"), texts=(EVENTS,),
     ),
     ("GET", "/v1/models"): Operation("The names that a request may give as its model.", Scope.INFER, {200: "Models"}),
     ("GET", "/v1/models/{model}"): Operation("One of them.", Scope.INFER, {200: "Model"}),
@@ -112,10 +112,10 @@ def describe_api() -> dict[str, Any]:
 def _describe(address: str, operation: Operation) -> dict[str, Any]:
     content: dict[str, Any]
     responses: dict[str, Any] = {}
-    for status, name in operation.gives.items():
-        content = {JSON: {"schema": ref(name)}}
-        if operation.streams:
-            content["text/event-stream"] = {"schema": {"type": "string"}}
+    for status in sorted({*operation.gives, *([200] if operation.texts else [])}):
+        content = {JSON: {"schema": ref(operation.gives[status])}} if status in operation.gives else {}
+        if status == 200:
+            content |= {kind: {"schema": {"type": "string"}} for kind in operation.texts}
         responses[str(status)] = {"description": _say(status), "content": content}
     responses["default"] = {"description": "Refused, or failed.", "content": {JSON: {"schema": ref("Error")}}}
     described: dict[str, Any] = {"summary": operation.summary, "responses": responses, "security": []}
