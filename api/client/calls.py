@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
+import httpx2 as httpx
+
 from ...domain.errors import BadArgument
 from .results import (
     AnswerBroken,
@@ -38,6 +40,9 @@ MOST_WAIT_S = 30.0
 AGAIN = (408, 409, 429, 500, 502, 503, 504)
 """The statuses after which another attempt may succeed."""
 
+LONGEST_NAME = 200
+"""Characters of a session's name, as the gateway takes them, and of an idempotency key."""
+
 Run = str | UUID | ChatAnswer
 """A run: its id, or the answer that it gave."""
 Messages = str | Sequence[Mapping[str, Any]]
@@ -60,6 +65,8 @@ class Place:
             raise BadArgument(
                 "a client needs a key: give key=, or set GROKPUTER_KEY; 'grokputer keys create' makes one"
             )
+        if not (given.isascii() and given.isprintable()):
+            raise BadArgument("the key of a client has other characters than a key of 'grokputer keys create'")
         if not where.startswith(("http://", "https://")):
             raise BadArgument(f"{where!r} is no address of a gateway; give one such as {ADDRESS}")
         return cls(where.rstrip("/").removesuffix("/v1"), given)
@@ -80,14 +87,15 @@ class Call:
 
     def options(self, place: Place) -> dict[str, Any]:
         """The arguments of httpx for it."""
-        headers = {"authorization": f"Bearer {place.key}", **self.headers}
+        headers = {"authorization": f"Bearer {place.key}", "content-type": "application/json", **self.headers}
         if self.key is not None:
             headers["idempotency-key"] = self.key
-        content = None
-        if self.body is not None:
-            headers["content-type"] = "application/json"
-            content = json.dumps(self.body).encode()
-        return {"method": self.method, "url": place.address + self.path, "headers": headers, "content": content}
+        return {
+            "method": self.method,
+            "url": place.address + self.path,
+            "headers": {name: value.encode() for name, value in headers.items()},
+            "content": None if self.body is None else json.dumps(self.body).encode(),
+        }
 
 
 @dataclass
@@ -132,6 +140,9 @@ def chat_call(
     options: Mapping[str, Any],
 ) -> Call:
     """The request for a completion."""
+    for name, value in (("session", session), ("idempotency_key", idempotency_key)):
+        if value is not None and not (value.strip() and value.isprintable() and len(value) <= LONGEST_NAME):
+            raise BadArgument(f"{name} takes 1 to {LONGEST_NAME} printable characters")
     asked = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
     body = {"model": model, "messages": asked} | {name: value for name, value in options.items() if value is not None}
     if is_stream:
@@ -231,7 +242,8 @@ def read_body(status: int, headers: Mapping[str, str], body: bytes) -> Any:
 def unreachable(place: Place, error: Exception) -> GatewayUnreachable:
     """The error for a connection that failed."""
     words = " ".join(str(error).split()) or type(error).__name__
-    return GatewayUnreachable(f"{place.address} cannot be reached: {words}")
+    is_final = isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol)
+    return GatewayUnreachable(f"{place.address} cannot be reached: {words}", is_final=is_final)
 
 
 def _seconds(header: str | None) -> float | None:

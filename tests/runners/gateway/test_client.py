@@ -219,7 +219,7 @@ def test_a_session_is_a_context_whose_requests_belong_together(log_before: MakeL
     with ChatServer("ok", ["tiny"], streams=True) as endpoint:
         path = log_before(endpoint.url)
         with serving(path) as gateway, grokputer.Client(gateway.url, gateway.key) as client:
-            with client.session("order 7") as session:
+            with client.session("größe 7") as session:
                 session.chat("Where is it?")
                 with session.stream("And now?") as stream:
                     list(stream)
@@ -228,7 +228,7 @@ def test_a_session_is_a_context_whose_requests_belong_together(log_before: MakeL
                 again = session.rate(4, id="s")
             asyncio.run(ask_in_session(gateway))
     assert len(rated.runs) == 2 and rated.is_new and not again.is_new
-    assert {run["session"] for run in lines_of_start(path)} == {"order 7", "order 8"}
+    assert {run["session"] for run in lines_of_start(path)} == {"größe 7", "order 8"}
 
 
 async def ask_in_session(gateway: Served) -> None:
@@ -252,6 +252,15 @@ def test_a_client_needs_a_key_and_an_address(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(grokputer.BadArgument, match="no address of a gateway"):
         grokputer.Client("localhost:8484")
     grokputer.Client().close()
+
+
+def test_names_that_no_header_holds_are_refused_before_they_are_sent(connect: Connect) -> None:
+    ask = connect("http://127.0.0.1:1", "gp_x")
+    for options in ({"session": "a\r\nb: c"}, {"session": " "}, {"idempotency_key": "k" * 201}):
+        with pytest.raises(grokputer.BadArgument, match="printable characters"):
+            ask("chat", "hello", **options)
+    with pytest.raises(grokputer.BadArgument, match="other characters"):
+        connect("http://127.0.0.1:1", "gp_\n")
 
 
 def test_a_client_loads_nothing_of_the_logs_side() -> None:
