@@ -41,7 +41,7 @@ async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamRes
     gateway.process_metrics.count_parts(asked.body.get("messages"))
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
-    begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request)))
+    begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request), key.id))
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
     timing.exchange = begun
@@ -143,7 +143,8 @@ async def _repeat(earlier: Repeated, asked: ChatRequest, request: web.Request) -
         return web.Response(body=writer.whole(reply), content_type="application/json", headers=headers)
     response = _event_stream(headers)
     await response.prepare(request)
-    await _finish(response, writer.text(reply.text, is_first=True), *writer.end(reply))
+    text = [writer.text(reply.text, is_first=True)] if reply.text else []
+    await _finish(response, *text, *writer.end(reply))
     return response
 
 

@@ -12,14 +12,15 @@ from aiohttp import web
 from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Backend
 from ..wiring.services import Services
-from . import chat, feedback, resources
+from . import chat
 from .admission import Admission
 from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
 from .owner import LogOwner
 from .pages.site import Site
-from .replies import say_errors
+from .replies import check_encoding, say_errors
+from .resources import catalog, feedback, foreign_feedback, openapi
 from .upstreams.endpoint import EndpointUpstream
 from .upstreams.local import LocalUpstream
 
@@ -34,16 +35,19 @@ Endpoint = Callable[["Gateway", web.Request], Awaitable[web.StreamResponse]]
 
 ADDRESSES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/chat/completions"): chat.complete_chat,
-    ("GET", "/v1/models"): resources.list_models,
-    ("GET", "/v1/models/{model}"): resources.show_model,
-    ("GET", "/v1/runs/{run}"): resources.show_run,
-    ("POST", "/v1/feedback"): feedback.take_feedback,
+    ("GET", "/v1/models"): catalog.list_models,
+    ("GET", "/v1/models/{model}"): catalog.show_model,
+    ("GET", "/v1/runs/{run}"): catalog.show_run,
+    ("POST", "/v1/feedback"): feedback.take,
+    ("POST", "/feedback"): foreign_feedback.take_tensorzero,
+    ("POST", "/api/public/scores"): foreign_feedback.take_langfuse,
+    ("GET", "/openapi.json"): openapi.show_openapi,
 }
 """Every address of the API with its handler."""
 
 ALWAYS: dict[tuple[str, str], Endpoint] = {
-    ("GET", "/health/live"): resources.say_live,
-    ("GET", "/health/ready"): resources.say_ready,
+    ("GET", "/health/live"): catalog.say_live,
+    ("GET", "/health/ready"): catalog.say_ready,
     ("GET", "/metrics"): show_metrics,
 }
 """What is served with the API and without it."""
@@ -80,7 +84,7 @@ class Gateway:
 
     def application(self) -> web.Application:
         """The web application. It opens the log when it starts."""
-        middlewares = [self.process_metrics.measure, say_errors, self.admission.check_host]
+        middlewares = [self.process_metrics.measure, say_errors, self.admission.check_host, check_encoding]
         app = web.Application(client_max_size=LONGEST_BODY, middlewares=middlewares)
         for (method, address), endpoint in {**ALWAYS, **(ADDRESSES if self._with_api else {})}.items():
             app.router.add_route(method, address, self._bind(endpoint))

@@ -62,7 +62,7 @@ async def serve(path: Path, place: Place, parts: Parts, *, say: Callable[[str], 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
     gateway = Gateway(path, place.names, say, with_api=parts.api, with_pages=parts.pages)
-    runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=GRACE_S)
+    runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=GRACE_S, auto_decompress=False)
     await runner.setup()
     gateway.watch(runner)
     worker = None

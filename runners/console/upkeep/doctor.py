@@ -32,7 +32,7 @@ PACKAGES = {
     "sqlite-utils": "makes the SQL tables",
     "typer": "is the command line",
     "rich": "draws progress bars",
-    "httpx2": "sends alerts to a webhook",
+    "httpx2": "sends alerts to a webhook, and asks a gateway",
     "filelock": "keeps two workers apart",
 }
 """Packages that are installed with the program, and their purposes; only versions are read, because importing some
