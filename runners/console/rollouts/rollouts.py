@@ -12,6 +12,7 @@ from ..completion import offer_adapters, offer_arms
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table
+from .check import CheckCommand, print_health
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
@@ -71,6 +72,22 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     )
     print_table(columns, rows, "no rollouts yet; a proven adapter gets one")
     suggest(f"why {shown[-1]['adapter']}" if shown else "status", db)
+
+
+@rollouts.command(cls=CheckCommand)
+def check(adapter: AdapterName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Say whether the adapter's rollout is healthy, as an exit status.
+
+    0, healthy: it is live or was live until another replaced it, or the verdict on its canary is to promote it.
+    1, failing: it was rejected or rolled back, the verdict is to roll it back, or its weights are missing.
+    2, undecided: there is not enough evidence yet, or a person must decide. Errors exit with 1, bad usage too.
+
+    \b
+    Examples:
+      grokputer rollouts check lora-v1
+      grokputer rollouts check lora-v1 --json
+    """
+    print_health(db, adapter, as_json)
 
 
 @rollouts.command()

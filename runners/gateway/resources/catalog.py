@@ -8,17 +8,17 @@ from uuid import UUID
 
 from aiohttp import web
 
-from ...domain.aggregates.run import TaskRun
-from ...domain.errors import NotFound
-from ...domain.settings.settings import ROLES
-from ...domain.vocabulary import Scope
-from ..use_cases.runs import BASE
-from .replies import json_reply
+from ....domain.aggregates.run import TaskRun
+from ....domain.errors import NotFound
+from ....domain.settings.settings import ROLES
+from ....domain.vocabulary import Scope
+from ...use_cases.runs import BASE
+from ..replies import json_reply
 
 if TYPE_CHECKING:
-    from ...projections.state.state import State
-    from .gateway import Gateway
-    from .owner import Desk
+    from ....projections.state.state import State
+    from ..gateway import Gateway
+    from ..owner import Desk
 
 
 async def list_models(gateway: Gateway, request: web.Request) -> web.StreamResponse:
