@@ -19,7 +19,7 @@ from ....domain.events import (
 from ....domain.rules.cost import Prices
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import OPEN_TRAININGS
-from ....projections.explain.family import family_of, read_parents
+from ....projections.explain.history import family_of, read_parents
 from ....projections.wording.sentences import describe, short_text
 from ...explain.curves import draw_loss
 from ...explain.descent import draw_descent
