@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from .projections.explain.tree import Node as Node
     from .projections.explain.waits import Wait as Wait
     from .projections.explain.waits import WaitsOn as WaitsOn
+    from .projections.wording.role_metrics import RoleMetric as RoleMetric
     from .runners.archive.erasure import Words as Words
     from .runners.explain.explanation import Explanation as Explanation
     from .runners.feedback.corrections import BadCorrection as BadCorrection
@@ -170,6 +171,7 @@ _HOMES = {
     ".projections.explain.failures.counts": ("FailureCount", "FailureRate"),
     ".projections.explain.failures.group": ("FailureGroup", "NextSteps"),
     ".projections.explain.imported": ("ImportedSummary",),
+    ".projections.wording.role_metrics": ("RoleMetric",),
     ".projections.explain.tree": ("Node",),
     ".runners.archive.erasure": ("Words",),
     ".runners.explain.explanation": ("Explanation",),
@@ -272,6 +274,7 @@ __all__ = [
     "RecordedRun",
     "RequestedTraining",
     "RoleAdvice",
+    "RoleMetric",
     "RoleSummary",
     "RolloutDecision",
     "RolloutPhase",

@@ -52,6 +52,12 @@ MODEL_ENDPOINT, TEACHER_ENDPOINT, JUDGE_ENDPOINT = (
     for variable in KEY_VARIABLES.values()
 )
 
+OTLP_ENDPOINT = Form(
+    re.compile(_URL),
+    "http:// or https:// with a host and a path alone; headers with a key come from OTEL_EXPORTER_OTLP_HEADERS, never "
+    "from here",
+)
+
 RAMP = Form(
     re.compile(rf"none|{_STEP}( *, *{_STEP})*", re.ASCII),
     "for each step a share in percent, the evidence it takes and, if wanted, the seconds at the share before it, as in "

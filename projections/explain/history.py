@@ -30,9 +30,9 @@ from ...domain.rules.imported import is_imported
 from ...domain.rules.roles import assignments_counted
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm
-from ..state.registry import Adapter, Training
 from ..state.state import State, counts_imported
 from ..wording.sentences import describe
+from .family import Member, family_of
 
 
 @dataclass(frozen=True)
@@ -77,27 +77,6 @@ class Look:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
-class Member:
-    """An adapter, or a training without an adapter, in the line of descent."""
-
-    position: int
-    name: str | None
-    """None for a training without an adapter."""
-    status: str
-    parent: str | None
-    """The adapter that was live when its training was requested; None is the base."""
-    goes_on: bool
-    """Whether its training continued from the parent's weights, and not from the base."""
-    was_live: bool
-    training: Training | None
-    """None for an adapter whose training the registry does not know."""
-    gate: str
-    """The gate's reason, empty without a judgement."""
-    reason: str
-    """Why it was rejected, if it was."""
-
-
 MARKED = (RatingThresholdBreached, CycleOpened, AdapterPromoted, AdapterRejected, AdapterRolledBack)
 """The kinds of events of the role that are marked on the curve of its ratings."""
 
@@ -117,9 +96,18 @@ TELLING = (
 class History:
     """The history up to the present state. Call ``follow`` with every event of the log, from the first."""
 
-    def __init__(self, role: str, rollout: str | None = None, keys: frozenset[str] = frozenset()) -> None:
-        """The history of the role's ratings and of the rollout's canary; changes of the settings ``keys`` are marked."""
-        self.state = State()
+    def __init__(
+        self,
+        role: str,
+        rollout: str | None = None,
+        keys: frozenset[str] = frozenset(),
+        state: State | None = None,
+    ) -> None:
+        """The history of the role's ratings and of the rollout's canary; changes of the settings ``keys`` are marked.
+
+        With ``state``, the history begins after that state, which it takes over.
+        """
+        self.state = state or State()
         """The state as of the last event."""
         self.role, self.rollout, self.keys = role, rollout, keys
         self.ratings_given: list[Rating] = []
@@ -173,30 +161,7 @@ class History:
     @property
     def family(self) -> list[Member]:
         """The role's adapters, and its trainings without an adapter, the oldest first."""
-        registry = self.state.registry
-        members = [self._member(adapter) for adapter in registry.adapters.values() if adapter.role == self.role]
-        with_adapter = {adapter.training for adapter in registry.adapters.values()}
-        for id, training in registry.trainings.items():
-            if id not in with_adapter and training.role == self.role:
-                member = Member(
-                    training.position, None, training.status, self._parents.get(id), training.lineage == "parent", False,
-                    training, "", training.reason,
-                )  # fmt: skip
-                members.append(member)
-        return sorted(members, key=lambda member: member.position)
-
-    def _member(self, adapter: Adapter) -> Member:
-        return Member(
-            adapter.position,
-            adapter.name,
-            adapter.status,
-            adapter.parent,
-            adapter.lineage == "parent",
-            adapter.name in self.state.rollouts.once_live(self.role),
-            self.state.registry.trainings.get(adapter.training),
-            adapter.gate.reason if adapter.gate is not None else "",
-            adapter.reason,
-        )
+        return family_of(self.state, self.role, self._parents)
 
 
 def _of_adapter(event: Event) -> str:

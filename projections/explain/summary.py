@@ -10,6 +10,7 @@ from ...domain.rules.breach import Window, is_breach
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
 from ..state.state import State
+from ..wording.role_metrics import RoleMetric, role_metric
 from ..wording.sentences import count
 from .imported import ImportedSummary, summarize_imported
 from .waits import RoleView, Wait, has_begun, waits_for
@@ -97,6 +98,8 @@ class RoleSummary:
     imported: ImportedSummary | None
     grades: tuple[GradesSummary, ...]
     """The grades of judge models, for each judge and its criteria."""
+    metric: RoleMetric
+    """How well the role works, over the latest runs."""
 
     @property
     def has_data(self) -> bool:
@@ -147,6 +150,7 @@ def summarize_role(state: State, view: RoleView) -> RoleSummary:
         unknown=unknown,
         imported=imported,
         grades=_grades(state, view),
+        metric=role_metric(state.role_metrics, role),
     )
 
 

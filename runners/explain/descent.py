@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...domain.durations import show_duration
-from ...projections.explain.history import Member
+from ...projections.explain.family import Member
 from ...projections.wording.escaping import escape_html
 
 TONES = {"live": "good", "canary": "warn", "rejected": "bad", "rolled back": "bad", "failed": "bad"}

@@ -17,8 +17,9 @@ from ...domain.vocabulary import Scope
 from .chat_request import LONGEST_SESSION, BadRequest, ChatRequest, read_chat_request
 from .completions import DONE, CompletionWriter, write_frame
 from .exchange import Ending, Exchange, Repeated, begin, finish, name_headers
+from .metrics.process import Timing, timing_of
 from .replies import Refused, error_body, no_answer
-from .upstream import NoAnswer
+from .upstreams.upstream import NoAnswer
 
 if TYPE_CHECKING:
     from ...projections.state.access import AccessKey
@@ -33,24 +34,30 @@ KEY_FORM = re.compile(r"[\x21-\x7e]{1,255}")
 async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Answer one request for a completion."""
     key = gateway.admission.require(request, Scope.INFER)
-    asked = read_chat_request(await request.read())
+    timing = timing_of(request)
+    with timing.elsewhere():
+        body = await request.read()
+    asked = read_chat_request(body)
+    gateway.process_metrics.count_parts(asked.body.get("messages"))
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
     begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request), key.id))
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
+    timing.exchange = begun
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     if asked.is_stream:
         return await _stream(gateway, key, begun, request, headers)
-    return await _answer(gateway, key, begun, headers)
+    return await _answer(gateway, key, begun, timing, headers)
 
 
 async def _answer(
-    gateway: Gateway, key: AccessKey, exchange: Exchange, headers: Mapping[str, str]
+    gateway: Gateway, key: AccessKey, exchange: Exchange, timing: Timing, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """The answer in one piece."""
     try:
-        whole = await gateway.upstream(exchange).answer(exchange, headers)
+        with timing.elsewhere():
+            whole = await gateway.upstream(exchange).answer(exchange, headers)
     except NoAnswer as error:
         await _end(gateway, key, exchange, Ending(problem=str(error), reason=error.reason))
         return no_answer(error, exchange.headers)
@@ -65,14 +72,17 @@ async def _stream(
     gateway: Gateway, key: AccessKey, exchange: Exchange, request: web.Request, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """The answer in parts. The last frame is sent when the end is recorded; a broken answer says so in a frame."""
-    response = _event_stream(exchange.headers)
+    response, timing = _event_stream(exchange.headers), timing_of(request)
     stream = gateway.upstream(exchange).stream(exchange, headers)
+    timing.is_broken = True  # until its last frame has come
     try:
-        async with stream:
-            await response.prepare(request)
-            async for frame in stream.frames():
-                await response.write(frame)
-        ending = Ending(stream.so_far())
+        with timing.elsewhere():
+            async with stream:
+                await response.prepare(request)
+                async for frame in stream.frames():
+                    await response.write(frame)
+                    timing.mark_first()
+        ending, timing.is_broken = Ending(stream.so_far()), False
     except NoAnswer as error:
         ending = Ending(_part(stream.so_far()), str(error), error.reason)
         if not response.prepared:
@@ -90,6 +100,7 @@ async def _stream(
     try:
         await _end(gateway, key, exchange, ending)
     except GrokputerError as error:
+        timing.is_broken = True
         await _finish(response, write_frame(error_body(503, f"the answer could not be recorded: {error}")))
         return response
     await _finish(response)

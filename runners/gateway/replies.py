@@ -13,7 +13,7 @@ from eventsourcing.persistence import IntegrityError
 from ...domain.errors import GrokputerError, LogError, NotFound, NotPossible
 from .chat_request import BadRequest
 from .owner import Busy
-from .upstream import NoAnswer
+from .upstreams.upstream import NoAnswer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -81,6 +81,7 @@ def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> It
             gateway = Gateway(path, with_api=with_api, with_pages=with_pages)
             runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=5, auto_decompress=False)
             await runner.setup()
+            gateway.watch(runner)
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             at["port"] = runner.addresses[0][1]
             ready.set()

@@ -59,7 +59,7 @@ class Names:
         return given
 
     def _page(self, families: Sequence[str], traces: Sequence[Trace]) -> list[str]:
-        """What the group's pages share and other pages of its families do not: states of fields, then words."""
+        """What the group's pages share and other pages of its families do not: the state of a field, then words."""
         inside = Counter(mark for trace in traces for mark in trace.page_marks)
         others = sum(self._sizes[family] for family in families) - len(traces)
         is_of_words = traces[0].verb in (ANSWER, CALL)
@@ -68,7 +68,7 @@ class Names:
             outside = sum(self._marks[family][mark] for family in families) - number
             share = outside / others if others else 0.0
             if number >= MOST * len(traces) and share <= FEW * number / len(traces) and (others or is_of_words):
-                special.append((share, -number, mark))
+                special.append((share, -number, -len(mark), mark))  # of equal words the longest tells most
         marks = [mark for *_, mark in sorted(special) if mark not in traces[0].said]
         states = [_say_state(mark) for mark in marks if mark.endswith((" empty", " filled"))]
         words = [mark for mark in marks if not mark.startswith("<") and mark != "#"][:MOST_SHOWN]
@@ -86,16 +86,13 @@ def _action(traces: Sequence[Trace]) -> str:
     verb, target = traces[0].verb, _common([trace.target for trace in traces])
     said = _shared([trace.said for trace in traces], MOST_SHOWN)
     quoted = f" '{' '.join(said)}'" if said else ""
-    match verb:
-        case _ if verb == NO_STEP:
-            return f"no step, {target}"
-        case _ if verb == UNREADABLE:
-            return f"no valid action{quoted}"
-        case _ if verb == ANSWER:
-            return f"answer{quoted}"
-        case _ if verb == CALL:
-            return f"call of {target or 'a function'}"
-    return f"{verb}{f' {target}' if target else ''}{quoted}"
+    special = {
+        NO_STEP: f"no step, {target}",
+        UNREADABLE: f"no valid action{quoted}",
+        ANSWER: f"answer{quoted}",
+        CALL: f"call of {target or 'a function'}",
+    }
+    return special.get(verb, f"{verb}{f' {target}' if target else ''}{quoted}")
 
 
 def _shared(texts: Sequence[Sequence[str]], most: int) -> list[str]:

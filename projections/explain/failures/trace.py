@@ -23,7 +23,7 @@ MOST_WORDS = 300
 MOST_SAID = 12
 """First words of an action or an error that are compared; chosen."""
 
-MOST_ANSWERED = 3
+MOST_ANSWERED = 2
 """First words of an answer that are compared; chosen: what an answer begins with tells its kind, and the rest its subject."""
 
 SHORT = 5

@@ -50,6 +50,7 @@ EXTRAS = {
     "toon-format": ("data", "reads and writes TOON files"),
     "openai": ("endpoint", "asks models behind an endpoint"),
     "aiohttp": ("serve", "serves models to other programs"),
+    "prometheus-client": ("serve", "writes the metrics of the gateway"),
     "miniwob": ("browser", "has the tasks on pages"),
     "sandlock": ("shell", "keeps commands in a sandbox where bubblewrap cannot"),
     "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),

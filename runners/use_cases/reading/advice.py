@@ -51,7 +51,7 @@ class RoleAdvice:
     """The failures that have such a correction, or are similar to one that has."""
     examples: int | None
     """The usable examples of a training that is requested now; its own retries may add to them. None where no correction is
-    new: then no dataset is built, and nothing below is known."""
+    new: then no dataset is built, and nothing is estimated."""
     needed: int
     """The examples under which a training is declined, by the setting."""
     gate_missing: int

@@ -70,12 +70,11 @@ def test_failures_of_one_page_with_different_actions_are_different_groups() -> N
 
 def test_a_group_is_named_by_the_field_that_tells_it_from_others_of_its_family() -> None:
     filled = tuple(line.replace("password[", "password=x[") for line in LOGIN)
-    mistakes = (*NAMES, *(name[::-1] for name in NAMES))
-    lines = {"empty": LOGIN, "filled": (*filled, *(f"li:{word}[{at}]" for at, word in enumerate(mistakes, 6)))}
+    lines = {"empty": LOGIN, "filled": (*filled, *(f"li:{word}[{at}]" for at, word in enumerate(NAMES, 6)))}
     runs = [failed(at, on_page(lines["empty" if at % 2 else "filled"], PRESS)) for at in range(8)]
     assert {group.name for group in make_groups(runs)} == {
         "login-user: CLICK button 'login', password empty",
-        "login-user: CLICK button 'login', password filled, 'ada'",
+        "login-user: CLICK button 'login', password filled, 'cleo'",
     }
 
 
@@ -101,6 +100,15 @@ def test_questions_of_one_form_are_one_group_and_others_are_not() -> None:
     assert sizes(groups) == [4]
     assert groups[0].name.startswith("chat: answer 'london', ")
     assert "'capital'" in groups[0].name
+
+
+def test_questions_of_one_form_are_alike_whatever_was_answered_at_length() -> None:
+    answers = ("It is London, as everybody who has been there knows.", "That must be Quito, high up in the mountains.")
+    runs = [
+        failed(at, asked(f"What is the capital of {place}?", answer), family="chat")
+        for at, (place, answer) in enumerate(zip(("France", "Peru"), answers, strict=True))
+    ]
+    assert [group.name for group in make_groups(runs)] == ["chat: answer, 'capital', 'what', 'the'"]
 
 
 def test_runs_without_a_step_are_grouped_by_their_reason() -> None:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from ...adapters.serving.reply import BadReply, Reply, read_models, read_reply
-from ...adapters.serving.streamed_reply import StreamedReply
-from ...domain.settings.forms import KEY_VARIABLES
-from ...domain.vocabulary import FailureReason
+from ....adapters.serving.reply import BadReply, Reply, read_models, read_reply
+from ....adapters.serving.streamed_reply import StreamedReply
+from ....domain.settings.forms import KEY_VARIABLES
+from ....domain.vocabulary import FailureReason
 from .upstream import NoAnswer, Stream, Whole
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from ..exchange import Exchange
 
 CONNECT_S = 10.0
 """Seconds to reach the endpoint; chosen."""

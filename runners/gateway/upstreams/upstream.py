@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ...domain.errors import GrokputerError
-from ...domain.vocabulary import FailureReason
+from ....domain.errors import GrokputerError
+from ....domain.vocabulary import FailureReason
 
 if TYPE_CHECKING:
-    from ...adapters.serving.reply import Reply
-    from .exchange import Exchange
+    from ....adapters.serving.reply import Reply
+    from ..exchange import Exchange
 
 
 class NoAnswer(GrokputerError):

@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from ...adapters.serving.reply import Reply
-from ...domain.errors import DamagedWeights, EnvironmentUnavailable, GrokputerError, NotServed, UnknownAdapter
-from ...domain.page.messages import Completion, Request
-from ...domain.vocabulary import FailureReason
+from ....adapters.serving.reply import Reply
+from ....domain.errors import DamagedWeights, EnvironmentUnavailable, GrokputerError, NotServed, UnknownAdapter
+from ....domain.page.messages import Completion, Request
+from ....domain.vocabulary import FailureReason
 from .upstream import NoAnswer, Stream, Whole
 
 if TYPE_CHECKING:
-    from ...domain.ports import Model
-    from ...projections.state.state import State
-    from ..wiring.services import Services
-    from .exchange import Exchange
+    from ....domain.ports import Model
+    from ....projections.state.state import State
+    from ...wiring.services import Services
+    from ..exchange import Exchange
 
 MOST_AT_ONCE = 16
 """Requests that a model answers at once; measured: a batch of 16 costs 1.7 times one request."""
@@ -52,6 +52,11 @@ class LocalUpstream:
         """Wait for the answers in progress, and close the model."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         await asyncio.to_thread(self._services.close)
+
+    @property
+    def open(self) -> int:
+        """The requests that the model answers or that wait for it."""
+        return self._open
 
     async def ask(self, work: Callable[[], Reply]) -> Reply:
         """The reply that the work makes in a thread. Raises ``NoAnswer``, with status 429 where too many wait."""
