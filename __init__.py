@@ -66,15 +66,15 @@ if TYPE_CHECKING:
     from .projections.explain.failures.counts import FailureRate as FailureRate
     from .projections.explain.failures.group import FailureGroup as FailureGroup
     from .projections.explain.failures.group import NextSteps as NextSteps
-    from .projections.explain.imported import ImportedSummary as ImportedSummary
-    from .projections.explain.summary import CanarySummary as CanarySummary
-    from .projections.explain.summary import CycleSummary as CycleSummary
-    from .projections.explain.summary import GradesSummary as GradesSummary
-    from .projections.explain.summary import RoleSummary as RoleSummary
-    from .projections.explain.summary import WindowSummary as WindowSummary
+    from .projections.explain.standing.imported import ImportedSummary as ImportedSummary
+    from .projections.explain.standing.summary import CanarySummary as CanarySummary
+    from .projections.explain.standing.summary import CycleSummary as CycleSummary
+    from .projections.explain.standing.summary import GradesSummary as GradesSummary
+    from .projections.explain.standing.summary import RoleSummary as RoleSummary
+    from .projections.explain.standing.summary import WindowSummary as WindowSummary
+    from .projections.explain.standing.waits import Wait as Wait
+    from .projections.explain.standing.waits import WaitsOn as WaitsOn
     from .projections.explain.tree import Node as Node
-    from .projections.explain.waits import Wait as Wait
-    from .projections.explain.waits import WaitsOn as WaitsOn
     from .projections.wording.role_metrics import RoleMetric as RoleMetric
     from .runners.archive.erasure import Words as Words
     from .runners.explain.explanation import Explanation as Explanation
@@ -156,11 +156,11 @@ _HOMES = {
         "FailureReason",
         "RolloutPhase",
     ),
-    ".projections.explain.waits": (
+    ".projections.explain.standing.waits": (
         "Wait",
         "WaitsOn",
     ),
-    ".projections.explain.summary": (
+    ".projections.explain.standing.summary": (
         "CanarySummary",
         "CycleSummary",
         "GradesSummary",
@@ -170,7 +170,7 @@ _HOMES = {
     ".projections.explain.agreement": ("JudgeAgreement",),
     ".projections.explain.failures.counts": ("FailureCount", "FailureRate"),
     ".projections.explain.failures.group": ("FailureGroup", "NextSteps"),
-    ".projections.explain.imported": ("ImportedSummary",),
+    ".projections.explain.standing.imported": ("ImportedSummary",),
     ".projections.wording.role_metrics": ("RoleMetric",),
     ".projections.explain.tree": ("Node",),
     ".runners.archive.erasure": ("Words",),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...domain.vocabulary import AdapterStatus, Arm, CorrectionSource, FailureReason
-from ...projections.explain.summary import RoleSummary, summarize_role
+from ...projections.explain.standing.summary import RoleSummary, summarize_role
 from ...projections.wording.words import say_alert
 from ..explain.run_filter import RunFilter
 from ..explain.run_list import Row, list_runs

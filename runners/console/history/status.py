@@ -9,9 +9,9 @@ import typer
 
 from ....domain.durations import show_duration
 from ....domain.vocabulary import RolloutPhase
-from ....projections.explain.imported import describe_imported
-from ....projections.explain.summary import RoleSummary
-from ....projections.explain.waits import PERSON, RATINGS, WORKER
+from ....projections.explain.standing.imported import describe_imported
+from ....projections.explain.standing.summary import RoleSummary
+from ....projections.explain.standing.waits import PERSON, RATINGS, WORKER
 from ....projections.wording.role_metrics import describe_metric
 from ....projections.wording.sentences import count
 from ..error_lines import describe_wait

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ....domain.aggregates.base import OWN_NAMES
 from ....domain.errors import Hint, UnknownAdapter
 from ....domain.events import EVENTS, TaskRated
-from ....projections.explain.summary import RoleSummary
+from ....projections.explain.standing.summary import RoleSummary
 from ....projections.explain.tree import Node, walk
 from ....projections.wording.sentences import describe, short_text
 from ...explain.answers import answer

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....projections.explain.progress import measure_progress
+from ....projections.explain.standing.progress import measure_progress
 from ...store.states import load_state
 from ...use_cases.overview import view_status
 from .visit import View, Visit
 
 if TYPE_CHECKING:
-    from ....projections.explain.summary import RoleSummary
+    from ....projections.explain.standing.summary import RoleSummary
 
 
 def show_home(visit: Visit) -> View:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ...domain.aggregates.role import RoleImprovement
-from ...domain.errors import Hint
-from ...domain.evidence.terms import trigger_terms
-from ...domain.rules.breach import Window
-from ...domain.settings.settings import Policy
-from ...domain.verdict import Verdict
-from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, Rule, TrainingStatus
-from ..state.state import State
-from ..wording.sentences import count
+from ....domain.aggregates.role import RoleImprovement
+from ....domain.errors import Hint
+from ....domain.evidence.terms import trigger_terms
+from ....domain.rules.breach import Window
+from ....domain.settings.settings import Policy
+from ....domain.verdict import Verdict
+from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, Rule, TrainingStatus
+from ...state.state import State
+from ...wording.sentences import count
 
 
 class WaitsOn(StrEnum):

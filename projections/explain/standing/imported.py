@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...domain.rules.imported import IMPORTED
-from ...domain.vocabulary import Arm
-from ..state.state import State, counts_imported
-from ..wording.sentences import count
+from ....domain.rules.imported import IMPORTED
+from ....domain.vocabulary import Arm
+from ...state.state import State, counts_imported
+from ...wording.sentences import count
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...domain.rules.breach import Window, is_breach
-from ...domain.rules.roles import GOOD_STARS
-from ...domain.vocabulary import Arm, RolloutPhase, TrainingStatus
-from ..state.state import State
-from ..wording.role_metrics import RoleMetric, role_metric
-from ..wording.sentences import count
+from ....domain.rules.breach import Window, is_breach
+from ....domain.rules.roles import GOOD_STARS
+from ....domain.vocabulary import Arm, RolloutPhase, TrainingStatus
+from ...state.state import State
+from ...wording.role_metrics import RoleMetric, role_metric
+from ...wording.sentences import count
 from .imported import ImportedSummary, summarize_imported
 from .waits import RoleView, Wait, has_begun, waits_for
 

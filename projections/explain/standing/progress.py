@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...domain.vocabulary import Arm
-from ..state.metrics import RunCounts
-from ..state.ratings import BASE
-from ..state.state import State
+from ....domain.vocabulary import Arm
+from ...state.metrics import RunCounts
+from ...state.ratings import BASE
+from ...state.state import State
 
 GOAL_STARS = 0.5
 """Gain of the mean rating, in stars. Source: operators' requirements."""
