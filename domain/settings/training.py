@@ -99,7 +99,9 @@ class CostSettings(Group):
     currency: str = setting("EUR", "The currency of the prices.")
 
     def of_model(self, adapter: str | None, base: str) -> CostSettings:
-        """The settings, with the prices of tokens that this adapter has, or the bare base."""
+        """The settings, with the prices of tokens that this adapter has, or the bare base (None, or any name without a row)."""
+        if self.model_prices == "none":
+            return self
         table = read_model_prices(self.model_prices)
         found = table.get(adapter or base) or table.get(base)
         return self if found is None else replace(self, prompt_price=found[0], answer_price=found[1])

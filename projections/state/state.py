@@ -122,7 +122,8 @@ class State:
         """Count a step for what made it."""
         run = self.open_runs.get(step.originator_id.hex)
         if run is not None:
-            self.usage.take(step, run, self.policy.cost)
+            prices = self.policy.cost.of_model(run.adapter_of(step.role), self.policy.model.base)
+            self.usage.take(step, run, prices)
             run.take(step)
 
     def end_run(self, event: TaskEnded) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..gateway import Gateway
 
 JSON, EVENTS = "application/json", "text/event-stream"
+METRICS_FORMS = ("text/plain", "application/openmetrics-text")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/health/ready"): Operation(
         "Whether requests can be recorded now.", None, {200: "Health", 503: "Health"}
     ),
-    ("GET", "/metrics"): Operation("The metrics of log and process.", Scope.METRICS, {}, texts=("text/plain",)),
+    ("GET", "/metrics"): Operation(
+        "The metrics of the log and of this process, for Prometheus.", Scope.METRICS, {}, texts=METRICS_FORMS
+    ),
 }  # fmt: skip
 """Every address of the API but that of this document."""
 

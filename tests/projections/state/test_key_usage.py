@@ -75,6 +75,8 @@ def test_each_model_has_the_prices_of_the_table() -> None:
     folded.set("cost.model_prices", "grok-4=3:15, lora-v2 = 0.5 : 1")
     folded.step(folded.begin(), prompt_tokens=1_000_000, completion_tokens=1_000_000)  # of lora-v2
     assert folded.used()[2] == 1.5
+    metered = {adapter: counts.money for _, adapter, counts in folded.state.usage.rows()}
+    assert metered == {"lora-v2": {"EUR": 1_500_000_000_000}}
     cost = folded.state.policy.cost
     prices = [
         (it.prompt_price, it.answer_price) for it in (cost.of_model(None, "grok-4"), cost.of_model("lora-v9", "grok-4"))
