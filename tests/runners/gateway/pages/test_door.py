@@ -51,7 +51,7 @@ def token_of(gateway: Served, cookie: str, address: str) -> str:
 
 
 def test_a_stranger_is_sent_to_the_door_and_a_program_is_told_why(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         for page in ("/", "/runs?failed=1", "/rate"):
             sent = ask(gateway, "GET", page)
             assert (sent.status, sent.headers["location"]) == (303, f"/sign-in?to={quote(page, safe='')}")
@@ -62,7 +62,7 @@ def test_a_stranger_is_sent_to_the_door_and_a_program_is_told_why(path: Path) ->
 
 
 def test_the_cookie_is_for_this_site_alone_and_outlives_a_restart(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         given = ask(gateway, "POST", "/sign-in", key=gateway.key, to="/runs")
         assert given.headers["location"] == "/runs"
         assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(given.headers["set-cookie"].split("; "))
@@ -72,7 +72,7 @@ def test_the_cookie_is_for_this_site_alone_and_outlives_a_restart(path: Path) ->
         )
         cookie = given.headers["set-cookie"].split(";")[0]
     assert stat.S_IMODE(secret_of(path).stat().st_mode) == 0o600
-    with serving(path) as later:
+    with serving(path, with_api=False) as later:
         assert ask(later, "GET", "/runs", {"cookie": cookie}).status == 200
 
 
@@ -80,13 +80,13 @@ def test_the_cookie_is_for_this_site_alone_and_outlives_a_restart(path: Path) ->
     "to", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/\n/x", ""]
 )
 def test_signing_in_never_leads_to_another_site(path: Path, to: str) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         assert ask(gateway, "POST", "/sign-in", key=gateway.key, to=to).headers["location"] == "/"
 
 
 def test_a_forged_cookie_and_one_of_a_revoked_key_open_nothing(path: Path) -> None:
     key = make_key(path, "rate", holder="bob")
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         cookie = cookie_of(gateway, key)
         value = cookie.removeprefix(f"{COOKIE}=")
         id, issued, nonce, signature = value.split(".")
@@ -103,12 +103,12 @@ def test_a_forged_cookie_and_one_of_a_revoked_key_open_nothing(path: Path) -> No
             assert ask(gateway, "GET", "/runs", given).status == 303
         assert ask(gateway, "GET", "/runs", {"cookie": cookie}).status == 200
     output("keys", "revoke", id[:8], "--reason", "left", db=path)
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         assert ask(gateway, "GET", "/runs", {"cookie": cookie}).status == 303
 
 
 def test_many_wrong_keys_are_refused_unread_for_a_minute(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         for _ in range(MOST_FAILURES):
             assert ask(gateway, "POST", "/sign-in", key="gp_wrong").status == 401
         refused = ask(gateway, "POST", "/sign-in", key=gateway.key)
@@ -130,7 +130,7 @@ def test_a_minute_later_keys_are_read_again(tmp_path: Path) -> None:
 
 def test_a_form_needs_the_token_of_its_visitor_and_comes_from_here(path: Path) -> None:
     keys = {name: make_key(path, "rate", holder=name) for name in ("bob", "cem")}
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         cookies = {name: {"cookie": cookie_of(gateway, key)} for name, key in keys.items()}
         address = ask(gateway, "GET", "/rate", cookies["bob"]).headers["location"]
         token = token_of(gateway, cookies["bob"]["cookie"], address)
@@ -153,7 +153,7 @@ def test_a_form_needs_the_token_of_its_visitor_and_comes_from_here(path: Path) -
 
 def test_a_key_without_the_scope_sees_no_page(path: Path) -> None:
     keys = {scope: make_key(path, scope, holder="bob") for scope in ("infer", "admin")}
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         asker = {"cookie": cookie_of(gateway, keys["infer"])}
         assert ask(gateway, "GET", "/runs", asker).status == 403
         admin = {"cookie": cookie_of(gateway, keys["admin"])}
@@ -162,7 +162,7 @@ def test_a_key_without_the_scope_sees_no_page(path: Path) -> None:
 
 
 def test_a_program_with_a_key_reads_pages_as_json_and_rates_without_a_cookie(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         bearer = {"authorization": f"Bearer {gateway.key}", "accept": "application/json"}
         site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
         _, _, runs = site.ask("/runs", headers=bearer)
@@ -176,7 +176,7 @@ def test_a_program_with_a_key_reads_pages_as_json_and_rates_without_a_cookie(pat
 
 
 def test_every_page_has_a_strict_policy_and_no_secret(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         cookie = cookie_of(gateway, gateway.key)
         for page in ("/", "/runs", "/sign-in", "/runs/ffffffff"):
             reply = ask(gateway, "GET", page, {"cookie": cookie})
@@ -189,7 +189,7 @@ def test_every_page_has_a_strict_policy_and_no_secret(path: Path) -> None:
 
 
 def test_a_page_asked_for_under_another_name_is_refused(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         assert ask(gateway, "GET", "/sign-in", {"host": "evil.example"}).status == 403
 
 
@@ -197,12 +197,12 @@ def test_a_page_asked_for_under_another_name_is_refused(path: Path) -> None:
     "name", ["../rendering.py", "..%2frendering.py", "%2e%2e/site.py", "pages.css%00", "PAGES.CSS", "nothing.css"]
 )
 def test_no_other_file_is_served_as_a_part_of_a_page(path: Path, name: str) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         assert ask(gateway, "GET", f"/static/{name}").status == 404
 
 
 def test_a_form_that_is_too_long_or_no_form_is_refused(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         cookie = {"cookie": cookie_of(gateway, gateway.key)}
         address = ask(gateway, "GET", "/rate", cookie).headers["location"]
         assert ask(gateway, "POST", address, cookie, comment="x" * 2**20).status == 413
@@ -212,9 +212,9 @@ def test_a_form_that_is_too_long_or_no_form_is_refused(path: Path) -> None:
 
 
 def test_a_damaged_secret_is_replaced_and_all_sign_in_again(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         cookie = cookie_of(gateway, gateway.key)
     secret_of(path).write_bytes(b"short")
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         assert ask(gateway, "GET", "/runs", {"cookie": cookie}).status == 303
         assert ask(gateway, "GET", "/runs", {"cookie": cookie_of(gateway, gateway.key)}).status == 200

@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_person_goes_from_what_fails_most_to_a_training(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/failures")
         assert "6 failures in 10 runs: 60.0 %" in person.text()
         person.click("tbody a")
@@ -47,7 +47,7 @@ def test_a_person_goes_from_what_fails_most_to_a_training(path: Path, browser: B
 
 
 def test_the_page_says_what_the_command_says(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
         *_, shown = site.ask("/failures", headers={"accept": "application/json"})
     printed = document("failures", db=path)
@@ -55,7 +55,7 @@ def test_the_page_says_what_the_command_says(path: Path) -> None:
 
 
 def test_filters_and_what_is_wrong_with_them(path: Path) -> None:
-    with serving(path) as gateway:
+    with serving(path, with_api=False) as gateway:
         site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
         as_json = {"accept": "application/json"}
         *_, none = site.ask("/failures?task=click-link", headers=as_json)
@@ -69,7 +69,7 @@ def test_filters_and_what_is_wrong_with_them(path: Path) -> None:
 
 
 def test_the_pages_are_accessible_and_fit_a_phone(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/failures")
         group = person.value("document.querySelector('tbody a').getAttribute('href')")
         for width, dark in ((390, False), (1024, True)):

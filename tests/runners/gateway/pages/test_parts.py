@@ -50,7 +50,7 @@ def test_there_is_something_to_serve(path: Path) -> None:
 
 
 def test_an_open_page_shows_what_is_recorded_meanwhile(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/")
         assert "Mean - of 0 ratings" in person.text("#live")
         with opened(path) as ledger:

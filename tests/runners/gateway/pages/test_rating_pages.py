@@ -36,7 +36,7 @@ def ratings(path: Path) -> list[tuple[str, int, list[str]]]:
 
 
 def test_a_person_rates_with_keys_alone_and_gets_the_next_run(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rate")
         first = person.path
         person.press("2")
@@ -58,7 +58,7 @@ def test_a_person_rates_with_keys_alone_and_gets_the_next_run(path: Path, browse
 
 
 def test_a_rating_can_be_changed_and_the_later_one_counts(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rate")
         address = person.path
         for stars in (1, 4):
@@ -72,7 +72,7 @@ def test_a_rating_can_be_changed_and_the_later_one_counts(path: Path, browser: B
 
 
 def test_a_draft_survives_a_reload_and_ends_with_the_rating(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rate")
         address = person.path
         person.press("3")
@@ -86,7 +86,7 @@ def test_a_draft_survives_a_reload_and_ends_with_the_rating(path: Path, browser:
 
 def test_two_people_never_get_the_same_run_even_at_two_gateways(path: Path, browser: Browser) -> None:
     keys = {name: make_key(path, "rate", holder=name) for name in ("bob", "cem", "dee")}
-    with visiting(path, browser) as (first, ada), serving(path) as second:
+    with visiting(path, browser, with_api=False) as (first, ada), serving(path, with_api=False) as second:
         others = [Person(browser, gateway.url.removesuffix("/v1")) for gateway in (first, second)]
         for name, person in zip(("bob", "cem"), others, strict=True):
             person.sign_in(keys[name])
@@ -106,7 +106,7 @@ def test_two_people_never_get_the_same_run_even_at_two_gateways(path: Path, brow
 
 def test_a_run_that_someone_else_has_is_not_saved(path: Path, browser: Browser) -> None:
     bobs = make_key(path, "rate", holder="bob")
-    with visiting(path, browser) as (gateway, person):
+    with visiting(path, browser, with_api=False) as (gateway, person):
         person.go("/rate")
         site = Served(gateway.url.removesuffix("/v1"), bobs, path)
         status, _, said = site.ask(
@@ -117,7 +117,7 @@ def test_a_run_that_someone_else_has_is_not_saved(path: Path, browser: Browser) 
 
 
 def test_a_rating_works_without_scripts(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.call("Emulation.setScriptExecutionDisabled", value=True)
         person.go("/rate")
         star = person.call("Runtime.evaluate", expression="0")  # the tab still answers
@@ -138,7 +138,7 @@ def test_a_rating_works_without_scripts(path: Path, browser: Browser) -> None:
 def test_an_answer_that_nothing_can_try_is_corrected_as_unverified(tmp_path: Path, browser: Browser) -> None:
     with opened(_with_a_question(tmp_path)) as ledger:
         run = ledger.newest(1, ("TaskStarted",))[0].event.originator_id.hex
-    with visiting(tmp_path / "events.db", browser) as (_, person):
+    with visiting(tmp_path / "events.db", browser, with_api=False) as (_, person):
         person.go(f"/rate/{run}")
         assert "Nothing here can try it" in person.value("document.querySelector('form.rate details').textContent")
         person.press("1")
@@ -168,7 +168,7 @@ def _with_a_question(folder: Path) -> Path:
 
 
 def test_actions_that_do_not_do_the_task_are_not_saved_and_the_rating_is(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rate")
         person.press("2")
         person.fill("#correction", "CLICKbutton:Nowhere[99]")
@@ -189,7 +189,7 @@ def test_actions_that_do_not_do_the_task_are_not_saved_and_the_rating_is(path: P
     ],
 )
 def test_a_form_that_cannot_be_saved_is_one_line(path: Path, form: dict[str, str], says: str) -> None:
-    with serving(path) as gateway, opened(path) as ledger:
+    with serving(path, with_api=False) as gateway, opened(path) as ledger:
         run = ledger.newest(1, ("TaskStarted",))[0].event.originator_id.hex
         site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
         as_json = {"content-type": "application/json", "accept": "application/json"}
@@ -201,7 +201,7 @@ def test_a_form_that_cannot_be_saved_is_one_line(path: Path, form: dict[str, str
 
 
 def test_every_page_of_rating_is_accessible_and_fits_a_phone(path: Path, browser: Browser) -> None:
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rate")
         pages = [person.path, "/rate?role=ocr", "/", "/runs", "/runs?failed=1&stars=1", f"/runs/{person.path[6:]}"]
         for width, dark in ((390, False), (1024, True), (1600, False)):
@@ -213,7 +213,7 @@ def test_every_page_of_rating_is_accessible_and_fits_a_phone(path: Path, browser
 
 def test_hostile_words_are_shown_as_words(tmp_path: Path, browser: Browser) -> None:
     path = _with_a_question(tmp_path)
-    with visiting(path, browser) as (_, person):
+    with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rate")
         assert "<script>alert(1)</script>" in person.text(".did") and "\\u202e" in person.text(".did")
         assert person.value("document.querySelectorAll('main script').length") == 0
