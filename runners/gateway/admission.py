@@ -6,7 +6,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -29,7 +29,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 class Usage:
     """What one key has used on one day, UTC, in this process."""
 
-    day: str = ""
+    day: date | None = None
     used: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -79,7 +79,9 @@ class Admission:
         used["money"] += (prompt * prices.prompt_price + answer * prices.answer_price) / 1e6
 
     def _today(self, key: AccessKey) -> dict[str, float]:
-        usage, day = self._usage.setdefault(key.id, Usage()), self._clock().date().isoformat()
+        usage, day = self._usage.get(key.id), self._clock().date()
+        if usage is None:
+            usage = self._usage[key.id] = Usage()
         if usage.day != day:
             usage.day, usage.used = day, defaultdict(float)
         return usage.used

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...adapters.serving.reply import loads
 from ...domain.errors import BadText, BadTools, GrokputerError
 from ...domain.page.messages import Message
 from ...domain.page.tools import Tool, check_messages, check_tools
@@ -52,7 +53,7 @@ class ChatRequest:
 def read_chat_request(body: bytes) -> ChatRequest:
     """The request in the body. Raises ``BadRequest`` with the field that is wrong."""
     try:
-        value = json.loads(body)
+        value = loads(body)
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
     if not isinstance(value, dict):

@@ -11,9 +11,12 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import msgspec
+from yarl import URL
 
 from ...adapters.serving.reply import BadReply, Reply, read_models, read_reply
 from ...adapters.serving.streamed_reply import StreamedReply
@@ -68,8 +71,8 @@ class EndpointUpstream:
         if exchange.asked.is_stream:  # the log needs the counts, also where the client does not ask for them
             given = body.get("stream_options")
             body["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
-        url = f"{(exchange.model.endpoint or '').rstrip('/')}/chat/completions"
-        return self._open().post(url, data=json.dumps(body).encode(), headers={**headers, **_own_headers()})
+        url = _url(exchange.model.endpoint or "", "chat/completions")
+        return self._open().post(url, data=_write_json(body), headers={**headers, **_own_headers()})
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -89,7 +92,7 @@ class EndpointUpstream:
         asked, names = self._listed.get(endpoint, (0.0, set[str]()))
         if name not in names or time.monotonic() - asked > LISTED_S:
             with _explaining(exchange):
-                async with self._open().get(f"{endpoint.rstrip('/')}/models", headers=_own_headers()) as response:
+                async with self._open().get(_url(endpoint, "models"), headers=_own_headers()) as response:
                     names = read_models(await _read(response))
                 self._listed[endpoint] = time.monotonic(), names
         if name not in names:
@@ -215,6 +218,19 @@ def _is_error(body: bytes) -> bool:
         value = json.loads(body)
         return isinstance(value, dict) and isinstance(value.get("error"), dict)
     return False
+
+
+@lru_cache(64)
+def _url(endpoint: str, address: str) -> URL:
+    """The address at the endpoint, parsed once."""
+    return URL(f"{endpoint.rstrip('/')}/{address}")
+
+
+def _write_json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:  # half a character, which JSON can write
+        return json.dumps(body).encode()
 
 
 def _own_headers() -> dict[str, str]:

@@ -32,7 +32,7 @@ from ...domain.events.base import KEY
 from ...domain.text import check_text
 from .connection import explain
 from .log import Log
-from .recorder import FactMapper, LogFactory, LogRecorder
+from .recorder import FactMapper, LogFactory, LogRecorder, row_of
 from .schema import create_tables, is_blank, upgrade_tables
 from .words import Key, NameKnown, check_fields, keep, known_name, store_words, swap_key, words_of
 from .writer import Transaction, Work
@@ -226,8 +226,10 @@ class Ledger(Log):
     def _store_all(self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]]) -> list[Sequence[int] | Exception]:
         """Store each change's events and texts in one commit; changes with a name that has another key by now are repeated."""
         words = [words_of(events) for events, _ in batch]
+        has_more = any(also is not None for _, also in batch)
         outcomes = self._events.record_all(
-            [(events, _with_words(keys, also)) for keys, (events, also) in zip(words, batch, strict=True)]
+            [(events, _with_words(keys, also)) for keys, (events, also) in zip(words, batch, strict=True)],
+            None if has_more else _with_words([*chain(*words)], None),
         )
         again = []
         for number, outcome in enumerate(outcomes):
@@ -311,7 +313,10 @@ class _Events(Application[UUID]):
         stored = [self.mapper.to_stored_event(event) for event in events]
         self.recorder.insert_events(stored, tracking=tracking, also=also)
 
-    def record_all(self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]]) -> list[Sequence[int] | Exception]:
+    def record_all(
+        self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]], also_for_all: Work[None] | None
+    ) -> list[Sequence[int] | Exception]:
         """Store each member's events in one commit; return each member's positions or its error."""
-        to_stored = self.mapper.to_stored_event
-        return self.recorder.insert_all([([to_stored(event) for event in events], also) for events, also in batch])
+        return self.recorder.insert_all(
+            [([row_of(event) for event in events], also) for events, also in batch], also_for_all
+        )
