@@ -73,7 +73,10 @@ FLOORS = {
             "wiring",
         ),
         "bench": ("agent", "environments", "feedback", "improvement", "store", "use_cases", "wiring"),
-        "gateway": ("agent", "environments", "improvement", "store", "use_cases", "wiring"),
+        "gateway": (
+            *("agent", "environments", "explain", "feedback", "improvement", "store", "use_cases"),
+            "wiring",
+        ),
         "console": (
             *("agent", "alerts", "archive", "bench", "environments", "explain", "gateway"),
             *("feedback", "improvement", "lessons", "sessions", "store", "use_cases", "wiring"),

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
+from ...domain.errors import GrokputerError
 from ...domain.rules.roles import GOOD_STARS
 from ...projections.state.ratings import BASE
+from ...projections.wording.sentences import short_text
 from .run_list import Row
+
+STARS = re.compile(r"([1-5])(?:\.\.([1-5]))?")
+AGO = re.compile(r"([0-9]{1,6}) ?(min|h|d)")
+MINUTES = {"min": 1, "h": 60, "d": 1440}
+
+
+class BadFilter(GrokputerError):
+    """A filter of runs that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +87,30 @@ def _is_task(task: str | None, wanted: str) -> bool:
 
 def _is_unattributed(run: Row) -> bool:
     return run["stars"] is not None and run["stars"] < GOOD_STARS and run["fault"] is None
+
+
+def read_stars(given: str) -> tuple[int, int]:
+    """The least and the most stars of ``3`` or ``1..3``. Raises ``BadFilter``."""
+    match = STARS.fullmatch(given.strip())
+    least, most = (int(match[1]), int(match[2] or match[1])) if match is not None else (1, 0)
+    if least > most:
+        raise BadFilter(
+            f"{short_text(given, 40)!r} is not a range of stars; give one number of 1 to 5, or two as in 1..3"
+        )
+    return least, most
+
+
+def read_time(given: str, now: datetime) -> datetime:
+    """The time that an ISO 8601 text names, or ``90min``, ``2h`` and ``3d`` ago. Raises ``BadFilter``.
+
+    A time without a zone is local; a date is its first moment.
+    """
+    ago = AGO.fullmatch(given.strip())
+    try:
+        if ago is not None:
+            return now - timedelta(minutes=int(ago[1]) * MINUTES[ago[2]])
+        return datetime.fromisoformat(given).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadFilter(
+            f"{short_text(given, 40)!r} is not a time; give 2026-05-01, 2026-05-01T14:30, or how long ago: 90min, 2h, 3d"
+        ) from None

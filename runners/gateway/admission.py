@@ -49,9 +49,7 @@ class Admission:
 
     def require(self, request: web.Request, scope: Scope) -> AccessKey:
         """The key of the request. Raises ``Refused``: 401 without a valid key, 403 without the scope."""
-        given = request.headers.get("authorization", "")
-        kind, _, key = given.partition(" ")
-        known = self._keys().get(hash_key(key.strip())) if kind.lower() == "bearer" else None
+        known = self.key_of(request)
         if known is None:
             raise Refused(
                 401,
@@ -61,6 +59,11 @@ class Admission:
         if scope not in known.scopes:
             raise Refused(403, f"this key allows {', '.join(known.scopes)}; this needs {scope}")
         return known
+
+    def key_of(self, request: web.Request) -> AccessKey | None:
+        """The valid key that the request carries; None where it carries none."""
+        kind, _, key = request.headers.get("authorization", "").partition(" ")
+        return self._keys().get(hash_key(key.strip())) if kind.lower() == "bearer" else None
 
     def count_request(self, key: AccessKey) -> None:
         """Count a request of the key. Raises ``Refused``, 429, where it has used its share of the day."""

@@ -17,6 +17,7 @@ from .admission import Admission
 from .endpoint import EndpointUpstream
 from .local import LocalUpstream
 from .owner import LogOwner
+from .pages.site import Site
 from .replies import say_errors
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ ADDRESSES: dict[tuple[str, str], Endpoint] = {
     ("GET", "/v1/models/{model}"): resources.show_model,
     ("GET", "/v1/runs/{run}"): resources.show_run,
     ("POST", "/v1/feedback"): feedback.take_feedback,
+}
+"""Every address of the API with its handler."""
+
+HEALTH: dict[tuple[str, str], Endpoint] = {
     ("GET", "/health/live"): resources.say_live,
     ("GET", "/health/ready"): resources.say_ready,
 }
-"""Every address with its handler."""
+"""What answers without a key."""
 
 
 class Gateway:
@@ -46,8 +51,18 @@ class Gateway:
     ``say`` is told what takes long and what is wrong at the start.
     """
 
-    def __init__(self, path: Path, hosts: Collection[str] = (), say: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        hosts: Collection[str] = (),
+        say: Callable[[str], None] = lambda line: None,
+        *,
+        with_api: bool = True,
+        with_pages: bool = True,
+    ) -> None:
         self._say = say
+        self._with_api = with_api
+        self._with_pages = with_pages
         self.owner = LogOwner(path)
         self.admission = Admission(lambda: self.owner.keys, hosts)
         self.is_draining = False
@@ -58,8 +73,10 @@ class Gateway:
     def application(self) -> web.Application:
         """The web application. It opens the log when it starts."""
         app = web.Application(client_max_size=LONGEST_BODY, middlewares=[say_errors, self.admission.check_host])
-        for (method, address), endpoint in ADDRESSES.items():
+        for (method, address), endpoint in {**HEALTH, **(ADDRESSES if self._with_api else {})}.items():
             app.router.add_route(method, address, self._bind(endpoint))
+        if self._with_pages:
+            Site(self).add_to(app)
         app.on_response_prepare.append(_hide_server)
         app.on_startup.append(self._start)
         app.on_shutdown.append(self._drain)
@@ -83,7 +100,7 @@ class Gateway:
         await self.owner.start()
         services = await self.owner.act(lambda desk: Services(desk.ledger, desk.state, self._say))
         self._local = LocalUpstream(services, lambda: self.owner.state or services.state)
-        if services.state.policy.model.backend != Backend.ENDPOINT:
+        if self._with_api and services.state.policy.model.backend != Backend.ENDPOINT:
             try:
                 await asyncio.to_thread(self._local.model, None)  # else the first request would wait for it
             except GrokputerError as error:

@@ -82,14 +82,15 @@ async def say_errors(request: web.Request, handler: Handler) -> web.StreamRespon
             raise
         return error_reply(error.status, error.reason)
     except Exception as error:
-        reply = _reply_to(error)
+        reply = reply_to(error)
         if reply is None:
             request.app.logger.exception("a request failed")
             return error_reply(500, "the gateway has a bug; its output has the details")
         return reply
 
 
-def _reply_to(error: Exception) -> web.Response | None:
+def reply_to(error: Exception) -> web.Response | None:
+    """The reply to the error; None where it is a bug."""
     message = str(error)
     match error:
         case Refused():

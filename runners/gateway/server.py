@@ -44,23 +44,41 @@ class Place:
             )
 
 
-async def serve(path: Path, place: Place, *, with_worker: bool, say: Callable[[str], None]) -> None:
-    """Serve the log at the path until SIGINT or SIGTERM; answers in progress end first. ``say`` gets the address, and
-    before it what is wrong.
+@dataclass(frozen=True)
+class Parts:
+    """What runs. Raises ``BadArgument`` where nothing would be served."""
+
+    api: bool = True
+    pages: bool = True
+    worker: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.api and not self.pages:
+            raise BadArgument(
+                "without the API and the pages there is nothing to serve; a worker alone is 'grokputer work'"
+            )
+
+
+async def serve(path: Path, place: Place, parts: Parts, *, say: Callable[[str], None]) -> None:
+    """Serve the log at the path until SIGINT or SIGTERM; answers in progress end first. ``say`` gets the addresses, and
+    before them what is wrong.
 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
-    application = Gateway(path, place.names, say).application()
+    application = Gateway(path, place.names, say, with_api=parts.api, with_pages=parts.pages).application()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_S)
     await runner.setup()
     worker = None
     try:
         site = web.TCPSite(runner, place.host, place.port)
         await site.start()
-        worker = await _start_worker(path) if with_worker else None
-        port = runner.addresses[0][1]
+        worker = await _start_worker(path) if parts.worker else None
+        address = f"http://{f'[{place.host}]' if ':' in place.host else place.host}:{runner.addresses[0][1]}"
         _let_memory_rest()
-        say(f"serving http://{f'[{place.host}]' if ':' in place.host else place.host}:{port}/v1")
+        if parts.api:
+            say(f"serving {address}/v1")
+        if parts.pages:
+            say(f"pages at {address}/")
         await _stopped()
     finally:
         if worker is not None and worker.returncode is None:

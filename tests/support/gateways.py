@@ -57,7 +57,7 @@ def make_key(path: Path, *scopes: str, holder: str = "ada", **limits: float) -> 
 
 
 @contextmanager
-def serving(path: Path) -> Iterator[Served]:
+def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> Iterator[Served]:
     """A gateway on the log until the block ends, then stopped as a signal stops it."""
     key = make_key(path)
     ready, stop = threading.Event(), asyncio.Event()
@@ -73,7 +73,8 @@ def serving(path: Path) -> Iterator[Served]:
     async def run() -> None:
         at["loop"] = asyncio.get_running_loop()
         try:
-            runner = web.AppRunner(Gateway(path).application(), access_log=None, shutdown_timeout=5)
+            gateway = Gateway(path, with_api=with_api, with_pages=with_pages)
+            runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=5)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             at["port"] = runner.addresses[0][1]

@@ -20,60 +20,19 @@ from ....domain.events import (
     TaskSucceeded,
 )
 from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
-from ....domain.page.tools import read_stored, show_answer, show_call
+from ....domain.page.tools import show_answer, show_call
 from ....domain.vocabulary import RatingSource
 from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
 from ..rendering import print_line, print_text, show_time
 
 if TYPE_CHECKING:
-    from ...store.log import Log
+    pass
 
 ERASED = "(erased)"
 LONGEST_CALL = 200
 """Characters of a call that are shown, unless all is asked for; chosen: two lines of a terminal."""
 WORDS = " " * 8
 """Stands before each line of text that a person wrote, so that it is not taken for a line of the program."""
-
-
-def describe_event(log: Log, position: int, event: Event) -> dict[str, Any]:
-    """The event as JSON with its content in words; content that was erased is None."""
-    from ....projections.explain.tree import own_fields
-
-    entry = {
-        "run": event.originator_id.hex,
-        "position": position,
-        "time": event.time.isoformat(),
-        "event": event.TOPIC,
-        "actor": event.actor,
-        **own_fields(event),
-    }
-    match event:
-        case TaskStarted() if event.is_question:
-            entry["task"] = log.get_content(event.task)
-        case SessionImported():
-            session = log.get_content(event.session)
-            entry["session"] = None if session is None else json.loads(session)
-        case StepTaken():
-            prompt = log.get_content(event.prompt)
-            entry["prompt"] = None if prompt is None else json.loads(prompt)
-            entry["answer"] = log.get_content(event.answer)
-            entry["tools"], entry["tool_calls"] = (
-                read_stored(key, log.get_content) for key in (event.tools, event.tool_calls)
-            )
-        case TaskRated() if event.comment is not None:
-            entry["comment"] = log.get_content(event.comment)
-        case TaskGraded():
-            prompt = log.get_content(event.prompt)
-            entry["prompt"] = None if prompt is None else json.loads(prompt)
-            entry["reason"] = None if event.reason is None else log.get_content(event.reason) or ERASED
-        case TaskCorrected():
-            kept = log.get_content(event.correction)
-            rows = [] if kept is None else json.loads(kept)
-            done = [
-                show_answer(row["completion"], row.get("tool_calls", ())) for row in rows if not row.get("is_instead")
-            ]
-            entry["correction"] = None if kept is None else done
-    return entry
 
 
 def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:

@@ -9,12 +9,9 @@ from uuid import UUID
 import typer
 
 from ....domain.aggregates.run import TaskRun
-from ....domain.events import (
-    CorrectionWithdrawn,
-    TaskCorrected,
-)
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.wording.sentences import count, short_id, short_text
+from ...explain.run_story import tell_run, token_counts
 from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
 from ..options import (
@@ -32,8 +29,7 @@ from ..options import (
     open_log,
 )
 from ..rendering import Column, as_time, print_json, print_line, print_table, say
-from .run_events import ERASED, describe_event, print_event
-from .tokens import token_counts
+from .run_events import ERASED, print_event
 
 if TYPE_CHECKING:
     from ...sessions.runs import ImportedSessions
@@ -267,22 +263,15 @@ def show(
       grokputer show 3fa2 --full
     """
     log = open_log(db)
-    recorded_history = log.history(find_run(log, run))
-    history = [log.reveal(recorded) for recorded in recorded_history]
-    story = [describe_event(log, *recorded) for recorded in history]
-    whole = TaskRun.project(recorded_history[0].event.originator_id, (recorded.event for recorded in recorded_history))
-    withdrawn = {entry.event.correction for entry in history if isinstance(entry.event, CorrectionWithdrawn)}
-    for recorded, entry in zip(history, story, strict=True):
-        if isinstance(recorded.event, TaskCorrected):
-            entry["is_withdrawn"] = recorded.event.reference in withdrawn
+    story = tell_run(log, find_run(log, run))
+    whole = story.run
     if as_json:
-        events = [{key: value for key, value in entry.items() if key != "run"} for entry in story]
-        print_json({"run": story[0]["run"], **token_counts(whole), "events": events})
+        print_json(story.to_json())
         return
-    for recorded, entry in zip(history, story, strict=True):
+    for recorded, entry in zip(story.history, story.entries, strict=True):
         print_event(recorded.event, entry, full)
     if whole.tokens is not None:
         print_line("        {} tokens in prompts, {} in answers".format(*whole.tokens))
-    id = short_id(story[0]["run"])
+    id = short_id(whole.id.hex)
     is_low = bool(whole.ratings) and whole.ratings[-1].stars < GOOD_STARS and not whole.corrections
     suggest(f"rate {id}" if whole.ended and not whole.ratings else f"correct {id}" if is_low else f"why {id}", db)

@@ -1,4 +1,4 @@
-"""Serving: the gateway for other programs, and a worker beside it."""
+"""Serving: the gateway for other programs, pages for people, and a worker beside them."""
 
 from __future__ import annotations
 
@@ -22,31 +22,35 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="A name that other machines reach it by; give it again for more."),
     ] = None,
+    api: Annotated[bool, typer.Option("--api/--no-api", help="Serve models to other programs.")] = True,
+    pages: Annotated[bool, typer.Option("--pages/--no-pages", help="Serve pages to people.")] = True,
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run a worker beside it.")] = True,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Serve models to other programs, in the form of OpenAI's API, and record each request as a run.
+    """Serve models to other programs, in the form of OpenAI's API, and pages to people who rate and decide.
 
-    A program changes its base URL and key, and asks for a role, such as action, as its model. A request without a key from
-    'grokputer keys' is refused. The first start makes a key and prints it once. Ctrl-C lets answers end.
+    A program changes its base URL and key, and asks for a role, such as action, as its model. Each request is recorded as a
+    run. A request without a key from 'grokputer keys' is refused. The first start makes a key and prints it once; people
+    sign in to the pages with it. Ctrl-C lets answers end.
 
     \b
     Examples:
       grokputer serve
       grokputer serve --host 0.0.0.0 --allow-host agents.example.org --no-worker
+      grokputer serve --no-api --port 8485
     """
     import asyncio
 
     from ...wiring.extras import require
 
     require("serve")
-    from ...gateway.server import Place
+    from ...gateway.server import Parts, Place
     from ...gateway.server import serve as run
 
-    place = Place(host, port, tuple(allow_host or ()))
+    place, parts = Place(host, port, tuple(allow_host or ())), Parts(api, pages, worker)
     _make_first_key(db)
     try:
-        asyncio.run(run(db, place, with_worker=worker, say=print_line))
+        asyncio.run(run(db, place, parts, say=print_line))
     except OSError as error:
         # asyncio repeats the address in its words; the system's own are shorter, but it has none for an unknown name.
         code = error.errno or 0

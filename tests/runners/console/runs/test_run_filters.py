@@ -10,7 +10,7 @@ from command_line import call, document, output
 
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events.runs import Capability
-from grokputer.runners.console.runs.filters import BadFilter, read_stars, read_time
+from grokputer.runners.explain.run_filter import BadFilter, read_stars, read_time
 from story import BEGIN, Standing, Story
 
 NOW = datetime(2026, 5, 3, 12, tzinfo=UTC)

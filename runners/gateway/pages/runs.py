@@ -1,0 +1,186 @@
+"""The runs: searched and filtered, and one run with everything that the log knows of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from ....domain.aggregates.run import ISSUES, TaskRun
+from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
+from ....domain.page.tools import show_answer
+from ....domain.settings.settings import ROLES
+from ....domain.vocabulary import Arm
+from ....projections.explain.lineage import trace_corrections
+from ....projections.explain.provenance import read_datasets, trace_forward
+from ...explain.explanation import explain
+from ...explain.run_filter import RunFilter, read_stars, read_time
+from ...explain.run_list import list_runs as find_runs
+from ...explain.run_story import Story, tell_run, token_counts
+from ...store.claims import holder_of
+from ...store.states import load_state
+from ...use_cases.lookups import find_run, require_role
+from .visit import View, Visit
+
+FIELDS = ("role", "task", "arm", "adapter", "stars", "issue", "session", "since", "until")
+FLAGS = ("failed", "unrated", "unattributed")
+AT_ONCE = 50
+"""Runs of one page; chosen."""
+MOST = 1000
+OWN_WORDS = (INSTRUCTIONS, COMMAND_INSTRUCTIONS)
+"""The program's own instructions, which are the same in every run."""
+
+
+def list_runs(visit: Visit) -> View:
+    """The newest runs that meet the conditions in the address."""
+    query, log = visit.query, visit.ledger
+    given = {name: query.one(name) for name in FIELDS}
+    flags = {name: query.one(name) not in ("", "0", "no") for name in FLAGS}
+    limit = query.number("limit", 1, MOST) or AT_ONCE
+    listed = find_runs(log, limit, _read_filter(given, flags, visit))
+    return View(
+        "runs",
+        "Runs",
+        {
+            "filter": {**given, **flags},
+            "limit": limit,
+            "seen": listed.seen,
+            "runs": listed.rows,
+            "choices": {
+                "role": list(ROLES),
+                "arm": [str(arm) for arm in Arm],
+                "adapter": ["base", *load_state(log).registry.adapters],
+                "issue": list(ISSUES),
+            },
+        },
+    )
+
+
+def show_run(visit: Visit) -> View:
+    """One run, step by step, with its causes, the trainings on it, and its ratings."""
+    log = visit.ledger
+    id = find_run(log, visit.name("run"))
+    story = tell_run(log, id)
+    why = explain(log, load_state(log), id.hex)
+    uses = trace_forward(read_datasets(log), lambda row: row.get("run") == id.hex)
+    uses += [node for node in trace_corrections(log, id) if node.children]
+    data = {
+        "shown": describe_run(story),
+        "why": [node.to_json() for node in why.roots],
+        "lineage": [node.to_json() for node in uses],
+        "rated_by": holder_of(log, id),
+        **story.to_json(),
+    }
+    return View("run", f"Run {id.hex[:8]}", data)
+
+
+def describe_run(story: Story) -> dict[str, Any]:
+    """What people are shown of a run: its task, what the agent saw and did at each step, its end, and what was said of it."""
+    run, entries = story.run, story.entries
+    started = run.started
+    assert started is not None
+    first = entries[0]
+    steps = [entry for entry in entries if entry["event"] == "StepTaken"]
+    return {
+        "id": run.id.hex,
+        "task": first["task"],
+        "is_question": started.is_question,
+        "can_be_tried": started.is_repeatable,
+        "environment": started.environment,
+        "role": started.role,
+        "arm": str(started.arm),
+        "adapter": first["adapter"] or "base",
+        "base": started.base,
+        "seed": started.seed,
+        "session": first["session"],
+        "started": started.time.isoformat(),
+        "has_ended": run.ended is not None,
+        "status": _status(run),
+        "reason": None if run.failure is None else str(run.failure),
+        "detail": next((entry.get("detail") for entry in reversed(entries) if "detail" in entry), None),
+        "duration_ms": getattr(run.ended, "duration_ms", None),
+        "tokens": token_counts(run),
+        "steps": [_step(entry, before) for entry, before in zip(steps, [None, *steps], strict=False)],
+        "ratings": [entry for entry in entries if entry["event"] == "TaskRated"],
+        "corrections": [entry for entry in entries if entry["event"] == "TaskCorrected"],
+    }
+
+
+def _status(run: TaskRun) -> str:
+    """``running``, ``succeeded``, ``failed``, or ``answered``, as in the list of runs."""
+    if run.ended is None:
+        return "running"
+    if run.succeeded is None:
+        return "failed" if run.failure is not None else "answered"
+    return "succeeded" if run.succeeded else "failed"
+
+
+def _step(entry: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """One step: the turns that are new since the step before, and the answer."""
+    prompt = entry["prompt"]
+    turns = None
+    if prompt is not None:
+        shown = [turn for turn in prompt if turn.get("content") not in OWN_WORDS]
+        known = [] if before is None or before["prompt"] is None else before["prompt"]
+        turns = [_turn(turn) for turn in shown if turn not in known or turn is shown[-1]]
+    calls = entry["tool_calls"]
+    answer = None if entry["answer"] is None or calls is None else show_answer(entry["answer"], calls)
+    return {
+        "number": entry["step"],
+        "position": entry["position"],
+        "role": entry["role"],
+        "turns": turns,
+        "answer": answer,
+        "error": entry["error"],
+        "model_ms": entry["model_ms"],
+        "environment_ms": entry["environment_ms"],
+    }
+
+
+def _turn(turn: dict[str, Any]) -> dict[str, Any]:
+    content = turn.get("content")
+    words = content if isinstance(content, str) else show_parts(content)
+    pictures = [] if isinstance(content, str) else pictures_of(content)
+    text = show_answer((words or "").rstrip("\n"), turn.get("tool_calls", ()))
+    return {"who": str(turn.get("role")), "text": text, "pictures": pictures}
+
+
+def show_parts(content: object) -> str:
+    """The texts among the parts of a message; other parts by their kind."""
+    parts = content if isinstance(content, list) else []
+    return "\n".join(
+        str(part.get("text")) if part.get("type") == "text" else f"[{part.get('type')}]"
+        for part in parts
+        if isinstance(part, dict)
+    )
+
+
+def pictures_of(content: object) -> list[str]:
+    """The data URLs of the pictures among the parts of a message."""
+    parts = content if isinstance(content, list) else []
+    urls = [
+        part.get("image_url", {}).get("url")
+        for part in parts
+        if isinstance(part, dict) and part.get("type") == "image_url"
+    ]
+    return [url for url in urls if isinstance(url, str) and url.startswith("data:image/")]
+
+
+def _read_filter(given: dict[str, str], flags: dict[str, bool], visit: Visit) -> RunFilter:
+    """The conditions. Raises ``BadFilter``, and ``NotFound`` for an unknown role."""
+    now = visit.ledger.clock.now()
+    if given["role"]:
+        require_role(given["role"])
+    return RunFilter(
+        **{name: given[name] or None for name in ("role", "task", "arm", "adapter", "issue", "session")},
+        stars=read_stars(given["stars"]) if given["stars"] else None,
+        since=read_time(given["since"], now) if given["since"] else None,
+        until=read_time(given["until"], now) if given["until"] else None,
+        is_failed=flags["failed"],
+        is_unrated=flags["unrated"],
+        is_unattributed=flags["unattributed"],
+    )
+
+
+def id_of(visit: Visit) -> UUID:
+    """The run that the address names. Raises ``NotFound``."""
+    return find_run(visit.ledger, visit.name("run"))

@@ -1,0 +1,297 @@
+"""The pages on the web: addresses, who may come, HTML or JSON, and the headers that every page has."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, unquote
+
+from aiohttp import web
+
+from ....domain.errors import GrokputerError
+from ...store.ledger import Ledger
+from ..replies import Refused, error_reply, json_reply, reply_to
+from . import live
+from .addresses import PAGES
+from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
+from .rendering import Frame, render, static_file
+from .visit import Done, Form, Page, View, Visit, Visitor
+
+if TYPE_CHECKING:
+    from ....projections.state.access import AccessKey
+    from ..gateway import Gateway
+
+T = TypeVar("T")
+
+POLICY = (
+    "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""What a page may load and do: only what this gateway serves; no script and no style within a text runs."""
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+SAID = "grokputer_said"
+"""The cookie with what was just recorded, for the next page."""
+READERS = 4
+"""Threads that pages read and write the log with; chosen: beside the owner's, so that no page delays a request."""
+LONGEST_FORM = 2**20
+"""Bytes of a form; chosen: a correction of many actions."""
+MOST_FIELDS = 200
+
+
+class Site:
+    """The pages of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        path = gateway.owner.path
+        self.door = Door(lambda: gateway.owner.keys, secret_of(path))
+        self._threads = ThreadPoolExecutor(READERS, "pages")
+        self._ledger = Ledger(path)  # its connections are each thread's own
+        self.live = live.Live(gateway)
+
+    def add_to(self, app: web.Application) -> None:
+        """Add all addresses of pages to the application."""
+        for (method, address), page in PAGES.items():
+            app.router.add_route(method, address, self._bind(page))
+        app.router.add_get("/sign-in", self._show_sign_in)
+        app.router.add_post("/sign-in", self._sign_in)
+        app.router.add_post("/sign-out", self._sign_out)
+        app.router.add_get("/static/{name}", self._static)
+        app.router.add_get("/live", self._follow)
+        app.on_shutdown.append(self.live.stop)
+        app.on_cleanup.append(self._close)
+
+    async def read(self, work: Callable[[Ledger], T]) -> T:
+        """The result of the work with the log, done in a thread of the pages."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, self._ledger)
+
+    def visitor(self, request: web.Request) -> Visitor | None:
+        """Who sends the request; None for a stranger."""
+        if "authorization" in request.headers:
+            return self._visitor(self.gateway.admission.key_of(request), is_program=True)
+        cookie = request.cookies.get(COOKIE)
+        return self._visitor(self.door.key_of(cookie), token=self.door.form_token(cookie or ""))
+
+    def _visitor(self, key: AccessKey | None, *, is_program: bool = False, token: str = "") -> Visitor | None:
+        if key is None:
+            return None
+        name = self._ledger.say(key.holder)
+        return Visitor(name, key.id, frozenset(key.scopes), is_program, token)
+
+    def _bind(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            visitor = self.visitor(request)
+            try:
+                if visitor is None:
+                    return self._ask_in(request)
+                return await self._answer(page, request, visitor)
+            except Exception as error:
+                return self._say_error(request, visitor, error)
+
+        return handle
+
+    async def _answer(self, page: Page, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        if not visitor.scopes.intersection(page.scopes):
+            raise Refused(403, f"this needs a key with the scope {' or '.join(page.scopes)}; yours has none of them")
+        form = Form({})
+        if request.method == "POST":
+            form = await _read_form(request)
+            _check_sender(request, visitor, form)
+        visit = Visit(self._ledger, visitor, request.path, request.match_info, _read_query(request), form)
+        # The position before the page is made: an open page loads again what comes after it.
+        position, found = await self.read(lambda ledger: (ledger.position, page.handler(visit)))
+        if isinstance(found, Done):
+            return self._send_on(request, found)
+        return self._show(request, visitor, found, position)
+
+    def _show(self, request: web.Request, visitor: Visitor | None, view: View, position: int = 0) -> web.Response:
+        if wants_json(request):
+            return json_reply(view.data, view.status, HEADERS)
+        said = _read_said(request)
+        nonce = secrets.token_urlsafe(12)
+        text = render(view, Frame(request.path, nonce, visitor, position, said))
+        headers = {**HEADERS, "content-security-policy": POLICY.format(nonce=nonce)}
+        response = web.Response(text=text, status=view.status, content_type="text/html", headers=headers)
+        if said:
+            response.del_cookie(SAID)
+        return response
+
+    def _send_on(self, request: web.Request, done: Done) -> web.Response:
+        if wants_json(request):
+            return json_reply({"message": done.message, "next": done.to, **done.data}, 200, HEADERS)
+        response = web.Response(status=303, headers={**HEADERS, "location": done.to})
+        if not done.message:
+            return response
+        said = quote(json.dumps({"message": done.message, "undo": done.undo}))
+        response.set_cookie(SAID, said, max_age=60, httponly=True, samesite="Strict")
+        return response
+
+    def _say_error(self, request: web.Request, visitor: Visitor | None, error: Exception) -> web.Response:
+        """The page of an error; a program gets the API's own shape. A bug says no more than that it is one."""
+        message = error.reason if isinstance(error, web.HTTPException) else str(error)
+        reply = error_reply(error.status, error.reason) if isinstance(error, web.HTTPException) else reply_to(error)
+        if reply is None:
+            request.app.logger.error("a page failed", exc_info=error)
+            message = "the gateway has a bug; its output has the details"
+            reply = error_reply(500, message)
+        if wants_json(request):
+            return reply
+        data = {"status": reply.status, "message": message}
+        response = self._show(request, visitor, View("error", "That did not work", data, status=reply.status))
+        if "retry-after" in reply.headers:
+            response.headers["retry-after"] = reply.headers["retry-after"]
+        return response
+
+    def _ask_in(self, request: web.Request) -> web.Response:
+        """Send a stranger to the door; a program is told that it needs a key."""
+        if wants_json(request) or "authorization" in request.headers:
+            return error_reply(
+                401, "this page needs a key with the scope rate or admin", headers={"www-authenticate": "Bearer"}
+            )
+        to = request.path_qs if request.method == "GET" else "/"
+        return web.Response(status=303, headers={**HEADERS, "location": f"/sign-in?to={quote(to, safe='')}"})
+
+    async def _show_sign_in(self, request: web.Request) -> web.StreamResponse:
+        return self._show(
+            request, None, View("sign_in", "Sign in", {"to": _local(request.query.get("to")), "message": ""})
+        )
+
+    async def _sign_in(self, request: web.Request) -> web.StreamResponse:
+        try:
+            form = await _read_form(request)
+            if not is_from_here(request):
+                raise Refused(403, "this form was not sent from here; load the page again")
+            cookie = self.door.sign_in(form.one("key"), request.remote or "")
+        except (GrokputerError, web.HTTPException) as error:
+            status = error.status if isinstance(error, Refused | web.HTTPException) else 400
+            if wants_json(request):
+                return error_reply(status, str(error))
+            view = View("sign_in", "Sign in", {"to": "/", "message": str(error)}, status=status)
+            response = self._show(request, None, view)
+            if isinstance(error, Refused):
+                response.headers.update(error.headers)
+            return response
+        response = web.Response(status=303, headers={**HEADERS, "location": _local(form.one("to"))})
+        is_secure = request.secure or request.headers.get("x-forwarded-proto") == "https"
+        response.set_cookie(COOKIE, cookie, max_age=VALID_S, httponly=True, samesite="Strict", secure=is_secure)
+        return response
+
+    async def _sign_out(self, request: web.Request) -> web.StreamResponse:
+        response = web.Response(status=303, headers={**HEADERS, "location": "/sign-in"})
+        if is_from_here(request):
+            response.del_cookie(COOKIE)
+        return response
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        found = static_file(request.match_info["name"])
+        if found is None:
+            return error_reply(404, "there is no such file")
+        body, kind = found
+        headers = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
+        return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+
+    async def _follow(self, request: web.Request) -> web.StreamResponse:
+        if self.visitor(request) is None:
+            return error_reply(401, "sign in first")
+        return await self.live.follow(request, lambda: self.visitor(request) is not None)
+
+    async def _close(self, app: web.Application) -> None:
+        await asyncio.to_thread(self._threads.shutdown)
+
+
+def wants_json(request: web.Request) -> bool:
+    """Whether the request asks for JSON: by its address, or because it takes JSON and no HTML."""
+    accepted = request.headers.get("accept", "")
+    is_program = "application/json" in accepted and "text/html" not in accepted
+    return is_program or request.query.get("format") == "json"
+
+
+async def _read_form(request: web.Request) -> Form:
+    """The fields of the form. Raises ``Refused``."""
+    if request.content_type not in ("application/x-www-form-urlencoded", "application/json"):
+        raise Refused(415, "a form is sent as application/x-www-form-urlencoded, or as a JSON object")
+    if (request.content_length or 0) > LONGEST_FORM:
+        raise Refused(413, f"a form takes at most {LONGEST_FORM} bytes")
+    body = await request.content.read(LONGEST_FORM + 1)
+    while len(body) <= LONGEST_FORM and not request.content.at_eof():
+        body += await request.content.read(LONGEST_FORM + 1 - len(body))
+    if len(body) > LONGEST_FORM:
+        raise Refused(413, f"a form takes at most {LONGEST_FORM} bytes")
+    return _parse_json(body) if request.content_type == "application/json" else _parse_form(body)
+
+
+def _parse_form(body: bytes) -> Form:
+    from urllib.parse import parse_qsl
+
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Refused(400, "the form is not one that a browser sends") from None
+    return _gather(pairs)
+
+
+def _parse_json(body: bytes) -> Form:
+    try:
+        given = json.loads(body)
+        rows = [(str(name), value) for name, value in given.items()]
+    except (ValueError, AttributeError, RecursionError):
+        raise Refused(400, "the body is not a JSON object") from None
+    pairs: list[tuple[str, str]] = []
+    for name, value in rows:
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, str | int):
+                raise Refused(400, f"{name[:40]!r} is neither a text nor a number")
+            pairs.append((name, str(one)))
+    return _gather(pairs)
+
+
+def _gather(pairs: list[tuple[str, str]]) -> Form:
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return Form(values)
+
+
+def _read_query(request: web.Request) -> Form:
+    return _gather([(name, value) for name, value in request.query.items()])
+
+
+def _check_sender(request: web.Request, visitor: Visitor, form: Form) -> None:
+    """Raise ``Refused`` unless the visitor sent the form from a page of this gateway."""
+    if visitor.is_program:
+        return
+    if not is_from_here(request) or not hmac.compare_digest(form.one("token").encode(), visitor.form_token.encode()):
+        raise Refused(403, "this form was not sent from a page of yours; load the page again")
+
+
+def _read_said(request: web.Request) -> dict[str, Any] | None:
+    """What was recorded by the request before this one."""
+    try:
+        said = json.loads(unquote(request.cookies.get(SAID, "")))
+        return {"message": str(said["message"]), "undo": _local(said["undo"]) if said["undo"] else ""}
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _local(address: str | None) -> str:
+    """The address if it is one of this site, else that of the first page."""
+    if (
+        address
+        and address.startswith("/")
+        and not address.startswith("//")
+        and "\\" not in address
+        and address.isprintable()
+    ):
+        return address
+    return "/"

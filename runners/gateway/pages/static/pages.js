@@ -1,0 +1,58 @@
+// Shortcuts, drafts and live pages. Every page works without this file.
+const form = document.querySelector("form.rate");
+if (form) {
+  const kept = "draft:" + form.dataset.run;
+  const fields = ["stars", "comment", "correction", "own_issue", "step"];
+  const draft = JSON.parse(localStorage.getItem(kept) || "{}");
+  for (const name of fields) if (draft[name] && form[name]) form[name].value = draft[name];
+  for (const box of form.querySelectorAll("[name=issue]")) if (draft.issue) box.checked = draft.issue.includes(box.value);
+  if (draft.correction) form.querySelector("details").open = true;
+  form.addEventListener("input", () => {
+    const now = { issue: [...form.querySelectorAll("[name=issue]:checked")].map((box) => box.value) };
+    for (const name of fields) if (form[name]) now[name] = form[name].value;
+    localStorage.setItem(kept, JSON.stringify(now));
+  });
+  form.addEventListener("submit", () => localStorage.removeItem(kept));
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey && event.key === "Enter") {
+      event.preventDefault();
+      form.requestSubmit(form.querySelector("button[value=next]"));
+    } else if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea, select, input:not([type=radio], [type=checkbox])")) {
+      return;
+    } else if ("12345".includes(event.key)) {
+      const star = form.querySelector(`[name=stars][value="${event.key}"]`);
+      star.checked = true;
+      star.dispatchEvent(new Event("input", { bubbles: true }));
+    } else if (event.key === "n") {
+      form.querySelector("a[rel=next]").click();
+    }
+  });
+}
+
+// Parts marked data-live are loaded again when the log grows, at most once a second.
+if (document.querySelector("[data-live]")) {
+  const source = new EventSource("/live");
+  let seen = document.body.dataset.position, waiting = false;
+  const sheet = new CSSStyleSheet();
+  document.adoptedStyleSheets = [sheet];
+  async function load() {
+    waiting = false;
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return source.close();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    sheet.replaceSync(page.getElementById("drawn").textContent);
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const fresh = page.getElementById(part.id);
+      if (fresh && !part.contains(document.activeElement)) part.replaceChildren(...fresh.childNodes);
+    }
+  }
+  source.onmessage = (message) => {
+    if (message.data === seen) return;
+    seen = message.data;
+    if (!waiting) {
+      waiting = true;
+      setTimeout(load, 1000);
+    }
+  };
+  addEventListener("pagehide", () => source.close());
+}

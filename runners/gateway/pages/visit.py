@@ -1,0 +1,114 @@
+"""A visit of a page: who asks for what, and what the page answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ....domain.errors import NotPossible
+from ....domain.vocabulary import Scope
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from ...store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who asks."""
+
+    name: str
+    """The name that is recorded with what the visitor decides."""
+    key: str
+    """The id of the access key."""
+    scopes: frozenset[str]
+    is_program: bool = False
+    """Whether the request carries the key itself, so that no cookie speaks for the visitor."""
+    form_token: str = ""
+    """What each form of the visitor's pages sends back."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """Values that were sent: of the address's query, or of a form."""
+
+    values: Mapping[str, Sequence[str]]
+
+    def one(self, name: str) -> str:
+        """The value of the name without spaces around it; empty where none was sent."""
+        sent = self.values.get(name)
+        return sent[-1].strip() if sent else ""
+
+    def several(self, name: str) -> list[str]:
+        """All values of the name."""
+        return list(self.values.get(name, ()))
+
+    def number(self, name: str, least: int, most: int) -> int | None:
+        """The whole number; None where none was sent. Raises ``NotPossible``."""
+        text = self.one(name)
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most):
+            raise NotPossible(f"{name} cannot be {text[:40]!r}; it takes a whole number from {least} to {most}")
+        return int(text)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request for a page, in a thread that may wait for the log."""
+
+    ledger: Ledger
+    visitor: Visitor
+    path: str
+    names: Mapping[str, str]
+    """The parts of the address that name something."""
+    query: Form
+    form: Form
+
+    def name(self, part: str) -> str:
+        """The part of the address."""
+        return self.names[part]
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the visitor's key allows it."""
+        return scope in self.visitor.scopes
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page shows. ``data`` is JSON-plain: it is the whole page for programs, and fills the template for people."""
+
+    template: str
+    title: str
+    data: dict[str, Any]
+    drawings: Mapping[str, Markup] = field(default_factory=dict)
+    """Pictures of the same data, for people alone."""
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Done:
+    """Something was recorded: where the visitor goes next, and what is said there."""
+
+    to: str
+    """The path of a page, with its query."""
+    message: str
+    undo: str = ""
+    """The path of a form that takes it back; empty where nothing does."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """What a program is told."""
+
+
+Handler = Callable[[Visit], View | Done]
+"""A page: it reads the log or records something in it. Raises ``GrokputerError``."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page at an address."""
+
+    handler: Handler
+    scopes: tuple[Scope, ...] = (Scope.RATE, Scope.ADMIN)
+    """One of them is needed."""
