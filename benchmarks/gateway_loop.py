@@ -63,7 +63,8 @@ def main() -> None:
     )
     assert served.stdout is not None
     site = next(found[1] for line in served.stdout if (found := re.search(r"(http://\S+)/v1", line)))
-    stop, asked = mp.Event(), mp.Queue()
+    stop = mp.Event()
+    asked: mp.Queue[str] = mp.Queue()
     programs = [
         mp.Process(target=do_tasks, args=(site, key, number, arguments.seed, stop, asked)) for number in range(PROCESSES)
     ]

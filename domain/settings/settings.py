@@ -27,6 +27,7 @@ from .rollout import AbSettings, CanarySettings, GateSettings
 from .running import (
     SMALL,
     EnvironmentSettings,
+    GatewaySettings,
     JudgeSettings,
     ModelSettings,
     RunSettings,
@@ -44,6 +45,7 @@ GROUPS: tuple[type[Group], ...] = (
     ScheduleSettings,
     SessionSettings,
     RunSettings,
+    GatewaySettings,
     EnvironmentSettings,
     ModelSettings,
     WeightsSettings,
@@ -200,6 +202,10 @@ class Policy:
     def training(self, role: str | None) -> TrainingSettings:
         """Settings of the role's trainings; the recipe is in ``recipe_figures``."""
         return self._group(TrainingSettings, role)
+
+    def gateway(self, role: str | None) -> GatewaySettings:
+        """Settings of the role's runs of the gateway."""
+        return self._group(GatewaySettings, role)
 
     @property
     def cost(self) -> CostSettings:

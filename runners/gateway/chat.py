@@ -16,8 +16,8 @@ from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Scope
 from .chat_request import LONGEST_SESSION, BadRequest, ChatRequest, read_chat_request
 from .completions import DONE, CompletionWriter, write_frame
-from .exchange import Ending, Exchange, Repeated, begin, finish, name_headers
-from .replies import Refused, error_body, no_answer
+from .exchange import NOT_KEPT, Ending, Exchange, Repeated, begin, finish, name_headers
+from .replies import Patience, Refused, error_body, no_answer, read_body, send_whole
 from .upstream import NoAnswer
 
 if TYPE_CHECKING:
@@ -33,7 +33,12 @@ KEY_FORM = re.compile(r"[\x21-\x7e]{1,255}")
 async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Answer one request for a completion."""
     key = gateway.admission.require(request, Scope.INFER)
-    asked = read_chat_request(await request.read())
+    with gateway.admission.room.hold(request):
+        return await _complete(gateway, key, request)
+
+
+async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> web.StreamResponse:
+    asked = read_chat_request(await read_body(request))
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
     begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request)))
@@ -42,11 +47,11 @@ async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamRes
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     if asked.is_stream:
         return await _stream(gateway, key, begun, request, headers)
-    return await _answer(gateway, key, begun, headers)
+    return await _answer(gateway, key, begun, request, headers)
 
 
 async def _answer(
-    gateway: Gateway, key: AccessKey, exchange: Exchange, headers: Mapping[str, str]
+    gateway: Gateway, key: AccessKey, exchange: Exchange, request: web.Request, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """The answer in one piece."""
     try:
@@ -58,7 +63,7 @@ async def _answer(
         await _end(gateway, key, exchange, Ending(problem=f"stopped by {type(error).__name__}"))
         raise
     await _end(gateway, key, exchange, Ending(whole.reply))
-    return web.Response(body=whole.body, content_type="application/json", headers=exchange.headers)
+    return await send_whole(request, whole.body, exchange.headers)
 
 
 async def _stream(
@@ -67,11 +72,13 @@ async def _stream(
     """The answer in parts. The last frame is sent when the end is recorded; a broken answer says so in a frame."""
     response = _event_stream(exchange.headers)
     stream = gateway.upstream(exchange).stream(exchange, headers)
+    patience = Patience(request)
     try:
         async with stream:
             await response.prepare(request)
-            async for frame in stream.frames():
-                await response.write(frame)
+            with patience:
+                async for frame in stream.frames():
+                    await patience.write(response, frame)
         ending = Ending(stream.so_far())
     except NoAnswer as error:
         ending = Ending(_part(stream.so_far()), str(error), error.reason)
@@ -82,7 +89,8 @@ async def _stream(
         await _finish(response, write_frame(error_body(error.status, str(error))))
         return response
     except ConnectionError:
-        await _end(gateway, key, exchange, Ending(_part(stream.so_far()), "the client left before the end"))
+        problem = "the client did not read its answer" if patience.has_cut else "the client left before the end"
+        await _end(gateway, key, exchange, Ending(_part(stream.so_far()), problem))
         return response
     except BaseException as error:
         await _end(gateway, key, exchange, Ending(_part(stream.so_far()), f"stopped by {type(error).__name__}"))
@@ -122,6 +130,12 @@ async def _repeat(earlier: Repeated, asked: ChatRequest, request: web.Request) -
         raise Refused(422, f"{has_key} and asked something else; use another key", {"x-should-retry": "false"})
     if run.ended is None:
         raise Refused(409, f"{has_key} and has not ended", {"retry-after": "1"})
+    if run.steps and run.steps[-1].answer == NOT_KEPT:
+        raise Refused(
+            409,
+            f"{has_key} and its answer was not kept (gateway.texts_percent); use another key",
+            {"x-should-retry": "false"},
+        )
     if earlier.text is None or run.failure is not None:
         raise Refused(409, f"{has_key} and gave no whole answer; use another key", {"x-should-retry": "false"})
     headers = {**name_headers(run), "x-grokputer-repeated": "true"}

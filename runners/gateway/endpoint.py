@@ -5,6 +5,7 @@ Only headers of an allow list pass on. The gateway's keys never do: the endpoint
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -31,6 +32,8 @@ CONNECT_S = 10.0
 """Seconds to reach the endpoint; chosen."""
 SILENT_S = 300.0
 """Seconds without a byte, after which an answer is given up; chosen: a large model may think for minutes."""
+LOOK_S = 1.0
+"""Seconds between two looks at a connection whose answer has not ended; chosen."""
 LONGEST = 64 * 2**20
 """Bytes of an answer; chosen."""
 LONGEST_FRAME = 4 * 2**20
@@ -130,7 +133,7 @@ class _EndpointStream:
                 async for frame in self._whole():
                     yield frame
                 return
-            async for frame in _split(self._response.content.iter_any()):
+            async for frame in _split(_parts(self._response)):
                 for line in frame.split(b"\n"):
                     self._reply.read_line(line.rstrip(b"\r").decode())
                 if self._reply.is_over:
@@ -168,9 +171,44 @@ def _explaining(exchange: Exchange) -> Iterator[None]:
         raise NoAnswer(f"{endpoint} cannot be reached: {words}") from error
 
 
+async def _parts(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises ``aiohttp.ClientError`` where it breaks off."""
+    with _noticing_damage(response):
+        async for part in response.content.iter_any():
+            yield part
+
+
+@contextmanager
+def _noticing_damage(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Tell the reader of the body when its connection has failed.
+
+    aiohttp 3.14 leaves a reader waiting where a chunk has no valid length: it closes the connection, and keeps the error.
+    """
+    if response.content.is_eof():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        nonlocal timer
+        protocol = None if response.connection is None else response.connection.protocol
+        if response.content.is_eof():
+            return
+        if protocol is None or protocol.exception() is not None:
+            response.content.set_exception(aiohttp.ClientPayloadError("the body of its answer is damaged"))
+            return
+        timer = loop.call_later(LOOK_S, look)
+
+    timer = loop.call_later(LOOK_S, look)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     parts, length = [], 0
-    async for part in response.content.iter_any():
+    async for part in _parts(response):
         length += len(part)
         if length > LONGEST:
             raise BadReply(f"is longer than {LONGEST >> 20} MiB")

@@ -12,7 +12,7 @@ from ...domain.errors import NotFound
 from ...domain.vocabulary import Scope
 from ..use_cases import corrections, ratings, sessions
 from .chat_request import BadRequest
-from .replies import json_reply
+from .replies import json_reply, read_body
 from .resources import run_id
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FIELDS = {"id", "run", "session", "stars", "issues", "comment", "step", "correct
 async def take_feedback(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Rate or correct a run, or rate a session. The same feedback again is recorded once."""
     key = gateway.admission.require(request, Scope.FEEDBACK)
-    given = _read_feedback(await request.read())
+    given = _read_feedback(await read_body(request))
     result, is_new = await gateway.owner.act(lambda desk: _record(desk, given, key.holder))
     return json_reply(result, 201 if is_new else 200)
 

@@ -13,7 +13,7 @@ from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Backend
 from ..wiring.services import Services
 from . import chat, feedback, resources
-from .admission import Admission
+from .admission import LONGEST_BODY, Admission
 from .endpoint import EndpointUpstream
 from .local import LocalUpstream
 from .owner import LogOwner
@@ -23,9 +23,6 @@ from .replies import say_errors
 if TYPE_CHECKING:
     from .exchange import Exchange
     from .upstream import Upstream
-
-LONGEST_BODY = 32 * 2**20
-"""Bytes of a request; chosen: a few pictures in base64."""
 
 Endpoint = Callable[["Gateway", web.Request], Awaitable[web.StreamResponse]]
 

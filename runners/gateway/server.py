@@ -19,6 +19,8 @@ from .gateway import Gateway
 
 GRACE_S = 30.0
 """Seconds that answers in progress have at a stop; chosen."""
+IDLE_S = 75.0
+"""Seconds in which a connection has to send the head of a request; chosen: as nginx keeps idle connections."""
 GARBAGE = 20_000
 """New objects after which Python searches for garbage; chosen: a request leaves fewer than ten. Python's own 700 cost about
 5 % of a request."""
@@ -66,7 +68,7 @@ async def serve(path: Path, place: Place, parts: Parts, *, say: Callable[[str], 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
     application = Gateway(path, place.names, say, with_api=parts.api, with_pages=parts.pages).application()
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_S)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_S, keepalive_timeout=IDLE_S)
     await runner.setup()
     worker = None
     try:
