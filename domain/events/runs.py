@@ -126,6 +126,18 @@ class StepTaken(Event):
     """Content key of the calls in the answer, a JSON list in OpenAI's form; None without one. Since version 5."""
 
 
+@fact("PicturesKept")
+class PicturesKept(Event):
+    """The next step's prompt had pictures. It names each where it stood, as ``[image_url KEY]``."""
+
+    AGGREGATE = "TaskRun"
+    VERSION = 1
+    TEXTS = ("pictures",)
+
+    pictures: tuple[str, ...]
+    """Content keys of the pictures, as ``data:`` URLs; each once. The same picture has the same key in all runs."""
+
+
 @fact("TaskSucceeded")
 class TaskSucceeded(RunEvent):
     VERSION = 4

@@ -188,6 +188,7 @@ def _noticing_damage(response: aiohttp.ClientResponse) -> Iterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
 
     def look() -> None:
         nonlocal timer

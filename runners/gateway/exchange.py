@@ -208,9 +208,12 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
     def put(text: str, what: str) -> str:
         return desk.ledger.put(text, what) if exchange.keeps_texts else NOT_KEPT
 
+    prompt, pictures = _prompt(desk, asked)
+    if exchange.keeps_texts and pictures:
+        exchange.run.keep_pictures(pictures, _after(desk, exchange.run, holder))
     exchange.run.take_step(
         _after(desk, exchange.run, holder),
-        prompt=put(json.dumps(asked.messages, ensure_ascii=False), "the prompt"),
+        prompt=put(prompt, "the prompt"),
         answer=put(reply.text, "the answer"),
         tools=put(json.dumps(asked.tools, ensure_ascii=False), "the tools") if asked.tools else None,
         tool_calls=put(json.dumps(reply.calls, ensure_ascii=False), "the calls") if reply.calls else None,
@@ -222,6 +225,15 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
     )
 
 
+def _prompt(desk: Desk, asked: ChatRequest) -> tuple[str, list[str]]:
+    """The conversation in JSON, and the content keys of its pictures, which stand in it in place of their marks."""
+    prompt, keys = json.dumps(asked.messages, ensure_ascii=False), list[str]()
+    for mark, picture in asked.pictures.items():
+        keys.append(desk.ledger.put_picture(picture))
+        prompt = prompt.replace(mark, f"[image_url {keys[-1]}]")
+    return prompt, keys
+
+
 def _repeated(desk: Desk, run: TaskRun, asked: ChatRequest) -> Repeated:
     assert run.started is not None
     question = desk.ledger.get_content(run.started.task)
@@ -229,7 +241,7 @@ def _repeated(desk: Desk, run: TaskRun, asked: ChatRequest) -> Repeated:
         return Repeated(run, question in (None, asked.question), None, ())
     step = run.steps[-1]
     prompt = desk.ledger.get_content(step.prompt)
-    is_same = prompt is None or json.loads(prompt) == list(asked.messages)
+    is_same = prompt is None or json.loads(prompt) == json.loads(_prompt(desk, asked)[0])
     calls = read_stored(step.tool_calls, desk.ledger.get_content)
     text = desk.ledger.get_content(step.answer)
     return Repeated(run, is_same, None if calls is None else text, calls or ())

@@ -91,6 +91,7 @@ def _run(desk: Desk, id: UUID) -> dict[str, Any]:
         "failure": None if run.failure is None else str(run.failure),
         "messages": None if prompt is None else json.loads(prompt),
         "answer": content(run.steps[-1].answer) if run.steps else None,
+        "pictures": {key: content(key) for key in run.pictures},
         "keeps_texts": bool(run.steps[-1].prompt) if run.steps else started.task != NOT_KEPT,
         "tokens": run.tokens,
         "stars": [rating.stars for rating in run.ratings],

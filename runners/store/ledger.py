@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
@@ -34,7 +35,18 @@ from .connection import explain
 from .log import Log
 from .recorder import FactMapper, LogFactory, LogRecorder, row_of
 from .schema import create_tables, is_blank, upgrade_tables
-from .words import Key, NameKnown, check_fields, keep, known_name, store_words, swap_key, words_of
+from .words import (
+    Key,
+    NameKnown,
+    check_fields,
+    digest_of,
+    find_picture,
+    keep,
+    known_name,
+    store_words,
+    swap_key,
+    words_of,
+)
 from .writer import Transaction, Work
 
 if TYPE_CHECKING:
@@ -65,6 +77,8 @@ class Ledger(Log):
         """The position up to which this process has reacted to events; the stored position may be a few events behind."""
         self._names: dict[str, Key] = {}
         """Names that no stored event holds yet."""
+        self._pictures = WeakValueDictionary[str, Key]()
+        """Pictures by their digests, while events that name them are being stored."""
         try:
             upgrade_tables(path)
             self._events = _Events({"SQLITE_DBNAME": str(path), "CREATE_TABLE": "no"})
@@ -255,6 +269,20 @@ class Ledger(Log):
         ``what`` names the text in the error. Raises ``BadText`` where it is not valid Unicode.
         """
         return keep(text, what)
+
+    def put_picture(self, picture: str) -> str:
+        """The content key of the picture, a text; always the same while the picture is kept. Raises ``BadText``."""
+        digest = digest_of(check_text(picture, "a picture"))
+        key = self._pictures.get(digest)
+        if key is not None:
+            return key
+        with self.reading() as connection:
+            stored = find_picture(connection, digest)
+        if stored is not None:
+            return stored
+        key = self._pictures[digest] = keep(picture, "a picture")
+        key.digest = digest
+        return key
 
     def get_content(self, key: str) -> str | None:
         """The text under the key, also before it is stored; None when it was erased. Raises ``LogError``."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -28,10 +30,14 @@ class Key(str):
     is_name: bool
     """Whether the text is the name of a person or thing: one name has one key."""
     is_stored: bool
+    digest: str = ""
+    """Of a picture: the SHA-256 of its text, under which the key is found again."""
 
 
 SALTS_TOGETHER = 64
 """Salts that are fetched at once; chosen."""
+PICTURES = "CREATE TABLE IF NOT EXISTS pictures (digest TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID"
+"""For each stored picture the content key that events use, by the SHA-256 of its text. Made with the first picture."""
 _SALTS: list[bytes] = []
 os.register_at_fork(after_in_child=_SALTS.clear)  # two processes never use one salt
 
@@ -66,6 +72,28 @@ def _salt() -> bytes:
         drawn = secrets.token_bytes(16 * SALTS_TOGETHER)
         _SALTS.extend(drawn[first : first + 16] for first in range(16, len(drawn), 16))
         return drawn[:16]
+
+
+def digest_of(picture: str) -> str:
+    """The SHA-256 of the picture's text."""
+    return sha256(picture.encode()).hexdigest()
+
+
+def find_picture(connection: sqlite3.Connection, digest: str) -> str | None:
+    """The key of the stored picture with this digest; None without one."""
+    try:
+        row = connection.execute("SELECT key FROM pictures WHERE digest = ?", (digest,)).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return None
+    return None if row is None else str(row[0])
+
+
+def forget_pictures(connection: sqlite3.Connection) -> None:
+    """Remove the digests of pictures whose texts were deleted: a digest would confirm a guess."""
+    connection.execute(PICTURES)
+    connection.execute("DELETE FROM pictures WHERE key NOT IN (SELECT key FROM content)")
 
 
 def known_name(key: str, name: str) -> Key:
@@ -133,6 +161,9 @@ def store_words(transaction: Transaction, keys: Iterable[Key]) -> None:
             connection.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (key.text, str(key)))
         if not key.is_stored:
             texts[str(key)] = (str(key), key.salt, key.text)
+            if key.digest:
+                connection.execute(PICTURES)
+                connection.execute("INSERT OR REPLACE INTO pictures VALUES (?, ?)", (key.digest, str(key)))
     insert_rows(connection, "INSERT OR IGNORE INTO content", [*texts.values()])
 
 

@@ -160,7 +160,7 @@ def test_topics_are_the_ones_every_log_has() -> None:
         "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "CanaryAssessed",
         "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",
         "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",
-        "HeldOutJudged", "PolicyChanged", "RatingThresholdBreached", "RolloutPaused", "RolloutResumed",
+        "HeldOutJudged", "PicturesKept", "PolicyChanged", "RatingThresholdBreached", "RolloutPaused", "RolloutResumed",
         "RolloutStarted", "ScheduleKept", "SessionImported", "StepTaken", "TaskAnswered", "TaskCorrected", "TaskFailed",
         "TaskGraded", "TaskJudged", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined",
         "TrainingFailed", "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
