@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from .domain.vocabulary import FailureReason as FailureReason
     from .domain.vocabulary import RolloutPhase as RolloutPhase
     from .projections.explain.agreement import JudgeAgreement as JudgeAgreement
+    from .projections.explain.failures.counts import FailureCount as FailureCount
+    from .projections.explain.failures.counts import FailureRate as FailureRate
+    from .projections.explain.failures.group import FailureGroup as FailureGroup
+    from .projections.explain.failures.group import NextSteps as NextSteps
     from .projections.explain.imported import ImportedSummary as ImportedSummary
     from .projections.explain.summary import CanarySummary as CanarySummary
     from .projections.explain.summary import CycleSummary as CycleSummary
@@ -73,6 +77,9 @@ if TYPE_CHECKING:
     from .runners.use_cases.overview import RunSummary as RunSummary
     from .runners.use_cases.overview import Status as Status
     from .runners.use_cases.ratings import Rating as Rating
+    from .runners.use_cases.reading.advice import RoleAdvice as RoleAdvice
+    from .runners.use_cases.reading.failures import Failures as Failures
+    from .runners.use_cases.reading.failures import LeftOutRuns as LeftOutRuns
     from .runners.use_cases.rollouts import RolloutDecision as RolloutDecision
     from .runners.use_cases.runs import RunOutcome as RunOutcome
     from .runners.use_cases.sessions import SessionRating as SessionRating
@@ -132,6 +139,8 @@ _HOMES = {
         "WindowSummary",
     ),
     ".projections.explain.agreement": ("JudgeAgreement",),
+    ".projections.explain.failures.counts": ("FailureCount", "FailureRate"),
+    ".projections.explain.failures.group": ("FailureGroup", "NextSteps"),
     ".projections.explain.imported": ("ImportedSummary",),
     ".projections.explain.tree": ("Node",),
     ".runners.archive.erasure": ("Words",),
@@ -154,6 +163,8 @@ _HOMES = {
     ".runners.use_cases.ratings": ("Rating",),
     ".runners.sessions.program_runs": ("ProgramRun", "ProgramStep"),
     ".runners.use_cases.intake.recordings": ("RecordedRun",),
+    ".runners.use_cases.reading.advice": ("RoleAdvice",),
+    ".runners.use_cases.reading.failures": ("Failures", "LeftOutRuns"),
     ".runners.use_cases.rollouts": ("RolloutDecision",),
     ".runners.use_cases.runs": ("RunOutcome",),
     ".runners.use_cases.sessions": ("SessionRating",),
@@ -187,7 +198,11 @@ __all__ = [
     "Erasure",
     "Event",
     "Explanation",
+    "FailureCount",
+    "FailureGroup",
+    "FailureRate",
     "FailureReason",
+    "Failures",
     "Graded",
     "GradesSummary",
     "GrokputerError",
@@ -195,10 +210,12 @@ __all__ = [
     "ImportedSummary",
     "InvalidRecipe",
     "JudgeAgreement",
+    "LeftOutRuns",
     "LogError",
     "MissingExtra",
     "MissingWeights",
     "ModelError",
+    "NextSteps",
     "NoVerdict",
     "Node",
     "NotFound",
@@ -211,6 +228,7 @@ __all__ = [
     "Recorded",
     "RecordedRun",
     "RequestedTraining",
+    "RoleAdvice",
     "RoleSummary",
     "RolloutDecision",
     "RolloutPhase",

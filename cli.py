@@ -30,6 +30,7 @@ COMMANDS = {
     "judge": "runs.judge",
     "runs": "runs.runs",
     "show": "runs.runs",
+    "failures": "history.failures",
     "status": "history.status",
     "at": "history.status",
     "diff": "history.diff",

@@ -45,6 +45,7 @@ from ..runners.use_cases import (
 )
 from ..runners.use_cases.intake.recordings import RecordedRun, RunRecorder
 from ..runners.use_cases.lookups import find_position, find_run, name_actor, require_run
+from ..runners.use_cases.reading import failures
 from ..runners.wiring.services import Services
 from .access import Access
 from .arguments import Between, Text, checked
@@ -268,6 +269,24 @@ class OpenLog:
         """The newest runs, at most ``limit``: of the role; only failed ones; only ended ones without a rating."""
         wanted = RunFilter(role=role, is_failed=failed, is_unrated=unrated)
         return overview.summarize_runs(self._ledger, limit, wanted)
+
+    @checked
+    def failures(
+        self,
+        last: Positive = failures.LAST,
+        *,
+        role: str | None = None,
+        task: Text | None = None,
+        adapter: Text | None = None,
+        with_advice: bool = True,
+    ) -> failures.Failures:
+        """The failures among the newest ``last`` runs: of the role, of the task, with the adapter or ``base``.
+
+        They are counted by task family, issue, role at fault, adapter and step, and similar ones form groups. Each role has
+        advice whether a training would pay, unless ``with_advice`` is False, which saves the time to build datasets.
+        """
+        wanted = RunFilter(role=role, task=task, adapter=adapter)
+        return failures.view_failures(self._ledger, wanted, last, with_advice=with_advice)
 
     @checked
     def why(self, name: RunId) -> Explanation:

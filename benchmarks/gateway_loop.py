@@ -59,14 +59,17 @@ def main() -> None:
         grokputer("settings", "set", key, str(value), db=db)
     key = re.findall(r"gp_\S+", grokputer("keys", "create", "ada", "--scope", "infer", "--scope", "rate", db=db))[0]
     served = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "serve", "--port", "0", "--no-worker", "--db", str(db)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, "serve", "--port", "0", "--no-worker", "--db", str(db)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert served.stdout is not None
     site = next(found[1] for line in served.stdout if (found := re.search(r"(http://\S+)/v1", line)))
     stop = mp.Event()
     asked: mp.Queue[str] = mp.Queue()
     programs = [
-        mp.Process(target=do_tasks, args=(site, key, number, arguments.seed, stop, asked)) for number in range(PROCESSES)
+        mp.Process(target=do_tasks, args=(site, key, number, arguments.seed, stop, asked))
+        for number in range(PROCESSES)
     ]
     for program in programs:
         program.start()
@@ -191,7 +194,9 @@ def conclude(db: Path, asked: mp.Queue[str], say) -> None:  # type: ignore[no-un
 def grokputer(*words: str, db: Path) -> str:
     """What the command prints."""
     command = [sys.executable, "-c", PROGRAM, *words, "--db", str(db)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"}).stdout
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"}
+    ).stdout
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ class Hint(StrEnum):
     GIVE_REASON = "give_reason"
     NAME_RUN_OR_PERSON = "name_run_or_person"
     SEE_RUNS = "see_runs"
+    SEE_FAILURES = "see_failures"
     SEE_ADAPTERS = "see_adapters"
     SEE_ROLLOUTS = "see_rollouts"
     SEE_STATUS = "see_status"

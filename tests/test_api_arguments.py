@@ -61,6 +61,10 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "runs": {
         "limit": [0, -1, "20", 2.0, None, True], "role": [5, "", "cook"], "failed": [1, "no", None], "unrated": [1, None],
     },
+    "failures": {
+        "last": [0, -1, "20", 2.0, None, True], "role": [5, "", "cook"], "task": [5, "", HALF], "adapter": [5, "", HALF],
+        "with_advice": [1, "no", None],
+    },
     "why": {"name": [5, None, "", "nothing", UUID(int=1), HALF]},
     "events": {
         "first": [0, -1, "1", None, True], "last": [-1, "9", True],

@@ -105,7 +105,21 @@ def test_every_error_that_a_docstring_of_the_api_names_is_public() -> None:
 
 
 def test_every_method_that_records_takes_an_actor() -> None:
-    reading = {"close", "state_at", "status", "runs", "why", "events", "text", "position", "rollouts", "agreement"}
+    reading = {
+        *(
+            "close",
+            "state_at",
+            "status",
+            "runs",
+            "failures",
+            "why",
+            "events",
+            "text",
+            "position",
+            "rollouts",
+            "agreement",
+        )
+    }
     for kind in (grokputer.OpenLog, grokputer.Rollouts):
         for name, member in vars(kind).items():
             if inspect.isfunction(member) and not name.startswith("_") and name not in reading:

@@ -14,6 +14,7 @@ HINTS: dict[Hint, str] = {
     Hint.GIVE_REASON: "give one with --reason",
     Hint.NAME_RUN_OR_PERSON: "name a run, or a person with --person",
     Hint.SEE_RUNS: "see 'grokputer runs'",
+    Hint.SEE_FAILURES: "see 'grokputer failures'",
     Hint.SEE_ADAPTERS: "see 'grokputer adapters'",
     Hint.SEE_ROLLOUTS: "see 'grokputer rollouts'",
     Hint.SEE_STATUS: "see 'grokputer status'",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,17 @@ Row = dict[str, Any]
 """A run, with the columns of the SQL table ``runs``."""
 
 
+@dataclass(frozen=True)
+class ReadRun:
+    """One run of the log."""
+
+    row: Row
+    """A question has its text as the task, None where it was erased."""
+    issues: Sequence[str]
+    """The issues of all its ratings."""
+    started: TaskStarted
+
+
 @dataclass
 class RunList:
     """The newest matching runs, and the number of runs that were examined."""
@@ -42,10 +53,21 @@ class RunList:
 def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bool]) -> RunList:
     """The newest matching runs, at most ``limit``; a question has its text, None where it was erased.
 
-    ``is_wanted`` gets the run and the issues of all its ratings. The log is read backwards: a run is complete at its
-    start, and the search ends as soon as there are enough. Raises ``LogError``.
+    ``is_wanted`` gets the run and the issues of all its ratings. The search ends as soon as there are enough. Raises
+    ``LogError``.
     """
     result = RunList()
+    for run in read_runs(log):
+        result.seen += 1
+        if is_wanted(run.row, run.issues):
+            result.rows.append(run.row)
+        if len(result.rows) >= limit:
+            break
+    return result
+
+
+def read_runs(log: Log) -> Iterator[ReadRun]:
+    """The runs, newest first. The log is read backwards, so a run is complete at its start. Raises ``LogError``."""
     later: dict[str, Row] = {}
     issues: dict[str, list[str]] = {}
     for position, event in log.read_back(TOPICS):
@@ -56,13 +78,8 @@ def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bo
                 later[row["id"]] = {**row, **later.get(row["id"], {})}
         if not isinstance(event, TaskStarted):
             continue
-        result.seen += 1
         run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
         if event.is_question:
             run["task"] = log.get_content(run["task"])
         run["adapter"] = log.say(run["adapter"])
-        if is_wanted(run, issues.pop(event.originator_id.hex, ())):
-            result.rows.append(run)
-        if len(result.rows) >= limit:
-            break
-    return result
+        yield ReadRun(run, issues.pop(event.originator_id.hex, ()), event)

@@ -63,7 +63,7 @@ def reading(log: Path) -> list[list[str]]:
     ids = [run["id"] for run in document("runs", db=log)]
     return [
         ["status"], ["runs"], ["log"], ["at", "90"], ["adapters"], ["rollouts"], ["settings"], ["alerts"], ["diff", "1", "90"],
-        ["why", "lora-v1", "--ratings"], ["why", "lora-v2", "--ratings"], ["why", "canary.min_runs"], ["what-if"],
+        ["why", "lora-v1", "--ratings"], ["why", "lora-v2", "--ratings"], ["why", "canary.min_runs"], ["what-if"], ["failures"],
         ["lineage", "lora-v1"], ["dataset", "preview", "--limit", "99"], ["verify"],
         *(["show", id, "--full"] for id in ids[:4]), ["why", ids[1]],
     ]  # fmt: skip

@@ -45,7 +45,7 @@ def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 READING = [
     "status", "runs", "runs --failed", "log --limit 3", "at 20", "diff 3 30", "adapters", "rollouts", "alerts", "settings",
-    "why lora-v1", "lineage lora-v1", "dataset", "verify", "replay", "what-if", "prove 3", "log export -",
+    "why lora-v1", "lineage lora-v1", "dataset", "verify", "replay", "what-if", "failures", "prove 3", "log export -",
 ]  # fmt: skip
 
 

@@ -1,0 +1,79 @@
+"""Failures in a browser: what fails, the groups, and a training from one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import document, lines
+from gateways import Served, serving
+from page_visits import browsing, visiting
+
+from grokputer.runners.environments.browser import Browser
+from story import Story
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A log with six failures that are alike, two of them rated, and four successes."""
+    story = Story(tmp_path / "events.db")
+    for number in range(10):
+        run = story.run(succeeds=number > 5)
+        if number < 2:
+            story.rate(run, 1)
+    story.ledger.close()
+    return story.path
+
+
+def test_a_person_goes_from_what_fails_most_to_a_training(path: Path, browser: Browser) -> None:
+    with visiting(path, browser) as (_, person):
+        person.go("/failures")
+        assert "6 failures in 10 runs: 60.0 %" in person.text()
+        person.click("tbody a")
+        assert "6 similar failures" in person.text() and "4 unrated" in person.text()
+        assert person.value("document.querySelectorAll('.runs li').length") == 6
+        person.fill("[name=reason]", "it never finds <b>the button</b>")
+        person.leave("document.querySelector('main form').requestSubmit()")
+        assert "a training of role action is requested" in person.text(".said")
+    [opened] = lines(path, "--event", "CycleOpened")
+    assert opened["actor"] == "ada" and "it never finds <b>the button</b>; " in opened["data"]["reason"]
+
+
+def test_the_page_says_what_the_command_says(path: Path) -> None:
+    with serving(path) as gateway:
+        site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
+        *_, shown = site.ask("/failures", headers={"accept": "application/json"})
+    printed = document("failures", db=path)
+    assert {name: shown[name] for name in printed} == printed
+
+
+def test_filters_and_what_is_wrong_with_them(path: Path) -> None:
+    with serving(path) as gateway:
+        site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
+        as_json = {"accept": "application/json"}
+        *_, none = site.ask("/failures?task=click-link", headers=as_json)
+        refused = [
+            site.ask(f"/failures?{bad}", headers=as_json) for bad in ("role=x", "since=soon", "last=0", "last=x")
+        ]
+        unknown = site.ask(f"/failures/{'f' * 32}", headers=as_json)
+    assert none["examined"] == 0
+    assert [status for status, *_ in refused] == [404, 400, 409, 409]
+    assert unknown[0] == 404
+
+
+def test_the_pages_are_accessible_and_fit_a_phone(path: Path, browser: Browser) -> None:
+    with visiting(path, browser) as (_, person):
+        person.go("/failures")
+        group = person.value("document.querySelector('tbody a').getAttribute('href')")
+        for width, dark in ((390, False), (1024, True)):
+            person.look(width, dark=dark)
+            for page in ("/failures", "/failures?role=ocr", group):
+                person.go(page)
+                assert (page, person.violations(), person.overflow) == (page, [], 0)
