@@ -138,7 +138,7 @@ class _EndpointStream:
                     self._reply.read_line(line.rstrip(b"\r").decode())
                 if self._reply.is_over:
                     return
-                if self._exchange.asked.wants_usage or not (USAGE_ALONE.search(frame) and b'"usage"' in frame):
+                if self._exchange.asked.wants_usage or not (b'"usage"' in frame and USAGE_ALONE.search(frame)):
                     yield frame
             if not self._reply.is_over:
                 raise NoAnswer("the answer broke off before its end")

@@ -137,6 +137,8 @@ class Writer:
     def _commit(self, work: Work[T]) -> T:
         if self._connection is None:
             self._connection = connect(self.path)
+            # What a savepoint keeps of changed pages goes to a temporary file from 64 KB on, which a batch of requests has.
+            self._connection.execute("PRAGMA temp_store = MEMORY")
         connection, tree = self._connection, self._tree
         self._tree = None  # unknown until the commit
         try:
