@@ -11,6 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api.access import WrongThread as WrongThread
     from .api.batch import Batch as Batch
+    from .api.client.async_client import AsyncChatStream as AsyncChatStream
+    from .api.client.async_client import AsyncClient as AsyncClient
+    from .api.client.async_client import AsyncClientSession as AsyncClientSession
+    from .api.client.client import ChatStream as ChatStream
+    from .api.client.client import Client as Client
+    from .api.client.client import ClientSession as ClientSession
+    from .api.client.results import AnswerBroken as AnswerBroken
+    from .api.client.results import ChatAnswer as ChatAnswer
+    from .api.client.results import GatewayError as GatewayError
+    from .api.client.results import GatewayModel as GatewayModel
+    from .api.client.results import GatewayRun as GatewayRun
+    from .api.client.results import GatewayUnreachable as GatewayUnreachable
+    from .api.client.results import GivenFeedback as GivenFeedback
+    from .api.client.results import KeyRefused as KeyRefused
+    from .api.client.results import RateLimited as RateLimited
     from .api.log import OpenLog as OpenLog
     from .api.log import RunId as RunId
     from .api.log import open as open
@@ -51,15 +66,16 @@ if TYPE_CHECKING:
     from .projections.explain.failures.counts import FailureRate as FailureRate
     from .projections.explain.failures.group import FailureGroup as FailureGroup
     from .projections.explain.failures.group import NextSteps as NextSteps
-    from .projections.explain.imported import ImportedSummary as ImportedSummary
-    from .projections.explain.summary import CanarySummary as CanarySummary
-    from .projections.explain.summary import CycleSummary as CycleSummary
-    from .projections.explain.summary import GradesSummary as GradesSummary
-    from .projections.explain.summary import RoleSummary as RoleSummary
-    from .projections.explain.summary import WindowSummary as WindowSummary
+    from .projections.explain.standing.imported import ImportedSummary as ImportedSummary
+    from .projections.explain.standing.summary import CanarySummary as CanarySummary
+    from .projections.explain.standing.summary import CycleSummary as CycleSummary
+    from .projections.explain.standing.summary import GradesSummary as GradesSummary
+    from .projections.explain.standing.summary import RoleSummary as RoleSummary
+    from .projections.explain.standing.summary import WindowSummary as WindowSummary
+    from .projections.explain.standing.waits import Wait as Wait
+    from .projections.explain.standing.waits import WaitsOn as WaitsOn
     from .projections.explain.tree import Node as Node
-    from .projections.explain.waits import Wait as Wait
-    from .projections.explain.waits import WaitsOn as WaitsOn
+    from .projections.wording.role_metrics import RoleMetric as RoleMetric
     from .runners.archive.erasure import Words as Words
     from .runners.explain.explanation import Explanation as Explanation
     from .runners.feedback.corrections import BadCorrection as BadCorrection
@@ -89,6 +105,19 @@ if TYPE_CHECKING:
 _HOMES = {
     ".api.access": ("WrongThread",),
     ".api.batch": ("Batch",),
+    ".api.client.async_client": ("AsyncChatStream", "AsyncClient", "AsyncClientSession"),
+    ".api.client.client": ("ChatStream", "Client", "ClientSession"),
+    ".api.client.results": (
+        "AnswerBroken",
+        "ChatAnswer",
+        "GatewayError",
+        "GatewayModel",
+        "GatewayRun",
+        "GatewayUnreachable",
+        "GivenFeedback",
+        "KeyRefused",
+        "RateLimited",
+    ),
     ".api.log": ("OpenLog", "RunId", "open"),
     ".api.rollouts": ("Rollouts",),
     ".domain.errors": (
@@ -127,11 +156,11 @@ _HOMES = {
         "FailureReason",
         "RolloutPhase",
     ),
-    ".projections.explain.waits": (
+    ".projections.explain.standing.waits": (
         "Wait",
         "WaitsOn",
     ),
-    ".projections.explain.summary": (
+    ".projections.explain.standing.summary": (
         "CanarySummary",
         "CycleSummary",
         "GradesSummary",
@@ -141,7 +170,8 @@ _HOMES = {
     ".projections.explain.agreement": ("JudgeAgreement",),
     ".projections.explain.failures.counts": ("FailureCount", "FailureRate"),
     ".projections.explain.failures.group": ("FailureGroup", "NextSteps"),
-    ".projections.explain.imported": ("ImportedSummary",),
+    ".projections.explain.standing.imported": ("ImportedSummary",),
+    ".projections.wording.role_metrics": ("RoleMetric",),
     ".projections.explain.tree": ("Node",),
     ".runners.archive.erasure": ("Words",),
     ".runners.explain.explanation": ("Explanation",),
@@ -181,7 +211,11 @@ __all__ = [
     "AdapterSummary",
     "Agreement",
     "AlertSummary",
+    "AnswerBroken",
     "Arm",
+    "AsyncChatStream",
+    "AsyncClient",
+    "AsyncClientSession",
     "BadArgument",
     "BadCorrection",
     "BadPlugin",
@@ -190,6 +224,10 @@ __all__ = [
     "BadText",
     "Batch",
     "CanarySummary",
+    "ChatAnswer",
+    "ChatStream",
+    "Client",
+    "ClientSession",
     "Correction",
     "CorrectionSource",
     "CycleSummary",
@@ -203,6 +241,11 @@ __all__ = [
     "FailureRate",
     "FailureReason",
     "Failures",
+    "GatewayError",
+    "GatewayModel",
+    "GatewayRun",
+    "GatewayUnreachable",
+    "GivenFeedback",
     "Graded",
     "GradesSummary",
     "GrokputerError",
@@ -210,6 +253,7 @@ __all__ = [
     "ImportedSummary",
     "InvalidRecipe",
     "JudgeAgreement",
+    "KeyRefused",
     "LeftOutRuns",
     "LogError",
     "MissingExtra",
@@ -224,11 +268,13 @@ __all__ = [
     "OpenLog",
     "ProgramRun",
     "ProgramStep",
+    "RateLimited",
     "Rating",
     "Recorded",
     "RecordedRun",
     "RequestedTraining",
     "RoleAdvice",
+    "RoleMetric",
     "RoleSummary",
     "RolloutDecision",
     "RolloutPhase",

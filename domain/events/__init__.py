@@ -33,6 +33,7 @@ from .comparisons import ComparisonStarted as ComparisonStarted
 from .erasures import ContentErased as ContentErased
 from .examples import ExamplesImported as ExamplesImported
 from .examples import ExamplesSynthesized as ExamplesSynthesized
+from .feedback import FeedbackGiven as FeedbackGiven
 from .roles import CycleClosed as CycleClosed
 from .roles import CycleOpened as CycleOpened
 from .roles import RatingThresholdBreached as RatingThresholdBreached

@@ -52,6 +52,12 @@ MODEL_ENDPOINT, TEACHER_ENDPOINT, JUDGE_ENDPOINT = (
     for variable in KEY_VARIABLES.values()
 )
 
+OTLP_ENDPOINT = Form(
+    re.compile(_URL),
+    "http:// or https:// with a host and a path alone; headers with a key come from OTEL_EXPORTER_OTLP_HEADERS, never "
+    "from here",
+)
+
 RAMP = Form(
     re.compile(rf"none|{_STEP}( *, *{_STEP})*", re.ASCII),
     "for each step a share in percent, the evidence it takes and, if wanted, the seconds at the share before it, as in "
@@ -100,3 +106,22 @@ TASK_FOLDERS = Form(
     "paths of folders with commas between them, as in my-tasks, ../more-tasks",
     complain_of_folders,
 )
+
+_PRICE = r"[^\s,=]{1,200} *= *\d{1,9}(\.\d{1,6})? *: *\d{1,9}(\.\d{1,6})?"
+"""A model, the price of its prompts, the price of its answers."""
+
+MODEL_PRICES = Form(
+    re.compile(rf"none|{_PRICE}( *, *{_PRICE})*", re.ASCII),
+    "for each model its name, the price of a million tokens of prompts and that of answers, as in grok-4=3:15, lora-v1=0.5:1; "
+    "or none",
+)
+
+
+def read_model_prices(table: str) -> dict[str, tuple[float, float]]:
+    """The prices of prompts and of answers by model, of a text in that form."""
+    found = {}
+    for row in [] if table == "none" else table.split(","):
+        name, _, prices = row.partition("=")
+        prompt, _, answer = prices.partition(":")
+        found[name.strip()] = float(prompt), float(answer)
+    return found

@@ -37,6 +37,7 @@ from .running import (
 from .setting import BadSetting as BadSetting
 from .setting import Group, declared
 from .setting import Setting as Setting
+from .telemetry import TelemetrySettings
 from .training import CostSettings, TrainingSettings
 
 GROUPS: tuple[type[Group], ...] = (
@@ -58,6 +59,7 @@ GROUPS: tuple[type[Group], ...] = (
     CanarySettings,
     AlertSettings,
     ChannelSettings,
+    TelemetrySettings,
 )
 """Every group of settings, without the recipe's figures."""
 
@@ -232,6 +234,11 @@ class Policy:
     def channels(self) -> ChannelSettings:
         """Settings of the alert channels."""
         return self._group(ChannelSettings)
+
+    @property
+    def telemetry(self) -> TelemetrySettings:
+        """Settings of what is exported."""
+        return self._group(TelemetrySettings)
 
     @property
     def is_remote(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from .forms import MODEL_PRICES, read_model_prices
 from .keys import RENAMED_PRESETS
 from .setting import OPERATORS, Group, setting
 
@@ -78,14 +79,29 @@ class CostSettings(Group):
     price_per_hour: float = setting(0.0, "Rent of the machine; 0 for your own.", unit="currency per hour", low=0)
     prompt_price: float = setting(
         0.0,
-        "Price of a million tokens of prompts, for limits of access keys.",
+        "Price of a million tokens of prompts, for limits of access keys. It holds for models without a row in "
+        "cost.model_prices.",
         unit="currency per million tokens",
         low=0,
     )
     answer_price: float = setting(
         0.0,
-        "Price of a million tokens of answers, for limits of access keys.",
+        "Price of a million tokens of answers, likewise.",
         unit="currency per million tokens",
         low=0,
     )
+    model_prices: str = setting(
+        "none",
+        "The price table: prices of a million tokens of prompts and of answers for single models, by the name of an adapter or "
+        "of model.base. An adapter without a row has the prices of its base.",
+        form=MODEL_PRICES,
+    )
     currency: str = setting("EUR", "The currency of the prices.")
+
+    def of_model(self, adapter: str | None, base: str) -> CostSettings:
+        """The settings, with the prices of tokens that this adapter has, or the bare base (None, or any name without a row)."""
+        if self.model_prices == "none":
+            return self
+        table = read_model_prices(self.model_prices)
+        found = table.get(adapter or base) or table.get(base)
+        return self if found is None else replace(self, prompt_price=found[0], answer_price=found[1])

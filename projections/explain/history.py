@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +34,7 @@ from ...domain.vocabulary import Arm
 from ..state.registry import Adapter, Training
 from ..state.state import State, counts_imported
 from ..wording.sentences import describe
+from .tree import Lookup
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,18 @@ TELLING = (
 class History:
     """The history up to the present state. Call ``follow`` with every event of the log, from the first."""
 
-    def __init__(self, role: str, rollout: str | None = None, keys: frozenset[str] = frozenset()) -> None:
-        """The history of the role's ratings and of the rollout's canary; changes of the settings ``keys`` are marked."""
-        self.state = State()
+    def __init__(
+        self,
+        role: str,
+        rollout: str | None = None,
+        keys: frozenset[str] = frozenset(),
+        state: State | None = None,
+    ) -> None:
+        """The history of the role's ratings and of the rollout's canary; changes of the settings ``keys`` are marked.
+
+        With ``state``, the history begins after that state, which it takes over.
+        """
+        self.state = state or State()
         """The state as of the last event."""
         self.role, self.rollout, self.keys = role, rollout, keys
         self.ratings_given: list[Rating] = []
@@ -173,32 +184,44 @@ class History:
     @property
     def family(self) -> list[Member]:
         """The role's adapters, and its trainings without an adapter, the oldest first."""
-        registry = self.state.registry
-        members = [self._member(adapter) for adapter in registry.adapters.values() if adapter.role == self.role]
-        with_adapter = {adapter.training for adapter in registry.adapters.values()}
-        for id, training in registry.trainings.items():
-            if id not in with_adapter and training.role == self.role:
-                member = Member(
-                    training.position, None, training.status, self._parents.get(id), training.lineage == "parent", False,
-                    training, "", training.reason,
-                )  # fmt: skip
-                members.append(member)
-        return sorted(members, key=lambda member: member.position)
-
-    def _member(self, adapter: Adapter) -> Member:
-        return Member(
-            adapter.position,
-            adapter.name,
-            adapter.status,
-            adapter.parent,
-            adapter.lineage == "parent",
-            adapter.name in self.state.rollouts.once_live(self.role),
-            self.state.registry.trainings.get(adapter.training),
-            adapter.gate.reason if adapter.gate is not None else "",
-            adapter.reason,
-        )
+        return family_of(self.state, self.role, self._parents)
 
 
 def _of_adapter(event: Event) -> str:
     """The adapter's name, as a prefix for an event of that adapter; empty for other events."""
     return f"{event.adapter} " if isinstance(event, (AdapterEvent, RolloutEvent)) else ""
+
+
+def read_parents(log: Lookup) -> dict[str, str | None]:
+    """By training, hex, the adapter that was live when it was requested; None is the base."""
+    requests = (placed.event for placed in log.read(1, None, (TrainingRequested.TOPIC,)))
+    return {event.originator_id.hex: event.parent for event in requests if isinstance(event, TrainingRequested)}
+
+
+def family_of(state: State, role: str, parents: Mapping[str, str | None]) -> list[Member]:
+    """The role's adapters, and its trainings without an adapter, the oldest first. ``parents`` are those of the trainings."""
+    registry = state.registry
+    members = [_member(state, adapter) for adapter in registry.adapters.values() if adapter.role == role]
+    with_adapter = {adapter.training for adapter in registry.adapters.values()}
+    for id, training in registry.trainings.items():
+        if id not in with_adapter and training.role == role:
+            member = Member(
+                training.position, None, training.status, parents.get(id), training.lineage == "parent", False, training,
+                "", training.reason,
+            )  # fmt: skip
+            members.append(member)
+    return sorted(members, key=lambda member: member.position)
+
+
+def _member(state: State, adapter: Adapter) -> Member:
+    return Member(
+        adapter.position,
+        adapter.name,
+        adapter.status,
+        adapter.parent,
+        adapter.lineage == "parent",
+        adapter.name in state.rollouts.once_live(adapter.role),
+        state.registry.trainings.get(adapter.training),
+        adapter.gate.reason if adapter.gate is not None else "",
+        adapter.reason,
+    )

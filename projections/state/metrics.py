@@ -182,6 +182,11 @@ class Metrics:
             counts = arms[assignment["arm"]] = RunCounts()
         return counts
 
+    @property
+    def roles(self) -> list[str]:
+        """The roles of which there are counts."""
+        return list(self._counts)
+
     def of_role(self, role: str) -> Iterator[tuple[str, str, RunCounts]]:
         """The adapter (``base`` for the bare base), the arm and the counts, for each adapter and arm of the role."""
         for adapter, arms in self._counts.get(role, {}).items():

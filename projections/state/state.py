@@ -8,13 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
 
 from ...domain.aggregates.alert import is_low
-from ...domain.events import EVENTS, SCHEMA, Event, PolicyChanged, TaskRated, Timestamped, TrainingCompleted
+from ...domain.events import (
+    EVENTS,
+    SCHEMA,
+    Event,
+    PolicyChanged,
+    StepTaken,
+    TaskEnded,
+    TaskJudged,
+    TaskRated,
+    TaskStarted,
+    Timestamped,
+    TrainingCompleted,
+)
 from ...domain.evidence.sequential import judge
 from ...domain.evidence.terms import trigger_terms
 from ...domain.rules.breach import Window
@@ -29,12 +41,15 @@ from .alerts import Alerts
 from .canaries import Health
 from .detectors import Triggers
 from .metrics import Metrics
+from .open_runs import OpenRuns
 from .ratings import Ratings
 from .registry import Registry
+from .role_metrics import RoleMetrics
 from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
+from .usage import Usage
 
-VERSION = f"16/{SCHEMA}"
+VERSION = f"18/{SCHEMA}"
 """The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
 
 A state of a newer program may depend on events that this program does not know. So a state of another version is not
@@ -73,6 +88,9 @@ class State:
         self.ratings = Ratings()
         self.triggers = Triggers()
         self.metrics = Metrics()
+        self.usage = Usage()
+        self.role_metrics = RoleMetrics()
+        self.open_runs = OpenRuns()
         self.health = Health()
         self.rollouts = Rollouts()
         self.registry = Registry()
@@ -99,6 +117,21 @@ class State:
         """Take over settings that have changed."""
         self._policy = None
         self.rollouts.longest_wait_gap_s = max(LONGEST_WAIT_GAP_S, self.policy.schedule.every_s)
+
+    def take_step(self, step: StepTaken) -> None:
+        """Count a step for what made it."""
+        run = self.open_runs.get(step.originator_id.hex)
+        if run is not None:
+            prices = self.policy.cost.of_model(run.adapter_of(step.role), self.policy.model.base)
+            self.usage.take(step, run, prices)
+            run.take(step)
+
+    def end_run(self, event: TaskEnded) -> None:
+        """Count a run that ended, for its time and for what it says of the roles."""
+        run = self.open_runs.end(event.originator_id.hex)
+        if run is not None:
+            self.usage.end(event, run)
+            self.role_metrics.end(event, run)
 
     def note_means(self, position: int, event: TaskRated) -> None:
         """Note which windows have a low mean after the rating."""
@@ -220,6 +253,9 @@ class State:
             self.triggers,
             self.health,
             self.access,
+            self.usage,
+            self.role_metrics,
+            self.open_runs,
         )
         parts = {HEAD: encode(head), "settings": encode(self.settings)}
         for fold in folds:
@@ -238,6 +274,8 @@ class State:
             state.health, state.rollouts = Health.load(parts), Rollouts.load(parts, time)
             state.metrics, state.registry = Metrics.load(parts), Registry.load(parts)
             state.alerts, state.access = Alerts.load(parts), AccessKeys.load(parts)
+            state.usage, state.role_metrics = Usage.load(parts), RoleMetrics.load(parts)
+            state.open_runs = OpenRuns.load(parts)
             state._follow_settings()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(error) from error
@@ -250,10 +288,14 @@ def _handlers_of(kind: type) -> list[Handler]:
         ((PolicyChanged,), State.set),
         (Ratings.HANDLES, lambda state, position, event: state.ratings.apply(position, event)),
         (Metrics.HANDLES, lambda state, position, event: state.metrics.apply(position, event)),
+        ((TaskStarted,), lambda state, _, event: state.open_runs.begin(event)),
+        ((StepTaken,), lambda state, _, event: state.take_step(event)),
+        ((*get_args(TaskEnded),), lambda state, _, event: state.end_run(event)),
+        ((TaskJudged, TaskRated), lambda state, _, event: state.role_metrics.apply(event)),
         (Health.HANDLES, lambda state, position, event: state.health.apply(position, event)),
         (Rollouts.HANDLES, lambda state, position, event: state.rollouts.apply(position, event)),
         (Registry.HANDLES, lambda state, position, event: state.registry.apply(position, event)),
-        (AccessKeys.HANDLES, lambda state, position, event: state.access.apply(position, event)),
+        (AccessKeys.HANDLES, lambda state, position, event: state.access.apply(position, event, state.policy)),
         (Triggers.HANDLES, lambda state, _, event: state.triggers.apply(event, state.policy)),
         ((TrainingCompleted,), lambda state, _, event: state.registry.charge(event, Prices.of(state.policy))),
         (Alerts.HANDLES, lambda state, position, event: state.alerts.apply(position, event, state.policy)),

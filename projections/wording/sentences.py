@@ -28,6 +28,7 @@ from ...domain.events import (
     CycleOpened,
     DatasetBuilt,
     Event,
+    FeedbackGiven,
     HeldOutJudged,
     PicturesKept,
     PolicyChanged,
@@ -183,6 +184,11 @@ def _describe_making(event: Event) -> str:
             return f"access key issued to {event.holder} by {event.actor} for {', '.join(event.scopes)}{limits}"
         case AccessKeyRevoked():
             return f"access key revoked by {event.actor}: {event.reason or 'no reason given'}"
+        case FeedbackGiven():
+            what = f"run {short_id(event.run)}" if event.run else f"session {event.session}"
+            stars = "" if event.stars is None else f", {count(event.stars, 'star')}"
+            correction = "" if event.correction is None else ", with a correction"
+            return f"feedback on {what} by {event.actor}{stars}{correction}"
     return event.TOPIC
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...domain.errors import GrokputerError, Hint
 
 if TYPE_CHECKING:
-    from ...projections.explain.waits import Wait
+    from ...projections.explain.standing.waits import Wait
 
 HINTS: dict[Hint, str] = {
     Hint.GIVE_ACTOR: "give another with --as",

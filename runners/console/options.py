@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 import typer
 
-from ...domain.errors import GrokputerError
-from ...projections.wording.sentences import short_text
 from .completion import DEFAULT_DB as DEFAULT_DB
 from .completion import offer_runs
 
@@ -32,14 +30,6 @@ RunPrefix = Annotated[
     ),
 ]
 Role = Literal["action", "ocr", "decomposition", "recovery"]
-
-
-LONGEST_POSITION = 20
-"""Digits of a number that are read: one more than any position has."""
-
-
-class BadMoment(GrokputerError):
-    """Text that is neither a position nor a time."""
 
 
 def open_log(db: Path) -> Log:
@@ -102,11 +92,6 @@ def find_position(log: Log, moment: str) -> int:
 
 def read_moment(moment: str) -> int | datetime:
     """The position or the time that the text names. Raises ``BadMoment``."""
-    if moment.isdecimal() and moment.isascii():
-        return int(moment.lstrip("0")[:LONGEST_POSITION] or 0)
-    try:
-        return datetime.fromisoformat(moment).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadMoment(
-            f"{short_text(moment, 40)!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
-        ) from None
+    from ..use_cases.lookups import read_moment as read
+
+    return read(moment)

@@ -90,6 +90,19 @@ def draw_looks(history: History, anchors: Collection[int]) -> str:
     return "".join(draw(chart) for chart in charts) + list_flags(flags)
 
 
+def draw_loss(points: Sequence[tuple[int, float]], steps: int) -> str:
+    """The loss of a training after each of its steps that was recorded; empty before the first."""
+    if not points:
+        return ""
+    highest = max(max(loss for _, loss in points), 0.1)
+    ticks = [(highest * part, f"{highest * part:.2g}") for part in (0.0, 0.5, 1.0)]
+    lines = [Line("loss", "c1", [points])]
+    span = (0.0, float(max(steps, points[-1][0])))
+    return draw(
+        Chart("Loss over the steps", 0.0, highest, ticks, lines, ends=("step 0", f"step {span[1]:.0f}"), span=span)
+    )
+
+
 Numbers = Sequence[tuple[int, dict[str, Any]]]
 """The numbers of verdicts, with their positions."""
 

@@ -22,16 +22,24 @@ def record_rating(
     actor: str,
     step: int | None = None,
     fault: str | None = None,
+    *,
+    cause: str | None = None,
 ) -> TaskRun:
-    """Record a person's rating. Raises ``NotPossible``, and ``BadText`` for text that is not valid Unicode."""
+    """Record a person's rating; with a ``cause``, the reference of an event, once for each cause.
+
+    Raises ``NotPossible``, and ``BadText`` for text that is not valid Unicode.
+    """
     ended = require_ended(run)
     run.attribute(stars, step, fault)
     key = ledger.put(comment, "the comment") if comment else None
     named = keep_issues(ledger, issues)
-    context = ledger.context(actor, ended.reference)
-    return ledger.write(
-        TaskRun, run.id, lambda run: run.rate(stars, "human", named, key, context, step=step, fault=fault)
-    )
+    context = ledger.context(actor, cause or ended.reference)
+
+    def decide(run: TaskRun) -> None:
+        if cause is None or all(rating.caused_by != cause for rating in run.ratings):
+            run.rate(stars, "human", named, key, context, step=step, fault=fault)
+
+    return ledger.write(TaskRun, run.id, decide)
 
 
 def keep_issues(ledger: Ledger, issues: Iterable[str]) -> list[str]:

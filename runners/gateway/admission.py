@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -35,9 +36,9 @@ MOST_BYTES = 256 * 2**20
 
 @dataclass
 class Usage:
-    """What one key has used on one day, UTC, in this process."""
+    """What one key has used on one day, UTC, as far as this process knows."""
 
-    day: date | None = None
+    day: str = ""
     used: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -76,9 +77,9 @@ class Admission:
         self._usage: dict[str, Usage] = {}
         self.room = Room()
 
-    def require(self, request: web.Request, scope: Scope) -> AccessKey:
-        """The key of the request. Raises ``Refused``: 401 without a valid key, 403 without the scope."""
-        known = self.key_of(request)
+    def require(self, request: web.Request, scope: Scope, *, is_basic: bool = False) -> AccessKey:
+        """The key of the request, as ``key_of`` has it. Raises ``Refused``: 401 without a valid key, 403 without the scope."""
+        known = self.key_of(request, is_basic=is_basic)
         if known is None:
             raise Refused(
                 401,
@@ -89,9 +90,12 @@ class Admission:
             raise Refused(403, f"this key allows {', '.join(known.scopes)}; this needs {scope}")
         return known
 
-    def key_of(self, request: web.Request) -> AccessKey | None:
-        """The valid key that the request carries; None where it carries none."""
+    def key_of(self, request: web.Request, *, is_basic: bool = False) -> AccessKey | None:
+        """The valid key that the request carries; None where it carries none. With ``is_basic`` it may also be the password
+        of Basic authentication, which a browser sends by itself: so at addresses without pages alone."""
         kind, _, key = request.headers.get("authorization", "").partition(" ")
+        if is_basic and kind.lower() == "basic":
+            kind, key = "bearer", _password(key)
         return self._keys().get(hash_key(key.strip())) if kind.lower() == "bearer" else None
 
     def count_request(self, key: AccessKey) -> None:
@@ -111,11 +115,13 @@ class Admission:
         used["money"] += (prompt * prices.prompt_price + answer * prices.answer_price) / 1e6
 
     def _today(self, key: AccessKey) -> dict[str, float]:
-        usage, day = self._usage.get(key.id), self._clock().date()
-        if usage is None:
-            usage = self._usage[key.id] = Usage()
+        """What the key has used today: the more of what this process counted, which is exact for its own requests, and of
+        what the log had at its last reading, which has those of other processes and of before the start."""
+        usage, day = self._usage.setdefault(key.id, Usage()), self._clock().date().isoformat()
         if usage.day != day:
             usage.day, usage.used = day, defaultdict(float)
+        for name, amount in key.used(day).items():
+            usage.used[name] = max(usage.used[name], amount)
         return usage.used
 
     def _left_s(self) -> int:
@@ -126,20 +132,33 @@ class Admission:
     def is_allowed(self, host: str | None) -> bool:
         """Whether the value of a Host header names this gateway; a page of another name must not reach it."""
         name = (host or "").lower()
-        bare = name if name.endswith("]") else name.rsplit(":", 1)[0] if name.rpartition(":")[2].isdigit() else name
-        return bare in self._hosts
+        if name in self._hosts:
+            return True
+        bare, _, port = name.rpartition(":")
+        return port.isdigit() and bare in self._hosts
 
     @property
     def check_host(self) -> Middleware:
-        """The middleware that refuses requests for another host."""
+        """The middleware that refuses requests for another host, in the header or in the address."""
 
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if not self.is_allowed(request.headers.get("host")):
+            named = request.headers.getall("host", [])
+            if len(named) > 1:
+                return error_reply(400, "this request names more than one host")
+            if not named or not self.is_allowed(named[0]) or not self.is_allowed(request.host):
                 return error_reply(403, "this gateway does not answer for that host; allow it with --allow-host")
             return await handler(request)
 
         return check
+
+
+def _password(basic: str) -> str:
+    """The password in the credentials of Basic authentication; empty where there is none."""
+    try:
+        return base64.b64decode(basic, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

@@ -17,8 +17,9 @@ from ...domain.vocabulary import Scope
 from .chat_request import LONGEST_SESSION, BadRequest, ChatRequest, read_chat_request
 from .completions import DONE, CompletionWriter, write_frame
 from .exchange import NOT_KEPT, Ending, Exchange, Repeated, begin, finish, name_headers
+from .metrics.process import timing_of
 from .replies import Patience, Refused, error_body, no_answer, read_body, send_whole
-from .upstream import NoAnswer
+from .upstreams.upstream import NoAnswer
 
 if TYPE_CHECKING:
     from ...projections.state.access import AccessKey
@@ -38,12 +39,17 @@ async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamRes
 
 
 async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> web.StreamResponse:
-    asked = read_chat_request(await read_body(request))
+    timing = timing_of(request)
+    with timing.elsewhere():
+        body = await read_body(request)
+    asked = read_chat_request(body)
+    gateway.process_metrics.count_parts(asked.body.get("messages"))
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
-    begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request)))
+    begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request), key.id))
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
+    timing.exchange = begun
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     if asked.is_stream:
         return await _stream(gateway, key, begun, request, headers)
@@ -55,7 +61,8 @@ async def _answer(
 ) -> web.StreamResponse:
     """The answer in one piece."""
     try:
-        whole = await gateway.upstream(exchange).answer(exchange, headers)
+        with timing_of(request).elsewhere():
+            whole = await gateway.upstream(exchange).answer(exchange, headers)
     except NoAnswer as error:
         await _end(gateway, key, exchange, Ending(problem=str(error), reason=error.reason))
         return no_answer(error, exchange.headers)
@@ -70,16 +77,18 @@ async def _stream(
     gateway: Gateway, key: AccessKey, exchange: Exchange, request: web.Request, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """The answer in parts. The last frame is sent when the end is recorded; a broken answer says so in a frame."""
-    response = _event_stream(exchange.headers)
+    response, timing = _event_stream(exchange.headers), timing_of(request)
     stream = gateway.upstream(exchange).stream(exchange, headers)
-    patience = Patience(request)
+    patience, timing.is_broken = Patience(request), True  # until its last frame has come
     try:
-        async with stream:
-            await response.prepare(request)
-            with patience:
-                async for frame in stream.frames():
-                    await patience.write(response, frame)
-        ending = Ending(stream.so_far())
+        with timing.elsewhere():
+            async with stream:
+                await response.prepare(request)
+                with patience:
+                    async for frame in stream.frames():
+                        await patience.write(response, frame)
+                        timing.mark_first()
+        ending, timing.is_broken = Ending(stream.so_far()), False
     except NoAnswer as error:
         ending = Ending(_part(stream.so_far()), str(error), error.reason)
         if not response.prepared:
@@ -98,6 +107,7 @@ async def _stream(
     try:
         await _end(gateway, key, exchange, ending)
     except GrokputerError as error:
+        timing.is_broken = True
         await _finish(response, write_frame(error_body(503, f"the answer could not be recorded: {error}")))
         return response
     await _finish(response)
@@ -146,7 +156,8 @@ async def _repeat(earlier: Repeated, asked: ChatRequest, request: web.Request) -
         return web.Response(body=writer.whole(reply), content_type="application/json", headers=headers)
     response = _event_stream(headers)
     await response.prepare(request)
-    await _finish(response, writer.text(reply.text, is_first=True), *writer.end(reply))
+    text = [writer.text(reply.text, is_first=True)] if reply.text else []
+    await _finish(response, *text, *writer.end(reply))
     return response
 
 

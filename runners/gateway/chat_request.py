@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +16,8 @@ from ...domain.text import is_unicode
 
 LONGEST_SESSION = 200
 """Characters of a session's name; chosen."""
+LARGEST_NUMBER = 1e15
+"""The largest number of a field; chosen: JSON has longer ones, which no float holds."""
 ROLES = {"developer": "system", "function": "tool"}
 """Roles of messages under other names, and what they are recorded as."""
 
@@ -59,14 +60,25 @@ class ChatRequest:
         return found
 
 
-def read_chat_request(body: bytes) -> ChatRequest:
-    """The request in the body. Raises ``BadRequest`` with the field that is wrong."""
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in the body. Raises ``BadRequest``."""
     try:
-        value = loads(body)
+        value = loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN and the infinities, which Python's JSON has and no other."""
+    raise ValueError(name)
+
+
+def read_chat_request(body: bytes) -> ChatRequest:
+    """The request in the body. Raises ``BadRequest`` with the field that is wrong."""
+    value = read_object(body)
     model = value.get("model")
     if not isinstance(model, str) or not model.strip():
         raise BadRequest("model is missing; give a role such as action, an adapter, or base", "model")
@@ -143,7 +155,7 @@ def _number(body: Mapping[str, Any], field: str, kind: type[int | float]) -> Any
     value = body.get(field)
     if value is None:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
     if not is_number or (kind is int and (value != int(value) or value < 1)):
         raise BadRequest(
             f"{field} is {json.dumps(value)[:40]}, which is no {'whole ' if kind is int else ''}number", field

@@ -43,13 +43,17 @@ class CompletionWriter:
         return self._frame({**({"role": "assistant"} if is_first else {}), "content": text}, None)
 
     def end(self, reply: Reply) -> list[bytes]:
-        """The frames after the text: calls, the reason of the end, and token counts where the client asked for them."""
-        frames = []
+        """The frames after the text: calls, the reason of the end, and token counts where the client asked for them.
+
+        Where there is no text, the first of them names the role, which clients require once.
+        """
+        deltas: list[dict[str, Any]] = [{}]
         if reply.calls:
-            frames.append(
-                self._frame({"tool_calls": [{"index": i, **call} for i, call in enumerate(reply.calls)]}, None)
-            )
-        frames.append(self._frame({}, _finish(reply)))
+            deltas.insert(0, {"tool_calls": [{"index": i, **call} for i, call in enumerate(reply.calls)]})
+        if not reply.text:
+            deltas[0] = {"role": "assistant", **deltas[0]}
+        frames = [self._frame(delta, None) for delta in deltas[:-1]]
+        frames.append(self._frame(deltas[-1], _finish(reply)))
         if self.wants_usage:
             frames.append(write_frame({**self._head("chat.completion.chunk"), "choices": [], **_usage(reply)}))
         return frames

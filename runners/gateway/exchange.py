@@ -18,6 +18,7 @@ from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import ROLES
 from ...domain.text import as_text
 from ...domain.vocabulary import Arm, FailureReason
+from ...projections.state.access import ACCESS_KEY
 from ..agent.abandoned import HELD_BY
 from ..environments.names import CHAT
 from ..use_cases.runs import BASE
@@ -105,11 +106,13 @@ def name_headers(run: TaskRun) -> dict[str, str]:
     }
 
 
-def begin(asked: ChatRequest, holder: str, session: str | None, repeatable: UUID | None) -> Change[Exchange | Repeated]:
+def begin(
+    asked: ChatRequest, holder: str, session: str | None, repeatable: UUID | None, key: str
+) -> Change[Exchange | Repeated]:
     """The change that begins the run of the request. It raises ``NotFound`` for an unknown model.
 
-    ``holder`` is the content key of the name of the access key's holder. ``repeatable`` is the id of the run where the
-    request may come again.
+    ``holder`` is the content key of the name of the access key's holder, ``key`` the key's id. ``repeatable`` is the id of
+    the run where the request may come again.
     """
     id = repeatable or uuid4()
 
@@ -131,9 +134,9 @@ def begin(asked: ChatRequest, holder: str, session: str | None, repeatable: UUID
             seed=0,
             base=desk.base_label,
             session=session,
-            policy=_policy(desk, asked, role),
+            policy={**_policy(desk, asked, role), ACCESS_KEY: key},
         )
-        model, prices = desk.state.policy.model, desk.state.policy.cost
+        model, prices = desk.state.policy.model, _prices(desk, chosen)
         return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts)
 
     return change
@@ -187,6 +190,11 @@ def choose(state: State, model: str, id: UUID, session: str | None) -> tuple[str
 def model_names(state: State) -> list[str]:
     """The names that a request can give as its model."""
     return [*ROLES, BASE, *state.registry.adapters]
+
+
+def _prices(desk: Desk, chosen: Route) -> CostSettings:
+    """The prices of the model that answers."""
+    return desk.state.policy.cost.of_model(chosen.adapter, desk.state.policy.model.base)
 
 
 def _policy(desk: Desk, asked: ChatRequest, role: str) -> dict[str, Any]:

@@ -12,34 +12,42 @@ from aiohttp import web
 from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Backend
 from ..wiring.services import Services
-from . import chat, feedback, resources
+from . import chat
 from .admission import LONGEST_BODY, Admission
-from .endpoint import EndpointUpstream
-from .local import LocalUpstream
+from .metrics.exporter import TraceExporter
+from .metrics.page import show_metrics
+from .metrics.process import ProcessMetrics
 from .owner import LogOwner
 from .pages.site import Site
-from .replies import say_errors
+from .replies import check_encoding, say_errors
+from .resources import catalog, feedback, foreign_feedback, openapi
+from .upstreams.endpoint import EndpointUpstream
+from .upstreams.local import LocalUpstream
 
 if TYPE_CHECKING:
     from .exchange import Exchange
-    from .upstream import Upstream
+    from .upstreams.upstream import Upstream
 
 Endpoint = Callable[["Gateway", web.Request], Awaitable[web.StreamResponse]]
 
 ADDRESSES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/chat/completions"): chat.complete_chat,
-    ("GET", "/v1/models"): resources.list_models,
-    ("GET", "/v1/models/{model}"): resources.show_model,
-    ("GET", "/v1/runs/{run}"): resources.show_run,
-    ("POST", "/v1/feedback"): feedback.take_feedback,
+    ("GET", "/v1/models"): catalog.list_models,
+    ("GET", "/v1/models/{model}"): catalog.show_model,
+    ("GET", "/v1/runs/{run}"): catalog.show_run,
+    ("POST", "/v1/feedback"): feedback.take,
+    ("POST", "/feedback"): foreign_feedback.take_tensorzero,
+    ("POST", "/api/public/scores"): foreign_feedback.take_langfuse,
+    ("GET", "/openapi.json"): openapi.show_openapi,
 }
 """Every address of the API with its handler."""
 
-HEALTH: dict[tuple[str, str], Endpoint] = {
-    ("GET", "/health/live"): resources.say_live,
-    ("GET", "/health/ready"): resources.say_ready,
+ALWAYS: dict[tuple[str, str], Endpoint] = {
+    ("GET", "/health/live"): catalog.say_live,
+    ("GET", "/health/ready"): catalog.say_ready,
+    ("GET", "/metrics"): show_metrics,
 }
-"""What answers without a key."""
+"""What is served with the API and without it."""
 
 
 class Gateway:
@@ -64,13 +72,18 @@ class Gateway:
         self.admission = Admission(lambda: self.owner.keys, hosts)
         self.is_draining = False
         """Whether it is about to stop, so that no new request should come."""
+        self.process_metrics = ProcessMetrics()
+        self.connections: Callable[[], int] = lambda: 0
+        """The number of open connections; ``watch`` sets it."""
+        self._exporter = TraceExporter(path, lambda: self.owner.state, say)
         self._endpoint = EndpointUpstream()
         self._local: LocalUpstream | None = None
 
     def application(self) -> web.Application:
         """The web application. It opens the log when it starts."""
-        app = web.Application(client_max_size=LONGEST_BODY, middlewares=[say_errors, self.admission.check_host])
-        for (method, address), endpoint in {**HEALTH, **(ADDRESSES if self._with_api else {})}.items():
+        middlewares = [self.process_metrics.measure, say_errors, self.admission.check_host, check_encoding]
+        app = web.Application(client_max_size=LONGEST_BODY, middlewares=middlewares)
+        for (method, address), endpoint in {**ALWAYS, **(ADDRESSES if self._with_api else {})}.items():
             app.router.add_route(method, address, self._bind(endpoint))
         if self._with_pages:
             Site(self).add_to(app)
@@ -79,6 +92,17 @@ class Gateway:
         app.on_shutdown.append(self._drain)
         app.on_cleanup.append(self._close)
         return app
+
+    def watch(self, runner: web.AppRunner) -> None:
+        """Count the connections of the runner, which has been set up."""
+        server = runner.server
+        assert server is not None
+        self.connections = lambda: len(server.connections)
+
+    @property
+    def model_queue(self) -> int:
+        """How many requests are at the model of this process, or wait for it."""
+        return 0 if self._local is None else self._local.open
 
     def upstream(self, exchange: Exchange) -> Upstream:
         """Where the exchange is answered."""
@@ -95,6 +119,7 @@ class Gateway:
 
     async def _start(self, app: web.Application) -> None:
         await self.owner.start()
+        self._exporter.start()
         services = await self.owner.act(lambda desk: Services(desk.ledger, desk.state, self._say))
         self._local = LocalUpstream(services, lambda: self.owner.state or services.state)
         if self._with_api and services.state.policy.model.backend != Backend.ENDPOINT:
@@ -110,6 +135,7 @@ class Gateway:
         await self._endpoint.close()
         if self._local is not None:
             await self._local.close()
+        await asyncio.to_thread(self._exporter.stop)
         await self.owner.close()
 
 

@@ -92,6 +92,8 @@ class LogOwner:
         """Why the log could not be written last, and when."""
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting = 0
+        self._followed = time.monotonic()
+        """When the log was last read."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -119,6 +121,21 @@ class LogOwner:
         """Why requests cannot be recorded; empty where they can. What could not be written is one for a few seconds."""
         why, since = self._unwritten
         return why if time.monotonic() - since < AGAIN_S else self._unread
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the last change could be stored and the log be read. Unlike ``problem`` this does not change with time."""
+        return not (self._unwritten[0] or self._unread)
+
+    @property
+    def waiting(self) -> int:
+        """How many changes and actions wait."""
+        return self._waiting
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since the log was last read."""
+        return time.monotonic() - self._followed
 
     async def close(self) -> None:
         """Store what waits, and close the log."""
@@ -208,6 +225,7 @@ class LogOwner:
         """React to new events, of other processes too."""
         self.state = desk.state = process_new_events(desk.ledger, desk.state)
         self.keys = desk.state.access.valid()
+        self._followed = time.monotonic()
 
     def _deliver(self, results: Sequence[tuple[asyncio.Future[Any], Any, BaseException | None]], *, asked: int) -> None:
         """Hand results over to the event loop; so many of them were asked for and wait no more."""

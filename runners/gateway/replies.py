@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Self
@@ -14,7 +15,7 @@ from eventsourcing.persistence import IntegrityError
 from ...domain.errors import GrokputerError, LogError, NotFound, NotPossible
 from .chat_request import BadRequest
 from .owner import Busy
-from .upstream import NoAnswer
+from .upstreams.upstream import NoAnswer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -34,6 +35,7 @@ KINDS = {
     408: ("invalid_request_error", "too_slow"),
     409: ("conflict_error", "conflict"),
     413: ("invalid_request_error", "too_large"),
+    415: ("invalid_request_error", "unsupported_encoding"),
     422: ("invalid_request_error", "another_request"),
     429: ("rate_limit_error", "rate_limit_exceeded"),
     502: ("upstream_error", "upstream_failed"),
@@ -41,6 +43,8 @@ KINDS = {
     504: ("upstream_error", "upstream_silent"),
 }
 """The type and the code of an error by its status."""
+
+RETRY_AFTER = re.compile(r"[A-Za-z0-9 ,:]{1,40}")
 
 
 class Refused(GrokputerError):
@@ -67,13 +71,13 @@ def error_reply(
 
 def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A response with the value as JSON."""
-    body = json.dumps(value, ensure_ascii=False).encode()
+    body = json.dumps(value, ensure_ascii=False).encode(errors="replace")  # half a character of a client's, repeated
     return web.Response(body=body, status=status, content_type="application/json", headers=dict(headers or {}))
 
 
 def no_answer(error: NoAnswer, headers: Mapping[str, str]) -> web.Response:
     """The response in place of an answer."""
-    again = {} if error.retry_after is None else {"retry-after": error.retry_after}
+    again = {} if error.retry_after is None else {"retry-after": _plain(error.retry_after)}
     if error.body is not None:
         return web.Response(
             body=error.body, status=error.status, content_type="application/json", headers={**headers, **again}
@@ -141,6 +145,20 @@ async def send_whole(request: web.Request, body: bytes, headers: Mapping[str, st
     return response
 
 
+def _plain(retry_after: str) -> str:
+    """An endpoint's Retry-After, seconds or a date; a second where it has any other form."""
+    return retry_after if RETRY_AFTER.fullmatch(retry_after) else "1"
+
+
+@web.middleware
+async def check_encoding(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a packed body: a small one can unpack to more than the memory holds."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        return error_reply(415, "this gateway takes no packed body; send it without Content-Encoding")
+    return await handler(request)
+
+
 @web.middleware
 async def say_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every error of a handler in the API's shape. A bug says no more than that it is one."""
@@ -149,7 +167,8 @@ async def say_errors(request: web.Request, handler: Handler) -> web.StreamRespon
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_reply(error.status, error.reason)
+        allowed = {"allow": error.headers["allow"]} if "allow" in error.headers else {}
+        return error_reply(error.status, error.reason, headers=allowed)
     except Exception as error:
         reply = reply_to(error)
         if reply is None:

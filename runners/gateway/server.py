@@ -67,9 +67,16 @@ async def serve(path: Path, place: Place, parts: Parts, *, say: Callable[[str], 
 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
-    application = Gateway(path, place.names, say, with_api=parts.api, with_pages=parts.pages).application()
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_S, keepalive_timeout=IDLE_S)
+    gateway = Gateway(path, place.names, say, with_api=parts.api, with_pages=parts.pages)
+    runner = web.AppRunner(
+        gateway.application(),
+        access_log=None,
+        shutdown_timeout=GRACE_S,
+        keepalive_timeout=IDLE_S,
+        auto_decompress=False,
+    )
     await runner.setup()
+    gateway.watch(runner)
     worker = None
     try:
         site = web.TCPSite(runner, place.host, place.port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...domain.aggregates.role import RoleImprovement, role_id
 from ...domain.settings.settings import ROLES
-from ...projections.explain.waits import RoleView, view_role
+from ...projections.explain.standing.waits import RoleView, view_role
 from ...projections.state.state import State
 from ..store.log import Log
 

@@ -115,6 +115,41 @@ def decide_by_hand(
         raise NotPossible(ledger.say(str(error)), hint=error.hint, about=error.about) from None
 
 
+def decisions_by_hand(ledger: Ledger, state: State, adapter: str) -> list[HandDecision]:
+    """The decisions that a person can make on the adapter's rollout now, by the rules that refuse the others.
+
+    Nothing is recorded. A share is possible if another one than the present is.
+    """
+    known = state.rollouts.of_adapter(adapter)
+    if known is None:
+        return []
+    other = 50 if known.weight_percent != 50 else 25
+    return [wanted for wanted in HandDecision if _is_possible(ledger, state, known.uuid, wanted, adapter, other)]
+
+
+def _is_possible(ledger: Ledger, state: State, id: UUID, wanted: HandDecision, adapter: str, share: int) -> bool:
+    """Whether the decision passes on a copy of the rollout that is not stored."""
+    rollout, decision = ledger.get(Rollout, id), ByHand(adapter, wanted, "tried", ACTOR, share=share)
+    before = rollout.version
+    try:
+        _refuse_what_is_done(ledger, rollout, state, decision)
+        _carry_out(rollout, state, decision, ledger.context(ACTOR))
+    except NotPossible:
+        return False
+    return rollout.version > before
+
+
+def rollback_targets(state: State, adapter: str) -> list[str]:
+    """What can become live when the live adapter is rolled back: ``base``, or an adapter that was live before.
+
+    Empty where the adapter is not live.
+    """
+    known = state.rollouts.of_adapter(adapter)
+    if known is None or state.traffic(known.role).stable != adapter:
+        return []
+    return ["base", *(name for name in state.rollouts.once_live(known.role) if name != adapter)]
+
+
 def _find_rollout(state: State, decision: ByHand) -> UUID:
     name = decision.adapter
     if (rollout := state.rollouts.of_adapter(name)) is not None:
@@ -200,7 +235,7 @@ def _target(state: State, role: str, decision: ByHand) -> str | None:
         raise NotPossible(
             f"{adapter} is not live: its runs return to {live or 'the base'}; only a live adapter's runs can move"
         )
-    choices = ["base", *(name for name in state.rollouts.once_live(role) if name != adapter)]
+    choices = rollback_targets(state, adapter)
     if to not in choices:
         raise NotPossible(f"{to} has never been live in role {role}; the runs can go to {', '.join(choices)}")
     return None if to == "base" else to

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ...domain.errors import EnvironmentUnavailable, NotServed, UnknownTask
 from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
 from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus
-from ...projections.explain.waits import has_begun, waits_for, worker_task
+from ...projections.explain.standing.waits import has_begun, waits_for, worker_task
 from ...projections.state.state import State
 from ...projections.wording.sentences import describe_left_out
 from ..agent.abandoned import GONE, end_abandoned

@@ -135,16 +135,28 @@ class Log:
                 return
             first = rows[-1][0] + 1
 
-    def read_back(self, topics: Sequence[str] = (), holding: bytes = b"") -> Iterator[Recorded]:
-        """The events, newest first, fetched in batches; with topics only those. Raises ``LogError``.
+    def read_back(
+        self,
+        topics: Sequence[str] = (),
+        holding: bytes = b"",
+        prefix: str = "",
+        *,
+        before: int = LARGEST,
+        after: int = 0,
+    ) -> Iterator[Recorded]:
+        """The events between two positions, exclusive, newest first, fetched in batches; with topics only those.
 
-        With ``holding``, only events whose stored bytes hold these. The database searches them, without decoding.
+        With ``holding``, only events whose stored bytes hold these. The database searches them, without decoding. With
+        ``prefix``, only events of aggregates whose hex id begins with it. Raises ``LogError``.
         """
         conditions, values = _of_topics(topics)
         if holding:
             conditions, values = [*conditions, "instr(state, ?)"], [*values, holding]
+        if prefix:
+            conditions, values = [*conditions, "originator_id BETWEEN ? AND ?"], [*values, prefix, prefix + "g"]
+        if after:
+            conditions, values = [*conditions, "position > ?"], [*values, after]
         where = " AND ".join(["WHERE position < ?", *conditions])
-        before = LARGEST
         while batch := self._select(f"{where} ORDER BY position DESC LIMIT {BATCH}", before, *values):
             yield from batch
             before = batch[-1].position

@@ -4,13 +4,13 @@ nothing that writes."""
 from __future__ import annotations
 
 import getpass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import BadArgument, Hint, NotFound, NotPossible
+from ...domain.errors import BadArgument, GrokputerError, Hint, NotFound, NotPossible
 from ...domain.events import TaskStarted
 from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
@@ -19,6 +19,14 @@ from ..store.log import LARGEST, SHORTEST
 
 if TYPE_CHECKING:
     from ..store.log import Log
+
+
+LONGEST_POSITION = 20
+"""Digits of a number that are read: one more than any position has."""
+
+
+class BadMoment(GrokputerError):
+    """Text that is neither a position nor a time."""
 
 
 def find_run(log: Log, beginning: str) -> UUID:
@@ -70,6 +78,22 @@ def find_position(log: Log, moment: int | datetime) -> int:
     if not position:
         raise NotFound(f"{_show(moment)} is before the log begins, at {_show(log.at(1).event.time)}")
     return position
+
+
+def read_moment(moment: str, zone: tzinfo | None = None) -> int | datetime:
+    """The position or the time that the text names. A time without a zone is one of ``zone``, or local.
+
+    Raises ``BadMoment``.
+    """
+    if moment.isdecimal() and moment.isascii():
+        return int(moment.lstrip("0")[:LONGEST_POSITION] or 0)
+    try:
+        time = datetime.fromisoformat(moment)
+        return (time.replace(tzinfo=zone) if time.tzinfo is None else time).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadMoment(
+            f"{short_text(moment, 40)!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
+        ) from None
 
 
 def _show(time: datetime) -> str:

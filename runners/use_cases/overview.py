@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...domain.vocabulary import AdapterStatus, Arm, CorrectionSource, FailureReason
-from ...projections.explain.summary import RoleSummary, summarize_role
+from ...projections.explain.standing.summary import RoleSummary, summarize_role
 from ...projections.wording.words import say_alert
 from ..explain.run_filter import RunFilter
 from ..explain.run_list import Row, list_runs
@@ -22,6 +22,7 @@ from .lookups import require_role
 if TYPE_CHECKING:
     from ...projections.state.alerts import Alert
     from ...projections.state.registry import Adapter
+    from ...projections.state.rollouts import Rollout
     from ...projections.state.state import State
     from ..store.log import Log
 
@@ -109,6 +110,18 @@ class Status:
     missing: tuple[MissingWeights, ...]
     """Weights that runs need and that are missing now; empty for an earlier moment."""
 
+    def to_json(self) -> dict[str, Any]:
+        """The state at the position, JSON-plain, as ``grokputer at --json`` prints it."""
+        return {
+            "position": self.position,
+            "time": None if self.time is None else self.time.isoformat(),
+            "roles": [role.to_json() for role in self.roles],
+            "adapters": [adapter.details for adapter in self.adapters],
+            "settings": self.settings,
+            "metrics": self.metrics,
+            "ratings": self.ratings,
+        }
+
     def role(self, name: str) -> RoleSummary:
         """The status of this role. Raises ``NotFound``."""
         require_role(name)
@@ -165,6 +178,23 @@ def view_status(log: Log, position: int | None = None) -> Status:
         ratings=tuple(state.ratings.rows()),
         missing=tuple(MissingWeights(name, serves, place) for name, serves in needed.items()),
     )
+
+
+def list_rollouts(log: Log, state: State) -> list[dict[str, Any]]:
+    """Each rollout as it stands, JSON-plain, the oldest first; see ``view_rollout``."""
+    return [view_rollout(log, state, rollout) for rollout in state.rollouts]
+
+
+def view_rollout(log: Log, state: State, rollout: Rollout) -> dict[str, Any]:
+    """The rollout, JSON-plain, with the result of a look at its canary now if it is in progress.
+
+    Of its sessions it has only the number.
+    """
+    shown = {**rollout.to_json(), "sessions": len(state.rollouts.sessions(rollout.id))}
+    if rollout.id in state.undecided:
+        look = state.look(rollout.id)
+        shown |= {"verdict": look.verdict, "reason": look.reason, "message": look.message, "numbers": look.numbers}
+    return {**shown, "message": log.say(shown["message"])}
 
 
 def summarize_runs(log: Log, limit: int, wanted: RunFilter) -> list[RunSummary]:

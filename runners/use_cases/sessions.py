@@ -21,6 +21,9 @@ from . import corrections, ratings, runs
 from .lookups import require_role
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ...domain.aggregates.run import TaskRun
     from ..sessions.imports import Session
     from ..store.ledger import Ledger
     from ..wiring.services import Services
@@ -55,25 +58,46 @@ class SessionRating:
     """Turns that this person has rated already; those ratings stand."""
 
 
-def rate_session(ledger: Ledger, session: str, stars: Any, *, actor: str) -> SessionRating:
-    """Rate each ended run of the session that the person has not rated.
+def rate_session(
+    ledger: Ledger,
+    session: str,
+    stars: Any,
+    *,
+    actor: str,
+    cause: str | None = None,
+    until: datetime | None = None,
+) -> SessionRating:
+    """Rate each ended run of the session that the person has not rated; with ``until``, those that had ended by then.
 
-    A run that was interrupted, or whose environment was lost, has no outcome to rate. Raises ``BadRating``, and
-    ``NotFound`` where the session has no run to rate.
+    A run that was interrupted, or whose environment was lost, has no outcome to rate. ``cause`` is the reference of the
+    event that the ratings follow from. Raises ``BadRating``, and as ``runs_to_rate`` does.
     """
     number = check_stars(stars)
-    ended = [
-        run for run in runs_of_session(ledger, session) if run.ended and run.failure is not FailureReason.ENVIRONMENT
-    ][::-1]
-    if not ended:
-        raise NotFound(f"session {session!r} has no ended run", hint=Hint.SEE_RUNS)
+    ended = [run for run in runs_to_rate(ledger, session) if until is None or _end_of(run) <= until]
     wanted = [
         run for run in ended if not any(actor in (rating.actor, ledger.say(rating.actor)) for rating in run.ratings)
     ]
     for run in wanted:
-        record_rating(ledger, run, number, [], None, actor)
+        record_rating(ledger, run, number, [], None, actor, cause=cause)
     process_new_events(ledger)
     return SessionRating(session, number, tuple(run.id for run in wanted), len(ended) - len(wanted))
+
+
+def runs_to_rate(ledger: Ledger, session: str) -> list[TaskRun]:
+    """The ended runs of the session, oldest first. Raises ``NotFound`` where there is none, and ``NotPossible`` where its
+    first run has not ended yet."""
+    found = list(runs_of_session(ledger, session))[::-1]
+    ended = [run for run in found if run.ended and run.failure is not FailureReason.ENVIRONMENT]
+    if not ended and any(run.ended is None for run in found):
+        raise NotPossible(f"session {session!r} has no ended run yet; it can be rated after that", hint=Hint.END_RUN)
+    if not ended:
+        raise NotFound(f"session {session!r} has no ended run", hint=Hint.SEE_RUNS)
+    return ended
+
+
+def _end_of(run: TaskRun) -> datetime:
+    assert run.ended is not None
+    return run.ended.time
 
 
 class Conversation:

@@ -37,14 +37,18 @@ class SettingChange:
     """What could not be checked, or is still to be set; empty where all is well."""
 
 
-def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", actor: str) -> SettingChange:
+def change_setting(
+    ledger: Ledger, key: str, value: Any, *, reason: str = "", actor: str, with_files: bool = True
+) -> SettingChange:
     """Set the key. The value may be text, as a person types it.
+
+    ``with_files`` says whether the value may name a file whose text is read: not for people on other machines.
 
     What the value names is looked for: a model, an endpoint, a template. That takes two seconds at most. Raises
     ``BadSetting``, also for what is not there; where that cannot be known now, the change carries a warning.
     """
     key = current_key(key)
-    document = _read_document(ledger, key, value)
+    document = _read_document(ledger, key, value, with_files=with_files)
     value = value if document is None else document
     typed = check_setting(key, value)
     check_part(key, typed, ledger.path)
@@ -61,17 +65,17 @@ def change_setting(ledger: Ledger, key: str, value: Any, *, reason: str = "", ac
     return replace(change, warning=warning)
 
 
-def _read_document(ledger: Ledger, key: str, value: Any) -> str | None:
+def _read_document(ledger: Ledger, key: str, value: Any, *, with_files: bool) -> str | None:
     """The content key of the text, where the setting takes one: the text of a file, or instructions.
 
     A text that is in force keeps its key, so that setting it once more records nothing.
     """
     text, what = None, ""
     if key == "model.chat_template" and value is not None:
-        text, what = read_template(str(value)), "the chat template"
+        text, what = read_template(str(value), with_files=with_files), "the chat template"
     elif without_role(key) in TEXT_SETTINGS and value is not None:
         kind = TEXT_SETTINGS[without_role(key)]
-        text, what = read_words(key, str(value), kind), f"the {kind}"
+        text, what = read_words(key, str(value), kind, with_files=with_files), f"the {kind}"
     if text is None:
         return None
     current = load_state(ledger).policy.changed.get(key)

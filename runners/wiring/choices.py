@@ -106,14 +106,19 @@ _CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {
 }
 
 
-def read_template(value: str) -> str | None:
+ONLY_THERE = "a file is read by 'grokputer settings set' alone, on the machine of the log"
+
+
+def read_template(value: str, *, with_files: bool = True) -> str | None:
     """The text of the template file that the value names; None where the value is a template's name, or none.
 
-    Raises ``BadSetting`` for a file that is missing or is no template.
+    Raises ``BadSetting`` for a file that is missing or is no template, and without ``with_files`` for every file.
     """
     if not value or value in CHAT_TEMPLATES:
         return None
     key = "model.chat_template"
+    if not with_files:
+        raise BadSetting(f"{key} takes {', '.join(CHAT_TEMPLATES)} here; {ONLY_THERE}")
     text = _read_file(key, value, Path(value), f"{', '.join(CHAT_TEMPLATES)}, or a file", "a template")
     try:
         check_template(text)
@@ -122,17 +127,19 @@ def read_template(value: str) -> str | None:
     return text
 
 
-def read_words(key: str, value: str, what: str) -> str | None:
+def read_words(key: str, value: str, what: str, *, with_files: bool = True) -> str | None:
     """The text that the value names: that of a file, or the value's own words; None where it is empty.
 
     ``what`` says what the text is, such as ``instructions``.
 
-    A file is named as ``@FILE``, or by the path of one that exists. Raises ``BadSetting`` for a file that is missing or
-    cannot be read, and for a text without words.
+    A file is named as ``@FILE``, or by the path of one that exists. Without ``with_files``, a path is taken as words, and
+    ``@FILE`` is refused. Raises ``BadSetting`` for a file that is missing or cannot be read, and for a text without words.
     """
     if not value:
         return None
-    file = Path(value[1:]) if value.startswith("@") else _file_at(value)
+    if not with_files and value.startswith("@"):
+        raise BadSetting(f"{key} takes words here; {ONLY_THERE}")
+    file = Path(value[1:]) if value.startswith("@") else _file_at(value) if with_files else None
     text = value if file is None else _read_file(key, value, file, "words, or a file as in @FILE", what)
     if not text.strip():
         raise BadSetting(f"{key} cannot be {value!r}: it has no words; unset it to give no {what}")

@@ -18,7 +18,7 @@ EXTRAS = {
     "smollm2": ("gguf",),
     "data": ("datasets", "pyarrow", "toon_format"),
     "endpoint": ("openai",),
-    "serve": ("aiohttp",),
+    "serve": ("aiohttp", "jinja2", "prometheus_client"),
     "browser": ("miniwob",),
     "shell": ("sandlock",),
     "bench": ("matplotlib", "plotext"),

@@ -65,6 +65,7 @@ def events(text: str) -> bytes:
     chunks: list[dict[str, Any]] = [
         {"choices": [{"index": 0, "delta": {"content": text[start : start + 3]}}]} for start in range(0, len(text), 3)
     ]
+    chunks[0]["choices"][0]["delta"]["role"] = "assistant"
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     chunks.append({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}})
     return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + b"data: [DONE]\n\n"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -21,6 +24,8 @@ from grokputer.domain.vocabulary import Scope
 from grokputer.runners.gateway.gateway import Gateway
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.access_keys import create_key
+
+PROGRAM = "from grokputer.cli import main; main()"
 
 
 @dataclass
@@ -74,8 +79,9 @@ def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> It
         at["loop"] = asyncio.get_running_loop()
         try:
             gateway = Gateway(path, with_api=with_api, with_pages=with_pages)
-            runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=5)
+            runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=5, auto_decompress=False)
             await runner.setup()
+            gateway.watch(runner)
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             at["port"] = runner.addresses[0][1]
             ready.set()
@@ -95,10 +101,31 @@ def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> It
         thread.join()
 
 
+@contextmanager
+def process_on(path: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A gateway in a process of its own, and its base URL; killed at the end. Port 0 is a free one."""
+    command = [sys.executable, "-c", PROGRAM, "serve", "--port", str(port), "--no-worker", "--db", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
+            yield process, url
+        finally:
+            process.kill()
+
+
 class RawUpstream(InThread):
     """An endpoint that writes these bytes as the body of every answer, and then breaks the connection off or ends it."""
 
-    def __init__(self, body: bytes, *, status: int = 200, kind: str = "text/event-stream", cuts: bool = False) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        kind: str = "text/event-stream",
+        cuts: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.asked: list[dict[str, Any]] = []
         upstream = self
 
@@ -107,6 +134,8 @@ class RawUpstream(InThread):
                 upstream.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body) + (100 if cuts else 0)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -62,6 +62,16 @@ class Person:
         """Click what opens another page."""
         self.leave(f"document.querySelector({json.dumps(selector)}).click()")
 
+    def touch(self, selector: str) -> None:
+        """Press the mouse on the element, which needs no script in the page."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.scrollIntoViewIfNeeded", nodeId=node)
+        box = self.call("DOM.getBoxModel", nodeId=node)["model"]["content"]
+        x, y = (box[0] + box[4]) / 2, (box[1] + box[5]) / 2
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     def fill(self, selector: str, text: str) -> None:
         """Type the text into the field."""
         self.tab.evaluate(
@@ -139,9 +149,12 @@ def browsing() -> Iterator[Browser]:
 
 
 @contextmanager
-def visiting(path: Path, browser: Browser) -> Iterator[tuple[Served, Person]]:
-    """A gateway on the log, and a person with all scopes who has signed in, until the block ends."""
-    with serving(path) as gateway:
+def visiting(path: Path, browser: Browser, *, with_api: bool = True) -> Iterator[tuple[Served, Person]]:
+    """A gateway on the log, and a person with all scopes who has signed in, until the block ends.
+
+    Without the API it loads no model, and starts at once.
+    """
+    with serving(path, with_api=with_api) as gateway:
         person = Person(browser, gateway.url.removesuffix("/v1"))
         person.sign_in(gateway.key)
         yield gateway, person

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from itertools import islice
@@ -12,11 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ....domain.errors import NotFound
-from ....domain.events import EVENTS
-from ....projections.explain.tree import own_fields
 from ....projections.wording.sentences import count, short_id, short_text
 from ...archive.files import write_whole
+from ...explain.event_list import list_entries, require_event
 from ..completion import offer_events
 from ..hints import suggest
 from ..options import DEFAULT_DB, Db, folder_of, is_for_subcommand, open_log
@@ -26,9 +23,6 @@ if TYPE_CHECKING:
     from ...store.codec import Recorded
     from ...store.log import Log
 
-
-REMEMBERED = 10_000
-"""Positions of events read before that are kept; chosen: memory stays small however long the log is."""
 
 SHOWN_BEFORE = 10
 """Events that are printed before those that are followed, as by ``tail -f``."""
@@ -69,12 +63,11 @@ def list_events(
     if is_for_subcommand(context):
         return
     for name in event or ():
-        if name not in EVENTS:
-            raise NotFound(_unknown_event(name))
+        require_event(name)
     opened = open_log(db)
     prefix = id.lower().replace("-", "")
     select = _follow if follow else _select
-    entries = _entries(opened, select(opened, tuple(event or ()), prefix, after, limit))
+    entries = list_entries(opened, select(opened, tuple(event or ()), prefix, after, limit))
     if as_json or follow:
         for entry in entries:
             if as_json:
@@ -170,14 +163,6 @@ def _removing_if_new(db: Path) -> Iterator[None]:
         raise
 
 
-def _unknown_event(name: str) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, EVENTS, n=3, cutoff=0.3)
-    hint = f"close to it: {', '.join(close)}" if close else f"there are {len(EVENTS)}, such as TaskRated"
-    return f"{name!r} is not an event; {hint}"
-
-
 def _select(
     opened: Log, topics: tuple[str, ...], prefix: str, after: int | None, limit: int | None
 ) -> Iterable[Recorded]:
@@ -216,34 +201,6 @@ def _follow(
                     return
             last = max(last, end)
             watch.wait(LOOK_S)
-
-
-def _entries(opened: Log, events: Iterable[Recorded]) -> Iterator[dict[str, Any]]:
-    """The events as they are printed. A cause is mostly shortly before its effect, so it was just read and is not looked up."""
-    positions: OrderedDict[str, int | None] = OrderedDict()
-    for recorded in map(opened.reveal, events):
-        cause = recorded.event.caused_by
-        positions[recorded.event.reference] = recorded.position
-        if cause is not None and cause not in positions:
-            positions[cause] = opened.position_of(cause)
-        yield _entry(recorded, positions[cause] if cause is not None else None)
-        while len(positions) > REMEMBERED:
-            positions.popitem(last=False)
-
-
-def _entry(recorded: Recorded, caused_by: int | None) -> dict[str, Any]:
-    event = recorded.event
-    return {
-        "position": recorded.position,
-        "time": event.time.isoformat(),
-        "event": event.TOPIC,
-        "aggregate": event.AGGREGATE,
-        "id": event.originator_id.hex,
-        "version": event.originator_version,
-        "caused_by": caused_by,
-        "actor": event.actor,
-        "data": own_fields(event),
-    }
 
 
 def _line(entry: dict[str, Any]) -> str:

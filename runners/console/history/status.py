@@ -9,9 +9,10 @@ import typer
 
 from ....domain.durations import show_duration
 from ....domain.vocabulary import RolloutPhase
-from ....projections.explain.imported import describe_imported
-from ....projections.explain.summary import RoleSummary
-from ....projections.explain.waits import PERSON, RATINGS, WORKER
+from ....projections.explain.standing.imported import describe_imported
+from ....projections.explain.standing.summary import RoleSummary
+from ....projections.explain.standing.waits import PERSON, RATINGS, WORKER
+from ....projections.wording.role_metrics import describe_metric
 from ....projections.wording.sentences import count
 from ..error_lines import describe_wait
 from ..hints import suggest
@@ -34,8 +35,8 @@ AllRoles = Annotated[
 def status(all_roles: AllRoles = False, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     """Show the state of each role that has runs or ratings.
 
-    The live adapter, the mean of its ratings, the canary, the cycle in progress, how many runs succeeded, and the newest
-    alerts that are open.
+    The live adapter, the mean of its ratings, the canary, the cycle in progress, how many runs succeeded, the metric of
+    each role with its target, and the newest alerts that are open.
 
     \b
     Examples:
@@ -57,6 +58,7 @@ def status(all_roles: AllRoles = False, db: Db = DEFAULT_DB, as_json: AsJson = F
     roles, alerts = now.roles, now.alerts
     _print_waits(roles)
     _print_roles(roles, all_roles)
+    _print_role_metrics(roles, all_roles)
     _print_imported(roles)
     _print_grades(roles)
     for gone in now.missing:
@@ -93,21 +95,13 @@ def at(
     log = open_log(db)
     then = view_status(log, find_position(log, moment))
     assert then.time is not None  # a position has an event
-    document: dict[str, Any] = {
-        "position": then.position,
-        "time": then.time.isoformat(),
-        "roles": [role.to_json() for role in then.roles],
-        "adapters": [adapter.details for adapter in then.adapters],
-        "settings": then.settings,
-        "metrics": then.metrics,
-        "ratings": then.ratings,
-    }
     if as_json:
-        print_json(document)
+        print_json(then.to_json())
         return
     print_line(f"at position {then.position}, {show_time(then.time)}")
     _print_waits(then.roles)
     _print_roles(then.roles, all_roles)
+    _print_role_metrics(then.roles, all_roles)
     _print_imported(then.roles)
     _print_grades(then.roles)
     print_adapters(then.adapters)
@@ -158,6 +152,13 @@ def _print_waits(roles: Sequence[RoleSummary]) -> None:
             print_line(f"{role.role}, its mean: {role.window.note}")
     if not begun:
         print_line("no role has runs yet; 'grokputer run' makes some")
+
+
+def _print_role_metrics(roles: Sequence[RoleSummary], all_roles: bool) -> None:
+    """Print how well each role works, one line for each of which runs say something, or for all."""
+    for role in roles:
+        if all_roles or role.metric.cases:
+            print_line(describe_metric(role.role, role.metric))
 
 
 def _print_imported(roles: Sequence[RoleSummary]) -> None:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ....domain.durations import say_time
-from ....domain.vocabulary import DeliveryStatus
+from ....projections.wording.deliveries import say_delivery
 from ....projections.wording.words import say_alert
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, is_for_subcommand, open_log
 from ..rendering import Branch, print_json, print_line, print_tree, show_time
 
 if TYPE_CHECKING:
-    from ....projections.state.alerts import Alert, Delivery
+    from ....projections.state.alerts import Alert
 
 alerts = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
@@ -63,7 +62,7 @@ def _describe(alert: Alert, now: datetime, tries: int) -> Branch:
     open_ = ", open" if alert.is_open else ""
     line = f"{alert.position}  {show_time(alert.time)}  {alert.kind} ({alert.severity}), {about}{open_}"
     deliveries = (
-        f"{channel}: {_describe_delivery(delivery, now, tries)}" for channel, delivery in alert.deliveries.items()
+        f"{channel}: {say_delivery(delivery, now, tries, show_time)}" for channel, delivery in alert.deliveries.items()
     )
     return Branch(line, [Branch(alert.message), *map(Branch, deliveries), *_describe_end(alert, now, tries)])
 
@@ -74,25 +73,11 @@ def _describe_end(alert: Alert, now: datetime, tries: int) -> list[Branch]:
     if resolved is None:
         return []
     deliveries = (
-        Branch(f"{channel}: {_describe_delivery(delivery, now, tries)}")
+        Branch(f"{channel}: {say_delivery(delivery, now, tries, show_time)}")
         for channel, delivery in resolved.deliveries.items()
     )
     line = f"resolved {show_time(resolved.time)}, at position {resolved.position}"
     return [Branch(line, [Branch(resolved.message), *deliveries])]
-
-
-def _describe_delivery(delivery: Delivery, now: datetime, tries: int) -> str:
-    attempts, answer = delivery.attempts, delivery.said
-    at = show_time(delivery.time) if delivery.time is not None else ""
-    if delivery.status == DeliveryStatus.DELIVERED:
-        return f"delivered {at}, at attempt {attempts}: {answer}"
-    if delivery.status == DeliveryStatus.GIVEN_UP:
-        return f"given up {at}, after attempt {attempts}: {answer}"
-    if delivery.status != DeliveryStatus.OWED:
-        return delivery.status
-    wait = (datetime.fromisoformat(delivery.due) - now).total_seconds()
-    due = f"due in {say_time(wait)}" if wait > 0 else "due now"
-    return f"{due}; attempt {attempts} of {tries} failed: {answer}" if attempts else due
 
 
 @alerts.command("test")

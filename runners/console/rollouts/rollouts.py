@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +12,9 @@ from ..completion import offer_adapters, offer_arms
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import Column, as_time, print_json, print_line, print_table
+from .check import CheckCommand, print_health
 
 if TYPE_CHECKING:
-    from ....projections.state.rollouts import Rollout
-    from ....projections.state.state import State
     from ...store.ledger import Ledger
     from ...use_cases.rollouts import RolloutDecision
 
@@ -39,11 +38,10 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     if is_for_subcommand(context):
         return
     from ...store.states import load_state
+    from ...use_cases import overview
 
     log = open_log(db)
-    state = load_state(log)
-    shown = [_as_it_stands(state, rollout) for rollout in state.rollouts]
-    shown = [{**row, "message": log.say(row["message"])} for row in shown]
+    shown = overview.list_rollouts(log, load_state(log))
     if as_json:
         print_json(shown)
         return
@@ -76,13 +74,20 @@ def list_rollouts(context: typer.Context, db: Db = DEFAULT_DB, as_json: AsJson =
     suggest(f"why {shown[-1]['adapter']}" if shown else "status", db)
 
 
-def _as_it_stands(state: State, rollout: Rollout) -> dict[str, Any]:
-    """The rollout with the result of a look at its canary now, if it is in progress; of its sessions only the number."""
-    shown = {**rollout.to_json(), "sessions": len(state.rollouts.sessions(rollout.id))}
-    if rollout.id not in state.undecided:
-        return shown
-    look = state.look(rollout.id)
-    return {**shown, "verdict": look.verdict, "reason": look.reason, "message": look.message, "numbers": look.numbers}
+@rollouts.command(cls=CheckCommand)
+def check(adapter: AdapterName, db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
+    """Say whether the adapter's rollout is healthy, as an exit status.
+
+    0, healthy: it is live or was live until another replaced it, or the verdict on its canary is to promote it.
+    1, failing: it was rejected or rolled back, the verdict is to roll it back, or its weights are missing.
+    2, undecided: there is not enough evidence yet, or a person must decide. Errors exit with 1, bad usage too.
+
+    \b
+    Examples:
+      grokputer rollouts check lora-v1
+      grokputer rollouts check lora-v1 --json
+    """
+    print_health(db, adapter, as_json)
 
 
 @rollouts.command()

@@ -32,7 +32,7 @@ PACKAGES = {
     "sqlite-utils": "makes the SQL tables",
     "typer": "is the command line",
     "rich": "draws progress bars",
-    "httpx2": "sends alerts to a webhook",
+    "httpx2": "sends alerts to a webhook, and asks a gateway",
     "filelock": "keeps two workers apart",
 }
 """Packages that are installed with the program, and their purposes; only versions are read, because importing some
@@ -50,6 +50,8 @@ EXTRAS = {
     "toon-format": ("data", "reads and writes TOON files"),
     "openai": ("endpoint", "asks models behind an endpoint"),
     "aiohttp": ("serve", "serves models to other programs"),
+    "jinja2": ("serve", "draws the pages"),
+    "prometheus-client": ("serve", "writes the metrics of the gateway"),
     "miniwob": ("browser", "has the tasks on pages"),
     "sandlock": ("shell", "keeps commands in a sandbox where bubblewrap cannot"),
     "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),

@@ -9,12 +9,13 @@ from typer.core import TyperGroup
 
 from ....domain.events.base import KEY
 from ....domain.evidence.terms import SHARES
+from ....domain.settings.listing import choose, setting_row, setting_rows
 from ....domain.settings.settings import check_key, current_key, without_role
 from ....projections.wording.sentences import say_value
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import print_json, print_line, print_text, say
-from .settings_listing import choose, complete_key, print_rows, print_setting, setting_row, setting_rows
+from .settings_listing import complete_key, print_rows, print_setting
 
 if TYPE_CHECKING:
     from ...use_cases.settings import SettingChange

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from ....domain.vocabulary import Scope
-from . import failures, home, rating, runs
+from . import adapters, alerts, failures, history, home, rating, rollouts, runs, settings
 from .visit import Page
 
 RATER = (Scope.RATE,)
 """Who may rate."""
-
 ADMIN = (Scope.ADMIN,)
 """Who may decide."""
 
@@ -22,5 +21,21 @@ PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/rate"): Page(rating.show_next, RATER),
     ("GET", "/rate/{run}"): Page(rating.show_form, RATER),
     ("POST", "/rate/{run}"): Page(rating.save, RATER),
+    ("GET", "/rollouts"): Page(rollouts.list_rollouts),
+    ("GET", "/rollouts/{adapter}"): Page(rollouts.show_rollout),
+    ("POST", "/rollouts/{adapter}"): Page(rollouts.decide, ADMIN),
+    ("GET", "/adapters"): Page(adapters.list_adapters),
+    ("GET", "/adapters/{adapter}"): Page(adapters.show_adapter),
+    ("GET", "/trainings"): Page(adapters.list_trainings),
+    ("POST", "/trainings"): Page(adapters.request, ADMIN),
+    ("GET", "/trainings/{training}"): Page(adapters.show_training),
+    ("GET", "/alerts"): Page(alerts.list_alerts),
+    ("GET", "/settings"): Page(settings.list_settings),
+    ("POST", "/settings"): Page(settings.change, ADMIN),
+    ("GET", "/settings/{key}"): Page(settings.show_setting),
+    ("GET", "/log"): Page(history.list_events),
+    ("GET", "/log/{position}"): Page(history.show_event),
+    ("GET", "/why/{name}"): Page(history.explain_name),
+    ("GET", "/at"): Page(history.show_moment),
 }
 """Every page by method and address; the parts in braces name something."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ....projections.explain.progress import measure_progress
+from ....projections.explain.standing.progress import measure_progress
 from ...store.states import load_state
 from ...use_cases.overview import view_status
 from .visit import View, Visit
 
 if TYPE_CHECKING:
-    from ....projections.explain.summary import RoleSummary
+    from ....projections.explain.standing.summary import RoleSummary
 
 
 def show_home(visit: Visit) -> View:
@@ -25,6 +26,7 @@ def show_home(visit: Visit) -> View:
         "position": status.position,
         "time": None if status.time is None else status.time.isoformat(),
         "roles": roles,
+        "metrics": [{"role": role.role, **asdict(role.metric), "is_met": role.metric.is_met} for role in status.roles],
         "alerts": [alert.details for alert in status.alerts],
         "missing": [vars(weights) for weights in status.missing],
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ....domain.errors import NotPossible
+from ....domain.errors import Hint, NotPossible
 from ....domain.vocabulary import Scope
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ class Visitor:
     """What each form of the visitor's pages sends back."""
 
 
+LONGEST_REASON = 20_000
+"""Characters of a reason; chosen: some pages of text, and a page that shows ten of them stays small."""
+
+
 @dataclass(frozen=True)
 class Form:
     """Values that were sent: of the address's query, or of a form."""
@@ -44,6 +48,15 @@ class Form:
     def several(self, name: str) -> list[str]:
         """All values of the name."""
         return list(self.values.get(name, ()))
+
+    def reason(self, what: str) -> str:
+        """The reason, without which ``what`` is not done. Raises ``NotPossible``."""
+        given = self.one("reason").replace("\r\n", "\n")
+        if not given:
+            raise NotPossible(f"{what} needs its reason", hint=Hint.GIVE_REASON)
+        if len(given) > LONGEST_REASON:
+            raise NotPossible(f"the reason has {len(given)} characters; it takes {LONGEST_REASON}")
+        return given
 
     def number(self, name: str, least: int, most: int) -> int | None:
         """The whole number; None where none was sent. Raises ``NotPossible``."""

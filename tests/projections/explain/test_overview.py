@@ -15,7 +15,7 @@ from grokputer.domain.evidence.terms import TriggerTerms
 from grokputer.domain.rules.breach import Window
 from grokputer.domain.settings.settings import Policy
 from grokputer.domain.verdict import Verdict
-from grokputer.projections.explain.waits import (
+from grokputer.projections.explain.standing.waits import (
     PERSON,
     RATINGS,
     RUNS,

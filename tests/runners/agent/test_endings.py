@@ -23,7 +23,7 @@ from grokputer.domain.events import Capability, TaskFailed
 from grokputer.domain.page.messages import Completion, Page
 from grokputer.domain.ports import Environment
 from grokputer.domain.settings.settings import Policy
-from grokputer.projections.explain.waits import worker_task
+from grokputer.projections.explain.standing.waits import worker_task
 from grokputer.runners.agent import stopwatch
 from grokputer.runners.agent.runner import Task
 from grokputer.runners.environments.chat import Chat

@@ -108,3 +108,19 @@ def test_hosts_are_compared_without_port_and_case() -> None:
     refused = ("example.org", "agents.example.org.evil", None, "", "127.0.0.1@evil")
     assert [admission.is_allowed(host) for host in allowed] == [True] * len(allowed)
     assert [admission.is_allowed(host) for host in refused] == [False] * len(refused)
+
+
+def test_limits_hold_in_all_gateways_of_a_log_and_after_a_restart(log_before: MakeLog) -> None:
+    with ChatServer("ok", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        key = make_key(path, "infer", holder="bob", requests=3)
+        with serving(path) as one, serving(path) as other:
+            assert [gateway.ask("/chat/completions", BODY, key=key)[0] for gateway in (one, one)] == [200, 200]
+            deadline = time.monotonic() + 20  # until the other one has read the log
+            while (status := other.ask("/chat/completions", BODY, key=key)[0]) == 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.3)
+        with serving(path) as later:
+            again = later.ask("/chat/completions", BODY, key=key)
+    assert status == again[0] == 429 and "used its 3 requests of today" in again[2]["error"]["message"]
+    assert len(endpoint.asked) <= 4

@@ -180,6 +180,7 @@ def test_functions_are_offered_upstream_and_calls_come_back_and_are_recorded(log
         ({"model": "action", "messages": [{"role": "king", "content": "x"}]}, "messages", "king"),
         ({"model": "action", "messages": HELLO, "max_tokens": 0}, "max_tokens", "no whole number"),
         ({"model": "action", "messages": HELLO, "temperature": "hot"}, "temperature", "no number"),
+        ({"model": "action", "messages": HELLO, "temperature": 10**400}, "temperature", "no number"),
         (b'{"model":"action","messages":[{"role":"user","content":"\\ud800"}]}', "messages", "Unicode"),
     ],
 )

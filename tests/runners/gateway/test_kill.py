@@ -137,7 +137,7 @@ async def kill_often(path: Path, load: Load) -> None:
 
 
 @pytest.mark.slow
-def test_gateways_on_one_log_killed_sixty_times_under_load_lose_no_answer_and_record_none_twice(
+def test_gateways_killed_sixty_times_under_load_lose_no_answer_and_record_none_twice(
     log_before: MakeLog,
 ) -> None:
     asked: Counter[str] = Counter()

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from chat_server import ChatServer
 from command_line import call, document, output
-from gateways import make_key, serving
+from gateways import make_key, process_on, serving
 
-PROGRAM = "from grokputer.cli import main; main()"
 BODY = json.dumps({"model": "action", "messages": [{"role": "user", "content": "hello"}]}).encode()
 MakeLog = Callable[[str], Path]
-
-
-@contextmanager
-def process_on(path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A gateway in a process of its own, and its base URL; killed at the end."""
-    command = [sys.executable, "-c", PROGRAM, "serve", "--port", "0", "--no-worker", "--db", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
-            yield process, url
-        finally:
-            process.kill()
 
 
 def ask(url: str, key: str) -> Any:

@@ -25,6 +25,7 @@ from grokputer.runners.store.ledger import Ledger, Save
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.schema import KEEPS_EVENTS
 from grokputer.runners.store.writer import Transaction, Work
+from story import Story
 
 
 @pytest.fixture
@@ -160,7 +161,8 @@ def test_topics_are_the_ones_every_log_has() -> None:
         "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "CanaryAssessed",
         "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",
         "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",
-        "HeldOutJudged", "PicturesKept", "PolicyChanged", "RatingThresholdBreached", "RolloutPaused", "RolloutResumed",
+        "FeedbackGiven", "HeldOutJudged", "PicturesKept", "PolicyChanged", "RatingThresholdBreached", "RolloutPaused",
+        "RolloutResumed",
         "RolloutStarted", "ScheduleKept", "SessionImported", "StepTaken", "TaskAnswered", "TaskCorrected", "TaskFailed",
         "TaskGraded", "TaskJudged", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined",
         "TrainingFailed", "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
@@ -334,3 +336,16 @@ def test_a_batch_that_found_the_log_locked_is_pending_still(ledger: Ledger) -> N
         other.execute("ROLLBACK")
     assert ledger.store_all([Save((it,)) for it in batch]) == [None] * 3
     assert ledger.position == 6
+
+
+def test_events_are_read_back_between_two_positions_and_of_one_aggregate(tmp_path: Path) -> None:
+    story = Story(tmp_path / "events.db")
+    runs = [story.run() for _ in range(3)]
+    last = story.ledger.position
+    assert [each.position for each in story.ledger.read_back(before=last, after=last - 4)] == [
+        last - 1,
+        last - 2,
+        last - 3,
+    ]
+    of_run = [each.position for each in story.ledger.read_back(prefix=runs[1].hex[:8])]
+    assert of_run == [each.position for each in story.ledger.history(runs[1])][::-1]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from command_line import output, refused
 
 from grokputer.domain.aggregates.base import OWN_NAMES
-from grokputer.runners.use_cases.lookups import name_actor
+from grokputer.runners.use_cases.lookups import name_actor, read_moment
 from story import Story
 
 
@@ -36,3 +37,9 @@ def test_a_user_called_as_the_program_can_be_forgotten(tmp_path: Path, monkeypat
     assert "user demo" in output("log", db=story.path)
     output("forget", "--yes", "--person", "user demo", "--reason", "left", "--as", "eve", db=story.path)
     assert "user demo" not in output("log", db=story.path)
+
+
+def test_a_time_without_a_zone_is_of_the_zone_that_is_named() -> None:
+    assert read_moment("2026-05-01T14:30", UTC) == datetime(2026, 5, 1, 14, 30, tzinfo=UTC)
+    assert read_moment("2026-05-01T14:30+02:00", UTC) == datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+    assert read_moment("120", UTC) == 120

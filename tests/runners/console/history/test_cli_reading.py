@@ -149,6 +149,10 @@ def test_the_status_names_live_adapter_window_canary_cycle_and_alerts(log: Path)
     assert alert["severity"] == "warning"
     shown = output("status", db=log)
     assert "lora-v2 15 % (paused)" in shown
+    assert "action, first action right: " in shown
+    assert action["metric"]["target"] == 0.85
+    assert "ocr" not in shown, "a role without any data is left out"
+    assert "no run has read words yet" in output("status", "--all", db=log)
     assert "ALERT (warning)" in shown
 
 

@@ -1,0 +1,1 @@
+"""How a role stands: its figures, what it waits for, and whether it is getting better."""

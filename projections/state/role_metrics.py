@@ -1,0 +1,162 @@
+"""The shares that say how well each role works, over the latest runs.
+
+Only what the log knows counts. A run whose first action may have been right or wrong counts for neither, as a run of
+unknown success does.
+"""
+
+from __future__ import annotations
+
+from ...domain.events import Event, TaskEnded, TaskFailed, TaskJudged, TaskRated, TaskSucceeded
+from ...domain.rules.roles import GOOD_STARS
+from ...domain.vocabulary import FailureReason
+from .open_runs import OpenRun
+from .rings import RingBuffer
+from .shards import SavedParts, StateShards, StateValue
+
+LATEST = 1000
+"""Runs that the shares are of, the newest; chosen: as many as the largest window of ratings."""
+
+LONG_STEPS = 5
+"""Steps from which on a task is long; chosen: most tasks of MiniWoB++ take fewer, and a run of 12 steps is stopped."""
+
+SOON_MS = 10_000
+"""The time within which a long task should be done. Source: operators' requirements."""
+
+
+class PlayedRun(StateValue, array_like=True):
+    """What one run says about the roles. It is saved without the names of its fields: there are a thousand of them."""
+
+    steps: int
+    ms: int | None
+    succeeded: bool | None
+    """None where it is not known."""
+    is_first_right: bool | None
+    """None where it is not known."""
+    is_first_failed: bool
+    """Whether the environment could not carry out the first action. Then no rating makes it right."""
+    failed: int
+    """Failed steps."""
+    recovered: int
+    """Failed steps after which the role that recovers made a step that did not fail."""
+
+
+PLAYED = list[tuple[str, PlayedRun]]
+"""The form of a saved part: the run's id and what it says."""
+
+
+class Share(StateValue):
+    """How many of the cases were good."""
+
+    good: int = 0
+    cases: int = 0
+
+    def count(self, is_good: bool) -> None:
+        """Count one case."""
+        self.good += is_good
+        self.cases += 1
+
+    @property
+    def value(self) -> float | None:
+        """The share, 0 to 1; None without a case."""
+        return self.good / self.cases if self.cases else None
+
+
+class RoleMetrics:
+    """Fold of the latest runs in an environment, whose adapter the traffic drew. Questions in words have no actions.
+
+    A run that lost its environment says nothing.
+    """
+
+    def __init__(self) -> None:
+        self._parts: StateShards[list[tuple[str, PlayedRun]]] = StateShards(form=PLAYED)
+        self._runs: RingBuffer[tuple[str, PlayedRun]] | None = None
+
+    @classmethod
+    def load(cls, saved: SavedParts) -> RoleMetrics:
+        """The fold that ``dump`` saved. A damaged part raises ``LogError`` when it is read."""
+        metrics = cls()
+        metrics._parts = saved.shards("played", PLAYED)
+        return metrics
+
+    def dump(self) -> dict[str, bytes]:
+        """The fold as saved parts, by name."""
+        return self._parts.dump("played")
+
+    def end(self, event: TaskEnded, run: OpenRun) -> None:
+        """Count a run that ended."""
+        reason = event.reason if isinstance(event, TaskFailed) else ""
+        if run.is_question or not run.is_drawn or reason == FailureReason.ENVIRONMENT:
+            return
+        played = PlayedRun(
+            steps=event.steps,
+            ms=event.duration_ms,
+            succeeded=isinstance(event, TaskSucceeded) if event.is_known else None,
+            is_first_right=False if run.is_first_failed else None,
+            is_first_failed=run.is_first_failed,
+            failed=run.failed + run.has_just_failed if run.can_recover else 0,
+            recovered=run.recovered if run.can_recover else 0,
+        )
+        if event.steps and reason in ("", FailureReason.WRONG):
+            _conclude(played)
+        self._played.append((event.originator_id.hex, played))
+
+    def apply(self, event: Event) -> None:
+        """Take over a judgement or a rating of a run. One that is no longer among the latest has no effect."""
+        if not isinstance(event, TaskJudged | TaskRated):
+            return
+        for _, played in self._played.of(event.originator_id.hex):
+            if isinstance(event, TaskJudged):
+                played.succeeded = event.succeeded
+                _conclude(played)
+            elif not played.is_first_failed and played.steps:
+                if event.step is not None:
+                    played.is_first_right = event.step != 1
+                elif event.stars >= GOOD_STARS:
+                    played.is_first_right = True
+
+    def first_actions(self) -> Share:
+        """Of the runs in which it is known, how many began with a right action.
+
+        - Wrong: the environment could not carry it out; a rating names step 1 as the one that went wrong; or the task was
+          not done, and the run had this one step.
+        - Right: the run succeeded, a rating names a later step, or a rating of four stars or more finds no fault.
+        - The latest rating decides, but an action that could not be carried out stays wrong.
+        """
+        share = Share()
+        for run in self._latest():
+            if run.is_first_right is not None:
+                share.count(run.is_first_right)
+        return share
+
+    def long_tasks(self) -> Share:
+        """Of the runs of ``LONG_STEPS`` steps or more with known success and time, how many succeeded within ``SOON_MS``."""
+        share = Share()
+        for run in self._latest():
+            if run.steps >= LONG_STEPS and run.succeeded is not None and run.ms is not None:
+                share.count(run.succeeded and run.ms <= SOON_MS)
+        return share
+
+    def recoveries(self) -> Share:
+        """Of the failed steps of runs with a role ``recovery``, after how many its next step did not fail.
+
+        A failed step that was the run's last was not recovered from. A failed step of ``recovery`` is a case of its own.
+        """
+        runs = self._latest()
+        return Share(sum(run.recovered for run in runs), sum(run.failed for run in runs))
+
+    def _latest(self) -> list[PlayedRun]:
+        return [run for _, run in self._played.newest(LATEST)]
+
+    @property
+    def _played(self) -> RingBuffer[tuple[str, PlayedRun]]:
+        if self._runs is None:
+            self._runs = RingBuffer(self._parts, "runs", LATEST)
+        return self._runs
+
+
+def _conclude(played: PlayedRun) -> None:
+    """Say from the run's success whether its first action was right, where nothing has said so before."""
+    if played.is_first_right is None and played.succeeded:
+        played.is_first_right = bool(played.steps)
+    elif played.is_first_right is None and played.succeeded is False and played.steps == 1:
+        played.is_first_right = False

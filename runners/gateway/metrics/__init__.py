@@ -1,0 +1,1 @@
+"""Metrics of a gateway: what the log knows, and what this process knows."""

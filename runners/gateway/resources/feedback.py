@@ -1,0 +1,123 @@
+"""``/v1/feedback``: ratings and corrections of runs and sessions, in the name of the access key's holder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from ....domain.aggregates.run import check_stars
+from ....domain.errors import Hint, NotPossible
+from ....domain.text import check_text
+from ....domain.vocabulary import Scope
+from ...use_cases.intake.feedback import OtherFeedback, ProgramFeedback, TakenFeedback, take_feedback
+from ..chat_request import LONGEST_SESSION, BadRequest, read_object
+from ..replies import Refused, json_reply, read_body
+from .catalog import run_id
+
+if TYPE_CHECKING:
+    from ..gateway import Gateway
+
+FIELDS = ("id", "run", "session", "stars", "issues", "comment", "step", "correction")
+"""The fields of feedback."""
+LONGEST_ID = 255
+"""Characters of an id; chosen."""
+WAIT_S = 2.0
+"""Seconds that feedback waits for the end of its run; chosen: the answer of a stream is often rated as its last words come."""
+LOOK_S = 0.1
+"""Seconds between two looks whether the run has ended; chosen."""
+
+
+async def take(gateway: Gateway, request: web.Request) -> web.StreamResponse:
+    """Rate or correct a run, or rate a session. The same feedback again is recorded once."""
+    key = gateway.admission.require(request, Scope.FEEDBACK)
+    feedback = read_feedback(read_object(await read_body(request)))
+    taken = await record(gateway, feedback, key.holder)
+    return json_reply(say_taken(taken), 201 if taken.is_new else 200)
+
+
+async def record(gateway: Gateway, feedback: ProgramFeedback, holder: str) -> TakenFeedback:
+    """Record the feedback once its run has ended. Raises ``Refused``: 409 where that takes long, and 422 where its id came
+    with other feedback before."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return await gateway.owner.act(lambda desk: take_feedback(desk.ledger, feedback, holder))
+        except OtherFeedback as error:
+            raise Refused(422, str(error), {"x-should-retry": "false"}) from error
+        except NotPossible as error:
+            if error.hint != Hint.END_RUN:
+                raise
+            if time.monotonic() >= deadline:
+                raise Refused(409, str(error), {"retry-after": "1"}) from error
+        await asyncio.sleep(LOOK_S)
+
+
+def say_taken(taken: TakenFeedback) -> dict[str, Any]:
+    """What was recorded, as the gateway says it."""
+    if taken.session is not None:
+        return {"session": taken.session, "stars": taken.stars, "runs": [run.hex for run in taken.runs]}
+    assert taken.run is not None
+    said: dict[str, Any] = {"run": taken.run.hex}
+    if taken.stars is not None:
+        said |= {"stars": taken.stars, "position": taken.position}
+    if taken.correction is not None:
+        said |= {"correction": taken.correction, "is_verified": taken.is_verified}
+    return said
+
+
+def read_feedback(given: dict[str, Any]) -> ProgramFeedback:
+    """The feedback in these fields. Raises ``BadRequest`` with the field that is wrong, and ``NotFound`` for no run's id."""
+    if unknown := sorted(given.keys() - set(FIELDS)):
+        raise BadRequest(
+            f"{unknown[0][:40]!r} is no field of feedback; there are {', '.join(sorted(FIELDS))}", unknown[0][:40]
+        )
+    if (given.get("run") is None) == (given.get("session") is None):
+        raise BadRequest("give either run or session", "run")
+    if given.get("stars") is None and given.get("correction") is None:
+        raise BadRequest("give stars, 1 to 5, or a correction, or both", "stars")
+    more = {name for name, value in given.items() if value is not None} - {"id", "session", "stars"}
+    if given.get("session") is not None and more:
+        raise BadRequest("a session takes stars alone; give a run for the rest", "session")
+    texts = {field: read_text(given, field) for field in ("id", "run", "session", "comment", "correction")}
+    if texts["session"] is not None and len(texts["session"]) > LONGEST_SESSION:
+        raise BadRequest(f"session takes at most {LONGEST_SESSION} characters", "session")
+    stars, step = given.get("stars"), given.get("step")
+    if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
+        raise BadRequest("step is no whole number", "step")
+    return ProgramFeedback(
+        run=None if texts["run"] is None else run_id(texts["run"]),
+        session=texts["session"],
+        stars=None if stars is None else check_stars(stars),
+        issues=_read_issues(given.get("issues")),
+        comment=texts["comment"],
+        step=step,
+        correction=texts["correction"],
+        id=check_id(texts["id"]),
+    )
+
+
+def read_text(given: dict[str, Any], field: str) -> str | None:
+    """The text in the field; None where there is none. Raises ``BadRequest`` for another value, ``BadText``."""
+    value = given.get(field)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise BadRequest(f"{field} is no text", field)
+    return check_text(value, field)
+
+
+def check_id(id: str | None) -> str | None:
+    """The id of feedback. Raises ``BadRequest``."""
+    if id is not None and not (0 < len(id) <= LONGEST_ID and id.isprintable()):
+        raise BadRequest(f"id takes 1 to {LONGEST_ID} printable characters", "id")
+    return id
+
+
+def _read_issues(given: object) -> tuple[str, ...]:
+    issues = [] if given is None else given
+    if not isinstance(issues, list) or not all(isinstance(issue, str) for issue in issues):
+        raise BadRequest("issues is no list of texts", "issues")
+    return tuple(check_text(issue, "issues") for issue in issues)

@@ -1,0 +1,277 @@
+"""Feedback over HTTP: it rates and corrects in the name of the key's holder, and counts once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from chat_server import ChatServer
+from command_line import document, lines, output
+from gateways import Served, make_key, serving
+
+from grokputer.domain.aggregates.feedback import Feedback, feedback_id
+from grokputer.runners.gateway.resources import feedback
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import Log
+from grokputer.runners.use_cases.intake.feedback import ProgramFeedback, take_feedback
+
+MakeLog = Callable[[str], Path]
+
+
+def ask_model(gateway: Served, **headers: str) -> tuple[int, Any, Any]:
+    body = {"model": "action", "messages": [{"role": "user", "content": "Capital of France?"}]}
+    return gateway.ask("/chat/completions", body, headers=headers)
+
+
+def run_of(gateway: Served) -> str:
+    """A run that has ended."""
+    return str(ask_model(gateway)[1]["x-grokputer-run"])
+
+
+def test_feedback_rates_and_corrects_a_run_in_the_name_of_the_keys_holder_once(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run = ask_model(gateway)[1]["x-grokputer-run"]
+            given = {
+                "run": f"chatcmpl-{run}",
+                "stars": 2,
+                "issues": ["imprecise"],
+                "comment": "no",
+                "correction": "Paris",
+            }
+            first = gateway.ask("/feedback", given)
+            again = gateway.ask("/feedback", given)
+            *_, shown = gateway.ask(f"/runs/{run}")
+    assert (first[0], again[0]) == (201, 200) and first[2]["position"] == again[2]["position"]
+    [rated] = lines(path, "--event", "TaskRated")
+    assert (rated["actor"], rated["data"]["stars"]) == ("ada", 2)
+    assert Log.open(path).get_content(rated["data"]["comment"]) == "no"
+    assert len(lines(path, "--event", "TaskCorrected")) == 1
+    assert (shown["answer"], shown["stars"], shown["is_corrected"], shown["has_ended"]) == ("Lyon", [2], True, True)
+    assert shown["messages"] == [{"role": "user", "content": "Capital of France?"}]
+
+
+def test_a_session_is_rated_as_a_whole(log_before: MakeLog) -> None:
+    with ChatServer("ok", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            for _ in range(3):
+                ask_model(gateway, **{"x-session-id": "s1"})
+            status, _, said = gateway.ask("/feedback", {"session": "s1", "stars": 4})
+            again, *_ = gateway.ask("/feedback", {"session": "s1", "stars": 4})
+    assert (status, len(said["runs"]), again) == (201, 3, 200)
+    assert [run["stars"] for run in document("runs", db=path)] == [4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "words"),
+    [
+        ({"stars": 5}, 400, "either run or session"),
+        ({"run": "RUN"}, 400, "give stars"),
+        ({"run": "RUN", "stars": 6}, 400, "from 1 to 5"),
+        ({"run": "RUN", "stars": "good"}, 400, "from 1 to 5"),
+        ({"run": "RUN", "stars": 2, "step": 9}, 409, "no step 9"),
+        ({"run": "RUN", "score": 1}, 400, "'score' is no field"),
+        ({"run": "RUN", "stars": 5, "comment": "\ud800"}, 400, "Unicode"),
+        ({"run": "RUN", "correction": "  "}, 400, "must not be empty"),
+        ({"run": "RUN", "issues": "slow", "stars": 1}, 400, "no list"),
+        ({"run": "0" * 32, "stars": 5}, 404, "no run"),
+        ({"run": "nonsense", "stars": 5}, 404, "no run"),
+        ({"session": "never", "stars": 5}, 404, "never"),
+        ({"session": "s1", "stars": 5, "comment": "x"}, 400, "stars alone"),
+    ],
+)
+def test_feedback_in_the_wrong_form_says_what_is_wrong(
+    log_before: MakeLog, given: dict[str, Any], status: int, words: str
+) -> None:
+    with ChatServer("ok", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run = ask_model(gateway)[1]["x-grokputer-run"]
+            found, _, said = gateway.ask("/feedback", {k: run if v == "RUN" else v for k, v in given.items()})
+    assert (found, words in said["error"]["message"]) == (status, True), said
+    assert not lines(path, "--event", "TaskRated")
+
+
+def test_feedback_that_says_more_than_before_is_recorded_too(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run = ask_model(gateway)[1]["x-grokputer-run"]
+            given: list[dict[str, Any]] = [
+                {"run": run, "stars": 2},
+                {"run": run, "stars": 2, "comment": "that is another city"},
+                {"run": run, "stars": "2", "comment": "that is another city"},
+                {"run": run, "stars": 2, "issues": ["imprecise"]},
+            ]
+            found = [gateway.ask("/feedback", it)[0] for it in given]
+    assert found == [201, 201, 200, 201]
+    assert len(lines(path, "--event", "TaskRated")) == 3
+
+
+GIVEN: dict[str, Any] = {"id": "f-1", "stars": 2, "issues": ["imprecise"], "comment": "no", "correction": "Paris"}
+
+
+def test_feedback_with_an_id_counts_once_also_after_other_feedback_and_a_restart(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run = run_of(gateway)
+            first = gateway.ask("/feedback", {"run": run, **GIVEN})
+            gateway.ask("/feedback", {"run": run, "stars": 5, "id": "f-2"})
+            again = gateway.ask("/feedback", {"run": run, **GIVEN})
+        with serving(path) as gateway:
+            later = gateway.ask("/feedback", {"run": run, **GIVEN})
+    assert [first[0], again[0], later[0]] == [201, 200, 200]
+    assert first[2] == again[2] == later[2]
+    assert [rated["data"]["stars"] for rated in lines(path, "--event", "TaskRated")] == [2, 5]
+    assert len(lines(path, "--event", "TaskCorrected")) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"stars": 3}, "other stars"),
+        ({"comment": "yes"}, "another comment"),
+        ({"comment": None}, "another comment"),
+        ({"issues": ["timeout"]}, "other issues"),
+        ({"correction": "Rome"}, "another correction"),
+        ({"correction": None}, "a correction"),
+        ({"step": 1}, "another step"),
+        ({"run": "OTHER"}, "another run"),
+        ({"run": None, "session": "s1", "comment": None, "correction": None, "issues": None}, "something else"),
+    ],
+)
+def test_an_id_that_comes_again_with_other_feedback_is_refused(
+    log_before: MakeLog, change: dict[str, Any], words: str
+) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run, other = run_of(gateway), run_of(gateway)
+            gateway.ask("/feedback", {"run": run, **GIVEN})
+            changed = {name: other if value == "OTHER" else value for name, value in change.items()}
+            status, headers, said = gateway.ask("/feedback", {"run": run, **GIVEN, **changed})
+    assert status == 422 and headers["x-should-retry"] == "false"
+    assert f"f-1 came before with {words}" in said["error"]["message"]
+    assert len(lines(path, "--event", "TaskRated")) == len(lines(path, "--event", "TaskCorrected")) == 1
+
+
+def test_ids_of_two_holders_are_two_and_the_same_words_under_two_ids_are_two_ratings(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        bob = make_key(path, "feedback", holder="bob")
+        with serving(path) as gateway:
+            given = {"run": run_of(gateway), "stars": 4}
+            asked = [(gateway.key, "1"), (bob, "1"), (gateway.key, "2"), (bob, "1")]
+            found = [gateway.ask("/feedback", {**given, "id": id}, key=key)[0] for key, id in asked]
+    assert found == [201, 201, 201, 200]
+    assert [rated["actor"] for rated in lines(path, "--event", "TaskRated")] == ["ada", "bob", "ada"]
+
+
+def test_a_session_rated_under_an_id_leaves_out_runs_that_came_later(log_before: MakeLog) -> None:
+    with ChatServer("ok", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            for _ in range(2):
+                ask_model(gateway, **{"x-session-id": "s1"})
+            given = {"session": "s1", "stars": 4, "id": "f-1"}
+            first = gateway.ask("/feedback", given)
+            ask_model(gateway, **{"x-session-id": "s1"})
+            again = gateway.ask("/feedback", given)
+            other = gateway.ask("/feedback", {**given, "stars": 5})
+    assert (first[0], again[0], other[0]) == (201, 200, 422)
+    assert first[2] == again[2] and len(first[2]["runs"]) == 2
+    assert [run["stars"] for run in document("runs", db=path)] == [None, 4, 4]
+
+
+def test_a_rating_that_a_crash_left_out_is_added_by_the_retry(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run = run_of(gateway)
+            ledger = Ledger.open(path)
+            holder, fields = ledger.name_key("ada"), {"session": None, "stars": 2, "step": None, "correction": None}
+            ledger.write(
+                Feedback,
+                feedback_id(holder, "f-1"),
+                lambda feedback: feedback.give(ledger.context("ada"), run=run, **fields),  # type: ignore[arg-type]
+            )
+            ledger.close()
+            found = [gateway.ask("/feedback", {"run": run, "stars": 2, "id": "f-1"})[0] for _ in range(2)]
+    assert found == [201, 200]
+    assert len(lines(path, "--event", "TaskRated")) == len(lines(path, "--event", "FeedbackGiven")) == 1
+
+
+def test_two_processes_that_take_the_same_feedback_at_once_record_it_once(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run = run_of(gateway)
+    ledger = Ledger.open(path)
+    holder = ledger.name_key("ada")
+    ledger.close()
+    together = threading.Barrier(4)
+
+    def give() -> None:
+        own = Ledger.open(path)
+        together.wait()
+        take_feedback(own, ProgramFeedback(run=UUID(run), stars=2, comment="no", id="f-1"), holder)
+        own.close()
+
+    threads = [threading.Thread(target=give) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(lines(path, "--event", "TaskRated")) == 1
+
+
+def test_feedback_stays_recognised_when_its_words_were_forgotten(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run = run_of(gateway)
+            gateway.ask("/feedback", {"run": run, **GIVEN})
+        output("forget", run, "--reason", "asked for", "--yes", db=path)
+        with serving(path) as gateway:
+            status, *_ = gateway.ask("/feedback", {"run": run, **GIVEN})
+    assert status == 200 and len(lines(path, "--event", "TaskRated")) == 1
+
+
+def test_feedback_waits_for_the_end_of_its_run_and_comes_again_where_that_takes_long(
+    log_before: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_answer = threading.Event()
+
+    def answer(question: str) -> str:
+        may_answer.wait(30)
+        return "Paris"
+
+    with ChatServer(answer, ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            headers = {"Idempotency-Key": "k1", "x-session-id": "s1"}
+            asking = threading.Thread(target=lambda: ask_model(gateway, **headers))
+            asking.start()
+            while not (found := lines(path, "--event", "TaskStarted")):
+                pass
+            run = found[0]["id"]
+            monkeypatch.setattr(feedback, "WAIT_S", 0.0)
+            early = [gateway.ask("/feedback", {**named, "stars": 5}) for named in ({"run": run}, {"session": "s1"})]
+            monkeypatch.setattr(feedback, "WAIT_S", 30.0)
+            late: list[Any] = []
+            rating = threading.Thread(target=lambda: late.append(gateway.ask("/feedback", {"run": run, "stars": 5})))
+            rating.start()
+            may_answer.set()
+            rating.join()
+            asking.join()
+    assert [(status, headers["retry-after"]) for status, headers, _ in early] == [(409, "1")] * 2
+    messages = [said["error"]["message"] for *_, said in early]
+    assert "has not ended" in messages[0] and "has no ended run yet" in messages[1]
+    assert late[0][0] == 201
