@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from ...domain.errors import BadText, BadTools
 from ...domain.page.tools import ToolCall, check_calls
 from ...domain.text import is_unicode
@@ -75,10 +77,18 @@ def read_models(body: bytes) -> set[str]:
     return {name for name in names if isinstance(name, str)}
 
 
+def loads(body: bytes, **options: Any) -> Any:
+    """As ``json.loads``, by ``msgspec``, which is faster; what it refuses, such as half a character, by ``json``."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError):
+        return json.loads(body, **options)
+
+
 def read_json(body: bytes) -> dict[str, Any]:
     """The JSON object in the body. Raises ``BadReply``."""
     try:
-        value = json.loads(body)
+        value = loads(body)
     except (ValueError, RecursionError):
         raise BadReply("is not JSON" if body.strip() else "is empty") from None
     if not isinstance(value, dict):

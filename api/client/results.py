@@ -116,6 +116,10 @@ class GatewayRun:
     """Tokens of all prompts and of all answers."""
     stars: Sequence[int]
     is_corrected: bool
+    pictures: Mapping[str, str | None]
+    """The pictures of its prompt, as ``data:`` URLs, by their content keys; None for an erased one."""
+    keeps_texts: bool
+    """Whether its texts are kept (setting gateway.texts_percent)."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ..events import (
     Capability,
     CorrectionWithdrawn,
     Event,
+    PicturesKept,
     SessionImported,
     StepTaken,
     TaskAnswered,
@@ -37,7 +38,6 @@ LARGEST_SEED = 2**31 - 1
 
 ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
 """Names of common issues. Other words are allowed, and are kept in the content store."""
-
 CORRECTION_SOURCES = tuple(CorrectionSource)
 
 
@@ -74,6 +74,7 @@ class TaskRun(Aggregate):
         self.imported: SessionImported | None = None
         """Set where another program made the run."""
         self.steps: list[StepTaken] = []
+        self.pictures: list[str] = []  # content keys
         self.ended: TaskEnded | None = None
         self.judged: TaskJudged | None = None
         """The judgement of an answer whose success was unknown."""
@@ -161,6 +162,11 @@ class TaskRun(Aggregate):
         if self.steps or self.imported is not None:
             raise NotPossible(f"run {self.id.hex} already has steps; a session is imported before its first step")
         self._record(SessionImported, context, **fields)
+
+    def keep_pictures(self, pictures: Sequence[str], context: Context) -> None:
+        """Record the pictures of the next step's prompt, by their content keys, each once."""
+        self._require_running()
+        self._record(PicturesKept, context, pictures=tuple(pictures))
 
     def take_step(
         self,
@@ -376,6 +382,8 @@ class TaskRun(Aggregate):
                 self.imported = event
             case StepTaken():
                 self.steps.append(event)
+            case PicturesKept():
+                self.pictures += event.pictures
             case TaskSucceeded() | TaskFailed() | TaskAnswered():
                 self.ended = event
             case TaskJudged():

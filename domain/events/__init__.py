@@ -50,6 +50,7 @@ from .rollouts import RolloutStarted as RolloutStarted
 from .runs import Assignment as Assignment
 from .runs import Capability as Capability
 from .runs import CorrectionWithdrawn as CorrectionWithdrawn
+from .runs import PicturesKept as PicturesKept
 from .runs import RunEvent as RunEvent
 from .runs import StepTaken as StepTaken
 from .runs import TaskAnswered as TaskAnswered

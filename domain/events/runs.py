@@ -71,7 +71,7 @@ class TaskStarted(RunEvent):
     capabilities: tuple[Capability, ...]
     """What the environment offered at the start, in the order of ``Capability``. Since version 4."""
     task: str
-    """The environment's task name; for a question the content key of its words."""
+    """The environment's task name; for a question the content key of its words, empty where they are not kept."""
     seed: int
     base: str
     """The base model: name or path as set, and its revision or hash after an ``@``."""
@@ -106,9 +106,9 @@ class StepTaken(Event):
     role: str
     """The role that made the step; empty before version 2: then the run's own role."""
     prompt: str
-    """Content key of the messages, JSON."""
+    """Content key of the messages, JSON. Empty where no texts of the run are kept (setting gateway.texts_percent)."""
     answer: str
-    """Content key of the model's answer."""
+    """Content key of the model's answer. Empty as ``prompt``."""
     error: str
     """Why the environment could not carry out the action, which it may quote: a content key since version 4, and before
     the sentence without what was between quotation marks. Empty when it could."""
@@ -124,6 +124,18 @@ class StepTaken(Event):
     that were offered the same have the same key. None where none were offered. Since version 5."""
     tool_calls: str | None
     """Content key of the calls in the answer, a JSON list in OpenAI's form; None without one. Since version 5."""
+
+
+@fact("PicturesKept")
+class PicturesKept(Event):
+    """The next step's prompt had pictures. It names each where it stood, as ``[image_url KEY]``."""
+
+    AGGREGATE = "TaskRun"
+    VERSION = 1
+    TEXTS = ("pictures",)
+
+    pictures: tuple[str, ...]
+    """Content keys of the pictures, as ``data:`` URLs; each once. The same picture has the same key in all runs."""
 
 
 @fact("TaskSucceeded")

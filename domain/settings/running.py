@@ -51,6 +51,22 @@ class RunSettings(Group):
 
 
 @dataclass(frozen=True)
+class GatewaySettings(Group):
+    """What the gateway keeps of the requests that it answers."""
+
+    PREFIX: ClassVar[str] = "gateway"
+
+    texts_percent: int = setting(
+        100,
+        "Share of the runs whose texts are kept: prompt, answer, functions and calls. All other facts of a run are always "
+        "recorded. A run without texts can be rated, but not corrected or learnt from.",
+        unit="percent of runs",
+        low=0,
+        high=100,
+    )
+
+
+@dataclass(frozen=True)
 class ModelSettings(Group):
     """The base model, one for all roles."""
 

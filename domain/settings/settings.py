@@ -27,6 +27,7 @@ from .rollout import AbSettings, CanarySettings, GateSettings
 from .running import (
     SMALL,
     EnvironmentSettings,
+    GatewaySettings,
     JudgeSettings,
     ModelSettings,
     RunSettings,
@@ -45,6 +46,7 @@ GROUPS: tuple[type[Group], ...] = (
     ScheduleSettings,
     SessionSettings,
     RunSettings,
+    GatewaySettings,
     EnvironmentSettings,
     ModelSettings,
     WeightsSettings,
@@ -202,6 +204,10 @@ class Policy:
     def training(self, role: str | None) -> TrainingSettings:
         """Settings of the role's trainings; the recipe is in ``recipe_figures``."""
         return self._group(TrainingSettings, role)
+
+    def gateway(self, role: str | None) -> GatewaySettings:
+        """Settings of the role's runs of the gateway."""
+        return self._group(GatewaySettings, role)
 
     @property
     def cost(self) -> CostSettings:

@@ -30,6 +30,7 @@ from ...domain.events import (
     Event,
     FeedbackGiven,
     HeldOutJudged,
+    PicturesKept,
     PolicyChanged,
     RatingThresholdBreached,
     RolloutPaused,
@@ -64,6 +65,8 @@ def describe(event: Event) -> str:
         case TaskGraded():
             run = event.originator_id.hex[:8]
             return f"{count(event.stars, 'star')} for run {run} by the judge model {event.judge}, criteria {event.criteria}"
+        case PicturesKept():
+            return f"{count(len(event.pictures), 'picture')} in the next prompt of run {event.originator_id.hex[:8]}"
         case TaskCorrected():
             verified = "verified" if event.is_verified else "not verified"
             return f"run {event.originator_id.hex[:8]} corrected by {event.actor} ({event.source}, {verified})"

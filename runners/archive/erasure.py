@@ -42,7 +42,7 @@ from ..store.connection import connect
 from ..store.content import SAID, find_unnamed
 from ..store.ledger import Ledger
 from ..store.log import Log
-from ..store.words import keep
+from ..store.words import forget_pictures, keep
 from ..store.writer import Transaction
 
 READERS_S = 5.0
@@ -290,6 +290,7 @@ def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> None:
         for key in keys:
             transaction.connection.execute("DELETE FROM content WHERE key = ?", (key,))
             transaction.connection.execute("DELETE FROM names WHERE key = ?", (key,))
+        forget_pictures(transaction.connection)
 
     ledger.store(erasure, also=delete)
 
@@ -309,6 +310,7 @@ def drop_unnamed(ledger: Ledger) -> int:
     def delete(transaction: Transaction) -> None:
         transaction.connection.execute("PRAGMA secure_delete = ON")
         transaction.connection.executemany("DELETE FROM content WHERE key = ?", [(key,) for key in unnamed])
+        forget_pictures(transaction.connection)
 
     if unnamed:
         ledger.change(delete)

@@ -101,6 +101,8 @@ def _answer(
 ) -> CorrectedStep:
     """The corrected step for a right answer to a task in words."""
     assert run.started is not None
+    if run.started.task == "":
+        raise NotPossible(f"no texts of run {run.id.hex} were kept (gateway.texts_percent); it cannot be corrected")
     if environment is None or calls or run.has_tools:
         return _answer_step(ledger, run, text, number, calls)
     task = task_of(ledger, run.started)

@@ -103,7 +103,8 @@ def grading_prompt(log: Log, run: TaskRun, criteria: str) -> list[Message]:
     prompt, answer = log.get_content(last.prompt), log.get_content(last.answer)
     calls = read_stored(last.tool_calls, log.get_content)
     if prompt is None or answer is None or calls is None:
-        raise NotPossible(f"the words of run {run.id.hex[:8]} were erased; it cannot be graded")
+        lost = "were erased" if last.prompt else "were not kept (gateway.texts_percent)"
+        raise NotPossible(f"the words of run {run.id.hex[:8]} {lost}; it cannot be graded")
     return write_grading_prompt(criteria, json.loads(prompt), show_answer(answer, calls))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import ipaddress
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 """The names of this machine itself, which are always allowed."""
+LONGEST_BODY = 32 * 2**20
+"""Bytes of a request; chosen: a few pictures in base64."""
+MOST_REQUESTS = 512
+"""Requests for answers in progress; chosen: half of what may wait for the log. An answer to each of them takes a connection
+to the endpoint."""
+MOST_BYTES = 256 * 2**20
+"""Bytes of the bodies of all requests in progress; chosen: parsed and recorded, a body takes some four times its length."""
 
 
 @dataclass
@@ -32,6 +40,26 @@ class Usage:
 
     day: str = ""
     used: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
+class Room:
+    """The room for requests in progress: so many, and so many bytes of their bodies."""
+
+    def __init__(self, requests: int = MOST_REQUESTS, bytes: int = MOST_BYTES) -> None:
+        self._requests, self._bytes = requests, bytes
+
+    @contextmanager
+    def hold(self, request: web.Request) -> Iterator[None]:
+        """Hold a place for the request until the block ends. Raises ``Refused``, 429, where there is none."""
+        length = request.content_length
+        length = LONGEST_BODY if length is None else min(length, LONGEST_BODY)
+        if self._requests < 1 or self._bytes < length:
+            raise Refused(429, "too many requests are in progress; try again in a moment", {"retry-after": "1"})
+        self._requests, self._bytes = self._requests - 1, self._bytes - length
+        try:
+            yield
+        finally:
+            self._requests, self._bytes = self._requests + 1, self._bytes + length
 
 
 class Admission:
@@ -47,6 +75,7 @@ class Admission:
         self._hosts = {host.lower() for host in (*LOOPBACK, *hosts)}
         self._clock = clock
         self._usage: dict[str, Usage] = {}
+        self.room = Room()
 
     def require(self, request: web.Request, scope: Scope, *, is_basic: bool = False) -> AccessKey:
         """The key of the request, as ``key_of`` has it. Raises ``Refused``: 401 without a valid key, 403 without the scope."""

@@ -16,9 +16,9 @@ from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Scope
 from .chat_request import LONGEST_SESSION, BadRequest, ChatRequest, read_chat_request
 from .completions import DONE, CompletionWriter, write_frame
-from .exchange import Ending, Exchange, Repeated, begin, finish, name_headers
-from .metrics.process import Timing, timing_of
-from .replies import Refused, error_body, no_answer
+from .exchange import NOT_KEPT, Ending, Exchange, Repeated, begin, finish, name_headers
+from .metrics.process import timing_of
+from .replies import Patience, Refused, error_body, no_answer, read_body, send_whole
 from .upstreams.upstream import NoAnswer
 
 if TYPE_CHECKING:
@@ -34,9 +34,14 @@ KEY_FORM = re.compile(r"[\x21-\x7e]{1,255}")
 async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Answer one request for a completion."""
     key = gateway.admission.require(request, Scope.INFER)
+    with gateway.admission.room.hold(request):
+        return await _complete(gateway, key, request)
+
+
+async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> web.StreamResponse:
     timing = timing_of(request)
     with timing.elsewhere():
-        body = await request.read()
+        body = await read_body(request)
     asked = read_chat_request(body)
     gateway.process_metrics.count_parts(asked.body.get("messages"))
     gateway.admission.count_request(key)
@@ -48,15 +53,15 @@ async def complete_chat(gateway: Gateway, request: web.Request) -> web.StreamRes
     headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     if asked.is_stream:
         return await _stream(gateway, key, begun, request, headers)
-    return await _answer(gateway, key, begun, timing, headers)
+    return await _answer(gateway, key, begun, request, headers)
 
 
 async def _answer(
-    gateway: Gateway, key: AccessKey, exchange: Exchange, timing: Timing, headers: Mapping[str, str]
+    gateway: Gateway, key: AccessKey, exchange: Exchange, request: web.Request, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """The answer in one piece."""
     try:
-        with timing.elsewhere():
+        with timing_of(request).elsewhere():
             whole = await gateway.upstream(exchange).answer(exchange, headers)
     except NoAnswer as error:
         await _end(gateway, key, exchange, Ending(problem=str(error), reason=error.reason))
@@ -65,7 +70,7 @@ async def _answer(
         await _end(gateway, key, exchange, Ending(problem=f"stopped by {type(error).__name__}"))
         raise
     await _end(gateway, key, exchange, Ending(whole.reply))
-    return web.Response(body=whole.body, content_type="application/json", headers=exchange.headers)
+    return await send_whole(request, whole.body, exchange.headers)
 
 
 async def _stream(
@@ -74,14 +79,15 @@ async def _stream(
     """The answer in parts. The last frame is sent when the end is recorded; a broken answer says so in a frame."""
     response, timing = _event_stream(exchange.headers), timing_of(request)
     stream = gateway.upstream(exchange).stream(exchange, headers)
-    timing.is_broken = True  # until its last frame has come
+    patience, timing.is_broken = Patience(request), True  # until its last frame has come
     try:
         with timing.elsewhere():
             async with stream:
                 await response.prepare(request)
-                async for frame in stream.frames():
-                    await response.write(frame)
-                    timing.mark_first()
+                with patience:
+                    async for frame in stream.frames():
+                        await patience.write(response, frame)
+                        timing.mark_first()
         ending, timing.is_broken = Ending(stream.so_far()), False
     except NoAnswer as error:
         ending = Ending(_part(stream.so_far()), str(error), error.reason)
@@ -92,7 +98,8 @@ async def _stream(
         await _finish(response, write_frame(error_body(error.status, str(error))))
         return response
     except ConnectionError:
-        await _end(gateway, key, exchange, Ending(_part(stream.so_far()), "the client left before the end"))
+        problem = "the client did not read its answer" if patience.has_cut else "the client left before the end"
+        await _end(gateway, key, exchange, Ending(_part(stream.so_far()), problem))
         return response
     except BaseException as error:
         await _end(gateway, key, exchange, Ending(_part(stream.so_far()), f"stopped by {type(error).__name__}"))
@@ -133,6 +140,12 @@ async def _repeat(earlier: Repeated, asked: ChatRequest, request: web.Request) -
         raise Refused(422, f"{has_key} and asked something else; use another key", {"x-should-retry": "false"})
     if run.ended is None:
         raise Refused(409, f"{has_key} and has not ended", {"retry-after": "1"})
+    if run.steps and run.steps[-1].answer == NOT_KEPT:
+        raise Refused(
+            409,
+            f"{has_key} and its answer was not kept (gateway.texts_percent); use another key",
+            {"x-should-retry": "false"},
+        )
     if earlier.text is None or run.failure is not None:
         raise Refused(409, f"{has_key} and gave no whole answer; use another key", {"x-should-retry": "false"})
     headers = {**name_headers(run), "x-grokputer-repeated": "true"}

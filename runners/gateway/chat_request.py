@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
+from ...adapters.serving.reply import loads
 from ...domain.errors import BadText, BadTools, GrokputerError
 from ...domain.page.messages import Message
 from ...domain.page.tools import Tool, check_messages, check_tools
+from ...domain.text import is_unicode
 
 LONGEST_SESSION = 200
 """Characters of a session's name; chosen."""
@@ -35,7 +38,9 @@ class ChatRequest:
     body: Mapping[str, Any]
     """As it came; it goes to an endpoint with another ``model`` alone."""
     messages: tuple[Message, ...]
-    """The conversation in words. A part that is no text stands as its kind in brackets."""
+    """The conversation in words. A part that is no text stands as its kind in brackets, a picture with its mark or URL."""
+    pictures: Mapping[str, str]
+    """The pictures in the messages, as ``data:`` URLs, by their marks."""
     tools: tuple[Tool, ...]
     is_stream: bool
     wants_usage: bool
@@ -47,13 +52,18 @@ class ChatRequest:
     def question(self) -> str:
         """The last words of the user; the last message's where there are none."""
         asked = [message["content"] for message in self.messages if message["role"] == "user"]
-        return next((words for words in reversed(asked) if words.strip()), self.messages[-1]["content"]) or "(no words)"
+        found = (
+            next((words for words in reversed(asked) if words.strip()), self.messages[-1]["content"]) or "(no words)"
+        )
+        for mark in self.pictures:
+            found = found.replace(mark, "[image_url]")
+        return found
 
 
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object in the body. Raises ``BadRequest``."""
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
     if not isinstance(value, dict):
@@ -73,10 +83,12 @@ def read_chat_request(body: bytes) -> ChatRequest:
     if not isinstance(model, str) or not model.strip():
         raise BadRequest("model is missing; give a role such as action, an adapter, or base", "model")
     options = value.get("stream_options")
+    pictures: dict[str, str] = {}
     return ChatRequest(
         model=model,
         body=value,
-        messages=_messages(value.get("messages")),
+        messages=_messages(value.get("messages"), pictures),
+        pictures=pictures,
         tools=_checked(check_tools, value.get("tools") or [], "tools"),
         is_stream=value.get("stream") is True,
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
@@ -85,17 +97,19 @@ def read_chat_request(body: bytes) -> ChatRequest:
     )
 
 
-def _messages(given: object) -> tuple[Message, ...]:
+def _messages(given: object, pictures: dict[str, str]) -> tuple[Message, ...]:
     if not isinstance(given, list) or not given:
         raise BadRequest("messages is missing; give a list of messages with role and content", "messages")
     if not all(isinstance(message, dict) for message in given):
         raise BadRequest("messages has an entry that is no object", "messages")
-    messages: tuple[Message, ...] = _checked(check_messages, [_in_words(message) for message in given], "messages")
+    messages: tuple[Message, ...] = _checked(
+        check_messages, [_in_words(message, pictures) for message in given], "messages"
+    )
     return messages
 
 
-def _in_words(message: dict[str, Any]) -> dict[str, Any]:
-    """The message with the keys that are recorded, and its content as text."""
+def _in_words(message: dict[str, Any], pictures: dict[str, str]) -> dict[str, Any]:
+    """The message with the keys that are recorded, and its content as text. Its pictures are added to ``pictures``."""
     kept = {key: message[key] for key in ("role", "tool_calls", "tool_call_id", "name") if message.get(key)}
     role = kept.get("role")
     kept["role"] = ROLES.get(role, role) if isinstance(role, str) else role
@@ -103,20 +117,31 @@ def _in_words(message: dict[str, Any]) -> dict[str, Any]:
         kept.pop("name", None)
         kept.pop("tool_call_id", None)
     content = message.get("content")
-    kept["content"] = "\n".join(map(_say_part, content)) if isinstance(content, list) else content
+    kept["content"] = "\n".join(_say_part(part, pictures) for part in content) if isinstance(content, list) else content
     if content is None and role == "assistant":
         kept["content"] = ""
     return kept
 
 
-def _say_part(part: object) -> str:
-    """The words of a part of a message; its kind in brackets where it has none."""
+def _say_part(part: object, pictures: dict[str, str]) -> str:
+    """The words of a part of a message; its kind in brackets where it has none, and what shows its picture."""
     if isinstance(part, str):
         return part
     if not isinstance(part, dict):
         raise BadRequest("messages has a part of a content that is no object", "messages")
     text = part.get("text")
-    return text if isinstance(text, str) else f"[{part.get('type') or 'part'}]"
+    if isinstance(text, str):
+        return text
+    kind = part.get("type") or "part"
+    shown = part.get(kind) if isinstance(kind, str) else None
+    url = shown.get("url") if isinstance(shown, dict) else shown
+    if kind != "image_url" or not isinstance(url, str) or not is_unicode(url):
+        return f"[{kind}]"
+    if url[:5].lower() != "data:":
+        return f"[{kind} {url}]"  # named, and never fetched
+    mark = f"[{kind} {sha256(url.encode()).hexdigest()}]"
+    pictures[mark] = url
+    return mark
 
 
 def _checked(check: Any, value: object, field: str) -> Any:

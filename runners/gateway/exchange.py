@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from ...domain.aggregates.base import Aggregate, Context
+from ...domain.aggregates.base import Aggregate, Context, derive_id
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import Hint, NotFound
 from ...domain.events import Capability
@@ -36,6 +36,10 @@ DEFAULT_ROLE = "action"
 """The role of requests that name the base model as its endpoint does: programs that change only URL and key."""
 
 
+NOT_KEPT = ""
+"""In place of the content key of a text that is not kept."""
+
+
 @dataclass
 class Exchange:
     """A request whose run has begun."""
@@ -47,6 +51,8 @@ class Exchange:
     model: ModelSettings
     """Where it is answered."""
     prices: CostSettings
+    keeps_texts: bool = True
+    """Whether its texts are stored; its other facts always are."""
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -83,7 +89,7 @@ class Repeated:
     is_same: bool
     """Whether both ask the same, as far as that is known."""
     text: str | None
-    """The answer that was given; None where it was erased, and while there is none."""
+    """The answer that was given; None where it was erased or not kept, and while there is none."""
     calls: Sequence[Any]
 
 
@@ -115,6 +121,7 @@ def begin(
         if run.started is not None:
             return (), _repeated(desk, run, asked)
         role, chosen = choose(desk.state, asked.model, id, session)
+        keeps_texts = is_sampled(id, desk.state.policy.gateway(role).texts_percent)
         run.start(
             desk.ledger.context(holder),
             role=role,
@@ -123,13 +130,14 @@ def begin(
             rollout=chosen.rollout,
             environment=CHAT,
             capabilities=(Capability.QUESTION,),
-            task=desk.ledger.put(asked.question, "the question"),
+            task=desk.ledger.put(asked.question, "the question") if keeps_texts else NOT_KEPT,
             seed=0,
             base=desk.base_label,
             session=session,
             policy={**_policy(desk, asked, role), ACCESS_KEY: key},
         )
-        return (run,), Exchange(run, asked, role, chosen, desk.state.policy.model, _prices(desk, chosen))
+        model, prices = desk.state.policy.model, _prices(desk, chosen)
+        return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts)
 
     return change
 
@@ -153,6 +161,11 @@ def finish(exchange: Exchange, ending: Ending, holder: str) -> Change[TaskRun]:
         return (run,), run
 
     return change
+
+
+def is_sampled(run: UUID, percent: int) -> bool:
+    """Whether the texts of the run are kept, where this share of all runs keeps them: always the same for one run."""
+    return derive_id("texts", run).int % 100 < percent
 
 
 def choose(state: State, model: str, id: UUID, session: str | None) -> tuple[str, Route]:
@@ -187,7 +200,9 @@ def _prices(desk: Desk, chosen: Route) -> CostSettings:
 def _policy(desk: Desk, asked: ChatRequest, role: str) -> dict[str, Any]:
     """The settings of the run: those of the request where it has them."""
     run, state = desk.state.policy.run(role), desk.state
+    percent = state.policy.gateway(role).texts_percent
     return {
+        **({} if percent == 100 else {"gateway.texts_percent": percent}),
         "run.max_tokens": asked.max_tokens or run.max_tokens,
         "run.temperature": run.temperature if asked.temperature is None else asked.temperature,
         "canary_weight_percent": state.traffic(role).weight_percent,
@@ -196,10 +211,17 @@ def _policy(desk: Desk, asked: ChatRequest, role: str) -> dict[str, Any]:
 
 
 def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holder: str) -> None:
-    put, asked = desk.ledger.put, exchange.asked
+    asked = exchange.asked
+
+    def put(text: str, what: str) -> str:
+        return desk.ledger.put(text, what) if exchange.keeps_texts else NOT_KEPT
+
+    prompt, pictures = _prompt(desk, asked)
+    if exchange.keeps_texts and pictures:
+        exchange.run.keep_pictures(pictures, _after(desk, exchange.run, holder))
     exchange.run.take_step(
         _after(desk, exchange.run, holder),
-        prompt=put(json.dumps(asked.messages, ensure_ascii=False), "the prompt"),
+        prompt=put(prompt, "the prompt"),
         answer=put(reply.text, "the answer"),
         tools=put(json.dumps(asked.tools, ensure_ascii=False), "the tools") if asked.tools else None,
         tool_calls=put(json.dumps(reply.calls, ensure_ascii=False), "the calls") if reply.calls else None,
@@ -211,6 +233,15 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
     )
 
 
+def _prompt(desk: Desk, asked: ChatRequest) -> tuple[str, list[str]]:
+    """The conversation in JSON, and the content keys of its pictures, which stand in it in place of their marks."""
+    prompt, keys = json.dumps(asked.messages, ensure_ascii=False), list[str]()
+    for mark, picture in asked.pictures.items():
+        keys.append(desk.ledger.put_picture(picture))
+        prompt = prompt.replace(mark, f"[image_url {keys[-1]}]")
+    return prompt, keys
+
+
 def _repeated(desk: Desk, run: TaskRun, asked: ChatRequest) -> Repeated:
     assert run.started is not None
     question = desk.ledger.get_content(run.started.task)
@@ -218,7 +249,7 @@ def _repeated(desk: Desk, run: TaskRun, asked: ChatRequest) -> Repeated:
         return Repeated(run, question in (None, asked.question), None, ())
     step = run.steps[-1]
     prompt = desk.ledger.get_content(step.prompt)
-    is_same = prompt is None or json.loads(prompt) == list(asked.messages)
+    is_same = prompt is None or json.loads(prompt) == json.loads(_prompt(desk, asked)[0])
     calls = read_stored(step.tool_calls, desk.ledger.get_content)
     text = desk.ledger.get_content(step.answer)
     return Repeated(run, is_same, None if calls is None else text, calls or ())

@@ -13,7 +13,7 @@ from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Backend
 from ..wiring.services import Services
 from . import chat
-from .admission import Admission
+from .admission import LONGEST_BODY, Admission
 from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
@@ -27,9 +27,6 @@ from .upstreams.local import LocalUpstream
 if TYPE_CHECKING:
     from .exchange import Exchange
     from .upstreams.upstream import Upstream
-
-LONGEST_BODY = 32 * 2**20
-"""Bytes of a request; chosen: a few pictures in base64."""
 
 Endpoint = Callable[["Gateway", web.Request], Awaitable[web.StreamResponse]]
 

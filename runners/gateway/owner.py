@@ -56,7 +56,7 @@ class Desk:
     def base_label(self) -> str:
         """The base that a run records."""
         settings = self.state.policy.model
-        if self._base is None or self._base[0] != settings:
+        if self._base is None or self._base[0] is not settings:
             self._base = settings, label_base(self.state.policy, self.ledger.get_content)
         return self._base[1]
 
@@ -149,14 +149,8 @@ class LogOwner:
             raise Busy(f"{self._waiting} requests wait for the log; try again in a moment")
         future: asyncio.Future[Any] = self._loop.create_future()
         self._waiting += 1
-        future.add_done_callback(self._count_down)
         self._queue.put(_Waiting(work, future, stores_itself))
-        return await asyncio.shield(future)  # a caller that leaves does not undo what it asked for
-
-    def _count_down(self, future: asyncio.Future[Any]) -> None:
-        self._waiting -= 1
-        if not future.cancelled():
-            future.exception()  # its caller may have left
+        return await future  # a caller that is cancelled does not undo what it asked for
 
     # In the owner's thread.
 
@@ -167,10 +161,10 @@ class LogOwner:
             self._read(desk)
             end_abandoned(ledger, desk.state.policy)
         except BaseException as error:
-            self._deliver([(opened, None, error)])
+            self._deliver([(opened, None, error)], asked=0)
             return
         with playing(ledger, desk.gateway):
-            self._deliver([(opened, None, None)])
+            self._deliver([(opened, None, None)], asked=0)
             self._serve(desk)
         ledger.close()
 
@@ -217,7 +211,7 @@ class LogOwner:
                 self._unwritten = (str(error), time.monotonic())
             results += [(one.future, value, error) for (one, _, value), error in zip(made, errors, strict=True)]
         if results:
-            self._deliver(results)
+            self._deliver(results, asked=len(results))
 
     def _follow(self, desk: Desk) -> None:
         """As ``_read``; an error is kept, and the next reading tries again. Whatever it is, this thread goes on."""
@@ -233,11 +227,12 @@ class LogOwner:
         self.keys = desk.state.access.valid()
         self._followed = time.monotonic()
 
-    def _deliver(self, results: Sequence[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-        """Hand results over to the event loop."""
+    def _deliver(self, results: Sequence[tuple[asyncio.Future[Any], Any, BaseException | None]], *, asked: int) -> None:
+        """Hand results over to the event loop; so many of them were asked for and wait no more."""
         assert self._loop is not None
 
         def deliver() -> None:
+            self._waiting -= asked
             for future, value, error in results:
                 if future.done():
                     continue

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, Self
 
 from aiohttp import web
 from eventsourcing.persistence import IntegrityError
@@ -16,6 +18,13 @@ from .owner import Busy
 from .upstreams.upstream import NoAnswer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BODY_S = 60.0
+"""Seconds in which the body of a request has to come; chosen: 32 MiB in a minute are 4 Mbit a second."""
+WRITE_S = 30.0
+"""Seconds after which a client that does not read is cut, at least half of them; chosen: a proxy buffers more than that."""
+PART = 2**16
+"""Bytes that are written to a client at once; aiohttp's limit, beyond which a write waits for the client."""
 
 KINDS = {
     400: ("invalid_request_error", "invalid_request"),
@@ -74,6 +83,66 @@ def no_answer(error: NoAnswer, headers: Mapping[str, str]) -> web.Response:
             body=error.body, status=error.status, content_type="application/json", headers={**headers, **again}
         )
     return error_reply(error.status, str(error), headers={**headers, **again})
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The body of the request. Raises ``Refused``, 408, where it has not come within ``BODY_S`` seconds."""
+    if request.content.is_eof():  # all of it has come
+        return await request.read()
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise Refused(
+            408, f"the body of the request did not come within {BODY_S:g} s", {"connection": "close"}
+        ) from None
+
+
+class Patience:
+    """Sends to one client, and cuts its connection when it has not read for ``WRITE_S`` seconds; use it in a ``with``.
+
+    One timer watches all writes, because a time limit of each would cost as much as the write.
+    """
+
+    def __init__(self, request: web.Request) -> None:
+        self._transport, self._loop = request.transport, asyncio.get_running_loop()
+        self._since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.has_cut = False
+
+    def __enter__(self) -> Self:
+        self._timer = self._loop.call_later(WRITE_S / 2, self._look)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def write(self, response: web.StreamResponse, data: bytes) -> None:
+        """Send the data. Raises ``ConnectionError`` where the client has left or was cut."""
+        self._since = self._loop.time()
+        await response.write(data)
+        self._since = None
+
+    def _look(self) -> None:
+        if self._since is not None and self._loop.time() - self._since >= WRITE_S / 2 and self._transport is not None:
+            self.has_cut = True
+            self._transport.abort()
+        self._timer = self._loop.call_later(WRITE_S / 2, self._look)
+
+
+async def send_whole(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Send the JSON body; a long one in parts, so that a client that does not read is cut."""
+    if len(body) <= PART:
+        return web.Response(body=body, content_type="application/json", headers=headers)
+    response = web.StreamResponse(headers={**headers, "content-type": "application/json"})
+    response.content_length = len(body)
+    with suppress(ConnectionError), Patience(request) as patience:
+        await response.prepare(request)
+        for first in range(0, len(body), PART):
+            await patience.write(response, body[first : first + PART])
+        await response.write_eof()
+    return response
 
 
 def _plain(retry_after: str) -> str:

@@ -6,6 +6,8 @@ import errno
 import os
 import sqlite3
 import stat
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from ...domain.errors import Hint, LogError
@@ -16,6 +18,9 @@ LOCK_TIMEOUT_S = 30
 
 ROOM_BYTES = 65_536
 """A disk with less free space counts as full; SQLite's index of the write-ahead log takes half of it."""
+
+VALUES_TOGETHER = 900
+"""Values of one statement at most; chosen: SQLite before version 3.32 takes 999."""
 
 
 def require_file(path: Path) -> None:
@@ -49,6 +54,24 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
                 f"({error}); copy it with {path.name}-wal beside it to a writable folder"
             ) from None
         return _connect(path, "mode=ro&immutable=1")
+
+
+def insert_rows(
+    connection: sqlite3.Connection, insert: str, rows: Sequence[Sequence[object]], afterwards: str = ""
+) -> None:
+    """Store the rows; ``insert`` is the statement before its values, and ``afterwards`` the rest of it.
+
+    One statement takes many rows, because each statement lets another thread of the process run: a thread beside a busy
+    one gets its turn back milliseconds later. The number of rows is a power of two, so that few statements are compiled.
+    """
+    first = 0
+    while first < len(rows):
+        width = len(rows[first])
+        together = 1 << min(len(rows) - first, VALUES_TOGETHER // width).bit_length() - 1
+        marks = ", ".join([f"({', '.join('?' * width)})"] * together)
+        values = [*chain.from_iterable(rows[first : first + together])]
+        connection.execute(f"{insert} VALUES {marks} {afterwards}", values)
+        first += together
 
 
 def is_folder_writable(path: Path) -> bool:

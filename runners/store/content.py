@@ -21,6 +21,7 @@ from ...domain.events import (
     CorrectionWithdrawn,
     ExamplesImported,
     ExamplesSynthesized,
+    PicturesKept,
     SessionImported,
     StepTaken,
     TaskCorrected,
@@ -36,7 +37,7 @@ NAMING = {topic: (*kind.TEXTS, *kind.WORDS) for topic, kind in EVENTS.items()}
 """By topic, the fields in which events name texts."""
 
 SAID = (
-    *(TaskStarted, SessionImported, StepTaken, TaskRated, TaskGraded, TaskCorrected, CorrectionWithdrawn),
+    *(TaskStarted, SessionImported, PicturesKept, StepTaken, TaskRated, TaskGraded, TaskCorrected, CorrectionWithdrawn),
     *(ExamplesImported, ExamplesSynthesized),
 )
 """The events whose documents are texts of people, which can be erased; the documents of other events are numbers."""

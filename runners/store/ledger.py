@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
@@ -32,9 +33,20 @@ from ...domain.events.base import KEY
 from ...domain.text import check_text
 from .connection import explain
 from .log import Log
-from .recorder import FactMapper, LogFactory, LogRecorder
+from .recorder import FactMapper, LogFactory, LogRecorder, row_of
 from .schema import create_tables, is_blank, upgrade_tables
-from .words import Key, NameKnown, check_fields, keep, known_name, store_words, swap_key, words_of
+from .words import (
+    Key,
+    NameKnown,
+    check_fields,
+    digest_of,
+    find_picture,
+    keep,
+    known_name,
+    store_words,
+    swap_key,
+    words_of,
+)
 from .writer import Transaction, Work
 
 if TYPE_CHECKING:
@@ -65,6 +77,8 @@ class Ledger(Log):
         """The position up to which this process has reacted to events; the stored position may be a few events behind."""
         self._names: dict[str, Key] = {}
         """Names that no stored event holds yet."""
+        self._pictures = WeakValueDictionary[str, Key]()
+        """Pictures by their digests, while events that name them are being stored."""
         try:
             upgrade_tables(path)
             self._events = _Events({"SQLITE_DBNAME": str(path), "CREATE_TABLE": "no"})
@@ -226,8 +240,10 @@ class Ledger(Log):
     def _store_all(self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]]) -> list[Sequence[int] | Exception]:
         """Store each change's events and texts in one commit; changes with a name that has another key by now are repeated."""
         words = [words_of(events) for events, _ in batch]
+        has_more = any(also is not None for _, also in batch)
         outcomes = self._events.record_all(
-            [(events, _with_words(keys, also)) for keys, (events, also) in zip(words, batch, strict=True)]
+            [(events, _with_words(keys, also)) for keys, (events, also) in zip(words, batch, strict=True)],
+            None if has_more else _with_words([*chain(*words)], None),
         )
         again = []
         for number, outcome in enumerate(outcomes):
@@ -253,6 +269,20 @@ class Ledger(Log):
         ``what`` names the text in the error. Raises ``BadText`` where it is not valid Unicode.
         """
         return keep(text, what)
+
+    def put_picture(self, picture: str) -> str:
+        """The content key of the picture, a text; always the same while the picture is kept. Raises ``BadText``."""
+        digest = digest_of(check_text(picture, "a picture"))
+        key = self._pictures.get(digest)
+        if key is not None:
+            return key
+        with self.reading() as connection:
+            stored = find_picture(connection, digest)
+        if stored is not None:
+            return stored
+        key = self._pictures[digest] = keep(picture, "a picture")
+        key.digest = digest
+        return key
 
     def get_content(self, key: str) -> str | None:
         """The text under the key, also before it is stored; None when it was erased. Raises ``LogError``."""
@@ -311,7 +341,10 @@ class _Events(Application[UUID]):
         stored = [self.mapper.to_stored_event(event) for event in events]
         self.recorder.insert_events(stored, tracking=tracking, also=also)
 
-    def record_all(self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]]) -> list[Sequence[int] | Exception]:
+    def record_all(
+        self, batch: Sequence[tuple[Sequence[Event], Work[None] | None]], also_for_all: Work[None] | None
+    ) -> list[Sequence[int] | Exception]:
         """Store each member's events in one commit; return each member's positions or its error."""
-        to_stored = self.mapper.to_stored_event
-        return self.recorder.insert_all([([to_stored(event) for event in events], also) for events, also in batch])
+        return self.recorder.insert_all(
+            [([row_of(event) for event in events], also) for events, also in batch], also_for_all
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -22,6 +23,7 @@ from eventsourcing.persistence import (
 from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteFactory, SQLiteProcessRecorder
 from eventsourcing.utils import Environment
 
+from ...domain.events import Event
 from .codec import decode, encode
 from .log import COLUMNS, Log
 from .writer import Row, Transaction, Work, Writer
@@ -69,16 +71,26 @@ class LogRecorder(SQLiteProcessRecorder):
         return self._do(lambda transaction: self._store(transaction, rows, tracking, also))
 
     def insert_all(
-        self, batch: Sequence[tuple[Sequence[StoredEvent], Work[None] | None]]
+        self, batch: Sequence[tuple[Sequence[Row], Work[None] | None]], also_for_all: Work[None] | None = None
     ) -> list[Sequence[int] | Exception]:
-        """Store each member's events and further work in one commit; each member's positions or its error."""
+        """Store each member's events and further work in one commit; each member's positions or its error.
 
-        def work(stored_events: Sequence[StoredEvent], also: Work[None] | None) -> Work[Sequence[int]]:
-            rows = _rows(stored_events)
+        ``also_for_all`` is the further work of all members at once. With it they are stored by few statements, which is
+        faster; where that fails, one by one.
+        """
+
+        def work(rows: Sequence[Row], also: Work[None] | None) -> Work[Sequence[int]]:
             return lambda transaction: self._store(transaction, rows, None, also)
 
+        def together(transaction: Transaction) -> list[Sequence[int]]:
+            positions = iter(self._store(transaction, [*chain(*(rows for rows, _ in batch))], None, also_for_all))
+            return [[*islice(positions, len(rows))] for rows, _ in batch]
+
+        has_one_way = also_for_all is None or len(batch) < 2
         with _translated():
-            outcomes = self.datastore.writer.do_all([work(*member) for member in batch])
+            outcomes = self.datastore.writer.do_all(
+                [work(*member) for member in batch], None if has_one_way else together
+            )
         return [_translate(outcome) if isinstance(outcome, sqlite3.Error) else outcome for outcome in outcomes]
 
     def insert_tracking(self, tracking: Tracking) -> None:
@@ -150,6 +162,11 @@ def _rows(stored_events: Sequence[StoredEvent]) -> list[Row]:
 
 def _hex(id: UUID | str) -> str:
     return id.hex if isinstance(id, UUID) else id
+
+
+def row_of(event: Event) -> Row:
+    """The row to store. Raises as ``encode`` does."""
+    return event.originator_id.hex, event.originator_version, event.TOPIC, encode(event)
 
 
 class FactMapper(Mapper[UUID]):

@@ -6,7 +6,7 @@ An event's fields are laid over the existing row, so a table is a function of th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from functools import cache
 from itertools import islice
@@ -14,6 +14,7 @@ from typing import Any
 
 from ...domain.events import SCHEMA
 from ...projections.tables.tables import HANDLED, TABLES, Row, merge, rows_of
+from .connection import insert_rows
 from .log import Log
 
 CHECKPOINT = "tables"
@@ -136,13 +137,10 @@ def write_rows(connection: sqlite3.Connection, rows: Iterable[Row], schema: str 
         for row in keyed.values():
             by_columns.setdefault(tuple(row), []).append(tuple(row.values()))
         for names, values in by_columns.items():
-            connection.executemany(_upsert(f"{schema}.{table}", next(iter(TABLES[table])), names), values)
-
-
-def _upsert(table: str, key: str, names: Sequence[str]) -> str:
-    changes = ", ".join(f"[{name}] = excluded.[{name}]" for name in names)
-    columns, marks = ", ".join(f"[{name}]" for name in names), ", ".join("?" * len(names))
-    return f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ([{key}]) DO UPDATE SET {changes}"
+            columns = ", ".join(f"[{name}]" for name in names)
+            changes = ", ".join(f"[{name}] = excluded.[{name}]" for name in names)
+            conflict = f"ON CONFLICT ([{next(iter(TABLES[table]))}]) DO UPDATE SET {changes}"
+            insert_rows(connection, f"INSERT INTO {schema}.{table} ({columns})", values, conflict)
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:

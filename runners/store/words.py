@@ -6,13 +6,18 @@ refuses text that is not valid Unicode.
 
 from __future__ import annotations
 
+import os
 import secrets
+import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 from ...domain.events import Event
 from ...domain.text import check_text
+from .connection import insert_rows
 from .log import content_key
 from .writer import Transaction
 
@@ -25,10 +30,20 @@ class Key(str):
     is_name: bool
     """Whether the text is the name of a person or thing: one name has one key."""
     is_stored: bool
+    digest: str = ""
+    """Of a picture: the SHA-256 of its text, under which the key is found again."""
 
 
-_PLAIN = frozenset((str, int, float, bool, type(None), datetime))
+SALTS_TOGETHER = 64
+"""Salts that are fetched at once; chosen."""
+PICTURES = "CREATE TABLE IF NOT EXISTS pictures (digest TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID"
+"""For each stored picture the content key that events use, by the SHA-256 of its text. Made with the first picture."""
+_SALTS: list[bytes] = []
+os.register_at_fork(after_in_child=_SALTS.clear)  # two processes never use one salt
+
+_PLAIN = frozenset((str, int, float, bool, type(None), datetime, UUID))
 """The types of most field values, which are never keys."""
+_LISTS = (tuple, list)
 
 
 class NameKnown(Exception):
@@ -45,8 +60,40 @@ def keep(text: str, what: str = "a text", *, is_name: bool = False) -> Key:
     ``what`` names the text in the error. Raises ``BadText``.
     """
     check_text(text, what)
-    salt = secrets.token_bytes(16)
+    salt = _salt()
     return _make(content_key(salt, text), text, salt, is_name=is_name, is_stored=False)
+
+
+def _salt() -> bytes:
+    """16 random bytes. Many are fetched at once, because asking the system lets another thread run."""
+    try:
+        return _SALTS.pop()
+    except IndexError:
+        drawn = secrets.token_bytes(16 * SALTS_TOGETHER)
+        _SALTS.extend(drawn[first : first + 16] for first in range(16, len(drawn), 16))
+        return drawn[:16]
+
+
+def digest_of(picture: str) -> str:
+    """The SHA-256 of the picture's text."""
+    return sha256(picture.encode()).hexdigest()
+
+
+def find_picture(connection: sqlite3.Connection, digest: str) -> str | None:
+    """The key of the stored picture with this digest; None without one."""
+    try:
+        row = connection.execute("SELECT key FROM pictures WHERE digest = ?", (digest,)).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return None
+    return None if row is None else str(row[0])
+
+
+def forget_pictures(connection: sqlite3.Connection) -> None:
+    """Remove the digests of pictures whose texts were deleted: a digest would confirm a guess."""
+    connection.execute(PICTURES)
+    connection.execute("DELETE FROM pictures WHERE key NOT IN (SELECT key FROM content)")
 
 
 def known_name(key: str, name: str) -> Key:
@@ -79,7 +126,7 @@ def _collect_keys(values: Iterable[Any], keys: dict[Key, Key]) -> None:
     """Add the keys among the values, at any depth. It runs for every event, so it skips plain values quickly."""
     for value in values:
         kind = type(value)
-        if kind in _PLAIN:
+        if kind in _PLAIN or not value:
             continue
         if kind is Key:
             if value.is_name or not value.is_stored:
@@ -87,7 +134,7 @@ def _collect_keys(values: Iterable[Any], keys: dict[Key, Key]) -> None:
         elif isinstance(value, dict):
             _collect_keys(value, keys)
             _collect_keys(value.values(), keys)
-        elif isinstance(value, tuple | list):
+        elif isinstance(value, _LISTS):
             _collect_keys(value, keys)
 
 
@@ -103,6 +150,7 @@ def store_words(transaction: Transaction, keys: Iterable[Key]) -> None:
     A name that was erased meanwhile is not stored again under its old key, which earlier events hold. Raises ``NameKnown``.
     """
     connection = transaction.connection
+    texts = {}
     for key in keys:
         if key.is_name:
             row = connection.execute("SELECT key FROM names WHERE name = ?", (key.text,)).fetchone()
@@ -112,7 +160,11 @@ def store_words(transaction: Transaction, keys: Iterable[Key]) -> None:
                 raise NameKnown(key, keep(key.text, is_name=True))
             connection.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (key.text, str(key)))
         if not key.is_stored:
-            connection.execute("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", (str(key), key.salt, key.text))
+            texts[str(key)] = (str(key), key.salt, key.text)
+            if key.digest:
+                connection.execute(PICTURES)
+                connection.execute("INSERT OR REPLACE INTO pictures VALUES (?, ?)", (key.digest, str(key)))
+    insert_rows(connection, "INSERT OR IGNORE INTO content", [*texts.values()])
 
 
 def _swap(value: Any, key: Key, known: Key) -> Any:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ...domain.errors import LogError
 from ...domain.merkle import NodesAt, Tree, leaf
-from .connection import connect
+from .connection import connect, insert_rows
 from .locks import WriteLock
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ Row = tuple[str, int, str, bytes]
 """An event to store: its aggregate's id in hex, its version, its topic and its state."""
 
 _COLUMNS = "position, originator_id, originator_version, topic, state, nodes"
-_INSERT = f"INSERT INTO stored_events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT = f"INSERT INTO stored_events ({_COLUMNS})"
 
 
 class Transaction:
@@ -41,7 +41,8 @@ class Transaction:
         """Store the events at the log's end, each with the tree nodes that it completes; return their positions."""
         tree = self.tree
         first = tree.size + 1
-        self.connection.executemany(
+        insert_rows(
+            self.connection,
             _INSERT,
             [
                 (position, id, version, topic, state, tree.append(leaf(position, id, version, topic, state)))
@@ -109,15 +110,19 @@ class Writer:
                 self._alone = None
                 self._lock.release()
 
-    def do_all(self, works: Sequence[Work[T]]) -> list[T | Exception]:
+    def do_all(self, works: Sequence[Work[T]], together: Work[Sequence[T]] | None = None) -> list[T | Exception]:
         """Do the pieces of work, in order, in one commit; return each one's outcome once it is safe on the disk.
 
-        A piece that raises is undone alone, and its error is its outcome. Raises as ``do`` does where nothing can be
-        stored; then all pieces are undone.
+        A piece that raises is undone alone, and its error is its outcome. ``together`` does all of them at once, with
+        their outcomes; the pieces are done one by one where it raises. Raises as ``do`` does where nothing can be stored;
+        then all pieces are undone.
         """
 
         def work(transaction: Transaction) -> list[T | Exception]:
-            return [_try(work, transaction) for work in works]
+            done = None if together is None else _try(together, transaction)
+            if done is None or isinstance(done, Exception):
+                return [_try(work, transaction) for work in works]
+            return [*done]
 
         return self.do(work)
 
@@ -132,6 +137,8 @@ class Writer:
     def _commit(self, work: Work[T]) -> T:
         if self._connection is None:
             self._connection = connect(self.path)
+            # What a savepoint keeps of changed pages goes to a temporary file from 64 KB on, which a batch of requests has.
+            self._connection.execute("PRAGMA temp_store = MEMORY")
         connection, tree = self._connection, self._tree
         self._tree = None  # unknown until the commit
         try:

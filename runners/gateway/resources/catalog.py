@@ -13,6 +13,7 @@ from ....domain.errors import NotFound
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import Scope
 from ...use_cases.runs import BASE
+from ..exchange import NOT_KEPT
 from ..replies import json_reply
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _run(desk: Desk, id: UUID) -> dict[str, Any]:
         "failure": None if run.failure is None else str(run.failure),
         "messages": None if prompt is None else json.loads(prompt),
         "answer": content(run.steps[-1].answer) if run.steps else None,
+        "pictures": {key: content(key) for key in run.pictures},
+        "keeps_texts": bool(run.steps[-1].prompt) if run.steps else started.task != NOT_KEPT,
         "tokens": run.tokens,
         "stars": [rating.stars for rating in run.ratings],
         "is_corrected": bool(run.corrections),

@@ -151,7 +151,7 @@ SCHEMAS: dict[str, Schema] = {
     "Run": an_object(
         (
             *("run", "role", "arm", "adapter", "session", "started", "has_ended", "succeeded", "failure", "messages"),
-            *("answer", "tokens", "stars", "is_corrected"),
+            *("answer", "pictures", "keeps_texts", "tokens", "stars", "is_corrected"),
         ),
         run=RUN_ID,
         role=TEXT,
@@ -164,6 +164,8 @@ SCHEMAS: dict[str, Schema] = {
         failure=or_null(one_of(*FailureReason)),
         messages=or_null(a_list({"type": "object"})),
         answer=or_null(TEXT),
+        pictures={"type": "object", "additionalProperties": or_null(TEXT)},
+        keeps_texts={"type": "boolean"},
         tokens=or_null(a_list(COUNT, minItems=2, maxItems=2)),
         stars=a_list(STARS),
         is_corrected={"type": "boolean"},

@@ -5,15 +5,19 @@ Only headers of an allow list pass on. The gateway's keys never do: the endpoint
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import msgspec
+from yarl import URL
 
 from ....adapters.serving.reply import BadReply, Reply, read_models, read_reply
 from ....adapters.serving.streamed_reply import StreamedReply
@@ -28,6 +32,8 @@ CONNECT_S = 10.0
 """Seconds to reach the endpoint; chosen."""
 SILENT_S = 300.0
 """Seconds without a byte, after which an answer is given up; chosen: a large model may think for minutes."""
+LOOK_S = 1.0
+"""Seconds between two looks at a connection whose answer has not ended; chosen."""
 LONGEST = 64 * 2**20
 """Bytes of an answer; chosen."""
 LONGEST_FRAME = 4 * 2**20
@@ -68,8 +74,8 @@ class EndpointUpstream:
         if exchange.asked.is_stream:  # the log needs the counts, also where the client does not ask for them
             given = body.get("stream_options")
             body["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
-        url = f"{(exchange.model.endpoint or '').rstrip('/')}/chat/completions"
-        return self._open().post(url, data=json.dumps(body).encode(), headers={**headers, **_own_headers()})
+        url = _url(exchange.model.endpoint or "", "chat/completions")
+        return self._open().post(url, data=_write_json(body), headers={**headers, **_own_headers()})
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -89,7 +95,7 @@ class EndpointUpstream:
         asked, names = self._listed.get(endpoint, (0.0, set[str]()))
         if name not in names or time.monotonic() - asked > LISTED_S:
             with _explaining(exchange):
-                async with self._open().get(f"{endpoint.rstrip('/')}/models", headers=_own_headers()) as response:
+                async with self._open().get(_url(endpoint, "models"), headers=_own_headers()) as response:
                     names = read_models(await _read(response))
                 self._listed[endpoint] = time.monotonic(), names
         if name not in names:
@@ -127,12 +133,12 @@ class _EndpointStream:
                 async for frame in self._whole():
                     yield frame
                 return
-            async for frame in _split(self._response.content.iter_any()):
+            async for frame in _split(_parts(self._response)):
                 for line in frame.split(b"\n"):
                     self._reply.read_line(line.rstrip(b"\r").decode())
                 if self._reply.is_over:
                     return
-                if self._exchange.asked.wants_usage or not (USAGE_ALONE.search(frame) and b'"usage"' in frame):
+                if self._exchange.asked.wants_usage or not (b'"usage"' in frame and USAGE_ALONE.search(frame)):
                     yield frame
             if not self._reply.is_over:
                 raise NoAnswer("the answer broke off before its end")
@@ -165,9 +171,45 @@ def _explaining(exchange: Exchange) -> Iterator[None]:
         raise NoAnswer(f"{endpoint} cannot be reached: {words}") from error
 
 
+async def _parts(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises ``aiohttp.ClientError`` where it breaks off."""
+    with _noticing_damage(response):
+        async for part in response.content.iter_any():
+            yield part
+
+
+@contextmanager
+def _noticing_damage(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Tell the reader of the body when its connection has failed.
+
+    aiohttp 3.14 leaves a reader waiting where a chunk has no valid length: it closes the connection, and keeps the error.
+    """
+    if response.content.is_eof():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal timer
+        protocol = None if response.connection is None else response.connection.protocol
+        if response.content.is_eof():
+            return
+        if protocol is None or protocol.exception() is not None:
+            response.content.set_exception(aiohttp.ClientPayloadError("the body of its answer is damaged"))
+            return
+        timer = loop.call_later(LOOK_S, look)
+
+    timer = loop.call_later(LOOK_S, look)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     parts, length = [], 0
-    async for part in response.content.iter_any():
+    async for part in _parts(response):
         length += len(part)
         if length > LONGEST:
             raise BadReply(f"is longer than {LONGEST >> 20} MiB")
@@ -215,6 +257,19 @@ def _is_error(body: bytes) -> bool:
         value = json.loads(body)
         return isinstance(value, dict) and isinstance(value.get("error"), dict)
     return False
+
+
+@lru_cache(64)
+def _url(endpoint: str, address: str) -> URL:
+    """The address at the endpoint, parsed once."""
+    return URL(f"{endpoint.rstrip('/')}/{address}")
+
+
+def _write_json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:  # half a character, which JSON can write
+        return json.dumps(body).encode()
 
 
 def _own_headers() -> dict[str, str]:

@@ -91,6 +91,41 @@ def test_a_member_of_a_batch_that_fails_fails_alone_and_leaves_no_trace(path: Pa
     assert check_tree(path) == 61
 
 
+def test_a_batch_is_stored_together_and_one_by_one_only_where_that_fails(path: Path, writer: Writer) -> None:
+    taken, calls = uuid4(), list[str]()
+
+    def together(*rows: Row) -> Callable[[Transaction], list[list[int]]]:
+        def work(transaction: Transaction) -> list[list[int]]:
+            calls.append("together")
+            return [[position] for position in transaction.append(rows)]
+
+        return work
+
+    def alone(one: Row) -> Callable[[Transaction], list[int]]:
+        def work(transaction: Transaction) -> list[int]:
+            calls.append("alone")
+            return transaction.append([one])
+
+        return work
+
+    rows = [row(1, taken), row(1), row(1)]
+    assert writer.do_all([alone(it) for it in rows], together(*rows)) == [[1], [2], [3]]
+    assert calls == ["together"]
+    rows = [row(1), row(1, taken), row(1)]
+    first, failed, last = writer.do_all([alone(it) for it in rows], together(*rows))
+    assert (first, last) == ([4], [5]) and isinstance(failed, sqlite3.IntegrityError)
+    assert calls == ["together", "together", "alone", "alone", "alone"]
+    assert check_tree(path) == 5
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 127, 149, 150, 151, 1000])
+def test_rows_of_many_statements_are_stored_in_their_order(path: Path, writer: Writer, count: int) -> None:
+    rows = [row(number) for number in range(count)]
+    assert writer.do(append(*rows)) == list(range(1, count + 1))
+    assert [(id, version) for _, id, version, *_ in stored(path)] == [(id, version) for id, version, *_ in rows]
+    assert check_tree(path) == count
+
+
 def test_an_empty_batch_stores_nothing(path: Path, writer: Writer) -> None:
     assert writer.do_all([]) == []
     assert check_tree(path) == 0
