@@ -25,6 +25,7 @@ from .upstreams.endpoint import EndpointUpstream
 from .upstreams.local import LocalUpstream
 
 if TYPE_CHECKING:
+    from ...domain.ports import Clock
     from .exchange import Exchange
     from .upstreams.upstream import Upstream
 
@@ -53,7 +54,7 @@ ALWAYS: dict[tuple[str, str], Endpoint] = {
 class Gateway:
     """A gateway on the log at the path; ``hosts`` are the names that it answers for beside this machine's own.
 
-    ``say`` is told what takes long and what is wrong at the start.
+    ``say`` is told what takes long and what is wrong at the start. ``clock`` gives events their times; None is the system's.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class Gateway:
         *,
         with_api: bool = True,
         with_pages: bool = True,
+        clock: Clock | None = None,
     ) -> None:
         self._say = say
         self._with_api = with_api
         self._with_pages = with_pages
-        self.owner = LogOwner(path)
+        self.clock = clock
+        self.owner = LogOwner(path, clock)
         self.admission = Admission(lambda: self.owner.keys, hosts)
         self.is_draining = False
         """Whether it is about to stop, so that no new request should come."""

@@ -22,6 +22,7 @@ from ..store.states import load_state
 from ..wiring.models import label_base
 
 if TYPE_CHECKING:
+    from ...domain.ports import Clock
     from ...domain.settings.running import ModelSettings
     from ...projections.state.access import AccessKey
     from ...projections.state.state import State
@@ -80,8 +81,9 @@ class _Waiting:
 class LogOwner:
     """The thread that owns the log. Its methods are called from one event loop."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.path = path
+        self._clock = clock
         self.keys: Mapping[str, AccessKey] = {}
         """The valid access keys by hash, as of the last reading."""
         self.state: State | None = None
@@ -156,7 +158,7 @@ class LogOwner:
 
     def _own(self, opened: asyncio.Future[None]) -> None:
         try:
-            ledger = Ledger.open(self.path)
+            ledger = Ledger.open(self.path, self._clock)
             desk = Desk(ledger, load_state(ledger), uuid4())
             self._read(desk)
             end_abandoned(ledger, desk.state.policy)

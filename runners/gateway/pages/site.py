@@ -57,7 +57,7 @@ class Site:
         path = gateway.owner.path
         self.door = Door(lambda: gateway.owner.keys, secret_of(path))
         self._threads = ThreadPoolExecutor(READERS, "pages")
-        self._ledger = Ledger(path)  # its connections are each thread's own
+        self._ledger = Ledger(path, gateway.clock)  # its connections are each thread's own
         self.live = live.Live(gateway)
 
     def add_to(self, app: web.Application) -> None:
