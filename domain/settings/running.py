@@ -60,7 +60,7 @@ class GatewaySettings(Group):
         100,
         "Share of the runs whose texts are kept: prompt, answer, functions and calls. All other facts of a run are always "
         "recorded. A run without texts can be rated, but not corrected or learnt from.",
-        unit="percent of runs",
+        unit="percent",
         low=0,
         high=100,
     )
