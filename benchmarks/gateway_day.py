@@ -141,13 +141,16 @@ async def listen(app: web.Application) -> tuple[web.AppRunner, str]:
 def prepare(path: Path, endpoint: str, clock: Day) -> str:
     """A log whose adapter has just become a canary, before the endpoint; a key for it."""
     story = Story(path, clock)
-    story.prove(story.train(story.fall()))
+    adapter = story.train(story.fall())
+    for _ in range(120):
+        story.run(succeeds=None)  # as in the day's traffic, nothing judges a run, so ratings alone decide
+    unset_setting(story.ledger, "canary.rule", actor="ada")  # the rule of a rollout is fixed at its start
+    story.prove(adapter)
     story.ledger.close()
     ledger = Ledger.open(path, clock)
     settings = {"model.backend": "openai", "model.endpoint": f"{endpoint}/v1", "model.base": "tiny"}
     for name, value in settings.items():
         change_setting(ledger, name, value, actor="ada")
-    unset_setting(ledger, "canary.rule", actor="ada")
     made = create_key(ledger, "ada", scopes=list(Scope), limits={}, actor="ada")
     ledger.close()
     return made.key

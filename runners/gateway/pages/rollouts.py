@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ....domain.aggregates.rollout import Rollout
 from ....domain.errors import Hint, NotPossible, UnknownAdapter
 from ....domain.events import CanaryAssessed, RolloutStarted
-from ....domain.vocabulary import HandDecision
+from ....domain.vocabulary import HandDecision, Rule
 from ....projections.wording.sentences import describe
 from ...explain.curves import draw_looks
 from ...explain.histories import following
@@ -73,7 +73,7 @@ def show_rollout(visit: Visit) -> View:
         "latest": log.say(log.get(Rollout, rollout.uuid).say_latest()),
         "live": state.traffic(rollout.role).stable,
         "steps": _steps(first, rollout, numbers),
-        "arms": [_arm(name, numbers[name]) for name in ("canary", "stable") if numbers.get(name)],
+        "arms": [_arm(name, numbers[name], numbers.get("rule")) for name in ("canary", "stable") if numbers.get(name)],
         "looks": looks,
         "decisions": _decisions(log, state, rollout),
         "targets": rollback_targets(state, rollout.adapter),
@@ -147,9 +147,14 @@ def _steps(first: int, rollout: fold.Rollout, numbers: dict[str, Any]) -> list[d
     return [{"weight_percent": share, "is_reached": share <= present, "is_now": share == present} for share in shares]
 
 
-def _arm(name: str, numbers: dict[str, Any]) -> dict[str, Any]:
+def _arm(name: str, numbers: dict[str, Any], rule: str | None) -> dict[str, Any]:
+    """The figures of one arm. The sequential rule counts runs of unknown success beside the others, the plain rules with
+    them; here they are always among the runs."""
     kept = ("runs", "unknown", "success", "rated", "rating", "health", "critical")
-    return {"arm": name, **{key: numbers.get(key) for key in kept}}
+    arm: dict[str, Any] = {"arm": name, **{key: numbers.get(key) for key in kept}}
+    if rule == Rule.SEQUENTIAL and arm["runs"] is not None:
+        arm["runs"] += arm["unknown"] or 0
+    return arm
 
 
 def _looks(history: History) -> list[dict[str, Any]]:

@@ -230,3 +230,10 @@ def test_the_pages_are_accessible_with_hostile_reasons_at_every_width(path: Path
                 assert (page, person.violations(), person.overflow) == (page, [], 0)
                 assert person.value("document.querySelectorAll('main script').length") == 0
     assert last_decision(path, "CanaryWeightSet") == ("ada", HOSTILE.strip())
+
+
+@pytest.mark.parametrize(("rule", "runs"), [("sequential", 130), ("relative", 100), ("threshold", 100)])
+def test_runs_of_unknown_success_are_among_the_runs_of_an_arm_under_every_rule(rule: str, runs: int) -> None:
+    from grokputer.runners.gateway.pages.rollouts import _arm
+
+    assert _arm("canary", {"runs": 100, "unknown": 30, "success": 0.5}, rule)["runs"] == runs
