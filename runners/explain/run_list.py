@@ -51,10 +51,10 @@ class RunList:
 
 
 def list_runs(log: Log, limit: int, is_wanted: Callable[[Row, Sequence[str]], bool]) -> RunList:
-    """The newest matching runs, at most ``limit``; a question has its text, None where it was erased.
+    """The newest matching runs, at most ``limit``.
 
-    ``is_wanted`` gets the run and the issues of all its ratings. The search ends as soon as there are enough. Raises
-    ``LogError``.
+    A question has its text: None where it was erased, empty where it was not kept. ``is_wanted`` gets the run and the issues
+    of all its ratings. The search ends as soon as there are enough. Raises ``LogError``.
     """
     result = RunList()
     for run in read_runs(log):
@@ -79,7 +79,7 @@ def read_runs(log: Log) -> Iterator[ReadRun]:
         if not isinstance(event, TaskStarted):
             continue
         run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
-        if event.is_question:
+        if event.is_question and run["task"]:  # it is empty where a setting keeps no words
             run["task"] = log.get_content(run["task"])
         run["adapter"] = log.say(run["adapter"])
         yield ReadRun(run, issues.pop(event.originator_id.hex, ()), event)

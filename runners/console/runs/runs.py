@@ -34,6 +34,8 @@ from .run_events import ERASED, print_event
 if TYPE_CHECKING:
     from ...sessions.runs import ImportedSessions
 
+NOT_KEPT = "(not kept)"
+"""Stands for the words of a question where a setting keeps none."""
 SHOWN_KEYS = 10
 """Keys, runs or files that one line names; chosen."""
 
@@ -233,7 +235,7 @@ def _row(run: dict[str, Any]) -> tuple[Any, ...]:
     return (
         short_id(run["id"]),
         as_time(run["started"]),
-        ERASED if run["task"] is None else short_text(run["task"], 60),
+        ERASED if run["task"] is None else short_text(run["task"] or NOT_KEPT, 60),
         run["seed"],
         run["arm"],
         run["adapter"] or "base",

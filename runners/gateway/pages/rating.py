@@ -57,7 +57,7 @@ def show_form(visit: Visit) -> View:
     started = story.run.started
     assert started is not None
     data = {
-        "shown": describe_run(story),
+        "shown": describe_run(log, story),
         "order": str(order),
         "for_role": role or "",
         "waiting": _follow(visit).count(role),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ....domain.aggregates.run import ISSUES, TaskRun
@@ -21,11 +23,16 @@ from ...store.states import load_state
 from ...use_cases.lookups import find_run, require_role
 from .visit import View, Visit
 
+if TYPE_CHECKING:
+    from ...store.log import Log
+
 FIELDS = ("role", "task", "arm", "adapter", "stars", "issue", "session", "since", "until")
 FLAGS = ("failed", "unrated", "unattributed")
 AT_ONCE = 50
 """Runs of one page; chosen."""
 MOST = 1000
+PICTURE = re.compile(r"\[image_url ([^\]\s]+)\]")
+"""Stands in a recorded prompt where a picture was."""
 OWN_WORDS = (INSTRUCTIONS, COMMAND_INSTRUCTIONS)
 """The program's own instructions, which are the same in every run."""
 
@@ -64,7 +71,7 @@ def show_run(visit: Visit) -> View:
     uses = trace_forward(read_datasets(log), lambda row: row.get("run") == id.hex)
     uses += [node for node in trace_corrections(log, id) if node.children]
     data = {
-        "shown": describe_run(story),
+        "shown": describe_run(visit.ledger, story),
         "why": [node.to_json() for node in why.roots],
         "lineage": [node.to_json() for node in uses],
         "rated_by": holder_of(log, id),
@@ -73,16 +80,18 @@ def show_run(visit: Visit) -> View:
     return View("run", f"Run {id.hex[:8]}", data)
 
 
-def describe_run(story: Story) -> dict[str, Any]:
+def describe_run(log: Log, story: Story) -> dict[str, Any]:
     """What people are shown of a run: its task, what the agent saw and did at each step, its end, and what was said of it."""
     run, entries = story.run, story.entries
     started = run.started
     assert started is not None
     first = entries[0]
     steps = [entry for entry in entries if entry["event"] == "StepTaken"]
+    pictures = _pictures(log, run)
     return {
         "id": run.id.hex,
         "task": first["task"],
+        "keeps_texts": bool(started.task),
         "is_question": started.is_question,
         "can_be_tried": started.is_repeatable,
         "environment": started.environment,
@@ -99,7 +108,7 @@ def describe_run(story: Story) -> dict[str, Any]:
         "detail": next((entry.get("detail") for entry in reversed(entries) if "detail" in entry), None),
         "duration_ms": getattr(run.ended, "duration_ms", None),
         "tokens": token_counts(run),
-        "steps": [_step(entry, before) for entry, before in zip(steps, [None, *steps], strict=False)],
+        "steps": [_step(entry, before, pictures) for entry, before in zip(steps, [None, *steps], strict=False)],
         "ratings": [entry for entry in entries if entry["event"] == "TaskRated"],
         "corrections": [entry for entry in entries if entry["event"] == "TaskCorrected"],
     }
@@ -114,14 +123,14 @@ def _status(run: TaskRun) -> str:
     return "succeeded" if run.succeeded else "failed"
 
 
-def _step(entry: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+def _step(entry: dict[str, Any], before: dict[str, Any] | None, pictures: Mapping[str, str]) -> dict[str, Any]:
     """One step: the turns that are new since the step before, and the answer."""
     prompt = entry["prompt"]
     turns = None
     if prompt is not None:
         shown = [turn for turn in prompt if turn.get("content") not in OWN_WORDS]
         known = [] if before is None or before["prompt"] is None else before["prompt"]
-        turns = [_turn(turn) for turn in shown if turn not in known or turn is shown[-1]]
+        turns = [_turn(turn, pictures) for turn in shown if turn not in known or turn is shown[-1]]
     calls = entry["tool_calls"]
     answer = None if entry["answer"] is None or calls is None else show_answer(entry["answer"], calls)
     return {
@@ -136,33 +145,17 @@ def _step(entry: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any
     }
 
 
-def _turn(turn: dict[str, Any]) -> dict[str, Any]:
-    content = turn.get("content")
-    words = content if isinstance(content, str) else show_parts(content)
-    pictures = [] if isinstance(content, str) else pictures_of(content)
-    text = show_answer((words or "").rstrip("\n"), turn.get("tool_calls", ()))
-    return {"who": str(turn.get("role")), "text": text, "pictures": pictures}
+def _turn(turn: dict[str, Any], pictures: Mapping[str, str]) -> dict[str, Any]:
+    """One turn: its words, and the pictures that they name, as data URLs."""
+    text = show_answer((turn.get("content") or "").rstrip("\n"), turn.get("tool_calls", ()))
+    shown = [pictures[key] for key in PICTURE.findall(text) if key in pictures]
+    return {"who": str(turn.get("role")), "text": text, "pictures": shown}
 
 
-def show_parts(content: object) -> str:
-    """The texts among the parts of a message; other parts by their kind."""
-    parts = content if isinstance(content, list) else []
-    return "\n".join(
-        str(part.get("text")) if part.get("type") == "text" else f"[{part.get('type')}]"
-        for part in parts
-        if isinstance(part, dict)
-    )
-
-
-def pictures_of(content: object) -> list[str]:
-    """The data URLs of the pictures among the parts of a message."""
-    parts = content if isinstance(content, list) else []
-    urls = [
-        part.get("image_url", {}).get("url")
-        for part in parts
-        if isinstance(part, dict) and part.get("type") == "image_url"
-    ]
-    return [url for url in urls if isinstance(url, str) and url.startswith("data:image/")]
+def _pictures(log: Log, run: TaskRun) -> dict[str, str]:
+    """The pictures that requests of the run had, by their keys; nothing else that an address may hold, and no erased ones."""
+    found = {key: log.get_content(key) for key in run.pictures}
+    return {key: text for key, text in found.items() if text is not None and text.startswith("data:image/")}
 
 
 def _read_filter(given: dict[str, str], flags: dict[str, bool], visit: Visit) -> RunFilter:

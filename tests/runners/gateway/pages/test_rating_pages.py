@@ -149,20 +149,25 @@ def test_an_answer_that_nothing_can_try_is_corrected_as_unverified(tmp_path: Pat
         assert "unverified" in person.text() and "Since 1923." in person.text()
 
 
-def _with_a_question(folder: Path) -> Path:
+def _with_a_question(folder: Path, content: object = "Capital of Turkey?", texts_percent: int = 100) -> Path:
     from chat_server import ChatServer
 
     from grokputer.runners.use_cases.settings import change_setting
 
     path = folder / "events.db"
     with ChatServer("It is <script>alert(1)</script> \u202eIstanbul", ["tiny"]) as endpoint:
-        document_ = {"model.backend": "openai", "model.endpoint": endpoint.url, "model.base": "tiny"}
+        document_ = {
+            "model.backend": "openai",
+            "model.endpoint": endpoint.url,
+            "model.base": "tiny",
+            "gateway.texts_percent": texts_percent,
+        }
         Story(path).ledger.close()
         with opened(path) as ledger:
             for key, value in document_.items():
                 change_setting(ledger, key, value, actor="ada")
         with serving(path) as gateway:
-            body = {"model": "action", "messages": [{"role": "user", "content": "Capital of Turkey?"}]}
+            body = {"model": "action", "messages": [{"role": "user", "content": content}]}
             assert gateway.ask("/chat/completions", body)[0] == 200
     return path
 
@@ -217,3 +222,24 @@ def test_hostile_words_are_shown_as_words(tmp_path: Path, browser: Browser) -> N
         person.go("/rate")
         assert "<script>alert(1)</script>" in person.text(".did") and "\\u202e" in person.text(".did")
         assert person.value("document.querySelectorAll('main script').length") == 0
+
+
+def test_a_rater_sees_the_pictures_that_the_agent_saw(tmp_path: Path, browser: Browser) -> None:
+    dot = "data:image/png;base64,"
+    dot += "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": dot}}]
+    path = _with_a_question(tmp_path, parts)
+    with visiting(path, browser, with_api=False) as (_, person):
+        person.go("/rate")
+        assert (
+            person.wait_for("[...document.querySelectorAll('main img')].map(each => each.naturalWidth).join()") == "1"
+        )
+        assert person.value("document.querySelector('main img').src") == dot
+
+
+def test_a_run_whose_words_were_not_kept_says_so(tmp_path: Path, browser: Browser) -> None:
+    path = _with_a_question(tmp_path, texts_percent=0)
+    with visiting(path, browser, with_api=False) as (_, person):
+        for page in ("/rate", "/runs"):
+            person.go(page)
+            assert "not kept" in person.text() and "erased" not in person.text()
