@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from ....domain.aggregates.run import ISSUES, TaskRun
-from ....domain.errors import GrokputerError, NotPossible
+from ....domain.errors import BadArgument, GrokputerError, NotPossible
 from ....domain.rules.roles import GOOD_STARS
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import Rule
@@ -83,7 +83,7 @@ def save(visit: Visit) -> Done:
         raise NotPossible(f"{holder} is rating this run now; take the next one")
     comment = form.one("comment").replace("\r\n", "\n") or None
     if comment is not None and len(comment) > LONGEST_COMMENT:
-        raise NotPossible(f"the comment has {len(comment)} characters; it takes {LONGEST_COMMENT}")
+        raise BadArgument(f"the comment has {len(comment)} characters; it takes {LONGEST_COMMENT}")
     issues = [issue for issue in (*form.several("issue"), form.one("own_issue")) if issue]
     rated = ratings.rate(
         visit.ledger,
@@ -145,10 +145,10 @@ def _follow(visit: Visit) -> RatingQueue:
 
 
 def _read_order(query: Form) -> tuple[Order, str | None]:
-    """The order of the queue and the role. Raises ``NotPossible``, ``NotFound``."""
+    """The order of the queue and the role. Raises ``BadArgument``, ``NotFound``."""
     given, role = query.one("order") or Order.SAMPLE, query.one("role") or None
     if given not in list(Order):
-        raise NotPossible(f"the queue has no order {given[:40]!r}; it has {', '.join(Order)}")
+        raise BadArgument(f"the queue has no order {given[:40]!r}; it has {', '.join(Order)}")
     return Order(given), None if role is None else require_role(role)
 
 

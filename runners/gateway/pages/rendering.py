@@ -21,6 +21,8 @@ from ....projections.wording.sentences import count, short_id, short_text
 from .visit import View, Visitor
 
 STYLE = re.compile(r' style="([^"]*)"')
+LONGEST = 50_000
+"""Characters of one text that a page shows; chosen: more than a prompt has, and a page stays quick to make and to load."""
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 """The content types of the files that pages load."""
 MENU = (
@@ -137,8 +139,12 @@ def _text(value: str | None) -> Markup | str:
     """Words of several lines as they are, for an element that keeps lines; other controls are shown as escapes."""
     if value is None:
         return Markup('<i class="quiet">(erased)</i>')
-    lines = [escape_text(line.expandtabs(4)) for line in value.replace("\r\n", "\n").split("\n")]
-    return Markup("\n").join(lines)
+    left = len(value) - LONGEST
+    lines = [escape_text(line.expandtabs(4)) for line in value[:LONGEST].replace("\r\n", "\n").split("\n")]
+    cut = Markup('\n<i class="quiet">({} characters more; <a href="?format=json">the JSON</a> has all)</i>').format(
+        left
+    )
+    return Markup("\n").join(lines) + (cut if left > 0 else "")
 
 
 def _percent(value: float | None) -> str:

@@ -19,6 +19,8 @@ from ...use_cases.settings import SettingChange, change_setting, unset_setting
 from .history import say_iso
 from .visit import Done, View, Visit
 
+LOCAL = frozenset({"alert.webhook", "alert.smtp", "alert.smtp_security", "model.trust_remote_code"})
+"""With the endpoints, the settings that say where keys and words are sent, or that run code of others."""
 SAID = 200
 """Characters of a value in the message after a change; chosen: the message travels in a cookie."""
 
@@ -75,6 +77,11 @@ def change(visit: Visit) -> Done:
     key, reason, actor = form.one("key"), form.reason("a change of a setting"), visit.visitor.name
     check_key(key)
     key = current_key(key)
+    if (name := without_role(key)).endswith("endpoint") or name in LOCAL:
+        raise NotPossible(
+            f"{key} decides where keys and words go, or whose code runs, so it is changed on the gateway's own machine: "
+            f"'grokputer settings set {key} ...'"
+        )
     if form.one("unset") not in ("", "0", "no"):
         changed, again = unset_setting(ledger, key, reason=reason, actor=actor), " again"
     elif "value" in form.values:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from ....domain.errors import GrokputerError
 from ...store.ledger import Ledger
-from ..replies import Refused, error_reply, json_reply, reply_to
+from ..replies import BODY_S, Refused, error_reply, json_reply, reply_to
 from . import live
 from .addresses import PAGES
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
@@ -109,11 +109,15 @@ class Site:
             form = await _read_form(request)
             _check_sender(request, visitor, form)
         visit = Visit(self._ledger, visitor, request.path, request.match_info, _read_query(request), form)
+
         # The position before the page is made: an open page loads again what comes after it.
-        position, found = await self.read(lambda ledger: (ledger.position, page.handler(visit)))
-        if isinstance(found, Done):
-            return self._send_on(request, found)
-        return self._show(request, visitor, found, position)
+        def make(ledger: Ledger) -> web.Response:
+            position, found = ledger.position, page.handler(visit)
+            if isinstance(found, Done):
+                return self._send_on(request, found)
+            return self._show(request, visitor, found, position)
+
+        return await self.read(make)
 
     def _show(self, request: web.Request, visitor: Visitor | None, view: View, position: int = 0) -> web.Response:
         if wants_json(request):
@@ -123,7 +127,7 @@ class Site:
         text = render(view, Frame(request.path, nonce, visitor, position, said))
         headers = {**HEADERS, "content-security-policy": POLICY.format(nonce=nonce)}
         response = web.Response(text=text, status=view.status, content_type="text/html", headers=headers)
-        if said:
+        if SAID in request.cookies:
             response.del_cookie(SAID)
         return response
 
@@ -218,17 +222,25 @@ def wants_json(request: web.Request) -> bool:
 
 
 async def _read_form(request: web.Request) -> Form:
-    """The fields of the form. Raises ``Refused``."""
+    """The fields of the form. Raises ``Refused``: 408 for one that does not come in time, 413, 415."""
     if request.content_type not in ("application/x-www-form-urlencoded", "application/json"):
         raise Refused(415, "a form is sent as application/x-www-form-urlencoded, or as a JSON object")
-    if (request.content_length or 0) > LONGEST_FORM:
-        raise Refused(413, f"a form takes at most {LONGEST_FORM} bytes")
-    body = await request.content.read(LONGEST_FORM + 1)
-    while len(body) <= LONGEST_FORM and not request.content.at_eof():
-        body += await request.content.read(LONGEST_FORM + 1 - len(body))
-    if len(body) > LONGEST_FORM:
-        raise Refused(413, f"a form takes at most {LONGEST_FORM} bytes")
+    try:
+        async with asyncio.timeout(BODY_S):
+            body = await _read_at_most(request)
+    except TimeoutError:
+        raise Refused(408, f"the form did not come within {BODY_S:g} s", {"connection": "close"}) from None
     return _parse_json(body) if request.content_type == "application/json" else _parse_form(body)
+
+
+async def _read_at_most(request: web.Request) -> bytes:
+    body = b""
+    if (request.content_length or 0) <= LONGEST_FORM:
+        while len(body) <= LONGEST_FORM and not request.content.at_eof():
+            body += await request.content.read(LONGEST_FORM + 1 - len(body))
+        if len(body) <= LONGEST_FORM:
+            return body
+    raise Refused(413, f"a form takes at most {LONGEST_FORM} bytes", {"connection": "close"})
 
 
 def _parse_form(body: bytes) -> Form:
@@ -279,9 +291,12 @@ def _read_said(request: web.Request) -> dict[str, Any] | None:
     """What was recorded by the request before this one."""
     try:
         said = json.loads(unquote(request.cookies.get(SAID, "")))
-        return {"message": str(said["message"]), "undo": _local(said["undo"]) if said["undo"] else ""}
-    except (ValueError, KeyError, TypeError):
+        message, undo = said["message"], said["undo"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    if not isinstance(message, str) or not isinstance(undo, str):
+        return None
+    return {"message": message, "undo": _local(undo) if undo else ""}
 
 
 def _local(address: str | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ....domain.errors import Hint, NotPossible
+from ....domain.errors import BadArgument, Hint, NotPossible
 from ....domain.vocabulary import Scope
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ class Form:
         return given
 
     def number(self, name: str, least: int, most: int) -> int | None:
-        """The whole number; None where none was sent. Raises ``NotPossible``."""
+        """The whole number; None where none was sent. Raises ``BadArgument``."""
         text = self.one(name)
         if not text:
             return None
         if not (text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most):
-            raise NotPossible(f"{name} cannot be {text[:40]!r}; it takes a whole number from {least} to {most}")
+            raise BadArgument(f"{name} cannot be {text[:40]!r}; it takes a whole number from {least} to {most}")
         return int(text)
 
 
