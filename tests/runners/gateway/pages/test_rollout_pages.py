@@ -195,7 +195,7 @@ def test_a_form_without_its_token_decides_nothing(path: Path, browser: Browser) 
         ({"decision": "explode", "reason": "x"}, 409, "'explode' is not a decision; there are promote"),
         ({"decision": "resume", "reason": "x"}, 409, "progressing already"),
         ({"decision": "share", "reason": "x"}, 409, "the share is missing"),
-        ({"decision": "share", "reason": "x", "percent": "100"}, 409, "a whole number from 1 to 99"),
+        ({"decision": "share", "reason": "x", "percent": "100"}, 400, "a whole number from 1 to 99"),
         ({"decision": "share", "reason": "x", "percent": "15"}, 409, "15 % of the runs already"),
         ({"decision": "roll back", "reason": "x", "to": "<b>"}, 409, "lora-v2 is not live"),
     ],
