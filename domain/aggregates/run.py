@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from ..errors import BadRating, Hint, NotPossible
+from ..errors import Hint, NotPossible
 from ..events import (
     Assignment,
     Capability,
@@ -25,44 +25,16 @@ from ..events import (
     TaskStarted,
     TaskSucceeded,
 )
+from ..rules.rating import SOURCES, check_stars, rate_implicitly
 from ..rules.roles import GOOD_STARS
 from ..settings.settings import Policy
-from ..vocabulary import CorrectionSource, FailureReason, RatingSource
+from ..vocabulary import CorrectionSource, FailureReason
 from .base import Aggregate, Context
-
-SOURCES = (RatingSource.HUMAN, RatingSource.REVIEWER)
-"""The sources of ratings; a judge model's rating is a grade, and never one of these."""
 
 LARGEST_SEED = 2**31 - 1
 """The largest seed that every environment's generator takes."""
 
-ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
-"""Names of common issues. Other words are allowed, and are kept in the content store."""
 CORRECTION_SOURCES = tuple(CorrectionSource)
-
-
-def check_stars(stars: Any) -> int:
-    """The rating as a whole number. Raises ``BadRating`` unless it is a whole number from 1 to 5, or one of these
-    digits as text."""
-    if isinstance(stars, str) and stars in tuple("12345"):
-        return int(stars)
-    if not isinstance(stars, int) or isinstance(stars, bool) or not 1 <= stars <= 5:
-        raise BadRating(f"{stars} is not a rating; give a whole number of stars from 1 to 5")
-    return stars
-
-
-def rate_implicitly(succeeded: bool, duration_ms: int | None, policy: Policy) -> int | None:
-    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: operators' requirements.
-
-    None for a success whose duration is unknown.
-    """
-    if not succeeded:
-        return 1
-    if duration_ms is None:
-        return None
-    if duration_ms < policy.implicit.five_under_s * 1000:
-        return 5
-    return 4 if duration_ms < policy.implicit.four_under_s * 1000 else 3
 
 
 class TaskRun(Aggregate):

@@ -77,6 +77,27 @@ def describe(event: Event) -> str:
             )
         case SessionImported():
             return f"session of another program, {describe_session(event)}"
+        case PolicyChanged(is_unset=True):
+            sentence = f"{event.key} unset by {event.actor}, from {say_value(event.old)} back to {say_value(event.new)}"
+            return f"{sentence}: {event.reason or 'no reason given'}"
+        case PolicyChanged():
+            sentence = f"{event.key} set from {say_value(event.old)} to {say_value(event.new)} by {event.actor}"
+            return f"{sentence}: {event.reason or 'no reason given'}"
+        case AlertRaised():
+            return f"alert ({event.severity}), {event.kind}: {event.message}"
+        case AlertResolved():
+            return f"alert resolved: {event.message}"
+        case AlertDelivered():
+            return f"delivered by {event.channel} to {event.to} at attempt {event.attempt}: {event.answer}"
+        case AlertDeliveryFailed():
+            then = "given up" if event.again_in_s is None else f"again in {say_time(event.again_in_s)}"
+            return f"not delivered by {event.channel} to {event.to} at attempt {event.attempt}: {event.reason}; {then}"
+    return _describe_rollout(event)
+
+
+def _describe_rollout(event: Event) -> str:
+    """The events of a cycle, from falling ratings to the end of a rollout."""
+    match event:
         case RatingThresholdBreached() if event.rule == Rule.SEQUENTIAL:
             return f"breach: ratings of {event.adapter or 'the base'} in role {event.role} have fallen: {event.message}"
         case RatingThresholdBreached():
@@ -110,21 +131,6 @@ def describe(event: Event) -> str:
             return f"rolled back: {event.reason}"
         case AdapterRolledBack():
             return f"rolled back{_decider(event)}, to {event.stable or 'the base'}: {event.reason}"
-        case PolicyChanged(is_unset=True):
-            sentence = f"{event.key} unset by {event.actor}, from {say_value(event.old)} back to {say_value(event.new)}"
-            return f"{sentence}: {event.reason or 'no reason given'}"
-        case PolicyChanged():
-            sentence = f"{event.key} set from {say_value(event.old)} to {say_value(event.new)} by {event.actor}"
-            return f"{sentence}: {event.reason or 'no reason given'}"
-        case AlertRaised():
-            return f"alert ({event.severity}), {event.kind}: {event.message}"
-        case AlertResolved():
-            return f"alert resolved: {event.message}"
-        case AlertDelivered():
-            return f"delivered by {event.channel} to {event.to} at attempt {event.attempt}: {event.answer}"
-        case AlertDeliveryFailed():
-            then = "given up" if event.again_in_s is None else f"again in {say_time(event.again_in_s)}"
-            return f"not delivered by {event.channel} to {event.to} at attempt {event.attempt}: {event.reason}; {then}"
     return _describe_making(event)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ...domain.aggregates.run import ISSUES, TaskRun
+from ...domain.aggregates.run import TaskRun
 from ...domain.errors import Hint, NotPossible
+from ...domain.rules.rating import ISSUES
 from ...projections.wording.sentences import short_id
 
 if TYPE_CHECKING:

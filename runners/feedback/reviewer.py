@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from ...domain.aggregates.run import TaskRun, check_stars
+from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible, UnknownTask
 from ...domain.events import TaskAnswered, TaskFailed, TaskSucceeded
 from ...domain.page.action import parse_action
 from ...domain.ports import Attempt, Environment, Reviewer, Script
+from ...domain.rules.rating import check_stars
 from ...domain.rules.roles import GOOD_STARS
 from ..agent.runner import steps_of
 from ..store.ledger import Ledger

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...domain.aggregates.run import ISSUES, TaskRun
+from ...domain.aggregates.run import TaskRun
 from ...domain.events import Capability
+from ...domain.rules.rating import ISSUES
 from ...domain.vocabulary import FailureReason
 
 if TYPE_CHECKING:

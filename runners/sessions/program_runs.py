@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn, TypeVar
 
 from ...domain.aggregates.base import OWN_NAMES
-from ...domain.aggregates.run import check_stars
 from ...domain.errors import BadRating, BadTools, NotPossible
 from ...domain.events.base import KEY
 from ...domain.page.messages import Message
 from ...domain.page.tools import A_MESSAGE, Tool, ToolCall, check_calls, check_messages, check_tools
 from ...domain.rules.imported import UNKNOWN, Unknown
+from ...domain.rules.rating import check_stars
 from ...domain.text import check_text
 from ...domain.vocabulary import FailureReason
 from .files import SHOWN, escape

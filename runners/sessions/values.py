@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from ...domain.aggregates.run import check_stars
 from ...domain.errors import BadRating, InvalidSession
+from ...domain.rules.rating import check_stars
 from .files import Decimal, show_value
 
 BEGAN = ("start_time", "started_at", "started", "start", "timestamp")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ...domain.aggregates.run import check_stars
 from ...domain.events import TaskRated
+from ...domain.rules.rating import check_stars
 from ..feedback import reviewer
 from ..feedback.ratings import record_rating
 from ..improvement.process_manager import process_new_events

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from ...domain.aggregates.run import check_stars
 from ...domain.errors import Hint, NotFound, NotPossible
+from ...domain.rules.rating import check_stars
 from ...domain.vocabulary import FailureReason
 from ..agent.preface import earlier_turns, runs_of_session
 from ..environments.names import CHAT

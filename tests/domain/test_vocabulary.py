@@ -10,8 +10,9 @@ import pytest
 from places import ROOT, TESTS
 
 from grokputer.domain import vocabulary
-from grokputer.domain.aggregates.run import CORRECTION_SOURCES, SOURCES
+from grokputer.domain.aggregates.run import CORRECTION_SOURCES
 from grokputer.domain.events import EVENTS
+from grokputer.domain.rules.rating import SOURCES
 from grokputer.domain.vocabulary import Arm, Backend, CycleOutcome, Decision, FailureReason, RatingSource
 
 ENUMS = [

@@ -1,7 +1,7 @@
 """How often runs fail: by task family, issue, role at fault, adapter and step.
 
 A rate is the share of failures among the runs whose outcome is known: an environment or a rating says whether they
-succeeded. What nobody has judged is no success, so such runs are part of no rate.
+succeeded. A run that nothing has judged is no success, so it is part of no rate.
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
+from ....domain.aggregates.run import TaskRun
 from ....domain.errors import BadRating, GrokputerError, NotPossible
 from ....domain.page.action import parse_action, write_action, write_command
+from ....domain.rules.rating import ISSUES, check_stars
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.wording.sentences import count
 from ..error_lines import describe_error

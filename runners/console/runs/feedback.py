@@ -10,7 +10,8 @@ from uuid import UUID
 
 import typer
 
-from ....domain.aggregates.run import ISSUES, TaskRun, check_stars
+from ....domain.aggregates.run import TaskRun
+from ....domain.rules.rating import ISSUES, check_stars
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.wording.sentences import count, describe_fault, short_id
 from ...feedback.ratings import require_ended

@@ -6,8 +6,9 @@ from functools import cache
 from urllib.parse import urlencode
 from uuid import UUID
 
-from ....domain.aggregates.run import ISSUES, TaskRun
+from ....domain.aggregates.run import TaskRun
 from ....domain.errors import BadArgument, GrokputerError, NotPossible
+from ....domain.rules.rating import ISSUES
 from ....domain.rules.roles import GOOD_STARS
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import Rule

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ....domain.aggregates.run import ISSUES, TaskRun
+from ....domain.aggregates.run import TaskRun
 from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
 from ....domain.page.tools import show_answer
+from ....domain.rules.rating import ISSUES
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import Arm
 from ....projections.explain.lineage import trace_corrections

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ....domain.aggregates.run import check_stars
 from ....domain.errors import Hint, NotPossible
+from ....domain.rules.rating import check_stars
 from ....domain.text import check_text
 from ....domain.vocabulary import Scope
 from ...use_cases.intake.feedback import OtherFeedback, ProgramFeedback, TakenFeedback, take_feedback

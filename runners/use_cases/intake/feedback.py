@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ....domain.aggregates.feedback import Feedback, feedback_id
-from ....domain.aggregates.run import TaskRun, check_stars
+from ....domain.aggregates.run import TaskRun
 from ....domain.errors import GrokputerError
+from ....domain.rules.rating import check_stars
 from ....domain.text import check_text
 from ....projections.wording.words import ERASED
 from ...agent.preface import runs_of_session

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from given import OFFERED, SOMEONE, START, STEP, given
-from grokputer.domain.aggregates.run import LARGEST_SEED, TaskRun, check_stars, rate_implicitly
+from grokputer.domain.aggregates.run import LARGEST_SEED, TaskRun
 from grokputer.domain.errors import BadRating
 from grokputer.domain.events import (
     SessionImported,
@@ -20,6 +20,7 @@ from grokputer.domain.events import (
     TaskStarted,
     TaskSucceeded,
 )
+from grokputer.domain.rules.rating import check_stars, rate_implicitly
 from grokputer.domain.settings.settings import Policy
 
 

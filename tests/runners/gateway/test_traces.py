@@ -195,6 +195,9 @@ def test_requests_are_answered_while_the_endpoint_of_traces_hangs(tmp_path: Path
         with serving(path) as gateway:
             runs = [gateway.ask("/chat/completions", body)[1]["x-grokputer-run"]]
             until(lambda: receiver.requests, "a trace")
-            runs += [gateway.ask("/chat/completions", body)[1]["x-grokputer-run"] for _ in range(3)]
+            answered = [gateway.ask("/chat/completions", body) for _ in range(3)]
+            assert [status for status, *_ in answered] == [200] * 3 and not release.is_set()
+            runs += [headers["x-grokputer-run"] for _, headers, _ in answered]
             release.set()
             until(lambda: traces(receiver) == runs, "all runs")
+    assert traces(receiver) == runs

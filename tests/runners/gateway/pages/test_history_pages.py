@@ -71,7 +71,7 @@ def test_the_log_is_filtered_by_event_person_and_id(site: tuple[Served, Person])
     assert positions(person) == [row["position"] for row in rated[::-1] if row["actor"] == HOSTILE] and len(rated) > 3
     person.go("/log?event=TaskRated&actor=ada&after=1&limit=2")
     assert positions(person) == [row["position"] for row in rated if row["actor"] == "ada"][1::-1]
-    person.go("/log?actor=nobody+here")
+    person.go("/log?actor=a+stranger")
     assert "No event meets these conditions" in person.text()
     id = rated[0]["id"]
     person.go(f"/log?id={id[:6]}")

@@ -1,0 +1,39 @@
+"""Ratings: how many stars there are, where they come from, the common issues, and the rating that a run implies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import BadRating
+from ..settings.settings import Policy
+from ..vocabulary import RatingSource
+
+SOURCES = (RatingSource.HUMAN, RatingSource.REVIEWER)
+"""The sources of ratings; a judge model's rating is a grade, and never one of these."""
+
+ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
+"""Names of common issues. Other words are allowed, and are kept in the content store."""
+
+
+def check_stars(stars: Any) -> int:
+    """The rating as a whole number. Raises ``BadRating`` unless it is a whole number from 1 to 5, or one of these
+    digits as text."""
+    if isinstance(stars, str) and stars in tuple("12345"):
+        return int(stars)
+    if not isinstance(stars, int) or isinstance(stars, bool) or not 1 <= stars <= 5:
+        raise BadRating(f"{stars} is not a rating; give a whole number of stars from 1 to 5")
+    return stars
+
+
+def rate_implicitly(succeeded: bool, duration_ms: int | None, policy: Policy) -> int | None:
+    """The run's implicit rating, 1 to 5: failure 1; success 5, 4 or 3 by its duration. Source: operators' requirements.
+
+    None for a success whose duration is unknown.
+    """
+    if not succeeded:
+        return 1
+    if duration_ms is None:
+        return None
+    if duration_ms < policy.implicit.five_under_s * 1000:
+        return 5
+    return 4 if duration_ms < policy.implicit.four_under_s * 1000 else 3
