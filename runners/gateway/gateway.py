@@ -18,9 +18,9 @@ from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
 from .owner import LogOwner
-from .pages.site import Site
 from .replies import check_encoding, say_errors
 from .resources import catalog, feedback, foreign_feedback, openapi
+from .site.site import Site
 from .upstreams.endpoint import EndpointUpstream
 from .upstreams.local import LocalUpstream
 

@@ -27,7 +27,7 @@ from ...store.states import load_state
 from ...use_cases.overview import view_status
 from ...use_cases.trainings import request_training
 from ...wiring.services import unknown_adapter
-from .visit import Done, View, Visit
+from ..site.visit import Done, View, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

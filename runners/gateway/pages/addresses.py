@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ....domain.vocabulary import Scope
+from ..site.visit import Page
 from . import adapters, alerts, failures, history, home, rating, rollouts, runs, settings
-from .visit import Page
 
 RATER = (Scope.RATE,)
 """Who may rate."""

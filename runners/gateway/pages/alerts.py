@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ....projections.wording.deliveries import say_delivery
 from ....projections.wording.words import say_alert
 from ...store.states import load_state
+from ..site.visit import View, Visit
 from .history import say_iso
-from .visit import View, Visit
 
 if TYPE_CHECKING:
     from ....projections.state.alerts import Alert, Delivery

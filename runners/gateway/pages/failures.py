@@ -8,8 +8,8 @@ from ...explain.run_filter import RunFilter, read_time
 from ...store.states import load_state
 from ...use_cases.reading.failures import view_failures
 from ...use_cases.trainings import request_training
+from ..site.visit import Done, View, Visit
 from .runs import id_of
-from .visit import Done, View, Visit
 
 LAST, MOST = 2000, 20_000
 """The newest runs that the page examines, and the most that it can be asked for; chosen: a page should come within seconds."""

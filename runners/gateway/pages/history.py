@@ -26,7 +26,7 @@ from ...store.states import load_state
 from ...use_cases.lookups import find_position, read_moment
 from ...use_cases.overview import view_rollout, view_status
 from ...wiring.services import unknown_adapter
-from .visit import View, Visit
+from ..site.visit import View, Visit
 
 if TYPE_CHECKING:
     from ...store.codec import Recorded

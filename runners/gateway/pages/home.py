@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ....projections.explain.standing.progress import measure_progress
 from ...store.states import load_state
 from ...use_cases.overview import view_status
-from .visit import View, Visit
+from ..site.visit import View, Visit
 
 if TYPE_CHECKING:
     from ....projections.explain.standing.summary import RoleSummary

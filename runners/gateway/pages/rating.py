@@ -20,8 +20,8 @@ from ...store.claims import claim_first, holder_of, release
 from ...store.states import load_state
 from ...use_cases import corrections, ratings
 from ...use_cases.lookups import require_role
+from ..site.visit import Done, Form, View, Visit
 from .runs import describe_run, id_of
-from .visit import Done, Form, View, Visit
 
 LONGEST_COMMENT = 4000
 

@@ -20,7 +20,7 @@ from ...use_cases import rollouts as use_case
 from ...use_cases.overview import list_rollouts as view_rollouts
 from ...use_cases.overview import view_rollout
 from ...wiring.services import unknown_adapter
-from .visit import Done, View, Visit
+from ..site.visit import Done, View, Visit
 
 if TYPE_CHECKING:
     from ....projections.explain.history import History

@@ -22,7 +22,7 @@ from ...explain.run_story import Story, tell_run, token_counts
 from ...store.claims import holder_of
 from ...store.states import load_state
 from ...use_cases.lookups import find_run, require_role
-from .visit import View, Visit
+from ..site.visit import View, Visit
 
 if TYPE_CHECKING:
     from ...store.log import Log

@@ -16,8 +16,8 @@ from ...explain.explanation import explain
 from ...store.log import Log
 from ...store.states import load_state
 from ...use_cases.settings import SettingChange, change_setting, unset_setting
+from ..site.visit import Done, View, Visit
 from .history import say_iso
-from .visit import Done, View, Visit
 
 LOCAL = frozenset({"alert.webhook", "alert.smtp", "alert.smtp_security", "model.trust_remote_code"})
 """With the endpoints, the settings that say where keys and words are sent, or that run code of others."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command_line import document, output
 from gateways import Served
-from page_visits import browsing, opened, visiting
+from page_visits import opened, visiting
 from receivers import SECRET, Receiver
 
 from grokputer.runners.environments.browser import Browser
@@ -17,12 +16,6 @@ from story import Story
 
 HOSTILE = "<script>alert(1)</script> \u202eevil " + "long " * 2000
 JSON = {"accept": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 from command_line import lines, output
 from gateways import Served, make_key, serving
 
-from grokputer.runners.gateway.pages import site
-from grokputer.runners.gateway.pages.door import COOKIE, MOST_FAILURES, Door, secret_of
+from grokputer.runners.gateway.site import site
+from grokputer.runners.gateway.site.door import COOKIE, MOST_FAILURES, Door, secret_of
 from story import Story
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command_line import document, lines
 from gateways import Served, serving
-from page_visits import browsing, visiting
+from page_visits import visiting
 
 from grokputer.runners.environments.browser import Browser
 from story import Story
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture

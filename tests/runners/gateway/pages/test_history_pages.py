@@ -9,19 +9,13 @@ from pathlib import Path
 import pytest
 from command_line import document, lines
 from gateways import Served
-from page_visits import Person, browsing, visiting
+from page_visits import Person, visiting
 
 from grokputer.runners.environments.browser import Browser
 from story import Story
 
 HOSTILE = "<script>alert(1)</script> \u202eevil"
 JSON = {"content-type": "application/json", "accept": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

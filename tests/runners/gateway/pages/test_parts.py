@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command_line import call
 from gateways import Served, serving
-from page_visits import browsing, opened, visiting
+from page_visits import opened, visiting
 
 from grokputer.runners.environments.browser import Browser
 from grokputer.runners.use_cases.ratings import rate
 from story import Story
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command_line import document, lines
 from gateways import Served, make_key, serving
-from page_visits import Person, browsing, opened, visiting
+from page_visits import Person, opened, visiting
 
 from grokputer.runners.environments.browser import Browser
 from story import Story
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture

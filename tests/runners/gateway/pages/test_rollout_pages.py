@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import document, lines
 from gateways import Served, make_key, serving
-from page_visits import Person, browsing, opened, visiting
+from page_visits import Person, opened, visiting
 
 from grokputer.runners.environments.browser import Browser
 from story import Story
 
 HOSTILE = "</textarea><script>alert(1)</script> \"quoted\" 'too' & \u202eevil\u202c " + "long " * 2000
 JSON = {"content-type": "application/json", "accept": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command_line import document, lines
 from gateways import Served, make_key, serving
-from page_visits import Person, browsing, visiting
+from page_visits import Person, visiting
 
 from grokputer.runners.environments.browser import Browser
 from story import Story
 
 HOSTILE = "</textarea><script>alert(1)</script> \"quoted\" 'too' \u202eevil " + "long " * 2000
 JSON = {"content-type": "application/json", "accept": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from aiohttp import web
 
 from ....domain.errors import GrokputerError
 from ...store.ledger import Ledger
+from ..pages.addresses import PAGES
 from ..replies import BODY_S, Refused, error_reply, json_reply, reply_to
 from . import live
-from .addresses import PAGES
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
 from .rendering import Frame, render, static_file
 from .visit import Done, Form, Page, View, Visit, Visitor
