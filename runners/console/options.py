@@ -12,7 +12,7 @@ from uuid import UUID
 import typer
 
 from .completion import DEFAULT_DB as DEFAULT_DB
-from .completion import offer_runs
+from .completion import offer_arms, offer_runs, offer_tasks
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
@@ -30,6 +30,16 @@ RunPrefix = Annotated[
     ),
 ]
 Role = Literal["action", "ocr", "decomposition", "recovery"]
+OfTask = Annotated[
+    str | None,
+    typer.Option(
+        help="Only of this task, * for any letters; or questions that have these words.", autocompletion=offer_tasks
+    ),
+]
+OfArm = Annotated[Literal["stable", "canary", "pinned"] | None, typer.Option(help="Only of this arm.")]
+OfAdapter = Annotated[str | None, typer.Option(help="Only with this adapter, or 'base'.", autocompletion=offer_arms)]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at or after it; 2h is 2 hours ago.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at or before it.")]
 
 
 def open_log(db: Path) -> Log:

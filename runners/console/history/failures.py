@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ....projections.wording.sentences import count, short_id, short_text
-from ..completion import offer_arms, offer_runs, offer_tasks
+from ..completion import offer_runs
 from ..hints import suggest
-from ..options import DEFAULT_DB, AsJson, Db, Role, find_run, open_log
+from ..options import DEFAULT_DB, AsJson, Db, OfAdapter, OfArm, OfTask, Role, Since, Until, find_run, open_log
 from ..rendering import Column, print_json, print_line, print_table, show_share
 
 if TYPE_CHECKING:
@@ -35,20 +35,11 @@ def failures(
     ] = None,
     last: Annotated[int, typer.Option(min=1, help="How many runs to examine, the newest ones.")] = LAST,
     role: Annotated[Role | None, typer.Option(help="Only this role's runs.")] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="Only of this task, * for any letters; or questions that have these words.", autocompletion=offer_tasks
-        ),
-    ] = None,
-    arm: Annotated[Literal["stable", "canary", "pinned"] | None, typer.Option(help="Only of this arm.")] = None,
-    adapter: Annotated[
-        str | None, typer.Option(help="Only with this adapter, or 'base'.", autocompletion=offer_arms)
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only begun at or after it; 2h is 2 hours ago.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at or before it.")] = None,
+    task: OfTask = None,
+    arm: OfArm = None,
+    adapter: OfAdapter = None,
+    since: Since = None,
+    until: Until = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:

@@ -12,15 +12,19 @@ from ....domain.aggregates.run import TaskRun
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.wording.sentences import count, short_id, short_text
 from ...explain.run_story import tell_run, token_counts
-from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
 from ..options import (
     DEFAULT_DB,
     Actor,
     AsJson,
     Db,
+    OfAdapter,
+    OfArm,
+    OfTask,
     Role,
     RunPrefix,
+    Since,
+    Until,
     find_run,
     folder_of,
     is_for_subcommand,
@@ -66,23 +70,14 @@ def list_runs(
     context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     role: Annotated[Role | None, typer.Option(help="Only this role's.")] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="Only of this task, * for any letters; or questions that have these words.", autocompletion=offer_tasks
-        ),
-    ] = None,
-    arm: Annotated[Literal["stable", "canary", "pinned"] | None, typer.Option(help="Only of this arm.")] = None,
-    adapter: Annotated[
-        str | None, typer.Option(help="Only with this adapter, or 'base'.", autocompletion=offer_arms)
-    ] = None,
+    task: OfTask = None,
+    arm: OfArm = None,
+    adapter: OfAdapter = None,
     stars: Annotated[str | None, typer.Option(metavar="N|N..M", help="Only rated so, 1 to 5.")] = None,
     issue: Annotated[str | None, typer.Option(help="Only with a rating that names this issue.")] = None,
     session: Annotated[str | None, typer.Option(help="Only of this session.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only begun at or after it; 2h is 2 hours ago.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at or before it.")] = None,
+    since: Since = None,
+    until: Until = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
     unrated: Annotated[bool, typer.Option("--unrated", help="Only ended runs without a rating.")] = False,
     unattributed: Annotated[
