@@ -52,7 +52,7 @@ def check_rollout(state: State, adapter: str) -> RolloutHealth:
 
 
 def _judge(state: State, adapter: Adapter) -> tuple[Health, str]:
-    rollout = next((each for each in reversed([*state.rollouts]) if each.adapter == adapter.name), None)
+    rollout = state.rollouts.of_adapter(adapter.name)
     if adapter.is_missed and adapter.status in (AdapterStatus.LIVE, AdapterStatus.CANARY):
         return Health.FAILING, f"it is {adapter.status}, and its weights are missing"
     if adapter.status in (AdapterStatus.LIVE, AdapterStatus.REPLACED):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 
 from ...domain.errors import GrokputerError
@@ -100,17 +100,26 @@ def read_stars(given: str) -> tuple[int, int]:
     return least, most
 
 
-def read_time(given: str, now: datetime) -> datetime:
+def read_time(given: str, now: datetime, zone: tzinfo | None = None) -> datetime:
     """The time that an ISO 8601 text names, or ``90min``, ``2h`` and ``3d`` ago. Raises ``BadFilter``.
 
-    A time without a zone is local; a date is its first moment.
+    A time without a zone is one of ``zone``, or local; a date is its first moment.
     """
     ago = AGO.fullmatch(given.strip())
     try:
         if ago is not None:
             return now - timedelta(minutes=int(ago[1]) * MINUTES[ago[2]])
-        return datetime.fromisoformat(given).astimezone(UTC)
+        return parse_time(given, zone)
     except (ValueError, OverflowError):
         raise BadFilter(
             f"{short_text(given, 40)!r} is not a time; give 2026-05-01, 2026-05-01T14:30, or how long ago: 90min, 2h, 3d"
         ) from None
+
+
+def parse_time(given: str, zone: tzinfo | None = None) -> datetime:
+    """The time in UTC that an ISO 8601 text names; without a zone one of ``zone``, or local.
+
+    Raises ``ValueError`` and ``OverflowError``.
+    """
+    time = datetime.fromisoformat(given)
+    return (time.replace(tzinfo=zone) if time.tzinfo is None else time).astimezone(UTC)

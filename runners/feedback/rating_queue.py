@@ -41,7 +41,7 @@ class Order(StrEnum):
     """The oldest of a canary, then the others."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Waiting:
     """A run that waits for a rating."""
 
@@ -52,10 +52,8 @@ class Waiting:
     arm: str
     stratum: Stratum
 
-    @property
-    def chance(self) -> str:
-        """Its place in the sample: a hash of its id, so the same in every process."""
-        return sha256(self.run.bytes).hexdigest()
+    chance: bytes
+    """Its place in the sample: a hash of its id, so the same in every process."""
 
 
 class RatingQueue:
@@ -74,7 +72,7 @@ class RatingQueue:
         with self._lock:
             end = log.position
             for position, event in log.read(self._position + 1, end, TOPICS):
-                self._apply(log, position, event)
+                self._apply(position, event)
             self._position = end
 
     def count(self, role: str | None = None) -> int:
@@ -83,7 +81,7 @@ class RatingQueue:
             return sum(role in (None, one.role) for one in self._waiting.values())
 
     def next(self, order: Order, role: str | None = None) -> Iterator[UUID]:
-        """The waiting runs in this order: of the role, or of all."""
+        """The waiting runs in this order: of the role, or of all. They are sorted as they are taken."""
         with self._lock:
             found = [one for one in self._waiting.values() if role in (None, one.role)]
             shares = {one.stratum: self._rated[one.stratum] / self._ended[one.stratum] for one in found}
@@ -95,10 +93,9 @@ class RatingQueue:
         key = keys[order]
         heap = [(key(one), one.position, one.run) for one in found]
         heapq.heapify(heap)
-        while heap:
-            yield heapq.heappop(heap)[2]
+        return (heapq.heappop(heap)[2] for _ in range(len(heap)))
 
-    def _apply(self, log: Log, position: int, event: Any) -> None:
+    def _apply(self, position: int, event: Any) -> None:
         id = event.originator_id
         match event:
             case TaskStarted() if event.arm != Arm.PINNED or RECORDED in event.policy:
@@ -108,9 +105,9 @@ class RatingQueue:
                 if (waiting := self._waiting.pop(id, None)) is not None:
                     self._rated[waiting.stratum] += 1
             case TaskSucceeded() | TaskFailed() | TaskAnswered():
-                self._end(log, id, event)
+                self._end(id, event)
 
-    def _end(self, log: Log, id: UUID, event: Any) -> None:
+    def _end(self, id: UUID, event: Any) -> None:
         if (begun := self._started.pop(id, None)) is None:
             return
         position, started, family = begun
@@ -118,6 +115,6 @@ class RatingQueue:
             return  # it counts for nothing, whatever people say of it
         stratum = started.role, started.arm, family.rsplit("#", 1)[0], isinstance(event, TaskFailed)
         self._ended[stratum] += 1
-        self._waiting[id] = Waiting(position, id, started.role, started.arm, stratum)
+        self._waiting[id] = Waiting(position, id, started.role, started.arm, stratum, sha256(id.bytes).digest())
         if len(self._waiting) > MOST:
             del self._waiting[next(iter(self._waiting))]

@@ -124,12 +124,17 @@ def decisions_by_hand(ledger: Ledger, state: State, adapter: str) -> list[HandDe
     if known is None:
         return []
     other = 50 if known.weight_percent != 50 else 25
-    return [wanted for wanted in HandDecision if _is_possible(ledger, state, known.uuid, wanted, adapter, other)]
+    events = [recorded.event for recorded in ledger.history(known.uuid)]
+    tried = [ByHand(adapter, wanted, "tried", ACTOR, share=other) for wanted in HandDecision]
+    return [
+        decision.wanted
+        for decision in tried
+        if _is_possible(ledger, state, Rollout.project(known.uuid, events), decision)
+    ]
 
 
-def _is_possible(ledger: Ledger, state: State, id: UUID, wanted: HandDecision, adapter: str, share: int) -> bool:
-    """Whether the decision passes on a copy of the rollout that is not stored."""
-    rollout, decision = ledger.get(Rollout, id), ByHand(adapter, wanted, "tried", ACTOR, share=share)
+def _is_possible(ledger: Ledger, state: State, rollout: Rollout, decision: ByHand) -> bool:
+    """Whether the decision passes on this copy of the rollout, which is not stored."""
     before = rollout.version
     try:
         _refuse_what_is_done(ledger, rollout, state, decision)

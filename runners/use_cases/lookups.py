@@ -15,6 +15,7 @@ from ...domain.events import TaskStarted
 from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
 from ...projections.wording.sentences import short_text
+from ..explain.run_filter import parse_time
 from ..store.log import LARGEST, SHORTEST
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def read_moment(moment: str, zone: tzinfo | None = None) -> int | datetime:
     if moment.isdecimal() and moment.isascii():
         return int(moment.lstrip("0")[:LONGEST_POSITION] or 0)
     try:
-        time = datetime.fromisoformat(moment)
-        return (time.replace(tzinfo=zone) if time.tzinfo is None else time).astimezone(UTC)
+        return parse_time(moment, zone)
     except (ValueError, OverflowError):
         raise BadMoment(
             f"{short_text(moment, 40)!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"

@@ -84,12 +84,13 @@ class FailureGroup:
 def make_groups(runs: Sequence[EndedRun]) -> tuple[FailureGroup, ...]:
     """The groups of similar failures among the runs, the largest first."""
     failures = [run for run in runs if run.is_failure]
-    names = Names(failures, strip_traces(failures))
+    traces = strip_traces(failures)
+    names = Names(failures, traces)
     known = Counter((run.family, run.adapter) for run in runs if run.is_known)
     adapters: dict[str, set[str]] = {}
     for family, adapter in known:
         adapters.setdefault(family, set()).add(adapter)
-    return tuple(_make(members, names.name(members), known, adapters) for members in group_failures(failures))
+    return tuple(_make(members, names.name(members), known, adapters) for members in group_failures(failures, traces))
 
 
 def _make(

@@ -7,7 +7,7 @@ number of failures and not with its square, because one is compared with the fir
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import cbrt
 
 from .ended_run import EndedRun
@@ -34,10 +34,9 @@ Marks = tuple[str, frozenset[str], frozenset[str], frozenset[str]]
 page."""
 
 
-def group_failures(failures: Sequence[EndedRun]) -> list[list[EndedRun]]:
+def group_failures(failures: Sequence[EndedRun], traces: Mapping[str, Trace]) -> list[list[EndedRun]]:
     """The groups, the largest first and each in the order of the log. Failures without a trace, or alike to no other, are in
-    none."""
-    traces = strip_traces(failures)
+    none. ``traces`` are those of ``strip_traces``."""
     same: dict[Marks, list[EndedRun]] = {}
     for failure in sorted(failures, key=lambda failure: failure.position):
         if failure.id in traces:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ....domain.events import (
     CorrectionWithdrawn,
@@ -23,12 +23,9 @@ from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
 from ....domain.page.tools import show_answer, show_call
 from ....domain.vocabulary import RatingSource
 from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
+from ....projections.wording.words import ERASED as ERASED
 from ..rendering import print_line, print_text, show_time
 
-if TYPE_CHECKING:
-    pass
-
-ERASED = "(erased)"
 LONGEST_CALL = 200
 """Characters of a call that are shown, unless all is asked for; chosen: two lines of a terminal."""
 WORDS = " " * 8

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+from urllib.parse import urlencode
+
 from ....domain.settings.settings import ROLES
+from ....projections.explain.failures.group import FailureGroup
 from ....projections.wording.sentences import count, short_id
 from ...explain.run_filter import RunFilter, read_time
 from ...store.states import load_state
 from ...use_cases.reading.failures import view_failures
 from ...use_cases.trainings import request_training
-from ..site.visit import Done, View, Visit
+from ..site.visit import Done, Form, View, Visit
 from .runs import id_of
 
 LAST, MOST = 2000, 20_000
@@ -18,12 +25,10 @@ FIELDS = ("role", "task", "adapter", "since")
 
 def show_failures(visit: Visit) -> View:
     """The failures among the newest runs that meet the conditions in the address."""
-    given = {name: visit.query.one(name) for name in FIELDS}
-    last = visit.query.number("last", 1, MOST) or LAST
-    found = view_failures(visit.ledger, _read_filter(given, visit), last)
+    conditions = _read(visit.query, visit)
+    found = view_failures(visit.ledger, conditions.wanted, conditions.last)
     data = {
-        "filter": given,
-        "last": last,
+        **conditions.to_json(),
         **found.to_json(),
         "choices": {"role": list(ROLES), "adapter": ["base", *load_state(visit.ledger).registry.adapters]},
     }
@@ -31,26 +36,52 @@ def show_failures(visit: Visit) -> View:
 
 
 def show_group(visit: Visit) -> View:
-    """The group of similar failures that the run is in, with all its runs."""
-    last = visit.query.number("last", 1, MOST) or LAST
-    group = view_failures(visit.ledger, last=last, with_advice=False).group_of(id_of(visit))
-    data = {"group": group.to_json(len(group.runs)), "last": last}
+    """The group of similar failures that the run is in, among the runs that meet the conditions in the address."""
+    conditions = _read(visit.query, visit)
+    group = conditions.group_of(visit)
+    data = {**conditions.to_json(), "group": group.to_json(len(group.runs))}
     return View("failure_group", f"{count(len(group.runs), 'similar failure')}", data)
 
 
 def train_on_group(visit: Visit) -> Done:
     """Request a training of the group's role; its reason names the group."""
-    last = visit.form.number("last", 1, MOST) or LAST
-    group = view_failures(visit.ledger, last=last, with_advice=False).group_of(id_of(visit))
-    told = visit.form.one("reason")
+    conditions = _read(visit.form, visit)
+    group = conditions.group_of(visit)
+    told = visit.form.words("reason")
     reason = f"{told}; {group.reason}" if told else group.reason
     requested = request_training(visit.ledger, group.role, reason=reason, actor=visit.visitor.name)
     said = f"a training of role {group.role} is requested; a worker runs it"
     data = {"role": group.role, "training": requested.training.hex, "position": requested.position}
-    return Done(f"/failures/{short_id(group.id)}", said, data=data)
+    return Done(f"/failures/{short_id(group.id)}{conditions.query}", said, data=data)
 
 
-def _read_filter(given: dict[str, str], visit: Visit) -> RunFilter:
-    since = read_time(given["since"], visit.ledger.clock.now()) if given["since"] else None
+@dataclass(frozen=True)
+class _Conditions:
+    """Which runs are examined. Groups are of these, so every link to a group carries them."""
+
+    given: Mapping[str, str]
+    wanted: RunFilter
+    last: int
+
+    @property
+    def query(self) -> str:
+        """The conditions as the query of an address; empty without one."""
+        said = {name: value for name, value in self.given.items() if value}
+        said |= {"last": str(self.last)} if self.last != LAST else {}
+        return f"?{urlencode(said)}" if said else ""
+
+    def group_of(self, visit: Visit) -> FailureGroup:
+        """The group of the run that the address names. Raises ``NotFound``."""
+        return view_failures(visit.ledger, self.wanted, self.last, with_advice=False).group_of(id_of(visit))
+
+    def to_json(self) -> dict[str, Any]:
+        """The conditions, JSON-plain."""
+        return {"filter": dict(self.given), "last": self.last, "query": self.query}
+
+
+def _read(form: Form, visit: Visit) -> _Conditions:
+    given = {name: form.one(name) for name in FIELDS}
+    since = read_time(given["since"], visit.ledger.clock.now(), UTC) if given["since"] else None
     named: dict[str, str | None] = {name: given[name] or None for name in ("role", "task", "adapter")}
-    return RunFilter(role=named["role"], task=named["task"], adapter=named["adapter"], since=since)
+    wanted = RunFilter(role=named["role"], task=named["task"], adapter=named["adapter"], since=since)
+    return _Conditions(given, wanted, form.number("last", 1, MOST) or LAST)

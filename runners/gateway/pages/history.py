@@ -115,11 +115,8 @@ def show_event(visit: Visit) -> View:
     recorded = log.at(position)
     [entry] = list_entries(log, [recorded])
     reference = f'"{recorded.event.reference}"'.encode()
-    effects = [
-        each
-        for each in islice(log.read_back(holding=reference, after=position), EFFECTS)
-        if each.event.caused_by == recorded.event.reference
-    ]
+    named = log.read_back(holding=reference, after=position)
+    effects = [*islice((each for each in named if each.event.caused_by == recorded.event.reference), EFFECTS)]
     data = {
         **entry,
         "text": describe(log.reveal(recorded).event),
@@ -145,7 +142,7 @@ def _line(log: Log, recorded: Recorded) -> dict[str, Any]:
 def explain_name(visit: Visit) -> View:
     """Why the adapter, setting, run or rollout is as it is: the sentence, the tree, and the curves. Raises ``NotFound``."""
     log = visit.ledger
-    with_ratings = visit.query.one("ratings") not in ("", "0", "no")
+    with_ratings = visit.query.flag("ratings")
     explained = explain(log, load_state(log), visit.name("name"))
     keys = frozenset(root.data["key"] for root in explained.roots) if "setting" in explained.about else frozenset()
     anchors = {node.position for node in walk(explained.roots) if with_ratings or node.kind != TaskRated.TOPIC}

@@ -9,7 +9,6 @@ from uuid import UUID
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import BadArgument, GrokputerError, NotPossible
 from ....domain.rules.rating import ISSUES
-from ....domain.rules.roles import GOOD_STARS
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import Rule
 from ....projections.wording.sentences import count, short_id
@@ -37,11 +36,11 @@ def show_next(visit: Visit) -> View | Done:
     order, role = _read_order(visit.query)
     queue = _follow(visit)
     skipped = visit.query.one("after")
-    waiting = [run for run in queue.next(order, role) if run.hex != skipped]
-    run = claim_first(visit.ledger, waiting, visit.visitor.name)
+    waiting = queue.count(role)
+    run = claim_first(visit.ledger, (run for run in queue.next(order, role) if run.hex != skipped), visit.visitor.name)
     if run is not None:
-        return Done(_address(f"/rate/{run.hex}", order, role), "", data={"run": run.hex, "waiting": len(waiting)})
-    data = {"order": str(order), "role": role or "", "waiting": len(waiting), **_choices()}
+        return Done(_address(f"/rate/{run.hex}", order, role), "", data={"run": run.hex, "waiting": waiting})
+    data = {"order": str(order), "role": role or "", "waiting": waiting}
     return View("nothing_to_rate", "Rate", data)
 
 
@@ -65,7 +64,6 @@ def show_form(visit: Visit) -> View:
         "own": own[-1] if own else None,
         "other_rater": None if holder in (None, name) else holder,
         "effect": _say_effect(visit, started.role),
-        "good_stars": GOOD_STARS,
         "longest_comment": LONGEST_COMMENT,
         **_choices(),
     }

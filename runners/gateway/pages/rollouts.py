@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ....domain.aggregates.rollout import Rollout
 from ....domain.errors import Hint, NotPossible, UnknownAdapter
 from ....domain.events import CanaryAssessed, RolloutStarted
-from ....domain.vocabulary import HandDecision, Rule
+from ....domain.vocabulary import HandDecision, Rule, Scope
 from ....projections.wording.sentences import describe
 from ...explain.curves import draw_looks
 from ...explain.histories import following
@@ -58,7 +58,9 @@ def show_rollout(visit: Visit) -> View:
     state = load_state(log)
     rollout = _require_rollout(state, visit.name("adapter"))
     shown = view_rollout(log, state, rollout)
-    events = [log.reveal(recorded) for recorded in log.history(rollout.uuid)]
+    history_of = log.history(rollout.uuid)
+    events = [log.reveal(recorded) for recorded in history_of]
+    latest = Rollout.project(rollout.uuid, (recorded.event for recorded in history_of)).say_latest()
     anchors = {recorded.position for recorded in events[-EVENTS_SHOWN:]}
     looked = [event.numbers for _, event in events if isinstance(event, CanaryAssessed)]
     numbers: dict[str, Any] = shown.get("numbers") or (looked[-1] if looked else {})
@@ -70,12 +72,12 @@ def show_rollout(visit: Visit) -> View:
         "position": state.position,
         "rollout": shown,
         "is_over": rollout.is_over,
-        "latest": log.say(log.get(Rollout, rollout.uuid).say_latest()),
+        "latest": log.say(latest),
         "live": state.traffic(rollout.role).stable,
         "steps": _steps(first, rollout, numbers),
         "arms": [_arm(name, numbers[name], numbers.get("rule")) for name in ("canary", "stable") if numbers.get(name)],
         "looks": looks,
-        "decisions": _decisions(log, state, rollout),
+        "decisions": _decisions(log, state, rollout) if visit.may(Scope.ADMIN) else [],
         "targets": rollback_targets(state, rollout.adapter),
         "events": [
             {"position": position, "time": event.time.isoformat(), "actor": event.actor, "text": describe(event)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,13 +14,12 @@ from ....domain.page.tools import show_answer
 from ....domain.rules.rating import ISSUES
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import Arm
+from ....projections.explain.assignments import trace_run
 from ....projections.explain.lineage import trace_corrections
 from ....projections.explain.provenance import read_datasets, trace_forward
-from ...explain.explanation import explain
 from ...explain.run_filter import RunFilter, read_stars, read_time
 from ...explain.run_list import list_runs as find_runs
 from ...explain.run_story import Story, tell_run, token_counts
-from ...store.claims import holder_of
 from ...store.states import load_state
 from ...use_cases.lookups import find_run, require_role
 from ..site.visit import View, Visit
@@ -42,7 +42,7 @@ def list_runs(visit: Visit) -> View:
     """The newest runs that meet the conditions in the address."""
     query, log = visit.query, visit.ledger
     given = {name: query.one(name) for name in FIELDS}
-    flags = {name: query.one(name) not in ("", "0", "no") for name in FLAGS}
+    flags = {name: query.flag(name) for name in FLAGS}
     limit = query.number("limit", 1, MOST) or AT_ONCE
     listed = find_runs(log, limit, _read_filter(given, flags, visit))
     return View(
@@ -66,16 +66,14 @@ def list_runs(visit: Visit) -> View:
 def show_run(visit: Visit) -> View:
     """One run, step by step, with its causes, the trainings on it, and its ratings."""
     log = visit.ledger
-    id = find_run(log, visit.name("run"))
+    id = id_of(visit)
     story = tell_run(log, id)
-    why = explain(log, load_state(log), id.hex)
     uses = trace_forward(read_datasets(log), lambda row: row.get("run") == id.hex)
     uses += [node for node in trace_corrections(log, id) if node.children]
     data = {
         "shown": describe_run(visit.ledger, story),
-        "why": [node.to_json() for node in why.roots],
+        "why": [trace_run(log, id).to_json()],
         "lineage": [node.to_json() for node in uses],
-        "rated_by": holder_of(log, id),
         **story.to_json(),
     }
     return View("run", f"Run {id.hex[:8]}", data)
@@ -167,8 +165,8 @@ def _read_filter(given: dict[str, str], flags: dict[str, bool], visit: Visit) ->
     return RunFilter(
         **{name: given[name] or None for name in ("role", "task", "arm", "adapter", "issue", "session")},
         stars=read_stars(given["stars"]) if given["stars"] else None,
-        since=read_time(given["since"], now) if given["since"] else None,
-        until=read_time(given["until"], now) if given["until"] else None,
+        since=read_time(given["since"], now, UTC) if given["since"] else None,
+        until=read_time(given["until"], now, UTC) if given["until"] else None,
         is_failed=flags["failed"],
         is_unrated=flags["unrated"],
         is_unattributed=flags["unattributed"],

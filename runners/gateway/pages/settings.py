@@ -28,7 +28,7 @@ SAID = 200
 def list_settings(visit: Visit) -> View:
     """Every setting under its subject, with its value, default and last change; filtered by words."""
     log, query = visit.ledger, visit.query
-    words, is_changed = query.one("q").lower().split(), query.one("changed") not in ("", "0", "no")
+    words, is_changed = query.one("q").lower().split(), query.flag("changed")
     last = _last_changes(log)
     rows = [
         {**_show(log, row), "subject": subject_of(row["key"]), "changed": last.get(row["key"])}
@@ -82,15 +82,14 @@ def change(visit: Visit) -> Done:
             f"{key} decides where keys and words go, or whose code runs, so it is changed on the gateway's own machine: "
             f"'grokputer settings set {key} ...'"
         )
-    if form.one("unset") not in ("", "0", "no"):
+    if form.flag("unset"):
         changed, again = unset_setting(ledger, key, reason=reason, actor=actor), " again"
     elif "value" in form.values:
         value = form.one("value").replace("\r\n", "\n")
         changed, again = change_setting(ledger, key, value, reason=reason, actor=actor, with_files=False), ""
     else:
         raise NotPossible(f"the value of {key} is missing")
-    value = setting_row(key, load_state(ledger).policy)["value"]
-    data = {"key": key, "value": value, "position": changed.position, "not_for": list(changed.not_for)}
+    data = {"key": key, "value": changed.new, "position": changed.position, "not_for": list(changed.not_for)}
     return Done(f"/settings/{key}", _say_change(ledger, key, changed, again), data=data)
 
 

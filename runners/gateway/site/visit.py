@@ -49,13 +49,22 @@ class Form:
         """All values of the name."""
         return list(self.values.get(name, ()))
 
+    def flag(self, name: str) -> bool:
+        """Whether a box was ticked, or the name was sent with any value but ``0`` and ``no``."""
+        return self.one(name) not in ("", "0", "no")
+
+    def words(self, name: str) -> str:
+        """The text of the name, in lines; empty where none was sent. Raises ``NotPossible`` for a longer one than is kept."""
+        given = self.one(name).replace("\r\n", "\n")
+        if len(given) > LONGEST_REASON:
+            raise NotPossible(f"the {name} has {len(given)} characters; it takes {LONGEST_REASON}")
+        return given
+
     def reason(self, what: str) -> str:
         """The reason, without which ``what`` is not done. Raises ``NotPossible``."""
-        given = self.one("reason").replace("\r\n", "\n")
+        given = self.words("reason")
         if not given:
             raise NotPossible(f"{what} needs its reason", hint=Hint.GIVE_REASON)
-        if len(given) > LONGEST_REASON:
-            raise NotPossible(f"the reason has {len(given)} characters; it takes {LONGEST_REASON}")
         return given
 
     def number(self, name: str, least: int, most: int) -> int | None:

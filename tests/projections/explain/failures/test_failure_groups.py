@@ -11,7 +11,7 @@ from grokputer.domain.page.messages import Page
 from grokputer.domain.page.prompt import observe
 from grokputer.projections.explain.failures.ended_run import EndedRun
 from grokputer.projections.explain.failures.group import FailureGroup, make_groups
-from grokputer.projections.explain.failures.grouping import group_failures
+from grokputer.projections.explain.failures.grouping import group_failures, strip_traces
 from grokputer.projections.explain.failures.naming import LONGEST_NAME
 from grokputer.projections.explain.failures.trace import Trace, trace_step, trace_without_step
 
@@ -185,7 +185,7 @@ def test_the_time_to_group_grows_with_the_failures_and_not_with_their_square() -
 
     def seconds(runs: list[EndedRun]) -> float:
         begun = process_time()
-        group_failures(runs)
+        group_failures(runs, strip_traces(runs))
         return process_time() - begun
 
     few, many = pages(500), pages(2000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,37 @@ def test_the_pages_are_accessible_and_fit_a_phone(path: Path, browser: Browser) 
             for page in ("/failures", "/failures?role=ocr", group):
                 person.go(page)
                 assert (page, person.violations(), person.overflow) == (page, [], 0)
+
+
+def test_a_group_is_reached_with_the_conditions_that_made_it(tmp_path: Path, browser: Browser) -> None:
+    story = Story(tmp_path / "events.db")
+    for number in range(10):
+        story.run(succeeds=number > 3, task="click-link" if number < 4 else "click-button")
+    story.ledger.close()
+    with visiting(story.path, browser, with_api=False) as (_, person):
+        person.go("/failures?task=click-link&last=4")
+        assert "No run meets" in person.text() or "0 failures" in person.text()  # the newest four are others
+        person.go("/failures?task=click-link&last=9")
+        person.click("tbody a")
+        assert person.path.endswith("?task=click-link&last=9") and "similar failures" in person.text()
+        person.leave("document.querySelector('main form').requestSubmit()")
+        assert (
+            person.path.endswith("?task=click-link&last=9")
+            and "a training of role action is requested" in person.text()
+        )
+
+
+def test_times_without_a_zone_are_utc_on_pages(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        with serving(path, with_api=False) as gateway:
+            site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
+            as_json = {"accept": "application/json"}
+            after, before = (
+                site.ask(f"/runs?{name}=2025-03-01T12:00", headers=as_json)[2] for name in ("since", "until")
+            )
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (len(after["runs"]), len(before["runs"])) == (10, 0)
