@@ -7,6 +7,8 @@ secret belongs.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 from .ramp import complain_of_steps
 from .setting import Form
@@ -117,8 +119,9 @@ MODEL_PRICES = Form(
 )
 
 
-def read_model_prices(table: str) -> dict[str, tuple[float, float]]:
-    """The prices of prompts and of answers by model, of a text in that form."""
+@lru_cache(maxsize=16)
+def read_model_prices(table: str) -> Mapping[str, tuple[float, float]]:
+    """The prices of prompts and of answers by model, of a text in that form. Kept, because each step of a model asks."""
     found = {}
     for row in [] if table == "none" else table.split(","):
         name, _, prices = row.partition("=")

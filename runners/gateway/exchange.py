@@ -216,8 +216,8 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
     def put(text: str, what: str) -> str:
         return desk.ledger.put(text, what) if exchange.keeps_texts else NOT_KEPT
 
-    prompt, pictures = _prompt(desk, asked)
-    if exchange.keeps_texts and pictures:
+    prompt, pictures = _prompt(desk, asked) if exchange.keeps_texts else (NOT_KEPT, [])
+    if pictures:
         exchange.run.keep_pictures(pictures, _after(desk, exchange.run, holder))
     exchange.run.take_step(
         _after(desk, exchange.run, holder),

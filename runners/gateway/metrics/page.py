@@ -47,10 +47,10 @@ async def show_metrics(gateway: Gateway, request: web.Request) -> web.StreamResp
     if group not in (None, *GROUPS):
         raise BadRequest(f"there is no group {group[:40]!r} of metrics; there are {' and '.join(GROUPS)}", "group")
     try:
-        folded, outlook = await asyncio.wait_for(gateway.owner.act(_look), WAIT_S)
+        folded, outlook = await asyncio.wait_for(gateway.owner.act(lambda desk: _look(desk, group)), WAIT_S)
     except (Busy, TimeoutError):
         folded, outlook = [], None
-    shown = folded if group != "process" else []
+    shown = folded
     if group != "log":
         shown += gateway.process_metrics.collect(
             at_scrape(
@@ -64,9 +64,13 @@ async def show_metrics(gateway: Gateway, request: web.Request) -> web.StreamResp
     return _write(request, shown)
 
 
-def _look(desk: Desk) -> tuple[list[Metric], Outlook]:
+def _look(desk: Desk, group: str | None) -> tuple[list[Metric], Outlook | None]:
+    """What the group needs of the log, in the log's thread; None is both groups."""
+    folded = collect_folded(desk.state) if group != "process" else []
+    if group == "log":
+        return folded, None
     behind = max(0, desk.ledger.position - desk.state.position)
-    return collect_folded(desk.state), Outlook(behind, find_worker(desk.ledger) is not None)
+    return folded, Outlook(behind, find_worker(desk.ledger) is not None)
 
 
 def _write(request: web.Request, metrics: Iterable[Metric]) -> web.Response:

@@ -44,7 +44,7 @@ async def record(gateway: Gateway, feedback: ProgramFeedback, holder: str) -> Ta
     deadline = time.monotonic() + WAIT_S
     while True:
         try:
-            return await gateway.owner.act(lambda desk: take_feedback(desk.ledger, feedback, holder))
+            return await gateway.owner.act(lambda desk: take_feedback(desk.ledger, feedback, holder, desk.state))
         except OtherFeedback as error:
             raise Refused(422, str(error), {"x-should-retry": "false"}) from error
         except NotPossible as error:

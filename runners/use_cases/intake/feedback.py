@@ -26,6 +26,7 @@ from ..lookups import require_run
 
 if TYPE_CHECKING:
     from ....domain.events import FeedbackGiven, TaskCorrected, TaskRated
+    from ....projections.state.state import State
     from ...store.ledger import Ledger
 
 
@@ -69,15 +70,15 @@ class TakenFeedback:
     """Whether the correction was tried and did the task."""
 
 
-def take_feedback(ledger: Ledger, feedback: ProgramFeedback, holder: str) -> TakenFeedback:
-    """Record the feedback in the name of the holder, a content key.
+def take_feedback(ledger: Ledger, feedback: ProgramFeedback, holder: str, known: State | None = None) -> TakenFeedback:
+    """Record the feedback in the name of the holder, a content key. ``known`` is the caller's state, which follows the log.
 
     Raises ``OtherFeedback``, ``NotFound``, ``NotPossible`` (with ``Hint.END_RUN`` while the run has not ended),
     ``BadRating``, ``BadCorrection`` and ``BadText``; then no rating is recorded.
     """
     given = feedback if feedback.stars is None else replace(feedback, stars=check_stars(feedback.stars))
     taken = _take_session(ledger, given, holder) if given.session is not None else _take_run(ledger, given, holder)
-    process_new_events(ledger)
+    process_new_events(ledger, known)
     return taken
 
 
