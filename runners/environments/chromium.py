@@ -110,6 +110,11 @@ class Chromium:
             f"cannot start the browser {self.program}: {why} ({self.complaint()}); set GROKPUTER_BROWSER to another one"
         )
 
+    def kill(self) -> None:
+        """End it and all its processes at once."""
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def close(self, wait_s: float = 5.0) -> None:
         """End it and remove its profile; it is killed where it has not ended by itself within the time. Idempotent."""
         with contextlib.suppress(OSError):
@@ -118,7 +123,7 @@ class Chromium:
         try:
             self._process.wait(timeout=wait_s)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self.kill()
             self._process.wait()
         shutil.rmtree(self.profile, ignore_errors=True)  # in case the shell was killed
         self._complaints.close()

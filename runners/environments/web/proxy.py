@@ -11,9 +11,10 @@ import select
 import socket
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from .hosts import AllowList, Place, Refused, read_url, BadAddress
+from .hosts import AllowList, BadAddress, Place, Refused, read_url
 
 MOST_BYTES = 256 << 20
 """Bytes from servers in one run; chosen: a hundred large pages."""
@@ -32,6 +33,26 @@ IDLE_S = 60.0
 """How long a connection may be without a byte; chosen: a page that waits longer shows what it has."""
 
 CHUNK = 1 << 16
+
+
+@dataclass
+class _Request:
+    """A request: one over HTTP ends with its body, so that the next one is checked by itself; a tunnel has no end."""
+
+    place: Place
+    opening: bytes | None = None
+    """The head for the server; None for a tunnel (``CONNECT``)."""
+    body: int = 0
+    """Bytes of the body that are still to come."""
+
+    def take(self, data: bytes) -> bytes:
+        """What of the bytes belongs to the request. Raises ``OSError`` for what does not."""
+        if self.opening is None:
+            return data
+        if len(data) > self.body:
+            raise OSError("a second request came over the same connection")
+        self.body -= len(data)
+        return data
 
 
 class Proxy:
@@ -99,29 +120,27 @@ class Proxy:
                 self._open.add(browser)
             browser.settimeout(IDLE_S)
             head, rest = _read_head(browser)
-            place, opening = _read_request(head)
-            server = self._connect(allowed, place)
+            request = _read_request(head)
+            server = self._connect(allowed, request.place)
             with self._lock:
                 if self._allowed is not allowed:
                     return
                 self._open.add(server)
-            if opening is None:
+            if request.opening is None:
                 browser.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                server.sendall(rest)
             else:
-                server.sendall(opening + rest)
-            self._pass_on(browser, server)
+                server.sendall(request.opening)
+            self._pass_on(browser, server, request, rest)
         except Refused as refused:
             self.refuse(str(refused))
             _answer(browser, "403 Forbidden", f"refused: {refused}")
         except OSError as error:
             _answer(browser, "502 Bad Gateway", f"the server cannot be reached: {error.strerror or error}")
         finally:
-            with self._lock:
-                self._open -= {browser, server}  # type: ignore[arg-type]
-            for each in (browser, server):
-                if each is not None:
-                    _close(each)
+            for each in filter(None, (browser, server)):
+                with self._lock:
+                    self._open.discard(each)
+                _close(each)
             self._slots.release()
 
     def _connect(self, allowed: AllowList, place: Place) -> socket.socket:
@@ -132,13 +151,14 @@ class Proxy:
                 return socket.create_connection((address, place.port or 0), CONNECT_S)
         return socket.create_connection((addresses[-1], place.port or 0), CONNECT_S)
 
-    def _pass_on(self, browser: socket.socket, server: socket.socket) -> None:
+    def _pass_on(self, browser: socket.socket, server: socket.socket, request: _Request, rest: bytes) -> None:
         """Pass bytes both ways until one side ends, or the run has had its bytes."""
         other = {browser: server, server: browser}
         poll = select.poll()
         descriptors = {each.fileno(): each for each in other}
         for descriptor in descriptors:
             poll.register(descriptor, select.POLLIN)
+        server.sendall(request.take(rest))
         while ready := poll.poll(IDLE_S * 1000):
             for descriptor, _ in ready:
                 source = descriptors[descriptor]
@@ -147,7 +167,7 @@ class Proxy:
                     return
                 if source is server:
                     self._count(len(data))
-                other[source].sendall(data)
+                other[source].sendall(data if source is server else request.take(data))
 
     def _count(self, length: int) -> None:
         with self._lock:
@@ -168,33 +188,32 @@ def _read_head(browser: socket.socket) -> tuple[bytes, bytes]:
     return received[: end + 4], received[end + 4 :]
 
 
-def _read_request(head: bytes) -> tuple[Place, bytes | None]:
-    """Where the request goes, and its head for the server; None for ``CONNECT``. Raises ``Refused``.
-
-    The connection to the server ends with the answer, so that each request is checked.
-    """
+def _read_request(head: bytes) -> _Request:
+    """Where the request goes, and its head for the server. Raises ``Refused``."""
     lines = head.decode("latin-1").split("\r\n")
     method, _, rest = lines[0].partition(" ")
     target, _, version = rest.rpartition(" ")
     try:
         if method == "CONNECT":
-            return read_url(f"https://{target}/"), None
+            return _Request(read_url(f"https://{target}/"))
         place = read_url(target)
     except BadAddress as error:
         raise Refused(str(error)) from None
     parts = urlsplit(target)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    kept = [line for line in lines[1:] if not line.lower().startswith(("proxy-", "connection:", "keep-alive:"))]
-    is_upgrade = any(line.lower().startswith("upgrade:") for line in kept)
-    ending = "Connection: Upgrade" if is_upgrade else "Connection: close"
-    return place, "\r\n".join([f"{method} {path} {version}", ending, *kept]).encode("latin-1")
+    kept = [
+        line for line in lines[1:] if not line.lower().startswith(("proxy-", "connection:", "keep-alive:", "upgrade:"))
+    ]
+    lengths = [line.partition(":")[2].strip() for line in kept if line.lower().startswith("content-length:")]
+    opening = "\r\n".join([f"{method} {path} {version}", "Connection: close", *kept]).encode("latin-1")
+    return _Request(place, opening, int(lengths[0]) if lengths and lengths[0].isdecimal() else 0)
 
 
 def _answer(browser: socket.socket, status: str, text: str) -> None:
     body = text.encode("utf-8", "replace")
-    head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
     with contextlib.suppress(OSError):
-        browser.sendall(head.encode() + body)
+        browser.sendall(f"{head}Connection: close\r\n\r\n".encode() + body)
 
 
 def _close(each: socket.socket) -> None:
