@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ....domain.page.action import Action
+from .....domain.page.action import Action
+from ..browser.connection import CommandFailed
+from ..browser.tab import Tab
+from ..browser.visit import HEIGHT, WIDTH, Visit
+from ..page.lines import Shown, clean
+from ..page.snapshot import Element, takes_text
 from .aim import Missed, Point, aim
-from .connection import CommandFailed
 from .keys import OF_THE_BROWSER, read_keys
-from .lines import Shown, clean
-from .snapshot import Element, takes_text
-from .tab import Tab
-from .visit import HEIGHT, WIDTH, Visit
 
 WAIT_S = 1.0
 """How long WAIT lasts; chosen."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from .connection import CommandFailed
-from .snapshot import Element
-from .tab import Session
-from .visit import HEIGHT, WIDTH, Visit
+from ..browser.connection import CommandFailed
+from ..browser.tab import Session
+from ..browser.visit import HEIGHT, WIDTH, Visit
+from ..page.snapshot import Element
 
 STILL_S = 1.0
 """How long an element may move until it is refused."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from ....domain.errors import EnvironmentUnavailable
+from .....domain.errors import EnvironmentUnavailable
 
 SCHEMES = {"http": 80, "https": 443}
 """The schemes of pages, with their ports."""
@@ -132,6 +132,8 @@ class AllowList:
     places: tuple[Place, ...]
     private: frozenset[Address] = frozenset()
     """The addresses in a private network that an allowed host had when the run began."""
+    routes: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Hosts that are served by this program itself, with the address and port of each."""
     look: Look = field(default=look_up, repr=False)
 
     @classmethod
@@ -147,7 +149,7 @@ class AllowList:
             private |= found
             is_open = place is not start or not found
             places.append(Place(place.host, None if is_open and place is start else place.port))
-        return cls(tuple(places), frozenset(private), look)
+        return cls(tuple(places), frozenset(private), look=look)
 
     def allows(self, place: Place) -> bool:
         """Whether the host and port are on the list, whatever its address is."""
@@ -162,18 +164,22 @@ class AllowList:
         if not self.allows(place):
             raise Refused(f"{place} is not one of the allowed hosts ({', '.join(map(str, self.places))})")
 
-    def find(self, place: Place) -> list[str]:
-        """The addresses that may be connected to. Raises ``Refused``, also for a name without addresses.
+    def find(self, place: Place) -> list[tuple[str, int]]:
+        """The addresses and the port that may be connected to. Raises ``Refused``, also for a name without addresses.
 
         A name is looked up here and nowhere else, and the connection goes to the very address that was checked: so a name
         cannot have another address a moment later.
         """
         self.check(place)
+        if (route := self.routes.get(place.host)) is not None:
+            return [route]
         try:
             addresses = _addresses(place, self.look, fails=True)
         except OSError as error:
             raise Refused(f"{place.host} cannot be found: {error.strerror or error}") from None
-        good = [str(address) for address in addresses if is_public(address) or address in self.private]
+        good = [
+            (str(address), place.port or 0) for address in addresses if is_public(address) or address in self.private
+        ]
         if not good:
             raise Refused(f"{place.host} has an address in a private network, which this run may not reach")
         return good

@@ -148,8 +148,11 @@ class Proxy:
         addresses = allowed.find(place)
         for address in addresses[:-1]:
             with contextlib.suppress(OSError):
-                return socket.create_connection((address, place.port or 0), CONNECT_S)
-        return socket.create_connection((addresses[-1], place.port or 0), CONNECT_S)
+                return socket.create_connection(address, CONNECT_S)
+        try:
+            return socket.create_connection(addresses[-1], CONNECT_S)
+        except OSError as error:
+            raise Refused(f"{place} cannot be reached: {error.strerror or error}") from None
 
     def _pass_on(self, browser: socket.socket, server: socket.socket, request: _Request, rest: bytes) -> None:
         """Pass bytes both ways until one side ends, or the run has had its bytes."""

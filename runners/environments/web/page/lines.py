@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ....domain.page.line import write
-from ....domain.page.messages import Box
+from .....domain.page.line import write
+from .....domain.page.messages import Box
 from .snapshot import Element, Rect
 
 MOST_LINES = 64

@@ -5,18 +5,19 @@ The profile is a context of the browser that lives in memory and is thrown away 
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from ....domain.errors import EnvironmentUnavailable
+from .....domain.errors import EnvironmentUnavailable
+from ..network.hosts import AllowList, BadAddress, read_url
+from ..network.proxy import Proxy
 from .connection import CALL_S, CommandFailed, Connection, NoAnswer
 from .downloads import Downloads
 from .folder import make_folder
-from .hosts import AllowList, BadAddress, read_url
-from .proxy import Proxy
 from .tab import Chooser, Dialog, Tab
 
 WIDTH, HEIGHT = 1024, 768
@@ -228,6 +229,9 @@ class Visit:
     @property
     def tab(self) -> Tab:
         """The active tab. Raises ``Lost``."""
+        active = self.active
+        if active is not None and active.main is None:  # a new tab, which is not attached yet
+            self.connection.wait(lambda: active.main is not None or self.active is not active, CALL_S)
         if self.active is None or self.active.main is None:
             raise Lost("the page closed its last tab")
         if self.active.fault:
@@ -307,12 +311,18 @@ class Visit:
         self.active = tab
         self.connection.send("Target.activateTarget", targetId=tab.target)
 
+    def refresh(self, tab: Tab) -> None:
+        """Ask the browser for the tab's title and URL."""
+        with contextlib.suppress(CommandFailed):  # it has gone
+            info = self.connection.call("Target.getTargetInfo", targetId=tab.target)["targetInfo"]
+            tab.title, tab.url = info["title"], info["url"]
+
     def answer_dialog(self, *, is_accepted: bool) -> None:
         """Answer the open dialog, and let the page go on."""
         dialog, self.dialog = self.dialog, None
         if dialog is not None:
             text = {"promptText": dialog.answer} if dialog.kind == "prompt" else {}
-            self.connection.send("Page.handleJavaScriptDialog", dialog.session, accept=is_accepted, **text)
+            self.connection.send("Page.handleJavaScriptDialog", dialog.session, accept=is_accepted, **text)  # type: ignore[arg-type]
 
     def choose_file(self, name: str) -> str:
         """Answer the page's request for files with a file of the run's folder."""

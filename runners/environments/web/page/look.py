@@ -6,14 +6,14 @@ import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ....domain.page.line import write
-from ....domain.page.messages import Box
-from .connection import CommandFailed
+from .....domain.page.line import write
+from .....domain.page.messages import Box
+from ..browser.connection import CommandFailed
+from ..browser.tab import Session
+from ..browser.visit import HEIGHT, WIDTH, Visit
 from .lines import MOST_LINES, Shown, box_of, choose, clean, write_element
 from .reading import read_documents
 from .snapshot import STYLES, Element, Rect
-from .tab import Session
-from .visit import HEIGHT, WIDTH, Visit
 
 VIEW = Rect(0, 0, WIDTH, HEIGHT)
 
@@ -83,6 +83,7 @@ def _add_browser(lines: _Lines, visit: Visit, refused: Sequence[str]) -> None:
     tab = visit.tab
     if len(visit.tabs) > 1:
         for each in visit.tabs.values():
+            visit.refresh(each)
             lines.add(f"tab {each.target}", "tab", each.title or each.url, is_on=each is tab)
     lines.add("address", "address", tab.url)
     if tab.is_loading and visit.dialog is None:

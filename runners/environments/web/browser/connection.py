@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ....domain.errors import EnvironmentUnavailable, GrokputerError
-from ..chromium import Chromium
+from .....domain.errors import EnvironmentUnavailable, GrokputerError
+from ...chromium import Chromium
 
 CALL_S = 10.0
 """Time limit of one command; chosen: pages answer within milliseconds, and a busy one within a second or two."""
