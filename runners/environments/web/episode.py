@@ -59,7 +59,7 @@ class Episode:
                 places.add(str(read_url(url)))
             except BadAddress as error:
                 places.add(str(error))
-        return [note for note in notes if any(note.startswith((f"{place} ", place)) for place in places)]
+        return [note for note in notes if note in places or note.partition(" ")[0] in places]
 
     def _draw(self, error: str, notes: Sequence[str]) -> Page:
         """The page as it is now; it is done where the task is done."""

@@ -176,12 +176,12 @@ class AllowList:
         try:
             addresses = _addresses(place, self.look, fails=True)
         except OSError as error:
-            raise Refused(f"{place.host} cannot be found: {error.strerror or error}") from None
+            raise Refused(f"{place} cannot be found: {error.strerror or error}") from None
         good = [
             (str(address), place.port or 0) for address in addresses if is_public(address) or address in self.private
         ]
         if not good:
-            raise Refused(f"{place.host} has an address in a private network, which this run may not reach")
+            raise Refused(f"{place} has an address in a private network, which this run may not reach")
         return good
 
     def __str__(self) -> str:
