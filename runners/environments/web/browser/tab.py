@@ -62,13 +62,14 @@ class Session:
 
 
 class Tab:
-    """One tab. ``on_document`` decides about each document that it wants to load; ``on_modal`` is told what stops it."""
+    """One tab. ``on_document`` decides about each document that it wants to load, and whether that is its page or a frame in
+    it; ``on_modal`` is told what stops it."""
 
     def __init__(
         self,
         connection: Connection,
         target: str,
-        on_document: Callable[[str], bool],
+        on_document: Callable[[str, bool], bool],
         on_modal: Callable[[Dialog | Chooser | None, str], None],
     ) -> None:
         self.connection, self.target = connection, target
@@ -81,6 +82,8 @@ class Tab:
         self.main: Session | None = None
         self.active_at = time.monotonic()
         """When something was last requested, received or navigated."""
+        self.opened: list[str] = []
+        """The URLs of tabs that it opened since the last look."""
         self.drag: dict[str, Any] | None = None
         """What is being dragged, as the browser describes it."""
 
@@ -156,6 +159,8 @@ class Tab:
             case "Page.frameStoppedLoading":
                 session.loading.discard(data["frameId"])
                 self._now()
+            case "Page.windowOpen":
+                self.opened.append(data["url"])
             case "Page.frameDetached":
                 session.loading.discard(data["frameId"])
             case "Page.frameNavigated":
@@ -179,7 +184,8 @@ class Tab:
         send = self.connection.send
         match method:
             case "Fetch.requestPaused":
-                if self._on_document(data["request"]["url"]):
+                is_page = session.parent is None and data.get("frameId") == session.frame
+                if self._on_document(data["request"]["url"], is_page):
                     send("Fetch.continueRequest", session.id, requestId=data["requestId"])
                 else:
                     send("Fetch.failRequest", session.id, requestId=data["requestId"], errorReason="Aborted")

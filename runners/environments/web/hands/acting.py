@@ -16,6 +16,7 @@ from ..page.lines import Shown, clean
 from ..page.snapshot import Element, takes_text
 from .aim import Missed, Point, aim
 from .keys import OF_THE_BROWSER, read_keys
+from .windows import answer_dialog, choose_file, give_file, use_key
 
 WAIT_S = 1.0
 """How long WAIT lasts; chosen."""
@@ -119,11 +120,11 @@ def _use_browser(visit: Visit, line: Shown, action: Action) -> str:
     if name == "tab" and (tab := visit.tabs.get(rest)) is not None:
         visit.show(tab)
     elif name in ("accept", "dismiss"):
-        visit.answer_dialog(is_accepted=name == "accept")
+        answer_dialog(visit, is_accepted=name == "accept")
     elif name == "cancel":
         visit.chooser = None
     elif name == "file":
-        return visit.choose_file(rest)
+        return choose_file(visit, rest)
     return ""
 
 
@@ -196,7 +197,7 @@ def _press_keys(visit: Visit, written: str) -> str:
     if keys is None:
         return f"{written[:40]!r} names no keys; there are single letters, names as Enter, Tab and Escape, and ctrl+a"
     if (command := OF_THE_BROWSER.get(keys.written)) is not None:
-        return visit.command(command)
+        return use_key(visit, command)
     _press(visit, written)
     return ""
 
@@ -206,7 +207,7 @@ def _type(visit: Visit, element: Element, text: str) -> str:
     if element.kind == "select":
         return _call(visit, element, CHOOSE_BY_TEXT, " ".join(text.split()))
     if element.kind == "input.file":
-        return visit.give_file(element.session, element.node, text.strip())
+        return give_file(visit, element.session, element.node, text.strip())
     if element.kind.removeprefix("input.") in SET_BY_VALUE:
         aim(visit, element)
         taken = _call(visit, element, SET_VALUE, text.strip())

@@ -105,7 +105,12 @@ def _inside(visit: Visit, session: Session, node: int) -> set[int]:
 def _hit(visit: Visit, session: Session, point: Point) -> int:
     """The node that a press at the point of the session's view meets; 0 for none."""
     try:
-        answer = visit.ask("DOM.getNodeForLocation", session.id, x=int(point.x), y=int(point.y))
+        metrics = visit.ask("Page.getLayoutMetrics", session.id)
+        if metrics is None:
+            return 0
+        scrolled = metrics["cssLayoutViewport"]  # the browser wants to know the place in the document
+        x, y = int(point.x + scrolled["pageX"]), int(point.y + scrolled["pageY"])
+        answer = visit.ask("DOM.getNodeForLocation", session.id, x=x, y=y)
     except CommandFailed:
         return 0
     return int(answer["backendNodeId"]) if answer else 0

@@ -10,7 +10,7 @@ from .....domain.page.line import write
 from .....domain.page.messages import Box
 from ..browser.connection import CommandFailed
 from ..browser.tab import Session
-from ..browser.visit import HEIGHT, WIDTH, Visit
+from ..browser.visit import HEIGHT, WIDTH, Lost, Visit
 from .lines import MOST_LINES, Shown, box_of, choose, clean, write_element
 from .reading import read_documents
 from .snapshot import STYLES, Element, Rect
@@ -19,6 +19,9 @@ VIEW = Rect(0, 0, WIDTH, HEIGHT)
 
 MOST_FILES = 20
 """Files that a page's request for files offers."""
+
+PICTURE_S = 4.0
+"""How long a picture may take; chosen: a busy machine needs half a second."""
 
 MOST_REFUSED = 3
 """Refusals that a line names."""
@@ -182,7 +185,7 @@ def _name(visit: Visit, elements: Sequence[Element]) -> bool:
 def _picture(visit: Visit) -> bytes | None:
     """What the active tab shows, as PNG."""
     try:
-        shot = visit.ask("Page.captureScreenshot", format="png", optimizeForSpeed=True)
-    except CommandFailed:
+        shot = visit.ask("Page.captureScreenshot", timeout_s=PICTURE_S, format="png", optimizeForSpeed=True)
+    except (CommandFailed, Lost):  # a page that draws nothing has no picture
         return None
     return None if shot is None else base64.b64decode(shot["data"])
