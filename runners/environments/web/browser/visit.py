@@ -45,6 +45,9 @@ FLAGS = (
 )
 """Flags beside those of every browser here. No name is looked up by the browser, and nothing goes around the proxy."""
 
+ANSWER_S = 10.0
+"""How long a page may take for an answer; chosen: pages answer within milliseconds, and a busy one within a second or two."""
+
 MOST_TABS = 8
 MOST_DIALOGS = 30
 """Dialogs in one visit; chosen: more than a run has steps."""
@@ -86,6 +89,8 @@ class Visit:
         self.chooser: Chooser | None = None
         self.documents: list[str] = []
         """The URLs that pages went to since the last look, without those of frames."""
+        self.size = float(WIDTH), float(HEIGHT)
+        """Width and height of what was seen of a tab at the last look."""
         self._dialogs = 0
         self._root, self._lock = make_folder()
         self.downloads = Downloads(self._root / "files", self._cancel)
@@ -262,14 +267,12 @@ class Visit:
         """Whether the page waits for an answer to a dialog, or is lost: it answers nothing now."""
         return self.dialog is not None or self.active is None or bool(self.active.fault)
 
-    def ask(
-        self, method: str, session: str = "", *, timeout_s: float = CALL_S, **parameters: Any
-    ) -> dict[str, Any] | None:
+    def ask(self, method: str, session: str = "", *, timeout_s: float = 0, **parameters: Any) -> dict[str, Any] | None:
         """The page's answer; None where it opened a dialog instead. ``session`` is the active tab's own where it is empty.
 
         Raises ``Lost`` for a page that does not answer, ``CommandFailed``.
         """
-        connection = self.connection
+        connection, timeout_s = self.connection, timeout_s or ANSWER_S
         main = self.tab.main
         assert main is not None
         id = connection.send(method, session or main.id, is_awaited=True, **parameters)
@@ -281,6 +284,14 @@ class Visit:
             return connection.take_answer(id)
         finally:
             connection.drop(id)
+
+    def measure(self) -> tuple[float, float]:
+        """Width and height of what is seen of the active tab, in pixels; also kept in ``size``."""
+        metrics = self.ask("Page.getLayoutMetrics")
+        if metrics is not None:
+            seen = metrics["cssLayoutViewport"]
+            self.size = float(seen["clientWidth"]), float(seen["clientHeight"])
+        return self.size
 
     def settle(self, most_s: float = SETTLE_S) -> None:
         """Wait until the page does not move any more, or waits for an answer, or the time is over."""

@@ -11,7 +11,8 @@ from typing import Any
 from .....domain.page.action import Action
 from ..browser.connection import CommandFailed
 from ..browser.tab import Tab
-from ..browser.visit import HEIGHT, WIDTH, Visit
+from ..browser.visit import Visit
+from ..network.hosts import BadAddress
 from ..page.lines import Shown, clean
 from ..page.snapshot import Element, takes_text
 from .aim import Missed, Point, aim
@@ -111,7 +112,10 @@ def _use_browser(visit: Visit, line: Shown, action: Action) -> str:
     name, _, rest = line.name.partition(" ")
     if action.verb == "TYPE" and name == "address":
         url = action.text.strip()
-        return visit.open(url if "://" in url else f"https://{url}") if url else "cannot TYPE: a URL is missing"
+        try:
+            return visit.open(url if "://" in url else f"https://{url}")
+        except BadAddress as error:
+            return str(error)
     if action.verb == "TYPE" and name == "answer" and visit.dialog is not None:
         visit.dialog.answer = action.text
         return ""
@@ -151,7 +155,7 @@ def _click(visit: Visit, element: Element, verb: str) -> str:
 
 def _drag(visit: Visit, element: Element, onto: Element) -> str:
     end, start = aim(visit, onto), aim(visit, element)  # the latter last, so that it is in view
-    end = aim(visit, onto) if end is not None and start is not None and not _is_seen(end) else end
+    end = aim(visit, onto) if end is not None and start is not None and not _is_seen(visit, end) else end
     if start is None or end is None:
         return ""
     tab = visit.tab
@@ -170,15 +174,17 @@ def _drag(visit: Visit, element: Element, onto: Element) -> str:
     return ""
 
 
-def _is_seen(point: Point) -> bool:
-    return 0 <= point.x < WIDTH and 0 <= point.y < HEIGHT
+def _is_seen(visit: Visit, point: Point) -> bool:
+    width, height = visit.size
+    return 0 <= point.x < width and 0 <= point.y < height
 
 
 def _scroll(visit: Visit, element: Element | None, direction: str) -> str:
-    point = Point(WIDTH / 2, HEIGHT / 2) if element is None else aim(visit, element)
+    width, height = visit.measure()
+    point = Point(width / 2, height / 2) if element is None else aim(visit, element)
     if point is not None:
         x, y = WHEEL[direction]
-        _mouse(visit, visit.tab, "mouseWheel", point, deltaX=x * WIDTH, deltaY=y * HEIGHT)
+        _mouse(visit, visit.tab, "mouseWheel", point, deltaX=x * width, deltaY=y * height)
     return ""
 
 

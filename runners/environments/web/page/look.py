@@ -10,12 +10,10 @@ from .....domain.page.line import write
 from .....domain.page.messages import Box
 from ..browser.connection import CommandFailed
 from ..browser.tab import Session
-from ..browser.visit import HEIGHT, WIDTH, Lost, Visit
+from ..browser.visit import Lost, Visit
 from .lines import MOST_LINES, Shown, box_of, choose, clean, write_element
 from .reading import read_documents
 from .snapshot import STYLES, Element, Rect
-
-VIEW = Rect(0, 0, WIDTH, HEIGHT)
 
 MOST_FILES = 20
 """Files that a page's request for files offers."""
@@ -67,7 +65,8 @@ def look(visit: Visit, refused: Sequence[str] = (), *, has_picture: bool = True)
     if visit.chooser is not None:
         _add_chooser(lines, visit)
         return Look(tuple(lines.shown))
-    elements = _elements(visit)
+    view = Rect(0, 0, *visit.measure())
+    elements = _elements(visit, view)
     if elements is None:  # a dialog has opened meanwhile
         return look(visit, refused, has_picture=has_picture)
     chosen, left = choose(elements, MOST_LINES - len(lines.shown))
@@ -78,7 +77,7 @@ def look(visit: Visit, refused: Sequence[str] = (), *, has_picture: bool = True)
     if left:
         lines.add("left-out", "left-out", f"{left} more lines; SCROLL shows them")
     picture = _picture(visit) if has_picture else None
-    boxes = tuple(box_of(each.element, VIEW) for each in lines.shown) if picture else ()
+    boxes = tuple(box_of(each.element, view) for each in lines.shown) if picture else ()
     return Look(tuple(lines.shown), picture, boxes)
 
 
@@ -123,11 +122,11 @@ def _add_chooser(lines: _Lines, visit: Visit) -> None:
     lines.add("cancel", "button", "Cancel")
 
 
-def _elements(visit: Visit) -> list[Element] | None:
+def _elements(visit: Visit, view: Rect) -> list[Element] | None:
     """The elements of the active tab; None where the page opened a dialog."""
     main = visit.tab.main
     assert main is not None
-    found = _read(visit, main, VIEW)
+    found = _read(visit, main, view)
     return None if found is None else list(found)
 
 

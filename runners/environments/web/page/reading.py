@@ -26,6 +26,9 @@ from .snapshot import (
 MOST_OPTIONS = 20
 """Options of one list that are shown; TYPE on the list chooses any other. Chosen: a third of a page's lines."""
 
+EDITOR = "editor"
+"""The kind of an element whose own text can be changed."""
+
 SMALLEST = 1.0
 """Pixels: what is no wider and no higher is there for programs that read aloud, and not to be seen."""
 
@@ -131,6 +134,8 @@ class Reading:
         drawn = list(self._drawn())
         for element in drawn:
             element.text = squeeze(element.text)
+            if element.kind == EDITOR:
+                element.text, element.value, element.wants_name = "", element.text, True
             if element.can_act or element.text:
                 yield element
 
@@ -172,7 +177,7 @@ class Reading:
         document = self.document
         attributes, name, kind = document.attributes[node], document.name(node), kind_of(document, node)
         if kind not in ROLES and name not in NATIVE and "contenteditable" in attributes:
-            kind = "editor"
+            kind = EDITOR
         is_field = name in ("INPUT", "TEXTAREA", "SELECT")
         word = attributes.get("name") or attributes.get("id") or ""
         element = Element(self.session, document.ids[node], kind, can_act=True, box=self._place(node), view=self.view)
