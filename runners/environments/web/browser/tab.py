@@ -18,6 +18,9 @@ FRAMES_ALONE = [{"type": "iframe", "exclude": False}, {"exclude": True}]
 MOST_FRAMES = 24
 """Frames of other sites that are read in one tab; chosen."""
 
+NO_PRINTING = "window.print = () => {};"
+"""A window to print waits for a person."""
+
 LONG_S = 2.0
 """A request that takes longer keeps no page from being settled: it waits for news, such as a chat; chosen."""
 
@@ -100,6 +103,7 @@ class Tab:
         send("Page.enable", session)
         send("Network.enable", session)
         send("Fetch.enable", session, patterns=[{"resourceType": "Document"}])
+        send("Page.addScriptToEvaluateOnNewDocument", session, source=NO_PRINTING, runImmediately=True)
         send("Page.setInterceptFileChooserDialog", session, enabled=True)
         send(
             "Target.setAutoAttach",

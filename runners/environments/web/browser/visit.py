@@ -37,7 +37,7 @@ FLAGS = (
     "--disable-domain-reliability",
     "--disable-breakpad",
     "--disable-client-side-phishing-detection",
-    "--disable-print-preview",
+    "--noerrdialogs",
     "--password-store=basic",
     "--use-mock-keychain",
     "--force-device-scale-factor=1",
