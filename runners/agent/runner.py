@@ -298,10 +298,10 @@ def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
     return None if words is None else Task(started.environment, words, started.seed, started.role, started.session)
 
 
-def steps_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]], str]]:
-    """The run's steps as (messages, answer with its calls), without those with erased content."""
+def acts_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]], str]]:
+    """The run's acts as (messages, answer with its calls), without those with erased content."""
     steps = []
-    for step in run.steps:
+    for step in run.acts:
         prompt, answer = ledger.get_content(step.prompt), ledger.get_content(step.answer)
         calls = read_stored(step.tool_calls, ledger.get_content)
         if prompt is not None and answer is not None and calls is not None:
