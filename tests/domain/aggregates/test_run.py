@@ -11,6 +11,7 @@ from given import OFFERED, SOMEONE, START, STEP, given
 from grokputer.domain.aggregates.run import LARGEST_SEED, TaskRun
 from grokputer.domain.errors import BadRating
 from grokputer.domain.events import (
+    Screen,
     SessionImported,
     StepTaken,
     TaskAnswered,
@@ -75,7 +76,7 @@ def test_steps_are_numbered_from_one() -> None:
 
 
 def test_a_step_acts_unless_it_says_that_it_plans_reads_or_checks() -> None:
-    screen = {"picture": None, "width": 800, "height": 600, "box": (1, 2, 30, 4)}
+    screen: Screen = {"picture": None, "width": 800, "height": 600, "box": (1, 2, 30, 4)}
 
     def plan(run: TaskRun) -> None:
         run.take_step(SOMEONE, **STEP, kind=StepKind.PLAN)
