@@ -54,6 +54,14 @@ class StepKind(StrEnum):
     CHECK = "check"
 
 
+class Screenshots(StrEnum):
+    """The steps whose pictures are kept."""
+
+    ALL = "all"
+    READS = "reads"
+    NONE = "none"
+
+
 class Finding(StrEnum):
     """What was found after a step."""
 
