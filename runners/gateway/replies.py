@@ -75,14 +75,15 @@ def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | No
     return web.Response(body=body, status=status, content_type="application/json", headers=dict(headers or {}))
 
 
-def no_answer(error: NoAnswer, headers: Mapping[str, str]) -> web.Response:
-    """The response in place of an answer."""
+def no_answer(error: NoAnswer, headers: Mapping[str, str], *, to_operator: bool = False) -> web.Response:
+    """The response in place of an answer. Only an operator learns where the endpoint is."""
     again = {} if error.retry_after is None else {"retry-after": _plain(error.retry_after)}
     if error.body is not None:
         return web.Response(
             body=error.body, status=error.status, content_type="application/json", headers={**headers, **again}
         )
-    return error_reply(error.status, str(error), headers={**headers, **again})
+    message = str(error) if to_operator else error.told
+    return error_reply(error.status, message, headers={**headers, **again})
 
 
 async def read_body(request: web.Request) -> bytes:

@@ -24,6 +24,7 @@ from grokputer.domain.vocabulary import Scope
 from grokputer.runners.gateway.gateway import Gateway
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.access_keys import create_key
+from grokputer.runners.use_cases.settings import change_setting
 
 PROGRAM = "from grokputer.cli import main; main()"
 
@@ -42,15 +43,31 @@ class Served:
         self, address: str, body: object = None, *, key: str | None = "", headers: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, str], Any]:
         """The status, headers and JSON of a request; an empty ``key`` is the gateway's own, None sends none."""
+        status, found, answered = self.ask_text(address, body, key=key, headers=headers)
+        return status, found, json.loads(answered)
+
+    def ask_text(
+        self, address: str, body: object = None, *, key: str | None = "", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], str]:
+        """As ``ask``, with the body as the text that came."""
         given = {} if key is None else {"authorization": f"Bearer {key or self.key}"}
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{address}", data, {**given, **(headers or {})})
         try:
             with urllib.request.urlopen(request) as response:
-                return response.status, dict(response.headers), json.loads(response.read())
+                return response.status, dict(response.headers), response.read().decode()
         except HTTPError as error:
             with error:
-                return error.code, dict(error.headers), json.loads(error.read())
+                return error.code, dict(error.headers), error.read().decode()
+
+
+def make_log_before(path: Path, url: str) -> Path:
+    """A new log at the path, whose runs go to the endpoint at this URL."""
+    ledger = Ledger.create(path)
+    for key, value in {"model.backend": "openai", "model.endpoint": url, "model.base": "tiny"}.items():
+        change_setting(ledger, key, value, actor="ada")
+    ledger.close()
+    return path
 
 
 def make_key(path: Path, *scopes: str, holder: str = "ada", **limits: float) -> str:
@@ -127,16 +144,17 @@ class RawUpstream(InThread):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.answer(body, status=status, kind=kind, cuts=cuts, headers=headers)
         upstream = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 upstream.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                for name, value in (headers or {}).items():
+                body = upstream.body
+                self.send_response(upstream.status)
+                for name, value in upstream.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body) + (100 if cuts else 0)))
+                self.send_header("Content-Length", str(len(body) + (100 if upstream.cuts else 0)))
                 self.end_headers()
                 self.wfile.write(body)
                 self.wfile.flush()
@@ -154,3 +172,16 @@ class RawUpstream(InThread):
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.port}/v1"
+
+    def answer(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        kind: str = "text/event-stream",
+        cuts: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Answer so from now on."""
+        self.body, self.status, self.cuts = body, status, cuts
+        self.headers = {"Content-Type": kind, **(headers or {})}
