@@ -14,6 +14,7 @@ from ...domain.vocabulary import Backend
 from ..wiring.services import Services
 from . import chat
 from .admission import LONGEST_BODY, Admission
+from .connections import Connections
 from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
@@ -72,12 +73,11 @@ class Gateway:
         self._with_pages = with_pages
         self.clock = clock
         self.owner = LogOwner(path, clock)
-        self.admission = Admission(lambda: self.owner.keys, hosts)
+        self.connections = Connections()
+        self.admission = Admission(lambda: self.owner.keys, hosts, trust=self.connections.trust)
         self.is_draining = False
         """Whether it is about to stop, so that no new request should come."""
         self.process_metrics = ProcessMetrics()
-        self.connections: Callable[[], int] = lambda: 0
-        """The number of open connections; ``watch`` sets it."""
         self._exporter = TraceExporter(path, lambda: self.owner.state, say)
         self._endpoint = EndpointUpstream()
         self._local: LocalUpstream | None = None
@@ -95,12 +95,6 @@ class Gateway:
         app.on_shutdown.append(self._drain)
         app.on_cleanup.append(self._close)
         return app
-
-    def watch(self, runner: web.AppRunner) -> None:
-        """Count the connections of the runner, which has been set up."""
-        server = runner.server
-        assert server is not None
-        self.connections = lambda: len(server.connections)
 
     @property
     def model_queue(self) -> int:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from aiohttp import web
 from in_thread import InThread
 
 from grokputer.domain.vocabulary import Scope
 from grokputer.runners.gateway.gateway import Gateway
+from grokputer.runners.gateway.server import listening
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.access_keys import create_key
 from grokputer.runners.use_cases.settings import change_setting
@@ -94,17 +94,11 @@ def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> It
 
     async def run() -> None:
         at["loop"] = asyncio.get_running_loop()
-        try:
-            gateway = Gateway(path, with_api=with_api, with_pages=with_pages)
-            runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=5, auto_decompress=False)
-            await runner.setup()
-            gateway.watch(runner)
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            at["port"] = runner.addresses[0][1]
+        gateway = Gateway(path, with_api=with_api, with_pages=with_pages)
+        async with listening(gateway, "127.0.0.1", 0, grace_s=5) as port:
+            at["port"] = port
             ready.set()
             await stop.wait()
-        finally:
-            await runner.cleanup()
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -81,7 +81,10 @@ class Site:
         if "authorization" in request.headers:
             return self._visitor(self.gateway.admission.key_of(request), is_program=True)
         cookie = request.cookies.get(COOKIE)
-        return self._visitor(self.door.key_of(cookie), token=self.door.form_token(cookie or ""))
+        key = self.door.key_of(cookie)
+        if key is not None:
+            self.gateway.connections.trust(request)
+        return self._visitor(key, token=self.door.form_token(cookie or ""))
 
     def _visitor(self, key: AccessKey | None, *, is_program: bool = False, token: str = "") -> Visitor | None:
         if key is None:
@@ -206,9 +209,10 @@ class Site:
         return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
-        if self.visitor(request) is None:
+        visitor = self.visitor(request)
+        if visitor is None:
             return error_reply(401, "sign in first")
-        return await self.live.follow(request, lambda: self.visitor(request) is not None)
+        return await self.live.follow(request, visitor.name, lambda: self.visitor(request) is not None)
 
     async def _close(self, app: web.Application) -> None:
         await asyncio.to_thread(self._threads.shutdown)
