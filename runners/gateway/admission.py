@@ -149,10 +149,8 @@ class Admission:
 
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            named = request.headers.getall("host", [])
-            if len(named) > 1:
-                return error_reply(400, "this request names more than one host")
-            if not named or not self.is_allowed(named[0]) or not self.is_allowed(request.host):
+            named = request.headers.get("host")
+            if named is None or not self.is_allowed(named) or not self.is_allowed(request.host):
                 return error_reply(403, "this gateway does not answer for that host; allow it with --allow-host")
             return await handler(request)
 

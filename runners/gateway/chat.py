@@ -50,7 +50,7 @@ async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> w
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
     timing.exchange = begun
-    headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    headers = {name: ",".join(request.headers.getall(name)) for name in PASSED_ON if name in request.headers}
     if asked.is_stream:
         return await _stream(gateway, key, begun, request, headers)
     return await _answer(gateway, key, begun, request, headers)

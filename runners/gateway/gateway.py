@@ -19,7 +19,7 @@ from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
 from .owner import LogOwner
-from .replies import check_encoding, say_errors
+from .replies import check_encoding, check_headers, say_errors
 from .resources import catalog, feedback, foreign_feedback, openapi
 from .site.site import Site
 from .upstreams.endpoint import EndpointUpstream
@@ -84,7 +84,10 @@ class Gateway:
 
     def application(self) -> web.Application:
         """The web application. It opens the log when it starts."""
-        middlewares = [self.process_metrics.measure, say_errors, self.admission.check_host, check_encoding]
+        middlewares = [
+            *(self.process_metrics.measure, say_errors),
+            *(check_headers, self.admission.check_host, check_encoding),
+        ]
         app = web.Application(client_max_size=LONGEST_BODY, middlewares=middlewares)
         for (method, address), endpoint in {**ALWAYS, **(ADDRESSES if self._with_api else {})}.items():
             app.router.add_route(method, address, self._bind(endpoint))

@@ -11,9 +11,10 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible
 from ...domain.events import CorrectionWithdrawn
 from ...domain.rules.imported import RECORDED
+from ...domain.rules.rating import LONGEST_CORRECTION
 from ...domain.vocabulary import CorrectionSource
 from ...projections.wording.sentences import short_id
-from ..feedback.corrections import correct_by_demonstration, correct_by_hand
+from ..feedback.corrections import BadCorrection, correct_by_demonstration, correct_by_hand
 from ..feedback.ratings import require_ended
 from ..improvement.process_manager import process_new_events
 from ..lessons.retries import RetryPolicy, correct_by_retries
@@ -131,9 +132,17 @@ def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: s
     )
 
 
+def check_length(correction: str) -> None:
+    """Raise ``BadCorrection`` for one that is longer than is kept."""
+    if len(correction) > LONGEST_CORRECTION:
+        raise BadCorrection(f"the correction has {len(correction)} characters; it takes {LONGEST_CORRECTION}")
+
+
 def _check_way(run: TaskRun, way: Way) -> None:
-    """Raise ``NotPossible`` where a task of this kind needs another method."""
+    """Raise ``NotPossible`` where a task of this kind needs another method, ``BadCorrection`` for one that is too long."""
     assert run.started is not None
+    if isinstance(way, Answer | Actions):
+        check_length(way.text if isinstance(way, Answer) else "".join(way.actions))
     if run.started.is_question and not isinstance(way, Answer):
         raise NotPossible(f"run {short_id(run.id.hex)} is a question; give the right answer", hint=Hint.GIVE_ANSWER)
     if not run.started.is_question and isinstance(way, Answer):

@@ -14,7 +14,7 @@ from ....domain.text import check_text
 from ....domain.vocabulary import Scope
 from ...use_cases.intake.feedback import OtherFeedback, ProgramFeedback, TakenFeedback, take_feedback
 from ..chat_request import LONGEST_SESSION, BadRequest, read_object
-from ..replies import Refused, json_reply, read_body
+from ..replies import LONGEST_FORM, Refused, json_reply, read_body
 from .catalog import run_id
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LOOK_S = 0.1
 async def take(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Rate or correct a run, or rate a session. The same feedback again is recorded once."""
     key = gateway.admission.require(request, Scope.FEEDBACK)
-    feedback = read_feedback(read_object(await read_body(request)))
+    feedback = read_feedback(read_object(await read_body(request, LONGEST_FORM)))
     taken = await record(gateway, feedback, key.holder)
     return json_reply(say_taken(taken), 201 if taken.is_new else 200)
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from ....domain.aggregates.feedback import Feedback, feedback_id
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import GrokputerError
-from ....domain.rules.rating import check_stars
+from ....domain.rules.rating import check_stars, check_words
 from ....domain.text import check_text
 from ....projections.wording.words import ERASED
 from ...agent.preface import runs_of_session
@@ -76,6 +76,8 @@ def take_feedback(ledger: Ledger, feedback: ProgramFeedback, holder: str, known:
     Raises ``OtherFeedback``, ``NotFound``, ``NotPossible`` (with ``Hint.END_RUN`` while the run has not ended),
     ``BadRating``, ``BadCorrection`` and ``BadText``; then no rating is recorded.
     """
+    check_words(feedback.comment, feedback.issues)
+    corrections.check_length(feedback.correction or "")
     given = feedback if feedback.stars is None else replace(feedback, stars=check_stars(feedback.stars))
     taken = _take_session(ledger, given, holder) if given.session is not None else _take_run(ledger, given, holder)
     process_new_events(ledger, known)

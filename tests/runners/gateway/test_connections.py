@@ -26,9 +26,7 @@ BODY: dict[str, Any] = {"model": "action", "messages": [{"role": "user", "conten
 
 
 @pytest.mark.parametrize(("files", "most"), [(1024, 412), (256, 28), (100, 16), (65_536, MOST), (-1, MOST)])
-def test_the_limit_of_open_files_bounds_connections_and_leaves_some_for_the_log(
-    files: int, most: int
-) -> None:
+def test_the_limit_of_open_files_bounds_connections_and_leaves_some_for_the_log(files: int, most: int) -> None:
     assert most_connections(files) == most
 
 

@@ -62,9 +62,7 @@ FAILING = {
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("what", FAILING)
-def test_a_program_that_only_asks_does_not_learn_the_endpoints_address_and_the_operator_does(
-    odd: Odd, what: str, stream: bool
-) -> None:
+def test_a_program_that_only_asks_does_not_learn_the_endpoints_address(odd: Odd, what: str, stream: bool) -> None:
     odd.endpoint.answer(**FAILING[what])  # type: ignore[arg-type]
     _, told = odd.ask(key=odd.infer, stream=stream)
     address = odd.endpoint.url.removeprefix("http://")
@@ -86,9 +84,7 @@ def test_an_endpoint_that_cannot_be_reached_is_not_named_to_a_program_that_only_
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_endpoint_that_redirects_is_told_to_be_set_to_its_final_address_and_is_not_followed(
-    odd: Odd, stream: bool
-) -> None:
+def test_a_redirect_of_an_endpoint_is_not_followed_and_the_error_says_what_to_set(odd: Odd, stream: bool) -> None:
     for status in (301, 302, 303, 307, 308):
         odd.endpoint.answer(
             b"<html>", status=status, headers={"Location": "http://me:secret@127.0.0.1:1/v2?key=secret"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -96,6 +97,42 @@ def test_feedback_in_the_wrong_form_says_what_is_wrong(
             found, _, said = gateway.ask("/feedback", {k: run if v == "RUN" else v for k, v in given.items()})
     assert (found, words in said["error"]["message"]) == (status, True), said
     assert not lines(path, "--event", "TaskRated")
+
+
+def test_words_that_are_longer_than_a_page_takes_are_refused_and_none_are_recorded(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run, root = run_of(gateway), replace(gateway, url=gateway.url.removesuffix("/v1"))
+
+            def refused(address: str, **given: object) -> tuple[int, str]:
+                status, _, said = root.ask(address, given)
+                return status, said["error"]["message"]
+
+            rated, tensorzero = {"run": run, "stars": 2}, {"inference_id": run, "metric_name": "demonstration"}
+            langfuse = {"traceId": run, "name": "stars", "value": 2}
+            long, longest = "x" * 4001, "the comment has 4001 characters; it takes 4000"
+            correction = "the correction has 200001 characters; it takes 200000"
+            assert refused("/v1/feedback", **rated, comment=long) == (400, longest)
+            assert refused("/v1/feedback", **rated, comment=long, id="f1") == (400, longest)
+            assert refused("/api/public/scores", **langfuse, comment=long) == (400, longest)
+            issue = (400, "an issue has 101 characters; it takes 100")
+            assert refused("/v1/feedback", **rated, issues=["x" * 101]) == issue
+            many = (400, "there are 21 issues; a rating takes 20")
+            assert refused("/v1/feedback", **rated, issues=["x"] * 21) == many
+            assert refused("/v1/feedback", **rated, correction="x" * 200_001, id="f2") == (400, correction)
+            assert refused("/feedback", **tensorzero, value="x" * 200_001) == (400, correction)
+            for address, given in (
+                ("/v1/feedback", {**rated, "comment": "x" * 2**20}),
+                ("/feedback", {**tensorzero, "value": "x", "tags": {"a": "x" * 2**20}}),
+                ("/api/public/scores", {**langfuse, "metadata": "x" * 2**20}),
+            ):
+                whole = "this address takes a body of at most 1048576 bytes"
+                assert refused(address, **given) == (413, whole)
+            fits = root.ask("/v1/feedback", {**rated, "comment": "x" * 4000, "issues": ["y" * 100] * 20})
+        assert fits[0] == 201
+    assert len(lines(path, "--event", "TaskRated")) == 1 and not lines(path, "--event", "TaskCorrected")
+    assert not lines(path, "--event", "FeedbackGiven")
 
 
 def test_feedback_that_says_more_than_before_is_recorded_too(log_before: MakeLog) -> None:
