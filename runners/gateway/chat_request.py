@@ -40,7 +40,7 @@ class ChatRequest:
     messages: tuple[Message, ...]
     """The conversation in words. A part that is no text stands as its kind in brackets, a picture with its mark or URL."""
     pictures: Mapping[str, str]
-    """The pictures in the messages, as ``data:`` URLs, by their marks."""
+    """The pictures in the messages, as ``data:`` URLs, by their SHA-256, which makes their marks."""
     tools: tuple[Tool, ...]
     is_stream: bool
     wants_usage: bool
@@ -55,9 +55,14 @@ class ChatRequest:
         found = (
             next((words for words in reversed(asked) if words.strip()), self.messages[-1]["content"]) or "(no words)"
         )
-        for mark in self.pictures:
-            found = found.replace(mark, "[image_url]")
+        for digest in self.pictures:
+            found = found.replace(mark_of(digest), "[image_url]")
         return found
+
+
+def mark_of(digest: str) -> str:
+    """What stands for a picture in words: its SHA-256, or its content key."""
+    return f"[image_url {digest}]"
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -134,9 +139,9 @@ def _say_part(part: object, pictures: dict[str, str]) -> str:
         return f"[{kind}]"
     if url[:5].lower() != "data:":
         return f"[{kind} {url}]"  # named, and never fetched
-    mark = f"[{kind} {sha256(url.encode()).hexdigest()}]"
-    pictures[mark] = url
-    return mark
+    digest = sha256(url.encode()).hexdigest()
+    pictures[digest] = url
+    return mark_of(digest)
 
 
 def _checked(check: Any, value: object, field: str) -> Any:

@@ -22,6 +22,7 @@ from ...projections.state.access import ACCESS_KEY
 from ..agent.abandoned import HELD_BY
 from ..environments.names import CHAT
 from ..use_cases.runs import BASE
+from .chat_request import mark_of
 from .completions import CompletionWriter
 
 if TYPE_CHECKING:
@@ -236,9 +237,9 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
 def _prompt(desk: Desk, asked: ChatRequest) -> tuple[str, list[str]]:
     """The conversation in JSON, and the content keys of its pictures, which stand in it in place of their marks."""
     prompt, keys = json.dumps(asked.messages, ensure_ascii=False), list[str]()
-    for mark, picture in asked.pictures.items():
-        keys.append(desk.ledger.put_picture(picture))
-        prompt = prompt.replace(mark, f"[image_url {keys[-1]}]")
+    for digest, picture in asked.pictures.items():
+        keys.append(desk.ledger.put_picture(picture, digest))
+        prompt = prompt.replace(mark_of(digest), mark_of(keys[-1]))
     return prompt, keys
 
 

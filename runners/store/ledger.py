@@ -39,7 +39,6 @@ from .words import (
     Key,
     NameKnown,
     check_fields,
-    digest_of,
     find_picture,
     keep,
     known_name,
@@ -270,9 +269,12 @@ class Ledger(Log):
         """
         return keep(text, what)
 
-    def put_picture(self, picture: str) -> str:
-        """The content key of the picture, a text; always the same while the picture is kept. Raises ``BadText``."""
-        digest = digest_of(check_text(picture, "a picture"))
+    def put_picture(self, picture: str, digest: str) -> str:
+        """The content key of the picture, a text with this SHA-256; always the same while the picture is kept.
+
+        Raises ``BadText``.
+        """
+        check_text(picture, "a picture")
         key = self._pictures.get(digest)
         if key is not None:
             return key

@@ -25,6 +25,7 @@ from .lookups import require_run
 if TYPE_CHECKING:
     from ...domain.page.tools import ToolCall
     from ...domain.ports import Environment
+    from ...projections.state.state import State
     from ..store.ledger import Ledger
 
 
@@ -91,19 +92,27 @@ class Withdrawal:
     """The source of the latest correction that remains; None without one."""
 
 
-def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, services: Services | None = None) -> Correction:
+def correct(
+    ledger: Ledger,
+    run: UUID,
+    way: Way,
+    *,
+    actor: str,
+    services: Services | None = None,
+    known: State | None = None,
+) -> Correction:
     """Record a correction. Actions are carried out first, and recorded only if they do the task.
 
-    With ``services``, its open environments and model are used. Raises ``NotFound``, ``NotPossible``, ``BadCorrection``
-    for actions that do not do the task, and ``GrokputerError`` where neither demonstration nor retries did it; nothing
-    is recorded then.
+    With ``services``, its open environments and model are used; ``known`` is a state that follows the log. Raises
+    ``NotFound``, ``NotPossible``, ``BadCorrection`` for actions that do not do the task, and ``GrokputerError`` where neither
+    demonstration nor retries did it; nothing is recorded then.
     """
     task_run = require_run(ledger, run)
     require_ended(task_run)
     _check_way(task_run, way)
-    with nullcontext(services) if services is not None else Services(ledger, load_state(ledger)) as opened:
+    with nullcontext(services) if services is not None else Services(ledger, known or load_state(ledger)) as opened:
         corrected = _carry_out(ledger, task_run, way, opened, actor)
-    process_new_events(ledger)
+    process_new_events(ledger, known)
     if corrected is None:
         failed = f"no attempt of {way.attempts} did" if isinstance(way, Retries) else "the demonstration did not do"
         raise GrokputerError(f"{failed} the task of {short_id(run.hex)}; nothing was recorded")

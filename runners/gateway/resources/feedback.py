@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from aiohttp import web
 
-from ....domain.errors import Hint, NotPossible
+from ....domain.aggregates.run import TaskRun
+from ....domain.errors import NotEnded
 from ....domain.rules.rating import check_stars
 from ....domain.text import check_text
 from ....domain.vocabulary import Scope
@@ -47,12 +50,18 @@ async def record(gateway: Gateway, feedback: ProgramFeedback, holder: str) -> Ta
             return await gateway.owner.act(lambda desk: take_feedback(desk.ledger, feedback, holder, desk.state))
         except OtherFeedback as error:
             raise Refused(422, str(error), {"x-should-retry": "false"}) from error
-        except NotPossible as error:
-            if error.hint != Hint.END_RUN:
-                raise
-            if time.monotonic() >= deadline:
+        except NotEnded as error:
+            if not await _have_ended(gateway, [UUID(run) for run in error.runs], deadline):
                 raise Refused(409, str(error), {"retry-after": "1"}) from error
+
+
+async def _have_ended(gateway: Gateway, runs: Sequence[UUID], deadline: float) -> bool:
+    """Whether one of the runs has ended; waits for that until the deadline."""
+    while time.monotonic() < deadline:
         await asyncio.sleep(LOOK_S)
+        if await gateway.owner.act(lambda desk: any(desk.ledger.get(TaskRun, run).ended for run in runs)):
+            return True
+    return False
 
 
 def say_taken(taken: TakenFeedback) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -225,6 +226,34 @@ def test_a_session_rated_under_an_id_leaves_out_runs_that_came_later(log_before:
     assert (first[0], again[0], other[0]) == (201, 200, 422)
     assert first[2] == again[2] and len(first[2]["runs"]) == 2
     assert [run["stars"] for run in document("runs", db=path)] == [None, 4, 4]
+
+
+def test_feedback_on_a_session_searches_the_log_for_its_runs_once(
+    log_before: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches, read_back = [], Log.read_back
+
+    def count(log: Log, *topics: Any, **options: Any) -> Any:
+        searches.append(options)
+        return read_back(log, *topics, **options)
+
+    monkeypatch.setattr(Log, "read_back", count)
+    may_answer = threading.Event()
+    with ChatServer(lambda _: "ok" if may_answer.wait(30) else "", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            asking = threading.Thread(target=lambda: ask_model(gateway, **{"x-session-id": "s1"}))
+            asking.start()
+            while not endpoint.asked:
+                time.sleep(0.01)
+            monkeypatch.setattr(feedback, "WAIT_S", 0.35)  # some looks
+            early, *_ = gateway.ask("/feedback", {"session": "s1", "stars": 4, "id": "f1"})
+            waiting = len(searches)
+            may_answer.set()
+            asking.join()
+            status, _, said = gateway.ask("/feedback", {"session": "s1", "stars": 4, "id": "f1"})
+    assert (early, waiting) == (409, 1)
+    assert (status, len(said["runs"]), len(searches) - waiting) == (201, 1, 1)
 
 
 def test_a_rating_that_a_crash_left_out_is_added_by_the_retry(log_before: MakeLog) -> None:
