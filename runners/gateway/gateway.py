@@ -122,7 +122,9 @@ class Gateway:
         self._exporter.start()
         services = await self.owner.act(lambda desk: Services(desk.ledger, desk.state, self._say))
         self._local = LocalUpstream(services, lambda: self.owner.state or services.state)
-        if self._with_api and services.state.policy.model.backend != Backend.ENDPOINT:
+        model = services.state.policy.model
+        if self._with_api and model.backend != Backend.ENDPOINT:
+            self._say(f"loading the model {model.base}; requests are answered after that")
             try:
                 await asyncio.to_thread(self._local.model, None)  # else the first request would wait for it
             except GrokputerError as error:

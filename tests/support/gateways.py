@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,8 +79,10 @@ def make_key(path: Path, *scopes: str, holder: str = "ada", **limits: float) -> 
 
 
 @contextmanager
-def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> Iterator[Served]:
-    """A gateway on the log until the block ends, then stopped as a signal stops it."""
+def serving(
+    path: Path, *, with_api: bool = True, with_pages: bool = True, say: Callable[[str], None] = lambda line: None
+) -> Iterator[Served]:
+    """A gateway on the log until the block ends, then stopped as a signal stops it. ``say`` gets its lines."""
     key = make_key(path)
     ready, stop = threading.Event(), asyncio.Event()
     at: dict[str, Any] = {}
@@ -94,7 +96,7 @@ def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> It
 
     async def run() -> None:
         at["loop"] = asyncio.get_running_loop()
-        gateway = Gateway(path, with_api=with_api, with_pages=with_pages)
+        gateway = Gateway(path, say=say, with_api=with_api, with_pages=with_pages)
         async with listening(gateway, "127.0.0.1", 0, grace_s=5) as port:
             at["port"] = port
             ready.set()
@@ -112,11 +114,15 @@ def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> It
         thread.join()
 
 
+def serve_command(path: Path, port: int = 0) -> list[str]:
+    """The command that starts a gateway on the log, without a worker. Port 0 is a free one."""
+    return [sys.executable, "-c", PROGRAM, "serve", "--port", str(port), "--no-worker", "--db", str(path)]
+
+
 @contextmanager
 def process_on(path: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A gateway in a process of its own, and its base URL; killed at the end. Port 0 is a free one."""
-    command = [sys.executable, "-c", PROGRAM, "serve", "--port", str(port), "--no-worker", "--db", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(serve_command(path, port), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
