@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NotRequired, TypedDict
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 from .action import VERBS
 from .tools import Tool, ToolCall
@@ -51,6 +51,15 @@ class Request:
     """The functions that are offered."""
 
 
+class Box(NamedTuple):
+    """A rectangle on a picture, in pixels from its left upper corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 @dataclass(frozen=True)
 class Page:
     """What the agent sees at one moment: the task in words, one line per element, and the state of the episode.
@@ -58,7 +67,10 @@ class Page:
     ``lines[i]`` ends with its number ``[i + 1]``; an action names its element by repeating the line. ``reward`` is the
     task's own raw reward, 1.0 for success; it is valid once ``is_done``. ``error`` says in words why the last action
     could not be carried out; empty when it could. ``is_question`` marks a task in words without a page: its words are
-    the whole prompt. ``verbs`` are the verbs of ``action.py`` that the page takes.
+    the whole prompt. ``verbs`` are the verbs that the page takes: one of the sets of ``action.py``.
+
+    Where there is a screen, ``picture`` is what it shows, as PNG, and ``boxes[i]`` is where the element of ``lines[i]`` lies on
+    the picture; None for an element without a place.
     """
 
     task: str
@@ -68,3 +80,5 @@ class Page:
     error: str = ""
     is_question: bool = False
     verbs: tuple[str, ...] = VERBS
+    picture: bytes | None = field(default=None, repr=False)
+    boxes: tuple[Box | None, ...] = ()

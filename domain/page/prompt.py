@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .action import BROWSER_VERBS, COMMAND_VERBS, DESKTOP_VERBS, VERBS
 from .messages import Message, Page
 
 INSTRUCTIONS = (
@@ -23,6 +24,33 @@ COMMAND_INSTRUCTIONS = (
     "RUN followed by one command line of bash, as in RUN wc -l < notes.txt; DONE when the task is finished."
 )
 """The same where the page takes commands."""
+
+_ELEMENT_FORMS = (
+    "Answer with exactly one action and nothing else. Actions: CLICK, DOUBLE or RIGHT followed by the element's whole line "
+    "including its number, as in CLICKbutton:Ok[6]; TYPE followed by the element's line and then the text, as in "
+    "TYPEentry:Name[3]Bob; SELECT followed by an option's line; DRAG followed by two lines, as in "
+    "DRAGlist-item:a.txt[4]list-item:docs[7]; KEY followed by keys, as in KEY ctrl+s; SCROLL followed by a line and up or "
+    "down, as in SCROLLlist:Results[9]down; "
+)
+
+BROWSER_INSTRUCTIONS = (
+    "You operate a web browser. You are shown the task, the page as one numbered line per element, and what you did so far. "
+    f"{_ELEMENT_FORMS}WAIT; DONE when the task is finished."
+)
+"""The same where the page is any page of the web."""
+
+DESKTOP_INSTRUCTIONS = (
+    "You operate a computer. You are shown the task, the screen as one numbered line per element, and what you did so far. "
+    f"{_ELEMENT_FORMS}RUN followed by a program's name, which starts it; WAIT; DONE when the task is finished."
+)
+"""The same where the page is a screen."""
+
+_INSTRUCTIONS = {
+    VERBS: INSTRUCTIONS,
+    COMMAND_VERBS: COMMAND_INSTRUCTIONS,
+    BROWSER_VERBS: BROWSER_INSTRUCTIONS,
+    DESKTOP_VERBS: DESKTOP_INSTRUCTIONS,
+}
 
 HISTORY = 6
 """Number of the latest actions in a prompt; chosen: the longest base task needs five."""
@@ -43,7 +71,7 @@ def observe(page: Page, history: Sequence[str], before: Sequence[Message] = ()) 
     if page.error:
         lines.append(f"error: {page.error}")
     lines.append(f"task: {page.task}\ndo: ")
-    own = COMMAND_INSTRUCTIONS if "RUN" in page.verbs else INSTRUCTIONS
+    own = _INSTRUCTIONS[page.verbs]
     instructions = [message["content"] for message in before if message["role"] == "system"]
     return [
         {"role": "system", "content": "\n\n".join([*instructions, own])},

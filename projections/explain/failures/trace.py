@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from ....domain.page.action import COMMAND_VERBS, VERBS, parse_action
+from ....domain.page.action import ALL_VERBS, parse_action
 from ....domain.page.line import Line, read
 from ....domain.page.messages import Page
 from ....domain.page.observation import Observation, read_observation
@@ -131,7 +131,7 @@ def _read_action(answer: str, calls: Sequence[Mapping[str, Any]], seen: Observat
     if not seen.is_page:
         said = words_of(answer)
         return ANSWER, "short" if len(said) <= SHORT else "long", said[:MOST_ANSWERED]
-    action = parse_action(answer, (*VERBS, *COMMAND_VERBS))
+    action = parse_action(answer, ALL_VERBS)
     if action is None:
         return UNREADABLE, "", words_of(answer)
     if action.verb == "RUN":

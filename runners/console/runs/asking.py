@@ -13,7 +13,7 @@ import typer
 
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import BadRating, GrokputerError, NotPossible
-from ....domain.page.action import parse_action, write_action, write_command
+from ....domain.page.action import WITHOUT_ELEMENT, parse_action, write_action, write_command
 from ....domain.rules.rating import ISSUES, check_stars
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.wording.sentences import count
@@ -35,7 +35,13 @@ FORMS = {
     "CLICK": ("CLICK and an element's whole line", "CLICKbutton:Ok[6]"),
     "TYPE": ("TYPE, the line, and then the text", "TYPEinput.text#name[3]Bob"),
     "SELECT": ("SELECT and the line of an option", "SELECToption:Red[4]"),
+    "DOUBLE": ("DOUBLE and an element's whole line", "DOUBLEicon:notes.txt[4]"),
+    "RIGHT": ("RIGHT and an element's whole line", "RIGHTicon:notes.txt[4]"),
+    "DRAG": ("DRAG, the line, and where to drop it", "DRAGicon:notes.txt[4]icon:docs[7]"),
+    "KEY": ("KEY and keys, joined by +", "KEY ctrl+s"),
+    "SCROLL": ("SCROLL, a line, and up or down", "SCROLLlist:Results[9]down"),
     "RUN": ("RUN and one command line", "RUN mv notes.txt docs/"),
+    "WAIT": ("WAIT, which lets time pass", "WAIT"),
     "DONE": ("DONE, where nothing else ends the task", "DONE"),
 }
 """The form of an action with each verb, for a reader who has never written one."""
@@ -56,10 +62,10 @@ def ask_feedback(ledger: Ledger, services: Services, run: TaskRun, actor: str) -
 
 def show_run(ledger: Ledger, run: TaskRun) -> None:
     """Print the task, the page at the start, what the agent did, and how the run ended."""
-    from ...agent.runner import steps_of, task_of
+    from ...agent.runner import acts_of, task_of
 
     assert run.started is not None
-    task, steps = task_of(ledger, run.started), list(steps_of(ledger, run))
+    task, steps = task_of(ledger, run.started), list(acts_of(ledger, run))
     say("")
     say_text(f"task: {'(erased)' if task is None else task.task}")
     if run.started.is_question:
@@ -203,10 +209,11 @@ def _fault(given: str, page: Page) -> str:
     action = parse_action(given, page.verbs)
     if action is None:
         form = (
-            "RUN and one command line" if "RUN" in page.verbs else "CLICK, TYPE or SELECT and an element's whole line"
+            "CLICK, TYPE or SELECT and an element's whole line" if "CLICK" in page.verbs else "RUN and one command line"
         )
         return f"{given!r} is not an action; write {form}, as in {example(page)}"
-    if action.verb not in ("DONE", "RUN") and not 1 <= action.number <= len(page.lines):
+    is_of_element = action.verb not in WITHOUT_ELEMENT and (action.verb != "SCROLL" or action.number)
+    if is_of_element and not 1 <= action.number <= len(page.lines):
         return (
             f"no element has number [{action.number}]; the page has [1] to [{len(page.lines)}], as in {example(page)}"
         )
@@ -217,7 +224,7 @@ def _fault(given: str, page: Page) -> str:
 
 def example(page: Page) -> str:
     """An action for this page: a command, a text for its first field, or a click on its first button or line."""
-    if "RUN" in page.verbs:
+    if "CLICK" not in page.verbs:
         return write_command("ls")
     field = next((line for line in page.lines if line.startswith(("input.text", "textarea"))), None)
     button = next((line for line in page.lines if line.startswith("button")), None)
