@@ -10,6 +10,7 @@ from typing import Any
 
 from ...adapters.serving.reply import loads, refuse_constant
 from ...domain.errors import BadText, BadTools, GrokputerError
+from ...domain.page.media import IMAGE, write_mark
 from ...domain.page.messages import Message
 from ...domain.page.tools import Tool, check_messages, check_tools
 from ...domain.text import is_unicode
@@ -56,13 +57,8 @@ class ChatRequest:
             next((words for words in reversed(asked) if words.strip()), self.messages[-1]["content"]) or "(no words)"
         )
         for digest in self.pictures:
-            found = found.replace(mark_of(digest), "[image_url]")
+            found = found.replace(write_mark(IMAGE, digest), "[image_url]")
         return found
-
-
-def mark_of(digest: str) -> str:
-    """What stands for a picture in words: its SHA-256, or its content key."""
-    return f"[image_url {digest}]"
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -135,13 +131,13 @@ def _say_part(part: object, pictures: dict[str, str]) -> str:
     kind = part.get("type") or "part"
     shown = part.get(kind) if isinstance(kind, str) else None
     url = shown.get("url") if isinstance(shown, dict) else shown
-    if kind != "image_url" or not isinstance(url, str) or not is_unicode(url):
+    if kind != IMAGE or not isinstance(url, str) or not is_unicode(url):
         return f"[{kind}]"
     if url[:5].lower() != "data:":
         return f"[{kind} {url}]"  # named, and never fetched
     digest = sha256(url.encode()).hexdigest()
     pictures[digest] = url
-    return mark_of(digest)
+    return write_mark(IMAGE, digest)
 
 
 def _checked(check: Any, value: object, field: str) -> Any:

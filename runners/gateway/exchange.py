@@ -13,6 +13,7 @@ from ...domain.aggregates.base import Aggregate, Context, derive_id
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import Hint, NotFound
 from ...domain.events import Capability
+from ...domain.page.media import IMAGE, write_mark
 from ...domain.page.tools import read_stored
 from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import ROLES
@@ -22,7 +23,6 @@ from ...projections.state.access import ACCESS_KEY
 from ..agent.abandoned import HELD_BY
 from ..environments.names import CHAT
 from ..use_cases.runs import BASE
-from .chat_request import mark_of
 from .completions import CompletionWriter
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _prompt(desk: Desk, asked: ChatRequest) -> tuple[str, list[str]]:
     prompt, keys = json.dumps(asked.messages, ensure_ascii=False), list[str]()
     for digest, picture in asked.pictures.items():
         keys.append(desk.ledger.put_picture(picture, digest))
-        prompt = prompt.replace(mark_of(digest), mark_of(keys[-1]))
+        prompt = prompt.replace(write_mark(IMAGE, digest), write_mark(IMAGE, keys[-1]))
     return prompt, keys
 
 

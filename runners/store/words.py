@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -71,6 +72,11 @@ def _salt() -> bytes:
         drawn = secrets.token_bytes(16 * SALTS_TOGETHER)
         _SALTS.extend(drawn[first : first + 16] for first in range(16, len(drawn), 16))
         return drawn[:16]
+
+
+def digest_of(picture: str) -> str:
+    """The SHA-256 of the picture's text."""
+    return sha256(picture.encode()).hexdigest()
 
 
 def find_picture(connection: sqlite3.Connection, digest: str) -> str | None:
