@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotEnded
-from ...domain.rules.rating import ISSUES, check_words
+from ...domain.rules.rating import ISSUES
 from ...projections.wording.sentences import short_id
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ def record_rating(
 ) -> TaskRun:
     """Record a person's rating; with a ``cause``, the reference of an event, once for each cause.
 
-    Raises ``NotPossible``, ``BadRating`` for words that are too long, and ``BadText`` for text that is not valid Unicode.
+    Raises ``NotPossible``, and ``BadText`` for text that is not valid Unicode.
     """
-    check_words(comment, issues)
     ended = require_ended(run)
     run.attribute(stars, step, fault)
     key = ledger.put(comment, "the comment") if comment else None
