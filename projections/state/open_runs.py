@@ -12,6 +12,9 @@ from ...domain.vocabulary import Arm
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
 
+ACCESS_KEY = "access_key"
+"""The entry of a run's recorded settings that has the id of the access key which began it."""
+
 MOST = 10_000
 """Open runs that are remembered; chosen. Beyond that the steps of the oldest are not counted."""
 
@@ -30,6 +33,8 @@ class OpenRun(StateValue):
     is_question: bool
     can_recover: bool
     """Whether a role may take over after a failed step."""
+    key: str = ""
+    """The id of the access key that began it; empty where none did."""
     is_first_failed: bool = False
     """Whether the environment could not carry out the first action."""
     has_just_failed: bool = False
@@ -82,6 +87,7 @@ class OpenRuns:
             is_drawn=event.arm != Arm.PINNED,
             is_question=event.is_question,
             can_recover=any(other["role"] in RECOVERING for other in event.others),
+            key=str(event.policy.get(ACCESS_KEY, "")),
         )
         if len(self._runs) > MOST:
             del self._runs[next(iter(self._runs))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -11,6 +12,8 @@ from ....domain.aggregates.rollout import Rollout
 from ....domain.errors import Hint, NotPossible, UnknownAdapter
 from ....domain.events import CanaryAssessed, RolloutStarted
 from ....domain.vocabulary import HandDecision, Rule, Scope
+from ....projections.state.ratings import BASE
+from ....projections.wording.role_metrics import role_metric
 from ....projections.wording.sentences import describe
 from ...explain.curves import draw_looks
 from ...explain.histories import following
@@ -76,6 +79,7 @@ def show_rollout(visit: Visit) -> View:
         "live": state.traffic(rollout.role).stable,
         "steps": _steps(first, rollout, numbers),
         "arms": [_arm(name, numbers[name], numbers.get("rule")) for name in ("canary", "stable") if numbers.get(name)],
+        "metrics": _metrics(state, rollout),
         "looks": looks,
         "decisions": _decisions(log, state, rollout) if visit.may(Scope.ADMIN) else [],
         "targets": rollback_targets(state, rollout.adapter),
@@ -157,6 +161,16 @@ def _arm(name: str, numbers: dict[str, Any], rule: str | None) -> dict[str, Any]
     if rule == Rule.SEQUENTIAL and arm["runs"] is not None:
         arm["runs"] += arm["unknown"] or 0
     return arm
+
+
+def _metrics(state: State, rollout: fold.Rollout) -> list[dict[str, Any]]:
+    """How well what answers each arm works in the role, over its own of the latest runs, now."""
+    answers = {"canary": rollout.adapter, "stable": rollout.stable or BASE}
+    metrics = {arm: role_metric(state.role_metrics, rollout.role, adapter) for arm, adapter in answers.items()}
+    return [
+        {"arm": arm, "adapter": answers[arm], **asdict(metric), "is_met": metric.is_met}
+        for arm, metric in metrics.items()
+    ]
 
 
 def _looks(history: History) -> list[dict[str, Any]]:
