@@ -11,7 +11,7 @@ from uuid import UUID
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import BadArgument, GrokputerError, Hint, NotFound, NotPossible
-from ...domain.events import TaskStarted
+from ...domain.events import AdapterRegistered, TaskStarted
 from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
 from ...projections.wording.sentences import short_text
@@ -99,6 +99,12 @@ def read_moment(moment: str, zone: tzinfo | None = None) -> int | datetime:
 def _show(time: datetime) -> str:
     """The time in the local zone, with its offset."""
     return time.astimezone().isoformat(" ", "seconds")
+
+
+def adapter_names(log: Log) -> list[str]:
+    """The adapters of the log, the oldest first, without its state."""
+    found = (recorded.event for recorded in log.read(1, None, (AdapterRegistered.TOPIC,)))
+    return [event.adapter for event in found if isinstance(event, AdapterRegistered)]
 
 
 def require_role(role: str) -> str:

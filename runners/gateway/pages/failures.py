@@ -12,7 +12,7 @@ from ....domain.settings.settings import ROLES
 from ....projections.explain.failures.group import FailureGroup
 from ....projections.wording.sentences import count, short_id
 from ...explain.run_filter import RunFilter, read_time
-from ...store.states import load_state
+from ...use_cases.lookups import adapter_names
 from ...use_cases.reading.failures import view_failures
 from ...use_cases.trainings import request_training
 from ..site.visit import Done, Form, View, Visit
@@ -30,7 +30,7 @@ def show_failures(visit: Visit) -> View:
     data = {
         **conditions.to_json(),
         **found.to_json(),
-        "choices": {"role": list(ROLES), "adapter": ["base", *load_state(visit.ledger).registry.adapters]},
+        "choices": {"role": list(ROLES), "adapter": ["base", *adapter_names(visit.ledger)]},
     }
     return View("failures", "Failures", data)
 

@@ -9,20 +9,20 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from ....domain.aggregates.rollout import Rollout
-from ....domain.errors import Hint, NotPossible, UnknownAdapter
+from ....domain.errors import Hint, NotPossible
 from ....domain.events import CanaryAssessed, RolloutStarted
 from ....domain.vocabulary import HandDecision, Rule, Scope
 from ....projections.state.ratings import BASE
 from ....projections.wording.role_metrics import role_metric
-from ....projections.wording.sentences import describe
 from ...explain.curves import draw_looks
+from ...explain.event_list import show_line
 from ...explain.histories import following
 from ...improvement.rollouts import decisions_by_hand, rollback_targets
 from ...store.states import load_state
 from ...use_cases import rollouts as use_case
 from ...use_cases.overview import list_rollouts as view_rollouts
 from ...use_cases.overview import view_rollout
-from ...wiring.services import unknown_adapter
+from ...wiring.services import require_adapter
 from ..site.visit import Done, View, Visit
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ def show_rollout(visit: Visit) -> View:
     rollout = _require_rollout(state, visit.name("adapter"))
     shown = view_rollout(log, state, rollout)
     history_of = log.history(rollout.uuid)
-    events = [log.reveal(recorded) for recorded in history_of]
     latest = Rollout.project(rollout.uuid, (recorded.event for recorded in history_of)).say_latest()
-    anchors = {recorded.position for recorded in events[-EVENTS_SHOWN:]}
-    looked = [event.numbers for _, event in events if isinstance(event, CanaryAssessed)]
+    events = [recorded.event for recorded in history_of]
+    anchors = {recorded.position for recorded in history_of[-EVENTS_SHOWN:]}
+    looked = [event.numbers for event in events if isinstance(event, CanaryAssessed)]
     numbers: dict[str, Any] = shown.get("numbers") or (looked[-1] if looked else {})
-    first = next(event.weight_percent for _, event in events if isinstance(event, RolloutStarted))
-    last = events[-1].position if rollout.is_over else None
+    first = next(event.weight_percent for event in events if isinstance(event, RolloutStarted))
+    last = history_of[-1].position if rollout.is_over else None
     with following(log, rollout.role, rollout.id, first=rollout.position, last=last) as history:
         drawing, looks = Markup(draw_looks(history, anchors)), _looks(history)
     data = {
@@ -83,10 +83,7 @@ def show_rollout(visit: Visit) -> View:
         "looks": looks,
         "decisions": _decisions(log, state, rollout) if visit.may(Scope.ADMIN) else [],
         "targets": rollback_targets(state, rollout.adapter),
-        "events": [
-            {"position": position, "time": event.time.isoformat(), "actor": event.actor, "text": describe(event)}
-            for position, event in reversed(events[-EVENTS_SHOWN:])
-        ],
+        "events": [show_line(log, recorded) for recorded in reversed(history_of[-EVENTS_SHOWN:])],
         "events_in_all": len(events),
     }
     return View("rollout", f"Rollout of {rollout.adapter}", data, {"evidence": drawing})
@@ -136,12 +133,10 @@ def _take(
 
 def _require_rollout(state: State, adapter: str) -> fold.Rollout:
     """The rollout of the adapter. Raises ``UnknownAdapter``, and ``NotPossible`` where it has none."""
-    known = state.registry.adapters
-    if adapter not in known:
-        raise UnknownAdapter(unknown_adapter(adapter, known), hint=Hint.SEE_ADAPTERS)
+    known = require_adapter(adapter, state.registry.adapters)
     rollout = state.rollouts.of_adapter(adapter)
     if rollout is None:
-        raise NotPossible(f"{adapter} has no rollout: it is {known[adapter].status}", hint=Hint.SEE_ROLLOUTS)
+        raise NotPossible(f"{adapter} has no rollout: it is {known.status}", hint=Hint.SEE_ROLLOUTS)
     return rollout
 
 

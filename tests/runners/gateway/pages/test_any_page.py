@@ -9,7 +9,11 @@ import pytest
 from command_line import lines
 from gateways import Served, serving
 
+from grokputer.projections.state.state import State
 from grokputer.runners.gateway.pages.addresses import PAGES
+from grokputer.runners.store import states
+from grokputer.runners.store.log import Log
+from grokputer.runners.store.states import load_snapshot
 from story import Story
 
 ODD = (
@@ -82,6 +86,30 @@ def fill(address: str, value: str) -> str:
 @pytest.mark.parametrize("value", ODD)
 def test_odd_names_and_queries_are_refused_or_answered(gateway: Served, value: str) -> None:
     see_all_pages(gateway, value, ["", "?" + urlencode(dict.fromkeys(NAMES, value))])
+
+
+def test_a_page_reads_the_state_once(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folded state is the dearest that a page reads."""
+    loaded: list[int | None] = []
+
+    def count_and_load(log: Log, position: int | None = None) -> State:
+        loaded.append(position)
+        return load_snapshot(log, position)
+
+    monkeypatch.setattr(states, "load_snapshot", count_and_load)
+    run = lines(gateway.path, "--event", "TaskStarted")[0]["id"]
+    training = lines(gateway.path, "--event", "TrainingRequested")[0]["id"]
+    names = {"run": run, "adapter": "lora-v1", "training": training, "key": "rating.rule", "position": "9", "name": run}
+    times = {}
+    for method, address in PAGES:
+        if method == "GET":
+            asked = address.format_map(names) + ("?moment=40" if address == "/at" else "")
+            for _ in range(2):  # the first time, the history of a rollout begins at an earlier state
+                loaded.clear()
+                status, _, said = gateway.ask(asked, headers={"accept": "application/json"})
+                assert status == 200 or address == "/failures/{run}", (asked, said)
+            times[address] = len(loaded)
+    assert {address: number for address, number in times.items() if number > 1} == {}
 
 
 @pytest.mark.slow

@@ -157,10 +157,10 @@ def test_the_page_is_json_at_the_same_address(path: Path) -> None:
     assert [each["decision"] for each in shown["decisions"]] == ["promote", "share", "pause", "roll back"]
     assert shown["looks"][-1]["evidence"] == known[1]["numbers"]["evidence"]
     works = {row["arm"]: (row["adapter"], row["value"], row["of"], row["target"]) for row in shown["metrics"]}
-    right = {adapter: [run["stars"] for run in document("runs", "--adapter", adapter, db=path)] for adapter in ("lora-v2", "lora-v1")}
+    runs = {adapter: len(document("runs", "--adapter", adapter, db=path)) for adapter in ("lora-v2", "lora-v1")}
     assert works == {
-        "canary": ("lora-v2", 1.0, f"{len(right['lora-v2'])} runs", 0.85),
-        "stable": ("lora-v1", 1.0, f"{len(right['lora-v1'])} runs", 0.85),
+        "canary": ("lora-v2", 1.0, f"{runs['lora-v2']} runs", 0.85),
+        "stable": ("lora-v1", 1.0, f"{runs['lora-v1']} runs", 0.85),
     }
 
 
