@@ -36,6 +36,7 @@ AT_ONCE = 50
 MOST = 1000
 EFFECTS = 50
 """Effects of an event that its page lists; chosen."""
+FILTER = ("event", "id", "actor", "before", "after", "around", "limit")
 LONGEST = 200
 """Characters of a list of runs that are shown at once, the rest when it is opened; chosen."""
 

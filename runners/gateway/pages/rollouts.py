@@ -43,6 +43,7 @@ NAMES = {
 """The decisions that have a button, in their order. ``abort`` does what ``roll back`` does before a promotion."""
 DANGEROUS = (HandDecision.PROMOTE, HandDecision.FORWARD, HandDecision.ROLL_BACK)
 """The decisions after which another adapter answers."""
+FIELDS = ("decision", "percent", "to", "reason")
 EVENTS_SHOWN = 100
 """The newest events of a rollout that its page lists; chosen."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import secrets
 from collections.abc import Awaitable, Callable
@@ -14,9 +13,11 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from ....domain.errors import GrokputerError
+from ....domain.text import check_text
 from ...store.ledger import Ledger
 from ..pages.addresses import PAGES
-from ..replies import BODY_S, Refused, error_reply, json_reply, reply_to
+from ..replies import BODY_S, Refused, error_body, error_reply, json_reply, reply_to
+from ..resources.feedback import check_id
 from . import live
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
 from .rendering import Frame, render, static_file
@@ -104,25 +105,38 @@ class Site:
     async def _answer(self, page: Page, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         if not visitor.scopes.intersection(page.scopes):
             raise Refused(403, f"this needs a key with the scope {' or '.join(page.scopes)}; yours has none of them")
-        form = Form({})
+        form, form_id = Form({}), None
         if request.method == "POST":
             form = await _read_form(request)
-            _check_sender(request, visitor, form)
-        visit = Visit(self._ledger, visitor, request.path, request.match_info, _read_query(request), form)
+            form_id = self._check_sender(request, visitor, form)
+        query = _read_query(request)
+        page.check(query, form)
+        visit = Visit(self._ledger, visitor, request.path, request.match_info, query, form, form_id)
 
         # The position before the page is made: an open page loads again what comes after it.
         def make(ledger: Ledger) -> web.Response:
             position, found = ledger.position, page.handler(visit)
             if isinstance(found, Done):
-                return self._send_on(request, found)
+                return self._send_on(request, visitor, found, position)
             return self._show(request, visitor, found, position)
 
         return await self.read(make)
 
-    def _show(self, request: web.Request, visitor: Visitor | None, view: View, position: int = 0) -> web.Response:
+    def _check_sender(self, request: web.Request, visitor: Visitor, form: Form) -> str | None:
+        """The id of the form. Raises ``Refused`` unless the visitor sent the form from a page of this gateway."""
+        if visitor.is_program:
+            return check_id(form.one("id") or None)
+        id = self.door.form_id(request.cookies.get(COOKIE, ""), form.one("token"))
+        if id is None or not is_from_here(request):
+            raise Refused(403, "this form was not sent from a page of yours; load the page again")
+        return id
+
+    def _show(
+        self, request: web.Request, visitor: Visitor | None, view: View, position: int = 0, message: str = ""
+    ) -> web.Response:
         if wants_json(request):
             return json_reply(view.data, view.status, HEADERS)
-        said = _read_said(request)
+        said = {"message": message, "undo": ""} if message else _read_said(request)
         nonce = secrets.token_urlsafe(12)
         text = render(view, Frame(request.path, nonce, visitor, position, said))
         headers = {**HEADERS, "content-security-policy": POLICY.format(nonce=nonce)}
@@ -131,9 +145,14 @@ class Site:
             response.del_cookie(SAID)
         return response
 
-    def _send_on(self, request: web.Request, done: Done) -> web.Response:
+    def _send_on(self, request: web.Request, visitor: Visitor, done: Done, position: int) -> web.Response:
+        failed = None if done.failed is None else reply_to(done.failed)
         if wants_json(request):
-            return json_reply({"message": done.message, "next": done.to, **done.data}, 200, HEADERS)
+            status = 200 if failed is None else failed.status
+            error = {} if done.failed is None else error_body(status, str(done.failed))
+            return json_reply({"message": done.message, "next": done.to, **done.data, **error}, status, HEADERS)
+        if done.form is not None:
+            return self._show(request, visitor, done.form, position, done.message)
         response = web.Response(status=303, headers={**HEADERS, "location": done.to})
         if not done.message:
             return response
@@ -163,7 +182,7 @@ class Site:
             return error_reply(
                 401, "this page needs a key with the scope rate or admin", headers={"www-authenticate": "Bearer"}
             )
-        to = request.path_qs if request.method == "GET" else "/"
+        to = request.path_qs  # each form has a page at its own address
         return web.Response(status=303, headers={**HEADERS, "location": f"/sign-in?to={quote(to, safe='')}"})
 
     async def _show_sign_in(self, request: web.Request) -> web.StreamResponse:
@@ -172,6 +191,7 @@ class Site:
         )
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
+        form = Form({})
         try:
             form = await _read_form(request)
             if not is_from_here(request):
@@ -181,7 +201,7 @@ class Site:
             status = error.status if isinstance(error, Refused | web.HTTPException) else 400
             if wants_json(request):
                 return error_reply(status, str(error))
-            view = View("sign_in", "Sign in", {"to": "/", "message": str(error)}, status=status)
+            view = View("sign_in", "Sign in", {"to": _local(form.one("to")), "message": str(error)}, status=status)
             response = self._show(request, None, view)
             if isinstance(error, Refused):
                 response.headers.update(error.headers)
@@ -271,20 +291,12 @@ def _parse_json(body: bytes) -> Form:
 def _gather(pairs: list[tuple[str, str]]) -> Form:
     values: dict[str, list[str]] = {}
     for name, value in pairs:
-        values.setdefault(name, []).append(value)
+        values.setdefault(check_text(name, "a field's name"), []).append(check_text(value, name))
     return Form(values)
 
 
 def _read_query(request: web.Request) -> Form:
     return _gather([(name, value) for name, value in request.query.items()])
-
-
-def _check_sender(request: web.Request, visitor: Visitor, form: Form) -> None:
-    """Raise ``Refused`` unless the visitor sent the form from a page of this gateway."""
-    if visitor.is_program:
-        return
-    if not is_from_here(request) or not hmac.compare_digest(form.one("token").encode(), visitor.form_token.encode()):
-        raise Refused(403, "this form was not sent from a page of yours; load the page again")
 
 
 def _read_said(request: web.Request) -> dict[str, Any] | None:

@@ -82,6 +82,11 @@ def take_feedback(ledger: Ledger, feedback: ProgramFeedback, holder: str, known:
     return taken
 
 
+def was_taken(ledger: Ledger, feedback: ProgramFeedback, holder: str) -> bool:
+    """Whether the holder has given this feedback before, by its id."""
+    return _earlier(ledger, feedback, holder) is not None
+
+
 def _take_run(ledger: Ledger, given: ProgramFeedback, holder: str) -> TakenFeedback:
     assert given.run is not None
     earlier = _earlier(ledger, given, holder)
