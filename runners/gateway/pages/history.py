@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from ....domain.aggregates.base import OWN_NAMES
 from ....domain.events import EVENTS, TaskRated
+from ....projections.explain.history import family_of, read_parents
 from ....projections.explain.standing.summary import RoleSummary
 from ....projections.explain.tree import Node, walk
 from ....projections.wording.sentences import describe, short_text
@@ -36,6 +37,8 @@ AT_ONCE = 50
 MOST = 1000
 EFFECTS = 50
 """Effects of an event that its page lists; chosen."""
+MOST_FOLDED = 50_000
+"""Events that the curves of an explanation are folded from, at most; chosen: that takes about a second."""
 FILTER = ("event", "id", "actor", "before", "after", "around", "limit")
 LONGEST = 200
 """Characters of a list of runs that are shown at once, the rest when it is opened; chosen."""
@@ -130,26 +133,39 @@ def explain_name(visit: Visit) -> View:
     """Why the adapter, setting, run or rollout is as it is: the sentence, the tree, and the curves. Raises ``NotFound``."""
     log = visit.ledger
     with_ratings = visit.query.flag("ratings")
-    explained = explain(log, load_state(log), visit.name("name"))
-    keys = frozenset(root.data["key"] for root in explained.roots) if "setting" in explained.about else frozenset()
+    state = load_state(log)
+    explained = explain(log, state, visit.name("name"))
+    family = family_of(state, explained.role, read_parents(log))
+    first, last = _folded(log.position, [node.position for node in walk(explained.roots)])
     anchors = {node.position for node in walk(explained.roots) if with_ratings or node.kind != TaskRated.TOPIC}
-    with following(log, explained.role, explained.rollout, keys) as history:
+    with following(log, explained.role, explained.rollout, explained.keys, first=first, last=last) as history:
         drawings = {
             "looks": Markup(draw_looks(history, anchors)),
             "ratings": Markup(draw_ratings(history, anchors)),
-            "descent": Markup(draw_descent(history.family, explained.about.get("adapter"))),
+            "descent": Markup(draw_descent(family, explained.about.get("adapter"))),
         }
-        position = history.state.position
     data = {
         **explained.about,
         "tree": _nodes(explained.roots, with_ratings, set()),
         "about": explained.about,
         "answer": answer(explained.about, explained.roots, say_iso),
         "heading": explained.title,
-        "position": position,
+        "position": state.position,
+        "curves": {"first": first, "last": last or state.position},
         "with_ratings": with_ratings,
     }
     return View("why", f"Why {short_text(visit.name('name'), 60)}", data, drawings)
+
+
+def _folded(position: int, causes: Sequence[int]) -> tuple[int, int | None]:
+    """The first and the last position of the events that the curves are of: all of the log, or the part up to and around the
+    newest cause that can be folded while a person waits. None is the end of the log, which the curves follow."""
+    if position <= MOST_FOLDED:
+        return 1, None
+    half = MOST_FOLDED // 2
+    last = min(position, max(causes, default=position) + half)
+    # In steps of a half, so that a growing log seldom moves it: what was folded is kept, and goes on from there.
+    return max(0, last - half) // half * half + 1, None if last == position else last
 
 
 def _nodes(nodes: Sequence[Node], with_ratings: bool, seen: set[int]) -> list[dict[str, Any]]:

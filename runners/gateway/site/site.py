@@ -44,7 +44,10 @@ HEADERS = {
 SAID = "grokputer_said"
 """The cookie with what was just recorded, for the next page."""
 READERS = 4
-"""Threads that pages read and write the log with; chosen: beside the owner's, so that no page delays a request."""
+"""Threads that pages read and write the log with; chosen: beside the owner's, so that no page delays a request. A page that
+may take long has its own."""
+MOST_WAITING = 30
+"""Visits that wait for one such page; more are told to come back. Chosen."""
 LONGEST_FORM = 2**20
 """Bytes of a form; chosen: a correction of many actions."""
 MOST_FIELDS = 200
@@ -57,7 +60,7 @@ class Site:
         self.gateway = gateway
         path = gateway.owner.path
         self.door = Door(lambda: gateway.owner.keys, secret_of(path))
-        self._threads = ThreadPoolExecutor(READERS, "pages")
+        self._threads = [ThreadPoolExecutor(READERS, "pages")]
         self._ledger = Ledger(path, gateway.clock)  # its connections are each thread's own
         self.live = live.Live(gateway)
 
@@ -73,9 +76,9 @@ class Site:
         app.on_shutdown.append(self.live.stop)
         app.on_cleanup.append(self._close)
 
-    async def read(self, work: Callable[[Ledger], T]) -> T:
-        """The result of the work with the log, done in a thread of the pages."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, self._ledger)
+    async def read(self, work: Callable[[Ledger], T], threads: ThreadPoolExecutor | None = None) -> T:
+        """The result of the work with the log, done in one of the threads, or of those that quick pages share."""
+        return await asyncio.get_running_loop().run_in_executor(threads or self._threads[0], work, self._ledger)
 
     def visitor(self, request: web.Request) -> Visitor | None:
         """Who sends the request; None for a stranger."""
@@ -91,18 +94,35 @@ class Site:
         return Visitor(name, key.id, frozenset(key.scopes), is_program, token)
 
     def _bind(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        threads, waiting = self._threads[0], 0
+        if page.threads:
+            threads = ThreadPoolExecutor(page.threads, "page")
+            self._threads.append(threads)
+
+        async def answer(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+            nonlocal waiting
+            if page.threads and waiting >= MOST_WAITING:
+                raise Refused(503, f"{waiting} visits wait for this page; try again later", {"retry-after": "10"})
+            waiting += 1
+            try:
+                return await self._answer(page, request, visitor, threads)
+            finally:
+                waiting -= 1
+
         async def handle(request: web.Request) -> web.StreamResponse:
             visitor = self.visitor(request)
             try:
                 if visitor is None:
                     return self._ask_in(request)
-                return await self._answer(page, request, visitor)
+                return await answer(request, visitor)
             except Exception as error:
                 return self._say_error(request, visitor, error)
 
         return handle
 
-    async def _answer(self, page: Page, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    async def _answer(
+        self, page: Page, request: web.Request, visitor: Visitor, threads: ThreadPoolExecutor
+    ) -> web.StreamResponse:
         if not visitor.scopes.intersection(page.scopes):
             raise Refused(403, f"this needs a key with the scope {' or '.join(page.scopes)}; yours has none of them")
         form, form_id = Form({}), None
@@ -120,7 +140,7 @@ class Site:
                 return self._send_on(request, visitor, found, position)
             return self._show(request, visitor, found, position)
 
-        return await self.read(make)
+        return await self.read(make, threads)
 
     def _check_sender(self, request: web.Request, visitor: Visitor, form: Form) -> str | None:
         """The id of the form. Raises ``Refused`` unless the visitor sent the form from a page of this gateway."""
@@ -231,7 +251,8 @@ class Site:
         return await self.live.follow(request, lambda: self.visitor(request) is not None)
 
     async def _close(self, app: web.Application) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in self._threads:
+            await asyncio.to_thread(threads.shutdown)
 
 
 def wants_json(request: web.Request) -> bool:

@@ -142,6 +142,8 @@ class Page:
     """One of them is needed."""
     query: tuple[str, ...] = ()
     """The names that its query takes, beside ``format``."""
+    threads: int = 0
+    """Threads of its own, for a page that may take long: while it works, other pages are answered. Else it shares theirs."""
     fields: tuple[str, ...] = ()
     """The names that its form takes, beside the token."""
 
