@@ -30,6 +30,7 @@ class PlayedRun(StateValue, array_like=True):
     """What one run says about the roles. It is saved without the names of its fields: there are a thousand of them."""
 
     steps: int
+    """Its steps that acted."""
     ms: int | None
     succeeded: bool | None
     """None where it is not known."""
@@ -43,6 +44,8 @@ class PlayedRun(StateValue, array_like=True):
     """Failed steps after which the role that recovers made a step that did not fail."""
     adapters: dict[str, str] = field(default_factory=dict)
     """By role, the adapter that made its steps; the bare base where a role is not here."""
+    first_act: int = 1
+    """The number of the step that acted first."""
 
 
 PLAYED = list[tuple[str, PlayedRun]]
@@ -93,7 +96,8 @@ class RoleMetrics:
         if run.is_question or not run.is_drawn or reason == FailureReason.ENVIRONMENT:
             return
         played = PlayedRun(
-            steps=event.steps,
+            steps=run.acts,
+            first_act=run.first_act,
             ms=event.duration_ms,
             succeeded=isinstance(event, TaskSucceeded) if event.is_known else None,
             is_first_right=False if run.is_first_failed else None,
@@ -102,7 +106,7 @@ class RoleMetrics:
             recovered=run.recovered if run.can_recover else 0,
             adapters={role: adapter for role, adapter in run.adapters.items() if adapter != BASE},
         )
-        if event.steps and reason in ("", FailureReason.WRONG):
+        if run.acts and reason in ("", FailureReason.WRONG):
             _conclude(played)
         self._played.append((event.originator_id.hex, played))
 
@@ -116,7 +120,7 @@ class RoleMetrics:
                 _conclude(played)
             elif not played.is_first_failed and played.steps:
                 if event.step is not None:
-                    played.is_first_right = event.step != 1
+                    played.is_first_right = event.step != played.first_act
                 elif event.stars >= GOOD_STARS:
                     played.is_first_right = True
 
