@@ -156,7 +156,7 @@ class Site:
     ) -> web.Response:
         if wants_json(request):
             return json_reply(view.data, view.status, HEADERS)
-        said = {"message": message, "undo": ""} if message else _read_said(request)
+        said = {"message": message, "undo": "", "failed": True} if message else _read_said(request)
         nonce = secrets.token_urlsafe(12)
         text = render(view, Frame(request.path, nonce, visitor, position, said))
         headers = {**HEADERS, "content-security-policy": POLICY.format(nonce=nonce)}
@@ -329,7 +329,7 @@ def _read_said(request: web.Request) -> dict[str, Any] | None:
         return None
     if not isinstance(message, str) or not isinstance(undo, str):
         return None
-    return {"message": message, "undo": _local(undo) if undo else ""}
+    return {"message": message, "undo": _local(undo) if undo else "", "failed": False}
 
 
 def _local(address: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Feedback of other programs on runs and sessions. Under an id of the program's own it counts once, however often it is sent.
+"""Feedback of programs and of pages on runs and sessions. Under an id of its own it counts once, however often it is sent.
 
 An event says that the feedback was given, and the ratings name that event as their cause. So a retry after a crash, or in
 another process, completes what is missing and repeats nothing.
