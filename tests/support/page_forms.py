@@ -33,6 +33,7 @@ def cookie_of(gateway: Served, key: str) -> str:
 
 
 def token_of(gateway: Served, cookie: str, address: str) -> str:
-    """The token of the form at the address."""
-    [token] = re.findall(r'name="token" value="([^"]+)"', ask(gateway, "GET", address, {"cookie": cookie}).text)
+    """The token of the forms at the address."""
+    tokens = re.findall(r'name="token" value="([^"]+)"', ask(gateway, "GET", address, {"cookie": cookie}).text)
+    [token] = set(tokens)
     return str(token)

@@ -15,6 +15,7 @@ from aiohttp import web
 from ....domain.errors import GrokputerError
 from ....domain.text import check_text
 from ...store.ledger import Ledger
+from ...use_cases.reading.kept import Kept
 from ..pages.addresses import PAGES
 from ..replies import BODY_S, Refused, error_body, error_reply, json_reply, reply_to
 from ..resources.feedback import check_id
@@ -48,6 +49,8 @@ READERS = 4
 may take long has its own."""
 MOST_WAITING = 30
 """Visits that wait for one such page; more are told to come back. Chosen."""
+MOST_ANSWERS = 100
+"""Forms whose answers are kept for the case that they come again; chosen: those of the last minutes."""
 LONGEST_FORM = 2**20
 """Bytes of a form; chosen: a correction of many actions."""
 MOST_FIELDS = 200
@@ -61,6 +64,7 @@ class Site:
         path = gateway.owner.path
         self.door = Door(lambda: gateway.owner.keys, secret_of(path))
         self._threads = [ThreadPoolExecutor(READERS, "pages")]
+        self._answers: Kept[View | Done] = Kept(MOST_ANSWERS)
         self._ledger = Ledger(path, gateway.clock)  # its connections are each thread's own
         self.live = live.Live(gateway)
 
@@ -135,12 +139,19 @@ class Site:
 
         # The position before the page is made: an open page loads again what comes after it.
         def make(ledger: Ledger) -> web.Response:
-            position, found = ledger.position, page.handler(visit)
+            position, found = ledger.position, self._handle(page, visit)
             if isinstance(found, Done):
                 return self._send_on(request, visitor, found, position)
             return self._show(request, visitor, found, position)
 
         return await self.read(make, threads)
+
+    def _handle(self, page: Page, visit: Visit) -> View | Done:
+        """What the page answers. A person's form that comes again, as after a double click, gets its first answer again."""
+        if visit.form_id is None or visit.visitor.is_program:
+            return page.handler(visit)
+        sent = frozenset((name, tuple(values)) for name, values in visit.form.values.items())
+        return self._answers.get((visit.form_id, visit.path, sent), lambda: page.handler(visit))
 
     def _check_sender(self, request: web.Request, visitor: Visitor, form: Form) -> str | None:
         """The id of the form. Raises ``Refused`` unless the visitor sent the form from a page of this gateway."""
