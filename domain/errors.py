@@ -165,5 +165,13 @@ class BadText(GrokputerError, ValueError):
     """A text that is not valid Unicode, so that no file can hold it."""
 
 
+class BadPicture(GrokputerError, ValueError):
+    """A picture that cannot be read: no PNG, damaged or too large; the message says what is allowed."""
+
+
+class BadAudio(GrokputerError, ValueError):
+    """A recording that cannot be heard: no audio, damaged, too long or too large; the message says what is allowed."""
+
+
 class LogError(GrokputerError):
     """The log cannot be opened, read or written."""

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..vocabulary import Backend, Screenshots
-from .forms import BACKEND, CHAT_TEMPLATE, JUDGE_ENDPOINT, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
+from .forms import (
+    BACKEND,
+    CHAT_TEMPLATE,
+    HOSTS,
+    JUDGE_ENDPOINT,
+    MODEL_ENDPOINT,
+    REGISTRY,
+    TASK_FOLDERS,
+    TEACHER_ENDPOINT,
+)
 from .setting import MEASURED, Group, setting
 
 INSTRUCTIONS = "run.instructions"
@@ -128,6 +137,12 @@ class EnvironmentSettings(Group):
         "Folders of tasks as plain files, with commas between them. Each is an environment under its own name. A path that "
         "is not absolute begins at the folder of the log.",
         form=TASK_FOLDERS,
+    )
+    allow_domains: str | None = setting(
+        None,
+        "Hosts, with commas between them, that a task in words on a page of the web may reach beside the host of its URL. A "
+        "name stands for its subdomains too.",
+        form=HOSTS,
     )
 
 
