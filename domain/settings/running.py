@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..vocabulary import Backend
+from ..vocabulary import Backend, Screenshots
 from .forms import (
     BACKEND,
     CHAT_TEMPLATE,
@@ -56,6 +56,20 @@ class RunSettings(Group):
         unit="turns",
         low=0,
         high=1000,
+    )
+
+
+@dataclass(frozen=True)
+class LogSettings(Group):
+    """What is kept of runs beside their facts."""
+
+    PREFIX: ClassVar[str] = "log"
+
+    screenshots: str = setting(
+        Screenshots.ALL.value,
+        "The steps whose pictures of the screen are kept: 'all', 'reads' (those that read a picture), or 'none'. A full "
+        "screen takes about 40 kB.",
+        choices=tuple(Screenshots),
     )
 
 
