@@ -165,6 +165,7 @@ class Tab:
                 self._now()
             case "Page.windowOpen":
                 self.opened.append(data["url"])
+                del self.opened[:-100]
             case "Page.frameDetached":
                 session.loading.discard(data["frameId"])
             case "Page.frameNavigated":

@@ -56,7 +56,10 @@ def test_a_script_that_does_not_end_ends_the_run_with_its_reason(
 def test_a_server_that_never_answers_is_said_at_the_start(
     browse: Browse, server: Pages, waiting: threading.Event
 ) -> None:
-    server.clear(index=lambda handler: waiting.wait(20) and None)
+    def wait(handler: BaseHTTPRequestHandler) -> None:
+        waiting.wait(20)
+
+    server.clear(index=wait)
     with pytest.raises(EnvironmentUnavailable, match=r"cannot open http://127.*: .* did not answer within 1.5 s"):
         browse.reset(f"{server.url}/ Wait", 0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler
+
 from local_pages import Outsider, Pages, do, texts
 
 from grokputer.runners.environments.web.environment import Browse
@@ -43,17 +45,15 @@ def hostile(server: Pages, outsider: Outsider) -> str:
     """Set the server's pages; the URL of the outsider."""
     out = f"http://127.0.0.1:{outsider.port}"
 
-    def redirect(handler: object) -> None:
-        handler.send_response(302)  # type: ignore[attr-defined]
-        handler.send_header("Location", f"{out}/redirected")  # type: ignore[attr-defined]
-        handler.send_header("Content-Length", "0")  # type: ignore[attr-defined]
-        handler.end_headers()  # type: ignore[attr-defined]
+    def redirect(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", f"{out}/redirected")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
 
-    server.clear(
-        index=EVERY_WAY.format(out=out, place=f"127.0.0.1:{outsider.port}"),
-        redirect=redirect,
-        **{"redirect-fetch": redirect, "service.js": f"fetch('{out}/service', {{mode: 'no-cors'}})"},
-    )
+    server.clear(index=EVERY_WAY.format(out=out, place=f"127.0.0.1:{outsider.port}"), redirect=redirect)
+    server.pages["/redirect-fetch"] = redirect
+    server.pages["/service.js"] = f"fetch('{out}/service', {{mode: 'no-cors'}})"
     return out
 
 

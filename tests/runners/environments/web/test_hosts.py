@@ -56,6 +56,11 @@ def test_a_name_may_not_lead_into_a_private_network() -> None:
         allowed.find(Place("new.shop.example", 443))
 
 
+def test_a_host_with_public_and_private_addresses_is_not_a_private_one() -> None:
+    allowed = AllowList.of("https://cdn.shop.example/", look=look)
+    assert allowed.find(Place("cdn.shop.example", 443)) == [("93.184.215.15", 443)]
+
+
 def test_a_private_host_of_the_url_keeps_the_address_that_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = AllowList.of("http://wiki.intern/", look=look)
     assert allowed.find(Place("wiki.intern", 80)) == [("10.1.2.3", 80)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 @pytest.fixture
-def web_of(browse: Browse):  # type: ignore[no-untyped-def]
+def web_of(browse: Browse) -> Callable[[Path], Web]:
     """The environment of a folder in the browser of the other tests."""
 
     def open_(folder: Path) -> Web:
@@ -69,7 +70,7 @@ LISTING = '"CLICK a:List"'
     ],
 )
 def test_a_task_is_done_where_the_page_is_as_its_file_says(
-    web_of,  # type: ignore[no-untyped-def]
+    web_of: Callable[[Path], Web],
     server: Pages,
     tmp_path: Path,
     goal: str,
