@@ -103,6 +103,7 @@ class Tab:
         send("Page.enable", session)
         send("Network.enable", session)
         send("Fetch.enable", session, patterns=[{"resourceType": "Document"}])
+        send("Accessibility.enable", session)  # else the browser makes the whole tree anew for each name
         send("Page.addScriptToEvaluateOnNewDocument", session, source=NO_PRINTING, runImmediately=True)
         send("Page.setInterceptFileChooserDialog", session, enabled=True)
         send(

@@ -18,6 +18,9 @@ from .snapshot import STYLES, Element, Rect
 MOST_FILES = 20
 """Files that a page's request for files offers."""
 
+READ_S = 30.0
+"""How long reading a page may take; chosen: one of a hundred thousand nodes takes a third of it on a busy machine."""
+
 PICTURE_S = 4.0
 """How long a picture may take; chosen: a busy machine needs half a second."""
 
@@ -133,9 +136,7 @@ def _elements(visit: Visit, view: Rect) -> list[Element] | None:
 def _read(visit: Visit, session: Session, place: Rect) -> Iterator[Element] | None:
     """What is in a session's page, and in the frames of other sites within it."""
     try:
-        snapshot = visit.ask(
-            "DOMSnapshot.captureSnapshot", session.id, computedStyles=list(STYLES), includeDOMRects=True
-        )
+        snapshot = visit.ask("DOMSnapshot.captureSnapshot", session.id, timeout_s=READ_S, computedStyles=list(STYLES))
     except CommandFailed:  # the frame was left meanwhile
         return iter(())
     if snapshot is None:
@@ -147,7 +148,17 @@ def _read(visit: Visit, session: Session, place: Rect) -> Iterator[Element] | No
         inside = None if child is None else _read(visit, child, Rect(place.x, place.y, view.width, view.height))
         return inside or iter(())
 
-    return read_documents(snapshot, session.id, place, foreign)
+    def border(node: int) -> tuple[float, float]:
+        try:
+            model = visit.ask("DOM.getBoxModel", session.id, backendNodeId=node)
+        except CommandFailed:
+            return 0.0, 0.0
+        if model is None:
+            return 0.0, 0.0
+        outer, inner = model["model"]["border"], model["model"]["content"]
+        return inner[0] - outer[0], inner[1] - outer[1]
+
+    return read_documents(snapshot, session.id, place, foreign, border)
 
 
 def _frames(visit: Visit, session: Session) -> dict[int, Session]:
