@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from ....domain.page.messages import Box
 from .screen.display import Display, Window
-from .tree.elements import DIALOG, WINDOW, Element, choose, elements_of, name_fields, name_switches, within
+from .tree.elements import DIALOG, WINDOW, Element, choose, elements_of, name_fields, name_switches
 from .tree.node import Node
-from .tree.reader import Reader
+from .tree.reader import Reader, within
 
 MOST_LINES = 64
 """Lines of a page: as many as the embedded model has number tokens."""
@@ -57,7 +57,7 @@ class Eye:
         process = 0 if active is None else active.process
         over = [top for top in tops if top is not main and _is_open_over(top, process, popups)]
         read = [*over, *([main] if main is not None else [])]
-        self._reader.read(read, has_popup=bool(popups))
+        self._reader.read(read, [popup.box for popup in popups])
         found = self._elements(read, active, popups)
         head = [] if active is None else [_line_of(active, main, is_active=True)]
         others = [_line_of(window, _match(window, tops)) for window in windows if not window.is_popup and window != active]

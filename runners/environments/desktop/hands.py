@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ....domain.errors import GrokputerError
 from ....domain.page.action import Action
@@ -19,8 +19,8 @@ from .tree.reader import Reader
 FIRST_S = 0.12
 """How long a program may take to begin to answer a press; chosen: what a person notices as a delay."""
 
-QUIET_S = 0.06
-"""How long nothing may change on the screen for it to have settled; chosen: four pictures of a screen."""
+QUIET_S = 0.1
+"""How long nothing may change on the screen for it to have settled; chosen: six pictures of a screen."""
 
 MOST_S = 4.0
 """How long the screen may go on changing, as while a bar moves; chosen."""
@@ -134,7 +134,7 @@ class Hands:
             title = next((plain(window.title)[:60] for window in windows if window.id == active), "")
             raise NotDone(f"another window has come to the front: {title!r}" if title else "the window is not in front now")
         now = self._reader.look_again(element.node)
-        if now is None or now.box is None or not now.is_showing:
+        if now is None or now.box is None or not (now.is_showing or element.is_popup):
             raise NotDone("the element is gone")
         if now.role != element.node.role or _is_renamed(element.node, now):
             raise NotDone("the element is another one now")
@@ -171,6 +171,3 @@ def _middle(box: Box, areas: Sequence[Box]) -> tuple[int, int]:
         if right > left and bottom > top:
             return (left + right) // 2, (top + bottom) // 2
     raise NotDone("the element is outside of what its window shows; scroll to it")
-
-
-Wait = Callable[[], None]

@@ -267,7 +267,8 @@ def remove(folder: str) -> None:
 
 READ_FILE, READ_FOLDER, EXECUTE = 1 << 2, 1 << 3, 1 << 0
 ALL_OF_VERSION_1 = (1 << 13) - 1
-FILE_RIGHTS = EXECUTE | 1 << 1 | READ_FILE
+MOVE, TRUNCATE = 1 << 13, 1 << 14
+FILE_RIGHTS = EXECUTE | 1 << 1 | READ_FILE | TRUNCATE
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 ASK_VERSION = 1
 NO_TCP = NO_SIGNALS_OR_ABSTRACT_SOCKETS = 0b11
@@ -292,10 +293,11 @@ def confine(read: list[str], write: list[str]) -> None:
     version = LIBRARY.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ASK_VERSION)
     if version < 1:
         return
-    attributes = Ruleset(ALL_OF_VERSION_1, NO_TCP, NO_SIGNALS_OR_ABSTRACT_SOCKETS)
+    every = ALL_OF_VERSION_1 | (MOVE if version >= 2 else 0) | (TRUNCATE if version >= 3 else 0)
+    attributes = Ruleset(every, NO_TCP, NO_SIGNALS_OR_ABSTRACT_SOCKETS)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     rules = LIBRARY.syscall(CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), 0)
-    for paths, allowed in ((read, READ_FILE | READ_FOLDER | EXECUTE), (write, ALL_OF_VERSION_1)):
+    for paths, allowed in ((read, READ_FILE | READ_FOLDER | EXECUTE), (write, every)):
         for path in paths:
             with suppress(OSError):
                 opened = os.open(path, os.O_PATH | os.O_CLOEXEC)

@@ -66,14 +66,15 @@ def follow(steps: Sequence[Step], page: Page, history: Sequence[str]) -> str:
     Raises ``ValueError`` where that does not come, and after the last step.
     """
     number = sum(action != "WAIT" for action in history)
-    if number >= len(steps):
-        raise ValueError("the whole demonstration was carried out, and the task is not done")
+    missing = "the whole demonstration was carried out, and the task is not done"
     try:
-        return steps[number](page)
+        if number < len(steps):
+            return steps[number](page)
     except LookupError as error:
-        if [*history[-PATIENCE:]] == ["WAIT"] * PATIENCE:
-            raise ValueError(f"the page has no {error}") from None
-        return "WAIT"
+        missing = f"the page has no {error.args[0]}"
+    if [*history[-PATIENCE:]] == ["WAIT"] * PATIENCE:
+        raise ValueError(missing)
+    return "WAIT"
 
 
 def value_of(page: Page, kind: str, label: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .....domain.page.messages import Box
@@ -188,11 +188,3 @@ def _reach(label: Element, field: Element) -> int | None:
     if -4 <= above <= ABOVE_PX and one.x < other.x + other.width and other.x - 12 <= one.x + one.width:
         return 1000 + above
     return None
-
-
-def within(box: Box | None, areas: Iterable[Box]) -> bool:
-    """Whether the middle of the box lies in one of the areas."""
-    if box is None:
-        return False
-    x, y = box.x + box.width // 2, box.y + box.height // 2
-    return any(area.x <= x < area.x + area.width and area.y <= y < area.y + area.height for area in areas)

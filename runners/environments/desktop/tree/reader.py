@@ -28,7 +28,7 @@ LEAVES = frozenset(
     {
         *("push button", "button", "toggle button", "label", "separator", "image", "slider", "text", "entry", "icon"),
         *("password text", "check box", "radio button", "progress bar", "spin button", "scroll bar", "menu item"),
-        *("check menu item", "radio menu item", "table cell", "status bar", "terminal", "paragraph", "static"),
+        *("check menu item", "radio menu item", "status bar", "terminal", "paragraph", "static"),
     }
 )
 """Roles below which nothing is read."""
@@ -77,15 +77,16 @@ class Reader:
             if path != NOWHERE
         ]
         self._describe(tops)
+        self._name(tops)
         self._place(tops)
         return tops
 
-    def read(self, tops: Sequence[Node], *, has_popup: bool) -> None:
-        """Read what is in the windows, level by level. Menus are read only while one is open."""
+    def read(self, tops: Sequence[Node], popups: Sequence[Box] = ()) -> None:
+        """Read what is in the windows, level by level. Menus are read only while one is open; ``popups`` are their places."""
         level, count = [*tops], 0
         while level and count < MOST_NODES:
             count += len(level)
-            holders = [node for node in level if self._has_content(node, has_popup)]
+            holders = [node for node in level if self._has_content(node, bool(popups))]
             answers = self._bus.ask([Call(node.bus, node.path, ACCESSIBLE, "GetChildren") for node in holders])
             level = []
             for node, answer in zip(holders, answers, strict=True):
@@ -93,6 +94,8 @@ class Reader:
                 node.children = [child for child in found if child.path != NOWHERE][: self._most(node)]
                 level += node.children
             self._describe(level)
+            self._show(level, popups)
+            self._name(level)
             for node in holders:
                 node.children = [child for child in node.children if child.is_showing or _is_option(child)]
             level = [node for node in level if node.is_showing or _is_option(node)]
@@ -104,6 +107,7 @@ class Reader:
         now = Node(node.bus, node.path, node.parent, process=node.process)
         self._roles.pop((node.bus, node.path), None)
         self._describe([now])
+        self._name([now])
         self._place([now])
         return now if now.states and "defunct" not in now.states else None
 
@@ -135,7 +139,7 @@ class Reader:
                 self._processes[program.bus] = int(answer[0])
 
     def _describe(self, nodes: Sequence[Node]) -> None:
-        """Find states, roles and names."""
+        """Find states and roles."""
         unknown = [node for node in nodes if (node.bus, node.path) not in self._roles]
         calls = [Call(node.bus, node.path, ACCESSIBLE, "GetState") for node in nodes]
         calls += [Call(node.bus, node.path, ACCESSIBLE, "GetRoleName") for node in unknown]
@@ -146,6 +150,18 @@ class Reader:
         for node, answer in zip(nodes, answers, strict=False):
             node.states = states_of(answer[0]) if answer else frozenset()
             node.role = self._roles.get((node.bus, node.path), "")
+
+    def _show(self, nodes: Sequence[Node], popups: Sequence[Box]) -> None:
+        """Let the items of an open menu count as showing: GTK 2 calls them visible alone."""
+        items = [node for node in nodes if popups and _is_item(node)]
+        component = PREFIX + "Component"
+        calls = [Call(node.bus, node.path, component, "GetExtents", "u", (0,)) for node in items]
+        for node, answer in zip(items, self._bus.ask(calls), strict=True):
+            if answer and within(_box(answer[0]), popups):
+                node.states |= {"showing"}
+
+    def _name(self, nodes: Sequence[Node]) -> None:
+        """Find the names of what can make a line."""
         named = [node for node in nodes if (node.is_showing or _is_option(node)) and node.role not in NAMELESS]
         names = self._bus.ask([self._bus.get(node.bus, node.path, "Accessible", "Name") for node in named])
         for node, name in zip(named, names, strict=True):
@@ -175,6 +191,8 @@ class Reader:
                 node.value = float(answer[0][1])
 
     def _has_content(self, node: Node, has_popup: bool) -> bool:
+        if node.role == "table cell":
+            return not node.name  # one with a picture and a text has these below it
         if node.role in LEAVES or (not node.is_showing and node.role not in CLOSED):
             return False
         if node.role == "menu":
@@ -189,6 +207,20 @@ class Reader:
 def _is_option(node: Node) -> bool:
     """Whether it is one of a closed list, or what holds them."""
     return any(one.role == "combo box" for one in node.above())
+
+
+def _is_item(node: Node) -> bool:
+    """Whether it is in a menu, and its program says that it is visible but not that it shows."""
+    is_in_menu = node.parent is not None and node.parent.role == "menu"
+    return is_in_menu and not node.is_showing and "visible" in node.states
+
+
+def within(box: Box | None, areas: Sequence[Box]) -> bool:
+    """Whether the middle of the box lies in one of the areas."""
+    if box is None:
+        return False
+    x, y = box.x + box.width // 2, box.y + box.height // 2
+    return any(area.x <= x < area.x + area.width and area.y <= y < area.y + area.height for area in areas)
 
 
 def _text(answer: Any) -> str:

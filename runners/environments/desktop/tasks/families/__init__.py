@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..family import Families
-from . import dialogs, editor
+from . import dialogs, editor, files, settings, windows
 
-OWN = Families((editor.GROUP, dialogs.GROUP))
+OWN = Families((files.GROUP, editor.GROUP, dialogs.GROUP, settings.GROUP, windows.GROUP))
 """All of them."""
