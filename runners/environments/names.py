@@ -4,6 +4,7 @@ CHAT = "chat"
 MINIWOB = "miniwob"
 SHELL = "shell"
 BFCL = "bfcl"
+DESKTOP = "desktop"
 
 OF_COMMANDS = (SHELL,)
 """The program's environments whose actions are commands. Folders of tasks are such environments too."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError
 from ...domain.events import Capability
 from ...domain.ports import Environment
-from ..environments.names import BFCL, CHAT, MINIWOB, SHELL
+from ..environments.names import BFCL, CHAT, DESKTOP, MINIWOB, SHELL
 from .extras import require
 from .plugins import find_plugin, list_plugins
 from .task_folders import find_task_folder, name_of
@@ -35,6 +35,13 @@ def _open_shell() -> Environment:
     return Shell(FAMILIES)
 
 
+def _open_desktop() -> Environment:
+    require("desktop")
+    from ..environments.desktop.environment import Desktop
+
+    return Desktop()
+
+
 def _open_bfcl() -> Environment:
     from ..environments.bfcl.environment import Bfcl
     from ..environments.bfcl.package import find_package
@@ -43,7 +50,12 @@ def _open_bfcl() -> Environment:
     return Bfcl()
 
 
-OWN: dict[str, Callable[[], Environment]] = {CHAT: _open_chat, MINIWOB: _open_miniwob, SHELL: _open_shell}
+OWN: dict[str, Callable[[], Environment]] = {
+    CHAT: _open_chat,
+    MINIWOB: _open_miniwob,
+    SHELL: _open_shell,
+    DESKTOP: _open_desktop,
+}
 """The program's own environments. No plug-in and no folder can replace one."""
 
 FOR_BENCHMARKS: dict[str, Callable[[], Environment]] = {BFCL: _open_bfcl}

@@ -21,6 +21,7 @@ EXTRAS = {
     "serve": ("aiohttp", "jinja2", "prometheus_client"),
     "browser": ("miniwob",),
     "shell": ("sandlock",),
+    "desktop": ("jeepney", "Xlib", "mss", "PIL"),
     "bench": ("matplotlib", "plotext"),
 }
 """Each extra and its top-level modules; as in ``pyproject.toml``."""

@@ -54,6 +54,10 @@ EXTRAS = {
     "prometheus-client": ("serve", "writes the metrics of the gateway"),
     "miniwob": ("browser", "has the tasks on pages"),
     "sandlock": ("shell", "keeps commands in a sandbox where bubblewrap cannot"),
+    "jeepney": ("desktop", "reads the windows of programs"),
+    "python-xlib": ("desktop", "uses mouse and keyboard of a screen"),
+    "mss": ("desktop", "takes pictures of a screen"),
+    "pillow": ("desktop", "stores these pictures"),
     "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),
     "plotext": ("bench", "draws that curve in a terminal"),
 }
@@ -91,6 +95,7 @@ def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         *_check_plugins(),
         _check_browser(),
         _check_sandbox(),
+        _check_desktop(),
         _check_disk(db),
         *_check_log(db),
     ]
@@ -160,6 +165,16 @@ def _check_sandbox() -> Check:
         return Check("sandbox", "ok", f"commands run in {find_sandbox().name}")
     except GrokputerError as error:
         return Check("sandbox", "warn", str(error))
+
+
+def _check_desktop() -> Check:
+    from ...environments.desktop.screen.parts import check_programs
+
+    try:
+        check_programs()
+    except GrokputerError as error:
+        return Check("desktop", "warn", str(error))
+    return Check("desktop", "ok", "a private screen can be started")
 
 
 def _check_disk(db: Path) -> Check:

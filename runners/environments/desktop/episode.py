@@ -98,6 +98,4 @@ class Episode:
     def _draw(self, *, is_done: bool = False, reward: float = 0.0, error: str = "") -> Page:
         picture = self._machine.take_picture(self._view.area)
         home = str(self._machine.home)
-        return draw_page(
-            self._instance.request, self._view, home, picture, is_done=is_done, reward=reward, error=error
-        )
+        return draw_page(self._instance.request, self._view, home, picture, is_done=is_done, reward=reward, error=error)

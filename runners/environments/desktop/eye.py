@@ -60,7 +60,9 @@ class Eye:
         self._reader.read(read, [popup.box for popup in popups])
         found = self._elements(read, active, popups)
         head = [] if active is None else [_line_of(active, main, is_active=True)]
-        others = [_line_of(window, _match(window, tops)) for window in windows if not window.is_popup and window != active]
+        others = [
+            _line_of(window, _match(window, tops)) for window in windows if not window.is_popup and window != active
+        ]
         others = others[:OTHER_WINDOWS]
         chosen = choose(found, MOST_LINES - len(head) - len(others))
         area = _area(self._display.size, active, popups)

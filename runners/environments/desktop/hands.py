@@ -57,7 +57,7 @@ class Hands:
 
     def settle(self, first_s: float = FIRST_S) -> bool:
         """Wait until the screen is quiet; whether it became so."""
-        return settle(self._display, QUIET_S, MOST_S, first_s)
+        return settle(self._display, QUIET_S, MOST_S, first_s, self._reader.ping)
 
     def bring_forward(self, window: int) -> None:
         """Bring the window to the front. Raises ``NotDone`` where it does not come."""
@@ -132,7 +132,9 @@ class Hands:
         active = self._display.active()
         if active != view.active and not element.is_popup:
             title = next((plain(window.title)[:60] for window in windows if window.id == active), "")
-            raise NotDone(f"another window has come to the front: {title!r}" if title else "the window is not in front now")
+            raise NotDone(
+                f"another window has come to the front: {title!r}" if title else "the window is not in front now"
+            )
         now = self._reader.look_again(element.node)
         if now is None or now.box is None or not (now.is_showing or element.is_popup):
             raise NotDone("the element is gone")

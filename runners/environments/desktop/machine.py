@@ -117,7 +117,9 @@ class Machine:
         tree = read_tree(self.home)
         is_seen = {path: not any(part.startswith(".") for part in path.split("/")) for path in tree.entries}
         seen = {path: entry for path, entry in tree.entries.items() if is_seen[path]}
-        hidden = {path: entry.text for path, entry in tree.entries.items() if not is_seen[path] and entry.kind == "file"}
+        hidden = {
+            path: entry.text for path, entry in tree.entries.items() if not is_seen[path] and entry.kind == "file"
+        }
         titles = [window.title for window in view.windows if not window.is_popup]
         texts = [node.text for top in view.nodes for node in top.walk() if node.text]
         return Moment(Tree(seen, tree.is_whole), self._printed(), titles, texts, hidden)

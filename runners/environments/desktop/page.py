@@ -21,7 +21,14 @@ LONGEST = 400
 
 
 def draw_page(
-    request: str, view: View, home: str, picture: bytes | None, *, is_done: bool = False, reward: float = 0.0, error: str = ""
+    request: str,
+    view: View,
+    home: str,
+    picture: bytes | None,
+    *,
+    is_done: bool = False,
+    reward: float = 0.0,
+    error: str = "",
 ) -> Page:
     """The page of the view. The path of HOME, which differs from start to start, is written ``~``."""
     lines = tuple(_line(number, element, home) for number, element in enumerate(view.elements, 1))

@@ -20,5 +20,7 @@ def programs_account() -> Account:
     try:
         known = pwd.getpwnam(NOBODY)
     except KeyError:
-        raise EnvironmentUnavailable(f"the account {NOBODY!r}, which runs the programs of a desktop, is missing") from None
+        raise EnvironmentUnavailable(
+            f"the account {NOBODY!r}, which runs the programs of a desktop, is missing"
+        ) from None
     return Account(known.pw_uid, known.pw_gid, True)

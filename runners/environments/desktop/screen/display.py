@@ -86,7 +86,9 @@ class Display:
     def windows(self) -> list[Window]:
         """All that are open, the uppermost first: popups, then framed windows."""
         with self.watched():
-            managed = self._property(self.root, "_NET_CLIENT_LIST_STACKING") or self._property(self.root, "_NET_CLIENT_LIST")
+            managed = self._property(self.root, "_NET_CLIENT_LIST_STACKING") or self._property(
+                self.root, "_NET_CLIENT_LIST"
+            )
             found = [window for id in reversed(managed or []) if (window := self._describe(id, is_popup=False))]
             return [*self._popups(), *found]
 
@@ -135,7 +137,7 @@ class Display:
     def changes(self) -> int:
         """How many changes the display has told since the last call: drawn areas, windows opened, closed and moved."""
         with self.watched():
-            count = self.connection.pending_events()
+            count = int(self.connection.pending_events())
             for _ in range(count):
                 self.connection.next_event()
             return count
@@ -213,16 +215,21 @@ class Display:
             self.connection.sync()
 
 
-def settle(display: Display, quiet_s: float, most_s: float, first_s: float, is_busy: Callable[[], bool] | None = None) -> bool:
+def settle(
+    display: Display, quiet_s: float, most_s: float, first_s: float, ping: Callable[[], None] = lambda: None
+) -> bool:
     """Wait until nothing has changed for ``quiet_s``; whether that came within ``most_s``.
 
-    The first change may take ``first_s`` to come.
+    The first change may take ``first_s`` to come. ``ping`` returns when the programs have read what was sent to them.
     """
     until = time.monotonic() + most_s
-    display.wait_for_change(min(first_s, most_s))
+    if not display.wait_for_change(min(first_s, most_s)):
+        ping()
     while time.monotonic() < until:
-        if not display.wait_for_change(quiet_s) and not (is_busy and is_busy()):
-            return True
+        if not display.wait_for_change(quiet_s):
+            ping()
+            if not display.changes():
+                return True
     return False
 
 

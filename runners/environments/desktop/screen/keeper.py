@@ -205,7 +205,9 @@ class Keeper:
     def _end_programs(self) -> int:
         """Kill all that is not a part of the desktop. Returns how many could not be ended."""
         parts = {process.pid for process in self._services}
-        return end_all(lambda: [pid for pid in descendants(os.getpid(), parts) if pid not in parts and not is_registry(pid)])
+        return end_all(
+            lambda: [pid for pid in descendants(os.getpid(), parts) if pid not in parts and not is_registry(pid)]
+        )
 
 
 def die_with_parent(how: int) -> None:

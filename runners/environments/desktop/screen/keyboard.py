@@ -11,11 +11,32 @@ from Xlib.ext import xtest
 from .display import Display
 
 NAMES = {
-    **{"ctrl": "Control_L", "control": "Control_L", "alt": "Alt_L", "shift": "Shift_L", "super": "Super_L"},
-    **{"enter": "Return", "return": "Return", "esc": "Escape", "escape": "Escape", "tab": "Tab", "space": "space"},
-    **{"backspace": "BackSpace", "delete": "Delete", "del": "Delete", "insert": "Insert", "home": "Home", "end": "End"},
-    **{"pageup": "Page_Up", "pagedown": "Page_Down", "up": "Up", "down": "Down", "left": "Left", "right": "Right"},
-    **{"plus": "plus", "minus": "minus", "menu": "Menu"},
+    "ctrl": "Control_L",
+    "control": "Control_L",
+    "alt": "Alt_L",
+    "shift": "Shift_L",
+    "super": "Super_L",
+    "enter": "Return",
+    "return": "Return",
+    "esc": "Escape",
+    "escape": "Escape",
+    "tab": "Tab",
+    "space": "space",
+    "backspace": "BackSpace",
+    "delete": "Delete",
+    "del": "Delete",
+    "insert": "Insert",
+    "home": "Home",
+    "end": "End",
+    "pageup": "Page_Up",
+    "pagedown": "Page_Down",
+    "up": "Up",
+    "down": "Down",
+    "left": "Left",
+    "right": "Right",
+    "plus": "plus",
+    "minus": "minus",
+    "menu": "Menu",
     **{f"f{number}": f"F{number}" for number in range(1, 13)},
 }
 """The names of keys in an action, and X's names of them."""
@@ -61,7 +82,9 @@ class Keyboard:
                 return f"cannot hold the key {key[:20]!r}; keys that are held are ctrl, alt, shift and super"
         name = NAMES.get(last.lower())
         if name is None and len(last) != 1:
-            return f"there is no key {last[:20]!r}; keys are single characters, {', '.join(list(NAMES)[5:12])} and so on"
+            return (
+                f"there is no key {last[:20]!r}; keys are single characters, {', '.join(list(NAMES)[5:12])} and so on"
+            )
         symbol = XK.string_to_keysym(name) if name else _symbol(last)
         if symbol not in self._known:
             return f"the keyboard has no key {last[:20]!r}"

@@ -109,7 +109,13 @@ def parts_of(folder: DesktopFolder, size: tuple[int, int]) -> dict[str, Any]:
             "before": ":",
         },
         "bus": {
-            "arguments": ["dbus-daemon", f"--config-file={run}/bus.conf", "--nofork", "--nopidfile", "--print-address=@"],
+            "arguments": [
+                "dbus-daemon",
+                f"--config-file={run}/bus.conf",
+                "--nofork",
+                "--nopidfile",
+                "--print-address=@",
+            ],
             "tells": "DBUS_SESSION_BUS_ADDRESS",
         },
         "tree": {"arguments": [launcher(), "--launch-immediately"]},

@@ -27,7 +27,9 @@ class Camera:
             with authority(environment):
                 self._screen = mss.MSS(display=environment["DISPLAY"])
         except (ScreenShotError, OSError) as error:
-            raise EnvironmentUnavailable(f"the display {environment['DISPLAY']} cannot be photographed: {error}") from None
+            raise EnvironmentUnavailable(
+                f"the display {environment['DISPLAY']} cannot be photographed: {error}"
+            ) from None
 
     def take(self, area: Box) -> bytes:
         """The area of the screen, as PNG. Raises ``EnvironmentUnavailable`` where the display is lost."""

@@ -71,9 +71,10 @@ class Instance:
 def has_files(wanted: Mapping[str, str | None]) -> Goal:
     """Done where HOME has these files with these texts and nothing else; empty lines at the end of a text do not count."""
     texts = {path.rstrip("/"): text for path, text in wanted.items()}
-    return lambda moment: {path: _text(text) for path, text in moment.files.items()} == {
-        path: _text(text) for path, text in texts.items()
-    }
+    return lambda moment: (
+        {path: _text(text) for path, text in moment.files.items()}
+        == {path: _text(text) for path, text in texts.items()}
+    )
 
 
 def printed(name: str, wanted: str) -> Goal:

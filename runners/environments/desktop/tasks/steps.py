@@ -65,6 +65,8 @@ def follow(steps: Sequence[Step], page: Page, history: Sequence[str]) -> str:
 
     Raises ``ValueError`` where that does not come, and after the last step.
     """
+    if page.error and history[-1:] != ["WAIT"]:
+        raise ValueError(f"the last step of the demonstration was refused: {page.error}")
     number = sum(action != "WAIT" for action in history)
     missing = "the whole demonstration was carried out, and the task is not done"
     try:

@@ -9,16 +9,50 @@ from .....domain.page.messages import Box
 from .node import Node
 
 KINDS = {
-    **{"push button": "button", "button": "button", "toggle button": "button", "push button menu": "button"},
-    **{"check box": "checkbox", "radio button": "radio", "toggle switch": "checkbox", "switch": "checkbox"},
-    **{"text": "entry", "entry": "entry", "editbar": "entry", "password text": "password", "spin button": "spin"},
-    **{"paragraph": "label", "document text": "textarea", "terminal": "terminal", "slider": "slider"},
-    **{"combo box": "combo", "list item": "list-item", "tree item": "tree-item", "table cell": "cell", "icon": "icon"},
-    **{"menu": "menu", "menu item": "menu-item", "check menu item": "menu-item", "radio menu item": "menu-item"},
-    **{"page tab": "tab", "link": "link", "label": "label", "static": "label", "heading": "label", "caption": "label"},
-    **{"table column header": "column", "column header": "column", "progress bar": "progress", "level bar": "progress"},
-    **{"image": "image", "info bar": "label", "notification": "label", "dial": "slider", "calendar": "calendar"},
-    **{"table row header": "cell", "tree table": "", "color chooser": "color"},
+    "push button": "button",
+    "button": "button",
+    "toggle button": "button",
+    "push button menu": "button",
+    "check box": "checkbox",
+    "radio button": "radio",
+    "toggle switch": "checkbox",
+    "switch": "checkbox",
+    "text": "entry",
+    "entry": "entry",
+    "editbar": "entry",
+    "password text": "password",
+    "spin button": "spin",
+    "paragraph": "label",
+    "document text": "textarea",
+    "terminal": "terminal",
+    "slider": "slider",
+    "combo box": "combo",
+    "list item": "list-item",
+    "tree item": "tree-item",
+    "table cell": "cell",
+    "icon": "icon",
+    "menu": "menu",
+    "menu item": "menu-item",
+    "check menu item": "menu-item",
+    "radio menu item": "menu-item",
+    "page tab": "tab",
+    "link": "link",
+    "label": "label",
+    "static": "label",
+    "heading": "label",
+    "caption": "label",
+    "table column header": "column",
+    "column header": "column",
+    "progress bar": "progress",
+    "level bar": "progress",
+    "image": "image",
+    "info bar": "label",
+    "notification": "label",
+    "dial": "slider",
+    "calendar": "calendar",
+    "table row header": "cell",
+    "tree table": "",
+    "color chooser": "color",
 }
 """The kind of a line by AT-SPI's role; other roles make no line."""
 
@@ -159,7 +193,9 @@ def _combo(node: Node, window: int) -> Iterator[Element]:
     options = [one for one in node.walk() if one.role in ("menu item", "list item", "table cell") and one.name]
     for number, option in enumerate(options):
         box = option.box if option.is_showing else None
-        yield Element("option", option.name, "", option.name == value, False, box, option, window, holder=node, number=number)
+        yield Element(
+            "option", option.name, "", option.name == value, False, box, option, window, holder=node, number=number
+        )
 
 
 def _is_in_combo(node: Node) -> bool:

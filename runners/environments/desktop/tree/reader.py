@@ -56,17 +56,24 @@ class Reader:
         self._bus = bus
         self._roles: dict[tuple[str, str], str] = {}
         self._processes: dict[str, int] = {}
+        self._programs: list[Node] = []
+
+    def ping(self) -> None:
+        """Return when every program of the last look has read what was sent to it so far, or does not answer."""
+        self._bus.ask([Call(one.bus, one.path, ACCESSIBLE, "GetState") for one in self._programs])
 
     def forget(self) -> None:
         """Forget what is known of programs that have ended."""
         self._roles.clear()
         self._processes.clear()
+        self._programs.clear()
         self._bus.silent.clear()
 
     def windows(self) -> list[Node]:
         """The windows, dialogs and popups of all programs that answer, without what is in them."""
         body = self._bus.ask([Call(REGISTRY, ROOT, ACCESSIBLE, "GetChildren")])[0]
         programs = [Node(bus, path) for bus, path in body[0]] if body else []
+        self._programs = programs
         self._find_processes(programs)
         answers = self._bus.ask([Call(one.bus, one.path, ACCESSIBLE, "GetChildren") for one in programs])
         tops = [
@@ -107,8 +114,8 @@ class Reader:
         now = Node(node.bus, node.path, node.parent, process=node.process)
         self._roles.pop((node.bus, node.path), None)
         self._describe([now])
-        self._name([now])
-        self._place([now])
+        self._name([now], is_any=True)
+        self._place([now], is_any=True)
         return now if now.states and "defunct" not in now.states else None
 
     def select(self, holder: Node, number: int) -> bool:
@@ -160,18 +167,19 @@ class Reader:
             if answer and within(_box(answer[0]), popups):
                 node.states |= {"showing"}
 
-    def _name(self, nodes: Sequence[Node]) -> None:
-        """Find the names of what can make a line."""
-        named = [node for node in nodes if (node.is_showing or _is_option(node)) and node.role not in NAMELESS]
+    def _name(self, nodes: Sequence[Node], *, is_any: bool = False) -> None:
+        """Find the names of what can make a line, or of any."""
+        seen = [node for node in nodes if is_any or node.is_showing or _is_option(node)]
+        named = [node for node in seen if node.role not in NAMELESS]
         names = self._bus.ask([self._bus.get(node.bus, node.path, "Accessible", "Name") for node in named])
         for node, name in zip(named, names, strict=True):
             node.name = _text(name)
 
-    def _place(self, nodes: Sequence[Node]) -> None:
-        """Find places, texts and values of what is showing."""
+    def _place(self, nodes: Sequence[Node], *, is_any: bool = False) -> None:
+        """Find places, texts and values of what is showing, or of any."""
         calls, targets = list[Call](), list[tuple[Node, str]]()
         for node in nodes:
-            if not node.is_showing:
+            if not (node.is_showing or is_any):
                 continue
             component, text = PREFIX + "Component", PREFIX + "Text"
             calls.append(Call(node.bus, node.path, component, "GetExtents", "u", (0,)))

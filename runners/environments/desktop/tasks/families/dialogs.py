@@ -127,7 +127,12 @@ def enter_password(draw: Draw) -> Made:
     """Enter a password, which is not shown."""
     password = f"{draw.word()}{draw.number(10, 99)}"
     program = dialog("--password", "--title=Login")
-    return Made({"password": password}, [program], printed(ANSWER, password), [fill(password, "password"), click("button", "OK")])
+    return Made(
+        {"password": password},
+        [program],
+        printed(ANSWER, password),
+        [fill(password, "password"), click("button", "OK")],
+    )
 
 
 @GROUP.family(

@@ -9,7 +9,18 @@ from ..steps import click, fill, key
 
 GROUP = Group()
 
-GREETINGS = ("Grüße, 5 €", "Καλημέρα", "Доброе утро", "おはよう", "你好", "안녕하세요", "שלום", "नमस्ते", "naïve ✓", "مرحبا")
+GREETINGS = (
+    "Grüße, 5 €",
+    "Καλημέρα",
+    "Доброе утро",
+    "おはよう",
+    "你好",
+    "안녕하세요",
+    "שלום",
+    "नमस्ते",
+    "naïve ✓",
+    "مرحبا",
+)
 """Texts in many scripts."""
 
 
@@ -91,9 +102,13 @@ def replace_word(draw: Draw) -> Made:
     text = as_text([f"{old} {draw.word()}", draw.word(), f"{draw.word()} {old}"])
     solution = [
         *(key("ctrl+r"), fill(old, "entry", "Search for"), fill(new, "entry", "Replace with")),
-        *(click("button", "Replace"), key("alt+r"), key("escape"), key("ctrl+s")),
+        *(
+            click("checkbox", "Replace all in:"),
+            click("button", "Replace All"),
+            click("button", "Close"),
+            key("ctrl+s"),
+        ),
     ]
-    solution = [fill(text.replace(old, new).rstrip().replace("\n", "\\n"), "textarea"), key("ctrl+s")]
     goal = has_files({file: text.replace(old, new)})
     return Made({"old": old, "new": new, "file": file}, [editor(file)], goal, solution, {file: text})
 

@@ -14,7 +14,9 @@ MANAGER = (Program(("pcmanfm", ".")),)
 
 def _changed(files: Files, wanted: dict[str, str | None]) -> dict[str, str | None]:
     """The files as they are to be: texts, None for a folder, without those that are empty."""
-    return {path: None if path.endswith("/") else text for path, text in {**files, **wanted}.items() if text is not None}
+    return {
+        path: None if path.endswith("/") else text for path, text in {**files, **wanted}.items() if text is not None
+    }
 
 
 @GROUP.family(
@@ -117,7 +119,7 @@ def empty_file(draw: Draw) -> Made:
     file = draw.file()
     files = {draw.file(): draw.text(1)}
     solution = [
-        *(click("menu", "File"), click("menu", "Create New..."), click("menu-item", "Blank File")),
+        *(click("menu", "File"), click("menu", "Create New..."), click("menu-item", "Empty File")),
         *(fill(file), click("button", "OK")),
     ]
     return Made({"file": file}, MANAGER, has_files({**files, file: ""}), solution, files)

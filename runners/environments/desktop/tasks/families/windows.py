@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ......domain.page.messages import Page
 from ....shell.draw import Draw
 from ..family import Group
-from ..instance import Made, Moment, Program, has_files, printed
+from ..instance import Goal, Made, Moment, Program, Step, has_files, printed
 from ..steps import click, fill, key, run, value_of, window
 from .dialogs import ANSWER, dialog
 from .editor import editor
@@ -14,12 +15,12 @@ GROUP = Group()
 CALCULATOR = Program(("galculator",))
 
 
-def digits(text: str) -> list[object]:
+def digits(text: str) -> list[Step]:
     """The buttons of the calculator for these characters."""
     return [click("button", character) for character in text]
 
 
-def _shows(number: int) -> object:
+def _shows(number: int) -> Goal:
     return lambda moment: any(text.replace(",", "").strip() == str(number) for text in moment.texts)
 
 
@@ -64,13 +65,7 @@ def write_result(draw: Draw) -> Made:
     """Take a result from a calculator to an editor."""
     words, number = _sum(draw)
     file = draw.file()
-    kept: list[str] = []
-
-    def result(page: object) -> str:
-        return str(number)
-
-    solution = [*digits(words), click("button", "="), window(f"~/{file}"), fill(result, "textarea"), key("ctrl+s")]
-    del kept
+    solution = [*digits(words), click("button", "="), window(f"~/{file}"), fill(str(number), "textarea"), key("ctrl+s")]
     programs = [editor(file), CALCULATOR]
     return Made({"sum": words, "file": file}, programs, has_files({file: str(number)}), solution, {file: draw.text(1)})
 
@@ -86,7 +81,7 @@ def copy_number(draw: Draw) -> Made:
     file, number = draw.file(), str(draw.number(10_000, 99_999))
     seen: dict[str, str] = {}
 
-    def look(page: object) -> str:
+    def look(page: Page) -> str:
         seen["value"] = value_of(page, "textarea")
         return window("Number")(page)
 
@@ -110,7 +105,9 @@ def copy_text(draw: Draw) -> Made:
         *(window(f"~/{second}"), click("textarea"), key("ctrl+a"), key("ctrl+v"), key("ctrl+s")),
     ]
     goal = has_files({**files, second: files[first]})
-    return Made({"first": first, "second": second}, [editor(second), editor(first, program="l3afpad")], goal, solution, files)
+    return Made(
+        {"first": first, "second": second}, [editor(second), editor(first, program="l3afpad")], goal, solution, files
+    )
 
 
 @GROUP.family(
