@@ -36,7 +36,7 @@ def _open_shell() -> Environment:
 
 
 def _open_desktop() -> Environment:
-    require("desktop")
+    require(DESKTOP)
     from ..environments.desktop.environment import Desktop
 
     return Desktop()

@@ -1,4 +1,7 @@
-"""Carries out one action: nothing is pressed or typed where the element is gone, covered, or not in the window with the keyboard."""
+"""Carries out one action.
+
+Nothing is pressed or typed where the element is gone, covered, or not in the window that has the keyboard.
+"""
 
 from __future__ import annotations
 

@@ -25,6 +25,12 @@ from .authority import authority, key_for
 WHEEL = {"up": 4, "down": 5, "left": 6, "right": 7}
 """The buttons that a wheel presses."""
 
+PASSING = (X.CreateNotify, X.DestroyNotify, X.ConfigureNotify, X.ReparentNotify, X.ClientMessage, X.MappingNotify)
+"""Events that change no pixel by themselves; what they lead to is told by others."""
+
+MANAGER_S = 2.0
+"""How long a window manager may take to answer; chosen."""
+
 _CAUGHT = (ConnectionClosedError, DisplayError, ConnectionError)
 
 
@@ -63,6 +69,9 @@ class Display:
             self.connection.query_extension("XTEST")
             self._atoms: dict[str, int] = {}
             self.root.change_attributes(event_mask=X.SubstructureNotifyMask | X.PropertyChangeMask)
+            self._probe = self.root.create_window(0, 0, 1, 1, 0, X.CopyFromParent, event_mask=X.PropertyChangeMask)
+            self._has_probe = False
+            self._seen = 0
             self._damage = None
             if self.connection.has_extension("DAMAGE"):
                 self.connection.damage_query_version()
@@ -136,11 +145,39 @@ class Display:
 
     def changes(self) -> int:
         """How many changes the display has told since the last call: drawn areas, windows opened, closed and moved."""
+        self._read_events()
+        found, self._seen = self._seen, 0
+        return found
+
+    def ping_manager(self) -> None:
+        """Return when the window manager has read what it was told so far, or does not answer for ``MANAGER_S``.
+
+        A manager that is busy lets no press through to a program.
+        """
+        if not self._has_probe:
+            self._has_probe = self.atom("_NET_REQUEST_FRAME_EXTENTS") in self._supported()
+        if self._has_probe:
+            self._tell(self._probe.id, "_NET_REQUEST_FRAME_EXTENTS", [0, 0, 0, 0, 0])
+            until = time.monotonic() + MANAGER_S
+            while not self._read_events() and (left := until - time.monotonic()) > 0:
+                with self.watched():
+                    select.select([self.connection.fileno()], [], [], left)
+
+    def _read_events(self) -> bool:
+        """Count the changes that were told; whether the window manager answered among them."""
+        is_answered = False
         with self.watched():
-            count = int(self.connection.pending_events())
-            for _ in range(count):
-                self.connection.next_event()
-            return count
+            for _ in range(self.connection.pending_events()):
+                event = self.connection.next_event()
+                if event.type == X.PropertyNotify and event.window == self._probe:
+                    is_answered = True
+                elif event.type not in PASSING:
+                    self._seen += 1
+        return is_answered
+
+    def _supported(self) -> list[int]:
+        with self.watched():
+            return list(self._property(self.root, "_NET_SUPPORTED") or [])
 
     def wait_for_change(self, seconds: float) -> bool:
         """Whether a change was told within so many seconds; returns with the first."""
@@ -223,10 +260,10 @@ def settle(
     The first change may take ``first_s`` to come. ``ping`` returns when the programs have read what was sent to them.
     """
     until = time.monotonic() + most_s
-    if not display.wait_for_change(min(first_s, most_s)):
-        ping()
+    display.wait_for_change(min(first_s, most_s))
     while time.monotonic() < until:
         if not display.wait_for_change(quiet_s):
+            display.ping_manager()
             ping()
             if not display.changes():
                 return True

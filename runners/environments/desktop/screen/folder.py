@@ -60,6 +60,9 @@ class DesktopFolder:
             remove(self.path / name)
             (self.path / name).mkdir(mode=0o700)
             give(self.path / name)
+        for name in (".config", ".local", ".local/share"):  # some programs do not make them
+            (self.home / name).mkdir(mode=0o700)
+            give(self.home / name)
 
     def close(self) -> None:
         """Remove it. Idempotent."""

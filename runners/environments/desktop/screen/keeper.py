@@ -1,8 +1,8 @@
 """A program by itself: it starts a desktop and its programs, and ends all of them when the program that started it is gone.
 
 It is started with an empty environment, takes what it needs as JSON in its first argument, and imports the standard library
-alone. It gives root's rights up before it starts anything. Every process below it is its own child at last, whatever a program
-does to get away, because it is the reaper of its descendants. It answers each line of its input by one line.
+alone. It gives root's rights up before it starts any program. Every process below it is its own child at last, whatever a
+program does to get away, because it is the reaper of its descendants. It answers each line of its input by one line.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     wanted: dict[str, Any] = json.loads(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the program that started this one
     LIBRARY.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    prepare(wanted)
+    prepare()
     keeper = Keeper(wanted)
     try:
         answer(keeper.open())
@@ -56,18 +56,21 @@ def main() -> None:
         keeper.close()
 
 
-def prepare(wanted: dict[str, Any]) -> None:
-    """What only root can do, and then no longer be root."""
+def prepare() -> None:
+    """What comes before the screen: no program gets rights, and its socket has a folder."""
     with suppress(FileExistsError):
         os.mkdir(SOCKETS)
         os.chmod(SOCKETS, 0o1777)
-    if wanted["user"] is not None:
-        LIBRARY.unshare(CLONE_NEWNET)  # programs have no network where the system allows to take it from them
-        os.setgroups([])
-        os.setresgid(wanted["group"], wanted["group"], wanted["group"])
-        os.setresuid(wanted["user"], wanted["user"], wanted["user"])
     LIBRARY.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.umask(0o077)
+
+
+def drop_rights(user: int, group: int) -> None:
+    """Be root no longer. Programs have no network where the system allows to take it from them."""
+    LIBRARY.unshare(CLONE_NEWNET)
+    os.setgroups([])
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
 
 
 class Fault(Exception):
@@ -95,6 +98,8 @@ class Keeper:
             part = self._wanted["parts"].get(name)
             if part is not None:
                 told = self._start_part(name, part["arguments"], part.get("tells"))
+                if name == "screen" and self._wanted["user"] is not None:
+                    drop_rights(self._wanted["user"], self._wanted["group"])
                 if told:
                     self._environment[part["tells"]] = f"{part.get('before', '')}{told}"
         return {"environment": self._environment}
@@ -148,6 +153,7 @@ class Keeper:
                 pass_fds=[to_tell] if tells else [],
                 preexec_fn=lambda: die_with_parent(signal.SIGTERM),
                 start_new_session=True,
+                **self._account(),
             )
         except OSError as error:
             os.close(told)
@@ -158,6 +164,12 @@ class Keeper:
         self._services.append(process)
         with os.fdopen(told, "rb") as lines:
             return self._read_line(lines.fileno(), arguments[0]) if tells else ""
+
+    def _account(self) -> dict[str, Any]:
+        """The screen alone is started by root: it stays in the network of all screens, where no two have the same number."""
+        if os.geteuid() or self._wanted["user"] is None:
+            return {}
+        return {"user": self._wanted["user"], "group": self._wanted["group"], "extra_groups": []}
 
     def _read_line(self, descriptor: int, program: str) -> str:
         found, until = b"", time.monotonic() + START_S
@@ -192,8 +204,7 @@ class Keeper:
         return {"pid": process.pid}
 
     def _limit(self) -> None:
-        for kind, most in self._wanted["limits"].items():
-            bound = getattr(resource, kind)
+        for bound, most in self._wanted["limits"]:
             hard = resource.getrlimit(bound)[1]
             most = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(bound, (most, most))
@@ -257,7 +268,7 @@ def collect() -> None:
 
 
 def remove(folder: str) -> None:
-    """Remove what the programs could write; the folder itself belongs to the program that started this one, which may be gone."""
+    """Remove the folder with all that programs left in it: the program that started this one may be gone."""
     for name in ("home", "run", "out"):
         subprocess.run(["/bin/rm", "-rf", "--", os.path.join(folder, name)], stderr=subprocess.DEVNULL, check=False)
     with suppress(OSError):
@@ -273,7 +284,7 @@ MOVE, TRUNCATE = 1 << 13, 1 << 14
 FILE_RIGHTS = EXECUTE | 1 << 1 | READ_FILE | TRUNCATE
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 ASK_VERSION = 1
-NO_TCP = NO_SIGNALS_OR_ABSTRACT_SOCKETS = 0b11
+NO_TCP, NO_SIGNALS = 0b11, 0b10
 
 
 class Ruleset(ctypes.Structure):
@@ -296,7 +307,7 @@ def confine(read: list[str], write: list[str]) -> None:
     if version < 1:
         return
     every = ALL_OF_VERSION_1 | (MOVE if version >= 2 else 0) | (TRUNCATE if version >= 3 else 0)
-    attributes = Ruleset(every, NO_TCP, NO_SIGNALS_OR_ABSTRACT_SOCKETS)
+    attributes = Ruleset(every, NO_TCP, NO_SIGNALS)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     rules = LIBRARY.syscall(CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), 0)
     for paths, allowed in ((read, READ_FILE | READ_FOLDER | EXECUTE), (write, every)):

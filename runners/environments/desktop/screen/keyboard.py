@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from Xlib import XK, X
 from Xlib.ext import xtest
@@ -44,6 +44,9 @@ NAMES = {
 HELD = ("ctrl", "control", "alt", "shift", "super")
 """Keys that are held while another is pressed."""
 
+VENDOR = 0x1008
+"""The first half of the symbols of keys for music, mail and the like. Source: X11, ``XF86keysym.h``."""
+
 
 class Keyboard:
     """The keyboard of one display."""
@@ -55,7 +58,7 @@ class Keyboard:
         with display.watched():
             mapping = self._connection.get_keyboard_mapping(first, last - first + 1)
         self._known: dict[int, tuple[int, bool]] = {}
-        self._spare = [first + number for number, symbols in enumerate(mapping) if not any(symbols)]
+        self._spare = [first + number for number, symbols in enumerate(mapping) if _is_spare(symbols)]
         self._lent: OrderedDict[int, int] = OrderedDict()
         """The keys that carry a character for now, the longest unused first: the key by its symbol."""
         for number, symbols in enumerate(mapping):
@@ -116,14 +119,26 @@ class Keyboard:
         missing = [symbol for symbol in wanted if symbol not in self._lent]
         if len(self._lent) + len(missing) > len(self._spare):
             wait()
+        codes: dict[int, int] = {}
+        for symbol in missing:
+            is_free = len(self._lent) < len(self._spare)
+            self._lent[symbol] = self._spare[len(self._lent)] if is_free else self._lent.popitem(last=False)[1]
+            codes[self._lent[symbol]] = symbol
+        if codes:
+            self._change(codes)
+
+    def _change(self, codes: Mapping[int, int]) -> None:
+        """Put the symbols on their keys, neighbours at once: each change makes every program read the whole keyboard."""
         with self._display.watched():
-            for symbol in missing:
-                is_free = len(self._lent) < len(self._spare)
-                code = self._spare[len(self._lent)] if is_free else self._lent.popitem(last=False)[1]
-                self._lent[symbol] = code
-                self._connection.change_keyboard_mapping(code, [[symbol, symbol]])
-            if missing:
-                self._connection.sync()
+            waiting = sorted(codes)
+            while waiting:
+                first, run = waiting[0], [codes[waiting[0]]]
+                while first + len(run) in codes:
+                    run.append(codes[first + len(run)])
+                self._connection.change_keyboard_mapping(first, [[symbol, symbol] for symbol in run])
+                waiting = waiting[len(run) :]
+            self._connection.sync()
+        self._display.ping_manager()
 
     def _place(self, symbol: int) -> tuple[int, bool]:
         return self._known[symbol] if symbol in self._known else (self._lent[symbol], False)
@@ -133,6 +148,11 @@ class Keyboard:
             xtest.fake_input(self._connection, X.KeyPress, key)
         for key in (code, *reversed(held)):
             xtest.fake_input(self._connection, X.KeyRelease, key)
+
+
+def _is_spare(symbols: Sequence[int]) -> bool:
+    """Whether the key has no character: nothing, or what a key for music or mail on some keyboards does."""
+    return all(symbol == 0 or symbol >> 16 == VENDOR for symbol in symbols)
 
 
 def _symbol(character: str) -> int:

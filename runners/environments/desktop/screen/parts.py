@@ -21,9 +21,11 @@ LAUNCHERS = ("/usr/libexec/at-spi-bus-launcher", "/usr/lib/at-spi2-core/at-spi-b
 _BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><keep_umask/><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow user="*"/><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
+<policy context="default"><allow user="*"/><allow send_destination="*" eavesdrop="true"/>
+<allow eavesdrop="true"/><allow own="*"/></policy>
 </busconfig>
-"""  # No folder of services: a program cannot let the bus start another one. The socket lies in a folder that only its owner enters.
+"""
+"""Without a folder of services: no program can let the bus start another. Only its owner enters the folder of the socket."""
 
 _MANAGER = """<?xml version="1.0" encoding="UTF-8"?>
 <openbox_config xmlns="http://openbox.org/3.4/rc">
@@ -47,7 +49,8 @@ _MANAGER = """<?xml version="1.0" encoding="UTF-8"?>
 </mouse>
 <applications/>
 </openbox_config>
-"""  # Without the menu of programs that a press on the background opens, and without keys that start programs.
+"""
+"""Without the menu of programs that a press on the background opens, and without keys that start programs."""
 
 _GTK3 = """[Settings]
 gtk-enable-animations=0
@@ -89,7 +92,10 @@ def environment_of(folder: DesktopFolder) -> dict[str, str]:
 
 
 def parts_of(folder: DesktopFolder, size: tuple[int, int]) -> dict[str, Any]:
-    """The processes of a private desktop, in the order of their start. Raises ``EnvironmentUnavailable`` without the programs."""
+    """The processes of a private desktop, in the order of their start.
+
+    Raises ``EnvironmentUnavailable`` where a program is missing.
+    """
     check_programs()
     run = folder.path / "run"
     folder.write("Xauthority", _cookie())
@@ -102,7 +108,6 @@ def parts_of(folder: DesktopFolder, size: tuple[int, int]) -> dict[str, Any]:
         "screen": {
             "arguments": [
                 *("Xvfb", "-displayfd", "@", "-screen", "0", screen, "-nolisten", "tcp", "-noreset"),
-                *("-nolisten", "local"),  # a socket without a file, which a confined program may not use
                 *("-auth", f"{run}/Xauthority"),
             ],
             "tells": "DISPLAY",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -28,9 +29,6 @@ LIMITS = Limits()
 
 PROCESSES = 2000
 """Threads of the account that runs the programs; chosen: some programs start one for each core."""
-
-START_S = 20.0
-"""How long the accessibility bus may take to appear; chosen."""
 
 
 class Session:
@@ -125,11 +123,11 @@ def _start(folder: DesktopFolder, parts: Mapping[str, Any]) -> subprocess.Popen[
         "environment": environment_of(folder),
         "parts": parts,
         "is_confined": True,
-        "limits": {
-            "RLIMIT_FSIZE": LIMITS.file_bytes,
-            "RLIMIT_CORE": 0,
-            "RLIMIT_NPROC": PROCESSES,
-        },
+        "limits": [
+            (resource.RLIMIT_FSIZE, LIMITS.file_bytes),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_NPROC, PROCESSES),
+        ],
     }
     return subprocess.Popen(
         [sys.executable, "-I", "-S", os.fspath(Path(__file__).with_name("keeper.py")), json.dumps(wanted)],
