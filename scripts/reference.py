@@ -39,6 +39,7 @@ GROUPS = {
     "gate": "The comparison before any traffic: see [rollouts](../rollouts.md#before-any-traffic).",
     "ab": "The bars of a comparison: see [rollouts](../rollouts.md#compare-two-adapters).",
     "canary": "How a new adapter is tested and judged: see [rollouts](../rollouts.md).",
+    "log": "What is kept of runs beside their facts: see [operations](../operations.md).",
     "telemetry": "Where runs are exported to: see [metrics](../metrics.md#traces).",
     "alert": "When people are alerted, and by which channels: see [alerts](../alerts.md).",
 }

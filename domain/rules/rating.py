@@ -29,6 +29,27 @@ def propose_fault(issues: Sequence[str], roles: Sequence[str]) -> str | None:
     return next(iter(meant)) if len(meant) == 1 and meant <= set(roles) else None
 
 
+LONGEST_COMMENT = 4000
+"""Characters of a comment; chosen: a page of text."""
+LONGEST_ISSUE = 100
+"""Characters of one issue; chosen: a short line."""
+MOST_ISSUES = 20
+"""Issues of a rating; chosen: more than a person ticks."""
+LONGEST_CORRECTION = 200_000
+"""Characters of a correction; chosen: some 50,000 tokens, more than a training reads."""
+
+
+def check_words(comment: str | None, issues: Sequence[str]) -> None:
+    """Raise ``BadRating`` where the words of a rating are longer or more than is kept."""
+    if comment is not None and len(comment) > LONGEST_COMMENT:
+        raise BadRating(f"the comment has {len(comment)} characters; it takes {LONGEST_COMMENT}")
+    if len(issues) > MOST_ISSUES:
+        raise BadRating(f"there are {len(issues)} issues; a rating takes {MOST_ISSUES}")
+    longest = max(map(len, issues), default=0)
+    if longest > LONGEST_ISSUE:
+        raise BadRating(f"an issue has {longest} characters; it takes {LONGEST_ISSUE}")
+
+
 def check_stars(stars: Any) -> int:
     """The rating as a whole number. Raises ``BadRating`` unless it is a whole number from 1 to 5, or one of these
     digits as text."""

@@ -110,6 +110,13 @@ TASK_FOLDERS = Form(
     complain_of_folders,
 )
 
+_HOST = r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?"
+
+HOSTS = Form(
+    re.compile(rf"{_HOST}( *, *{_HOST})*", re.ASCII),
+    "hosts with commas between them, each with a port or for all its ports, as in example.org, cdn.example.net:8443",
+)
+
 _PRICE = r"[^\s,=]{1,200} *= *\d{1,9}(\.\d{1,6})? *: *\d{1,9}(\.\d{1,6})?"
 """A model, the price of its prompts, the price of its answers."""
 

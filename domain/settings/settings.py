@@ -29,6 +29,7 @@ from .running import (
     EnvironmentSettings,
     GatewaySettings,
     JudgeSettings,
+    LogSettings,
     ModelSettings,
     RunSettings,
     TeacherSettings,
@@ -47,6 +48,7 @@ GROUPS: tuple[type[Group], ...] = (
     ScheduleSettings,
     SessionSettings,
     RunSettings,
+    LogSettings,
     GatewaySettings,
     EnvironmentSettings,
     ModelSettings,
@@ -217,6 +219,10 @@ class Policy:
     def training(self, role: str | None) -> TrainingSettings:
         """Settings of the role's trainings; the recipe is in ``recipe_figures``."""
         return self._group(TrainingSettings, role)
+
+    def log(self, role: str | None) -> LogSettings:
+        """Settings of what is kept of the role's runs."""
+        return self._group(LogSettings, role)
 
     def gateway(self, role: str | None) -> GatewaySettings:
         """Settings of the role's runs of the gateway."""

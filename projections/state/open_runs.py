@@ -8,7 +8,7 @@ from __future__ import annotations
 from ...domain.events import StepTaken, TaskStarted
 from ...domain.rules.imported import is_imported
 from ...domain.rules.roles import RECOVERS
-from ...domain.vocabulary import Arm
+from ...domain.vocabulary import Arm, StepKind
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
 
@@ -30,6 +30,10 @@ class OpenRun(StateValue):
     is_question: bool
     can_recover: bool
     """Whether a role may take over after a failed step."""
+    acts: int = 0
+    """Its steps that acted; the others plan, read or check."""
+    first_act: int = 1
+    """The number of the step that acted first."""
     is_first_failed: bool = False
     """Whether the environment could not carry out the first action."""
     has_just_failed: bool = False
@@ -44,10 +48,13 @@ class OpenRun(StateValue):
         return self.adapters.get(role or self.role, BASE)
 
     def take(self, step: StepTaken) -> None:
-        """Note a step."""
+        """Note a step. Only an act can fail, or be recovered from."""
+        if step.kind != StepKind.ACT:
+            return
         has_failed = bool(step.error)
-        if step.step == 1:
-            self.is_first_failed = has_failed
+        if not self.acts:
+            self.first_act, self.is_first_failed = step.step, has_failed
+        self.acts += 1
         if self.has_just_failed:
             self.failed += 1
             self.recovered += step.role in RECOVERING and not has_failed

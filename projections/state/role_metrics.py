@@ -27,6 +27,7 @@ class PlayedRun(StateValue, array_like=True):
     """What one run says about the roles. It is saved without the names of its fields: there are a thousand of them."""
 
     steps: int
+    """Its steps that acted."""
     ms: int | None
     succeeded: bool | None
     """None where it is not known."""
@@ -38,6 +39,8 @@ class PlayedRun(StateValue, array_like=True):
     """Failed steps."""
     recovered: int
     """Failed steps after which the role that recovers made a step that did not fail."""
+    first_act: int = 1
+    """The number of the step that acted first."""
 
 
 PLAYED = list[tuple[str, PlayedRun]]
@@ -88,7 +91,8 @@ class RoleMetrics:
         if run.is_question or not run.is_drawn or reason == FailureReason.ENVIRONMENT:
             return
         played = PlayedRun(
-            steps=event.steps,
+            steps=run.acts,
+            first_act=run.first_act,
             ms=event.duration_ms,
             succeeded=isinstance(event, TaskSucceeded) if event.is_known else None,
             is_first_right=False if run.is_first_failed else None,
@@ -96,7 +100,7 @@ class RoleMetrics:
             failed=run.failed + run.has_just_failed if run.can_recover else 0,
             recovered=run.recovered if run.can_recover else 0,
         )
-        if event.steps and reason in ("", FailureReason.WRONG):
+        if run.acts and reason in ("", FailureReason.WRONG):
             _conclude(played)
         self._played.append((event.originator_id.hex, played))
 
@@ -110,7 +114,7 @@ class RoleMetrics:
                 _conclude(played)
             elif not played.is_first_failed and played.steps:
                 if event.step is not None:
-                    played.is_first_right = event.step != 1
+                    played.is_first_right = event.step != played.first_act
                 elif event.stars >= GOOD_STARS:
                     played.is_first_right = True
 

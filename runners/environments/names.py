@@ -4,6 +4,8 @@ CHAT = "chat"
 MINIWOB = "miniwob"
 SHELL = "shell"
 BFCL = "bfcl"
+WEB = "web"
+BROWSE = "browse"
 
 OF_COMMANDS = (SHELL,)
 """The program's environments whose actions are commands. Folders of tasks are such environments too."""

@@ -182,7 +182,7 @@ def record_script(
 ) -> TaskRun:
     """Record the script's steps; for the recovering role also the script's next step where the run first got stuck."""
     lessons = _lessons(shown)
-    stuck = next((step.step for step in run.steps if run.role_of(step) != run.roles[0]), None)
+    stuck = next((act.step for act in run.acts if run.role_of(act) != run.roles[0]), None)
     if stuck is not None and all(lesson.role == run.roles[0] for lesson in lessons):
         way_out = play_script(ledger, run, environment, script, stuck)
         lessons += _lessons(way_out[:1]) if way_out is not None else []
@@ -248,10 +248,10 @@ def _try(
 
 
 def answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:
-    """The run's answers before the step. Raises ``NotPossible`` for a step it does not have, and for erased answers."""
+    """The run's actions before the step. Raises ``NotPossible`` for a step it does not have, and for erased answers."""
     if first > 1:
         run.require_step(first)
-    answers = [ledger.get_content(step.answer) for step in run.steps[: first - 1]]
+    answers = [ledger.get_content(act.answer) for act in run.acts if act.step < first]
     present = [answer for answer in answers if answer is not None]
     if len(present) < len(answers):
         raise NotPossible(f"steps before step {first} of run {run.id.hex} were erased; correct it from its beginning")

@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError
+from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError, NotPossible
 from ...domain.events import Capability
 from ...domain.ports import Environment
-from ..environments.names import BFCL, CHAT, MINIWOB, SHELL
+from ..environments.names import BFCL, BROWSE, CHAT, MINIWOB, SHELL, WEB
 from .extras import require
 from .plugins import find_plugin, list_plugins
 from .task_folders import find_task_folder, name_of
@@ -43,11 +43,33 @@ def _open_bfcl() -> Environment:
     return Bfcl()
 
 
-OWN: dict[str, Callable[[], Environment]] = {CHAT: _open_chat, MINIWOB: _open_miniwob, SHELL: _open_shell}
+def _open_web(*, is_headed: bool = False) -> Environment:
+    from ..environments.web.environment import Web
+    from ..environments.web.site.families import SiteTasks
+
+    return Web(SiteTasks(), is_headed=is_headed)
+
+
+def _open_browse(*, is_headed: bool = False) -> Environment:
+    from ..environments.web.environment import Browse
+
+    return Browse(is_headed=is_headed)
+
+
+OWN: dict[str, Callable[[], Environment]] = {
+    CHAT: _open_chat,
+    MINIWOB: _open_miniwob,
+    SHELL: _open_shell,
+    WEB: _open_web,
+    BROWSE: _open_browse,
+}
 """The program's own environments. No plug-in and no folder can replace one."""
 
 FOR_BENCHMARKS: dict[str, Callable[[], Environment]] = {BFCL: _open_bfcl}
 """Those that only a benchmark plays: they have a name, and no list of tasks shows them."""
+
+WITH_WINDOW: dict[str, Callable[..., Environment]] = {WEB: _open_web, BROWSE: _open_browse}
+"""Those that can show their window, with ``is_headed``."""
 
 NO_FOLDERS: Mapping[str, Path] = {}
 
@@ -57,12 +79,14 @@ def environment_names(folders: Mapping[str, Path] = NO_FOLDERS) -> list[str]:
     return sorted({*OWN, *folders, *(plugin.name for plugin in list_plugins("environment"))})
 
 
-def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS) -> Environment:
+def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS, *, is_headed: bool = False) -> Environment:
     """The named environment; its resources, such as a browser, start at first use.
 
-    ``folders`` are the folders of tasks in the settings; another folder is named by its path. Raises
-    ``EnvironmentUnavailable`` for an unknown name, and for a plug-in that cannot be loaded.
+    ``folders`` are the folders of tasks in the settings; another folder is named by its path. With ``is_headed`` its window is
+    shown, where it has one. Raises ``EnvironmentUnavailable`` for an unknown name, and for a plug-in that cannot be loaded.
     """
+    if is_headed and name in WITH_WINDOW:
+        return WITH_WINDOW[name](is_headed=True)
     if name in OWN:
         return OWN[name]()
     if name in folders:
@@ -114,6 +138,20 @@ def locate_task(task: str, folders: Mapping[str, Path] = NO_FOLDERS) -> tuple[st
         return has_it, task
     close = difflib.get_close_matches(task, [name for known in tasks.values() for name in known], n=1)
     return next((place for place, known in tasks.items() if close and close[0] in known), MINIWOB), task
+
+
+def locate_page(environment: str | None, url: str, words: str, hosts: Sequence[str]) -> tuple[str, str]:
+    """The environment and the task of words that are done on a page, which may also reach the hosts.
+
+    Raises ``NotPossible`` for an environment without pages of the web, ``BadAddress``.
+    """
+    from ..environments.web.words import join_task
+
+    if environment not in (None, WEB, BROWSE):
+        raise NotPossible(
+            f"a URL goes with a task in words, and {environment} has tasks of its own; leave one of them out"
+        )
+    return BROWSE, join_task(url, words, hosts)
 
 
 def list_tasks(

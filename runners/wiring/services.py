@@ -114,14 +114,17 @@ class Services:
             self._beside[key] = RemoteModel(endpoint, name, key_variable=find_key_variable(setting), **limits)
         return self._beside[key]
 
-    def environment(self, name: str) -> Environment:
-        """The named environment, started at first use. Raises ``EnvironmentUnavailable`` for an unknown name."""
+    def environment(self, name: str, *, is_headed: bool = False) -> Environment:
+        """The named environment, started at first use, then with its window where that is wanted.
+
+        Raises ``EnvironmentUnavailable`` for an unknown name.
+        """
         folders = self.task_folders
         opened = self._environments.get(name)
         if opened is None or opened[0] != folders.get(name):
             if opened is not None:  # the setting names another folder now
                 opened[1].close()
-            opened = self._environments[name] = folders.get(name), open_environment(name, folders)
+            opened = self._environments[name] = folders.get(name), open_environment(name, folders, is_headed=is_headed)
         return opened[1]
 
     @property

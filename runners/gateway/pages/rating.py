@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import BadArgument, GrokputerError, NotPossible
-from ....domain.rules.rating import ISSUES
+from ....domain.rules.rating import ISSUES, LONGEST_COMMENT, LONGEST_CORRECTION, LONGEST_ISSUE
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import Rule
 from ....projections.wording.sentences import count, short_id
@@ -21,8 +21,6 @@ from ...use_cases import corrections, ratings
 from ...use_cases.lookups import require_role
 from ..site.visit import Done, Form, View, Visit
 from .runs import describe_run, id_of
-
-LONGEST_COMMENT = 4000
 
 
 @cache
@@ -64,7 +62,7 @@ def show_form(visit: Visit) -> View:
         "own": own[-1] if own else None,
         "other_rater": None if holder in (None, name) else holder,
         "effect": _say_effect(visit, started.role),
-        "longest_comment": LONGEST_COMMENT,
+        "longest": {"comment": LONGEST_COMMENT, "issue": LONGEST_ISSUE, "correction": LONGEST_CORRECTION},
         **_choices(),
     }
     return View("rate", f"Rate run {short_id(id.hex)}", data)
@@ -81,8 +79,6 @@ def save(visit: Visit) -> Done:
     if holder not in (None, name):
         raise NotPossible(f"{holder} is rating this run now; take the next one")
     comment = form.one("comment").replace("\r\n", "\n") or None
-    if comment is not None and len(comment) > LONGEST_COMMENT:
-        raise BadArgument(f"the comment has {len(comment)} characters; it takes {LONGEST_COMMENT}")
     issues = [issue for issue in (*form.several("issue"), form.one("own_issue")) if issue]
     rated = ratings.rate(
         visit.ledger,

@@ -16,7 +16,7 @@ from aiohttp import web
 from ....domain.errors import GrokputerError
 from ...store.ledger import Ledger
 from ..pages.addresses import PAGES
-from ..replies import BODY_S, Refused, error_reply, json_reply, reply_to
+from ..replies import LONGEST_FORM, Refused, error_reply, json_reply, read_body, reply_to
 from . import live
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
 from .rendering import Frame, render, static_file
@@ -44,8 +44,6 @@ SAID = "grokputer_said"
 """The cookie with what was just recorded, for the next page."""
 READERS = 4
 """Threads that pages read and write the log with; chosen: beside the owner's, so that no page delays a request."""
-LONGEST_FORM = 2**20
-"""Bytes of a form; chosen: a correction of many actions."""
 MOST_FIELDS = 200
 
 
@@ -81,7 +79,10 @@ class Site:
         if "authorization" in request.headers:
             return self._visitor(self.gateway.admission.key_of(request), is_program=True)
         cookie = request.cookies.get(COOKIE)
-        return self._visitor(self.door.key_of(cookie), token=self.door.form_token(cookie or ""))
+        key = self.door.key_of(cookie)
+        if key is not None:
+            self.gateway.connections.trust(request)
+        return self._visitor(key, token=self.door.form_token(cookie or ""))
 
     def _visitor(self, key: AccessKey | None, *, is_program: bool = False, token: str = "") -> Visitor | None:
         if key is None:
@@ -206,9 +207,10 @@ class Site:
         return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
-        if self.visitor(request) is None:
+        visitor = self.visitor(request)
+        if visitor is None:
             return error_reply(401, "sign in first")
-        return await self.live.follow(request, lambda: self.visitor(request) is not None)
+        return await self.live.follow(request, visitor.name, lambda: self.visitor(request) is not None)
 
     async def _close(self, app: web.Application) -> None:
         await asyncio.to_thread(self._threads.shutdown)
@@ -225,22 +227,8 @@ async def _read_form(request: web.Request) -> Form:
     """The fields of the form. Raises ``Refused``: 408 for one that does not come in time, 413, 415."""
     if request.content_type not in ("application/x-www-form-urlencoded", "application/json"):
         raise Refused(415, "a form is sent as application/x-www-form-urlencoded, or as a JSON object")
-    try:
-        async with asyncio.timeout(BODY_S):
-            body = await _read_at_most(request)
-    except TimeoutError:
-        raise Refused(408, f"the form did not come within {BODY_S:g} s", {"connection": "close"}) from None
+    body = await read_body(request, LONGEST_FORM)
     return _parse_json(body) if request.content_type == "application/json" else _parse_form(body)
-
-
-async def _read_at_most(request: web.Request) -> bytes:
-    body = b""
-    if (request.content_length or 0) <= LONGEST_FORM:
-        while len(body) <= LONGEST_FORM and not request.content.at_eof():
-            body += await request.content.read(LONGEST_FORM + 1 - len(body))
-        if len(body) <= LONGEST_FORM:
-            return body
-    raise Refused(413, f"a form takes at most {LONGEST_FORM} bytes", {"connection": "close"})
 
 
 def _parse_form(body: bytes) -> Form:

@@ -14,7 +14,7 @@ import pytest
 from command_line import lines, output
 from gateways import Served, make_key, serving
 
-from grokputer.runners.gateway.site import site
+from grokputer.runners.gateway import replies
 from grokputer.runners.gateway.site.door import COOKIE, MOST_FAILURES, Door, secret_of
 from story import Story
 
@@ -243,7 +243,7 @@ def test_odd_cookies_of_others_break_no_page(path: Path, cookie: str) -> None:
 
 
 def test_a_form_that_does_not_come_is_not_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site, "BODY_S", 0.2)
+    monkeypatch.setattr(replies, "BODY_S", 0.2)
     with serving(path, with_api=False) as gateway, closing(HTTPConnection(urlsplit(gateway.url).netloc)) as connection:
         connection.putrequest("POST", "/sign-in")
         connection.putheader("content-type", "application/x-www-form-urlencoded")
