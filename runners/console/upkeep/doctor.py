@@ -277,7 +277,8 @@ def _check_triggers(db: Path) -> Check:
 
 
 def _check_models(state: State, log: Log) -> Iterator[Check]:
-    """Check the model of the runs, and teacher and judge where they are set: in a folder, or at an endpoint that answers."""
+    """Check the model of the runs, and what hears, teacher and judge where they are set: in a folder, or at an endpoint."""
+    from ...environments.senses.remote_listener import MODEL
     from ...wiring.availability import check_endpoint
 
     policy = state.policy
@@ -293,6 +294,10 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
         yield Check("model", *check_endpoint(policy.model.endpoint, names, "model.endpoint")[:2])
     else:
         yield _check_local(policy, log)
+    if policy.audio.endpoint is not None:
+        yield Check(
+            "audio", *check_endpoint(policy.audio.endpoint, [policy.audio.model or MODEL], "audio.endpoint")[:2]
+        )
     asked = set()
     for role in ROLES:
         for kind, beside in (("teacher", policy.teacher(role)), ("judge", policy.judge(role))):
