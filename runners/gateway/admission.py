@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from ...domain.settings.training import MONEY_DIGITS
 from ...domain.vocabulary import Scope
 from ..use_cases.access_keys import BEGINNING, hash_key
 from .replies import Handler, Refused, error_reply
@@ -118,7 +119,7 @@ class Admission:
         """Count the tokens of an answer that the key was given, and their price."""
         prompt, answer, used = reply.prompt_tokens or 0, reply.completion_tokens or 0, self._today(key)
         used["tokens"] += prompt + answer
-        used["money"] += (prompt * prices.prompt_price + answer * prices.answer_price) / 1e6
+        used["money"] += prices.price_of(prompt, answer) / 10**MONEY_DIGITS
 
     def _today(self, key: AccessKey) -> dict[str, float]:
         """What the key has used today: the more of what this process counted, which is exact for its own requests, and of

@@ -19,7 +19,7 @@ from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import ROLES
 from ...domain.text import as_text
 from ...domain.vocabulary import Arm, FailureReason
-from ...projections.state.access import ACCESS_KEY
+from ...projections.state.open_runs import ACCESS_KEY
 from ..agent.abandoned import HELD_BY
 from ..environments.names import CHAT
 from ..use_cases.runs import BASE

@@ -116,7 +116,7 @@ class Ledger(Log):
             return name
         key = self._names.get(name)
         if key is None or key.is_stored:
-            stored_key = self._one("SELECT key FROM names WHERE name = ?", check_text(name, what))
+            stored_key = self.find_name(check_text(name, what))
             if stored_key is not None:
                 return known_name(stored_key, name)
             key = self._names[name] = keep(name, is_name=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import Hint, NotPossible, UnknownAdapter
+from ...domain.errors import NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
@@ -20,7 +20,7 @@ from ..agent.preface import earlier_turns
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from ..wiring.environments import locate_page, locate_task
-from ..wiring.services import unknown_adapter
+from ..wiring.services import require_adapter
 from ..wiring.task_folders import task_folders
 from .lookups import find_position, require_role
 
@@ -220,10 +220,7 @@ def _choose_route(ledger: Ledger, state: State, request: TaskRequest, then: int 
         return state, None
     if request.adapter == BASE:
         return state, Route(Arm.PINNED, None, None)
-    known = state.registry.adapters
-    if request.adapter not in known:
-        raise UnknownAdapter(unknown_adapter(request.adapter, known), hint=Hint.SEE_ADAPTERS)
-    own_role = known[request.adapter].role
+    own_role = require_adapter(request.adapter, state.registry.adapters).role
     role = own_role if own_role in roles_in(request.role) else request.role
     return state, Route(Arm.PINNED, request.adapter, None, role)
 

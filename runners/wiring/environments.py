@@ -9,7 +9,7 @@ from pathlib import Path
 from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError, NotPossible
 from ...domain.events import Capability
 from ...domain.ports import Environment
-from ..environments.names import BFCL, BROWSE, CHAT, MINIWOB, SHELL, WEB
+from ..environments.names import BFCL, BROWSE, CHAT, DESKTOP, MINIWOB, SHELL, WEB
 from .extras import require
 from .plugins import find_plugin, list_plugins
 from .task_folders import find_task_folder, name_of
@@ -33,6 +33,13 @@ def _open_shell() -> Environment:
     from ..environments.shell.families import OWN as FAMILIES
 
     return Shell(FAMILIES)
+
+
+def _open_desktop() -> Environment:
+    require(DESKTOP)
+    from ..environments.desktop.environment import Desktop
+
+    return Desktop()
 
 
 def _open_bfcl() -> Environment:
@@ -62,6 +69,7 @@ OWN: dict[str, Callable[[], Environment]] = {
     SHELL: _open_shell,
     WEB: _open_web,
     BROWSE: _open_browse,
+    DESKTOP: _open_desktop,
 }
 """The program's own environments. No plug-in and no folder can replace one."""
 

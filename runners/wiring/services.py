@@ -5,12 +5,12 @@ Each is created at first use, so a command that only reads the log loads no mode
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ...domain.errors import ModelError, NotServed, UnknownAdapter
+from ...domain.errors import Hint, ModelError, NotServed, UnknownAdapter
 from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.running import ModelSettings
 from ...domain.settings.settings import Policy
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 def identify_base(base: Base) -> str:
     """The base's weights and quantization, which an adapter must match."""
     return base.identity()
+
+
+T = TypeVar("T")
 
 
 class Services:
@@ -200,6 +203,13 @@ class Services:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def require_adapter(name: str, known: Mapping[str, T], where: str = "") -> T:
+    """What is known of the adapter. Raises ``UnknownAdapter``, with ``where`` before its line."""
+    if name not in known:
+        raise UnknownAdapter(where + unknown_adapter(name, known), hint=Hint.SEE_ADAPTERS)
+    return known[name]
 
 
 def unknown_adapter(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Feedback of other programs on runs and sessions. Under an id of the program's own it counts once, however often it is sent.
+"""Feedback of programs and of pages on runs and sessions. Under an id of its own it counts once, however often it is sent.
 
 An event says that the feedback was given, and the ratings name that event as their cause. So a retry after a crash, or in
 another process, completes what is missing and repeats nothing.
@@ -85,6 +85,11 @@ def take_feedback(ledger: Ledger, feedback: ProgramFeedback, holder: str, known:
     )
     process_new_events(ledger, known)
     return taken
+
+
+def was_taken(ledger: Ledger, feedback: ProgramFeedback, holder: str) -> bool:
+    """Whether the holder has given this feedback before, by its id."""
+    return _earlier(ledger, feedback, holder) is not None
 
 
 def _take_run(ledger: Ledger, given: ProgramFeedback, holder: str, known: State | None) -> TakenFeedback:
