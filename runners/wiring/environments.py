@@ -98,7 +98,7 @@ def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS, *, is_
     if name in OWN:
         return OWN[name]()
     if name in folders:
-        return _open_folder(folders[name])
+        return _open_folder(folders[name], is_headed=is_headed)
     if name in FOR_BENCHMARKS:
         return FOR_BENCHMARKS[name]()
     try:
@@ -114,16 +114,20 @@ def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS, *, is_
     except BadPlugin as error:
         raise EnvironmentUnavailable(str(error)) from error
     if (folder := find_task_folder(name, folders)) is not None:
-        return _open_folder(folder)
+        return _open_folder(folder, is_headed=is_headed)
     raise EnvironmentUnavailable(
         f"{name!r} is not an environment; there are {', '.join(environment_names(folders))}, and it is no folder of tasks here"
     )
 
 
-def _open_folder(folder: Path) -> Environment:
+def _open_folder(folder: Path, *, is_headed: bool = False) -> Environment:
     from ..environments.shell.environment import Shell
     from ..environments.shell.folder import TaskFolder
+    from ..environments.web.environment import Web
+    from ..environments.web.own.folder import PageFolder, is_page_folder
 
+    if is_page_folder(folder):
+        return Web(PageFolder(folder), is_headed=is_headed)
     return Shell(TaskFolder(folder))
 
 
