@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..vocabulary import Backend
-from .forms import BACKEND, CHAT_TEMPLATE, JUDGE_ENDPOINT, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
+from .forms import (
+    BACKEND,
+    CHAT_TEMPLATE,
+    JUDGE_ENDPOINT,
+    MODEL_ENDPOINT,
+    REGISTRY,
+    SCREEN_SIZE,
+    TASK_FOLDERS,
+    TEACHER_ENDPOINT,
+)
 from .setting import MEASURED, Group, setting
 
 INSTRUCTIONS = "run.instructions"
@@ -114,6 +123,15 @@ class EnvironmentSettings(Group):
         "Folders of tasks as plain files, with commas between them. Each is an environment under its own name. A path that "
         "is not absolute begins at the folder of the log.",
         form=TASK_FOLDERS,
+    )
+    desktop_size: str = setting(
+        "1024x768", "Size of the private screen of a desktop: its width and height in pixels.", form=SCREEN_SIZE
+    )
+    desktop_input: str = setting(
+        "own",
+        "Mouse and keyboard of a desktop. 'own': by the display's own means; any character can be typed. 'pyautogui': by "
+        "that package, which is not part of any extra, knows one display and types ASCII alone.",
+        choices=("own", "pyautogui"),
     )
 
 
