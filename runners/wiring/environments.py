@@ -9,10 +9,13 @@ from pathlib import Path
 from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError, NotPossible
 from ...domain.events import Capability
 from ...domain.ports import Environment
+from ..environments.desktop.options import Options
 from ..environments.names import BFCL, BROWSE, CHAT, DESKTOP, MINIWOB, SHELL, WEB
 from .extras import require
 from .plugins import find_plugin, list_plugins
 from .task_folders import find_task_folder, name_of
+
+USUAL = Options()
 
 
 def _open_chat() -> Environment:
@@ -35,11 +38,12 @@ def _open_shell() -> Environment:
     return Shell(FAMILIES)
 
 
-def _open_desktop() -> Environment:
+def _open_desktop(options: Options = USUAL) -> Environment:
     require(DESKTOP)
     from ..environments.desktop.environment import Desktop
+    from ..environments.desktop.personal import PersonalDesktop
 
-    return Desktop()
+    return PersonalDesktop(options) if options.display else Desktop(options)
 
 
 def _open_bfcl() -> Environment:
@@ -87,12 +91,17 @@ def environment_names(folders: Mapping[str, Path] = NO_FOLDERS) -> list[str]:
     return sorted({*OWN, *folders, *(plugin.name for plugin in list_plugins("environment"))})
 
 
-def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS, *, is_headed: bool = False) -> Environment:
+def open_environment(
+    name: str, folders: Mapping[str, Path] = NO_FOLDERS, desktop: Options = USUAL, *, is_headed: bool = False
+) -> Environment:
     """The named environment; its resources, such as a browser, start at first use.
 
-    ``folders`` are the folders of tasks in the settings; another folder is named by its path. With ``is_headed`` its window is
-    shown, where it has one. Raises ``EnvironmentUnavailable`` for an unknown name, and for a plug-in that cannot be loaded.
+    ``folders`` are the folders of tasks in the settings; another folder is named by its path. ``desktop`` are the options of a
+    desktop. With ``is_headed`` its window is shown, where it has one. Raises ``EnvironmentUnavailable`` for an unknown name,
+    and for a plug-in that cannot be loaded.
     """
+    if name == DESKTOP:
+        return _open_desktop(desktop)
     if is_headed and name in WITH_WINDOW:
         return WITH_WINDOW[name](is_headed=True)
     if name in OWN:

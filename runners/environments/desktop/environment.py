@@ -17,13 +17,13 @@ from ....domain.page.messages import Page
 from ....domain.ports import Environment, Script
 from .episode import Episode
 from .machine import Machine
+from .options import Options
 from .tasks.families import OWN
 from .tasks.family import Families
 from .tasks.instance import Instance
 from .tasks.steps import follow
 
-SIZE = (1024, 768)
-"""Width and height of a private screen, in pixels; chosen."""
+USUAL = Options()
 
 REMEMBERED = 1000
 """Episodes whose demonstrations are known at a time, as in the shell."""
@@ -37,9 +37,9 @@ class Desktop(Environment):
 
     capabilities = frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
 
-    def __init__(self, size: tuple[int, int] = SIZE, families: Families = OWN) -> None:
-        self._size, self._families = size, families
-        self._shared = _Shared(size)
+    def __init__(self, options: Options = USUAL, families: Families = OWN) -> None:
+        self._options, self._families = options, families
+        self._shared = _Shared(options)
         self._seat: _Seat | None = None
         self._episode: Episode | None = None
 
@@ -82,7 +82,7 @@ class Desktop(Environment):
 
     def beside(self, seat: int) -> Desktop:
         """An environment for a parallel episode, on a desktop of its own; see ``Environment.beside``."""
-        other = Desktop(self._size, self._families)
+        other = Desktop(self._options, self._families)
         other._shared = self._shared
         return other
 
@@ -101,8 +101,8 @@ class Desktop(Environment):
 class _Shared:
     """What an environment and those beside it have together: their desktops, and the demonstrations of what they play."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        self._size = size
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._all: list[Machine] = []
         self._free: list[Machine] = []
         self._instances: OrderedDict[tuple[str, str], Instance] = OrderedDict()
@@ -114,7 +114,7 @@ class _Shared:
             if machine.is_whole:
                 return machine
             self.end(machine)
-        machine = Machine(self._size)
+        machine = Machine(self._options.size, self._options.devices)
         self._all.append(machine)
         return machine
 
