@@ -11,6 +11,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,18 +70,18 @@ def play(machine: Machine, task: str, seed: int, times: dict[str, list[Took]]) -
     while not episode.page.is_done:
         view = episode.view
         times.setdefault("look: windows and tree", []).append(took_ms(machine.eye.look))
-        times.setdefault("picture", []).append(took_ms(lambda area=view.area: machine.take_picture(area)))  # type: ignore[misc]
+        times.setdefault("picture", []).append(took_ms(partial(machine.take_picture, view.area)))
         written = follow(instance.made.solution, episode.page, history)
         action = parse_action(written, episode.page.verbs)
         if action is not None and action.verb in ("CLICK", "DOUBLE", "RIGHT", "KEY"):
             times.setdefault("press or key, with its checks", []).append(
-                took_ms(lambda action=action, view=view: machine.hands.do(action, view))  # type: ignore[misc]
+                took_ms(partial(machine.hands.do, action, view))
             )
             times.setdefault("until the screen has settled", []).append(took_ms(machine.hands.settle))
             history.append(written)
             episode.act("WAIT")
         else:
-            times.setdefault("whole action, typing or waiting", []).append(took_ms(lambda w=written: episode.act(w)))  # type: ignore[misc]
+            times.setdefault("whole action, typing or waiting", []).append(took_ms(partial(episode.act, written)))
             history.append(written)
 
 

@@ -45,6 +45,38 @@ class CanaryReason(StrEnum):
     HEALTHY = "healthy"
 
 
+class StepKind(StrEnum):
+    """What a step did."""
+
+    ACT = "act"
+    PLAN = "plan"
+    READ = "read"
+    CHECK = "check"
+
+
+class Screenshots(StrEnum):
+    """The steps whose pictures are kept."""
+
+    ALL = "all"
+    READS = "reads"
+    NONE = "none"
+
+
+class Finding(StrEnum):
+    """What was found after a step."""
+
+    REACHED = "reached"
+    """The goal: it was visible on the page, or a check said so."""
+    NOT_REACHED = "not reached"
+    """The goal, though the actor or the check had been asked to finish it."""
+    REPEATED = "repeated"
+    """The action was done before, and the page did not change."""
+    UNLIKE_TREE = "unlike tree"
+    """The reading differs from what the program's own description of its window says."""
+    UNREADABLE = "unreadable"
+    """The answer had not the form that was asked for."""
+
+
 class BreachReason(StrEnum):
     """The reason of a verdict on ratings."""
 

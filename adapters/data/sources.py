@@ -15,7 +15,7 @@ from ...domain.events import ExamplesImported, StepTaken, TaskFailed
 from ...domain.page.tools import read_stored
 from ...domain.rules.roles import effective_answers
 from ...domain.settings.recipe import Recipe
-from ...domain.vocabulary import OWN_FAULTS
+from ...domain.vocabulary import OWN_FAULTS, Finding, StepKind
 from .examples import Example
 from .selection import name_answer, name_prompt
 from .training_runs import Content, PastRun
@@ -79,16 +79,30 @@ def own_examples(run: PastRun, content: Content, source: str, label: str = "targ
 
 
 def replayed_examples(run: PastRun, content: Content) -> list[Example]:
-    """The right steps of the role in this run: its own, and for a failed step the one that was eventually carried out.
+    """The right steps of the role in this run: its own, and for a failed act the one that was eventually carried out.
 
     Without the second kind, a role that another role always helps would never learn to do without help.
     """
-    examples, own = [], {step.step for step in run.steps}
+    examples = [
+        _example(run, "replay", row, step.step - 1)
+        for step in _right_thoughts(run)
+        if (row := _row(step, step, content)) is not None
+    ]
+    own = {step.step for step in run.steps}
     for step, done in zip(run.way, effective_answers((step, bool(step.error)) for step in run.way), strict=True):
         row = None if step.step not in own or done is None else _row(step, done, content)
         if row is not None:
             examples.append(_example(run, "replay", row, step.step - 1))
     return examples
+
+
+def _right_thoughts(run: PastRun) -> list[StepTaken]:
+    """The role's steps in this good run that did not act, and are known to be right: its newest plan, which led to the end;
+    readings that agree with the tree; and checks that found their goal reached."""
+    plans = [step for step in run.steps if step.kind == StepKind.PLAN and step.found != Finding.UNREADABLE]
+    reads = [step for step in run.steps if step.kind == StepKind.READ and not step.found]
+    checks = [step for step in run.steps if step.kind == StepKind.CHECK and step.found == Finding.REACHED]
+    return sorted([*plans[-1:], *reads, *checks], key=lambda step: step.step)
 
 
 def _row(step: StepTaken, answered: StepTaken, content: Content) -> dict[str, Any] | None:

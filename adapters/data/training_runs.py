@@ -21,6 +21,7 @@ from ...domain.events import (
     TaskSucceeded,
     TrainingRequested,
 )
+from ...domain.vocabulary import StepKind
 
 _FACTS = (
     *(TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskAnswered, TaskRated, TaskCorrected, CorrectionWithdrawn),
@@ -50,7 +51,7 @@ class PastRun:
     """The task instance: runs of one instance have the same task and seed."""
     steps: list[StepTaken] = field(default_factory=list)
     way: list[StepTaken] = field(default_factory=list)
-    """The steps of all roles."""
+    """The acts of all roles."""
     ended: TaskEnded | None = None
     stars: int | None = None
     rating: TaskRated | None = None
@@ -74,7 +75,7 @@ class PastRun:
 
     @property
     def steps_done(self) -> int:
-        """Number of steps, of all roles, that were carried out."""
+        """Number of acts, of all roles, that were carried out."""
         return sum(not step.error for step in self.way)
 
     @property
@@ -110,7 +111,8 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
             continue
         match event:
             case StepTaken():
-                run.way.append(event)
+                if event.kind == StepKind.ACT:
+                    run.way.append(event)
                 if role == (event.role or run.started.role):
                     run.steps.append(event)
             case TaskSucceeded() | TaskFailed() | TaskAnswered():

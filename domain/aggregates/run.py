@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from ..errors import Hint, NotPossible
+from ..errors import NotEnded, NotPossible
 from ..events import (
     Assignment,
     Capability,
     CorrectionWithdrawn,
     Event,
     PicturesKept,
+    Screen,
     SessionImported,
     StepTaken,
     TaskAnswered,
@@ -28,7 +29,7 @@ from ..events import (
 from ..rules.rating import SOURCES, check_stars, rate_implicitly
 from ..rules.roles import GOOD_STARS
 from ..settings.settings import Policy
-from ..vocabulary import CorrectionSource, FailureReason
+from ..vocabulary import CorrectionSource, FailureReason, Finding, StepKind
 from .base import Aggregate, Context
 
 LARGEST_SEED = 2**31 - 1
@@ -69,6 +70,11 @@ class TaskRun(Aggregate):
         fault = self.ended.fault if isinstance(self.ended, TaskFailed) else None
         others = {self.role_of(step) for step in self.steps} | ({fault} if fault else set())
         return (own, *sorted(others - {own}))
+
+    @property
+    def acts(self) -> list[StepTaken]:
+        """The steps that acted in the environment: its actions, or its answers."""
+        return [step for step in self.steps if step.kind == StepKind.ACT]
 
     @property
     def succeeded(self) -> bool | None:
@@ -112,6 +118,7 @@ class TaskRun(Aggregate):
         *,
         others: Sequence[Assignment] = (),
         capabilities: Collection[Capability] = (),
+        inputs: Sequence[str] = (),
         **fields: Any,
     ) -> None:
         """Start the run; the fields are those of ``TaskStarted``. Raises ``NotPossible`` when it has started.
@@ -123,7 +130,7 @@ class TaskRun(Aggregate):
         if not 0 <= fields["seed"] <= LARGEST_SEED:
             raise NotPossible(f"{fields['seed']} is not a seed; it takes a whole number from 0 to {LARGEST_SEED}")
         offered = tuple(capability for capability in Capability if capability in capabilities)
-        self._record(TaskStarted, context, others=tuple(others), capabilities=offered, **fields)
+        self._record(TaskStarted, context, others=tuple(others), capabilities=offered, inputs=tuple(inputs), **fields)
 
     def import_session(self, context: Context, **fields: Any) -> None:
         """Record that another program made the run; the fields are those of ``SessionImported``.
@@ -147,6 +154,12 @@ class TaskRun(Aggregate):
         role: str | None = None,
         tools: str | None = None,
         tool_calls: str | None = None,
+        kind: StepKind = StepKind.ACT,
+        goal: int = 0,
+        found: Finding | str = "",
+        model: str | None = None,
+        screen: Screen | None = None,
+        confidence: float | None = None,
         **fields: Any,
     ) -> None:
         """Record one step, by the run's own role or the one given; the fields are those of ``StepTaken`` without its
@@ -155,8 +168,21 @@ class TaskRun(Aggregate):
         allowed = [assignment["role"] for assignment in started.assignments]
         if role is not None and role not in allowed:
             raise NotPossible(f"role {role} cannot make a step in run {self.id.hex}; {' and '.join(allowed)} can")
-        own = {"step": len(self.steps) + 1, "role": role or started.role, "tools": tools, "tool_calls": tool_calls}
-        self._record(StepTaken, context, **own, **fields)
+        self._record(
+            StepTaken,
+            context,
+            step=len(self.steps) + 1,
+            role=role or started.role,
+            tools=tools,
+            tool_calls=tool_calls,
+            kind=str(kind),
+            goal=goal,
+            found=str(found),
+            model=model,
+            screen=screen,
+            confidence=confidence,
+            **fields,
+        )
 
     def succeed(self, duration_ms: int | None, reward: float, policy: Policy, context: Context) -> None:
         """End the run as a success. A duration is None where it is unknown."""
@@ -344,7 +370,7 @@ class TaskRun(Aggregate):
 
     def _require_ended(self, what: str) -> None:
         if self.ended is None:
-            raise NotPossible(f"run {self.id.hex} has not ended; it can be {what} after that", hint=Hint.END_RUN)
+            raise NotEnded(f"run {self.id.hex} has not ended; it can be {what} after that", [self.id.hex])
 
     def _apply(self, event: Event) -> None:
         match event:

@@ -52,6 +52,7 @@ from .runs import Capability as Capability
 from .runs import CorrectionWithdrawn as CorrectionWithdrawn
 from .runs import PicturesKept as PicturesKept
 from .runs import RunEvent as RunEvent
+from .runs import Screen as Screen
 from .runs import StepTaken as StepTaken
 from .runs import TaskAnswered as TaskAnswered
 from .runs import TaskCorrected as TaskCorrected

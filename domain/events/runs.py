@@ -63,8 +63,8 @@ class RunEvent(Event):
 
 @fact("TaskStarted")
 class TaskStarted(RunEvent):
-    VERSION = 4
-    TEXTS = ("task",)
+    VERSION = 5
+    TEXTS = ("task", "inputs")
     WORDS = ("actor", "adapter", "policy")
 
     environment: str
@@ -77,6 +77,8 @@ class TaskStarted(RunEvent):
     """The base model: name or path as set, and its revision or hash after an ``@``."""
     policy: dict[str, Any]
     """The settings that apply to the run: maximum steps, traffic share, temperature."""
+    inputs: tuple[str, ...]
+    """Content keys of the pictures and sounds that came with the task, as ``data:`` URLs. Since version 5."""
 
     @property
     def is_question(self) -> bool:
@@ -94,11 +96,23 @@ class TaskStarted(RunEvent):
         return self.is_verified and Capability.SEEDS in self.capabilities
 
 
+class Screen(TypedDict):
+    """What a screen showed before a step."""
+
+    picture: str | None
+    """Content key of the picture, as a ``data:`` URL; None where it was not kept (setting log.screenshots)."""
+    width: int
+    """Of the picture, in pixels."""
+    height: int
+    box: tuple[int, int, int, int] | None
+    """The element that the step named: left, top, width and height in pixels of the picture; None without one."""
+
+
 @fact("StepTaken")
 class StepTaken(Event):
     AGGREGATE = "TaskRun"
-    VERSION = 5
-    TEXTS = ("prompt", "answer", "tools", "tool_calls")
+    VERSION = 6
+    TEXTS = ("prompt", "answer", "tools", "tool_calls", "screen")
     WORDS = ("actor", "error")
 
     step: int
@@ -124,6 +138,19 @@ class StepTaken(Event):
     that were offered the same have the same key. None where none were offered. Since version 5."""
     tool_calls: str | None
     """Content key of the calls in the answer, a JSON list in OpenAI's form; None without one. Since version 5."""
+    kind: str
+    """What the step did: ``act`` in the environment, ``plan`` the run's goals, ``read`` a picture, or ``check`` whether a goal
+    is reached. Since version 6, as are the fields below; before, every step was an act."""
+    goal: int
+    """The goal of the newest plan that the step served, from 1; 0 without a plan."""
+    found: str
+    """What was found after the step: a member of ``Finding``; empty where nothing was looked for."""
+    model: str | None
+    """The model that answered, in the form of ``TaskStarted.base``; None where it was the run's base."""
+    screen: Screen | None
+    """What a screen showed before the step; None without one."""
+    confidence: float | None
+    """The lowest score, 0 to 1, of the read words that the step used; None where it used none."""
 
 
 @fact("PicturesKept")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..vocabulary import Backend
+from ..vocabulary import Backend, Screenshots
 from .forms import (
     BACKEND,
     CHAT_TEMPLATE,
+    HOSTS,
     JUDGE_ENDPOINT,
     MODEL_ENDPOINT,
     REGISTRY,
@@ -56,6 +57,20 @@ class RunSettings(Group):
         unit="turns",
         low=0,
         high=1000,
+    )
+
+
+@dataclass(frozen=True)
+class LogSettings(Group):
+    """What is kept of runs beside their facts."""
+
+    PREFIX: ClassVar[str] = "log"
+
+    screenshots: str = setting(
+        Screenshots.ALL.value,
+        "The steps whose pictures of the screen are kept: 'all', 'reads' (those that read a picture), or 'none'. A full "
+        "screen takes about 40 kB.",
+        choices=tuple(Screenshots),
     )
 
 
@@ -123,6 +138,12 @@ class EnvironmentSettings(Group):
         "Folders of tasks as plain files, with commas between them. Each is an environment under its own name. A path that "
         "is not absolute begins at the folder of the log.",
         form=TASK_FOLDERS,
+    )
+    allow_domains: str | None = setting(
+        None,
+        "Hosts, with commas between them, that a task in words on a page of the web may reach beside the host of its URL. A "
+        "name stands for its subdomains too.",
+        form=HOSTS,
     )
     desktop_size: str = setting(
         "1024x768", "Size of the private screen of a desktop: its width and height in pixels.", form=SCREEN_SIZE

@@ -29,11 +29,13 @@ from .running import (
     EnvironmentSettings,
     GatewaySettings,
     JudgeSettings,
+    LogSettings,
     ModelSettings,
     RunSettings,
     TeacherSettings,
     WeightsSettings,
 )
+from .senses import AudioSettings, ReadSettings
 from .setting import BadSetting as BadSetting
 from .setting import Group, declared
 from .setting import Setting as Setting
@@ -46,12 +48,15 @@ GROUPS: tuple[type[Group], ...] = (
     ScheduleSettings,
     SessionSettings,
     RunSettings,
+    LogSettings,
     GatewaySettings,
     EnvironmentSettings,
     ModelSettings,
     WeightsSettings,
     TeacherSettings,
     JudgeSettings,
+    ReadSettings,
+    AudioSettings,
     TrainingSettings,
     CostSettings,
     GateSettings,
@@ -201,9 +206,23 @@ class Policy:
         """Settings of the role's judge model."""
         return self._group(JudgeSettings, role)
 
+    @property
+    def read(self) -> ReadSettings:
+        """Settings of words that are read on pictures."""
+        return self._group(ReadSettings)
+
+    @property
+    def audio(self) -> AudioSettings:
+        """Settings of speech that is heard."""
+        return self._group(AudioSettings)
+
     def training(self, role: str | None) -> TrainingSettings:
         """Settings of the role's trainings; the recipe is in ``recipe_figures``."""
         return self._group(TrainingSettings, role)
+
+    def log(self, role: str | None) -> LogSettings:
+        """Settings of what is kept of the role's runs."""
+        return self._group(LogSettings, role)
 
     def gateway(self, role: str | None) -> GatewaySettings:
         """Settings of the role's runs of the gateway."""

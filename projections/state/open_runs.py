@@ -8,9 +8,12 @@ from __future__ import annotations
 from ...domain.events import StepTaken, TaskStarted
 from ...domain.rules.imported import is_imported
 from ...domain.rules.roles import RECOVERS
-from ...domain.vocabulary import Arm
+from ...domain.vocabulary import Arm, StepKind
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
+
+ACCESS_KEY = "access_key"
+"""The entry of a run's recorded settings that has the id of the access key which began it."""
 
 MOST = 10_000
 """Open runs that are remembered; chosen. Beyond that the steps of the oldest are not counted."""
@@ -30,6 +33,12 @@ class OpenRun(StateValue):
     is_question: bool
     can_recover: bool
     """Whether a role may take over after a failed step."""
+    key: str = ""
+    """The id of the access key that began it; empty where none did."""
+    acts: int = 0
+    """Its steps that acted; the others plan, read or check."""
+    first_act: int = 1
+    """The number of the step that acted first."""
     is_first_failed: bool = False
     """Whether the environment could not carry out the first action."""
     has_just_failed: bool = False
@@ -44,10 +53,13 @@ class OpenRun(StateValue):
         return self.adapters.get(role or self.role, BASE)
 
     def take(self, step: StepTaken) -> None:
-        """Note a step."""
+        """Note a step. Only an act can fail, or be recovered from."""
+        if step.kind != StepKind.ACT:
+            return
         has_failed = bool(step.error)
-        if step.step == 1:
-            self.is_first_failed = has_failed
+        if not self.acts:
+            self.first_act, self.is_first_failed = step.step, has_failed
+        self.acts += 1
         if self.has_just_failed:
             self.failed += 1
             self.recovered += step.role in RECOVERING and not has_failed
@@ -82,6 +94,7 @@ class OpenRuns:
             is_drawn=event.arm != Arm.PINNED,
             is_question=event.is_question,
             can_recover=any(other["role"] in RECOVERING for other in event.others),
+            key=str(event.policy.get(ACCESS_KEY, "")),
         )
         if len(self._runs) > MOST:
             del self._runs[next(iter(self._runs))]

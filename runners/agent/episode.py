@@ -29,6 +29,8 @@ class Step:
     completion: Completion
     page: Page
     environment_ms: int
+    seen: Page
+    """The page that the answer was given on."""
     role: str
     """The role that made the step."""
 
@@ -81,7 +83,7 @@ class Episode:
         took_ms = round((time.perf_counter() - began) * 1000)
         self.turn = role_of_next_step(self.role, before, self.page, completion.text in self.history)
         self.history.append(completion.text)
-        return Step(messages, completion, self.page, took_ms, made_by)
+        return Step(messages, completion, self.page, took_ms, before, made_by)
 
 
 def play(

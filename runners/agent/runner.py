@@ -24,13 +24,14 @@ from ...domain.rules.routing import Route, route
 from ...domain.settings.running import INSTRUCTIONS
 from ...domain.settings.settings import Policy
 from ...domain.text import as_text
-from ...domain.vocabulary import Arm, FailureReason
+from ...domain.vocabulary import Arm, FailureReason, Screenshots, StepKind
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
 from .episode import Episode, Step, is_success
 from .preface import Preface, make_preface
 from .sampling import answer_episodes
+from .screens import record_screen
 from .stopwatch import Stopwatch
 
 RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.max_resamples")
@@ -222,6 +223,9 @@ class TaskRunner:
             environment_ms=step.environment_ms,
             prompt_tokens=step.completion.prompt_tokens,
             completion_tokens=step.completion.completion_tokens,
+            screen=record_screen(
+                self.ledger, step.seen, step.answer, StepKind.ACT, Screenshots(active.policy.log(step.role).screenshots)
+            ),
         )
 
     def end(self, active: ActiveRun, episode: Episode, fault: GrokputerError | None) -> None:
@@ -298,10 +302,10 @@ def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
     return None if words is None else Task(started.environment, words, started.seed, started.role, started.session)
 
 
-def steps_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]], str]]:
-    """The run's steps as (messages, answer with its calls), without those with erased content."""
+def acts_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]], str]]:
+    """The run's acts as (messages, answer with its calls), without those with erased content."""
     steps = []
-    for step in run.steps:
+    for step in run.acts:
         prompt, answer = ledger.get_content(step.prompt), ledger.get_content(step.answer)
         calls = read_stored(step.tool_calls, ledger.get_content)
         if prompt is not None and answer is not None and calls is not None:

@@ -4,6 +4,8 @@ CHAT = "chat"
 MINIWOB = "miniwob"
 SHELL = "shell"
 BFCL = "bfcl"
+WEB = "web"
+BROWSE = "browse"
 DESKTOP = "desktop"
 
 OF_COMMANDS = (SHELL,)

@@ -182,7 +182,7 @@ def record_script(
 ) -> TaskRun:
     """Record the script's steps; for the recovering role also the script's next step where the run first got stuck."""
     lessons = _lessons(shown)
-    stuck = next((step.step for step in run.steps if run.role_of(step) != run.roles[0]), None)
+    stuck = next((act.step for act in run.acts if run.role_of(act) != run.roles[0]), None)
     if stuck is not None and all(lesson.role == run.roles[0] for lesson in lessons):
         way_out = play_script(ledger, run, environment, script, stuck)
         lessons += _lessons(way_out[:1]) if way_out is not None else []
@@ -248,10 +248,10 @@ def _try(
 
 
 def answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:
-    """The run's answers before the step. Raises ``NotPossible`` for a step it does not have, and for erased answers."""
+    """The run's actions before the step. Raises ``NotPossible`` for a step it does not have, and for erased answers."""
     if first > 1:
         run.require_step(first)
-    answers = [ledger.get_content(step.answer) for step in run.steps[: first - 1]]
+    answers = [ledger.get_content(act.answer) for act in run.acts if act.step < first]
     present = [answer for answer in answers if answer is not None]
     if len(present) < len(answers):
         raise NotPossible(f"steps before step {first} of run {run.id.hex} were erased; correct it from its beginning")
@@ -300,16 +300,17 @@ def _record(
 ) -> TaskRun:
     rows = [lesson.to_json() for lesson in lessons]
     steps = sum(not lesson.is_instead for lesson in lessons)
-    # Keys are salted, so equal corrections are recognised by their text.
-    known = (
-        correction.correction
-        for correction in run.corrections
-        if _read(ledger.get_content(correction.correction)) == rows
-    )
-    key = next(known, None) or ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
+    own = ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
-    return ledger.write(TaskRun, run.id, lambda run: run.correct(source, key, steps, is_verified, context))
+
+    def decide(run: TaskRun) -> None:
+        """On the run as it is now: the same correction may have come meanwhile. Keys are salted, so its text is compared."""
+        keys = (correction.correction for correction in run.corrections)
+        known = next((key for key in keys if _read(ledger.get_content(key)) == rows), own)
+        run.correct(source, known, steps, is_verified, context)
+
+    return ledger.write(TaskRun, run.id, decide)
 
 
 def _read(correction: str | None) -> Any:

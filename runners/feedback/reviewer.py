@@ -19,7 +19,7 @@ from ...domain.page.action import parse_action
 from ...domain.ports import Attempt, Environment, Reviewer, Script
 from ...domain.rules.rating import check_stars
 from ...domain.rules.roles import GOOD_STARS
-from ..agent.runner import steps_of
+from ..agent.runner import acts_of
 from ..store.ledger import Ledger
 from .corrections import play_script, record_script
 
@@ -102,11 +102,12 @@ def _correct(ledger: Ledger, run: TaskRun, environment: Environment, reviewer: R
     if script is None or shown is None:
         return None
     record_script(ledger, run, environment, script, shown, REVIEWER)
-    return first_difference([ledger.get_content(step.answer) for step in run.steps], [step.answer for step in shown])
+    different = first_difference([ledger.get_content(act.answer) for act in run.acts], [step.answer for step in shown])
+    return None if different is None else run.acts[different - 1].step
 
 
 def first_difference(taken: Sequence[str | None], right: Sequence[str]) -> int | None:
-    """The number of the first step that differs from the right one; None where there is none.
+    """The number of the first action that differs from the right one; None where there is none.
 
     After an erased answer nothing can be compared.
     """
@@ -127,5 +128,5 @@ def _show(ledger: Ledger, run: TaskRun) -> Attempt:
     started, ended = run.started, run.ended
     assert started is not None and ended is not None and not isinstance(ended, TaskAnswered)
     reason = ended.reason if isinstance(ended, TaskFailed) else ""
-    actions = tuple(answer for _, answer in steps_of(ledger, run))
+    actions = tuple(answer for _, answer in acts_of(ledger, run))
     return Attempt(started.task, started.seed, actions, isinstance(ended, TaskSucceeded), ended.reward, reason)

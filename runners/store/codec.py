@@ -46,6 +46,9 @@ def _with_unknown_tokens(state: dict[str, Any]) -> dict[str, Any]:
     return state if state["prompt_tokens"] else {**state, "prompt_tokens": None, "completion_tokens": None}
 
 
+STEP_OF_VERSION_5 = {"kind": "act", "goal": 0, "found": "", "model": None, "screen": None, "confidence": None}
+"""What version 6 of ``StepTaken`` adds, for the steps before it."""
+
 UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     # A run had one role, which made all its steps and got all attributions.
     ("TaskStarted", 1): lambda state: {**state, "others": []},
@@ -55,6 +58,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("StepTaken", 3): lambda state: state,
     # Steps had no functions.
     ("StepTaken", 4): lambda state: {**state, "tools": None, "tool_calls": None},
+    # Every step was an act, and no screen was kept.
+    ("StepTaken", 5): lambda state: {**state, **STEP_OF_VERSION_5},
     ("TaskSucceeded", 1): lambda state: {**state, "others": []},
     ("TaskFailed", 1): _failed_alone,
     ("TaskRated", 1): _rated_alone,
@@ -62,6 +67,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     # Only the start held the session.
     ("TaskStarted", 2): lambda state: state,
     ("TaskStarted", 3): _with_capabilities,
+    ("TaskStarted", 4): lambda state: {**state, "inputs": []},
     ("TaskSucceeded", 2): lambda state: {**state, "session": None},
     ("TaskSucceeded", 3): lambda state: state,
     ("TaskFailed", 2): lambda state: {**state, "session": None},

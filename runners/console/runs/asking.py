@@ -62,10 +62,10 @@ def ask_feedback(ledger: Ledger, services: Services, run: TaskRun, actor: str) -
 
 def show_run(ledger: Ledger, run: TaskRun) -> None:
     """Print the task, the page at the start, what the agent did, and how the run ended."""
-    from ...agent.runner import steps_of, task_of
+    from ...agent.runner import acts_of, task_of
 
     assert run.started is not None
-    task, steps = task_of(ledger, run.started), list(steps_of(ledger, run))
+    task, steps = task_of(ledger, run.started), list(acts_of(ledger, run))
     say("")
     say_text(f"task: {'(erased)' if task is None else task.task}")
     if run.started.is_question:

@@ -46,14 +46,14 @@ def run(
             "--from",
             metavar="FILE",
             help='Run the tasks of this file, one a line: words, or an object as {"task": ..., "seed": 7} that may also have '
-            "env, session, role and adapter; '-' reads stdin. The model is loaded once.",
+            "env, session, role, adapter and url; '-' reads stdin. The model is loaded once.",
         ),
     ] = None,
     env: Annotated[
         str | None,
         typer.Option(
-            help="Where: miniwob, shell, desktop, chat, a plug-in or a folder of tasks; default: chat for words with a space "
-            "in them, else the one that has the task."
+            help="Where: miniwob, shell, web, desktop, chat, a plug-in or a folder of tasks; default: chat for words with a "
+            "space in them, browse where --url is given, else the one that has the task."
         ),
     ] = None,
     seed: Annotated[
@@ -72,6 +72,18 @@ def run(
         ),
     ] = None,
     role: Annotated[Role, typer.Option(help="The role whose adapter and settings are used.")] = "action",
+    url: Annotated[
+        str | None,
+        typer.Option(help="The page of the web that a task in words is done on. The browser reaches its host alone."),
+    ] = None,
+    allow_domain: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            help="Beside the URL's host the browser may reach this one, with its subdomains; repeatable.",
+        ),
+    ] = None,
+    headed: Annotated[bool, typer.Option("--headed", help="Show the window of the browser.")] = False,
     times: Annotated[int, typer.Option(min=1, help="Number of runs, each with the next seed.")] = 1,
     display: Annotated[
         str | None,
@@ -94,6 +106,7 @@ def run(
       grokputer run click-button --seed 7
       grokputer run shell/delete-file --seed 7
       grokputer run "What is the capital of France?" --no-feedback
+      grokputer run "Find the price of tea" --url https://shop.example.org/ --headed
       grokputer run --from tasks.jsonl --json
     """
     if task == "-" and source is None:
@@ -102,7 +115,8 @@ def run(
     from ...use_cases.runs import TaskRequest
 
     ledger, moment = open_ledger(db), None if as_of is None else read_moment(as_of)
-    wanted = TaskRequest(task or "", env, seed, role, session, adapter, moment)
+    allow = tuple(allow_domain or ())
+    wanted = TaskRequest(task or "", env, seed, role, session, adapter, moment, url, allow, headed)
     if source is not None:
         run_list(ledger, read_tasks(source, wanted), name_actor(None), as_json)
         return

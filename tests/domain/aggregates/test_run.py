@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -10,6 +11,7 @@ from given import OFFERED, SOMEONE, START, STEP, given
 from grokputer.domain.aggregates.run import LARGEST_SEED, TaskRun
 from grokputer.domain.errors import BadRating
 from grokputer.domain.events import (
+    Screen,
     SessionImported,
     StepTaken,
     TaskAnswered,
@@ -22,6 +24,7 @@ from grokputer.domain.events import (
 )
 from grokputer.domain.rules.rating import check_stars, rate_implicitly
 from grokputer.domain.settings.settings import Policy
+from grokputer.domain.vocabulary import Finding, StepKind
 
 
 def start(run: TaskRun) -> None:
@@ -70,6 +73,25 @@ def test_stars_are_a_whole_number_or_one_ascii_digit_and_nothing_else(stars: Any
 
 def test_steps_are_numbered_from_one() -> None:
     given(TaskRun, start, step).when(step).then((StepTaken, {"step": 2, "model_ms": 40}))
+
+
+def test_a_step_acts_unless_it_says_that_it_plans_reads_or_checks() -> None:
+    screen: Screen = {"picture": None, "width": 800, "height": 600, "box": (1, 2, 30, 4)}
+
+    def plan(run: TaskRun) -> None:
+        run.take_step(SOMEONE, **STEP, kind=StepKind.PLAN)
+
+    def look(run: TaskRun) -> None:
+        run.take_step(SOMEONE, **STEP, goal=1, found=Finding.REACHED, model="grok-4", screen=screen, confidence=0.9)
+
+    given(TaskRun, start).when(plan).then((StepTaken, {"kind": "plan", "goal": 0, "found": "", "screen": None}))
+    given(TaskRun, start, plan).when(look).then(
+        (StepTaken, {"step": 2, "kind": "act", "goal": 1, "found": "reached", "model": "grok-4", "screen": screen})
+    )
+    run = TaskRun(uuid4())
+    for act in (start, plan, look):
+        act(run)
+    assert [step.step for step in run.acts] == [2]
 
 
 def test_a_success_carries_its_arm_its_adapter_and_its_implicit_stars() -> None:

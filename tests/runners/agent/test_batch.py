@@ -12,7 +12,7 @@ from grokputer.domain.errors import UnknownTask
 from grokputer.domain.events import TaskFailed, TaskSucceeded
 from grokputer.domain.rules.routing import Route
 from grokputer.runners.agent.batch import RunSpec, run_batch
-from grokputer.runners.agent.runner import Task, TaskRunner, steps_of
+from grokputer.runners.agent.runner import Task, TaskRunner, acts_of
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.wiring.services import Services
@@ -35,7 +35,7 @@ def test_a_batch_of_runs_is_what_the_runs_are_alone_and_a_fault_is_of_one_run(tm
             alone = runner.run(it.task, environment, parts.state)
             stored = ledger.get(TaskRun, it.id)
             assert stored.ended == together[it.id].ended
-            assert [type(stored.ended), steps_of(ledger, stored)] == [type(alone.ended), steps_of(ledger, alone)]
+            assert [type(stored.ended), acts_of(ledger, stored)] == [type(alone.ended), acts_of(ledger, alone)]
         broken = together[wanted[6].id].ended
         assert isinstance(broken, TaskFailed) and broken.reason == "error"
         assert isinstance(together[wanted[7].id].ended, TaskSucceeded)

@@ -1,0 +1,131 @@
+"""Pictures and sounds in messages: each stands in the text as a mark with its content key, alone on a line.
+
+A recorded prompt, an example and a page are then text, whatever the model sees::
+
+    What does the chart say?
+    [image_url sha256:5f1c...]
+
+Only what asks a model looks behind the marks: it turns the text into parts, in the form of OpenAI-compatible endpoints. Text
+that comes from outside cannot hold a mark: see ``without_marks``.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+IMAGE: Final = "image_url"
+AUDIO: Final = "input_audio"
+KINDS = (IMAGE, AUDIO)
+"""The kinds of media, by the names of their parts."""
+
+MOST_BYTES = 20_000_000
+"""Of one picture or sound; chosen: the limit of common endpoints."""
+
+_MARK = re.compile(rf"\[({'|'.join(KINDS)}) (sha256:[0-9a-f]{{64}})\]")
+_URL = re.compile(r"data:(image|audio)/([a-z0-9.+-]{1,40});base64,", re.IGNORECASE)
+
+_SIGNATURES = (
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF8", "image/gif"),
+    (8, b"WEBP", "image/webp"),
+    (8, b"WAVE", "audio/wav"),
+    (0, b"ID3", "audio/mp3"),
+    (0, b"\xff\xfb", "audio/mp3"),
+    (0, b"\xff\xf3", "audio/mp3"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"OggS", "audio/ogg"),
+)
+"""The first bytes of a file, where they stand, and its type."""
+
+Media = Mapping[str, str]
+"""Pictures and sounds as ``data:`` URLs, by the keys in their marks."""
+
+
+class BadMedia(ValueError):
+    """A file that is no picture and no sound that models take."""
+
+
+def write_mark(kind: str, key: str) -> str:
+    """The mark of a picture (``IMAGE``) or a sound (``AUDIO``) in a text."""
+    return f"[{kind} {key}]"
+
+
+def mark_of(url: str, key: str) -> str:
+    """The mark of what the ``data:`` URL holds. Raises ``BadMedia``."""
+    return write_mark(kind_of(url), key)
+
+
+def marks_in(text: str) -> Iterator[tuple[str, str]]:
+    """The kind and the key of each mark in the text."""
+    for match in _MARK.finditer(text):
+        yield match[1], match[2]
+
+
+def keys_in_messages(messages: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The keys of all marks in the messages, each once, in their order."""
+    texts = (message.get("content") for message in messages)
+    return list(dict.fromkeys(key for text in texts if isinstance(text, str) for _, key in marks_in(text)))
+
+
+def without_marks(text: str) -> str:
+    """The text of a stranger, in which nothing is a mark: the brackets of what looks like one are round."""
+    return _MARK.sub(r"(\1 \2)", text)
+
+
+def split_parts(text: str, media: Media) -> list[dict[str, Any]]:
+    """The text as parts: text, pictures and sounds. A mark whose picture is not there stays text."""
+    parts: list[dict[str, Any]] = []
+    end = 0
+    for match in _MARK.finditer(text):
+        if (url := media.get(match[2])) is None:
+            continue
+        parts += _text_part(text[end : match.start()])
+        parts.append(_media_part(match[1], url))
+        end = match.end()
+    return [*parts, *_text_part(text[end:])]
+
+
+def _text_part(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text.strip("\n")}] if text.strip("\n") else []
+
+
+def _media_part(kind: str, url: str) -> dict[str, Any]:
+    if kind == IMAGE:
+        return {"type": IMAGE, IMAGE: {"url": url}}
+    mime, data = read_url(url)
+    return {"type": AUDIO, AUDIO: {"data": base64.b64encode(data).decode("ascii"), "format": mime.partition("/")[2]}}
+
+
+def write_url(data: bytes, takes: Collection[str] = KINDS) -> str:
+    """The file as a ``data:`` URL. Raises ``BadMedia`` for what is no picture or sound, or is not among those taken."""
+    if len(data) > MOST_BYTES:
+        raise BadMedia(f"it has {len(data) / 1e6:.0f} MB, and at most {MOST_BYTES // 1_000_000} MB are taken")
+    mime = next((mime for at, begin, mime in _SIGNATURES if data[at : at + len(begin)] == begin), None)
+    url = "" if mime is None else f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+    if not url or kind_of(url) not in takes:
+        kinds = {IMAGE: "a picture (PNG, JPEG, GIF, WebP)", AUDIO: "a sound (WAV, MP3, FLAC, Ogg)"}
+        raise BadMedia(f"it is not {' or '.join(kinds[kind] for kind in KINDS if kind in takes)}")
+    return url
+
+
+def kind_of(url: str) -> str:
+    """Whether the ``data:`` URL holds a picture (``IMAGE``) or a sound (``AUDIO``). Raises ``BadMedia``."""
+    match = _URL.match(url)
+    if match is None:
+        raise BadMedia("it is no data: URL of a picture or a sound in base64")
+    return IMAGE if match[1].lower() == "image" else AUDIO
+
+
+def read_url(url: str) -> tuple[str, bytes]:
+    """The type and the bytes of what the ``data:`` URL holds. Raises ``BadMedia``."""
+    match = _URL.match(url)
+    if match is None:
+        raise BadMedia("it is no data: URL of a picture or a sound in base64")
+    try:
+        return f"{match[1]}/{match[2]}".lower(), base64.b64decode(url[match.end() :], validate=True)
+    except ValueError:
+        raise BadMedia("its base64 is damaged") from None
