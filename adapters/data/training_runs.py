@@ -21,7 +21,7 @@ from ...domain.events import (
     TaskSucceeded,
     TrainingRequested,
 )
-from ...domain.vocabulary import StepKind
+from ...domain.vocabulary import Finding, StepKind
 
 _FACTS = (
     *(TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskAnswered, TaskRated, TaskCorrected, CorrectionWithdrawn),
@@ -52,6 +52,8 @@ class PastRun:
     steps: list[StepTaken] = field(default_factory=list)
     way: list[StepTaken] = field(default_factory=list)
     """The acts of all roles."""
+    refused: set[int] = field(default_factory=set)
+    """The numbers of the acts that said that a goal is reached, which a check denied."""
     ended: TaskEnded | None = None
     stars: int | None = None
     rating: TaskRated | None = None
@@ -72,6 +74,10 @@ class PastRun:
         if self.rating is not None:
             return self.rating.fault
         return self.ended.fault if isinstance(self.ended, TaskFailed) else None
+
+    def has_failed(self, step: StepTaken) -> bool:
+        """Whether the act could not be carried out, or a check denied what it said."""
+        return bool(step.error) or step.step in self.refused
 
     @property
     def steps_done(self) -> int:
@@ -113,6 +119,8 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
             case StepTaken():
                 if event.kind == StepKind.ACT:
                     run.way.append(event)
+                elif event.kind == StepKind.CHECK and event.found == Finding.NOT_REACHED:
+                    run.refused.add(event.step - 1)
                 if role == (event.role or run.started.role):
                     run.steps.append(event)
             case TaskSucceeded() | TaskFailed() | TaskAnswered():

@@ -4,6 +4,7 @@ CHAT = "chat"
 MINIWOB = "miniwob"
 SHELL = "shell"
 BFCL = "bfcl"
+LONG = "long"
 
 OF_COMMANDS = (SHELL,)
 """The program's environments whose actions are commands. Folders of tasks are such environments too."""

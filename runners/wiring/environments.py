@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError
+from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError, UnknownTask
 from ...domain.events import Capability
 from ...domain.ports import Environment
-from ..environments.names import BFCL, CHAT, MINIWOB, SHELL
+from ..environments.names import BFCL, CHAT, LONG, MINIWOB, SHELL
 from .extras import require
 from .plugins import find_plugin, list_plugins
 from .task_folders import find_task_folder, name_of
@@ -35,6 +35,17 @@ def _open_shell() -> Environment:
     return Shell(FAMILIES)
 
 
+def _open_long() -> Environment:
+    from ..environments.long.environment import Long
+    from ..environments.shell.families import OWN as FAMILIES
+
+    return Long(FAMILIES, lambda name: OWN[name]() if name in PARTS_OF_LONG else _refuse_part(name))
+
+
+def _refuse_part(name: str) -> Environment:
+    raise UnknownTask(f"a long task has no parts of {name!r}; they are of {', '.join(sorted({SHELL, *PARTS_OF_LONG}))}")
+
+
 def _open_bfcl() -> Environment:
     from ..environments.bfcl.environment import Bfcl
     from ..environments.bfcl.package import find_package
@@ -43,8 +54,16 @@ def _open_bfcl() -> Environment:
     return Bfcl()
 
 
-OWN: dict[str, Callable[[], Environment]] = {CHAT: _open_chat, MINIWOB: _open_miniwob, SHELL: _open_shell}
+OWN: dict[str, Callable[[], Environment]] = {
+    CHAT: _open_chat,
+    MINIWOB: _open_miniwob,
+    SHELL: _open_shell,
+    LONG: _open_long,
+}
 """The program's own environments. No plug-in and no folder can replace one."""
+
+PARTS_OF_LONG = (MINIWOB,)
+"""The environments, beside the shell, whose tasks a long task may have as parts."""
 
 FOR_BENCHMARKS: dict[str, Callable[[], Environment]] = {BFCL: _open_bfcl}
 """Those that only a benchmark plays: they have a name, and no list of tasks shows them."""
