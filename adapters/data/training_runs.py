@@ -21,6 +21,7 @@ from ...domain.events import (
     TaskSucceeded,
     TrainingRequested,
 )
+from ...domain.rules.coordination import recorded_bounds
 from ...domain.vocabulary import Finding, StepKind
 
 _FACTS = (
@@ -75,6 +76,11 @@ class PastRun:
             return self.rating.fault
         return self.ended.fault if isinstance(self.ended, TaskFailed) else None
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether the run makes plans. Then its correction teaches every role, also one that made no step yet."""
+        return recorded_bounds(self.started.policy) is not None
+
     def has_failed(self, step: StepTaken) -> bool:
         """Whether the act could not be carried out, or a check denied what it said."""
         return bool(step.error) or step.step in self.refused
@@ -102,7 +108,7 @@ def learning_from(run: PastRun) -> Iterator[None]:
 
 
 def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[PastRun]:
-    """The runs in which the role made steps, in the order they began.
+    """The runs in which the role made steps, and the planned ones in which it may, in the order they began.
 
     The same question in words has another salted key each time; its instance is named after the key of its first occurrence.
     """
@@ -138,7 +144,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.variations = [variation for variation in run.variations if variation.caused_by != event.correction]
             case ExamplesSynthesized():
                 run.variations.append(event)
-    return [run for run in runs.values() if run.steps or run.started.role == role]
+    return [run for run in runs.values() if run.steps or run.started.role == role or run.is_planned]
 
 
 def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]) -> str:

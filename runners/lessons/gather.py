@@ -128,7 +128,7 @@ def _is_own_fault(run: PastRun) -> bool:
 
 def _first_turn(run: PastRun) -> int:
     """The step from which the role must improve: the first, or in another role's run the role's first own step."""
-    return 1 if run.started.role == run.role else run.steps[0].step
+    return 1 if run.started.role == run.role or not run.steps else run.steps[0].step
 
 
 def _retry(ledger: Ledger, services: Services, requested: TrainingRequested, sampling: RetryPolicy, say: Say) -> None:

@@ -9,7 +9,9 @@ from grokputer.domain.page.observation import read_observation
 from grokputer.domain.page.plan import LONGEST_GOAL, MOST_GOALS, Goal, holds, parse_plan, plan_of_one, write_plan
 from grokputer.domain.page.prompt import FINISH, ask_for_check, ask_for_plan, observe
 
-PAGE = Page("do a, then b", ("file:report.txt.bak[1]", "window:letter.txt - Editor[2]", "entry=Bob:Name[3]", "file*:go.sh[4]"))
+PAGE = Page(
+    "do a, then b", ("file:report.txt.bak[1]", "window:letter.txt - Editor[2]", "entry=Bob:Name[3]", "file*:go.sh[4]")
+)
 
 
 def test_a_plan_is_read_back_as_it_was_written() -> None:
@@ -75,7 +77,11 @@ def test_a_plan_is_asked_for_with_the_goals_reached_so_far_and_a_check_with_its_
 
 def test_the_role_s_instructions_stand_before_those_of_every_kind_of_step() -> None:
     before = [{"role": "system", "content": "Be quick."}]
-    for asked in (observe(PAGE, [], before, "do a"), ask_for_plan(PAGE, [], before), ask_for_check(PAGE, [], "a", before)):  # type: ignore[arg-type]
+    for asked in (
+        observe(PAGE, [], before, "do a"),
+        ask_for_plan(PAGE, [], before),
+        ask_for_check(PAGE, [], "a", before),
+    ):  # type: ignore[arg-type]
         assert asked[0]["content"].startswith("Be quick.\n\n")
 
 

@@ -37,7 +37,13 @@ def test_a_run_that_had_to_do_without_a_plan_is_attributed_to_the_role_that_wrot
 def test_a_goal_that_was_not_reached_is_attributed_to_the_role_of_its_last_act() -> None:
     reached = Taken("action", goal=1, found="reached")
     assert role_at_fault([PLAN, reached, Taken("action", goal=2)], "action") == "action"
-    stuck = [PLAN, reached, Taken("action", goal=2), Taken("recovery", goal=2), Taken("recovery", "check", 2, "not reached")]
+    stuck = [
+        PLAN,
+        reached,
+        Taken("action", goal=2),
+        Taken("recovery", goal=2),
+        Taken("recovery", "check", 2, "not reached"),
+    ]
     assert role_at_fault(stuck, "action") == "recovery"
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from desks import CAT, PLAN, RADIO, RIGHT, TEA, Desk, Told
+
 from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import TaskFailed, TaskSucceeded
