@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible
 from ...domain.events import CorrectionWithdrawn
+from ...domain.page.action import ALL_VERBS, parse_action
 from ...domain.rules.coordination import recorded_bounds
 from ...domain.rules.imported import RECORDED
-from ...domain.vocabulary import CorrectionSource
+from ...domain.vocabulary import CorrectionSource, StepKind
 from ...projections.wording.sentences import short_id
 from ..agent.again import ask_again
 from ..agent.runner import TaskRunner
 from ..feedback.corrections import RETRY_TEMPERATURE, correct_by_demonstration, correct_by_hand
 from ..feedback.plans import ATTEMPTS, correct_plan, find_plan
 from ..feedback.ratings import require_ended
+from ..feedback.trials import is_plan_step
 from ..improvement.process_manager import process_new_events
 from ..lessons.retries import RetryPolicy, correct_by_retries
 from ..store.states import load_state
@@ -125,6 +128,19 @@ def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, services: Servic
     assert position is not None
     is_new = corrected.version > task_run.version
     return Correction(run, position, CorrectionSource(latest.source), latest.steps, latest.is_verified, is_new)
+
+
+def read_lines(run: TaskRun, text: str, first: int | None) -> Actions | Plan:
+    """What lines of text correct in a task on a page: actions from step ``first`` on, one a line, and, in a run with a plan,
+    before them the goals of the right plan."""
+    lines = [line for line in map(str.strip, text.split("\n")) if line]
+    is_planned = any(step.kind == StepKind.PLAN for step in run.steps)
+    is_goal = (parse_action(line, ALL_VERBS) is None for line in lines)
+    goals = list(takewhile(lambda line: next(is_goal), lines)) if is_planned else []
+    if goals:
+        step = first if first is not None and is_plan_step(run, first) else None
+        return Plan("\n".join(goals), step, tuple(lines[len(goals) :]))
+    return Actions(tuple(lines), first or 1)
 
 
 def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: str) -> Withdrawal:
